@@ -1,0 +1,23 @@
+"""The autograder of a deep learning course: builds releases, grades submissions, reports.
+
+Hidden tests import `earns`, `close` and `StudentError` from here; the hidden region of a source notebook calls
+`hidden_tests`.
+"""
+
+from __future__ import annotations
+
+from autograder.hidden import StudentError, close, earns
+
+__all__ = ["StudentError", "__version__", "close", "earns", "hidden_tests"]
+__version__ = "0.1.0"
+
+
+def hidden_tests(notebook: str, grade_id: str) -> float:
+    """Points that the notebook in this kernel earns for one grade cell, for nbgrader's own autograde.
+
+    `notebook` is 'hw1/mlp'. The hidden tests are those of the course that the working folder lies in. The value is
+    a float, which nbgrader takes for partial credit when it is the last expression of a cell.
+    """
+    from autograder.examine import score_in_kernel
+
+    return score_in_kernel(notebook, grade_id)

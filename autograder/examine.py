@@ -1,0 +1,241 @@
+"""Examine a finished notebook: run a notebook's hidden tests with pytest and collect what they found."""
+
+from __future__ import annotations
+
+import contextlib
+import io
+import os
+import secrets
+import sys
+import time
+import types
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from autograder import master
+from autograder.course import Course, CourseError, Homework, NotebookSpec, find_course
+from autograder.hidden import Draw, ForbiddenTool, StudentError
+from autograder.proxy import Line, Student
+from autograder.respondent import Respondent, seed
+from autograder.result import TestResult
+from autograder.score import earned
+from autograder.shell import cell_filename
+from autograder.student import SEED
+from autograder.wire import Question, Raised, Returned, decode_order, decode_report, encode
+
+_SECRET_FILE = ".course-secret"
+_ARGUMENTS = (
+    *("-q", "--assert=plain", "--import-mode=importlib", "-c", os.devnull),
+    # what is not needed costs time at each submission: garbage passes of the last two, 0.6 s
+    *(f"-pno:{plugin}" for plugin in ("terminal", "cacheprovider", "faulthandler", "logging", "doctest", "junitxml")),
+    *(f"-pno:{plugin}" for plugin in ("pastebin", "nose", "stepwise", "unraisableexception", "threadexception")),
+)
+
+
+class Suite:
+    """The hidden tests of one notebook, its reference solution and the course's secret. Trusted side only."""
+
+    def __init__(self, course: Course, homework: Homework, notebook: str) -> None:
+        self.spec = homework.notebook(notebook)
+        self.path = homework.hidden(notebook)
+        self.name = f"{homework.name}/{notebook}"
+        self.secret = course_secret(course)
+        self.master = master.read(homework, notebook)
+        self._reference: types.SimpleNamespace | None = None
+        if not self.path.is_file():
+            raise CourseError(f"{self.path}: the hidden tests of {self.name} are missing")
+
+    @property
+    def reference(self) -> types.SimpleNamespace:
+        """The names that the master's non-demo cells define."""
+        if self._reference is None:
+            self._reference = types.SimpleNamespace(**execute(self.master))
+        return self._reference
+
+    def run(self, fork: Callable[[], Line], cells: Sequence[str] | None = None) -> tuple[TestResult, ...]:
+        """Run the tests (of these grade cells only, when given); each gets a line from `fork`."""
+        examination = _Examination(self, fork, cells)
+        with contextlib.redirect_stdout(io.StringIO()), contextlib.redirect_stderr(io.StringIO()):
+            pytest.main([*_ARGUMENTS, f"--rootdir={self.path.parent}", str(self.path)], plugins=[examination])
+        if examination.broken:
+            raise CourseError(f"{self.path}: {examination.broken}")
+        return tuple(examination.results)
+
+
+def execute(book: master.Master) -> dict[str, Any]:
+    """The namespace after running a master's non-demo cells, figures unseen."""
+    import matplotlib
+
+    backend = matplotlib.get_backend()
+    matplotlib.use("agg")
+    module = types.ModuleType(f"reference_{book.homework}_{book.notebook}")
+    sys.modules[module.__name__] = module  # dataclasses and pickle look the module up
+    seed(SEED)
+    try:
+        with contextlib.redirect_stdout(io.StringIO()):
+            for cell in book.code():
+                exec(compile(cell.source, cell_filename(cell.id), "exec"), module.__dict__)
+    finally:
+        import matplotlib.pyplot as plt
+
+        plt.close("all")
+        matplotlib.use(backend)
+    return module.__dict__
+
+
+def course_secret(course: Course) -> bytes:
+    """The secret that `draw` is seeded from: made once for a course, readable by its owner alone."""
+    path = course.root / _SECRET_FILE
+    try:
+        return path.read_bytes()
+    except FileNotFoundError:
+        pass
+    fresh = path.with_name(f"{_SECRET_FILE}.{os.getpid()}")
+    descriptor = os.open(fresh, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+    with os.fdopen(descriptor, "w") as file:
+        file.write(secrets.token_hex(32))
+    with contextlib.suppress(FileExistsError):
+        os.link(fresh, path)  # whoever comes second takes the first one's
+    fresh.unlink()
+    return path.read_bytes()
+
+
+class LocalLine:
+    """A line to names in this very process, for authors and for plain nbgrader: nothing is confined."""
+
+    def __init__(self, names: dict[str, Any], spec: NotebookSpec) -> None:
+        seed(SEED)
+        self._respondent = Respondent(names, spec.forbidden)
+
+    def ask(self, question: Question) -> Returned | Raised:
+        """Answer by way of the wire's own encoding, so that values are copied just as in the sandbox."""
+        order = decode_order(encode(question))
+        assert not isinstance(order, tuple)
+        reply = decode_report(encode(self._respondent.answer(order)))  # type: ignore[arg-type]
+        assert isinstance(reply, Returned | Raised)
+        return reply
+
+    def close(self) -> None:
+        """Nothing to end."""
+
+
+def score_in_kernel(notebook: str, grade_id: str) -> float:
+    """What `autograder.hidden_tests` gives: points of one grade cell for the names of the running kernel."""
+    from IPython import get_ipython
+
+    shell = get_ipython()
+    if shell is None:
+        raise RuntimeError("hidden_tests() examines the notebook it is called in: call it from a notebook")
+    homework_name, _, name = notebook.partition("/")
+    course = find_course(Path.cwd())
+    homework = course.homework(homework_name)
+    suite = Suite(course, homework, name)
+    results = suite.run(lambda: LocalLine(shell.user_ns, suite.spec), [grade_id])
+    return earned(suite.master.cell(grade_id).points, results)
+
+
+class _Examination:
+    """The pytest plugin: gives tests their fixtures and keeps what they found, in words for a student."""
+
+    def __init__(self, suite: Suite, fork: Callable[[], Line], cells: Sequence[str] | None) -> None:
+        self.results: list[TestResult] = []
+        self.broken = ""
+        self._suite, self._fork, self._cells = suite, fork, cells
+        self._lines: list[Line] = []
+        self._began = 0.0
+
+    @pytest.fixture
+    def student(self) -> Iterator[Student]:
+        line = self._fork()
+        yield Student(line)
+        line.close()
+
+    @pytest.fixture(scope="module")
+    def shared_student(self) -> Iterator[Student]:
+        """One fork for all the tests of the module that ask for it: for a training run that several look at."""
+        line = self._fork()
+        yield Student(line)
+        line.close()
+
+    @pytest.fixture
+    def reference(self) -> types.SimpleNamespace:
+        return self._suite.reference
+
+    @pytest.fixture
+    def draw(self, request: pytest.FixtureRequest) -> Draw:
+        return Draw(self._suite.secret, self._suite.name, request.node.name)
+
+    def pytest_collection_modifyitems(self, items: list[pytest.Item]) -> None:
+        if self._cells is not None:
+            items[:] = [item for item in items if _earns(item)[0] in self._cells]
+
+    def pytest_collectreport(self, report: pytest.CollectReport) -> None:
+        if report.failed:
+            self.broken = f"the hidden tests cannot be read: {report.longreprtext.splitlines()[-1]}"
+
+    def pytest_runtest_setup(self, item: pytest.Item) -> None:
+        self._began = time.perf_counter()
+
+    def pytest_runtest_makereport(self, item: pytest.Item, call: pytest.CallInfo[None]) -> None:
+        failed = call.excinfo is not None
+        if call.when == "teardown" or (call.when == "setup" and not failed):
+            return
+        cell, weight = _earns(item)
+        error = call.excinfo.value if call.excinfo is not None else None
+        self.results.append(
+            TestResult(
+                name=item.name,
+                cell=cell,
+                weight=weight,
+                says=_first_line(item),
+                passed=not failed,
+                message=explain(error) if error is not None else "",
+                forbidden=isinstance(error, StudentError) and error.type == ForbiddenTool.__name__,
+                seconds=round(time.perf_counter() - self._began, 4),
+            )
+        )
+
+
+def _earns(item: pytest.Item) -> tuple[str, float]:
+    cell, weight = getattr(getattr(item, "function", None), "__earns__", ("", 0.0))
+    return cell, weight
+
+
+def _first_line(item: pytest.Item) -> str:
+    text = getattr(getattr(item, "function", None), "__doc__", "") or item.name.removeprefix("test_").replace("_", " ")
+    return " ".join(text.strip().split("\n\n")[0].split())
+
+
+def explain(error: BaseException) -> str:
+    """What went wrong in a test, in words for a student. Never the values that a test compared with."""
+    match error:
+        case StudentError(type="NotImplementedError"):
+            return "This is not written yet: a NotImplementedError is still there."
+        case StudentError(type=ForbiddenTool.__name__):
+            return f"{error.message}."
+        case StudentError(type="Crash" | "TimeoutError"):
+            return f"{error.message[:1].upper()}{error.message[1:]}."
+        case StudentError(type="NameError", cell="", message=message):
+            return f"{message[:1].upper()}{message[1:]}."
+        case StudentError():
+            place = f" (cell ‘{error.cell}’, line {error.line})" if error.cell else ""
+            text = f": {error.message}" if error.message else ""
+            return f"Your code raised {error.type}{place}{text}"
+        case AssertionError():
+            return str(error).splitlines()[0] if str(error) else "This does not hold yet."
+        case _:
+            return f"What your code returned does not have the form that is needed here ({type(error).__name__})."
+
+
+def versions() -> Mapping[str, str]:
+    """The versions that a score may depend on."""
+    import numpy
+    import torch
+
+    from autograder import __version__
+
+    python = ".".join(map(str, sys.version_info[:3]))
+    return {"autograder": __version__, "python": python, "torch": str(torch.__version__), "numpy": numpy.__version__}

@@ -1,0 +1,180 @@
+"""The examiner: the warm trusted process that holds hidden tests and references, and forks once for a submission.
+
+`Examiner` is its handle. The messages between the two are trusted on both sides; only `sandbox` and `proxy` face a
+student's process.
+"""
+
+from __future__ import annotations
+
+import ctypes
+import os
+import signal
+import socket
+import subprocess
+import sys
+import threading
+import time
+from contextlib import suppress
+from pathlib import Path
+
+import msgspec
+
+from autograder.course import CourseError, Homework, TierName, open_course
+from autograder.result import Result
+from autograder.warm import settle
+from autograder.wire import Channel, WireError, encode, pair
+
+_PR_SET_PDEATHSIG = 1
+_OWN_TIME = 60.0
+"""seconds that grading may take beyond the student's own limits before it is given up as lost"""
+
+
+class Lost(Exception):
+    """The process that graded a submission was lost. That is ours to mend, never a zero."""
+
+
+class _Grade(msgspec.Struct):
+    """Grade what lies in a folder; the descriptor for the answer comes along."""
+
+    student: str
+    folder: str
+    out: str
+    """where to write the results file and the feedback page; '' for nowhere"""
+
+
+class _Started(msgspec.Struct, tag="started"):
+    tier: TierName
+
+
+class _Refused(msgspec.Struct, tag="refused"):
+    """The examiner cannot start: a mistake in the course's own files, or too little confinement."""
+
+    why: str
+
+
+class _Graded(msgspec.Struct, tag="graded"):
+    result: Result
+
+
+class Examiner:
+    """A running examiner for one homework of a course. Start one, grade many, from several threads if wanted."""
+
+    def __init__(self, homework: Homework, floor: TierName, force: TierName | None = None) -> None:
+        """Raises CourseError when the homework's files are wrong or the confinement is below `floor`."""
+        self.homework = homework
+        ours, theirs = pair()
+        environment = {**os.environ, "OMP_NUM_THREADS": "1", "PYTEST_DISABLE_PLUGIN_AUTOLOAD": "1", "MPLBACKEND": "agg"}
+        arguments = (str(theirs.fileno()), str(homework.root), homework.name, floor, force or "")
+        self._process = subprocess.Popen(
+            [sys.executable, "-m", "autograder.examiner", *arguments],
+            pass_fds=[theirs.fileno()],
+            env=environment,
+            stdin=subprocess.DEVNULL,
+        )
+        theirs.close()
+        self._channel = Channel(ours)
+        self._lock = threading.Lock()
+        try:
+            message, _ = self._channel.receive()
+        except WireError:
+            raise CourseError(f"the examiner of {homework.name} did not start; its error is above") from None
+        started = msgspec.msgpack.decode(message, type=_Started | _Refused)
+        if isinstance(started, _Refused):
+            self.close()
+            raise CourseError(started.why)
+        self.tier: TierName = started.tier
+
+    def grade(self, student: str, folder: Path, out: Path | None = None) -> Result:
+        """The result of what lies in `folder`, also written below `out`. Raises Lost."""
+        near, far = pair()
+        order = msgspec.msgpack.encode(_Grade(student, str(folder), str(out) if out is not None else ""))
+        limits = self.homework.limits
+        with self._lock:
+            self._channel.send(order, fds=(far.fileno(),))
+        far.close()
+        answer = Channel(near)
+        try:
+            own = _OWN_TIME + limits.total_seconds * len(self.homework.notebooks)
+            message, _ = answer.receive(time.monotonic() + own)
+            return msgspec.msgpack.decode(message, type=_Graded).result
+        except WireError as error:
+            raise Lost(f"the process that graded {student}'s {self.homework.name} was lost ({error})") from None
+        finally:
+            answer.close()
+
+    def __enter__(self) -> Examiner:
+        return self
+
+    def __exit__(self, *why: object) -> None:
+        self.close()
+
+    def close(self) -> None:
+        self._channel.close()
+        self._process.wait()
+
+
+def main(fd: int, root: Path, name: str, floor: TierName, force: TierName | None) -> None:
+    """Serve orders that come on descriptor `fd` until it closes."""
+    with suppress(OSError):
+        os.setsid()
+    channel = Channel(socket.socket(fileno=fd))
+    from autograder.master import AuthorError
+    from autograder.sandbox import Zygote
+
+    zygote = Zygote(force)  # it warms up while this process does
+    try:
+        from autograder import report
+        from autograder.grade import Bench, grade
+        from autograder.jail import Tier
+
+        course = open_course(root)
+        bench = Bench(course, course.homework(name), zygote)
+        bench.warm()
+        report.warm()
+        if not Tier(zygote.tier).at_least(Tier(floor)):
+            raise CourseError(
+                f"this machine confines submissions by tier {zygote.tier}, below the course's floor {floor}: "
+                "`autograder doctor` says what to install or change; --allow-unconfined grades all the same"
+            )
+    except Exception as error:
+        if not isinstance(error, CourseError | AuthorError):
+            import traceback
+
+            traceback.print_exc()
+        channel.send(encode(_Refused(str(error) or type(error).__name__)))
+        zygote.close()
+        return
+    settle()
+    signal.signal(signal.SIGCHLD, signal.SIG_IGN)
+    channel.send(encode(_Started(zygote.tier)))
+    parent = os.getpid()
+    while True:
+        try:
+            message, fds = channel.receive()
+        except WireError:
+            zygote.close()
+            return
+        if os.fork() == 0:
+            try:
+                ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
+                if os.getppid() != parent:
+                    return
+                signal.signal(signal.SIGCHLD, signal.SIG_DFL)
+                order = msgspec.msgpack.decode(message, type=_Grade)
+                result = grade(bench, order.student, Path(order.folder))
+                if order.out:
+                    report.write(result, Path(order.out))
+                Channel(socket.socket(fileno=fds[0])).send(encode(_Graded(result)))
+            except BaseException:
+                import traceback
+
+                traceback.print_exc()
+            finally:
+                os._exit(0)
+        for number in fds:
+            os.close(number)
+
+
+if __name__ == "__main__":
+    _, _fd, _root, _name, _floor, _force = sys.argv
+    main(int(_fd), Path(_root), _name, _floor, _force or None)  # type: ignore[arg-type]

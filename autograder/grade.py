@@ -1,0 +1,141 @@
+"""Grade one submission of one homework, from the submitted files to its result. Trusted side."""
+
+from __future__ import annotations
+
+import datetime
+import resource
+import time
+from collections.abc import Sequence
+from pathlib import Path
+
+from autograder import doors
+from autograder.course import Course, Homework, NotebookSpec
+from autograder.examine import LocalLine, Suite, versions
+from autograder.repair import Gradable, Missing, Unreadable, find, read, released, repair
+from autograder.result import SCHEMA, CellResult, Incident, NotebookResult, Result
+from autograder.sandbox import Session, Zygote
+from autograder.score import score
+from autograder.student import SEED
+
+
+class Bench:
+    """All that grading a homework needs, loaded once: released notebooks, hidden tests, references and the zygote."""
+
+    def __init__(self, course: Course, homework: Homework, zygote: Zygote) -> None:
+        self.course, self.homework, self.zygote = course, homework, zygote
+        self.suites = {spec.name: Suite(course, homework, spec.name) for spec in homework.notebooks}
+        self.released = {
+            spec.name: released(homework.release(spec.name), homework.name, spec.name) for spec in homework.notebooks
+        }
+
+    def warm(self) -> None:
+        """Run every suite once on its own reference, so that a fork finds all that it needs loaded."""
+        for suite in self.suites.values():
+            names = vars(suite.reference)
+            suite.run(lambda names=names, spec=suite.spec: LocalLine(dict(names), spec))  # type: ignore[misc]
+
+
+def grade(bench: Bench, student: str, folder: Path) -> Result:
+    """The result of what lies in `folder`. Whatever is wrong with it becomes part of the result."""
+    began, cpu = time.monotonic(), _cpu()
+    books = tuple(_notebook(bench, spec, folder) for spec in bench.homework.notebooks)
+    return Result(
+        schema=SCHEMA,
+        course=bench.course.id,
+        homework=bench.homework.name,
+        title=bench.homework.title,
+        student=student,
+        score=round(sum(book.score for book in books), 4),
+        max_score=sum(book.max_score for book in books),
+        notebooks=books,
+        tier=bench.zygote.tier,
+        versions=dict(versions()),
+        graded_at=datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds"),
+        cpu_seconds=round(_cpu() - cpu + sum(book.cpu_seconds for book in books), 3),
+        wall_seconds=round(time.monotonic() - began, 3),
+    )
+
+
+def _notebook(bench: Bench, spec: NotebookSpec, folder: Path) -> NotebookResult:
+    began = time.monotonic()
+    blank, file = bench.released[spec.name], ""
+    try:
+        others = tuple(other.name for other in bench.homework.notebooks if other is not spec)
+        path = find(folder, spec.name, others)
+        file = path.name
+        gradable = repair(read(path), file, blank)
+    except Missing as missing:
+        return _nothing(bench, spec, file, Incident(kind="missing", cell="", note=str(missing)))
+    except Unreadable as unreadable:
+        return _nothing(bench, spec, file, Incident(kind="unreadable", cell="", note=str(unreadable)))
+    with Session(bench.zygote, bench.homework.limits, gradable.cells, spec.forbidden) as session:
+        session.run()
+        tests = bench.suites[spec.name].run(session.fork)
+    cells = score(blank, tests, _forbidden(bench.suites[spec.name], gradable))
+    return NotebookResult(
+        notebook=spec.name,
+        title=spec.title,
+        file=file,
+        score=_sum(cells),
+        max_score=sum(cell.points for cell in cells),
+        cells=cells,
+        repairs=gradable.repairs,
+        incidents=tuple(session.incidents),
+        outputs=tuple(session.outputs),
+        tier=bench.zygote.tier,
+        seed=SEED,
+        cpu_seconds=round(session.cpu_seconds, 3),
+        wall_seconds=round(time.monotonic() - began, 3),
+        peak_memory_mb=round(session.peak_memory_mb, 1),
+    )
+
+
+def _nothing(bench: Bench, spec: NotebookSpec, file: str, incident: Incident) -> NotebookResult:
+    """The result where there is no notebook to run: every cell is there, with nothing earned."""
+    cells = score(bench.released[spec.name], (), {})
+    cells = tuple(_unmarked(cell) for cell in cells)
+    return NotebookResult(
+        notebook=spec.name,
+        title=spec.title,
+        file=file,
+        score=0.0,
+        max_score=sum(cell.points for cell in cells),
+        cells=cells,
+        incidents=(incident,),
+        tier=bench.zygote.tier,
+        seed=SEED,
+        cpu_seconds=0.0,
+        wall_seconds=0.0,
+        peak_memory_mb=0.0,
+    )
+
+
+def _unmarked(cell: CellResult) -> CellResult:
+    """With nothing handed in there is nothing for a person to mark either."""
+    return CellResult(grade_id=cell.grade_id, title=cell.title, points=cell.points, earned=0.0)
+
+
+def _forbidden(suite: Suite, gradable: Gradable) -> dict[str, str]:
+    """Grade cells whose solution reaches a forbidden tool, and why they earn nothing."""
+    if not suite.spec.forbidden:
+        return {}
+    code = [
+        (cell.id, cell.source)
+        for cell in gradable.cells
+        if cell.kind == "code" and not (cell.released and cell.released.locked)
+    ]
+    reasons = {}
+    for cell in suite.master.grade_cells():
+        for solution in suite.master.examined(cell.grade_id):
+            if why := doors.uses(solution.id, code, suite.spec.forbidden):
+                reasons[cell.grade_id] = why
+    return reasons
+
+
+def _sum(cells: Sequence[CellResult]) -> float:
+    return round(sum(cell.earned or 0.0 for cell in cells), 4)
+
+
+def _cpu() -> float:
+    usage = resource.getrusage(resource.RUSAGE_SELF)
+    return usage.ru_utime + usage.ru_stime

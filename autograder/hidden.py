@@ -1,0 +1,137 @@
+"""What a hidden test is written with: `earns`, `close`, the generator behind `draw`, and the student's errors."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING, Any, TypeVar
+
+if TYPE_CHECKING:
+    import torch
+
+_Test = TypeVar("_Test", bound=Callable[..., None])
+_Choice = TypeVar("_Choice")
+
+
+def earns(cell: str, weight: float = 1.0) -> Callable[[_Test], _Test]:
+    """Mark a test as earning `weight` parts of the points of the grade cell with this grade_id."""
+
+    def mark(test: _Test) -> _Test:
+        test.__earns__ = (cell, weight)  # type: ignore[attr-defined]
+        return test
+
+    return mark
+
+
+class StudentError(Exception):
+    """The student's code raised, or could not answer.
+
+    `type` is the name of the exception's class, `message` its text, `cell` and `line` where in the notebook it came
+    from ('' and 0 when it came from elsewhere).
+    """
+
+    def __init__(self, type: str, message: str, cell: str = "", line: int = 0) -> None:
+        super().__init__(f"{type}: {message}")
+        self.type, self.message, self.cell, self.line = type, message, cell, line
+
+
+class ForbiddenTool(Exception):
+    """A tool that this notebook is about doing without was used."""
+
+
+class Draw:
+    """Random sizes and values that nobody can guess and that come again on every run.
+
+    The seed is a hash of the course's secret, the notebook and the test.
+    """
+
+    def __init__(self, secret: bytes, *names: str) -> None:
+        import torch
+
+        digest = hashlib.blake2b("\0".join(names).encode(), key=secret[:64], digest_size=8).digest()
+        self.generator = torch.Generator().manual_seed(int.from_bytes(digest, "little") >> 1)
+
+    def size(self, low: int, high: int) -> int:
+        """A whole number from `low` to `high`, both included."""
+        return int(self.integers(low, high, 1).item())
+
+    def integers(self, low: int, high: int, *shape: int) -> torch.Tensor:
+        """An int64 tensor of whole numbers from `low` to `high`, both included."""
+        import torch
+
+        return torch.randint(low, high + 1, shape, generator=self.generator)
+
+    def normal(self, *shape: int, dtype: torch.dtype | None = None) -> torch.Tensor:
+        """A tensor of standard normal numbers."""
+        import torch
+
+        return torch.randn(*shape, generator=self.generator, dtype=dtype)
+
+    def uniform(self, *shape: int, low: float = 0.0, high: float = 1.0) -> torch.Tensor:
+        """A float32 tensor, uniform on [low, high)."""
+        import torch
+
+        return low + (high - low) * torch.rand(*shape, generator=self.generator)
+
+    def bernoulli(self, *shape: int, p: float = 0.5) -> torch.Tensor:
+        """A float32 tensor of zeros and ones; each is one with probability `p`."""
+        import torch
+
+        return (torch.rand(*shape, generator=self.generator) < p).float()
+
+    def choice(self, options: Sequence[_Choice]) -> _Choice:
+        """One of `options`."""
+        return options[self.size(0, len(options) - 1)]
+
+
+def close(actual: Any, expected: torch.Tensor | float, name: str, rtol: float = 1e-4, atol: float = 1e-6) -> None:
+    """Assert that `actual` is `expected` up to rounding, and say in what way it is not.
+
+    The default tolerances fit float32 sums of a few hundred terms. The message names shapes, signs and factors but
+    never shows expected values: a student may read it.
+    """
+    import torch
+
+    want = torch.as_tensor(expected).detach()
+    if isinstance(actual, bool | int | float):
+        actual = torch.tensor(actual, dtype=want.dtype if want.is_floating_point() else None)
+    elif type(actual).__module__ == "numpy":
+        actual = torch.as_tensor(actual)
+    if not isinstance(actual, torch.Tensor):
+        got = "nothing (None)" if actual is None else f"a {type(actual).__name__}"
+        raise AssertionError(f"{name} should be a tensor, but it is {got}.")
+    have = actual.detach()
+    if have.shape != want.shape:
+        message = f"{name} has shape {tuple(have.shape)}; it should have {tuple(want.shape)}."
+        raise AssertionError(message)
+    if want.is_floating_point() and not (have.is_floating_point() or have.dtype in (torch.int64, torch.int32)):
+        raise AssertionError(f"{name} has dtype {have.dtype}; it should hold floating-point numbers.")
+    have, want = have.to(torch.float64), want.to(torch.float64)
+    if not torch.isfinite(have).all() and torch.isfinite(want).all():
+        kind = "not a number (nan)" if torch.isnan(have).any() else "infinite"
+        raise AssertionError(f"{name} has entries that are {kind}.")
+    if torch.allclose(have, want, rtol=rtol, atol=atol):
+        return
+    raise AssertionError(f"{name} has the right shape but wrong values: {_difference(have, want, rtol, atol)}")
+
+
+def _difference(have: torch.Tensor, want: torch.Tensor, rtol: float, atol: float) -> str:
+    """In words, how `have` differs from `want`; both float64 of one shape."""
+    import torch
+
+    def same(candidate: torch.Tensor) -> bool:
+        return candidate.shape == want.shape and torch.allclose(candidate, want, rtol=10 * rtol, atol=10 * atol)
+
+    if same(-have):
+        return "the sign is flipped."
+    if have.ndim == 2 and same(have.T):
+        return "it is transposed."
+    if not have.any():
+        return "every entry is zero."
+    scale = (have * want).sum() / (want * want).sum().clamp_min(1e-300)
+    if abs(scale.item()) > 1e-12 and want.numel() > 1 and same(have / scale):
+        return f"every entry is {scale.item():.4g} times what it should be."
+    wrong = ~torch.isclose(have, want, rtol=rtol, atol=atol)
+    error = ((have - want).abs().max() / want.abs().max().clamp_min(atol)).item()
+    share = f"{int(wrong.sum())} of {want.numel()} entries are off" if want.numel() > 1 else "it is off"
+    return f"{share}, by up to {error:.2g} of the largest value."

@@ -1,0 +1,77 @@
+"""The names that a piece of Python defines at its top level, found without running it."""
+
+from __future__ import annotations
+
+import ast
+import re
+import warnings
+from collections.abc import Iterator
+from functools import lru_cache
+from itertools import pairwise
+
+MAX_PARSED = 100_000
+"""characters; what is longer is looked through line by line"""
+
+_MAGIC = re.compile(r"^[ \t]*+[%!?][^\n]*+", re.MULTILINE)
+_FUNCTION = re.compile(r"^(?:async[ \t]++)?(?:def|class)[ \t]++(\w++)", re.MULTILINE)
+_VARIABLE = re.compile(r"^([A-Za-z_]\w*+)[ \t]*+=(?!=)", re.MULTILINE)
+_OPENING = re.compile(r"^(?:@|(?:async[ \t]++)?def[ \t]|class[ \t])", re.MULTILINE)
+
+
+def parsed(source: str) -> ast.Module | None:
+    """The syntax tree of `source`, IPython's magics left out; None when it is not Python."""
+    if len(source) > MAX_PARSED:
+        return None
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # "\d" in a student's string is no concern of ours
+            return ast.parse(_MAGIC.sub("", source))
+    except (SyntaxError, ValueError, RecursionError, MemoryError):
+        return None
+
+
+@lru_cache(maxsize=512)
+def names(source: str) -> frozenset[str]:
+    """The functions, classes and variables that `source` defines at its top level."""
+    return frozenset(name for _, found in statements(source) for name in found)
+
+
+def functions(source: str) -> frozenset[str]:
+    """The functions and classes among them."""
+    return frozenset(_FUNCTION.findall(source))
+
+
+def statements(source: str) -> list[tuple[str, frozenset[str]]]:
+    """The top-level statements of `source`, each with the comments above it and the names that it defines.
+
+    What is not Python is split in front of every line that begins a function or class.
+    """
+    tree = parsed(source)
+    if tree is None:
+        starts = [0, *(opening.start() for opening in _OPENING.finditer(source)), len(source)]
+        pieces = [source[start:end] for start, end in pairwise(starts)]
+        return [(piece, functions(piece) | frozenset(_VARIABLE.findall(piece))) for piece in pieces if piece]
+    lines = [line + "\n" for line in source.split("\n")]
+    spans: list[tuple[int, int, set[str]]] = []
+    at = 0
+    for node in tree.body:
+        end = max(at, node.end_lineno or node.lineno)
+        if spans and node.lineno <= at:  # two statements on one line
+            start, _, defined = spans.pop()
+        else:
+            start, defined = at, set()
+        defined.update(_defined(node))
+        spans.append((start, end, defined))
+        at = end
+    if any(line.strip() for line in lines[at:]):
+        spans.append((at, len(lines), set()))
+    return [("".join(lines[start:end]), frozenset(defined)) for start, end, defined in spans]
+
+
+def _defined(node: ast.stmt) -> Iterator[str]:
+    if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef):
+        yield node.name
+    elif isinstance(node, ast.Assign | ast.AnnAssign):
+        for target in node.targets if isinstance(node, ast.Assign) else [node.target]:
+            parts = target.elts if isinstance(target, ast.Tuple | ast.List) else [target]
+            yield from (part.id for part in parts if isinstance(part, ast.Name))

@@ -1,0 +1,343 @@
+"""Reports: a result as a JSON file, as the student's feedback page, and as a line of the class table."""
+
+from __future__ import annotations
+
+import base64
+import csv
+import datetime
+import functools
+import io
+import os
+import re
+import secrets
+import struct
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from itertools import groupby
+from pathlib import Path
+from typing import Any
+
+import jinja2
+import msgspec
+from markupsafe import Markup, escape
+
+from autograder.result import SCHEMA, CellResult, NotebookResult, Output, Result
+
+_TEXT = 4000
+"""characters shown of one text"""
+_RAW = 200_000
+"""characters of one text that are looked at; cleaning more would only cost time"""
+_BLOCKS = 300
+"""outputs shown of one notebook"""
+_PNG = 4 << 20
+"""bytes of one picture, and of two such pictures for the page"""
+_SIDE, _AREA = 10_000, 40_000_000
+"""pixels of a picture: a few bytes can unfold to gigabytes in a browser"""
+
+_NOISE = re.compile(
+    r"\x1b\[[0-?]*[ -/]*[@-~]"  # ANSI: colours, cursor movements
+    r"|\x1b[\]PX^_][^\x07\x1b\n]{0,500}(?:\x07|\x1b\\)"  # ANSI: window titles, links
+    r"|\x1b[ -/]*[0-Z\\^-~]"  # ANSI: the rest
+    r"|\x9b[0-?]*[ -/]*[@-~]"
+    r"|[\x00-\x08\x0b-\x1f\x7f-\x9f]"
+    r"|[\u200e\u200f\u202a-\u202e\u2066-\u2069]"  # they reverse how the text around them reads
+    r"|[\ud800-\udfff\ufffe\uffff]"  # not characters; a file name that is not UTF-8 brings them in
+)
+_FORMULA = ("=", "+", "-", "@", "\t", "\r", "＝", "＋", "－", "＠")
+
+_TIERS = {
+    "A": "Your code ran sealed off: with a file system and processes of its own, without a network, "
+    "its memory limited by the kernel.",
+    "B": "Your code ran sealed off: with a file system and processes of its own, without a network, "
+    "its memory watched by the grader.",
+    "C": "Your code ran behind kernel rules that kept it from the network and from all files but its own, "
+    "its memory watched by the grader.",
+    "none": "Your code ran without a sandbox, as your instructor asked for.",
+}
+
+
+def write(result: Result, out: Path) -> None:
+    """Write <out>/<student>/<homework>.json and .html.
+
+    Each is replaced at once or stays as it was. The JSON file comes last: where it is, the page is too.
+    Raises ValueError for a student or homework whose name cannot be the name of a file.
+    """
+    for name in (result.student, result.homework):
+        if name in ("", ".", "..") or any(sign in name for sign in "/\\\0"):
+            raise ValueError(f"{name!r} cannot be the name of a results file: rename the submission's folder")
+    page, record = html(result).encode(), json_bytes(result)
+    folder = out / result.student
+    folder.mkdir(parents=True, exist_ok=True)
+    _replace(folder / f"{result.homework}.html", page)
+    _replace(folder / f"{result.homework}.json", record)
+
+
+def json_bytes(result: Result) -> bytes:
+    """The result as indented JSON, pictures as base64: what `read` reads."""
+    try:
+        data = msgspec.json.encode(result)
+    except UnicodeEncodeError:  # a file name that is not UTF-8
+        data = msgspec.json.encode(_encodable(msgspec.to_builtins(result)))
+    return msgspec.json.format(data, indent=2) + b"\n"
+
+
+def read(path: Path) -> Result:
+    """The result in a results file. Raises ValueError, naming the file, when it is none or has another schema."""
+    data = path.read_bytes()
+    try:
+        schema = msgspec.json.decode(data, type=_Head).schema
+        if schema == SCHEMA:
+            return msgspec.json.decode(data, type=Result)
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
+        raise ValueError(f"{path}: this is not a results file ({error}); grade the submission again") from None
+    raise ValueError(f"{path}: results of schema {schema}, this version reads {SCHEMA}; grade the submission again")
+
+
+def csv_text(results: Sequence[Result]) -> str:
+    """The class table, RFC 4180: one line a student, one column for each notebook and each of its grade cells.
+
+    A cell that waits for marking, or that a student's result does not have, is empty.
+    """
+    columns: dict[tuple[str, str], None] = {}
+    for result in results:
+        for book in result.notebooks:
+            columns |= dict.fromkeys([(book.notebook, ""), *((book.notebook, cell.grade_id) for cell in book.cells)])
+    order = list(dict.fromkeys(notebook for notebook, _ in columns))
+    wanted = sorted(columns, key=lambda column: order.index(column[0]))  # stable: cells stay in the notebook's order
+    text = io.StringIO()
+    table = csv.writer(text)
+    names = [f"{notebook}/{cell}" if cell else notebook for notebook, cell in wanted]
+    table.writerow([_cell(name) for name in ("student", "score", "max", *names, "tier", "findings")])
+    for result in results:
+        points: dict[tuple[str, str], float | None] = {}
+        for book in result.notebooks:
+            points[book.notebook, ""] = book.score
+            points |= {(book.notebook, cell.grade_id): cell.earned for cell in book.cells}
+        row = [_points(result.score), _points(result.max_score), *(_points(points.get(column)) for column in wanted)]
+        table.writerow([_cell(result.student), *row, _cell(result.tier), _cell("; ".join(result.findings))])
+    return text.getvalue()
+
+
+def html(result: Result) -> str:
+    """The student's feedback page: one file that needs nothing else, and in which nothing of the student's runs."""
+    books, pictures = result.notebooks, _Pictures()
+    tiers = dict.fromkeys([result.tier, *(book.tier for book in books)])
+    page = _templates().get_template("feedback.html")
+    return page.render(
+        result=result,
+        waiting=sum(cell.points for book in books for cell in book.cells if cell.earned is None),
+        looks=tuple(_looks(result)),
+        books=[(book, tuple(_shown(book, pictures)), max(0, len(book.outputs) - _BLOCKS)) for book in books],
+        tiers=[(tier, _TIERS.get(tier, "")) for tier in tiers],
+        graded=_date(result.graded_at),
+    )
+
+
+def warm() -> None:
+    """Compile the templates, so that forks of this process find them ready."""
+    for name in _templates().list_templates():
+        _templates().get_template(name)
+
+
+class _Head(msgspec.Struct):
+    schema: int
+
+
+@dataclass(frozen=True)
+class _Look:
+    """One thing for the student to look at first."""
+
+    anchor: str
+    title: str
+    text: str
+    lost: float = 0.0
+    points: float = 0.0
+
+
+@dataclass(frozen=True)
+class _Block:
+    """One output as the page shows it: a picture, or a text with the number of characters left out."""
+
+    kind: str
+    text: str = ""
+    left_out: int = 0
+    uri: str = ""
+    size: tuple[int, int] = (0, 0)
+    number: int = 0
+
+
+@dataclass(frozen=True)
+class _Showing:
+    """What one cell showed."""
+
+    cell: str
+    blocks: tuple[_Block, ...]
+
+    @property
+    def figures(self) -> int:
+        return sum(block.kind == "figure" for block in self.blocks)
+
+    @property
+    def error(self) -> str:
+        """The first line of the first error, or ''."""
+        return next((block.text.partition("\n")[0] for block in self.blocks if block.kind == "error"), "")
+
+
+@dataclass
+class _Pictures:
+    """The bytes that are left for pictures on this page."""
+
+    left: int = 2 * _PNG
+
+    def block(self, png: bytes, number: int) -> _Block:
+        """A figure, or a sentence in place of what is no sane picture."""
+        size = png_size(png)
+        if size is None:
+            return _Block("dropped", "A picture that could not be shown: it is not a sound PNG of a sensible size.")
+        if len(png) > self.left:
+            return _Block("dropped", "A picture is left out here: together your pictures are too big for this page.")
+        self.left -= len(png)
+        # marked as safe because base64 has no signs that could end an attribute, and cleaning it would take long
+        uri = Markup("data:image/png;base64," + base64.b64encode(png).decode())
+        return _Block("figure", uri=uri, size=size, number=number)
+
+
+def png_size(png: bytes) -> tuple[int, int] | None:
+    """Width and height that a PNG's first chunk gives; None when it is no PNG, or one too big to show."""
+    if len(png) > _PNG or len(png) < 45 or png[:16] != b"\x89PNG\r\n\x1a\n\0\0\0\rIHDR":
+        return None
+    width, height = struct.unpack(">II", png[16:24])
+    sane = 0 < width <= _SIDE and 0 < height <= _SIDE and width * height <= _AREA
+    return (width, height) if sane else None
+
+
+def _looks(result: Result) -> Iterator[_Look]:
+    """Incidents, then the cells that cost most points, each with the first thing that was wrong."""
+    cells = []
+    for n, book in enumerate(result.notebooks, 1):
+        yield from (_Look(f"n{n}", book.title, incident.note) for incident in book.incidents[:2])
+        if any(incident.kind in ("missing", "unreadable") for incident in book.incidents):
+            continue  # one reason for all its cells, and it is already given
+        for c, cell in enumerate(book.cells, 1):
+            if cell.earned is not None and cell.earned < cell.points:
+                failed = next((test for test in cell.tests if not test.passed), None)
+                text = cell.note or (failed.message or failed.says if failed else "")
+                cells.append(_Look(f"n{n}-c{c}", cell.title, text, cell.points - cell.earned, cell.points))
+    yield from sorted(cells, key=lambda look: -look.lost)[:4]
+
+
+def _shown(book: NotebookResult, pictures: _Pictures) -> Iterator[_Showing]:
+    """The notebook's outputs in order, cell by cell; what was printed in pieces is put together."""
+    for cell, outputs in groupby(book.outputs[:_BLOCKS], key=lambda output: output.cell):
+        blocks: list[_Block] = []
+        figures = 0
+        for (kind, _), pieces in groupby(enumerate(outputs), key=_piece):
+            together = [output for _, output in pieces]
+            if kind == "image/png":
+                figures += 1
+                blocks.append(pictures.block(together[0].png, figures))
+            else:
+                blocks.append(_text(kind, "".join(output.text for output in together)))
+        yield _Showing(cell, tuple(block for block in blocks if block.text or block.uri))
+
+
+def _piece(numbered: tuple[int, Output]) -> tuple[str, int]:
+    """Streams arrive in pieces that belong together; all other outputs stand alone."""
+    number, output = numbered
+    return output.kind, -1 if output.kind in ("stdout", "stderr") else number
+
+
+def _text(kind: str, text: str) -> _Block:
+    raw = text[:_RAW]
+    if "\r" in raw:  # a progress bar writes over itself: its last state is what a terminal would show
+        raw = "\n".join(line.rstrip("\r").rpartition("\r")[2] for line in raw.split("\n"))
+    clean = _clean(raw).rstrip()
+    return _Block(kind, clean[:_TEXT], max(0, len(clean) - _TEXT) + len(text) - len(text[:_RAW]))
+
+
+@functools.cache
+def _templates() -> jinja2.Environment:
+    environment = jinja2.Environment(
+        loader=jinja2.PackageLoader("autograder"),
+        autoescape=True,
+        undefined=jinja2.StrictUndefined,
+        finalize=_clean,  # whatever the page says has gone through it
+        auto_reload=False,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    environment.filters |= {"points": _points, "short": _short, "prose": _prose, "state": _state, "percent": _percent}
+    return environment
+
+
+def _clean(value: Any) -> Any:
+    """A text without what a terminal would obey rather than show; any other value as it is."""
+    return _NOISE.sub("", value) if type(value) is str else value
+
+
+def _short(text: str, most: int) -> str:
+    text = " ".join(_clean(text[:_TEXT]).split())
+    return text if len(text) <= most else f"{text[: most - 1]}…"
+
+
+def _prose(text: str) -> Markup:
+    """Escaped text in which `names` are set as code."""
+    clean = _clean(text[:_RAW])
+    shown = clean if len(clean) <= _TEXT else f"{clean[:_TEXT]} … (shortened)"
+    return Markup(re.sub(r"`([^`\n]+)`", r"<code>\1</code>", str(escape(shown))))
+
+
+def _state(cell: CellResult) -> tuple[str, str, str]:
+    """How a cell did: a CSS class, a sign and words."""
+    if cell.earned is None:
+        return "waits", "…", "waits for marking"
+    if cell.earned >= cell.points:
+        return "full", "✓", "full"
+    return ("partly", "◐", "partly") if cell.earned > 0 else ("nothing", "✗", "none")
+
+
+def _points(points: float | None) -> str:
+    return "" if points is None else f"{points:.2f}".rstrip("0").rstrip(".")
+
+
+def _percent(part: float, whole: float) -> str:
+    """A share in percent, never outside 0 to 100."""
+    return _points(min(100.0, max(0.0, 100 * part / whole))) if whole else "0"
+
+
+def _date(moment: str) -> str:
+    try:
+        date = datetime.datetime.fromisoformat(moment).astimezone(datetime.UTC)
+    except ValueError:
+        return moment
+    return f"{date.day} {date:%B %Y, %H:%M} UTC"
+
+
+def _cell(text: str) -> str:
+    """Text for a spreadsheet, which would take what begins like a formula for one."""
+    text = _clean(text)
+    return f"'{text}" if text.lstrip(" \n").startswith(_FORMULA) else text
+
+
+def _encodable(value: Any) -> Any:
+    match value:
+        case str():
+            return value.encode(errors="replace").decode()
+        case dict():
+            return {_encodable(key): _encodable(item) for key, item in value.items()}
+        case list() | tuple():
+            return [_encodable(item) for item in value]
+        case _:
+            return value
+
+
+def _replace(path: Path, data: bytes) -> None:
+    fresh = path.with_name(f".{path.name}.{secrets.token_hex(4)}")
+    try:
+        with fresh.open("xb") as file:
+            file.write(data)
+            file.flush()
+            os.fsync(file.fileno())
+        fresh.replace(path)
+    finally:
+        fresh.unlink(missing_ok=True)

@@ -1,0 +1,103 @@
+"""The respondent: answers an examiner's questions with the student's objects, on the student's side of the wire."""
+
+from __future__ import annotations
+
+import ast
+import contextlib
+import io
+import sys
+from collections.abc import MutableMapping
+from typing import Any
+
+from autograder import doors
+from autograder.shell import describe, where
+from autograder.wire import (
+    Attribute,
+    Call,
+    Get,
+    Item,
+    Question,
+    Raised,
+    Ref,
+    Returned,
+    Run,
+    SetAttribute,
+    SetItem,
+    WireError,
+    from_wire,
+    to_wire,
+)
+
+
+class Respondent:
+    """Holds what the examiner has references to, and answers one question at a time."""
+
+    def __init__(self, names: MutableMapping[str, Any], shut: tuple[str, ...] = ()) -> None:
+        self._names = names
+        self._shut = shut
+        self._held: list[Any] = []
+
+    def answer(self, question: Question) -> Returned | Raised:
+        """The reply to one question. Whatever the student's code raises is an answer, too."""
+        quiet = io.StringIO()
+        try:
+            with contextlib.redirect_stdout(quiet), contextlib.redirect_stderr(quiet):
+                with doors.shut(self._shut):
+                    value = self._find(question)
+                return Returned(question.nonce, to_wire(value, self._refer))
+        except WireError as error:
+            return Raised(question.nonce, "ValueError", str(error))
+        except BaseException as error:
+            cell, line = where(error.__traceback__)
+            return Raised(question.nonce, type(error).__name__[:200], describe(error), cell[:200], line)
+
+    def _find(self, question: Question) -> Any:
+        match question:
+            case Get(name=name):
+                if name not in self._names:
+                    raise NameError(f"the notebook defines no {name!r}")
+                return self._names[name]
+            case Call(target=target, args=args, kwargs=kwargs):
+                return self._held[target](*map(self._value, args), **{k: self._value(v) for k, v in kwargs.items()})
+            case Attribute(target=target, name=name):
+                return getattr(self._held[target], name)
+            case SetAttribute(target=target, name=name, value=value):
+                setattr(self._held[target], name, self._value(value))
+            case Item(target=target, key=key):
+                return self._held[target][self._value(key)]
+            case SetItem(target=target, key=key, value=value):
+                self._held[target][self._value(key)] = self._value(value)
+            case Run(code=code):
+                return self._run(code)
+        return None
+
+    def _value(self, value: Any) -> Any:
+        return from_wire(value, lambda ref: self._held[ref.number])
+
+    def _refer(self, thing: Any) -> Ref:
+        self._held.append(thing)
+        return Ref(len(self._held) - 1, type(thing).__name__[:200])
+
+    def _run(self, code: str) -> Any:
+        tree = ast.parse(code, "<harness>")
+        last = tree.body[-1] if tree.body else None
+        if isinstance(last, ast.Expr):
+            tree.body.pop()
+        names = self._names if isinstance(self._names, dict) else dict(self._names)
+        exec(compile(tree, "<harness>", "exec"), names)
+        if isinstance(last, ast.Expr):
+            return eval(compile(ast.Expression(last.value), "<harness>", "eval"), names)
+        return None
+
+
+def seed(number: int) -> None:
+    """Set every generator that a student's code may draw from."""
+    import random
+
+    random.seed(number)
+    if "numpy" in sys.modules:
+        sys.modules["numpy"].random.seed(number % 2**32)
+    if "torch" in sys.modules:
+        sys.modules["torch"].manual_seed(number)
+
+

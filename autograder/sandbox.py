@@ -1,0 +1,444 @@
+"""The sandbox as the trusted side sees it: a notebook is run in it, and forks of the finished notebook are asked."""
+
+from __future__ import annotations
+
+import array
+import math
+import os
+import select
+import signal
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Sequence
+from contextlib import suppress
+from pathlib import Path
+from typing import NoReturn, Protocol
+
+import msgspec
+
+from autograder import warden
+from autograder.course import Limits, TierName
+from autograder.hidden import StudentError
+from autograder.result import Incident, Output
+from autograder.student import SEED
+from autograder.wire import (
+    Channel,
+    Closed,
+    Execute,
+    Finished,
+    Fork,
+    ForkEnded,
+    Late,
+    Question,
+    Raised,
+    Reap,
+    Report,
+    Returned,
+    Shown,
+    WireError,
+    decode_report,
+    encode,
+    pair,
+)
+from autograder.zygote import Keep, Ready
+
+_MAIN = "import sys; from autograder import zygote; zygote.main(int(sys.argv[1]), sys.argv[2])"
+"""not -m: the shell replaces __main__ by the notebook"""
+_GRACE = 1.0
+"""seconds that an interrupted cell gets to end by itself"""
+_STARTS = 10
+"""how often a notebook whose cells end its process is begun anew"""
+_SLACK = 2**20
+"""bytes of output beyond the limit before a process that ignores the limit is ended"""
+
+
+class RunCell(Protocol):
+    """A cell to run: repair.GradableCell is one."""
+
+    @property
+    def id(self) -> str: ...
+    @property
+    def source(self) -> str: ...
+    @property
+    def skip(self) -> bool: ...
+
+
+class Zygote:
+    """The warm process that submissions are forked from. Heavy: start one and keep it."""
+
+    def __init__(self, force: TierName | None = None) -> None:
+        ours, theirs = pair()
+        environment = {
+            "PATH": os.defpath,
+            "LANG": "C.UTF-8",
+            "OMP_NUM_THREADS": "1",  # one thread at fork, or forks hang
+            "MKL_NUM_THREADS": "1",
+            "OPENBLAS_NUM_THREADS": "1",
+            "MPLCONFIGDIR": os.environ.get("MPLCONFIGDIR", str(Path.home() / ".cache" / "autograder-matplotlib")),
+            "PYTHONDONTWRITEBYTECODE": "1",
+            "PYTHONHASHSEED": "0",
+        }
+        environment |= {name: value for name, value in os.environ.items() if name.startswith("OPENBLAS_CORETYPE")}
+        self._process = subprocess.Popen(
+            [sys.executable, "-c", _MAIN, str(theirs.fileno()), force or ""],
+            pass_fds=[theirs.fileno()],
+            env=environment,
+            cwd="/",
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.DEVNULL,
+        )
+        theirs.close()
+        self._socket = ours
+        self._tier: TierName | None = None
+
+    @property
+    def tier(self) -> TierName:
+        """The confinement of what it forks; waits until it is warm."""
+        if self._tier is None:
+            message = self._socket.recv(4096)
+            if not message:
+                raise RuntimeError("the sandbox could not be started; `autograder doctor` says what is missing")
+            self._tier = msgspec.msgpack.decode(message, type=Ready).tier
+        return self._tier
+
+    def request(self, limits: Limits) -> tuple[socket.socket, Channel]:
+        """A new confined process: the warden's control socket and the wire. One packet: forks may share the zygote."""
+        control, far_control = pair()
+        wire, far_wire = pair()
+        rights = array.array("i", [far_control.fileno(), far_wire.fileno()])
+        self._socket.sendmsg([msgspec.msgpack.encode(Keep(limits))], [(socket.SOL_SOCKET, socket.SCM_RIGHTS, rights)])
+        far_control.close()
+        far_wire.close()
+        return control, Channel(wire)
+
+    def close(self) -> None:
+        self._socket.close()
+        self._process.wait()
+
+
+class _Died(Exception):
+    """The submission's process ended; carries the warden's word."""
+
+    def __init__(self, ended: warden.Ended) -> None:
+        self.ended = ended
+
+
+class _Process:
+    """One confined process, from its start to the warden's last word."""
+
+    def __init__(self, zygote: Zygote, limits: Limits) -> None:
+        self.control, self.channel = zygote.request(limits)
+        self.ended: warden.Ended | None = None
+        self.gone: dict[int, int] = {}  # fork number -> wait status
+
+    def tell(self, message: bytes) -> None:
+        with suppress(OSError):  # it has ended; its last word is waiting to be read
+            self.control.send(message)
+
+    def send(self, data: bytes, deadline: float, fds: tuple[int, ...] = ()) -> None:
+        """Send to the main process. Raises Late, _Died."""
+        try:
+            self.channel.send(data, deadline, fds)
+        except Closed:
+            self._hear()
+
+    def _hear(self) -> NoReturn:
+        """The wire is closed, so the process has ended: wait for the warden to say how."""
+        poll = select.poll()
+        poll.register(self.control, select.POLLIN)
+        poll.poll(_WORD)
+        self.check()
+        raise _Died(_LOST)
+
+    def check(self) -> None:
+        """Raise _Died when the warden has said its last word."""
+        if self.ended is None and _readable(self.control):
+            message = self.control.recv(4096)
+            self.ended = warden.read(message) if message else _LOST
+        if self.ended is not None:
+            raise _Died(self.ended)
+
+    def receive(self, deadline: float, other: Channel | None = None) -> Report | None:
+        """The next report from the main process, or None when `other` has something to read. Raises Late, _Died."""
+        while True:
+            try:
+                message = self.channel.take()
+            except Closed:
+                self._hear()
+            if message is not None:
+                report = decode_report(message)
+                if isinstance(report, ForkEnded):
+                    self.gone[report.number] = report.status
+                return report
+            poll = select.poll()
+            poll.register(self.control, select.POLLIN)
+            poll.register(self.channel, select.POLLIN)
+            if other is not None:
+                poll.register(other, select.POLLIN)
+            left = deadline - time.monotonic()
+            if left <= 0:
+                raise Late("no answer in time")
+            ready = {fd for fd, _ in poll.poll(math.ceil(left * 1000))}
+            if self.control.fileno() in ready and self.channel.fileno() not in ready:
+                self.check()
+            elif other is not None and other.fileno() in ready:
+                return None
+
+    def close(self) -> warden.Ended:
+        """End it and hear how it ended."""
+        if self.ended is None:
+            self.tell(b"kill")
+            try:
+                self._hear()
+            except _Died as died:
+                self.ended = died.ended
+        self.control.close()
+        self.channel.close()
+        return self.ended
+
+
+_LOST = warden.Ended("unconfined", 0, 0.0, 0.0, "the process that watches this submission was lost")
+_WORD = 15_000
+"""milliseconds that a warden gets to end everything and say so"""
+
+
+def _readable(sock: socket.socket) -> bool:
+    poll = select.poll()
+    poll.register(sock, select.POLLIN)
+    return bool(poll.poll(0))
+
+
+class Session:
+    """One submission in the sandbox.
+
+    `run` executes the cells. A cell that ends the process (a crash, `os._exit`, too much memory) is left out and the
+    notebook begun anew, so that the other cells keep what they earn. `fork` then gives a line to a fresh fork of the
+    finished notebook.
+    """
+
+    def __init__(self, zygote: Zygote, limits: Limits, cells: Sequence[RunCell], shut: Sequence[str] = ()) -> None:
+        self.incidents: list[Incident] = []
+        self.outputs: list[Output] = []
+        self.cpu_seconds = 0.0
+        self.peak_memory_mb = 0.0
+        self._zygote, self._limits, self._shut = zygote, limits, list(shut)
+        self._cells = [cell for cell in cells if not cell.skip]
+        self._left_out: set[str] = set()
+        self._starts = 0
+        self._forks = 0
+        self._process: _Process | None = None
+        self._deadline = time.monotonic() + limits.total_seconds
+
+    def __enter__(self) -> Session:
+        return self
+
+    def __exit__(self, *why: object) -> None:
+        self._end()
+
+    # ---- the notebook
+
+    def run(self) -> None:
+        """Run the cells, beginning anew without the cell that ended the process, until the notebook has run."""
+        while self._starts < _STARTS and self._process is None:
+            self._starts += 1
+            self._process = _Process(self._zygote, self._limits)
+            self.outputs.clear()
+            for cell in self._cells:
+                if cell.id not in self._left_out and not self._survives(cell):
+                    break
+        if self._process is None:
+            self._happened("crash", "", f"It ended {_STARTS} times, so the rest of this notebook was not run.")
+
+    def _survives(self, cell: RunCell) -> bool:
+        assert self._process is not None
+        try:
+            self._execute(self._process, cell)
+            return True
+        except _Died as died:
+            self._happened(*_sentence(died.ended, cell.id, self._limits))
+        except Late:
+            self._happened("timeout", cell.id, self._too_long(cell) + "could not be stopped, so it was left out.")
+        except WireError as error:
+            self._happened("protocol", cell.id, f"Cell ‘{cell.id}’ disturbed the line to the grader ({error}).")
+        self._left_out.add(cell.id)
+        self._end()
+        return False
+
+    def _execute(self, process: _Process, cell: RunCell) -> None:
+        """Run one cell and collect what it shows. Raises Late when it cannot be stopped, _Died when it ends it all."""
+        now = time.monotonic()
+        left = self._deadline - now
+        if left <= 0:
+            self._out_of_time(cell)
+            return
+        room = self._limits.output_mb * 2**20 - sum(len(output.text) + len(output.png) for output in self.outputs)
+        nonce, stop = os.urandom(16), now + min(self._limits.cell_seconds, left)
+        process.send(encode(Execute(nonce, cell.id, cell.source, max(room, 0))), stop)
+        interrupts = 0
+        while True:
+            try:
+                report = process.receive(stop)
+            except Late:
+                interrupts += 1
+                if interrupts > 2:
+                    raise
+                process.tell(b"interrupt")
+                stop = time.monotonic() + _GRACE
+                continue
+            match report:
+                case Shown(nonce=echo, kind=kind, text=text, png=png) if echo == nonce:
+                    room -= len(text) + len(png)
+                    if room < -_SLACK:
+                        raise WireError("it prints far more than the grader keeps")
+                    self.outputs.append(Output(cell=cell.id, kind=kind, text=text, png=png))
+                case Finished(nonce=echo) if echo == nonce:
+                    break
+                case _:
+                    continue
+        if interrupts:
+            self._happened("timeout", cell.id, self._too_long(cell) + "was stopped.")
+        if room <= 0 and not any(incident.kind == "output" for incident in self.incidents):
+            text = f"Cell ‘{cell.id}’ printed more than {self._limits.output_mb} MB in all; the rest was not kept."
+            self._happened("output", cell.id, text)
+
+    def _too_long(self, cell: RunCell) -> str:
+        return f"Cell ‘{cell.id}’ ran for more than {self._limits.cell_seconds:g} seconds (an endless loop?) and "
+
+    def _out_of_time(self, cell: RunCell) -> None:
+        text = f"The notebook used up its {self._limits.total_seconds:g} seconds before cell ‘{cell.id}’."
+        if not any(incident.cell == "" and incident.kind == "timeout" for incident in self.incidents):
+            self._happened("timeout", "", text)
+
+    def _happened(self, kind: str, cell: str, note: str) -> None:
+        incident = Incident(kind=kind, cell=cell, note=note)  # type: ignore[arg-type]
+        if incident not in self.incidents:
+            self.incidents.append(incident)
+
+    # ---- its forks
+
+    def fork(self, seed: int = SEED) -> ForkLine:
+        """A line to a fresh fork of the finished notebook, begun anew if a test has ended its process."""
+        if self._process is not None:
+            try:
+                self._process.check()
+            except _Died as died:
+                self._happened(*_sentence(died.ended, "", self._limits))
+                self._end()
+                self.run()
+        if self._process is None:
+            raise StudentError("Crash", "the notebook's process could not be kept running")
+        if time.monotonic() > self._deadline:
+            raise StudentError("TimeoutError", "the time for this notebook was used up before this test")
+        self._forks += 1
+        near, far = pair()
+        order = Fork(os.urandom(16), self._forks, seed, self._shut)
+        try:
+            self._process.send(encode(order), self._deadline, (far.fileno(),))
+        except (WireError, _Died) as error:
+            raise StudentError("Crash", f"the notebook's process does not answer ({error})") from None
+        finally:
+            far.close()
+        return ForkLine(self._process, self._forks, Channel(near), self._limits, self._deadline)
+
+    def _end(self) -> None:
+        if self._process is not None:
+            ended = self._process.close()
+            self.cpu_seconds += ended.cpu_seconds
+            self.peak_memory_mb = max(self.peak_memory_mb, ended.peak_memory_mb)
+            self._process = None
+
+
+class ForkLine:
+    """A line (see proxy.Line) to one fork. Close it when the test has ended."""
+
+    def __init__(self, process: _Process, number: int, channel: Channel, limits: Limits, deadline: float) -> None:
+        self._process, self._number, self._channel, self._limits = process, number, channel, limits
+        self._deadline = deadline
+        self._over = ""
+
+    def ask(self, question: Question) -> Returned | Raised:
+        """The answer of the student's code within `call_seconds`. Raises StudentError when none comes."""
+        if self._over:
+            raise StudentError("Crash", self._over)
+        stop = min(time.monotonic() + self._limits.call_seconds, self._deadline)
+        try:
+            self._channel.send(encode(question), stop)
+            return self._wait(question, stop)
+        except Late:
+            self._over = f"no answer within {self._limits.call_seconds:g} seconds: is there an endless loop?"
+            raise StudentError("TimeoutError", self._over) from None
+        except Closed:
+            self._over = self._how_it_went()
+        except _Died as died:
+            self._over = _sentence(died.ended, "", self._limits)[2]
+        except WireError as error:
+            self._over = f"the answer cannot be read: {error}"
+        raise StudentError("Crash", self._over)
+
+    def _wait(self, question: Question, stop: float) -> Returned | Raised:
+        while True:
+            message = self._channel.take()
+            if message is None:
+                self._process.receive(stop, self._channel)
+                if self._number in self._process.gone and not _readable(self._channel.sock):
+                    raise Closed("the fork is gone")
+                continue
+            report = decode_report(message)
+            if isinstance(report, Returned | Raised) and report.nonce == question.nonce:
+                return report  # anything else is late, early, or not for us
+
+    def _how_it_went(self) -> str:
+        """Why the fork hung up, as far as it can be known."""
+        stop = time.monotonic() + 0.5
+        try:
+            while self._number not in self._process.gone:
+                self._process.receive(stop)
+        except (WireError, _Died):
+            return "the process ended during this test"
+        return _how(self._process.gone[self._number], self._limits)
+
+    def close(self) -> None:
+        """End the fork."""
+        self._channel.close()
+        if self._number not in self._process.gone:
+            with suppress(WireError, _Died):  # the whole process has ended
+                self._process.send(encode(Reap(self._number)), time.monotonic() + 1)
+
+
+def _how(status: int, limits: Limits) -> str:
+    if os.WIFSIGNALED(status):
+        return _signal_sentence(os.WTERMSIG(status), limits)
+    return f"your code ended the Python process (exit code {os.WEXITSTATUS(status)})"
+
+
+def _signal_sentence(number: int, limits: Limits) -> str:
+    match number:
+        case signal.SIGSEGV | signal.SIGBUS | signal.SIGILL | signal.SIGFPE | signal.SIGABRT:
+            return f"your code crashed the Python process ({signal.Signals(number).name})"
+        case signal.SIGKILL:
+            return f"the process was killed, most likely for using more than {limits.memory_mb} MB of memory"
+        case signal.SIGXCPU:
+            return f"your code used more than {limits.total_seconds:g} seconds of processor time"
+        case signal.SIGXFSZ:
+            return f"your code wrote more than {limits.disk_mb} MB to a file"
+        case _:
+            return f"your code ended the Python process by a signal ({number})"
+
+
+def _sentence(ended: warden.Ended, cell: str, limits: Limits) -> tuple[str, str, str]:
+    """Incident kind, cell and sentence for the way a whole submission ended."""
+    place = f"In cell ‘{cell}’ " if cell else "During a test "
+    match ended.reason:
+        case "exit":
+            text = f"{place}your code ended the Python process (exit code {ended.number})."
+            return "exit", cell, text
+        case "signal":
+            return "crash", cell, f"{place}{_signal_sentence(ended.number, limits)}."
+        case "memory":
+            return "memory", cell, f"{place}your code used more than {limits.memory_mb} MB of memory."
+        case "time":
+            return "timeout", cell, f"{place}your code used more than {limits.total_seconds:g} seconds."
+        case _:
+            return "internal", cell, f"The sandbox had to give up ({ended.note or ended.reason}); tell your instructor."

@@ -1,0 +1,39 @@
+"""Scores: from what the hidden tests found to points for cells and notebooks."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+from autograder.repair import Released
+from autograder.result import CellResult, TestResult
+
+
+def earned(points: float, tests: Sequence[TestResult]) -> float:
+    """Points of one cell: its points times the passed share of its tests' weight; nothing for a forbidden tool."""
+    total = sum(test.weight for test in tests)
+    if not total or any(test.forbidden for test in tests):
+        return 0.0
+    return round(points * sum(test.weight for test in tests if test.passed) / total, 4)
+
+
+def score(released: Released, tests: Sequence[TestResult], forbidden: Mapping[str, str]) -> tuple[CellResult, ...]:
+    """The result of every grade cell, in the notebook's order.
+
+    `forbidden` says for a grade cell why it earns nothing: the solution it examines reaches a tool that is shut.
+    """
+    results = []
+    for cell in released.cells:
+        if not cell.grade:
+            continue
+        own = tuple(test for test in tests if test.cell == cell.grade_id)
+        manual = cell.solution
+        why = forbidden.get(cell.grade_id, "") or next((test.message for test in own if test.forbidden), "")
+        points = None if manual else 0.0 if why else earned(cell.points, own)
+        results.append(
+            CellResult(
+                grade_id=cell.grade_id, title=cell.title, points=cell.points, earned=points, tests=own, note=why
+            )
+        )
+    return tuple(results)
+
+

@@ -1,0 +1,141 @@
+"""The student's process: runs the notebook's cells, then forks once for every hidden test."""
+
+from __future__ import annotations
+
+import gc
+import os
+import select
+import signal
+import socket
+import sys
+from contextlib import suppress
+
+from autograder.respondent import Respondent, seed
+from autograder.shell import Shell
+from autograder.wire import (
+    WIRE_FD,
+    Channel,
+    Closed,
+    Execute,
+    Finished,
+    Fork,
+    ForkEnded,
+    Order,
+    Reap,
+    Shown,
+    WireError,
+    decode_order,
+    encode,
+)
+
+SEED = 20_240_903
+"""What torch, numpy and random are seeded with before the first cell and in every fork."""
+
+_CUT = "\n… the rest of the output was cut off: this notebook prints more than the grader keeps.\n"
+
+
+def serve() -> None:
+    """Answer orders on the wire until it closes. Called once, confined, in a fork of the warm zygote."""
+    signal.signal(signal.SIGINT, signal.default_int_handler)
+    seed(SEED)
+    channel = Channel(socket.socket(fileno=WIRE_FD))
+    shell = Shell.instance()
+    forks: dict[int, tuple[int, int]] = {}  # number -> pid, pidfd
+    finished = False
+    while True:
+        with suppress(KeyboardInterrupt, WireError):  # an interrupt that came late; stray data
+            try:
+                order, fds = _next(channel, forks)
+            except Closed:
+                return
+            match order:
+                case Execute(nonce, cell, source, room):
+                    _execute(channel, shell, nonce, cell, source, room)
+                case Fork(_, number, fork_seed, shut) if fds:
+                    if not finished:
+                        _finish()
+                        finished = True
+                    pid = os.fork()
+                    if pid == 0:
+                        try:
+                            _answer(socket.socket(fileno=fds[0]), shell, fork_seed, tuple(shut))
+                        finally:
+                            os._exit(0)
+                    os.close(fds[0])
+                    forks[number] = (pid, os.pidfd_open(pid))
+                case Reap(number) if number in forks:
+                    os.kill(forks[number][0], signal.SIGKILL)
+                case _:
+                    pass
+
+
+def _next(channel: Channel, forks: dict[int, tuple[int, int]]) -> tuple[Order | None, list[int]]:
+    """The next order and its descriptors; forks that end meanwhile are buried and told of."""
+    poll = select.poll()
+    poll.register(channel, select.POLLIN)
+    for _, pidfd in forks.values():
+        poll.register(pidfd, select.POLLIN)
+    ready = {fd for fd, _ in poll.poll()}
+    for number, (pid, pidfd) in list(forks.items()):
+        if pidfd in ready:
+            _bury(channel, number, pid, pidfd)
+            del forks[number]
+    fds: list[int] = []
+    message = channel.take(fds) if channel.fileno() in ready else None
+    return decode_order(message) if message is not None else None, fds
+
+
+def _finish() -> None:
+    """The notebook has run: end what it left running, and make forks cheap."""
+    if os.getpid() == 1:  # alone in its namespace
+        with suppress(ProcessLookupError):
+            os.kill(-1, signal.SIGKILL)
+        with suppress(ChildProcessError):
+            while True:
+                os.waitpid(-1, 0)
+    gc.collect()
+    gc.freeze()
+
+
+def _bury(channel: Channel, number: int, pid: int, pidfd: int) -> None:
+    _, status = os.waitpid(pid, 0)
+    os.close(pidfd)
+    channel.send(encode(ForkEnded(number, status)))
+
+
+
+
+def _execute(channel: Channel, shell: Shell, nonce: bytes, cell: str, source: str, room: int) -> None:
+    left, pid = room, os.getpid()
+
+    def emit(kind: str, text: str, png: bytes) -> None:
+        nonlocal left
+        if os.getpid() != pid:
+            os._exit(0)  # a child that the cell forked: what it shows is not the notebook's
+        if left <= 0:
+            return
+        left -= len(text) + len(png)
+        if left <= 0:
+            kind, text, png = ("text", "", b"") if png else (kind, text[: left + len(text)], b"")
+            text += _CUT
+        channel.send(encode(Shown(nonce, kind, text, png)))  # type: ignore[arg-type]
+
+    failed = shell.run(cell, source, emit)
+    channel.send(encode(Finished(nonce, failed)))
+
+
+def _answer(sock: socket.socket, shell: Shell, fork_seed: int, shut: tuple[str, ...]) -> None:
+    """The life of one fork: answer questions about the finished notebook until the examiner hangs up."""
+    with suppress(OSError), open("/proc/self/oom_score_adj", "w") as file:  # noqa: PTH123 (no imports after the fork)
+        file.write("500")  # when memory runs out it is this test that goes, not the notebook
+    if "torch" in sys.modules:
+        sys.modules["torch"].set_num_threads(1)  # threads do not survive a fork: more than one would hang
+    seed(fork_seed)
+    channel = Channel(sock)
+    respondent = Respondent(shell.user_ns, shut)
+    with suppress(WireError):
+        while True:
+            message, _ = channel.receive()
+            question = decode_order(message)
+            if not isinstance(question, Execute | Fork | Reap):
+                channel.send(encode(respondent.answer(question)))

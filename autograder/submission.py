@@ -1,0 +1,170 @@
+"""The submitted file on disk: found under its right or a wrong name, and read without trusting what it is."""
+
+from __future__ import annotations
+
+import os
+import re
+import stat
+from collections.abc import Iterable
+from pathlib import Path
+
+USUAL_BYTES = 32 * 2**20
+"""A notebook with many figures stays far below this; what is above it is nearly always printed output."""
+
+_SUFFIXES = (".ipynb.txt", ".ipynb.json", ".ipynb", ".py.txt", ".py")
+_KINDS = {
+    stat.S_IFDIR: "a folder",
+    stat.S_IFLNK: "a link to another place",
+    stat.S_IFIFO: "a pipe",
+    stat.S_IFSOCK: "a socket",
+    stat.S_IFCHR: "a device",
+    stat.S_IFBLK: "a device",
+}
+
+
+class Missing(Exception):
+    """There is no file to grade; the text is a sentence for the student."""
+
+
+class Unreadable(Exception):
+    """There is a file, but nothing in it can be graded; the text is a sentence for the student."""
+
+
+def find(folder: Path, notebook: str, others: tuple[str, ...] = ()) -> Path:
+    """The file in `folder` that was handed in for `notebook`.
+
+    That is NB.ipynb, else NB.py, else the file whose name says most clearly that it is meant: ``mlp (1).ipynb``,
+    ``MLP.ipynb``, ``hw1_mlp_anna.ipynb``, or the only notebook there. A name that may as well mean one of `others`, the
+    homework's other notebooks, is never taken. Links, pipes, devices and folders are never followed.
+
+    Raises
+    ------
+    Missing
+        With a sentence that says what lies there instead.
+    """
+    kinds = _kinds_in(folder, notebook)
+    files = {name for name, kind in kinds.items() if kind == stat.S_IFREG}
+    for exact in (f"{notebook}.ipynb", f"{notebook}.py"):
+        if exact in files:
+            return folder / exact
+
+    known = (notebook, *others)
+    meant = [name for name in files if _means(name, known) == [notebook]]
+    same = [name for name in meant if _stem(name) == notebook.casefold()]
+    for choice in (_books(same), _books(meant), meant):
+        if choice:
+            return max((folder / name for name in choice), key=_newest)
+
+    # One notebook with a name that says nothing: it can only be this one when the others are all there.
+    unclear = _books(name for name in files if not _means(name, known))
+    claimed = {other for name in files for other in _means(name, known)}
+    for ending in (".ipynb", ".py"):
+        choice = [name for name in unclear if ending in name.casefold()]
+        if len(choice) == 1 and claimed.issuperset(others):
+            return folder / choice[0]
+
+    for name, kind in kinds.items():
+        if kind != stat.S_IFREG and _means(name, known) == [notebook]:
+            raise Missing(f"‘{name}’ is {_KINDS.get(kind, 'not a file')}: hand in the file {notebook}.ipynb itself.")
+    if not files:
+        raise Missing(f"Nothing was handed in for {notebook}.")
+    there = ", ".join(f"‘{name}’" for name in sorted(files)[:5]) + (" …" if len(files) > 5 else "")
+    raise Missing(f"There is no {notebook}.ipynb among the files handed in ({there}): give your notebook that name.")
+
+
+def read(path: Path, limit: int = USUAL_BYTES) -> bytes:
+    """The bytes of a submitted file, at most `limit`; a notebook may have four times that, for its outputs are dropped.
+
+    Raises
+    ------
+    Unreadable
+        When it is not a plain file, or too big, or cannot be opened.
+    """
+    # O_NONBLOCK: opening a pipe that nobody writes to would wait for ever.
+    flags = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
+    try:
+        descriptor = os.open(path, flags)
+    except OSError as error:
+        try:
+            kind = stat.S_IFMT(path.lstat().st_mode)
+        except OSError:
+            kind = stat.S_IFREG
+        why = f"it is {_KINDS[kind]}" if kind in _KINDS else (error.strerror or "error").lower()
+        raise Unreadable(f"The file ‘{path.name}’ could not be opened ({why}).") from None
+    with os.fdopen(descriptor, "rb", buffering=0) as file:
+        status = os.fstat(descriptor)
+        if not stat.S_ISREG(status.st_mode):
+            kind_name = _KINDS.get(stat.S_IFMT(status.st_mode), "not a file")
+            raise Unreadable(f"‘{path.name}’ is {kind_name}: hand in the notebook file itself.")
+        try:
+            start = file.read(64)
+            bound = 4 * limit if start.lstrip(b"\xef\xbb\xbf \t\r\n")[:1] == b"{" else limit
+            if status.st_size > bound:
+                raise _too_big(path, status.st_size)
+            data = bytearray(start)
+            while piece := file.read(min(2**20, bound + 1 - len(data))):
+                data += piece
+                if len(data) > bound:
+                    raise _too_big(path, len(data))
+        except OSError as error:
+            raise Unreadable(f"The file ‘{path.name}’ could not be read ({error.strerror or error}).") from None
+    return bytes(data)
+
+
+def _too_big(path: Path, size: int) -> Unreadable:
+    return Unreadable(
+        f"The file ‘{path.name}’ is too big ({size / 2**20:.0f} MB). "
+        "In Jupyter choose Edit → Clear Outputs of All Cells, save, and hand it in again."
+    )
+
+
+def _kinds_in(folder: Path, notebook: str) -> dict[str, int]:
+    """Name → file type of what lies in `folder`, in alphabetical order, without hidden files and backups."""
+    try:
+        kind = stat.S_IFMT(folder.lstat().st_mode)
+        if kind != stat.S_IFDIR:
+            raise Missing(f"‘{folder.name}’ is {_KINDS.get(kind, 'a file')}, not a folder with the notebook in it.")
+        entries = sorted(folder.iterdir())
+        return {
+            path.name: stat.S_IFMT(path.lstat().st_mode)
+            for path in entries
+            if not path.name.startswith((".", "~")) and not path.name.endswith("~") and "-checkpoint." not in path.name
+        }
+    except OSError:
+        raise Missing(f"Nothing was handed in for {notebook}.") from None
+
+
+def _books(names: Iterable[str]) -> list[str]:
+    """The names of notebooks; where there is none, of Python files."""
+    known = [name for name in names if name.casefold().endswith(_SUFFIXES)]
+    return [name for name in known if ".ipynb" in name.casefold()] or known
+
+
+def _newest(path: Path) -> tuple[int, str]:
+    try:
+        return path.lstat().st_mtime_ns, path.name
+    except OSError:
+        return 0, path.name
+
+
+def _stem(name: str) -> str:
+    name = name.casefold()
+    for suffix in _SUFFIXES:
+        if name.endswith(suffix):
+            return name.removesuffix(suffix)
+    return name.rpartition(".")[0] or name
+
+
+def _words(name: str) -> list[str]:
+    return re.findall(r"[^\W\d_]+|\d+", name.casefold())
+
+
+def _means(name: str, notebooks: tuple[str, ...]) -> list[str]:
+    """The notebooks that a file name may mean; of ‘mlp’ and ‘mlp_advanced’ the longer one."""
+    words = _words(_stem(name))
+    found = [book for book in notebooks if _within(_words(book), words) or "".join(_words(book)) in words]
+    return [book for book in found if not any(_within(_words(book), _words(o)) for o in found if o != book)]
+
+
+def _within(part: list[str], whole: list[str]) -> bool:
+    return any(whole[at : at + len(part)] == part for at in range(len(whole) - len(part) + 1))

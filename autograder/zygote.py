@@ -1,0 +1,103 @@
+"""The zygote: a warm process that holds libraries and no secret, and forks a warden for every submission."""
+
+from __future__ import annotations
+
+import array
+import os
+import signal
+import socket
+from contextlib import suppress
+
+import msgspec
+
+from autograder import jail, warden
+from autograder.course import Limits, TierName
+from autograder.warm import settle
+
+
+class Ready(msgspec.Struct):
+    """The zygote's first word: the confinement that its submissions will run in."""
+
+    tier: TierName
+
+
+class Keep(msgspec.Struct):
+    """Ask for one submission's process; the control socket and the wire come with it."""
+
+    limits: Limits
+
+
+def main(fd: int, force: str) -> None:
+    """Serve requests that come on descriptor `fd` until it closes."""
+    with suppress(OSError):
+        os.setsid()  # a Ctrl-C on the terminal is for the class run, which ends us in order
+    confinement = jail.probe(jail.Tier(force) if force else None)
+    warm()
+    requests = socket.socket(fileno=fd)
+    requests.send(msgspec.msgpack.encode(Ready(confinement.tier.value)))
+    signal.signal(signal.SIGCHLD, signal.SIG_IGN)  # wardens are not waited for
+    decoder = msgspec.msgpack.Decoder(Keep)
+    while True:
+        message, extra, _, _ = requests.recvmsg(4096, socket.CMSG_SPACE(2 * 4))
+        if not message:
+            return
+        fds = array.array("i")
+        for _, _, rights in extra:
+            fds.frombytes(rights)
+        if os.fork() == 0:
+            try:
+                signal.signal(signal.SIGCHLD, signal.SIG_DFL)
+                requests.close()
+                control, wire = (socket.socket(fileno=number) for number in fds)
+                warden.keep(control, wire, decoder.decode(message).limits, confinement)
+            except BaseException:
+                import traceback
+
+                traceback.print_exc()
+            finally:
+                os._exit(0)
+        for number in fds:
+            os.close(number)
+
+
+def warm() -> None:
+    """Import and use once what notebooks use, so that a fork finds it ready."""
+    import matplotlib
+
+    matplotlib.use("module://matplotlib_inline.backend_inline")
+    import matplotlib.pyplot as plt
+    import numpy as np
+    import torch
+    import torch.nn.functional as F
+    import torchvision
+
+    from autograder import doors
+    from autograder.respondent import Respondent, seed
+    from autograder.shell import new_shell
+    from autograder.wire import Run
+
+    torch.set_num_threads(1)
+    seed(0)
+    shell = new_shell()
+    shell.run("warm", _WARM, lambda kind, text, png: None)
+    shell.run("warm", "raise ValueError('warm')", lambda kind, text, png: None)
+    shell.reset(new_session=False)  # type: ignore[no-untyped-call]
+    Respondent({}, tuple(doors.TOOLS)).answer(Run(b"", "__import__('torch').zeros(2, 2) @ __import__('torch').ones(2)"))
+    np.random.default_rng(0)
+    net = torch.nn.Sequential(torch.nn.Linear(2, 3), torch.nn.ReLU(), torch.nn.Linear(3, 1))
+    F.mse_loss(net(torch.randn(4, 2)), torch.zeros(4, 1)).backward()  # type: ignore[no-untyped-call]
+    torch.testing.assert_close(torch.ones(2), torch.ones(2))
+    assert torchvision is not None
+    plt.close("all")
+    settle()
+
+
+_WARM = """
+import matplotlib.pyplot as plt
+figure, axes = plt.subplots(1, 2, figsize=(6, 2))
+axes[0].plot([0, 1], [0, 1], label="$x$")
+axes[0].set_title("warm")
+axes[0].legend()
+axes[1].imshow([[0, 1], [1, 0]])
+plt.show()
+"""

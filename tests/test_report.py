@@ -1,0 +1,445 @@
+"""Reports: what a student and an instructor read, and what a hostile submission cannot make of it."""
+
+from __future__ import annotations
+
+import csv
+import io
+import re
+import struct
+import zlib
+from html.parser import HTMLParser
+from pathlib import Path
+
+import msgspec
+import pytest
+
+from autograder import report, result
+from autograder.result import CellResult, Incident, NotebookResult, Output, Repair, Result, TestResult
+
+DOCS = Path(__file__).parents[1] / "docs" / "results.md"
+STYLE = Path(report.__file__).parent / "templates" / "style.html"
+POLICY = "default-src 'none'; img-src data:; style-src 'unsafe-inline'"
+VOID = {"meta", "img", "br"}
+HOSTILE = "'\"><script>alert(1)</script><img src=x onerror=alert(1)><a href=javascript:alert(1)>{{ 7*7 }}\x1b[31m\u202e"
+
+
+def png(width=2, height=2, padding=0):
+    """A PNG whose header says width × height, and that is `padding` bytes longer than it needs to be."""
+
+    def chunk(name, data):
+        return struct.pack(">I", len(data)) + name + data + struct.pack(">I", zlib.crc32(name + data))
+
+    header = struct.pack(">IIBBBBB", width, height, 8, 0, 0, 0, 0)
+    rows = zlib.compress(b"\0\0\0" * 2)
+    filler = chunk(b"teXt", b" " * padding) if padding else b""
+    return b"\x89PNG\r\n\x1a\n" + chunk(b"IHDR", header) + filler + chunk(b"IDAT", rows) + chunk(b"IEND", b"")
+
+
+def check(passed=True, message="", **changes):
+    fields = {"name": "test_it", "cell": "linear", "weight": 1.0, "says": "The gradient agrees with autograd."}
+    return TestResult(**(fields | {"passed": passed, "message": message} | changes))
+
+
+def cell(earned=3.0, points=3.0, tests=(), **changes):
+    fields = {"grade_id": "linear", "title": "Linear layer", "points": points, "earned": earned, "tests": tests}
+    return CellResult(**(fields | changes))
+
+
+def book(*cells, **changes):
+    fields = {
+        "notebook": "mlp",
+        "title": "A network by hand",
+        "file": "mlp.ipynb",
+        "score": sum(one.earned or 0 for one in cells),
+        "max_score": sum(one.points for one in cells),
+        "cells": cells,
+        "tier": "A",
+        "seed": 7,
+        "cpu_seconds": 1.25,
+        "wall_seconds": 2.5,
+        "peak_memory_mb": 300.0,
+    }
+    return NotebookResult(**(fields | changes))
+
+
+def graded(*books, **changes):
+    fields = {
+        "schema": result.SCHEMA,
+        "course": "deep-learning",
+        "homework": "hw1",
+        "title": "Backpropagation",
+        "student": "ada",
+        "score": sum(one.score for one in books),
+        "max_score": sum(one.max_score for one in books),
+        "notebooks": books,
+        "tier": "A",
+        "versions": {"torch": "2.14.1"},
+        "graded_at": "2026-11-22T08:44:53+00:00",
+        "cpu_seconds": 1.5,
+        "wall_seconds": 3.0,
+    }
+    return Result(**(fields | changes))
+
+
+def rich():
+    """A result with one of everything."""
+    return graded(
+        book(
+            cell(),
+            cell(1.5, tests=(check(), check(False, "weight_grad has the wrong shape."))),
+            cell(0.0, tests=(check(False, "shut", forbidden=True),), note="autograd is shut here."),
+            cell(None, title="Why?"),
+            repairs=(Repair(kind="restored", cell="relu", note="A locked cell was put back."),),
+            incidents=(Incident(kind="timeout", cell="train", note="This cell took too long."),),
+            outputs=(
+                Output(cell="plot", kind="stdout", text="hello"),
+                Output(cell="plot", kind="image/png", png=png()),
+                Output(cell="plot", kind="text", text="tensor(1.)"),
+                Output(cell="train", kind="stderr", text="careful"),
+                Output(cell="train", kind="error", text="ValueError: no\n  cell train, line 3: raise"),
+            ),
+        )
+    )
+
+
+class Page(HTMLParser):
+    """The elements of a page, and whether they are closed in order."""
+
+    def __init__(self, text):
+        super().__init__()
+        self.elements, self.open, self.words, self.crossed = [], [], [], []
+        self.feed(text)
+        self.close()
+
+    def handle_starttag(self, tag, attrs):
+        self.elements.append((tag, dict(attrs)))
+        if tag not in VOID:
+            self.open.append(tag)
+
+    def handle_endtag(self, tag):
+        if not self.open or self.open.pop() != tag:
+            self.crossed.append(tag)
+
+    def handle_data(self, data):
+        if self.open[-1:] != ["style"]:
+            self.words.append(data)
+
+    @property
+    def text(self):
+        return " ".join(" ".join(self.words).split())
+
+    def all(self, tag):
+        return [attrs for name, attrs in self.elements if name == tag]
+
+
+def page(*books, **changes):
+    return Page(report.html(graded(*books, **changes)))
+
+
+def shown(*outputs):
+    return page(book(cell(), outputs=outputs))
+
+
+def hostile(value, key=""):
+    """The builtins of a result with every free text replaced by a hostile one."""
+    if isinstance(value, dict):
+        return {name: hostile(item, name) for name, item in value.items()}
+    if isinstance(value, list):
+        return [hostile(item, key) for item in value]
+    return HOSTILE if isinstance(value, str) and key not in ("kind", "png") else value
+
+
+@pytest.fixture
+def attacked():
+    return report.html(msgspec.convert(hostile(msgspec.to_builtins(rich())), Result))
+
+
+# The page
+
+
+def test_every_element_is_closed_in_order():
+    found = Page(report.html(rich()))
+    assert (found.open, found.crossed) == ([], [])
+
+
+def test_policy_allows_nothing_but_inline_style_and_data_pictures():
+    policies = [meta["content"] for meta in page(book(cell())).all("meta") if "http-equiv" in meta]
+    assert policies == [POLICY]
+
+
+def test_headings_never_skip_a_level():
+    levels = [int(tag[1]) for tag, _ in Page(report.html(rich())).elements if re.fullmatch("h[1-6]", tag)]
+    assert levels[0] == 1
+    assert all(after <= before + 1 for before, after in zip(levels, levels[1:], strict=False))
+
+
+def test_every_table_has_a_caption():
+    found = Page(report.html(rich()))
+    assert len(found.all("table")) == len(found.all("caption")) == 2
+
+
+def test_every_link_leads_to_a_place_on_the_page():
+    found = Page(report.html(rich()))
+    places = {attrs["id"] for _, attrs in found.elements if "id" in attrs}
+    links = [link["href"] for link in found.all("a")]
+    assert links and all(link.removeprefix("#") in places for link in links)
+
+
+@pytest.mark.parametrize("scheme", [0, 1], ids=["light", "dark"])
+def test_text_stands_out_from_its_background(scheme):
+    block = re.findall(r":root \{(.*?)\}", STYLE.read_text(), re.S)[scheme]
+    colours = dict(re.findall(r"--([\w-]+): (#\w{6});", block))
+
+    def light(name):
+        parts = [int(colours[name][i : i + 2], 16) / 255 for i in (1, 3, 5)]
+        linear = [part / 12.92 if part <= 0.04045 else ((part + 0.055) / 1.055) ** 2.4 for part in parts]
+        return 0.2126 * linear[0] + 0.7152 * linear[1] + 0.0722 * linear[2]
+
+    pairs = [(ink, ground) for ink in ("ink", "soft", "link", "nothing") for ground in ("paper", "card", "well")]
+    pairs += [(state, f"{state}-bg") for state in ("full", "partly", "nothing", "waits")]
+    pairs += [("ink", "nothing-bg"), ("soft", "nothing-bg"), ("full", "card"), ("partly", "card"), ("waits", "card")]
+    ratios = {pair: (max(map(light, pair)) + 0.05) / (min(map(light, pair)) + 0.05) for pair in pairs}
+    assert {pair: ratio for pair, ratio in ratios.items() if ratio < 4.5} == {}
+
+
+def test_states_are_said_in_words():
+    text = page(book(cell(3.0), cell(1.0), cell(0.0), cell(None))).text
+    assert [word in text for word in ("✓  full", "◐  partly", "✗  none", "…  waits for marking")] == [True] * 4
+
+
+def test_failed_test_shows_its_message():
+    assert "wrong shape" in page(book(cell(0.0, tests=(check(False, "wrong shape"),)))).text
+
+
+def test_unmarked_answer_says_that_a_person_marks_it():
+    text = page(book(cell(None, points=4.0))).text
+    assert "A person marks this answer" in text and "4 more points wait for a person" in text
+
+
+def test_first_to_look_at_is_the_cell_that_cost_most():
+    found = page(book(cell(2.0, title="Small loss"), cell(0.0, points=9.0, title="Great loss"), cell(title="No loss")))
+    titles = found.text.partition("What to look at first")[2].partition("A network by hand")[0]
+    assert titles.index("Great loss") < titles.index("Small loss") and "No loss" not in titles
+
+
+def test_missing_notebook_is_one_thing_to_look_at_and_not_one_for_each_cell():
+    gone = Incident(kind="missing", cell="", note="There is no mlp.ipynb.")
+    text = page(book(cell(0.0, title="Softmax"), file="", incidents=(gone,))).text
+    first = text.partition("What to look at first")[2].partition("Exercises and")[0]
+    assert "There is no mlp.ipynb." in first and "Softmax" not in first
+
+
+def test_full_score_is_praised():
+    assert "Well done!" in page(book(cell())).text
+
+
+def test_homework_without_points_has_a_page():
+    assert "0 of 0 points" in page(book()).text
+
+
+@pytest.mark.parametrize(("tier", "words"), [("A", "limited by the kernel"), ("none", "without a sandbox")])
+def test_tier_is_said_in_words(tier, words):
+    assert words in page(book(cell(), tier=tier), tier=tier).text
+
+
+def test_repairs_are_counted():
+    mended = Repair(kind="renamed", cell="x", note="Two cells had the same id.")
+    assert "2 things in your file" in page(book(cell(), repairs=(mended, mended))).text
+
+
+def test_names_in_backquotes_are_set_as_code():
+    assert "<code>dJdy_hat</code>" in report.html(graded(book(cell(tests=(check(says="`dJdy_hat` is finite."),)))))
+
+
+# What a hostile submission puts into it
+
+
+def test_no_element_of_a_hostile_text_survives(attacked):
+    ours = {name for name, _ in Page(report.html(rich())).elements}
+    found = Page(attacked)
+    assert {name for name, _ in found.elements} == ours
+    assert "script" not in ours and len(found.all("img")) == 1
+
+
+def test_no_attribute_of_a_hostile_text_survives(attacked):
+    names = {name for _, attrs in Page(attacked).elements for name in attrs}
+    assert names == {name for _, attrs in Page(report.html(rich())).elements for name in attrs}
+    assert not any(name.startswith("on") for name in names)
+
+
+def test_no_address_of_a_hostile_text_survives(attacked):
+    found = Page(attacked)
+    addresses = [attrs[name] for _, attrs in found.elements for name in ("href", "src") if name in attrs]
+    assert all(address.startswith(("#", "data:image/png;base64,")) for address in addresses)
+
+
+def test_no_control_or_reversing_character_survives(attacked):
+    assert re.findall("[\x00-\x08\x0b-\x1f\x7f-\x9f\u202a-\u202e\u2066-\u2069]", attacked) == []
+
+
+def test_template_signs_of_a_text_are_only_text(attacked):
+    assert "{{ 7*7 }}" in attacked
+
+
+@pytest.mark.parametrize(
+    ("text", "left"),
+    [
+        ("\x1b[1;31mred\x1b[0m", "red"),
+        ("\x1b]8;;http://evil.example\x07link\x1b]8;;\x07", "link"),
+        ("\x1b]0;title\x1b\\text", "text"),
+        ("\x9b2Jgone", "gone"),
+        ("\x1b\x1b[31m[31mtwice", "[31mtwice"),
+        ("10%\r55%\r100%\nnext", "100%\nnext"),
+        ("windows\r\nlines\r\n", "windows\nlines"),
+    ],
+)
+def test_terminal_codes_are_removed(text, left):
+    assert f'<pre class="stdout">{left}</pre>' in report.html(
+        graded(book(cell(), outputs=(Output(cell="a", kind="stdout", text=text),)))
+    )
+
+
+def test_stream_pieces_are_put_together():
+    pieces = [Output(cell="a", kind="stdout", text=text) for text in ("one ", "text")]
+    assert "one text" in shown(*pieces).text
+
+
+def test_long_text_is_cut_and_says_so():
+    text = shown(Output(cell="a", kind="stdout", text="x" * 5000)).text
+    assert "x" * 4000 in text and "x" * 4001 not in text and "1000 more characters" in text
+
+
+def test_flood_of_outputs_is_cut_and_says_so():
+    found = shown(*[Output(cell="a", kind="text", text="1")] * 5000)
+    assert len(found.all("pre")) == 300 and "4700 more outputs" in found.text
+
+
+def test_figure_has_its_alternative_text():
+    images = shown(*[Output(cell="plot", kind="image/png", png=png())] * 2).all("img")
+    assert [image["alt"] for image in images] == ["figure 1 of cell ‘plot’", "figure 2 of cell ‘plot’"]
+
+
+@pytest.mark.parametrize(
+    "fake",
+    [
+        b"",
+        b"<svg onload=alert(1)></svg>" * 9,
+        b"\x89PNG\r\n\x1a\n" + b"<script>alert(1)</script>" * 9,
+        b"GIF89a" + png()[6:],
+        png()[:40],
+        png(width=0),
+        png(width=10_001),
+        png(height=2**31),
+        png(width=9_000, height=9_000),
+        png(padding=4 << 20),
+    ],
+    ids=["empty", "svg", "signature", "gif", "short", "flat", "wide", "high", "vast", "heavy"],
+)
+def test_what_is_no_sane_png_is_replaced_by_a_sentence(fake):
+    found = shown(Output(cell="plot", kind="image/png", png=fake))
+    assert found.all("img") == [] and "not a sound PNG" in found.text
+
+
+def test_pictures_together_stay_below_a_limit():
+    found = shown(*[Output(cell="plot", kind="image/png", png=png(padding=3 << 20))] * 3)
+    assert len(found.all("img")) == 2 and "too big for this page" in found.text
+
+
+# Files
+
+
+def test_result_comes_back_from_its_file(tmp_path):
+    report.write(rich(), tmp_path)
+    assert report.read(tmp_path / "ada" / "hw1.json") == rich()
+
+
+def test_page_lies_beside_the_results_file(tmp_path):
+    report.write(rich(), tmp_path)
+    assert (tmp_path / "ada" / "hw1.html").read_text(encoding="utf-8") == report.html(rich())
+
+
+def test_name_that_is_not_utf8_does_not_lose_the_result(tmp_path):
+    report.write(graded(book(cell(), file="mlp\udcff.ipynb")), tmp_path)
+    assert report.read(tmp_path / "ada" / "hw1.json").notebooks[0].file == "mlp?.ipynb"
+
+
+def test_writing_leaves_no_temporary_file(tmp_path):
+    report.write(rich(), tmp_path)
+    report.write(rich(), tmp_path)
+    assert sorted(path.name for path in (tmp_path / "ada").iterdir()) == ["hw1.html", "hw1.json"]
+
+
+@pytest.mark.parametrize("broken", ["fsync", "replace"])
+def test_failed_writing_keeps_the_older_files(tmp_path, monkeypatch, broken):
+    def full(*args):
+        raise OSError(28, "No space left on device")
+
+    report.write(rich(), tmp_path)
+    before = {path.name: path.read_bytes() for path in (tmp_path / "ada").iterdir()}
+    monkeypatch.setattr(*((report.os, "fsync") if broken == "fsync" else (Path, "replace")), full)
+    with pytest.raises(OSError, match="No space"):
+        report.write(graded(book(cell(0.0))), tmp_path)
+    assert {path.name: path.read_bytes() for path in (tmp_path / "ada").iterdir()} == before
+
+
+@pytest.mark.parametrize("name", ["..", "", "a/b", "../../etc", "a\\b"])
+def test_student_cannot_be_named_out_of_the_folder(tmp_path, name):
+    with pytest.raises(ValueError, match="rename"):
+        report.write(graded(book(cell()), student=name), tmp_path / "out")
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize(
+    "data", [b"", b"{}", b"\xff\xfe", b"[" * 100_000, b'{"schema": 1}', b'{"schema": 99, "score": 3}']
+)
+def test_other_file_is_refused_by_name(tmp_path, data):
+    path = tmp_path / "other.json"
+    path.write_bytes(data)
+    with pytest.raises(ValueError, match=r"other\.json"):
+        report.read(path)
+
+
+@pytest.mark.parametrize("struct_type", [Result, NotebookResult, CellResult, TestResult, Repair, Incident, Output])
+def test_documentation_describes_every_field(struct_type):
+    section = DOCS.read_text(encoding="utf-8").partition(f"### {struct_type.__name__}\n")[2].partition("\n##")[0]
+    described = {name for line in section.splitlines() for name in re.findall(r"`(\w+)`", line[: line.find("|", 1)])}
+    assert described >= set(struct_type.__struct_fields__)
+
+
+def test_documentation_is_of_this_schema():
+    assert f"## Schema {result.SCHEMA}\n" in DOCS.read_text(encoding="utf-8")
+
+
+# The class table
+
+
+def rows(*results):
+    return list(csv.reader(io.StringIO(report.csv_text(results), newline="")))
+
+
+def test_class_table_has_columns_in_the_order_of_the_homework():
+    header = rows(graded(book(cell(grade_id="b"), cell(grade_id="a")), book(cell(), notebook="sgd")))[0]
+    assert header == "student score max mlp mlp/b mlp/a sgd sgd/linear tier findings".split()
+
+
+def test_class_table_has_the_points_of_each_student():
+    assert rows(rich())[1] == ["ada", "4.5", "12", "4.5", "", "A", "timeout; restored relu"]
+
+
+def test_cell_that_waits_for_marking_is_empty_in_the_class_table():
+    header, line = rows(graded(book(cell(None))))
+    assert line[header.index("mlp/linear")] == ""
+
+
+@pytest.mark.parametrize("name", ["=1+1", "+1", "-1", "@SUM(A1)", "\t=1", " =1", "＝1", "\x1b[0m=1", '=1,"x"'])
+def test_name_like_a_formula_is_guarded(name):
+    assert rows(graded(book(cell()), student=name))[1][0].startswith("'")
+
+
+def test_finding_like_a_formula_is_guarded():
+    sly = Repair(kind="=cmd()", cell="x", note="")
+    assert rows(graded(book(cell(), repairs=(sly,))))[1][-1] == "'=cmd() x"
+
+
+def test_name_with_commas_quotes_and_lines_stays_one_cell():
+    assert rows(graded(book(cell()), student='a,"b"\nc'))[1][0] == 'a,"b"\nc'
