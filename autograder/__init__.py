@@ -12,12 +12,12 @@ __all__ = ["StudentError", "__version__", "close", "earns", "hidden_tests"]
 __version__ = "0.1.0"
 
 
-def hidden_tests(notebook: str, grade_id: str) -> float:
-    """Points that the notebook in this kernel earns for one grade cell, for nbgrader's own autograde.
+def hidden_tests(notebook: str, grade_id: str) -> None:
+    """Show, as this cell's first result, the points that the notebook in this kernel earns for one grade cell.
 
-    `notebook` is 'hw1/mlp'. The hidden tests are those of the course that the working folder lies in. The value is
-    a float, which nbgrader takes for partial credit when it is the last expression of a cell.
+    nbgrader's own autograde takes the first result for partial credit, whatever the visible checks below it do.
+    `notebook` is 'hw1/mlp'; the hidden tests are those of the course that the working folder lies in.
     """
     from autograder.examine import score_in_kernel
 
-    return score_in_kernel(notebook, grade_id)
+    score_in_kernel(notebook, grade_id)

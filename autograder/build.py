@@ -184,7 +184,7 @@ def source_notebook(course: Course, master: Master) -> NotebookNode:
         source = cell.source
         if cell.autograded:
             region = _HIDDEN_REGION.format(homework=master.homework, notebook=master.notebook, grade_id=cell.grade_id)
-            source = f"{source}\n{region}"
+            source = f"{region}\n{source}"  # first: a visible check that fails below must not cost partial credit
         make = v4.new_code_cell if cell.kind == "code" else v4.new_markdown_cell
         cells.append(make(source, id=cell.id, metadata=_metadata(cell)))  # type: ignore[no-untyped-call]
     kernel = {"display_name": "Python 3 (ipykernel)", "language": "python", "name": "python3"}

@@ -10,10 +10,11 @@ import msgspec
 
 from autograder import script, torn_json
 from autograder.rawcell import (
-    MAX_CELL_BYTES,
     MAX_CELLS,
+    MAX_CODE_BYTES,
     MAX_PICTURE_BYTES,
     MAX_SOURCE_BYTES,
+    MAX_TEXT_BYTES,
     Attachments,
     RawCell,
     RawNotebook,
@@ -145,7 +146,7 @@ def _notebook(data: bytes, name: str, repairs: list[Repair]) -> RawNotebook | No
         repairs.append(file_note("converted", note))
     if len(data) > USUAL_BYTES:
         size = f"{len(data) / 2**20:.0f} MB"
-        repairs.append(file_note("ignored", f"The file is {size} big, nearly all of it output; output was dropped."))
+        repairs.append(file_note("ignored", f"The file is {size} big, most of it output; the output was dropped."))
     if len(spans) > MAX_CELLS:
         note = f"The notebook has more than {MAX_CELLS} cells; those after the first {MAX_CELLS} were left out."
         repairs.append(file_note("ignored", note))
@@ -231,14 +232,18 @@ def _cell(data: bytes, start: int, stop: int, number: int, whole: bool) -> tuple
         repairs.append(Repair(kind=kind, cell=label, note=note))
 
     raw = found.get(source_key, b"")
-    if len(raw) > MAX_CELL_BYTES:
-        say("ignored", f"The cell {called} holds more than {MAX_CELL_BYTES // 2**20} MB of text; it was left out.")
+    limit = MAX_CODE_BYTES if found.get("cell_type") == b'"code"' else MAX_TEXT_BYTES
+    if len(raw) > limit:
+        say("ignored", f"The cell {called} holds more than {limit // 2**20} MB; its text was left out.")
         raw = b'""'
     source, sound = torn_json.text(raw)
     if not sound:
         say("converted", f"The text of the cell {called} was stored in a wrong way; it was read as well as possible.")
     if twice:
         say("converted", f"The file holds the text of the cell {called} twice; the last one counts.")
+
+    if len(found.get("attachments", b"")) > MAX_PICTURE_BYTES:
+        say("ignored", f"The pictures in the cell {called} are too big (over {MAX_PICTURE_BYTES // 2**20} MB).")
 
     cell_type = _short(found.get("cell_type", b""))
     if cell_type not in _TYPES:

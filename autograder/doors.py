@@ -12,7 +12,6 @@ import functools
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import AbstractContextManager, ExitStack, contextmanager
 from typing import Any, NoReturn
-from unittest import mock
 
 from autograder.course import Tool
 from autograder.hidden import ForbiddenTool
@@ -37,6 +36,17 @@ def shut(tools: Iterable[str]) -> Iterator[None]:
         yield
 
 
+@contextmanager
+def _replaced(owner: Any, name: str, value: Any) -> Iterator[None]:
+    """As mock.patch.object, which touches so much memory that each fork would pay for it."""
+    before = getattr(owner, name)
+    setattr(owner, name, value)
+    try:
+        yield
+    finally:
+        setattr(owner, name, before)
+
+
 def _refusal(tool: str) -> Callable[..., NoReturn]:
     def refuse(*args: Any, **kwargs: Any) -> NoReturn:
         raise ForbiddenTool(_WHY[tool])
@@ -51,10 +61,10 @@ def _shut_autograd(stack: ExitStack) -> None:
 
     refuse = _refusal("autograd")
     for module in (torch.autograd, graph):  # torch.autograd.grad, Tensor.backward and torch.func all end here
-        stack.enter_context(mock.patch.object(module, "_engine_run_backward", refuse))
+        stack.enter_context(_replaced(module, "_engine_run_backward", refuse))
     for name in ("make_dual", "enter_dual_level"):
-        stack.enter_context(mock.patch.object(forward_ad, name, refuse))
-    stack.enter_context(mock.patch.object(graph, "disable_saved_tensors_hooks", refuse))  # torch.func begins with it
+        stack.enter_context(_replaced(forward_ad, name, refuse))
+    stack.enter_context(_replaced(graph, "disable_saved_tensors_hooks", refuse))  # torch.func begins with it
     # no_grad, so that leaves which merely require a gradient do no harm; and whoever turns recording on again is
     # stopped where the graph is built, below Python: no alias leads around it
     stack.enter_context(torch.no_grad())
@@ -62,11 +72,8 @@ def _shut_autograd(stack: ExitStack) -> None:
 
 
 def _shut_nn(stack: ExitStack) -> None:
-    import torch
-
-    refuse = _refusal("nn")
-    stack.enter_context(mock.patch.object(torch.nn.Module, "__init__", refuse))
-    stack.enter_context(mock.patch.object(torch.nn.Module, "__call__", refuse))
+    # every layer and loss of torch.nn computes by a function of torch.nn.functional, so its door is enough; patching
+    # the Module class would invalidate hundreds of subclasses in each fork
     stack.enter_context(_doorman()())
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import functools
 import io
 import os
 import secrets
@@ -28,7 +29,7 @@ from autograder.wire import Question, Raised, Returned, decode_order, decode_rep
 
 _SECRET_FILE = ".course-secret"
 _ARGUMENTS = (
-    *("-q", "--assert=plain", "--import-mode=importlib", "-c", os.devnull),
+    *("--assert=plain", "--import-mode=importlib", "-c", os.devnull),
     # what is not needed costs time at each submission: garbage passes of the last two, 0.6 s
     *(f"-pno:{plugin}" for plugin in ("terminal", "cacheprovider", "faulthandler", "logging", "doctest", "junitxml")),
     *(f"-pno:{plugin}" for plugin in ("pastebin", "nose", "stepwise", "unraisableexception", "threadexception")),
@@ -59,9 +60,9 @@ class Suite:
         """Run the tests (of these grade cells only, when given); each gets a line from `fork`."""
         examination = _Examination(self, fork, cells)
         with contextlib.redirect_stdout(io.StringIO()), contextlib.redirect_stderr(io.StringIO()):
-            pytest.main([*_ARGUMENTS, f"--rootdir={self.path.parent}", str(self.path)], plugins=[examination])
-        if examination.broken:
-            raise CourseError(f"{self.path}: {examination.broken}")
+            code = pytest.main([*_ARGUMENTS, f"--rootdir={self.path.parent}", str(self.path)], plugins=[examination])
+        if code not in (pytest.ExitCode.OK, pytest.ExitCode.TESTS_FAILED):
+            raise CourseError(f"{self.path}: {examination.broken or f'pytest could not run these tests ({code!r})'}")
         return tuple(examination.results)
 
 
@@ -122,8 +123,8 @@ class LocalLine:
         """Nothing to end."""
 
 
-def score_in_kernel(notebook: str, grade_id: str) -> float:
-    """What `autograder.hidden_tests` gives: points of one grade cell for the names of the running kernel."""
+def score_in_kernel(notebook: str, grade_id: str) -> None:
+    """What `autograder.hidden_tests` does: show the points of one grade cell for the names of the running kernel."""
     from IPython import get_ipython
 
     shell = get_ipython()
@@ -131,10 +132,14 @@ def score_in_kernel(notebook: str, grade_id: str) -> float:
         raise RuntimeError("hidden_tests() examines the notebook it is called in: call it from a notebook")
     homework_name, _, name = notebook.partition("/")
     course = find_course(Path.cwd())
-    homework = course.homework(homework_name)
-    suite = Suite(course, homework, name)
+    suite = _suite(course, course.homework(homework_name), name)
     results = suite.run(lambda: LocalLine(shell.user_ns, suite.spec), [grade_id])
-    return earned(suite.master.cell(grade_id).points, results)
+    shell.displayhook(earned(suite.master.cell(grade_id).points, results))
+
+
+@functools.cache
+def _suite(course: Course, homework: Homework, notebook: str) -> Suite:
+    return Suite(course, homework, notebook)
 
 
 class _Examination:

@@ -255,5 +255,3 @@ class Jailed:
         if self.pidfd >= 0:
             os.close(self.pidfd)
         _discard(self._group, self._folder)
-
-

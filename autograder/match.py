@@ -16,10 +16,12 @@ ALIKE = 0.6
 """share of words in common from which a text is taken for an edited copy of another"""
 _COMPARED = 4000
 """characters of a text that are compared: texts that are alike so far are alike"""
+_LONG = 200_000
+"""characters; no cell of a release is so long, so such a text is compared as it is"""
 _PAIRS = 100_000
 """comparisons of two texts, 20 µs each"""
 
-_COMMENTED_MAGIC = re.compile(r"# ?(?=%%?[A-Za-z]|![A-Za-z])")
+_COMMENTED_MAGIC = re.compile(r"^# ?(?=%%?[A-Za-z]|![A-Za-z])", re.MULTILINE)
 
 Pairs = Iterator[tuple[int, int]]
 """place of a handed-in cell, index of the released cell that it is"""
@@ -59,7 +61,9 @@ def same(one: str, other: str) -> bool:
 
 def normal(source: str) -> str:
     """The text without blanks at the ends of lines and around it, and with magics as jupytext's scripts hide them."""
-    return "\n".join(_COMMENTED_MAGIC.sub("", line.rstrip(), count=1) for line in source.split("\n")).strip()
+    if len(source) > _LONG:
+        return source
+    return "\n".join(line.rstrip() for line in _COMMENTED_MAGIC.sub("", source).split("\n")).strip()
 
 
 def likeness(one: str, other: str) -> float:

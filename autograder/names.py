@@ -6,7 +6,6 @@ import ast
 import re
 import warnings
 from collections.abc import Iterator
-from functools import lru_cache
 from itertools import pairwise
 
 MAX_PARSED = 100_000
@@ -14,26 +13,16 @@ MAX_PARSED = 100_000
 
 _MAGIC = re.compile(r"^[ \t]*+[%!?][^\n]*+", re.MULTILINE)
 _FUNCTION = re.compile(r"^(?:async[ \t]++)?(?:def|class)[ \t]++(\w++)", re.MULTILINE)
-_VARIABLE = re.compile(r"^([A-Za-z_]\w*+)[ \t]*+=(?!=)", re.MULTILINE)
+_VARIABLES = re.compile(r"^([A-Za-z_]\w*+[ \t]*+(?:,[ \t]*+[A-Za-z_]\w*+[ \t]*+)*+)(?::[^\n=]*+)?=(?!=)", re.MULTILINE)
 _OPENING = re.compile(r"^(?:@|(?:async[ \t]++)?def[ \t]|class[ \t])", re.MULTILINE)
 
 
-def parsed(source: str) -> ast.Module | None:
-    """The syntax tree of `source`, IPython's magics left out; None when it is not Python."""
-    if len(source) > MAX_PARSED:
-        return None
-    try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # "\d" in a student's string is no concern of ours
-            return ast.parse(_MAGIC.sub("", source))
-    except (SyntaxError, ValueError, RecursionError, MemoryError):
-        return None
-
-
-@lru_cache(maxsize=512)
 def names(source: str) -> frozenset[str]:
-    """The functions, classes and variables that `source` defines at its top level."""
-    return frozenset(name for _, found in statements(source) for name in found)
+    """The functions, classes and variables that `source` defines at its top level; it need not be valid Python."""
+    found = set(_FUNCTION.findall(source))
+    for targets in _VARIABLES.findall(source):
+        found.update(name.strip() for name in targets.split(","))
+    return frozenset(found)
 
 
 def functions(source: str) -> frozenset[str]:
@@ -46,11 +35,11 @@ def statements(source: str) -> list[tuple[str, frozenset[str]]]:
 
     What is not Python is split in front of every line that begins a function or class.
     """
-    tree = parsed(source)
+    tree = _parsed(source)
     if tree is None:
         starts = [0, *(opening.start() for opening in _OPENING.finditer(source)), len(source)]
         pieces = [source[start:end] for start, end in pairwise(starts)]
-        return [(piece, functions(piece) | frozenset(_VARIABLE.findall(piece))) for piece in pieces if piece]
+        return [(piece, names(piece)) for piece in pieces if piece]
     lines = [line + "\n" for line in source.split("\n")]
     spans: list[tuple[int, int, set[str]]] = []
     at = 0
@@ -66,6 +55,18 @@ def statements(source: str) -> list[tuple[str, frozenset[str]]]:
     if any(line.strip() for line in lines[at:]):
         spans.append((at, len(lines), set()))
     return [("".join(lines[start:end]), frozenset(defined)) for start, end, defined in spans]
+
+
+def _parsed(source: str) -> ast.Module | None:
+    """The syntax tree of `source`, IPython's magics left out; None when it is not Python."""
+    if len(source) > MAX_PARSED:
+        return None
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # "\d" in a student's string is no concern of ours
+            return ast.parse(_MAGIC.sub("", source))
+    except (SyntaxError, ValueError, RecursionError, MemoryError):
+        return None
 
 
 def _defined(node: ast.stmt) -> Iterator[str]:

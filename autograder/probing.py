@@ -14,7 +14,7 @@ from autograder.confinement import Confinement, Finding, Tier
 from autograder.course import Limits
 from autograder.wire import WIRE_FD
 
-_OLDEST_LANDLOCK = 3  # Linux 6.2: before it, a file could be emptied in spite of the rules
+_TRUNCATING_LANDLOCK = 3  # Linux 6.2: before it, a file could be emptied in spite of the rules
 _LANDLOCK_SCOPES = 6  # Linux 6.12
 _TRIAL = Limits(total_seconds=20, memory_mb=512, processes=16, disk_mb=8)
 _UNUSED_IDS = 0x70000000  # above every id that systemd or a container manager gives out
@@ -47,9 +47,9 @@ def _unconfined(detail: str, remedy: str) -> Confinement:
 def _shared_layers(findings: list[Finding]) -> Confinement | None:
     """Landlock and seccomp, which every tier has."""
     version = landlock.abi()
-    works = version >= _OLDEST_LANDLOCK
+    works = version >= 1
     trouble = _in_child(lambda: _try_landlock(version)) if works else f"the kernel offers version {version} of it"
-    remedy = "a kernel of at least Linux 6.2 with Landlock switched on (boot option lsm=landlock,…)"
+    remedy = "a kernel of at least Linux 5.13 with Landlock switched on (boot option lsm=landlock,…)"
     _note(findings, "Landlock", trouble, f"version {version}; a child could no longer open a file", remedy)
     filters: tuple[bytes, ...] = ()
     try:
@@ -98,6 +98,10 @@ def _private(base: Confinement, findings: list[Finding], *, groups: bool) -> Con
 
 
 def _public(base: Confinement, findings: list[Finding]) -> Confinement | None:
+    if base.landlock_abi < _TRUNCATING_LANDLOCK:  # a private root of read-only mounts does without
+        trouble = f"Landlock {base.landlock_abi} alone does not keep files from being emptied"
+        _note(findings, "files", trouble, "", "a kernel of at least Linux 6.2, or one of the stronger tiers")
+        return None
     signals = base.landlock_abi >= _LANDLOCK_SCOPES or base.user_ids is not None
     filters = seccomp.build(WIRE_FD, private=False, signals=signals)
     trouble = ""

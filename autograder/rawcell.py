@@ -9,9 +9,12 @@ import msgspec
 from autograder.result import Repair
 
 MAX_CELLS = 2000
-MAX_CELL_BYTES = 2**20
-MAX_SOURCE_BYTES = 4 * 2**20
-MAX_PICTURE_BYTES = 4 * 2**20
+MAX_CODE_BYTES = 2**20
+MAX_TEXT_BYTES = 8 * 2**20
+"""of one written answer: Colab puts the pictures that are pasted into it right into its text"""
+MAX_SOURCE_BYTES = 32 * 2**20
+MAX_SCRIPT_BYTES = 4 * 2**20
+MAX_PICTURE_BYTES = 12 * 2**20
 
 Kind = Literal["markdown", "code"]
 Attachments = dict[str, dict[str, str | list[str]]]

@@ -11,7 +11,7 @@ import msgspec
 
 from autograder.cells import read_cells
 from autograder.match import ALIKE, likeness, match, same
-from autograder.names import functions, names, parsed, statements
+from autograder.names import functions, names, statements
 from autograder.rawcell import MAX_CELLS, Attachments, RawCell, file_note
 from autograder.released import Released, ReleasedCell, released
 from autograder.result import Repair
@@ -121,8 +121,10 @@ class _Slot(msgspec.Struct, eq=False):
 
     cell: ReleasedCell
     source: str
+    copies: int
+    """how many handed-in cells are it"""
     answer: int | None = None
-    """place of the handed-in cell that fills it"""
+    """place of the one that fills it"""
     dropped: tuple[int, ...] = ()
     """copies that are left out"""
     kept: bool = False
@@ -137,7 +139,7 @@ class _Slot(msgspec.Struct, eq=False):
 
 def _slot(cell: ReleasedCell, copies: Sequence[int], cells: Sequence[RawCell]) -> _Slot:
     """The slot of a released cell, filled with the best of its copies."""
-    slot = _Slot(cell, cell.source)
+    slot = _Slot(cell, cell.source, len(copies))
     ours = cell.fixed or cell.demo
     if ours:
         useless = {at for at in copies if likeness(cells[at].source, cell.source) >= ALIKE}
@@ -178,7 +180,7 @@ def _slot(cell: ReleasedCell, copies: Sequence[int], cells: Sequence[RawCell]) -
 
 def _fits(answer: RawCell, cell: ReleasedCell) -> bool:
     """Whether it can be an answer: prose in place of code can't."""
-    return answer.kind == cell.kind or cell.kind == "markdown" or parsed(answer.source) is not None
+    return answer.kind == cell.kind or cell.kind == "markdown" or bool(names(answer.source) & cell.names)
 
 
 def _find_joined(slots: Sequence[_Slot], cells: Sequence[RawCell]) -> None:
@@ -221,7 +223,7 @@ def _moved(slots: Sequence[_Slot]) -> list[Repair]:
     moved = []
     below = -1
     for slot in slots:
-        if slot.cell.kind == "code" and slot.answer is not None and not slot.joined:
+        if slot.cell.kind == "code" and slot.answer is not None and slot.copies == 1:
             if slot.answer < below:
                 moved.append(slot.cell)
             below = max(below, slot.answer)

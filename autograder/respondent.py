@@ -98,6 +98,6 @@ def seed(number: int) -> None:
     if "numpy" in sys.modules:
         sys.modules["numpy"].random.seed(number % 2**32)
     if "torch" in sys.modules:
-        sys.modules["torch"].manual_seed(number)
+        sys.modules["torch"].default_generator.manual_seed(number)  # torch.manual_seed formats a stack, for CUDA
 
 

@@ -438,6 +438,8 @@ def _sentence(ended: warden.Ended, cell: str, limits: Limits) -> tuple[str, str,
             return "crash", cell, f"{place}{_signal_sentence(ended.number, limits)}."
         case "memory":
             return "memory", cell, f"{place}your code used more than {limits.memory_mb} MB of memory."
+        case "disk":
+            return "disk", cell, f"{place}your code wrote more than {limits.disk_mb} MB to its folder."
         case "time":
             return "timeout", cell, f"{place}your code used more than {limits.total_seconds:g} seconds."
         case _:

@@ -7,7 +7,7 @@ from itertools import islice
 from pathlib import PurePath
 
 from autograder import torn_json
-from autograder.rawcell import MAX_CELLS, MAX_SOURCE_BYTES, RawCell, RawNotebook, clean, file_note
+from autograder.rawcell import MAX_CELLS, MAX_SCRIPT_BYTES, RawCell, RawNotebook, clean, file_note
 from autograder.result import Repair
 from autograder.submission import Unreadable
 
@@ -29,8 +29,8 @@ def read_script(data: bytes, name: str, repairs: list[Repair]) -> RawNotebook:
     repairs = list(repairs)
     if PurePath(name).suffix.casefold() == ".ipynb":
         repairs.append(file_note("converted", f"The file ‘{name}’ is not a notebook but a script; it was read as one."))
-    if len(data) > MAX_SOURCE_BYTES:
-        limit = MAX_SOURCE_BYTES // 2**20
+    if len(data) > MAX_SCRIPT_BYTES:
+        limit = MAX_SCRIPT_BYTES // 2**20
         raise Unreadable(f"The script ‘{name}’ holds more than {limit} MB of text. Hand in your own code alone.")
     text = clean(torn_json.decoded(data))
     marks = list(islice(_MARKER.finditer(text), MAX_CELLS))

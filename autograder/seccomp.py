@@ -52,7 +52,8 @@ name_to_handle_at nfsservctl open_by_handle_at open_tree perf_event_open persona
 process_madvise process_mrelease process_vm_readv process_vm_writev ptrace quotactl quotactl_fd reboot removexattr
 request_key sched_setattr sched_setparam sched_setscheduler seccomp semctl semget semop semtimedop setdomainname
 setfsgid setfsuid setgid setgroups sethostname set_mempolicy setns setregid setresgid setresuid setreuid settimeofday
-setuid setxattr shmat shmctl shmdt shmget swapoff swapon syslog umount umount2 unshare uselib userfaultfd vhangup vmsplice
+setuid setxattr shmat shmctl shmdt shmget swapoff swapon syslog umount umount2 unshare uselib userfaultfd vhangup
+vmsplice
 """
 
 _SIGNALS = "kill tkill tgkill pidfd_send_signal rt_sigqueueinfo rt_tgsigqueueinfo"

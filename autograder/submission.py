@@ -80,22 +80,19 @@ def read(path: Path, limit: int = USUAL_BYTES) -> bytes:
     Unreadable
         When it is not a plain file, or too big, or cannot be opened.
     """
-    # O_NONBLOCK: opening a pipe that nobody writes to would wait for ever.
-    flags = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
     try:
-        descriptor = os.open(path, flags)
+        _refuse_unless_file(path, path.lstat())
+        # It may have been swapped since: links are not followed, and a pipe that nobody writes to is not waited for.
+        descriptor = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
     except OSError as error:
-        try:
-            kind = stat.S_IFMT(path.lstat().st_mode)
-        except OSError:
-            kind = stat.S_IFREG
-        why = f"it is {_KINDS[kind]}" if kind in _KINDS else (error.strerror or "error").lower()
-        raise Unreadable(f"The file ‘{path.name}’ could not be opened ({why}).") from None
-    with os.fdopen(descriptor, "rb", buffering=0) as file:
+        raise Unreadable(f"The file ‘{path.name}’ could not be opened ({error.strerror or error}).") from None
+    try:
         status = os.fstat(descriptor)
-        if not stat.S_ISREG(status.st_mode):
-            kind_name = _KINDS.get(stat.S_IFMT(status.st_mode), "not a file")
-            raise Unreadable(f"‘{path.name}’ is {kind_name}: hand in the notebook file itself.")
+        _refuse_unless_file(path, status)
+    except Unreadable:
+        os.close(descriptor)
+        raise
+    with os.fdopen(descriptor, "rb", buffering=0) as file:
         try:
             start = file.read(64)
             bound = 4 * limit if start.lstrip(b"\xef\xbb\xbf \t\r\n")[:1] == b"{" else limit
@@ -109,6 +106,13 @@ def read(path: Path, limit: int = USUAL_BYTES) -> bytes:
         except OSError as error:
             raise Unreadable(f"The file ‘{path.name}’ could not be read ({error.strerror or error}).") from None
     return bytes(data)
+
+
+def _refuse_unless_file(path: Path, status: os.stat_result) -> None:
+    kind = stat.S_IFMT(status.st_mode)
+    if kind != stat.S_IFREG:
+        what = _KINDS.get(kind, "not a file")
+        raise Unreadable(f"‘{path.name}’ is {what}: hand in the notebook file itself.")
 
 
 def _too_big(path: Path, size: int) -> Unreadable:

@@ -69,7 +69,9 @@ def text(raw: bytes) -> tuple[str, bool]:
         value = _TEXT.decode(raw)
         return (value if isinstance(value, str) else "".join(value)), True
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
-        return "".join(_string(token.group()) for token in _STRING.finditer(raw)), _STRING.fullmatch(raw) is not None
+        parts = [raw[start:end] for start, end in elements(raw, 0, len(raw))] if raw[:1] == b"[" else [raw]
+        whole = all(part[:1] == b'"' for part in parts)
+        return "".join(_string(token.group()) for token in _STRING.finditer(raw)), whole
 
 
 def decoded(raw: bytes) -> str:

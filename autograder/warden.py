@@ -23,7 +23,7 @@ _TICK = 0.05
 class Ended(msgspec.Struct):
     """What became of a submission's process."""
 
-    reason: Literal["exit", "signal", "memory", "time", "told", "unconfined"]
+    reason: Literal["exit", "signal", "memory", "disk", "time", "told", "unconfined"]
     number: int
     """the exit code or the signal's number"""
     cpu_seconds: float
@@ -68,7 +68,7 @@ def keep(control: socket.socket, wire: socket.socket, limits: Limits, confinemen
 
 def _watch(
     jailed: jail.Jailed, control: socket.socket, deadline: float, kernel_kills: bool
-) -> tuple[Literal["exit", "signal", "memory", "time", "told"], int]:
+) -> tuple[Literal["exit", "signal", "memory", "disk", "time", "told"], int]:
     poll = select.poll()
     poll.register(control, select.POLLIN)
     poll.register(jailed.pidfd, select.POLLIN)
@@ -81,6 +81,8 @@ def _watch(
             return "exit", os.WEXITSTATUS(status)
         if not kernel_kills and jailed.over_memory():  # a cgroup takes the fork that went too far, not all
             return "memory", 0
+        if jailed.over_disk():
+            return "disk", 0
         if control.fileno() in ready:
             message = control.recv(64)
             if message != b"interrupt":

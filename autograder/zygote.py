@@ -7,6 +7,7 @@ import os
 import signal
 import socket
 from contextlib import suppress
+from pathlib import Path
 
 import msgspec
 
@@ -19,6 +20,8 @@ class Ready(msgspec.Struct):
     """The zygote's first word: the confinement that its submissions will run in."""
 
     tier: TierName
+    shows: bool
+    """submissions could read the course's folder"""
 
 
 class Keep(msgspec.Struct):
@@ -27,14 +30,14 @@ class Keep(msgspec.Struct):
     limits: Limits
 
 
-def main(fd: int, force: str) -> None:
+def main(fd: int, force: str, course: str) -> None:
     """Serve requests that come on descriptor `fd` until it closes."""
     with suppress(OSError):
         os.setsid()  # a Ctrl-C on the terminal is for the class run, which ends us in order
     confinement = jail.probe(jail.Tier(force) if force else None)
     warm()
     requests = socket.socket(fileno=fd)
-    requests.send(msgspec.msgpack.encode(Ready(confinement.tier.value)))
+    requests.send(msgspec.msgpack.encode(Ready(confinement.tier.value, confinement.exposes(Path(course)))))
     signal.signal(signal.SIGCHLD, signal.SIG_IGN)  # wardens are not waited for
     decoder = msgspec.msgpack.Decoder(Keep)
     while True:

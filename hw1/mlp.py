@@ -265,18 +265,13 @@ compare("y, by torch", layer.forward(x), twin(x))  # errors near 1e-7: float32 c
 torch.manual_seed(2)
 layer, twin, x, dy = Linear(4, 7), nn.Linear(4, 7), torch.randn(5, 4, requires_grad=True), torch.randn(5, 7)
 layer.weight, layer.bias = twin.weight.detach(), twin.bias.detach()
-layer.forward(x.detach())
-dx = layer.backward(dy)
-twin(x).backward(dy)
-compare("dx", dx, x.grad)
-compare("weight_grad", layer.weight_grad, twin.weight.grad)
-compare("bias_grad", layer.bias_grad, twin.bias.grad)
-
-layer.forward(x.detach())
-layer.backward(dy)
-twin(x).backward(dy)  # a second call: the gradients must have doubled
-compare("weight_grad, 2×", layer.weight_grad, twin.weight.grad)
-compare("bias_grad, 2×", layer.bias_grad, twin.bias.grad)
+for call in ("", ", 2 calls"):  # the gradients of the parameters accumulate, in torch's layer and in yours
+    layer.forward(x.detach())
+    dx, x.grad = layer.backward(dy), None
+    twin(x).backward(dy)
+    compare(f"dx{call}", dx, x.grad)
+    compare(f"weight_grad{call}", layer.weight_grad, twin.weight.grad)
+    compare(f"bias_grad{call}", layer.bias_grad, twin.bias.grad)
 
 # %% [markdown] nbgrader={"grade_id": "activations-text", "locked": true}
 r"""
@@ -446,8 +441,8 @@ $$J = \frac{1}{BK} \sum_{i,k} -\bigl[\, y_{ik} \log \hat y_{ik} + (1 - y_{ik}) \
 Take its derivative with respect to $\hat y$ and bring the two terms together: a fraction appears with
 $\hat y\,(1 - \hat y)$ underneath.
 
-On paper $0 < \hat y < 1$. In `float32`, however, $\sigma(17)$ is *exactly* 1, and then $\log 0 = -\infty$, and $0
-\cdot \infty$ is not a number, and one such entry poisons every weight of the network. We do as PyTorch does: a
+On paper $0 < \hat y < 1$. In `float32`, however, $\sigma(17)$ is *exactly* 1, and then $\log 0 = -\infty$, and zero
+times infinity is not a number, and one such entry poisons every weight of the network. We do as PyTorch does: a
 logarithm is never allowed below $-100$, and the denominator $\hat y\,(1 - \hat y)$ never below $10^{-12}$.
 
 **Exercise 5 · `bce_loss`** · 4 points · ★★☆ · 20 minutes
@@ -694,19 +689,25 @@ mlp.backward(dJdy_hat)
 for name, grad in mlp.grads.items():
     compare(f"{name}, anew", grad, once[name])
 
+
 # %% nbgrader={"grade_id": "network-figure", "locked": true}
 # Autograd agrees with you, but does the mathematics? We hold the ruler of section 1, which knows nothing of the
 # chain rule, against your whole network, in double precision.
+def loss_with(name, value):
+    mlp.parameters[name].copy_(value)
+    return bce_loss(y, mlp.forward(x))[0]
+
+
 torch.manual_seed(8)
 torch.set_default_dtype(torch.float64)
 try:
     mlp, x, y = MLP(3, 4, "sigmoid", 4, 2, "sigmoid"), torch.randn(5, 3), torch.rand(5, 2).round()
     mlp.backward(bce_loss(y, mlp.forward(x))[1])
     errors = {}
-    for name, parameter in mlp.parameters.items():
-        start = parameter.clone()
-        numerical = numerical_gradient(lambda w, p=parameter: bce_loss(y, (p.copy_(w), mlp.forward(x))[1])[0], start)
-        parameter.copy_(start)
+    for name in ("W1", "b1", "W2", "b2"):
+        start = mlp.parameters[name].clone()
+        numerical = numerical_gradient(lambda value, name=name: loss_with(name, value), start)
+        mlp.parameters[name].copy_(start)
         errors[name] = math.log10(relative_error(mlp.grads[f"dJd{name}"], numerical) + 1e-16)
 finally:
     torch.set_default_dtype(torch.float32)

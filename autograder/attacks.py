@@ -1,0 +1,10 @@
+"""The bank of attacks that each confinement tier has to stop, proven by running them."""
+
+from __future__ import annotations
+
+from autograder import attacks_files, attacks_kernel, attacks_limits
+from autograder.attack import BANK, Attack, Target
+
+__all__ = ["ATTACKS", "Attack", "Target", "attacks_files", "attacks_kernel", "attacks_limits"]
+
+ATTACKS = tuple(BANK)

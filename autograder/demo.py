@@ -1,0 +1,63 @@
+"""The demo: an example class made, graded through the sandbox, and shown as a table, in a course of its own."""
+
+from __future__ import annotations
+
+import shutil
+import tempfile
+import time
+from pathlib import Path
+
+from rich.console import Console
+from rich.table import Table
+
+from autograder import classroom, exampleclass
+from autograder.course import Course, open_course
+
+
+def show(course: Course, keep: Path | None, workers: int) -> int:
+    """Make the class, grade it, print the table; the exit code is 0 when every submission has a result."""
+    root = keep or Path(tempfile.mkdtemp(prefix="example-course-"))
+    copy_course(course, root)
+    example = open_course(root)
+    console = Console(width=None if Console().is_terminal else 150)
+    lost = 0
+    for name in example.homeworks:
+        homework = example.homework(name)
+        submitted = root / "submitted"
+        for spec in homework.notebooks:
+            for pupil in exampleclass.pupils(homework, spec.name):
+                exampleclass.write(pupil, submitted / pupil.name / name)
+        todo = classroom.submissions(submitted, name)
+        began = time.monotonic()
+        outcomes = classroom.run(example, homework, todo, root / "results", workers)
+        seconds = time.monotonic() - began
+        table = Table(title=f"{name}: {homework.title}", title_justify="left")
+        for heading, justify in (("student", "left"), ("score", "right"), ("seconds", "right"), ("found", "left")):
+            table.add_column(heading, justify=justify)  # type: ignore[arg-type]
+        for outcome in outcomes:
+            result = outcome.result
+            if result is None:
+                lost += 1
+                table.add_row(outcome.submission.student, "–", "–", outcome.lost)
+            else:
+                score = f"{result.score:g}/{result.max_score:g}"
+                table.add_row(result.student, score, f"{result.wall_seconds:.2f}", _shorten(result.findings))
+        console.print(table)
+        tier = next((outcome.result.tier for outcome in outcomes if outcome.result), "none")
+        console.print(f"{len(outcomes)} submissions in {seconds:.1f} s, {workers} at a time, confinement tier {tier}")
+    console.print(f"results, feedback pages and the gradebook: {root}", soft_wrap=True)
+    console.print(f"one student's page: {root / 'results' / 'cells-twice' / 'hw1.html'}", soft_wrap=True)
+    return 1 if lost else 0
+
+
+def copy_course(course: Course, root: Path) -> None:
+    """Copy a course's own files, without its students', to `root`."""
+    root.mkdir(parents=True, exist_ok=True)
+    shutil.copy2(course.root / "course.toml", root)
+    for room in (*course.homeworks, "source", "release"):
+        shutil.copytree(course.root / room, root / room, dirs_exist_ok=True)
+
+
+def _shorten(findings: tuple[str, ...], most: int = 4) -> str:
+    more = f" and {len(findings) - most} more" if len(findings) > most else ""
+    return ", ".join(findings[:most]) + more

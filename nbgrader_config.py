@@ -1,0 +1,38 @@
+"""Makes plain `nbgrader` commands, and formgrader, use this course's settings, sandbox and hidden tests."""
+
+import os
+import sys
+from pathlib import Path
+
+from autograder.build import strip_config
+from autograder.course import open_course
+
+course = open_course(Path(__file__).resolve().parent)
+
+c = get_config()  # noqa: F821 – nbgrader provides it
+c.merge(strip_config())
+c.CourseDirectory.root = str(course.root)
+c.CourseDirectory.course_id = course.id
+
+# A release comes with its script, as `autograder build` makes it.
+c.GenerateAssignment.pre_convert_hook = "autograder.nbgrading.build_first"
+
+# Submissions are repaired when they are read, and examined in the sandbox instead of executed in a kernel.
+c.Autograde.pre_convert_hook = "autograder.nbgrading.name_all"
+c.Autograde.exporter_class = "autograder.nbgrading.SubmissionExporter"
+c.Autograde.autograde_preprocessors = [
+    "autograder.nbgrading.Examine",
+    "nbgrader.preprocessors.IgnorePattern",
+    "nbconvert.preprocessors.ClearMetadataPreprocessor",
+    "nbgrader.preprocessors.LimitOutput",
+    "nbgrader.preprocessors.SaveAutoGrades",
+    "nbgrader.preprocessors.AssignLatePenalties",
+    "nbgrader.preprocessors.CheckCellMetadata",
+]
+
+# Feedback pages and formgrader show what students wrote: no script of theirs runs there.
+c.HTMLExporter.sanitize_html = True
+c.HTMLExporter.filters = {"strip_files_prefix": "autograder.nbgrading.harmless"}
+
+# nbgrader calls `alembic` by name when it makes a gradebook.
+os.environ["PATH"] = os.pathsep.join((str(Path(sys.executable).parent), os.environ.get("PATH", os.defpath)))
