@@ -14,7 +14,9 @@ from autograder.course import Course, CourseError, find_course, open_course
 if TYPE_CHECKING:
     from autograder.classroom import Outcome
 
-app = typer.Typer(no_args_is_help=True, add_completion=False, help=(__doc__ or "").split("`")[0] + "for a course.")
+app = typer.Typer(
+    no_args_is_help=True, add_completion=False, help="Build a course's notebooks, grade its classes, check its machines."
+)
 
 _CourseOption = Annotated[Path | None, typer.Option("--course", help="The course's folder; by default found upwards.")]
 _FINDINGS, _USAGE = 1, 2
@@ -93,11 +95,11 @@ def grade(
 @app.command()
 def doctor() -> None:
     """Say how well this machine confines submissions, what was tried, and what to install or change."""
-    from autograder import doctor as examining
+    from autograder.confine import doctor as examining
 
     report = examining.examine()
     typer.echo(examining.render(report))
-    if not report.ok:
+    if not report.healthy:
         raise typer.Exit(_FINDINGS)
 
 

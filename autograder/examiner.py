@@ -121,11 +121,11 @@ def main(fd: int, root: Path, name: str, floor: TierName, force: TierName | None
     from autograder.master import AuthorError
     from autograder.sandbox import Zygote
 
-    zygote = Zygote(force)  # it warms up while this process does
+    zygote = Zygote(root, force)  # it warms up while this process does
     try:
         from autograder import report
+        from autograder.confine.jail import Tier
         from autograder.grade import Bench, grade
-        from autograder.jail import Tier
 
         course = open_course(root)
         bench = Bench(course, course.homework(name), zygote)
@@ -135,6 +135,11 @@ def main(fd: int, root: Path, name: str, floor: TierName, force: TierName | None
             raise CourseError(
                 f"this machine confines submissions by tier {zygote.tier}, below the course's floor {floor}: "
                 "`autograder doctor` says what to install or change; --allow-unconfined grades all the same"
+            )
+        if zygote.ready.shows and floor != "none":
+            raise CourseError(
+                f"{root}: submissions could read this folder, because the virtual environment lies around it: "
+                "make the environment in a folder of its own (.venv)"
             )
     except Exception as error:
         if not isinstance(error, CourseError | AuthorError):

@@ -1,4 +1,4 @@
-"""An example class: submissions of a homework such as come in, made from its masters – right, wrong, broken, hostile."""
+"""An example class: submissions such as come in, made from a homework's masters: right, wrong, broken, hostile."""
 
 from __future__ import annotations
 
@@ -60,9 +60,9 @@ class Desk:
         return text
 
     def with_cell(self, code: str, book: Notebook | None = None, at: int | None = None) -> Notebook:
-        """`book` (by default the solved one) with a cell of the student's own before the cell at `at` (by default last)."""
+        """`book`, by default the solved one, with a cell of the student's own: the last, or before the cell at `at`."""
         book = book if book is not None else self.solved()
-        cell = {"cell_type": "code", "id": "scratch", "metadata": {}, "execution_count": None, "outputs": []}
+        cell: Notebook = {"cell_type": "code", "id": "scratch", "metadata": {}, "execution_count": None, "outputs": []}
         book["cells"].insert(len(book["cells"]) if at is None else at, {**cell, "source": code})
         return book
 
@@ -126,7 +126,7 @@ def _broken(desk: Desk) -> Iterator[tuple[str, bytes]]:
 
 
 def _disturbing(desk: Desk) -> Iterator[tuple[str, str, Callable[[], Notebook]]]:
-    """Code in one more cell at the end: of a solved notebook where it is an accident, of an untouched one where it attacks."""
+    """Code in one more cell at the end: of a solved notebook where it is an accident, else of an untouched one."""
     yield "endless-loop", "while True:\n    pass", desk.solved
     yield "endless-output", "while True:\n    print('x' * 1000)", desk.solved
     yield "asks-for-input", "name = input('Your name? ')", desk.solved
@@ -134,11 +134,20 @@ def _disturbing(desk: Desk) -> Iterator[tuple[str, str, Callable[[], Notebook]]]
     yield "segfault", "import ctypes\nctypes.string_at(0)", desk.solved
     yield "fork-bomb", "import os\nwhile True:\n    os.fork()", desk.solved
     yield "memory-hog", "hog = []\nwhile True:\n    hog.append(bytearray(2**28))", desk.solved
-    yield "closes-descriptors", "import os\nfor fd in range(1024):\n    try:\n        os.close(fd)\n    except OSError:\n        pass", desk.solved
+    yield "closes-descriptors", _CLOSES_DESCRIPTORS, desk.solved
     yield "hostile-equal-to-all", _EQUAL_TO_ALL, desk.untouched
     yield "hostile-shell-hook", _SHELL_HOOK, desk.untouched
     yield "hostile-looks-for-tests", _LOOKS_FOR_TESTS, desk.untouched
 
+
+_CLOSES_DESCRIPTORS = """
+import os
+for fd in range(1024):
+    try:
+        os.close(fd)
+    except OSError:
+        pass
+"""
 
 _EQUAL_TO_ALL = """
 class Right:

@@ -13,7 +13,7 @@ from typing import Any
 
 from autograder.build import strip_config
 from autograder.course import Course, CourseError, Homework
-from autograder.released import released
+from autograder.repair.release import released
 from autograder.result import Result
 
 

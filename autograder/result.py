@@ -56,7 +56,9 @@ class Repair(msgspec.Struct, frozen=True, kw_only=True):
 class Incident(msgspec.Struct, frozen=True, kw_only=True):
     """Something that ended or disturbed the run: a time limit, a crash, memory, output …"""
 
-    kind: Literal["unreadable", "missing", "timeout", "crash", "exit", "memory", "disk", "output", "protocol", "internal"]
+    kind: Literal[
+        "unreadable", "missing", "timeout", "crash", "exit", "memory", "disk", "output", "protocol", "internal"
+    ]
     cell: str
     """id of the cell that was running, or ''"""
     note: str

@@ -44,7 +44,7 @@ from autograder.wire import (
 )
 from autograder.zygote import Keep, Ready
 
-_MAIN = "import sys; from autograder import zygote; zygote.main(int(sys.argv[1]), sys.argv[2])"
+_MAIN = "import sys; from autograder import zygote; zygote.main(int(sys.argv[1]), *sys.argv[2:])"
 """not -m: the shell replaces __main__ by the notebook"""
 _GRACE = 1.0
 """seconds that an interrupted cell gets to end by itself"""
@@ -68,7 +68,8 @@ class RunCell(Protocol):
 class Zygote:
     """The warm process that submissions are forked from. Heavy: start one and keep it."""
 
-    def __init__(self, force: TierName | None = None) -> None:
+    def __init__(self, course: Path, force: TierName | None = None) -> None:
+        """Start it for submissions that must not see the folder `course`; `force` asks for a weaker tier."""
         ours, theirs = pair()
         environment = {
             "PATH": os.defpath,
@@ -82,7 +83,7 @@ class Zygote:
         }
         environment |= {name: value for name, value in os.environ.items() if name.startswith("OPENBLAS_CORETYPE")}
         self._process = subprocess.Popen(
-            [sys.executable, "-c", _MAIN, str(theirs.fileno()), force or ""],
+            [sys.executable, "-c", _MAIN, str(theirs.fileno()), force or "", str(course)],
             pass_fds=[theirs.fileno()],
             env=environment,
             cwd="/",
@@ -91,17 +92,21 @@ class Zygote:
         )
         theirs.close()
         self._socket = ours
-        self._tier: TierName | None = None
+        self._ready: Ready | None = None
 
     @property
-    def tier(self) -> TierName:
-        """The confinement of what it forks; waits until it is warm."""
-        if self._tier is None:
+    def ready(self) -> Ready:
+        """Its first word: the confinement of what it forks. Waits until it is warm."""
+        if self._ready is None:
             message = self._socket.recv(4096)
             if not message:
                 raise RuntimeError("the sandbox could not be started; `autograder doctor` says what is missing")
-            self._tier = msgspec.msgpack.decode(message, type=Ready).tier
-        return self._tier
+            self._ready = msgspec.msgpack.decode(message, type=Ready)
+        return self._ready
+
+    @property
+    def tier(self) -> TierName:
+        return self.ready.tier
 
     def request(self, limits: Limits) -> tuple[socket.socket, Channel]:
         """A new confined process: the warden's control socket and the wire. One packet: forks may share the zygote."""

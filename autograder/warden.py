@@ -12,7 +12,8 @@ from typing import Literal
 
 import msgspec
 
-from autograder import jail, student
+from autograder import student
+from autograder.confine import jail
 from autograder.course import Limits
 from autograder.wire import WIRE_FD
 

@@ -11,7 +11,8 @@ from pathlib import Path
 
 import msgspec
 
-from autograder import jail, warden
+from autograder import warden
+from autograder.confine import jail
 from autograder.course import Limits, TierName
 from autograder.warm import settle
 

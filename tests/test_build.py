@@ -224,7 +224,9 @@ def test_nbgrader_finds_every_notebook_valid(built: Course, name: str) -> None:
     nbformat.validate(notebook)
 
 
-def test_the_hidden_region_comes_first_so_that_a_failing_check_keeps_partial_credit(source: dict[str, nbformat.NotebookNode]) -> None:
+def test_the_hidden_region_comes_first_so_that_a_failing_check_keeps_partial_credit(
+    source: dict[str, nbformat.NotebookNode],
+) -> None:
     lines = source["square-small"].source.split("\n")
     assert lines[:4] == [
         "### BEGIN HIDDEN TESTS",

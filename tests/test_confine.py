@@ -14,11 +14,11 @@ from pathlib import Path
 
 import pytest
 
-from autograder import canary, cgroup, doctor, jail, landlock
-from autograder.attacks import ATTACKS
-from autograder.canary import Canary
+from autograder.confine import canary, cgroup, doctor, jail, landlock
+from autograder.confine.attacks import ATTACKS
+from autograder.confine.canary import Canary
+from autograder.confine.jail import Confinement, Finding, Tier
 from autograder.course import Limits
-from autograder.jail import Confinement, Finding, Tier
 from autograder.wire import WIRE_FD
 
 pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="confinement is for Linux")
@@ -121,9 +121,9 @@ _HONEST = """
 import os, sys
 os.environ["OMP_NUM_THREADS"] = "1"
 import torch
-from autograder import jail
+from autograder.confine import jail
 from autograder.course import Limits
-from autograder.jail import Tier
+from autograder.confine.jail import Tier
 
 confinement = jail.probe(Tier(sys.argv[1]))
 if confinement.tier is not Tier(sys.argv[1]):
@@ -423,7 +423,7 @@ def test_a_machine_without_namespaces_is_tier_c(monkeypatch: pytest.MonkeyPatch)
     def refused() -> None:
         raise PermissionError(1, "unshare: Operation not permitted")
 
-    monkeypatch.setattr("autograder.inmate.leave_namespaces", refused)
+    monkeypatch.setattr("autograder.confine.inmate.leave_namespaces", refused)
     found = jail.probe()
     assert found.tier is Tier.C
     assert Finding("namespaces", False, "[Errno 1] unshare: Operation not permitted", found.findings[2].remedy) in (

@@ -16,7 +16,8 @@ def declared() -> dict[str, str]:
 
 def test_environment_yml_mirrors_pyproject():
     lines = (ROOT / "environment.yml").read_text().splitlines()
-    entries = [re.sub(r"\s*#.*", "", line).strip().removeprefix("- ") for line in lines if line.strip().startswith("- ")]
+    listed = [line.strip().removeprefix("- ") for line in lines if line.strip().startswith("- ")]
+    entries = [re.sub(r"\s*#.*", "", line) for line in listed]
     mirrored = dict(re.match(r"([\w-]+)(.*)", entry).groups() for entry in entries if re.match(r"\w", entry))
     for extra in ("conda-forge", "python", "pip", "libseccomp"):
         mirrored.pop(extra)

@@ -10,7 +10,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
-from autograder import kernel
+from autograder.confine import kernel
 
 WORK = "/work"
 _INODES_PER_MB = 64

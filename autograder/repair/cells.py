@@ -8,8 +8,8 @@ from pathlib import PurePath
 
 import msgspec
 
-from autograder import script, torn_json
-from autograder.rawcell import (
+from autograder.repair import script, torn_json
+from autograder.repair.rawcell import (
     MAX_CELLS,
     MAX_CODE_BYTES,
     MAX_PICTURE_BYTES,
@@ -21,8 +21,8 @@ from autograder.rawcell import (
     clean,
     file_note,
 )
+from autograder.repair.submission import USUAL_BYTES, Unreadable
 from autograder.result import Repair
-from autograder.submission import USUAL_BYTES, Unreadable
 
 
 def read_cells(data: bytes, filename: str) -> RawNotebook:

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from autograder import canary, jail
-from autograder.attacks import ATTACKS
-from autograder.canary import Outcome
-from autograder.confinement import Confinement, Tier
+from autograder.confine import canary, jail
+from autograder.confine.attacks import ATTACKS
+from autograder.confine.canary import Outcome
+from autograder.confine.confinement import Confinement, Tier
 
 _MEANING = {
     Tier.A: "namespaces, private root, Landlock, seccomp, and a control group that caps memory and processes",

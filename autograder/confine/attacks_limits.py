@@ -13,7 +13,7 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
-from autograder.attack import Target, attack, call, libc
+from autograder.confine.attack import Target, attack, call, libc
 from autograder.wire import WIRE_FD
 
 

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from autograder import attacks_files, attacks_kernel, attacks_limits
-from autograder.attack import BANK, Attack, Target
+from autograder.confine import attacks_files, attacks_kernel, attacks_limits
+from autograder.confine.attack import BANK, Attack, Target
 
 __all__ = ["ATTACKS", "Attack", "Target", "attacks_files", "attacks_kernel", "attacks_limits"]
 

@@ -51,7 +51,7 @@ class Attack:
 
 
 BANK: list[Attack] = []
-"""every attack there is, once `autograder.attacks` is imported"""
+"""every attack there is, once `autograder.confine.attacks` is imported"""
 
 
 def attack(

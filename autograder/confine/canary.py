@@ -18,9 +18,9 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-from autograder import jail, proc
-from autograder.attack import Attack, Target
-from autograder.confinement import Confinement
+from autograder.confine import jail, proc
+from autograder.confine.attack import Attack, Target
+from autograder.confine.confinement import Confinement
 from autograder.course import Limits
 from autograder.wire import WIRE_FD
 

@@ -12,7 +12,7 @@ import sys
 from collections.abc import Callable
 from pathlib import Path
 
-from autograder.attack import REFUSALS, Target, attack, call, libc, reach, reaches
+from autograder.confine.attack import REFUSALS, Target, attack, call, libc, reach, reaches
 
 
 @attack("read /etc/shadow")

@@ -9,8 +9,8 @@ from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
-from autograder import cgroup, jail, kernel, landlock, privateroot, seccomp
-from autograder.confinement import Confinement, Finding, Tier
+from autograder.confine import cgroup, jail, kernel, landlock, privateroot, seccomp
+from autograder.confine.confinement import Confinement, Finding, Tier
 from autograder.course import Limits
 from autograder.wire import WIRE_FD
 
@@ -175,7 +175,7 @@ def _try_seccomp(filters: tuple[bytes, ...]) -> None:
 
 
 def _try_namespaces(base: Confinement) -> None:
-    from autograder import inmate
+    from autograder.confine import inmate
 
     if base.user_ids is None:
         inmate.enter_user_namespace()

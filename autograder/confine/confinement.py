@@ -6,8 +6,8 @@ import enum
 from dataclasses import dataclass
 from pathlib import Path
 
-from autograder.cgroup import Parents
-from autograder.privateroot import View
+from autograder.confine.cgroup import Parents
+from autograder.confine.privateroot import View
 
 
 class Tier(enum.Enum):

@@ -1,4 +1,4 @@
-"""Repair: any submitted file, however damaged, becomes a gradable notebook; every mend is told to the student."""
+"""The gradable notebook: every released cell once and in order, the student's own cells among them."""
 
 from __future__ import annotations
 
@@ -9,27 +9,12 @@ from typing import Any, Literal
 
 import msgspec
 
-from autograder.cells import read_cells
-from autograder.match import ALIKE, likeness, match, same
-from autograder.names import functions, names, statements
-from autograder.rawcell import MAX_CELLS, Attachments, RawCell, file_note
-from autograder.released import Released, ReleasedCell, released
+from autograder.repair.cells import read_cells
+from autograder.repair.match import ALIKE, likeness, match, same
+from autograder.repair.names import functions, names, statements
+from autograder.repair.rawcell import MAX_CELLS, Attachments, RawCell, file_note
+from autograder.repair.release import Released, ReleasedCell
 from autograder.result import Repair
-from autograder.submission import Missing, Unreadable, find, read
-
-__all__ = [
-    "Gradable",
-    "GradableCell",
-    "Missing",
-    "Released",
-    "ReleasedCell",
-    "Repair",
-    "Unreadable",
-    "find",
-    "read",
-    "released",
-    "repair",
-]
 
 _MAX_REPAIRS = 60
 _JOINED = "# What belongs here was found in another cell."

@@ -8,9 +8,9 @@ from collections.abc import Iterable, Iterator, Sequence
 
 import msgspec
 
-from autograder.names import functions, names
-from autograder.rawcell import RawCell
-from autograder.released import Released, ReleasedCell
+from autograder.repair.names import functions, names
+from autograder.repair.rawcell import RawCell
+from autograder.repair.release import Released, ReleasedCell
 
 ALIKE = 0.6
 """share of words in common from which a text is taken for an edited copy of another"""

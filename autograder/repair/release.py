@@ -9,7 +9,7 @@ from typing import Any, Literal
 import msgspec
 
 from autograder.course import CourseError
-from autograder.names import names
+from autograder.repair.names import names
 
 
 class ReleasedCell(msgspec.Struct, frozen=True, kw_only=True):

@@ -13,7 +13,7 @@ import socket
 import subprocess
 from pathlib import Path
 
-from autograder.attack import REFUSALS, Target, attack, call, libc, reach, reaches
+from autograder.confine.attack import REFUSALS, Target, attack, call, libc, reach, reaches
 
 
 @attack("kill another's process")

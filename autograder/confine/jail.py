@@ -15,8 +15,8 @@ import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
-from autograder import cgroup, inmate, kernel, proc
-from autograder.confinement import Confinement, Finding, Tier
+from autograder.confine import cgroup, inmate, kernel, proc
+from autograder.confine.confinement import Confinement, Finding, Tier
 from autograder.course import Limits
 from autograder.wire import WIRE_FD
 
@@ -40,7 +40,7 @@ class Usage:
 
 def probe(force: Tier | None = None) -> Confinement:
     """Try each layer in a throw-away child and choose the strongest tier, or the weaker one that `force` names."""
-    from autograder import probing  # which tries what it finds by spawning, and so needs this module
+    from autograder.confine import probing  # which tries what it finds by spawning, and so needs this module
 
     return probing.probe(force)
 

@@ -6,10 +6,10 @@ import re
 from itertools import islice
 from pathlib import PurePath
 
-from autograder import torn_json
-from autograder.rawcell import MAX_CELLS, MAX_SCRIPT_BYTES, RawCell, RawNotebook, clean, file_note
+from autograder.repair import torn_json
+from autograder.repair.rawcell import MAX_CELLS, MAX_SCRIPT_BYTES, RawCell, RawNotebook, clean, file_note
+from autograder.repair.submission import Unreadable
 from autograder.result import Repair
-from autograder.submission import Unreadable
 
 _MARKER = re.compile(r"^# ?(?:%%(?:[ \t][^\n]*+)?|In ?\[[\d *]*+\]:?[^\n]*+)$", re.MULTILINE)
 _MARKDOWN = re.compile(r"\[(?:markdown|md|raw)\]|^# ?%%[ \t]+md\b")

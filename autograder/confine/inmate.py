@@ -15,9 +15,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import NoReturn
 
-from autograder import kernel, landlock, privateroot, seccomp
-from autograder.cgroup import Group
-from autograder.confinement import Confinement, Tier
+from autograder.confine import kernel, landlock, privateroot, seccomp
+from autograder.confine.cgroup import Group
+from autograder.confine.confinement import Confinement, Tier
 from autograder.course import Limits
 
 _NAMESPACES = (

@@ -1,0 +1,551 @@
+"""nbgrader's own commands in a course folder: they grade as `autograder grade` does, whatever was handed in."""
+
+from __future__ import annotations
+
+import copy
+import os
+import shutil
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+import msgspec
+import nbformat
+import pytest
+from nbformat import v4
+from nbgrader.api import Gradebook
+from nbgrader.converters import Autograde
+from nbgrader.converters.base import NbGraderException
+from nbgrader.coursedir import CourseDirectory
+from nbgrader.utils import determine_grade
+from traitlets.config.loader import PyFileConfigLoader
+
+from autograder import build, classroom, gradebook, nbgrading
+from autograder.course import Course, CourseError, open_course
+from autograder.examiner import Lost
+from autograder.result import CellResult, Incident, NotebookResult, Output, Result, TestResult
+
+CONFIG = Path(__file__).parents[1] / "nbgrader_config.py"
+
+COURSE = """\
+id = "small"
+title = "Small"
+homeworks = ["hw1"]
+repository = "org/course"
+floor = "none"
+"""
+
+HOMEWORK = """\
+title = "Powers"
+
+[[notebooks]]
+name = "powers"
+title = "Powers"
+minutes = 5
+
+[[notebooks]]
+name = "words"
+title = "Words"
+minutes = 5
+"""
+
+POWERS = """\
+# %% [markdown]
+# # Powers
+
+# %% nbgrader={"grade_id": "square", "solution": true}
+def square(x):
+    ### BEGIN SOLUTION
+    return x * x
+    ### END SOLUTION
+
+# %% nbgrader={"grade_id": "square-check", "grade": true, "points": 3, "locked": true}
+print("the square of 2 is", square(2))
+
+# %% nbgrader={"grade_id": "cube", "solution": true}
+def cube(x):
+    ### BEGIN SOLUTION
+    return x * x * x
+    ### END SOLUTION
+
+# %% nbgrader={"grade_id": "cube-check", "grade": true, "points": 2, "locked": true}
+assert cube(2) == 8, "the cube of 2 is 8"
+"""
+
+POWERS_TESTS = '''\
+from autograder import earns
+
+
+@earns("square-check")
+def test_small(student):
+    """Small numbers are squared."""
+    assert student.square(2) == 4
+
+
+@earns("square-check", weight=2)
+def test_negative(student):
+    """Negative numbers are squared."""
+    assert student.square(-3) == 9, "the square of a negative number is positive"
+
+
+@earns("cube-check")
+def test_cube(student):
+    """Numbers are cubed."""
+    assert student.cube(-3) == -27
+'''
+
+WORDS = """\
+# %% [markdown] nbgrader={"grade_id": "why", "grade": true, "solution": true, "points": 4}
+# A square grows because its sides grow.
+
+# %% nbgrader={"grade_id": "double", "solution": true}
+def double(x):
+    ### BEGIN SOLUTION
+    return x + x
+    ### END SOLUTION
+
+# %% nbgrader={"grade_id": "double-check", "grade": true, "points": 1, "locked": true}
+assert double(2) == 4
+"""
+
+WORDS_TESTS = '''\
+from autograder import earns
+
+
+@earns("double-check")
+def test_double(student):
+    """Numbers are doubled."""
+    assert student.double(5) == 10
+'''
+
+RIGHT = {"square": "def square(x):\n    return x * x", "cube": "def cube(x):\n    return x**3"}
+PARTLY = RIGHT | {"square": "def square(x):\n    return x * abs(x)"}  # right where the check cell looks
+SPOKEN = {"why": "Both sides grow.", "double": "def double(x):\n    return 2 * x"}
+SCRIPT = "<script>alert('marking')</script>"
+
+EARNED = {
+    "anna": {"square-check": 3, "cube-check": 2, "why": None, "double-check": 1},
+    "ben": {"square-check": 1, "cube-check": 2, "why": None, "double-check": 1},
+    "blank": {"square-check": 0, "cube-check": 0, "why": None, "double-check": 0},
+    "folder": {"square-check": 0, "cube-check": 0, "why": None, "double-check": 1},
+    "garbage": {"square-check": 0, "cube-check": 0, "why": None, "double-check": 1},
+    "misnamed": {"square-check": 3, "cube-check": 2, "why": None, "double-check": 1},
+    "twins": {"square-check": 3, "cube-check": 2, "why": None, "double-check": 1},
+}
+
+
+def make_course(root: Path, config: Path | None = CONFIG) -> Course:
+    for name, text in {
+        "course.toml": COURSE,
+        "hw1/homework.toml": HOMEWORK,
+        "hw1/powers.py": POWERS,
+        "hw1/hidden/test_powers.py": POWERS_TESTS,
+        "hw1/words.py": WORDS,
+        "hw1/hidden/test_words.py": WORDS_TESTS,
+    }.items():
+        (root / name).parent.mkdir(parents=True, exist_ok=True)
+        (root / name).write_text(text, encoding="utf-8")
+    if config:
+        shutil.copy(config, root)
+    course = open_course(root)
+    build.build(course)
+    return course
+
+
+def notebook(course: Course, name: str, answers: dict[str, str]) -> Any:
+    """The released notebook with answers in their cells."""
+    book = nbformat.read(course.homework("hw1").release(name), as_version=4)
+    for cell in book.cells:
+        cell.source = answers.get(cell.id, cell.source)
+    return book
+
+
+def hand_in(course: Course, student: str, **books: Any) -> Path:
+    folder = course.root / "submitted" / student / "hw1"
+    folder.mkdir(parents=True)
+    for name, book in books.items():
+        (folder / f"{name}.ipynb").write_text(book if isinstance(book, str) else nbformat.writes(book))
+    return folder
+
+
+def nbgrader(course: Course, *arguments: str) -> str:
+    """The log of an nbgrader command that must succeed."""
+    command = [sys.executable, "-m", "nbgrader", *arguments]
+    done = subprocess.run(command, cwd=course.root, capture_output=True, text=True, timeout=300)
+    assert done.returncode == 0, done.stderr
+    return done.stderr
+
+
+def scores(course: Course, course_id: str = "small") -> dict[str, dict[str, float | None]]:
+    """What the gradebook holds for every student and cell."""
+    with Gradebook(f"sqlite:///{course.root / 'gradebook.db'}", course_id) as book:
+        return {
+            submission.student.id: {
+                grade.name: grade.auto_score for handed_in in submission.notebooks for grade in handed_in.grades
+            }
+            for submission in book.assignment_submissions("hw1")
+        }
+
+
+def autograded(course: Course, student: str, name: str = "powers") -> dict[str, Any]:
+    """The cells of an autograded notebook by their ids."""
+    path = course.root / "autograded" / student / "hw1" / f"{name}.ipynb"
+    return {cell.id: cell for cell in nbformat.read(path, as_version=4).cells}
+
+
+@pytest.fixture(scope="module")
+def graded(tmp_path_factory: pytest.TempPathFactory) -> Course:
+    """A course in which an instructor has run nbgrader's commands."""
+    course = make_course(tmp_path_factory.mktemp("course"))
+    words = notebook(course, "words", SPOKEN)
+    powers = notebook(course, "powers", RIGHT)
+    twins = copy.deepcopy(powers)
+    for cell in powers.cells[-4:]:
+        twins.cells.append(copy.deepcopy(cell))
+    del twins.cells[0].metadata["nbgrader"], twins.cells[-1].metadata["nbgrader"]["schema_version"]
+    partly = notebook(course, "powers", PARTLY)
+    partly.cells += [
+        v4.new_code_cell("import sys\nprint('seen')\nprint('also seen', file=sys.stderr)\n'shown'"),
+        v4.new_markdown_cell(SCRIPT),
+    ]
+    hand_in(course, "anna", powers=powers, words=words)
+    hand_in(course, "ben", powers=partly, words=words)
+    hand_in(course, "blank", powers=notebook(course, "powers", {}), words=notebook(course, "words", {"why": "?"}))
+    (hand_in(course, "folder", words=words) / "powers.ipynb").mkdir()
+    hand_in(course, "garbage", powers="Dear diary", words=words)
+    hand_in(course, "misnamed", words=words, **{"Powers (1)": powers})
+    hand_in(course, "twins", powers=twins, words=words)
+    nbgrader(course, "generate_assignment", "hw1", "--force")
+    nbgrader(course, "autograde", "hw1", "--create")
+    nbgrader(course, "generate_feedback", "hw1")
+    return course
+
+
+@pytest.fixture(scope="module")
+def by_nbgrader(graded: Course) -> dict[str, dict[str, float | None]]:
+    return scores(graded)
+
+
+def test_generate_assignment_makes_the_release_of_the_build(graded: Course) -> None:
+    assert build.stale(graded) == ()
+
+
+@pytest.mark.parametrize("student", EARNED)
+def test_autograde_gives_what_was_earned(by_nbgrader: dict[str, Any], student: str) -> None:
+    assert by_nbgrader[student] == pytest.approx(EARNED[student])
+
+
+def test_autograde_and_autograder_grade_agree_in_either_order(graded: Course, by_nbgrader: dict[str, Any]) -> None:
+    homework = graded.homework("hw1")
+    todo = classroom.submissions(graded.root / "submitted", "hw1")
+    classroom.run(graded, homework, todo, graded.root / "results", workers=2)
+    assert scores(graded) == by_nbgrader
+    nbgrader(graded, "autograde", "hw1", "--force", "--student", "ben")
+    assert scores(graded) == by_nbgrader
+
+
+def test_what_is_unreadable_becomes_the_untouched_release_and_says_so(graded: Course) -> None:
+    cells = autograded(graded, "garbage")
+    assert "Dear diary" not in str(cells)
+    assert cells["square"].source == notebook(graded, "powers", {}).cells[3].source
+    assert "‘powers.ipynb’ is neither a notebook nor a Python script" in cells[nbgrading.NOTES_ID].source
+
+
+def test_a_repaired_notebook_lists_what_was_mended(graded: Course) -> None:
+    assert "more than once" in autograded(graded, "twins")[nbgrading.NOTES_ID].source
+
+
+def test_the_output_of_a_student_stands_below_the_cell_that_made_it(graded: Course) -> None:
+    [own] = [cell for cell in autograded(graded, "ben").values() if "print('seen')" in cell.source]
+    assert [str(output.get("text") or output.data["text/plain"]).strip() for output in own.outputs] == [
+        "seen",
+        "also seen",
+        "'shown'",
+    ]
+
+
+def test_feedback_shows_the_message_of_a_failed_test(graded: Course) -> None:
+    page = (graded.root / "feedback/ben/hw1/powers.html").read_text()
+    assert "the square of a negative number is positive" in page
+
+
+def test_feedback_runs_no_script_of_a_student(graded: Course) -> None:
+    page = (graded.root / "feedback/ben/hw1/powers.html").read_text()
+    assert SCRIPT not in page
+    assert "alert('marking')" in page
+
+
+def test_stock_nbgrader_gives_the_same_scores(tmp_path: Path, by_nbgrader: dict[str, Any]) -> None:
+    course = make_course(tmp_path, config=None)
+    hand_in(course, "anna", powers=notebook(course, "powers", RIGHT))
+    hand_in(course, "ben", powers=notebook(course, "powers", PARTLY))
+    os.environ["PATH"], before = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}", os.environ["PATH"]
+    try:
+        nbgrader(course, "generate_assignment", "hw1", "--force")
+        nbgrader(course, "autograde", "hw1", "--notebook", "powers")
+    finally:
+        os.environ["PATH"] = before
+    powers = ("square-check", "cube-check")
+    found = {student: {cell: earned[cell] for cell in powers} for student, earned in scores(course, "").items()}
+    assert found == {student: {cell: by_nbgrader[student][cell] for cell in powers} for student in ("anna", "ben")}
+
+
+# ---- without a sandbox: what is done with a result ----
+
+
+def settings(course: Course) -> Any:
+    """The settings that nbgrader reads from the course's nbgrader_config.py, for one run of autograde."""
+    config = PyFileConfigLoader(CONFIG.name, str(course.root)).load_config()
+    config.CourseDirectory.assignment_id = "hw1"
+    return config
+
+
+def autograde(course: Course, **directory: str) -> None:
+    config = settings(course)
+    config.CourseDirectory.update(directory)
+    Autograde(coursedir=CourseDirectory(config=config), config=config).start()
+
+
+def result(course: Course, student: str) -> Result:
+    """A result in which everything is right."""
+    books = []
+    for spec in course.homework("hw1").notebooks:
+        released = nbformat.read(course.homework("hw1").release(spec.name), as_version=4).cells
+        marked = [cell.metadata.nbgrader for cell in released if cell.metadata.get("nbgrader", {}).get("grade")]
+        cells = [
+            CellResult(grade_id=at.grade_id, title="", points=at.points, earned=None if at.solution else at.points)
+            for at in marked
+        ]
+        books.append(book_result(*cells, notebook=spec.name))
+    return Result(
+        schema=1,
+        course=course.id,
+        homework="hw1",
+        title="",
+        student=student,
+        score=6,
+        max_score=10,
+        notebooks=tuple(books),
+        tier="A",
+        versions={},
+        graded_at="",
+        cpu_seconds=0,
+        wall_seconds=0,
+    )
+
+
+def book_result(*cells: CellResult, **changes: Any) -> NotebookResult:
+    fields = {"notebook": "powers", "title": "", "file": "", "score": 0, "max_score": 0, "cells": cells, "tier": "A"}
+    return NotebookResult(**fields | {"seed": 0, "cpu_seconds": 0, "wall_seconds": 0, "peak_memory_mb": 0} | changes)
+
+
+@pytest.fixture
+def course(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Course]:
+    """A course that is registered in its gradebook, with two submissions."""
+    monkeypatch.setenv("PATH", os.environ["PATH"])  # the settings change it
+    course = make_course(tmp_path)
+    gradebook.Recorder(course, course.homework("hw1")).__enter__().__exit__()
+    for student in ("anna", "ben"):
+        hand_in(course, student, powers=notebook(course, "powers", RIGHT), words=notebook(course, "words", SPOKEN))
+    yield course
+
+
+@pytest.fixture
+def examiner(course: Course, monkeypatch: pytest.MonkeyPatch) -> SimpleNamespace:
+    """In place of the examiner, one that finds everything right, and keeps what was asked of it."""
+    log = SimpleNamespace(started=0, closed=0, graded=[], lost=())
+
+    class Stub:
+        def __init__(self, homework: Any, floor: str) -> None:
+            log.started += 1
+
+        def grade(self, student: str, folder: Path) -> Result:
+            log.graded.append((student, folder))
+            if student in log.lost:
+                raise Lost("its process was lost")
+            return result(course, student)
+
+        def close(self) -> None:
+            log.closed += 1
+
+    monkeypatch.setattr(nbgrading, "Examiner", Stub)
+    return log
+
+
+def test_a_homework_is_examined_once_for_all_its_notebooks(course: Course, examiner: SimpleNamespace) -> None:
+    autograde(course)
+    assert examiner.started == 1
+    assert examiner.graded == [(name, course.root / "submitted" / name / "hw1") for name in ("anna", "ben")]
+
+
+def test_examiners_do_not_pile_up_in_a_process_that_lives_on(course: Course, examiner: SimpleNamespace) -> None:
+    for student in ("anna", "ben", "anna"):
+        autograde(course, student_id=student)
+    assert examiner.started - examiner.closed <= 1
+
+
+def test_a_lost_grading_is_no_zero_and_the_others_go_on(course: Course, examiner: SimpleNamespace) -> None:
+    examiner.lost = ("anna",)
+    with pytest.raises(NbGraderException):
+        autograde(course)
+    assert set(scores(course)["anna"].values()) == {None}
+    assert scores(course)["ben"]["cube-check"] == 2
+    assert not (course.root / "autograded/anna/hw1").exists()
+
+
+def test_a_homework_that_the_course_does_not_list_is_refused_by_name(course: Course, examiner: SimpleNamespace) -> None:
+    with pytest.raises(NbGraderException, match="no homework 'hw9'"):
+        autograde(course, assignment_id="hw9")
+
+
+def add_a_cell(course: Course) -> None:
+    path = course.root / "hw1/powers.py"
+    path.write_text(
+        path.read_text() + '\n# %% nbgrader={"grade_id": "more", "grade": true, "points": 1, "locked": true}\n'
+    )
+    tests = course.root / "hw1/hidden/test_powers.py"
+    tests.write_text(tests.read_text() + '\n\n@earns("more")\ndef test_more(student): ...\n')
+    build.build(course)
+
+
+def test_autograde_refuses_a_gradebook_with_other_cells(course: Course, examiner: SimpleNamespace) -> None:
+    add_a_cell(course)
+    with pytest.raises(NbGraderException, match="run `nbgrader generate_assignment hw1 --force`"):
+        autograde(course)
+
+
+def test_changed_cells_are_registered_anew_while_nothing_is_recorded(course: Course) -> None:
+    add_a_cell(course)
+    with gradebook.Recorder(course, course.homework("hw1")) as recorder:
+        recorder.record(result(course, "anna"))
+    assert scores(course)["anna"]["more"] == 1
+
+
+def test_changed_cells_are_refused_once_submissions_are_recorded(course: Course) -> None:
+    with gradebook.Recorder(course, course.homework("hw1")) as recorder:
+        recorder.record(result(course, "anna"))
+    add_a_cell(course)
+    with pytest.raises(CourseError, match="nbgrader db assignment remove hw1 --force"):
+        gradebook.Recorder(course, course.homework("hw1")).__enter__()
+
+
+def test_recording_stays_silent_about_the_order_of_nbgraders_objects(course: Course) -> None:
+    with gradebook.Recorder(course, course.homework("hw1")) as recorder, pytest.warns(UserWarning) as heard:
+        recorder.record(result(course, "anna"))
+        import warnings
+
+        warnings.warn("so that there is one", UserWarning, stacklevel=1)
+    assert len(heard) == 1
+
+
+def test_a_mark_given_by_hand_survives_and_asks_for_a_second_look(course: Course) -> None:
+    homework = course.homework("hw1")
+    with gradebook.Recorder(course, homework) as recorder:
+        recorder.record(result(course, "anna"))
+    url = f"sqlite:///{course.root / 'gradebook.db'}"
+    with Gradebook(url, "small") as book:
+        book.find_grade("cube-check", "powers", "hw1", "anna").manual_score = 1.5
+        book.db.commit()
+    with gradebook.Recorder(course, homework) as recorder:
+        recorder.record(result(course, "anna"))
+    with Gradebook(url, "small") as book:
+        grade = book.find_grade("cube-check", "powers", "hw1", "anna")
+        assert (grade.score, grade.needs_manual_grade) == (1.5, True)
+
+
+def test_the_settings_differ_from_nbgraders_own_by_the_examination_alone(course: Course) -> None:
+    stock = [f"{step.__module__}.{step.__name__}" for step in Autograde().autograde_preprocessors]
+    ours = settings(course).Autograde.autograde_preprocessors
+    assert [name.rpartition(".")[2] for name in ours] == ["Examine", *(name.rpartition(".")[2] for name in stock[1:])]
+
+
+GRADED = {"nbgrader": {"grade": True, "solution": False, "grade_id": "g", "points": 6, "schema_version": 3}}
+TEST = TestResult(name="t", cell="g", weight=1, says="It <works>.", passed=False, message="Not </ul>\n\n$yet$.")
+
+
+@pytest.mark.parametrize("earned", [0.0, 4.5, 1e-4, 6.0])
+def test_nbgrader_takes_the_points_and_nothing_that_the_student_shows(earned: float) -> None:
+    cell = v4.new_code_cell("", id="g", metadata=GRADED, outputs=[v4.new_output("stream", name="stderr", text="!")])
+    outputs = [
+        Output(cell="g", kind=kind, text=text)
+        for kind, text in [("text", "6"), ("stderr", "oh"), ("error", "ValueError: no\n  line 1"), ("stdout", "-1")]
+    ]
+    found = book_result(CellResult(grade_id="g", title="", points=6, earned=earned), outputs=tuple(outputs))
+    nbgrading.show(found, v4.new_notebook(cells=[cell]))
+    assert determine_grade(cell) == (earned, 6)
+
+
+def test_a_grade_cell_without_a_result_is_an_error_and_not_full_marks() -> None:
+    book = v4.new_notebook(cells=[v4.new_code_cell("", id="g", metadata=GRADED)])
+    with pytest.raises(LookupError):
+        nbgrading.show(book_result(), book)
+
+
+def test_messages_stand_beside_the_points_as_text_alone() -> None:
+    cell = v4.new_code_cell("", id="g", metadata=GRADED)
+    nbgrading.show(
+        book_result(CellResult(grade_id="g", title="", points=6, earned=0.0, tests=(TEST,))),
+        v4.new_notebook(cells=[cell]),
+    )
+    assert "It &lt;works&gt;. Not &lt;/ul&gt; $yet$." in cell.outputs[0].data["text/html"]
+    assert "tex2jax_ignore" in cell.outputs[0].data["text/html"]
+
+
+def test_notes_of_the_grader_are_text_alone() -> None:
+    book = v4.new_notebook()
+    note = Incident(kind="missing", cell="", note="There is no ‘<img src=x onerror=alert(1)>\n\n# big’.")
+    nbgrading.show(book_result(incidents=(note,)), book)
+    assert "‘&lt;img src=x onerror=alert(1)&gt; # big’" in book.cells[0].source
+
+
+def test_what_is_no_picture_is_not_shown_as_one() -> None:
+    cell = v4.new_code_cell("", id="own-1")
+    nbgrading.show(
+        book_result(outputs=(Output(cell="own-1", kind="image/png", png=b"\x89PNG but not really"),)),
+        v4.new_notebook(cells=[cell]),
+    )
+    assert cell.outputs == []
+
+
+def test_an_autograded_notebook_with_every_kind_of_output_is_a_valid_one() -> None:
+    book = v4.new_notebook(cells=[v4.new_code_cell("", id="g", metadata=GRADED), v4.new_code_cell("", id="own-1")])
+    outputs = [Output(cell="own-1", kind=kind, text="a: b\nc") for kind in ("stdout", "stderr", "text", "error")]
+    note = Incident(kind="timeout", cell="own-1", note="Too slow.")
+    found = book_result(CellResult(grade_id="g", title="", points=6, earned=1.0, tests=(TEST,)), incidents=(note,))
+    nbgrading.show(msgspec.structs.replace(found, outputs=tuple(outputs)), book)
+    nbformat.validate(book)
+
+
+@pytest.mark.parametrize(
+    "html",
+    [
+        SCRIPT,
+        '<img src="x" onerror="alert(1)">',
+        '<a href="javascript:alert(1)">x</a>',
+        '<a href="data:text/html,x">x</a>',
+        '<iframe src="https://example.org"></iframe>',
+        '<p style="position:fixed">x</p>',
+        "$\\href{javascript:alert(1)}{x}$",
+    ],
+)
+def test_nothing_that_a_browser_would_run_is_left_of_rendered_markdown(html: str) -> None:
+    left = nbgrading.harmless(html)
+    for danger in ("<script", "onerror=", 'href="javascript', 'href="data', "<iframe", "style=", "\\href"):
+        assert danger not in left
+
+
+@pytest.mark.parametrize(
+    "html",
+    [
+        "<h2>A <em>title</em></h2>",
+        '<img alt="a plot" src="data:image/png;base64,AAAA">',
+        "<details><summary>Hint</summary>…</details>",
+        '<a href="https://example.org">x</a>',
+        "<p>$a_{ij} &lt; b$</p>",
+    ],
+)
+def test_what_markdown_is_rendered_to_stays(html: str) -> None:
+    assert nbgrading.harmless(html) == html
