@@ -17,6 +17,9 @@ c.CourseDirectory.course_id = course.id
 # A release comes with its script, as `autograder build` makes it.
 c.GenerateAssignment.pre_convert_hook = "autograder.nbgrading.build_first"
 
+# `nbgrader validate` runs every cell in a kernel, those that train for show as well: seconds for each.
+c.Execute.timeout = 300
+
 # Submissions are repaired when they are read, and examined in the sandbox instead of executed in a kernel.
 c.Autograde.pre_convert_hook = "autograder.nbgrading.name_all"
 c.Autograde.exporter_class = "autograder.nbgrading.SubmissionExporter"

@@ -1,4 +1,4 @@
-"""The command line: `autograder build`, `grade`, `doctor`, `demo`. Heavy imports wait until a command needs them."""
+"""The command line: `autograder build`, `grade`, `audit`, `doctor`, `demo`; heavy imports wait for the command."""
 
 from __future__ import annotations
 
@@ -15,7 +15,9 @@ if TYPE_CHECKING:
     from autograder.classroom import Outcome
 
 app = typer.Typer(
-    no_args_is_help=True, add_completion=False, help="Build a course's notebooks, grade its classes, check its machines."
+    no_args_is_help=True,
+    add_completion=False,
+    help="Build a course's notebooks, grade its classes, check its machines.",
 )
 
 _CourseOption = Annotated[Path | None, typer.Option("--course", help="The course's folder; by default found upwards.")]
@@ -90,6 +92,28 @@ def grade(
         typer.echo(f"{len(outcomes) - len(lost)} of {len(outcomes)} graded; results and feedback pages in {out}")
     if lost:
         raise typer.Exit(_FINDINGS)
+
+
+@app.command()
+def audit(
+    homeworks: Annotated[list[str] | None, typer.Argument(help="By default all.")] = None,
+    course: _CourseOption = None,
+) -> None:
+    """Prove the hidden tests by the master, the untouched release, known mistakes and other right answers."""
+    from autograder import audit as auditing
+    from autograder.master import AuthorError
+
+    opened = _course(course)
+    wrong = 0
+    try:
+        for name in homeworks or opened.homeworks:
+            rows = auditing.audit(opened, opened.homework(name))
+            typer.echo(auditing.table(rows))
+            wrong += sum(bool(row.wrong) for row in rows)
+    except (CourseError, AuthorError) as error:
+        _fail(error)
+    if wrong:
+        _fail(f"{wrong} findings", _FINDINGS)
 
 
 @app.command()

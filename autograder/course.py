@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import tomllib
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Literal, TypeVar
 
@@ -71,6 +72,10 @@ class Homework(msgspec.Struct, frozen=True):
 
     def mistakes(self, notebook: str) -> Path:
         return self.root / self.name / "mistakes" / f"{notebook}.toml"
+
+    def alternatives(self, notebook: str) -> Iterator[Path]:
+        """Right answers written differently."""
+        return (self.root / self.name / "alternatives").glob(f"{notebook}-*.py")
 
     def source(self, notebook: str) -> Path:
         return self.root / "source" / self.name / f"{notebook}.ipynb"

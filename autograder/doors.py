@@ -11,10 +11,13 @@ import ast
 import functools
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import AbstractContextManager, ExitStack, contextmanager
-from typing import Any, NoReturn
+from typing import TYPE_CHECKING, Any, NoReturn
 
 from autograder.course import Tool
 from autograder.hidden import ForbiddenTool
+
+if TYPE_CHECKING:  # a student's process has the doors and never a master
+    from autograder.master import Master
 
 _WHY = {
     "autograd": "PyTorch's automatic differentiation is shut here: this exercise is about deriving gradients yourself",
@@ -108,6 +111,19 @@ def _nn_functions() -> frozenset[Any]:
 
 
 TOOLS: dict[str, Callable[[ExitStack], None]] = {"autograd": _shut_autograd, "nn": _shut_nn}
+
+
+def trespasses(book: Master, code: Sequence[tuple[str, str]], tools: Sequence[Tool]) -> dict[str, str]:
+    """Grade cells whose solution reaches a forbidden tool, and why they earn nothing.
+
+    `code` holds (cell id, source) of the student's code cells, in order, without the locked ones.
+    """
+    reasons = {}
+    for cell in book.grade_cells() if tools else ():
+        for solution in book.examined(cell.grade_id):
+            if why := uses(solution.id, code, tools):
+                reasons[cell.grade_id] = why
+    return reasons
 
 
 def uses(cell: str, code: Sequence[tuple[str, str]], tools: Iterable[Tool]) -> str:

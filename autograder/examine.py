@@ -18,6 +18,7 @@ import pytest
 
 from autograder import master
 from autograder.course import Course, CourseError, Homework, NotebookSpec, find_course
+from autograder.diagnose import Clinic, Exchange, Recorder
 from autograder.hidden import Draw, ForbiddenTool, StudentError
 from autograder.proxy import Line, Student
 from autograder.respondent import Respondent, seed
@@ -45,6 +46,7 @@ class Suite:
         self.name = f"{homework.name}/{notebook}"
         self.secret = course_secret(course)
         self.master = master.read(homework, notebook)
+        self.clinic = Clinic(self.master, master.mistakes(homework, notebook), self.spec.forbidden)
         self._reference: types.SimpleNamespace | None = None
         if not self.path.is_file():
             raise CourseError(f"{self.path}: the hidden tests of {self.name} are missing")
@@ -56,9 +58,17 @@ class Suite:
             self._reference = types.SimpleNamespace(**execute(self.master))
         return self._reference
 
-    def run(self, fork: Callable[[], Line], cells: Sequence[str] | None = None) -> tuple[TestResult, ...]:
-        """Run the tests (of these grade cells only, when given); each gets a line from `fork`."""
-        examination = _Examination(self, fork, cells)
+    def run(
+        self,
+        fork: Callable[[], Line],
+        cells: Sequence[str] | None = None,
+        exchanges: dict[str, list[Exchange]] | None = None,
+    ) -> tuple[TestResult, ...]:
+        """Run the tests (of these grade cells only, when given); each gets a line from `fork`.
+
+        What each test asked and heard is put into `exchanges` under its name, when given.
+        """
+        examination = _Examination(self, fork, cells, {} if exchanges is None else exchanges)
         with contextlib.redirect_stdout(io.StringIO()), contextlib.redirect_stderr(io.StringIO()):
             code = pytest.main([*_ARGUMENTS, f"--rootdir={self.path.parent}", str(self.path)], plugins=[examination])
         if code not in (pytest.ExitCode.OK, pytest.ExitCode.TESTS_FAILED):
@@ -145,16 +155,21 @@ def _suite(course: Course, homework: Homework, notebook: str) -> Suite:
 class _Examination:
     """The pytest plugin: gives tests their fixtures and keeps what they found, in words for a student."""
 
-    def __init__(self, suite: Suite, fork: Callable[[], Line], cells: Sequence[str] | None) -> None:
+    def __init__(
+        self,
+        suite: Suite,
+        fork: Callable[[], Line],
+        cells: Sequence[str] | None,
+        exchanges: dict[str, list[Exchange]],
+    ) -> None:
         self.results: list[TestResult] = []
         self.broken = ""
-        self._suite, self._fork, self._cells = suite, fork, cells
-        self._lines: list[Line] = []
+        self._suite, self._fork, self._cells, self._exchanges = suite, fork, cells, exchanges
         self._began = 0.0
 
     @pytest.fixture
-    def student(self) -> Iterator[Student]:
-        line = self._fork()
+    def student(self, request: pytest.FixtureRequest) -> Iterator[Student]:
+        line = Recorder(self._fork(), self._exchanges.setdefault(request.node.name, []))
         yield Student(line)
         line.close()
 

@@ -56,28 +56,37 @@ class _Graded(msgspec.Struct, tag="graded"):
     result: Result
 
 
+class _Failed(msgspec.Struct, tag="failed"):
+    """There is no result, and that is not the student's doing."""
+
+    why: str
+
+
 class Examiner:
     """A running examiner for one homework of a course. Start one, grade many, from several threads if wanted."""
 
     def __init__(self, homework: Homework, floor: TierName, force: TierName | None = None) -> None:
         """Raises CourseError when the homework's files are wrong or the confinement is below `floor`."""
         self.homework = homework
+        self._arguments = (str(homework.root), homework.name, floor, force or "")
+        self._lock = threading.Lock()
+        self._start()
+
+    def _start(self) -> None:
         ours, theirs = pair()
         environment = {**os.environ, "OMP_NUM_THREADS": "1", "PYTEST_DISABLE_PLUGIN_AUTOLOAD": "1", "MPLBACKEND": "agg"}
-        arguments = (str(theirs.fileno()), str(homework.root), homework.name, floor, force or "")
         self._process = subprocess.Popen(
-            [sys.executable, "-m", "autograder.examiner", *arguments],
+            [sys.executable, "-m", "autograder.examiner", str(theirs.fileno()), *self._arguments],
             pass_fds=[theirs.fileno()],
             env=environment,
             stdin=subprocess.DEVNULL,
         )
         theirs.close()
         self._channel = Channel(ours)
-        self._lock = threading.Lock()
         try:
             message, _ = self._channel.receive()
         except WireError:
-            raise CourseError(f"the examiner of {homework.name} did not start; its error is above") from None
+            raise CourseError(f"the examiner of {self.homework.name} did not start; its error is above") from None
         started = msgspec.msgpack.decode(message, type=_Started | _Refused)
         if isinstance(started, _Refused):
             self.close()
@@ -88,19 +97,24 @@ class Examiner:
         """The result of what lies in `folder`, also written below `out`. Raises Lost."""
         near, far = pair()
         order = msgspec.msgpack.encode(_Grade(student, str(folder), str(out) if out is not None else ""))
-        limits = self.homework.limits
-        with self._lock:
-            self._channel.send(order, fds=(far.fileno(),))
-        far.close()
         answer = Channel(near)
         try:
-            own = _OWN_TIME + limits.total_seconds * len(self.homework.notebooks)
-            message, _ = answer.receive(time.monotonic() + own)
-            return msgspec.msgpack.decode(message, type=_Graded).result
-        except WireError as error:
+            with self._lock:
+                if self._process.poll() is not None:
+                    self._channel.close()
+                    self._start()
+                self._channel.send(order, fds=(far.fileno(),))
+            far.close()
+            message, _ = answer.receive(time.monotonic() + _patience(self.homework))
+        except (WireError, CourseError) as error:
             raise Lost(f"the process that graded {student}'s {self.homework.name} was lost ({error})") from None
         finally:
+            far.close()
             answer.close()
+        reply = msgspec.msgpack.decode(message, type=_Graded | _Failed)
+        if isinstance(reply, _Failed):
+            raise Lost(f"{student}'s {self.homework.name} could not be graded: {reply.why}")
+        return reply.result
 
     def __enter__(self) -> Examiner:
         return self
@@ -113,13 +127,18 @@ class Examiner:
         self._process.wait()
 
 
+def _patience(homework: Homework) -> float:
+    """Seconds after which grading a submission is given up."""
+    return _OWN_TIME + homework.limits.total_seconds * len(homework.notebooks)
+
+
 def main(fd: int, root: Path, name: str, floor: TierName, force: TierName | None) -> None:
     """Serve orders that come on descriptor `fd` until it closes."""
     with suppress(OSError):
         os.setsid()
     channel = Channel(socket.socket(fileno=fd))
     from autograder.master import AuthorError
-    from autograder.sandbox import Zygote
+    from autograder.sandbox import SandboxLost, Zygote
 
     zygote = Zygote(root, force)  # it warms up while this process does
     try:
@@ -159,21 +178,27 @@ def main(fd: int, root: Path, name: str, floor: TierName, force: TierName | None
         except WireError:
             zygote.close()
             return
+        zygote.revive()
         if os.fork() == 0:
+            answer = Channel(socket.socket(fileno=fds[0]))
             try:
                 ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
                 if os.getppid() != parent:
                     return
                 signal.signal(signal.SIGCHLD, signal.SIG_DFL)
+                signal.alarm(int(_patience(bench.homework)))  # nobody waits for the answer any longer: end
                 order = msgspec.msgpack.decode(message, type=_Grade)
                 result = grade(bench, order.student, Path(order.folder))
                 if order.out:
                     report.write(result, Path(order.out))
-                Channel(socket.socket(fileno=fds[0])).send(encode(_Graded(result)))
-            except BaseException:
+                answer.send(encode(_Graded(result)))
+            except SandboxLost as lost:
+                answer.send(encode(_Failed(str(lost))))
+            except BaseException as error:
                 import traceback
 
                 traceback.print_exc()
+                answer.send(encode(_Failed(f"{type(error).__name__}: {str(error)[:500]}")))
             finally:
                 os._exit(0)
         for number in fds:

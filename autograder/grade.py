@@ -10,8 +10,9 @@ from pathlib import Path
 
 from autograder import doors
 from autograder.course import Course, Homework, NotebookSpec
+from autograder.diagnose import Exchange
 from autograder.examine import LocalLine, Suite, versions
-from autograder.repair import Gradable, Missing, Unreadable, find, read, released, repair
+from autograder.repair import Missing, Unreadable, find, read, released, repair
 from autograder.result import SCHEMA, CellResult, Incident, NotebookResult, Result
 from autograder.sandbox import Session, Zygote
 from autograder.score import score
@@ -58,7 +59,7 @@ def grade(bench: Bench, student: str, folder: Path) -> Result:
 
 def _notebook(bench: Bench, spec: NotebookSpec, folder: Path) -> NotebookResult:
     began = time.monotonic()
-    blank, file = bench.released[spec.name], ""
+    blank, suite, file = bench.released[spec.name], bench.suites[spec.name], ""
     try:
         others = tuple(other.name for other in bench.homework.notebooks if other is not spec)
         path = find(folder, spec.name, others)
@@ -70,8 +71,15 @@ def _notebook(bench: Bench, spec: NotebookSpec, folder: Path) -> NotebookResult:
         return _nothing(bench, spec, file, Incident(kind="unreadable", cell="", note=str(unreadable)))
     with Session(bench.zygote, bench.homework.limits, gradable.cells, spec.forbidden) as session:
         session.run()
-        tests = bench.suites[spec.name].run(session.fork)
-    cells = score(blank, tests, _forbidden(bench.suites[spec.name], gradable))
+        exchanges: dict[str, list[Exchange]] = {}
+        tests = suite.run(session.fork, exchanges=exchanges)
+    code = [
+        (cell.id, cell.source)
+        for cell in gradable.cells
+        if cell.kind == "code" and not (cell.released and cell.released.locked)
+    ]
+    forbidden = doors.trespasses(suite.master, code, spec.forbidden)
+    cells = score(blank, tests, forbidden, suite.clinic.diagnose(tests, exchanges))
     return NotebookResult(
         notebook=spec.name,
         title=spec.title,
@@ -92,7 +100,7 @@ def _notebook(bench: Bench, spec: NotebookSpec, folder: Path) -> NotebookResult:
 
 def _nothing(bench: Bench, spec: NotebookSpec, file: str, incident: Incident) -> NotebookResult:
     """The result where there is no notebook to run: every cell is there, with nothing earned."""
-    cells = score(bench.released[spec.name], (), {})
+    cells = score(bench.released[spec.name], (), {}, {})
     cells = tuple(_unmarked(cell) for cell in cells)
     return NotebookResult(
         notebook=spec.name,
@@ -113,23 +121,6 @@ def _nothing(bench: Bench, spec: NotebookSpec, file: str, incident: Incident) ->
 def _unmarked(cell: CellResult) -> CellResult:
     """With nothing handed in there is nothing for a person to mark either."""
     return CellResult(grade_id=cell.grade_id, title=cell.title, points=cell.points, earned=0.0)
-
-
-def _forbidden(suite: Suite, gradable: Gradable) -> dict[str, str]:
-    """Grade cells whose solution reaches a forbidden tool, and why they earn nothing."""
-    if not suite.spec.forbidden:
-        return {}
-    code = [
-        (cell.id, cell.source)
-        for cell in gradable.cells
-        if cell.kind == "code" and not (cell.released and cell.released.locked)
-    ]
-    reasons = {}
-    for cell in suite.master.grade_cells():
-        for solution in suite.master.examined(cell.grade_id):
-            if why := doors.uses(solution.id, code, suite.spec.forbidden):
-                reasons[cell.grade_id] = why
-    return reasons
 
 
 def _sum(cells: Sequence[CellResult]) -> float:

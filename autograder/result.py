@@ -29,6 +29,17 @@ class TestResult(msgspec.Struct, frozen=True, kw_only=True):
     seconds: float = 0.0
 
 
+class Diagnosis(msgspec.Struct, frozen=True, kw_only=True):
+    """A known mistake that gives the very answers that the student's code gave."""
+
+    mistake: str
+    """its id in hwN/mistakes/"""
+    title: str
+    """what it is, for the instructor"""
+    hint: str
+    """what the student is told"""
+
+
 class CellResult(msgspec.Struct, frozen=True, kw_only=True):
     """One grade cell: its points and what was earned."""
 
@@ -40,6 +51,8 @@ class CellResult(msgspec.Struct, frozen=True, kw_only=True):
     tests: tuple[TestResult, ...] = ()
     note: str = ""
     """why nothing was earned in spite of the tests (a forbidden tool, say)"""
+    diagnoses: tuple[Diagnosis, ...] = ()
+    """the known mistakes that explain every answer of a cell that lost points; several when they look the same"""
 
 
 class Repair(msgspec.Struct, frozen=True, kw_only=True):

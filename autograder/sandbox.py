@@ -26,17 +26,21 @@ from autograder.student import SEED
 from autograder.wire import (
     Channel,
     Closed,
+    Dict,
     Execute,
     Finished,
     Fork,
     ForkEnded,
     Late,
+    List,
     Question,
     Raised,
     Reap,
     Report,
     Returned,
     Shown,
+    Tuple,
+    Value,
     WireError,
     decode_report,
     encode,
@@ -52,6 +56,16 @@ _STARTS = 10
 """how often a notebook whose cells end its process is begun anew"""
 _SLACK = 2**20
 """bytes of output beyond the limit before a process that ignores the limit is ended"""
+_MOST_OUTPUTS = 20_000
+"""outputs that are kept: empty ones cost room, too"""
+_MOST_VALUES = 200_000
+"""values in one answer: a message that is all small numbers would cost hundreds of megabytes and a minute to take in"""
+_SHARE = 1 / 8
+"""of the time left: what one cell or call gets at most once another has run too long, so that the rest has its turn"""
+
+
+class SandboxLost(Exception):
+    """The sandbox itself failed while a submission was in it. That is ours to mend, never a zero."""
 
 
 class RunCell(Protocol):
@@ -70,6 +84,10 @@ class Zygote:
 
     def __init__(self, course: Path, force: TierName | None = None) -> None:
         """Start it for submissions that must not see the folder `course`; `force` asks for a weaker tier."""
+        self._arguments = (force or "", str(course))
+        self._start()
+
+    def _start(self) -> None:
         ours, theirs = pair()
         environment = {
             "PATH": os.defpath,
@@ -83,7 +101,7 @@ class Zygote:
         }
         environment |= {name: value for name, value in os.environ.items() if name.startswith("OPENBLAS_CORETYPE")}
         self._process = subprocess.Popen(
-            [sys.executable, "-c", _MAIN, str(theirs.fileno()), force or "", str(course)],
+            [sys.executable, "-c", _MAIN, str(theirs.fileno()), *self._arguments],
             pass_fds=[theirs.fileno()],
             env=environment,
             cwd="/",
@@ -108,14 +126,26 @@ class Zygote:
     def tier(self) -> TierName:
         return self.ready.tier
 
+    def revive(self) -> None:
+        """Start it anew if it has died. Submissions that it forked before are not touched by that."""
+        if self._process.poll() is not None:
+            self._socket.close()
+            self._start()
+            _ = self.ready  # waits until it is warm
+
     def request(self, limits: Limits) -> tuple[socket.socket, Channel]:
         """A new confined process: the warden's control socket and the wire. One packet: forks may share the zygote."""
         control, far_control = pair()
         wire, far_wire = pair()
         rights = array.array("i", [far_control.fileno(), far_wire.fileno()])
-        self._socket.sendmsg([msgspec.msgpack.encode(Keep(limits))], [(socket.SOL_SOCKET, socket.SCM_RIGHTS, rights)])
-        far_control.close()
-        far_wire.close()
+        order = msgspec.msgpack.encode(Keep(limits))
+        try:
+            self._socket.sendmsg([order], [(socket.SOL_SOCKET, socket.SCM_RIGHTS, rights)])
+        except OSError as error:
+            raise SandboxLost(f"the process that submissions are forked from is gone ({error})") from None
+        finally:
+            far_control.close()
+            far_wire.close()
         return control, Channel(wire)
 
     def close(self) -> None:
@@ -136,6 +166,7 @@ class _Process:
     def __init__(self, zygote: Zygote, limits: Limits) -> None:
         self.control, self.channel = zygote.request(limits)
         self.ended: warden.Ended | None = None
+        self.forks: set[int] = set()
         self.gone: dict[int, int] = {}  # fork number -> wait status
 
     def tell(self, message: bytes) -> None:
@@ -143,7 +174,7 @@ class _Process:
             self.control.send(message)
 
     def send(self, data: bytes, deadline: float, fds: tuple[int, ...] = ()) -> None:
-        """Send to the main process. Raises Late, _Died."""
+        """Send to the main process. Raises Late, _Died, SandboxLost."""
         try:
             self.channel.send(data, deadline, fds)
         except Closed:
@@ -153,28 +184,42 @@ class _Process:
         """The wire is closed, so the process has ended: wait for the warden to say how."""
         poll = select.poll()
         poll.register(self.control, select.POLLIN)
-        poll.poll(_WORD)
+        if not poll.poll(_WORD):
+            self.ended = _LOST
         self.check()
-        raise _Died(_LOST)
+        raise AssertionError("unreachable")
 
     def check(self) -> None:
-        """Raise _Died when the warden has said its last word."""
+        """Raise _Died when the warden has said its last word, SandboxLost when it could not do its work."""
         if self.ended is None and _readable(self.control):
             message = self.control.recv(4096)
             self.ended = warden.read(message) if message else _LOST
+        if self.lost:
+            raise SandboxLost(self.lost)
         if self.ended is not None:
             raise _Died(self.ended)
 
+    @property
+    def lost(self) -> str:
+        """Why the sandbox could not do its work; '' while it does."""
+        return self.ended.note if self.ended is not None and self.ended.reason == "unconfined" else ""
+
     def receive(self, deadline: float, other: Channel | None = None) -> Report | None:
-        """The next report from the main process, or None when `other` has something to read. Raises Late, _Died."""
+        """The next report from the main process, or None when `other` has something to read.
+
+        Raises Late (however much the process has to say), _Died, SandboxLost.
+        """
         while True:
+            left = deadline - time.monotonic()
+            if left <= 0:
+                raise Late("no answer in time")
             try:
                 message = self.channel.take()
             except Closed:
                 self._hear()
             if message is not None:
                 report = decode_report(message)
-                if isinstance(report, ForkEnded):
+                if isinstance(report, ForkEnded) and report.number in self.forks:
                     self.gone[report.number] = report.status
                 return report
             poll = select.poll()
@@ -182,9 +227,6 @@ class _Process:
             poll.register(self.channel, select.POLLIN)
             if other is not None:
                 poll.register(other, select.POLLIN)
-            left = deadline - time.monotonic()
-            if left <= 0:
-                raise Late("no answer in time")
             ready = {fd for fd, _ in poll.poll(math.ceil(left * 1000))}
             if self.control.fileno() in ready and self.channel.fileno() not in ready:
                 self.check()
@@ -195,10 +237,9 @@ class _Process:
         """End it and hear how it ended."""
         if self.ended is None:
             self.tell(b"kill")
-            try:
+            with suppress(_Died, SandboxLost):  # all that was asked has been answered
                 self._hear()
-            except _Died as died:
-                self.ended = died.ended
+        assert self.ended is not None
         self.control.close()
         self.channel.close()
         return self.ended
@@ -220,7 +261,7 @@ class Session:
 
     `run` executes the cells. A cell that ends the process (a crash, `os._exit`, too much memory) is left out and the
     notebook begun anew, so that the other cells keep what they earn. `fork` then gives a line to a fresh fork of the
-    finished notebook.
+    finished notebook. Leaving raises SandboxLost when the sandbox failed in between: such a result is worth nothing.
     """
 
     def __init__(self, zygote: Zygote, limits: Limits, cells: Sequence[RunCell], shut: Sequence[str] = ()) -> None:
@@ -235,12 +276,26 @@ class Session:
         self._forks = 0
         self._process: _Process | None = None
         self._deadline = time.monotonic() + limits.total_seconds
+        self._hung = False
+        self._lost = ""
 
     def __enter__(self) -> Session:
         return self
 
     def __exit__(self, *why: object) -> None:
+        lost = self._lost or (self._process.lost if self._process is not None else "")
         self._end()
+        if lost:
+            raise SandboxLost(lost)
+
+    def patience(self, limit: float) -> float:
+        """Seconds that one cell or call may take, where `limit` is what the homework allows."""
+        left = self._deadline - time.monotonic()
+        return max(0.0, min(limit, left * _SHARE if self._hung else left))
+
+    def hang(self) -> None:
+        """Something ran too long: the time that is left is shared out from now on."""
+        self._hung = True
 
     # ---- the notebook
 
@@ -264,6 +319,7 @@ class Session:
         except _Died as died:
             self._happened(*_sentence(died.ended, cell.id, self._limits))
         except Late:
+            self.hang()
             self._happened("timeout", cell.id, self._too_long(cell) + "could not be stopped, so it was left out.")
         except WireError as error:
             self._happened("protocol", cell.id, f"Cell ‘{cell.id}’ disturbed the line to the grader ({error}).")
@@ -273,13 +329,12 @@ class Session:
 
     def _execute(self, process: _Process, cell: RunCell) -> None:
         """Run one cell and collect what it shows. Raises Late when it cannot be stopped, _Died when it ends it all."""
-        now = time.monotonic()
-        left = self._deadline - now
-        if left <= 0:
+        self._patience = self.patience(self._limits.cell_seconds)
+        if self._patience <= 0:
             self._out_of_time(cell)
             return
         room = self._limits.output_mb * 2**20 - sum(len(output.text) + len(output.png) for output in self.outputs)
-        nonce, stop = os.urandom(16), now + min(self._limits.cell_seconds, left)
+        nonce, stop = os.urandom(16), time.monotonic() + self._patience
         process.send(encode(Execute(nonce, cell.id, cell.source, max(room, 0))), stop)
         interrupts = 0
         while True:
@@ -297,19 +352,22 @@ class Session:
                     room -= len(text) + len(png)
                     if room < -_SLACK:
                         raise WireError("it prints far more than the grader keeps")
-                    self.outputs.append(Output(cell=cell.id, kind=kind, text=text, png=png))
+                    if len(self.outputs) < _MOST_OUTPUTS:
+                        self.outputs.append(Output(cell=cell.id, kind=kind, text=text, png=png))
                 case Finished(nonce=echo) if echo == nonce:
                     break
                 case _:
                     continue
         if interrupts:
+            self.hang()
             self._happened("timeout", cell.id, self._too_long(cell) + "was stopped.")
-        if room <= 0 and not any(incident.kind == "output" for incident in self.incidents):
-            text = f"Cell ‘{cell.id}’ printed more than {self._limits.output_mb} MB in all; the rest was not kept."
-            self._happened("output", cell.id, text)
+        full = room <= 0 or len(self.outputs) >= _MOST_OUTPUTS
+        if full and not any(incident.kind == "output" for incident in self.incidents):
+            most = f"{self._limits.output_mb} MB or {_MOST_OUTPUTS} outputs"
+            self._happened("output", cell.id, f"Cell ‘{cell.id}’ printed more than {most}; the rest was not kept.")
 
     def _too_long(self, cell: RunCell) -> str:
-        return f"Cell ‘{cell.id}’ ran for more than {self._limits.cell_seconds:g} seconds (an endless loop?) and "
+        return f"Cell ‘{cell.id}’ ran for more than {self._patience:.3g} seconds (an endless loop?) and "
 
     def _out_of_time(self, cell: RunCell) -> None:
         text = f"The notebook used up its {self._limits.total_seconds:g} seconds before cell ‘{cell.id}’."
@@ -324,19 +382,21 @@ class Session:
     # ---- its forks
 
     def fork(self, seed: int = SEED) -> ForkLine:
-        """A line to a fresh fork of the finished notebook, begun anew if a test has ended its process."""
-        if self._process is not None:
-            try:
-                self._process.check()
-            except _Died as died:
-                self._happened(*_sentence(died.ended, "", self._limits))
-                self._end()
-                self.run()
+        """A line to a fresh fork of the finished notebook, begun anew if a test has ended its process.
+
+        Raises StudentError when there can be none, SandboxLost when that is not the student's doing.
+        """
+        try:
+            self._keep_running()
+        except SandboxLost as lost:
+            self._lost = str(lost)  # the test that asks for this fork cannot tell whose fault it is
+            raise
         if self._process is None:
             raise StudentError("Crash", "the notebook's process could not be kept running")
         if time.monotonic() > self._deadline:
             raise StudentError("TimeoutError", "the time for this notebook was used up before this test")
         self._forks += 1
+        self._process.forks.add(self._forks)
         near, far = pair()
         order = Fork(os.urandom(16), self._forks, seed, self._shut)
         try:
@@ -345,7 +405,16 @@ class Session:
             raise StudentError("Crash", f"the notebook's process does not answer ({error})") from None
         finally:
             far.close()
-        return ForkLine(self._process, self._forks, Channel(near), self._limits, self._deadline)
+        return ForkLine(self, self._process, self._forks, Channel(near), self._limits)
+
+    def _keep_running(self) -> None:
+        if self._process is not None:
+            try:
+                self._process.check()
+            except _Died as died:
+                self._happened(*_sentence(died.ended, "", self._limits))
+                self._end()
+                self.run()
 
     def _end(self) -> None:
         if self._process is not None:
@@ -358,21 +427,23 @@ class Session:
 class ForkLine:
     """A line (see proxy.Line) to one fork. Close it when the test has ended."""
 
-    def __init__(self, process: _Process, number: int, channel: Channel, limits: Limits, deadline: float) -> None:
-        self._process, self._number, self._channel, self._limits = process, number, channel, limits
-        self._deadline = deadline
+    def __init__(self, session: Session, process: _Process, number: int, channel: Channel, limits: Limits) -> None:
+        self._session, self._process, self._number = session, process, number
+        self._channel, self._limits = channel, limits
         self._over = ""
 
     def ask(self, question: Question) -> Returned | Raised:
-        """The answer of the student's code within `call_seconds`. Raises StudentError when none comes."""
+        """The answer of the student's code within `call_seconds`. Raises StudentError when none comes, SandboxLost."""
         if self._over:
             raise StudentError("Crash", self._over)
-        stop = min(time.monotonic() + self._limits.call_seconds, self._deadline)
+        patience = self._session.patience(self._limits.call_seconds)
+        stop = time.monotonic() + patience
         try:
             self._channel.send(encode(question), stop)
             return self._wait(question, stop)
         except Late:
-            self._over = f"no answer within {self._limits.call_seconds:g} seconds: is there an endless loop?"
+            self._session.hang()
+            self._over = f"no answer within {patience:.3g} seconds: is there an endless loop?"
             raise StudentError("TimeoutError", self._over) from None
         except Closed:
             self._over = self._how_it_went()
@@ -392,7 +463,11 @@ class ForkLine:
                 continue
             report = decode_report(message)
             if isinstance(report, Returned | Raised) and report.nonce == question.nonce:
-                return report  # anything else is late, early, or not for us
+                if isinstance(report, Returned) and _count(report.value) > _MOST_VALUES:
+                    raise WireError(f"it holds more than {_MOST_VALUES} values")
+                return report
+            if time.monotonic() > stop:  # anything else is late, early, or not for us
+                raise Late("no answer in time")
 
     def _how_it_went(self) -> str:
         """Why the fork hung up, as far as it can be known."""
@@ -410,6 +485,22 @@ class ForkLine:
         if self._number not in self._process.gone:
             with suppress(WireError, _Died):  # the whole process has ended
                 self._process.send(encode(Reap(self._number)), time.monotonic() + 1)
+
+
+def _count(value: Value) -> int:
+    """How many values there are in `value`; it stops counting when they are too many."""
+    found, waiting = 0, [value]
+    while waiting and found <= _MOST_VALUES:
+        found += 1
+        match waiting.pop():
+            case List(items) | Tuple(items):
+                found += len(items)
+                waiting += items[: _MOST_VALUES + 1]
+            case Dict(pairs):
+                waiting += [thing for pair in pairs for thing in pair]
+            case _:
+                pass
+    return found
 
 
 def _how(status: int, limits: Limits) -> str:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 
 from autograder.repair import Released
-from autograder.result import CellResult, TestResult
+from autograder.result import CellResult, Diagnosis, TestResult
 
 
 def earned(points: float, tests: Sequence[TestResult]) -> float:
@@ -16,7 +16,12 @@ def earned(points: float, tests: Sequence[TestResult]) -> float:
     return round(points * sum(test.weight for test in tests if test.passed) / total, 4)
 
 
-def score(released: Released, tests: Sequence[TestResult], forbidden: Mapping[str, str]) -> tuple[CellResult, ...]:
+def score(
+    released: Released,
+    tests: Sequence[TestResult],
+    forbidden: Mapping[str, str],
+    diagnoses: Mapping[str, tuple[Diagnosis, ...]],
+) -> tuple[CellResult, ...]:
     """The result of every grade cell, in the notebook's order.
 
     `forbidden` says for a grade cell why it earns nothing: the solution it examines reaches a tool that is shut.
@@ -31,7 +36,13 @@ def score(released: Released, tests: Sequence[TestResult], forbidden: Mapping[st
         points = None if manual else 0.0 if why else earned(cell.points, own)
         results.append(
             CellResult(
-                grade_id=cell.grade_id, title=cell.title, points=cell.points, earned=points, tests=own, note=why
+                grade_id=cell.grade_id,
+                title=cell.title,
+                points=cell.points,
+                earned=points,
+                tests=own,
+                note=why,
+                diagnoses=() if why else diagnoses.get(cell.grade_id, ()),
             )
         )
     return tuple(results)

@@ -35,6 +35,7 @@ def main(fd: int, force: str, course: str) -> None:
     """Serve requests that come on descriptor `fd` until it closes."""
     with suppress(OSError):
         os.setsid()  # a Ctrl-C on the terminal is for the class run, which ends us in order
+    signal.signal(signal.SIGCHLD, signal.SIG_DFL)  # inherited as ignored from an examiner that starts us anew
     confinement = jail.probe(jail.Tier(force) if force else None)
     warm()
     requests = socket.socket(fileno=fd)

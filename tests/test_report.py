@@ -15,7 +15,7 @@ import msgspec
 import pytest
 
 from autograder import report, result
-from autograder.result import CellResult, Incident, NotebookResult, Output, Repair, Result, TestResult
+from autograder.result import CellResult, Diagnosis, Incident, NotebookResult, Output, Repair, Result, TestResult
 
 DOCS = Path(__file__).parents[1] / "docs" / "results.md"
 STYLE = Path(report.__file__).parent / "templates" / "style.html"
@@ -406,7 +406,17 @@ def test_other_file_is_refused_by_name(tmp_path, data):
         report.read(path)
 
 
-@pytest.mark.parametrize("struct_type", [Result, NotebookResult, CellResult, TestResult, Repair, Incident, Output])
+def test_a_hint_is_given_once_and_referred_to_where_the_same_mistake_shows_again():
+    slip = Diagnosis(mistake="sign", title="the sign", hint="Which way is uphill?")
+    cells = [cell(grade_id=name, earned=0.0, diagnoses=(slip,)) for name in ("layer", "network")]
+    page = report.html(graded(book(*cells)))
+    assert page.count("Which way is uphill?") == 1
+    assert "hinted at in ‘layer’" in page
+
+
+@pytest.mark.parametrize(
+    "struct_type", [Result, NotebookResult, CellResult, Diagnosis, TestResult, Repair, Incident, Output]
+)
 def test_documentation_describes_every_field(struct_type):
     section = DOCS.read_text(encoding="utf-8").partition(f"### {struct_type.__name__}\n")[2].partition("\n##")[0]
     described = {name for line in section.splitlines() for name in re.findall(r"`(\w+)`", line[: line.find("|", 1)])}

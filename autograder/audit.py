@@ -1,0 +1,247 @@
+"""The audit: hidden tests are tested themselves, by the master, the empty release, real mistakes and other answers."""
+
+from __future__ import annotations
+
+import contextlib
+import functools
+import io
+import os
+import re
+import selectors
+import signal
+import sys
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import msgspec
+
+from autograder import build, diagnose, doors, examine, master
+from autograder.course import Course, CourseError, Homework
+from autograder.respondent import seed
+from autograder.result import Diagnosis, TestResult
+from autograder.score import earned
+from autograder.shell import cell_filename
+from autograder.student import SEED
+
+_SECONDS = 300
+"""for one solution; a mistake that loops for ever would stop the audit"""
+_LETTERS = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ"
+_TELLING = 6
+"""characters that a fragment of the answer has to have before a hint may not show it"""
+
+
+class Graded(msgspec.Struct):
+    """What one solution came to."""
+
+    earned: dict[str, float]
+    diagnoses: dict[str, tuple[Diagnosis, ...]]
+    failed: dict[str, str]
+    """the first failing test of each grade cell that lost points, and its message"""
+    forbidden: dict[str, str] = {}
+
+
+@dataclass(frozen=True)
+class Row:
+    """One solution of one notebook and what it lost."""
+
+    notebook: str
+    kind: str
+    """master, untouched, mistake or alternative"""
+    name: str
+    lost: tuple[str, ...]
+    """grade cells that lost points"""
+    diagnosed: tuple[str, ...]
+    """the mistakes that were named"""
+    wrong: tuple[str, ...]
+    """what is off, in sentences; empty when all is as it should be"""
+
+
+@dataclass(frozen=True)
+class _Solution:
+    """Sources of a notebook's code cells by id, and the grade cells that have to lose points."""
+
+    kind: str
+    name: str
+    cells: dict[str, str]
+    fails: Sequence[str]
+    also: Sequence[str] = ()
+    """what is off before it is run"""
+
+
+def audit(course: Course, homework: Homework) -> tuple[Row, ...]:
+    """Grade every solution of every notebook of a homework, in process, and say what is off.
+
+    The master earns everything, the untouched release nothing, a mistake loses exactly the cells it names and is
+    diagnosed as itself, an alternative earns everything and is never diagnosed, and no hint shows the answer.
+    """
+    import torch
+
+    torch.set_num_threads(1)  # before its first use: a fork of a process with worker threads would hang
+    suites = [examine.Suite(course, homework, spec.name) for spec in homework.notebooks]
+    rows = []
+    for suite in suites:
+        vars(suite.reference)  # executed before the forks
+        todo = list(_solutions(homework, suite))
+        graded = _in_forks([functools.partial(_grade, suite, solution.cells) for solution in todo])
+        rows += [_judge(suite, solution, outcome) for solution, outcome in zip(todo, graded, strict=True)]
+    return tuple(rows)
+
+
+def table(rows: Sequence[Row]) -> str:
+    """Solutions × grade cells as text: x where points were lost, then what is off."""
+    lines = []
+    for notebook in dict.fromkeys(row.notebook for row in rows):
+        own = [row for row in rows if row.notebook == notebook]
+        cells = list(dict.fromkeys(cell for row in own if row.kind == "untouched" for cell in row.lost))
+        width = max(len(row.name) for row in own)
+        lines += [f"{notebook}: {', '.join(f'{letter} {cell}' for letter, cell in zip(_LETTERS, cells, strict=False))}"]
+        lines += [f"{'':11} {'':{width}}  {_LETTERS[: len(cells)]}"]
+        for row in own:
+            marks = "".join("x" if cell in row.lost else "·" for cell in cells)
+            others = [name for name in row.diagnosed if name != row.name]
+            note = f"  looks like {', '.join(others)}" if others else ""
+            lines.append(f"{row.kind:11} {row.name:{width}}  {marks}{note}")
+            lines += [f"{'':13}off: {text}" for text in row.wrong]
+        lines.append("")
+    return "\n".join(lines)
+
+
+def _solutions(homework: Homework, suite: examine.Suite) -> Iterator[_Solution]:
+    book = suite.master
+    everything = tuple(cell.grade_id for cell in book.grade_cells() if cell.autograded)
+    code = {cell.id: cell.source for cell in book.code()}
+
+    yield _Solution("master", book.notebook, code, ())
+    released = {cell["id"]: cell["source"] for cell in build.released(homework, book.notebook).cells}
+    stubs = {cell.id: released.get(cell.id, "") for cell in book.code()}
+    yield _Solution("untouched", book.notebook, stubs, everything)
+    for mistake in master.mistakes(homework, book.notebook):
+        cell = book.cell(mistake.cell)
+        also = [f"its hint shows the answer: {shown}"] if (shown := _shown(mistake)) else []
+        yield _Solution("mistake", mistake.id, {**code, cell.id: mistake.edit(cell.source)}, mistake.fails, also)
+    for path in sorted(homework.alternatives(book.notebook)):
+        yield _Solution("alternative", path.stem, {**code, **_alternative(path, book)}, ())
+
+
+def _judge(suite: examine.Suite, solution: _Solution, graded: Graded | str) -> Row:
+    """What is off with a solution that was graded, or could not be."""
+    book, kind, name, fails = suite.master, solution.kind, solution.name, solution.fails
+    if isinstance(graded, str):
+        return Row(book.notebook, kind, name, (), (), (*solution.also, f"it could not be graded: {graded}"))
+    points = {cell.grade_id: cell.points for cell in book.grade_cells() if cell.autograded}
+    lost = tuple(cell for cell, full in points.items() if graded.earned[cell] < full)
+    named = tuple(dict.fromkeys(one.mistake for many in graded.diagnoses.values() for one in many))
+    wrong = list(solution.also)
+    if kind == "untouched" and any(graded.earned.values()):
+        some = ", ".join(cell for cell, got in graded.earned.items() if got)
+        wrong.append(f"it earns points for nothing in {some}")
+    for cell in lost:
+        if cell not in fails:
+            why = graded.failed.get(cell) or graded.forbidden.get(cell)
+            wrong.append(f"it loses {cell} and should not: {why}")
+    wrong += [f"it should lose {cell} and does not" for cell in fails if cell not in lost]
+    if kind == "mistake":
+        for cell in lost:
+            found = [one.mistake for one in graded.diagnoses.get(cell, ())]
+            if name not in found:
+                wrong.append(f"in {cell} it is diagnosed as {', '.join(found) or 'nothing'}, not as itself")
+    elif named and kind != "untouched":
+        wrong.append(f"it is diagnosed as {', '.join(named)}")
+    return Row(book.notebook, kind, name, lost, named if kind == "mistake" else (), tuple(wrong))
+
+
+def _grade(suite: examine.Suite, cells: dict[str, str]) -> Graded:
+    """Run the notebook with these sources and examine it, as the sandbox does; in a process of its own."""
+    import matplotlib
+
+    matplotlib.use("agg")
+    book = suite.master
+    names: dict[str, Any] = {"__name__": "notebook"}
+    seed(SEED)
+    with contextlib.redirect_stdout(io.StringIO()), contextlib.redirect_stderr(io.StringIO()):
+        for cell in book.code():
+            with contextlib.suppress(Exception):  # as in the sandbox, errors don't stop a notebook
+                exec(compile(cells[cell.id], cell_filename(cell.id), "exec"), names)
+    exchanges: dict[str, list[diagnose.Exchange]] = {}
+    tests = suite.run(lambda: examine.LocalLine(dict(names), suite.spec), exchanges=exchanges)
+    code = [(cell.id, cells[cell.id]) for cell in book.code() if not cell.locked]
+    forbidden = doors.trespasses(book, code, suite.spec.forbidden)
+    points = {cell.grade_id: cell.points for cell in book.grade_cells() if cell.autograded}
+    return Graded(
+        {cell: 0.0 if cell in forbidden else earned(full, _of(cell, tests)) for cell, full in points.items()},
+        suite.clinic.diagnose(tests, exchanges),
+        {test.cell: f"{test.name}: {test.message}" for test in reversed(tests) if not test.passed},
+        forbidden,
+    )
+
+
+def _of(cell: str, tests: Sequence[TestResult]) -> list[TestResult]:
+    return [test for test in tests if test.cell == cell]
+
+
+def _alternative(path: Path, book: master.Master) -> dict[str, str]:
+    """The solution cells that an alternative writes differently, by id."""
+    import jupytext
+
+    cells = jupytext.reads(path.read_text(encoding="utf-8"), fmt=master.PERCENT).cells
+    found = {cell.metadata.get("nbgrader", {}).get("grade_id", ""): cell.source for cell in cells}
+    found.pop("", None)
+    for grade_id in found:
+        if not book.cell(grade_id).solution:
+            raise CourseError(f"{path}: {grade_id!r} is not a solution cell of {book.path}")
+    if not found:
+        raise CourseError(f"{path}: no cell carries the grade_id of a solution cell")
+    return found
+
+
+def _shown(mistake: master.Mistake) -> str:
+    """What a hint shows of the right code that the mistake lacks; '' when it keeps it to itself."""
+    hint = re.sub(r"\s", "", mistake.hint)
+    for line in mistake.replace.splitlines():
+        fragment = re.sub(r"\s", "", line)
+        if len(fragment) >= _TELLING and fragment in hint and fragment not in re.sub(r"\s", "", mistake.instead):
+            return line.strip()
+    return ""
+
+
+def _in_forks(works: Sequence[Callable[[], Graded]]) -> list[Graded | str]:
+    """The outcome of each work, done in a fork of its own: what a wrong solution does to its process stays there."""
+    outcomes: list[Graded | str] = ["it was not begun"] * len(works)
+    waiting = list(enumerate(works))
+    with selectors.DefaultSelector() as running:
+        while waiting or running.get_map():
+            while waiting and len(running.get_map()) < (os.cpu_count() or 1):
+                number, work = waiting.pop(0)
+                reader, pid = _fork(work)
+                running.register(reader, selectors.EVENT_READ, (number, pid, bytearray()))
+            for key, _ in running.select():
+                number, pid, data = key.data
+                if piece := os.read(key.fd, 1 << 20):
+                    data += piece
+                    continue
+                running.unregister(key.fd)
+                os.close(key.fd)
+                _, status = os.waitpid(pid, 0)
+                ended = f"its process ended early (status {status})"
+                outcomes[number] = ended if status else msgspec.msgpack.decode(data, type=Graded)
+    return outcomes
+
+
+def _fork(work: Callable[[], Graded]) -> tuple[int, int]:
+    reader, writer = os.pipe()
+    sys.stdout.flush()
+    pid = os.fork()
+    if pid == 0:
+        try:
+            signal.alarm(_SECONDS)
+            with os.fdopen(writer, "wb") as file:
+                file.write(msgspec.msgpack.encode(work()))
+            os._exit(0)
+        except BaseException as error:
+            print(f"{type(error).__name__}: {error}", file=sys.stderr)
+        finally:
+            os._exit(1)
+    os.close(writer)
+    return reader, pid

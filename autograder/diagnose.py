@@ -1,0 +1,187 @@
+"""Diagnosis: which known mistakes answer a failed test's recorded questions just as the student's code did.
+
+The replays run our own code alone, in the trusted process: the master with one mistake in it.
+"""
+
+from __future__ import annotations
+
+import ast
+import contextlib
+import io
+import types
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from autograder.course import Tool
+from autograder.master import Master, Mistake
+from autograder.proxy import Line
+from autograder.respondent import Respondent, seed
+from autograder.result import Diagnosis, TestResult
+from autograder.shell import cell_filename
+from autograder.student import SEED
+from autograder.wire import Dict, List, Question, Raised, Ref, Returned, Tensor, Tuple, from_wire
+
+Exchange = tuple[Question, Returned | Raised]
+"""A question and the answer that came."""
+
+_MOST = 400
+"""exchanges of one test that are kept; a test that asks more is not diagnosed"""
+
+
+class Recorder:
+    """A line that keeps what goes over another one."""
+
+    def __init__(self, line: Line, exchanges: list[Exchange]) -> None:
+        self._line, self._exchanges = line, exchanges
+
+    def ask(self, question: Question) -> Returned | Raised:
+        reply = self._line.ask(question)
+        if len(self._exchanges) <= _MOST:
+            self._exchanges.append((question, reply))
+        return reply
+
+    def close(self) -> None:
+        self._line.close()
+
+
+class Clinic:
+    """The known mistakes of one notebook, ready to be compared with."""
+
+    def __init__(self, book: Master, mistakes: Sequence[Mistake], shut: tuple[Tool, ...]) -> None:
+        self._book, self._mistakes, self._shut = book, mistakes, shut
+        self._names: dict[str, dict[str, Any]] = {}
+
+    def diagnose(
+        self, tests: Sequence[TestResult], exchanges: Mapping[str, Sequence[Exchange]]
+    ) -> dict[str, tuple[Diagnosis, ...]]:
+        """For grade cells that lost points, the mistakes that explain all of their tests, where there are any."""
+        found = {}
+        for cell in dict.fromkeys(test.cell for test in tests if not test.passed):
+            own = [test for test in tests if test.cell == cell]
+            told = [(test, exchanges.get(test.name, ())) for test in own]
+            if all(_tells(kept) for test, kept in told if not test.passed) and (named := self._named(cell, told)):
+                found[cell] = named
+        return found
+
+    def _named(self, cell: str, told: Sequence[tuple[TestResult, Sequence[Exchange]]]) -> tuple[Diagnosis, ...]:
+        failed = [kept for test, kept in told if not test.passed]
+        if all(self._agrees(None, kept, _EXACTLY) for kept in failed):
+            return ()  # the right answers are the same: whatever is wrong, it is not in what was answered
+        kept = failed + [kept for test, kept in told if test.passed and _tells(kept)]
+        for how in (_CLOSELY, _ROUGHLY):
+            named = tuple(
+                Diagnosis(mistake=mistake.id, title=mistake.title, hint=mistake.hint)
+                for mistake in self._mistakes
+                if cell in mistake.fails and all(self._agrees(mistake, exchanges, how) for exchanges in kept)
+            )
+            if named:
+                return named
+        return ()
+
+    def _agrees(self, mistake: Mistake | None, exchanges: Sequence[Exchange], how: Likeness) -> bool:
+        """Whether the master, with this mistake in it, gives the recorded answers."""
+        seed(SEED)
+        respondent = Respondent(dict(self._namespace(mistake)), self._shut)
+        return all(how.alike(respondent.answer(question), reply) for question, reply in exchanges)
+
+    def _namespace(self, mistake: Mistake | None) -> dict[str, Any]:
+        key = mistake.id if mistake else ""
+        if key not in self._names:
+            self._names[key] = definitions(self._book, mistake)
+        return self._names[key]
+
+
+def definitions(book: Master, mistake: Mistake | None = None) -> dict[str, Any]:
+    """The names that a master defines with a mistake in it: imports, functions, classes, constants and answers.
+
+    Checks and figures are left out: a replay needs the definitions alone, and they take a hundredth of the time.
+    """
+    module = types.ModuleType(f"{book.homework}_{book.notebook}")
+    seed(SEED)
+    with contextlib.redirect_stdout(io.StringIO()):
+        for cell in book.code():
+            if cell.grade:
+                continue
+            source = mistake.edit(cell.source) if mistake and cell.grade_id == mistake.cell else cell.source
+            tree = ast.parse(source)
+            tree.body = [node for node in tree.body if cell.solution or _defines(node)]
+            try:
+                exec(compile(tree, cell_filename(cell.id), "exec"), module.__dict__)
+            except Exception:
+                if mistake is None:
+                    raise
+    return module.__dict__
+
+
+def _defines(node: ast.stmt) -> bool:
+    if isinstance(node, ast.Import | ast.ImportFrom | ast.FunctionDef | ast.ClassDef):
+        return True
+    if isinstance(node, ast.Assign | ast.AnnAssign):
+        return not any(isinstance(inner, ast.Name) and inner.id == "plt" for inner in ast.walk(node))
+    return False
+
+
+def _tells(exchanges: Sequence[Exchange]) -> bool:
+    return 0 < len(exchanges) <= _MOST
+
+
+@dataclass(frozen=True)
+class Likeness:
+    """How alike two answers have to be."""
+
+    single: float
+    """relative rounding error of float32 and of plain numbers"""
+    double: float
+    """the same of float64"""
+    messages: bool
+    """exceptions must say the same, not only be of one type"""
+
+    def alike(self, mine: Returned | Raised, other: Returned | Raised) -> bool:
+        if isinstance(mine, Raised) or isinstance(other, Raised):
+            return isinstance(mine, Raised) and isinstance(other, Raised) and self._errors(mine, other)
+        return self._same(mine.value, other.value)
+
+    def _errors(self, mine: Raised, other: Raised) -> bool:
+        return mine.error == other.error and (mine.message == other.message or not self.messages)
+
+    def _same(self, mine: Any, other: Any) -> bool:
+        if isinstance(mine, bool) or isinstance(other, bool) or mine is None or other is None:
+            return mine is other
+        if isinstance(mine, int | float) and isinstance(other, int | float):
+            return _near(float(mine), float(other), self.single)
+        if type(mine) is not type(other):
+            return False
+        match mine:
+            case Ref():
+                return bool(mine.number == other.number)
+            case List() | Tuple():
+                return len(mine.items) == len(other.items) and all(map(self._same, mine.items, other.items))
+            case Dict():
+                mine, other = ([item for pair in side.pairs for item in pair] for side in (mine, other))
+                return len(mine) == len(other) and all(map(self._same, mine, other))
+            case Tensor():
+                return self._tensors(mine, other)
+            case _:
+                return bool(mine == other)
+
+    def _tensors(self, mine: Tensor, other: Tensor) -> bool:
+        import torch
+
+        if mine.shape != other.shape or mine.dtype != other.dtype:
+            return False
+        a, b = (from_wire(tensor, lambda ref: ref).detach() for tensor in (mine, other))
+        if not a.is_floating_point():
+            return bool(torch.equal(a, b))
+        scale = a.nan_to_num(0, 0, 0).abs().max().item() if a.numel() else 0.0
+        rounding = self.double if a.dtype == torch.float64 else self.single
+        return bool(torch.allclose(a, b, rtol=rounding, atol=rounding * max(scale, 1e-3), equal_nan=True))
+
+
+_EXACTLY = Likeness(1e-6, 1e-13, messages=True)
+_CLOSELY = Likeness(1e-4, 1e-6, messages=True)  # in whatever order one sums
+_ROUGHLY = Likeness(1e-4, 1e-6, messages=False)
+
+
+def _near(a: float, b: float, rounding: float) -> bool:
+    return a == b or (a != a and b != b) or abs(a - b) <= rounding * max(abs(a), abs(b), 1e-6)

@@ -1,0 +1,310 @@
+"""One class graded three ways in one run: by this autograder, by plain nbgrader and by otter. Prints what each costs.
+
+    python benchmarks/class_of_forty.py [--count 40] [--only ours,nbgrader,otter]
+
+Every way grades the same files on the same hidden tests and draws, so the scores have to agree; the exit code is 1
+when they do not. Figures of one run compare with each other, and not with those of another machine or hour.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import shutil
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
+from dataclasses import dataclass
+from pathlib import Path
+
+from rich.console import Console
+from rich.table import Table
+
+from autograder.confine import cgroup
+from autograder.course import Course, Homework, find_course, open_course
+from autograder.demo import copy_course
+from autograder.exampleclass import Desk, Pupil, write
+
+HERE = Path(__file__).resolve().parent
+HOMEWORK, NOTEBOOK = "hw1", "mlp"
+WORKERS = 2
+TARGET_SECONDS, TARGET_THROUGHPUT = 0.25, 30
+Scores = dict[str, float]
+
+# As a grader's shell would have it. nbgrader calls `alembic` by name; nothing may write into the course's packages.
+ENVIRONMENT = {
+    **os.environ,
+    "PATH": os.pathsep.join((str(Path(sys.executable).parent), os.environ.get("PATH", os.defpath))),
+}
+
+
+@dataclass(frozen=True)
+class Cost:
+    """What one way of grading took, its children and theirs included."""
+
+    seconds: float
+    cpu: float
+    peak_mb: float | None
+    """None where no control group could be made to measure it"""
+
+
+@dataclass(frozen=True)
+class Graded:
+    """One way of grading: its cost and its scores."""
+
+    name: str
+    cost: Cost
+    scores: Scores
+
+
+@dataclass(frozen=True)
+class Line:
+    """A line of JSON that a command printed, and the CPU seconds that had been spent when it came."""
+
+    cpu: float
+    content: dict[str, float | str]
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--count", type=int, default=40, help="submissions (default: %(default)s)")
+    parser.add_argument("--only", default="ours,nbgrader,otter", help="ways to grade (default: %(default)s)")
+    options = parser.parse_args()
+    ways = options.only.split(",")
+    if unknown := set(ways) - {"ours", "nbgrader", "otter"}:
+        parser.error(f"--only: {', '.join(sorted(unknown))}: the ways are ours, nbgrader and otter")
+
+    console, graded = Console(width=None if Console().is_terminal else 110), []
+    with tempfile.TemporaryDirectory(prefix="class-of-forty-") as folder:
+        root = Path(folder).resolve()
+        copy_course(find_course(HERE), root)
+        course = open_course(root)
+        pupils = make_class(course.homework(HOMEWORK), options.count)
+        for pupil in pupils:
+            write(pupil, root / "submitted" / pupil.name / HOMEWORK)
+        console.print(f"{len(pupils)} submissions of {HOMEWORK}/{NOTEBOOK}")
+        if "ours" in ways:
+            ours, once, each = grade_ours(course)
+            graded.append(ours)
+            own = own_code(course)
+            show_split(console, once, each, own)
+        if "nbgrader" in ways:
+            graded.append(grade_nbgrader(course))
+        if "otter" in ways:
+            if shutil.which("otter", path=ENVIRONMENT["PATH"]):
+                graded.append(grade_otter(course, pupils))
+            else:
+                console.print("otter is not installed here, so it is left out (`pip install otter-grader` adds it)")
+    show_table(console, graded, len(pupils))
+    return show_differences(console, graded)
+
+
+def make_class(homework: Homework, count: int) -> list[Pupil]:
+    """A class as they are: of eight, two have solved it all, five made a mistake of the bank, one is half done."""
+    desk = Desk(homework, NOTEBOOK)
+    mistakes = list(desk.mistakes)
+    solutions = [cell.id for cell in desk.master.cells if cell.solution and cell.kind == "code"]
+    pupils = []
+    for number in range(count):
+        if number % 8 in (0, 4):
+            kind, book = "solved", desk.solved()
+        elif number % 8 == 7:
+            kind, book = "half-done", desk.solved(without=tuple(solutions[1 + number // 8 % (len(solutions) - 1) :]))
+        else:
+            mistake = mistakes[number * len(mistakes) // count]
+            kind, book = mistake, desk.solved(mistake)
+        data = json.dumps(book, ensure_ascii=False, indent=1).encode()
+        pupils.append(Pupil(f"{number:02}-{kind}", {f"{NOTEBOOK}.ipynb": data}))
+    return pupils
+
+
+# ---- the three ways ----------------------------------------------------------------------------------------------
+
+
+def grade_ours(course: Course) -> tuple[Graded, float, float]:
+    """By `autograder grade`; also the CPU seconds that a run costs once, and those of each submission.
+
+    What all later results cost after the first has come is shared out among them; the rest was spent once.
+    """
+    command = ["autograder", "grade", HOMEWORK, "--workers", str(WORKERS), "--json"]
+    cost, lines = run(command, course.root)
+    if lost := [line.content for line in lines if "score" not in line.content]:
+        raise SystemExit(f"autograder grade lost {lost}")
+    scores = {str(line.content["student"]): float(line.content["score"]) for line in lines}
+    each = (lines[-1].cpu - lines[0].cpu) / max(len(lines) - 1, 1)
+    return Graded("autograder grade", cost, scores), cost.cpu - each * len(lines), each
+
+
+def own_code(course: Course) -> float:
+    """CPU seconds of the students' own code, a submission."""
+    environment = {"OMP_NUM_THREADS": "1", "PYTEST_DISABLE_PLUGIN_AUTOLOAD": "1"}
+    _, lines = run([sys.executable, str(HERE / "own_code.py"), str(course.root), HOMEWORK, NOTEBOOK], HERE, environment)
+    return sum(float(line.content["seconds"]) for line in lines) / len(lines)
+
+
+def grade_nbgrader(course: Course) -> Graded:
+    """By nbgrader with stock settings, whose hidden regions run the hidden tests in the notebook's own kernel."""
+    run(["nbgrader", "generate_assignment", HOMEWORK, "--force"], course.root)
+    cost, _ = run(["nbgrader", "autograde", HOMEWORK], course.root)
+    from nbgrader.api import Gradebook
+
+    with Gradebook(f"sqlite:///{course.root / 'gradebook.db'}") as book:
+        scores = {submission.student.id: submission.score for submission in book.assignment_submissions(HOMEWORK)}
+    return Graded("nbgrader autograde", cost, scores)
+
+
+def grade_otter(course: Course, pupils: Sequence[Pupil]) -> Graded:
+    """By otter, with a test file a grade cell and in it a case a hidden test, which the notebook's own kernel runs."""
+    from autograder.examine import LocalLine, Suite
+
+    folder = course.root / "otter"
+    (folder / "tests").mkdir(parents=True)
+    suite = Suite(course, course.homework(HOMEWORK), NOTEBOOK)
+    tests = suite.run(lambda: LocalLine(dict(vars(suite.reference)), suite.spec))
+    for cell in suite.master.grade_cells():
+        mine = [test for test in tests if test.cell == cell.grade_id]
+        share = cell.points / (sum(test.weight for test in mine) or 1)
+        cases = [
+            {
+                "code": f">>> import otter_case\n>>> otter_case.passed(globals(), {cell.grade_id!r}, {test.name!r})\nTrue",
+                "points": share * test.weight,
+                "hidden": True,
+            }
+            for test in mine
+        ]
+        content = {"name": cell.grade_id, "suites": [{"cases": cases, "scored": True, "type": "doctest"}]}
+        file = folder / "tests" / f"{cell.grade_id.replace('-', '_')}.py"
+        file.write_text(f"OK_FORMAT = True\n\ntest = {content!r}\n")
+    run(["otter", "generate", "-t", "tests", "-o", "autograder.zip", "--no-environment"], folder)
+    environment = {"PYTHONPATH": str(HERE), "COURSE": str(course.root), "NOTEBOOK": f"{HOMEWORK}/{NOTEBOOK}"}
+    costs, scores = [], {}
+    for pupil in pupils:
+        submitted = course.root / "submitted" / pupil.name / HOMEWORK / f"{NOTEBOOK}.ipynb"
+        out = folder / pupil.name
+        command = ["otter", "run", "-a", "autograder.zip", "-o", str(out), "--no-logo", str(submitted)]
+        cost, _ = run(command, folder, environment)
+        costs.append(cost)
+        found = json.loads((out / "results.json").read_text())
+        scores[pupil.name] = sum(test["score"] for test in found["tests"] if test.get("score"))
+    peaks = [cost.peak_mb for cost in costs if cost.peak_mb is not None]
+    total = Cost(sum(c.seconds for c in costs), sum(c.cpu for c in costs), max(peaks, default=None))
+    return Graded("otter run", total, scores)
+
+
+# ---- measuring ---------------------------------------------------------------------------------------------------
+
+
+def run(command: Sequence[str], cwd: Path, more: Mapping[str, str] | None = None) -> tuple[Cost, list[Line]]:
+    """Run a command; what it cost and the lines of JSON it printed. SystemExit with its error when it fails.
+
+    A control group of its own counts all of it: the sandbox's processes are reaped by the kernel, and so missing from
+    what `wait4` says. Where no group can be made, wait4 has to do, and our own results add what the sandbox used.
+    """
+    group = _group()
+    began = time.monotonic()
+    with tempfile.TemporaryFile("w+") as errors:
+        process = subprocess.Popen(
+            command,
+            cwd=cwd,
+            env={**ENVIRONMENT, **(more or {})},
+            stdout=subprocess.PIPE,
+            stderr=errors,
+            text=True,
+            preexec_fn=(lambda: _join(group)) if group is not None else None,
+        )
+        used: Callable[[], float] = (lambda: group.cpu_seconds() or 0.0) if group is not None else lambda: 0.0
+        assert process.stdout is not None
+        printed = [(used(), line) for line in process.stdout]
+        _, status, usage = os.wait4(process.pid, 0)
+        process.returncode = os.waitstatus_to_exitcode(status)
+        seconds = time.monotonic() - began
+        errors.seek(0)
+        if process.returncode:
+            raise SystemExit(f"{' '.join(command)} failed:\n{errors.read()}")
+    lines = [Line(cpu, json.loads(line)) for cpu, line in printed if line.startswith("{")]
+    if group is None:
+        cpu = usage.ru_utime + usage.ru_stime
+        lines = [
+            Line(sum(float(one.content.get("cpu_seconds", 0)) for one in lines[: n + 1]), line.content)
+            for n, line in enumerate(lines)
+        ]
+        return Cost(seconds, cpu + (lines[-1].cpu if lines else 0.0), None), lines
+    cost = Cost(seconds, group.cpu_seconds() or 0.0, group.peak_memory_mb())
+    _remove(group)
+    return cost, lines
+
+
+def _group() -> cgroup.Group | None:
+    with suppress(cgroup.CgroupError, OSError):
+        parents = cgroup.find_parents()
+        if parents.cpu:
+            return cgroup.create(parents, memory_mb=2**20, processes=2**15)
+    return None
+
+
+def _join(group: cgroup.Group) -> None:
+    """Into a group below `group`: in version 2, one that holds processes cannot have the sandbox's groups below it."""
+    for folder in group.folders:
+        leaf = folder / "command"
+        leaf.mkdir()
+        (leaf / "cgroup.procs").write_text("0")
+
+
+def _remove(group: cgroup.Group) -> None:
+    for folder in group.folders:
+        for inner in sorted(folder.glob("**/"), reverse=True):
+            with suppress(OSError):  # a process that is only just dying; an empty group does no harm
+                inner.rmdir()
+
+
+# ---- telling -----------------------------------------------------------------------------------------------------
+
+
+def show_split(console: Console, once: float, each: float, own: float) -> None:
+    verdict = "reached" if each - own <= TARGET_SECONDS else "not reached"
+    console.print(
+        f"autograder grade: {once:.1f} CPU seconds once, to warm up; then {each:.3f} a submission: {own:.3f} of the "
+        f"student's own code and {each - own:.3f} of grading (target: {TARGET_SECONDS}, {verdict})"
+    )
+
+
+def show_table(console: Console, graded: Sequence[Graded], count: int) -> None:
+    table = Table()
+    table.add_column("")
+    for heading in ("seconds", "submissions a minute", "CPU seconds a submission", "peak memory", "throughput"):
+        table.add_column(heading, justify="right")
+    for way in graded:
+        cost, ratio = way.cost, way.cost.seconds / graded[0].cost.seconds
+        memory = f"{cost.peak_mb:.0f} MB" if cost.peak_mb is not None else "–"
+        times = "1" if way is graded[0] else f"1/{ratio:.1f}"
+        figures = (f"{cost.seconds:.1f}", f"{60 * count / cost.seconds:.1f}", f"{cost.cpu / count:.2f}", memory, times)
+        table.add_row(way.name, *figures)
+    console.print(table)
+    by_name = {way.name: way.cost.seconds for way in graded}
+    if {"autograder grade", "nbgrader autograde"} <= set(by_name):
+        ratio = by_name["nbgrader autograde"] / by_name["autograder grade"]
+        verdict = "reached" if ratio >= TARGET_THROUGHPUT else "not reached"
+        console.print(f"{ratio:.1f} × nbgrader's throughput (target: {TARGET_THROUGHPUT}, {verdict})")
+
+
+def show_differences(console: Console, graded: Sequence[Graded]) -> int:
+    """Print every score that differs between two ways; the exit code."""
+    first, *others = graded
+    different = 0
+    for other in others:
+        for student in sorted({*first.scores, *other.scores}):
+            here, there = first.scores.get(student), other.scores.get(student)
+            if here is None or there is None or abs(here - there) > 1e-3:
+                console.print(f"{student}: {first.name} says {here}, {other.name} says {there}")
+                different += 1
+    if others and not different:
+        console.print(f"all {len(first.scores)} scores agree")
+    return 1 if different else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
