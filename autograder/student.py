@@ -90,9 +90,9 @@ def _finish() -> None:
     if os.getpid() == 1:  # alone in its namespace
         with suppress(ProcessLookupError):
             os.kill(-1, signal.SIGKILL)
-        with suppress(ChildProcessError):
-            while True:
-                os.waitpid(-1, 0)
+    with suppress(ChildProcessError):
+        while os.waitpid(-1, 0 if os.getpid() == 1 else os.WNOHANG) != (0, 0):
+            pass
     gc.collect()
     gc.freeze()
 

@@ -35,7 +35,12 @@ WORKERS = 2
 TARGET_SECONDS, TARGET_THROUGHPUT = 0.25, 30
 Scores = dict[str, float]
 
-# As a grader's shell would have it. nbgrader calls `alembic` by name; nothing may write into the course's packages.
+_CASE = """\
+>>> import otter_case
+>>> otter_case.passed(globals(), {cell!r}, {test!r})
+True"""
+
+# As a grader's shell would have it. nbgrader calls `alembic` by name.
 ENVIRONMENT = {
     **os.environ,
     "PATH": os.pathsep.join((str(Path(sys.executable).parent), os.environ.get("PATH", os.defpath))),
@@ -81,8 +86,7 @@ def main() -> int:
     console, graded = Console(width=None if Console().is_terminal else 110), []
     with tempfile.TemporaryDirectory(prefix="class-of-forty-") as folder:
         root = Path(folder).resolve()
-        copy_course(find_course(HERE), root)
-        course = open_course(root)
+        course = make_course(root)
         pupils = make_class(course.homework(HOMEWORK), options.count)
         for pupil in pupils:
             write(pupil, root / "submitted" / pupil.name / HOMEWORK)
@@ -101,6 +105,19 @@ def main() -> int:
                 console.print("otter is not installed here, so it is left out (`pip install otter-grader` adds it)")
     show_table(console, graded, len(pupils))
     return show_differences(console, graded)
+
+
+def make_course(root: Path) -> Course:
+    """The course at `root`, a copy whose homework has no notebook but the one that is handed in."""
+    copy_course(find_course(HERE), root)
+    settings = root / HOMEWORK / "homework.toml"
+    first, *notebooks = settings.read_text(encoding="utf-8").split("[[notebooks]]\n")
+    kept = [text for text in notebooks if text.startswith(f'name = "{NOTEBOOK}"\n')]
+    settings.write_text("[[notebooks]]\n".join([first, *kept]), encoding="utf-8")
+    for notebook in (root / "source" / HOMEWORK).glob("*.ipynb"):
+        if notebook.stem != NOTEBOOK:
+            notebook.unlink()
+    return open_course(root)
 
 
 def make_class(homework: Homework, count: int) -> list[Pupil]:
@@ -169,11 +186,7 @@ def grade_otter(course: Course, pupils: Sequence[Pupil]) -> Graded:
         mine = [test for test in tests if test.cell == cell.grade_id]
         share = cell.points / (sum(test.weight for test in mine) or 1)
         cases = [
-            {
-                "code": f">>> import otter_case\n>>> otter_case.passed(globals(), {cell.grade_id!r}, {test.name!r})\nTrue",
-                "points": share * test.weight,
-                "hidden": True,
-            }
+            {"code": _CASE.format(cell=cell.grade_id, test=test.name), "points": share * test.weight, "hidden": True}
             for test in mine
         ]
         content = {"name": cell.grade_id, "suites": [{"cases": cases, "scored": True, "type": "doctest"}]}

@@ -1,0 +1,144 @@
+"""The examination hall: one examiner on a copy of the course with small limits, and a desk to write submissions at."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import re
+from collections.abc import Callable, Iterator, Mapping
+from concurrent.futures import Future, ThreadPoolExecutor
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from autograder import demo
+from autograder.course import Course, Homework, open_course
+from autograder.examiner import Examiner
+from autograder.exampleclass import Desk, Notebook
+from autograder.result import CellResult, NotebookResult, Result
+
+LIMITS = """\
+[limits]
+cell_seconds = 3
+total_seconds = 40
+call_seconds = 2
+memory_mb = 700
+processes = 48
+disk_mb = 16
+output_mb = 1
+
+"""
+
+Files = Mapping[str, bytes]
+
+
+def dump(book: Notebook) -> bytes:
+    return json.dumps(book, ensure_ascii=False).encode()
+
+
+def small_course(root: Path) -> Course:
+    """A copy of the course with hw1/mlp alone in it, and with small limits."""
+    demo.copy_course(open_course(Path(__file__).parents[1]), root)
+    path = root / "hw1" / "homework.toml"
+    title, *books = re.split(r"^(?=\[)", path.read_text(encoding="utf-8"), flags=re.MULTILINE)
+    mlp = next(book for book in books if 'name = "mlp"' in book)
+    path.write_text(title + LIMITS + mlp, encoding="utf-8")
+    return open_course(root)
+
+
+class Hall:
+    """Takes submissions in and grades two at a time."""
+
+    def __init__(self, course: Course, examiner: Examiner) -> None:
+        self.course, self.examiner = course, examiner
+        self.homework: Homework = examiner.homework
+        self.desk = Desk(self.homework, "mlp")
+        self.submitted = course.root.parent / "submitted"
+        self._pool = ThreadPoolExecutor(2)
+        self._begun: dict[str, Future[Result]] = {}
+
+    def close(self) -> None:
+        self._pool.shutdown(cancel_futures=True)
+
+    def folder(self, student: str) -> Path:
+        folder = self.submitted / student / "hw1"
+        folder.mkdir(parents=True, exist_ok=True)
+        return folder
+
+    def begin(self, student: str, handed_in: Notebook | Files | Callable[[Path], None]) -> None:
+        """Hand in a notebook, files, or whatever a function puts into the folder; grading starts when there is room."""
+        folder = self.folder(student)
+        if callable(handed_in):
+            handed_in(folder)
+        elif "cells" in handed_in:
+            (folder / "mlp.ipynb").write_bytes(dump(dict(handed_in)))
+        else:
+            for name, data in handed_in.items():
+                (folder / name).write_bytes(data)
+        self._begun[student] = self._pool.submit(self.examiner.grade, student, folder)
+
+    def result(self, student: str) -> NotebookResult:
+        return self._begun[student].result().notebooks[0]
+
+    def grade(self, student: str, handed_in: Notebook | Files | Callable[[Path], None]) -> NotebookResult:
+        self.begin(student, handed_in)
+        return self.result(student)
+
+    # ---- books
+
+    def rewritten(self, grade_id: str, edit: Callable[[str], str], book: Notebook | None = None) -> Notebook:
+        """The solved notebook, or `book`, with the source of one of its cells edited."""
+        book = book if book is not None else self.desk.solved()
+        wanted = next(own.id for own in self.desk.master.cells if own.grade_id == grade_id)
+        cell = next(cell for cell in book["cells"] if cell["id"] == wanted)
+        cell["source"] = edit("".join(cell["source"]))
+        return book
+
+    # ---- what a submission must not reach
+
+    def state(self) -> dict[str, str]:
+        """A digest of every file of the course."""
+        files = (path for path in self.course.root.rglob("*") if path.is_file() and "__pycache__" not in path.parts)
+        return {str(path): hashlib.sha256(path.read_bytes()).hexdigest() for path in files}
+
+    def secrets(self) -> tuple[str, ...]:
+        """Texts of which none may ever be seen by a student: a draw's seed, hidden tests, a solution."""
+        secret = (self.course.root / ".course-secret").read_text(encoding="ascii").strip()
+        return secret, "def test_linear_forward", "return dy * self.y * (1 - self.y)", str(self.course.root)
+
+
+def cell(result: NotebookResult, grade_id: str) -> CellResult:
+    return next(cell for cell in result.cells if cell.grade_id == grade_id)
+
+
+def points(result: NotebookResult) -> dict[str, float | None]:
+    return {cell.grade_id: cell.earned for cell in result.cells}
+
+
+def lost_points(result: NotebookResult) -> dict[str, float]:
+    """Grade cells that did not earn all, and what they earned."""
+    return {cell.grade_id: cell.earned or 0.0 for cell in result.cells if cell.earned != cell.points}
+
+
+def shown(result: NotebookResult) -> str:
+    """All that a student is told or shown, pictures aside."""
+    texts = [output.text for output in result.outputs] + [incident.note for incident in result.incidents]
+    texts += [note for cell in result.cells for note in (cell.note, *(test.message for test in cell.tests))]
+    return "\n".join(texts + [repair.note for repair in result.repairs])
+
+
+def wanted(request: pytest.FixtureRequest, parameter: str) -> list[Any]:
+    """The values of this parameter among the tests of the requesting module that are to be run."""
+    items = (item for item in request.session.items if item.path == request.path)
+    values = [item.callspec.params.get(parameter) for item in items if hasattr(item, "callspec")]
+    return list(dict.fromkeys(value for value in values if value is not None))
+
+
+@pytest.fixture(scope="session")
+def hall(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Hall]:
+    course = small_course(tmp_path_factory.mktemp("hall") / "course")
+    with Examiner(course.homework("hw1"), course.floor) as examiner:
+        hall = Hall(course, examiner)
+        yield hall
+        hall.close()

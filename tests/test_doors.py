@@ -1,0 +1,110 @@
+"""Forbidden tools: every way to them is shut while tests run, and honest code is never accused."""
+
+import pytest
+import torch
+from torch.nn import functional
+
+from autograder import doors
+from autograder.hidden import ForbiddenTool
+
+# made before the doors were shut, as a student's earlier cell would
+GRAD, BACKWARD, JACREV, JACFWD, VJP = (
+    torch.autograd.grad,
+    torch.Tensor.backward,
+    torch.func.jacrev,
+    torch.func.jacfwd,
+    torch.func.vjp,
+)
+LINEAR, MSE, LAYER = functional.linear, functional.mse_loss, torch.nn.Linear(3, 2)
+X = torch.randn(3, requires_grad=True)
+
+
+def through_the_engine():
+    y = (X * X).sum()
+    torch.autograd.Variable._execution_engine.run_backward((y,), (torch.ones(()),), False, False, (), True, True)
+
+
+AUTOGRAD = {
+    "tensor.backward": lambda: (X * X).sum().backward(),
+    "alias of backward": lambda: BACKWARD((X * X).sum()),
+    "autograd.grad": lambda: GRAD((X * X).sum(), X),
+    "autograd.functional": lambda: torch.autograd.functional.jacobian(lambda z: z * z, X),
+    "jacrev": lambda: JACREV(lambda z: z * z)(X),
+    "jacfwd": lambda: JACFWD(lambda z: z * z)(X),
+    "vjp": lambda: VJP(lambda z: z * z, X)[1](torch.ones(3)),
+    "dual numbers": lambda: torch.autograd.forward_ad.make_dual(X, X),
+    "the engine itself": through_the_engine,
+}
+NN = {
+    "a layer": lambda: torch.nn.Linear(3, 2)(X),
+    "a layer made before": lambda: LAYER(X),
+    "an activation": lambda: torch.nn.ReLU()(X),
+    "functional": lambda: functional.relu(X),
+    "alias of linear": lambda: LINEAR(torch.ones(2, 3), torch.ones(4, 3)),
+    "alias of a loss": lambda: MSE(X, X),
+}
+
+
+@pytest.mark.parametrize("way", AUTOGRAD)
+def test_autograd_is_shut_even_where_recording_is_turned_on_again(way):
+    with pytest.raises(ForbiddenTool), doors.shut(["autograd"]), torch.enable_grad():
+        AUTOGRAD[way]()
+
+
+@pytest.mark.parametrize("way", NN)
+def test_nn_is_shut(way):
+    with pytest.raises(ForbiddenTool), doors.shut(["nn"]):
+        NN[way]()
+
+
+def test_plain_tensor_functions_stay_open():
+    with doors.shut(["autograd", "nn"]):
+        weight = torch.randn(3, 3, requires_grad=True)  # a leaf that requires a gradient does no harm
+        y = torch.relu(X @ weight.T).sigmoid() + torch.exp(X).log().clamp(min=0) + torch.where(X > 0, X, 0 * X)
+        assert torch.einsum("i,i->", y, y).item() >= 0
+        assert torch.softmax(y, 0).sum().item() == pytest.approx(1)
+
+
+def test_the_doors_open_again():
+    with doors.shut(["autograd", "nn"]):
+        pass
+    loss = functional.mse_loss(LAYER(X.detach()), torch.zeros(2))
+    loss.backward()
+    assert LAYER.weight.grad is not None
+
+
+@pytest.mark.parametrize(
+    ("solution", "helper"),
+    [
+        ("def f(x):\n    return torch.autograd.grad(x.sum(), x)", ""),
+        ("def f(x):\n    x.sum().backward()\n    return x.grad", ""),
+        ("def f(x):\n    return F.relu(x)", "import torch.nn.functional as F"),
+        ("class L(nn.Module):\n    pass", "from torch import nn"),
+        ("def f(x):\n    return help_me(x)", "def help_me(x):\n    return torch.func.jacrev(torch.sin)(x)"),
+        ("def f(x):\n    return again(x)", "g = torch.autograd.grad\ndef again(x):\n    return g(x.sum(), x)"),
+        ("%time\ndef f(x):\n    x.sum().backward(retain_graph=True)", ""),
+    ],
+)
+def test_a_solution_that_reaches_a_tool_by_name_is_found(solution, helper):
+    code = [("helper", "import torch\n" + helper), ("answer", solution)]
+    assert "Cell ‘" in doors.uses("answer", code, ["autograd", "nn"])
+
+
+@pytest.mark.parametrize(
+    "solution",
+    [
+        "class Net:\n    def backward(self, dy):\n        return self.layer.backward(dy)",
+        "class Net:\n    def backward(self, dy):\n        return self.layer.backward(dy=dy)",
+        'def f(x):\n    """No autograd, no torch.nn here, and no loss.backward()."""\n    return x  # torch.func',
+        "nn = 3\ndef f(x):\n    return x * nn",
+        "def f(x):\n    return torch.relu(x)",
+        "def f(x:\n    broken",
+    ],
+)
+def test_an_honest_solution_is_not_accused(solution):
+    assert doors.uses("answer", [("setup", "import torch"), ("answer", solution)], ["autograd", "nn"]) == ""
+
+
+def test_what_other_cells_do_is_not_this_cells_matter():
+    code = [("play", "import torch\ntorch.autograd.grad"), ("answer", "def f(x):\n    return x")]
+    assert doors.uses("answer", code, ["autograd", "nn"]) == ""

@@ -1,0 +1,178 @@
+"""A session runs a notebook in order, survives what its cells do, and gives each test a fork of its own."""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+import torch
+
+from autograder.confine import jail
+from autograder.course import Limits
+from autograder.hidden import StudentError
+from autograder.proxy import Student
+from autograder.sandbox import Session, Zygote
+
+COURSE = Path(__file__).parent.parent
+LIMITS = Limits(
+    cell_seconds=2, total_seconds=60, call_seconds=2.5, memory_mb=500, processes=48, disk_mb=16, output_mb=1
+)
+FUNCTION = "def f(x):\n    return x + 1"
+
+
+@dataclass(frozen=True)
+class Cell:
+    id: str
+    source: str
+    skip: bool = False
+
+
+@pytest.fixture(scope="module", params=["A", "C"])
+def zygote(request):
+    if jail.probe().tier.value != "A" and request.param == "A":
+        pytest.skip("this machine does not reach tier A")
+    zygote = Zygote(COURSE, request.param)
+    assert zygote.tier == request.param
+    yield zygote
+    zygote.close()
+
+
+def session(zygote, *sources, shut=()):
+    return Session(zygote, LIMITS, [Cell(f"c{number}", source) for number, source in enumerate(sources)], shut)
+
+
+def asked(live, question):
+    line = live.fork()
+    try:
+        return question(Student(line))
+    finally:
+        line.close()
+
+
+def test_outputs_come_in_order_and_errors_do_not_stop_the_notebook(zygote):
+    picture = "import matplotlib.pyplot as plt\nprint('before')\nplt.plot([1, 2])\nplt.show()\nprint('after')"
+    with session(zygote, "print(1)\n2", "1 / 0", picture, "get_ipython().run_cell = None", "f'{3}'") as live:
+        live.run()
+        shown = [(output.cell, output.kind, output.text) for output in live.outputs]
+    assert shown[:2] == [("c0", "stdout", "1\n"), ("c0", "text", "2")]
+    assert shown[2][:2] == ("c1", "error") and "ZeroDivisionError" in shown[2][2] and "line 1" in shown[2][2]
+    assert [kind for cell, kind, _ in shown if cell == "c2"] == ["stdout", "image/png", "stdout"]
+
+
+def test_a_demo_cell_is_skipped(zygote):
+    with Session(zygote, LIMITS, [Cell("a", FUNCTION), Cell("b", "1 / 0", skip=True)]) as live:
+        live.run()
+        assert live.outputs == [] and asked(live, lambda student: student.f(1)) == 2
+
+
+@pytest.mark.parametrize(
+    ("harm", "kind"),
+    [
+        ("import os\nos._exit(0)", "exit"),
+        ("import ctypes\nctypes.string_at(0)", "crash"),
+        ("while True: pass", "timeout"),
+        ("while True:\n    try:\n        while True: pass\n    except BaseException: pass", "timeout"),
+        ("hog = []\nwhile True: hog.append(bytearray(2**27))", "memory"),
+        ("for i in range(200_000): print('x' * 50)", "output"),
+    ],
+)
+def test_a_cell_that_does_harm_is_told_of_and_the_others_count(zygote, harm, kind):
+    with session(zygote, FUNCTION, harm, "def g(x):\n    return 2 * x") as live:
+        live.run()
+        assert asked(live, lambda student: (student.f(1), student.g(4))) == (2, 8)
+    assert [(incident.kind, incident.cell) for incident in live.incidents] == [(kind, "c1")]
+    assert "‘c1’" in live.incidents[0].note
+
+
+@pytest.mark.parametrize(
+    "harm",
+    [
+        "import os\nos.closerange(0, 4096)\nfor fd in range(4096):\n    try: os.close(fd)\n    except OSError: pass",
+        "import os\nfor fd in range(3, 200):\n    try: os.write(fd, b'nonsense')\n    except OSError: pass",
+        "import os\nfor pid in range(99):\n    if os.fork() == 0: break",
+        "import sys\nsys.exit(1)",
+        "input('name?')",
+    ],
+)
+def test_a_notebook_cannot_cut_its_own_line(zygote, harm):
+    with session(zygote, FUNCTION, harm, "print('still here')") as live:
+        live.run()
+        assert asked(live, lambda student: student.f(1)) == 2
+    assert [output.text for output in live.outputs if output.cell == "c2"] == ["still here\n"]
+
+
+def test_every_test_has_a_fork_of_the_finished_notebook(zygote):
+    with session(zygote, "count = 0\ndef next_number():\n    global count\n    count += 1\n    return count") as live:
+        live.run()
+        assert asked(live, lambda student: [student.next_number(), student.next_number()]) == [1, 2]
+        assert asked(live, lambda student: student.next_number()) == 1
+
+
+def test_every_fork_draws_the_same_numbers(zygote):
+    code = "import random, numpy, torch\ndef f():\n    return random.random(), numpy.random.rand(), torch.rand(2)"
+    with session(zygote, code) as live:
+        live.run()
+        first, second = (asked(live, lambda student: student.f()) for _ in range(2))
+    assert first[:2] == second[:2] and torch.equal(first[2], second[2])
+
+
+@pytest.mark.parametrize(
+    ("harm", "error"),
+    [
+        ("import os\n    os._exit(3)", "Crash"),
+        ("while True: pass", "TimeoutError"),
+        ("hog = []\n    while True: hog.append(bytearray(2**27))", "Crash"),
+        ("return lambda: None", None),
+        ("import sys\n    sys.exit(2)", "SystemExit"),
+        ("raise KeyboardInterrupt", "KeyboardInterrupt"),
+    ],
+)
+def test_what_one_test_meets_leaves_the_next_alone(zygote, harm, error):
+    with session(zygote, f"def bad():\n    {harm}", FUNCTION) as live:
+        live.run()
+        if error:
+            with pytest.raises(StudentError) as caught:
+                asked(live, lambda student: student.bad())
+            assert caught.value.type == error
+        assert asked(live, lambda student: student.f(1)) == 2
+
+
+def test_an_exception_names_its_cell_and_line(zygote):
+    with session(zygote, FUNCTION, "def g(x):\n    y = f(x)\n    return y / 0") as live:
+        live.run()
+        with pytest.raises(StudentError) as caught:
+            asked(live, lambda student: student.g(1))
+    assert (caught.value.type, caught.value.cell, caught.value.line) == ("ZeroDivisionError", "c1", 3)
+
+
+def test_objects_stay_behind_and_are_used_by_handle(zygote):
+    code = "class Box:\n    def __init__(self): self.items = {}\n    def __setitem__(self, k, v): self.items[k] = v\n"
+    with session(zygote, code + "    def __getitem__(self, k): return self.items[k]") as live:
+        live.run()
+
+        def use(student):
+            box = student.Box()
+            box["a"] = torch.ones(2)
+            box.label = (1, "x")
+            return box["a"], box.label, student.run("Box.__name__")
+
+        value, label, name = asked(live, use)
+    assert torch.equal(value, torch.ones(2)) and label == (1, "x") and name == "Box"
+
+
+def test_forbidden_tools_are_shut_in_forks_alone(zygote):
+    learn = "import torch\nx = torch.ones(2, requires_grad=True)\n(x * x).sum().backward()\nprint(x.grad)"
+    cheat = "z.requires_grad_()\n    with torch.enable_grad(): (z * z).sum().backward()"
+    code = f"def f(z):\n    {cheat}\n    return z.grad"
+    with session(zygote, learn, code, shut=["autograd"]) as live:
+        live.run()
+        assert "tensor([2., 2.])" in live.outputs[0].text
+        with pytest.raises(StudentError) as caught:
+            asked(live, lambda student: student.f(torch.ones(2)))
+    assert caught.value.type == "ForbiddenTool"
+
+
+def test_what_a_tested_call_prints_is_not_shown(zygote):
+    with session(zygote, "def f(x):\n    print('the hidden input is', x)\n    return x") as live:
+        live.run()
+        asked(live, lambda student: student.f(12345))
+    assert live.outputs == []

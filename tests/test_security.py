@@ -1,0 +1,616 @@
+"""Hostile submissions, through the sandbox: they earn nothing that they did not work out, and nothing else happens."""
+
+from __future__ import annotations
+
+import os
+import signal
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from conftest import Hall, cell, lost_points, points, shown, small_course, wanted
+
+from autograder import classroom
+from autograder.course import Course
+from autograder.examiner import Examiner
+
+# A student may know every line of this package. What follows is run by the student's process before it attacks.
+KNOWS = """
+import os, struct, sys
+import autograder.respondent as respondent, autograder.student as student, autograder.wire as wire
+from autograder.wire import *
+
+def reply(make, only=None):
+    '''Answer every question, or those for one name, with make(nonce).'''
+    honest = respondent.Respondent.answer
+    def answer(self, question):
+        if only is not None and not (isinstance(question, Get) and question.name == only):
+            return honest(self, question)
+        return make(question.nonce)
+    respondent.Respondent.answer = answer
+
+def raw(make, only='ReLU'):
+    '''Answer with bytes that are no message, or hardly one.'''
+    reply(lambda nonce: nonce, only)
+    student.encode = lambda thing: make(thing) if isinstance(thing, bytes) else wire.encode(thing)
+
+def packed(nonce, value):
+    '''A Returned by hand; value is MessagePack.'''
+    return b'\\x83\\xa4type\\xa8returned\\xa5nonce\\xc4' + bytes([len(nonce)]) + nonce + b'\\xa5value' + value
+
+def frame_of(name):
+    frame = sys._getframe()
+    while name not in frame.f_locals:
+        frame = frame.f_back
+    return frame
+
+def post(message, sock=None):
+    data = message if isinstance(message, bytes) else wire.encode(message)
+    sock = sock or socket.socket(fileno=os.dup(100))
+    post.count = getattr(post, 'count', 10**6) + 1
+    sock.send(wire._HEADER.pack(b'agw1', post.count, 0, len(data)) + data)
+"""
+
+# Each is one cell at the end of a homework in which nothing was written.
+ATTACKS: dict[str, str] = {
+    # ---- the notebook's own machinery
+    "transformer-empties-cells": "get_ipython().input_transformers_post.append(lambda lines: [])",
+    "run-cell-replaced": """
+shell = get_ipython()
+shell.run_cell = type(shell).run_cell = lambda *a, **k: type('R', (), {'success': True})()
+""",
+    "hook-publishes-full-marks": """
+from IPython.display import publish_display_data
+def five(*a):
+    get_ipython().displayhook(5.0)
+    publish_display_data({'text/plain': '5'})
+for event in ('pre_run_cell', 'post_run_cell', 'pre_execute', 'post_execute'):
+    get_ipython().events.register(event, five)
+""",
+    "custom-exception-handler": """
+import atexit, sys
+get_ipython().set_custom_exc((BaseException,), lambda *a, **k: [])
+sys.excepthook = lambda *a: None
+sys.unraisablehook = lambda *a: None
+atexit.register(print, 35)
+class Late:
+    def __del__(self): print(35)
+late = Late()
+""",
+    # ---- objects that agree with everything
+    "equal-to-everything": """
+class Right:
+    def __eq__(self, other): return True
+    def __ne__(self, other): return False
+    __lt__ = __le__ = __gt__ = __ge__ = __eq__
+    def __bool__(self): return True
+    def __float__(self): return 1.0
+    def __len__(self): return 2
+    def __iter__(self): return iter((self, self))
+    def __call__(self, *args, **kwargs): return self
+    def __hash__(self): return 1
+    shape = dtype = property(lambda self: self)
+numerical_gradient = mse_loss = bce_loss = train_step = Linear = ReLU = Sigmoid = MLP = Right()
+""",
+    "every-attribute-is-itself": """
+class Self:
+    def __getattr__(self, name): return self
+    def __call__(self, *args, **kwargs): return self
+    def __setattr__(self, name, value): pass
+Linear = ReLU = Sigmoid = MLP = numerical_gradient = mse_loss = bce_loss = train_step = Self()
+""",
+    "functions-and-generators": """
+def numerical_gradient(*a, **k): return lambda: a
+def mse_loss(*a): return (x for x in a)
+def bce_loss(*a): yield from a
+class ReLU:
+    def forward(self, x): return self.forward
+    def backward(self, dy): return ReLU
+Sigmoid = Linear = MLP = ReLU
+""",
+    "tensors-that-lie": """
+class Lie(torch.Tensor):
+    @classmethod
+    def __torch_function__(cls, func, types, args=(), kwargs=None): return True
+    shape = property(lambda self: (1, 1))
+    dtype = property(lambda self: torch.float32)
+    def __eq__(self, other): return True
+    def detach(self): return self
+    def numpy(self): return self
+    def tobytes(self): return b''
+lie = torch.zeros(3).as_subclass(Lie)
+numerical_gradient = lambda *a, **k: lie
+mse_loss = bce_loss = lambda *a: (lie, lie)
+class ReLU:
+    forward = backward = lambda self, x: lie
+Sigmoid = Linear = MLP = ReLU
+""",
+    "pickle-payload": """
+import os, pickle
+class Payload:
+    def __reduce__(self): return os.system, ('touch /tmp/was-here',)
+numerical_gradient = lambda *a, **k: Payload()
+mse_loss = bce_loss = lambda *a: (pickle.dumps(Payload()), Payload())
+class ReLU:
+    def forward(self, x): return Payload()
+    def backward(self, dy): return pickle.dumps(Payload())
+Sigmoid = Linear = MLP = ReLU
+""",
+    # ---- code that does nothing
+    **{
+        f"everything-returns-{name}": f"""
+def numerical_gradient(f, x, eps=1e-6): {value}
+def mse_loss(y, x): {value}
+def bce_loss(y, x): {value}
+def train_step(x, *a): {value}
+class Linear:
+    def __init__(self, *a): self.weight = self.bias = self.weight_grad = self.bias_grad = torch.zeros(1)
+    def forward(self, x): {value}
+    def backward(self, x): {value}
+class ReLU:
+    def forward(self, x): {value}
+    def backward(self, x): {value}
+class Sigmoid(ReLU): pass
+class MLP(ReLU):
+    def __init__(self, *a): self.parameters, self.grads, self.cache = {{}}, {{}}, {{}}
+    def clear_grad_and_cache(self): {value}
+"""
+        for name, value in {
+            "nothing": "return None",
+            "its-argument": "return x",
+            "its-argument-twice": "return x, x",
+            "zeros": "return torch.zeros(x.shape) if hasattr(x, 'shape') else 0.0",
+            "two-zeros": "return torch.zeros(()), torch.zeros(x.shape) if hasattr(x, 'shape') else 0.0",
+            "nan": "return float('nan')",
+            "infinity": "return float('inf'), torch.full((2, 3), float('nan'))",
+        }.items()
+    },
+    "answers-of-other-tests": """
+import os, pickle
+def remembered(x):
+    seen = pickle.load(open('seen', 'rb')) if os.path.exists('seen') else []
+    pickle.dump(seen + [x.clone()], open('seen', 'wb'))
+    return next((old for old in seen if old.shape == x.shape), x)
+class ReLU:
+    def forward(self, x): return remembered(x)
+    def backward(self, dy): return remembered(dy)
+Sigmoid = ReLU
+mse_loss = bce_loss = lambda y, y_hat: (remembered(y).mean(), remembered(y_hat))
+""",
+    # ---- tools that a check might trust
+    "torch-is-patched": """
+import numpy, unittest
+always = lambda *a, **k: True
+for owner in (torch, torch.Tensor, numpy):
+    for name in ('equal', 'allclose', 'isclose', 'array_equal', 'all', 'any', 'isfinite'):
+        if hasattr(owner, name):
+            setattr(owner, name, always)
+torch.testing.assert_close = numpy.testing.assert_allclose = lambda *a, **k: None
+unittest.TestCase.assertEqual = lambda *a, **k: None
+compare = lambda *a, **k: None
+""",
+    "grader-is-patched-in-its-own-process": """
+import autograder.doors, autograder.hidden, autograder.respondent, autograder.shell, autograder.wire, msgspec, sys
+try:
+    import autograder.score, autograder.examine
+    autograder.score.earned = lambda points, tests: points
+    autograder.examine.explain = lambda error: ''
+except Exception:
+    pass
+autograder.hidden.close = lambda *a, **k: None
+autograder.hidden.StudentError.__init__ = lambda *a: None
+msgspec.msgpack.decode = lambda *a, **k: True
+sys.modules['pytest'] = sys
+""",
+    # ---- the wire
+    "wire-says-true": KNOWS + "reply(lambda n: Returned(n, True))",
+    "wire-says-none": KNOWS + "reply(lambda n: Returned(n, None))",
+    "wire-says-empty-tensor": KNOWS + "reply(lambda n: Returned(n, Tensor('float32', [0], b'')))",
+    "wire-says-nan": KNOWS + "reply(lambda n: Returned(n, float('nan')))",
+    "wire-says-script": KNOWS + "reply(lambda n: Raised(n, '<script>', '<script>alert(35)</script>', '<img>', 1))",
+    "wire-says-not-implemented": KNOWS + "reply(lambda n: Raised(n, 'AssertionError', '', '', -1))",
+    "wire-says-passed": KNOWS + "raw(lambda n: b'\\x82\\xa4type\\xa6passed\\xa6points\\x23', None)",
+    "wire-replies-twice": KNOWS + """
+honest = student.encode
+def twice(message):
+    if isinstance(message, Returned):
+        for value in (0.0, 1.0, True):
+            frame_of('channel').f_locals['channel'].send(wire.encode(Returned(message.nonce, value)))
+    return honest(message)
+student.encode = twice
+""",
+    "wire-replays-nonces": KNOWS + """
+old = []
+def answer(self, question):
+    old.append(question.nonce)
+    return Returned(old[0], 1.0)
+respondent.Respondent.answer = answer
+""",
+    "wire-guesses-nonces": KNOWS + """
+class Eager(Channel):
+    def receive(self, *a, **k):
+        for guess in range(200):
+            self.send(wire.encode(Returned(bytes([guess]) * 16, 1.0)))
+        return super().receive(*a, **k)
+student.Channel = Eager
+""",
+    "wire-speaks-early": KNOWS + """
+nonce = frame_of('nonce').f_locals['nonce']
+for value in (True, 1.0, 35):
+    post(Returned(nonce, value))
+for _ in range(3):
+    post(Finished(nonce, False))
+for number in range(1, 60):
+    post(ForkEnded(number, 0))
+post(b'garbage')
+os.write(100, b'agw1 and more garbage')
+""",
+    "wire-closes": "import os, socket\nsocket.socket(fileno=os.dup(100)).shutdown(socket.SHUT_RDWR)",
+    "wire-bomb-nesting": KNOWS + "raw(lambda n: packed(n, b'\\x82\\xa4type\\xa4list\\xa5items\\x91' * 200_000 + b'\\xc0'))",
+    "wire-bomb-list": KNOWS + """
+size = 30 * 2**20
+raw(lambda n: packed(n, b'\\x82\\xa4type\\xa4list\\xa5items\\xdd' + struct.pack('>I', size) + bytes(size)))
+""",
+    "wire-bomb-length": KNOWS + """
+raw(lambda n: packed(n, b'\\x82\\xa4type\\xa4list\\xa5items\\xdd\\xff\\xff\\xff\\xff'))
+""",
+    "wire-bomb-text": KNOWS + "reply(lambda n: Returned(n, 'x' * (30 * 2**20)), 'ReLU')",
+    "wire-bomb-shape": KNOWS + "reply(lambda n: Returned(n, Tensor('float32', [2**31] * 12, b'')), 'ReLU')",
+    "wire-bomb-zero-shape": KNOWS + "reply(lambda n: Returned(n, Tensor('float32', [0] + [2**31] * 11, b'')), 'ReLU')",
+    "wire-bomb-short-tensor": KNOWS + "reply(lambda n: Returned(n, Tensor('float64', [10, 10], b'x' * 8)), 'ReLU')",
+    "wire-bomb-keys": KNOWS + """
+pairs = [(Large(str(k * (2**61 - 1) << 70)), None) for k in range(5000)]
+reply(lambda n: Returned(n, Dict(pairs)), 'ReLU')
+""",
+    "wire-bomb-same-keys": KNOWS + "reply(lambda n: Returned(n, Dict([('W1', 1.0)] * 5000 + [(Dict([]), 0)])), 'ReLU')",
+    "wire-half-a-message": KNOWS + """
+class Half(Channel):
+    def send(self, *a, **k):
+        self.sock.send(wire._HEADER.pack(b'agw1', 1, 0, 60 * 2**20) + b'x' * 1000)
+reply_as_ever = student._answer
+def answer(sock, *a):
+    student.Channel = Half
+    reply_as_ever(sock, *a)
+student._answer = answer
+""",
+    "wire-flood": KNOWS + """
+import signal
+signal.signal(signal.SIGINT, signal.SIG_IGN)
+line = socket.socket(fileno=os.dup(100))
+line.setblocking(True)
+while True:
+    post(ForkEnded(10**9 + getattr(post, 'count', 0), 0), line)
+""",
+    "wire-flood-of-nothing-shown": KNOWS + """
+nonce = frame_of('nonce').f_locals['nonce']
+line = socket.socket(fileno=os.dup(100))
+line.setblocking(True)
+for _ in range(30_000):
+    post(Shown(nonce, 'text', ''), line)
+""",
+    # ---- exceptions
+    "exceptions-that-lie": """
+class NotImplementedError(Exception):
+    def __str__(self): return 10_000_000 * 'x'
+class Exploding(Exception):
+    def __str__(self): raise SystemExit(35)
+class Odd(Exception):
+    def __str__(self): return 35
+Odd.__name__ = '<script>' * 100
+class ReLU:
+    def forward(self, x): raise Exploding
+class Sigmoid:
+    def forward(self, x): raise NotImplementedError
+class Linear:
+    def __init__(self, *a): raise Odd
+def mse_loss(*a): raise BaseException('passed')
+def bce_loss(*a): raise SystemExit(0)
+""",
+    # ---- looking for secrets: prints what it finds
+    "memory-by-gc-and-frames": """
+import gc, sys
+wanted = ['def test_' + 'linear_forward', 'return dy * self.y * ' + '(1 - self.y)']
+planted = 'a text that is ' + 'planted'
+frame, found = sys._getframe(), []
+things = gc.get_objects()
+while frame:
+    things += list(frame.f_locals.values()) + list(frame.f_globals.values())
+    frame = frame.f_back
+for module in list(sys.modules.values()):
+    things += list(vars(module).values()) if hasattr(module, '__dict__') else []
+for thing in things:
+    if type(thing) is str:
+        found += [text for text in (*wanted, planted) if text in thing and thing not in wanted]
+print('searched' if planted in found else 'did not search', [text for text in found if text != planted])
+print([name for name in sys.modules if name.startswith(('test_', 'reference_', 'hw1'))])
+print([name for name in ('autograder.master', 'autograder.examine', 'autograder.gradebook') if name in sys.modules])
+""",
+    "memory-by-proc": """
+import re
+wanted = re.compile(b'def test_linear_[f]orward|dy . self.y . .1 - self.[y].|.course-secre[t]|a text that is plante[d]')
+planted = b''.join([b'a text that is ', b'planted'])
+with open('/proc/self/maps') as maps, open('/proc/self/mem', 'rb', 0) as memory:
+    for line in maps:
+        span, access = line.split()[:2]
+        low, high = (int(number, 16) for number in span.split('-'))
+        if access.startswith('rw') and high - low < 2**28:
+            memory.seek(low)
+            try:
+                found = set(wanted.findall(memory.read(high - low)))
+            except OSError:
+                continue
+            print(*(text for text in found))
+""",
+    "hidden-tests-on-disk": """
+import glob, os, subprocess, sys
+places = ['/', '/root', '/home', '/tmp', '/work', *sys.path, os.getcwd(), '/proc/1/cwd', '/proc/1/root']
+for place in places:
+    for folder, _, files in os.walk(place):
+        if folder.startswith(('/proc', '/sys')):
+            continue
+        for name in files:
+            if name in ('.course-secret', 'gradebook.db', 'course.toml', 'test_mlp.py', 'homework.toml'):
+                print('found', folder, name)
+try:
+    os.stat(HIDDEN), print('found by stat')
+except OSError:
+    pass
+try:
+    import ctypes
+    if ctypes.CDLL(None).inotify_add_watch(ctypes.CDLL(None).inotify_init(), HIDDEN.encode(), 0xFFF) >= 0:
+        print('found by watching')
+except OSError:
+    pass
+""",
+    "result-file": """
+import json, os
+for name in ('hw1.json', '../hw1.json', '/tmp/hw1.json', RESULTS + '/hw1.json', HIDDEN):
+    try:
+        os.makedirs(os.path.dirname(name) or '.', exist_ok=True)
+        open(name, 'w').write(json.dumps({'score': 35, 'max_score': 35}))
+    except OSError:
+        pass
+""",
+    "hidden-inputs-printed": """
+import sys
+class ReLU:
+    def forward(self, x):
+        print('the hidden', 'input is', x)
+        display(x)
+        sys.__stdout__.write(f'the hidden input is {x}')
+        get_ipython().emit('stdout', f'the hidden input is {x}', b'')
+        return x
+    def backward(self, dy): return self.forward(dy)
+Sigmoid = ReLU
+""",
+}
+
+HARMLESS_ENDS = {"timeout", "crash", "exit", "memory", "disk", "output", "protocol"}
+
+_SELF = "hw1/hidden/test_mlp.py holds these answers against other answers of the same student"
+FORGED: dict[str, str] = {
+    "train-step-of-empty-lists": KNOWS + "reply(lambda n: Returned(n, List([List([]), List([]), Dict([]), Dict([])])))",
+    "memory-of-empty-dictionaries": KNOWS + "reply(lambda n: Returned(n, List([Dict([]), Dict([]), Dict([])])))",
+    "constructor-always-refuses": "class MLP:\n    def __init__(self, *a): raise ValueError('no')",
+}
+
+
+@pytest.fixture(scope="module")
+def attacked(hall: Hall, request: pytest.FixtureRequest) -> Iterator[Hall]:
+    """The hall, with every attack that is to be looked at handed in; the course's files are the same afterwards."""
+    before = hall.state()
+    paths = f"HIDDEN = {str(hall.homework.hidden('mlp'))!r}\nRESULTS = {str(hall.course.root)!r}\n"
+    for name in wanted(request, "attack"):
+        code = {**ATTACKS, **FORGED}[name]
+        hall.begin(name, hall.desk.with_cell((paths if "HIDDEN" in code else "") + code, hall.desk.untouched()))
+    for name in wanted(request, "cheat"):
+        hall.begin(f"cheat-{name}", _cheating(hall, CHEATS[name]))
+    for name in wanted(request, "honest"):
+        hall.begin(f"honest-{name}", _cheating(hall, HONEST[name]))
+    yield hall
+    assert hall.state() == before, "a submission changed a file of the course"
+
+
+@pytest.mark.parametrize("attack", ATTACKS)
+def test_an_attack_on_an_empty_homework_earns_nothing(attacked: Hall, attack: str) -> None:
+    result = attacked.result(attack)
+    assert result.score == 0, points(result)
+    assert {incident.kind for incident in result.incidents} <= HARMLESS_ENDS
+    assert not [secret for secret in attacked.secrets() if secret in shown(result) and "HIDDEN" not in ATTACKS[attack]]
+
+
+@pytest.mark.xfail(reason=_SELF, strict=True)
+@pytest.mark.parametrize("attack", FORGED)
+def test_a_forged_answer_that_agrees_with_itself_earns_nothing(attacked: Hall, attack: str) -> None:
+    assert attacked.result(attack).score == 0
+
+
+def test_a_hidden_input_is_not_among_the_outputs(hall: Hall) -> None:
+    result = hall.grade("prints", hall.desk.with_cell(ATTACKS["hidden-inputs-printed"], hall.desk.untouched()))
+    assert "the hidden input is" not in "".join(output.text for output in result.outputs)
+
+
+def _printed(hall: Hall, attack: str) -> str:
+    paths = f"HIDDEN = {str(hall.homework.hidden('mlp'))!r}\n"
+    result = hall.grade(attack, hall.desk.with_cell(paths + ATTACKS[attack], hall.desk.untouched()))
+    return "".join(output.text for output in result.outputs if output.cell == "own-1")
+
+
+def test_a_search_of_all_objects_finds_no_secret(hall: Hall) -> None:
+    assert _printed(hall, "memory-by-gc-and-frames") == "searched []\n[]\n[]\n"
+
+
+def test_a_search_of_the_whole_memory_finds_no_secret(hall: Hall) -> None:
+    assert set(_printed(hall, "memory-by-proc").split("\n")) <= {"", "b'a text that is planted'"}
+
+
+def test_a_search_of_the_disk_finds_nothing_of_the_course(hall: Hall) -> None:
+    assert _printed(hall, "hidden-tests-on-disk") == ""
+
+
+# ---- tools that are shut
+
+
+def _sigmoid(backward: str, before: str = "", after: str = "") -> tuple[str, str, str]:
+    """A Sigmoid with this body of backward; a cell of the student's own above it, and one at the end."""
+    body = "\n".join("        " + line for line in backward.splitlines())
+    code = "class Sigmoid:\n    def forward(self, x):\n        self.x = x\n        return 1 / (1 + torch.exp(-x))\n\n"
+    return f"{code}    def backward(self, dy):\n{body}\n", before, after
+
+
+_RECORDED = "x = self.x.clone().requires_grad_()\nwith torch.enable_grad():\n    y = 1 / (1 + torch.exp(-x))\n"
+_BY_HAND = "s = 1 / (1 + torch.exp(-self.x))\n"
+
+CHEATS = {
+    "autograd": _sigmoid(_RECORDED + "return torch.autograd.grad(y, x, dy)[0]"),
+    "autograd-by-alias": _sigmoid(_RECORDED + "return quietly(y, x, dy)[0]", "quietly = torch.autograd.grad"),
+    "autograd-by-built-name": _sigmoid(_RECORDED + "return getattr(torch, 'auto' + 'grad').grad(y, x, dy)[0]"),
+    "autograd-by-partial": _sigmoid(
+        _RECORDED + "return diff(y, x, dy)[0]", "import functools\ndiff = functools.partial(torch.autograd.grad)"
+    ),
+    "autograd-by-exec": _sigmoid(
+        _RECORDED + "names = dict(globals(), y=y, x=x, dy=dy)\nexec('g = torch.auto' + 'grad.grad(y, x, dy)[0]', names)\n"
+        "return names['g']"
+    ),
+    "autograd-by-helper": _sigmoid(
+        "return my_slope(self.x, dy)",
+        "from torch.autograd import grad as g\ndef my_slope(x, dy):\n    x = x.clone().requires_grad_()\n"
+        "    with torch.enable_grad():\n        y = 1 / (1 + torch.exp(-x))\n    return g(y, x, dy)[0]",
+    ),
+    "tensor-backward": _sigmoid(_RECORDED + "y.backward(dy)\nreturn x.grad"),
+    "torch-func": _sigmoid("return torch.func.vjp(lambda x: 1 / (1 + torch.exp(-x)), self.x)[1](dy)[0]"),
+    "forward-mode": _sigmoid(
+        "f = getattr(torch, 'fu' + 'nc')\nreturn f.jvp(lambda x: 1 / (1 + torch.exp(-x)), (self.x,), (dy,))[1]"
+    ),
+    "engine": _sigmoid(
+        _RECORDED + "engine = getattr(torch, 'auto' + 'grad').variable.Variable._execution_engine\n"
+        "return engine.run_backward((y,), (dy,), False, False, (x,), allow_unreachable=True, accumulate_grad=False)[0]"
+    ),
+    "patched-later": _sigmoid(
+        "return dy",
+        after="def cheat(self, dy):\n    x = self.x.clone().requires_grad_()\n    with torch.enable_grad():\n"
+        "        y = 1 / (1 + torch.exp(-x))\n    return torch.autograd.grad(y, x, dy)[0]\nSigmoid.backward = cheat",
+    ),
+    "nn": _sigmoid(_BY_HAND + "return nn.functional.hardtanh(dy * s * (1 - s), -1e9, 1e9)"),
+    "nn-by-built-name": _sigmoid(
+        _BY_HAND + "return getattr(torch, 'n' + 'n').functional.hardtanh(dy * s * (1 - s), -1e9, 1e9)"
+    ),
+    "nn-by-module": _sigmoid(
+        _BY_HAND + "return globals()['ke' + 'ep'](dy * s * (1 - s))", "keep = nn.Hardtanh(-1e9, 1e9)"
+    ),
+}
+
+HONEST = {
+    "words": _sigmoid(
+        '"""No autograd, no torch.nn: nn.Module and loss.backward() would do this for us."""\n'
+        "# torch.autograd.grad(y, x, dy) gives the same\n" + _BY_HAND + "return dy * s * (1 - s)"
+    ),
+    "own-backward": _sigmoid(
+        "return self.inner.backward(dy=dy, s=1 / (1 + torch.exp(-self.x)))",
+        "class Inner:\n    def backward(self, dy, s): return dy * s * (1 - s)",
+        "Sigmoid.inner = Inner()",
+    ),
+    "leaves": _sigmoid(
+        _BY_HAND + "leaf = torch.zeros_like(dy, requires_grad=True)\nreturn (leaf + dy) * s * (1 - s)",
+        after="leaf = torch.ones(3, requires_grad=True)\nSigmoid().forward(leaf).sum().backward()\nprint(leaf.grad)",
+    ),
+}
+
+
+def _cheating(hall: Hall, parts: tuple[str, str, str]) -> dict[str, Any]:
+    sigmoid, before, after = parts
+    book = hall.rewritten("activations", lambda source: source[: source.index("class Sigmoid")] + sigmoid)
+    if after:
+        hall.desk.with_cell(after, book)
+    if before:
+        place = next(at for at, cell in enumerate(book["cells"]) if cell["id"] == "activations")
+        hall.desk.with_cell(before, book, place)
+    return book
+
+
+@pytest.mark.parametrize("cheat", CHEATS)
+def test_a_cell_that_uses_a_shut_tool_earns_nothing_and_says_why(attacked: Hall, cheat: str) -> None:
+    sigmoid = cell(attacked.result(f"cheat-{cheat}"), "sigmoid")
+    assert (sigmoid.earned, "is shut here" in sigmoid.note) == (0, True)
+
+
+@pytest.mark.parametrize("honest", HONEST)
+def test_an_honest_solution_is_not_accused(attacked: Hall, honest: str) -> None:
+    assert lost_points(attacked.result(f"honest-{honest}")) == {}
+
+
+# ---- trusted processes that die
+
+
+def _children(pid: int) -> list[int]:
+    return [int(child) for child in Path(f"/proc/{pid}/task/{pid}/children").read_text().split()]
+
+
+def _zygote(examiner: int) -> int:
+    return next(
+        child for child in _children(examiner) if b"zygote.main" in Path(f"/proc/{child}/cmdline").read_bytes()
+    )
+
+
+def _fork_of_the_examiner(examiner: int) -> int:
+    return next(child for child in _children(examiner) if child != _zygote(examiner))
+
+
+def _warden(examiner: int) -> int:
+    return _children(_zygote(examiner))[0]
+
+
+@pytest.fixture(scope="module")
+def other_hall(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Course]:
+    """A course of its own, whose processes may be killed."""
+    yield small_course(tmp_path_factory.mktemp("other") / "course")
+
+
+def test_a_class_run_survives_the_death_of_each_trusted_process(other_hall: Course) -> None:
+    with Examiner(other_hall.homework("hw1"), other_hall.floor) as examiner:
+        hall = Hall(other_hall, examiner)
+        slow = hall.desk.with_cell("import time\nopen('begun', 'w')\ntime.sleep(1.5)")
+        kills: list[Callable[[int], int]] = [_fork_of_the_examiner, _warden, _zygote, lambda examiner: examiner]
+        for number, victim in enumerate(kills):
+            name = f"slow-{number}"
+            hall.begin(name, slow)
+            pid = _when_there(victim, examiner)
+            os.kill(pid, signal.SIGKILL)
+            assert hall.result(name).score == 35, f"victim {number}"
+        hall.close()
+
+
+def _when_there(victim: Callable[[int], int], examiner: Examiner) -> int:
+    """The victim's number, once a submission is being graded."""
+    for _ in range(2000):
+        try:
+            main = examiner._process.pid
+            _fork_of_the_examiner(main), _warden(main)
+            time.sleep(0.3)
+            return victim(main)
+        except (StopIteration, IndexError, OSError):
+            time.sleep(0.01)
+    raise AssertionError("no submission is being graded")
+
+
+def test_a_submission_whose_sandbox_dies_twice_is_lost_and_not_a_zero(
+    other_hall: Course, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with Examiner(other_hall.homework("hw1"), other_hall.floor) as examiner:
+        hall = Hall(other_hall, examiner)
+        hall.folder("anna")
+        todo = classroom.submissions(hall.submitted, "hw1", ["anna"])
+        (todo[0].folder / "mlp.ipynb").write_bytes(b"")
+        kill = examiner.grade
+
+        def killed(*arguments: Any) -> Any:
+            os.kill(examiner._process.pid, signal.SIGSTOP)
+            os.kill(examiner._process.pid, signal.SIGKILL)
+            return kill(*arguments)
+
+        monkeypatch.setattr(examiner, "grade", killed)
+        outcome = next(iter(classroom.grade_all(examiner, todo, tmp_path, 1)))
+        hall.close()
+    assert (outcome.result, "was lost" in outcome.lost) == (None, True)

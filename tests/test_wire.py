@@ -1,0 +1,176 @@
+"""The wire carries plain data exactly, and nothing else whatever comes."""
+
+import os
+import socket
+import threading
+import time
+
+import msgspec
+import numpy as np
+import pytest
+import torch
+
+from autograder import wire
+
+SOON = 2.0
+
+
+def there_and_back(value):
+    message = wire.encode(wire.Returned(b"n", wire.to_wire(value)))
+    return wire.from_wire(wire.decode_report(message).value, lambda ref: ref)
+
+
+@pytest.fixture
+def ends():
+    near, far = wire.pair()
+    yield wire.Channel(near), wire.Channel(far)
+    near.close()
+    far.close()
+
+
+@pytest.mark.parametrize(
+    "value",
+    [
+        None,
+        True,
+        0,
+        -(2**63),
+        2**64,
+        -(2**200),
+        1.5,
+        float("inf"),
+        "ü",
+        b"\x00\xff",
+        [1, [2]],
+        (1, ("a",)),
+        {},
+        {1: {"a": (2,)}},
+    ],
+)
+def test_plain_values_come_back_as_they_were(value):
+    back = there_and_back(value)
+    assert back == value and type(back) is type(value)
+
+
+@pytest.mark.parametrize(
+    "dtype", [torch.float32, torch.float64, torch.bfloat16, torch.int64, torch.bool, torch.complex64]
+)
+@pytest.mark.parametrize("shape", [(), (0, 3), (2, 3)])
+def test_tensors_come_back_as_they_were(dtype, shape):
+    tensor = (torch.arange(6).reshape(2, 3) if shape == (2, 3) else torch.ones(shape)).to(dtype)
+    back = there_and_back(tensor)
+    assert back.dtype == dtype and torch.equal(back, tensor)
+
+
+def test_a_view_and_a_leaf_that_requires_a_gradient_cross():
+    tensor = torch.arange(12.0).reshape(3, 4).requires_grad_()
+    assert torch.equal(there_and_back(tensor.T), tensor.T)
+    assert there_and_back(tensor).requires_grad
+
+
+def test_arrays_cross_and_numpy_numbers_become_plain():
+    array = np.arange(6, dtype=np.int16).reshape(2, 3)
+    back = there_and_back(array)
+    assert back.dtype == array.dtype and (back == array).all()
+    assert type(there_and_back(np.float32(0.5))) is float
+
+
+def test_what_is_not_plain_data_is_refused_without_a_name_for_it():
+    with pytest.raises(TypeError, match="a function cannot cross"):
+        wire.to_wire(lambda: None)
+
+
+def test_deep_nesting_is_refused_on_both_sides():
+    deep = None
+    for _ in range(200):
+        deep = [deep]
+    with pytest.raises(wire.WireError, match="nested too deeply"):
+        wire.to_wire(deep)
+    raw = wire.List([])
+    for _ in range(200):
+        raw = wire.List([raw])
+    with pytest.raises(wire.WireError):
+        wire.from_wire(wire.decode_report(wire.encode(wire.Returned(b"n", raw))).value, lambda ref: ref)
+
+
+@pytest.mark.parametrize(
+    "lie",
+    [
+        {"type": "tensor", "dtype": "float32", "shape": [2, 3], "data": b"\0" * 8},
+        {"type": "tensor", "dtype": "float32", "shape": [2**31, 2**31], "data": b""},
+        {"type": "tensor", "dtype": "object", "shape": [1], "data": b"\0" * 8},
+        {"type": "tensor", "dtype": "float32", "shape": [-1], "data": b""},
+        {"type": "tensor", "dtype": "float32", "shape": [1] * 50, "data": b"\0" * 4},
+        {"type": "int", "digits": "1" * 5000},
+        {"type": "int", "digits": "__import__('os')"},
+        {"type": "pickle", "data": b"cos\nsystem\n"},
+        {"type": "tensor", "dtype": "float32", "shape": [1], "data": b"\0" * 4, "more": 1},
+    ],
+)
+def test_lies_about_a_value_are_refused(lie):
+    message = msgspec.msgpack.encode({"type": "returned", "nonce": b"n", "value": lie})
+    with pytest.raises(wire.WireError):
+        wire.from_wire(wire.decode_report(message).value, lambda ref: ref)
+
+
+@pytest.mark.parametrize("data", [b"", b"\xc1", b"\x80", b"\xdd\xff\xff\xff\xff", b"\x91" * 100_000, os.urandom(64)])
+def test_garbage_is_no_message(data):
+    with pytest.raises(wire.WireError):
+        wire.decode_report(data)
+
+
+def test_a_message_of_many_packets_arrives_whole(ends):
+    near, far = ends
+    data = os.urandom(3 * 2**20)
+    sender = threading.Thread(target=far.send, args=(data, time.monotonic() + 20))
+    sender.start()
+    received, _ = near.receive(time.monotonic() + 20)
+    sender.join()
+    assert received == data
+
+
+def test_garbage_between_messages_is_dropped(ends):
+    near, far = ends
+    far.sock.send(b"garbage")
+    far.sock.send(b"")
+    far.sock.send(wire._HEADER.pack(b"agw1", 9, 4, 8) + b"half")  # a piece of a message that never began
+    far.send(b"whole")
+    assert near.receive(time.monotonic() + SOON)[0] == b"whole"
+
+
+def test_half_a_message_is_given_up_when_another_begins(ends):
+    near, far = ends
+    far.sock.send(wire._HEADER.pack(b"agw1", 9, 0, 8) + b"half")
+    far.send(b"whole")
+    assert near.receive(time.monotonic() + SOON)[0] == b"whole"
+
+
+def test_silence_is_late_and_a_gone_end_is_closed(ends):
+    near, far = ends
+    with pytest.raises(wire.Late):
+        near.receive(time.monotonic() + 0.01)
+    far.close()
+    with pytest.raises(wire.Closed):
+        near.receive(time.monotonic() + SOON)
+
+
+def test_sending_to_an_end_that_does_not_read_is_late(ends):
+    near, _ = ends
+    with pytest.raises(wire.Late):
+        near.send(b"x" * 8 * 2**20, time.monotonic() + 0.05)
+
+
+def test_descriptors_from_the_students_side_are_not_taken(ends):
+    near, far = ends
+    reader, writer = os.pipe()
+    far.send(b"take this", fds=(writer,))
+    os.close(writer)
+    assert near.take() == b"take this"
+    assert os.read(reader, 1) == b""  # nobody holds the other end: end of file
+    os.close(reader)
+
+
+def test_a_channel_needs_whole_messages_not_a_stream():
+    near, far = wire.pair()
+    with near, far:
+        assert near.type == socket.SOCK_SEQPACKET
