@@ -33,6 +33,13 @@ c.Autograde.autograde_preprocessors = [
     "nbgrader.preprocessors.CheckCellMetadata",
 ]
 
+# What the marker sees below a written answer, its model answer and mark scheme, stays out of feedback.
+c.GenerateFeedback.preprocessors = [
+    "autograder.nbgrading.HideSchemes",
+    "nbgrader.preprocessors.GetGrades",
+    "nbconvert.preprocessors.CSSHTMLHeaderPreprocessor",
+]
+
 # Feedback pages and formgrader show what students wrote: no script of theirs runs there.
 c.HTMLExporter.sanitize_html = True
 c.HTMLExporter.filters = {"strip_files_prefix": "autograder.nbgrading.harmless"}

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor, as_completed
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -53,10 +54,12 @@ def submissions(submitted: Path, homework: str, students: Sequence[str] = ()) ->
     return found
 
 
-def grade_all(examiner: Examiner, todo: Sequence[Submission], out: Path, workers: int) -> Iterator[Outcome]:
-    """Grade `todo`, `workers` at a time, writing each result below `out`; outcomes come as they are ready."""
+def grade_all(
+    examiner: Examiner, todo: Sequence[Submission], out: Path, marked: Path, workers: int
+) -> Iterator[Outcome]:
+    """Grade `todo`, `workers` at a time, writing below `out` and `marked`; outcomes come as they are ready."""
     with ThreadPoolExecutor(max_workers=workers, thread_name_prefix="grade") as pool:
-        waiting = [pool.submit(_grade, examiner, submission, out) for submission in todo]
+        waiting = [pool.submit(_grade, examiner, submission, out, marked) for submission in todo]
         try:
             for future in as_completed(waiting):
                 yield future.result()
@@ -64,10 +67,11 @@ def grade_all(examiner: Examiner, todo: Sequence[Submission], out: Path, workers
             pool.shutdown(cancel_futures=True)
 
 
-def _grade(examiner: Examiner, submission: Submission, out: Path) -> Outcome:
+def _grade(examiner: Examiner, submission: Submission, out: Path, marked: Path) -> Outcome:
+    folder = marked / submission.student / examiner.homework.name
     for attempt in (1, 2):
         try:
-            return Outcome(submission, examiner.grade(submission.student, submission.folder, out))
+            return Outcome(submission, examiner.grade(submission.student, submission.folder, out, folder))
         except Lost as lost:
             if attempt == 2:
                 return Outcome(submission, None, str(lost))
@@ -79,7 +83,8 @@ def write_csv(results: Sequence[Result], homework: Homework, out: Path) -> Path:
     new = {result.student: result for result in results}
     for path in sorted(out.glob(f"*/{homework.name}.json")):
         if path.parent.name not in new:
-            new[path.parent.name] = report.read(path)
+            with suppress(ValueError):  # not a result of ours, or of an older schema
+                new[path.parent.name] = report.read(path)
     target = out / f"{homework.name}.csv"
     fresh = target.with_suffix(".csv.new")
     fresh.write_text(report.csv_text([new[student] for student in sorted(new)]), encoding="utf-8", newline="")
@@ -103,7 +108,7 @@ def run(
     outcomes = []
     floor = "none" if unconfined else course.floor
     with Examiner(homework, floor) as examiner, gradebook.Recorder(course, homework) as book:
-        for outcome in grade_all(examiner, todo, out, workers):
+        for outcome in grade_all(examiner, todo, out, course.root / "autograded", workers):
             outcomes.append(outcome)
             if outcome.result is not None:
                 book.record(outcome.result)

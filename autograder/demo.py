@@ -24,9 +24,8 @@ def show(course: Course, keep: Path | None, workers: int) -> int:
     for name in example.homeworks:
         homework = example.homework(name)
         submitted = root / "submitted"
-        for spec in homework.notebooks:
-            for pupil in exampleclass.pupils(homework, spec.name):
-                exampleclass.write(pupil, submitted / pupil.name / name)
+        for pupil in exampleclass.pupils(homework):
+            exampleclass.write(pupil, submitted / pupil.name / name)
         todo = classroom.submissions(submitted, name)
         began = time.monotonic()
         outcomes = classroom.run(example, homework, todo, root / "results", workers)
@@ -46,7 +45,7 @@ def show(course: Course, keep: Path | None, workers: int) -> int:
         tier = next((outcome.result.tier for outcome in outcomes if outcome.result), "none")
         console.print(f"{len(outcomes)} submissions in {seconds:.1f} s, {workers} at a time, confinement tier {tier}")
     console.print(f"results, feedback pages and the gradebook: {root}", soft_wrap=True)
-    console.print(f"one student's page: {root / 'results' / 'cells-twice' / 'hw1.html'}", soft_wrap=True)
+    console.print(f"one student's page: {root / 'results' / 'half-done' / f'{name}.html'}", soft_wrap=True)
     return 1 if lost else 0
 
 

@@ -40,6 +40,8 @@ class _Grade(msgspec.Struct):
     folder: str
     out: str
     """where to write the results file and the feedback page; '' for nowhere"""
+    marked: str
+    """where to write the autograded notebooks; '' for nowhere"""
 
 
 class _Started(msgspec.Struct, tag="started"):
@@ -93,10 +95,10 @@ class Examiner:
             raise CourseError(started.why)
         self.tier: TierName = started.tier
 
-    def grade(self, student: str, folder: Path, out: Path | None = None) -> Result:
-        """The result of what lies in `folder`, also written below `out`. Raises Lost."""
+    def grade(self, student: str, folder: Path, out: Path | None = None, marked: Path | None = None) -> Result:
+        """The result of what lies in `folder`, written below `out`, autograded notebooks into `marked`. Raises Lost."""
         near, far = pair()
-        order = msgspec.msgpack.encode(_Grade(student, str(folder), str(out) if out is not None else ""))
+        order = msgspec.msgpack.encode(_Grade(student, str(folder), str(out or ""), str(marked or "")))
         answer = Channel(near)
         try:
             with self._lock:
@@ -188,7 +190,8 @@ def main(fd: int, root: Path, name: str, floor: TierName, force: TierName | None
                 signal.signal(signal.SIGCHLD, signal.SIG_DFL)
                 signal.alarm(int(_patience(bench.homework)))  # nobody waits for the answer any longer: end
                 order = msgspec.msgpack.decode(message, type=_Grade)
-                result = grade(bench, order.student, Path(order.folder))
+                marked = Path(order.marked) if order.marked else None
+                result = grade(bench, order.student, Path(order.folder), marked)
                 if order.out:
                     report.write(result, Path(order.out))
                 answer.send(encode(_Graded(result)))

@@ -28,6 +28,7 @@ class Desk:
 
     def __init__(self, homework: Homework, notebook: str) -> None:
         self.name = notebook
+        self.file = f"{notebook}.ipynb"
         self.master = master.read(homework, notebook)
         self.mistakes = {mistake.id: mistake for mistake in master.mistakes(homework, notebook)}
         self._release: Notebook = json.loads(homework.release(notebook).read_text(encoding="utf-8"))
@@ -50,6 +51,11 @@ class Desk:
                 cell["source"] = source
         return book
 
+    def later_half(self) -> tuple[str, ...]:
+        """The ids of the later half of the solution cells."""
+        solutions = [cell.id for cell in self.master.cells if cell.solution]
+        return tuple(solutions[len(solutions) // 2 :])
+
     def script(self) -> str:
         """The solved notebook as the script that a student may hand in."""
         text = self._script
@@ -67,19 +73,24 @@ class Desk:
         return book
 
 
-def pupils(homework: Homework, notebook: str) -> tuple[Pupil, ...]:
-    """A class of pupils whose submissions of this notebook cover what a grader meets."""
-    desk = Desk(homework, notebook)
-    file = f"{notebook}.ipynb"
-    made = [Pupil("perfect", {file: _dump(desk.solved())}), Pupil("untouched", {file: _dump(desk.untouched())})]
-    made.append(Pupil("perfect-script", {f"{notebook}.py": desk.script().encode()}))
-    for mistake in _spread(list(desk.mistakes), 6):
-        made.append(Pupil(f"mistake-{mistake}", {file: _dump(desk.solved(mistake))}))
-    solutions = [cell.id for cell in desk.master.cells if cell.solution and cell.kind == "code"]
-    made.append(Pupil("half-done", {file: _dump(desk.solved(without=tuple(solutions[len(solutions) // 2 :])))}))
-    made += [Pupil(name, {file: data}) for name, data in _broken(desk)]
-    made += [Pupil(name, {file: _dump(desk.with_cell(code, book()))}) for name, code, book in _disturbing(desk)]
-    made.append(Pupil("wrong-name", {f"{homework.name}_{notebook} (1).ipynb": _dump(desk.solved())}))
+def pupils(homework: Homework) -> tuple[Pupil, ...]:
+    """A class of pupils whose submissions of this homework cover what a grader meets.
+
+    Right and partly right ones hand in all notebooks. Broken and hostile ones hand in one, the first implementation.
+    """
+    desks = [Desk(homework, spec.name) for spec in homework.notebooks]
+    made = [Pupil("perfect", {desk.file: _dump(desk.solved()) for desk in desks})]
+    made.append(Pupil("perfect-scripts", {f"{desk.name}.py": desk.script().encode() for desk in desks}))
+    made.append(Pupil("untouched", {desk.file: _dump(desk.untouched()) for desk in desks}))
+    made.append(Pupil("half-done", {desk.file: _dump(desk.solved(without=desk.later_half())) for desk in desks}))
+    for desk in desks:
+        others = {other.file: _dump(other.solved()) for other in desks if other is not desk}
+        for mistake in _spread(list(desk.mistakes), -(-6 // len(desks))):
+            made.append(Pupil(f"{desk.name}-{mistake}", {**others, desk.file: _dump(desk.solved(mistake))}))
+    desk = desks[min(1, len(desks) - 1)]  # theory comes first
+    made += [Pupil(name, {desk.file: data}) for name, data in _broken(desk)]
+    made += [Pupil(name, {desk.file: _dump(desk.with_cell(code, book()))}) for name, code, book in _disturbing(desk)]
+    made.append(Pupil("wrong-name", {f"{homework.name}_{desk.name} (1).ipynb": _dump(desk.solved())}))
     made.append(Pupil("nothing-handed-in", {}))
     return tuple(made)
 

@@ -8,11 +8,11 @@ import time
 from collections.abc import Sequence
 from pathlib import Path
 
-from autograder import doors
+from autograder import autograded, doors
 from autograder.course import Course, Homework, NotebookSpec
 from autograder.diagnose import Exchange
 from autograder.examine import LocalLine, Suite, versions
-from autograder.repair import Missing, Unreadable, find, read, released, repair
+from autograder.repair import Gradable, Missing, Unreadable, find, read, released, repair
 from autograder.result import SCHEMA, CellResult, Incident, NotebookResult, Result
 from autograder.sandbox import Session, Zygote
 from autograder.score import score
@@ -36,10 +36,13 @@ class Bench:
             suite.run(lambda names=names, spec=suite.spec: LocalLine(dict(names), spec))  # type: ignore[misc]
 
 
-def grade(bench: Bench, student: str, folder: Path) -> Result:
-    """The result of what lies in `folder`. Whatever is wrong with it becomes part of the result."""
+def grade(bench: Bench, student: str, folder: Path, marked: Path | None = None) -> Result:
+    """The result of what lies in `folder`. Whatever is wrong with it becomes part of the result.
+
+    The autograded notebooks are written into `marked`, when given.
+    """
     began, cpu = time.monotonic(), _cpu()
-    books = tuple(_notebook(bench, spec, folder) for spec in bench.homework.notebooks)
+    books = tuple(_notebook(bench, spec, folder, marked) for spec in bench.homework.notebooks)
     return Result(
         schema=SCHEMA,
         course=bench.course.id,
@@ -57,7 +60,7 @@ def grade(bench: Bench, student: str, folder: Path) -> Result:
     )
 
 
-def _notebook(bench: Bench, spec: NotebookSpec, folder: Path) -> NotebookResult:
+def _notebook(bench: Bench, spec: NotebookSpec, folder: Path, marked: Path | None) -> NotebookResult:
     began = time.monotonic()
     blank, suite, file = bench.released[spec.name], bench.suites[spec.name], ""
     try:
@@ -79,8 +82,8 @@ def _notebook(bench: Bench, spec: NotebookSpec, folder: Path) -> NotebookResult:
         if cell.kind == "code" and not (cell.released and cell.released.locked)
     ]
     forbidden = doors.trespasses(suite.master, code, spec.forbidden)
-    cells = score(blank, tests, forbidden, suite.clinic.diagnose(tests, exchanges))
-    return NotebookResult(
+    cells = score(blank, tests, forbidden, suite.clinic.diagnose(tests, exchanges), _unanswered(gradable))
+    found = NotebookResult(
         notebook=spec.name,
         title=spec.title,
         file=file,
@@ -95,6 +98,19 @@ def _notebook(bench: Bench, spec: NotebookSpec, folder: Path) -> NotebookResult:
         cpu_seconds=round(session.cpu_seconds, 3),
         wall_seconds=round(time.monotonic() - began, 3),
         peak_memory_mb=round(session.peak_memory_mb, 1),
+    )
+    if marked is not None:
+        autograded.write(gradable, found, suite.master, marked)
+    return found
+
+
+def _unanswered(gradable: Gradable) -> frozenset[str]:
+    """The written answers that are still as they were handed out."""
+    return frozenset(
+        cell.released.grade_id
+        for cell in gradable.cells
+        if cell.released and cell.released.grade and cell.released.solution
+        if not cell.attachments and cell.source.strip() == cell.released.source.strip()
     )
 
 

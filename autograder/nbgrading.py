@@ -6,33 +6,24 @@ that copy. Here the exporter repairs what is read the first time, and `Examine` 
 
 from __future__ import annotations
 
-import base64
 import io
 import json
 import weakref
-from collections.abc import Sequence
-from html import escape
 from pathlib import Path
 from typing import Any, ClassVar
 
 import bleach  # type: ignore[import-untyped]
 from nbconvert.exporters import NotebookExporter
-from nbconvert.filters.ansi import strip_ansi
-from nbformat import NotebookNode
 from nbgrader.api import Gradebook
 from nbgrader.converters.base import NbGraderException
 from nbgrader.preprocessors import NbGraderPreprocessor
 from traitlets import Bool
 
-from autograder import build, gradebook
+from autograder import autograded, build, gradebook, master
 from autograder.course import CourseError, Homework, open_course
 from autograder.examiner import Examiner
 from autograder.repair import Missing, Unreadable, find, read, released, repair
-from autograder.report import png_size
-from autograder.result import CellResult, NotebookResult, Output, Result
-
-NOTES_ID = "grading-notes"
-"""id of the cell that tells what had to be mended and what disturbed the run"""
+from autograder.result import Result
 
 # what rendered markdown consists of
 _TAGS = {
@@ -61,7 +52,7 @@ class SubmissionExporter(NotebookExporter):
         self._refused: CourseError | None = None
         self._last: Result | None = None
         try:
-            self._homework = self._open()
+            self.homework = self._open()
         except CourseError as error:
             self.log.error("%s", error)
             raise NbGraderException(str(error)) from None
@@ -71,7 +62,7 @@ class SubmissionExporter(NotebookExporter):
         about = (resources or {}).get("nbgrader", {})
         if not about or Path(filename).parent != self._folder(about["student"]):
             return super().from_filename(filename, resources, **kwargs)
-        text = json.dumps(readable(self._homework, about["notebook"], self._folder(about["student"])))
+        text = json.dumps(readable(self.homework, about["notebook"], self._folder(about["student"])))
         return self.from_file(io.StringIO(text), resources, **kwargs)
 
     def result(self, student: str) -> Result:
@@ -117,7 +108,7 @@ class SubmissionExporter(NotebookExporter):
             if SubmissionExporter._close_examiner is not None:
                 SubmissionExporter._close_examiner()
             try:
-                self._examiner = Examiner(self._homework, self._floor)
+                self._examiner = Examiner(self.homework, self._floor)
             except CourseError as error:
                 self._refused = error
                 raise
@@ -132,7 +123,17 @@ class Examine(NbGraderPreprocessor):  # type: ignore[misc]
         about = resources["nbgrader"]
         result = self.parent.result(about["student"])
         [found] = [book for book in result.notebooks if book.notebook == about["notebook"]]
-        show(found, notebook)
+        autograded.show(found, notebook, master.read(self.parent.homework, about["notebook"]))
+        return notebook, resources
+
+
+class HideSchemes(NbGraderPreprocessor):  # type: ignore[misc]
+    """Leaves mark schemes out of nbgrader's feedback pages: they are for the person who marks."""
+
+    def preprocess(self, notebook: Any, resources: dict[str, Any]) -> tuple[Any, dict[str, Any]]:
+        notebook.cells = [
+            cell for cell in notebook.cells if autograded.SCHEME_TAG not in cell.get("metadata", {}).get("tags", [])
+        ]
         return notebook, resources
 
 
@@ -181,72 +182,3 @@ def _allowed(tag: str, name: str, value: str) -> bool:
             return not value.startswith("data:")
         case _:
             return name in ("alt", "title", "width", "height") or (name == "class" and tag in ("div", "pre", "span"))
-
-
-def show(found: NotebookResult, notebook: Any) -> None:
-    """Write points, outputs and notes into the notebook that nbgrader marks.
-
-    nbgrader scores a grade cell by the first of its outputs that it understands, and takes much for full marks: so
-    such a cell has one output, the number. A cell that a person marks keeps what the student's code shows.
-
-    Raises
-    ------
-    LookupError
-        When a grade cell has no score: better no result than nbgrader's guess.
-    """
-    results = {cell.grade_id: cell for cell in found.cells}
-    for cell in notebook.cells:
-        if cell.cell_type != "code":
-            continue
-        own = [output for output in found.outputs if output.cell == cell.id]
-        nbgrader = cell.metadata.get("nbgrader", {})
-        cell.execution_count = None
-        if nbgrader.get("grade") and not nbgrader.get("solution"):
-            cell.outputs = [_points(results[nbgrader["grade_id"]], own)]
-        else:
-            cell.outputs = [shown for output in own if (shown := _shown(output))]
-    notes = [*(incident.note for incident in found.incidents), *(repair.note for repair in found.repairs)]
-    if notes:
-        text = _list("What the grader noticed", notes)
-        notebook.cells.insert(0, _node(cell_type="markdown", id=NOTES_ID, metadata={}, source=text))
-
-
-def _points(cell: CellResult, outputs: Sequence[Output]) -> NotebookNode:
-    """The points as the one output of a grade cell; people see below the number what was tested and printed."""
-    if cell.earned is None:
-        raise LookupError(f"{cell.grade_id}: hidden tests mark this cell, but it has no score")
-    lines = [f"{'✓' if test.passed else '✗'} {test.says} {test.message}" for test in cell.tests]
-    html = _list(f"{cell.earned:g} of {cell.points:g} points", [cell.note, *lines] if cell.note else lines)
-    if printed := "".join(output.text for output in outputs):
-        html += f"\n<pre>{escape(_plain(printed))}</pre>"
-    data = {"text/plain": repr(float(cell.earned)), "text/html": html}
-    return _node(output_type="execute_result", execution_count=None, metadata={}, data=data)
-
-
-def _shown(output: Output) -> NotebookNode | None:
-    match output.kind:
-        case "stdout" | "stderr":
-            return _node(output_type="stream", name=output.kind, text=output.text)
-        case "error":
-            name, _, message = output.text.partition("\n")[0].partition(": ")
-            return _node(output_type="error", ename=name, evalue=message, traceback=output.text.split("\n"))
-        case "text":
-            return _node(output_type="display_data", metadata={}, data={"text/plain": output.text})
-        case "image/png" if png_size(output.png):
-            picture = base64.b64encode(output.png).decode()
-            return _node(output_type="display_data", metadata={}, data={"image/png": picture})
-    return None
-
-
-def _node(**parts: Any) -> NotebookNode:
-    return NotebookNode(parts)  # type: ignore[no-untyped-call]
-
-
-def _list(title: str, lines: Sequence[str]) -> str:
-    """A list in HTML whose items are text and nothing else: no markup, no markdown, no formulas."""
-    items = "\n".join(f"<li>{escape(' '.join(_plain(line).split()))}</li>" for line in lines)
-    return f'<div class="tex2jax_ignore mathjax_ignore"><b>{escape(title)}</b>\n<ul>\n{items}\n</ul></div>'
-
-
-def _plain(text: str) -> str:
-    return str(strip_ansi(text))  # type: ignore[no-untyped-call]

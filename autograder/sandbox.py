@@ -272,6 +272,7 @@ class Session:
         self._zygote, self._limits, self._shut = zygote, limits, list(shut)
         self._cells = [cell for cell in cells if not cell.skip]
         self._left_out: set[str] = set()
+        self._last_ended = ""
         self._starts = 0
         self._forks = 0
         self._process: _Process | None = None
@@ -306,10 +307,12 @@ class Session:
             self._process = _Process(self._zygote, self._limits)
             self.outputs.clear()
             for cell in self._cells:
+                if self._starts == _STARTS and cell.id == self._last_ended:
+                    text = f"It ended {_STARTS - 1} times, so what comes after cell ‘{cell.id}’ was not run."
+                    self._happened("crash", "", text)
+                    break  # what comes before is known to survive
                 if cell.id not in self._left_out and not self._survives(cell):
                     break
-        if self._process is None:
-            self._happened("crash", "", f"It ended {_STARTS} times, so the rest of this notebook was not run.")
 
     def _survives(self, cell: RunCell) -> bool:
         assert self._process is not None
@@ -324,6 +327,7 @@ class Session:
         except WireError as error:
             self._happened("protocol", cell.id, f"Cell ‘{cell.id}’ disturbed the line to the grader ({error}).")
         self._left_out.add(cell.id)
+        self._last_ended = cell.id
         self._end()
         return False
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 
 from autograder.repair import Released
 from autograder.result import CellResult, Diagnosis, TestResult
@@ -21,19 +21,22 @@ def score(
     tests: Sequence[TestResult],
     forbidden: Mapping[str, str],
     diagnoses: Mapping[str, tuple[Diagnosis, ...]],
+    unanswered: Collection[str] = (),
 ) -> tuple[CellResult, ...]:
     """The result of every grade cell, in the notebook's order.
 
     `forbidden` says for a grade cell why it earns nothing: the solution it examines reaches a tool that is shut.
+    Of cells that a person marks, those in `unanswered` earn nothing at once, and the others wait.
     """
     results = []
     for cell in released.cells:
-        if not cell.grade:
+        if not (cell.grade or cell.task):
             continue
         own = tuple(test for test in tests if test.cell == cell.grade_id)
-        manual = cell.solution
         why = forbidden.get(cell.grade_id, "") or next((test.message for test in own if test.forbidden), "")
-        points = None if manual else 0.0 if why else earned(cell.points, own)
+        points: float | None = 0.0 if why else earned(cell.points, own)
+        if cell.solution or cell.task:
+            points, why = (0.0, "Nothing was written here.") if cell.grade_id in unanswered else (None, "")
         results.append(
             CellResult(
                 grade_id=cell.grade_id,

@@ -68,6 +68,8 @@ class Hall:
 
     def begin(self, student: str, handed_in: Notebook | Files | Callable[[Path], None]) -> None:
         """Hand in a notebook, files, or whatever a function puts into the folder; grading starts when there is room."""
+        if student in self._begun:
+            return
         folder = self.folder(student)
         if callable(handed_in):
             handed_in(folder)

@@ -25,12 +25,16 @@ from nbgrader.utils import determine_grade
 from traitlets.config.loader import PyFileConfigLoader
 
 from autograder import build, classroom, gradebook, nbgrading
+from autograder.autograded import NOTES_ID, show
 from autograder.course import Course, CourseError, open_course
 from autograder.examiner import Lost
+from autograder.master import Cell, Master
 from autograder.result import CellResult, Incident, NotebookResult, Output, Result, TestResult
 
 # of nbgrader's own commands; ours keep them away
 pytestmark = pytest.mark.filterwarnings("ignore:Object of type <Submitted:sqlalchemy.exc.SAWarning")
+
+PLAIN = Master(path=Path("plain.py"), homework="hw1", notebook="plain", cells=())  # nothing marked by hand
 
 CONFIG = Path(__file__).parents[1] / "nbgrader_config.py"
 
@@ -261,11 +265,11 @@ def test_what_is_unreadable_becomes_the_untouched_release_and_says_so(graded: Co
     cells = autograded(graded, "garbage")
     assert "Dear diary" not in str(cells)
     assert cells["square"].source == notebook(graded, "powers", {}).cells[3].source
-    assert "‘powers.ipynb’ is neither a notebook nor a Python script" in cells[nbgrading.NOTES_ID].source
+    assert "‘powers.ipynb’ is neither a notebook nor a Python script" in cells[NOTES_ID].source
 
 
 def test_a_repaired_notebook_lists_what_was_mended(graded: Course) -> None:
-    assert "more than once" in autograded(graded, "twins")[nbgrading.NOTES_ID].source
+    assert "more than once" in autograded(graded, "twins")[NOTES_ID].source
 
 
 def test_the_output_of_a_student_stands_below_the_cell_that_made_it(graded: Course) -> None:
@@ -489,21 +493,22 @@ def test_nbgrader_takes_the_points_and_nothing_that_the_student_shows(earned: fl
         for kind, text in [("text", "6"), ("stderr", "oh"), ("error", "ValueError: no\n  line 1"), ("stdout", "-1")]
     ]
     found = book_result(CellResult(grade_id="g", title="", points=6, earned=earned), outputs=tuple(outputs))
-    nbgrading.show(found, v4.new_notebook(cells=[cell]))
+    show(found, v4.new_notebook(cells=[cell]), PLAIN)
     assert determine_grade(cell) == (earned, 6)
 
 
 def test_a_grade_cell_without_a_result_is_an_error_and_not_full_marks() -> None:
     book = v4.new_notebook(cells=[v4.new_code_cell("", id="g", metadata=GRADED)])
     with pytest.raises(LookupError):
-        nbgrading.show(book_result(), book)
+        show(book_result(), book, PLAIN)
 
 
 def test_messages_stand_beside_the_points_as_text_alone() -> None:
     cell = v4.new_code_cell("", id="g", metadata=GRADED)
-    nbgrading.show(
+    show(
         book_result(CellResult(grade_id="g", title="", points=6, earned=0.0, tests=(TEST,))),
         v4.new_notebook(cells=[cell]),
+        PLAIN,
     )
     assert "It &lt;works&gt;. Not &lt;/ul&gt; $yet$." in cell.outputs[0].data["text/html"]
     assert "tex2jax_ignore" in cell.outputs[0].data["text/html"]
@@ -512,15 +517,16 @@ def test_messages_stand_beside_the_points_as_text_alone() -> None:
 def test_notes_of_the_grader_are_text_alone() -> None:
     book = v4.new_notebook()
     note = Incident(kind="missing", cell="", note="There is no ‘<img src=x onerror=alert(1)>\n\n# big’.")
-    nbgrading.show(book_result(incidents=(note,)), book)
+    show(book_result(incidents=(note,)), book, PLAIN)
     assert "‘&lt;img src=x onerror=alert(1)&gt; # big’" in book.cells[0].source
 
 
 def test_what_is_no_picture_is_not_shown_as_one() -> None:
     cell = v4.new_code_cell("", id="own-1")
-    nbgrading.show(
+    show(
         book_result(outputs=(Output(cell="own-1", kind="image/png", png=b"\x89PNG but not really"),)),
         v4.new_notebook(cells=[cell]),
+        PLAIN,
     )
     assert cell.outputs == []
 
@@ -530,7 +536,7 @@ def test_an_autograded_notebook_with_every_kind_of_output_is_a_valid_one() -> No
     outputs = [Output(cell="own-1", kind=kind, text="a: b\nc") for kind in ("stdout", "stderr", "text", "error")]
     note = Incident(kind="timeout", cell="own-1", note="Too slow.")
     found = book_result(CellResult(grade_id="g", title="", points=6, earned=1.0, tests=(TEST,)), incidents=(note,))
-    nbgrading.show(msgspec.structs.replace(found, outputs=tuple(outputs)), book)
+    show(msgspec.structs.replace(found, outputs=tuple(outputs)), book, PLAIN)
     nbformat.validate(book)
 
 
@@ -564,3 +570,14 @@ def test_nothing_that_a_browser_would_run_is_left_of_rendered_markdown(html: str
 )
 def test_what_markdown_is_rendered_to_stays(html: str) -> None:
     assert nbgrading.harmless(html) == html
+
+
+def test_the_marker_sees_the_scheme_below_a_written_answer_and_feedback_does_not() -> None:
+    answer = v4.new_markdown_cell("my answer", id="why")
+    book = v4.new_notebook(cells=[answer])
+    written = "Why?\n### BEGIN SOLUTION\nBecause. **Mark scheme**: one point\n### END SOLUTION"
+    cell = Cell(id="why", kind="markdown", source=written, line=1, grade_id="why", grade=True, solution=True, points=1)
+    show(book_result(), book, Master(path=Path("m.py"), homework="hw1", notebook="m", cells=(cell,)))
+    assert [cell.source.count("Because.") for cell in book.cells] == [0, 1]
+    shown, _ = nbgrading.HideSchemes().preprocess(book, {})
+    assert [cell.source for cell in shown.cells] == ["my answer"]

@@ -6,15 +6,14 @@ import os
 import signal
 import time
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
 import pytest
-from conftest import Hall, cell, lost_points, points, shown, small_course, wanted
+from conftest import Hall, cell, lost_points, points, shown, wanted
 
-from autograder import classroom
-from autograder.course import Course
-from autograder.examiner import Examiner
+from autograder.examiner import Examiner, Lost
 
 # A student may know every line of this package. What follows is run by the student's process before it attacks.
 KNOWS = """
@@ -248,7 +247,9 @@ post(b'garbage')
 os.write(100, b'agw1 and more garbage')
 """,
     "wire-closes": "import os, socket\nsocket.socket(fileno=os.dup(100)).shutdown(socket.SHUT_RDWR)",
-    "wire-bomb-nesting": KNOWS + "raw(lambda n: packed(n, b'\\x82\\xa4type\\xa4list\\xa5items\\x91' * 200_000 + b'\\xc0'))",
+    "wire-bomb-nesting": KNOWS + """
+raw(lambda n: packed(n, b'\\x82\\xa4type\\xa4list\\xa5items\\x91' * 200_000 + b'\\xc0'))
+""",
     "wire-bomb-list": KNOWS + """
 size = 30 * 2**20
 raw(lambda n: packed(n, b'\\x82\\xa4type\\xa4list\\xa5items\\xdd' + struct.pack('>I', size) + bytes(size)))
@@ -271,7 +272,9 @@ class Half(Channel):
         self.sock.send(wire._HEADER.pack(b'agw1', 1, 0, 60 * 2**20) + b'x' * 1000)
 reply_as_ever = student._answer
 def answer(sock, *a):
-    student.Channel = Half
+    if not os.path.exists('once'):
+        open('once', 'w').close()
+        student.Channel = Half
     reply_as_ever(sock, *a)
 student._answer = answer
 """,
@@ -328,8 +331,8 @@ print([name for name in sys.modules if name.startswith(('test_', 'reference_', '
 print([name for name in ('autograder.master', 'autograder.examine', 'autograder.gradebook') if name in sys.modules])
 """,
     "memory-by-proc": """
-import re
-wanted = re.compile(b'def test_linear_[f]orward|dy . self.y . .1 - self.[y].|.course-secre[t]|a text that is plante[d]')
+# what is looked for, without its last letter: so the search does not find itself
+wanted = {b'def test_linear_forwar': b'd', b'return dy * self.y * (1 - self.y': b')', b'a text that is plante': b'd'}
 planted = b''.join([b'a text that is ', b'planted'])
 with open('/proc/self/maps') as maps, open('/proc/self/mem', 'rb', 0) as memory:
     for line in maps:
@@ -338,18 +341,23 @@ with open('/proc/self/maps') as maps, open('/proc/self/mem', 'rb', 0) as memory:
         if access.startswith('rw') and high - low < 2**28:
             memory.seek(low)
             try:
-                found = set(wanted.findall(memory.read(high - low)))
+                data = memory.read(high - low)
             except OSError:
                 continue
-            print(*(text for text in found))
+            for text, last in wanted.items():
+                at = data.find(text)
+                while at >= 0 and data[at + len(text) : at + len(text) + 1] != last:
+                    at = data.find(text, at + 1)
+                if at >= 0:
+                    print(text.decode() + last.decode())
+            del data
 """,
     "hidden-tests-on-disk": """
 import glob, os, subprocess, sys
-places = ['/', '/root', '/home', '/tmp', '/work', *sys.path, os.getcwd(), '/proc/1/cwd', '/proc/1/root']
+places = ['/', os.getcwd(), *sys.path, '/proc/1/cwd', '/proc/1/root']
 for place in places:
-    for folder, _, files in os.walk(place):
-        if folder.startswith(('/proc', '/sys')):
-            continue
+    for folder, inner, files in os.walk(place):
+        inner[:] = [name for name in inner if name not in ('proc', 'sys', 'site-packages', 'lib', 'dev')]
         for name in files:
             if name in ('.course-secret', 'gradebook.db', 'course.toml', 'test_mlp.py', 'homework.toml'):
                 print('found', folder, name)
@@ -397,14 +405,18 @@ FORGED: dict[str, str] = {
 }
 
 
+def _hand_in(hall: Hall, attack: str) -> None:
+    code = {**ATTACKS, **FORGED}[attack]
+    paths = f"HIDDEN = {str(hall.homework.hidden('mlp'))!r}\nRESULTS = {str(hall.course.root)!r}\n"
+    hall.begin(attack, hall.desk.with_cell((paths if "HIDDEN" in code else "") + code, hall.desk.untouched()))
+
+
 @pytest.fixture(scope="module")
 def attacked(hall: Hall, request: pytest.FixtureRequest) -> Iterator[Hall]:
     """The hall, with every attack that is to be looked at handed in; the course's files are the same afterwards."""
     before = hall.state()
-    paths = f"HIDDEN = {str(hall.homework.hidden('mlp'))!r}\nRESULTS = {str(hall.course.root)!r}\n"
     for name in wanted(request, "attack"):
-        code = {**ATTACKS, **FORGED}[name]
-        hall.begin(name, hall.desk.with_cell((paths if "HIDDEN" in code else "") + code, hall.desk.untouched()))
+        _hand_in(hall, name)
     for name in wanted(request, "cheat"):
         hall.begin(f"cheat-{name}", _cheating(hall, CHEATS[name]))
     for name in wanted(request, "honest"):
@@ -427,27 +439,25 @@ def test_a_forged_answer_that_agrees_with_itself_earns_nothing(attacked: Hall, a
     assert attacked.result(attack).score == 0
 
 
-def test_a_hidden_input_is_not_among_the_outputs(hall: Hall) -> None:
-    result = hall.grade("prints", hall.desk.with_cell(ATTACKS["hidden-inputs-printed"], hall.desk.untouched()))
-    assert "the hidden input is" not in "".join(output.text for output in result.outputs)
-
-
 def _printed(hall: Hall, attack: str) -> str:
-    paths = f"HIDDEN = {str(hall.homework.hidden('mlp'))!r}\n"
-    result = hall.grade(attack, hall.desk.with_cell(paths + ATTACKS[attack], hall.desk.untouched()))
-    return "".join(output.text for output in result.outputs if output.cell == "own-1")
+    _hand_in(hall, attack)
+    return "".join(output.text for output in hall.result(attack).outputs if output.cell == "own-1")
 
 
-def test_a_search_of_all_objects_finds_no_secret(hall: Hall) -> None:
-    assert _printed(hall, "memory-by-gc-and-frames") == "searched []\n[]\n[]\n"
+def test_a_hidden_input_is_not_among_the_outputs(attacked: Hall) -> None:
+    assert "the hidden input is" not in _printed(attacked, "hidden-inputs-printed")
 
 
-def test_a_search_of_the_whole_memory_finds_no_secret(hall: Hall) -> None:
-    assert set(_printed(hall, "memory-by-proc").split("\n")) <= {"", "b'a text that is planted'"}
+def test_a_search_of_all_objects_finds_no_secret(attacked: Hall) -> None:
+    assert _printed(attacked, "memory-by-gc-and-frames") == "searched []\n[]\n[]\n"
 
 
-def test_a_search_of_the_disk_finds_nothing_of_the_course(hall: Hall) -> None:
-    assert _printed(hall, "hidden-tests-on-disk") == ""
+def test_a_search_of_the_whole_memory_finds_what_is_planted_and_no_secret(attacked: Hall) -> None:
+    assert set(_printed(attacked, "memory-by-proc").split("\n")) == {"", "a text that is planted"}
+
+
+def test_a_search_of_the_disk_finds_nothing_of_the_course(attacked: Hall) -> None:
+    assert _printed(attacked, "hidden-tests-on-disk") == ""
 
 
 # ---- tools that are shut
@@ -471,8 +481,8 @@ CHEATS = {
         _RECORDED + "return diff(y, x, dy)[0]", "import functools\ndiff = functools.partial(torch.autograd.grad)"
     ),
     "autograd-by-exec": _sigmoid(
-        _RECORDED + "names = dict(globals(), y=y, x=x, dy=dy)\nexec('g = torch.auto' + 'grad.grad(y, x, dy)[0]', names)\n"
-        "return names['g']"
+        _RECORDED + "names = dict(globals(), y=y, x=x, dy=dy)\n"
+        "exec('g = torch.auto' + 'grad.grad(y, x, dy)[0]', names)\nreturn names['g']"
     ),
     "autograd-by-helper": _sigmoid(
         "return my_slope(self.x, dy)",
@@ -562,55 +572,35 @@ def _warden(examiner: int) -> int:
     return _children(_zygote(examiner))[0]
 
 
-@pytest.fixture(scope="module")
-def other_hall(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Course]:
-    """A course of its own, whose processes may be killed."""
-    yield small_course(tmp_path_factory.mktemp("other") / "course")
+VICTIMS: dict[str, Callable[[int], int]] = {
+    "the examiner's fork": _fork_of_the_examiner,
+    "the warden": _warden,
+    "the zygote": _zygote,
+    "the examiner": lambda examiner: examiner,
+}
 
 
-def test_a_class_run_survives_the_death_of_each_trusted_process(other_hall: Course) -> None:
-    with Examiner(other_hall.homework("hw1"), other_hall.floor) as examiner:
-        hall = Hall(other_hall, examiner)
-        slow = hall.desk.with_cell("import time\nopen('begun', 'w')\ntime.sleep(1.5)")
-        kills: list[Callable[[int], int]] = [_fork_of_the_examiner, _warden, _zygote, lambda examiner: examiner]
-        for number, victim in enumerate(kills):
-            name = f"slow-{number}"
-            hall.begin(name, slow)
-            pid = _when_there(victim, examiner)
-            os.kill(pid, signal.SIGKILL)
-            assert hall.result(name).score == 35, f"victim {number}"
-        hall.close()
+@pytest.mark.parametrize("victim", VICTIMS)
+def test_the_death_of_a_trusted_process_costs_no_points_and_is_mended(hall: Hall, victim: str) -> None:
+    slow = hall.desk.with_cell("import time\ntime.sleep(2)")
+    hall.begin(f"while {victim} dies", slow)
+    os.kill(_when_at_work(VICTIMS[victim], hall.examiner), signal.SIGKILL)
+    try:
+        score = hall.result(f"while {victim} dies").score
+    except Lost:
+        score = None
+    assert score in (None, 35), "a loss of ours has become a student's"
+    assert hall.grade(f"after {victim} died", slow).score == 35
 
 
-def _when_there(victim: Callable[[int], int], examiner: Examiner) -> int:
-    """The victim's number, once a submission is being graded."""
-    for _ in range(2000):
-        try:
-            main = examiner._process.pid
-            _fork_of_the_examiner(main), _warden(main)
-            time.sleep(0.3)
-            return victim(main)
-        except (StopIteration, IndexError, OSError):
-            time.sleep(0.01)
+def _when_at_work(victim: Callable[[int], int], examiner: Examiner) -> int:
+    """The victim's number, while cells are running."""
+    main = examiner._process.pid
+    for _ in range(1000):
+        with suppress(StopIteration, IndexError, OSError):
+            fork, warden = _fork_of_the_examiner(main), _warden(main)
+            if fork and _children(warden):
+                time.sleep(0.5)
+                return victim(main)
+        time.sleep(0.01)
     raise AssertionError("no submission is being graded")
-
-
-def test_a_submission_whose_sandbox_dies_twice_is_lost_and_not_a_zero(
-    other_hall: Course, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    with Examiner(other_hall.homework("hw1"), other_hall.floor) as examiner:
-        hall = Hall(other_hall, examiner)
-        hall.folder("anna")
-        todo = classroom.submissions(hall.submitted, "hw1", ["anna"])
-        (todo[0].folder / "mlp.ipynb").write_bytes(b"")
-        kill = examiner.grade
-
-        def killed(*arguments: Any) -> Any:
-            os.kill(examiner._process.pid, signal.SIGSTOP)
-            os.kill(examiner._process.pid, signal.SIGKILL)
-            return kill(*arguments)
-
-        monkeypatch.setattr(examiner, "grade", killed)
-        outcome = next(iter(classroom.grade_all(examiner, todo, tmp_path, 1)))
-        hall.close()
-    assert (outcome.result, "was lost" in outcome.lost) == (None, True)

@@ -1,0 +1,142 @@
+"""Every homework of the course is built fresh and proven by its audit; and the audit finds what is off."""
+
+from pathlib import Path
+
+import pytest
+
+from autograder import audit, build, doors, master
+from autograder.course import open_course
+
+COURSE = open_course(Path(__file__).parents[1])
+WANTED = {"mistakes": {"theory": 12, "mlp": 15, "sgd": 8}, "alternatives": 6}
+
+TESTS = '''\
+from autograder import close, earns
+
+
+@earns("square-check")
+def test_square(student, draw):
+    """It squares."""
+    x = draw.normal(3)
+    close(student.square(x), x**2, "square(x)")
+'''
+MASTER = """\
+# %% [markdown]
+r'''
+# Squares
+'''
+
+# %% nbgrader={"grade_id": "square", "solution": true}
+def square(x):
+    ### BEGIN SOLUTION
+    return x * x
+    ### END SOLUTION
+
+# %% nbgrader={"grade_id": "square-check", "grade": true, "points": 2, "locked": true}
+assert square(2) == 4
+"""
+MISTAKE = """
+[[mistake]]
+id = "{id}"
+title = "a slip"
+cell = "square"
+replace = "{right}"
+with = "{code}"
+fails = ["square-check"]
+hint = "{hint}"
+"""
+
+
+@pytest.fixture
+def small(tmp_path):
+    """A course of one notebook; called with mistakes and alternatives, it gives the audit's rows by name."""
+
+    def rows(mistakes=(), alternative="", tests=TESTS, solution=MASTER):
+        (tmp_path / "course.toml").write_text('id="c"\ntitle="C"\nhomeworks=["hw1"]\nrepository="o/r"\n')
+        for room in ("hidden", "mistakes", "alternatives"):
+            (tmp_path / "hw1" / room).mkdir(parents=True)
+        listed = 'title="H"\n[[notebooks]]\nname="squares"\ntitle="S"\nminutes=1\nforbidden=["nn"]\n'
+        (tmp_path / "hw1" / "homework.toml").write_text(listed)
+        (tmp_path / "hw1" / "squares.py").write_text(solution)
+        (tmp_path / "hw1" / "hidden" / "test_squares.py").write_text(tests)
+        right = solution.partition("return ")[2].partition("\n")[0]
+        bank = [MISTAKE.format(id=name, right=right, code=code, hint=hint) for name, code, hint in mistakes]
+        (tmp_path / "hw1" / "mistakes" / "squares.toml").write_text("".join(bank))
+        if alternative:
+            marker = '# %% nbgrader={"grade_id": "square", "solution": true}\n'
+            (tmp_path / "hw1" / "alternatives" / "squares-other.py").write_text(marker + alternative)
+        course = open_course(tmp_path)
+        build.build(course)
+        return {row.name: row for row in audit.audit(course, course.homework("hw1"))}
+
+    return rows
+
+
+def test_the_committed_notebooks_are_fresh():
+    assert [difference.text for difference in build.stale(COURSE)] == []
+
+
+@pytest.mark.parametrize("name", COURSE.homeworks)
+def test_the_audit_passes(name):
+    rows = audit.audit(COURSE, COURSE.homework(name))
+    assert [f"{row.notebook}/{row.name}: {text}" for row in rows for text in row.wrong] == []
+
+
+def test_the_banks_are_as_large_as_promised():
+    homework = COURSE.homework("hw1")
+    for notebook, count in WANTED["mistakes"].items():
+        assert len(master.mistakes(homework, notebook)) >= count, notebook
+    alternatives = [path for spec in homework.notebooks for path in homework.alternatives(spec.name)]
+    assert len(alternatives) >= WANTED["alternatives"]
+
+
+def test_most_theory_points_are_checked_by_machine():
+    book = master.read(COURSE.homework("hw1"), "theory")
+    machine = sum(cell.points for cell in book.grade_cells() if cell.autograded)
+    assert book.points == 50 and machine >= 0.6 * book.points
+
+
+def test_homework_1_has_a_hundred_points():
+    homework = COURSE.homework("hw1")
+    assert [master.read(homework, spec.name).points for spec in homework.notebooks] == [50, 35, 15]
+
+
+@pytest.mark.parametrize("name", COURSE.homeworks)
+def test_no_master_reaches_a_tool_that_its_notebook_forbids(name):
+    homework = COURSE.homework(name)
+    for spec in homework.notebooks:
+        book = master.read(homework, spec.name)
+        code = [(cell.id, cell.source) for cell in book.code() if not cell.locked]
+        assert doors.trespasses(book, code, spec.forbidden) == {}
+
+
+def test_a_sound_bank_is_passed_and_its_mistake_diagnosed(small):
+    rows = small([("doubled", "2 * x", "Try x = 3.")], "def square(x):\n    return x**2\n")
+    assert [row.wrong for row in rows.values()] == [()] * 4
+    assert rows["doubled"].diagnosed == ("doubled",) and rows["squares-other"].lost == ()
+
+
+def test_a_mistake_that_no_test_catches_is_found(small):
+    assert "should lose square-check" in small([("same", "x**2", "?")])["same"].wrong[0]
+
+
+def test_two_mistakes_that_answer_alike_are_both_named(small):
+    rows = small([("doubled", "2 * x", "Try x = 3."), ("added", "x + x", "Try x = 3.")])
+    assert rows["doubled"].diagnosed == rows["added"].diagnosed == ("doubled", "added")
+    assert rows["doubled"].wrong == ()
+
+
+def test_a_hint_that_shows_the_answer_is_found(small):
+    long = MASTER.replace("return x * x", "return x.pow(2)")
+    rows = small([("doubled", "2 * x", "Better write x.pow( 2 ).")], solution=long)
+    assert rows["doubled"].wrong == ("its hint shows the answer: x.pow(2)",)
+
+
+def test_an_alternative_that_is_wrong_is_found(small):
+    rows = small(alternative="def square(x):\n    return abs(x)\n")
+    assert "loses square-check and should not" in rows["squares-other"].wrong[0]
+
+
+def test_a_test_that_gives_points_for_nothing_is_found(small):
+    rows = small(tests=TESTS.replace("    x = draw.normal(3)\n", "").replace("    close(student.square(x)", "    # "))
+    assert any("earns points for nothing" in text for row in rows.values() for text in row.wrong)

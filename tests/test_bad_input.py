@@ -1,0 +1,293 @@
+"""Submissions that came to harm, or do harm by accident: what was earned survives, and a sentence says what happened."""
+
+from __future__ import annotations
+
+import copy
+import os
+from collections.abc import Callable
+from contextlib import nullcontext
+from pathlib import Path
+from typing import Any
+
+import nbformat
+import pytest
+from conftest import Files, Hall, dump, lost_points, shown, wanted
+
+from autograder import classroom
+from autograder.exampleclass import Desk, Notebook
+
+Case = tuple[Callable[[Desk], Notebook | Files | Callable[[Path], None]], str, dict[str, float]]
+"""What is handed in, the incident or repair that is reported ('' for none), the grade cells that lose points."""
+
+ALL = {
+    "numerical-gradient": 0.0, "linear-forward": 0.0, "linear-backward": 0.0, "relu": 0.0, "sigmoid": 0.0,
+    "mse-loss": 0.0, "bce-loss": 0.0, "mlp-build": 0.0, "mlp-forward": 0.0, "mlp-backward": 0.0, "mlp-memory": 0.0,
+    "train-step": 0.0,
+}  # fmt: skip
+AFTER_RELU = {"relu": 0.0, "mlp-forward": 0.0, "mlp-backward": 1.3333}
+"""what a broken ReLU costs: itself, and the networks that hold one"""
+
+
+# ---- files
+
+
+def _edited(change: Callable[[Notebook], Any]) -> Callable[[Desk], Notebook]:
+    def make(desk: Desk) -> Notebook:
+        book = desk.solved()
+        change(book)
+        return book
+
+    return make
+
+
+def _grade_cells(book: Notebook) -> list[Any]:
+    return [cell for cell in book["cells"] if cell["metadata"].get("nbgrader", {}).get("grade")]
+
+
+def _solution(book: Notebook, grade_id: str) -> Any:
+    return next(cell for cell in book["cells"] if cell["id"] == grade_id)
+
+
+def _printed_much(book: Notebook) -> None:
+    code = next(cell for cell in book["cells"] if cell["cell_type"] == "code")
+    code["outputs"] = [{"output_type": "stream", "name": "stdout", "text": "x" * (50 * 2**20)}]
+
+
+def _lost_metadata(book: Notebook) -> None:
+    book["metadata"] = {}
+    for cell in book["cells"]:
+        cell["metadata"] = {}
+        del cell["id"]
+
+
+def _same_ids(book: Notebook) -> None:
+    for cell in book["cells"]:
+        cell["id"] = "same"
+
+
+def _old_format(desk: Desk) -> Files:
+    book = nbformat.reads(dump(desk.solved()).decode(), as_version=3)
+    return {"mlp.ipynb": nbformat.writes(book, version=3).encode()}
+
+
+def _cut_off_in(grade_id: str) -> Callable[[Desk], Files]:
+    """The file ends in the middle of the cell with this id."""
+
+    def make(desk: Desk) -> Files:
+        data = dump(desk.solved())
+        return {"mlp.ipynb": data[: data.index(f'"id": "{grade_id}"'.encode())]}
+
+    return make
+
+
+def _elsewhere(folder: Path) -> None:
+    (folder.parent / "elsewhere.ipynb").write_bytes(b"{}")
+    (folder / "mlp.ipynb").symlink_to(folder.parent / "elsewhere.ipynb")
+
+
+FILES: dict[str, Case] = {
+    "not-a-notebook": (lambda desk: {"mlp.ipynb": b"Dear teacher, here it is."}, "unreadable", ALL),
+    "empty": (lambda desk: {"mlp.ipynb": b""}, "unreadable", ALL),
+    "json-but-no-notebook": (lambda desk: {"mlp.ipynb": b"[1, 2, {}]"}, "unreadable", ALL),
+    "deep-json": (lambda desk: {"mlp.ipynb": b"[" * 200_000}, "unreadable", ALL),
+    "binary": (lambda desk: {"mlp.ipynb": b"PK\x03\x04" + bytes(range(256)) * 100}, "unreadable", ALL),
+    "nothing": (lambda desk: {}, "missing", ALL),
+    "folder": (lambda desk: lambda folder: (folder / "mlp.ipynb").mkdir(), "missing", ALL),
+    "symlink": (lambda desk: _elsewhere, "missing", ALL),
+    "link-to-a-secret": (lambda desk: lambda f: (f / "mlp.ipynb").symlink_to("/etc/shadow"), "missing", ALL),
+    "fifo": (lambda desk: lambda folder: os.mkfifo(folder / "mlp.ipynb"), "missing", ALL),
+    "cut-off": (
+        _cut_off_in("mlp"),
+        "torn",
+        {"mlp-build": 0.0, "mlp-forward": 0.0, "mlp-backward": 0.0, "mlp-memory": 0.0, "train-step": 0.0},
+    ),
+    "printed-50-MB": (_edited(_printed_much), "", {}),
+    "nbformat-3": (_old_format, "converted", {}),
+    "no-metadata": (_edited(_lost_metadata), "matched", {}),
+    "cells-twice": (_edited(lambda book: book["cells"].extend(copy.deepcopy(book["cells"]))), "ignored", {}),
+    "ids-twice": (_edited(_same_ids), "", {}),
+    "checks-deleted": (
+        _edited(lambda book: [book["cells"].remove(cell) for cell in _grade_cells(book)]),
+        "put-back",
+        {},
+    ),
+    "checks-edited": (
+        _edited(lambda book: [cell.update(source="assert True") for cell in _grade_cells(book)]),
+        "restored",
+        {},
+    ),
+    "wrong-name": (lambda desk: {"Kopie von MLP (2).ipynb": dump(desk.solved())}, "renamed", {}),
+    "script": (lambda desk: {"mlp.py": desk.script().encode()}, "", {}),
+    "3000-cells": (
+        _edited(lambda book: book["cells"].extend(_own(f"x{number} = {number}") for number in range(3000))),
+        "ignored",
+        {},
+    ),
+}
+
+
+# ---- code
+
+
+def _own(code: str) -> Notebook:
+    return {"cell_type": "code", "metadata": {}, "execution_count": None, "outputs": [], "source": code}
+
+
+def _also(code: str, at: int | None = None) -> Callable[[Desk], Notebook]:
+    """The solved notebook with one more cell: the last, or at this place."""
+    return lambda desk: desk.with_cell(code, at=at)
+
+
+def _relu(forward: str) -> Callable[[Desk], Notebook]:
+    """The solved notebook, but with this as body of ReLU.forward."""
+
+    def change(book: Notebook) -> None:
+        cell = _solution(book, "activations")
+        source = "".join(cell["source"])
+        cell["source"] = f"class ReLU:\n    def forward(self, x):\n        {forward}\n\n    def backward(self, dy):\n"
+        cell["source"] += "        return dy\n\n\n" + source[source.index("class Sigmoid") :]
+
+    return _edited(change)
+
+
+CODE: dict[str, Case] = {
+    "syntax-error": (
+        _edited(lambda book: _solution(book, "bce").update(source="def bce_loss(y, y_hat:\n")),
+        "",
+        {"bce-loss": 0.0, "train-step": 1.0},
+    ),
+    "input": (_also("name = input('Your name? ')", 3), "", {}),
+    "endless-loop": (_also("while True:\n    pass", 3), "timeout", {}),
+    "endless-loop-that-will-not-be-stopped": (
+        _also("while True:\n    try:\n        while True: pass\n    except BaseException: pass"),
+        "timeout",
+        {},
+    ),
+    "sleeps-for-ever": (_also("import time\nwhile True: time.sleep(1000)"), "timeout", {}),
+    "stops-itself": (_also("import os, signal\nos.kill(0, signal.SIGSTOP)"), "", {}),
+    "endless-output": (_also("while True: print('x' * 1000)"), "output", {}),
+    "output-below-python": (
+        _also("import os\nfor _ in range(5000):\n    os.write(1, b'x' * 10000), os.write(2, b'y')"),
+        "",
+        {},
+    ),
+    "many-small-outputs": (_also("for number in range(25_000): display(None)"), "", {}),
+    "os-exit": (_also("import os\nos._exit(0)", 3), "exit", {}),
+    "sys-exit": (_also("import sys\nsys.exit(3)", 3), "", {}),
+    "quit": (_also("quit()\nexit()", 3), "", {}),
+    "segfault": (_also("import ctypes\nctypes.string_at(0)", 3), "crash", {}),
+    "abort": (_also("import os\nos.abort()"), "crash", {}),
+    "kills-everything": (_also("import os\nos.kill(-1, 9)"), "", {}),
+    "fork-bomb": (_also("import os\nwhile True: os.fork()"), "", {}),
+    "thread-bomb": (
+        _also("import threading, time\nwhile True: threading.Thread(target=time.sleep, args=(99,)).start()"),
+        "",
+        {},
+    ),
+    "memory-hog": (_also("hog = []\nwhile True: hog.append(bytearray(2**26))"), "memory", {}),
+    "huge-file": (
+        _also("with open('big', 'wb') as file:\n    for _ in range(2**11): file.write(bytes(2**20))"),
+        "",
+        {},
+    ),
+    "daemon": (
+        _also("import os, time\nif os.fork() == 0:\n    os.closerange(0, 99)\n    while True: time.sleep(1)"),
+        "",
+        {},
+    ),
+    "closes-every-descriptor": (_also("import os\nos.closerange(0, 4096)", 3), "", {}),
+    "writes-to-every-descriptor": (
+        _also(
+            "import os\nfor _ in range(20):\n    for fd in range(256):\n        try: os.write(fd, b'garbage' * 99)\n"
+            "        except OSError: pass",
+            3,
+        ),
+        "",
+        {},
+    ),
+    "twelve-cells-that-exit": (
+        _edited(lambda book: book["cells"].extend(_own("import os\nos._exit(1)") for _ in range(12))),
+        "crash",
+        {},
+    ),
+    "exits-when-called": (_relu("import os; os._exit(0)"), "exit", AFTER_RELU),
+    "crashes-when-called": (_relu("import ctypes; ctypes.string_at(0)"), "crash", AFTER_RELU),
+    "loops-when-called": (_relu("while True: pass"), "timeout", AFTER_RELU),
+    "takes-all-memory-when-called": (
+        _relu("a = []\n        while True: a.append(bytearray(2**26))"),
+        "memory",
+        AFTER_RELU,
+    ),
+    "kills-its-parent-when-called": (
+        _relu("import os\n        for number in range(1, 65): os.kill(1, number) if number != 2 else 0"),
+        "",
+        AFTER_RELU,
+    ),
+    "forks-for-ever-when-called": (
+        _relu("import os\n        while True:\n            try: os.fork()\n            except OSError: pass"),
+        "",
+        AFTER_RELU,
+    ),
+}
+
+CASES = {**FILES, **CODE}
+KNOWN = {
+    "forks-for-ever-when-called": "what a test's fork leaves behind lives on, so that the next test cannot fork",
+}
+
+
+@pytest.fixture(scope="module")
+def handed_in(hall: Hall, request: pytest.FixtureRequest) -> Hall:
+    for name in wanted(request, "case"):
+        hall.begin(name, CASES[name][0](hall.desk))
+    return hall
+
+
+@pytest.mark.parametrize("case", CASES)
+def test_the_points_that_were_earned_survive(
+    handed_in: Hall, case: str, request: pytest.FixtureRequest
+) -> None:
+    if case in KNOWN:
+        request.applymarker(pytest.mark.xfail(reason=KNOWN[case], strict=True))
+    assert lost_points(handed_in.result(case)) == CASES[case][2]
+
+
+@pytest.mark.parametrize("case", [case for case in CASES if CASES[case][1]])
+def test_what_was_found_is_reported_as_what_it_is(handed_in: Hall, case: str) -> None:
+    result = handed_in.result(case)
+    kinds = [incident.kind for incident in result.incidents] + [repair.kind for repair in result.repairs]
+    assert CASES[case][1] in kinds
+
+
+@pytest.mark.parametrize("case", CASES)
+def test_what_is_said_is_a_sentence_and_no_traceback(handed_in: Hall, case: str) -> None:
+    result = handed_in.result(case)
+    said = [thing.note for thing in (*result.incidents, *result.repairs)]
+    assert [text for text in said if not text.rstrip().endswith((".", "?")) or "\n" in text] == []
+    assert "Traceback" not in shown(result) and "site-packages" not in shown(result)
+
+
+@pytest.mark.parametrize("case", [case for case in CODE if CODE[case][1]])
+def test_the_sentence_names_the_cell(handed_in: Hall, case: str) -> None:
+    named = [f"‘{found.cell}’" in found.note for found in handed_in.result(case).incidents if found.cell]
+    assert named and all(named)
+
+
+def test_a_class_with_a_poison_submission_is_graded_to_its_end(
+    hall: Hall, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(classroom, "Examiner", lambda *arguments: nullcontext(hall.examiner))
+    books = {
+        "anna": dump(hall.desk.solved()),
+        "bomb": dump(hall.desk.with_cell("import os\nwhile True: os.fork()")),
+        "cut": b'{"cells": [',
+        "dora": dump(hall.desk.untouched()),
+    }
+    for student, data in books.items():
+        folder = tmp_path / "submitted" / student / "hw1"
+        folder.mkdir(parents=True)
+        (folder / "mlp.ipynb").write_bytes(data)
+    todo = classroom.submissions(tmp_path / "submitted", "hw1")
+    outcomes = classroom.run(hall.course, hall.homework, todo, tmp_path / "results", workers=2)
+    scores = {outcome.submission.student: outcome.result and outcome.result.score for outcome in outcomes}
+    assert scores == {"anna": 35, "bomb": 35, "cut": 0, "dora": 0}
