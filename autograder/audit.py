@@ -17,7 +17,7 @@ from typing import Any
 
 import msgspec
 
-from autograder import build, diagnose, doors, examine, master
+from autograder import build, diagnose, examine, master, trespass
 from autograder.course import Course, CourseError, Homework
 from autograder.respondent import seed
 from autograder.result import Diagnosis, TestResult
@@ -166,8 +166,8 @@ def _grade(suite: examine.Suite, cells: dict[str, str]) -> Graded:
                 exec(compile(cells[cell.id], cell_filename(cell.id), "exec"), names)
     exchanges: dict[str, list[diagnose.Exchange]] = {}
     tests = suite.run(lambda: examine.LocalLine(dict(names), suite.spec), exchanges=exchanges)
-    code = [(cell.id, cells[cell.id]) for cell in book.code() if not cell.locked]
-    forbidden = doors.trespasses(book, code, suite.spec.forbidden)
+    own, given = ([(c.id, cells[c.id]) for c in book.code() if c.locked is locked] for locked in (False, True))
+    forbidden = trespass.trespasses(book, own, given, suite.spec.forbidden)
     points = {cell.grade_id: cell.points for cell in book.grade_cells() if cell.autograded}
     return Graded(
         {cell: 0.0 if cell in forbidden else earned(full, _of(cell, tests)) for cell, full in points.items()},

@@ -6,6 +6,7 @@ student's process.
 
 from __future__ import annotations
 
+import ast
 import ctypes
 import os
 import signal
@@ -142,7 +143,7 @@ def main(fd: int, root: Path, name: str, floor: TierName, force: TierName | None
     from autograder.master import AuthorError
     from autograder.sandbox import SandboxLost, Zygote
 
-    zygote = Zygote(root, force)  # it warms up while this process does
+    zygote = Zygote(root, force, _libraries(root, name))  # it warms up while this process does
     try:
         from autograder import report
         from autograder.confine.jail import Tier
@@ -206,6 +207,24 @@ def main(fd: int, root: Path, name: str, floor: TierName, force: TierName | None
                 os._exit(0)
         for number in fds:
             os.close(number)
+
+
+def _libraries(root: Path, name: str) -> set[str]:
+    """The modules that the released notebooks of homework `name` import when they run."""
+    from autograder.repair import released
+
+    found: set[str] = set()
+    with suppress(CourseError, SyntaxError):  # whatever is wrong is told when the bench is laid out
+        homework = open_course(root).homework(name)
+        for spec in homework.notebooks:
+            for cell in released(homework.release(spec.name), name, spec.name).cells:
+                if cell.kind == "code" and not cell.demo:
+                    for statement in ast.parse(cell.source).body:
+                        if isinstance(statement, ast.Import):
+                            found.update(alias.name for alias in statement.names)
+                        elif isinstance(statement, ast.ImportFrom) and statement.module:
+                            found.add(statement.module)
+    return found
 
 
 if __name__ == "__main__":

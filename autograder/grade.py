@@ -8,7 +8,7 @@ import time
 from collections.abc import Sequence
 from pathlib import Path
 
-from autograder import autograded, doors
+from autograder import autograded, trespass
 from autograder.course import Course, Homework, NotebookSpec
 from autograder.diagnose import Exchange
 from autograder.examine import LocalLine, Suite, versions
@@ -76,12 +76,10 @@ def _notebook(bench: Bench, spec: NotebookSpec, folder: Path, marked: Path | Non
         session.run()
         exchanges: dict[str, list[Exchange]] = {}
         tests = suite.run(session.fork, exchanges=exchanges)
-    code = [
-        (cell.id, cell.source)
-        for cell in gradable.cells
-        if cell.kind == "code" and not (cell.released and cell.released.locked)
-    ]
-    forbidden = doors.trespasses(suite.master, code, spec.forbidden)
+    code = [(cell.id, cell.source, cell.released) for cell in gradable.cells if cell.kind == "code"]
+    given = [(name, source) for name, source, released in code if released and released.locked]
+    own = [(name, source) for name, source, released in code if not (released and released.locked)]
+    forbidden = trespass.trespasses(suite.master, own, given, spec.forbidden)
     cells = score(blank, tests, forbidden, suite.clinic.diagnose(tests, exchanges), _unanswered(gradable))
     found = NotebookResult(
         notebook=spec.name,

@@ -107,5 +107,7 @@ class Handle:
         value = self._asker.value(value)
         self._asker.ask(SetItem(_nonce(), self._ref.number, self._asker.value(key), value))
 
+    __iter__ = None  # or it would be tried by index, for ever
+
     def __repr__(self) -> str:
         return f"<the student's {self._ref.kind}>"

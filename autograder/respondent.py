@@ -25,6 +25,7 @@ from autograder.wire import (
     SetItem,
     WireError,
     from_wire,
+    sound,
     to_wire,
 )
 
@@ -49,7 +50,8 @@ class Respondent:
             return Raised(question.nonce, "ValueError", str(error))
         except BaseException as error:
             cell, line = where(error.__traceback__)
-            return Raised(question.nonce, type(error).__name__[:200], describe(error), cell[:200], line)
+            name = sound(type(error).__name__[:200])
+            return Raised(question.nonce, name, sound(describe(error)), sound(cell[:200]), line)
 
     def _find(self, question: Question) -> Any:
         match question:
@@ -76,7 +78,7 @@ class Respondent:
 
     def _refer(self, thing: Any) -> Ref:
         self._held.append(thing)
-        return Ref(len(self._held) - 1, type(thing).__name__[:200])
+        return Ref(len(self._held) - 1, sound(type(thing).__name__[:200]))
 
     def _run(self, code: str) -> Any:
         tree = ast.parse(code, "<harness>")

@@ -11,7 +11,7 @@ import socket
 import subprocess
 import sys
 import time
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from contextlib import suppress
 from pathlib import Path
 from typing import NoReturn, Protocol
@@ -22,7 +22,7 @@ from autograder import warden
 from autograder.course import Limits, TierName
 from autograder.hidden import StudentError
 from autograder.result import Incident, Output
-from autograder.student import SEED
+from autograder.student import MOST_THREADS, SEED, THREADS_LEFT
 from autograder.wire import (
     Channel,
     Closed,
@@ -82,9 +82,12 @@ class RunCell(Protocol):
 class Zygote:
     """The warm process that submissions are forked from. Heavy: start one and keep it."""
 
-    def __init__(self, course: Path, force: TierName | None = None) -> None:
-        """Start it for submissions that must not see the folder `course`; `force` asks for a weaker tier."""
-        self._arguments = (force or "", str(course))
+    def __init__(self, course: Path, force: TierName | None = None, libraries: Iterable[str] = ()) -> None:
+        """Start it for submissions that must not see the folder `course`; `force` asks for a weaker tier.
+
+        `libraries` are modules that the notebooks import: a submission finds them loaded.
+        """
+        self._arguments = (force or "", str(course), *libraries)
         self._start()
 
     def _start(self) -> None:
@@ -531,6 +534,8 @@ def _sentence(ended: warden.Ended, cell: str, limits: Limits) -> tuple[str, str,
     """Incident kind, cell and sentence for the way a whole submission ended."""
     place = f"In cell ‘{cell}’ " if cell else "During a test "
     match ended.reason:
+        case "exit" if ended.number == THREADS_LEFT:
+            return "exit", cell, f"{place}your code left more than {MOST_THREADS} threads running."
         case "exit":
             text = f"{place}your code ended the Python process (exit code {ended.number})."
             return "exit", cell, text

@@ -57,6 +57,11 @@ class Closed(WireError):
     """The other end is gone."""
 
 
+def sound(text: str) -> str:
+    """`text` without halves of letters (surrogates), which cannot be encoded."""
+    return text.encode("utf-8", "replace").decode()
+
+
 # ---- values -----------------------------------------------------------------------------------------------------
 
 
@@ -110,7 +115,7 @@ def to_wire(thing: Any, refer: Callable[[Any], Ref] | None = None, depth: int = 
     """`thing` as a value for the wire; what is not plain data becomes a `Ref` by `refer`, or a TypeError without it."""
     if depth > _MAX_DEPTH:
         raise WireError("the value is nested too deeply")
-    if thing is None or type(thing) in (bool, float, str):
+    if thing is None or type(thing) in (bool, float):
         return thing
     if isinstance(thing, int) and not isinstance(thing, bool):
         number = int(thing)
@@ -118,7 +123,7 @@ def to_wire(thing: Any, refer: Callable[[Any], Ref] | None = None, depth: int = 
     if isinstance(thing, float):
         return float(thing)
     if isinstance(thing, str):
-        return str.__str__(thing)
+        return sound(str.__str__(thing))
     if isinstance(thing, bytes | bytearray):
         return Bytes(bytes(thing))
     if isinstance(thing, list):

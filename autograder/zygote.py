@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import array
+import importlib
 import os
 import signal
 import socket
@@ -31,13 +32,13 @@ class Keep(msgspec.Struct):
     limits: Limits
 
 
-def main(fd: int, force: str, course: str) -> None:
+def main(fd: int, force: str, course: str, *libraries: str) -> None:
     """Serve requests that come on descriptor `fd` until it closes."""
     with suppress(OSError):
         os.setsid()  # a Ctrl-C on the terminal is for the class run, which ends us in order
     signal.signal(signal.SIGCHLD, signal.SIG_DFL)  # inherited as ignored from an examiner that starts us anew
     confinement = jail.probe(jail.Tier(force) if force else None)
-    warm()
+    warm(*libraries)
     requests = socket.socket(fileno=fd)
     requests.send(msgspec.msgpack.encode(Ready(confinement.tier.value, confinement.exposes(Path(course)))))
     signal.signal(signal.SIGCHLD, signal.SIG_IGN)  # wardens are not waited for
@@ -65,8 +66,14 @@ def main(fd: int, force: str, course: str) -> None:
             os.close(number)
 
 
-def warm() -> None:
-    """Import and use once what notebooks use, so that a fork finds it ready."""
+def warm(*libraries: str) -> None:
+    """Import and use once what every notebook uses, and import `libraries`, so that a fork finds it ready.
+
+    Nothing else: each library makes every fork dearer.
+    """
+    for library in libraries:
+        with suppress(ImportError):  # then the notebook's own import fails, which is for its report to say
+            importlib.import_module(library)
     import matplotlib
 
     matplotlib.use("module://matplotlib_inline.backend_inline")
@@ -74,7 +81,6 @@ def warm() -> None:
     import numpy as np
     import torch
     import torch.nn.functional as F
-    import torchvision
 
     from autograder import doors
     from autograder.respondent import Respondent, seed
@@ -92,7 +98,6 @@ def warm() -> None:
     net = torch.nn.Sequential(torch.nn.Linear(2, 3), torch.nn.ReLU(), torch.nn.Linear(3, 1))
     F.mse_loss(net(torch.randn(4, 2)), torch.zeros(4, 1)).backward()  # type: ignore[no-untyped-call]
     torch.testing.assert_close(torch.ones(2), torch.ones(2))
-    assert torchvision is not None
     plt.close("all")
     settle()
 

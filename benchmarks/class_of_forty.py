@@ -198,6 +198,7 @@ def grade_otter(course: Course, pupils: Sequence[Pupil]) -> Graded:
     for pupil in pupils:
         submitted = course.root / "submitted" / pupil.name / HOMEWORK / f"{NOTEBOOK}.ipynb"
         out = folder / pupil.name
+        out.mkdir()
         command = ["otter", "run", "-a", "autograder.zip", "-o", str(out), "--no-logo", str(submitted)]
         cost, _ = run(command, folder, environment)
         costs.append(cost)

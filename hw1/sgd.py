@@ -389,7 +389,7 @@ and white, the gradient wins everywhere. Start with a decay or blur of a few per
 
 
 # %% nbgrader={"grade_id": "dream-code", "solution": true}
-def dream(image, model, label, iterations=128, lr=0.2, decay=0.04, softness=0.05):
+def dream(image, model, label, iterations=128, lr=0.2, decay=0.05, softness=0.1):
     """Change the image until the model sees `label` in it, and a person does, too.
 
     image:      (1, C, H, W) with pixels in [0, 1]; it stays as it is

@@ -1,10 +1,12 @@
 """Forbidden tools: every way to them is shut while tests run, and honest code is never accused."""
 
+import threading
+
 import pytest
 import torch
 from torch.nn import functional
 
-from autograder import doors
+from autograder import doors, trespass
 from autograder.hidden import ForbiddenTool
 
 # made before the doors were shut, as a student's earlier cell would
@@ -17,6 +19,7 @@ GRAD, BACKWARD, JACREV, JACFWD, VJP = (
 )
 LINEAR, MSE, LAYER = functional.linear, functional.mse_loss, torch.nn.Linear(3, 2)
 X = torch.randn(3, requires_grad=True)
+GIVEN = [("given", "import torch\nimport torch.nn.functional as F\nfrom torch import nn")]
 
 
 def through_the_engine():
@@ -82,12 +85,14 @@ def test_the_doors_open_again():
         ("class L(nn.Module):\n    pass", "from torch import nn"),
         ("def f(x):\n    return help_me(x)", "def help_me(x):\n    return torch.func.jacrev(torch.sin)(x)"),
         ("def f(x):\n    return again(x)", "g = torch.autograd.grad\ndef again(x):\n    return g(x.sum(), x)"),
+        ("def f(x):\n    return torch.ops.aten.sigmoid_backward(x, x)", ""),
+        ("def f(x):\n    from autograder import doors", ""),
         ("%time\ndef f(x):\n    x.sum().backward(retain_graph=True)", ""),
     ],
 )
 def test_a_solution_that_reaches_a_tool_by_name_is_found(solution, helper):
-    code = [("helper", "import torch\n" + helper), ("answer", solution)]
-    assert "Cell ‘" in doors.uses("answer", code, ["autograd", "nn"])
+    own = [("helper", helper), ("answer", solution)]
+    assert "Cell ‘" in trespass.uses("answer", own, GIVEN, ["autograd", "nn"])
 
 
 @pytest.mark.parametrize(
@@ -98,13 +103,35 @@ def test_a_solution_that_reaches_a_tool_by_name_is_found(solution, helper):
         'def f(x):\n    """No autograd, no torch.nn here, and no loss.backward()."""\n    return x  # torch.func',
         "nn = 3\ndef f(x):\n    return x * nn",
         "def f(x):\n    return torch.relu(x)",
+        "def f(x):\n    slope = 2 * x\n    return slope.sum()",
+        "def f(F, nn):\n    return F.sum() + nn",
         "def f(x:\n    broken",
     ],
 )
 def test_an_honest_solution_is_not_accused(solution):
-    assert doors.uses("answer", [("setup", "import torch"), ("answer", solution)], ["autograd", "nn"]) == ""
+    own = [("play", "def slope(x):\n    return torch.autograd.grad(x.sum(), x)"), ("answer", solution)]
+    assert trespass.uses("answer", own, GIVEN, ["autograd", "nn"]) == ""
 
 
 def test_what_other_cells_do_is_not_this_cells_matter():
-    code = [("play", "import torch\ntorch.autograd.grad"), ("answer", "def f(x):\n    return x")]
-    assert doors.uses("answer", code, ["autograd", "nn"]) == ""
+    own = [("play", "torch.autograd.grad"), ("answer", "def f(x):\n    return x")]
+    assert trespass.uses("answer", own, GIVEN, ["autograd", "nn"]) == ""
+
+
+def test_given_cells_may_use_every_tool():
+    given = [*GIVEN, ("ruler", "def measure(x):\n    return torch.autograd.grad(x.sum(), x)")]
+    assert trespass.uses("answer", [("answer", "def f(x):\n    return measure(x)")], given, ["autograd"]) == ""
+
+
+def test_a_chain_of_thousands_of_attributes_is_read():
+    own = [("answer", "def f(x):\n    return x" + ".data" * 2500)]
+    assert trespass.uses("answer", own, GIVEN, ["autograd", "nn"]) == ""
+
+
+def test_a_thread_leads_around_no_door():
+    def open_one():
+        with doors.shut(["autograd"]):
+            threading.Thread(target=AUTOGRAD["autograd.grad"]).start()
+
+    with pytest.raises(ForbiddenTool):
+        open_one()

@@ -211,7 +211,8 @@ sys.modules['pytest'] = sys
     "wire-says-script": KNOWS + "reply(lambda n: Raised(n, '<script>', '<script>alert(35)</script>', '<img>', 1))",
     "wire-says-not-implemented": KNOWS + "reply(lambda n: Raised(n, 'AssertionError', '', '', -1))",
     "wire-says-passed": KNOWS + "raw(lambda n: b'\\x82\\xa4type\\xa6passed\\xa6points\\x23', None)",
-    "wire-replies-twice": KNOWS + """
+    "wire-replies-twice": KNOWS
+    + """
 honest = student.encode
 def twice(message):
     if isinstance(message, Returned):
@@ -220,14 +221,16 @@ def twice(message):
     return honest(message)
 student.encode = twice
 """,
-    "wire-replays-nonces": KNOWS + """
+    "wire-replays-nonces": KNOWS
+    + """
 old = []
 def answer(self, question):
     old.append(question.nonce)
     return Returned(old[0], 1.0)
 respondent.Respondent.answer = answer
 """,
-    "wire-guesses-nonces": KNOWS + """
+    "wire-guesses-nonces": KNOWS
+    + """
 class Eager(Channel):
     def receive(self, *a, **k):
         for guess in range(200):
@@ -235,7 +238,8 @@ class Eager(Channel):
         return super().receive(*a, **k)
 student.Channel = Eager
 """,
-    "wire-speaks-early": KNOWS + """
+    "wire-speaks-early": KNOWS
+    + """
 nonce = frame_of('nonce').f_locals['nonce']
 for value in (True, 1.0, 35):
     post(Returned(nonce, value))
@@ -247,26 +251,31 @@ post(b'garbage')
 os.write(100, b'agw1 and more garbage')
 """,
     "wire-closes": "import os, socket\nsocket.socket(fileno=os.dup(100)).shutdown(socket.SHUT_RDWR)",
-    "wire-bomb-nesting": KNOWS + """
+    "wire-bomb-nesting": KNOWS
+    + """
 raw(lambda n: packed(n, b'\\x82\\xa4type\\xa4list\\xa5items\\x91' * 200_000 + b'\\xc0'))
 """,
-    "wire-bomb-list": KNOWS + """
+    "wire-bomb-list": KNOWS
+    + """
 size = 30 * 2**20
 raw(lambda n: packed(n, b'\\x82\\xa4type\\xa4list\\xa5items\\xdd' + struct.pack('>I', size) + bytes(size)))
 """,
-    "wire-bomb-length": KNOWS + """
+    "wire-bomb-length": KNOWS
+    + """
 raw(lambda n: packed(n, b'\\x82\\xa4type\\xa4list\\xa5items\\xdd\\xff\\xff\\xff\\xff'))
 """,
     "wire-bomb-text": KNOWS + "reply(lambda n: Returned(n, 'x' * (30 * 2**20)), 'ReLU')",
     "wire-bomb-shape": KNOWS + "reply(lambda n: Returned(n, Tensor('float32', [2**31] * 12, b'')), 'ReLU')",
     "wire-bomb-zero-shape": KNOWS + "reply(lambda n: Returned(n, Tensor('float32', [0] + [2**31] * 11, b'')), 'ReLU')",
     "wire-bomb-short-tensor": KNOWS + "reply(lambda n: Returned(n, Tensor('float64', [10, 10], b'x' * 8)), 'ReLU')",
-    "wire-bomb-keys": KNOWS + """
+    "wire-bomb-keys": KNOWS
+    + """
 pairs = [(Large(str(k * (2**61 - 1) << 70)), None) for k in range(5000)]
 reply(lambda n: Returned(n, Dict(pairs)), 'ReLU')
 """,
     "wire-bomb-same-keys": KNOWS + "reply(lambda n: Returned(n, Dict([('W1', 1.0)] * 5000 + [(Dict([]), 0)])), 'ReLU')",
-    "wire-half-a-message": KNOWS + """
+    "wire-half-a-message": KNOWS
+    + """
 class Half(Channel):
     def send(self, *a, **k):
         self.sock.send(wire._HEADER.pack(b'agw1', 1, 0, 60 * 2**20) + b'x' * 1000)
@@ -278,7 +287,8 @@ def answer(sock, *a):
     reply_as_ever(sock, *a)
 student._answer = answer
 """,
-    "wire-flood": KNOWS + """
+    "wire-flood": KNOWS
+    + """
 import signal
 signal.signal(signal.SIGINT, signal.SIG_IGN)
 line = socket.socket(fileno=os.dup(100))
@@ -286,7 +296,8 @@ line.setblocking(True)
 while True:
     post(ForkEnded(10**9 + getattr(post, 'count', 0), 0), line)
 """,
-    "wire-flood-of-nothing-shown": KNOWS + """
+    "wire-flood-of-nothing-shown": KNOWS
+    + """
 nonce = frame_of('nonce').f_locals['nonce']
 line = socket.socket(fileno=os.dup(100))
 line.setblocking(True)
@@ -334,8 +345,9 @@ print([name for name in ('autograder.master', 'autograder.examine', 'autograder.
 # what is looked for, without its last letter: so the search does not find itself
 wanted = {b'def test_linear_forwar': b'd', b'return dy * self.y * (1 - self.y': b')', b'a text that is plante': b'd'}
 planted = b''.join([b'a text that is ', b'planted'])
+share = globals().get('share', -1) + 1  # this cell is there more than once, and each takes its share
 with open('/proc/self/maps') as maps, open('/proc/self/mem', 'rb', 0) as memory:
-    for line in maps:
+    for line in list(maps)[share::SHARES]:
         span, access = line.split()[:2]
         low, high = (int(number, 16) for number in span.split('-'))
         if access.startswith('rw') and high - low < 2**28:
@@ -354,10 +366,10 @@ with open('/proc/self/maps') as maps, open('/proc/self/mem', 'rb', 0) as memory:
 """,
     "hidden-tests-on-disk": """
 import glob, os, subprocess, sys
-places = ['/', os.getcwd(), *sys.path, '/proc/1/cwd', '/proc/1/root']
-for place in places:
+libraries = ('proc', 'sys', 'dev', 'lib', 'share', 'include', '.venv')  # they have a test_mlp.py of their own
+for place in ('/', os.getcwd(), '/proc/1/cwd', '/proc/1/root', *(path for path in sys.path if '/lib/' not in path)):
     for folder, inner, files in os.walk(place):
-        inner[:] = [name for name in inner if name not in ('proc', 'sys', 'site-packages', 'lib', 'dev')]
+        inner[:] = [name for name in inner if name not in libraries]
         for name in files:
             if name in ('.course-secret', 'gradebook.db', 'course.toml', 'test_mlp.py', 'homework.toml'):
                 print('found', folder, name)
@@ -395,6 +407,9 @@ Sigmoid = ReLU
 """,
 }
 
+_SHARES = 10
+"""cells that a search is spread over, since one may run only so long"""
+
 HARMLESS_ENDS = {"timeout", "crash", "exit", "memory", "disk", "output", "protocol"}
 
 _SELF = "hw1/hidden/test_mlp.py holds these answers against other answers of the same student"
@@ -408,7 +423,10 @@ FORGED: dict[str, str] = {
 def _hand_in(hall: Hall, attack: str) -> None:
     code = {**ATTACKS, **FORGED}[attack]
     paths = f"HIDDEN = {str(hall.homework.hidden('mlp'))!r}\nRESULTS = {str(hall.course.root)!r}\n"
-    hall.begin(attack, hall.desk.with_cell((paths if "HIDDEN" in code else "") + code, hall.desk.untouched()))
+    book = hall.desk.untouched()
+    for _ in range(_SHARES if "SHARES" in code else 1):
+        hall.desk.with_cell((paths if "HIDDEN" in code else "") + code.replace("SHARES", str(_SHARES)), book)
+    hall.begin(attack, book)
 
 
 @pytest.fixture(scope="module")
@@ -441,7 +459,7 @@ def test_a_forged_answer_that_agrees_with_itself_earns_nothing(attacked: Hall, a
 
 def _printed(hall: Hall, attack: str) -> str:
     _hand_in(hall, attack)
-    return "".join(output.text for output in hall.result(attack).outputs if output.cell == "own-1")
+    return "".join(output.text for output in hall.result(attack).outputs if output.cell.startswith("own-"))
 
 
 def test_a_hidden_input_is_not_among_the_outputs(attacked: Hall) -> None:
@@ -559,9 +577,7 @@ def _children(pid: int) -> list[int]:
 
 
 def _zygote(examiner: int) -> int:
-    return next(
-        child for child in _children(examiner) if b"zygote.main" in Path(f"/proc/{child}/cmdline").read_bytes()
-    )
+    return next(child for child in _children(examiner) if b"zygote.main" in Path(f"/proc/{child}/cmdline").read_bytes())
 
 
 def _fork_of_the_examiner(examiner: int) -> int:

@@ -1,0 +1,119 @@
+"""A student's view: the mlp notebook, opened and run in a real JupyterLab, with clicks in a real browser."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import re
+import shutil
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import matplotlib
+import pytest
+from playwright.sync_api import Page, expect, sync_playwright
+
+from autograder.course import open_course
+from autograder.exampleclass import Desk
+
+CHROMIUM = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)
+FLAGS = ["--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-background-networking"]
+FLAGS += ["--disable-component-update", "--disable-sync"]
+TOKEN = "let-me-in"
+PATIENCE = 120
+"""seconds for one thing to happen, on a machine that has a lot to do"""
+
+IDLE = "Python 3 (ipykernel) | Idle"
+PROMPTS = ".jp-Notebook .jp-CodeCell .jp-InputPrompt"
+FIGURES = ".jp-Notebook .jp-RenderedImage img"
+COMPLAINTS = ".jp-OutputArea-output:is([data-mime-type$='jupyter.stderr'], [data-mime-type$='jupyter.error'])"
+
+pytestmark = pytest.mark.skipif(CHROMIUM is None, reason="no Chromium to look with: apt-get install chromium")
+
+Run = Callable[[str], Page]
+expect.set_options(timeout=PATIENCE * 1000)
+
+
+@pytest.fixture(scope="module")
+def desk() -> Desk:
+    return Desk(open_course(Path(__file__).parents[1]).homework("hw1"), "mlp")
+
+
+@pytest.fixture(scope="module")
+def lab(desk: Desk, tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    """The address of a JupyterLab whose folder holds the mlp notebook as handed out, and filled in."""
+    home = tmp_path_factory.mktemp("home")
+    for name, book in (("release", desk.untouched()), ("filled-in", desk.solved())):
+        (home / f"{name}.ipynb").write_text(json.dumps(book), encoding="utf-8")
+    settings = home / ".jupyter/lab/user-settings/@jupyterlab/notebook-extension/tracker.jupyterlab-settings"
+    settings.parent.mkdir(parents=True)
+    settings.write_text('{"windowingMode": "none"}')  # every cell is on the page, those that are scrolled away too
+    command = [sys.executable, "-m", "jupyterlab", "--no-browser", "--allow-root", f"--IdentityProvider.token={TOKEN}"]
+    command += [f"--ServerApp.root_dir={home}", "--LabApp.check_for_updates_class=jupyterlab.NeverCheckForUpdate"]
+    env = {name: value for name, value in os.environ.items() if not name.startswith(("JUPYTER", "IPYTHON", "XDG"))}
+    env |= {"HOME": str(home), "JUPYTER_RUNTIME_DIR": str(home / "runtime")}
+    env |= {"MPLCONFIGDIR": matplotlib.get_cachedir()}  # making its list of fonts anew takes seconds
+    env |= {"OMP_NUM_THREADS": "1"}  # more of them wait for each other where the machine is busy
+    log = home / "jupyterlab.log"
+    with log.open("w") as out, subprocess.Popen(command, env=env, cwd=home, stdout=out, stderr=out) as server:
+        try:
+            yield _address(server, home / "runtime" / f"jpserver-{server.pid}.json", log)
+        finally:
+            server.terminate()  # which ends its kernels
+            with contextlib.suppress(subprocess.TimeoutExpired):
+                server.wait(30)
+            server.kill()
+
+
+def _address(server: subprocess.Popen[bytes], told: Path, log: Path) -> str:
+    """Where the server listens, as it tells in a file of its own."""
+    deadline = time.monotonic() + PATIENCE
+    while server.poll() is None and time.monotonic() < deadline:
+        try:
+            return str(json.loads(told.read_text())["url"])
+        except (FileNotFoundError, json.JSONDecodeError):  # not there yet, or half written
+            time.sleep(0.1)
+    pytest.fail(f"JupyterLab does not start:\n{log.read_text()}")
+
+
+@pytest.fixture
+def run(lab: str, tmp_path: Path) -> Iterator[Run]:
+    """Opens a notebook in JupyterLab, chooses Run › Run All Cells, and waits until nothing is left to run."""
+    with sync_playwright() as playwright:
+        browser = playwright.chromium.launch_persistent_context(
+            tmp_path / "profile", executable_path=CHROMIUM, args=FLAGS
+        )
+        browser.set_default_timeout(PATIENCE * 1000)
+
+        def run(notebook: str) -> Page:
+            page = browser.new_page()
+            page.goto(f"{lab}lab/workspaces/{notebook}/tree/{notebook}.ipynb?token={TOKEN}")
+            page.get_by_text(IDLE).wait_for()
+            page.get_by_role("menuitem", name="Run", exact=True).click()
+            page.get_by_role("menuitem", name="Run All Cells", exact=True).click()
+            page.locator(PROMPTS, has_text="[1]:").wait_for()
+            expect(page.locator(PROMPTS, has_text="[*]")).to_have_count(0)
+            page.get_by_text(IDLE).wait_for()
+            return page
+
+        yield run
+        browser.close()
+
+
+def test_the_release_stops_at_its_first_todo_and_at_nothing_else(run: Run) -> None:
+    page = run("release")
+    [complaint] = page.locator(COMPLAINTS).all_inner_texts()
+    assert complaint.strip().endswith("raise NotImplementedError\n\nNotImplementedError:")
+    assert page.locator(PROMPTS).last.inner_text() == "[ ]:"
+
+
+def test_the_filled_in_notebook_runs_to_its_end_and_shows_its_figures(run: Run, desk: Desk) -> None:
+    page = run("filled-in")
+    assert page.locator(COMPLAINTS).all_inner_texts() == []
+    assert re.fullmatch(r"\[\d+\]:", page.locator(PROMPTS).last.inner_text())
+    expect(page.locator(FIGURES)).to_have_count(sum("plt.show()" in cell.source for cell in desk.master.cells))
+    page.wait_for_function(f"[...document.querySelectorAll('{FIGURES}')].every(image => image.naturalWidth > 100)")
