@@ -34,7 +34,7 @@ if TYPE_CHECKING:
 GENERATED = ("source", "release")
 """the folders below the course that the build alone writes to"""
 
-TEXT_STUB = "*Your answer here.*"
+TEXT_STUB = "*Your answer here: double-click this line and write.*"
 CODE_STUB = "raise NotImplementedError"
 
 _RELEASE_KEYS = {"nbgrader", "tags", "deletable", "editable"}

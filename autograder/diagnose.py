@@ -168,7 +168,7 @@ class Likeness:
     def _tensors(self, mine: Tensor, other: Tensor) -> bool:
         import torch
 
-        if mine.shape != other.shape or mine.dtype != other.dtype:
+        if (mine.shape, mine.dtype, mine.grad) != (other.shape, other.dtype, other.grad):
             return False
         a, b = (from_wire(tensor, lambda ref: ref).detach() for tensor in (mine, other))
         if not a.is_floating_point():

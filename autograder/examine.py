@@ -239,7 +239,7 @@ def explain(error: BaseException) -> str:
         case StudentError(type="Crash" | "TimeoutError"):
             return f"{error.message[:1].upper()}{error.message[1:]}."
         case StudentError(type="NameError", cell="", message=message):
-            return f"{message[:1].upper()}{message[1:]}."
+            return f"{message[:1].upper()}{message[1:]}: it is not written yet, or its cell raised an error."
         case StudentError():
             place = f" (cell ‘{error.cell}’, line {error.line})" if error.cell else ""
             text = f": {error.message}" if error.message else ""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 import json
+import re
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -13,6 +14,8 @@ from autograder import master
 from autograder.course import Homework
 
 Notebook = dict[str, Any]
+
+_MARKER = re.compile(r"^\s*### (BEGIN|END) SOLUTION")
 
 
 @dataclass(frozen=True)
@@ -48,7 +51,7 @@ class Desk:
                 for name in mistakes:
                     if self.mistakes[name].cell == own.grade_id:
                         source = self.mistakes[name].edit(source)
-                cell["source"] = source
+                cell["source"] = "\n".join(line for line in source.split("\n") if not _MARKER.search(line))
         return book
 
     def later_half(self) -> tuple[str, ...]:

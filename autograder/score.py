@@ -40,7 +40,7 @@ def score(
         results.append(
             CellResult(
                 grade_id=cell.grade_id,
-                title=cell.title,
+                title=f"{cell.title} ({cell.grade_id})" if cell.title else cell.grade_id,
                 points=cell.points,
                 earned=points,
                 tests=own,

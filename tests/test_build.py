@@ -249,7 +249,7 @@ def test_a_released_test_cell_is_the_authors_without_the_hidden_region(
 
 
 def test_a_written_answer_is_released_as_an_invitation(built: Course) -> None:
-    assert cells_of(build.released(built.homework("hw1"), "theory"))["why"].source == "*Your answer here.*"
+    assert cells_of(build.released(built.homework("hw1"), "theory"))["why"].source == build.TEXT_STUB
 
 
 @pytest.mark.parametrize(

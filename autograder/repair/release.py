@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from pathlib import Path
 from typing import Any, Literal
 
@@ -67,8 +68,7 @@ def released(path: Path, homework: str, notebook: str) -> Released:
         for cell in cells:
             found = _cell(cell, title)
             if found.kind == "markdown":
-                headings = [line.lstrip("#").strip() for line in found.source.split("\n") if line.startswith("#")]
-                title = headings[-1] if headings else title
+                title = _title(found.source) or title
             read.append(found)
     except FileNotFoundError:
         raise CourseError(f"{path}: this file is missing: run `autograder build`") from None
@@ -79,6 +79,13 @@ def released(path: Path, homework: str, notebook: str) -> Released:
     if twice:
         raise CourseError(f"{path}: these cell ids are there twice: {', '.join(twice)}: run `autograder build`")
     return Released(homework, notebook, tuple(read))
+
+
+def _title(text: str) -> str:
+    """The last exercise that a text names (**Exercise 2 · …**), else its last heading; '' when it has neither."""
+    exercises = re.findall(r"^\*\*(Exercise [^*\n]+)\*\*", text, re.MULTILINE)
+    headings = [line.lstrip("#").strip() for line in text.split("\n") if line.startswith("#")]
+    return (exercises or headings or [""])[-1].replace("`", "")
 
 
 def _cell(cell: dict[str, Any], title: str) -> ReleasedCell:

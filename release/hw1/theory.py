@@ -223,7 +223,7 @@ Is the 5 inside or outside of the ReLU? Would it matter? Does it belong to $z_1$
 
 # %% [markdown] nbgrader={"grade": true, "grade_id": "layers-table", "locked": false, "points": 1, "schema_version": 3, "solution": true, "task": false}
 r"""
-*Your answer here.*
+*Your answer here: double-click this line and write.*
 """
 
 
@@ -284,7 +284,7 @@ Start at ℓ, and multiply by one factor for each box that you pass on the way t
 
 # %% [markdown] nbgrader={"grade": true, "grade_id": "chain-rule-derivation", "locked": false, "points": 3, "schema_version": 3, "solution": true, "task": false}
 r"""
-*Your answer here.*
+*Your answer here: double-click this line and write.*
 """
 
 
@@ -440,7 +440,7 @@ already: one call gives the forward variables, one the factors, one the gradient
 
 # %% [markdown] nbgrader={"grade": true, "grade_id": "classification-derivation", "locked": false, "points": 2, "schema_version": 3, "solution": true, "task": false}
 r"""
-*Your answer here.*
+*Your answer here: double-click this line and write.*
 """
 
 
@@ -491,7 +491,7 @@ out before you exponentiate: $\log(1 + e^z) = z + \log(1 + e^{-z})$ tells how. P
 
 # %% [markdown] nbgrader={"grade": true, "grade_id": "bce-derivation", "locked": false, "points": 1, "schema_version": 3, "solution": true, "task": false}
 r"""
-*Your answer here.*
+*Your answer here: double-click this line and write.*
 """
 
 
@@ -567,7 +567,7 @@ you may choose the factors as you like.
 
 # %% [markdown] nbgrader={"grade": true, "grade_id": "bce-gradient-derivation", "locked": false, "points": 2, "schema_version": 3, "solution": true, "task": false}
 r"""
-*Your answer here.*
+*Your answer here: double-click this line and write.*
 """
 
 
@@ -642,7 +642,7 @@ plt.show()
 
 # %% [markdown] nbgrader={"grade": true, "grade_id": "deeper", "locked": false, "points": 1, "schema_version": 3, "solution": true, "task": false}
 r"""
-*Your answer here.*
+*Your answer here: double-click this line and write.*
 """
 
 # %% [markdown] nbgrader={"grade": false, "grade_id": "softargmax-text", "locked": true, "schema_version": 3, "solution": false, "task": false}
@@ -833,7 +833,7 @@ Every answer can be read from your last figure, or from the definitions above it
 
 # %% [markdown] nbgrader={"grade": true, "grade_id": "relu-limits", "locked": false, "points": 2, "schema_version": 3, "solution": true, "task": false}
 r"""
-*Your answer here.*
+*Your answer here: double-click this line and write.*
 """
 
 # %% nbgrader={"grade": false, "grade_id": "relu-statements-code", "locked": false, "schema_version": 3, "solution": true, "task": false}
@@ -938,7 +938,7 @@ plt.show()
 
 # %% [markdown] nbgrader={"grade": true, "grade_id": "bending", "locked": false, "points": 1, "schema_version": 3, "solution": true, "task": false}
 r"""
-*Your answer here.*
+*Your answer here: double-click this line and write.*
 """
 
 # %% [markdown] nbgrader={"grade": false, "grade_id": "closing", "locked": true, "schema_version": 3, "solution": false, "task": false}
