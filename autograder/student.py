@@ -62,7 +62,11 @@ def serve() -> None:
                     if not finished:
                         _finish()
                         finished = True
-                    pid = os.fork()
+                    try:
+                        pid = os.fork()
+                    except OSError:  # no room for it: the examiner sees its line closed
+                        os.close(fds[0])
+                        continue
                     if pid == 0:
                         try:
                             _answer(socket.socket(fileno=fds[0]), shell, fork_seed, tuple(shut))
@@ -72,6 +76,7 @@ def serve() -> None:
                     forks[number] = (pid, os.pidfd_open(pid))
                 case Reap(number) if number in forks:
                     os.kill(forks[number][0], signal.SIGKILL)
+                    _bury(channel, forks, number)
                 case _:
                     pass
 
@@ -83,12 +88,8 @@ def _next(channel: Channel, forks: dict[int, tuple[int, int]]) -> tuple[Order | 
     for _, pidfd in forks.values():
         poll.register(pidfd, select.POLLIN)
     ready = {fd for fd, _ in poll.poll()}
-    for number, (pid, pidfd) in list(forks.items()):
-        if pidfd in ready:
-            _bury(channel, number, pid, pidfd)
-            del forks[number]
-            if not forks:
-                _sweep()  # what the test left behind would be in the way of the next
+    for number in [number for number, (_, pidfd) in forks.items() if pidfd in ready]:
+        _bury(channel, forks, number)
     fds: list[int] = []
     message = channel.take(fds) if channel.fileno() in ready else None
     return decode_order(message) if message is not None else None, fds
@@ -114,12 +115,14 @@ def _sweep() -> None:
             pass
 
 
-def _bury(channel: Channel, number: int, pid: int, pidfd: int) -> None:
+def _bury(channel: Channel, forks: dict[int, tuple[int, int]], number: int) -> None:
+    """Wait for a fork that has ended, tell how, and sweep away what it left: it would be in the way of the next."""
+    pid, pidfd = forks.pop(number)
     _, status = os.waitpid(pid, 0)
     os.close(pidfd)
     channel.send(encode(ForkEnded(number, status)))
-
-
+    if not forks:
+        _sweep()
 
 
 def _execute(channel: Channel, shell: Shell, nonce: bytes, cell: str, source: str, room: int) -> None:

@@ -412,7 +412,6 @@ _SHARES = 10
 
 HARMLESS_ENDS = {"timeout", "crash", "exit", "memory", "disk", "output", "protocol"}
 
-_SELF = "hw1/hidden/test_mlp.py holds these answers against other answers of the same student"
 FORGED: dict[str, str] = {
     "train-step-of-empty-lists": KNOWS + "reply(lambda n: Returned(n, List([List([]), List([]), Dict([]), Dict([])])))",
     "memory-of-empty-dictionaries": KNOWS + "reply(lambda n: Returned(n, List([Dict([]), Dict([]), Dict([])])))",
@@ -451,7 +450,6 @@ def test_an_attack_on_an_empty_homework_earns_nothing(attacked: Hall, attack: st
     assert not [secret for secret in attacked.secrets() if secret in shown(result) and "HIDDEN" not in ATTACKS[attack]]
 
 
-@pytest.mark.xfail(reason=_SELF, strict=True)
 @pytest.mark.parametrize("attack", FORGED)
 def test_a_forged_answer_that_agrees_with_itself_earns_nothing(attacked: Hall, attack: str) -> None:
     assert attacked.result(attack).score == 0
