@@ -362,8 +362,8 @@ for function, colour, marker in (ReLU(), BLUE, "o"), (Sigmoid(), RED, "s"):
     name, look = type(function).__name__, {"color": colour, "marker": marker, "markevery": 20}
     ax.plot(x[0], function.forward(x)[0], label=name, **look)
     ax.plot(x[0], function.backward(torch.ones_like(x))[0], linestyle="--", label=f"{name}, slope", **look)
-ax.set(xlabel="x", ylim=(-0.1, 2), title="Your activations and their slopes")
-ax.legend(fontsize=8, loc="upper left")
+ax.set(xlabel="x", ylim=(-0.1, 2.2), title="Your activations and their slopes")
+ax.legend(fontsize=8, loc="upper left", handlelength=4)
 plt.show()
 
 # %% [markdown] nbgrader={"grade_id": "mse-text", "locked": true}
@@ -829,7 +829,7 @@ right.contour(columns, rows, region, levels=[0.5, 1.5], colors="black", linewidt
 for k, colour, marker in (0, BLUE, "o"), (1, ORANGE, "^"), (2, GREEN, "s"):
     look = {"color": colour, "marker": marker, "edgecolors": "black", "linewidths": 0.3, "s": 12}
     right.scatter(*x[arm == k].T, label=f"arm {k}", **look)
-right.set(title=f"What your network believes ({accuracy:.0%} right)", aspect="equal")
+right.set(xlabel="x₁", ylabel="x₂", title=f"What your network believes ({accuracy:.0%} right)", aspect="equal")
 right.legend(fontsize=8, loc="upper right")
 plt.show()
 

@@ -31,7 +31,6 @@ import torch
 from torch import nn
 from torch.nn import functional
 
-BLUE, RED = "#0072B2", "#D55E00"  # told apart by colour-blind eyes too
 MEAN, STD = 0.2, 0.3  # of the pixels of our digits
 
 
@@ -186,7 +185,7 @@ maps = [
 ]
 largest = max(float(gradient.abs().max()) for gradient in maps)
 show([example], ["the image"])
-show(maps, [f"more {k}" for k in range(10)], "PuOr", (-largest, largest))
+show(maps, [f"more {k}" for k in range(10)], "PuOr", (-largest, largest))  # orange: darker, purple: lighter
 
 # %% [markdown] nbgrader={"grade_id": "gradient-descent-text", "locked": true}
 r"""
@@ -457,7 +456,7 @@ spread = float(dream(snow, Diary(), 0).var() / snow.var())
 angles = torch.arange(20) * torch.pi / 10
 start = 0.5 + 0.05 * (torch.cos(2 * angles) + torch.cos(8 * angles)[:, None])[None, None]  # (1, 1, 20, 20)
 coarse, fine = coarse_and_fine(dream(start, Waves(), 0))
-print(f"snow that nobody likes keeps {left:.0%} of its light and {spread:.0%} of its contrast")
+print(f"snow that nobody likes keeps {left:.0%} of its light and {spread:.0%} of its contrast: a prior lets it fade")
 print(f"waves that are liked equally: the fine one becomes {float(fine / coarse):.0%} as strong as the coarse one")
 assert min(left, spread) < 0.8 or fine < 0.7 * coarse, "no trace of a second prior: add one beside the clamp"
 

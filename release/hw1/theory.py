@@ -933,8 +933,20 @@ for ax, (title, matrix) in zip(axes, maps.items(), strict=True):
     ax.plot(*bend(torch.einsum("ij,jkl->ikl", M, grid)), color="#BBBBBB", linewidth=0.7)
     ax.plot(*letter, color="black", linestyle=":")
     ax.fill(*bend(M @ letter), color=BLUE, alpha=0.6)
-    ax.set(title=title, xlim=(-2.2, 2.2), ylim=(-2.2, 2.2), aspect="equal", xticks=[], yticks=[])
+    ax.plot(0, 0, "o", color="black", markersize=3)
+    reach = 1.6 if "tanh" in title else 2.2
+    ax.set(xlim=(-reach, reach), ylim=(-reach, reach), aspect="equal", xticks=[], yticks=[])
+    ax.set_title(title, fontsize=9)
 plt.show()
+
+# %% [markdown] nbgrader={"grade": false, "grade_id": "maps-seen", "locked": true, "schema_version": 3, "solution": false, "task": false}
+r"""
+*In the figure: a letter F on a grid, dotted before and filled after each map, with a dot at the origin. Four grids stay
+straight; in the fifth tanh has bent the lines and squeezed everything into a square.*
+
+**And now in words** · 1 point by hand: why do stacked linear layers without a function between them gain nothing, and
+what do nonlinear ones add?
+"""
 
 # %% [markdown] nbgrader={"grade": true, "grade_id": "bending", "locked": false, "points": 1, "schema_version": 3, "solution": true, "task": false}
 r"""
@@ -943,9 +955,6 @@ r"""
 
 # %% [markdown] nbgrader={"grade": false, "grade_id": "closing", "locked": true, "schema_version": 3, "solution": false, "task": false}
 r"""
-*In the figure above: a letter F on a grid, dotted before and filled after each map. Four grids stay straight; in the
-fifth tanh has bent the lines and squeezed everything into a square.*
-
 **What you take along**
 
 - One chain rule serves every network of this shape: only the three factors change.
