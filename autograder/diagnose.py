@@ -60,9 +60,9 @@ class Clinic:
         for cell in dict.fromkeys(test.cell for test in tests if not test.passed):
             own = [test for test in tests if test.cell == cell]
             told = [(test, exchanges.get(test.name, ())) for test in own]
-            if all(_tells(kept) for test, kept in told if not test.passed) and (named := self._named(cell, told)):
-                found[cell] = named
-        return found
+            if all(_tells(kept) and _written(kept) for test, kept in told if not test.passed):
+                found[cell] = self._named(cell, told)
+        return {cell: named for cell, named in found.items() if named}
 
     def _named(self, cell: str, told: Sequence[tuple[TestResult, Sequence[Exchange]]]) -> tuple[Diagnosis, ...]:
         failed = [kept for test, kept in told if not test.passed]
@@ -124,6 +124,12 @@ def _defines(node: ast.stmt) -> bool:
 
 def _tells(exchanges: Sequence[Exchange]) -> bool:
     return 0 < len(exchanges) <= _MOST
+
+
+def _written(exchanges: Sequence[Exchange]) -> bool:
+    """Whether there is anything to diagnose: an answer that was never written is no mistake."""
+    errors = [(reply.error, reply.cell) for _, reply in exchanges if isinstance(reply, Raised)]
+    return not any(error == "NotImplementedError" or (error, cell) == ("NameError", "") for error, cell in errors)
 
 
 @dataclass(frozen=True)

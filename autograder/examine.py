@@ -12,7 +12,7 @@ import time
 import types
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import pytest
 
@@ -199,10 +199,16 @@ class _Examination:
     def pytest_runtest_setup(self, item: pytest.Item) -> None:
         self._began = time.perf_counter()
 
-    def pytest_runtest_makereport(self, item: pytest.Item, call: pytest.CallInfo[None]) -> None:
-        failed = call.excinfo is not None
-        if call.when == "teardown" or (call.when == "setup" and not failed):
-            return
+    @pytest.hookimpl(tryfirst=True)
+    def pytest_runtest_makereport(self, item: pytest.Item, call: pytest.CallInfo[None]) -> pytest.TestReport:
+        """In place of pytest's own, which prints every tensor of a failing test for seconds, and nobody reads it."""
+        if call.when == "call" or (call.when == "setup" and call.excinfo is not None):
+            self._keep(item, call)
+        assert call.when != "collect"
+        outcome: Literal["passed", "failed"] = "passed" if call.excinfo is None else "failed"
+        return pytest.TestReport(item.nodeid, item.location, {}, outcome, None, call.when)
+
+    def _keep(self, item: pytest.Item, call: pytest.CallInfo[None]) -> None:
         cell, weight = _earns(item)
         error = call.excinfo.value if call.excinfo is not None else None
         self.results.append(
@@ -211,7 +217,7 @@ class _Examination:
                 cell=cell,
                 weight=weight,
                 says=_first_line(item),
-                passed=not failed,
+                passed=error is None,
                 message=explain(error) if error is not None else "",
                 forbidden=isinstance(error, StudentError) and error.type == ForbiddenTool.__name__,
                 seconds=round(time.perf_counter() - self._began, 4),

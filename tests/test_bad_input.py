@@ -154,7 +154,7 @@ CODE: dict[str, Case] = {
     "syntax-error": (
         _edited(lambda book: _solution(book, "bce").update(source="def bce_loss(y, y_hat:\n")),
         "",
-        {"bce-loss": 0.0, "train-step": 1.0},
+        {"bce-loss": 0.0},
     ),
     "input": (_also("name = input('Your name? ')", 3), "", {}),
     "endless-loop": (_also("while True:\n    pass", 3), "timeout", {}),
