@@ -320,7 +320,7 @@ def show_table(console: Console, graded: Sequence[Graded], count: int) -> None:
     if len(graded) > 1:
         console.print(
             "The seconds include warming up. nbgrader and otter also run the cells for show, on as many threads as "
-            "torch likes, and load the hidden tests anew for each notebook: a part of the ratio is that, and not the sandbox."
+            "torch likes, and load the hidden tests anew for each notebook: part of the ratio is that, not the sandbox."
         )
     if {"autograder grade", "nbgrader autograde"} <= set(by_name):
         ratio = by_name["nbgrader autograde"] / by_name["autograder grade"]
