@@ -52,7 +52,8 @@ def show(course: Course, keep: Path | None, workers: int) -> int:
 def copy_course(course: Course, root: Path) -> None:
     """Copy a course's own files, without its students', to `root`."""
     root.mkdir(parents=True, exist_ok=True)
-    shutil.copy2(course.root / "course.toml", root)
+    for name in ("course.toml", "nbgrader_config.py"):
+        shutil.copy2(course.root / name, root)
     for room in (*course.homeworks, "source", "release"):
         shutil.copytree(course.root / room, root / room, dirs_exist_ok=True)
 
