@@ -53,7 +53,8 @@ def copy_course(course: Course, root: Path) -> None:
     """Copy a course's own files, without its students', to `root`."""
     root.mkdir(parents=True, exist_ok=True)
     for name in ("course.toml", "nbgrader_config.py"):
-        shutil.copy2(course.root / name, root)
+        if (course.root / name).is_file():
+            shutil.copy2(course.root / name, root)
     for room in (*course.homeworks, "source", "release"):
         shutil.copytree(course.root / room, root / room, dirs_exist_ok=True)
 

@@ -124,6 +124,7 @@ def make_course(root: Path) -> Course:
     for notebook in (root / "source" / HOMEWORK).glob("*.ipynb"):
         if notebook.stem != NOTEBOOK:
             notebook.unlink()
+    (root / "nbgrader_config.py").unlink(missing_ok=True)  # nbgrader is measured with its stock settings
     return open_course(root)
 
 
