@@ -1,0 +1,117 @@
+"""Hidden tests of hw2/seq_classification: an honest loop, then no spike and a learned task on seeds nobody knows."""
+
+import math
+
+import pytest
+import torch
+from torch.nn import functional
+
+from autograder import close, earns
+
+EPOCHS = 40
+
+# The student's own make_model and train, watched: before each forward pass that can be learned from, the weights and
+# the numbers of the sequences that are shown. What they are worth is computed on the trusted side.
+WATCH = """
+import torch
+def _watched(seed, symbols, y, size, epochs):
+    _x = torch.nn.functional.one_hot(symbols, 9)[..., :8].float()
+    _numbers = {row.tobytes(): k for k, row in enumerate(_x.numpy())}
+    _model = make_model(seed)
+    _shapes = {name: list(p.shape) for name, p in _model.named_parameters()}
+    _weights, _shown, _sizes = [], [], []
+    def _flat():
+        return torch.cat([p.detach().flatten() for p in _model.parameters()])
+    def _note(module, args):
+        if torch.is_grad_enabled():
+            rows = [_numbers.get(row.tobytes(), -1) for row in args[0].detach().contiguous().numpy()]
+            _weights.append(_flat())
+            _shown.extend(rows)
+            _sizes.append(len(rows))
+    _start = _flat()
+    _model.register_forward_pre_hook(_note)
+    _losses = train(_model, list(zip(_x.split(size), y.split(size))), epochs)
+    if isinstance(_losses, (list, tuple)):
+        _losses = [float(loss) for loss in _losses]
+    _seen = torch.stack(_weights) if _weights else None
+    return [_shapes, _start, _seen, torch.tensor(_shown), _sizes, _losses, _flat()]
+"""
+
+
+def watch(student, reference, seed, level, count, size, epochs):
+    """Runs the student's train and asserts that it is honest; returns the recomputed losses and the trained model."""
+    x, y = reference.temporal_order(count * size, level, seed)
+    symbols = torch.where(x.any(-1), x.argmax(-1), 8)
+    packed = f"torch.tensor({symbols.tolist()}), torch.tensor({y.tolist()})"
+    found = student.run(f"{WATCH}\n_watched({seed}, {packed}, {size}, {epochs})")
+    shapes, start, weights, shown, sizes, losses, end = found
+    own = reference.make_model(seed)
+    ours = {name: list(p.shape) for name, p in own.named_parameters()}
+    flat = torch.cat([p.detach().flatten() for p in own.parameters()])
+    same = shapes == ours and start.shape == flat.shape and torch.equal(start, flat)
+    assert same, "the model is not the given one: make_model(seed) gives other weights than it should"
+    assert end.shape == flat.shape and end.isfinite().all(), "the weights of the trained model are not finite numbers"
+    assert sizes, "train never asks the model that it is given: call model(x)"
+    assert not torch.equal(end, flat), "after training, the weights of the given model are what they were"
+    assert (shown >= 0).all(), "train shows the model sequences that are not in the batches"
+    often = torch.bincount(shown, minlength=len(y))
+    uses = f"each sequence should be used {epochs} times; yours are used from {often.min()} to {often.max()} times"
+    assert (often == epochs).all(), f"in {epochs} epochs {uses}"
+    right = recomputed(own, weights, x, y, shown.split(sizes))
+    compare(losses, right, weights, sizes)
+    torch.nn.utils.vector_to_parameters(end, own.parameters())
+    return right, own
+
+
+def recomputed(model, weights, x, y, groups):
+    """The loss of each forward pass, from the weights that the model had then; model is used for it."""
+    found = []
+    with torch.no_grad():
+        for vector, rows in zip(weights, groups, strict=True):
+            torch.nn.utils.vector_to_parameters(vector, model.parameters())
+            found.append(functional.cross_entropy(model(x[rows]), y[rows]))
+    return torch.stack(found)
+
+
+def compare(losses, right, weights, sizes):
+    """Assert that the reported losses are the recomputed ones, of each forward pass or averaged over each step."""
+    assert isinstance(losses, list), f"train should return a list of losses, not a {type(losses).__name__}"
+    moved = torch.tensor([1, *(weights[1:] != weights[:-1]).any(1).int().tolist()])
+    step = moved.cumsum(0) - 1
+    size = torch.tensor(sizes, dtype=torch.float32)
+    total = torch.zeros(int(step[-1]) + 1)
+    averages = total.index_add(0, step, right * size) / total.index_add(0, step, size)
+    said = f"train returned {len(losses)} losses; it made {len(averages)} steps"
+    assert len(losses) in (len(right), len(averages)), said
+    expected = right if len(losses) == len(right) else averages
+    close(torch.tensor(losses), expected, "the losses that train returned", rtol=1e-2, atol=1e-3)
+
+
+def glance(student, reference, draw):
+    """A short run: whatever is not honest is told at once, and known mistakes are cheap to compare with."""
+    count, size, epochs = draw.size(5, 7), draw.size(6, 10), draw.size(2, 4)
+    return watch(student, reference, draw.size(0, 10**6), "normal", count, size, epochs)
+
+
+@earns("procedure")
+def test_an_honest_loop(student, reference, draw):
+    """The given model is trained, on every sequence once an epoch, and the losses are those of every step."""
+    glance(student, reference, draw)
+
+
+@pytest.mark.parametrize("run", [1, 2, 3])
+@earns("no-spike")
+def test_no_spike_on_a_hidden_seed(student, reference, draw, run):
+    """On a seed that you don't know, no spike in 40 epochs, and 98 % of new sequences right in the end."""
+    glance(student, reference, draw)
+    seed = draw.size(0, 10**6)
+    losses, model = watch(student, reference, seed, "normal", 16, 32, EPOCHS)
+    learned = (losses < 0.1).nonzero().flatten()
+    assert len(learned), "in 40 epochs no loss has fallen below 0.1: the task is not learned"
+    later = losses[learned[0] :]
+    high = int((later > math.log(4)).sum())
+    assert not high, f"{high} spikes: after the task was learned, the loss rises to {later.max():.1f}"
+    x, y = reference.temporal_order(1000, "normal", draw.size(10**6, 2 * 10**6))
+    with torch.no_grad():
+        share = (model(x).argmax(-1) == y).float().mean().item()
+    assert share >= 0.98, f"{share:.1%} of new sequences are right in the end; 98 % are expected"
