@@ -154,21 +154,25 @@ def inherited_train(model, batches, epochs):
 r"""
 What is a spike? No loss falls smoothly: one difficult batch, and a step is a little worse than the one before. We mean
 something else, a network that *had* learned the task and then does worse than one that guesses. Guessing among four
-classes costs $\ln 4 \approx 1.39$, so:
+classes costs $\ln 4 \approx 1.39$; a loss above 2.5 is no bad luck any more, but conviction in what is wrong. So:
 
-> **Learned** is the task from the first step on whose loss is below 0.1. A **spike** is any later step whose loss is
-> above
-> $\ln 4$."""
+> The task is **learned** when ten steps in a row have a loss below 0.1. A **spike** is any later step whose loss is
+> above 2.5."""
 
 
 # %% nbgrader={"grade_id": "spikes", "locked": true}
-LEARNED, GUESSING = 0.1, math.log(4)
+LOW, HIGH, IN_A_ROW, GUESSING = 0.1, 2.5, 10, math.log(4)
 
 
 def spikes(losses):
-    """The steps that are spikes: their loss is above ln 4, although an earlier one was below 0.1."""
-    first = next((step for step, loss in enumerate(losses) if loss < LEARNED), len(losses))
-    return [step for step in range(first, len(losses)) if losses[step] > GUESSING]
+    """The steps that are spikes: a loss above 2.5, after ten steps in a row with a loss below 0.1."""
+    found, row, learned = [], 0, False
+    for step, loss in enumerate(losses):
+        row = row + 1 if loss < LOW else 0
+        learned = learned or row == IN_A_ROW
+        if learned and loss > HIGH:
+            found.append(step)
+    return found
 
 
 # %% nbgrader={"grade_id": "given-run", "locked": true} tags=["demo"]
@@ -176,7 +180,7 @@ batches = make_batches(16, "normal", SEED)
 model = make_model(SEED)
 inherited_losses, norms = inherited_train(model, batches, EPOCHS)
 found = spikes(inherited_losses)
-print(f"spikes: {len(found)}; the highest reaches {max(inherited_losses[step] for step in found):.1f}")
+print(f"spikes: {len(found)}; the highest reaches {max([inherited_losses[step] for step in found], default=0):.1f}")
 share = accuracy(model, *temporal_order(1000, "normal", SEED + 1))
 print(f"accuracy on new sequences, after the last step: {share:.1%}")
 
@@ -209,9 +213,10 @@ and the grader doesn't care which one you choose. What it demands:
 - In each epoch every sequence of `batches` is used once, in an order and in batches of your choice.
 - You return the loss of every step: the cross-entropy of the examples of this step, before the weights move. The grader
   writes along, computes all losses again from the weights of each step, and compares.
-- Whatever the seed: **no spike**, and at least **98 %** of new sequences right after 40 epochs.
+- Whatever the seed: **no spike**, and at least **98 %** of new sequences right after 40 epochs. Two of three hidden
+  seeds have to say so, since bad luck exists.
 
-**Exercise 1 · `train`** · 2 points for an honest loop, 3 for no spike and 98 % on three hidden seeds · ★★☆ · 45 minutes
+**Exercise 1 · `train`** · 2 points for an honest loop, 3 for no spike and 98 % on hidden seeds · ★★☆ · 45 minutes
 
 *Keep what has been learned.*
 
@@ -236,15 +241,15 @@ def train(model, batches, epochs):
     Returns the list of the losses (floats) of all steps, each as it was before its step.
     """
     ### BEGIN SOLUTION
-    optimizer = torch.optim.Adam(model.parameters(), lr=0.01)
-    schedule = torch.optim.lr_scheduler.CosineAnnealingLR(optimizer, epochs * len(batches))
+    optimizer = torch.optim.Adam(model.parameters(), lr=0.008)
+    schedule = torch.optim.lr_scheduler.LinearLR(optimizer, 1.0, 0.1, total_iters=epochs * len(batches))
     losses = []
     for _ in range(epochs):
         for x, y in batches:
             loss = functional.cross_entropy(model(x), y)
             optimizer.zero_grad()
             loss.backward()
-            nn.utils.clip_grad_norm_(model.parameters(), 0.1)
+            nn.utils.clip_grad_norm_(model.parameters(), 0.5)
             optimizer.step()
             schedule.step()
             losses.append(loss.item())
@@ -263,14 +268,23 @@ moved = any(not torch.equal(a, b) for a, b in zip(start, model.parameters(), str
 assert moved, "the weights of the model are what they were: nothing has been learned"
 print("ok  losses:", " ".join(f"{loss:.3f}" for loss in losses))
 
+
 # %% nbgrader={"grade_id": "no-spike", "grade": true, "points": 3, "locked": true}
-model, batches = make_model(SEED), make_batches(16, "normal", SEED)
-losses = train(model, batches, EPOCHS)
-share = accuracy(model, *temporal_order(1000, "normal", SEED + 1))
-print(f"accuracy {share:.1%}, largest loss of all {max(losses):.2f}, of the last epoch {max(losses[-16:]):.4f}")
-assert share >= 0.98, f"only {share:.1%} of new sequences are right"
-assert not spikes(losses), f"there are {len(spikes(losses))} spikes, the first in step {spikes(losses)[0]}"
-print("ok  at this seed: now try others")
+def trial(seed):
+    """Train on this seed; returns the losses, and whether all is well."""
+    model = make_model(seed)
+    losses = train(model, make_batches(16, "normal", seed), EPOCHS)
+    share, found = accuracy(model, *temporal_order(1000, "normal", seed + 1000)), spikes(losses)
+    print(f"seed {seed}: {share:.1%} right, {len(found)} spikes, first at {found[:1]}, at the end {losses[-1]:.4f}")
+    return losses, share >= 0.98 and not found
+
+
+losses, well = trial(SEED)
+verdicts = [well, trial(SEED + 1)[1]]
+if verdicts[0] != verdicts[1]:
+    verdicts.append(trial(SEED + 2)[1])
+assert sum(verdicts) >= 2, "two runs have a spike, or end with less than 98 % of new sequences right"
+print("ok  at these seeds: now try others")
 
 # %% nbgrader={"grade_id": "both-figure", "locked": true} tags=["demo"]
 figure, ax = plt.subplots(figsize=(9, 3))
@@ -281,12 +295,8 @@ ax.set(xlabel="epoch", ylabel="loss", title="Inherited (dotted) and yours (solid
 plt.show()
 
 # %% nbgrader={"grade_id": "many-seeds", "locked": true} tags=["demo"]
-# The same on six other seeds: this is what the grader does, with seeds of its own.
-for seed in range(100, 106):
-    model = make_model(seed)
-    losses = train(model, make_batches(16, "normal", seed), EPOCHS)
-    share = accuracy(model, *temporal_order(1000, "normal", seed + 1000))
-    print(f"seed {seed}: accuracy {share:.1%}, spikes {len(spikes(losses))}")
+# The same on eight other seeds: this is what the grader does, with seeds of its own.
+print(f"{sum(trial(seed)[1] for seed in range(100, 108))} of 8 runs end well")
 
 # %% [markdown] nbgrader={"grade_id": "farewell", "locked": true}
 r"""

@@ -1,8 +1,5 @@
 """Hidden tests of hw2/seq_classification: an honest loop, then no spike and a learned task on seeds nobody knows."""
 
-import math
-
-import pytest
 import torch
 from torch.nn import functional
 
@@ -99,19 +96,29 @@ def test_an_honest_loop(student, reference, draw):
     glance(student, reference, draw)
 
 
-@pytest.mark.parametrize("run", [1, 2, 3])
 @earns("no-spike")
-def test_no_spike_on_a_hidden_seed(student, reference, draw, run):
-    """On a seed that you don't know, no spike in 40 epochs, and 98 % of new sequences right in the end."""
+def test_no_spike_on_hidden_seeds(student, reference, draw):
+    """On two of three seeds that you don't know: no spike in 40 epochs, and 98 % of new sequences right in the end."""
     glance(student, reference, draw)
-    seed = draw.size(0, 10**6)
-    losses, model = watch(student, reference, seed, "normal", 16, 32, EPOCHS)
-    learned = (losses < 0.1).nonzero().flatten()
-    assert len(learned), "in 40 epochs no loss has fallen below 0.1: the task is not learned"
-    later = losses[learned[0] :]
-    high = int((later > math.log(4)).sum())
-    assert not high, f"{high} spikes: after the task was learned, the loss rises to {later.max():.1f}"
+    flaws = []
+    for run in 1, 2, 3:
+        flaw = flaw_of_a_run(student, reference, draw)
+        flaws += [flaw] if flaw else []
+        if len(flaws) == 2 or run - len(flaws) == 2:  # it is decided
+            break
+    assert len(flaws) < 2, f"two of {run} runs on hidden seeds fail; the last one: {flaws[-1]}"
+
+
+def flaw_of_a_run(student, reference, draw):
+    """What is wrong with the student's training run on a fresh seed; '' when all is well."""
+    losses, model = watch(student, reference, draw.size(0, 10**6), "normal", 16, 32, EPOCHS)
+    rows = (losses < 0.1).unfold(0, 10, 1).all(1).nonzero().flatten()
     x, y = reference.temporal_order(1000, "normal", draw.size(10**6, 2 * 10**6))
     with torch.no_grad():
         share = (model(x).argmax(-1) == y).float().mean().item()
-    assert share >= 0.98, f"{share:.1%} of new sequences are right in the end; 98 % are expected"
+    if not len(rows):
+        return "there are no ten steps in a row with a loss below 0.1: the task is not learned"
+    later = losses[rows[0] :]
+    if high := int((later > 2.5).sum()):
+        return f"{high} spikes; after the task was learned, the loss rises to {later.max():.1f}"
+    return "" if share >= 0.98 else f"{share:.1%} of new sequences are right in the end; 98 % are expected"
