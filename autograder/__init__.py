@@ -1,14 +1,14 @@
 """The autograder of a deep learning course: builds releases, grades submissions, reports.
 
-Hidden tests import `earns`, `close` and `StudentError` from here; the hidden region of a source notebook calls
-`hidden_tests`.
+Hidden tests import `earns`, `close`, `ten_times` and `StudentError` from here; the hidden region of a source
+notebook calls `hidden_tests`.
 """
 
 from __future__ import annotations
 
-from autograder.hidden import StudentError, close, earns
+from autograder.hidden import StudentError, close, earns, ten_times
 
-__all__ = ["StudentError", "__version__", "close", "earns", "hidden_tests"]
+__all__ = ["StudentError", "__version__", "close", "earns", "hidden_tests", "ten_times"]
 __version__ = "0.1.0"
 
 

@@ -68,6 +68,8 @@ class _Solution:
     fails: Sequence[str]
     also: Sequence[str] = ()
     """what is off before it is run"""
+    training: Sequence[str] | None = None
+    """grade cells whose training runs are tried; all of them when None"""
 
 
 def audit(course: Course, homework: Homework) -> tuple[Row, ...]:
@@ -84,7 +86,7 @@ def audit(course: Course, homework: Homework) -> tuple[Row, ...]:
     for suite in suites:
         vars(suite.reference)  # executed before the forks
         todo = list(_solutions(homework, suite))
-        graded = _in_forks([functools.partial(_grade, suite, solution.cells) for solution in todo])
+        graded = _in_forks([functools.partial(_grade, suite, solution) for solution in todo])
         rows += [_judge(suite, solution, outcome) for solution, outcome in zip(todo, graded, strict=True)]
     return tuple(rows)
 
@@ -120,7 +122,8 @@ def _solutions(homework: Homework, suite: examine.Suite) -> Iterator[_Solution]:
     for mistake in master.mistakes(homework, book.notebook):
         cell = book.cell(mistake.cell)
         also = [f"its hint shows the answer: {shown}"] if (shown := _shown(mistake)) else []
-        yield _Solution("mistake", mistake.id, {**code, cell.id: mistake.edit(cell.source)}, mistake.fails, also)
+        edited = {**code, cell.id: mistake.edit(cell.source)}
+        yield _Solution("mistake", mistake.id, edited, mistake.fails, also, training=mistake.fails)
     for path in sorted(homework.alternatives(book.notebook)):
         yield _Solution("alternative", path.stem, {**code, **_alternative(path, book)}, ())
 
@@ -152,8 +155,8 @@ def _judge(suite: examine.Suite, solution: _Solution, graded: Graded | str) -> R
     return Row(book.notebook, kind, name, lost, named if kind == "mistake" else (), tuple(wrong))
 
 
-def _grade(suite: examine.Suite, cells: dict[str, str]) -> Graded:
-    """Run the notebook with these sources and examine it, as the sandbox does; in a process of its own."""
+def _grade(suite: examine.Suite, solution: _Solution) -> Graded:
+    """Run the notebook with this solution and examine it, as the sandbox does; in a process of its own."""
     import matplotlib
 
     matplotlib.use("agg")
@@ -163,14 +166,18 @@ def _grade(suite: examine.Suite, cells: dict[str, str]) -> Graded:
     with contextlib.redirect_stdout(io.StringIO()), contextlib.redirect_stderr(io.StringIO()):
         for cell in book.code():
             with contextlib.suppress(Exception):  # as in the sandbox, errors don't stop a notebook
-                exec(compile(cells[cell.id], cell_filename(cell.id), "exec"), names)
+                exec(compile(solution.cells[cell.id], cell_filename(cell.id), "exec"), names)
     exchanges: dict[str, list[diagnose.Exchange]] = {}
-    tests = suite.run(lambda: examine.LocalLine(dict(names), suite.spec), exchanges=exchanges)
-    own, given = ([(c.id, cells[c.id]) for c in book.code() if c.locked is locked] for locked in (False, True))
+    tests = suite.run(lambda: examine.LocalLine(dict(names), suite.spec), None, exchanges, solution.training)
+    own, given = ([(c.id, solution.cells[c.id]) for c in book.code() if c.locked is locked] for locked in (False, True))
     forbidden = trespass.trespasses(book, own, given, suite.spec.forbidden)
     points = {cell.grade_id: cell.points for cell in book.grade_cells() if cell.autograded}
+    tried = {test.cell for test in tests}
     return Graded(
-        {cell: 0.0 if cell in forbidden else earned(full, _of(cell, tests)) for cell, full in points.items()},
+        {
+            cell: 0.0 if cell in forbidden else earned(full, _of(cell, tests)) if cell in tried else full
+            for cell, full in points.items()
+        },
         suite.clinic.diagnose(tests, exchanges),
         {test.cell: f"{test.name}: {test.message}" for test in reversed(tests) if not test.passed},
         forbidden,

@@ -14,6 +14,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from autograder.course import Tool
+from autograder.hidden import Allowance
 from autograder.master import Master, Mistake
 from autograder.proxy import Line
 from autograder.respondent import Respondent, seed
@@ -35,8 +36,8 @@ class Recorder:
     def __init__(self, line: Line, exchanges: list[Exchange]) -> None:
         self._line, self._exchanges = line, exchanges
 
-    def ask(self, question: Question) -> Returned | Raised:
-        reply = self._line.ask(question)
+    def ask(self, question: Question, allowance: Allowance | None = None) -> Returned | Raised:
+        reply = self._line.ask(question, allowance)
         if len(self._exchanges) <= _MOST:
             self._exchanges.append((question, reply))
         return reply

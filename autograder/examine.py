@@ -10,7 +10,7 @@ import secrets
 import sys
 import time
 import types
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping
 from pathlib import Path
 from typing import Any, Literal
 
@@ -19,7 +19,7 @@ import pytest
 from autograder import master
 from autograder.course import Course, CourseError, Homework, NotebookSpec, find_course
 from autograder.diagnose import Clinic, Exchange, Recorder
-from autograder.hidden import Draw, ForbiddenTool, StudentError
+from autograder.hidden import Allowance, Draw, Earns, ForbiddenTool, StudentError
 from autograder.proxy import Line, Student
 from autograder.respondent import Respondent, seed
 from autograder.result import TestResult
@@ -61,14 +61,16 @@ class Suite:
     def run(
         self,
         fork: Callable[[], Line],
-        cells: Sequence[str] | None = None,
+        cells: Collection[str] | None = None,
         exchanges: dict[str, list[Exchange]] | None = None,
+        training: Collection[str] | None = None,
     ) -> tuple[TestResult, ...]:
         """Run the tests (of these grade cells only, when given); each gets a line from `fork`.
 
-        What each test asked and heard is put into `exchanges` under its name, when given.
+        What each test asked and heard is put into `exchanges` under its name, when given. Tests that take a training
+        run are left out unless their cell is in `training`, when that is given.
         """
-        examination = _Examination(self, fork, cells, {} if exchanges is None else exchanges)
+        examination = _Examination(self, fork, cells, {} if exchanges is None else exchanges, training)
         with contextlib.redirect_stdout(io.StringIO()), contextlib.redirect_stderr(io.StringIO()):
             code = pytest.main([*_ARGUMENTS, f"--rootdir={self.path.parent}", str(self.path)], plugins=[examination])
         if code not in (pytest.ExitCode.OK, pytest.ExitCode.TESTS_FAILED):
@@ -121,7 +123,7 @@ class LocalLine:
         seed(SEED)
         self._respondent = Respondent(names, spec.forbidden)
 
-    def ask(self, question: Question) -> Returned | Raised:
+    def ask(self, question: Question, allowance: Allowance | None = None) -> Returned | Raised:
         """Answer by way of the wire's own encoding, so that values are copied just as in the sandbox."""
         order = decode_order(encode(question))
         assert not isinstance(order, tuple)
@@ -159,12 +161,14 @@ class _Examination:
         self,
         suite: Suite,
         fork: Callable[[], Line],
-        cells: Sequence[str] | None,
+        cells: Collection[str] | None,
         exchanges: dict[str, list[Exchange]],
+        training: Collection[str] | None,
     ) -> None:
         self.results: list[TestResult] = []
         self.broken = ""
-        self._suite, self._fork, self._cells, self._exchanges = suite, fork, cells, exchanges
+        self._suite, self._fork, self._exchanges = suite, fork, exchanges
+        self._cells, self._training = cells, training
         self._began = 0.0
 
     @pytest.fixture
@@ -190,7 +194,9 @@ class _Examination:
 
     def pytest_collection_modifyitems(self, items: list[pytest.Item]) -> None:
         if self._cells is not None:
-            items[:] = [item for item in items if _earns(item)[0] in self._cells]
+            items[:] = [item for item in items if _earns(item).cell in self._cells]
+        if self._training is not None:
+            items[:] = [item for item in items if not _earns(item).trains or _earns(item).cell in self._training]
 
     def pytest_collectreport(self, report: pytest.CollectReport) -> None:
         if report.failed:
@@ -209,13 +215,13 @@ class _Examination:
         return pytest.TestReport(item.nodeid, item.location, {}, outcome, None, call.when)
 
     def _keep(self, item: pytest.Item, call: pytest.CallInfo[None]) -> None:
-        cell, weight = _earns(item)
+        worth = _earns(item)
         error = call.excinfo.value if call.excinfo is not None else None
         self.results.append(
             TestResult(
                 name=item.name,
-                cell=cell,
-                weight=weight,
+                cell=worth.cell,
+                weight=worth.weight,
                 says=_first_line(item),
                 passed=error is None,
                 message=explain(error) if error is not None else "",
@@ -225,9 +231,9 @@ class _Examination:
         )
 
 
-def _earns(item: pytest.Item) -> tuple[str, float]:
-    cell, weight = getattr(getattr(item, "function", None), "__earns__", ("", 0.0))
-    return cell, weight
+def _earns(item: pytest.Item) -> Earns:
+    worth: Earns = getattr(getattr(item, "function", None), "__earns__", Earns())
+    return worth
 
 
 def _first_line(item: pytest.Item) -> str:

@@ -81,11 +81,9 @@ def pupils(homework: Homework) -> tuple[Pupil, ...]:
 
     Right and partly right ones hand in all notebooks. Broken and hostile ones hand in one, the first implementation.
     """
-    desks = [Desk(homework, spec.name) for spec in homework.notebooks]
-    made = [Pupil("perfect", {desk.file: _dump(desk.solved()) for desk in desks})]
+    desks = _desks(homework)
+    made = _whole(desks)
     made.append(Pupil("perfect-scripts", {f"{desk.name}.py": desk.script().encode() for desk in desks}))
-    made.append(Pupil("untouched", {desk.file: _dump(desk.untouched()) for desk in desks}))
-    made.append(Pupil("half-done", {desk.file: _dump(desk.solved(without=desk.later_half())) for desk in desks}))
     for desk in desks:
         others = {other.file: _dump(other.solved()) for other in desks if other is not desk}
         for mistake in _spread(list(desk.mistakes), -(-6 // len(desks))):
@@ -96,6 +94,38 @@ def pupils(homework: Homework) -> tuple[Pupil, ...]:
     made.append(Pupil("wrong-name", {f"{homework.name}_{desk.name} (1).ipynb": _dump(desk.solved())}))
     made.append(Pupil("nothing-handed-in", {}))
     return tuple(made)
+
+
+def sample(homework: Homework) -> tuple[Pupil, ...]:
+    """A few pupils, of a homework whose training runs would make a whole example class a matter of half an hour.
+
+    With one mistake, broken or hostile, they hand in a single notebook.
+    """
+    desks = _desks(homework)
+    made = _whole(desks)
+    for desk in desks:
+        mistake = next(iter(desk.mistakes))
+        made.append(Pupil(f"{desk.name}-{mistake}", {desk.file: _dump(desk.solved(mistake))}))
+    desk = desks[0]
+    broken = dict(_broken(desk))
+    made += [Pupil(name, {desk.file: broken[name]}) for name in ("cut-off", "checks-edited", "syntax-error")]
+    for name, code, book in _disturbing(desk):
+        if name in ("segfault", "hostile-equal-to-all"):
+            made.append(Pupil(name, {desk.file: _dump(desk.with_cell(code, book()))}))
+    return tuple(made)
+
+
+def _desks(homework: Homework) -> list[Desk]:
+    return [Desk(homework, spec.name) for spec in homework.notebooks]
+
+
+def _whole(desks: list[Desk]) -> list[Pupil]:
+    """Pupils who hand in all notebooks: right, as they were, and half of each."""
+    return [
+        Pupil("perfect", {desk.file: _dump(desk.solved()) for desk in desks}),
+        Pupil("untouched", {desk.file: _dump(desk.untouched()) for desk in desks}),
+        Pupil("half-done", {desk.file: _dump(desk.solved(without=desk.later_half())) for desk in desks}),
+    ]
 
 
 def write(pupil: Pupil, folder: Path) -> None:

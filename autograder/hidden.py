@@ -1,9 +1,11 @@
-"""What a hidden test is written with: `earns`, `close`, the generator behind `draw`, and the student's errors."""
+"""What a hidden test is written with: `earns`, `close`, `ten_times`, what is behind `draw`, the student's errors."""
 
 from __future__ import annotations
 
 import hashlib
+import time
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, TypeVar
 
 if TYPE_CHECKING:
@@ -13,11 +15,23 @@ _Test = TypeVar("_Test", bound=Callable[..., None])
 _Choice = TypeVar("_Choice")
 
 
-def earns(cell: str, weight: float = 1.0) -> Callable[[_Test], _Test]:
-    """Mark a test as earning `weight` parts of the points of the grade cell with this grade_id."""
+@dataclass(frozen=True)
+class Earns:
+    """What a hidden test is worth: see `earns`."""
+
+    cell: str = ""
+    weight: float = 0.0
+    trains: bool = False
+
+
+def earns(cell: str, weight: float = 1.0, trains: bool = False) -> Callable[[_Test], _Test]:
+    """Mark a test as earning `weight` parts of the points of the grade cell with this grade_id.
+
+    `trains` says that it takes a training run: the audit tries such a test on those mistakes alone that name its cell.
+    """
 
     def mark(test: _Test) -> _Test:
-        test.__earns__ = (cell, weight)  # type: ignore[attr-defined]
+        test.__earns__ = Earns(cell, weight, trains)  # type: ignore[attr-defined]
         return test
 
     return mark
@@ -33,6 +47,30 @@ class StudentError(Exception):
     def __init__(self, type: str, message: str, cell: str = "", line: int = 0) -> None:
         super().__init__(f"{type}: {message}")
         self.type, self.message, self.cell, self.line = type, message, cell, line
+
+
+@dataclass(frozen=True)
+class Allowance:
+    """How long the student's code may take for one answer, and what a student is told whose code takes longer."""
+
+    seconds: float
+    beyond: str
+
+
+def ten_times(sample: Callable[[], object], share: float) -> Allowance:
+    """Ten times as long as the reference needs for a training run.
+
+    `sample` runs `share` of it (1/50, say) with the reference, here and now: a slow or busy machine is slow for both.
+    """
+    began = time.perf_counter()
+    sample()
+    seconds = 10 * max((time.perf_counter() - began) / share, _SHORTEST_RUN)
+    beyond = f"this training run was stopped after {seconds:.0f} seconds: ours needs a tenth of that, or less"
+    return Allowance(seconds, beyond)
+
+
+_SHORTEST_RUN = 3.0
+"""seconds of the reference below which no run is worth stopping early"""
 
 
 class ForbiddenTool(Exception):

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any, Protocol
 
-from autograder.hidden import StudentError
+from autograder.hidden import Allowance, StudentError
 from autograder.wire import (
     Attribute,
     Call,
@@ -27,8 +29,11 @@ from autograder.wire import (
 class Line(Protocol):
     """Carries one question at a time to where the student's objects are."""
 
-    def ask(self, question: Question) -> Returned | Raised:
-        """The answer; raises StudentError when none comes (a crash, a limit, silence)."""
+    def ask(self, question: Question, allowance: Allowance | None = None) -> Returned | Raised:
+        """The answer; raises StudentError when none comes (a crash, a limit, silence).
+
+        Without an allowance it may take as long as any call.
+        """
 
     def close(self) -> None:
         """Nothing more will be asked."""
@@ -41,9 +46,10 @@ def _nonce() -> bytes:
 class _Asker:
     def __init__(self, line: Line) -> None:
         self.line = line
+        self.allowance: Allowance | None = None
 
     def ask(self, question: Question) -> Any:
-        reply = self.line.ask(question)
+        reply = self.line.ask(question, self.allowance)
         if isinstance(reply, Raised):
             raise StudentError(reply.error, reply.message, reply.cell, reply.line)
         try:
@@ -74,6 +80,15 @@ class Student:
     def run(self, code: str) -> Any:
         """Run harness code among the notebook's names; its last expression comes back."""
         return self._asker.ask(Run(_nonce(), code))
+
+    @contextmanager
+    def within(self, allowance: Allowance) -> Iterator[None]:
+        """Each question that is asked in this context, of handles too, may take that long: for training runs."""
+        self._asker.allowance = allowance
+        try:
+            yield
+        finally:
+            self._asker.allowance = None
 
 
 class Handle:

@@ -20,7 +20,7 @@ import msgspec
 
 from autograder import warden
 from autograder.course import Limits, TierName
-from autograder.hidden import StudentError
+from autograder.hidden import Allowance, StudentError
 from autograder.result import Incident, Output
 from autograder.student import MOST_THREADS, SEED, THREADS_LEFT
 from autograder.wire import (
@@ -439,11 +439,15 @@ class ForkLine:
         self._channel, self._limits = channel, limits
         self._over = ""
 
-    def ask(self, question: Question) -> Returned | Raised:
-        """The answer of the student's code within `call_seconds`. Raises StudentError when none comes, SandboxLost."""
+    def ask(self, question: Question, allowance: Allowance | None = None) -> Returned | Raised:
+        """The answer of the student's code within `call_seconds`, or within the allowance when there is one.
+
+        Raises StudentError when none comes, SandboxLost.
+        """
         if self._over:
             raise StudentError("Crash", self._over)
-        patience = self._session.patience(self._limits.call_seconds)
+        limit = allowance.seconds if allowance is not None else self._limits.call_seconds
+        patience = self._session.patience(limit)
         stop = time.monotonic() + patience
         try:
             self._channel.send(encode(question), stop)
@@ -451,6 +455,8 @@ class ForkLine:
         except Late:
             self._session.hang()
             self._over = f"no answer within {patience:.3g} seconds: is there an endless loop?"
+            if allowance is not None and patience == limit:
+                self._over = allowance.beyond
             raise StudentError("TimeoutError", self._over) from None
         except Closed:
             self._over = self._how_it_went()

@@ -268,8 +268,9 @@ model, so that the same function trains the network of section 4, whose batches 
 
 *One pass over the batches; one step of an optimiser of your choice for each.*
 
-With 600 batches of 32 the grader expects your `GRUMemory(64)` to get at least 98 % of the symbols of fresh sequences
-right, at a delay between 2 and 4. Adam with a learning rate of 0.01 does it; you may well find something better.
+With 600 batches of 32 the grader expects your `GRUMemory(64)` to get at least 95 % of the symbols of fresh sequences
+right, at a delay between 2 and 4; if the first attempt misses that, there is a second one. Adam with a learning rate of
+0.01 comes to 99 %; you may well find something better.
 
 <details><summary>Hint</summary>
 
@@ -349,7 +350,7 @@ print(f"\n{accuracy(memory, x, y):.1%} of the symbols of 1000 new sequences, {ti
 figure, (left, right) = plt.subplots(1, 2, figsize=(9.5, 3.2))
 left.semilogy(history, color=BLUE)
 left.axhline(torch.tensor(27.0).log(), color="0.6", linestyle="--")
-left.text(600, 3.5, "guessing among 27", ha="right", color="0.4", fontsize=8)
+left.text(600, 3.1, "guessing among 27", ha="right", va="top", color="0.4", fontsize=8)
 left.set(xlabel="step", ylabel="cross-entropy", title="Learning curve")
 # Whom does the network listen to? The slope of the score that wins at step t, along the input of step s.
 inputs = functional.one_hot(x[:200], N + 1).float().requires_grad_()
@@ -392,7 +393,7 @@ The network has to *remember*, so please let no line of code look up $x[t - d]$ 
 *Tell the network how long to wait.*
 
 The grader trains your `VariableDelayGRUMemory(96, 3)` with your `train` on 1000 batches of 32 sequences of length 10
-and expects 95 % of the symbols right.
+and expects 90 % of the symbols right, in one of two attempts.
 
 <details><summary>Hint</summary>
 
@@ -515,8 +516,9 @@ assert losses[-1] < 0.6 * losses[0], "with your network and your train the loss 
 r"""
 *In the figures of the training, left: the loss on a logarithmic axis. Right: for each delay (circles, triangles,
 squares, diamonds) the share of right symbols at each of 40 steps, with a dashed line where training sequences ended.*
-The queue keeps working where no training sequence has ever been: what was learned is a rule for *one step*, and steps
-don't know how many have gone before. Long delays are harder, for a letter loses a little in each step that it is kept.
+For short delays the queue works far beyond the place where training sequences ended: what was learned is a rule for
+*one step*, and steps don't know how many have gone before. Long delays are harder, for a letter loses a little in each
+step that it is kept; small errors, too, are kept, and they add up.
 
 **What you take along**
 

@@ -200,8 +200,7 @@ r"""
 *In the figure, above: the loss of each step on a logarithmic axis; a dashed line at the loss of guessing, and a red
 triangle at each spike. Below: the norm of the gradient, also logarithmic.* Go to a spike and look at the steps just
 before it, in both curves. How small have gradients been for a while? What does RMSprop divide by, and what has become
-of
-that? What does one unusual batch do then?
+of that? What does one unusual batch do then?
 
 ## 3 · Your procedure
 

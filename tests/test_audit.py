@@ -4,11 +4,17 @@ from pathlib import Path
 
 import pytest
 
-from autograder import audit, build, master, trespass
+from autograder import audit, build, demo, master, trespass
 from autograder.course import open_course
 
 COURSE = open_course(Path(__file__).parents[1])
-WANTED = {"mistakes": {"theory": 12, "mlp": 15, "sgd": 8}, "alternatives": 6}
+BANKS = {  # mistakes that each notebook's bank holds at least
+    "hw1": {"theory": 12, "mlp": 15, "sgd": 8},
+    "hw2": {"theory": 12, "cnn": 10, "rnn": 10, "seq_classification": 4},
+}
+POINTS = {"hw1": [50, 35, 15], "hw2": [50, 25, 20, 5]}
+
+every_homework = pytest.mark.parametrize("name", COURSE.homeworks)
 
 TESTS = '''\
 from autograder import close, earns
@@ -79,32 +85,38 @@ def test_the_committed_notebooks_are_fresh():
     assert [difference.text for difference in build.stale(COURSE)] == []
 
 
-@pytest.mark.parametrize("name", COURSE.homeworks)
-def test_the_audit_passes(name):
-    rows = audit.audit(COURSE, COURSE.homework(name))
+@every_homework
+def test_the_audit_passes(name, tmp_path):
+    demo.copy_course(COURSE, tmp_path)
+    (tmp_path / ".course-secret").write_text("always the same numbers are drawn")
+    course = open_course(tmp_path)
+    rows = audit.audit(course, course.homework(name))
     assert [f"{row.notebook}/{row.name}: {text}" for row in rows for text in row.wrong] == []
 
 
-def test_the_banks_are_as_large_as_promised():
-    homework = COURSE.homework("hw1")
-    for notebook, count in WANTED["mistakes"].items():
-        assert len(master.mistakes(homework, notebook)) >= count, notebook
-    alternatives = [path for spec in homework.notebooks for path in homework.alternatives(spec.name)]
-    assert len(alternatives) >= WANTED["alternatives"]
+@every_homework
+def test_the_banks_are_as_large_as_promised(name):
+    homework = COURSE.homework(name)
+    found = {spec.name: len(master.mistakes(homework, spec.name)) for spec in homework.notebooks}
+    assert found.keys() == BANKS[name].keys()
+    assert [notebook for notebook, count in BANKS[name].items() if found[notebook] < count] == []
+    assert [spec.name for spec in homework.notebooks if not homework.alternatives(spec.name)] == []
 
 
-def test_most_theory_points_are_checked_by_machine():
-    book = master.read(COURSE.homework("hw1"), "theory")
+@every_homework
+def test_most_theory_points_are_checked_by_machine(name):
+    book = master.read(COURSE.homework(name), "theory")
     machine = sum(cell.points for cell in book.grade_cells() if cell.autograded)
-    assert book.points == 50 and machine >= 0.6 * book.points
+    assert machine >= 0.6 * book.points
 
 
-def test_homework_1_has_a_hundred_points():
-    homework = COURSE.homework("hw1")
-    assert [master.read(homework, spec.name).points for spec in homework.notebooks] == [50, 35, 15]
+@every_homework
+def test_a_homework_has_a_hundred_points(name):
+    homework = COURSE.homework(name)
+    assert [master.read(homework, spec.name).points for spec in homework.notebooks] == POINTS[name]
 
 
-@pytest.mark.parametrize("name", COURSE.homeworks)
+@every_homework
 def test_no_master_reaches_a_tool_that_its_notebook_forbids(name):
     homework = COURSE.homework(name)
     for spec in homework.notebooks:
@@ -133,6 +145,18 @@ def test_a_hint_that_shows_the_answer_is_found(small):
     long = MASTER.replace("return x * x", "return pow(x, 2)")
     rows = small([("doubled", "2 * x", "Better write pow( x, 2 ).")], solution=long)
     assert rows["doubled"].wrong == ("its hint shows the answer: pow(x, 2)",)
+
+
+def test_a_training_run_is_left_to_the_mistakes_that_name_its_cell(small):
+    trained = TESTS + """
+@earns("trained-check", trains=True)
+def test_training(student, draw):
+    assert student.square(2) == 4, "it has learned nothing"
+"""
+    cell = '\n# %% nbgrader={"grade_id": "trained-check", "grade": true, "points": 1, "locked": true}\nsquare(3)\n'
+    rows = small([("doubled-and-more", "2 * x + 1", "Try x = 3.")], tests=trained, solution=MASTER + cell)
+    assert rows["untouched"].lost == ("square-check", "trained-check")
+    assert rows["doubled-and-more"].lost == ("square-check",) and rows["doubled-and-more"].wrong == ()
 
 
 def test_an_alternative_that_is_wrong_is_found(small):

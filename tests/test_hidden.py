@@ -1,9 +1,11 @@
 """What hidden tests are written with: `draw` repeats itself, `close` says what is wrong and never what is right."""
 
+import time
+
 import pytest
 import torch
 
-from autograder.hidden import Draw, close
+from autograder.hidden import Draw, close, ten_times
 
 RIGHT = torch.tensor([[1.25, -2.5], [3.75, 0.5]])
 
@@ -30,6 +32,16 @@ def test_draws_repeat_for_one_secret_and_test_and_differ_for_others():
 def test_sizes_reach_both_ends():
     draw = Draw(b"secret", "sizes")
     assert {draw.size(2, 4) for _ in range(100)} == {2, 3, 4}
+
+
+def test_a_training_run_may_take_ten_times_as_long_as_the_reference():
+    allowance = ten_times(lambda: time.sleep(0.2), share=1 / 50)
+    assert allowance.seconds >= 10 * 0.2 * 50
+    assert f"stopped after {allowance.seconds:.0f} seconds" in allowance.beyond
+
+
+def test_a_reference_that_is_done_at_once_leaves_half_a_minute():
+    assert ten_times(lambda: None, share=1).seconds == 30
 
 
 def test_equal_values_pass_up_to_rounding():

@@ -8,7 +8,7 @@ import torch
 
 from autograder.confine import jail
 from autograder.course import Limits
-from autograder.hidden import StudentError
+from autograder.hidden import Allowance, StudentError
 from autograder.proxy import Student
 from autograder.sandbox import Session, Zygote
 
@@ -134,6 +134,20 @@ def test_what_one_test_meets_leaves_the_next_alone(zygote, harm, error):
                 asked(live, lambda student: student.bad())
             assert caught.value.type == error
         assert asked(live, lambda student: student.f(1)) == 2
+
+
+def test_a_run_gets_its_allowance_and_its_own_word_when_it_takes_longer(zygote):
+    def question(student):
+        with student.within(Allowance(60, "far too long")):
+            student.run("import time\ntime.sleep(3)")  # longer than any other call may take
+        with student.within(Allowance(0.5, "this run was stopped")):
+            student.f(1)
+
+    with session(zygote, "def f(x):\n    while True:\n        pass") as live:
+        live.run()
+        with pytest.raises(StudentError) as caught:
+            asked(live, question)
+    assert (caught.value.type, caught.value.message) == ("TimeoutError", "this run was stopped")
 
 
 def test_an_exception_names_its_cell_and_line(zygote):

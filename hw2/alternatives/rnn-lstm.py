@@ -24,7 +24,7 @@ class GRUMemory(nn.Module):
     def __init__(self, hidden_size):
         super().__init__()
         self.rnn = nn.GRU(N + 1, hidden_size)
-        self.out = nn.Sequential(nn.Linear(hidden_size, hidden_size), nn.ReLU(), nn.Linear(hidden_size, N + 1))
+        self.out = nn.Linear(hidden_size, N + 1)
 
     def forward(self, x):
         states = self.rnn(torch.eye(N + 1)[x.T])[0]  # (L, B, H)
@@ -39,7 +39,7 @@ class GRUMemory(nn.Module):
 def train(model, batches, lr=0.01):
     model.train()
     criterion = nn.CrossEntropyLoss()
-    optimizer = torch.optim.Adam(model.parameters(), lr=lr, betas=(0.9, 0.99))
+    optimizer = torch.optim.Adam(model.parameters(), lr=lr)
     steps = len(batches)
     decay = torch.optim.lr_scheduler.LambdaLR(optimizer, lambda step: min(1.0, 3.0 * (1.02 - step / steps)))
     losses = []

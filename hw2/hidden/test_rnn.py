@@ -3,7 +3,7 @@
 import torch
 from torch.nn import functional
 
-from autograder import close, earns
+from autograder import close, earns, ten_times
 
 N = 26
 SEEN = 2e-6
@@ -283,7 +283,7 @@ def _school(count, length, low, high, variable, seed):
 """
 
 
-def learned(student, draw, build, steps, length, low, high, variable):
+def learned(student, draw, build, steps, length, low, high, variable, allowance):
     """The share of symbols right after training the student's network with the student's loop."""
     seed = draw.size(0, 10**6)
     school = f"_school({{count}}, {length}, {low}, {high}, {variable}, {seed})"
@@ -298,23 +298,35 @@ def learned(student, draw, build, steps, length, low, high, variable):
         code = f"_x = _batches[0][0][:1].expand(2, -1)\n_model(_x, torch.tensor([{low}, {high}]))"
         ends = student.run(code)
         assert (ends[0] - ends[1]).abs().max() > SEEN, "the delay makes no difference: there is no use in training"
-    student.run(f"{begin}train(_model, {school.format(count=steps)})\n_model.eval()\nNone")
+    with student.within(allowance):
+        student.run(f"{begin}train(_model, {school.format(count=steps)})\n_model.eval()\nNone")
     inputs = f"{literal(x)}, {literal(delays)}" if variable else literal(x)
     said = student.run(f"with torch.no_grad():\n    _said = _model({inputs}).argmax(-1)\n_said")
     assert said.shape == x.shape, "the logits of the trained network have a wrong shape"
     return (said == echo(x, delays)).float().mean().item()
 
 
-@earns("echo-trained")
-def test_learns_a_fixed_delay(student, draw):
-    """After 600 steps a GRUMemory(64) gets at least 98 % of the symbols of new sequences right."""
-    delay = draw.choice([2, 3, 4])
-    share = learned(student, draw, "GRUMemory(64)", 600, 15, delay, delay, False)
-    assert share >= 0.98, f"{share:.1%} of the symbols are right after 600 steps at delay {delay}; 98 % are expected"
+def better_of_two(goal, attempt):
+    """The share right of an attempt, or of a second one if the first misses the goal: bad luck exists."""
+    first = attempt()
+    return first if first >= goal else max(first, attempt())
 
 
-@earns("variable-trained")
-def test_learns_many_delays(student, draw):
-    """After 1000 steps a VariableDelayGRUMemory(96, 3) gets at least 95 % of the symbols of new sequences right."""
-    share = learned(student, draw, "VariableDelayGRUMemory(96, 3)", 1000, 10, 0, 3, True)
-    assert share >= 0.95, f"{share:.1%} of the symbols are right after 1000 steps; 95 % are expected"
+@earns("echo-trained", trains=True)
+def test_learns_a_fixed_delay(student, reference, draw):
+    """After 600 steps a GRUMemory(64) gets at least 95 % of the symbols of new sequences right."""
+    delay, sample = draw.choice([2, 3, 4]), [(x, y) for x, _, y in reference.variable_batches(12, 15, 3)]
+    allowance = ten_times(lambda: reference.train(reference.GRUMemory(64), sample), 12 / 600)
+    arguments = "GRUMemory(64)", 600, 15, delay, delay, False, allowance
+    share = better_of_two(0.95, lambda: learned(student, draw, *arguments))
+    assert share >= 0.95, f"{share:.1%} of the symbols are right after 600 steps at delay {delay}; 95 % are expected"
+
+
+@earns("variable-trained", trains=True)
+def test_learns_many_delays(student, reference, draw):
+    """After 1000 steps a VariableDelayGRUMemory(96, 3) gets at least 90 % of the symbols of new sequences right."""
+    sample = reference.variable_batches(20, 10, 3)
+    allowance = ten_times(lambda: reference.train(reference.VariableDelayGRUMemory(96, 3), sample), 20 / 1000)
+    arguments = "VariableDelayGRUMemory(96, 3)", 1000, 10, 0, 3, True, allowance
+    share = better_of_two(0.90, lambda: learned(student, draw, *arguments))
+    assert share >= 0.90, f"{share:.1%} of the symbols are right after 1000 steps; 90 % are expected"
