@@ -11,7 +11,7 @@ import msgspec
 
 _T = TypeVar("_T")
 TierName = Literal["A", "B", "C", "none"]
-Tool = Literal["autograd", "nn"]
+Tool = Literal["autograd", "nn", "attention"]
 
 
 class CourseError(Exception):

@@ -17,7 +17,10 @@ from autograder.hidden import ForbiddenTool
 WHY = {
     "autograd": "PyTorch's automatic differentiation is shut here: this exercise is about deriving gradients yourself",
     "nn": "torch.nn is shut here: this exercise is about building it from plain tensors",
+    "attention": "PyTorch's own attention and transformer modules are shut here: this exercise is about building them",
 }
+
+
 @contextmanager
 def shut(tools: Iterable[str]) -> Iterator[None]:
     """Within this context the named tools raise ForbiddenTool."""
@@ -65,18 +68,18 @@ def _shut_autograd(stack: ExitStack) -> None:
     stack.enter_context(graph.saved_tensors_hooks(refuse, refuse))
 
 
-def _shut_nn(stack: ExitStack) -> None:
-    # every layer and loss of torch.nn computes by a function of torch.nn.functional, so its door is enough; patching
-    # the Module class would invalidate hundreds of subclasses in each fork
-    stack.enter_context(_doorman()())
+def _shut_functions(tool: str, stack: ExitStack) -> None:
+    # every layer and loss of torch.nn computes by functions, so their door is enough; patching the Module class would
+    # invalidate hundreds of subclasses in each fork
+    stack.enter_context(_doorman(tool)())
 
 
 @functools.cache
-def _doorman() -> Callable[[], AbstractContextManager[None]]:
-    """The mode in which functions of torch.nn refuse, whatever name they are called by."""
+def _doorman(tool: str) -> Callable[[], AbstractContextManager[None]]:
+    """The mode in which the tool's functions refuse, whatever name they are called by."""
     from torch.overrides import TorchFunctionMode
 
-    refuse, shut_functions = _refusal("nn"), _nn_functions()
+    refuse, shut_functions = _refusal(tool), _FUNCTIONS[tool]()
 
     class Doorman(TorchFunctionMode):
         def __torch_function__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
@@ -101,4 +104,24 @@ def _nn_functions() -> frozenset[Any]:
     return frozenset(found)
 
 
-TOOLS: dict[str, Callable[[ExitStack], None]] = {"autograd": _shut_autograd, "nn": _shut_nn}
+def _attention_functions() -> frozenset[Any]:
+    """The functions that torch's attention and transformer modules compute by, whichever way they take."""
+    import torch
+
+    functional = torch.nn.functional
+    return frozenset(
+        (
+            functional.multi_head_attention_forward,
+            functional.scaled_dot_product_attention,
+            torch._native_multi_head_attention,
+            torch._transformer_encoder_layer_fwd,
+        )
+    )
+
+
+_FUNCTIONS: dict[str, Callable[[], frozenset[Any]]] = {"nn": _nn_functions, "attention": _attention_functions}
+
+TOOLS: dict[str, Callable[[ExitStack], None]] = {
+    "autograd": _shut_autograd,
+    **{tool: functools.partial(_shut_functions, tool) for tool in _FUNCTIONS},
+}

@@ -20,6 +20,13 @@ Code = Sequence[tuple[str, str]]
 _MODULES: dict[Tool, tuple[str, ...]] = {
     "autograd": ("torch.autograd", "torch.func", "functorch", "torch._functorch"),
     "nn": ("torch.nn",),
+    "attention": (
+        *("torch.nn.MultiheadAttention", "torch.nn.attention", "torch.nn.modules.activation.MultiheadAttention"),
+        *("torch.nn.functional.scaled_dot_product_attention", "torch.nn.functional.multi_head_attention_forward"),
+        *("torch.nn.modules.transformer", "torch._native_multi_head_attention", "torch._transformer_encoder_layer_fwd"),
+        *("torch.nn.Transformer", "torch.nn.TransformerEncoder", "torch.nn.TransformerEncoderLayer"),
+        *("torch.nn.TransformerDecoder", "torch.nn.TransformerDecoderLayer", "torchvision.models"),
+    ),
 }
 _INSIDES = ("torch.ops", "torch._C", "torch._VF", "torch.overrides", "torch.utils._python_dispatch", "autograder")
 """doors below the doors: no solution needs them, and each leads around a shut one"""

@@ -17,6 +17,8 @@ GRAD, BACKWARD, JACREV, JACFWD, VJP = (
     torch.func.jacfwd,
     torch.func.vjp,
 )
+READY, SDPA = torch.nn.MultiheadAttention(4, 2, batch_first=True), functional.scaled_dot_product_attention
+SEQUENCE = torch.randn(2, 3, 4)
 LINEAR, MSE, LAYER = functional.linear, functional.mse_loss, torch.nn.Linear(3, 2)
 X = torch.randn(3, requires_grad=True)
 GIVEN = [("given", "import torch\nimport torch.nn.functional as F\nfrom torch import nn")]
@@ -46,6 +48,12 @@ NN = {
     "alias of linear": lambda: LINEAR(torch.ones(2, 3), torch.ones(4, 3)),
     "alias of a loss": lambda: MSE(X, X),
 }
+ATTENTION = {
+    "alias of the function": lambda: SDPA(SEQUENCE, SEQUENCE, SEQUENCE),
+    "a module made before": lambda: READY(SEQUENCE, SEQUENCE, SEQUENCE),
+    "its fast path": lambda: READY.eval()(SEQUENCE.detach(), SEQUENCE.detach(), SEQUENCE.detach()),
+    "an encoder layer": lambda: torch.nn.TransformerEncoderLayer(4, 2, batch_first=True).eval()(SEQUENCE),
+}
 
 
 @pytest.mark.parametrize("way", AUTOGRAD)
@@ -58,6 +66,15 @@ def test_autograd_is_shut_even_where_recording_is_turned_on_again(way):
 def test_nn_is_shut(way):
     with pytest.raises(ForbiddenTool), doors.shut(["nn"]):
         NN[way]()
+
+
+@pytest.mark.parametrize("recording", [torch.no_grad, torch.enable_grad])
+@pytest.mark.parametrize("way", ATTENTION)
+def test_attention_is_shut_and_the_rest_of_nn_is_not(way, recording):
+    with doors.shut(["attention"]), recording():
+        assert torch.nn.Sequential(LAYER, torch.nn.GELU())(X).shape == (2,)
+        with pytest.raises(ForbiddenTool, match="attention"):
+            ATTENTION[way]()
 
 
 def test_plain_tensor_functions_stay_open():
@@ -111,6 +128,17 @@ def test_a_solution_that_reaches_a_tool_by_name_is_found(solution, helper):
 def test_an_honest_solution_is_not_accused(solution):
     own = [("play", "def slope(x):\n    return torch.autograd.grad(x.sum(), x)"), ("answer", solution)]
     assert trespass.uses("answer", own, GIVEN, ["autograd", "nn"]) == ""
+
+
+@pytest.mark.parametrize("part", ["F.scaled_dot_product_attention", "nn.TransformerEncoder", "nn.MultiheadAttention"])
+def test_ready_attention_is_found_by_name(part):
+    own = [("answer", f"def f(x):\n    return {part}(x)")]
+    assert part.partition(".")[2] in trespass.uses("answer", own, GIVEN, ["attention"])
+
+
+def test_layers_and_softmax_are_no_ready_attention():
+    own = [("answer", "class A(nn.Module):\n    def forward(self, x):\n        return F.softmax(nn.Linear(3, 3)(x))")]
+    assert trespass.uses("answer", own, GIVEN, ["attention"]) == ""
 
 
 def test_what_other_cells_do_is_not_this_cells_matter():
