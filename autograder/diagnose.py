@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import ast
 import contextlib
+import functools
 import io
 import types
 from collections.abc import Mapping, Sequence
@@ -65,6 +66,10 @@ class Clinic:
                 found[cell] = self._named(cell, told)
         return {cell: named for cell, named in found.items() if named}
 
+    def warm(self) -> None:
+        """Read the cells that all mistakes share."""
+        self._namespace(None)
+
     def _named(self, cell: str, told: Sequence[tuple[TestResult, Sequence[Exchange]]]) -> tuple[Diagnosis, ...]:
         failed = [kept for test, kept in told if not test.passed]
         if all(self._agrees(None, kept, _EXACTLY) for kept in failed):
@@ -105,14 +110,20 @@ def definitions(book: Master, mistake: Mistake | None = None) -> dict[str, Any]:
             if cell.grade:
                 continue
             source = mistake.edit(cell.source) if mistake and cell.grade_id == mistake.cell else cell.source
-            tree = ast.parse(source)
-            tree.body = [node for node in tree.body if cell.solution or _defines(node)]
             try:
-                exec(compile(tree, cell_filename(cell.id), "exec"), module.__dict__)
+                exec(_defining(cell.id, source, cell.solution), module.__dict__)
             except Exception:
                 if mistake is None:
                     raise
     return module.__dict__
+
+
+@functools.cache  # all mistakes share the cells that they do not edit
+def _defining(cell: str, source: str, whole: bool) -> types.CodeType:
+    """The code of a cell, or of what it defines."""
+    tree = ast.parse(source)
+    tree.body = [node for node in tree.body if whole or _defines(node)]
+    return compile(tree, cell_filename(cell), "exec")
 
 
 def _defines(node: ast.stmt) -> bool:

@@ -64,18 +64,42 @@ class Suite:
         cells: Collection[str] | None = None,
         exchanges: dict[str, list[Exchange]] | None = None,
         training: Collection[str] | None = None,
+        turn: Callable[[], Line] | None = None,
     ) -> tuple[TestResult, ...]:
         """Run the tests (of these grade cells only, when given); each gets a line from `fork`.
 
         What each test asked and heard is put into `exchanges` under its name, when given. Tests that take a training
         run are left out unless their cell is in `training`, when that is given.
+
+        With `turn`, which gives lines to what tests share, tests take turns there, since a fork for each costs more
+        than most of them; only what fails is asked again by itself, in a fork, and that counts.
         """
-        examination = _Examination(self, fork, cells, {} if exchanges is None else exchanges, training)
+
+        def wanted(item: pytest.Item) -> bool:
+            worth = _earns(item)
+            return (cells is None or worth.cell in cells) and (
+                training is None or not worth.trains or worth.cell in training
+            )
+
+        exchanges = {} if exchanges is None else exchanges
+        first = self._examine(_Examination(self, fork, turn, wanted, exchanges))
+        if not first.doubtful:
+            return tuple(first.results)
+        for name in first.doubtful:
+            exchanges.pop(name, None)
+        again = self._examine(_Examination(self, fork, None, lambda item: item.name in first.doubtful, exchanges))
+        settled = {result.name: result for result in again.results}
+        return tuple(settled.get(result.name, result) for result in first.results)
+
+    def _examine(self, examination: _Examination) -> _Examination:
         with contextlib.redirect_stdout(io.StringIO()), contextlib.redirect_stderr(io.StringIO()):
-            code = pytest.main([*_ARGUMENTS, f"--rootdir={self.path.parent}", str(self.path)], plugins=[examination])
+            room = self.path.parent
+            # without these it would look through every folder above
+            where = (f"--rootdir={room}", f"--confcutdir={room}", str(self.path))
+            code = pytest.main([*_ARGUMENTS, *where], plugins=[examination])
         if code not in (pytest.ExitCode.OK, pytest.ExitCode.TESTS_FAILED):
             raise CourseError(f"{self.path}: {examination.broken or f'pytest could not run these tests ({code!r})'}")
-        return tuple(examination.results)
+        return examination
 
 
 def execute(book: master.Master) -> dict[str, Any]:
@@ -161,19 +185,21 @@ class _Examination:
         self,
         suite: Suite,
         fork: Callable[[], Line],
-        cells: Collection[str] | None,
+        turn: Callable[[], Line] | None,
+        wanted: Callable[[pytest.Item], bool],
         exchanges: dict[str, list[Exchange]],
-        training: Collection[str] | None,
     ) -> None:
         self.results: list[TestResult] = []
         self.broken = ""
-        self._suite, self._fork, self._exchanges = suite, fork, exchanges
-        self._cells, self._training = cells, training
+        self.doubtful: set[str] = set()
+        """tests that failed after others in the same fork: what those left may be the reason"""
+        self._suite, self._fork, self._turn, self._wanted, self._exchanges = suite, fork, turn, wanted, exchanges
         self._began = 0.0
 
     @pytest.fixture
     def student(self, request: pytest.FixtureRequest) -> Iterator[Student]:
-        line = Recorder(self._fork(), self._exchanges.setdefault(request.node.name, []))
+        open_line = self._turn if self._turn is not None and not _earns(request.node).trains else self._fork
+        line = Recorder(open_line(), self._exchanges.setdefault(request.node.name, []))
         yield Student(line)
         line.close()
 
@@ -193,10 +219,7 @@ class _Examination:
         return Draw(self._suite.secret, self._suite.name, request.node.name)
 
     def pytest_collection_modifyitems(self, items: list[pytest.Item]) -> None:
-        if self._cells is not None:
-            items[:] = [item for item in items if _earns(item).cell in self._cells]
-        if self._training is not None:
-            items[:] = [item for item in items if not _earns(item).trains or _earns(item).cell in self._training]
+        items[:] = filter(self._wanted, items)
 
     def pytest_collectreport(self, report: pytest.CollectReport) -> None:
         if report.failed:
@@ -217,6 +240,8 @@ class _Examination:
     def _keep(self, item: pytest.Item, call: pytest.CallInfo[None]) -> None:
         worth = _earns(item)
         error = call.excinfo.value if call.excinfo is not None else None
+        if error is not None and self._turn is not None and not worth.trains and not _certain(error):
+            self.doubtful.add(item.name)
         self.results.append(
             TestResult(
                 name=item.name,
@@ -229,6 +254,14 @@ class _Examination:
                 seconds=round(time.perf_counter() - self._began, 4),
             )
         )
+
+
+def _certain(error: BaseException) -> bool:
+    """Whether a test that failed with this would fail by itself, too."""
+    return isinstance(error, StudentError) and error.type in _CERTAIN
+
+
+_CERTAIN = {"NotImplementedError", "NameError", "TimeoutError", ForbiddenTool.__name__}
 
 
 def _earns(item: pytest.Item) -> Earns:

@@ -30,10 +30,13 @@ class Bench:
         }
 
     def warm(self) -> None:
-        """Run every suite once on its own reference, so that a fork finds all that it needs loaded."""
-        for suite in self.suites.values():
+        """Look at every release and at every reference once, so that a fork finds all that it needs loaded."""
+        for name, suite in self.suites.items():
+            path = self.homework.release(name)
+            _trespasses(suite, repair(read(path), path.name, self.released[name]))
+            suite.clinic.warm()
             names = vars(suite.reference)
-            suite.run(lambda names=names, spec=suite.spec: LocalLine(dict(names), spec))  # type: ignore[misc]
+            suite.run(lambda names=names, spec=suite.spec: LocalLine(dict(names), spec), training=())  # type: ignore[misc]
 
 
 def grade(bench: Bench, student: str, folder: Path, marked: Path | None = None) -> Result:
@@ -75,11 +78,8 @@ def _notebook(bench: Bench, spec: NotebookSpec, folder: Path, marked: Path | Non
     with Session(bench.zygote, bench.homework.limits, gradable.cells, spec.forbidden) as session:
         session.run()
         exchanges: dict[str, list[Exchange]] = {}
-        tests = suite.run(session.fork, exchanges=exchanges)
-    code = [(cell.id, cell.source, cell.released) for cell in gradable.cells if cell.kind == "code"]
-    given = [(name, source) for name, source, released in code if released and released.locked]
-    own = [(name, source) for name, source, released in code if not (released and released.locked)]
-    forbidden = trespass.trespasses(suite.master, own, given, spec.forbidden)
+        tests = suite.run(session.fork, exchanges=exchanges, turn=session.turn)
+    forbidden = _trespasses(suite, gradable)
     cells = score(blank, tests, forbidden, suite.clinic.diagnose(tests, exchanges), _unanswered(gradable))
     found = NotebookResult(
         notebook=spec.name,
@@ -100,6 +100,14 @@ def _notebook(bench: Bench, spec: NotebookSpec, folder: Path, marked: Path | Non
     if marked is not None:
         autograded.write(gradable, found, suite.master, marked)
     return found
+
+
+def _trespasses(suite: Suite, gradable: Gradable) -> dict[str, str]:
+    """Grade cells whose solution reaches a forbidden tool, and why they earn nothing."""
+    code = [(cell.id, cell.source, cell.released) for cell in gradable.cells if cell.kind == "code"]
+    given = [(name, source) for name, source, released in code if released and released.locked]
+    own = [(name, source) for name, source, released in code if not (released and released.locked)]
+    return trespass.trespasses(suite.master, own, given, suite.spec.forbidden)
 
 
 def _unanswered(gradable: Gradable) -> frozenset[str]:

@@ -24,6 +24,7 @@ from autograder.hidden import Allowance, StudentError
 from autograder.result import Incident, Output
 from autograder.student import MOST_THREADS, SEED, THREADS_LEFT
 from autograder.wire import (
+    Begin,
     Channel,
     Closed,
     Dict,
@@ -264,7 +265,8 @@ class Session:
 
     `run` executes the cells. A cell that ends the process (a crash, `os._exit`, too much memory) is left out and the
     notebook begun anew, so that the other cells keep what they earn. `fork` then gives a line to a fresh fork of the
-    finished notebook. Leaving raises SandboxLost when the sandbox failed in between: such a result is worth nothing.
+    finished notebook, `turn` one to a fork that tests share. Leaving raises SandboxLost when the sandbox failed in
+    between: such a result is worth nothing.
     """
 
     def __init__(self, zygote: Zygote, limits: Limits, cells: Sequence[RunCell], shut: Sequence[str] = ()) -> None:
@@ -279,6 +281,7 @@ class Session:
         self._starts = 0
         self._forks = 0
         self._process: _Process | None = None
+        self._shared: ForkLine | None = None
         self._deadline = time.monotonic() + limits.total_seconds
         self._hung = False
         self._lost = ""
@@ -388,11 +391,19 @@ class Session:
 
     # ---- its forks
 
+    def turn(self, seed: int = SEED) -> Turn:
+        """A line, for one test, to a fork that tests share as long as none ends it. Raises as `fork` does."""
+        shared = self._shared
+        if shared is None or not shared.begin(seed):
+            shared = self._shared = self.fork(seed)
+        return Turn(shared)
+
     def fork(self, seed: int = SEED) -> ForkLine:
         """A line to a fresh fork of the finished notebook, begun anew if a test has ended its process.
 
         Raises StudentError when there can be none, SandboxLost when that is not the student's doing.
         """
+        self._end_turns()  # whatever they left running would be in the way
         try:
             self._keep_running()
         except SandboxLost as lost:
@@ -423,12 +434,32 @@ class Session:
                 self._end()
                 self.run()
 
+    def _end_turns(self) -> None:
+        if self._shared is not None:
+            self._shared.close()
+            self._shared = None
+
     def _end(self) -> None:
+        self._end_turns()
         if self._process is not None:
             ended = self._process.close()
             self.cpu_seconds += ended.cpu_seconds
             self.peak_memory_mb = max(self.peak_memory_mb, ended.peak_memory_mb)
             self._process = None
+
+
+class Turn:
+    """A line (see proxy.Line) to a fork that tests take in turns; closing it leaves the fork to the next one."""
+
+    def __init__(self, shared: ForkLine) -> None:
+        self._shared = shared
+
+    def ask(self, question: Question, allowance: Allowance | None = None) -> Returned | Raised:
+        """As `ForkLine.ask`."""
+        return self._shared.ask(question, allowance)
+
+    def close(self) -> None:
+        """Nothing to end."""
 
 
 class ForkLine:
@@ -465,6 +496,16 @@ class ForkLine:
         except WireError as error:
             self._over = f"the answer cannot be read: {error}"
         raise StudentError("Crash", self._over)
+
+    def begin(self, seed: int) -> bool:
+        """Let another test begin in this fork; False when the fork has ended."""
+        if self._over:
+            return False
+        try:
+            self._channel.send(encode(Begin(seed)), time.monotonic() + 1)
+        except WireError:
+            return False
+        return True
 
     def _wait(self, question: Question, stop: float) -> Returned | Raised:
         while True:

@@ -1,4 +1,4 @@
-"""The student's process: runs the notebook's cells, then forks once for every hidden test."""
+"""The student's process: runs the notebook's cells, then forks for hidden tests."""
 
 from __future__ import annotations
 
@@ -10,11 +10,13 @@ import socket
 import sys
 import threading
 from contextlib import suppress
+from typing import Any
 
 from autograder.respondent import Respondent, seed
 from autograder.shell import Shell
 from autograder.wire import (
     WIRE_FD,
+    Begin,
     Channel,
     Closed,
     Execute,
@@ -154,11 +156,27 @@ def _answer(sock: socket.socket, shell: Shell, fork_seed: int, shut: tuple[str, 
     if "torch" in sys.modules:
         sys.modules["torch"].set_num_threads(1)  # threads do not survive a fork: more than one would hang
     seed(fork_seed)
-    channel = Channel(sock)
-    respondent = Respondent(shell.user_ns, shut)
+    channel, names = Channel(sock), shell.user_ns
+    finished = dict(names)
+    respondent = Respondent(names, shut)
     with suppress(WireError):
         while True:
             message, _ = channel.receive()
-            question = decode_order(message)
-            if not isinstance(question, Execute | Fork | Reap):
-                channel.send(encode(respondent.answer(question)))
+            match decode_order(message):
+                case Begin(seed=number):
+                    _restore(names, finished)
+                    seed(number)
+                    respondent = Respondent(names, shut)
+                case Execute() | Fork() | Reap():
+                    pass
+                case question:
+                    channel.send(encode(respondent.answer(question)))
+
+
+def _restore(names: dict[str, Any], finished: dict[str, Any]) -> None:
+    """Give the notebook's names their values back: harness code of the test before has left names of its own."""
+    for name in names.keys() - finished.keys():
+        del names[name]
+    for name, value in finished.items():
+        if names.get(name) is not value:
+            names[name] = value

@@ -9,6 +9,7 @@ import ast
 import functools
 import symtable
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
 
 from autograder.course import Tool
 from autograder.doors import WHY
@@ -53,19 +54,29 @@ def uses(cell: str, own: Code, given: Code, tools: Iterable[Tool]) -> str:
     """
     notebook = _read(tuple(own), tuple(given))
     waiting = [(cell, statement) for statement in notebook.cells.get(cell, ())]
-    seen: set[int] = set()
+    seen: set[ast.stmt] = set()
     while waiting:
         where, statement = waiting.pop()
-        if id(statement) in seen:
+        if statement in seen:
             continue
-        seen.add(id(statement))
-        names = _globals(statement)
+        seen.add(statement)
+        reach = notebook.reach(statement)
         for tool in tools:
-            found = _first_use(statement, tool, {name: notebook.origins.get(name, "") for name in names})
+            found = _first_use(reach, tool)
             if found is not None:
                 return f"{WHY[tool]}. Cell ‘{where}’ uses {found[0]} in line {found[1]}."
-        waiting += [place for name in names for place in notebook.definitions.get(name, ())]
+        waiting += [place for name in reach.names for place in notebook.definitions.get(name, ())]
     return ""
+
+
+@dataclass(frozen=True)
+class _Reach:
+    """What one statement uses: the notebook's names, dotted paths of modules with their lines, loss.backward()."""
+
+    names: frozenset[str]
+    paths: tuple[tuple[str, int], ...]
+    backward: int
+    """the line of the first loss.backward(), 0 when there is none"""
 
 
 class _Notebook:
@@ -78,9 +89,20 @@ class _Notebook:
             for statement in statements:
                 for defined in _defines(statement):
                     self.definitions.setdefault(defined, []).append((name, statement))
-        everything = [statement for _, source in given for statement in _parse(source)]
-        everything += [statement for statements in self.cells.values() for statement in statements]
-        self.origins = _origins(everything)
+        own_statements = [statement for statements in self.cells.values() for statement in statements]
+        self._origins = _origins(own_statements, _given_origins(given))
+        self._reaches: dict[ast.stmt, _Reach] = {}
+
+    def reach(self, statement: ast.stmt) -> _Reach:
+        """What a statement uses; it is read once, however many cells lead to it."""
+        if statement not in self._reaches:
+            names = _globals(statement)
+            origins = {name: self._origins.get(name, "") for name in names}
+            nodes = list(ast.walk(statement))
+            calls = [node for node in nodes if isinstance(node, ast.Call) and _is_tensor_backward(node)]
+            backward = calls[0].lineno if calls else 0
+            self._reaches[statement] = _Reach(names, tuple(_paths(nodes, origins)), backward)
+        return self._reaches[statement]
 
 
 @functools.lru_cache(maxsize=1)  # asked once for each solution cell of a notebook
@@ -119,9 +141,14 @@ def _globals(statement: ast.stmt) -> frozenset[str]:
     return frozenset(found)
 
 
-def _origins(statements: Sequence[ast.stmt]) -> dict[str, str]:
+@functools.lru_cache(maxsize=8)  # the locked cells are the same in all submissions of a notebook
+def _given_origins(given: tuple[tuple[str, str], ...]) -> dict[str, str]:
+    return _origins([statement for _, source in given for statement in _parse(source)], {})
+
+
+def _origins(statements: Sequence[ast.stmt], before: Mapping[str, str]) -> dict[str, str]:
     """What a name stands for when it was imported or is an alias: {'F': 'torch.nn.functional'}."""
-    origins: dict[str, str] = {}
+    origins = dict(before)
     for statement in statements:
         for node in ast.walk(statement):
             if isinstance(node, ast.Import):
@@ -146,23 +173,20 @@ def _path(node: ast.AST, origins: Mapping[str, str]) -> str:
     return ".".join([base, *reversed(names)]) if base else ""
 
 
-def _first_use(statement: ast.stmt, tool: Tool, origins: Mapping[str, str]) -> tuple[str, int] | None:
+def _first_use(reach: _Reach, tool: Tool) -> tuple[str, int] | None:
     shut = (*_MODULES[tool], *_INSIDES)
-    for path, line in _paths(statement, origins):
+    for path, line in reach.paths:
         if any(path == module or path.startswith(module + ".") for module in shut):
             return path, line
-    if tool == "autograd":
-        for node in ast.walk(statement):
-            if isinstance(node, ast.Call) and _is_tensor_backward(node):
-                return ".backward()", node.lineno
-    return None
+    return (".backward()", reach.backward) if tool == "autograd" and reach.backward else None
 
 
-def _paths(statement: ast.stmt, origins: Mapping[str, str]) -> Iterator[tuple[str, int]]:
+def _paths(nodes: Iterable[ast.AST], origins: Mapping[str, str]) -> Iterator[tuple[str, int]]:
     inner: set[int] = set()  # links of a chain that has been looked at as a whole
-    for node in ast.walk(statement):
+    for node in nodes:
         if isinstance(node, ast.Name | ast.Attribute) and id(node) not in inner:
-            yield _path(node, origins), node.lineno
+            if path := _path(node, origins):
+                yield path, node.lineno
             while isinstance(node, ast.Attribute):
                 node = node.value
                 inner.add(id(node))

@@ -232,7 +232,7 @@ class Execute(msgspec.Struct, tag="execute", forbid_unknown_fields=True):
 
 
 class Fork(msgspec.Struct, tag="fork", forbid_unknown_fields=True):
-    """Fork for one test; the new process answers on the descriptor that comes along."""
+    """Fork for tests; the new process answers on the descriptor that comes along."""
 
     nonce: bytes
     number: int
@@ -245,6 +245,12 @@ class Reap(msgspec.Struct, tag="reap", forbid_unknown_fields=True):
     """End the fork with this number."""
 
     number: int
+
+
+class Begin(msgspec.Struct, tag="begin", forbid_unknown_fields=True):
+    """In a fork: the next test begins, with this seed, the notebook's names, and nothing held."""
+
+    seed: int
 
 
 class Get(msgspec.Struct, tag="get", forbid_unknown_fields=True):
@@ -293,7 +299,7 @@ class Run(msgspec.Struct, tag="run", forbid_unknown_fields=True):
 
 
 Question: TypeAlias = Get | Call | Attribute | SetAttribute | Item | SetItem | Run
-Order: TypeAlias = Execute | Fork | Reap | Question
+Order: TypeAlias = Execute | Fork | Reap | Begin | Question
 
 
 # ---- messages from the student's process ------------------------------------------------------------------------
