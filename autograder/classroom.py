@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor, as_completed
-from contextlib import suppress
+from contextlib import closing, suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -13,6 +13,7 @@ from autograder import report
 from autograder.course import Course, CourseError, Homework
 from autograder.examiner import Examiner, Lost
 from autograder.result import Result
+from autograder.warm import spare
 
 
 @dataclass(frozen=True)
@@ -104,10 +105,12 @@ def run(
     """Grade `todo` and write results, feedback pages, the table and the gradebook. `seen` hears of each outcome."""
     from autograder import gradebook
 
+    spare()
     out.mkdir(parents=True, exist_ok=True)
     outcomes = []
     floor = "none" if unconfined else course.floor
-    with Examiner(homework, floor) as examiner, gradebook.Recorder(course, homework) as book:
+    with closing(Examiner(homework, floor)) as examiner, gradebook.Recorder(course, homework) as book:
+        examiner.wait()  # it has been warming up while the gradebook was opened
         for outcome in grade_all(examiner, todo, out, course.root / "autograded", workers):
             outcomes.append(outcome)
             if outcome.result is not None:

@@ -5,12 +5,13 @@ from __future__ import annotations
 import contextlib
 import functools
 import io
+import itertools
 import os
 import secrets
 import sys
 import time
 import types
-from collections.abc import Callable, Collection, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Literal
 
@@ -81,17 +82,7 @@ class Suite:
                 training is None or not worth.trains or worth.cell in training
             )
 
-        exchanges = {} if exchanges is None else exchanges
-        first = self._examine(_Examination(self, fork, turn, wanted, exchanges))
-        if not first.doubtful:
-            return tuple(first.results)
-        for name in first.doubtful:
-            exchanges.pop(name, None)
-        again = self._examine(_Examination(self, fork, None, lambda item: item.name in first.doubtful, exchanges))
-        settled = {result.name: result for result in again.results}
-        return tuple(settled.get(result.name, result) for result in first.results)
-
-    def _examine(self, examination: _Examination) -> _Examination:
+        examination = _Examination(self, fork, turn, wanted, {} if exchanges is None else exchanges)
         with contextlib.redirect_stdout(io.StringIO()), contextlib.redirect_stderr(io.StringIO()):
             room = self.path.parent
             # without these it would look through every folder above
@@ -99,7 +90,7 @@ class Suite:
             code = pytest.main([*_ARGUMENTS, *where], plugins=[examination])
         if code not in (pytest.ExitCode.OK, pytest.ExitCode.TESTS_FAILED):
             raise CourseError(f"{self.path}: {examination.broken or f'pytest could not run these tests ({code!r})'}")
-        return examination
+        return tuple(examination.results.values())
 
 
 def execute(book: master.Master) -> dict[str, Any]:
@@ -189,17 +180,19 @@ class _Examination:
         wanted: Callable[[pytest.Item], bool],
         exchanges: dict[str, list[Exchange]],
     ) -> None:
-        self.results: list[TestResult] = []
+        self.results: dict[str, TestResult] = {}
         self.broken = ""
-        self.doubtful: set[str] = set()
-        """tests that failed after others in the same fork: what those left may be the reason"""
         self._suite, self._fork, self._turn, self._wanted, self._exchanges = suite, fork, turn, wanted, exchanges
+        self._doubtful: set[str] = set()
+        """tests that failed after others in the same fork: what those left may be the reason"""
         self._began = 0.0
 
     @pytest.fixture
     def student(self, request: pytest.FixtureRequest) -> Iterator[Student]:
         open_line = self._turn if self._turn is not None and not _earns(request.node).trains else self._fork
-        line = Recorder(open_line(), self._exchanges.setdefault(request.node.name, []))
+        kept: list[Exchange] = []
+        self._exchanges[request.node.name] = kept
+        line = Recorder(open_line(), kept)
         yield Student(line)
         line.close()
 
@@ -225,6 +218,14 @@ class _Examination:
         if report.failed:
             self.broken = f"the hidden tests cannot be read: {report.longreprtext.splitlines()[-1]}"
 
+    def pytest_runtestloop(self, session: pytest.Session) -> bool:
+        """In place of pytest's own: what failed in its turn is asked again by itself."""
+        _run(session.items)
+        if self._doubtful:
+            self._turn = None
+            _run([item for item in session.items if item.name in self._doubtful])
+        return True
+
     def pytest_runtest_setup(self, item: pytest.Item) -> None:
         self._began = time.perf_counter()
 
@@ -241,19 +242,22 @@ class _Examination:
         worth = _earns(item)
         error = call.excinfo.value if call.excinfo is not None else None
         if error is not None and self._turn is not None and not worth.trains and not _certain(error):
-            self.doubtful.add(item.name)
-        self.results.append(
-            TestResult(
-                name=item.name,
-                cell=worth.cell,
-                weight=worth.weight,
-                says=_first_line(item),
-                passed=error is None,
-                message=explain(error) if error is not None else "",
-                forbidden=isinstance(error, StudentError) and error.type == ForbiddenTool.__name__,
-                seconds=round(time.perf_counter() - self._began, 4),
-            )
+            self._doubtful.add(item.name)
+        self.results[item.name] = TestResult(
+            name=item.name,
+            cell=worth.cell,
+            weight=worth.weight,
+            says=_first_line(item),
+            passed=error is None,
+            message=explain(error) if error is not None else "",
+            forbidden=isinstance(error, StudentError) and error.type == ForbiddenTool.__name__,
+            seconds=round(time.perf_counter() - self._began, 4),
         )
+
+
+def _run(items: Sequence[pytest.Item]) -> None:
+    for item, following in itertools.zip_longest(items, items[1:]):
+        item.config.hook.pytest_runtest_protocol(item=item, nextitem=following)
 
 
 def _certain(error: BaseException) -> bool:

@@ -22,7 +22,7 @@ import msgspec
 
 from autograder.course import CourseError, Homework, TierName, open_course
 from autograder.result import Result
-from autograder.warm import settle
+from autograder.warm import settle, spare
 from autograder.wire import Channel, WireError, encode, pair
 
 _PR_SET_PDEATHSIG = 1
@@ -46,7 +46,7 @@ class _Grade(msgspec.Struct):
 
 
 class _Started(msgspec.Struct, tag="started"):
-    tier: TierName
+    """The examiner is warm."""
 
 
 class _Refused(msgspec.Struct, tag="refused"):
@@ -69,7 +69,7 @@ class Examiner:
     """A running examiner for one homework of a course. Start one, grade many, from several threads if wanted."""
 
     def __init__(self, homework: Homework, floor: TierName, force: TierName | None = None) -> None:
-        """Raises CourseError when the homework's files are wrong or the confinement is below `floor`."""
+        """It warms up by itself; enter it, or `wait`, before the first submission."""
         self.homework = homework
         self._arguments = (str(homework.root), homework.name, floor, force or "")
         self._lock = threading.Lock()
@@ -86,6 +86,9 @@ class Examiner:
         )
         theirs.close()
         self._channel = Channel(ours)
+
+    def wait(self) -> None:
+        """Wait until it is warm. Raises CourseError when the homework's files are wrong or confinement is too weak."""
         try:
             message, _ = self._channel.receive()
         except WireError:
@@ -94,7 +97,6 @@ class Examiner:
         if isinstance(started, _Refused):
             self.close()
             raise CourseError(started.why)
-        self.tier: TierName = started.tier
 
     def grade(self, student: str, folder: Path, out: Path | None = None, marked: Path | None = None) -> Result:
         """The result of what lies in `folder`, written below `out`, autograded notebooks into `marked`. Raises Lost."""
@@ -106,6 +108,7 @@ class Examiner:
                 if self._process.poll() is not None:
                     self._channel.close()
                     self._start()
+                    self.wait()
                 self._channel.send(order, fds=(far.fileno(),))
             far.close()
             message, _ = answer.receive(time.monotonic() + _patience(self.homework))
@@ -120,6 +123,7 @@ class Examiner:
         return reply.result
 
     def __enter__(self) -> Examiner:
+        self.wait()
         return self
 
     def __exit__(self, *why: object) -> None:
@@ -139,6 +143,7 @@ def main(fd: int, root: Path, name: str, floor: TierName, force: TierName | None
     """Serve orders that come on descriptor `fd` until it closes."""
     with suppress(OSError):
         os.setsid()
+    spare()
     channel = Channel(socket.socket(fileno=fd))
     from autograder.master import AuthorError
     from autograder.sandbox import SandboxLost, Zygote
@@ -173,7 +178,7 @@ def main(fd: int, root: Path, name: str, floor: TierName, force: TierName | None
         return
     settle()
     signal.signal(signal.SIGCHLD, signal.SIG_IGN)
-    channel.send(encode(_Started(zygote.tier)))
+    channel.send(encode(_Started()))
     parent = os.getpid()
     while True:
         try:

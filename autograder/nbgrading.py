@@ -107,12 +107,14 @@ class SubmissionExporter(NotebookExporter):
         if self._examiner is None:
             if SubmissionExporter._close_examiner is not None:
                 SubmissionExporter._close_examiner()
+            examiner = Examiner(self.homework, self._floor)
             try:
-                self._examiner = Examiner(self.homework, self._floor)
+                examiner.wait()
             except CourseError as error:
                 self._refused = error
                 raise
-            SubmissionExporter._close_examiner = weakref.finalize(self, self._examiner.close)
+            self._examiner = examiner
+            SubmissionExporter._close_examiner = weakref.finalize(self, examiner.close)
         return self._examiner
 
 

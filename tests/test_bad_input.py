@@ -5,7 +5,6 @@ from __future__ import annotations
 import copy
 import os
 from collections.abc import Callable
-from contextlib import nullcontext
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +13,7 @@ import pytest
 from conftest import Files, Hall, dump, lost_points, wanted
 
 from autograder import classroom
+from autograder.examiner import Examiner
 from autograder.exampleclass import Desk, Notebook
 
 Case = tuple[Callable[[Desk], Notebook | Files | Callable[[Path], None]], str, dict[str, float]]
@@ -274,10 +274,21 @@ def test_a_long_chain_of_attributes_can_be_read(hall: Hall) -> None:
     assert hall.grade("chain", hall.rewritten("mse", lambda source: source + chain)).max_score == 35
 
 
+class _Warm(Examiner):
+    """An examiner that is warm already, and that others go on using."""
+
+    def __init__(self, examiner: Examiner) -> None:
+        vars(self).update(vars(examiner))
+
+    def wait(self) -> None: ...
+
+    def close(self) -> None: ...
+
+
 def test_a_class_with_a_poison_submission_is_graded_to_its_end(
     hall: Hall, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(classroom, "Examiner", lambda *arguments: nullcontext(hall.examiner))
+    monkeypatch.setattr(classroom, "Examiner", lambda *arguments: _Warm(hall.examiner))
     books = {
         "anna": dump(hall.desk.solved()),
         "bomb": dump(hall.desk.with_cell("import os\nos.abort()")),

@@ -372,6 +372,8 @@ def examiner(course: Course, monkeypatch: pytest.MonkeyPatch) -> SimpleNamespace
         def __init__(self, homework: Any, floor: str) -> None:
             log.started += 1
 
+        def wait(self) -> None: ...
+
         def grade(self, student: str, folder: Path) -> Result:
             log.graded.append((student, folder))
             if student in log.lost:

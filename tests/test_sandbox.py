@@ -7,7 +7,8 @@ import pytest
 import torch
 
 from autograder.confine import jail
-from autograder.course import Limits
+from autograder.course import Limits, open_course
+from autograder.examine import Suite
 from autograder.hidden import Allowance, StudentError
 from autograder.proxy import Student
 from autograder.sandbox import Session, Zygote
@@ -105,6 +106,58 @@ def test_every_test_has_a_fork_of_the_finished_notebook(zygote):
         live.run()
         assert asked(live, lambda student: [student.next_number(), student.next_number()]) == [1, 2]
         assert asked(live, lambda student: student.next_number()) == 1
+
+
+def test_tests_that_take_turns_find_the_notebook_as_it_was(zygote):
+    with session(zygote, FUNCTION, "import random\ndef g():\n    return random.random()") as live:
+        live.run()
+        first = Student(live.turn())
+        drawn = first.g()
+        first.run("f = None; left = 1")
+        second = Student(live.turn())
+        assert second.f(1) == 2 and second.g() == drawn
+        with pytest.raises(StudentError, match="left"):
+            _ = second.left
+
+
+def test_a_turn_that_ends_its_fork_leaves_the_next_one_a_new_fork(zygote):
+    with session(zygote, FUNCTION, "import os\ndef harm():\n    os._exit(3)") as live:
+        live.run()
+        with pytest.raises(StudentError, match="exit code 3"):
+            Student(live.turn()).harm()
+        assert Student(live.turn()).f(1) == 2
+    assert live.incidents == []
+
+
+def test_what_fails_in_its_turn_is_asked_alone(zygote, tmp_path):
+    """The second test fails for what the first one left in the student's process; the third by itself."""
+    source = "calls = []\ndef f(x):\n    calls.append(x)\n    return x if len(calls) == 1 else None"
+    homework = tmp_path / "hw1"
+    (homework / "hidden").mkdir(parents=True)
+    (tmp_path / "course.toml").write_text('id = "c"\ntitle = "C"\nhomeworks = ["hw1"]\nrepository = "o/c"\n')
+    (homework / "homework.toml").write_text(
+        'title = "H"\n[[notebooks]]\nname = "one"\ntitle = "One"\nminutes = 1\n', encoding="utf-8"
+    )
+    (homework / "one.py").write_text(
+        '# %% nbgrader={"grade_id": "f", "solution": true}\n### BEGIN SOLUTION\ndef f(x):\n    return x\n'
+        '### END SOLUTION\n\n# %% nbgrader={"grade_id": "check", "grade": true, "points": 3, "locked": true}\nf(1)\n'
+    )
+    tests = "from autograder import earns\n"
+    for number, right in enumerate((1, 1, 2)):
+        tests += f'\n\n@earns("check")\ndef test_{number}(student):\n    assert student.f(1) == {right}\n'
+    (homework / "hidden" / "test_one.py").write_text(tests)
+    course = open_course(tmp_path)
+    suite, exchanges, forks = Suite(course, course.homework("hw1"), "one"), {}, []
+    with session(zygote, source) as live:
+        live.run()
+        results = suite.run(lambda: forks.append(1) or live.fork(), exchanges=exchanges, turn=live.turn)
+    assert [(result.name, result.passed) for result in results] == [
+        ("test_0", True),
+        ("test_1", True),
+        ("test_2", False),
+    ]
+    assert len(forks) == 2  # one for each that failed in its turn
+    assert [reply.value for _, reply in exchanges["test_1"][1:]] == [1]
 
 
 def test_every_fork_draws_the_same_numbers(zygote):
