@@ -144,12 +144,14 @@ def to_wire(thing: Any, refer: Callable[[Any], Ref] | None = None, depth: int = 
 def _tensor_to_wire(thing: Any) -> Any:
     torch_module, numpy_module = sys.modules.get("torch"), sys.modules.get("numpy")
     if torch_module is not None and isinstance(thing, torch_module.Tensor):
-        plain = thing.detach().to("cpu").to_dense().resolve_conj().resolve_neg().contiguous()
+        plain = thing.detach().to("cpu").to_dense().resolve_conj().resolve_neg()
         dtype = str(plain.dtype).removeprefix("torch.")
         if dtype not in _SIZES:
             raise WireError(f"a tensor of dtype {dtype} cannot cross the wire")
         _check_size(plain.numel() * _SIZES[dtype])
-        data = plain.reshape(-1).view(torch_module.uint8).numpy().tobytes() if plain.numel() else b""
+        # a copy: what counts as contiguous may have a stride that view does not take, where a side is 1
+        flat = plain.clone(memory_format=torch_module.contiguous_format).reshape(-1)
+        data = flat.view(torch_module.uint8).numpy().tobytes() if plain.numel() else b""
         return Tensor(cast(Any, dtype), list(plain.shape), data, bool(thing.requires_grad))
     if numpy_module is not None and isinstance(thing, numpy_module.bool | numpy_module.number):
         return to_wire(thing.item())

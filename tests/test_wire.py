@@ -68,6 +68,12 @@ def test_a_view_and_a_leaf_that_requires_a_gradient_cross():
     assert there_and_back(tensor).requires_grad
 
 
+@pytest.mark.parametrize("entry", [torch.rand(1, 4, 3)[:, -1, -1], torch.rand(5, 3)[::5, 1:2], torch.rand(2, 3)[1, 2]])
+def test_an_entry_cut_out_of_a_tensor_crosses(entry):
+    """torch calls it contiguous whatever its strides are, and yet does not view it as bytes."""
+    assert torch.equal(there_and_back(entry), entry)
+
+
 def test_arrays_cross_and_numpy_numbers_become_plain():
     array = np.arange(6, dtype=np.int16).reshape(2, 3)
     back = there_and_back(array)
