@@ -130,7 +130,9 @@ class Result(msgspec.Struct, frozen=True, kw_only=True):
 
     @property
     def findings(self) -> tuple[str, ...]:
-        """One short phrase for each thing found, for tables: incidents, then repairs."""
+        """One short phrase for each thing found, for tables: incidents, known mistakes, repairs."""
         found: list[str] = [incident.kind for book in self.notebooks for incident in book.incidents]
+        cells = [cell for book in self.notebooks for cell in book.cells]
+        found += [f"mistake {diagnosis.mistake}" for cell in cells for diagnosis in cell.diagnoses]
         found += [f"{repair.kind} {repair.cell}".strip() for book in self.notebooks for repair in book.repairs]
         return tuple(dict.fromkeys(found))
