@@ -11,8 +11,10 @@ COURSE = open_course(Path(__file__).parents[1])
 BANKS = {  # mistakes that each notebook's bank holds at least
     "hw1": {"theory": 12, "mlp": 15, "sgd": 8},
     "hw2": {"theory": 12, "cnn": 10, "rnn": 10, "seq_classification": 4},
+    "hw3": {"theory": 12, "ocr": 12},
+    "hw4": {"theory": 10, "transformer": 15},
 }
-POINTS = {"hw1": [50, 35, 15], "hw2": [50, 25, 20, 5]}
+POINTS = {"hw1": [50, 35, 15], "hw2": [50, 25, 20, 5], "hw3": [50, 50], "hw4": [50, 50]}
 
 every_homework = pytest.mark.parametrize("name", COURSE.homeworks)
 

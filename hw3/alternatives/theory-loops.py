@@ -1,0 +1,256 @@
+# Loops over single entries, numbers from math, formulas as sums with indices.
+# ruff: noqa: F821 (the other names are those of the notebook)
+
+# %% nbgrader={"grade_id": "circle-code", "solution": true}
+def circle_energy(x, y):
+    ### BEGIN SOLUTION
+    return torch.tensor([abs(math.hypot(a, b) - 1) for a, b in zip(x.flatten(), y.flatten(), strict=True)])
+    ### END SOLUTION
+
+
+# %% nbgrader={"grade_id": "freedom-code", "solution": true}
+### BEGIN SOLUTION
+true_of_energies = ["A", "C", "E"]
+### END SOLUTION
+
+
+# %% nbgrader={"grade_id": "gibbs-density-code", "solution": true}
+def gibbs_density(F, dy, beta):
+    ### BEGIN SOLUTION
+    lowest = float(min(F))
+    weights = [math.exp(-beta * (energy - lowest)) for energy in F.tolist()]
+    area = sum(weight * dy for weight in weights)
+    return torch.tensor([weight / area for weight in weights])
+    ### END SOLUTION
+
+
+def gibbs_variance(a, beta):
+    ### BEGIN SOLUTION
+    return (a * beta) ** -1
+    ### END SOLUTION
+
+
+# %% nbgrader={"grade_id": "role-code", "solution": true}
+### BEGIN SOLUTION
+role = dict(zip("ABCDEF", ("loss", "energy", "energy", "loss", "energy", "loss"), strict=True))
+### END SOLUTION
+
+# %% nbgrader={"grade_id": "collapse-code", "solution": true}
+### BEGIN SOLUTION
+collapsing = "BCF"
+way = {}
+for word, machines in (("architecture", "AD"), ("regulariser", "BG"), ("contrast", "CEF")):
+    for machine in machines:
+        way[machine] = word
+### END SOLUTION
+
+
+# %% nbgrader={"grade_id": "negatives-code", "solution": true}
+def my_loss(F_pos, F_neg):
+    ### BEGIN SOLUTION
+    return torch.tensor([max(0.0, 3 + float(a) - float(b)) ** 2 for a, b in zip(F_pos, F_neg, strict=True)])
+    ### END SOLUTION
+
+
+# %% nbgrader={"grade_id": "infer-code", "solution": true}
+def infer(F):
+    ### BEGIN SOLUTION
+    best = []
+    for row in F.tolist():
+        best.append(row.index(min(row)))
+    return torch.tensor(best)
+    ### END SOLUTION
+
+
+def infer_latent(E):
+    ### BEGIN SOLUTION
+    answers, latents = [], []
+    for pairs in E.tolist():
+        lowest = math.inf
+        for y, row in enumerate(pairs):
+            for z, energy in enumerate(row):
+                if energy < lowest:
+                    lowest, best = energy, (y, z)
+        answers.append(best[0])
+        latents.append(best[1])
+    return torch.tensor(answers), torch.tensor(latents)
+    ### END SOLUTION
+
+
+# %% nbgrader={"grade_id": "gibbs-code", "solution": true}
+def gibbs(F, beta):
+    ### BEGIN SOLUTION
+    rows = []
+    for row in F.tolist():
+        weights = [math.exp(beta * (min(row) - energy)) for energy in row]
+        rows.append([weight / sum(weights) for weight in weights])
+    return torch.tensor(rows)
+    ### END SOLUTION
+
+
+# %% nbgrader={"grade_id": "limits-code", "solution": true}
+### BEGIN SOLUTION
+p_hot, p_cold = torch.full((4,), 0.25), torch.tensor([0.0, 0.5, 0.5, 0.0])
+### END SOLUTION
+
+
+# %% nbgrader={"grade_id": "nll-code", "solution": true}
+def free_energy(F, beta):
+    ### BEGIN SOLUTION
+    values = []
+    for row in F.tolist():
+        rest = sum(math.exp(-beta * (energy - min(row))) for energy in row)
+        values.append(min(row) - math.log(rest) / beta)
+    return torch.tensor(values, dtype=F.dtype)
+    ### END SOLUTION
+
+
+def nll(F, y, beta):
+    ### BEGIN SOLUTION
+    values = []
+    for row, right in zip(F.tolist(), y.tolist(), strict=True):
+        lowest = min(row)
+        values.append(row[right] - lowest + math.log(sum(math.exp(beta * (lowest - f)) for f in row)) / beta)
+    return torch.tensor(values)
+    ### END SOLUTION
+
+
+# %% nbgrader={"grade_id": "nll-limits-code", "solution": true}
+### BEGIN SOLUTION
+nll_hot, nll_cold = float("inf"), 3 - min(3, 1, 1, 6)
+### END SOLUTION
+
+
+# %% nbgrader={"grade_id": "nll-gradient-code", "solution": true}
+def nll_gradient(F, y, beta):
+    ### BEGIN SOLUTION
+    p = gibbs(F, beta).tolist()
+    return torch.tensor([[(i == int(right)) - q for i, q in enumerate(row)] for row, right in zip(p, y, strict=True)])
+    ### END SOLUTION
+
+
+def nll_weight_gradient(F, J, y, beta):
+    ### BEGIN SOLUTION
+    gradient = J[int(y[0])].clone()
+    for row, p in zip(J, gibbs(F, beta)[0], strict=True):
+        gradient -= float(p) * row
+    return gradient.reshape(1, -1)
+    ### END SOLUTION
+
+
+# %% nbgrader={"grade_id": "sampling-code", "solution": true}
+def sampled_gradient(J_right, J_drawn):
+    ### BEGIN SOLUTION
+    estimate = J_right.clone()
+    for row in J_drawn:
+        estimate -= row / len(J_drawn)
+    return estimate
+    ### END SOLUTION
+
+
+def langevin_step(y, slope, beta, eta, noise):
+    ### BEGIN SOLUTION
+    kick = (2 * eta) ** 0.5 / beta**0.5
+    return y + (kick * noise - eta * slope)
+    ### END SOLUTION
+
+
+# %% nbgrader={"grade_id": "ends-code", "solution": true}
+def best_energies(q, beta):
+    ### BEGIN SOLUTION
+    largest = max(q.tolist())
+    return torch.tensor([math.log(largest / share) / beta if share > 0 else math.inf for share in q.tolist()])
+    ### END SOLUTION
+
+
+def gap_for_push(n, beta, g):
+    ### BEGIN SOLUTION
+    low, high = -100 / beta, 100 / beta
+    for _ in range(200):  # the push falls as the gap grows
+        middle = (low + high) / 2
+        others = (n - 1) * math.exp(-beta * middle)
+        low, high = (middle, high) if others / (1 + others) > g else (low, middle)
+    return low
+    ### END SOLUTION
+
+
+# %% nbgrader={"grade_id": "bounded-code", "solution": true}
+### BEGIN SOLUTION
+bounded = {"G", "F", "D", "A"}
+### END SOLUTION
+
+
+# %% nbgrader={"grade_id": "corners-code", "solution": true}
+def simple_loss(F_pos, F_neg, m):
+    ### BEGIN SOLUTION
+    loss, d_pos, d_neg = [], [], []
+    for a, b in zip(F_pos.tolist(), F_neg.tolist(), strict=True):
+        loss.append(max(a, 0.0) + max(m - b, 0.0))
+        d_pos.append(1.0 if a > 0 else 0.0)
+        d_neg.append(-1.0 if b < m else 0.0)
+    return torch.tensor(loss), torch.tensor(d_pos), torch.tensor(d_neg)
+    ### END SOLUTION
+
+
+def hinge_loss(F_pos, F_neg, m):
+    ### BEGIN SOLUTION
+    loss, d_pos = [], []
+    for a, b in zip(F_pos.tolist(), F_neg.tolist(), strict=True):
+        loss.append(max(0.0, m + a - b))
+        d_pos.append(float(loss[-1] > 0))
+    return torch.tensor(loss), torch.tensor(d_pos), -torch.tensor(d_pos)
+    ### END SOLUTION
+
+
+# %% nbgrader={"grade_id": "smooth-code", "solution": true}
+def log_loss(F_pos, F_neg):
+    ### BEGIN SOLUTION
+    loss, d_pos = [], []
+    for a in (F_pos - F_neg).tolist():
+        small = math.exp(-abs(a))
+        loss.append(max(a, 0.0) + math.log1p(small))
+        d_pos.append(1 / (1 + small) if a > 0 else small / (1 + small))
+    return torch.tensor(loss), torch.tensor(d_pos), -torch.tensor(d_pos)
+    ### END SOLUTION
+
+
+def square_square_loss(F_pos, F_neg, m):
+    ### BEGIN SOLUTION
+    pairs = list(zip(F_pos.tolist(), F_neg.tolist(), strict=True))
+    loss = [max(a, 0.0) ** 2 + max(m - b, 0.0) ** 2 for a, b in pairs]
+    d_pos, d_neg = [2 * max(a, 0.0) for a, _ in pairs], [2 * min(b - m, 0.0) for _, b in pairs]
+    return torch.tensor(loss), torch.tensor(d_pos), torch.tensor(d_neg)
+    ### END SOLUTION
+
+
+# %% nbgrader={"grade_id": "margins-code", "solution": true}
+def table_hinge_gradient(F, y, m):
+    ### BEGIN SOLUTION
+    gradient = torch.zeros(F.shape)
+    for b, right in enumerate(y.tolist()):
+        wrong = [i for i in range(F.shape[1]) if i != right]
+        offender = min(wrong, key=lambda i, b=b: float(F[b, i]))
+        if F[b, offender] < F[b, right] + m:
+            gradient[b, right] += 1
+            gradient[b, offender] -= 1
+    return gradient
+    ### END SOLUTION
+
+
+# %% nbgrader={"grade_id": "log-code", "solution": true}
+### BEGIN SOLUTION
+true_of_log = {"E", "A", "D"}
+### END SOLUTION
+
+
+# %% nbgrader={"grade_id": "doubt-code", "solution": true}
+def simple_rest(eps, m):
+    ### BEGIN SOLUTION
+    return min((0.0, m), key=lambda e: (1 - eps) * e + eps * (m - e))
+    ### END SOLUTION
+
+
+def square_square_rest(eps, m):
+    ### BEGIN SOLUTION
+    return m - (1 - eps) * m
+    ### END SOLUTION
