@@ -21,6 +21,14 @@ WHY = {
 }
 
 
+_THREAD_STARTS = tuple(
+    (module, name)
+    for module in (threading, _thread)
+    for name in dir(module)
+    if name.lstrip("_") in ("start_new", "start_new_thread", "start_joinable_thread")  # the last one since Python 3.13
+)
+
+
 @contextmanager
 def shut(tools: Iterable[str]) -> Iterator[None]:
     """Within this context the named tools raise ForbiddenTool."""
@@ -28,8 +36,8 @@ def shut(tools: Iterable[str]) -> Iterator[None]:
         for tool in tools:
             TOOLS[tool](stack)
             # the doors of PyTorch stand in each thread by itself, and a new one would have none
-            stack.enter_context(_replaced(threading, "_start_new_thread", _refusal(tool)))
-            stack.enter_context(_replaced(_thread, "start_new_thread", _refusal(tool)))
+            for module, name in _THREAD_STARTS:
+                stack.enter_context(_replaced(module, name, _refusal(tool)))
         yield
 
 

@@ -1,5 +1,7 @@
 """Forbidden tools: every way to them is shut while tests run, and honest code is never accused."""
 
+import _thread
+import sys
 import threading
 
 import pytest
@@ -156,10 +158,22 @@ def test_a_chain_of_thousands_of_attributes_is_read():
     assert trespass.uses("answer", own, GIVEN, ["autograd", "nn"]) == ""
 
 
-def test_a_thread_leads_around_no_door():
+THREAD_STARTS = {  # what starts threads below the threading module; the last one since Python 3.13
+    "start_new_thread": lambda run: _thread.start_new_thread(run, ()),
+    "start_new": lambda run: _thread.start_new(run, ()),
+    "start_joinable_thread": lambda run: _thread.start_joinable_thread(run),
+}
+if sys.version_info < (3, 13):
+    del THREAD_STARTS["start_joinable_thread"]
+
+
+@pytest.mark.parametrize(
+    "start", [lambda run: threading.Thread(target=run).start(), *THREAD_STARTS.values()], ids=["Thread", *THREAD_STARTS]
+)
+def test_a_thread_leads_around_no_door(start):
     def open_one():
         with doors.shut(["autograd"]):
-            threading.Thread(target=AUTOGRAD["autograd.grad"]).start()
+            start(AUTOGRAD["autograd.grad"])
 
     with pytest.raises(ForbiddenTool):
         open_one()
