@@ -1,0 +1,1546 @@
+# %% [markdown] nbgrader={"grade_id": "header", "locked": true}
+r"""
+# Attention, by construction
+
+Attention is usually met as something that training has found. Here you meet it as something that *you* have built. You
+will choose queries, keys and projection matrices so that attention does exactly as it is told: keep one value, mix a
+few, permute, shift, convolve, and at last look up what came next the last time. Who can set the weights of a machine
+by hand knows what it can learn.
+
+**What you will build.** Attention with its temperature, and two proofs of how much a nudge can move it. Heads that are
+the taps of a convolution. A layer that remembers, made of three matrices and one idea. A feed-forward layer that
+computes what no attention can. And, on the way, what all of this costs.
+
+| part | you answer | points by machine | by hand | minutes |
+| --- | --- | --- | --- | --- |
+| 1 Attention | temperature, two queries, three nudges | 2 + 2 + 3 | 1 + 2 + 3 | 70 |
+| 2 Many heads | heads, and heads as a kernel | 2 | 1 | 20 |
+| 3 Self-attention | projections, places, four constructions, live | 2 + 1 + 2 + 2 + 1 | 1 + 1 + 1 | 65 |
+| 4 The transformer | roads, lookup, costs, columns, norms | 2 + 2 + 2 + 2 + 2 | 5 | 90 |
+| 5 Pictures | patches, the class token, words | 2 + 2 | 4 | 45 |
+| **in all** | **50 points** | **31** | **19** | **290** |
+
+**You need** softargmax, matrix products, and convolutions as in homework 2. Everything runs in a few seconds on a CPU.
+
+**How to work.** Think on paper. Cells that say *Your answer here* take a written answer (LaTeX between dollar signs, or
+plain words) and are marked by a person, one small step at a time. Cells with `raise NotImplementedError` take a
+construction or a result as a tiny function. The cell below it checks an example; the grader asks again with other sizes
+and other numbers, and looks only at what your matrices *do*: every construction that works is right."""
+
+# %% nbgrader={"grade_id": "helpers", "locked": true}
+import math
+
+import matplotlib.pyplot as plt
+import torch
+from torch.nn import functional
+
+BLUE, ORANGE, GREEN, RED = "#0072B2", "#E69F00", "#009E73", "#D55E00"  # told apart by colour-blind eyes too
+
+
+def compare(name, yours, right, tolerance=1e-4):
+    """Assert that `yours` equals `right`; when it does not, say in which way it differs."""
+    assert yours is not None, f"{name} is None: is a return statement missing?"
+    yours, right = torch.as_tensor(yours).detach().double(), torch.as_tensor(right).detach().double()
+    shape = f"{name}: the shape is {tuple(yours.shape)}, it should be {tuple(right.shape)}"
+    assert yours.shape == right.shape, shape
+    error = float((yours - right).abs().max() / (yours.abs().max() + right.abs().max()).clamp(min=1e-12))
+    if not error < tolerance:
+        reason = "right shape, wrong values"
+        if not torch.isfinite(yours).all():
+            reason = "some values are infinite or not a number"
+        elif torch.allclose(-yours, right, rtol=tolerance):
+            reason = "right size, wrong sign"
+        elif yours.ndim == 2 and len(yours) == len(yours.T) and torch.allclose(yours.T, right, rtol=tolerance):
+            reason = "it is transposed"
+        raise AssertionError(f"{name}: {reason} (relative error {error:.1e})")
+    print(f"ok  {name:24} relative error {error:.0e}")
+
+
+def library_attention(Q, K, V, beta=None, allowed=None):
+    """H by PyTorch's own attention, which wants rows: the measuring device of the checks.
+
+    allowed (m, n) is False where a query must not see a key; beta is 1/√d where none is given.
+    """
+    mask = None if allowed is None else allowed.T
+    return functional.scaled_dot_product_attention(Q.T, K.T, V.T, attn_mask=mask, scale=beta).T
+
+
+def run_head(X, head, allowed=None):
+    """Self-attention of one head (W_Q, W_K, W_V) on the columns of X, with β = 1/√d."""
+    W_Q, W_K, W_V = (torch.as_tensor(matrix).float() for matrix in head)
+    return library_attention(W_Q @ X, W_K @ X, W_V @ X, allowed=allowed)
+
+
+def head_map(X, head, allowed=None):
+    """The weights A (m, n) of that head: what it makes of values that are one-hot."""
+    return run_head(torch.cat([X, torch.eye(X.shape[1])]), widened(head, X.shape[1]), allowed)
+
+
+def widened(head, n):
+    """The head for columns with n more entries, which it takes as its values and does not look at otherwise."""
+    W_Q, W_K, _ = (torch.as_tensor(matrix).float() for matrix in head)
+    blind = torch.zeros(len(W_Q), n)
+    W_V = torch.cat([torch.zeros(n, W_Q.shape[1]), torch.eye(n)], dim=1)
+    return torch.cat([W_Q, blind], dim=1), torch.cat([W_K, blind], dim=1), W_V
+
+
+def numbers(*shapes, seed):
+    """A tensor of standard normal numbers for each shape."""
+    generator = torch.Generator().manual_seed(seed)
+    return [torch.randn(shape, generator=generator) for shape in shapes]
+
+
+def ring(n):
+    """n places on a circle, as columns (2, n), for exercise 3.4."""
+    angles = 2 * math.pi / n * torch.arange(n)
+    return torch.stack([angles.cos(), angles.sin()])
+
+
+def draw_map(ax, A, title, keys="key", queries="query"):
+    """Weights (m, n) as a grid of blue squares: keys count rows, queries count columns."""
+    ax.imshow(A, cmap="Blues", vmin=0, vmax=1)
+    ax.set_title(title, fontsize=10)
+    ax.set(xlabel=queries, ylabel=keys, xticks=[], yticks=[])
+
+
+# %% [markdown] nbgrader={"grade_id": "rules", "locked": true}
+r"""
+## How we write
+
+**Columns.** $n$ queries, $m$ keys and their $m$ values are the columns of three matrices,
+
+$$Q \in \mathbb{R}^{d \times n}, \qquad K \in \mathbb{R}^{d \times m}, \qquad V \in \mathbb{R}^{t \times m} .$$
+
+Column $i$ of $Q$ is $q_i$, and so on. On paper we count from 1, Python counts from 0. (The other notebook of this
+homework stacks them as *rows*, with a batch in front, `(B, n, d)`, as libraries do: its equations are these ones
+transposed.)
+
+**Attention.** The *score* of key $j$ for query $i$ is $k_j^\top q_i$. Over the keys, softargmax turns scores into
+weights:
+
+$$A = \text{softargmax}_\beta(K^\top Q), \qquad
+A_{ji} = \frac{\exp(\beta\, k_j^\top q_i)}{\sum_{l=1}^{m} \exp(\beta\, k_l^\top q_i)}, \qquad H = V A .$$
+
+So column $i$ of $A$ is positive and adds up to 1, and column $i$ of $H$ is a mean of all values with these weights.
+(Libraries call it softmax; $\beta > 0$ is an inverse temperature.) With a single query we write $q$, $a$ and $h$.
+
+**Sizes.** $\lVert x \rVert$ is the Euclidean length of a column. The *diameter* of some columns is the largest distance
+between two of them: $D_K$ for the keys, $D_V$ for the values.
+
+**Rule.** In the cells that you write, leave automatic differentiation and PyTorch's own attention alone; the checks and
+the grader use them as their measuring devices. `torch.softmax` is welcome, and so are `torch.cdist` and the like."""
+
+# %% [markdown] nbgrader={"grade_id": "attention-text", "locked": true}
+r"""
+## 1 · Attention
+
+**Exercise 1.1 · a soft lookup** · 1 point by hand, 2 by machine · ★☆☆ · 15 minutes
+
+*A dictionary that never says “no such key”: everybody answers, and those who fit speak louder.*
+
+By hand: what becomes of a column of $A$ as $\beta \to 0$, and as $\beta \to \infty$ (with one largest score, or with
+several)? If all entries of $q$ and $k$ are independent, with mean 0 and variance 1, what is the variance of
+$k^\top q$? Which β is therefore convenient, and what would go wrong without it when $d$ is large?
+
+By machine: attention as defined above, where `beta=None` stands for your convenient choice. And β by order: one key's
+score is higher by `gap` than those of the $m - 1$ others, which are all equal. For which β does it get the weight
+`share`?
+
+<details><summary>Hint</summary>
+
+$k^\top q$ is a sum of $d$ terms that do not know of each other. For the second function write down the share as a
+function of β; you may subtract the same number from all scores first.
+
+</details>
+"""
+
+# %% [markdown] nbgrader={"grade_id": "temperature", "grade": true, "solution": true, "points": 1}
+r"""
+### BEGIN SOLUTION
+*Limits.* For $\beta \to 0$ all exponents go to 0, so that every key gets $1/m$, whatever its score. For
+$\beta \to \infty$ divide numerator and denominator by the largest exponential: the others go to 0. The key with the
+largest score gets 1 and the rest 0 (argmax, one-hot); if several share the largest score, they share the weight in
+equal parts.
+
+*Variance.* $k^\top q = \sum_{c=1}^d k_c q_c$. Every term has mean 0 and variance
+$\mathbb{E}[k_c^2]\,\mathbb{E}[q_c^2] = 1$, and they are independent, so the variance is $d$ and the standard deviation
+$\sqrt d$. With $\beta = 1/\sqrt d$ the product $\beta\, k^\top q$ has variance 1 for every $d$. With $\beta = 1$ and a
+large $d$ the scores are far apart, one weight is nearly 1, and the derivatives of softargmax, $A_{ji}(1 - A_{ji})$ and
+$-A_{ji} A_{li}$, are nearly 0: learning by gradients stops before it has begun.
+
+**Mark scheme (1 point, ½ for each step)**
+
+1. $\beta \to 0$: equal weights; $\beta \to \infty$: one-hot, or shared equally among equal maxima.
+2. Variance $d$ with a reason, $\beta = 1/\sqrt d$, and saturation (or vanishing gradients) without it.
+### END SOLUTION
+"""
+
+
+# %% nbgrader={"grade_id": "attention-code", "solution": true}
+def attention(Q, K, V, beta=None):
+    """Attention of the columns of Q (d, n) to keys K (d, m) with values V (t, m); beta=None is the convenient choice.
+
+    Returns a tuple of H (t, n) and the weights A (m, n).
+    """
+    ### BEGIN SOLUTION
+    if beta is None:
+        beta = 1 / math.sqrt(len(Q))
+    A = torch.softmax(beta * K.T @ Q, dim=0)  # (m, n): each column adds up to 1
+    return V @ A, A
+    ### END SOLUTION
+
+
+def beta_for_share(gap, m, share):
+    """The β that gives the weight `share` (between 1/m and 1) to a key whose score leads by gap > 0; m ≥ 2 keys."""
+    ### BEGIN SOLUTION
+    # share = 1 / (1 + (m − 1) exp(−β gap)), solved for β
+    return math.log((m - 1) * share / (1 - share)) / gap
+    ### END SOLUTION
+
+
+# %% nbgrader={"grade_id": "attention", "grade": true, "points": 2, "locked": true}
+# Two queries of one number each: for the first the scores are 0 and log 3, for the second both are 0
+Q, K, V = torch.tensor([[1.0, 0.0]]), torch.tensor([[0.0, math.log(3)]]), torch.tensor([[4.0, 8.0], [0.0, 4.0]])
+H, A = attention(Q, K, V, beta=1.0)
+compare("A by hand", A, [[1 / 4, 1 / 2], [3 / 4, 1 / 2]])
+compare("H by hand", H, [[7.0, 6.0], [3.0, 2.0]])
+Q, K, V = numbers((5, 3), (5, 4), (2, 4), seed=0)
+compare("H, your own β", attention(Q, K, V)[0], library_attention(Q, K, V))
+beta = beta_for_share(2.0, 5, 0.9)
+_, A = attention(torch.ones(1, 1), torch.tensor([[7.0, 7.0, 9.0, 7.0, 7.0]]), torch.eye(5), beta)
+compare("share by order", A[2, 0], 0.9)
+
+# %% [markdown] nbgrader={"grade_id": "queries-text", "locked": true}
+r"""
+**Exercise 1.2 · one, or some** · 2 points by hand, 2 by machine · ★★☆ · 20 minutes
+
+*You are the query. Which one must you be to hear a single voice, and which to hear a choir?*
+
+By hand, **preserving** (1 point): when is there a $q$ that brings the weight of key $k_j$ as near to 1 as you like?
+Give a condition on $k_j$ and the other keys, and an example of three keys of which one can never be preserved. If all
+keys have length 1 and differ, which direction for $q$ is good, and which length is enough for a weight of 0.999?
+**Diffusing** (1 point): name two ways to the plain mean of all values that leave $V$ alone. Let the $m$ values be
+independent, with mean 0 and variance 1 in every entry: what is the variance of an entry of $h$, and what does this
+mean for the network?
+
+By machine: two queries, for whichever β > 0 the grader will use.
+
+<details><summary>Hint</summary>
+
+Only differences of scores matter, and a query can be as long as you like. For the choir: which scores should the chosen
+keys have, which the others? With keys that are orthonormal you can order any scores at all, one by one.
+
+</details>
+"""
+
+# %% [markdown] nbgrader={"grade_id": "queries-derivation", "grade": true, "solution": true, "points": 2}
+r"""
+### BEGIN SOLUTION
+*Preserving.* $a_j = 1 / \bigl(1 + \sum_{l \ne j} \exp(-\beta\, q^\top (k_j - k_l))\bigr)$ is near 1 exactly when every
+exponent is very negative. So there must be a direction $u$ with $u^\top k_j > u^\top k_l$ for all $l \ne j$, and
+$q = c\,u$ with a large $c$ does it. In other words, $k_j$ has to be a corner of the keys' convex hull and no other key
+may equal it. The middle one of three keys on a line, such as $-1, 0, 1$, is never preserved: whenever it beats one
+neighbour the other one beats it.
+
+For keys of length 1 take $u = k_j$: $k_j^\top k_j = 1 > k_j^\top k_l$ for $k_l \neq k_j$. With
+$\gamma = \max_{l \ne j} k_j^\top k_l < 1$ the weight is at least $1 / (1 + (m-1)\, e^{-\beta c (1 - \gamma)})$, and
+this is 0.999 for
+
+$$c = \lVert q \rVert = \frac{\ln\bigl(999\,(m - 1)\bigr)}{\beta\,(1 - \gamma)} .$$
+
+*Diffusing.* All scores must be equal (or must not count): $q = 0$; or $q$ orthogonal to all differences of keys; or
+all keys equal; or, in the limit, $\beta \to 0$. Then $h = \frac1m \sum_j v_j$, whose entries have the variance
+$\frac{1}{m^2}\, m = \frac1m$: the longer the sequence the paler the mean, down to nothing. What single values said is
+lost to the layers above, and the scale of $h$ depends on $m$.
+
+**Mark scheme (2 points, ½ for each step)**
+
+1. Condition (some direction in which $k_j$ leads alone, or a corner of the convex hull), with an example that fails.
+2. $q$ along $k_j$, and a length that grows like $1/\beta$, like $\ln m$ and with the nearness of the next key.
+3. Two ways to equal scores.
+4. Variance $1/m$, and a consequence.
+### END SOLUTION
+"""
+
+
+# %% nbgrader={"grade_id": "queries-code", "solution": true}
+def preserving_query(K, j, beta):
+    """A query (d, 1) that gives key j (counted from 0) a weight of at least 0.999.
+
+    K (d, m): keys of length 1, all different; beta > 0
+    """
+    ### BEGIN SOLUTION
+    cosines = K.T @ K[:, j]  # (m,)
+    others = torch.cat([cosines[:j], cosines[j + 1 :]])
+    gap = 1 - others.max() if len(others) else 1.0
+    return 10 * math.log(1000 * K.shape[1]) / (beta * gap) * K[:, j : j + 1]
+    ### END SOLUTION
+
+
+def diffusing_query(K, chosen, beta):
+    """A query (d, 1) that spreads the weight evenly over some keys: each within 0.001 of 1/len(chosen).
+
+    K (d, m): orthonormal columns; chosen: a list of different column numbers, not empty; beta > 0
+    """
+    ### BEGIN SOLUTION
+    return 20 / beta * K[:, chosen].sum(1, keepdim=True)  # scores 20/β for the chosen ones, 0 for the others
+    ### END SOLUTION
+
+
+# %% nbgrader={"grade_id": "queries", "grade": true, "points": 2, "locked": true}
+K = functional.normalize(numbers((3, 6), seed=1)[0], dim=0)
+corners = torch.tensor([[1.0, 1, 1, 1], [1, -1, 1, -1], [1, 1, -1, -1], [1, -1, -1, 1]]) / 2  # orthonormal
+for beta in (0.25, 1.0):
+    q = torch.as_tensor(preserving_query(K, 2, beta)).float()
+    weights = library_attention(q, K, torch.eye(6), beta)
+    assert weights.shape == (6, 1), f"q should be a column (3, 1), yours is {tuple(q.shape)}"
+    assert weights[2] >= 0.999, f"β = {beta}: the key to be preserved has the weight {float(weights[2]):.4f}"
+    q = torch.as_tensor(diffusing_query(corners, [0, 2, 3], beta)).float()
+    weights = library_attention(q, corners, torch.eye(4), beta)
+    compare(f"three of four, β = {beta}", weights[:, 0], [1 / 3, 0, 1 / 3, 1 / 3], 1e-3)
+
+# %% nbgrader={"grade_id": "queries-figure", "locked": true} tags=["demo"]
+figure, (left, middle, right) = plt.subplots(1, 3, figsize=(12, 3.2))
+scores = torch.tensor([[2.0], [1.5], [0.5], [0.0], [-1.0]])
+betas = torch.logspace(-2, 1.5, 60)
+curves = torch.cat([library_attention(torch.ones(1, 1), scores.T, torch.eye(5), beta) for beta in betas.tolist()], 1)
+looks = zip(scores[:, 0].tolist(), (BLUE, ORANGE, GREEN, RED, "black"), ("-", "--", "-.", ":", "-"), strict=True)
+for curve, (score, colour, style) in zip(curves, looks, strict=True):
+    left.semilogx(betas, curve, style, color=colour, label=f"score {score}")
+left.set(xlabel="β", ylabel="weight", title="Five keys, from mean to argmax")
+left.legend(fontsize=8)
+K = functional.normalize(numbers((8, 6), seed=2)[0], dim=0)
+queries = torch.cat([torch.as_tensor(preserving_query(K, j, 1.0)).float() for j in range(6)], dim=1)
+draw_map(middle, library_attention(queries, K, torch.eye(6), 1.0), "Six queries that preserve")
+K, parties = torch.eye(6), ([0], [0, 1], [0, 1, 2], [3, 5], [1, 2, 3, 4], [0, 1, 2, 3, 4, 5])
+queries = torch.cat([torch.as_tensor(diffusing_query(K, party, 1.0)).float() for party in parties], dim=1)
+draw_map(right, library_attention(queries, K, torch.eye(6), 1.0), "Six queries that diffuse")
+plt.show()
+
+# %% [markdown] nbgrader={"grade_id": "nudges-text", "locked": true}
+r"""
+*In the figure: on the left the weights of five keys against β. On the far left all meet at 1/5; to the right the key
+with the largest score takes everything. In the middle a diagonal, one dark square in each column: each query hears
+one key. On the right each column shares its blue among the chosen keys, the paler the more they are.*
+
+**Exercise 1.3 · three nudges** · 3 points by hand, 3 by machine · ★★★ · 35 minutes
+
+*Keys come from data, and data tremble. By how much can the answer move, at the very most?*
+
+Somebody nudges *one* column, by noise ε of length $\lVert \varepsilon \rVert \le r$. How far does $h$ move?
+
+- **A key**, $k_j \to k_j + \varepsilon$. By hand: which columns of $H$ move? How does $h$ change with
+  $s_j = \beta\, k_j^\top q$, the score times β, and why can the move never exceed a bound made of β, $r$,
+  $\lVert q \rVert$ and $D_V$? By machine: a bound, for whichever key is hit.
+- **A query**, $q \to q + \varepsilon$. By hand: which columns of $H$ move? Express $\frac{\partial h}{\partial q}$,
+  and bound the move by β, $r$, $D_K$ and $D_V$. By machine: a bound.
+- **A long key**, $k_j \to \alpha k_j$ with $\alpha > 1$. By hand: the new weight from the old one, three cases
+  according to the sign of $s_j$, and what one very long key does to many queries. By machine: the new weight and the
+  new $h$.
+
+A bound has to hold for *every* noise, small or large. And it has to be good: for two keys with equal scores and small
+$r$ some noise must move $h$ by 95 % of the bound, whatever the values are.
+
+<details><summary>Hint 1: a key</summary>
+
+In $\frac{\partial h}{\partial s_j}$ you meet $v_j - h$. Write $h$ as $a_j v_j$ plus $1 - a_j$ times the mean of the
+others. How large is $a (1 - a)$ at most, wherever $a$ may be on its way?
+
+</details>
+
+<details><summary>Hint 2: a query</summary>
+
+$\frac{\partial h}{\partial q}$ is a covariance, of values with keys, if $a$ is read as probabilities. A covariance is
+at most the product of two standard deviations. How large is the standard deviation of numbers from an interval of
+length $L$?
+
+</details>
+"""
+
+# %% [markdown] nbgrader={"grade_id": "nudges-derivation", "grade": true, "solution": true, "points": 3}
+r"""
+### BEGIN SOLUTION
+*A key.* Every query looks at it, so all columns of $H$ move. For one query only $s_j$ changes, by
+$\delta = \beta\, \varepsilon^\top q$, $\lvert \delta \rvert \le \beta\, r \lVert q \rVert$. From
+$\frac{\partial a_j}{\partial s_j} = a_j (1 - a_j)$ and $\frac{\partial a_l}{\partial s_j} = -a_j a_l$:
+
+$$\frac{\partial h}{\partial s_j} = a_j (v_j - h) = a_j (1 - a_j) \bigl(v_j - \bar v\bigr), \qquad
+\bar v = \sum_{l \ne j} \frac{a_l}{1 - a_j}\, v_l .$$
+
+$\bar v$ is a mean of values, so $\lVert v_j - \bar v \rVert \le D_V$; and $a_j (1 - a_j) \le \frac14$ wherever $a_j$
+is. Along the whole way from $s_j$ to $s_j + \delta$ the slope is at most $D_V / 4$, hence
+
+$$\lVert h' - h \rVert \le \tfrac14\, \beta\, r\, \lVert q \rVert\, D_V .$$
+
+Two keys with $a = \frac12$ reach it as $r \to 0$, with ε along $q$; keys that are ignored or that already have all the
+weight hardly move anything, as long as $r$ is small.
+
+*A query.* Only its own column moves. With $s = \beta K^\top q$ and
+$\frac{\partial a}{\partial s} = \text{diag}(a) - a a^\top$,
+
+$$\frac{\partial h}{\partial q} = \beta\, V \bigl(\text{diag}(a) - a a^\top\bigr) K^\top
+= \beta \sum_j a_j\, (v_j - h)(k_j - \bar k)^\top, \qquad \bar k = \sum_j a_j k_j,$$
+
+β times the covariance of values and keys under the probabilities $a$. For any $u$ with $\lVert u \rVert = 1$,
+
+$$\Bigl\lvert u^\top \frac{\partial h}{\partial q}\, \varepsilon \Bigr\rvert
+= \beta\, \bigl\lvert \text{cov}(u^\top v, \varepsilon^\top k) \bigr\rvert
+\le \beta\, \text{std}(u^\top v)\, \text{std}(\varepsilon^\top k) \le \beta\, \frac{D_V}{2}\, \frac{r D_K}{2},$$
+
+for numbers in an interval of length $L$ have a standard deviation of at most $L/2$. This holds all along the way, so
+$\lVert h' - h \rVert \le \frac14\, \beta\, r\, D_K D_V$. (Both bounds hold with $\tanh(x/4)$ in place of $x/4$, too.)
+
+*A long key.* $s_j = \beta\, k_j^\top q$ becomes $\alpha s_j$, the others stay:
+
+$$a_j' = \frac{a_j\, e^{(\alpha - 1) s_j}}{1 - a_j + a_j\, e^{(\alpha - 1) s_j}}, \qquad
+h' = a_j' v_j + (1 - a_j')\, \frac{h - a_j v_j}{1 - a_j} .$$
+
+$s_j > 0$: the weight grows, to 1 as $\alpha \to \infty$, and $h \to v_j$. $s_j < 0$: it shrinks to 0, and
+$h \to \bar v$. $s_j = 0$: nothing changes. A very long key takes all the weight of every query on its side of the
+hyperplane $q^\top k_j = 0$, however well other keys fit, and is invisible to those on the other side: length drowns
+direction, a reason to normalise.
+
+**Mark scheme (3 points, ½ for each step)**
+
+1. Key: all columns move; $\frac{\partial h}{\partial s_j}$ (or the exact new $a_j$).
+2. Key: $a(1-a) \le \frac14$ along the whole way, $D_V$, and the bound.
+3. Query: only its column moves; $\frac{\partial h}{\partial q}$ with $\text{diag}(a) - a a^\top$ (or as a covariance).
+4. Query: a bound with $D_K D_V$, the factor ¼ argued for.
+5. Long key: $a_j'$, with $(\alpha - 1) s_j$ in the exponent.
+6. Three cases, and the effect on many queries.
+### END SOLUTION
+"""
+
+
+# %% nbgrader={"grade_id": "nudges-code", "solution": true}
+def key_noise_bound(q, K, V, beta, r):
+    """How far h moves at most when noise of length up to r hits any one key; a number.
+
+    q (d, 1), K (d, m), V (t, m), m ≥ 2
+    """
+    ### BEGIN SOLUTION
+    return float(beta * r * q.norm() * torch.cdist(V.T, V.T).max() / 4)
+    ### END SOLUTION
+
+
+def query_noise_bound(q, K, V, beta, r):
+    """How far h moves at most when noise of length up to r hits the query; shapes as above."""
+    ### BEGIN SOLUTION
+    return float(beta * r * torch.cdist(K.T, K.T).max() * torch.cdist(V.T, V.T).max() / 4)
+    ### END SOLUTION
+
+
+def scale_key(h, v, a, s, alpha):
+    """What becomes of weight and output when key j is replaced by alpha times itself.
+
+    h (t, 1): the old output; v (t, 1): the key's value; a: its old weight, 0 < a < 1; s: β k_jᵀ q before
+
+    Returns a tuple of the new weight and the new output (t, 1).
+    """
+    ### BEGIN SOLUTION
+    grown = a * math.exp((alpha - 1) * s)
+    weight = grown / (1 - a + grown)
+    others = (h - a * v) / (1 - a)  # their mean stays as it was
+    return weight, weight * v + (1 - weight) * others
+    ### END SOLUTION
+
+
+# %% nbgrader={"grade_id": "nudges", "grade": true, "points": 3, "locked": true}
+def moves(q, K, V, beta, noises, j=None):
+    """How far h moves for each column of `noises` on key j, or on the query without j."""
+    before, far = library_attention(q, K, V, beta), []
+    for noise in noises.T:
+        nudged = K.clone()
+        if j is not None:
+            nudged[:, j] += noise
+        after = library_attention(q if j is not None else q + noise[:, None], nudged, V, beta)
+        far.append(float((after - before).norm()))
+    return far
+
+
+q, K, V, noises = numbers((3, 1), (3, 5), (2, 5), (3, 40), seed=3)
+noises = functional.normalize(noises, dim=0)
+for r in (0.1, 1.0, 5.0):
+    bound = key_noise_bound(q, K, V, 0.6, r)
+    worst = max(max(moves(q, K, V, 0.6, r * noises, j)) for j in range(5))
+    assert worst <= bound, f"noise of length {r} on a key has moved h by {worst:.3g}, and your bound is {bound:.3g}"
+    bound = query_noise_bound(q, K, V, 0.6, r)
+    worst = max(moves(q, K, V, 0.6, r * noises))
+    assert worst <= bound, f"noise of length {r} on the query has moved h by {worst:.3g}, and your bound is {bound:.3g}"
+print("ok  the bounds hold for these 200 noises of each length on keys and these 40 on the query")
+q, K, V = torch.tensor([[0.0], [2.0]]), torch.tensor([[1.0, -1.0], [3.0, 3.0]]), torch.tensor([[5.0, 6.0]])
+reached = max(moves(q, K, V, 1.0, torch.tensor([[0.0], [0.01]]), 0)) / key_noise_bound(q, K, V, 1.0, 0.01)
+assert reached > 0.95, f"two keys of equal score: noise on a key reaches {reached:.0%} of your bound, not 95 %"
+reached = max(moves(q, K, V, 1.0, torch.tensor([[0.01], [0.0]]))) / query_noise_bound(q, K, V, 1.0, 0.01)
+assert reached > 0.95, f"two keys of equal score: noise on the query reaches {reached:.0%} of your bound, not 95 %"
+print("ok  and for two keys of equal score they are reached")
+q, K, V = numbers((3, 1), (3, 4), (2, 4), seed=4)
+h, a = library_attention(q, K, V, 1.0), library_attention(q, K, torch.eye(4), 1.0)
+longer = torch.cat([2.5 * K[:, :1], K[:, 1:]], dim=1)
+weight, output = scale_key(h, V[:, :1], float(a[0]), float(q.T @ K[:, :1]), 2.5)
+compare("weight of a long key", weight, library_attention(q, longer, torch.eye(4), 1.0)[0, 0])
+compare("h with a long key", output, library_attention(q, longer, V, 1.0))
+
+# %% nbgrader={"grade_id": "nudges-figure", "locked": true} tags=["demo"]
+q, K, V, noises = numbers((3, 1), (3, 6), (2, 6), (3, 150), seed=5)
+lengths = torch.logspace(-2, 1.3, 150)
+noises = lengths * functional.normalize(noises, dim=0)
+figure, axes = plt.subplots(1, 2, figsize=(10, 3.2), sharey=True)
+for ax, bound, keys, title in (
+    (axes[0], key_noise_bound, range(6), "Noise on a key"),
+    (axes[1], query_noise_bound, [None], "Noise on the query"),
+):
+    far = [max(many) for many in zip(*(moves(q, K, V, 1.0, noises, j) for j in keys), strict=True)]
+    ax.loglog(lengths, far, ".", color=BLUE, label="moves of h")
+    ax.loglog(lengths, [bound(q, K, V, 1.0, r) for r in lengths.tolist()], color=RED, label="your bound")
+    ax.axhline(float(torch.cdist(V.T, V.T).max()), color="black", linestyle=":", label="diameter of the values")
+    ax.set(xlabel="length of the noise", title=title)
+    ax.legend(fontsize=8)
+axes[0].set_ylabel("distance")
+plt.show()
+
+# %% [markdown] nbgrader={"grade_id": "heads-text", "locked": true}
+r"""
+*In the figure: 150 random noises, their length to the right and the move of h upward, both logarithmic; on the left for
+the key that moves h most. All dots stay below the slanted line, your bound. Far right they flatten: h cannot leave the
+convex hull of the values (dotted line), and there the bound has become generous.*
+
+## 2 · Many heads
+
+**Exercise 2.1 · heads, and heads as taps** · 1 point by hand, 2 by machine · ★★☆ · 20 minutes
+
+*One softargmax has one opinion per query. Ask several.*
+
+Head $r$ of $h$ heads has projections $W_Q^r, W_K^r, W_V^r$ of its own. All heads look at the same $Q$, $K$, $V$; their
+outputs are stacked on top of each other, head 1 uppermost, and mixed by one matrix:
+
+$$H = W_O \begin{bmatrix} H^1 \\ \vdots \\ H^h \end{bmatrix}, \qquad
+H^r = W_V^r V\; \text{softargmax}_{\beta}\bigl((W_K^r K)^\top\, W_Q^r Q\bigr) .$$
+
+By hand: what corresponds to a head, to the stacking and to $W_O$ in a network of convolutions? Name one thing that a
+filter has fixed and a head decides anew for each input.
+
+By machine: these heads, β being the convenient choice for the columns that each head compares. Then freeze them: query
+$i$ of head $r$ puts all its weight on position $i + \delta_r$, and $W_O$ is cut into $[\,W_O^1 \cdots W_O^h\,]$. The
+network has become a cross-correlation. Write down its kernel, in the layout of `conv1d` with a padding of $(k-1)/2$.
+
+<details><summary>Hint</summary>
+
+$W_O$ times a stack is a sum. In which column of a kernel of width 3 stands the tap that reads position $i - 1$? Two
+heads may look at the same place.
+
+</details>
+"""
+
+# %% [markdown] nbgrader={"grade_id": "heads-analogy", "grade": true, "solution": true, "points": 1}
+r"""
+### BEGIN SOLUTION
+A head is like a filter (or a small group of output channels): all of them read the same input in parallel, each looks
+for something of its own. Stacking the heads is stacking feature maps as channels. $W_O$ acts on every position alone
+and mixes what the heads have found, as a $1 \times 1$ convolution does after a layer of filters (or of groups).
+
+*The difference:* a filter looks at fixed offsets with fixed weights, the same for all inputs and all positions. A head
+computes from the input, for each query anew, where to look. (On the other hand a head looks through one matrix $W_V$ at
+all places; a filter has a matrix for each of its taps. So it takes a head for each tap to be a convolution.)
+
+**Mark scheme (1 point, ½ for each step)**
+
+1. Heads as filters or channels, stacking as channels, $W_O$ as a $1 \times 1$ convolution.
+2. Fixed offsets and weights there, places chosen by content here.
+### END SOLUTION
+"""
+
+
+# %% nbgrader={"grade_id": "heads-code", "solution": true}
+def multi_head(Q, K, V, heads, W_O):
+    """Attention with several heads, each a tuple (W_Q, W_K, W_V); W_O (f, sum of the heads' value sizes).
+
+    Returns H (f, n).
+    """
+    ### BEGIN SOLUTION
+    outputs = [attention(W_Q @ Q, W_K @ K, W_V @ V)[0] for W_Q, W_K, W_V in heads]
+    return W_O @ torch.cat(outputs)
+    ### END SOLUTION
+
+
+def kernel_of_heads(offsets, W_V, W_O, k):
+    """The kernel (f, e, k) of heads that look at fixed places; k is odd.
+
+    offsets: head r looks at position i + offsets[r], from −(k−1)/2 to (k−1)/2
+    W_V: a list of matrices (t, e); W_O: a list of matrices (f, t)
+    """
+    ### BEGIN SOLUTION
+    kernel = torch.zeros(len(W_O[0]), W_V[0].shape[1], k)
+    for offset, into, out_of in zip(offsets, W_V, W_O, strict=True):
+        kernel[:, :, offset + (k - 1) // 2] += out_of @ into
+    return kernel
+    ### END SOLUTION
+
+
+# %% nbgrader={"grade_id": "heads", "grade": true, "points": 2, "locked": true}
+Q, K, V, W_O = numbers((8, 3), (8, 5), (8, 5), (8, 8), seed=6)
+heads = [numbers((4, 8), (4, 8), (4, 8), seed=seed) for seed in (7, 8)]
+library = torch.nn.MultiheadAttention(8, 2, bias=False, batch_first=True)
+with torch.no_grad():
+    library.in_proj_weight.copy_(torch.cat([head[part] for part in range(3) for head in heads]))
+    library.out_proj.weight.copy_(W_O)
+    right = library(Q.T, K.T, V.T)[0].T
+compare("two heads", multi_head(Q, K, V, heads, W_O), right)
+kernel = kernel_of_heads([-1, 1], [torch.eye(2), torch.eye(2)], [torch.eye(2), -torch.eye(2)], 3)
+(sequence,) = numbers((2, 9), seed=9)
+differences = functional.conv1d(sequence, torch.as_tensor(kernel).float())  # without padding: the inner places
+compare("left minus right", differences, sequence[:, :-2] - sequence[:, 2:])
+
+# %% [markdown] nbgrader={"grade_id": "self-attention-text", "locked": true}
+r"""
+## 3 · Self-attention
+
+**Exercise 3.1 · one sequence asks itself** · 2 points · ★☆☆ · 8 minutes
+
+*Queries, keys and values are three views of the same columns.*
+
+The columns of $C \in \mathbb{R}^{e \times n}$ are $n$ words, sounds or patches. Queries and keys have $d$ entries,
+values have $t$. Write self-attention as a function of $C$ and its three projections, and give rows and columns of all
+eight matrices.
+
+<details><summary>Hint</summary>
+
+A projection stands to the left of $C$. Which of its two sizes has to be $e$?
+
+</details>
+"""
+
+
+# %% nbgrader={"grade_id": "self-attention-code", "solution": true}
+def self_attention(C, W_Q, W_K, W_V, beta=None):
+    """Self-attention on the columns of C; beta=None is the convenient choice. Returns a tuple of H (t, n), A (n, n)."""
+    ### BEGIN SOLUTION
+    return attention(W_Q @ C, W_K @ C, W_V @ C, beta)
+    ### END SOLUTION
+
+
+def self_attention_shapes(e, d, t, n):
+    """Rows and columns: a dictionary from "W_Q", "W_K", "W_V", "Q", "K", "V", "A", "H" to pairs of int."""
+    ### BEGIN SOLUTION
+    projections = {"W_Q": (d, e), "W_K": (d, e), "W_V": (t, e)}
+    return projections | {"Q": (d, n), "K": (d, n), "V": (t, n), "A": (n, n), "H": (t, n)}
+    ### END SOLUTION
+
+
+# %% nbgrader={"grade_id": "self-attention", "grade": true, "points": 2, "locked": true}
+C, W_Q, W_K, W_V = numbers((4, 6), (3, 4), (3, 4), (2, 4), seed=10)
+H, A = self_attention(C, W_Q, W_K, W_V)
+compare("H", H, run_head(C, (W_Q, W_K, W_V)))
+order = torch.tensor([3, 0, 5, 1, 2, 4])
+compare("H of a shuffled C", self_attention(C[:, order], W_Q, W_K, W_V)[0], H[:, order])
+shapes = self_attention_shapes(4, 3, 2, 6)
+for name, made in {"Q": W_Q @ C, "A": A, "H": H}.items():
+    assert tuple(shapes[name]) == tuple(made.shape), f"{name}: you say {tuple(shapes[name])}, it is {tuple(made.shape)}"
+
+# %% [markdown] nbgrader={"grade_id": "places-text", "locked": true}
+r"""
+**Exercise 3.2 · where am I?** · 1 point by hand, 1 by machine · ★★☆ · 12 minutes
+
+*The last line of the check has betrayed a secret: shuffle the words, and the output is shuffled, too. Nothing else.*
+
+So places must be told. By hand: why does the order of the columns not matter to self-attention, beyond the order of
+the output? Where does an *absolute* encoding enter the equations and where a *relative* one, and what is an advantage
+of each?
+
+By machine: absolute codes from which relative places are easy to read. Columns $p_1, \dots, p_n \in \mathbb{R}^e$ and
+one matrix $R \in \mathbb{R}^{e \times e}$, the same for every place, so that $R\, p_i = p_{i+1}$; no entry exceeds 1
+in size, and any two codes are at least 0.05 apart. For every even $e \ge 2$ and every $n \le 40$.
+
+<details><summary>Hint</summary>
+
+Which linear map can be applied for ever, without anything growing or dying out? Think of the hands of a clock;
+$e = 2$ has one hand.
+
+</details>
+"""
+
+# %% [markdown] nbgrader={"grade_id": "places-words", "grade": true, "solution": true, "points": 1}
+r"""
+### BEGIN SOLUTION
+With a permutation matrix $\Pi$ the projections of $C \Pi$ are $Q\Pi, K\Pi, V\Pi$; the scores become
+$\Pi^\top K^\top Q\, \Pi$, softargmax acts on each column and commutes with both permutations, and
+$H' = V \Pi\, \Pi^\top A\, \Pi = H\, \Pi$: permutation equivariant. Each column sees the others as a set.
+
+*Absolute:* a code $p_i$ for place $i$ is added to (or put below) column $i$ of $C$ before the projections. It is
+simple, and knows places such as “first”; but learnt codes end at the longest training sequence. *Relative:* something
+that depends on $j - i$ alone acts on the scores, $k_j^\top q_i + b_{j-i}$ (or queries and keys are rotated by an
+angle proportional to their place). What has been learnt at one place holds at all of them, as in a convolution, and
+longer sequences are less strange.
+
+**Mark scheme (1 point, ½ for each step)**
+
+1. Equivariance, with a reason (sums over a set, or the line with $\Pi$).
+2. Absolute at the input, relative at the scores, with one advantage of each.
+### END SOLUTION
+"""
+
+
+# %% nbgrader={"grade_id": "places-code", "solution": true}
+def position_codes(n, e):
+    """The codes of n places as columns of a matrix (e, n); e is even, n at most 40."""
+    ### BEGIN SOLUTION
+    code = torch.cat([torch.ones(e // 2, 1), torch.zeros(e // 2, 1)])  # all hands begin at (1, 0)
+    codes = []
+    for _ in range(n):
+        codes.append(code)
+        code = step_matrix(e) @ code
+    return torch.cat(codes, dim=1)
+    ### END SOLUTION
+
+
+def step_matrix(e):
+    """The matrix R (e, e) that leads from each code to the next."""
+    ### BEGIN SOLUTION
+    angles = 2 * math.pi / 40 * torch.arange(1, e // 2 + 1)  # e/2 hands; the first goes round once in 40 steps
+    cos, sin = angles.cos().diag(), angles.sin().diag()
+    return torch.cat([torch.cat([cos, -sin], dim=1), torch.cat([sin, cos], dim=1)])
+    ### END SOLUTION
+
+
+# %% nbgrader={"grade_id": "places", "grade": true, "points": 1, "locked": true}
+for n, e in ((3, 2), (40, 2), (40, 8)):
+    P, R = torch.as_tensor(position_codes(n, e)).float(), torch.as_tensor(step_matrix(e)).float()
+    compare(f"R p, n = {n}, e = {e}", R @ P[:, :-1], P[:, 1:])
+    assert P.abs().max() <= 1.001, "an entry exceeds 1"
+    apart = (torch.cdist(P.T, P.T) + 9 * torch.eye(n)).min()
+    assert apart >= 0.05, f"two codes are only {float(apart):.3f} apart"
+
+# %% [markdown] nbgrader={"grade_id": "machines-text", "locked": true}
+r"""
+**Exercise 3.3 · identity, permutation, shift** · 2 points · ★★☆ · 15 minutes
+
+*A head is a telephone exchange. Plug in the wires.*
+
+The simplest codes of all: place $i$ has a 1 in entry $i$. Content above, places below, the columns are those of
+
+$$X = \begin{bmatrix} C \\ I_n \end{bmatrix} \in \mathbb{R}^{(e + n) \times n}, \qquad \text{entries of } C
+\text{ between } -1 \text{ and } 1 .$$
+
+Find three heads. With your $W_Q, W_K$ (any $d$) and $W_V$ self-attention at $\beta = 1/\sqrt d$ has to return, up to
+0.01: $C$ itself; its columns in any given order; in each column what stood one place to the left (the first column may
+be anything). For *every* content.
+
+<details><summary>Hint</summary>
+
+What should queries and keys read: the content, or the place? Give query $i$ and key $j$ the same code whenever $i$
+shall look at $j$. Then think of exercise 1.2: pointing in the right direction is not enough.
+
+</details>
+"""
+
+
+# %% nbgrader={"grade_id": "machines-code", "solution": true}
+def permutation_projections(order, e):
+    """W_Q, W_K, W_V with which column i of H is column order[i] of C; order is a list of n numbers, counted from 0.
+
+    Returns a tuple of matrices (d, e + n), (d, e + n), (e, e + n).
+    """
+    ### BEGIN SOLUTION
+    n = len(order)
+    W_Q, W_K = torch.zeros(n, e + n), torch.zeros(n, e + n)
+    W_K[:, e:] = torch.eye(n)  # key j is the code of place j
+    W_Q[:, e:] = 20 * math.sqrt(n) * torch.eye(n)[:, order]  # query i is the code of place order[i], and long
+    return W_Q, W_K, torch.eye(e, e + n)
+    ### END SOLUTION
+
+
+def identity_projections(e, n):
+    """The same with which H = C."""
+    ### BEGIN SOLUTION
+    return permutation_projections(list(range(n)), e)
+    ### END SOLUTION
+
+
+def shift_projections(e, n):
+    """The same with which column i of H is column i − 1 of C, for i from 1 to n − 1 counted from 0."""
+    ### BEGIN SOLUTION
+    return permutation_projections([0, *range(n - 1)], e)  # no permutation, but who would object
+    ### END SOLUTION
+
+
+# %% nbgrader={"grade_id": "machines", "grade": true, "points": 2, "locked": true}
+def with_places(C):
+    """C (e, n) with one-hot places below."""
+    return torch.cat([C, torch.eye(C.shape[1])])
+
+
+order = [2, 0, 4, 1, 3]
+C = torch.tensor([[1.0, -1, 0.5, 0, 0.25], [-1, -1, 1, 1, 0]])
+compare("identity", run_head(with_places(C), identity_projections(2, 5)), C, 5e-3)
+compare("permutation", run_head(with_places(C), permutation_projections(order, 2)), C[:, order], 5e-3)
+compare("shift", run_head(with_places(C), shift_projections(2, 5))[:, 1:], C[:, :-1], 5e-3)
+
+# %% [markdown] nbgrader={"grade_id": "convolution-text", "locked": true}
+r"""
+**Exercise 3.4 · a convolution** · 1 point by hand, 2 by machine · ★★★ · 20 minutes
+
+*Whatever a convolution layer can do, self-attention could do as well, if it only wanted.*
+
+Codes as long as the sequence are a luxury. Now two entries must be enough: the places are points on a circle, and the
+last one is a neighbour of the first,
+
+$$X = \begin{bmatrix} C \\ P \end{bmatrix} \in \mathbb{R}^{(e + 2) \times n}, \qquad
+p_i = \begin{bmatrix} \cos(2 \pi i / n) \\ \sin(2 \pi i / n) \end{bmatrix} .$$
+
+By machine: heads whose outputs *add up* to the circular cross-correlation of $C$ with a kernel
+$W \in \mathbb{R}^{f \times e \times k}$, $k$ odd: column $i$ is $\sum_{\delta} W_\delta\, c_{i+\delta}$ over the
+offsets $\delta = -\frac{k-1}{2}, \dots, \frac{k-1}{2}$, and places beyond the end go on at the beginning. Again
+$\beta = 1/\sqrt d$, and up to 1 % of the largest entry.
+
+By hand: how many heads does a kernel of width $k$ need in your construction, and what does each of its three
+projections do? Which score has key $j$ for query $i$, and how must the length of the queries grow with $n$ so that
+the neighbour stays unheard? What can such heads do that a convolution never could?
+
+<details><summary>Hint</summary>
+
+A rotation by the angle of δ steps turns one place into another. Where is the cosine of a difference of angles
+largest? And how much smaller is it one place further on?
+
+</details>
+"""
+
+# %% [markdown] nbgrader={"grade_id": "convolution-words", "grade": true, "solution": true, "points": 1}
+r"""
+### BEGIN SOLUTION
+One head for each offset, so $k$ heads. In the head of offset δ, $W_K = [\,0 \;\; I_2\,]$ reads the place of each
+column, $W_Q = \lambda\, [\,0 \;\; R_\delta\,]$ rotates it by δ steps and makes it long, and
+$W_V = [\,W_\delta \;\; 0\,]$ applies the tap to the content. With $\omega = 2\pi / n$ the score of key $j$ for query
+$i$ is
+
+$$p_j^\top\, \lambda R_\delta\, p_i = \lambda \cos\bigl(\omega\,(i + \delta - j)\bigr),$$
+
+largest, λ, for $j = i + \delta$. The next places are behind by
+$\lambda\,(1 - \cos \omega) \approx 2 \pi^2 \lambda / n^2$. To keep $\beta$ times this gap at a fixed size (about 8
+for a leak of one per mille), λ must grow like $n^2$.
+
+Beyond a convolution: the offset may be any, so with one head for each the kernel can be as wide as the sequence. And
+softer or turned queries, or queries that read the content as well, let the place and the width depend on the input.
+
+**Mark scheme (1 point, ½ for each step)**
+
+1. $k$ heads; places in queries and keys, taps in the values.
+2. Score with the cosine, gap shrinking like $1/n^2$ (or: λ must grow with $n$), and one thing beyond a convolution.
+### END SOLUTION
+"""
+
+
+# %% nbgrader={"grade_id": "convolution-code", "solution": true}
+def convolution_heads(W, n):
+    """Heads for a kernel W (f, e, k) on n ≥ k places.
+
+    Returns a list of tuples W_Q (d, e + 2), W_K (d, e + 2), W_V (f, e + 2).
+    """
+    ### BEGIN SOLUTION
+    f, e, k = W.shape
+    gap = 1 - math.cos(2 * math.pi / n)
+    heads = []
+    for tap in range(k):
+        angle = 2 * math.pi / n * (tap - (k - 1) // 2)
+        turn = torch.tensor([[math.cos(angle), -math.sin(angle)], [math.sin(angle), math.cos(angle)]])
+        W_Q = torch.cat([torch.zeros(2, e), 20 * math.sqrt(2) / gap * turn], dim=1)
+        W_K = torch.cat([torch.zeros(2, e), torch.eye(2)], dim=1)
+        heads.append((W_Q, W_K, torch.cat([W[:, :, tap], torch.zeros(f, 2)], dim=1)))
+    return heads
+    ### END SOLUTION
+
+
+# %% nbgrader={"grade_id": "convolution", "grade": true, "points": 2, "locked": true}
+def circular(C, W):
+    """The cross-correlation of C (e, n) with W (f, e, k) on a ring, by PyTorch."""
+    side = (W.shape[2] - 1) // 2
+    return functional.conv1d(torch.cat([C[:, C.shape[1] - side :], C, C[:, :side]], dim=1), W)
+
+
+for n, k in ((4, 3), (9, 3), (12, 5)):
+    C, W = numbers((3, n), (2, 3, k), seed=n)
+    yours = sum(run_head(torch.cat([C, ring(n)]), head) for head in convolution_heads(W, n))
+    compare(f"kernel {k}, {n} places", yours, circular(C, W), 5e-3)
+
+# %% nbgrader={"grade_id": "machines-figure", "locked": true} tags=["demo"]
+n, order = 8, [5, 2, 7, 0, 4, 1, 6, 3]
+on_ring = torch.cat([torch.zeros(1, n), ring(n)])
+with_codes = with_places(torch.zeros(1, n))
+maps = {
+    "identity": head_map(with_codes, identity_projections(1, n)),
+    "permutation": head_map(with_codes, permutation_projections(order, 1)),
+    "shift": head_map(with_codes, shift_projections(1, n)),
+}
+heads = convolution_heads(torch.ones(1, 1, 3), n)
+maps |= {f"kernel, head {number}": head_map(on_ring, head) for number, head in enumerate(heads, 1)}
+W_Q, W_K, W_V = (torch.as_tensor(matrix).float() for matrix in heads[0])
+largest = (on_ring.T @ W_K.T @ W_Q @ on_ring).abs().max() / math.sqrt(len(W_Q))
+maps["head 1, made softer"] = head_map(on_ring, (2 / largest * W_Q, W_K, W_V))
+figure, axes = plt.subplots(1, len(maps), figsize=(12, 2.3))
+for ax, (title, A) in zip(axes, maps.items(), strict=True):
+    draw_map(ax, A, title)
+    ax.title.set_fontsize(8)
+    ax.label_outer()
+plt.show()
+
+# %% [markdown] nbgrader={"grade_id": "live-text", "locked": true}
+r"""
+*In the figure: seven maps of weights, keys downward, queries to the right, eight each. A diagonal; a scattered
+permutation; a diagonal one step up, whose first column is free; then the heads of a convolution, diagonals shifted
+up, not at all and down, going round at the edges; and the first of them again with shorter queries: the same band,
+blurred.*
+
+**Exercise 3.5 · live** · 1 point by hand, 1 by machine · ★★☆ · 10 minutes
+
+*A subtitle that appears after the speech is over is of little use.*
+
+A stack of $L$ self-attention layers recognises speech while somebody is speaking. Position $i$ may see the positions
+from $i - b$ to $i + a$: `back` $= b$ keeps the memory small, `ahead` $= a$ allows a little patience.
+
+By hand: which changes make self-attention fit for live use, in training and when it runs? Think of what each frame may
+see, of how training stays parallel, and of what need not be computed again when the next frame arrives.
+
+By machine: the mask, and how far the output at a place reaches back and ahead in the *input* after $L$ layers: the
+reach ahead is the delay.
+
+<details><summary>Hint</summary>
+
+Keys count rows, queries count columns. For the second function follow one road through two layers, as far as it goes.
+
+</details>
+"""
+
+# %% [markdown] nbgrader={"grade_id": "live-words", "grade": true, "solution": true, "points": 1}
+r"""
+### BEGIN SOLUTION
+*Mask.* Scores of keys that have not been heard yet (beyond $i + a$) are set to $-\infty$ before softargmax, so that
+their weights are exactly 0 and the others still add up to 1. In training the whole utterance is there, and with the
+mask all positions are trained in one parallel pass, each under the conditions of live use. Keys older than $i - b$
+are hidden, too, or cost and memory per frame would grow without bound.
+
+*Running.* Once the $a$ frames after it have come, a column does not change any more: keys and values of old frames
+are kept in a cache of $b$ columns, and for a new frame one query, key and value are computed, about $2 b d$
+multiplications for scores and mean instead of $2 n^2 d$. Places are told relative to the current frame (speech has no
+end that could be known). Looking ahead adds up: with $a$ frames in each of $L$ layers the answer is late by $L a$
+frames, so most layers are strictly causal, or chunks share one look ahead.
+
+**Mark scheme (1 point, ½ for each step)**
+
+1. Mask of the future before softargmax (with or without a short look ahead), parallel in training.
+2. One of: cache of keys and values, limited past, relative places, delay $L a$.
+### END SOLUTION
+"""
+
+
+# %% nbgrader={"grade_id": "live-code", "solution": true}
+def live_mask(n, back, ahead):
+    """Who may see whom: a bool matrix (n, n), keys × queries, True where the query may see the key."""
+    ### BEGIN SOLUTION
+    key, query = torch.arange(n)[:, None], torch.arange(n)[None, :]
+    return (key >= query - back) & (key <= query + ahead)
+    ### END SOLUTION
+
+
+def live_reach(layers, back, ahead):
+    """How many frames back and how many ahead the output of a stack of layers depends on; a pair of int."""
+    ### BEGIN SOLUTION
+    return layers * back, layers * ahead
+    ### END SOLUTION
+
+
+# %% nbgrader={"grade_id": "live", "grade": true, "points": 1, "locked": true}
+compare("back 1, ahead 0", live_mask(3, 1, 0), [[1, 1, 0], [0, 1, 1], [0, 0, 1]])
+C, W_Q, W_K, W_V = numbers((2, 7), (2, 2), (2, 2), (2, 2), seed=11)
+later = C.clone()
+later[:, 5:] += 1  # the future is rewritten from frame 5 on
+mask = torch.as_tensor(live_mask(7, 3, 1))
+before, after = (run_head(sequence, (W_Q, W_K, W_V), mask) for sequence in (C, later))
+changed = (before - after).abs().amax(0) > 1e-6
+assert changed.tolist() == [False] * 4 + [True] * 3, "with ahead = 1, frame 4 and nobody before it should notice"
+assert tuple(live_reach(1, 3, 1)) == (3, 1), "one layer reaches as far as its mask"
+print("ok  frame 4 notices what changes in frame 5, frame 3 does not")
+
+# %% [markdown] nbgrader={"grade_id": "roads-text", "locked": true}
+r"""
+## 4 · The transformer
+
+**Exercise 4.1 · three ways to read a sequence** · 2 points · ★★☆ · 10 minutes
+
+*Before 2017 translators read like people, word by word. What was to be gained?*
+
+$n$ columns of $e$ numbers come in, and $n$ columns of $e$ numbers go out of one layer:
+
+- `"recurrent"`: $h[t] = \tanh(W h[t-1] + U x[t])$, $h[0] = 0$;
+- `"convolution"`: width $k$ (odd, at least 3), zero padding at both ends so that the length stays;
+- `"attention"`: one head of self-attention with $d = t = e$, no $W_O$.
+
+For each of them three numbers:
+
+1. the *multiplications* inside matrix products (nothing else counts; products with padding and with $h[0]$ do);
+2. the *steps* that have to wait for each other in one layer, when any number of matrix products may run side by side:
+   the recurrent layer takes one for each time, the other layers count as 1;
+3. the *road*: how often the information in column 1 passes through the layer's formula, at the least, until it is in
+   column $n$: recurrent steps on the way, or layers on top of each other.
+
+<details><summary>Hint</summary>
+
+A matrix product of sizes $(r \times c)(c \times w)$ takes $r c w$ multiplications. How far to the right does a word
+travel in one layer of convolution? And what if it has to travel one place further than that?
+
+</details>
+"""
+
+
+# %% nbgrader={"grade_id": "roads-code", "solution": true}
+def compare_layers(n, e, k):
+    """A dictionary from the three names to tuples (multiplications, steps, road) of int; n ≥ 2."""
+    ### BEGIN SOLUTION
+    reach = (k - 1) // 2
+    return {
+        "recurrent": (2 * n * e**2, n, n),
+        "convolution": (n * k * e**2, 1, math.ceil((n - 1) / reach)),
+        "attention": (3 * n * e**2 + 2 * n**2 * e, 1, 1),
+    }
+    ### END SOLUTION
+
+
+# %% nbgrader={"grade_id": "roads", "grade": true, "points": 2, "locked": true}
+# Two columns of one number: x[1] goes into h[1] and h[1] into h[2]
+small, longer = compare_layers(2, 1, 3), compare_layers(6, 4, 5)
+assert tuple(small["recurrent"]) == (4, 2, 2), "recurrent, n = 2, e = 1: 4 multiplications, 2 steps, a road of 2"
+assert tuple(small["convolution"]) == (6, 1, 1), "convolution, n = 2, e = 1, k = 3: 6 multiplications, a road of 1"
+assert tuple(small["attention"]) == (14, 1, 1), "attention, n = 2, e = 1: 6 projections, 4 scores, 4 for the mean"
+wave = torch.zeros(1, 1, 6)
+wave[0, 0, 0] = 1
+for _ in range(longer["convolution"][2]):
+    assert wave[0, 0, -1] == 0, "convolution: column 6 has heard of column 1 earlier than you say"
+    wave = functional.conv1d(wave, torch.ones(1, 1, 5), padding=2)
+assert wave[0, 0, -1] > 0, "convolution: after so many layers column 6 has not heard of column 1 yet"
+print("ok  two columns, and the road of a convolution with k = 5")
+
+# %% [markdown] nbgrader={"grade_id": "lookup-text", "locked": true}
+r"""
+**Exercise 4.2 · what came next, the last time?** · 2 points · ★★★ · 15 minutes
+
+*A layer that learns from its own input, while it reads.*
+
+In *abracadabr…* you would bet on *a*. Why? The last letter was an *r*; an *r* was there before, and an *a* came after
+it. No statistics of English are needed, only this text. Trained transformers grow heads that do just this.
+
+It takes two layers. The first is a shift, and you have built it: it tells each column what stood to its left. So let
+the columns of the second layer be
+
+$$X = \begin{bmatrix} C \\ B \end{bmatrix} \in \mathbb{R}^{2e \times n}, \qquad
+c_i \text{ one-hot: the letter at place } i, \qquad b_i = c_{i-1}, \quad b_1 = 0 .$$
+
+Find projections with which a *causal* head (place $i$ sees places $j \le i$) predicts: whenever the letter at $i$ stood
+somewhere before, column $i$ of $H$ is the mean, up to 0.01, of the letters that followed it there. In other columns
+anything goes. For every text.
+
+<details><summary>Hint</summary>
+
+Say in words whom place $i$ is looking for: “I am an *r*, and I seek somebody who …”. The first half of the sentence is
+the query, the second half the key, and what you want from him is the value.
+
+</details>
+"""
+
+
+# %% nbgrader={"grade_id": "lookup-code", "solution": true}
+def lookup_projections(e):
+    """W_Q, W_K (d, 2e) and W_V (e, 2e) of a head that looks up what came next; e is the number of different letters."""
+    ### BEGIN SOLUTION
+    zero, one = torch.zeros(e, e), torch.eye(e)
+    W_Q = 20 * math.sqrt(e) * torch.cat([one, zero], dim=1)  # I am this letter …
+    W_K = torch.cat([zero, one], dim=1)  # … and seek a place that has it on its left,
+    W_V = torch.cat([one, zero], dim=1)  # to hear which letter is there
+    return W_Q, W_K, W_V
+    ### END SOLUTION
+
+
+# %% nbgrader={"grade_id": "lookup", "grade": true, "points": 2, "locked": true}
+def letters_with_left(text):
+    """X (2e, n) of a text over its own alphabet, which is returned as well."""
+    alphabet = sorted(set(text))
+    C = functional.one_hot(torch.tensor([alphabet.index(letter) for letter in text])).T.float()
+    return torch.cat([C, functional.pad(C, (1, 0))[:, :-1]]), alphabet
+
+
+bets = {"abracadabr": {"a": 1}, "to be or not to b": {"e": 1}, "xaxbxaxax": {"a": 3 / 4, "b": 1 / 4}}
+for text, expected in bets.items():
+    X, alphabet = letters_with_left(text)
+    n = len(text)
+    causal = torch.ones(n, n).triu().bool()  # keys × queries: key j ≤ query i
+    H = run_head(X, lookup_projections(len(alphabet)), causal)
+    right = torch.tensor([expected.get(letter, 0.0) for letter in alphabet])
+    compare(text, H[:, -1], right, 1e-2)
+    print(f"    {text} … {alphabet[int(H[:, -1].argmax())]}")
+
+# %% nbgrader={"grade_id": "lookup-figure", "locked": true} tags=["demo"]
+text = "abracadabra"
+X, alphabet = letters_with_left(text)
+causal = torch.ones(11, 11).triu().bool()
+figure, (left, right) = plt.subplots(1, 2, figsize=(9, 3.6))
+head = lookup_projections(5)
+draw_map(left, head_map(X, head, causal), "Who listens to whom", "key: letter seen", "query: letter now")
+draw_map(right, run_head(X, head, causal), "What comes next, it says", "letter", "letter now")
+for ax in (left, right):
+    ax.set_xticks(range(11), text)
+left.set_yticks(range(11), text)
+right.set_yticks(range(5), alphabet)
+plt.show()
+
+# %% [markdown] nbgrader={"grade_id": "costs-text", "locked": true}
+r"""
+*In the figure: the text abracadabra along both axes of the left map. A letter that was not seen before looks around
+evenly. The second a looks at the b that followed the first a; later ones share their look among b, c and d. On the
+right what the head expects at each place: at the second a it is sure of b, at the second b of r, at the second r of a.*
+
+**Exercise 4.3 · what do heads cost?** · 2 points · ★☆☆ · 10 minutes
+
+*Eight opinions for the price of one: how?*
+
+Self-attention with $h$ heads on $n$ columns of $e$ numbers; queries, keys and values of every head have $d$ entries.
+The three projections of each head and $W_O$ have biases. Count the *parameters*, and the *multiplications* inside
+matrix products (as in 4.1: no biases, no β, no softargmax). The check prints your counts.
+
+<details><summary>Hint</summary>
+
+Follow the sizes of one head from $C$ to $H^r$, multiply by $h$, and do not forget the mixing. What happens to your
+count when $h$ doubles and $d$ halves?
+
+</details>
+"""
+
+
+# %% nbgrader={"grade_id": "costs-code", "solution": true}
+def multi_head_counts(e, h, d, n):
+    """Parameters and multiplications of multi-head self-attention; a pair of int."""
+    ### BEGIN SOLUTION
+    parameters = 3 * h * (d * e + d) + e * h * d + e
+    projections = 3 * h * d * e * n + e * h * d * n  # in, and out by W_O
+    maps = 2 * h * d * n * n  # the scores, and the means of values
+    return parameters, projections + maps
+    ### END SOLUTION
+
+
+# %% nbgrader={"grade_id": "costs", "grade": true, "points": 2, "locked": true}
+assert tuple(multi_head_counts(1, 1, 1, 1)) == (8, 6), "all sizes 1: 8 weights and biases; 6 products"
+library = torch.nn.MultiheadAttention(12, 3)
+made = sum(parameter.numel() for parameter in library.parameters())
+assert multi_head_counts(12, 3, 4, 5)[0] == made, f"PyTorch's layer with e = 12, h = 3, d = 4 has {made} parameters"
+for heads, d in ((1, 64), (8, 8), (8, 64)):
+    costs = " ".join(f"{multi_head_counts(64, heads, d, n)[1]:>15,}" for n in (16, 256, 4096))
+    print(f"h = {heads}, d = {d:2}, e = 64; multiplications for n = 16, 256, 4096: {costs}")
+
+# %% [markdown] nbgrader={"grade_id": "columns-text", "locked": true}
+r"""
+*In the table: eight heads of 8 cost what one head of 64 costs, eight heads of 64 far more. From 256 columns to 4096, 16
+times as many, the cost grows more than a hundredfold: there the square of the length rules.*
+
+**Exercise 4.4 · each column by itself** · 2 points · ★★☆ · 15 minutes
+
+*Attention carries things around; it never computes anything new from them. Who does?*
+
+After the attention of a block every column goes through the same small network on its own,
+$F(x) = W_2\, \text{ReLU}(W_1 x + b_1) + b_2$, with $W_1 \in \mathbb{R}^{w \times e}$ and
+$W_2 \in \mathbb{R}^{e \times w}$.
+
+Build one for $e = 2$ (with one output instead of two, and a width of your choice) that computes *exclusive or* for
+columns of zeros and ones: 1 if exactly one of the two entries is 1, else 0. Then count a whole block: attention with
+$h$ heads of $d = e/h$ as in 4.3, the feed-forward network of width $w$ with biases, and two layer norms, each with a
+scale and a shift for each of the $e$ entries.
+
+<details><summary>Hint</summary>
+
+The sum of the two bits is 0, 1 or 2. Which function of this sum is wanted, and out of which hinges can it be glued? As
+for the count: norms, sums and ReLU contain no matrix product.
+
+</details>
+"""
+
+
+# %% nbgrader={"grade_id": "columns-code", "solution": true}
+def xor_network():
+    """W1 (w, 2), b1 (w, 1), W2 (1, w), b2 (1, 1) of a feed-forward network that computes exclusive or; a tuple."""
+    ### BEGIN SOLUTION
+    W1, b1 = torch.ones(2, 2), torch.tensor([[0.0], [-1.0]])  # s and s − 1, for the sum s of the bits
+    W2, b2 = torch.tensor([[1.0, -2.0]]), torch.zeros(1, 1)  # up with slope 1, and from s = 1 down again
+    return W1, b1, W2, b2
+    ### END SOLUTION
+
+
+def block_counts(e, h, w, n):
+    """Parameters and multiplications of one block on n columns; a pair of int. h divides e."""
+    ### BEGIN SOLUTION
+    parameters, multiplications = multi_head_counts(e, h, e // h, n)
+    feed_forward = 2 * e * w
+    return parameters + feed_forward + w + e + 4 * e, multiplications + feed_forward * n
+    ### END SOLUTION
+
+
+# %% nbgrader={"grade_id": "columns", "grade": true, "points": 2, "locked": true}
+bits = torch.tensor([[0.0, 0, 1, 1], [0, 1, 0, 1]])
+W1, b1, W2, b2 = (torch.as_tensor(part).float() for part in xor_network())
+compare("exclusive or", W2 @ torch.relu(W1 @ bits + b1) + b2, [[0.0, 1, 1, 0]], 1e-3)
+library = torch.nn.TransformerEncoderLayer(12, 3, 20)
+made = sum(parameter.numel() for parameter in library.parameters())
+assert block_counts(12, 3, 20, 5)[0] == made, f"PyTorch's block with e = 12, h = 3, w = 20 has {made} parameters"
+assert block_counts(1, 1, 1, 1)[1] == 8, "all sizes 1: 6 multiplications in attention, 2 in the feed-forward network"
+print("ok  a block of 12 entries")
+
+# %% [markdown] nbgrader={"grade_id": "norm-text", "locked": true}
+r"""
+**Exercise 4.5 · layer norm and its Jacobian** · 2 points · ★★★ · 15 minutes
+
+*The quiet layer that keeps the loud ones in check.*
+
+Layer norm acts on each column $x \in \mathbb{R}^e$ alone (here without scale and shift):
+
+$$\hat x = \frac{x - \mu \mathbf{1}}{\sigma}, \qquad \mu = \frac1e \sum_{c=1}^e x_c, \qquad
+\sigma = \sqrt{\frac1e \sum_{c=1}^e (x_c - \mu)^2 + \epsilon} .$$
+
+Write it, and derive $\frac{\partial \hat x}{\partial x}$ in numerator layout (row $i$ belongs to $\hat x_i$). Then
+look at your formula: what happens to a gradient on its way back through the norm of a very long $x$?
+
+<details><summary>Hint</summary>
+
+$x - \mu \mathbf{1}$ is linear in $x$: by which matrix? For $1/\sigma$ differentiate $\sigma^2$ first; in its derivative
+$\hat x$ turns up again.
+
+</details>
+"""
+
+
+# %% nbgrader={"grade_id": "norm-code", "solution": true}
+def layer_norm(X, eps=1e-5):
+    """Layer norm of each column of X (e, n); the same shape."""
+    ### BEGIN SOLUTION
+    centred = X - X.mean(0)
+    return centred / (centred.square().mean(0) + eps).sqrt()
+    ### END SOLUTION
+
+
+def layer_norm_jacobian(x, eps=1e-5):
+    """∂x̂/∂x for one column x (e, 1); a matrix (e, e)."""
+    ### BEGIN SOLUTION
+    e = len(x)
+    centred = x - x.mean()
+    sigma = (centred.square().mean() + eps).sqrt()
+    x_hat = centred / sigma
+    return (torch.eye(e) - 1 / e - x_hat @ x_hat.T / e) / sigma
+    ### END SOLUTION
+
+
+# %% nbgrader={"grade_id": "norm", "grade": true, "points": 2, "locked": true}
+(X,) = numbers((5, 3), seed=12)
+compare("layer norm", layer_norm(3 * X + 7), functional.layer_norm((3 * X + 7).T, (5,)).T)
+x = X[:, :1]
+for scale in (1.0, 10.0, 0.001):
+    measured = torch.autograd.functional.jacobian(lambda x: functional.layer_norm(x.T, (5,)).T, scale * x)
+    yours = layer_norm_jacobian(scale * x)
+    compare(f"∂x̂/∂x at {scale} x", yours, measured.reshape(5, 5), 1e-3)
+    print(f"    its largest singular value: {float(torch.linalg.matrix_norm(torch.as_tensor(yours), 2)):.3g}")
+
+# %% [markdown] nbgrader={"grade_id": "transformer-text", "locked": true}
+r"""
+**Exercise 4.6 · five answers** · 5 points by hand, 1 for each · ★★☆ · 25 minutes
+
+*You have built the parts. Now say what they are for.* Two to four sentences each; lean on your own constructions.
+
+1. **Recurrent seq2seq.** Two advantages of a transformer over an encoder and a decoder that are recurrent, and one
+   price. Lean on the three numbers of 4.1.
+2. **Self-attention.** What does it give to each column, and on what do its weights depend? How do the attention of an
+   encoder, of a decoder over its own past, and of a decoder over the encoder differ?
+3. **Several heads.** What can two heads do that one cannot? Why do they cost no more?
+4. **Feed-forward.** Why is it called position-wise, which convolution is it, and why would a stack of attention
+   layers be poor without it?
+5. **Stability.** Name two techniques that keep deep transformers trainable, where they stand in a block, and what
+   each does to signals or gradients.
+
+<details><summary>Hint</summary>
+
+4: with its weights $A$ held fixed, what kind of function of $V$ is $H = VA$? Which hull can it never leave? 5: look
+at the singular values that your last check has printed, and remember part 2 of homework 2.
+
+</details>
+"""
+
+# %% [markdown] nbgrader={"grade_id": "transformer-words", "grade": true, "solution": true, "points": 5}
+r"""
+### BEGIN SOLUTION
+1. *Recurrent seq2seq.* All positions are computed side by side in training (1 step instead of $n$), and any two
+   positions are one layer apart instead of up to $n$ steps, so gradients have short roads; nor must a sentence be
+   squeezed into one last state. The price: scores for all pairs, $2 n^2 e$ multiplications and $n^2$ weights in
+   memory, and places have to be told.
+2. *Self-attention.* Each column receives a mean of (projected) columns, with weights that depend on the content of
+   both, query and key: it gathers from anywhere what it asks for, as in 4.2. Encoder: all see all. Decoder over its
+   own past: masked, position $i$ sees $j \le i$ only. Decoder over the encoder (cross-attention): queries from the
+   decoder, keys and values from the encoder, no causal mask.
+3. *Several heads.* One head has a single column of weights per query, so that what it collects from two places
+   arrives as one mixture; two heads deliver both separately, by different criteria, into different rows (the three
+   taps of 3.4 are three heads). With $d = e/h$ the $h$ heads together have the parameters and multiplications of one
+   head with $d = e$, as the count in 4.3 shows: only $h d$ matters.
+4. *Feed-forward.* The same network is applied to each column alone, without exchange between positions: a convolution
+   of width 1 (twice, with ReLU between). With $A$ given attention is linear in the values, and its outputs stay in
+   their convex hull: it moves and mixes. The nonlinear function of a column's content (exclusive or, for instance) is
+   computed here, and here most of the parameters are ($8e^2$ of $12 e^2$ for $w = 4e$).
+5. *Stability.* Residual connections around attention and around feed-forward, $x + F(x)$: their Jacobian is
+   $I + \frac{\partial F}{\partial x}$, so that gradients have a road without any weight back to the input, and a
+   block with small weights is near the identity. Layer norm before each of the two (pre-norm; originally after each
+   sum): signals have mean 0 and variance 1 in every column whatever the scale of the input, so that scores do not
+   saturate softargmax; its Jacobian is proportional to $1/\sigma$, which damps gradients where signals are long.
+   (Also right: warm-up of the learning rate, $\beta = 1/\sqrt d$, dropout as regularisation, small initial weights.)
+
+**Mark scheme (5 points, ½ for each step)**
+
+1. Recurrent: two advantages (parallel; short roads; no bottleneck).
+2. Recurrent: the quadratic price.
+3. Self-attention: a weighted mean of all columns, weights by content.
+4. Self-attention: the three kinds are told apart.
+5. Heads: separate patterns that one column of weights cannot hold.
+6. Heads: $d = e/h$ keeps the count.
+7. Feed-forward: the same network on every column, a convolution of width 1.
+8. Feed-forward: the nonlinearity that attention lacks.
+9. Stability: one technique with its place and effect.
+10. Stability: another one with its place and effect.
+### END SOLUTION
+"""
+
+# %% [markdown] nbgrader={"grade_id": "patches-text", "locked": true}
+r"""
+## 5 · Pictures
+
+A vision transformer (ViT) cuts a picture into patches of $p \times p$ pixels, calls each a word, and goes on as above.
+
+**Exercise 5.1 · patches** · 2 points · ★★☆ · 20 minutes
+
+*There is a convolution in every vision transformer, although hardly anybody calls it by its name.*
+
+- A patch with its $C$ channels is laid in one column, as `reshape(-1)` of $(C, p, p)$ does it, and multiplied by
+  $E \in \mathbb{R}^{e \times C p^2}$. Give the kernel with which `conv2d` with stride $p$ does the same to all
+  patches.
+- The *receptive field* of a CNN: how many pixels wide is the part of the input on which one unit of the last layer
+  depends? `layers` lists kernel size and stride of each layer, first one first.
+- The parameters of a ViT, part by part. `"patches"`: $E$ with a bias. `"class token"`: one learnt column, put in
+  front of the patches. `"positions"`: a learnt column for each place, the class token's included. `"blocks"`: all of
+  them, as in 4.4. `"head"`: a last layer norm (scale and shift), and a linear layer with a bias from $e$ to the
+  classes.
+- Its multiplications for one picture, those inside matrix products: the patch embedding, the blocks as in 4.4, and the
+  linear layer at the end, which reads the class token's column alone.
+
+<details><summary>Hint</summary>
+
+In the receptive field each layer adds its kernel less one, measured in pixels of the *input*. How many of those lie
+between two neighbouring units of the layer below?
+
+</details>
+"""
+
+
+# %% nbgrader={"grade_id": "patches-code", "solution": true}
+def patch_kernel(E, channels, p):
+    """The kernel (e, channels, p, p) of the convolution that multiplies every flattened patch by E (e, channels·p²)."""
+    ### BEGIN SOLUTION
+    return E.reshape(len(E), channels, p, p)
+    ### END SOLUTION
+
+
+def receptive_field(layers):
+    """Width in pixels of what one unit of the last layer sees; layers: a list of pairs (kernel, stride); an int."""
+    ### BEGIN SOLUTION
+    width, distance = 1, 1  # pixels seen, and pixels between neighbouring units
+    for kernel, stride in layers:
+        width += (kernel - 1) * distance
+        distance *= stride
+    return width
+    ### END SOLUTION
+
+
+def vit_parameters(image_size, p, channels, e, w, layers, classes):
+    """Parameters of a ViT for square pictures, p divides image_size: a dictionary from the five names to int."""
+    ### BEGIN SOLUTION
+    patches = (image_size // p) ** 2
+    return {
+        "patches": e * channels * p**2 + e,
+        "class token": e,
+        "positions": (patches + 1) * e,
+        "blocks": layers * block_counts(e, 1, w, 1)[0],  # the number of heads does not matter
+        "head": 2 * e + classes * e + classes,
+    }
+    ### END SOLUTION
+
+
+def vit_multiplications(image_size, p, channels, e, w, layers, classes):
+    """Multiplications inside the matrix products of the same ViT for one picture; an int."""
+    ### BEGIN SOLUTION
+    patches = (image_size // p) ** 2
+    embedding = patches * e * channels * p**2
+    blocks = layers * block_counts(e, 1, w, patches + 1)[1]  # the class token is a column, too
+    return embedding + blocks + classes * e
+    ### END SOLUTION
+
+
+# %% nbgrader={"grade_id": "patches", "grade": true, "points": 2, "locked": true}
+picture, E = numbers((2, 6, 9), (4, 18), seed=13)
+made = functional.conv2d(picture, torch.as_tensor(patch_kernel(E, 2, 3)).float(), stride=3)  # (4, 2, 3)
+compare("second patch", made[:, 0, 1], E @ picture[:, :3, 3:6].reshape(-1))
+assert receptive_field([(3, 1)]) == 3 and receptive_field([(3, 2), (3, 1)]) == 7, "3×3; then 3×3 with stride 2 below it"
+sizes = (224, 16, 3, 768, 3072, 12, 1000)  # of a well-known ViT, called B/16
+counts = vit_parameters(*sizes)
+whole = sum(counts.values())
+assert whole == 86_567_656, f"ViT-B/16 has 86,567,656 parameters, you count {whole:,}"
+products = vit_multiplications(*sizes)
+assert products == 17_563_828_224, f"ViT-B/16 takes 17,563,828,224 multiplications a picture, you count {products:,}"
+print("ok ", ", ".join(f"{name} {count:,}" for name, count in counts.items()))
+
+# %% [markdown] nbgrader={"grade_id": "token-text", "locked": true}
+r"""
+**Exercise 5.2 · the class token, and how much data?** · 2 points · ★★☆ · 10 minutes
+
+*An empty chair at the table that listens to everybody, and then votes.*
+
+The columns are the class token, marked by a 1 in the last row, and $n$ patches,
+
+$$X = \begin{bmatrix} c & x_1 & \cdots & x_n \\ 1 & 0 & \cdots & 0 \end{bmatrix} \in \mathbb{R}^{(e+1) \times (n+1)} .$$
+
+Find a head whose output *at the class token* is the plain mean of the patches, $\frac1n \sum_i x_i$ up to 0.01: what
+CNNs call global average pooling. Its own content $c$ must leave no trace, whatever it is; entries of $X$ are between
+−1 and 1, and $n$ is not known to you (it is at most 200).
+
+Then give the set of all letters that are true:
+
+- **A** Trained from nothing on a few thousand labelled pictures, a CNN usually beats a ViT of about the same size.
+- **B** A ViT needs more data because it always has more parameters than a CNN.
+- **C** A convolution assumes that neighbours belong together and that a pattern means the same everywhere; a ViT has
+  to learn most of this from data.
+- **D** With very large training sets a ViT catches up with CNNs or passes them.
+- **E** A ViT that was pretrained on many pictures and then fine-tuned on few is usually better than the same ViT
+  trained on the few alone.
+- **F** Strong augmentation makes no difference to a ViT, for its position embeddings change with the picture.
+- **G** Without position embeddings a ViT would need fewer pictures and lose nothing.
+
+<details><summary>Hint</summary>
+
+The class token should find all patches equally attractive, and itself not at all. Which row of $X$ tells them apart?
+
+</details>
+"""
+
+
+# %% nbgrader={"grade_id": "token-code", "solution": true}
+def pooling_projections(e):
+    """W_Q, W_K (d, e + 1) and W_V (e, e + 1) of a head whose class token receives the mean of the patches."""
+    ### BEGIN SOLUTION
+    flag = torch.zeros(1, e + 1)
+    flag[0, e] = 1
+    return 30 * flag, -flag, torch.eye(e, e + 1)  # its score with itself is −30, with all others 0
+    ### END SOLUTION
+
+
+# data_regimes = {"…", …}
+### BEGIN SOLUTION
+data_regimes = {"A", "C", "D", "E"}
+### END SOLUTION
+
+# %% nbgrader={"grade_id": "token", "grade": true, "points": 2, "locked": true}
+X = torch.tensor([[1.0, 0.5, 0.25, -1.0, 0.75], [-1.0, 0.0, 1.0, 0.5, -0.5], [1.0, 0, 0, 0, 0]])
+compare("mean of 4 patches", run_head(X, pooling_projections(2))[:, 0], X[:2, 1:].mean(1), 5e-3)
+assert set(data_regimes) <= set("ABCDEFG") and data_regimes, "data_regimes is a set of letters from A to G"
+print("ok  a set of letters; whether they are right, the grader will tell")
+
+# %% nbgrader={"grade_id": "pictures-figure", "locked": true} tags=["demo"]
+figure, (left, right) = plt.subplots(1, 2, figsize=(10, 3))
+depths, halving = range(1, 13), [(3, 1), (3, 2)] * 6
+networks = {
+    "CNN of 3×3": ([receptive_field([(3, 1)] * depth) for depth in depths], BLUE, "o"),
+    "CNN, every second layer halves": ([receptive_field(halving[:depth]) for depth in depths], GREEN, "s"),
+    "ViT": ([224] * 12, RED, "^"),
+}
+for label, (widths, colour, marker) in networks.items():
+    left.plot(depths, [min(width, 224) for width in widths], color=colour, marker=marker, label=label)
+left.set(xlabel="layers", ylabel="pixels, of 224", title="How wide one unit sees")
+left.legend(fontsize=8)
+sides = [64, 128, 224, 384, 512]
+tokens = [(side // 16) ** 2 + 1 for side in sides]
+whole = [block_counts(768, 12, 3072, n)[1] / 1e9 for n in tokens]
+scores = [2 * n * n * 768 / 1e9 for n in tokens]
+right.plot(sides, whole, color=BLUE, marker="o", label="one block")
+right.plot(sides, scores, color=RED, marker="^", linestyle="--", label="of these: scores and means")
+right.set(xlabel="side of the picture in pixels", ylabel="billions", title="Multiplications, patches of 16")
+right.legend(fontsize=8)
+plt.show()
+
+# %% [markdown] nbgrader={"grade_id": "pictures-text", "locked": true}
+r"""
+*In the figure: on the left how many pixels one unit sees against the number of layers. A stack of 3×3 convolutions
+(circles) creeps up by two pixels for each layer; with strides (squares) it takes twelve layers to see the whole
+picture; a ViT (triangles) sees all of it from the first block on. On the right multiplications of one block against
+the side of the picture: the dashed part, of attention itself, is small for small pictures and grows fastest.*
+
+**Exercise 5.3 · four answers** · 4 points by hand, 1 for each · ★★☆ · 15 minutes
+
+*Two to four sentences each.*
+
+1. **Against CNNs.** In which two respects does a block of a ViT see differently from a layer of a CNN, and where in a
+   ViT does a convolution hide?
+2. **Position embeddings.** What would a ViT without them not notice? What do you have to do with learnt ones when the
+   pictures become larger, and why do 2-D places hardly need special codes?
+3. **The class token.** Follow it from the input to the classes: what is it at the start, what happens to it in each
+   block, what becomes of the patches' columns after the last one?
+4. **Data.** Why does a ViT need more pictures than a CNN, and what can you do if you have few?
+
+<details><summary>Hint</summary>
+
+2: count the parameters of the positions for two sizes of pictures. 3: what would change in the answer if the last block
+computed its class column alone?
+
+</details>
+"""
+
+# %% [markdown] nbgrader={"grade_id": "pictures-words", "grade": true, "solution": true, "points": 4}
+r"""
+### BEGIN SOLUTION
+1. *Against CNNs.* A block sees the whole picture at once where a convolution sees a small window and needs depth for
+   the rest; and its weights depend on the content, where a filter is the same for all pictures and places. (Or:
+   convolutions have locality and equivariance to shifts built in.) The convolution hides in the patch embedding, with
+   kernel and stride $p$, as `patch_kernel` shows; position-wise networks are $1 \times 1$ convolutions, too.
+2. *Position embeddings.* Without them the class token's output does not change when the patches are shuffled: a bag
+   of patches, no arrangement. There are $(N + 1)\, e$ of them for $N$ patches; larger pictures have more patches, so
+   the learnt grid is interpolated (as an image of $e$ channels) and fine-tuned. One learnt column for each patch can
+   hold row and column by itself: codes of patches near each other become similar in training.
+3. *Class token.* It begins as one learnt column, the same for every picture, with its position embedding, in front of
+   the patches. In each block it asks all columns and adds what it hears (residual), then goes through feed-forward;
+   the patches can look at it as well. After the last block it is normalised and goes through the linear head; the
+   patches' last columns are thrown away, so only their keys and values matter in the last block. (Their mean in its
+   place works nearly as well.)
+4. *Data.* Locality and shift equivariance are not built in but have to be learnt, and with few pictures many other
+   functions fit as well: overfitting. With few: take a pretrained ViT and fine-tune it; strong augmentation and
+   regularisation; distil from a CNN; put a few convolutions in front; or take a CNN.
+
+**Mark scheme (4 points, ½ for each step)**
+
+1. CNNs: two differences (whole picture; weights by content; built-in assumptions).
+2. CNNs: the patch embedding, with kernel and stride $p$.
+3. Positions: shuffled patches are not noticed.
+4. Positions: interpolate for another number of patches; each patch has a column of its own.
+5. Class token: learnt, the same for all pictures, takes part in every block.
+6. Class token: only its column is read at the end.
+7. Data: assumptions that must be learnt.
+8. Data: one way out (pretraining, augmentation, distillation, a hybrid).
+### END SOLUTION
+"""
+
+# %% [markdown] nbgrader={"grade_id": "closing", "locked": true}
+r"""
+**What you take along**
+
+- Attention is a mean. Its output never leaves the convex hull of the values, and a nudge moves it by at most a quarter
+  of β times the nudge times two sizes.
+- Direction says who is meant, length says how firmly. A longer query, longer keys (all of them) and a larger β are one
+  and the same knob.
+- Who looks where can be wired by places (identity, permutation, convolution) or by content (lookup). Learnt heads do
+  both.
+- Attention moves, feed-forward computes, residuals keep the road open, norms keep it smooth.
+
+In the other notebook these parts become a transformer that learns by itself. Look out for your diagonals in its
+maps."""
