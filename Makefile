@@ -2,6 +2,7 @@
 # make test   lint, types and all tests
 # make bench  the same class graded by this, by plain nbgrader and by otter: ratios
 # make build  source/ and release/ from the masters in hw1/ …
+# make figures  the README's figures, from the masters
 # make lock   choose versions anew for requirements.lock
 # make clean  remove the environment and caches
 
@@ -9,7 +10,7 @@ PYTHON ?= $(firstword $(foreach name,python3.11 python3.12 python3.13 python3,$(
 BIN := .venv/bin
 INSTALLED := .venv/installed
 
-.PHONY: demo test bench build lock clean
+.PHONY: demo test bench build figures lock clean
 
 demo: $(INSTALLED)
 	$(BIN)/autograder build
@@ -25,6 +26,9 @@ bench: $(INSTALLED)
 
 build: $(INSTALLED)
 	$(BIN)/autograder build
+
+figures: $(INSTALLED)
+	$(BIN)/python docs/figures.py
 
 # only when the lock or the package's own settings changed; nothing is fetched otherwise
 $(INSTALLED): requirements.lock pyproject.toml

@@ -162,19 +162,24 @@ def strip_config() -> Any:
     return config
 
 
+def badge_link(course: Course, homework: str, notebook: str) -> str:
+    """In Markdown, the badge that opens a released notebook in Colab."""
+    below = f"release/{homework}/{notebook}.ipynb"
+    address = f"https://colab.research.google.com/github/{course.repository}/blob/{course.branch}/{below}"
+    picture = "https://colab.research.google.com/assets/colab-badge.svg"
+    return f"[![Open this notebook in Google Colab]({picture})]({address})"
+
+
 def source_notebook(course: Course, master: Master) -> NotebookNode:
     """The notebook with solutions and hidden regions that nbgrader strips."""
     from nbformat import v4
 
-    below = f"release/{master.homework}/{master.notebook}.ipynb"
-    address = f"https://colab.research.google.com/github/{course.repository}/blob/{course.branch}/{below}"
-    picture = "https://colab.research.google.com/assets/colab-badge.svg"
     colab, setup = ADDED_CELLS
     badge = Cell(
         id=colab,
         grade_id=colab,
         kind="markdown",
-        source=f"[![Open this notebook in Google Colab]({picture})]({address})",
+        source=badge_link(course, master.homework, master.notebook),
         line=0,
         locked=True,
     )

@@ -173,13 +173,15 @@ def main(fd: int, root: Path, name: str, floor: TierName, force: TierName | None
             import traceback
 
             traceback.print_exc()
-        channel.send(encode(_Refused(str(error) or type(error).__name__)))
+        with suppress(WireError):  # nobody may be waiting any longer
+            channel.send(encode(_Refused(str(error) or type(error).__name__)))
         zygote.close()
         return
     settle()
     signal.signal(signal.SIGCHLD, signal.SIG_IGN)
-    channel.send(encode(_Started()))
     parent = os.getpid()
+    with suppress(WireError):  # as above; then there are no orders either
+        channel.send(encode(_Started()))
     while True:
         try:
             message, fds = channel.receive()
