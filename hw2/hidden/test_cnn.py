@@ -317,7 +317,8 @@ def test_loss_and_count(student, draw):
         B, K, n = draw.size(11, 19), draw.size(3, 5), draw.size(6, 8)
         W, b, x, y = 2 * draw.normal(K, n), draw.normal(K), draw.normal(B, n), draw.integers(0, K - 1, B)
         right = functional.linear(x, W, b).argmax(1)
-        y[:2], y[2:4] = right[:2], (right[2:4] + 1) % K  # at least two are right and two are wrong
+        # two are wrong; and more than K are right, for as many are counted at most by who takes argmax along the batch
+        y[: K + 1], y[K + 1 : K + 3] = right[: K + 1], (right[K + 1 : K + 3] + 1) % K
         criterion = student.run(f"import torch\ntorch.nn.{kind}(reduction={reduction!r})")
         arguments = student.get_loss_and_correct, tools["linear"](W, b), x, y, criterion
         loss, correct, slope = tools["measured"](*arguments)

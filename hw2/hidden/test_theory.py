@@ -57,9 +57,14 @@ def test_first_shape(student):
 def test_output_shape(student, draw):
     """The shape agrees with a convolution layer's, for all kinds of sizes, padding, stride and dilation."""
     function = student.conv_output_shape
-    for _ in range(12):
+    for trial in range(12):
         HK, WK, P, S, D = draw.size(1, 4), draw.size(1, 4), draw.size(0, 3), draw.size(1, 4), draw.size(1, 3)
-        H, W = D * (HK - 1) + 1 + draw.size(0, 9), D * (WK - 1) + 1 + draw.size(0, 9)
+        free_down, free_across = draw.size(0, 9), draw.size(0, 9)  # steps that a kernel can take without padding
+        if trial == 0:  # where every step is a place, no padding and no dilation goes unseen
+            P, S, D = draw.size(1, 3), 1, draw.size(2, 3)
+        if trial == 1:  # a last step that is too short for a place
+            P, S, free_down, free_across = 0, 3, 3 * draw.size(1, 3) - 1, 3 * draw.size(1, 3) - 2
+        H, W = D * (HK - 1) + 1 + free_down, D * (WK - 1) + 1 + free_across
         C, F = draw.size(1, 3), draw.size(4, 6)
         made = functional.conv2d(torch.zeros(C, H, W), torch.zeros(F, C, HK, WK), stride=S, padding=P, dilation=D)
         answer = pair(function(C, H, W, HK, WK, P, S, D, F))
