@@ -202,14 +202,16 @@ def _listen(jailed: jail.Jailed, reader: int) -> str:
     poll = select.poll()
     poll.register(reader, select.POLLIN)
     end = time.monotonic() + _PATIENCE
+    over = False
     while time.monotonic() < end:
-        if poll.poll(50):
+        if poll.poll(0 if over else 50):
             heard = os.read(reader, 4096)
             said += heard
             if not heard or said.endswith(b"\n"):
                 break
-        if jailed.over_memory() or jailed.over_disk() or jailed.wait() is not None:
+        elif over:  # only now: looking takes a while, in which it may have said its word and gone
             break
+        over = jailed.over_memory() or jailed.over_disk() or jailed.wait() is not None
     return said.decode(errors="replace").strip()
 
 
