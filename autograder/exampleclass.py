@@ -159,14 +159,20 @@ def _broken(desk: Desk) -> Iterator[tuple[str, bytes]]:
     book["cells"] += copy.deepcopy(book["cells"])
     yield "cells-twice", _dump(book)
     book = desk.solved()
-    book["cells"] = [c for c in book["cells"] if not c["metadata"].get("nbgrader", {}).get("grade")]
+    book["cells"] = [c for c in book["cells"] if not _is_check(c)]
     yield "checks-deleted", _dump(book)
     book = desk.solved()
-    next(c for c in book["cells"] if c["metadata"].get("nbgrader", {}).get("grade"))["source"] = "assert True"
+    next(c for c in book["cells"] if _is_check(c))["source"] = "assert True"
     yield "checks-edited", _dump(book)
     book = desk.solved()
     next(c for c in book["cells"] if c["metadata"].get("nbgrader", {}).get("solution"))["source"] += "\n)"
     yield "syntax-error", _dump(book)
+
+
+def _is_check(cell: Notebook) -> bool:
+    """Whether it is a grade cell that students may not edit; a written answer is theirs."""
+    about = cell["metadata"].get("nbgrader", {})
+    return bool(about.get("grade")) and not about.get("solution")
 
 
 def _disturbing(desk: Desk) -> Iterator[tuple[str, str, Callable[[], Notebook]]]:
