@@ -102,7 +102,7 @@ def test_the_banks_are_as_large_as_promised(name):
     found = {spec.name: len(master.mistakes(homework, spec.name)) for spec in homework.notebooks}
     assert found.keys() == BANKS[name].keys()
     assert [notebook for notebook, count in BANKS[name].items() if found[notebook] < count] == []
-    assert [spec.name for spec in homework.notebooks if not homework.alternatives(spec.name)] == []
+    assert [spec.name for spec in homework.notebooks if not list(homework.alternatives(spec.name))] == []
 
 
 @every_homework
