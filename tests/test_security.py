@@ -344,10 +344,12 @@ print([name for name in ('autograder.master', 'autograder.examine', 'autograder.
     "memory-by-proc": """
 # what is looked for, without its last letter: so the search does not find itself
 wanted = {b'def test_linear_forwar': b'd', b'return dy * self.y * (1 - self.y': b')', b'a text that is plante': b'd'}
-planted = b''.join([b'a text that is ', b'planted'])
 share = globals().get('share', -1) + 1  # this cell is there more than once, and each takes its share
-with open('/proc/self/maps') as maps, open('/proc/self/mem', 'rb', 0) as memory:
-    for line in list(maps)[share::SHARES]:
+if share == 0:  # neither what is planted nor the shares may move in between
+    planted = b''.join([b'a text that is ', b'planted'])
+    lines = open('/proc/self/maps').readlines()
+with open('/proc/self/mem', 'rb', 0) as memory:
+    for line in lines[share::SHARES]:
         span, access = line.split()[:2]
         low, high = (int(number, 16) for number in span.split('-'))
         if access.startswith('rw') and high - low < 2**28:
