@@ -13,12 +13,11 @@ from html import escape
 from pathlib import Path
 from typing import Any
 
-from nbconvert.filters.ansi import strip_ansi
 from nbformat import NotebookNode, from_dict
 
 from autograder.master import Master, parted
 from autograder.repair import Gradable
-from autograder.report import png_size
+from autograder.report import plain, png_size
 from autograder.result import CellResult, NotebookResult, Output
 
 NOTES_ID = "grading-notes"
@@ -87,7 +86,7 @@ def _points(cell: CellResult, outputs: Sequence[Output]) -> NotebookNode:
     lines = [f"{'✓' if test.passed else '✗'} {test.says} {test.message}" for test in cell.tests]
     html = _list(f"{cell.earned:g} of {cell.points:g} points", [cell.note, *lines] if cell.note else lines)
     if printed := "".join(output.text for output in outputs):
-        html += f"\n<pre>{escape(_plain(printed))}</pre>"
+        html += f"\n<pre>{escape(plain(printed))}</pre>"
     data = {"text/plain": repr(float(cell.earned)), "text/html": html}
     return _node(output_type="execute_result", execution_count=None, metadata={}, data=data)
 
@@ -113,9 +112,5 @@ def _node(**parts: Any) -> NotebookNode:
 
 def _list(title: str, lines: Sequence[str]) -> str:
     """A list in HTML whose items are text and nothing else: no markup, no markdown, no formulas."""
-    items = "\n".join(f"<li>{escape(' '.join(_plain(line).split()))}</li>" for line in lines)
+    items = "\n".join(f"<li>{escape(' '.join(plain(line).split()))}</li>" for line in lines)
     return f'<div class="tex2jax_ignore mathjax_ignore"><b>{escape(title)}</b>\n<ul>\n{items}\n</ul></div>'
-
-
-def _plain(text: str) -> str:
-    return str(strip_ansi(text))  # type: ignore[no-untyped-call]

@@ -13,7 +13,7 @@ import time
 import types
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, NoReturn, TypeVar, cast
 
 import pytest
 
@@ -29,9 +29,10 @@ from autograder.shell import cell_filename
 from autograder.student import SEED
 from autograder.wire import Question, Raised, Returned, decode_order, decode_report, encode
 
+T = TypeVar("T")
 _SECRET_FILE = ".course-secret"
 _ARGUMENTS = (
-    *("--assert=plain", "--import-mode=importlib", "-c", os.devnull),
+    *("--assert=plain", "--import-mode=importlib", "--capture=no", "-c", os.devnull),
     # what is not needed costs time at each submission: garbage passes of the last two, 0.6 s
     *(f"-pno:{plugin}" for plugin in ("terminal", "cacheprovider", "faulthandler", "logging", "doctest", "junitxml")),
     *(f"-pno:{plugin}" for plugin in ("pastebin", "nose", "stepwise", "unraisableexception", "threadexception")),
@@ -49,6 +50,7 @@ class Suite:
         self.master = master.read(homework, notebook)
         self.clinic = Clinic(self.master, master.mistakes(homework, notebook), self.spec.forbidden)
         self._reference: types.SimpleNamespace | None = None
+        self._tests: _Tests | None = None
         if not self.path.is_file():
             raise CourseError(f"{self.path}: the hidden tests of {self.name} are missing")
 
@@ -58,6 +60,23 @@ class Suite:
         if self._reference is None:
             self._reference = types.SimpleNamespace(**execute(self.master))
         return self._reference
+
+    def collected(self, body: Callable[[], T]) -> T:
+        """What `body` returns; within it each `run`, of this process and of its forks, finds the tests collected.
+
+        Collecting costs more than most of the tests themselves.
+        """
+        tests = _Tests(self, body)
+        said = io.StringIO()
+        with contextlib.redirect_stdout(said), contextlib.redirect_stderr(said):
+            room = self.path.parent
+            # without these it would look through every folder above
+            where = (f"--rootdir={room}", f"--confcutdir={room}", str(self.path))
+            code = pytest.main([*_ARGUMENTS, *where], plugins=[tests])
+        if tests.outcome is None:
+            why = tests.broken or f"pytest could not run these tests ({code!r})"
+            raise CourseError(f"{self.path}: {why}\n{said.getvalue()}".rstrip())
+        return cast(T, tests.outcome())
 
     def run(
         self,
@@ -75,21 +94,16 @@ class Suite:
         With `turn`, which gives lines to what tests share, tests take turns there, since a fork for each costs more
         than most of them; only what fails is asked again by itself, in a fork, and that counts.
         """
+        if self._tests is None:
+            return self.collected(lambda: self.run(fork, cells, exchanges, training, turn))
 
-        def wanted(item: pytest.Item) -> bool:
-            worth = _earns(item)
+        def wanted(worth: Earns) -> bool:
             return (cells is None or worth.cell in cells) and (
                 training is None or not worth.trains or worth.cell in training
             )
 
-        examination = _Examination(self, fork, turn, wanted, {} if exchanges is None else exchanges)
-        with contextlib.redirect_stdout(io.StringIO()), contextlib.redirect_stderr(io.StringIO()):
-            room = self.path.parent
-            # without these it would look through every folder above
-            where = (f"--rootdir={room}", f"--confcutdir={room}", str(self.path))
-            code = pytest.main([*_ARGUMENTS, *where], plugins=[examination])
-        if code not in (pytest.ExitCode.OK, pytest.ExitCode.TESTS_FAILED):
-            raise CourseError(f"{self.path}: {examination.broken or f'pytest could not run these tests ({code!r})'}")
+        examination = _Examination(fork, turn, {} if exchanges is None else exchanges)
+        self._tests.run(examination, wanted)
         return tuple(examination.results.values())
 
 
@@ -170,28 +184,70 @@ def _suite(course: Course, homework: Homework, notebook: str) -> Suite:
 
 
 class _Examination:
-    """The pytest plugin: gives tests their fixtures and keeps what they found, in words for a student."""
+    """One notebook under examination: where its tests find it, and what they found, in words for a student."""
 
     def __init__(
-        self,
-        suite: Suite,
-        fork: Callable[[], Line],
-        turn: Callable[[], Line] | None,
-        wanted: Callable[[pytest.Item], bool],
-        exchanges: dict[str, list[Exchange]],
+        self, fork: Callable[[], Line], turn: Callable[[], Line] | None, exchanges: dict[str, list[Exchange]]
     ) -> None:
         self.results: dict[str, TestResult] = {}
-        self.broken = ""
-        self._suite, self._fork, self._turn, self._wanted, self._exchanges = suite, fork, turn, wanted, exchanges
-        self._doubtful: set[str] = set()
+        self.doubtful: set[str] = set()
         """tests that failed after others in the same fork: what those left may be the reason"""
+        self.fork, self.turn, self.exchanges = fork, turn, exchanges
+
+    def keep(self, item: pytest.Item, error: BaseException | None, seconds: float) -> None:
+        """A test has passed, or failed with `error`."""
+        worth = _earns(item)
+        if error is not None and self.turn is not None and not worth.trains and not _certain(error):
+            self.doubtful.add(item.name)
+        self.results[item.name] = TestResult(
+            name=item.name,
+            cell=worth.cell,
+            weight=worth.weight,
+            says=_first_line(item),
+            passed=error is None,
+            message=explain(error) if error is not None else "",
+            forbidden=isinstance(error, StudentError) and error.type == ForbiddenTool.__name__,
+            seconds=round(seconds, 4),
+        )
+
+
+class _Tests:
+    """The pytest plugin: holds a suite's collected tests, gives them their fixtures and hears what they found.
+
+    Like a worker of pytest-xdist, it does something of its own where pytest would run all tests once: `body`.
+    """
+
+    def __init__(self, suite: Suite, body: Callable[[], Any]) -> None:
+        self.outcome: Callable[[], Any] | None = None
+        """gives what `body` returned, or raises what it raised"""
+        self.broken = ""
+        self._suite, self._body = suite, body
+        self._items: list[pytest.Item] = []
+        self._examination: _Examination | None = None
         self._began = 0.0
+        self._streams = sys.stdout, sys.stderr
+
+    def run(self, examination: _Examination, wanted: Callable[[Earns], bool]) -> None:
+        """Run the tests that are wanted; what failed in its turn is asked again by itself."""
+        self._examination = examination
+        quiet = io.StringIO()
+        with contextlib.redirect_stdout(quiet), contextlib.redirect_stderr(quiet):
+            _run([item for item in self._items if wanted(_earns(item))])
+            if examination.doubtful:
+                examination.turn = None
+                _run([item for item in self._items if item.name in examination.doubtful])
+
+    @property
+    def examination(self) -> _Examination:
+        assert self._examination is not None
+        return self._examination
 
     @pytest.fixture
     def student(self, request: pytest.FixtureRequest) -> Iterator[Student]:
-        open_line = self._turn if self._turn is not None and not _earns(request.node).trains else self._fork
+        turn, fork = self.examination.turn, self.examination.fork
+        open_line = turn if turn is not None and not _earns(request.node).trains else fork
         kept: list[Exchange] = []
-        self._exchanges[request.node.name] = kept
+        self.examination.exchanges[request.node.name] = kept
         line = Recorder(open_line(), kept)
         yield Student(line)
         line.close()
@@ -199,7 +255,7 @@ class _Examination:
     @pytest.fixture(scope="module")
     def shared_student(self) -> Iterator[Student]:
         """One fork for all the tests of the module that ask for it: for a training run that several look at."""
-        line = self._fork()
+        line = self.examination.fork()
         yield Student(line)
         line.close()
 
@@ -211,19 +267,24 @@ class _Examination:
     def draw(self, request: pytest.FixtureRequest) -> Draw:
         return Draw(self._suite.secret, self._suite.name, request.node.name)
 
-    def pytest_collection_modifyitems(self, items: list[pytest.Item]) -> None:
-        items[:] = filter(self._wanted, items)
-
     def pytest_collectreport(self, report: pytest.CollectReport) -> None:
         if report.failed:
             self.broken = f"the hidden tests cannot be read: {report.longreprtext.splitlines()[-1]}"
 
     def pytest_runtestloop(self, session: pytest.Session) -> bool:
-        """In place of pytest's own: what failed in its turn is asked again by itself."""
-        _run(session.items)
-        if self._doubtful:
-            self._turn = None
-            _run([item for item in session.items if item.name in self._doubtful])
+        """In place of pytest's own. Not called when the tests could not be collected."""
+        if self.broken:
+            return True
+        self._items, self._suite._tests = session.items, self
+        try:
+            with contextlib.redirect_stdout(self._streams[0]), contextlib.redirect_stderr(self._streams[1]):
+                returned = self._body()
+            self.outcome = lambda: returned
+        except BaseException as error:
+            raised = error
+            self.outcome = lambda: _throw(raised)
+        finally:
+            self._suite._tests = None
         return True
 
     def pytest_runtest_setup(self, item: pytest.Item) -> None:
@@ -233,26 +294,15 @@ class _Examination:
     def pytest_runtest_makereport(self, item: pytest.Item, call: pytest.CallInfo[None]) -> pytest.TestReport:
         """In place of pytest's own, which prints every tensor of a failing test for seconds, and nobody reads it."""
         if call.when == "call" or (call.when == "setup" and call.excinfo is not None):
-            self._keep(item, call)
+            error = call.excinfo.value if call.excinfo is not None else None
+            self.examination.keep(item, error, time.perf_counter() - self._began)
         assert call.when != "collect"
         outcome: Literal["passed", "failed"] = "passed" if call.excinfo is None else "failed"
         return pytest.TestReport(item.nodeid, item.location, {}, outcome, None, call.when)
 
-    def _keep(self, item: pytest.Item, call: pytest.CallInfo[None]) -> None:
-        worth = _earns(item)
-        error = call.excinfo.value if call.excinfo is not None else None
-        if error is not None and self._turn is not None and not worth.trains and not _certain(error):
-            self._doubtful.add(item.name)
-        self.results[item.name] = TestResult(
-            name=item.name,
-            cell=worth.cell,
-            weight=worth.weight,
-            says=_first_line(item),
-            passed=error is None,
-            message=explain(error) if error is not None else "",
-            forbidden=isinstance(error, StudentError) and error.type == ForbiddenTool.__name__,
-            seconds=round(time.perf_counter() - self._began, 4),
-        )
+
+def _throw(error: BaseException) -> NoReturn:
+    raise error
 
 
 def _run(items: Sequence[pytest.Item]) -> None:

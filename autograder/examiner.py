@@ -17,13 +17,17 @@ import threading
 import time
 from contextlib import suppress
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import msgspec
 
 from autograder.course import CourseError, Homework, TierName, open_course
 from autograder.result import Result
-from autograder.warm import settle, spare
+from autograder.warm import ENVIRONMENT, begin, settle
 from autograder.wire import Channel, WireError, encode, pair
+
+if TYPE_CHECKING:
+    from autograder.grade import Bench
 
 _PR_SET_PDEATHSIG = 1
 _OWN_TIME = 60.0
@@ -77,7 +81,7 @@ class Examiner:
 
     def _start(self) -> None:
         ours, theirs = pair()
-        environment = {**os.environ, "OMP_NUM_THREADS": "1", "PYTEST_DISABLE_PLUGIN_AUTOLOAD": "1", "MPLBACKEND": "agg"}
+        environment = {**os.environ, **ENVIRONMENT, "PYTEST_DISABLE_PLUGIN_AUTOLOAD": "1", "MPLBACKEND": "agg"}
         self._process = subprocess.Popen(
             [sys.executable, "-m", "autograder.examiner", str(theirs.fileno()), *self._arguments],
             pass_fds=[theirs.fileno()],
@@ -143,31 +147,18 @@ def main(fd: int, root: Path, name: str, floor: TierName, force: TierName | None
     """Serve orders that come on descriptor `fd` until it closes."""
     with suppress(OSError):
         os.setsid()
-    spare()
+    begin()
     channel = Channel(socket.socket(fileno=fd))
     from autograder.master import AuthorError
-    from autograder.sandbox import SandboxLost, Zygote
+    from autograder.sandbox import Zygote
 
     zygote = Zygote(root, force, _libraries(root, name))  # it warms up while this process does
     try:
-        from autograder import report
-        from autograder.confine.jail import Tier
-        from autograder.grade import Bench, grade
+        from autograder.grade import Bench
 
         course = open_course(root)
         bench = Bench(course, course.homework(name), zygote)
-        bench.warm()
-        report.warm()
-        if not Tier(zygote.tier).at_least(Tier(floor)):
-            raise CourseError(
-                f"this machine confines submissions by tier {zygote.tier}, below the course's floor {floor}: "
-                "`autograder doctor` says what to install or change; --allow-unconfined grades all the same"
-            )
-        if zygote.ready.shows and floor != "none":
-            raise CourseError(
-                f"{root}: submissions could read this folder, because the virtual environment lies around it: "
-                "make the environment in a folder of its own (.venv)"
-            )
+        bench.collected(lambda: _serve(channel, bench, floor))
     except Exception as error:
         if not isinstance(error, CourseError | AuthorError):
             import traceback
@@ -175,45 +166,75 @@ def main(fd: int, root: Path, name: str, floor: TierName, force: TierName | None
             traceback.print_exc()
         with suppress(WireError):  # nobody may be waiting any longer
             channel.send(encode(_Refused(str(error) or type(error).__name__)))
-        zygote.close()
-        return
+    zygote.close()
+
+
+def _serve(channel: Channel, bench: Bench, floor: TierName) -> None:
+    """Warm up, say so, and fork for every order. Raises CourseError when submissions are confined too weakly."""
+    from autograder import report
+
+    bench.warm()
+    report.warm()
+    _check_confinement(bench, floor)
     settle()
     signal.signal(signal.SIGCHLD, signal.SIG_IGN)
     parent = os.getpid()
-    with suppress(WireError):  # as above; then there are no orders either
+    with suppress(WireError):  # nobody may be waiting any longer; then there are no orders either
         channel.send(encode(_Started()))
     while True:
         try:
             message, fds = channel.receive()
         except WireError:
-            zygote.close()
             return
-        zygote.revive()
+        bench.zygote.revive()
         if os.fork() == 0:
-            answer = Channel(socket.socket(fileno=fds[0]))
             try:
                 ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
-                if os.getppid() != parent:
-                    return
-                signal.signal(signal.SIGCHLD, signal.SIG_DFL)
-                signal.alarm(int(_patience(bench.homework)))  # nobody waits for the answer any longer: end
-                order = msgspec.msgpack.decode(message, type=_Grade)
-                marked = Path(order.marked) if order.marked else None
-                result = grade(bench, order.student, Path(order.folder), marked)
-                if order.out:
-                    report.write(result, Path(order.out))
-                answer.send(encode(_Graded(result)))
-            except SandboxLost as lost:
-                answer.send(encode(_Failed(str(lost))))
-            except BaseException as error:
-                import traceback
-
-                traceback.print_exc()
-                answer.send(encode(_Failed(f"{type(error).__name__}: {str(error)[:500]}")))
+                if os.getppid() == parent:
+                    _answer(Channel(socket.socket(fileno=fds[0])), bench, msgspec.msgpack.decode(message, type=_Grade))
             finally:
                 os._exit(0)
         for number in fds:
             os.close(number)
+
+
+def _check_confinement(bench: Bench, floor: TierName) -> None:
+    from autograder.confine.jail import Tier
+
+    zygote = bench.zygote
+    if not Tier(zygote.tier).at_least(Tier(floor)):
+        raise CourseError(
+            f"this machine confines submissions by tier {zygote.tier}, below the course's floor {floor}: "
+            "`autograder doctor` says what to install or change; --allow-unconfined grades all the same"
+        )
+    if zygote.ready.shows and floor != "none":
+        raise CourseError(
+            f"{bench.course.root}: submissions could read this folder, because the virtual environment lies around "
+            "it: make the environment in a folder of its own (.venv)"
+        )
+
+
+def _answer(channel: Channel, bench: Bench, order: _Grade) -> None:
+    """In a fork: grade what is asked for and send the result, or why there is none."""
+    from autograder import report
+    from autograder.grade import grade
+    from autograder.sandbox import SandboxLost
+
+    signal.signal(signal.SIGCHLD, signal.SIG_DFL)
+    signal.alarm(int(_patience(bench.homework)))  # nobody waits for the answer any longer: end
+    try:
+        marked = Path(order.marked) if order.marked else None
+        result = grade(bench, order.student, Path(order.folder), marked)
+        if order.out:
+            report.write(result, Path(order.out))
+        channel.send(encode(_Graded(result)))
+    except SandboxLost as lost:
+        channel.send(encode(_Failed(str(lost))))
+    except BaseException as error:
+        import traceback
+
+        traceback.print_exc()
+        channel.send(encode(_Failed(f"{type(error).__name__}: {str(error)[:500]}")))
 
 
 def _libraries(root: Path, name: str) -> set[str]:

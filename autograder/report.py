@@ -270,9 +270,14 @@ def _templates() -> jinja2.Environment:
     return environment
 
 
+def plain(text: str) -> str:
+    """The text without what a terminal would obey rather than show."""
+    return _NOISE.sub("", text)
+
+
 def _clean(value: Any) -> Any:
-    """A text without what a terminal would obey rather than show; any other value as it is."""
-    return _NOISE.sub("", value) if type(value) is str else value
+    """A text made plain; any other value as it is."""
+    return plain(value) if type(value) is str else value
 
 
 def _short(text: str, most: int) -> str:

@@ -101,5 +101,3 @@ def seed(number: int) -> None:
         sys.modules["numpy"].random.seed(number % 2**32)
     if "torch" in sys.modules:
         sys.modules["torch"].default_generator.manual_seed(number)  # torch.manual_seed formats a stack, for CUDA
-
-

@@ -23,6 +23,7 @@ from autograder.course import Limits, TierName
 from autograder.hidden import Allowance, StudentError
 from autograder.result import Incident, Output
 from autograder.student import MOST_THREADS, SEED, THREADS_LEFT
+from autograder.warm import ENVIRONMENT
 from autograder.wire import (
     Begin,
     Channel,
@@ -96,7 +97,7 @@ class Zygote:
         environment = {
             "PATH": os.defpath,
             "LANG": "C.UTF-8",
-            "OMP_NUM_THREADS": "1",  # one thread at fork, or forks hang
+            **ENVIRONMENT,
             "MKL_NUM_THREADS": "1",
             "OPENBLAS_NUM_THREADS": "1",
             "MPLCONFIGDIR": os.environ.get("MPLCONFIGDIR", str(Path.home() / ".cache" / "autograder-matplotlib")),

@@ -49,5 +49,3 @@ def score(
             )
         )
     return tuple(results)
-
-

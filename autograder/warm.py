@@ -11,12 +11,25 @@ _HUGE = 2 * 2**20
 _MADV_COLLAPSE = 25
 
 
+ENVIRONMENT = {
+    "OMP_NUM_THREADS": "1",  # one thread at fork, or forks hang
+    "GLIBC_TUNABLES": "glibc.malloc.hugetlb=1",  # see `settle`: its half of the memory need not be collapsed then
+}
+"""what a process that warms up is started with"""
+
+
 def spare() -> None:
     """Call before nbformat is imported: jsonschema then does without a grammar of IRIs that takes 1.5 s to load.
 
     Only the format "iri" of a JSON schema needs it, and no notebook's schema has that.
     """
     sys.modules.setdefault("rfc3987_syntax", None)  # type: ignore[arg-type]
+
+
+def begin() -> None:
+    """Call first in a process that warms up: what is loaded stays, so looking for garbage in it is for nothing."""
+    gc.disable()
+    spare()
 
 
 def settle() -> None:
@@ -31,6 +44,7 @@ def settle() -> None:
         raise RuntimeError(f"this process has {threads} threads and may not fork: a library has started some")
     gc.collect()
     gc.freeze()
+    gc.enable()
     madvise = ctypes.CDLL(None).madvise
     madvise.argtypes = (ctypes.c_void_p, ctypes.c_size_t, ctypes.c_int)
     for line in Path("/proc/self/maps").read_text().splitlines():

@@ -15,7 +15,7 @@ import msgspec
 from autograder import warden
 from autograder.confine import jail
 from autograder.course import Limits, TierName
-from autograder.warm import settle
+from autograder.warm import begin, settle
 
 
 class Ready(msgspec.Struct):
@@ -34,6 +34,7 @@ class Keep(msgspec.Struct):
 
 def main(fd: int, force: str, course: str, *libraries: str) -> None:
     """Serve requests that come on descriptor `fd` until it closes."""
+    begin()
     with suppress(OSError):
         os.setsid()  # a Ctrl-C on the terminal is for the class run, which ends us in order
     signal.signal(signal.SIGCHLD, signal.SIG_DFL)  # inherited as ignored from an examiner that starts us anew

@@ -29,6 +29,7 @@ from autograder.course import Course, Homework, find_course, open_course
 from autograder.demo import copy_course
 from autograder.examine import LocalLine, Suite, course_secret
 from autograder.exampleclass import Desk, Pupil, write
+from autograder.gradebook import Recorder
 
 HERE = Path(__file__).resolve().parent
 HOMEWORK, NOTEBOOK = "hw1", "mlp"
@@ -156,6 +157,8 @@ def grade_ours(course: Course) -> tuple[Graded, tuple[float, float] | None]:
     They are told apart by what was spent between the first result and the last that came with all workers busy: as
     much is in the making at one end as at the other. None when there are too few to tell.
     """
+    with Recorder(course, course.homework(HOMEWORK)):
+        """The gradebook knows the homework now, as it does when nbgrader's turn comes: not a part of grading."""
     command = ["autograder", "grade", HOMEWORK, "--workers", str(WORKERS), "--json"]
     cost, lines = run(command, course.root)
     if lost := [line.content for line in lines if "score" not in line.content]:
