@@ -6,13 +6,13 @@ nbgrader scores it, formgrader shows it to the person who marks.
 from __future__ import annotations
 
 import base64
-import json
 import os
 from collections.abc import Sequence
 from html import escape
 from pathlib import Path
 from typing import Any
 
+import msgspec
 from nbformat import NotebookNode, from_dict
 
 from autograder.master import Master, parted
@@ -33,7 +33,7 @@ def write(gradable: Gradable, found: NotebookResult, book: Master, folder: Path)
     folder.mkdir(parents=True, exist_ok=True)
     path = folder / f"{book.notebook}.ipynb"
     fresh = path.with_name(f".{path.name}.{os.getpid()}")
-    fresh.write_text(json.dumps(notebook, ensure_ascii=False, indent=1) + "\n", encoding="utf-8")
+    fresh.write_bytes(msgspec.json.format(msgspec.json.encode(notebook), indent=1) + b"\n")
     fresh.replace(path)
 
 

@@ -13,7 +13,6 @@ from autograder import report
 from autograder.course import Course, CourseError, Homework
 from autograder.examiner import Examiner, Lost
 from autograder.result import Result
-from autograder.warm import spare
 
 
 @dataclass(frozen=True)
@@ -105,7 +104,6 @@ def run(
     """Grade `todo` and write results, feedback pages, the table and the gradebook. `seen` hears of each outcome."""
     from autograder import gradebook
 
-    spare()
     out.mkdir(parents=True, exist_ok=True)
     outcomes = []
     floor = "none" if unconfined else course.floor

@@ -67,8 +67,12 @@ class Clinic:
         return {cell: named for cell, named in found.items() if named}
 
     def warm(self) -> None:
-        """Read the cells that all mistakes share."""
+        """Read the cells that all mistakes share, and those that they edit."""
         self._namespace(None)
+        for mistake in self._mistakes:
+            cell = self._book.cell(mistake.cell)
+            with contextlib.suppress(SyntaxError):
+                _defining(cell.id, mistake.edit(cell.source), cell.solution)
 
     def _named(self, cell: str, told: Sequence[tuple[TestResult, Sequence[Exchange]]]) -> tuple[Diagnosis, ...]:
         failed = [kept for test, kept in told if not test.passed]

@@ -11,7 +11,8 @@ import secrets
 import sys
 import time
 import types
-from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal, NoReturn, TypeVar, cast
 
@@ -23,7 +24,7 @@ from autograder.diagnose import Clinic, Exchange, Recorder
 from autograder.hidden import Allowance, Draw, Earns, ForbiddenTool, StudentError
 from autograder.proxy import Line, Student
 from autograder.respondent import Respondent, seed
-from autograder.result import TestResult
+from autograder.result import Diagnosis, TestResult
 from autograder.score import earned
 from autograder.shell import cell_filename
 from autograder.student import SEED
@@ -84,27 +85,57 @@ class Suite:
         cells: Collection[str] | None = None,
         exchanges: dict[str, list[Exchange]] | None = None,
         training: Collection[str] | None = None,
-        turn: Callable[[], Line] | None = None,
     ) -> tuple[TestResult, ...]:
         """Run the tests (of these grade cells only, when given); each gets a line from `fork`.
 
         What each test asked and heard is put into `exchanges` under its name, when given. Tests that take a training
         run are left out unless their cell is in `training`, when that is given.
-
-        With `turn`, which gives lines to what tests share, tests take turns there, since a fork for each costs more
-        than most of them; only what fails is asked again by itself, in a fork, and that counts.
         """
         if self._tests is None:
-            return self.collected(lambda: self.run(fork, cells, exchanges, training, turn))
+            return self.collected(lambda: self.run(fork, cells, exchanges, training))
 
-        def wanted(worth: Earns) -> bool:
+        def wanted(item: pytest.Item) -> bool:
+            worth = _earns(item)
             return (cells is None or worth.cell in cells) and (
                 training is None or not worth.trains or worth.cell in training
             )
 
-        examination = _Examination(fork, turn, {} if exchanges is None else exchanges)
+        examination = _Examination(fork, fork, {} if exchanges is None else exchanges)
         self._tests.run(examination, wanted)
         return tuple(examination.results.values())
+
+    def examine(self, fork: Callable[[], Line], turn: Callable[[], Line]) -> Examined:
+        """Run all tests and name known mistakes. Lines come from `turn`, to what tests share, and from `fork`.
+
+        A fork for each test would cost more than most tests do, so they take turns in one, but for those that take a
+        training run. What fails there is asked again by itself, in a fork, and that counts: what another test left may
+        have been the reason. Not so where a known mistake, replayed by itself, gives every answer of the cell's tests:
+        the numbers are drawn anew for each test, so what is left of another one cannot make them agree.
+        """
+        if self._tests is None:
+            return self.collected(lambda: self.examine(fork, turn))
+        first = _Examination(turn, fork, {})
+        self._tests.run(first, lambda item: True)
+        results, exchanges = first.results, first.exchanges
+        diagnoses = self.clinic.diagnose(tuple(results.values()), exchanges)
+        doubtful = {name for name in first.doubtful if results[name].cell not in diagnoses}
+        if doubtful:
+            again = _Examination(fork, fork, exchanges)
+            self._tests.run(again, lambda item: item.name in doubtful)
+            results |= again.results
+            cells = {result.cell for result in again.results.values()}
+            tests = tuple(result for result in results.values() if result.cell in cells)
+            diagnoses |= self.clinic.diagnose(tests, exchanges)
+        return Examined(tuple(results.values()), diagnoses)
+
+
+@dataclass(frozen=True)
+class Examined:
+    """What examining a notebook found."""
+
+    tests: tuple[TestResult, ...]
+    diagnoses: dict[str, tuple[Diagnosis, ...]]
+    """by grade cell, the known mistakes that explain what its tests found"""
 
 
 def execute(book: master.Master) -> dict[str, Any]:
@@ -187,17 +218,18 @@ class _Examination:
     """One notebook under examination: where its tests find it, and what they found, in words for a student."""
 
     def __init__(
-        self, fork: Callable[[], Line], turn: Callable[[], Line] | None, exchanges: dict[str, list[Exchange]]
+        self, line: Callable[[], Line], fork: Callable[[], Line], exchanges: dict[str, list[Exchange]]
     ) -> None:
+        """Tests get lines from `line`; those that take a training run, from `fork`."""
         self.results: dict[str, TestResult] = {}
         self.doubtful: set[str] = set()
-        """tests that failed after others in the same fork: what those left may be the reason"""
-        self.fork, self.turn, self.exchanges = fork, turn, exchanges
+        """tests that failed where others may have been before: what those left may be the reason"""
+        self.line, self.fork, self.exchanges = line, fork, exchanges
 
     def keep(self, item: pytest.Item, error: BaseException | None, seconds: float) -> None:
         """A test has passed, or failed with `error`."""
         worth = _earns(item)
-        if error is not None and self.turn is not None and not worth.trains and not _certain(error):
+        if error is not None and not worth.trains and not _certain(error):
             self.doubtful.add(item.name)
         self.results[item.name] = TestResult(
             name=item.name,
@@ -227,15 +259,13 @@ class _Tests:
         self._began = 0.0
         self._streams = sys.stdout, sys.stderr
 
-    def run(self, examination: _Examination, wanted: Callable[[Earns], bool]) -> None:
-        """Run the tests that are wanted; what failed in its turn is asked again by itself."""
+    def run(self, examination: _Examination, wanted: Callable[[pytest.Item], bool]) -> None:
+        """Run the tests that are wanted."""
         self._examination = examination
-        quiet = io.StringIO()
+        quiet, items = io.StringIO(), list(filter(wanted, self._items))
         with contextlib.redirect_stdout(quiet), contextlib.redirect_stderr(quiet):
-            _run([item for item in self._items if wanted(_earns(item))])
-            if examination.doubtful:
-                examination.turn = None
-                _run([item for item in self._items if item.name in examination.doubtful])
+            for item, following in itertools.zip_longest(items, items[1:]):
+                item.config.hook.pytest_runtest_protocol(item=item, nextitem=following)
 
     @property
     def examination(self) -> _Examination:
@@ -244,11 +274,10 @@ class _Tests:
 
     @pytest.fixture
     def student(self, request: pytest.FixtureRequest) -> Iterator[Student]:
-        turn, fork = self.examination.turn, self.examination.fork
-        open_line = turn if turn is not None and not _earns(request.node).trains else fork
+        examination = self.examination
         kept: list[Exchange] = []
-        self.examination.exchanges[request.node.name] = kept
-        line = Recorder(open_line(), kept)
+        examination.exchanges[request.node.name] = kept
+        line = Recorder(examination.fork() if _earns(request.node).trains else examination.line(), kept)
         yield Student(line)
         line.close()
 
@@ -303,11 +332,6 @@ class _Tests:
 
 def _throw(error: BaseException) -> NoReturn:
     raise error
-
-
-def _run(items: Sequence[pytest.Item]) -> None:
-    for item, following in itertools.zip_longest(items, items[1:]):
-        item.config.hook.pytest_runtest_protocol(item=item, nextitem=following)
 
 
 def _certain(error: BaseException) -> bool:

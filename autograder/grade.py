@@ -11,7 +11,6 @@ from pathlib import Path
 
 from autograder import autograded, trespass
 from autograder.course import Course, Homework, NotebookSpec
-from autograder.diagnose import Exchange
 from autograder.examine import LocalLine, Suite, versions
 from autograder.repair import Gradable, Missing, Unreadable, find, read, released, repair
 from autograder.result import SCHEMA, CellResult, Incident, NotebookResult, Result
@@ -84,10 +83,9 @@ def _notebook(bench: Bench, spec: NotebookSpec, folder: Path, marked: Path | Non
         return _nothing(bench, spec, file, Incident(kind="unreadable", cell="", note=str(unreadable)))
     with Session(bench.zygote, bench.homework.limits, gradable.cells, spec.forbidden) as session:
         session.run()
-        exchanges: dict[str, list[Exchange]] = {}
-        tests = suite.run(session.fork, exchanges=exchanges, turn=session.turn)
+        examined = suite.examine(session.fork, session.turn)
     forbidden = _trespasses(suite, gradable)
-    cells = score(blank, tests, forbidden, suite.clinic.diagnose(tests, exchanges), _unanswered(gradable))
+    cells = score(blank, examined.tests, forbidden, examined.diagnoses, _unanswered(gradable))
     found = NotebookResult(
         notebook=spec.name,
         title=spec.title,

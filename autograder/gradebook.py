@@ -15,6 +15,7 @@ from autograder.build import strip_config
 from autograder.course import Course, CourseError, Homework
 from autograder.repair.release import released
 from autograder.result import Result
+from autograder.warm import loading
 
 
 class Recorder:
@@ -60,9 +61,10 @@ class Recorder:
         book.db.commit()
 
     def _open(self) -> Any:
-        with _alembic_on_path():
+        with loading():
             from nbgrader.api import Gradebook
 
+        with _alembic_on_path():
             return Gradebook(self._url, course_id=self._course.id)
 
 

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import ast
 import contextlib
+import functools
 import io
 import sys
+import types
 from collections.abc import MutableMapping
 from typing import Any
 
@@ -81,15 +83,21 @@ class Respondent:
         return Ref(len(self._held) - 1, sound(type(thing).__name__[:200]))
 
     def _run(self, code: str) -> Any:
-        tree = ast.parse(code, "<harness>")
-        last = tree.body[-1] if tree.body else None
-        if isinstance(last, ast.Expr):
-            tree.body.pop()
+        statements, value = _compiled(code)
         names = self._names if isinstance(self._names, dict) else dict(self._names)
-        exec(compile(tree, "<harness>", "exec"), names)
-        if isinstance(last, ast.Expr):
-            return eval(compile(ast.Expression(last.value), "<harness>", "eval"), names)
-        return None
+        exec(statements, names)
+        return eval(value, names) if value is not None else None
+
+
+@functools.lru_cache(maxsize=64)  # tests share code, and a replay asks what was asked before
+def _compiled(code: str) -> tuple[types.CodeType, types.CodeType | None]:
+    """The statements of harness code, and its last expression."""
+    tree = ast.parse(code, "<harness>")
+    last = tree.body[-1] if tree.body else None
+    if not isinstance(last, ast.Expr):
+        return compile(tree, "<harness>", "exec"), None
+    tree.body.pop()
+    return compile(tree, "<harness>", "exec"), compile(ast.Expression(last.value), "<harness>", "eval")
 
 
 def seed(number: int) -> None:

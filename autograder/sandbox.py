@@ -11,7 +11,7 @@ import socket
 import subprocess
 import sys
 import time
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from contextlib import suppress
 from pathlib import Path
 from typing import NoReturn, Protocol
@@ -48,7 +48,7 @@ from autograder.wire import (
     encode,
     pair,
 )
-from autograder.zygote import Keep, Ready
+from autograder.zygote import Keep, Load, Ready
 
 _MAIN = "import sys; from autograder import zygote; zygote.main(int(sys.argv[1]), *sys.argv[2:])"
 """not -m: the shell replaces __main__ by the notebook"""
@@ -84,13 +84,18 @@ class RunCell(Protocol):
 class Zygote:
     """The warm process that submissions are forked from. Heavy: start one and keep it."""
 
-    def __init__(self, course: Path, force: TierName | None = None, libraries: Iterable[str] = ()) -> None:
+    def __init__(
+        self, course: Path, force: TierName | None = None, libraries: Callable[[], Iterable[str]] = tuple
+    ) -> None:
         """Start it for submissions that must not see the folder `course`; `force` asks for a weaker tier.
 
-        `libraries` are modules that the notebooks import: a submission finds them loaded.
+        `libraries` gives modules that the notebooks import: a submission finds them loaded. It is called once the
+        process is on its way.
         """
-        self._arguments = (force or "", str(course), *libraries)
+        self._arguments = (force or "", str(course))
         self._start()
+        self._load = msgspec.msgpack.encode(Load(tuple(libraries())))
+        self._socket.send(self._load)
 
     def _start(self) -> None:
         ours, theirs = pair()
@@ -136,6 +141,7 @@ class Zygote:
         if self._process.poll() is not None:
             self._socket.close()
             self._start()
+            self._socket.send(self._load)
             _ = self.ready  # waits until it is warm
 
     def request(self, limits: Limits) -> tuple[socket.socket, Channel]:

@@ -5,6 +5,8 @@ from __future__ import annotations
 import ctypes
 import gc
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 _HUGE = 2 * 2**20
@@ -32,17 +34,29 @@ def begin() -> None:
     spare()
 
 
+@contextmanager
+def loading() -> Iterator[None]:
+    """The same around imports, in a process that goes on otherwise."""
+    before = gc.isenabled()
+    begin()
+    try:
+        yield
+    finally:
+        gc.freeze()
+        if before:
+            gc.enable()
+
+
 def settle() -> None:
     """Call once, after warming up and before the first fork. Raises RuntimeError when there is more than one thread.
 
-    Frozen garbage keeps a child's collector from touching, and so copying, what was loaded before. Private memory is
-    collapsed into huge pages, whose page tables a fork copies in a third of the time; a page written later is split
-    off singly. Kernels before 6.1 do not know how: then forks work as well, only slower.
+    What is frozen, a child's garbage collector does not touch, and so not copy. Private memory is collapsed into huge
+    pages, whose page tables a fork copies in a third of the time; a page written later is split off singly. Kernels
+    before 6.1 do not know how: then forks work as well, only slower.
     """
     threads = len(list(Path("/proc/self/task").iterdir()))
     if threads != 1:
         raise RuntimeError(f"this process has {threads} threads and may not fork: a library has started some")
-    gc.collect()
     gc.freeze()
     gc.enable()
     madvise = ctypes.CDLL(None).madvise

@@ -129,11 +129,12 @@ def test_a_turn_that_ends_its_fork_leaves_the_next_one_a_new_fork(zygote):
     assert live.incidents == []
 
 
-def test_what_fails_in_its_turn_is_asked_alone(zygote, tmp_path):
-    """The second test fails for what the first one left in the student's process; the third by itself."""
-    source = "calls = []\ndef f(x):\n    calls.append(x)\n    return x if len(calls) == 1 else None"
+@pytest.fixture
+def suite(tmp_path):
+    """Three tests of one function, which should give back what it gets; the third expects something else of it."""
     homework = tmp_path / "hw1"
     (homework / "hidden").mkdir(parents=True)
+    (homework / "mistakes").mkdir()
     (tmp_path / "course.toml").write_text('id = "c"\ntitle = "C"\nhomeworks = ["hw1"]\nrepository = "o/c"\n')
     (homework / "homework.toml").write_text(
         'title = "H"\n[[notebooks]]\nname = "one"\ntitle = "One"\nminutes = 1\n', encoding="utf-8"
@@ -142,22 +143,58 @@ def test_what_fails_in_its_turn_is_asked_alone(zygote, tmp_path):
         '# %% nbgrader={"grade_id": "f", "solution": true}\n### BEGIN SOLUTION\ndef f(x):\n    return x\n'
         '### END SOLUTION\n\n# %% nbgrader={"grade_id": "check", "grade": true, "points": 3, "locked": true}\nf(1)\n'
     )
+    (homework / "mistakes" / "one.toml").write_text(
+        '[[mistake]]\nid = "negated"\ntitle = "negated"\ncell = "f"\nreplace = "return x"\nwith = "return -x"\n'
+        'fails = ["check"]\nhint = "Which sign?"\n'
+    )
     tests = "from autograder import earns\n"
     for number, right in enumerate((1, 1, 2)):
         tests += f'\n\n@earns("check")\ndef test_{number}(student):\n    assert student.f(1) == {right}\n'
     (homework / "hidden" / "test_one.py").write_text(tests)
     course = open_course(tmp_path)
-    suite, exchanges, forks = Suite(course, course.homework("hw1"), "one"), {}, []
+    return Suite(course, course.homework("hw1"), "one")
+
+
+def examined(suite, zygote, source):
+    """Which tests pass, which mistakes are named, and how many forks were asked for."""
+    forks = []
     with session(zygote, source) as live:
         live.run()
-        results = suite.run(lambda: forks.append(1) or live.fork(), exchanges=exchanges, turn=live.turn)
-    assert [(result.name, result.passed) for result in results] == [
-        ("test_0", True),
-        ("test_1", True),
-        ("test_2", False),
-    ]
-    assert len(forks) == 2  # one for each that failed in its turn
-    assert [reply.value for _, reply in exchanges["test_1"][1:]] == [1]
+        found = suite.examine(lambda: forks.append(1) or live.fork(), live.turn)
+    named = [diagnosis.mistake for diagnosis in found.diagnoses.get("check", ())]
+    return [test.passed for test in found.tests], named, len(forks)
+
+
+def test_what_fails_in_its_turn_is_asked_alone(zygote, suite):
+    """The second test fails for what the first one left in the student's process; the third by itself."""
+    source = "calls = []\ndef f(x):\n    calls.append(x)\n    return x if len(calls) == 1 else None"
+    assert examined(suite, zygote, source) == ([True, True, False], [], 2)
+
+
+def test_what_a_known_mistake_explains_is_not_asked_again(zygote, suite):
+    assert examined(suite, zygote, "def f(x):\n    return -x") == ([False, False, False], ["negated"], 0)
+
+
+def test_a_known_mistake_that_comes_with_the_second_call_explains_nothing(zygote, suite):
+    """It answers as the mistake does only after another test; the first test, which passes, tells them apart."""
+    source = "calls = []\ndef f(x):\n    calls.append(x)\n    return x if len(calls) == 1 else -x"
+    assert examined(suite, zygote, source) == ([True, True, False], [], 2)
+
+
+@pytest.mark.parametrize(
+    ("source", "value"),
+    [
+        ("x = (10\n%3)", 1),
+        ("%time x = 2", 2),
+        ("  x = 3", 3),
+        (">>> x = 4", 4),
+        ("import asyncio\nx = await asyncio.sleep(0, 5)", 5),
+    ],
+)
+def test_a_cell_runs_as_in_jupyter(zygote, source, value):
+    with session(zygote, source) as live:
+        live.run()
+        assert asked(live, lambda student: student.x) == value
 
 
 def test_every_fork_draws_the_same_numbers(zygote):

@@ -127,8 +127,8 @@ def _slot(cell: ReleasedCell, copies: Sequence[int], cells: Sequence[RawCell]) -
     slot = _Slot(cell, cell.source, len(copies))
     ours = cell.fixed or cell.demo
     if ours:
-        useless = {at for at in copies if likeness(cells[at].source, cell.source) >= ALIKE}
-        useless |= {at for at in copies if same(cells[at].source, cell.source)}
+        useless = {at for at in copies if same(cells[at].source, cell.source)}
+        useless |= {at for at in copies if at not in useless and likeness(cells[at].source, cell.source) >= ALIKE}
         best = max(copies, key=lambda at: (same(cells[at].source, cell.source), at in useless, -at), default=None)
     else:
         useless = {at for at in copies if same(cells[at].source, cell.source)}

@@ -353,7 +353,7 @@ compare("σ, dx", sigmoid.backward(dy), x.grad)
 compare("σ, far out", sigmoid.forward(torch.tensor([[-200.0, 200.0]])), [[0.0, 1.0]])
 compare("σ, dx far out", sigmoid.backward(torch.ones(1, 2)), [[0.0, 0.0]])
 
-# %% nbgrader={"grade": false, "grade_id": "activations-figure", "locked": true, "schema_version": 3, "solution": false, "task": false}
+# %% nbgrader={"grade": false, "grade_id": "activations-figure", "locked": true, "schema_version": 3, "solution": false, "task": false} tags=["demo"]
 x = torch.linspace(-4, 4, 161).reshape(1, -1)
 figure, ax = plt.subplots(figsize=(4.2, 2.6))
 for function, colour, marker in (ReLU(), BLUE, "o"), (Sigmoid(), RED, "s"):
