@@ -85,8 +85,10 @@ def audit(course: Course, homework: Homework) -> tuple[Row, ...]:
     rows = []
     for suite in suites:
         vars(suite.reference)  # executed before the forks
+        suite.clinic.warm()
         todo = list(_solutions(homework, suite))
-        graded = _in_forks([functools.partial(_grade, suite, solution) for solution in todo])
+        jobs = [functools.partial(_grade, suite, solution) for solution in todo]
+        graded = suite.collected(functools.partial(_in_forks, jobs))
         rows += [_judge(suite, solution, outcome) for solution, outcome in zip(todo, graded, strict=True)]
     return tuple(rows)
 

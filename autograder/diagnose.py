@@ -9,6 +9,7 @@ import ast
 import contextlib
 import functools
 import io
+import sys
 import types
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -103,11 +104,12 @@ class Clinic:
 
 
 def definitions(book: Master, mistake: Mistake | None = None) -> dict[str, Any]:
-    """The names that a master defines with a mistake in it: imports, functions, classes, constants and answers.
+    """The names that a master defines, maybe with a mistake in it: imports, functions, classes, constants, answers.
 
-    Checks and figures are left out: a replay needs the definitions alone, and they take a hundredth of the time.
+    Checks and figures are left out: they take a hundred times as long.
     """
     module = types.ModuleType(f"{book.homework}_{book.notebook}")
+    sys.modules[module.__name__] = module  # dataclasses and pickle look the module up
     seed(SEED)
     with contextlib.redirect_stdout(io.StringIO()):
         for cell in book.code():

@@ -20,13 +20,12 @@ import pytest
 
 from autograder import master
 from autograder.course import Course, CourseError, Homework, NotebookSpec, find_course
-from autograder.diagnose import Clinic, Exchange, Recorder
+from autograder.diagnose import Clinic, Exchange, Recorder, definitions
 from autograder.hidden import Allowance, Draw, Earns, ForbiddenTool, StudentError
 from autograder.proxy import Line, Student
 from autograder.respondent import Respondent, seed
 from autograder.result import Diagnosis, TestResult
 from autograder.score import earned
-from autograder.shell import cell_filename
 from autograder.student import SEED
 from autograder.wire import Question, Raised, Returned, decode_order, decode_report, encode
 
@@ -57,9 +56,9 @@ class Suite:
 
     @property
     def reference(self) -> types.SimpleNamespace:
-        """The names that the master's non-demo cells define."""
+        """What the master defines; its checks and figures are not run."""
         if self._reference is None:
-            self._reference = types.SimpleNamespace(**execute(self.master))
+            self._reference = types.SimpleNamespace(**definitions(self.master))
         return self._reference
 
     def collected(self, body: Callable[[], T]) -> T:
@@ -136,27 +135,6 @@ class Examined:
     tests: tuple[TestResult, ...]
     diagnoses: dict[str, tuple[Diagnosis, ...]]
     """by grade cell, the known mistakes that explain what its tests found"""
-
-
-def execute(book: master.Master) -> dict[str, Any]:
-    """The namespace after running a master's non-demo cells, figures unseen."""
-    import matplotlib
-
-    backend = matplotlib.get_backend()
-    matplotlib.use("agg")
-    module = types.ModuleType(f"reference_{book.homework}_{book.notebook}")
-    sys.modules[module.__name__] = module  # dataclasses and pickle look the module up
-    seed(SEED)
-    try:
-        with contextlib.redirect_stdout(io.StringIO()):
-            for cell in book.code():
-                exec(compile(cell.source, cell_filename(cell.id), "exec"), module.__dict__)
-    finally:
-        import matplotlib.pyplot as plt
-
-        plt.close("all")
-        matplotlib.use(backend)
-    return module.__dict__
 
 
 def course_secret(course: Course) -> bytes:
@@ -314,6 +292,8 @@ class _Tests:
             self.outcome = lambda: _throw(raised)
         finally:
             self._suite._tests = None
+            for name in {item.module.__name__ for item in session.items if isinstance(item, pytest.Function)}:
+                sys.modules.pop(name, None)  # a notebook of another homework may have its name
         return True
 
     def pytest_runtest_setup(self, item: pytest.Item) -> None:

@@ -212,18 +212,24 @@ def png_size(png: bytes) -> tuple[int, int] | None:
 
 
 def _looks(result: Result) -> Iterator[_Look]:
-    """Incidents, then the cells that cost most points, each with the first thing that was wrong."""
-    cells = []
+    """Incidents, then the cells that cost most points, each with its hint or the first thing that was wrong."""
+    cells: list[tuple[float, str, CellResult]] = []
     for n, book in enumerate(result.notebooks, 1):
         yield from (_Look(f"n{n}", book.title, incident.note) for incident in book.incidents[:2])
         if any(incident.kind in ("missing", "unreadable") for incident in book.incidents):
             continue  # one reason for all its cells, and it is already given
         for c, cell in enumerate(book.cells, 1):
             if cell.earned is not None and cell.earned < cell.points:
-                failed = next((test for test in cell.tests if not test.passed), None)
-                text = cell.note or (failed.message or failed.says if failed else "")
-                cells.append(_Look(f"n{n}-c{c}", cell.title, text, cell.points - cell.earned, cell.points))
-    yield from sorted(cells, key=lambda look: -look.lost)[:4]
+                cells.append((cell.points - cell.earned, f"n{n}-c{c}", cell))
+    hinted: set[str] = set()
+    for lost, anchor, cell in sorted(cells, key=lambda entry: -entry[0])[:4]:
+        failed = next((test for test in cell.tests if not test.passed), None)
+        text = cell.note or (failed.message or failed.says if failed else "")
+        hints = {diagnosis.hint for diagnosis in cell.diagnoses}
+        if len(hints) == 1 and not hints <= hinted:  # one mistake often costs several cells
+            hinted |= hints
+            text = min(hints)
+        yield _Look(anchor, cell.title, text, lost, cell.points)
 
 
 def _shown(book: NotebookResult, pictures: _Pictures) -> Iterator[_Showing]:

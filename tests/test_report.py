@@ -225,6 +225,14 @@ def test_first_to_look_at_is_the_cell_that_cost_most():
     assert titles.index("Great loss") < titles.index("Small loss") and "No loss" not in titles
 
 
+def test_a_known_mistake_is_hinted_at_where_to_look_first_and_once():
+    known = (Diagnosis(mistake="sign", title="the sign is flipped", hint="Which way is downhill?"),)
+    tests = (check(False, "wrong values"),)
+    cells = [cell(0.0, title=title, tests=tests, diagnoses=known) for title in ("One", "Two")]
+    first = page(book(*cells)).text.partition("What to look at first")[2].partition("Exercises and")[0]
+    assert first.count("Which way is downhill?") == 1 and first.count("wrong values") == 1
+
+
 def test_missing_notebook_is_one_thing_to_look_at_and_not_one_for_each_cell():
     gone = Incident(kind="missing", cell="", note="There is no mlp.ipynb.")
     text = page(book(cell(0.0, title="Softmax"), file="", incidents=(gone,))).text
@@ -409,9 +417,9 @@ def test_other_file_is_refused_by_name(tmp_path, data):
 def test_a_hint_is_given_once_and_referred_to_where_the_same_mistake_shows_again():
     slip = Diagnosis(mistake="sign", title="the sign", hint="Which way is uphill?")
     cells = [cell(grade_id=name, earned=0.0, diagnoses=(slip,)) for name in ("layer", "network")]
-    page = report.html(graded(book(*cells)))
-    assert page.count("Which way is uphill?") == 1
-    assert "hinted at in ‘layer’" in page
+    exercises = report.html(graded(book(*cells))).partition("Exercises and")[2]
+    assert exercises.count("Which way is uphill?") == 1
+    assert "hinted at in ‘layer’" in exercises
 
 
 @pytest.mark.parametrize(

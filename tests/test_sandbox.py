@@ -1,5 +1,6 @@
 """A session runs a notebook in order, survives what its cells do, and gives each test a fork of its own."""
 
+import shutil
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -8,7 +9,7 @@ import torch
 
 from autograder.confine import jail
 from autograder.course import Limits, open_course
-from autograder.examine import Suite
+from autograder.examine import LocalLine, Suite
 from autograder.hidden import Allowance, StudentError
 from autograder.proxy import Student
 from autograder.sandbox import Session, Zygote
@@ -179,6 +180,18 @@ def test_a_known_mistake_that_comes_with_the_second_call_explains_nothing(zygote
     """It answers as the mistake does only after another test; the first test, which passes, tells them apart."""
     source = "calls = []\ndef f(x):\n    calls.append(x)\n    return x if len(calls) == 1 else -x"
     assert examined(suite, zygote, source) == ([True, True, False], [], 2)
+
+
+def test_notebooks_of_one_name_have_tests_of_their_own(suite, tmp_path):
+    other = tmp_path / "other"
+    shutil.copytree(tmp_path, other, ignore=shutil.ignore_patterns("other"))
+    tests = 'from autograder import earns\n\n\n@earns("check")\ndef test_of_another(student):\n    pass\n'
+    (other / "hw1" / "hidden" / "test_one.py").write_text(tests)
+    course = open_course(other)
+    suites = suite, Suite(course, course.homework("hw1"), "one"), suite
+    found = [one.run(lambda: LocalLine({"f": lambda x: x}, suite.spec)) for one in suites]
+    own = ["test_0", "test_1", "test_2"]
+    assert [[test.name for test in tests] for tests in found] == [own, ["test_of_another"], own]
 
 
 @pytest.mark.parametrize(
