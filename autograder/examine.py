@@ -14,7 +14,7 @@ import types
 from collections.abc import Callable, Collection, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal, NoReturn, TypeVar, cast
+from typing import Any, Literal, TypeVar, cast
 
 import pytest
 
@@ -73,10 +73,12 @@ class Suite:
             # without these it would look through every folder above
             where = (f"--rootdir={room}", f"--confcutdir={room}", str(self.path))
             code = pytest.main([*_ARGUMENTS, *where], plugins=[tests])
-        if tests.outcome is None:
+        if tests.raised is not None:
+            raise tests.raised
+        if not tests.done:
             why = tests.broken or f"pytest could not run these tests ({code!r})"
             raise CourseError(f"{self.path}: {why}\n{said.getvalue()}".rstrip())
-        return cast(T, tests.outcome())
+        return cast(T, tests.returned)
 
     def run(
         self,
@@ -228,8 +230,10 @@ class _Tests:
     """
 
     def __init__(self, suite: Suite, body: Callable[[], Any]) -> None:
-        self.outcome: Callable[[], Any] | None = None
-        """gives what `body` returned, or raises what it raised"""
+        self.done = False
+        self.returned: Any = None
+        self.raised: BaseException | None = None
+        """by `body`; pytest would take it for an error of its own"""
         self.broken = ""
         self._suite, self._body = suite, body
         self._items: list[pytest.Item] = []
@@ -285,11 +289,10 @@ class _Tests:
         self._items, self._suite._tests = session.items, self
         try:
             with contextlib.redirect_stdout(self._streams[0]), contextlib.redirect_stderr(self._streams[1]):
-                returned = self._body()
-            self.outcome = lambda: returned
+                self.returned = self._body()
+            self.done = True
         except BaseException as error:
-            raised = error
-            self.outcome = lambda: _throw(raised)
+            self.raised = error
         finally:
             self._suite._tests = None
             for name in {item.module.__name__ for item in session.items if isinstance(item, pytest.Function)}:
@@ -308,10 +311,6 @@ class _Tests:
         assert call.when != "collect"
         outcome: Literal["passed", "failed"] = "passed" if call.excinfo is None else "failed"
         return pytest.TestReport(item.nodeid, item.location, {}, outcome, None, call.when)
-
-
-def _throw(error: BaseException) -> NoReturn:
-    raise error
 
 
 def _certain(error: BaseException) -> bool:

@@ -158,7 +158,7 @@ def grade_ours(course: Course) -> tuple[Graded, tuple[float, float] | None]:
     much is in the making at one end as at the other. None when there are too few to tell.
     """
     with Recorder(course, course.homework(HOMEWORK)):
-        """The gradebook knows the homework now, as it does when nbgrader's turn comes: not a part of grading."""
+        pass  # the gradebook knows the homework, as it does when nbgrader's turn comes
     command = ["autograder", "grade", HOMEWORK, "--workers", str(WORKERS), "--json"]
     cost, lines = run(command, course.root)
     if lost := [line.content for line in lines if "score" not in line.content]:
