@@ -3,7 +3,7 @@
 
 # %% nbgrader={"grade_id": "train-code", "solution": true}
 def train(model, batches, epochs):
-    optimizer = torch.optim.Adam(model.parameters(), lr=0.015, amsgrad=True)
+    optimizer = torch.optim.Adam(model.parameters(), lr=0.01, amsgrad=True)
     mean = [parameter.detach().clone() for parameter in model.parameters()]
     losses = []
     for _ in range(epochs):
