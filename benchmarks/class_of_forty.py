@@ -86,33 +86,51 @@ def main() -> int:
     if unknown := set(ways) - {"ours", "nbgrader", "otter"}:
         parser.error(f"--only: {', '.join(sorted(unknown))}: the ways are ours, nbgrader and otter")
 
+    if "otter" in ways and not shutil.which("otter", path=ENVIRONMENT["PATH"]):
+        print("otter is not installed here, so it is left out (`pip install otter-grader` adds it)")
+        ways.remove("otter")
+
     console, graded = Console(width=None if Console().is_terminal else 110), []
     with tempfile.TemporaryDirectory(prefix="class-of-forty-") as folder:
         root = Path(folder).resolve()
         course = make_course(root / "class")
         pupils = make_class(course.homework(HOMEWORK), options.count)
-        for pupil in pupils:
-            write(pupil, course.root / "submitted" / pupil.name / HOMEWORK)
-        # A folder each: nbgrader leaves out what it finds graded already, and its gradebook would hold our scores.
         course_secret(course)  # copied too, so that all draw the same numbers
-        courses = {way: open_course(Path(shutil.copytree(course.root, root / way))) for way in ways}
         console.print(f"{len(pupils)} submissions of {HOMEWORK}/{NOTEBOOK}")
-        if "ours" in ways:
-            ours, split = grade_ours(courses["ours"])
-            graded.append(ours)
-            if split is None:
+        for way in ways:
+            # once with one submission, unmeasured: then what a way reads from the disk is in memory
+            grade(way, copy(course, root / f"{way}-first", pupils[:1]), pupils[:1])
+            own = copy(course, root / way, pupils)
+            found, split = grade(way, own, pupils)
+            graded.append(found)
+            if split is not None:
+                show_split(console, *split, own_code(own))
+            elif way == "ours":
                 console.print(f"fewer than {FEWEST} submissions do not tell warming up and grading apart")
-            else:
-                show_split(console, *split, own_code(courses["ours"]))
-        if "nbgrader" in ways:
-            graded.append(grade_nbgrader(courses["nbgrader"]))
-        if "otter" in ways:
-            if shutil.which("otter", path=ENVIRONMENT["PATH"]):
-                graded.append(grade_otter(courses["otter"], pupils))
-            else:
-                console.print("otter is not installed here, so it is left out (`pip install otter-grader` adds it)")
     show_table(console, graded, len(pupils))
     return show_differences(console, graded)
+
+
+def copy(course: Course, root: Path, pupils: Sequence[Pupil]) -> Course:
+    """The course once more, at `root`, with the submissions of `pupils`.
+
+    A folder for each way: nbgrader leaves out what it finds graded already, and its gradebook would hold our scores.
+    """
+    shutil.copytree(course.root, root)
+    for pupil in pupils:
+        write(pupil, root / "submitted" / pupil.name / HOMEWORK)
+    return open_course(root)
+
+
+def grade(way: str, course: Course, pupils: Sequence[Pupil]) -> tuple[Graded, tuple[float, float] | None]:
+    """Grade by this way. For ours, where there are enough submissions, also what a run and what each of them costs."""
+    match way:
+        case "ours":
+            return grade_ours(course)
+        case "nbgrader":
+            return grade_nbgrader(course), None
+        case _:
+            return grade_otter(course, pupils), None
 
 
 def make_course(root: Path) -> Course:
@@ -329,7 +347,8 @@ def show_table(console: Console, graded: Sequence[Graded], count: int) -> None:
     if {"autograder grade", "nbgrader autograde"} <= set(by_name):
         ratio = by_name["nbgrader autograde"] / by_name["autograder grade"]
         verdict = "reached" if ratio >= TARGET_THROUGHPUT else "not reached"
-        console.print(f"{ratio:.1f} × nbgrader's throughput (target: {TARGET_THROUGHPUT}, {verdict})")
+        target = f"{TARGET_THROUGHPUT}, {verdict}" if count >= 40 else f"{TARGET_THROUGHPUT} with 40 submissions"
+        console.print(f"{ratio:.1f} × nbgrader's throughput (target: {target})")
 
 
 def show_differences(console: Console, graded: Sequence[Graded]) -> int:
