@@ -152,10 +152,11 @@ def main(fd: int, root: Path, name: str, floor: TierName, force: TierName | None
     from autograder.sandbox import Zygote
 
     zygote = Zygote(root, force, lambda: _libraries(root, name))  # it warms up while this process does
-    from autograder.grade import Bench
     from autograder.master import AuthorError
 
     try:
+        from autograder.grade import Bench
+
         course = open_course(root)
         bench = Bench(course, course.homework(name), zygote)
         bench.collected(lambda: _serve(channel, bench, floor))

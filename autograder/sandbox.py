@@ -94,8 +94,8 @@ class Zygote:
         """
         self._arguments = (force or "", str(course))
         self._start()
-        self._load = msgspec.msgpack.encode(Load(tuple(libraries())))
-        self._socket.send(self._load)
+        self._libraries = Load(tuple(libraries()))
+        self._load()
 
     def _start(self) -> None:
         ours, theirs = pair()
@@ -122,11 +122,17 @@ class Zygote:
         self._socket = ours
         self._ready: Ready | None = None
 
+    def _load(self) -> None:
+        with suppress(OSError):  # it has died already: `ready` says so
+            self._socket.send(msgspec.msgpack.encode(self._libraries))
+
     @property
     def ready(self) -> Ready:
         """Its first word: the confinement of what it forks. Waits until it is warm."""
         if self._ready is None:
-            message = self._socket.recv(4096)
+            message = b""
+            with suppress(ConnectionResetError):  # it died before it read what it should load
+                message = self._socket.recv(4096)
             if not message:
                 raise RuntimeError("the sandbox could not be started; `autograder doctor` says what is missing")
             self._ready = msgspec.msgpack.decode(message, type=Ready)
@@ -141,7 +147,7 @@ class Zygote:
         if self._process.poll() is not None:
             self._socket.close()
             self._start()
-            self._socket.send(self._load)
+            self._load()
             _ = self.ready  # waits until it is warm
 
     def request(self, limits: Limits) -> tuple[socket.socket, Channel]:

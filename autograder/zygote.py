@@ -17,7 +17,7 @@ from autograder.confine import jail
 from autograder.course import Limits, TierName
 from autograder.warm import begin, settle
 
-_MOST = 4096
+_MOST = 2**16
 """bytes of a message to the zygote"""
 
 

@@ -1,12 +1,14 @@
 """A session runs a notebook in order, survives what its cells do, and gives each test a fork of its own."""
 
 import shutil
+import time
 from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
 import torch
 
+from autograder import sandbox
 from autograder.confine import jail
 from autograder.course import Limits, open_course
 from autograder.examine import LocalLine, Suite
@@ -48,6 +50,15 @@ def asked(live, question):
         return question(Student(line))
     finally:
         line.close()
+
+
+@pytest.mark.parametrize("seconds", [0, 0.5])
+def test_a_zygote_that_dies_at_once_is_said_to_have_not_started(monkeypatch, seconds):
+    monkeypatch.setattr(sandbox, "_MAIN", "raise SystemExit(1)")
+    dead = Zygote(COURSE, libraries=lambda: time.sleep(seconds) or ())
+    with pytest.raises(RuntimeError, match="could not be started"):
+        _ = dead.ready
+    dead.close()
 
 
 def test_outputs_come_in_order_and_errors_do_not_stop_the_notebook(zygote):
