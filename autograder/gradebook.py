@@ -39,6 +39,10 @@ class Recorder:
             if not is_registered(self._book, self._homework):
                 self._book.close()
                 raise CourseError(f"source/ and release/ of {self._homework.name} differ: run `autograder build`")
+        # else each commit forgets the homework's cells, and each submission reads them again, one by one
+        self._book.db().expire_on_commit = False
+        notebooks = self._book.find_assignment(self._homework.name).notebooks
+        self._cells = [list(notebook.source_cells) for notebook in notebooks]  # the session alone would not keep them
         return self
 
     def __exit__(self, *why: object) -> None:
