@@ -238,6 +238,7 @@ class _Tests:
         self._suite, self._body = suite, body
         self._items: list[pytest.Item] = []
         self._examination: _Examination | None = None
+        self._item: pytest.Item | None = None
         self._began = 0.0
         self._streams = sys.stdout, sys.stderr
 
@@ -254,12 +255,20 @@ class _Tests:
         assert self._examination is not None
         return self._examination
 
+    @property
+    def item(self) -> pytest.Item:
+        """The test at hand."""
+        assert self._item is not None
+        return self._item
+
+    # the item at hand, in place of the fixture `request`: pytest makes that anew for each test, at some cost
+
     @pytest.fixture
-    def student(self, request: pytest.FixtureRequest) -> Iterator[Student]:
+    def student(self) -> Iterator[Student]:
         examination = self.examination
         kept: list[Exchange] = []
-        examination.exchanges[request.node.name] = kept
-        line = Recorder(examination.fork() if _earns(request.node).trains else examination.line(), kept)
+        examination.exchanges[self.item.name] = kept
+        line = Recorder(examination.fork() if _earns(self.item).trains else examination.line(), kept)
         yield Student(line)
         line.close()
 
@@ -275,8 +284,8 @@ class _Tests:
         return self._suite.reference
 
     @pytest.fixture
-    def draw(self, request: pytest.FixtureRequest) -> Draw:
-        return Draw(self._suite.secret, self._suite.name, request.node.name)
+    def draw(self) -> Draw:
+        return Draw(self._suite.secret, self._suite.name, self.item.name)
 
     def pytest_collectreport(self, report: pytest.CollectReport) -> None:
         if report.failed:
@@ -299,8 +308,9 @@ class _Tests:
                 sys.modules.pop(name, None)  # a notebook of another homework may have its name
         return True
 
+    @pytest.hookimpl(tryfirst=True)  # before its fixtures
     def pytest_runtest_setup(self, item: pytest.Item) -> None:
-        self._began = time.perf_counter()
+        self._item, self._began = item, time.perf_counter()
 
     @pytest.hookimpl(tryfirst=True)
     def pytest_runtest_makereport(self, item: pytest.Item, call: pytest.CallInfo[None]) -> pytest.TestReport:

@@ -21,6 +21,7 @@ from autograder.wire import (
     SetAttribute,
     SetItem,
     WireError,
+    compiled,
     from_wire,
     to_wire,
 )
@@ -79,7 +80,7 @@ class Student:
 
     def run(self, code: str) -> Any:
         """Run harness code among the notebook's names; its last expression comes back."""
-        return self._asker.ask(Run(_nonce(), code))
+        return self._asker.ask(Run(_nonce(), compiled(code)))
 
     @contextmanager
     def within(self, allowance: Allowance) -> Iterator[None]:

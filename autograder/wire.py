@@ -1,4 +1,4 @@
-"""The wire: messages between the trusted side and a student's process, plain data and never code.
+"""The wire: messages between the trusted side and a student's process. What comes back is plain data, never code.
 
 A message is one msgspec union, MessagePack on the way, cut into packets of a SOCK_SEQPACKET socket. Packets that are
 not ours (a notebook that writes to every descriptor) are dropped, so garbage cannot break the framing.
@@ -7,6 +7,9 @@ not ours (a notebook that writes to every descriptor) are dropped, so garbage ca
 from __future__ import annotations
 
 import array
+import ast
+import functools
+import marshal
 import math
 import select
 import socket
@@ -297,7 +300,8 @@ class Run(msgspec.Struct, tag="run", forbid_unknown_fields=True):
     """Run harness code among the notebook's names; the value of its last expression comes back."""
 
     nonce: bytes
-    code: str
+    code: bytes
+    """as `compiled` gives it"""
 
 
 Question: TypeAlias = Get | Call | Attribute | SetAttribute | Item | SetItem | Run
@@ -350,6 +354,19 @@ Report: TypeAlias = Returned | Raised | Shown | Finished | ForkEnded
 _encoder = msgspec.msgpack.Encoder()
 _orders: msgspec.msgpack.Decoder[Order] = msgspec.msgpack.Decoder(Order)
 _reports: msgspec.msgpack.Decoder[Report] = msgspec.msgpack.Decoder(Report)
+
+
+@functools.lru_cache(maxsize=256)
+def compiled(code: str) -> bytes:
+    """What `Run` carries of harness code: its statements and its last expression, or None, compiled and marshalled.
+
+    Compiled here, and so once, as each fork that answers would have to do it anew. Raises SyntaxError.
+    """
+    tree = ast.parse(code, "<harness>")
+    value = None
+    if tree.body and isinstance(tree.body[-1], ast.Expr):
+        value = compile(ast.Expression(tree.body.pop().value), "<harness>", "eval")  # type: ignore[attr-defined]
+    return marshal.dumps((compile(tree, "<harness>", "exec"), value))
 
 
 def encode(message: msgspec.Struct) -> bytes:

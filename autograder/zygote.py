@@ -104,7 +104,7 @@ def warm(*libraries: str) -> None:
     from autograder import doors
     from autograder.respondent import Respondent, seed
     from autograder.shell import new_shell
-    from autograder.wire import Run
+    from autograder.wire import Run, compiled
 
     torch.set_num_threads(1)
     seed(0)
@@ -112,7 +112,8 @@ def warm(*libraries: str) -> None:
     shell.run("warm", _WARM, lambda kind, text, png: None)
     shell.run("warm", "raise ValueError('warm')", lambda kind, text, png: None)
     shell.reset(new_session=False)  # type: ignore[no-untyped-call]
-    Respondent({}, tuple(doors.TOOLS)).answer(Run(b"", "__import__('torch').zeros(2, 2) @ __import__('torch').ones(2)"))
+    harness = compiled("__import__('torch').zeros(2, 2) @ __import__('torch').ones(2)")
+    Respondent({}, tuple(doors.TOOLS)).answer(Run(b"", harness))
     np.random.default_rng(0)
     net = torch.nn.Sequential(torch.nn.Linear(2, 3), torch.nn.ReLU(), torch.nn.Linear(3, 1))
     F.mse_loss(net(torch.randn(4, 2)), torch.zeros(4, 1)).backward()  # type: ignore[no-untyped-call]
