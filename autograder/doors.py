@@ -36,20 +36,21 @@ def shut(tools: Iterable[str]) -> Iterator[None]:
         for tool in tools:
             TOOLS[tool](stack)
             # the doors of PyTorch stand in each thread by itself, and a new one would have none
-            for module, name in _THREAD_STARTS:
-                stack.enter_context(_replaced(module, name, _refusal(tool)))
+            stack.enter_context(_replaced(_THREAD_STARTS, _refusal(tool)))
         yield
 
 
 @contextmanager
-def _replaced(owner: Any, name: str, value: Any) -> Iterator[None]:
-    """As mock.patch.object, which touches so much memory that each fork would pay for it."""
-    before = getattr(owner, name)
-    setattr(owner, name, value)
+def _replaced(places: Iterable[tuple[Any, str]], value: Any) -> Iterator[None]:
+    """As mock.patch.object for each place, which touches so much memory that each fork would pay for it."""
+    before = [(owner, name, getattr(owner, name)) for owner, name in places]
     try:
+        for owner, name, _ in before:
+            setattr(owner, name, value)
         yield
     finally:
-        setattr(owner, name, before)
+        for owner, name, was in before:
+            setattr(owner, name, was)
 
 
 def _refusal(tool: str) -> Callable[..., NoReturn]:
@@ -65,11 +66,12 @@ def _shut_autograd(stack: ExitStack) -> None:
     import torch.autograd.graph as graph
 
     refuse = _refusal("autograd")
-    for module in (torch.autograd, graph):  # torch.autograd.grad, Tensor.backward and torch.func all end here
-        stack.enter_context(_replaced(module, "_engine_run_backward", refuse))
-    for name in ("make_dual", "enter_dual_level"):
-        stack.enter_context(_replaced(forward_ad, name, refuse))
-    stack.enter_context(_replaced(graph, "disable_saved_tensors_hooks", refuse))  # torch.func begins with it
+    places = [
+        *((torch.autograd, "_engine_run_backward"), (graph, "_engine_run_backward")),  # grad, backward and torch.func
+        *((forward_ad, "make_dual"), (forward_ad, "enter_dual_level")),
+        (graph, "disable_saved_tensors_hooks"),  # torch.func begins with it
+    ]
+    stack.enter_context(_replaced(places, refuse))
     # no_grad, so that leaves which merely require a gradient do no harm; and whoever turns recording on again is
     # stopped where the graph is built, below Python: no alias leads around it
     stack.enter_context(torch.no_grad())
