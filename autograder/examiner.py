@@ -176,8 +176,8 @@ def _serve(channel: Channel, bench: Bench, floor: TierName) -> None:
 
     bench.warm()
     report.warm()
-    _check_confinement(bench, floor)
     settle()
+    _check_confinement(bench, floor)  # waits for the zygote, which has its own to settle
     signal.signal(signal.SIGCHLD, signal.SIG_IGN)
     parent = os.getpid()
     with suppress(WireError):  # nobody may be waiting any longer; then there are no orders either
