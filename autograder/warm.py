@@ -64,9 +64,6 @@ def settle() -> None:
     gc.freeze()
     gc.collect()  # empties Python's free lists; there is no garbage to look for, as all is frozen
     _fill()
-    for size in range(16, 513, 16):
-        _FILLED.append([bytes(size - 33) if size > 33 else (float(n) if size==32 else object()) for n in range(262144 // size)])
-    gc.freeze()
     gc.enable()
     madvise = ctypes.CDLL(None).madvise
     madvise.argtypes = (ctypes.c_void_p, ctypes.c_size_t, ctypes.c_int)
@@ -98,6 +95,3 @@ def _fill() -> None:
             if place > highest:  # not in a hole: what has no room in one goes on top
                 highest = place
                 break
-
-
-_FILLED: list[object] = []

@@ -40,7 +40,6 @@ def test_children_put_nothing_into_holes_of_the_warm_process() -> None:
 
 
 def test_a_process_with_threads_is_not_forked_from() -> None:
-    found = _run(
-        "import threading, autograder.warm as w; threading.Thread(target=threading.Event().wait, daemon=True).start(); w.settle()"
-    )
+    thread = "threading.Thread(target=threading.Event().wait, daemon=True).start()"
+    found = _run(f"import threading; {thread}; from autograder import warm; warm.settle()")
     assert "has 2 threads and may not fork" in found.stderr
