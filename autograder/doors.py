@@ -67,8 +67,10 @@ def _shut_autograd(stack: ExitStack) -> None:
 
     refuse = _refusal("autograd")
     places = [
-        *((torch.autograd, "_engine_run_backward"), (graph, "_engine_run_backward")),  # grad, backward and torch.func
-        *((forward_ad, "make_dual"), (forward_ad, "enter_dual_level")),
+        (torch.autograd, "_engine_run_backward"),  # torch.autograd.grad, Tensor.backward and torch.func all end here
+        (graph, "_engine_run_backward"),
+        (forward_ad, "make_dual"),
+        (forward_ad, "enter_dual_level"),
         (graph, "disable_saved_tensors_hooks"),  # torch.func begins with it
     ]
     stack.enter_context(_replaced(places, refuse))

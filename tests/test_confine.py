@@ -399,7 +399,7 @@ def test_a_confinement_can_be_sent_to_another_process(confinement: Confinement) 
 
 def test_the_virtual_environment_is_known_to_be_readable(confinement: Confinement) -> None:
     assert confinement.exposes(Path(sys.prefix) / "secret")
-    assert not confinement.exposes(Path("/root/course/hidden"))
+    assert not confinement.exposes(Path("/home/teacher/course/hidden"))
 
 
 def test_a_kernel_without_landlock_is_no_confinement(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -16,13 +16,14 @@ from autograder.warm import settle
 libc = ctypes.CDLL(None)
 libc.malloc.restype, libc.malloc.argtypes, libc.free.argtypes = ctypes.c_void_p, (ctypes.c_size_t,), (ctypes.c_void_p,)
 places = [libc.malloc(2000) for _ in range(800)]
-for place in places[::2]:
-    libc.free(place)  # each hole on a page of its own
+holes = set(places[::2])
+for place in holes:
+    libc.free(place)
 if sys.argv[1] == "settled":
     settle()
 if os.fork() == 0:
     new = [libc.malloc(2000) for _ in range(400)]
-    print(sum(place in set(places) for place in new), flush=True)
+    print(sum(place in holes for place in new), flush=True)
     os._exit(0)
 os.wait()
 """
