@@ -58,11 +58,3 @@ class Confinement:
     def exposes(self, path: Path) -> bool:
         """Whether student code could read `path`: so for what lies in the virtual environment's own folder."""
         return self.tier is Tier.NONE or self.view.shows(path)
-
-
-@dataclass(frozen=True)
-class Usage:
-    """What a job has used so far."""
-
-    cpu_seconds: float
-    peak_memory_mb: float
