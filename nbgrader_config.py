@@ -4,8 +4,8 @@ import os
 import sys
 from pathlib import Path
 
-from autograder.build import strip_config
-from autograder.course import open_course
+from autograder.course.course import open_course
+from autograder.course.stripping import strip_config
 
 course = open_course(Path(__file__).resolve().parent)
 

@@ -1,15 +1,30 @@
 """The autograder of a deep learning course: builds releases, grades submissions, reports.
 
-Hidden tests import `earns`, `close`, `ten_times` and `StudentError` from here; the hidden region of a source
-notebook calls `hidden_tests`.
+This is what authors use, and all that is public. Hidden tests import `earns`, `close`, `ten_times` and `StudentError`;
+the hidden region of a source notebook calls `hidden_tests`. Everything else may change without notice.
 """
 
 from __future__ import annotations
 
-from autograder.hidden import StudentError, close, earns, ten_times
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from autograder.examination.hidden import StudentError, close, earns, ten_times
 
 __all__ = ["StudentError", "__version__", "close", "earns", "hidden_tests", "ten_times"]
-__version__ = "0.1.0"
+
+
+def __getattr__(name: str) -> Any:
+    """The public names, loaded when they are asked for: a student's process imports this package without them."""
+    if name == "__version__":
+        from importlib.metadata import version
+
+        return version("autograder")
+    if name in __all__:
+        from autograder.examination import hidden
+
+        return getattr(hidden, name)
+    raise AttributeError(f"module 'autograder' has no attribute {name!r}")
 
 
 def hidden_tests(notebook: str, grade_id: str) -> None:
@@ -18,6 +33,6 @@ def hidden_tests(notebook: str, grade_id: str) -> None:
     nbgrader's own autograde takes the first result for partial credit, whatever the visible checks below it do.
     `notebook` is 'hw1/mlp'; the hidden tests are those of the course that the working folder lies in.
     """
-    from autograder.examine import score_in_kernel
+    from autograder.examination.kernel import score_in_kernel
 
     score_in_kernel(notebook, grade_id)

@@ -19,11 +19,14 @@ from nbgrader.converters.base import NbGraderException
 from nbgrader.preprocessors import NbGraderPreprocessor
 from traitlets import Bool
 
-from autograder import autograded, build, gradebook, master
-from autograder.course import CourseError, Homework, open_course
-from autograder.examiner import Examiner
-from autograder.repair import Missing, Unreadable, find, read, released, repair
-from autograder.result import Result
+from autograder.course import build
+from autograder.course.course import CourseError, Homework, open_course
+from autograder.course.parsing import read_master
+from autograder.course.release import released
+from autograder.grading.server import GradingServer
+from autograder.results import autograded, gradebook
+from autograder.results.result import Result
+from autograder.submission import Missing, Unreadable, find, read, repair
 
 # what rendered markdown consists of
 _TAGS = {
@@ -48,7 +51,7 @@ class SubmissionExporter(NotebookExporter):
 
     def __init__(self, **kwargs: Any) -> None:
         super().__init__(**kwargs)  # type: ignore[no-untyped-call]
-        self._examiner: Examiner | None = None
+        self._examiner: GradingServer | None = None
         self._refused: CourseError | None = None
         self._last: Result | None = None
         try:
@@ -101,13 +104,13 @@ class SubmissionExporter(NotebookExporter):
         directory = self.parent.coursedir
         return Path(directory.format_path(directory.submitted_directory, student, directory.assignment_id))
 
-    def _warm(self) -> Examiner:
+    def _warm(self) -> GradingServer:
         if self._refused is not None:
             raise self._refused
         if self._examiner is None:
             if SubmissionExporter._close_examiner is not None:
                 SubmissionExporter._close_examiner()
-            examiner = Examiner(self.homework, self._floor)
+            examiner = GradingServer(self.homework, self._floor)
             try:
                 examiner.wait()
             except CourseError as error:
@@ -125,7 +128,7 @@ class Examine(NbGraderPreprocessor):  # type: ignore[misc]
         about = resources["nbgrader"]
         result = self.parent.result(about["student"])
         [found] = [book for book in result.notebooks if book.notebook == about["notebook"]]
-        autograded.show(found, notebook, master.read(self.parent.homework, about["notebook"]))
+        autograded.show(found, notebook, read_master(self.parent.homework, about["notebook"]))
         return notebook, resources
 
 
@@ -161,7 +164,7 @@ def readable(homework: Homework, notebook: str, folder: Path) -> dict[str, Any]:
     others = tuple(spec.name for spec in homework.notebooks if spec.name != notebook)
     try:
         file = find(folder, notebook, others)
-        return repair(read(file), file.name, released(path, homework.name, notebook)).notebook()
+        return repair(read(file), file.name, released(homework, notebook)).notebook()
     except (Missing, Unreadable):
         untouched: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
         return untouched

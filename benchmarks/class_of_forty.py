@@ -25,11 +25,13 @@ from rich.console import Console
 from rich.table import Table
 
 from autograder.confine import cgroup
-from autograder.course import Course, Homework, find_course, open_course
-from autograder.demo import copy_course
-from autograder.examine import LocalLine, Suite, course_secret
-from autograder.exampleclass import Desk, Pupil, write
-from autograder.gradebook import Recorder
+from autograder.course.course import Course, Homework, find_course, open_course
+from autograder.examination.secret import course_secret
+from autograder.examination.suite import Suite
+from autograder.proving.demo import copy_course
+from autograder.proving.example_class import ExampleSubmission, SubmissionWriter, write
+from autograder.results.gradebook import Recorder
+from autograder.sandbox.lines import InProcessLine
 
 HERE = Path(__file__).resolve().parent
 HOMEWORK, NOTEBOOK = "hw1", "mlp"
@@ -115,7 +117,7 @@ def main() -> int:
     return show_differences(console, graded)
 
 
-def copy(course: Course, root: Path, pupils: Sequence[Pupil]) -> Course:
+def copy(course: Course, root: Path, pupils: Sequence[ExampleSubmission]) -> Course:
     """The course once more, at `root`, with the submissions of `pupils`.
 
     A folder for each way: nbgrader leaves out what it finds graded already, and its gradebook would hold our scores.
@@ -126,7 +128,7 @@ def copy(course: Course, root: Path, pupils: Sequence[Pupil]) -> Course:
     return open_course(root)
 
 
-def grade(way: str, course: Course, pupils: Sequence[Pupil]) -> tuple[Graded, tuple[float, float] | None]:
+def grade(way: str, course: Course, pupils: Sequence[ExampleSubmission]) -> tuple[Graded, tuple[float, float] | None]:
     """Grade by this way. For ours, where there are enough submissions, also what a run and what each of them costs."""
     match way:
         case "ours":
@@ -151,9 +153,9 @@ def make_course(root: Path) -> Course:
     return open_course(root)
 
 
-def make_class(homework: Homework, count: int) -> list[Pupil]:
+def make_class(homework: Homework, count: int) -> list[ExampleSubmission]:
     """A class as they are: of eight, two have solved it all, five made a mistake of the bank, one is half done."""
-    desk = Desk(homework, NOTEBOOK)
+    desk = SubmissionWriter(homework, NOTEBOOK)
     mistakes = list(desk.mistakes)
     solutions = [cell.id for cell in desk.master.cells if cell.solution and cell.kind == "code"]
     pupils = []
@@ -166,7 +168,7 @@ def make_class(homework: Homework, count: int) -> list[Pupil]:
             mistake = mistakes[number * len(mistakes) // count]
             kind, book = mistake, desk.solved(mistake)
         data = json.dumps(book, ensure_ascii=False, indent=1).encode()
-        pupils.append(Pupil(f"{number:02}-{kind}", {f"{NOTEBOOK}.ipynb": data}))
+        pupils.append(ExampleSubmission(f"{number:02}-{kind}", {f"{NOTEBOOK}.ipynb": data}))
     return pupils
 
 
@@ -220,12 +222,12 @@ def _executed(notebook: Path) -> bool:
     return any(cell.get("execution_count") for cell in cells)
 
 
-def grade_otter(course: Course, pupils: Sequence[Pupil]) -> Graded:
+def grade_otter(course: Course, pupils: Sequence[ExampleSubmission]) -> Graded:
     """By otter, with a test file a grade cell and in it a case a hidden test, which the notebook's own kernel runs."""
     folder = course.root / "otter"
     (folder / "tests").mkdir(parents=True)
     suite = Suite(course, course.homework(HOMEWORK), NOTEBOOK)
-    tests = suite.run(lambda: LocalLine(dict(vars(suite.reference)), suite.spec))
+    tests = suite.run(lambda: InProcessLine(dict(vars(suite.reference)), suite.spec))
     for cell in suite.master.grade_cells():
         mine = [test for test in tests if test.cell == cell.grade_id]
         share = cell.points / (sum(test.weight for test in mine) or 1)

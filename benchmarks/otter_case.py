@@ -7,8 +7,9 @@ import os
 from pathlib import Path
 from typing import Any
 
-from autograder.course import open_course
-from autograder.examine import LocalLine, Suite
+from autograder.course.course import open_course
+from autograder.examination.suite import Suite
+from autograder.sandbox.lines import InProcessLine
 
 _found: dict[str, dict[str, bool]] = {}
 
@@ -17,7 +18,7 @@ def passed(names: dict[str, Any], cell: str, test: str) -> bool:
     """Whether the notebook with these names passes one hidden test."""
     if cell not in _found:
         suite = _suite()
-        results = suite.run(lambda: LocalLine(names, suite.spec), [cell])
+        results = suite.run(lambda: InProcessLine(names, suite.spec), [cell])
         _found[cell] = {result.name: result.passed for result in results}
     return _found[cell][test]
 

@@ -14,17 +14,20 @@ import sys
 import time
 from pathlib import Path
 
-from autograder import zygote
-from autograder.course import open_course
-from autograder.examine import LocalLine, Suite
-from autograder.repair import find, read, released, repair
-from autograder.respondent import Respondent, seed
-from autograder.shell import Shell
-from autograder.student import SEED
+from autograder.constants import SEED
+from autograder.course.course import open_course
+from autograder.course.release import released
+from autograder.examination.suite import Suite
+from autograder.sandbox.inside import zygote
+from autograder.sandbox.inside.object_server import ObjectServer
+from autograder.sandbox.inside.shell import Shell
+from autograder.sandbox.lines import InProcessLine
+from autograder.sandbox.seeding import seed
+from autograder.submission import find, read, repair
 
 
-class Timed(Respondent):
-    """A respondent that adds up the time its answers take."""
+class Timed(ObjectServer):
+    """An object server that adds up the time its answers take."""
 
     seconds = 0.0
 
@@ -36,20 +39,20 @@ class Timed(Respondent):
             Timed.seconds += time.process_time() - began
 
 
-class Line(LocalLine):
-    """A local line to a timed respondent."""
+class Line(InProcessLine):
+    """A line within this process to a timed object server."""
 
     def __init__(self, names, spec):
         super().__init__(names, spec)
-        self._respondent = Timed(names, spec.forbidden)
+        self._server = Timed(names, spec.forbidden)
 
 
 def main(root: Path, homework: str, notebook: str) -> None:
     course = open_course(root)
     rooms = course.homework(homework)
     zygote.warm()
-    suite, blank = Suite(course, rooms, notebook), released(rooms.release(notebook), homework, notebook)
-    suite.run(lambda: LocalLine(dict(vars(suite.reference)), suite.spec))
+    suite, blank = Suite(course, rooms, notebook), released(rooms, notebook)
+    suite.run(lambda: InProcessLine(dict(vars(suite.reference)), suite.spec))
     shell = Shell.instance()
     for folder in sorted((root / "submitted").iterdir()):
         path = find(folder / homework, notebook, ())

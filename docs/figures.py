@@ -13,10 +13,10 @@ from pathlib import Path
 
 import matplotlib
 
-from autograder import master
-from autograder.course import Homework, open_course
-from autograder.respondent import seed
-from autograder.student import SEED
+from autograder.constants import SEED
+from autograder.course.course import Homework, open_course
+from autograder.course.parsing import read_master
+from autograder.sandbox.seeding import seed
 
 COURSE = Path(__file__).resolve().parents[1]
 FIGURES = {
@@ -33,7 +33,7 @@ def draw(homework: Homework, notebook: str, grade_id: str, target: Path) -> None
     import matplotlib.pyplot as plt
     import torch
 
-    book = master.read(homework, notebook)
+    book = read_master(homework, notebook)
     last = book.cell(grade_id)
     names = vars(types.ModuleType("notebook"))
     names["device"] = torch.device("cpu")

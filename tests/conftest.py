@@ -12,11 +12,11 @@ from typing import Any
 
 import pytest
 
-from autograder import demo
-from autograder.course import Course, Homework, open_course
-from autograder.examiner import Examiner
-from autograder.exampleclass import Desk, Notebook
-from autograder.result import CellResult, NotebookResult, Result
+from autograder.course.course import Course, Homework, open_course
+from autograder.grading.server import GradingServer
+from autograder.proving import demo
+from autograder.proving.example_class import Notebook, SubmissionWriter
+from autograder.results.result import CellResult, NotebookResult, Result
 
 LIMITS = """\
 [limits]
@@ -50,10 +50,10 @@ def small_course(root: Path) -> Course:
 class Hall:
     """Takes submissions in and grades two at a time."""
 
-    def __init__(self, course: Course, examiner: Examiner) -> None:
+    def __init__(self, course: Course, examiner: GradingServer) -> None:
         self.course, self.examiner = course, examiner
         self.homework: Homework = examiner.homework
-        self.desk = Desk(self.homework, "mlp")
+        self.desk = SubmissionWriter(self.homework, "mlp")
         self.submitted = course.root.parent / "submitted"
         self._pool = ThreadPoolExecutor(2)
         self._begun: dict[str, Future[Result]] = {}
@@ -140,7 +140,7 @@ def wanted(request: pytest.FixtureRequest, parameter: str) -> list[Any]:
 @pytest.fixture(scope="session")
 def hall(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Hall]:
     course = small_course(tmp_path_factory.mktemp("hall") / "course")
-    with Examiner(course.homework("hw1"), course.floor) as examiner:
+    with GradingServer(course.homework("hw1"), course.floor) as examiner:
         hall = Hall(course, examiner)
         yield hall
         hall.close()

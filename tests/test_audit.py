@@ -1,11 +1,17 @@
 """Every homework of the course is built fresh and proven by its audit; and the audit finds what is off."""
 
+from __future__ import annotations
+
 from pathlib import Path
 
 import pytest
 
-from autograder import audit, build, demo, master, trespass
-from autograder.course import open_course
+from autograder.course import build
+from autograder.course.course import open_course
+from autograder.course.mistakes import mistakes
+from autograder.course.parsing import read_master
+from autograder.forbidden import static
+from autograder.proving import audit, demo
 
 COURSE = open_course(Path(__file__).parents[1])
 BANKS = {  # mistakes that each notebook's bank holds at least
@@ -99,7 +105,7 @@ def test_the_audit_passes(name, tmp_path):
 @every_homework
 def test_the_banks_are_as_large_as_promised(name):
     homework = COURSE.homework(name)
-    found = {spec.name: len(master.mistakes(homework, spec.name)) for spec in homework.notebooks}
+    found = {spec.name: len(mistakes(homework, spec.name)) for spec in homework.notebooks}
     assert found.keys() == BANKS[name].keys()
     assert [notebook for notebook, count in BANKS[name].items() if found[notebook] < count] == []
     assert [spec.name for spec in homework.notebooks if not list(homework.alternatives(spec.name))] == []
@@ -107,7 +113,7 @@ def test_the_banks_are_as_large_as_promised(name):
 
 @every_homework
 def test_most_theory_points_are_checked_by_machine(name):
-    book = master.read(COURSE.homework(name), "theory")
+    book = read_master(COURSE.homework(name), "theory")
     machine = sum(cell.points for cell in book.grade_cells() if cell.autograded)
     assert machine >= 0.6 * book.points
 
@@ -115,16 +121,16 @@ def test_most_theory_points_are_checked_by_machine(name):
 @every_homework
 def test_a_homework_has_a_hundred_points(name):
     homework = COURSE.homework(name)
-    assert [master.read(homework, spec.name).points for spec in homework.notebooks] == POINTS[name]
+    assert [read_master(homework, spec.name).points for spec in homework.notebooks] == POINTS[name]
 
 
 @every_homework
 def test_no_master_reaches_a_tool_that_its_notebook_forbids(name):
     homework = COURSE.homework(name)
     for spec in homework.notebooks:
-        book = master.read(homework, spec.name)
+        book = read_master(homework, spec.name)
         own, given = ([(c.id, c.source) for c in book.code() if c.locked is locked] for locked in (False, True))
-        assert trespass.trespasses(book, own, given, spec.forbidden) == {}
+        assert static.trespasses(book, own, given, spec.forbidden) == {}
 
 
 def test_a_sound_bank_is_passed_and_its_mistake_diagnosed(small):
@@ -150,11 +156,14 @@ def test_a_hint_that_shows_the_answer_is_found(small):
 
 
 def test_a_training_run_is_left_to_the_mistakes_that_name_its_cell(small):
-    trained = TESTS + """
+    trained = (
+        TESTS
+        + """
 @earns("trained-check", trains=True)
 def test_training(student, draw):
     assert student.square(2) == 4, "it has learned nothing"
 """
+    )
     cell = '\n# %% nbgrader={"grade_id": "trained-check", "grade": true, "points": 1, "locked": true}\nsquare(3)\n'
     rows = small([("doubled-and-more", "2 * x + 1", "Try x = 3.")], tests=trained, solution=MASTER + cell)
     assert rows["untouched"].lost == ("square-check", "trained-check")

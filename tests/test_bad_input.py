@@ -12,11 +12,11 @@ import nbformat
 import pytest
 from conftest import Files, Hall, dump, lost_points, wanted
 
-from autograder import classroom
-from autograder.examiner import Examiner
-from autograder.exampleclass import Desk, Notebook
+from autograder.grading import class_run
+from autograder.grading.server import GradingServer
+from autograder.proving.example_class import Notebook, SubmissionWriter
 
-Case = tuple[Callable[[Desk], Notebook | Files | Callable[[Path], None]], str, dict[str, float]]
+Case = tuple[Callable[[SubmissionWriter], Notebook | Files | Callable[[Path], None]], str, dict[str, float]]
 """What is handed in, the incident or repair that is reported ('' for none), the grade cells that lose points."""
 
 ALL = {
@@ -31,8 +31,8 @@ AFTER_RELU = {"relu": 0.0, "mlp-forward": 0.0, "mlp-backward": 1.3333}
 # ---- files
 
 
-def _edited(change: Callable[[Notebook], Any]) -> Callable[[Desk], Notebook]:
-    def make(desk: Desk) -> Notebook:
+def _edited(change: Callable[[Notebook], Any]) -> Callable[[SubmissionWriter], Notebook]:
+    def make(desk: SubmissionWriter) -> Notebook:
         book = desk.solved()
         change(book)
         return book
@@ -65,15 +65,15 @@ def _same_ids(book: Notebook) -> None:
         cell["id"] = "same"
 
 
-def _old_format(desk: Desk) -> Files:
+def _old_format(desk: SubmissionWriter) -> Files:
     book = nbformat.reads(dump(desk.solved()).decode(), as_version=3)
     return {"mlp.ipynb": nbformat.writes(book, version=3).encode()}
 
 
-def _cut_off_in(grade_id: str) -> Callable[[Desk], Files]:
+def _cut_off_in(grade_id: str) -> Callable[[SubmissionWriter], Files]:
     """The file ends in the middle of the cell with this id."""
 
-    def make(desk: Desk) -> Files:
+    def make(desk: SubmissionWriter) -> Files:
         data = dump(desk.solved())
         return {"mlp.ipynb": data[: data.index(f'"id": "{grade_id}"'.encode())]}
 
@@ -133,12 +133,12 @@ def _own(code: str) -> Notebook:
     return {"cell_type": "code", "metadata": {}, "execution_count": None, "outputs": [], "source": code}
 
 
-def _also(code: str, at: int | None = None) -> Callable[[Desk], Notebook]:
+def _also(code: str, at: int | None = None) -> Callable[[SubmissionWriter], Notebook]:
     """The solved notebook with one more cell: the last, or at this place."""
     return lambda desk: desk.with_cell(code, at=at)
 
 
-def _relu(forward: str) -> Callable[[Desk], Notebook]:
+def _relu(forward: str) -> Callable[[SubmissionWriter], Notebook]:
     """The solved notebook, but with this as body of ReLU.forward."""
 
     def change(book: Notebook) -> None:
@@ -231,6 +231,8 @@ CODE: dict[str, Case] = {
 }
 
 CASES = {**FILES, **CODE}
+
+
 @pytest.fixture(scope="module")
 def handed_in(hall: Hall, request: pytest.FixtureRequest) -> Hall:
     for name in wanted(request, "case"):
@@ -274,10 +276,10 @@ def test_a_long_chain_of_attributes_can_be_read(hall: Hall) -> None:
     assert hall.grade("chain", hall.rewritten("mse", lambda source: source + chain)).max_score == 35
 
 
-class _Warm(Examiner):
+class _Warm(GradingServer):
     """An examiner that is warm already, and that others go on using."""
 
-    def __init__(self, examiner: Examiner) -> None:
+    def __init__(self, examiner: GradingServer) -> None:
         vars(self).update(vars(examiner))
 
     def wait(self) -> None: ...
@@ -288,7 +290,7 @@ class _Warm(Examiner):
 def test_a_class_with_a_poison_submission_is_graded_to_its_end(
     hall: Hall, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(classroom, "Examiner", lambda *arguments: _Warm(hall.examiner))
+    monkeypatch.setattr(class_run, "GradingServer", lambda *arguments: _Warm(hall.examiner))
     books = {
         "anna": dump(hall.desk.solved()),
         "bomb": dump(hall.desk.with_cell("import os\nos.abort()")),
@@ -299,7 +301,7 @@ def test_a_class_with_a_poison_submission_is_graded_to_its_end(
         folder = tmp_path / "submitted" / student / "hw1"
         folder.mkdir(parents=True)
         (folder / "mlp.ipynb").write_bytes(data)
-    todo = classroom.submissions(tmp_path / "submitted", "hw1")
-    outcomes = classroom.run(hall.course, hall.homework, todo, tmp_path / "results", workers=2)
+    todo = class_run.submissions(tmp_path / "submitted", "hw1")
+    outcomes = class_run.run(hall.course, hall.homework, todo, tmp_path / "results", workers=2)
     scores = {outcome.submission.student: outcome.result and outcome.result.score for outcome in outcomes}
     assert scores == {"anna": 35, "bomb": 35, "cut": 0, "dora": 0}

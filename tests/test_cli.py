@@ -9,9 +9,9 @@ from pathlib import Path
 import pytest
 from typer.testing import CliRunner
 
-from autograder import exampleclass
 from autograder.cli import app
-from autograder.course import open_course
+from autograder.course.course import open_course
+from autograder.proving import example_class
 from tests.conftest import small_course
 
 ROOT = Path(__file__).parents[1]
@@ -25,7 +25,7 @@ def run(*arguments):
 def graded(tmp_path_factory):
     """A small class, graded by the command, and what the command said."""
     course = small_course(tmp_path_factory.mktemp("class") / "course")
-    desk = exampleclass.Desk(course.homework("hw1"), "mlp")
+    desk = example_class.SubmissionWriter(course.homework("hw1"), "mlp")
     made = {"ada": desk.solved(), "ben": desk.solved("mse-sign"), "eve": desk.untouched()}
     for student, book in made.items():
         folder = course.root / "submitted" / student / "hw1"
@@ -113,7 +113,7 @@ def test_a_stale_release_is_a_finding(tmp_path):
 
 def test_the_course_is_found_from_within(monkeypatch):
     monkeypatch.chdir(ROOT / "hw1" / "hidden")
-    from autograder.course import find_course
+    from autograder.course.course import find_course
 
     assert find_course(Path.cwd()) == open_course(ROOT)
 

@@ -18,8 +18,8 @@ from autograder.confine import canary, cgroup, doctor, jail, landlock
 from autograder.confine.attacks import ATTACKS
 from autograder.confine.canary import Canary
 from autograder.confine.jail import Confinement, Finding, Tier
-from autograder.course import Limits
-from autograder.wire import WIRE_FD
+from autograder.constants import WIRE_FD
+from autograder.course.course import Limits
 
 pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="confinement is for Linux")
 
@@ -122,7 +122,7 @@ import os, sys
 os.environ["OMP_NUM_THREADS"] = "1"
 import torch
 from autograder.confine import jail
-from autograder.course import Limits
+from autograder.course.course import Limits
 from autograder.confine.jail import Tier
 
 confinement = jail.probe(Tier(sys.argv[1]))
@@ -223,7 +223,7 @@ def test_unix_sockets_work_in_the_private_root(private: Confinement) -> None:
     assert _tell(private, talk) == "b'hello'"
 
 
-# ---- the warden's side ----------------------------------------------------------------------------------------------
+# ---- the supervisor's side -------------------------------------------------------------------------------------------
 
 
 def test_an_exit_code_arrives(confinement: Confinement) -> None:
@@ -285,16 +285,18 @@ def test_the_pidfd_tells_of_the_end(confinement: Confinement) -> None:
     jailed.close()
 
 
-def test_a_job_dies_with_its_warden(confinement: Confinement, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_job_dies_with_its_supervisor(
+    confinement: Confinement, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr("tempfile.tempdir", str(tmp_path))  # nobody is left to remove the work folder
     reader, writer = os.pipe()
-    warden = os.fork()
-    if warden == 0:
+    supervisor = os.fork()
+    if supervisor == 0:
         os.close(reader)
         jail.spawn(confinement, Limits(), lambda: time.sleep(60), (writer,), WIRE_FD)
         os._exit(0)
     os.close(writer)
-    os.waitpid(warden, 0)
+    os.waitpid(supervisor, 0)
     with os.fdopen(reader, "rb") as stream:
         assert stream.read() == b""  # comes back only when the job is dead: it held the other end
     if confinement.groups:
@@ -423,7 +425,7 @@ def test_a_machine_without_namespaces_is_tier_c(monkeypatch: pytest.MonkeyPatch)
     def refused() -> None:
         raise PermissionError(1, "unshare: Operation not permitted")
 
-    monkeypatch.setattr("autograder.confine.inmate.leave_namespaces", refused)
+    monkeypatch.setattr("autograder.confine.confined_child.leave_namespaces", refused)
     found = jail.probe()
     assert found.tier is Tier.C
     assert Finding("namespaces", False, "[Errno 1] unshare: Operation not permitted", found.findings[2].remedy) in (

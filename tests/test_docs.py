@@ -7,9 +7,9 @@ from pathlib import Path
 
 import pytest
 
-from autograder import master
-from autograder.build import badge_link
-from autograder.course import open_course
+from autograder.course.course import open_course
+from autograder.course.parsing import read_master
+from autograder.course.source_notebook import badge_link
 
 ROOT = Path(__file__).parents[1]
 COURSE = open_course(ROOT)
@@ -22,7 +22,7 @@ PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
 def test_the_readme_lists_every_notebook_as_it_is(name: str) -> None:
     homework = COURSE.homework(name)
     for spec in homework.notebooks:
-        book = master.read(homework, spec.name)
+        book = read_master(homework, spec.name)
         machine = sum(cell.points for cell in book.grade_cells() if cell.autograded)
         row = f"| [`{name}/{spec.name}`]({name}/{spec.name}.py) | {spec.title} | {book.points:g} | {machine:g} "
         assert f"{row}| {spec.minutes} | {badge_link(COURSE, name, spec.name)} |" in README

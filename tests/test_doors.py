@@ -8,8 +8,7 @@ import pytest
 import torch
 from torch.nn import functional
 
-from autograder import doors, trespass
-from autograder.hidden import ForbiddenTool
+from autograder.forbidden import ForbiddenTool, runtime, static
 
 # made before the doors were shut, as a student's earlier cell would
 GRAD, BACKWARD, JACREV, JACFWD, VJP = (
@@ -60,27 +59,27 @@ ATTENTION = {
 
 @pytest.mark.parametrize("way", AUTOGRAD)
 def test_autograd_is_shut_even_where_recording_is_turned_on_again(way):
-    with pytest.raises(ForbiddenTool), doors.shut(["autograd"]), torch.enable_grad():
+    with pytest.raises(ForbiddenTool), runtime.shut(["autograd"]), torch.enable_grad():
         AUTOGRAD[way]()
 
 
 @pytest.mark.parametrize("way", NN)
 def test_nn_is_shut(way):
-    with pytest.raises(ForbiddenTool), doors.shut(["nn"]):
+    with pytest.raises(ForbiddenTool), runtime.shut(["nn"]):
         NN[way]()
 
 
 @pytest.mark.parametrize("recording", [torch.no_grad, torch.enable_grad])
 @pytest.mark.parametrize("way", ATTENTION)
 def test_attention_is_shut_and_the_rest_of_nn_is_not(way, recording):
-    with doors.shut(["attention"]), recording():
+    with runtime.shut(["attention"]), recording():
         assert torch.nn.Sequential(LAYER, torch.nn.GELU())(X).shape == (2,)
         with pytest.raises(ForbiddenTool, match="attention"):
             ATTENTION[way]()
 
 
 def test_plain_tensor_functions_stay_open():
-    with doors.shut(["autograd", "nn"]):
+    with runtime.shut(["autograd", "nn"]):
         weight = torch.randn(3, 3, requires_grad=True)  # a leaf that requires a gradient does no harm
         y = torch.relu(X @ weight.T).sigmoid() + torch.exp(X).log().clamp(min=0) + torch.where(X > 0, X, 0 * X)
         assert torch.einsum("i,i->", y, y).item() >= 0
@@ -88,7 +87,7 @@ def test_plain_tensor_functions_stay_open():
 
 
 def test_the_doors_open_again():
-    with doors.shut(["autograd", "nn"]):
+    with runtime.shut(["autograd", "nn"]):
         pass
     loss = functional.mse_loss(LAYER(X.detach()), torch.zeros(2))
     loss.backward()
@@ -111,7 +110,7 @@ def test_the_doors_open_again():
 )
 def test_a_solution_that_reaches_a_tool_by_name_is_found(solution, helper):
     own = [("helper", helper), ("answer", solution)]
-    assert "Cell ‘" in trespass.uses("answer", own, GIVEN, ["autograd", "nn"])
+    assert "Cell ‘" in static.uses("answer", own, GIVEN, ["autograd", "nn"])
 
 
 @pytest.mark.parametrize(
@@ -129,33 +128,33 @@ def test_a_solution_that_reaches_a_tool_by_name_is_found(solution, helper):
 )
 def test_an_honest_solution_is_not_accused(solution):
     own = [("play", "def slope(x):\n    return torch.autograd.grad(x.sum(), x)"), ("answer", solution)]
-    assert trespass.uses("answer", own, GIVEN, ["autograd", "nn"]) == ""
+    assert static.uses("answer", own, GIVEN, ["autograd", "nn"]) == ""
 
 
 @pytest.mark.parametrize("part", ["F.scaled_dot_product_attention", "nn.TransformerEncoder", "nn.MultiheadAttention"])
 def test_ready_attention_is_found_by_name(part):
     own = [("answer", f"def f(x):\n    return {part}(x)")]
-    assert part.partition(".")[2] in trespass.uses("answer", own, GIVEN, ["attention"])
+    assert part.partition(".")[2] in static.uses("answer", own, GIVEN, ["attention"])
 
 
 def test_layers_and_softmax_are_no_ready_attention():
     own = [("answer", "class A(nn.Module):\n    def forward(self, x):\n        return F.softmax(nn.Linear(3, 3)(x))")]
-    assert trespass.uses("answer", own, GIVEN, ["attention"]) == ""
+    assert static.uses("answer", own, GIVEN, ["attention"]) == ""
 
 
 def test_what_other_cells_do_is_not_this_cells_matter():
     own = [("play", "torch.autograd.grad"), ("answer", "def f(x):\n    return x")]
-    assert trespass.uses("answer", own, GIVEN, ["autograd", "nn"]) == ""
+    assert static.uses("answer", own, GIVEN, ["autograd", "nn"]) == ""
 
 
 def test_given_cells_may_use_every_tool():
     given = [*GIVEN, ("ruler", "def measure(x):\n    return torch.autograd.grad(x.sum(), x)")]
-    assert trespass.uses("answer", [("answer", "def f(x):\n    return measure(x)")], given, ["autograd"]) == ""
+    assert static.uses("answer", [("answer", "def f(x):\n    return measure(x)")], given, ["autograd"]) == ""
 
 
 def test_a_chain_of_thousands_of_attributes_is_read():
     own = [("answer", "def f(x):\n    return x" + ".data" * 2500)]
-    assert trespass.uses("answer", own, GIVEN, ["autograd", "nn"]) == ""
+    assert static.uses("answer", own, GIVEN, ["autograd", "nn"]) == ""
 
 
 THREAD_STARTS = {  # what starts threads below the threading module; the last one since Python 3.13
@@ -172,7 +171,7 @@ if sys.version_info < (3, 13):
 )
 def test_a_thread_leads_around_no_door(start):
     def open_one():
-        with doors.shut(["autograd"]):
+        with runtime.shut(["autograd"]):
             start(AUTOGRAD["autograd.grad"])
 
     with pytest.raises(ForbiddenTool):

@@ -5,7 +5,7 @@ import time
 import pytest
 import torch
 
-from autograder.hidden import Draw, close, ten_times
+from autograder.examination.hidden import Draw, close, ten_times
 
 RIGHT = torch.tensor([[1.25, -2.5], [3.75, 0.5]])
 

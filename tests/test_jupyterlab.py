@@ -17,8 +17,8 @@ import matplotlib
 import pytest
 from playwright.sync_api import Page, expect, sync_playwright
 
-from autograder.course import open_course
-from autograder.exampleclass import Desk
+from autograder.course.course import open_course
+from autograder.proving.example_class import SubmissionWriter
 
 CHROMIUM = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)
 FLAGS = ["--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-background-networking"]
@@ -39,12 +39,12 @@ expect.set_options(timeout=PATIENCE * 1000)
 
 
 @pytest.fixture(scope="module")
-def desk() -> Desk:
-    return Desk(open_course(Path(__file__).parents[1]).homework("hw1"), "mlp")
+def desk() -> SubmissionWriter:
+    return SubmissionWriter(open_course(Path(__file__).parents[1]).homework("hw1"), "mlp")
 
 
 @pytest.fixture(scope="module")
-def lab(desk: Desk, tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+def lab(desk: SubmissionWriter, tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     """The address of a JupyterLab whose folder holds the mlp notebook as handed out, and filled in."""
     home = tmp_path_factory.mktemp("home")
     for name, book in (("release", desk.untouched()), ("filled-in", desk.solved())):
@@ -111,7 +111,7 @@ def test_the_release_stops_at_its_first_todo_and_at_nothing_else(run: Run) -> No
     assert page.locator(PROMPTS).last.inner_text() == "[ ]:"
 
 
-def test_the_filled_in_notebook_runs_to_its_end_and_shows_its_figures(run: Run, desk: Desk) -> None:
+def test_the_filled_in_notebook_runs_to_its_end_and_shows_its_figures(run: Run, desk: SubmissionWriter) -> None:
     page = run("filled-in")
     assert page.locator(COMPLAINTS).all_inner_texts() == []
     assert re.fullmatch(r"\[\d+\]:", page.locator(PROMPTS).last.inner_text())

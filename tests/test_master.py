@@ -6,8 +6,10 @@ from pathlib import Path
 
 import pytest
 
-from autograder.course import CourseError, Homework, open_course
-from autograder.master import AuthorError, mistakes, parted, read
+from autograder.course.course import CourseError, Homework, open_course
+from autograder.course.master import AuthorError, parted
+from autograder.course.mistakes import mistakes
+from autograder.course.parsing import read_master
 
 MASTER = '''\
 # %% [markdown]
@@ -122,7 +124,7 @@ class Room:
 
     def findings(self) -> list[tuple[str, int, str]]:
         with pytest.raises(AuthorError) as caught:
-            read(self.homework, "powers")
+            read_master(self.homework, "powers")
         return [(found.path.name, found.line, found.text) for found in caught.value.findings]
 
 
@@ -132,13 +134,13 @@ def room(tmp_path: Path) -> Room:
 
 
 def test_a_cell_is_called_by_its_grade_id_or_else_by_its_number(room: Room) -> None:
-    assert [cell.id for cell in read(room.homework, "powers").cells[:4]] == [
+    assert [cell.id for cell in read_master(room.homework, "powers").cells[:4]] == [
         "powers-001", "powers-002", "square", "square-small",
     ]  # fmt: skip
 
 
 def test_markdown_comes_out_of_its_raw_string_or_its_comments(room: Room) -> None:
-    cells = read(room.homework, "powers").cells
+    cells = read_master(room.homework, "powers").cells
     assert cells[0].source == "# Squares\n\nEvery number $x \\in \\mathbb{R}$ has one."
     assert cells[8].source == "And the same for cubes:"
 
@@ -146,27 +148,27 @@ def test_markdown_comes_out_of_its_raw_string_or_its_comments(room: Room) -> Non
 def test_a_cell_knows_the_line_where_its_source_begins(room: Room) -> None:
     room.edit("hw1/powers.py", "import math\n", 'import math\n\ntext = """\n# %% not a cell\n"""\n')
     lines = (room.root / "hw1/powers.py").read_text(encoding="utf-8").splitlines()
-    for cell in read(room.homework, "powers").cells:
+    for cell in read_master(room.homework, "powers").cells:
         assert lines[cell.line - 1].removeprefix("# ") == cell.source.split("\n")[0].removeprefix("# ")
 
 
 def test_comments_that_read_like_magics_stay_comments(room: Room) -> None:
     room.edit("hw1/powers.py", "import math\n", "import math\n# %matplotlib inline\n# ls\n")
-    assert read(room.homework, "powers").cells[1].source == "import math\n# %matplotlib inline\n# ls"
+    assert read_master(room.homework, "powers").cells[1].source == "import math\n# %matplotlib inline\n# ls"
 
 
 def test_comments_above_the_first_cell_are_the_authors_own(room: Room) -> None:
     room.write("hw1/powers.py", "# Written in spring.\n\n" + MASTER)
-    first = read(room.homework, "powers").cells[0]
+    first = read_master(room.homework, "powers").cells[0]
     assert (first.id, first.line) == ("powers-001", 5)
 
 
 def test_points_are_summed_over_the_grade_cells(room: Room) -> None:
-    assert read(room.homework, "powers").points == 10.5
+    assert read_master(room.homework, "powers").points == 10.5
 
 
 def test_code_leaves_out_demo_cells_and_markdown(room: Room) -> None:
-    assert [cell.id for cell in read(room.homework, "powers").code()] == [
+    assert [cell.id for cell in read_master(room.homework, "powers").code()] == [
         "powers-002", "square", "square-small", "square-large", "root", "cube", "powers",
     ]  # fmt: skip
 
@@ -181,22 +183,22 @@ def test_code_leaves_out_demo_cells_and_markdown(room: Room) -> None:
     ],
 )
 def test_a_grade_cell_examines_the_run_of_solutions_above_it(room: Room, grade_id: str, examined: list[str]) -> None:
-    assert [cell.id for cell in read(room.homework, "powers").examined(grade_id)] == examined
+    assert [cell.id for cell in read_master(room.homework, "powers").examined(grade_id)] == examined
 
 
 def test_asking_for_an_unknown_cell_names_it(room: Room) -> None:
     with pytest.raises(CourseError, match="no cell has the grade_id 'sqare'"):
-        read(room.homework, "powers").cell("sqare")
+        read_master(room.homework, "powers").cell("sqare")
 
 
 def test_students_do_not_see_what_stands_between_the_markers(room: Room) -> None:
-    seen, unseen = parted(read(room.homework, "powers").cell("square"))
+    seen, unseen = parted(read_master(room.homework, "powers").cell("square"))
     assert seen == ["def square(x):", '    """The square of x."""']
     assert unseen == ["    return x * x"]
 
 
 def test_students_see_nothing_of_a_written_answer(room: Room) -> None:
-    assert parted(read(room.homework, "powers").cell("why")) == ([], ["Because $x$ occurs twice."])
+    assert parted(read_master(room.homework, "powers").cell("why")) == ([], ["Because $x$ occurs twice."])
 
 
 # Each row: what an author writes in place of what, the line of the finding, and words that it must contain.
@@ -275,7 +277,7 @@ def test_all_mistakes_are_told_at_once_in_the_order_of_their_lines(room: Room) -
 def test_the_text_of_the_error_is_a_line_for_each_finding(room: Room) -> None:
     room.edit("hw1/powers.py", '"points": 2, "locked": true', '"points": 2')
     with pytest.raises(AuthorError) as caught:
-        read(room.homework, "powers")
+        read_master(room.homework, "powers")
     master = room.root.resolve() / "hw1/powers.py"
     said = f'{master}:19: cell square-small: points on an unlocked test cell: add "locked": true'
     assert str(caught.value) == said
@@ -288,7 +290,7 @@ def test_a_missing_master_is_named(room: Room) -> None:
 
 def test_a_byte_order_mark_is_no_part_of_the_first_cell(room: Room) -> None:
     room.write("hw1/powers.py", "\ufeff" + MASTER)
-    assert read(room.homework, "powers").cells[0].line == 3
+    assert read_master(room.homework, "powers").cells[0].line == 3
 
 
 def test_a_line_that_is_not_utf8_is_named(room: Room) -> None:
@@ -315,7 +317,7 @@ def test_a_test_earns_for_a_plain_string(room: Room) -> None:
 
 def test_hidden_tests_are_read_and_never_executed(room: Room) -> None:
     room.write("hw1/hidden/test_powers.py", HIDDEN + "\nraise SystemExit\n")
-    assert read(room.homework, "powers").points == 10.5
+    assert read_master(room.homework, "powers").points == 10.5
 
 
 def test_an_unreadable_cell_is_not_blamed_on_its_tests(room: Room) -> None:
@@ -337,12 +339,12 @@ def test_a_syntax_error_in_hidden_tests_is_named(room: Room) -> None:
 
 def test_mistakes_are_edits_of_the_master(room: Room) -> None:
     first = mistakes(room.homework, "powers")[0]
-    assert "return x + x" in first.edit(read(room.homework, "powers").cell("square").source)
+    assert "return x + x" in first.edit(read_master(room.homework, "powers").cell("square").source)
 
 
 def test_a_homework_may_have_no_mistakes(room: Room) -> None:
     (room.root / "hw1/mistakes/powers.toml").unlink()
-    assert read(room.homework, "powers").points == 10.5
+    assert read_master(room.homework, "powers").points == 10.5
 
 
 SPOILED_MISTAKES = {

@@ -24,12 +24,15 @@ from nbgrader.coursedir import CourseDirectory
 from nbgrader.utils import determine_grade
 from traitlets.config.loader import PyFileConfigLoader
 
-from autograder import build, classroom, gradebook, nbgrading
-from autograder.autograded import NOTES_ID, show
-from autograder.course import Course, CourseError, open_course
-from autograder.examiner import Lost
-from autograder.master import Cell, Master
-from autograder.result import CellResult, Incident, NotebookResult, Output, Result, TestResult
+from autograder import nbgrading
+from autograder.course import build
+from autograder.course.course import Course, CourseError, open_course
+from autograder.course.master import Cell, Master
+from autograder.grading import class_run
+from autograder.grading.server import Lost
+from autograder.results import gradebook
+from autograder.results.autograded import NOTES_ID, show
+from autograder.results.result import CellResult, Incident, NotebookResult, Output, Result, TestResult
 
 # of nbgrader's own commands; ours keep them away
 pytestmark = pytest.mark.filterwarnings("ignore:Object of type <Submitted:sqlalchemy.exc.SAWarning")
@@ -256,8 +259,8 @@ def test_autograde_gives_what_was_earned(by_nbgrader: dict[str, Any], student: s
 
 
 def test_autograder_grade_agrees_with_autograde(graded: Course, by_nbgrader: dict[str, Any]) -> None:
-    todo = classroom.submissions(graded.root / "submitted", "hw1")
-    classroom.run(graded, graded.homework("hw1"), todo, graded.root / "results", workers=2)
+    todo = class_run.submissions(graded.root / "submitted", "hw1")
+    class_run.run(graded, graded.homework("hw1"), todo, graded.root / "results", workers=2)
     assert scores(graded) == by_nbgrader
 
 
@@ -383,7 +386,7 @@ def examiner(course: Course, monkeypatch: pytest.MonkeyPatch) -> SimpleNamespace
         def close(self) -> None:
             log.closed += 1
 
-    monkeypatch.setattr(nbgrading, "Examiner", Stub)
+    monkeypatch.setattr(nbgrading, "GradingServer", Stub)
     return log
 
 

@@ -19,8 +19,8 @@ from nbformat import NotebookNode
 from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
 
-from autograder.course import open_course
-from autograder.exampleclass import Desk, Notebook
+from autograder.course.course import open_course
+from autograder.proving.example_class import Notebook, SubmissionWriter
 
 COURSE = open_course(Path(__file__).parents[1])
 INSTALLED = ("torch", "torchvision", "numpy", "matplotlib", "scikit-learn", "ipykernel")
@@ -115,7 +115,7 @@ def test_a_students_python_has_nothing_of_ours(students_python: Path) -> None:
 
 @every_notebook
 def test_a_solved_notebook_runs_to_its_end_without_complaint(homework: str, notebook: str, run: Run) -> None:
-    desk = Desk(COURSE.homework(homework), notebook)
+    desk = SubmissionWriter(COURSE.homework(homework), notebook)
     book = run(desk.solved())
     assert complaints(book) == []
     assert all(cell.execution_count for cell in book.cells if cell.cell_type == "code" and cell.source)
@@ -123,7 +123,7 @@ def test_a_solved_notebook_runs_to_its_end_without_complaint(homework: str, note
 
 @every_notebook
 def test_a_release_stops_at_its_first_todo_and_at_nothing_else(homework: str, notebook: str, run: Run) -> None:
-    desk = Desk(COURSE.homework(homework), notebook)
+    desk = SubmissionWriter(COURSE.homework(homework), notebook)
     book = run(desk.untouched())
     code = [cell for cell in desk.master.cells if cell.kind == "code"]
     todo = next(index for index, cell in enumerate(code) if cell.solution)

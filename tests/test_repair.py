@@ -13,8 +13,9 @@ from typing import Any
 import nbformat
 import pytest
 
-from autograder.course import CourseError
-from autograder.repair import Gradable, Missing, Released, Unreadable, find, read, released, repair
+from autograder.course.course import CourseError, Homework, Limits
+from autograder.course.release import Released, released
+from autograder.submission import Gradable, Missing, Unreadable, find, read, repair
 
 Notebook = dict[str, Any]
 
@@ -73,9 +74,15 @@ def book() -> Notebook:
 
 @pytest.fixture
 def given(tmp_path: Path) -> Released:
-    path = tmp_path / "mlp.ipynb"
-    path.write_text(json.dumps(release()))
-    return released(path, "hw1", "mlp")
+    return handed_out(tmp_path, json.dumps(release()))
+
+
+def handed_out(root: Path, text: str) -> Released:
+    """What the grader knows of a release, once `text` is its file."""
+    homework = Homework("hw1", root, "Backpropagation", (), Limits())
+    homework.release("mlp").parent.mkdir(parents=True, exist_ok=True)
+    homework.release("mlp").write_text(text)
+    return released(homework, "mlp")
 
 
 def at(book: Notebook, name: str) -> Notebook:
@@ -592,9 +599,8 @@ def test_other_line_ends_are_no_edit(ends: str, book: Notebook, given: Released)
 def test_a_magic_that_an_editor_has_commented_out_is_no_edit(book: Notebook, tmp_path: Path) -> None:
     changed = release()
     write(changed, "setup", "%matplotlib inline\nimport torch")
-    (tmp_path / "magic.ipynb").write_text(json.dumps(changed))
     write(book, "setup", "# %matplotlib inline\nimport torch")
-    with_magic = released(tmp_path / "magic.ipynb", "hw1", "mlp")
+    with_magic = handed_out(tmp_path, json.dumps(changed))
     assert mend(as_script(book), with_magic, "mlp.py").repairs == ()
 
 
@@ -648,14 +654,12 @@ def test_a_notebook_under_a_scripts_name_is_read(book: Notebook, given: Released
 
 def test_a_missing_release_says_what_to_run(tmp_path: Path) -> None:
     with pytest.raises(CourseError, match="autograder build"):
-        released(tmp_path / "mlp.ipynb", "hw1", "mlp")
+        released(Homework("hw1", tmp_path, "Backpropagation", (), Limits()), "mlp")
 
 
 def test_a_broken_release_says_what_to_run(tmp_path: Path) -> None:
-    path = tmp_path / "mlp.ipynb"
-    path.write_text('{"cells": [{"source": 1}]}')
     with pytest.raises(CourseError, match="autograder build"):
-        released(path, "hw1", "mlp")
+        handed_out(tmp_path, '{"cells": [{"source": 1}]}')
 
 
 def test_a_released_cell_knows_its_heading_and_names(given: Released) -> None:

@@ -14,11 +14,21 @@ from pathlib import Path
 import msgspec
 import pytest
 
-from autograder import report, result
-from autograder.result import CellResult, Diagnosis, Incident, NotebookResult, Output, Repair, Result, TestResult
+from autograder import atomic_file
+from autograder.results import page, record, result, table
+from autograder.results.result import (
+    CellResult,
+    Diagnosis,
+    Incident,
+    NotebookResult,
+    Output,
+    Repair,
+    Result,
+    TestResult,
+)
 
 DOCS = Path(__file__).parents[1] / "docs" / "results.md"
-STYLE = Path(report.__file__).parent / "templates" / "style.html"
+STYLE = Path(page.__file__).parent / "templates" / "style.html"
 POLICY = "default-src 'none'; img-src data:; style-src 'unsafe-inline'"
 VOID = {"meta", "img", "br"}
 HOSTILE = "'\"><script>alert(1)</script><img src=x onerror=alert(1)><a href=javascript:alert(1)>{{ 7*7 }}\x1b[31m\u202e"
@@ -133,12 +143,12 @@ class Page(HTMLParser):
         return [attrs for name, attrs in self.elements if name == tag]
 
 
-def page(*books, **changes):
-    return Page(report.html(graded(*books, **changes)))
+def page_of(*books, **changes):
+    return Page(page.html(graded(*books, **changes)))
 
 
 def shown(*outputs):
-    return page(book(cell(), outputs=outputs))
+    return page_of(book(cell(), outputs=outputs))
 
 
 def hostile(value, key=""):
@@ -154,35 +164,35 @@ def hostile(value, key=""):
 def attacked():
     everything = msgspec.convert(hostile(msgspec.to_builtins(rich())), Result)
     assert everything.notebooks[0].cells[0].title == HOSTILE
-    return report.html(everything)
+    return page.html(everything)
 
 
 # The page
 
 
 def test_every_element_is_closed_in_order():
-    found = Page(report.html(rich()))
+    found = Page(page.html(rich()))
     assert (found.open, found.crossed) == ([], [])
 
 
 def test_policy_allows_nothing_but_inline_style_and_data_pictures():
-    policies = [meta["content"] for meta in page(book(cell())).all("meta") if "http-equiv" in meta]
+    policies = [meta["content"] for meta in page_of(book(cell())).all("meta") if "http-equiv" in meta]
     assert policies == [POLICY]
 
 
 def test_headings_never_skip_a_level():
-    levels = [int(tag[1]) for tag, _ in Page(report.html(rich())).elements if re.fullmatch("h[1-6]", tag)]
+    levels = [int(tag[1]) for tag, _ in Page(page.html(rich())).elements if re.fullmatch("h[1-6]", tag)]
     assert levels[0] == 1
     assert all(after <= before + 1 for before, after in pairwise(levels))
 
 
 def test_every_table_has_a_caption():
-    found = Page(report.html(rich()))
+    found = Page(page.html(rich()))
     assert len(found.all("table")) == len(found.all("caption")) == 2
 
 
 def test_every_link_leads_to_a_place_on_the_page():
-    found = Page(report.html(rich()))
+    found = Page(page.html(rich()))
     places = {attrs["id"] for _, attrs in found.elements if "id" in attrs}
     links = [link["href"] for link in found.all("a")]
     assert links and all(link.removeprefix("#") in places for link in links)
@@ -206,21 +216,23 @@ def test_text_stands_out_from_its_background(scheme):
 
 
 def test_states_are_said_in_words():
-    text = page(book(cell(3.0), cell(1.0), cell(0.0), cell(None))).text
+    text = page_of(book(cell(3.0), cell(1.0), cell(0.0), cell(None))).text
     assert [word in text for word in ("✓ full", "◐ partly", "✗ none", "… waits for marking")] == [True] * 4
 
 
 def test_failed_test_shows_its_message():
-    assert "wrong shape" in page(book(cell(0.0, tests=(check(False, "wrong shape"),)))).text
+    assert "wrong shape" in page_of(book(cell(0.0, tests=(check(False, "wrong shape"),)))).text
 
 
 def test_unmarked_answer_says_that_a_person_marks_it():
-    text = page(book(cell(None, points=4.0))).text
+    text = page_of(book(cell(None, points=4.0))).text
     assert "A person marks this answer" in text and "4 more points wait for a person" in text
 
 
 def test_first_to_look_at_is_the_cell_that_cost_most():
-    found = page(book(cell(2.0, title="Small loss"), cell(0.0, points=9.0, title="Great loss"), cell(title="No loss")))
+    found = page_of(
+        book(cell(2.0, title="Small loss"), cell(0.0, points=9.0, title="Great loss"), cell(title="No loss"))
+    )
     titles = found.text.partition("What to look at first")[2].partition("A network by hand")[0]
     assert titles.index("Great loss") < titles.index("Small loss") and "No loss" not in titles
 
@@ -229,44 +241,44 @@ def test_a_known_mistake_is_hinted_at_where_to_look_first_and_once():
     known = (Diagnosis(mistake="sign", title="the sign is flipped", hint="Which way is downhill?"),)
     tests = (check(False, "wrong values"),)
     cells = [cell(0.0, title=title, tests=tests, diagnoses=known) for title in ("One", "Two")]
-    first = page(book(*cells)).text.partition("What to look at first")[2].partition("Exercises and")[0]
+    first = page_of(book(*cells)).text.partition("What to look at first")[2].partition("Exercises and")[0]
     assert first.count("Which way is downhill?") == 1 and first.count("wrong values") == 1
 
 
 def test_missing_notebook_is_one_thing_to_look_at_and_not_one_for_each_cell():
     gone = Incident(kind="missing", cell="", note="There is no mlp.ipynb.")
-    text = page(book(cell(0.0, title="Softmax"), file="", incidents=(gone,))).text
+    text = page_of(book(cell(0.0, title="Softmax"), file="", incidents=(gone,))).text
     first = text.partition("What to look at first")[2].partition("Exercises and")[0]
     assert "There is no mlp.ipynb." in first and "Softmax" not in first
 
 
 def test_full_score_is_praised():
-    assert "Well done!" in page(book(cell())).text
+    assert "Well done!" in page_of(book(cell())).text
 
 
 def test_homework_without_points_has_a_page():
-    assert "0 of 0 points" in page(book()).text
+    assert "0 of 0 points" in page_of(book()).text
 
 
 @pytest.mark.parametrize(("tier", "words"), [("A", "limited by the kernel"), ("none", "without a sandbox")])
 def test_tier_is_said_in_words(tier, words):
-    assert words in page(book(cell(), tier=tier), tier=tier).text
+    assert words in page_of(book(cell(), tier=tier), tier=tier).text
 
 
 def test_repairs_are_counted():
     mended = Repair(kind="renamed", cell="x", note="Two cells had the same id.")
-    assert "2 things in your file" in page(book(cell(), repairs=(mended, mended))).text
+    assert "2 things in your file" in page_of(book(cell(), repairs=(mended, mended))).text
 
 
 def test_names_in_backquotes_are_set_as_code():
-    assert "<code>dJdy_hat</code>" in report.html(graded(book(cell(tests=(check(says="`dJdy_hat` is finite."),)))))
+    assert "<code>dJdy_hat</code>" in page.html(graded(book(cell(tests=(check(says="`dJdy_hat` is finite."),)))))
 
 
 # What a hostile submission puts into it
 
 
 def test_no_element_of_a_hostile_text_survives(attacked):
-    ours = {name for name, _ in Page(report.html(rich())).elements}
+    ours = {name for name, _ in Page(page.html(rich())).elements}
     found = Page(attacked)
     assert {name for name, _ in found.elements} == ours
     assert "script" not in ours and len(found.all("img")) == 1
@@ -274,7 +286,7 @@ def test_no_element_of_a_hostile_text_survives(attacked):
 
 def test_no_attribute_of_a_hostile_text_survives(attacked):
     names = {name for _, attrs in Page(attacked).elements for name in attrs}
-    assert names == {name for _, attrs in Page(report.html(rich())).elements for name in attrs}
+    assert names == {name for _, attrs in Page(page.html(rich())).elements for name in attrs}
     assert not any(name.startswith("on") for name in names)
 
 
@@ -305,7 +317,7 @@ def test_template_signs_of_a_text_are_only_text(attacked):
     ],
 )
 def test_terminal_codes_are_removed(text, left):
-    assert f'<pre class="stdout">{left}</pre>' in report.html(
+    assert f'<pre class="stdout">{left}</pre>' in page.html(
         graded(book(cell(), outputs=(Output(cell="a", kind="stdout", text=text),)))
     )
 
@@ -357,30 +369,30 @@ def test_pictures_together_stay_below_a_limit():
 
 
 def test_what_a_later_template_shows_is_cleaned_too():
-    assert report._templates().from_string("<p>{{ text }}</p>").render(text="\x1b[31m<b>") == "<p>&lt;b&gt;</p>"
+    assert page._templates().from_string("<p>{{ text }}</p>").render(text="\x1b[31m<b>") == "<p>&lt;b&gt;</p>"
 
 
 # Files
 
 
 def test_result_comes_back_from_its_file(tmp_path):
-    report.write(rich(), tmp_path)
-    assert report.read(tmp_path / "ada" / "hw1.json") == rich()
+    record.write(rich(), tmp_path)
+    assert record.read(tmp_path / "ada" / "hw1.json") == rich()
 
 
 def test_page_lies_beside_the_results_file(tmp_path):
-    report.write(rich(), tmp_path)
-    assert (tmp_path / "ada" / "hw1.html").read_text(encoding="utf-8") == report.html(rich())
+    record.write(rich(), tmp_path)
+    assert (tmp_path / "ada" / "hw1.html").read_text(encoding="utf-8") == page.html(rich())
 
 
 def test_name_that_is_not_utf8_does_not_lose_the_result(tmp_path):
-    report.write(graded(book(cell(), file="mlp\udcff.ipynb")), tmp_path)
-    assert report.read(tmp_path / "ada" / "hw1.json").notebooks[0].file == "mlp?.ipynb"
+    record.write(graded(book(cell(), file="mlp\udcff.ipynb")), tmp_path)
+    assert record.read(tmp_path / "ada" / "hw1.json").notebooks[0].file == "mlp?.ipynb"
 
 
 def test_writing_leaves_no_temporary_file(tmp_path):
-    report.write(rich(), tmp_path)
-    report.write(rich(), tmp_path)
+    record.write(rich(), tmp_path)
+    record.write(rich(), tmp_path)
     assert sorted(path.name for path in (tmp_path / "ada").iterdir()) == ["hw1.html", "hw1.json"]
 
 
@@ -389,18 +401,18 @@ def test_failed_writing_keeps_the_older_files(tmp_path, monkeypatch, broken):
     def full(*args):
         raise OSError(28, "No space left on device")
 
-    report.write(rich(), tmp_path)
+    record.write(rich(), tmp_path)
     before = {path.name: path.read_bytes() for path in (tmp_path / "ada").iterdir()}
-    monkeypatch.setattr(*((report.os, "fsync") if broken == "fsync" else (Path, "replace")), full)
+    monkeypatch.setattr(*((atomic_file.os, "fsync") if broken == "fsync" else (Path, "replace")), full)
     with pytest.raises(OSError, match="No space"):
-        report.write(graded(book(cell(0.0))), tmp_path)
+        record.write(graded(book(cell(0.0))), tmp_path)
     assert {path.name: path.read_bytes() for path in (tmp_path / "ada").iterdir()} == before
 
 
 @pytest.mark.parametrize("name", ["..", "", "a/b", "../../etc", "a\\b"])
 def test_student_cannot_be_named_out_of_the_folder(tmp_path, name):
     with pytest.raises(ValueError, match="rename"):
-        report.write(graded(book(cell()), student=name), tmp_path / "out")
+        record.write(graded(book(cell()), student=name), tmp_path / "out")
     assert list(tmp_path.iterdir()) == []
 
 
@@ -411,13 +423,13 @@ def test_other_file_is_refused_by_name(tmp_path, data):
     path = tmp_path / "other.json"
     path.write_bytes(data)
     with pytest.raises(ValueError, match=r"other\.json"):
-        report.read(path)
+        record.read(path)
 
 
 def test_a_hint_is_given_once_and_referred_to_where_the_same_mistake_shows_again():
     slip = Diagnosis(mistake="sign", title="the sign", hint="Which way is uphill?")
     cells = [cell(grade_id=name, earned=0.0, diagnoses=(slip,)) for name in ("layer", "network")]
-    exercises = report.html(graded(book(*cells))).partition("Exercises and")[2]
+    exercises = page.html(graded(book(*cells))).partition("Exercises and")[2]
     assert exercises.count("Which way is uphill?") == 1
     assert "hinted at in ‘layer’" in exercises
 
@@ -439,7 +451,7 @@ def test_documentation_is_of_this_schema():
 
 
 def rows(*results):
-    return list(csv.reader(io.StringIO(report.csv_text(results), newline="")))
+    return list(csv.reader(io.StringIO(table.csv_text(results), newline="")))
 
 
 def test_class_table_has_columns_in_the_order_of_the_homework():

@@ -8,13 +8,15 @@ from pathlib import Path
 import pytest
 import torch
 
-from autograder import sandbox
 from autograder.confine import jail
-from autograder.course import Limits, open_course
-from autograder.examine import LocalLine, Suite
-from autograder.hidden import Allowance, StudentError
-from autograder.proxy import Student
-from autograder.sandbox import Session, Zygote
+from autograder.course.course import Limits, open_course
+from autograder.examination.suite import Suite
+from autograder.sandbox import zygote_client
+from autograder.sandbox.lines import InProcessLine
+from autograder.sandbox.object_client import Student
+from autograder.sandbox.session import Session
+from autograder.sandbox.student_error import Allowance, StudentError
+from autograder.sandbox.zygote_client import Zygote
 
 COURSE = Path(__file__).parent.parent
 LIMITS = Limits(
@@ -54,7 +56,7 @@ def asked(live, question):
 
 @pytest.mark.parametrize("seconds", [0, 0.5])
 def test_a_zygote_that_dies_at_once_is_said_to_have_not_started(monkeypatch, seconds):
-    monkeypatch.setattr(sandbox, "_MAIN", "raise SystemExit(1)")
+    monkeypatch.setattr(zygote_client, "_MAIN", "raise SystemExit(1)")
     dead = Zygote(COURSE, libraries=lambda: time.sleep(seconds) or ())
     with pytest.raises(RuntimeError, match="could not be started"):
         _ = dead.ready
@@ -200,7 +202,7 @@ def test_notebooks_of_one_name_have_tests_of_their_own(suite, tmp_path):
     (other / "hw1" / "hidden" / "test_one.py").write_text(tests)
     course = open_course(other)
     suites = suite, Suite(course, course.homework("hw1"), "one"), suite
-    found = [one.run(lambda: LocalLine({"f": lambda x: x}, suite.spec)) for one in suites]
+    found = [one.run(lambda: InProcessLine({"f": lambda x: x}, suite.spec)) for one in suites]
     own = ["test_0", "test_1", "test_2"]
     assert [[test.name for test in tests] for tests in found] == [own, ["test_of_another"], own]
 

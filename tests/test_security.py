@@ -13,27 +13,30 @@ from typing import Any
 import pytest
 from conftest import Hall, cell, lost_points, points, shown, wanted
 
-from autograder.examiner import Examiner, Lost
+from autograder.grading.server import GradingServer, Lost
 
 # A student may know every line of this package. What follows is run by the student's process before it attacks.
 KNOWS = """
-import os, struct, sys
-import autograder.respondent as respondent, autograder.student as student, autograder.wire as wire
-from autograder.wire import *
+import os, socket, struct, sys
+from autograder.sandbox.inside import object_server, student_process
+from autograder.sandbox.wire import channel as channels, messages as wire
+from autograder.sandbox.wire.channel import *
+from autograder.sandbox.wire.messages import *
+from autograder.sandbox.wire.values import *
 
 def reply(make, only=None):
     '''Answer every question, or those for one name, with make(nonce).'''
-    honest = respondent.Respondent.answer
+    honest = object_server.ObjectServer.answer
     def answer(self, question):
         if only is not None and not (isinstance(question, Get) and question.name == only):
             return honest(self, question)
         return make(question.nonce)
-    respondent.Respondent.answer = answer
+    object_server.ObjectServer.answer = answer
 
 def raw(make, only='ReLU'):
     '''Answer with bytes that are no message, or hardly one.'''
     reply(lambda nonce: nonce, only)
-    student.encode = lambda thing: make(thing) if isinstance(thing, bytes) else wire.encode(thing)
+    student_process.encode = lambda thing: make(thing) if isinstance(thing, bytes) else wire.encode(thing)
 
 def packed(nonce, value):
     '''A Returned by hand; value is MessagePack.'''
@@ -49,7 +52,7 @@ def post(message, sock=None):
     data = message if isinstance(message, bytes) else wire.encode(message)
     sock = sock or socket.socket(fileno=os.dup(100))
     post.count = getattr(post, 'count', 10**6) + 1
-    sock.send(wire._HEADER.pack(b'agw1', post.count, 0, len(data)) + data)
+    sock.send(channels._HEADER.pack(b'agw1', post.count, 0, len(data)) + data)
 """
 
 # Each is one cell at the end of a homework in which nothing was written.
@@ -191,15 +194,17 @@ unittest.TestCase.assertEqual = lambda *a, **k: None
 compare = lambda *a, **k: None
 """,
     "grader-is-patched-in-its-own-process": """
-import autograder.doors, autograder.hidden, autograder.respondent, autograder.shell, autograder.wire, msgspec, sys
+import msgspec, sys
+import autograder.forbidden.runtime, autograder.sandbox.inside.object_server, autograder.sandbox.inside.shell
+import autograder.examination.hidden, autograder.sandbox.student_error
 try:
-    import autograder.score, autograder.examine
-    autograder.score.earned = lambda points, tests: points
-    autograder.examine.explain = lambda error: ''
+    import autograder.examination.score, autograder.examination.messages
+    autograder.examination.score.earned = lambda points, tests: points
+    autograder.examination.messages.explain = lambda error: ''
 except Exception:
     pass
-autograder.hidden.close = lambda *a, **k: None
-autograder.hidden.StudentError.__init__ = lambda *a: None
+autograder.examination.hidden.close = lambda *a, **k: None
+autograder.sandbox.student_error.StudentError.__init__ = lambda *a: None
 msgspec.msgpack.decode = lambda *a, **k: True
 sys.modules['pytest'] = sys
 """,
@@ -213,13 +218,13 @@ sys.modules['pytest'] = sys
     "wire-says-passed": KNOWS + "raw(lambda n: b'\\x82\\xa4type\\xa6passed\\xa6points\\x23', None)",
     "wire-replies-twice": KNOWS
     + """
-honest = student.encode
+honest = student_process.encode
 def twice(message):
     if isinstance(message, Returned):
         for value in (0.0, 1.0, True):
             frame_of('channel').f_locals['channel'].send(wire.encode(Returned(message.nonce, value)))
     return honest(message)
-student.encode = twice
+student_process.encode = twice
 """,
     "wire-replays-nonces": KNOWS
     + """
@@ -227,7 +232,7 @@ old = []
 def answer(self, question):
     old.append(question.nonce)
     return Returned(old[0], 1.0)
-respondent.Respondent.answer = answer
+object_server.ObjectServer.answer = answer
 """,
     "wire-guesses-nonces": KNOWS
     + """
@@ -236,7 +241,7 @@ class Eager(Channel):
         for guess in range(200):
             self.send(wire.encode(Returned(bytes([guess]) * 16, 1.0)))
         return super().receive(*a, **k)
-student.Channel = Eager
+student_process.Channel = Eager
 """,
     "wire-speaks-early": KNOWS
     + """
@@ -278,14 +283,14 @@ reply(lambda n: Returned(n, Dict(pairs)), 'ReLU')
     + """
 class Half(Channel):
     def send(self, *a, **k):
-        self.sock.send(wire._HEADER.pack(b'agw1', 1, 0, 60 * 2**20) + b'x' * 1000)
-reply_as_ever = student._answer
+        self.sock.send(channels._HEADER.pack(b'agw1', 1, 0, 60 * 2**20) + b'x' * 1000)
+reply_as_ever = student_process._answer
 def answer(sock, *a):
     if not os.path.exists('once'):
         open('once', 'w').close()
-        student.Channel = Half
+        student_process.Channel = Half
     reply_as_ever(sock, *a)
-student._answer = answer
+student_process._answer = answer
 """,
     "wire-flood": KNOWS
     + """
@@ -339,7 +344,8 @@ for thing in things:
         found += [text for text in (*wanted, planted) if text in thing and thing not in wanted]
 print('searched' if planted in found else 'did not search', [text for text in found if text != planted])
 print([name for name in sys.modules if name.startswith(('test_', 'reference_', 'hw1'))])
-print([name for name in ('autograder.master', 'autograder.examine', 'autograder.gradebook') if name in sys.modules])
+secret = ('autograder.course.master', 'autograder.examination', 'autograder.results', 'autograder.grading')
+print([name for name in sys.modules if name.startswith(secret)])
 """,
     "memory-by-proc": """
 # what is looked for, without its last letter: so the search does not find itself
@@ -584,13 +590,13 @@ def _fork_of_the_examiner(examiner: int) -> int:
     return next(child for child in _children(examiner) if child != _zygote(examiner))
 
 
-def _warden(examiner: int) -> int:
+def _supervisor(examiner: int) -> int:
     return _children(_zygote(examiner))[0]
 
 
 VICTIMS: dict[str, Callable[[int], int]] = {
     "the examiner's fork": _fork_of_the_examiner,
-    "the warden": _warden,
+    "the supervisor": _supervisor,
     "the zygote": _zygote,
     "the examiner": lambda examiner: examiner,
 }
@@ -609,13 +615,13 @@ def test_the_death_of_a_trusted_process_costs_no_points_and_is_mended(hall: Hall
     assert hall.grade(f"after {victim} died", slow).score == 35
 
 
-def _when_at_work(victim: Callable[[int], int], examiner: Examiner) -> int:
+def _when_at_work(victim: Callable[[int], int], examiner: GradingServer) -> int:
     """The victim's number, while cells are running."""
     main = examiner._process.pid
     for _ in range(1000):
         with suppress(StopIteration, IndexError, OSError):
-            fork, warden = _fork_of_the_examiner(main), _warden(main)
-            if fork and _children(warden):
+            fork, supervisor = _fork_of_the_examiner(main), _supervisor(main)
+            if fork and _children(supervisor):
                 time.sleep(0.5)
                 return victim(main)
         time.sleep(0.01)

@@ -7,11 +7,11 @@ import sys
 
 import pytest
 
-from autograder.warm import ENVIRONMENT
+from autograder.warming import ENVIRONMENT
 
 _HOLES = """
 import ctypes, os, sys
-from autograder.warm import settle
+from autograder.warming import settle
 
 libc = ctypes.CDLL(None)
 libc.malloc.restype, libc.malloc.argtypes, libc.free.argtypes = ctypes.c_void_p, (ctypes.c_size_t,), (ctypes.c_void_p,)
@@ -42,5 +42,5 @@ def test_children_put_nothing_into_holes_of_the_warm_process() -> None:
 
 def test_a_process_with_threads_is_not_forked_from() -> None:
     thread = "threading.Thread(target=threading.Event().wait, daemon=True).start()"
-    found = _run(f"import threading; {thread}; from autograder import warm; warm.settle()")
+    found = _run(f"import threading; {thread}; from autograder import warming; warming.settle()")
     assert "has 2 threads and may not fork" in found.stderr

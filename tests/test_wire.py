@@ -1,5 +1,7 @@
 """The wire carries plain data exactly, and nothing else whatever comes."""
 
+from __future__ import annotations
+
 import os
 import socket
 import threading
@@ -10,20 +12,24 @@ import numpy as np
 import pytest
 import torch
 
-from autograder import wire
+from autograder.sandbox.wire import channel
+from autograder.sandbox.wire.channel import Channel, pair
+from autograder.sandbox.wire.messages import Returned, decode_report, encode
+from autograder.sandbox.wire.values import List, from_wire, to_wire
+from autograder.sandbox.wire.wire_error import Closed, Late, WireError
 
 SOON = 2.0
 
 
 def there_and_back(value):
-    message = wire.encode(wire.Returned(b"n", wire.to_wire(value)))
-    return wire.from_wire(wire.decode_report(message).value, lambda ref: ref)
+    message = encode(Returned(b"n", to_wire(value)))
+    return from_wire(decode_report(message).value, lambda ref: ref)
 
 
 @pytest.fixture
 def ends():
-    near, far = wire.pair()
-    yield wire.Channel(near), wire.Channel(far)
+    near, far = pair()
+    yield Channel(near), Channel(far)
     near.close()
     far.close()
 
@@ -83,20 +89,20 @@ def test_arrays_cross_and_numpy_numbers_become_plain():
 
 def test_what_is_not_plain_data_is_refused_without_a_name_for_it():
     with pytest.raises(TypeError, match="a function cannot cross"):
-        wire.to_wire(lambda: None)
+        to_wire(lambda: None)
 
 
 def test_deep_nesting_is_refused_on_both_sides():
     deep = None
     for _ in range(200):
         deep = [deep]
-    with pytest.raises(wire.WireError, match="nested too deeply"):
-        wire.to_wire(deep)
-    raw = wire.List([])
+    with pytest.raises(WireError, match="nested too deeply"):
+        to_wire(deep)
+    raw = List([])
     for _ in range(200):
-        raw = wire.List([raw])
-    with pytest.raises(wire.WireError):
-        wire.from_wire(wire.decode_report(wire.encode(wire.Returned(b"n", raw))).value, lambda ref: ref)
+        raw = List([raw])
+    with pytest.raises(WireError):
+        from_wire(decode_report(encode(Returned(b"n", raw))).value, lambda ref: ref)
 
 
 @pytest.mark.parametrize(
@@ -115,14 +121,14 @@ def test_deep_nesting_is_refused_on_both_sides():
 )
 def test_lies_about_a_value_are_refused(lie):
     message = msgspec.msgpack.encode({"type": "returned", "nonce": b"n", "value": lie})
-    with pytest.raises(wire.WireError):
-        wire.from_wire(wire.decode_report(message).value, lambda ref: ref)
+    with pytest.raises(WireError):
+        from_wire(decode_report(message).value, lambda ref: ref)
 
 
 @pytest.mark.parametrize("data", [b"", b"\xc1", b"\x80", b"\xdd\xff\xff\xff\xff", b"\x91" * 100_000, os.urandom(64)])
 def test_garbage_is_no_message(data):
-    with pytest.raises(wire.WireError):
-        wire.decode_report(data)
+    with pytest.raises(WireError):
+        decode_report(data)
 
 
 def test_a_message_of_many_packets_arrives_whole(ends):
@@ -139,30 +145,30 @@ def test_garbage_between_messages_is_dropped(ends):
     near, far = ends
     far.sock.send(b"garbage")
     far.sock.send(b"")
-    far.sock.send(wire._HEADER.pack(b"agw1", 9, 4, 8) + b"half")  # a piece of a message that never began
+    far.sock.send(channel._HEADER.pack(b"agw1", 9, 4, 8) + b"half")  # a piece of a message that never began
     far.send(b"whole")
     assert near.receive(time.monotonic() + SOON)[0] == b"whole"
 
 
 def test_half_a_message_is_given_up_when_another_begins(ends):
     near, far = ends
-    far.sock.send(wire._HEADER.pack(b"agw1", 9, 0, 8) + b"half")
+    far.sock.send(channel._HEADER.pack(b"agw1", 9, 0, 8) + b"half")
     far.send(b"whole")
     assert near.receive(time.monotonic() + SOON)[0] == b"whole"
 
 
 def test_silence_is_late_and_a_gone_end_is_closed(ends):
     near, far = ends
-    with pytest.raises(wire.Late):
+    with pytest.raises(Late):
         near.receive(time.monotonic() + 0.01)
     far.close()
-    with pytest.raises(wire.Closed):
+    with pytest.raises(Closed):
         near.receive(time.monotonic() + SOON)
 
 
 def test_sending_to_an_end_that_does_not_read_is_late(ends):
     near, _ = ends
-    with pytest.raises(wire.Late):
+    with pytest.raises(Late):
         near.send(b"x" * 8 * 2**20, time.monotonic() + 0.05)
 
 
@@ -177,6 +183,6 @@ def test_descriptors_from_the_students_side_are_not_taken(ends):
 
 
 def test_a_channel_needs_whole_messages_not_a_stream():
-    near, far = wire.pair()
+    near, far = pair()
     with near, far:
         assert near.type == socket.SOCK_SEQPACKET

@@ -138,7 +138,7 @@ def _(target: Target) -> object:
     return "cloned"
 
 
-@attack("become the warden's child")
+@attack("become the supervisor's child")
 def _(target: Target) -> object:
     if os.fork() == 0:  # the first process of a namespace may not; its children might
         with contextlib.suppress(OSError):

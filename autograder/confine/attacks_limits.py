@@ -14,7 +14,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 from autograder.confine.attack import Target, attack, call, libc
-from autograder.wire import WIRE_FD
+from autograder.constants import WIRE_FD
 
 
 @attack("close the wire")

@@ -21,8 +21,8 @@ from pathlib import Path
 from autograder.confine import jail, proc
 from autograder.confine.attack import Attack, Target
 from autograder.confine.confinement import Confinement
-from autograder.course import Limits
-from autograder.wire import WIRE_FD
+from autograder.constants import WIRE_FD
+from autograder.course.course import Limits
 
 _PATIENCE = 10.0
 """seconds until an attack that says nothing is ended; none of ours needs as many"""
@@ -197,7 +197,7 @@ def run(confinement: Confinement, attack: Attack, canary: Canary) -> Outcome:
 
 
 def _listen(jailed: jail.Jailed, reader: int) -> str:
-    """What the attack says it got, while it is watched as a warden would."""
+    """What the attack says it got, while it is watched as a supervisor would."""
     said = b""
     poll = select.poll()
     poll.register(reader, select.POLLIN)

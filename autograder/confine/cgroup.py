@@ -184,7 +184,7 @@ def _below(mount: str, group: str) -> str:
 
 
 def sweep(parents: Parents) -> None:
-    """Remove the empty groups that a killed warden left behind."""
+    """Remove the empty groups that a killed supervisor left behind."""
     for parent in dict.fromkeys((parents.memory, parents.pids, parents.cpu)):
         for folder in Path(parent).glob("autograder-*-*") if parent else ():
             owner = re.fullmatch(r"autograder-(\d+)-\d+", folder.name)

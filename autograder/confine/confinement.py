@@ -37,7 +37,7 @@ class Finding:
 
 @dataclass(frozen=True)
 class Confinement:
-    """What this machine can do, found once: plain data that every job's warden gets."""
+    """What this machine can do, found once: plain data that every job's supervisor gets."""
 
     tier: Tier
     findings: tuple[Finding, ...]

@@ -1,4 +1,4 @@
-"""The jail: a confined child of the warden, made of every layer this machine can do, and held until it is dead."""
+"""The jail: a confined child of the supervisor, made of every layer this machine can do, and held until it is dead."""
 
 from __future__ import annotations
 
@@ -15,10 +15,10 @@ import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
-from autograder.confine import cgroup, inmate, kernel, proc
+from autograder.confine import cgroup, confined_child, kernel, proc
 from autograder.confine.confinement import Confinement, Finding, Tier
-from autograder.course import Limits
-from autograder.wire import WIRE_FD
+from autograder.constants import WIRE_FD
+from autograder.course.course import Limits
 
 __all__ = ["Confinement", "Finding", "JailError", "Jailed", "Tier", "Usage", "probe", "spawn"]
 
@@ -64,7 +64,7 @@ def spawn(
     with here:
         try:
             owner, already = _owner(confinement), _others(confinement)
-            plan = inmate.Plan(confinement, limits, group, folder, (*keep_fds, wire_fd), there, owner, already)
+            plan = confined_child.Plan(confinement, limits, group, folder, (*keep_fds, wire_fd), there, owner, already)
             jailed = Jailed(_fork(plan, body, here), limits, group, folder, private=confinement.private)
         except BaseException:
             _discard(group, folder)
@@ -78,7 +78,7 @@ def spawn(
     return jailed
 
 
-def _fork(plan: inmate.Plan, body: Callable[[], None], here: socket.socket) -> int:
+def _fork(plan: confined_child.Plan, body: Callable[[], None], here: socket.socket) -> int:
     """The process number of a new child, the first process of a new pid namespace when there is to be one."""
     confinement = plan.confinement
     by_way_of_another = confinement.private and confinement.user_ids is None
@@ -89,8 +89,8 @@ def _fork(plan: inmate.Plan, body: Callable[[], None], here: socket.socket) -> i
         if pid == 0:
             here.close()
             if by_way_of_another:
-                inmate.lead_into_user_namespace(plan, body)
-            inmate.become(plan, body)
+                confined_child.lead_into_user_namespace(plan, body)
+            confined_child.become(plan, body)
     finally:
         if confinement.private and not by_way_of_another:
             kernel.enter_namespace("/proc/self/ns/pid", kernel.CLONE_NEWPID)
@@ -106,7 +106,7 @@ def _fork(plan: inmate.Plan, body: Callable[[], None], here: socket.socket) -> i
 def _owner(confinement: Confinement) -> int:
     """The user id of the next job: as root one for each, so that jobs cannot even name each other's processes."""
     if confinement.user_ids is None:
-        return inmate.INNER_ID if confinement.private else os.geteuid()
+        return confined_child.INNER_ID if confinement.private else os.geteuid()
     return confinement.user_ids[(os.getpid() + next(_serial)) % len(confinement.user_ids)]
 
 
@@ -135,7 +135,7 @@ def _discard(group: cgroup.Group | None, folder: str | None) -> None:
 
 
 class Jailed:
-    """A confined child and all that it starts, held by the warden."""
+    """A confined child and all that it starts, held by the supervisor."""
 
     def __init__(self, pid: int, limits: Limits, group: cgroup.Group | None, folder: str | None, *, private: bool):
         self.pid = pid
@@ -237,7 +237,7 @@ class Jailed:
         return Usage(max(self._cpu_seen, self._cpu_reaped), self._peak_pages_mb)
 
     def _pids(self) -> Iterator[int]:
-        """The main process and its descendants; without a pid namespace, orphans are the warden's children."""
+        """The main process and its descendants; without a pid namespace, orphans are the supervisor's children."""
         todo = [self.pid]
         if not self._private:
             todo += [pid for pid in proc.children(os.getpid()) if pid != self.pid and proc.group_of(pid) == self.pid]

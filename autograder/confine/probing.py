@@ -9,10 +9,10 @@ from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
-from autograder.confine import cgroup, jail, kernel, landlock, privateroot, seccomp
+from autograder.confine import cgroup, confined_child, jail, kernel, landlock, privateroot, seccomp
 from autograder.confine.confinement import Confinement, Finding, Tier
-from autograder.course import Limits
-from autograder.wire import WIRE_FD
+from autograder.constants import WIRE_FD
+from autograder.course.course import Limits
 
 _TRUNCATING_LANDLOCK = 3  # Linux 6.2: before it, a file could be emptied in spite of the rules
 _LANDLOCK_SCOPES = 6  # Linux 6.12
@@ -175,12 +175,11 @@ def _try_seccomp(filters: tuple[bytes, ...]) -> None:
 
 
 def _try_namespaces(base: Confinement) -> None:
-    from autograder.confine import inmate
 
     if base.user_ids is None:
-        inmate.enter_user_namespace()
+        confined_child.enter_user_namespace()
     kernel.unshare(kernel.CLONE_NEWPID)
-    inmate.leave_namespaces()
+    confined_child.leave_namespaces()
 
 
 def _trial(confinement: Confinement) -> str:

@@ -109,7 +109,7 @@ def _allowing(lib: Any, private: bool, signals: bool) -> bytes:
     for option in _PRCTLS:
         _rule(lib, listed, lib.ALLOW, "prctl", lib.Arg(0, lib.EQ, option))
     # torch.multiprocessing asks for a signal at its parent's death; ours must stay. "Done" without doing it harms
-    # nobody: the pid namespace, or the warden, ends all processes together.
+    # nobody: the pid namespace, or the supervisor, ends all processes together.
     _rule(lib, listed, lib.ERRNO(0), "prctl", lib.Arg(0, lib.EQ, _PR_SET_PDEATHSIG))
     return _compiled(lib, listed)
 

@@ -1,0 +1,28 @@
+"""Markers: the lines between which nbgrader finds solutions, hidden tests and mark schemes."""
+
+from __future__ import annotations
+
+import difflib
+import re
+
+DELIMITERS = ("SOLUTION", "HIDDEN TESTS", "MARK SCHEME")
+"""nbgrader's regions, each from `### BEGIN …` to `### END …`"""
+_REGION = re.compile(r"(?:### (BEGIN|END) ({0})|=== (BEGIN|END) ({0}) ===)".format("|".join(DELIMITERS)))
+EDGES = [f"{edge} {name}" for name in DELIMITERS for edge in ("BEGIN", "END")]
+
+
+def edge_of(line: str) -> tuple[str, str] | None:
+    found = _REGION.fullmatch(line.strip())
+    return (found[1] or found[3], found[2] or found[4]) if found else None
+
+
+def misspelt(line: str) -> str | None:
+    """The edge that a line contains or resembles: nbgrader looks for the words anywhere in a line."""
+    for edge in EDGES:
+        if edge in line:
+            return edge
+    if not line.lstrip().startswith(("#", "===")):
+        return None
+    words = " ".join(re.findall(r"[A-Z]+", line.upper()))
+    close = difflib.get_close_matches(words, EDGES, 1, cutoff=0.85)
+    return close[0] if close else None

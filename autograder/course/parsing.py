@@ -1,0 +1,132 @@
+"""Parsing: a py:percent script becomes a master, or a list of what is wrong with it."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Annotated, Any
+
+import msgspec
+
+from autograder.course.checks import check_hidden, check_ids, check_marks, check_mistakes, check_regions, check_syntax
+from autograder.course.course import Homework
+from autograder.course.master import PERCENT, AuthorError, Cell, Finding, Master, file_text
+from autograder.course.mistakes import mistakes
+
+# where jupytext starts a cell
+_MARKER_LINE = re.compile(r"\s*#\s*(?:%%%*(?:\s.*)?|<codecell>\s*|In\[[0-9 ]*\]:?\s*)")
+_JUPYTEXT_KEYS = {"cell_marker", "lines_to_next_cell", "lines_to_end_of_cell_marker"}
+_ID = re.compile(r"[A-Za-z0-9_-]{1,64}")
+
+
+class _Marks(msgspec.Struct, forbid_unknown_fields=True):
+    """What an author may write behind nbgrader=."""
+
+    grade_id: str = ""
+    grade: bool = False
+    solution: bool = False
+    locked: bool = False
+    task: bool = False
+    points: Annotated[float, msgspec.Meta(ge=0, le=1e6)] | None = None
+
+
+def read_master(homework: Homework, notebook: str) -> Master:
+    """The master of `notebook`; an AuthorError lists every mistake in it, its hidden tests, its mistakes.toml."""
+    path = homework.master(notebook)
+    text = file_text(path, f"homework.toml lists the notebook {notebook!r}: write it, or take it off the list")
+    findings: list[Finding] = []
+    cells = tuple(_cells(path, notebook, text, findings))
+    complete = not findings
+    master = Master(path, homework.name, notebook, cells)
+    check_ids(master, findings)
+    for cell in cells:
+        findings += [Finding(path, line, said) for line, said in (*check_marks(cell), *check_regions(cell))]
+    findings += check_syntax(master, text)
+    if not findings and not master.points:
+        findings.append(Finding(path, 1, "the notebook carries no points: give at least one cell grade and points"))
+    if complete:  # else the other files would be blamed for naming a cell that merely could not be read
+        findings += check_hidden(master, homework.hidden(notebook))
+        try:
+            check_mistakes(master, mistakes(homework, notebook), homework.mistakes(notebook), findings)
+        except AuthorError as error:
+            findings += error.findings
+    if findings:
+        raise AuthorError(sorted(findings))
+    return master
+
+
+def _cells(path: Path, notebook: str, text: str, findings: list[Finding]) -> Iterator[Cell]:
+    import jupytext  # here, because it takes a second: whoever only imports this module should not pay for it
+
+    lines = text.splitlines()
+    try:
+        parsed = jupytext.reads(text, fmt=PERCENT).cells
+    except Exception as error:  # jupytext raises whatever its YAML and metadata parsers raise
+        findings.append(Finding(path, 1, f"jupytext cannot read this file: {error}"))
+        return
+    markers = [number for number, line in enumerate(lines, 1) if _MARKER_LINE.fullmatch(line)]
+    # A marker inside a string belongs to its cell's source, so counting there tells which lines really start a cell.
+    inner = [sum(bool(_MARKER_LINE.fullmatch(line)) for line in cell.source.splitlines()) for cell in parsed]
+    if len(markers) == len(parsed) - 1 + sum(inner):
+        preamble = parsed.pop(0).source.splitlines()
+        inner.pop(0)
+        for number, line in enumerate(preamble, 1):
+            if line.strip() and not line.startswith("#"):
+                findings.append(Finding(path, number, "this stands before the first cell: put a `# %%` line above it"))
+                break
+    elif len(markers) != len(parsed) + sum(inner):
+        findings.append(Finding(path, 1, "a `# %%` line stands inside a cell's text: write it differently"))
+        return
+    for index, cell in enumerate(parsed):
+        marker = markers[index + sum(inner[:index])]
+        read = _cell(f"{notebook}-{index + 1:03d}", cell, _first_line(lines, marker, cell.cell_type))
+        if isinstance(read, Cell):
+            yield read
+        else:
+            findings.append(Finding(path, marker, read))
+
+
+def _cell(number: str, cell: Any, line: int) -> Cell | str:
+    """The cell, or what is wrong with its marker."""
+    if cell.cell_type not in ("markdown", "code"):
+        return f"a {cell.cell_type} cell: a master has code and markdown cells alone"
+    if "incorrectly_encoded_metadata" in cell.metadata:
+        return f"cannot read {cell.metadata['incorrectly_encoded_metadata']!r}: write key=value, the value in JSON"
+    if unknown := set(cell.metadata) - _JUPYTEXT_KEYS - {"tags", "nbgrader"}:
+        return f"unknown cell metadata {', '.join(sorted(unknown))}: a marker takes [markdown], tags= and nbgrader="
+    try:
+        marks = msgspec.convert(cell.metadata.get("nbgrader", {}), _Marks)
+        tags = msgspec.convert(cell.metadata.get("tags", []), tuple[str, ...])
+    except msgspec.ValidationError as error:
+        return f"nbgrader and tags metadata: {error} (nbgrader takes {', '.join(_Marks.__struct_fields__)})"
+    if marks.grade_id and not _ID.fullmatch(marks.grade_id):
+        return f"grade_id {marks.grade_id!r}: use up to 64 letters, digits, - and _"
+    kinds = [kind for kind in ("grade", "solution", "locked", "task") if getattr(marks, kind)]
+    if kinds and not marks.grade_id:
+        return f"a {' and '.join(kinds)} cell without a grade_id"
+    if "nbgrader" in cell.metadata and not kinds:
+        return "nbgrader metadata without grade, solution, locked or task: say which it is, or drop it"
+    if marks.points is not None and not (marks.grade or marks.task):
+        return 'points on a cell without "grade": true'
+    if marks.points is None and (marks.grade or marks.task):
+        return "a graded cell without points"
+    return Cell(
+        id=marks.grade_id or number,
+        kind=cell.cell_type,
+        source=cell.source,
+        line=line,
+        tags=tags,
+        **{**msgspec.structs.asdict(marks), "points": marks.points or 0.0},
+    )
+
+
+def _first_line(lines: list[str], marker: int, kind: str) -> int:
+    """The line where the source of the cell under the marker in line `marker` begins."""
+    if kind == "markdown":
+        for number, line in enumerate(lines[marker:], marker + 1):
+            if line.strip().lower() in ('"""', "'''", 'r"""', "r'''"):
+                return number + 1
+            if line.strip():
+                return number
+    return marker + 1

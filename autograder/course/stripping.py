@@ -1,0 +1,62 @@
+"""Stripping: the release of a source notebook, made by nbgrader's own generate_assignment."""
+
+from __future__ import annotations
+
+import tempfile
+from collections.abc import Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from autograder.course.course import CourseError
+
+if TYPE_CHECKING:
+    from nbformat import NotebookNode
+
+TEXT_STUB = "*Your answer here: double-click this line and write.*"
+CODE_STUB = "raise NotImplementedError"
+
+
+class BuildError(CourseError):
+    """A release that must not be published: its text names each file, cell and what would reach the students."""
+
+
+def strip_config() -> Any:
+    """nbgrader's settings for making a release, as a traitlets Config; nbgrader_config.py merges the same."""
+    from traitlets.config import Config
+
+    config = Config()
+    config.ClearSolutions.code_stub = {"python": CODE_STUB}
+    config.ClearSolutions.text_stub = TEXT_STUB
+    for step in (config.ClearSolutions, config.ClearHiddenTests, config.ClearMarkScheme):
+        step.enforce_metadata = True
+    return config
+
+
+def strip(homework: str, sources: Mapping[str, str]) -> dict[str, NotebookNode]:
+    """The releases that nbgrader's generate_assignment makes of the source notebooks of one homework."""
+    from nbgrader.converters import GenerateAssignment
+    from nbgrader.coursedir import CourseDirectory
+    from nbgrader.utils import capture_log
+
+    with tempfile.TemporaryDirectory(prefix="release-") as folder:
+        root = Path(folder).resolve()
+        (root / "source" / homework).mkdir(parents=True)
+        for notebook, text in sources.items():
+            (root / "source" / homework / f"{notebook}.ipynb").write_text(text, encoding="utf-8")
+        config = strip_config()
+        config.CourseDirectory.root = str(root)
+        config.CourseDirectory.assignment_id = homework
+        # As `nbgrader generate_assignment --no-db`: the gradebook is the business of whoever grades.
+        config.GenerateAssignment.no_database = True
+        config.SaveCells.enabled = False
+        outcome = capture_log(GenerateAssignment(coursedir=CourseDirectory(config=config), config=config))
+        if not outcome["success"]:
+            raise BuildError(f"source/{homework}: nbgrader cannot strip it:\n{outcome.get('log') or outcome['error']}")
+        return {notebook: load(root / "release" / homework / f"{notebook}.ipynb") for notebook in sources}
+
+
+def load(path: Path) -> NotebookNode:
+    import nbformat
+
+    notebook: NotebookNode = nbformat.read(path, as_version=4)  # type: ignore[no-untyped-call]
+    return notebook

@@ -1,0 +1,27 @@
+"""Messages: what went wrong in a hidden test, in words for a student; never the values that it compared with."""
+
+from __future__ import annotations
+
+from autograder.forbidden import ForbiddenTool
+from autograder.sandbox.student_error import StudentError
+
+
+def explain(error: BaseException) -> str:
+    """One line about what a test failed with."""
+    match error:
+        case StudentError(type="NotImplementedError"):
+            return "This is not written yet: a NotImplementedError is still there."
+        case StudentError(type=ForbiddenTool.__name__):
+            return f"{error.message}."
+        case StudentError(type="Crash" | "TimeoutError"):
+            return f"{error.message[:1].upper()}{error.message[1:]}."
+        case StudentError(type="NameError", cell="", message=message):
+            return f"{message[:1].upper()}{message[1:]}: it is not written yet, or its cell raised an error."
+        case StudentError():
+            place = f" (cell ‘{error.cell}’, line {error.line})" if error.cell else ""
+            text = f": {error.message}" if error.message else ""
+            return f"Your code raised {error.type}{place}{text}"
+        case AssertionError():
+            return str(error).splitlines()[0] if str(error) else "This does not hold yet."
+        case _:
+            return f"What your code returned does not have the form that is needed here ({type(error).__name__})."

@@ -1,0 +1,203 @@
+"""Trespasses: forbidden tools that a solution reaches by name, found by reading it in the trusted process.
+
+The other half of `doors`, which shuts the tools while the code runs.
+"""
+
+from __future__ import annotations
+
+import ast
+import functools
+import symtable
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+
+from autograder.course.course import Tool
+from autograder.course.master import Master
+from autograder.forbidden import WHY
+
+Code = Sequence[tuple[str, str]]
+"""(cell id, source) of code cells, in order"""
+
+_MODULES: dict[Tool, tuple[str, ...]] = {
+    "autograd": ("torch.autograd", "torch.func", "functorch", "torch._functorch"),
+    "nn": ("torch.nn",),
+    "attention": (
+        *("torch.nn.MultiheadAttention", "torch.nn.attention", "torch.nn.modules.activation.MultiheadAttention"),
+        *("torch.nn.functional.scaled_dot_product_attention", "torch.nn.functional.multi_head_attention_forward"),
+        *("torch.nn.modules.transformer", "torch._native_multi_head_attention", "torch._transformer_encoder_layer_fwd"),
+        *("torch.nn.Transformer", "torch.nn.TransformerEncoder", "torch.nn.TransformerEncoderLayer"),
+        *("torch.nn.TransformerDecoder", "torch.nn.TransformerDecoderLayer", "torchvision.models"),
+    ),
+}
+_INSIDES = ("torch.ops", "torch._C", "torch._VF", "torch.overrides", "torch.utils._python_dispatch", "autograder")
+"""doors below the doors: no solution needs them, and each leads around a shut one"""
+_TENSOR_BACKWARD = {"gradient", "retain_graph", "create_graph", "inputs"}  # keywords a layer's backward(dy) lacks
+
+
+def trespasses(book: Master, own: Code, given: Code, tools: Sequence[Tool]) -> dict[str, str]:
+    """Grade cells whose solution reaches a forbidden tool, and why they earn nothing.
+
+    `own` are the cells that students write, `given` the locked ones: these may use every tool, and lend their imports.
+    """
+    reasons = {}
+    for cell in book.grade_cells() if tools else ():
+        for solution in book.examined(cell.grade_id):
+            if why := uses(solution.id, own, given, tools):
+                reasons[cell.grade_id] = why
+    return reasons
+
+
+def uses(cell: str, own: Code, given: Code, tools: Iterable[Tool]) -> str:
+    """Where the solution in `cell` reaches a forbidden tool, as a sentence; '' when it does not.
+
+    What it calls by name is followed through the student's own cells.
+    """
+    notebook = _read(tuple(own), tuple(given))
+    waiting = [(cell, statement) for statement in notebook.cells.get(cell, ())]
+    seen: set[ast.stmt] = set()
+    while waiting:
+        where, statement = waiting.pop()
+        if statement in seen:
+            continue
+        seen.add(statement)
+        reach = notebook.reach(statement)
+        for tool in tools:
+            found = _first_use(reach, tool)
+            if found is not None:
+                return f"{WHY[tool]}. Cell ‘{where}’ uses {found[0]} in line {found[1]}."
+        waiting += [place for name in reach.names for place in notebook.definitions.get(name, ())]
+    return ""
+
+
+@dataclass(frozen=True)
+class _Reach:
+    """What one statement uses: the notebook's names, dotted paths of modules with their lines, loss.backward()."""
+
+    names: frozenset[str]
+    paths: tuple[tuple[str, int], ...]
+    backward: int
+    """the line of the first loss.backward(), 0 when there is none"""
+
+
+class _Notebook:
+    """What the names of a notebook's cells stand for."""
+
+    def __init__(self, own: Code, given: Code) -> None:
+        self.cells = {name: tuple(_parse(source)) for name, source in own}
+        self.definitions: dict[str, list[tuple[str, ast.stmt]]] = {}
+        for name, statements in self.cells.items():
+            for statement in statements:
+                for defined in _defines(statement):
+                    self.definitions.setdefault(defined, []).append((name, statement))
+        own_statements = [statement for statements in self.cells.values() for statement in statements]
+        self._origins = _origins(own_statements, _given_origins(given))
+        self._reaches: dict[ast.stmt, _Reach] = {}
+
+    def reach(self, statement: ast.stmt) -> _Reach:
+        """What a statement uses; it is read once, however many cells lead to it."""
+        if statement not in self._reaches:
+            names = _globals(statement)
+            origins = {name: self._origins.get(name, "") for name in names}
+            nodes = list(ast.walk(statement))
+            calls = [node for node in nodes if isinstance(node, ast.Call) and _is_tensor_backward(node)]
+            backward = calls[0].lineno if calls else 0
+            self._reaches[statement] = _Reach(names, tuple(_paths(nodes, origins)), backward)
+        return self._reaches[statement]
+
+
+@functools.lru_cache(maxsize=1)  # asked once for each solution cell of a notebook
+def _read(own: tuple[tuple[str, str], ...], given: tuple[tuple[str, str], ...]) -> _Notebook:
+    return _Notebook(own, given)
+
+
+def _parse(source: str) -> list[ast.stmt]:
+    kept = [line if not line.lstrip().startswith(("%", "!", "?")) else "pass" for line in source.splitlines()]
+    try:
+        return ast.parse("\n".join(kept)).body
+    except (SyntaxError, ValueError, RecursionError, MemoryError):
+        return []  # it does not run either
+
+
+def _defines(statement: ast.stmt) -> list[str]:
+    if isinstance(statement, ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef):
+        return [statement.name]
+    if isinstance(statement, ast.Assign):
+        return [target.id for target in statement.targets if isinstance(target, ast.Name)]
+    return []
+
+
+def _globals(statement: ast.stmt) -> frozenset[str]:
+    """The names of the notebook that a statement reads: not its parameters, not its local variables."""
+    try:
+        table = symtable.symtable(ast.unparse(statement), "<cell>", "exec")
+    except (SyntaxError, ValueError, RecursionError, MemoryError):
+        return frozenset()
+    found = {symbol.get_name() for symbol in table.get_symbols() if symbol.is_referenced()}
+    waiting = list(table.get_children())
+    while waiting:
+        inner = waiting.pop()
+        found |= {symbol.get_name() for symbol in inner.get_symbols() if symbol.is_global() and symbol.is_referenced()}
+        waiting += inner.get_children()
+    return frozenset(found)
+
+
+@functools.lru_cache(maxsize=8)  # the locked cells are the same in all submissions of a notebook
+def _given_origins(given: tuple[tuple[str, str], ...]) -> dict[str, str]:
+    return _origins([statement for _, source in given for statement in _parse(source)], {})
+
+
+def _origins(statements: Sequence[ast.stmt], before: Mapping[str, str]) -> dict[str, str]:
+    """What a name stands for when it was imported or is an alias: {'F': 'torch.nn.functional'}."""
+    origins = dict(before)
+    for statement in statements:
+        for node in ast.walk(statement):
+            if isinstance(node, ast.Import):
+                for alias in node.names:
+                    first = alias.name.split(".")[0]
+                    origins[alias.asname or first] = alias.name if alias.asname else first
+            elif isinstance(node, ast.ImportFrom) and node.module:
+                for alias in node.names:
+                    origins[alias.asname or alias.name] = f"{node.module}.{alias.name}"
+        if isinstance(statement, ast.Assign) and isinstance(statement.targets[0], ast.Name):
+            origins[statement.targets[0].id] = _path(statement.value, origins)  # '' forgets what it was before
+    return origins
+
+
+def _path(node: ast.AST, origins: Mapping[str, str]) -> str:
+    """The dotted path that an expression such as `F.relu` stands for; '' when it is not one."""
+    names = []
+    while isinstance(node, ast.Attribute):
+        names.append(node.attr)
+        node = node.value
+    base = origins.get(node.id, "") if isinstance(node, ast.Name) else ""
+    return ".".join([base, *reversed(names)]) if base else ""
+
+
+def _first_use(reach: _Reach, tool: Tool) -> tuple[str, int] | None:
+    shut = (*_MODULES[tool], *_INSIDES)
+    for path, line in reach.paths:
+        if any(path == module or path.startswith(module + ".") for module in shut):
+            return path, line
+    return (".backward()", reach.backward) if tool == "autograd" and reach.backward else None
+
+
+def _paths(nodes: Iterable[ast.AST], origins: Mapping[str, str]) -> Iterator[tuple[str, int]]:
+    inner: set[int] = set()  # links of a chain that has been looked at as a whole
+    for node in nodes:
+        if isinstance(node, ast.Name | ast.Attribute) and id(node) not in inner:
+            if path := _path(node, origins):
+                yield path, node.lineno
+            while isinstance(node, ast.Attribute):
+                node = node.value
+                inner.add(id(node))
+        elif isinstance(node, ast.Import):
+            yield from ((alias.name, node.lineno) for alias in node.names)
+        elif isinstance(node, ast.ImportFrom) and node.module:
+            yield from ((f"{node.module}.{alias.name}", node.lineno) for alias in node.names)
+
+
+def _is_tensor_backward(call: ast.Call) -> bool:
+    """Whether this is loss.backward(), as against a layer's own backward(dy)."""
+    if not isinstance(call.func, ast.Attribute) or call.func.attr != "backward" or call.args:
+        return False
+    return all(keyword.arg in _TENSOR_BACKWARD for keyword in call.keywords)

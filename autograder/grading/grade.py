@@ -1,0 +1,146 @@
+"""Grade one submission of one homework, from the submitted files to its result. Trusted side."""
+
+from __future__ import annotations
+
+import datetime
+import resource
+import sys
+import time
+from collections.abc import Sequence
+from pathlib import Path
+
+from autograder.constants import SEED
+from autograder.course.course import NotebookSpec
+from autograder.examination.score import score
+from autograder.examination.suite import Suite
+from autograder.forbidden import static
+from autograder.grading.context import GradingContext
+from autograder.results import autograded
+from autograder.results.result import SCHEMA, CellResult, Incident, NotebookResult, Result
+from autograder.sandbox.session import Session
+from autograder.submission import Gradable, Missing, Unreadable, find, read, repair
+
+
+def grade(context: GradingContext, student: str, folder: Path, marked: Path | None = None) -> Result:
+    """The result of what lies in `folder`. Whatever is wrong with it becomes part of the result.
+
+    The autograded notebooks are written into `marked`, when given.
+    """
+    began, cpu = time.monotonic(), _cpu()
+    books = tuple(_notebook(context, spec, folder, marked) for spec in context.homework.notebooks)
+    return Result(
+        schema=SCHEMA,
+        course=context.course.id,
+        homework=context.homework.name,
+        title=context.homework.title,
+        student=student,
+        score=round(sum(book.score for book in books), 4),
+        max_score=sum(book.max_score for book in books),
+        notebooks=books,
+        tier=context.zygote.tier,
+        versions=dict(versions()),
+        graded_at=datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds"),
+        cpu_seconds=round(_cpu() - cpu + sum(book.cpu_seconds for book in books), 3),
+        wall_seconds=round(time.monotonic() - began, 3),
+    )
+
+
+def _notebook(context: GradingContext, spec: NotebookSpec, folder: Path, marked: Path | None) -> NotebookResult:
+    began = time.monotonic()
+    blank, suite, file = context.released[spec.name], context.suites[spec.name], ""
+    try:
+        others = tuple(other.name for other in context.homework.notebooks if other is not spec)
+        path = find(folder, spec.name, others)
+        file = path.name
+        gradable = repair(read(path), file, blank)
+    except Missing as missing:
+        return _nothing(context, spec, file, Incident(kind="missing", cell="", note=str(missing)))
+    except Unreadable as unreadable:
+        return _nothing(context, spec, file, Incident(kind="unreadable", cell="", note=str(unreadable)))
+    with Session(context.zygote, context.homework.limits, gradable.cells, spec.forbidden) as session:
+        session.run()
+        examined = suite.examine(session.fork, session.turn)
+    forbidden = _trespasses(suite, gradable)
+    cells = score(blank, examined.tests, forbidden, examined.diagnoses, _unanswered(gradable))
+    found = NotebookResult(
+        notebook=spec.name,
+        title=spec.title,
+        file=file,
+        score=_sum(cells),
+        max_score=sum(cell.points for cell in cells),
+        cells=cells,
+        repairs=gradable.repairs,
+        incidents=tuple(session.incidents),
+        outputs=tuple(session.outputs),
+        tier=context.zygote.tier,
+        seed=SEED,
+        cpu_seconds=round(session.cpu_seconds, 3),
+        wall_seconds=round(time.monotonic() - began, 3),
+        peak_memory_mb=round(session.peak_memory_mb, 1),
+    )
+    if marked is not None:
+        autograded.write(gradable.notebook(), found, suite.master, marked)
+    return found
+
+
+def _trespasses(suite: Suite, gradable: Gradable) -> dict[str, str]:
+    """Grade cells whose solution reaches a forbidden tool, and why they earn nothing."""
+    code = [(cell.id, cell.source, cell.released) for cell in gradable.cells if cell.kind == "code"]
+    given = [(name, source) for name, source, released in code if released and released.locked]
+    own = [(name, source) for name, source, released in code if not (released and released.locked)]
+    return static.trespasses(suite.master, own, given, suite.spec.forbidden)
+
+
+def _unanswered(gradable: Gradable) -> frozenset[str]:
+    """The written answers that are still as they were handed out."""
+    return frozenset(
+        cell.released.grade_id
+        for cell in gradable.cells
+        if cell.released and cell.released.grade and cell.released.solution
+        if not cell.attachments and cell.source.strip() == cell.released.source.strip()
+    )
+
+
+def _nothing(context: GradingContext, spec: NotebookSpec, file: str, incident: Incident) -> NotebookResult:
+    """The result where there is no notebook to run: every cell is there, with nothing earned."""
+    cells = score(context.released[spec.name], (), {}, {})
+    cells = tuple(_unmarked(cell) for cell in cells)
+    return NotebookResult(
+        notebook=spec.name,
+        title=spec.title,
+        file=file,
+        score=0.0,
+        max_score=sum(cell.points for cell in cells),
+        cells=cells,
+        incidents=(incident,),
+        tier=context.zygote.tier,
+        seed=SEED,
+        cpu_seconds=0.0,
+        wall_seconds=0.0,
+        peak_memory_mb=0.0,
+    )
+
+
+def _unmarked(cell: CellResult) -> CellResult:
+    """With nothing handed in there is nothing for a person to mark either."""
+    return CellResult(grade_id=cell.grade_id, title=cell.title, points=cell.points, earned=0.0)
+
+
+def versions() -> dict[str, str]:
+    """The versions that a score may depend on."""
+    import numpy
+    import torch
+
+    from autograder import __version__
+
+    python = ".".join(map(str, sys.version_info[:3]))
+    return {"autograder": __version__, "python": python, "torch": str(torch.__version__), "numpy": numpy.__version__}
+
+
+def _sum(cells: Sequence[CellResult]) -> float:
+    return round(sum(cell.earned or 0.0 for cell in cells), 4)
+
+
+def _cpu() -> float:
+    usage = resource.getrusage(resource.RUSAGE_SELF)
+    return usage.ru_utime + usage.ru_stime

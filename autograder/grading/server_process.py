@@ -1,0 +1,125 @@
+"""The grading server's own process: holds hidden tests and references, and forks once for a submission.
+
+It is trusted. Only `sandbox` faces a student's process.
+"""
+
+from __future__ import annotations
+
+import ctypes
+import os
+import signal
+import socket
+import sys
+import traceback
+from contextlib import suppress
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import msgspec
+
+from autograder.confine.confinement import Tier
+from autograder.course.course import CourseError, TierName, open_course
+from autograder.grading.libraries import libraries_of
+from autograder.grading.orders import Failed, Graded, GradeOrder, Refused, Started, patience
+from autograder.sandbox.wire.channel import Channel
+from autograder.sandbox.wire.messages import encode
+from autograder.sandbox.wire.wire_error import WireError
+from autograder.sandbox.zygote_client import SandboxLost, Zygote
+from autograder.warming import begin, settle
+
+if TYPE_CHECKING:  # pytest, torch and more: loaded while the zygote, which is started first, loads its own
+    from autograder.grading.context import GradingContext
+
+_PR_SET_PDEATHSIG = 1
+
+
+def main(fd: int, root: Path, name: str, floor: TierName, force: TierName | None) -> None:
+    """Serve orders that come on descriptor `fd` until it closes."""
+    with suppress(OSError):
+        os.setsid()
+    begin()
+    channel = Channel(socket.socket(fileno=fd))
+    zygote = Zygote(root, force, lambda: libraries_of(root, name))  # it warms up while this process does
+    try:
+        from autograder.grading.context import GradingContext
+
+        course = open_course(root)
+        with GradingContext(course, course.homework(name), zygote) as context:
+            _serve(channel, context, floor)
+    except Exception as error:
+        if not isinstance(error, CourseError):
+            traceback.print_exc()
+        with suppress(WireError):  # nobody may be waiting any longer
+            channel.send(encode(Refused(str(error) or type(error).__name__)))
+    zygote.close()
+
+
+def _serve(channel: Channel, context: GradingContext, floor: TierName) -> None:
+    """Warm up, say so, and fork for every order. Raises CourseError when submissions are confined too weakly."""
+    from autograder.results import page
+
+    context.warm()
+    page.warm()
+    settle()
+    _check_confinement(context, floor)  # waits for the zygote, which has its own to settle
+    signal.signal(signal.SIGCHLD, signal.SIG_IGN)
+    parent = os.getpid()
+    with suppress(WireError):  # nobody may be waiting any longer; then there are no orders either
+        channel.send(encode(Started()))
+    while True:
+        try:
+            message, fds = channel.receive()
+        except WireError:
+            return
+        context.zygote.revive()
+        if os.fork() == 0:
+            try:
+                ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
+                if os.getppid() == parent:
+                    order = msgspec.msgpack.decode(message, type=GradeOrder)
+                    _answer(Channel(socket.socket(fileno=fds[0])), context, order)
+            finally:
+                os._exit(0)
+        for number in fds:
+            os.close(number)
+
+
+def _check_confinement(context: GradingContext, floor: TierName) -> None:
+    zygote = context.zygote
+    if not Tier(zygote.tier).at_least(Tier(floor)):
+        raise CourseError(
+            f"this machine confines submissions by tier {zygote.tier}, below the course's floor {floor}: "
+            "`autograder doctor` says what to install or change; --allow-unconfined grades all the same"
+        )
+    if zygote.ready.shows and floor != "none":
+        raise CourseError(
+            f"{context.course.root}: submissions could read this folder, because the virtual environment lies around "
+            "it: make the environment in a folder of its own (.venv)"
+        )
+
+
+def _answer(channel: Channel, context: GradingContext, order: GradeOrder) -> None:
+    """In a fork: grade what is asked for and send the result, or why there is none."""
+    from autograder.grading.grade import grade
+    from autograder.results import record
+
+    signal.signal(signal.SIGCHLD, signal.SIG_DFL)
+    signal.alarm(int(patience(context.homework)))  # nobody waits for the answer any longer: end
+    try:
+        marked = Path(order.marked) if order.marked else None
+        result = grade(context, order.student, Path(order.folder), marked)
+        if order.out:
+            record.write(result, Path(order.out))
+        channel.send(encode(Graded(result)))
+    except SandboxLost as lost:
+        channel.send(encode(Failed(str(lost))))
+    except BaseException as error:
+        traceback.print_exc()
+        channel.send(encode(Failed(f"{type(error).__name__}: {str(error)[:500]}")))
+
+
+if __name__ == "__main__":
+    _, _fd, _root, _name, _floor, _force = sys.argv
+    main(int(_fd), Path(_root), _name, _floor, _force or None)  # type: ignore[arg-type]
+    sys.stderr.flush()
+    os._exit(0)  # taking so large a process apart in order takes half a second

@@ -1,0 +1,259 @@
+"""The audit: hidden tests are tested themselves, by the master, the empty release, real mistakes and other answers."""
+
+from __future__ import annotations
+
+import contextlib
+import functools
+import io
+import os
+import re
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import msgspec
+
+from autograder.constants import SEED, cell_filename
+from autograder.course import master
+from autograder.course.course import Course, CourseError, Homework
+from autograder.course.mistakes import Mistake, mistakes
+from autograder.course.release import released
+from autograder.examination.diagnosis import Exchange
+from autograder.examination.score import earned
+from autograder.examination.suite import Suite, collected
+from autograder.forbidden import static
+from autograder.proving.fork_pool import ForkPool
+from autograder.results.result import Diagnosis, TestResult
+from autograder.sandbox.lines import InProcessLine
+from autograder.sandbox.seeding import seed
+
+_SECONDS = 300
+"""for one solution; a mistake that loops for ever would stop the audit"""
+_LETTERS = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ"
+_TELLING = 6
+"""characters that a fragment of the answer has to have before a hint may not show it"""
+
+
+class Graded(msgspec.Struct):
+    """What one solution came to."""
+
+    earned: dict[str, float]
+    diagnoses: dict[str, tuple[Diagnosis, ...]]
+    failed: dict[str, str]
+    """the first failing test of each grade cell that lost points, and its message"""
+    forbidden: dict[str, str] = {}
+
+
+@dataclass(frozen=True)
+class Row:
+    """One solution of one notebook and what it lost."""
+
+    notebook: str
+    kind: str
+    """master, untouched, mistake or alternative"""
+    name: str
+    lost: tuple[str, ...]
+    """grade cells that lost points"""
+    diagnosed: tuple[str, ...]
+    """the mistakes that were named"""
+    wrong: tuple[str, ...]
+    """what is off, in sentences; empty when all is as it should be"""
+
+
+@dataclass(frozen=True)
+class _Solution:
+    """Sources of a notebook's code cells by id, and the grade cells that have to lose points."""
+
+    kind: str
+    name: str
+    cells: dict[str, str]
+    fails: Sequence[str]
+    also: Sequence[str] = ()
+    """what is off before it is run"""
+    training: Sequence[str] | None = None
+    """grade cells whose training runs are tried; all of them when None"""
+
+    @property
+    def key(self) -> str:
+        return f"{self.kind} {self.name}"
+
+
+def audit(
+    course: Course, homework: Homework, notebooks: Sequence[str] | None = None, workers: int | None = None
+) -> tuple[Row, ...]:
+    """Grade every solution of a homework's notebooks (all of them by default), and say what is off.
+
+    The master earns everything, the untouched release nothing, a mistake loses exactly the cells it names and is
+    diagnosed as itself, an alternative earns everything and is never diagnosed, and no hint shows the answer. Nothing
+    is confined: these solutions are ours. `workers` of them are graded at a time, by default one for each processor.
+    """
+    import torch
+
+    torch.set_num_threads(1)  # before its first use: a fork of a process with worker threads would hang
+    workers = workers or os.cpu_count() or 1
+    names = [spec.name for spec in homework.notebooks if notebooks is None or spec.name in notebooks]
+    suites = [Suite(course, homework, name) for name in names]
+    rows = []
+    with collected(*suites):
+        for suite in suites:
+            vars(suite.reference)  # executed before the forks
+            suite.diagnoser.warm()
+            todo = list(_solutions(homework, suite))
+            runner = ForkPool(dict[str, Graded | str], 1, _SECONDS * len(todo))
+            runner.begin(functools.partial(_grade_all, suite, todo, workers))
+            [graded] = runner.outcomes()
+            if isinstance(graded, str):
+                raise CourseError(f"{suite.name}: the audit itself failed: {graded}")
+            rows += [_judge(suite, solution, graded[solution.key]) for solution in todo]
+    return tuple(rows)
+
+
+def table(rows: Sequence[Row]) -> str:
+    """Solutions × grade cells as text: x where points were lost, then what is off."""
+    lines = []
+    for notebook in dict.fromkeys(row.notebook for row in rows):
+        own = [row for row in rows if row.notebook == notebook]
+        cells = list(dict.fromkeys(cell for row in own if row.kind == "untouched" for cell in row.lost))
+        width = max(len(row.name) for row in own)
+        lines += [f"{notebook}: {', '.join(f'{letter} {cell}' for letter, cell in zip(_LETTERS, cells, strict=False))}"]
+        lines += [f"{'':11} {'':{width}}  {_LETTERS[: len(cells)]}"]
+        for row in own:
+            marks = "".join("x" if cell in row.lost else "·" for cell in cells)
+            others = [name for name in row.diagnosed if name != row.name]
+            note = f"  looks like {', '.join(others)}" if others else ""
+            lines.append(f"{row.kind:11} {row.name:{width}}  {marks}{note}")
+            lines += [f"{'':13}off: {text}" for text in row.wrong]
+        lines.append("")
+    return "\n".join(lines)
+
+
+def _solutions(homework: Homework, suite: Suite) -> Iterator[_Solution]:
+    book = suite.master
+    everything = tuple(cell.grade_id for cell in book.grade_cells() if cell.autograded)
+    code = {cell.id: cell.source for cell in book.code()}
+
+    yield _Solution("master", book.notebook, code, ())
+    handed_out = {cell.id: cell.source for cell in released(homework, book.notebook).cells}
+    stubs = {cell.id: handed_out.get(cell.id, "") for cell in book.code()}
+    yield _Solution("untouched", book.notebook, stubs, everything)
+    for mistake in mistakes(homework, book.notebook):
+        cell = book.cell(mistake.cell)
+        also = [f"its hint shows the answer: {shown}"] if (shown := _shown(mistake)) else []
+        edited = {**code, cell.id: mistake.edit(cell.source)}
+        yield _Solution("mistake", mistake.id, edited, mistake.fails, also, training=mistake.fails)
+    for path in sorted(homework.alternatives(book.notebook)):
+        yield _Solution("alternative", path.stem, {**code, **_alternative(path, book)}, ())
+
+
+def _judge(suite: Suite, solution: _Solution, graded: Graded | str) -> Row:
+    """What is off with a solution that was graded, or could not be."""
+    book, kind, name, fails = suite.master, solution.kind, solution.name, solution.fails
+    if isinstance(graded, str):
+        return Row(book.notebook, kind, name, (), (), (*solution.also, f"it could not be graded: {graded}"))
+    points = {cell.grade_id: cell.points for cell in book.grade_cells() if cell.autograded}
+    lost = tuple(cell for cell, full in points.items() if graded.earned[cell] < full)
+    named = tuple(dict.fromkeys(one.mistake for many in graded.diagnoses.values() for one in many))
+    wrong = list(solution.also)
+    if kind == "untouched" and any(graded.earned.values()):
+        some = ", ".join(cell for cell, got in graded.earned.items() if got)
+        wrong.append(f"it earns points for nothing in {some}")
+    for cell in lost:
+        if cell not in fails:
+            why = graded.failed.get(cell) or graded.forbidden.get(cell)
+            wrong.append(f"it loses {cell} and should not: {why}")
+    wrong += [f"it should lose {cell} and does not" for cell in fails if cell not in lost]
+    if kind == "mistake":
+        for cell in lost:
+            found = [one.mistake for one in graded.diagnoses.get(cell, ())]
+            if name not in found:
+                wrong.append(f"in {cell} it is diagnosed as {', '.join(found) or 'nothing'}, not as itself")
+    elif named and kind != "untouched":
+        wrong.append(f"it is diagnosed as {', '.join(named)}")
+    return Row(book.notebook, kind, name, lost, named if kind == "mistake" else (), tuple(wrong))
+
+
+def _grade_all(suite: Suite, todo: Sequence[_Solution], workers: int) -> dict[str, Graded | str]:
+    """Run the notebook with every solution and examine it, as the sandbox does; in a process of its own.
+
+    A solution shares all cells above its first edit with the master. So these run once, here, and a fork that begins
+    at the edit runs the rest.
+    """
+    import matplotlib
+
+    matplotlib.use("agg")
+    cells = list(suite.master.code())
+    first = {
+        solution.key: next((n for n, cell in enumerate(cells) if solution.cells[cell.id] != cell.source), len(cells))
+        for solution in todo
+    }
+    names: dict[str, Any] = {"__name__": "notebook"}
+    pool = ForkPool(Graded, workers, _SECONDS)
+    begun: list[str] = []
+    seed(SEED)
+    for number in range(len(cells) + 1):
+        for solution in todo:
+            if first[solution.key] == number:
+                pool.begin(functools.partial(_grade, suite, solution, names, cells[number:]))
+                begun.append(solution.key)
+        if number < len(cells):
+            _execute(cells[number].id, cells[number].source, names)
+    return dict(zip(begun, pool.outcomes(), strict=True))
+
+
+def _execute(cell: str, source: str, names: dict[str, Any]) -> None:
+    """Run one cell; as in the sandbox, errors don't stop a notebook."""
+    quiet = io.StringIO()
+    with contextlib.redirect_stdout(quiet), contextlib.redirect_stderr(quiet), contextlib.suppress(Exception):
+        exec(compile(source, cell_filename(cell), "exec"), names)
+
+
+def _grade(suite: Suite, solution: _Solution, names: dict[str, Any], rest: Sequence[master.Cell]) -> Graded:
+    """Run the rest of the notebook with this solution, and examine it."""
+    book = suite.master
+    for cell in rest:
+        _execute(cell.id, solution.cells[cell.id], names)
+    exchanges: dict[str, list[Exchange]] = {}
+    tests = suite.run(lambda: InProcessLine(dict(names), suite.spec), None, exchanges, solution.training)
+    own, given = ([(c.id, solution.cells[c.id]) for c in book.code() if c.locked is locked] for locked in (False, True))
+    forbidden = static.trespasses(book, own, given, suite.spec.forbidden)
+    points = {cell.grade_id: cell.points for cell in book.grade_cells() if cell.autograded}
+    tried = {test.cell for test in tests}
+    return Graded(
+        {
+            cell: 0.0 if cell in forbidden else earned(full, _of(cell, tests)) if cell in tried else full
+            for cell, full in points.items()
+        },
+        suite.diagnoser.diagnose(tests, exchanges),
+        {test.cell: f"{test.name}: {test.message}" for test in reversed(tests) if not test.passed},
+        forbidden,
+    )
+
+
+def _of(cell: str, tests: Sequence[TestResult]) -> list[TestResult]:
+    return [test for test in tests if test.cell == cell]
+
+
+def _alternative(path: Path, book: master.Master) -> dict[str, str]:
+    """The solution cells that an alternative writes differently, by id."""
+    import jupytext
+
+    cells = jupytext.reads(path.read_text(encoding="utf-8"), fmt=master.PERCENT).cells
+    found = {cell.metadata.get("nbgrader", {}).get("grade_id", ""): cell.source for cell in cells}
+    found.pop("", None)
+    for grade_id in found:
+        if not book.cell(grade_id).solution:
+            raise CourseError(f"{path}: {grade_id!r} is not a solution cell of {book.path}")
+    if not found:
+        raise CourseError(f"{path}: no cell carries the grade_id of a solution cell")
+    return found
+
+
+def _shown(mistake: Mistake) -> str:
+    """What a hint shows of the right code that the mistake lacks; '' when it keeps it to itself."""
+    hint = re.sub(r"\s", "", mistake.hint)
+    for line in mistake.replace.splitlines():
+        fragment = re.sub(r"\s", "", line)
+        if len(fragment) >= _TELLING and fragment in hint and fragment not in re.sub(r"\s", "", mistake.instead):
+            return line.strip()
+    return ""

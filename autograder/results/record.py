@@ -1,0 +1,65 @@
+"""The record of one graded submission on disk: a JSON file, and the page beside it."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import msgspec
+
+from autograder import atomic_file
+from autograder.results import page
+from autograder.results.result import SCHEMA, Result
+
+
+def write(result: Result, out: Path) -> None:
+    """Write <out>/<student>/<homework>.json and .html.
+
+    Each is replaced at once or stays as it was. The JSON file comes last: where it is, the page is too.
+    Raises ValueError for a student or homework whose name cannot be the name of a file.
+    """
+    for name in (result.student, result.homework):
+        if name in ("", ".", "..") or any(sign in name for sign in "/\\\0"):
+            raise ValueError(f"{name!r} cannot be the name of a results file: rename the submission's folder")
+    html, record = page.html(result).encode(), json_bytes(result)
+    folder = out / result.student
+    folder.mkdir(parents=True, exist_ok=True)
+    atomic_file.replace(folder / f"{result.homework}.html", html)
+    atomic_file.replace(folder / f"{result.homework}.json", record)
+
+
+def json_bytes(result: Result) -> bytes:
+    """The result as indented JSON, pictures as base64: what `read` reads."""
+    try:
+        data = msgspec.json.encode(result)
+    except UnicodeEncodeError:  # a file name that is not UTF-8
+        data = msgspec.json.encode(_encodable(msgspec.to_builtins(result)))
+    return msgspec.json.format(data, indent=2) + b"\n"
+
+
+def read(path: Path) -> Result:
+    """The result in a results file. Raises ValueError, naming the file, when it is none or has another schema."""
+    data = path.read_bytes()
+    try:
+        schema = msgspec.json.decode(data, type=_Head).schema
+        if schema == SCHEMA:
+            return msgspec.json.decode(data, type=Result)
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
+        raise ValueError(f"{path}: this is not a results file ({error}); grade the submission again") from None
+    raise ValueError(f"{path}: results of schema {schema}, this version reads {SCHEMA}; grade the submission again")
+
+
+class _Head(msgspec.Struct):
+    schema: int
+
+
+def _encodable(value: Any) -> Any:
+    match value:
+        case str():
+            return value.encode(errors="replace").decode()
+        case dict():
+            return {_encodable(key): _encodable(item) for key, item in value.items()}
+        case list() | tuple():
+            return [_encodable(item) for item in value]
+        case _:
+            return value

@@ -1,0 +1,95 @@
+"""The respondent: answers an examiner's questions with the student's objects, on the student's side of the wire."""
+
+from __future__ import annotations
+
+import contextlib
+import functools
+import io
+import marshal
+import types
+from collections.abc import MutableMapping
+from typing import Any
+
+from autograder.forbidden import runtime
+from autograder.sandbox.traces import describe, where
+from autograder.sandbox.wire.messages import (
+    Attribute,
+    Call,
+    Get,
+    Item,
+    Question,
+    Raised,
+    Returned,
+    Run,
+    SetAttribute,
+    SetItem,
+)
+from autograder.sandbox.wire.values import Ref, from_wire, sound, to_wire
+from autograder.sandbox.wire.wire_error import WireError
+
+
+class ObjectServer:
+    """Holds what the examiner has references to, and answers one question at a time."""
+
+    def __init__(self, names: MutableMapping[str, Any], shut: tuple[str, ...] = ()) -> None:
+        self._names = names
+        self._shut = shut
+        self._held: list[Any] = []
+
+    def answer(self, question: Question) -> Returned | Raised:
+        """The reply to one question. Whatever the student's code raises is an answer, too."""
+        quiet = io.StringIO()
+        try:
+            with contextlib.redirect_stdout(quiet), contextlib.redirect_stderr(quiet):
+                with runtime.shut(self._shut):
+                    value = self._find(question)
+                return Returned(question.nonce, to_wire(value, self._refer))
+        except WireError as error:
+            return Raised(question.nonce, "ValueError", str(error))
+        except BaseException as error:
+            cell, line = where(error.__traceback__)
+            name = sound(type(error).__name__[:200])
+            return Raised(question.nonce, name, sound(describe(error)), sound(cell[:200]), line)
+
+    def _find(self, question: Question) -> Any:
+        match question:
+            case Get(name=name):
+                if name not in self._names:
+                    raise NameError(f"the notebook defines no {name!r}")
+                return self._names[name]
+            case Call(target=target, args=args, kwargs=kwargs):
+                return self._held[target](*map(self._value, args), **{k: self._value(v) for k, v in kwargs.items()})
+            case Attribute(target=target, name=name):
+                return getattr(self._held[target], name)
+            case SetAttribute(target=target, name=name, value=value):
+                setattr(self._held[target], name, self._value(value))
+            case Item(target=target, key=key):
+                return self._held[target][self._value(key)]
+            case SetItem(target=target, key=key, value=value):
+                self._held[target][self._value(key)] = self._value(value)
+            case Run(code=code):
+                return self._run(code)
+        return None
+
+    def _value(self, value: Any) -> Any:
+        return from_wire(value, lambda ref: self._held[ref.number])
+
+    def _refer(self, thing: Any) -> Ref:
+        self._held.append(thing)
+        return Ref(len(self._held) - 1, sound(type(thing).__name__[:200]))
+
+    def _run(self, code: bytes) -> Any:
+        statements, value = _loaded(code)
+        names = self._names if isinstance(self._names, dict) else dict(self._names)
+        exec(statements, names)
+        return eval(value, names) if value is not None else None
+
+
+@functools.lru_cache(maxsize=64)  # tests share code, and a replay asks what was asked before
+def _loaded(code: bytes) -> tuple[types.CodeType, types.CodeType | None]:
+    """The statements and the last expression of what `wire.compiled` made of harness code.
+
+    Questions come from the trusted side alone, so that loading code from one is as safe as compiling its text.
+    """
+    statements, value = marshal.loads(code)
+    return statements, value

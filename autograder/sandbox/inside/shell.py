@@ -1,0 +1,200 @@
+"""The IPython shell that runs a student's cells in the sandbox and captures what they show, in order."""
+
+from __future__ import annotations
+
+import ast
+import builtins
+import io
+import os
+import sys
+import traceback
+import warnings
+from collections.abc import Callable
+from typing import Any, NoReturn, cast
+
+from IPython.core.compilerop import CachingCompiler
+from IPython.core.displayhook import DisplayHook
+from IPython.core.displaypub import DisplayPublisher
+from IPython.core.interactiveshell import InteractiveShell
+from traitlets import Type
+from traitlets.config import Config
+
+from autograder.constants import cell_filename, cell_of
+from autograder.sandbox.traces import describe
+
+Emit = Callable[[str, str, bytes], None]
+"""Takes one output: its kind (as in result.Output), its text, its PNG."""
+
+_FLUSH = 8192
+_TEXT = 20_000
+"""characters kept of one printed value; more helps nobody"""
+
+
+def refuse_input(prompt: object = "") -> NoReturn:
+    raise RuntimeError("input() cannot be used here: nobody is at the keyboard while your notebook is graded")
+
+
+class _Compiler(CachingCompiler):
+    cell = ""
+
+    def get_code_name(self, raw_code: str, transformed_code: str, number: int) -> str:
+        return cell_filename(self.cell)
+
+
+class _Publisher(DisplayPublisher):
+    def publish(self, data: Any, metadata: Any = None, *args: Any, **kwargs: Any) -> None:
+        cast(Shell, self.shell).show(data)
+
+
+class _Hook(DisplayHook):
+    def write_output_prompt(self) -> None:
+        """No prompt: outputs go into a report."""
+
+    def write_format_data(self, format_dict: dict[str, Any], md_dict: Any = None) -> None:
+        cast(Shell, self.shell).show(format_dict)
+
+
+class _Stream(io.TextIOBase):
+    """A text stream that hands its text on when a cell shows something else or ends."""
+
+    def __init__(self, kind: str, emit: Emit) -> None:
+        self.kind, self._emit = kind, emit
+        self._text: list[str] = []
+        self._size = 0
+
+    def write(self, text: str) -> int:
+        if not isinstance(text, str):
+            raise TypeError(f"write() argument must be str, not {type(text).__name__}")
+        self._text.append(text)
+        self._size += len(text)
+        if self._size > _FLUSH:
+            self.flush()
+        return len(text)
+
+    def writable(self) -> bool:
+        return True
+
+    @property
+    def encoding(self) -> str:  # type: ignore[override]
+        return "utf-8"
+
+    def flush(self) -> None:
+        text, self._text, self._size = "".join(self._text), [], 0
+        if text:
+            self._emit(self.kind, text, b"")
+
+
+class Shell(InteractiveShell):
+    """A shell that emits its outputs and never stops at an error."""
+
+    display_pub_class = Type(_Publisher)
+    displayhook_class = Type(_Hook)
+    compiler_class = Type(_Compiler)
+
+    def __init__(self) -> None:
+        config = Config()
+        config.HistoryManager.enabled = False
+        config.InteractiveShell.colors = "nocolor"
+        config.InteractiveShell.cache_size = 0
+        config.InteractiveShell.autoawait = True
+        config.InteractiveShell.automagic = False
+        self.emit: Emit = lambda kind, text, png: None
+        self.streams: tuple[_Stream, ...] = ()
+        self.failed = False
+        super().__init__(config=config)  # type: ignore[no-untyped-call]
+        assert self.display_formatter is not None
+        self.display_formatter.active_types = ["text/plain", "image/png"]
+
+    def init_io(self) -> None:
+        """Streams are replaced while a cell runs, not for good."""
+
+    def ask_exit(self) -> None:
+        """Nothing to exit from."""
+
+    def enable_gui(self, gui: Any = None) -> None:
+        """No GUI loop; %matplotlib inline asks for none."""
+
+    def transform_cell(self, raw_cell: str) -> str:
+        """IPython's own, but what is Python already stays as it is: that is found out in a third of the time."""
+        try:
+            with warnings.catch_warnings():
+                warnings.simplefilter("ignore")  # they come when the cell is compiled
+                ast.parse(raw_cell)
+        except (SyntaxError, ValueError, RecursionError, MemoryError):
+            return super().transform_cell(raw_cell)  # type: ignore[no-any-return, no-untyped-call]
+        return raw_cell
+
+    def run(self, cell: str, source: str, emit: Emit) -> bool:
+        """Run one cell; True when it raised. Outputs go to `emit` as they come."""
+        pid = os.getpid()
+        self.failed, self.emit = False, emit
+        self.streams = (_Stream("stdout", emit), _Stream("stderr", emit))
+        cast(_Compiler, self.compile).cell = cell
+        before = sys.stdout, sys.stderr
+        sys.stdout, sys.stderr = self.streams
+        builtins.input = refuse_input
+        try:
+            outcome = self.run_cell(source, store_history=False)  # type: ignore[no-untyped-call]
+            self.failed |= not outcome.success
+        except BaseException as error:  # whatever a cell does to the shell, the next cell has to run
+            self._tell(error)
+        finally:
+            if os.getpid() != pid:
+                os._exit(0)  # a child that the cell forked came out of it alive: it is not the notebook
+            for stream in self.streams:
+                stream.flush()
+            sys.stdout, sys.stderr = before
+        return self.failed
+
+    def show(self, data: dict[str, Any]) -> None:
+        """Emit one display: its picture if it has one, else its text."""
+        for stream in self.streams:
+            stream.flush()
+        png = data.get("image/png")
+        if isinstance(png, str):
+            import base64
+            import binascii
+
+            try:
+                png = base64.b64decode(png)
+            except binascii.Error:
+                png = None
+        if isinstance(png, bytes):
+            self.emit("image/png", str(data.get("text/plain", ""))[:200], png)
+        else:
+            self.emit("text", str(data.get("text/plain", ""))[:_TEXT], b"")
+
+    def showtraceback(self, *args: Any, **kwargs: Any) -> None:
+        """Emit the exception with the lines of cells it passed through."""
+        self._tell(sys.exc_info()[1])
+
+    def showsyntaxerror(self, *args: Any, **kwargs: Any) -> None:
+        self._tell(sys.exc_info()[1])
+
+    def _tell(self, error: BaseException | None) -> None:
+        self.failed = True
+        if error is None:
+            return
+        for stream in self.streams:
+            stream.flush()
+        self.emit("error", _trace(error), b"")
+
+
+def _trace(error: BaseException) -> str:
+    """A short traceback: the exception, then the lines of cells on its way, innermost last."""
+    lines = [f"{type(error).__name__}: {describe(error)}"]
+    if isinstance(error, SyntaxError) and error.lineno:
+        lines.append(f"  line {error.lineno}: {(error.text or '').strip()[:200]}")
+    for summary in traceback.extract_tb(error.__traceback__):
+        if cell := cell_of(summary.filename):
+            lines.append(f"  cell {cell}, line {summary.lineno}: {(summary.line or '').strip()[:200]}")
+    return "\n".join(lines[:1] + lines[-8:] if len(lines) > 9 else lines)
+
+
+def new_shell() -> Shell:
+    """The process's shell, with pictures inline."""
+    from matplotlib_inline.backend_inline import configure_inline_support
+
+    shell: Shell = Shell.instance()
+    configure_inline_support(shell, "module://matplotlib_inline.backend_inline")  # type: ignore[no-untyped-call]
+    return shell

@@ -1,0 +1,114 @@
+"""The zygote: a warm process that holds libraries and no secret, and forks a supervisor for every submission."""
+
+from __future__ import annotations
+
+import array
+import importlib
+import os
+import signal
+import socket
+from contextlib import suppress
+from pathlib import Path
+
+import msgspec
+
+from autograder.confine import jail
+from autograder.forbidden import runtime
+from autograder.sandbox.inside import supervisor
+from autograder.sandbox.spawning import Load, Ready, SpawnRequest
+from autograder.warming import begin, settle
+
+_MOST = 2**16
+"""bytes of a message to the zygote"""
+
+
+def main(fd: int, force: str, course: str) -> None:
+    """Serve requests that come on descriptor `fd` until it closes."""
+    begin()
+    with suppress(OSError):
+        os.setsid()  # a Ctrl-C on the terminal is for the class run, which ends us in order
+    signal.signal(signal.SIGCHLD, signal.SIG_DFL)  # inherited as ignored from an examiner that starts us anew
+    confinement = jail.probe(jail.Tier(force) if force else None)
+    import_all("numpy", "torch", "matplotlib.pyplot")  # while it is being found out what else there is to load
+    requests = socket.socket(fileno=fd)
+    message = requests.recv(_MOST)
+    if not message:
+        os._exit(0)
+    warm(*msgspec.msgpack.decode(message, type=Load).libraries)
+    requests.send(msgspec.msgpack.encode(Ready(confinement.tier.value, confinement.exposes(Path(course)))))
+    signal.signal(signal.SIGCHLD, signal.SIG_IGN)  # supervisors are not waited for
+    decoder = msgspec.msgpack.Decoder(SpawnRequest)
+    while True:
+        message, extra, _, _ = requests.recvmsg(_MOST, socket.CMSG_SPACE(2 * 4))
+        if not message:
+            os._exit(0)  # taking so large a process apart in order takes half a second
+        fds = array.array("i")
+        for _, _, rights in extra:
+            fds.frombytes(rights)
+        if os.fork() == 0:
+            try:
+                signal.signal(signal.SIGCHLD, signal.SIG_DFL)
+                requests.close()
+                control, wire = (socket.socket(fileno=number) for number in fds)
+                supervisor.supervise(control, wire, decoder.decode(message).limits, confinement)
+            except BaseException:
+                import traceback
+
+                traceback.print_exc()
+            finally:
+                os._exit(0)
+        for number in fds:
+            os.close(number)
+
+
+def import_all(*libraries: str) -> None:
+    """Import what there is of `libraries`."""
+    for library in libraries:
+        with suppress(ImportError):  # then the notebook's own import fails, which is for its report to say
+            importlib.import_module(library)
+
+
+def warm(*libraries: str) -> None:
+    """Import and use once what every notebook uses, and import `libraries`, so that a fork finds it ready.
+
+    Nothing else: each library makes every fork dearer.
+    """
+    import_all(*libraries)
+    import matplotlib
+
+    matplotlib.use("module://matplotlib_inline.backend_inline")
+    import matplotlib.pyplot as plt
+    import numpy as np
+    import torch
+    import torch.nn.functional as F
+
+    from autograder.sandbox.inside.object_server import ObjectServer
+    from autograder.sandbox.inside.shell import new_shell
+    from autograder.sandbox.seeding import seed
+    from autograder.sandbox.wire.messages import Run, compiled
+
+    torch.set_num_threads(1)
+    seed(0)
+    shell = new_shell()
+    shell.run("warm", _WARM, lambda kind, text, png: None)
+    shell.run("warm", "raise ValueError('warm')", lambda kind, text, png: None)
+    shell.reset(new_session=False)  # type: ignore[no-untyped-call]
+    harness = compiled("__import__('torch').zeros(2, 2) @ __import__('torch').ones(2)")
+    ObjectServer({}, tuple(runtime.TOOLS)).answer(Run(b"", harness))
+    np.random.default_rng(0)
+    net = torch.nn.Sequential(torch.nn.Linear(2, 3), torch.nn.ReLU(), torch.nn.Linear(3, 1))
+    F.mse_loss(net(torch.randn(4, 2)), torch.zeros(4, 1)).backward()  # type: ignore[no-untyped-call]
+    net(torch.randn(4, 2)).backward(torch.ones(4, 1))  # imports much that a loss, which is one number, does not
+    plt.close("all")
+    settle()
+
+
+_WARM = """
+import matplotlib.pyplot as plt
+figure, axes = plt.subplots(1, 2, figsize=(6, 2))
+axes[0].plot([0, 1], [0, 1], label="$x$")
+axes[0].set_title("warm")
+axes[0].legend()
+axes[1].imshow([[0, 1], [1, 0]])
+plt.show()
+"""

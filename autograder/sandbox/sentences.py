@@ -1,0 +1,51 @@
+"""Sentences for the student about the way in which a process or a fork of theirs ended."""
+
+from __future__ import annotations
+
+import os
+import signal
+
+from autograder.constants import MOST_THREADS, THREADS_LEFT
+from autograder.course.course import Limits
+from autograder.sandbox.spawning import Ended
+
+
+def how_a_fork_ended(status: int, limits: Limits) -> str:
+    if os.WIFSIGNALED(status):
+        return _signal_sentence(os.WTERMSIG(status), limits)
+    return f"your code ended the Python process (exit code {os.WEXITSTATUS(status)})"
+
+
+def _signal_sentence(number: int, limits: Limits) -> str:
+    match number:
+        case signal.SIGSEGV | signal.SIGBUS | signal.SIGILL | signal.SIGFPE | signal.SIGABRT:
+            return f"your code crashed the Python process ({signal.Signals(number).name})"
+        case signal.SIGKILL:
+            return f"the process was killed, most likely for using more than {limits.memory_mb} MB of memory"
+        case signal.SIGXCPU:
+            return f"your code used more than {limits.total_seconds:g} seconds of processor time"
+        case signal.SIGXFSZ:
+            return f"your code wrote more than {limits.disk_mb} MB to a file"
+        case _:
+            return f"your code ended the Python process by a signal ({number})"
+
+
+def how_it_ended(ended: Ended, cell: str, limits: Limits) -> tuple[str, str, str]:
+    """Incident kind, cell and sentence for the way a whole submission ended."""
+    place = f"In cell ‘{cell}’ " if cell else "During a test "
+    match ended.reason:
+        case "exit" if ended.number == THREADS_LEFT:
+            return "exit", cell, f"{place}your code left more than {MOST_THREADS} threads running."
+        case "exit":
+            text = f"{place}your code ended the Python process (exit code {ended.number})."
+            return "exit", cell, text
+        case "signal":
+            return "crash", cell, f"{place}{_signal_sentence(ended.number, limits)}."
+        case "memory":
+            return "memory", cell, f"{place}your code used more than {limits.memory_mb} MB of memory."
+        case "disk":
+            return "disk", cell, f"{place}your code wrote more than {limits.disk_mb} MB to its folder."
+        case "time":
+            return "timeout", cell, f"{place}your code used more than {limits.total_seconds:g} seconds."
+        case _:
+            return "internal", cell, f"The sandbox had to give up ({ended.note or ended.reason}); tell your instructor."

@@ -1,0 +1,220 @@
+"""One submission in the sandbox: the notebook is run, and forks of the finished notebook are asked."""
+
+from __future__ import annotations
+
+import os
+import time
+from collections.abc import Sequence
+from typing import Protocol
+
+from autograder.constants import SEED
+from autograder.course.course import Limits
+from autograder.results.result import Incident, Output
+from autograder.sandbox.lines import ForkLine, SharedForkLine
+from autograder.sandbox.patience import Patience
+from autograder.sandbox.process import Died, Process
+from autograder.sandbox.sentences import how_it_ended
+from autograder.sandbox.student_error import StudentError
+from autograder.sandbox.wire.channel import Channel, pair
+from autograder.sandbox.wire.messages import Execute, Finished, Fork, Shown, encode
+from autograder.sandbox.wire.wire_error import Late, WireError
+from autograder.sandbox.zygote_client import SandboxLost, Zygote
+
+_GRACE = 1.0
+"""seconds that an interrupted cell gets to end by itself"""
+_STARTS = 10
+"""how often a notebook whose cells end its process is begun anew"""
+_SLACK = 2**20
+"""bytes of output beyond the limit before a process that ignores the limit is ended"""
+_MOST_OUTPUTS = 20_000
+"""outputs that are kept: empty ones cost room, too"""
+
+
+class RunCell(Protocol):
+    """A cell to run: repair.GradableCell is one."""
+
+    @property
+    def id(self) -> str: ...
+    @property
+    def source(self) -> str: ...
+    @property
+    def skip(self) -> bool: ...
+
+
+class Session:
+    """One submission in the sandbox.
+
+    `run` executes the cells. A cell that ends the process (a crash, `os._exit`, too much memory) is left out and the
+    notebook begun anew, so that the other cells keep what they earn. `fork` then gives a line to a fresh fork of the
+    finished notebook, `turn` one to a fork that tests share. Leaving raises SandboxLost when the sandbox failed in
+    between: such a result is worth nothing.
+    """
+
+    def __init__(self, zygote: Zygote, limits: Limits, cells: Sequence[RunCell], shut: Sequence[str] = ()) -> None:
+        self.incidents: list[Incident] = []
+        self.outputs: list[Output] = []
+        self.cpu_seconds = 0.0
+        self.peak_memory_mb = 0.0
+        self._zygote, self._limits, self._shut = zygote, limits, list(shut)
+        self._cells = [cell for cell in cells if not cell.skip]
+        self._left_out: set[str] = set()
+        self._last_ended = ""
+        self._starts = 0
+        self._forks = 0
+        self._seconds = 0.0
+        self._process: Process | None = None
+        self._shared: ForkLine | None = None
+        self._patience = Patience(limits.total_seconds)
+        self._lost = ""
+
+    def __enter__(self) -> Session:
+        return self
+
+    def __exit__(self, *why: object) -> None:
+        lost = self._lost or (self._process.lost if self._process is not None else "")
+        self._end()
+        if lost:
+            raise SandboxLost(lost)
+
+    # ---- the notebook
+
+    def run(self) -> None:
+        """Run the cells, beginning anew without the cell that ended the process, until the notebook has run."""
+        while self._starts < _STARTS and self._process is None:
+            self._starts += 1
+            self._process = Process(self._zygote, self._limits)
+            self.outputs.clear()
+            for cell in self._cells:
+                if self._starts == _STARTS and cell.id == self._last_ended:
+                    text = f"It ended {_STARTS - 1} times, so what comes after cell ‘{cell.id}’ was not run."
+                    self._happened("crash", "", text)
+                    break  # what comes before is known to survive
+                if cell.id not in self._left_out and not self._survives(cell):
+                    break
+
+    def _survives(self, cell: RunCell) -> bool:
+        assert self._process is not None
+        try:
+            self._execute(self._process, cell)
+            return True
+        except Died as died:
+            self._happened(*how_it_ended(died.ended, cell.id, self._limits))
+        except Late:
+            self._patience.hang()
+            self._happened("timeout", cell.id, self._too_long(cell) + "could not be stopped, so it was left out.")
+        except WireError as error:
+            self._happened("protocol", cell.id, f"Cell ‘{cell.id}’ disturbed the line to the grader ({error}).")
+        self._left_out.add(cell.id)
+        self._last_ended = cell.id
+        self._end()
+        return False
+
+    def _execute(self, process: Process, cell: RunCell) -> None:
+        """Run one cell and collect what it shows. Raises Late when it cannot be stopped, Died when it ends it all."""
+        self._seconds = self._patience.seconds(self._limits.cell_seconds)
+        if self._seconds <= 0:
+            self._out_of_time(cell)
+            return
+        room = self._limits.output_mb * 2**20 - sum(len(output.text) + len(output.png) for output in self.outputs)
+        nonce, stop = os.urandom(16), time.monotonic() + self._seconds
+        process.send(encode(Execute(nonce, cell.id, cell.source, max(room, 0))), stop)
+        interrupts = 0
+        while True:
+            try:
+                report = process.receive(stop)
+            except Late:
+                interrupts += 1
+                if interrupts > 2:
+                    raise
+                process.tell(b"interrupt")
+                stop = time.monotonic() + _GRACE
+                continue
+            match report:
+                case Shown(nonce=echo, kind=kind, text=text, png=png) if echo == nonce:
+                    room -= len(text) + len(png)
+                    if room < -_SLACK:
+                        raise WireError("it prints far more than the grader keeps")
+                    if len(self.outputs) < _MOST_OUTPUTS:
+                        self.outputs.append(Output(cell=cell.id, kind=kind, text=text, png=png))
+                case Finished(nonce=echo) if echo == nonce:
+                    break
+                case _:
+                    continue
+        if interrupts:
+            self._patience.hang()
+            self._happened("timeout", cell.id, self._too_long(cell) + "was stopped.")
+        full = room <= 0 or len(self.outputs) >= _MOST_OUTPUTS
+        if full and not any(incident.kind == "output" for incident in self.incidents):
+            most = f"{self._limits.output_mb} MB or {_MOST_OUTPUTS} outputs"
+            self._happened("output", cell.id, f"Cell ‘{cell.id}’ printed more than {most}; the rest was not kept.")
+
+    def _too_long(self, cell: RunCell) -> str:
+        return f"Cell ‘{cell.id}’ ran for more than {self._seconds:.3g} seconds (an endless loop?) and "
+
+    def _out_of_time(self, cell: RunCell) -> None:
+        text = f"The notebook used up its {self._limits.total_seconds:g} seconds before cell ‘{cell.id}’."
+        if not any(incident.cell == "" and incident.kind == "timeout" for incident in self.incidents):
+            self._happened("timeout", "", text)
+
+    def _happened(self, kind: str, cell: str, note: str) -> None:
+        incident = Incident(kind=kind, cell=cell, note=note)  # type: ignore[arg-type]
+        if incident not in self.incidents:
+            self.incidents.append(incident)
+
+    # ---- its forks
+
+    def turn(self, seed: int = SEED) -> SharedForkLine:
+        """A line, for one test, to a fork that tests share as long as none ends it. Raises as `fork` does."""
+        shared = self._shared
+        if shared is None or not shared.begin(seed):
+            shared = self._shared = self.fork(seed)
+        return SharedForkLine(shared)
+
+    def fork(self, seed: int = SEED) -> ForkLine:
+        """A line to a fresh fork of the finished notebook, begun anew if a test has ended its process.
+
+        Raises StudentError when there can be none, SandboxLost when that is not the student's doing.
+        """
+        self._end_turns()  # whatever they left running would be in the way
+        try:
+            self._keep_running()
+        except SandboxLost as lost:
+            self._lost = str(lost)  # the test that asks for this fork cannot tell whose fault it is
+            raise
+        if self._process is None:
+            raise StudentError("Crash", "the notebook's process could not be kept running")
+        if self._patience.used_up:
+            raise StudentError("TimeoutError", "the time for this notebook was used up before this test")
+        self._forks += 1
+        self._process.forks.add(self._forks)
+        near, far = pair()
+        order = Fork(os.urandom(16), self._forks, seed, self._shut)
+        try:
+            self._process.send(encode(order), self._patience.deadline, (far.fileno(),))
+        except (WireError, Died) as error:
+            raise StudentError("Crash", f"the notebook's process does not answer ({error})") from None
+        finally:
+            far.close()
+        return ForkLine(self._patience, self._process, self._forks, Channel(near), self._limits)
+
+    def _keep_running(self) -> None:
+        if self._process is not None:
+            try:
+                self._process.check()
+            except Died as died:
+                self._happened(*how_it_ended(died.ended, "", self._limits))
+                self._end()
+                self.run()
+
+    def _end_turns(self) -> None:
+        if self._shared is not None:
+            self._shared.close()
+            self._shared = None
+
+    def _end(self) -> None:
+        self._end_turns()
+        if self._process is not None:
+            ended = self._process.close()
+            self.cpu_seconds += ended.cpu_seconds
+            self.peak_memory_mb = max(self.peak_memory_mb, ended.peak_memory_mb)
+            self._process = None

@@ -1,0 +1,191 @@
+"""The values that cross the wire: plain data, never code. What cannot cross stays where it is, and a `Ref` crosses."""
+
+from __future__ import annotations
+
+import math
+import sys
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Annotated, Any, Literal, TypeAlias, cast
+
+import msgspec
+
+from autograder.sandbox.wire.wire_error import WireError
+
+if TYPE_CHECKING:  # this module is imported by processes that never need torch
+    import numpy as np
+    import torch
+
+MAX_MESSAGE = 64 * 2**20
+"""bytes of one message, and so of one value"""
+_MAX_DEPTH = 40
+
+_DTYPES = Literal[
+    "bool", "uint8", "int8", "int16", "int32", "int64",
+    "float16", "bfloat16", "float32", "float64", "complex64", "complex128",
+]  # fmt: skip
+_SIZES = {
+    "bool": 1, "uint8": 1, "int8": 1, "int16": 2, "int32": 4, "int64": 8,
+    "float16": 2, "bfloat16": 2, "float32": 4, "float64": 8, "complex64": 8, "complex128": 16,
+}  # fmt: skip
+_Shape: TypeAlias = Annotated[list[Annotated[int, msgspec.Meta(ge=0, le=2**31)]], msgspec.Meta(max_length=12)]
+Name: TypeAlias = Annotated[str, msgspec.Meta(max_length=200)]
+
+
+def sound(text: str) -> str:
+    """`text` without halves of letters (surrogates), which cannot be encoded."""
+    return text.encode("utf-8", "replace").decode()
+
+
+class List(msgspec.Struct, tag="list", forbid_unknown_fields=True):
+    items: list[Value]
+
+
+class Tuple(msgspec.Struct, tag="tuple", forbid_unknown_fields=True):
+    items: list[Value]
+
+
+class Dict(msgspec.Struct, tag="dict", forbid_unknown_fields=True):
+    pairs: Annotated[list[tuple[Value, Value]], msgspec.Meta(max_length=10_000)]
+
+
+class Bytes(msgspec.Struct, tag="bytes", forbid_unknown_fields=True):
+    data: bytes
+
+
+class Large(msgspec.Struct, tag="int", forbid_unknown_fields=True):
+    """An integer beyond 64 bits, in decimal."""
+
+    digits: Annotated[str, msgspec.Meta(max_length=1000, pattern="^-?[0-9]+$")]
+
+
+class Tensor(msgspec.Struct, tag="tensor", forbid_unknown_fields=True):
+    dtype: _DTYPES
+    shape: _Shape
+    data: bytes
+    grad: bool = False
+    """the tensor requires a gradient"""
+
+
+class Array(msgspec.Struct, tag="array", forbid_unknown_fields=True):
+    dtype: _DTYPES
+    shape: _Shape
+    data: bytes
+
+
+class Ref(msgspec.Struct, tag="ref", forbid_unknown_fields=True):
+    """Something that stays in the student's process: the examiner holds its number."""
+
+    number: int
+    kind: Name
+
+
+Value: TypeAlias = bool | int | float | str | Bytes | List | Tuple | Dict | Large | Tensor | Array | Ref | None
+
+
+def to_wire(thing: Any, refer: Callable[[Any], Ref] | None = None, depth: int = 0) -> Any:
+    """`thing` as a value for the wire; what is not plain data becomes a `Ref` by `refer`, or a TypeError without it."""
+    if depth > _MAX_DEPTH:
+        raise WireError("the value is nested too deeply")
+    if thing is None or type(thing) in (bool, float):
+        return thing
+    if isinstance(thing, int) and not isinstance(thing, bool):
+        number = int(thing)
+        return number if -(2**63) <= number < 2**64 else Large(str(number))
+    if isinstance(thing, float):
+        return float(thing)
+    if isinstance(thing, str):
+        return sound(str.__str__(thing))
+    if isinstance(thing, bytes | bytearray):
+        return Bytes(bytes(thing))
+    if isinstance(thing, list):
+        return List([to_wire(item, refer, depth + 1) for item in thing])
+    if isinstance(thing, tuple):
+        return Tuple([to_wire(item, refer, depth + 1) for item in thing])
+    if isinstance(thing, dict):
+        pairs = [(to_wire(key, refer, depth + 1), to_wire(value, refer, depth + 1)) for key, value in thing.items()]
+        return Dict(pairs)
+    packed = _tensor_to_wire(thing)
+    if packed is not None:
+        return packed
+    if refer is None:
+        raise TypeError(f"a {type(thing).__name__} cannot cross the wire")
+    return refer(thing)
+
+
+def _tensor_to_wire(thing: Any) -> Any:
+    torch_module, numpy_module = sys.modules.get("torch"), sys.modules.get("numpy")
+    if torch_module is not None and isinstance(thing, torch_module.Tensor):
+        plain = thing.detach().to("cpu").to_dense().resolve_conj().resolve_neg()
+        dtype = str(plain.dtype).removeprefix("torch.")
+        if dtype not in _SIZES:
+            raise WireError(f"a tensor of dtype {dtype} cannot cross the wire")
+        _check_size(plain.numel() * _SIZES[dtype])
+        # a copy: what counts as contiguous may have a stride that view does not take, where a side is 1
+        flat = plain.clone(memory_format=torch_module.contiguous_format).reshape(-1)
+        data = flat.view(torch_module.uint8).numpy().tobytes() if plain.numel() else b""
+        return Tensor(cast(Any, dtype), list(plain.shape), data, bool(thing.requires_grad))
+    if numpy_module is not None and isinstance(thing, numpy_module.bool | numpy_module.number):
+        return to_wire(thing.item())
+    if numpy_module is not None and isinstance(thing, numpy_module.ndarray):
+        dtype = str(thing.dtype)
+        if dtype not in _SIZES:
+            return None
+        _check_size(thing.nbytes)
+        return Array(cast(Any, dtype), list(thing.shape), thing.astype(thing.dtype.newbyteorder("<")).tobytes())
+    return None
+
+
+def _check_size(size: int) -> None:
+    if size > MAX_MESSAGE:
+        raise WireError(f"a value of {size / 2**20:.0f} MiB is too large; {MAX_MESSAGE // 2**20} MiB can cross")
+
+
+def from_wire(value: Any, resolve: Callable[[Ref], Any], depth: int = 0) -> Any:
+    """The Python value of a decoded wire value; a `Ref` becomes `resolve(ref)`."""
+    if depth > _MAX_DEPTH:
+        raise WireError("the value is nested too deeply")
+    match value:
+        case List(items):
+            return [from_wire(item, resolve, depth + 1) for item in items]
+        case Tuple(items):
+            return tuple(from_wire(item, resolve, depth + 1) for item in items)
+        case Dict(pairs):
+            try:
+                return {from_wire(k, resolve, depth + 1): from_wire(v, resolve, depth + 1) for k, v in pairs}
+            except TypeError:
+                raise WireError("a dictionary's key is not hashable") from None
+        case Bytes(data):
+            return data
+        case Large(digits):
+            return int(digits)
+        case Tensor():
+            return _to_tensor(value)
+        case Array():
+            return _to_array(value)
+        case Ref():
+            return resolve(value)
+        case _:
+            return value
+
+
+def _checked(value: Tensor | Array) -> bytes:
+    if math.prod(value.shape) * _SIZES[value.dtype] != len(value.data):
+        raise WireError(f"a {value.dtype} tensor of shape {tuple(value.shape)} does not have {len(value.data)} bytes")
+    return value.data
+
+
+def _to_tensor(value: Tensor) -> torch.Tensor:
+    import torch
+
+    data, dtype = _checked(value), getattr(torch, value.dtype)
+    flat = torch.frombuffer(bytearray(data), dtype=dtype) if data else torch.empty(0, dtype=dtype)
+    tensor = flat.reshape(value.shape)
+    if value.grad and (tensor.is_floating_point() or tensor.is_complex()):
+        tensor.requires_grad_()
+    return tensor
+
+
+def _to_array(value: Array) -> np.ndarray[Any, Any]:
+    import numpy as np
+
+    return np.frombuffer(_checked(value), dtype=value.dtype).reshape(value.shape).copy()

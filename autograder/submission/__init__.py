@@ -1,0 +1,20 @@
+"""Repair: any submitted file, however damaged, becomes a gradable notebook; every mend is told to the student."""
+
+from __future__ import annotations
+
+from autograder.course.release import Released, ReleasedCell, released
+from autograder.submission.gradable import Gradable, GradableCell, repair
+from autograder.submission.submission import Missing, Unreadable, find, read
+
+__all__ = [
+    "Gradable",
+    "GradableCell",
+    "Missing",
+    "Released",
+    "ReleasedCell",
+    "Unreadable",
+    "find",
+    "read",
+    "released",
+    "repair",
+]

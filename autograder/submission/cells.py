@@ -1,0 +1,291 @@
+"""The cells of a submitted file, whatever its format and damage: bytes in, raw cells out, nothing executed."""
+
+from __future__ import annotations
+
+import re
+from itertools import islice, pairwise
+from pathlib import PurePath
+
+import msgspec
+
+from autograder.results.result import Repair
+from autograder.submission import script, torn_json
+from autograder.submission.rawcell import (
+    MAX_CELLS,
+    MAX_CODE_BYTES,
+    MAX_PICTURE_BYTES,
+    MAX_SOURCE_BYTES,
+    MAX_TEXT_BYTES,
+    Attachments,
+    RawCell,
+    RawNotebook,
+    clean,
+    file_note,
+)
+from autograder.submission.submission import USUAL_BYTES, Unreadable
+
+
+def read_cells(data: bytes, filename: str) -> RawNotebook:
+    """The cells of a submitted notebook or script.
+
+    Raises
+    ------
+    Unreadable
+        When the file is neither, or holds no cell at all.
+    """
+    name = PurePath(filename).name
+    _refuse_others(data, name)
+    data, repairs = _as_utf8(data, name)
+    # A script that opens with a list or a dict is rare, a notebook that lost its first bytes is not.
+    if data.lstrip()[:1] in (b"{", b"[") or _CELL.search(data):
+        notebook = _notebook(data, name, repairs)
+        if notebook:
+            return notebook
+    if _PYTHON.search(data) and b"\0" not in data:
+        return script.read_script(data, name, repairs)
+    if not data.lstrip().startswith((b"{", b"[")):
+        raise Unreadable(
+            f"The file ‘{name}’ is neither a notebook nor a Python script. Hand in the .ipynb file that you worked in."
+        )
+    raise Unreadable(f"The file ‘{name}’ holds no notebook cells. Hand in the .ipynb file that you worked in.")
+
+
+# ---- what kind of file it is ----
+
+_PYTHON = re.compile(
+    rb"^(?:(?:async )?def |class |import |from [\w.]++ import|print\(|[A-Za-z_]\w*+[ \t]*+=[^=]|# ?%%|# In ?\[)",
+    re.MULTILINE,
+)
+_SIGNATURES = (
+    (b"PK\x03\x04", "a zip archive (or a Word file)", "Unpack it and hand in the .ipynb file itself."),
+    (b"Rar!", "an archive", "Unpack it and hand in the .ipynb file itself."),
+    (b"7z\xbc\xaf", "an archive", "Unpack it and hand in the .ipynb file itself."),
+    (b"\x1f\x8b", "a compressed archive", "Unpack it and hand in the .ipynb file itself."),
+    (b"%PDF", "a PDF, perhaps a print of the notebook", ""),
+    (b"\x89PNG", "a picture", ""),
+    (b"\xff\xd8\xff", "a picture", ""),
+    (b"\xd0\xcf\x11\xe0", "an Office document", ""),
+    (b"{\\rtf", "a text document", ""),
+    (b"\x7fELF", "a program", ""),
+    (b"version https://git-lfs", "a pointer that Git LFS left in place of the notebook", "Run git lfs pull first."),
+)
+_DOWNLOAD = (
+    "Open the notebook and choose File → Download (in Colab: File → Download → Download .ipynb), "
+    "then hand in that .ipynb file."
+)
+
+
+def _refuse_others(data: bytes, name: str) -> None:
+    body = data.removeprefix(b"\xef\xbb\xbf").lstrip(b" \t\r\n\0")
+    if not body:
+        raise Unreadable(f"The file ‘{name}’ is empty. Save your notebook and hand it in again.")
+    for signature, what, way_out in _SIGNATURES:
+        if body.startswith(signature):
+            raise Unreadable(f"The file ‘{name}’ is {what}, not a notebook. {way_out or _DOWNLOAD}")
+    if body.startswith(b"<") and not body.startswith(b"<<<<<<<"):  # the latter is a merge conflict, see below
+        raise Unreadable(f"The file ‘{name}’ is a web page, not a notebook. {_DOWNLOAD}")
+
+
+def _as_utf8(data: bytes, name: str) -> tuple[bytes, list[Repair]]:
+    head = data[:4]
+    wide = ""
+    if head.startswith((b"\xff\xfe", b"\xfe\xff")):
+        wide = "utf-16"
+    elif len(head) == 4 and head[1] == head[3] == 0:
+        wide = "utf-16-le"
+    elif len(head) == 4 and head[0] == head[2] == 0:
+        wide = "utf-16-be"
+    if wide and data.strip(b"\0"):
+        data = data.decode(wide, errors="replace").encode("utf-8", errors="replace")
+        return data, [file_note("converted", f"The file ‘{name}’ was saved as UTF-16 text; it was read as such.")]
+    if data.startswith(b"\xef\xbb\xbf"):
+        data = data[3:]
+        if data.lstrip()[:1] == b"{":  # usual in scripts, but Jupyter itself refuses such a notebook
+            mark = "began with an invisible mark (a byte order mark)"
+            return data, [file_note("converted", f"The file ‘{name}’ {mark}, which was removed.")]
+    if not torn_json.is_utf8(data):
+        note = (
+            f"The file ‘{name}’ was not saved as UTF-8 text; it was read as Latin-1. "
+            "Letters outside English may look wrong."
+        )
+        return data, [file_note("converted", note)]
+    return data, []
+
+
+# ---- notebooks ----
+
+_MAX_MEMBERS = 200
+
+# Where a cell begins, in every Jupyter's own order of keys; inside a string the quotes would be escaped. What nbgrader
+# notes about a cell begins likewise.
+_CELL = re.compile(rb'\{\s*+"cell_type"\s*+:(?!\s*+"\w*+"\s*+,\s*+"(?:checksum|grade|locked|points|solution))')
+_FORMAT = re.compile(rb'"nbformat"\s*+:\s*+(\d{1,3})')
+
+
+def _notebook(data: bytes, name: str, repairs: list[Repair]) -> RawNotebook | None:
+    if data.count(b"[") + data.count(b"{") > torn_json.BRACKETS:
+        raise Unreadable(
+            f"The file ‘{name}’ is too tangled to be read. "
+            "In Jupyter choose Edit → Clear Outputs of All Cells, save, and hand it in again."
+        )
+    repairs = list(repairs)
+    whole = torn_json.is_whole(data)
+    spans = _cell_spans(data) if whole else []
+    if not spans:
+        starts = [found.start() for found in islice(_CELL.finditer(data), MAX_CELLS + 1)]
+        spans = list(pairwise([*starts, len(data)])) or _cell_spans(data)
+    if not spans:
+        return None
+
+    if PurePath(name).suffix.casefold() == ".py":
+        repairs.append(file_note("converted", f"The file ‘{name}’ is not a script but a notebook; it was read as one."))
+    version = _FORMAT.search(data)
+    if version and int(version[1]) != 4:
+        age = "an old" if int(version[1]) < 4 else "a newer"
+        note = f"The notebook was saved in {age} format (version {int(version[1])}) and was converted."
+        repairs.append(file_note("converted", note))
+    if len(data) > USUAL_BYTES:
+        size = f"{len(data) / 2**20:.0f} MB"
+        repairs.append(file_note("ignored", f"The file is {size} big, most of it output; the output was dropped."))
+    if len(spans) > MAX_CELLS:
+        note = f"The notebook has more than {MAX_CELLS} cells; those after the first {MAX_CELLS} were left out."
+        repairs.append(file_note("ignored", note))
+
+    cells: list[RawCell] = []
+    lost = total = 0
+    for number, (start, end) in enumerate(spans[:MAX_CELLS], start=1):
+        if data[start : start + 1] != b"{":
+            repairs.append(file_note("ignored", f"Entry {number} of the notebook is not a cell; it was left out."))
+            continue
+        cell, notes = _cell(data, start, len(data) if end < 0 else end, number, whole)
+        total += len(cell.source) if cell else 0
+        if total > MAX_SOURCE_BYTES:
+            limit = MAX_SOURCE_BYTES // 2**20
+            note = f"The notebook holds more than {limit} MB of text; cell {number} and those after it were left out."
+            repairs.append(file_note("ignored", note))
+            break
+        repairs += notes
+        if cell:
+            cells.append(cell)
+        else:
+            lost += 1
+    # NaN is no JSON either, but nothing is lost by it.
+    torn = lost > 0 or (not whole and data.rstrip()[-1:] not in (b"}", b"]"))
+    if torn:
+        what = {0: "", 1: ", one cell was lost"}.get(lost, f", {lost} cells were lost")
+        note = (
+            f"The file ‘{name}’ is damaged, perhaps cut off while it was saved or uploaded: "
+            f"{len(cells)} cells could be read{what}. Check the file that you handed in."
+        )
+        repairs.append(file_note("salvaged", note))
+    elif not whole and b"<<<<<<<" in data:
+        note = "The file holds the marks of an unsettled Git merge; both versions were read. Settle it and save again."
+        repairs.append(file_note("salvaged", note))
+    if not cells and torn:
+        raise Unreadable(f"The file ‘{name}’ is damaged: no complete cell is left in it. Save it and hand it in again.")
+    return RawNotebook(cells=tuple(cells), repairs=tuple(repairs), torn=torn)
+
+
+def _cell_spans(data: bytes) -> list[torn_json.Span]:
+    """The spans of the cells, found by the structure of the document: one too many when there are too many."""
+    start, stop = len(data) - len(data.lstrip()), len(data)
+    arrays: list[int] = []
+    if data[start : start + 1] == b"[":
+        arrays = [start]
+    elif data[start : start + 1] == b"{":
+        for key, (at, _) in islice(torn_json.members(data, start, stop), _MAX_MEMBERS):
+            if key == "cells":
+                arrays.append(at)
+            elif key == "worksheets" and data[at : at + 1] == b"[":  # before nbformat 4
+                for sheet, end in islice(torn_json.elements(data, at, stop), _MAX_MEMBERS):
+                    inner = torn_json.members(data, sheet, end if end > 0 else stop)
+                    arrays += [cells for key, (cells, _) in islice(inner, _MAX_MEMBERS) if key == "cells"]
+    spans: list[torn_json.Span] = []
+    for at in arrays:
+        if data[at : at + 1] == b"[":
+            spans += islice(torn_json.elements(data, at, stop), MAX_CELLS + 1 - len(spans))
+    if not any(data[at : at + 1] == b"{" for at, _ in spans):
+        return []
+    return spans
+
+
+def _cell(data: bytes, start: int, stop: int, number: int, whole: bool) -> tuple[RawCell | None, list[Repair]]:
+    """The cell in that span and what had to be said about it; None when its source is lost."""
+    repairs: list[Repair] = []
+    found: dict[str, bytes] = {}
+    twice = False
+    for key, (at, end) in islice(torn_json.members(data, start, stop), _MAX_MEMBERS):
+        if end >= 0 and key in _WANTED:
+            twice = twice or (key in _SOURCES and key in found)
+            found[key] = data[at:end]
+    source_key = next((key for key in _SOURCES if key in found), "")
+    if not source_key and not whole:
+        return None, []
+
+    nbgrader = _members(_members(found.get("metadata", b"")).get("nbgrader", b""))
+    grade_id = _short(nbgrader.get("grade_id", b""))
+    ids = (_short(found.get("id", b"")), _short(_members(found.get("metadata", b"")).get("id", b"")))
+    label = grade_id or ids[0] or ids[1]
+    called = f"‘{label}’" if label else str(number)
+
+    def say(kind: str, note: str) -> None:
+        repairs.append(Repair(kind=kind, cell=label, note=note))
+
+    raw = found.get(source_key, b"")
+    limit = MAX_CODE_BYTES if found.get("cell_type") == b'"code"' else MAX_TEXT_BYTES
+    if len(raw) > limit:
+        say("ignored", f"The cell {called} holds more than {limit // 2**20} MB; its text was left out.")
+        raw = b'""'
+    source, sound = torn_json.text(raw)
+    if not sound:
+        say("converted", f"The text of the cell {called} was stored in a wrong way; it was read as well as possible.")
+    if twice:
+        say("converted", f"The file holds the text of the cell {called} twice; the last one counts.")
+
+    if len(found.get("attachments", b"")) > MAX_PICTURE_BYTES:
+        say("ignored", f"The pictures in the cell {called} are too big (over {MAX_PICTURE_BYTES // 2**20} MB).")
+
+    cell_type = _short(found.get("cell_type", b""))
+    if cell_type not in _TYPES:
+        was = f"‘{cell_type[:20]}’" if cell_type else "missing"
+        say("converted", f"The type of the cell {called} is unknown ({was}); it was taken for text.")
+    if cell_type == "heading":
+        level = found.get("level", b"1")
+        source = "#" * (int(level) if level in (b"1", b"2", b"3", b"4", b"5", b"6") else 1) + " " + source
+    cell = RawCell(
+        kind="code" if cell_type == "code" else "markdown",
+        source=clean(source),
+        grade_id=grade_id,
+        ids=tuple(label for label in ids if label),
+        attachments=_attachments(found.get("attachments", b"")),
+    )
+    return cell, repairs
+
+
+_SOURCES = ("source", "input", "text", "code")  # the older names are those of nbformat 3, 2 and 1
+_WANTED = {*_SOURCES, "cell_type", "id", "metadata", "level", "attachments"}
+_TYPES = ("code", "markdown", "raw", "heading", "html", "text", "plaintext")
+_PICTURES = msgspec.json.Decoder(Attachments)
+
+
+def _members(raw: bytes) -> dict[str, bytes]:
+    if raw[:1] != b"{":
+        return {}
+    found = islice(torn_json.members(raw, 0, len(raw)), _MAX_MEMBERS)
+    return {key: raw[at:end] for key, (at, end) in found if end >= 0}
+
+
+def _short(raw: bytes) -> str:
+    return clean(torn_json.text(raw)[0]) if raw[:1] == b'"' and len(raw) < 200 else ""
+
+
+def _attachments(raw: bytes) -> Attachments:
+    if not raw or len(raw) > MAX_PICTURE_BYTES:
+        return {}
+    try:
+        found = _PICTURES.decode(raw)
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
+        return {}
+    return {
+        name: {mime: data for mime, data in kinds.items() if mime.startswith("image/")} for name, kinds in found.items()
+    }

@@ -1,0 +1,325 @@
+"""The gradable notebook: every released cell once and in order, the student's own cells among them."""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Iterable, Sequence
+from pathlib import PurePath
+from typing import Any, Literal
+
+import msgspec
+
+from autograder.course.names import functions, names, statements
+from autograder.course.release import Released, ReleasedCell
+from autograder.results.result import Repair
+from autograder.submission.cells import read_cells
+from autograder.submission.match import ALIKE, likeness, match, same
+from autograder.submission.rawcell import MAX_CELLS, Attachments, RawCell, file_note
+
+_MAX_REPAIRS = 60
+_JOINED = "# What belongs here was found in another cell."
+
+
+class GradableCell(msgspec.Struct, frozen=True, kw_only=True):
+    """One cell of a repaired submission."""
+
+    id: str
+    """the released cell's id, or a fresh one (own-1, own-2 …) for a cell of the student's own"""
+    kind: Literal["markdown", "code"]
+    source: str
+    skip: bool
+    """not to be run: text, and what the release (never the submission) calls a demo"""
+    released: ReleasedCell | None
+    """None for the student's own cells"""
+    attachments: Attachments = {}
+    """pictures pasted into a written answer"""
+
+
+class Gradable(msgspec.Struct, frozen=True):
+    """A submission in which every released cell occurs once, in the released order, and every id once."""
+
+    cells: tuple[GradableCell, ...]
+    repairs: tuple[Repair, ...]
+
+    def notebook(self) -> dict[str, Any]:
+        """It as an nbformat 4.5 notebook for nbgrader's own commands: released metadata, no outputs."""
+        return {
+            "cells": [_as_dict(cell) for cell in self.cells],
+            "metadata": {
+                "kernelspec": {"display_name": "Python 3 (ipykernel)", "language": "python", "name": "python3"},
+                "language_info": {"name": "python"},
+            },
+            "nbformat": 4,
+            "nbformat_minor": 5,
+        }
+
+
+def repair(data: bytes, filename: str, released: Released) -> Gradable:
+    """The gradable notebook in the bytes of a submitted file.
+
+    Released cells run in the released order, so that a check comes after what it checks; a cell of the student's own
+    stays below the cell that it followed. Locked cells get the released text.
+
+    Raises
+    ------
+    Unreadable
+        When nothing in it can be graded.
+    """
+    raw = read_cells(data, filename)
+    cells = _parts(raw.cells[0].source, released) if raw.plain else raw.cells
+    repairs = list(raw.repairs)
+    name = PurePath(filename).name
+    if name not in (f"{released.notebook}.ipynb", f"{released.notebook}.py"):
+        note = f"The file was called ‘{name}’ instead of ‘{released.notebook}.ipynb’; it was graded all the same."
+        repairs.append(file_note("renamed", note))
+
+    matched = match(cells, released)
+    slots = [_slot(cell, places, cells) for cell, places in zip(released.cells, matched.copies, strict=True)]
+    labels = {cell.grade_id for cell in released.cells if cell.grade_id}
+    unlabelled = bool(labels) and not any(cell.grade_id in labels for cell in cells)
+    foreign = not any(slot.answer is not None for slot in slots if slot.cell.kind == "code" or slot.cell.solution)
+    if foreign:
+        note = f"Nothing of this homework was found in ‘{name}’. Is it another notebook? Check the file you handed in."
+        repairs.append(file_note("foreign", note))
+    elif unlabelled and not raw.plain:
+        note = "The cells had lost their labels (some editors drop them); they were recognised by what is in them."
+        repairs.append(file_note("matched", note))
+    _find_joined(slots, cells)
+    repairs += _moved(slots)
+    for slot in slots:
+        if slot.answer in matched.guessed and slot.cell.grade_id and not unlabelled:
+            slot.say("matched", f"The cell {slot.cell} had lost its label; it was recognised by what is in it.")
+        if slot.answer is None and not slot.joined and not foreign:
+            # When much is missing, only what the student would have written is worth a line each.
+            _say_missing(slot, brief=unlabelled or raw.torn)
+        repairs += slot.repairs
+    ordered, renamed = _in_order(slots, cells, released)
+    repairs += renamed
+    if len(repairs) > _MAX_REPAIRS:
+        rest = len(repairs) - _MAX_REPAIRS
+        repairs[_MAX_REPAIRS:] = [file_note("more", f"{rest} more things had to be mended; too many to list.")]
+    return Gradable(ordered, tuple(repairs))
+
+
+class _Slot(msgspec.Struct, eq=False):
+    """The place of one released cell while it is being filled."""
+
+    cell: ReleasedCell
+    source: str
+    copies: int
+    """how many handed-in cells are it"""
+    answer: int | None = None
+    """place of the one that fills it"""
+    dropped: tuple[int, ...] = ()
+    """copies that are left out"""
+    kept: bool = False
+    """whether the handed-in cell runs besides the restored one"""
+    joined: bool = False
+    """whether its code was found in another cell"""
+    repairs: list[Repair] = []
+
+    def say(self, kind: str, note: str) -> None:
+        self.repairs.append(Repair(kind=kind, cell=self.cell.id, note=note))
+
+
+def _slot(cell: ReleasedCell, copies: Sequence[int], cells: Sequence[RawCell]) -> _Slot:
+    """The slot of a released cell, filled with the best of its copies."""
+    slot = _Slot(cell, cell.source, len(copies))
+    ours = cell.fixed or cell.demo
+    if ours:
+        useless = {at for at in copies if same(cells[at].source, cell.source)}
+        useless |= {at for at in copies if at not in useless and likeness(cells[at].source, cell.source) >= ALIKE}
+        best = max(copies, key=lambda at: (same(cells[at].source, cell.source), at in useless, -at), default=None)
+    else:
+        useless = {at for at in copies if same(cells[at].source, cell.source)}
+        fitting = [at for at in copies if at in useless or _fits(cells[at], cell)]
+        # Of several copies the one that answers most; of equal ones the last, as its definitions are the last to run.
+        written = [at for at in fitting if at not in useless] or fitting
+        best = max(written, key=lambda at: (len(names(cells[at].source) & cell.names), at), default=None)
+    slot.answer = best
+    slot.dropped = tuple(at for at in copies if at in useless and at != best)
+    if slot.dropped:
+        slot.say("ignored", f"The cell {cell} was there more than once; a copy without work of yours was left out.")
+    if any(at != best and at not in useless for at in copies) and best is not None:
+        slot.say(
+            "demoted",
+            f"The cell {cell} was there more than once; one copy is graded as your answer, "
+            "the others still run as cells of your own.",
+        )
+    if best is None:
+        return slot
+
+    answer = cells[best]
+    if answer.kind != cell.kind and cell.grade_id:
+        was, now = ("text", "code") if cell.kind == "code" else ("code", "text")
+        slot.say("converted", f"The cell {cell} had been turned into {was}; it is {now} again.")
+    if not cell.fixed:
+        slot.source = answer.source
+    elif not same(answer.source, cell.source):
+        slot.kept = answer.kind == "code" and bool(functions(answer.source) - functions(cell.source))
+        what = "checks were" if cell.grade else "text was"
+        rest = "the functions that you wrote in it still run." if slot.kept else "your own code is untouched."
+        slot.say("restored", f"The cell {cell} had been edited; the original {what} put back, {rest}")
+    return slot
+
+
+def _fits(answer: RawCell, cell: ReleasedCell) -> bool:
+    """Whether it can be an answer: prose in place of code can't."""
+    return answer.kind == cell.kind or cell.kind == "markdown" or bool(names(answer.source) & cell.names)
+
+
+def _find_joined(slots: Sequence[_Slot], cells: Sequence[RawCell]) -> None:
+    """Find the code of missing cells where a student has joined it with another cell.
+
+    An empty released cell must not be put back below it: running it would replace the student's definitions.
+    """
+    useless = {at for slot in slots for at in slot.dropped}
+    useless |= {slot.answer for slot in slots if slot.answer is not None and _untouched(slot)}
+    slot_of = {slot.answer: slot for slot in slots if slot.answer is not None}
+    defined_by: dict[str, int] = {}
+    for at, handed_in in enumerate(cells):
+        if handed_in.kind == "code" and at not in useless:
+            defined_by.update(dict.fromkeys(names(handed_in.source), at))
+    for slot in slots:
+        cell = slot.cell
+        if slot.answer is not None or cell.fixed or not cell.names or not cell.names <= defined_by.keys():
+            continue
+        slot.joined, slot.source = True, _JOINED
+        if cell.grade_id:
+            slot.say("matched", f"The cell {cell} was missing, but what it defines was found in another cell of yours.")
+        # The joined code runs at the first of its places, so that no check comes before it; and never in a demo's.
+        places = {defined_by[name] for name in cell.names}
+        host = slot_of.get(min(places))
+        if not host or len(places) > 1 or host.cell.fixed:
+            continue
+        if host.cell.demo or slots.index(host) > slots.index(slot):
+            slot.source, slot.answer = host.source, host.answer
+            slot_of[min(places)] = slot
+            host.source, host.answer, host.joined = _JOINED, None, True
+
+
+def _untouched(slot: _Slot) -> bool:
+    """Whether the handed-in cell in it brings nothing of the student's own."""
+    return not slot.kept and (slot.cell.fixed or same(slot.source, slot.cell.source))
+
+
+def _moved(slots: Sequence[_Slot]) -> list[Repair]:
+    """What to say of code cells that stood above one that they come after."""
+    moved = []
+    below = -1
+    for slot in slots:
+        if slot.cell.kind == "code" and slot.answer is not None and slot.copies == 1:
+            if slot.answer < below:
+                moved.append(slot.cell)
+            below = max(below, slot.answer)
+    if not moved:
+        return []
+    which = ", ".join(str(cell) for cell in moved[:5]) + (" …" if len(moved) > 5 else "")
+    note = f"Cells had been moved ({which}); everything was run in the order of the homework."
+    return [Repair(kind="reordered", cell=moved[0].id, note=note)]
+
+
+def _say_missing(slot: _Slot, brief: bool) -> None:
+    cell = slot.cell
+    if cell.solution:
+        slot.say("put-back", f"The cell {cell} was missing; it was put back without an answer.")
+    elif not brief and (cell.grade_id or (cell.kind == "code" and not cell.demo)):
+        slot.say("put-back", f"The cell {cell} was missing and was put back.")
+
+
+def _in_order(
+    slots: Sequence[_Slot], cells: Sequence[RawCell], released: Released
+) -> tuple[tuple[GradableCell, ...], list[Repair]]:
+    """Released cells in released order, the student's own below the cells that they followed; and renamed ids."""
+    slot_of = {slot.answer: at for at, slot in enumerate(slots) if slot.answer is not None}
+    left_out = {at for slot in slots for at in slot.dropped}
+    below: list[list[GradableCell]] = [[] for _ in range(len(slots) + 1)]
+    taken = {cell.id for cell in released.cells}
+    fresh = (name for name in map("own-{}".format, range(1, 2 * MAX_CELLS)) if name not in taken)
+    copied = {label for cell in released.cells for label in (cell.id, cell.grade_id)}
+    seen: set[str] = set()
+    repairs: list[Repair] = []
+    follows = 0
+    for at, cell in enumerate(cells):
+        slot = slot_of.get(at)
+        runs = slot is None or slots[slot].kept
+        if runs and at not in left_out and (cell.source.strip() or cell.attachments):
+            code = cell.kind == "code"
+            own = GradableCell(
+                id=next(fresh),
+                kind=cell.kind,
+                source=cell.source,
+                skip=not code,
+                released=None,
+                attachments={} if code else cell.attachments,
+            )
+            below[follows].append(own)
+            double = next((name for name in cell.ids[:1] if name in seen and name not in copied), None)
+            if double:
+                note = f"Two cells had the same id ‘{double}’; the second one is called ‘{own.id}’ now."
+                repairs.append(Repair(kind="renamed", cell=own.id, note=note))
+        if slot is not None:
+            follows = slot + 1
+        seen.update(cell.ids[:1])
+
+    ordered = below[0]
+    for slot_at, filled in enumerate(slots):
+        ordered.append(_filled(filled, cells))
+        ordered += below[slot_at + 1]
+    return tuple(ordered), repairs
+
+
+def _filled(slot: _Slot, cells: Sequence[RawCell]) -> GradableCell:
+    cell = slot.cell
+    pictures = cells[slot.answer].attachments if slot.answer is not None and cell.kind == "markdown" else {}
+    return GradableCell(
+        id=cell.id,
+        kind=cell.kind,
+        source=slot.source,
+        skip=cell.kind != "code" or cell.demo,
+        released=cell,
+        attachments={} if cell.fixed else pictures,
+    )
+
+
+def _as_dict(cell: GradableCell) -> dict[str, Any]:
+    shared = {
+        "id": cell.id,
+        "metadata": copy.deepcopy(cell.released.metadata) if cell.released else {},
+        "source": cell.source,
+    }
+    if cell.kind == "code":
+        return {"cell_type": "code", "execution_count": None, "outputs": [], **shared}
+    attached = {"attachments": copy.deepcopy(cell.attachments)} if cell.attachments else {}
+    return {"cell_type": "markdown", **attached, **shared}
+
+
+def _parts(script: str, released: Released) -> tuple[RawCell, ...]:
+    """The parts of a script without cell marks: a new one wherever the names that it defines belong to another cell.
+
+    What the course wrote itself (set-up, checks, demos) is left out: the released text of it is put back anyway.
+    """
+    owners: dict[str, int] = {}
+    ours: set[str] = set()
+    for at, cell in enumerate(released.cells):
+        if cell.kind == "code" and (cell.fixed or cell.demo):
+            ours.update(_bare(text) for text, _ in statements(cell.source))
+        elif cell.kind == "code":
+            for name in cell.names:
+                owners.setdefault(name, at)
+    parts: list[list[str]] = []
+    before: int | None = -1
+    for text, defined in statements(script):
+        if _bare(text) in ours:
+            continue
+        owner = min((owners[name] for name in defined if name in owners), default=None)
+        if owner != before and len(parts) < MAX_CELLS:
+            parts.append([])
+        parts[-1].append(text)
+        before = owner
+    return tuple(RawCell(kind="code", source="".join(part).strip("\n")) for part in parts)
+
+
+def _bare(statement: str) -> str:
+    lines: Iterable[str] = (line.rstrip() for line in statement.split("\n"))
+    return "\n".join(line for line in lines if line and not line.startswith("#"))

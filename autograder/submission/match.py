@@ -1,0 +1,166 @@
+"""The match between a submission and its release: which handed-in cells are which released ones."""
+
+from __future__ import annotations
+
+import re
+from collections import Counter
+from collections.abc import Iterable, Iterator, Sequence
+
+import msgspec
+
+from autograder.course.names import functions, names
+from autograder.course.release import Released, ReleasedCell
+from autograder.submission.rawcell import RawCell
+
+ALIKE = 0.6
+"""share of words in common from which a text is taken for an edited copy of another"""
+_COMPARED = 4000
+"""characters of a text that are compared: texts that are alike so far are alike"""
+_LONG = 200_000
+"""characters; no cell of a release is so long, so such a text is compared as it is"""
+_PAIRS = 100_000
+"""comparisons of two texts, 20 µs each"""
+
+_COMMENTED_MAGIC = re.compile(r"^# ?(?=%%?[A-Za-z]|![A-Za-z])", re.MULTILINE)
+
+Pairs = Iterator[tuple[int, int]]
+"""place of a handed-in cell, index of the released cell that it is"""
+
+
+class Match(msgspec.Struct, frozen=True):
+    """What was recognised."""
+
+    copies: tuple[tuple[int, ...], ...]
+    """for every released cell the places of the handed-in cells that are it: none, one, or several copies"""
+    guessed: frozenset[int]
+    """the handed-in cells without a label, recognised by what is in them"""
+
+
+def match(cells: Sequence[RawCell], released: Released) -> Match:
+    """Match by grade_id, then by id (the cell's own, or the one that Colab keeps in its metadata), then by content.
+
+    Content means: the very text of the release, else the names that it defines, else most of its words, else (for a
+    written answer) that it stands right below the cell that it follows in the release.
+    """
+    copies: list[list[int]] = [[] for _ in released.cells]
+    unknown = dict.fromkeys(range(len(cells)))
+    for by in (_by_label, _by_text, _by_names, _by_words, _by_place):
+        if by is _by_text:
+            labelled = set(range(len(cells))) - unknown.keys()
+        for place, at in by(cells, released, copies, tuple(unknown)):
+            copies[at].append(place)
+            del unknown[place]
+    guessed = frozenset(range(len(cells))) - labelled - unknown.keys()
+    return Match(tuple(tuple(sorted(places)) for places in copies), guessed)
+
+
+def same(one: str, other: str) -> bool:
+    """Whether two texts differ in nothing that matters."""
+    return one == other or normal(one) == normal(other)
+
+
+def normal(source: str) -> str:
+    """The text without blanks at the ends of lines and around it, and with magics as jupytext's scripts hide them."""
+    if len(source) > _LONG:
+        return source
+    return "\n".join(line.rstrip() for line in _COMMENTED_MAGIC.sub("", source).split("\n")).strip()
+
+
+def likeness(one: str, other: str) -> float:
+    """The share of words that two texts have in common, 0 to 1."""
+    return _share(_words(one), _words(other))
+
+
+def _by_label(cells: Sequence[RawCell], released: Released, copies: list[list[int]], unknown: Iterable[int]) -> Pairs:
+    grade_ids = {cell.grade_id: at for at, cell in enumerate(released.cells) if cell.grade_id}
+    ids = {cell.id: at for at, cell in enumerate(released.cells)}
+    texts = _texts(released)
+    for place in unknown:
+        cell = cells[place]
+        at = grade_ids.get(cell.grade_id)
+        if at is None:
+            at = next((ids[name] for name in cell.ids if name in ids), None)
+            # Numbered ids may have shifted since the student got the notebook: the very text says more.
+            equal = texts.get((cell.kind, normal(cell.source)), [])
+            if equal and at not in equal:
+                continue
+        if at is not None:
+            yield place, at
+
+
+def _by_text(cells: Sequence[RawCell], released: Released, copies: list[list[int]], unknown: Iterable[int]) -> Pairs:
+    texts = _texts(released)
+    for place in unknown:
+        equal = texts.get((cells[place].kind, normal(cells[place].source)), [])
+        free = [at for at in equal if not copies[at]]
+        # One more copy of what the course wrote is of no use, and an unsolved cell below the solved one does harm.
+        spare = [at for at in equal if released.cells[at].kind == "code" and _theirs(released.cells[at])]
+        if free or spare:
+            yield place, (free or spare)[0]
+
+
+def _by_names(cells: Sequence[RawCell], released: Released, copies: list[list[int]], unknown: Iterable[int]) -> Pairs:
+    defined = {place: names(cells[place].source) for place in unknown if cells[place].kind == "code"}
+    for at, cell in enumerate(released.cells):
+        if copies[at] or not cell.names or cell.fixed:
+            continue
+        asked = functions(cell.source)
+        shared = {place: len(found & cell.names) for place, found in defined.items()}
+        enough = {
+            place: count
+            for place, count in shared.items()
+            if count and (2 * count >= len(cell.names) or defined[place] & asked)
+        }
+        if enough:
+            place = max(enough, key=lambda place: (enough[place], -place))
+            del defined[place]
+            yield place, at
+
+
+def _by_words(cells: Sequence[RawCell], released: Released, copies: list[list[int]], unknown: Iterable[int]) -> Pairs:
+    missing = [(at, _words(cell.source)) for at, cell in enumerate(released.cells) if not copies[at]]
+    left = [(place, _words(cells[place].source)) for place in unknown][: _PAIRS // max(1, len(missing))]
+    found = [
+        (share, place, at)
+        for at, theirs in missing
+        for place, own in left
+        if released.cells[at].kind == cells[place].kind and (share := _share(theirs, own)) >= ALIKE
+    ]
+    taken: set[int] = set()
+    for _, place, at in sorted(found, key=lambda pair: (-pair[0], pair[1], pair[2])):
+        if place not in taken and not copies[at]:
+            taken.add(place)
+            yield place, at
+
+
+def _by_place(cells: Sequence[RawCell], released: Released, copies: list[list[int]], unknown: Iterable[int]) -> Pairs:
+    left = {place for place in unknown if cells[place].kind == "markdown"}
+    for at, cell in enumerate(released.cells[1:], start=1):
+        if cell.solution and cell.kind == "markdown" and not copies[at] and copies[at - 1]:
+            below = copies[at - 1][-1] + 1
+            if below in left:
+                left.remove(below)
+                yield below, at
+
+
+def _texts(released: Released) -> dict[tuple[str, str], list[int]]:
+    texts: dict[tuple[str, str], list[int]] = {}
+    for at, cell in enumerate(released.cells):
+        texts.setdefault((cell.kind, normal(cell.source)), []).append(at)
+    return texts
+
+
+def _theirs(cell: ReleasedCell) -> bool:
+    return cell.fixed or cell.solution or cell.demo
+
+
+def _words(source: str) -> Counter[str]:
+    return Counter(re.findall(r"\w+", source[:_COMPARED]))
+
+
+def _share(one: Counter[str], other: Counter[str]) -> float:
+    total = one.total() + other.total()
+    if not total:
+        return 0.0
+    fewer, more = sorted((one, other), key=len)
+    return 2 * sum(min(count, more[word]) for word, count in fewer.items() if word in more) / total
