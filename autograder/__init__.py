@@ -1,7 +1,7 @@
 """The autograder of a deep learning course: builds releases, grades submissions, reports.
 
-This is what authors use, and all that is public. Hidden tests import `earns`, `close`, `ten_times` and `StudentError`;
-the hidden region of a source notebook calls `hidden_tests`. Everything else may change without notice.
+This is what authors use, and all that is public. Hidden tests import `earns`, `close`, `ten_times`, `Harness` and
+`StudentError`; the hidden region of a source notebook calls `hidden_tests`. Everything else may change without notice.
 """
 
 from __future__ import annotations
@@ -9,9 +9,10 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from autograder.examination.harness import Harness
     from autograder.examination.hidden import StudentError, close, earns, ten_times
 
-__all__ = ["StudentError", "__version__", "close", "earns", "hidden_tests", "ten_times"]
+__all__ = ["Harness", "StudentError", "__version__", "close", "earns", "hidden_tests", "ten_times"]
 
 
 def __getattr__(name: str) -> Any:
@@ -20,6 +21,10 @@ def __getattr__(name: str) -> Any:
         from importlib.metadata import version
 
         return version("autograder")
+    if name == "Harness":
+        from autograder.examination.harness import Harness
+
+        return Harness
     if name in __all__:
         from autograder.examination import hidden
 

@@ -1,4 +1,4 @@
-"""Proxies: what a hidden test holds in place of the student's objects, and the line that carries its questions."""
+"""The object client: what a hidden test holds in place of the student's objects."""
 
 from __future__ import annotations
 
@@ -63,9 +63,12 @@ class Student:
             raise AttributeError(name)
         return self._asker.ask(Get(_nonce(), name))
 
-    def run(self, code: str) -> Any:
-        """Run harness code among the notebook's names; its last expression comes back."""
-        return self._asker.ask(Run(_nonce(), compiled(code)))
+    def run(self, code: str, apart: bool = False) -> Any:
+        """Run harness code; its last expression comes back.
+
+        It runs among the notebook's names, or in a namespace of its own when `apart`.
+        """
+        return self._asker.ask(Run(_nonce(), compiled(code), apart))
 
     @contextmanager
     def within(self, allowance: Allowance) -> Iterator[None]:

@@ -1,4 +1,4 @@
-"""The respondent: answers an examiner's questions with the student's objects, on the student's side of the wire."""
+"""The object server: answers questions with the student's objects, on the student's side of the wire."""
 
 from __future__ import annotations
 
@@ -7,7 +7,6 @@ import functools
 import io
 import marshal
 import types
-from collections.abc import MutableMapping
 from typing import Any
 
 from autograder.forbidden import runtime
@@ -29,9 +28,9 @@ from autograder.sandbox.wire.wire_error import WireError
 
 
 class ObjectServer:
-    """Holds what the examiner has references to, and answers one question at a time."""
+    """Holds what the other side has references to, and answers one question at a time."""
 
-    def __init__(self, names: MutableMapping[str, Any], shut: tuple[str, ...] = ()) -> None:
+    def __init__(self, names: dict[str, Any], shut: tuple[str, ...] = ()) -> None:
         self._names = names
         self._shut = shut
         self._held: list[Any] = []
@@ -67,8 +66,8 @@ class ObjectServer:
                 return self._held[target][self._value(key)]
             case SetItem(target=target, key=key, value=value):
                 self._held[target][self._value(key)] = self._value(value)
-            case Run(code=code):
-                return self._run(code)
+            case Run(code=code, apart=apart):
+                return self._run(code, {"__name__": "harness"} if apart else self._names)
         return None
 
     def _value(self, value: Any) -> Any:
@@ -78,9 +77,8 @@ class ObjectServer:
         self._held.append(thing)
         return Ref(len(self._held) - 1, sound(type(thing).__name__[:200]))
 
-    def _run(self, code: bytes) -> Any:
+    def _run(self, code: bytes, names: dict[str, Any]) -> Any:
         statements, value = _loaded(code)
-        names = self._names if isinstance(self._names, dict) else dict(self._names)
         exec(statements, names)
         return eval(value, names) if value is not None else None
 

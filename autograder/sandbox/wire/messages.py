@@ -89,11 +89,13 @@ class SetItem(msgspec.Struct, tag="set-item", forbid_unknown_fields=True):
 
 
 class Run(msgspec.Struct, tag="run", forbid_unknown_fields=True):
-    """Run harness code among the notebook's names; the value of its last expression comes back."""
+    """Run harness code; the value of its last expression comes back."""
 
     nonce: bytes
     code: bytes
     """as `compiled` gives it"""
+    apart: bool = False
+    """in a namespace of its own, not among the notebook's names"""
 
 
 Question: TypeAlias = Get | Call | Attribute | SetAttribute | Item | SetItem | Run

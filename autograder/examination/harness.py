@@ -1,0 +1,41 @@
+"""A harness: code of ours that works with the student's objects right beside them, and reports plain values.
+
+It is a file of its own, hidden/harness/mlp.py for hidden/test_mlp.py, so that it is linted and typed. It is executed in
+the student's process, in a namespace of its own: it finds no name of the student's, and takes none from them. What it
+reports is judged on the trusted side.
+"""
+
+from __future__ import annotations
+
+import ast
+import functools
+import types
+from pathlib import Path
+
+from autograder.sandbox.object_client import Student
+
+
+class Harness:
+    """The harness of one file of hidden tests: `HARNESS = Harness(__file__)` at its top."""
+
+    def __init__(self, tests: str) -> None:
+        file = Path(tests)
+        self._path = file.parent / "harness" / f"{file.stem.removeprefix('test_')}.py"
+        self._source = self._path.read_text(encoding="utf-8")
+        self._names = tuple(
+            node.name
+            for node in ast.parse(self._source).body
+            if isinstance(node, ast.FunctionDef | ast.ClassDef) and not node.name.startswith("_")
+        )
+
+    @functools.cached_property
+    def ours(self) -> types.SimpleNamespace:
+        """The same functions and classes on this side, for what we compute ourselves."""
+        names = {"__name__": "harness"}
+        exec(compile(self._source, str(self._path), "exec"), names)
+        return types.SimpleNamespace(**{name: names[name] for name in self._names})
+
+    def beside(self, student: Student) -> types.SimpleNamespace:
+        """Handles to its public functions and classes, in the student's process."""
+        named = ", ".join(f"{name!r}: {name}" for name in self._names)
+        return types.SimpleNamespace(**student.run(f"{self._source}\n{{{named}}}\n", apart=True))
