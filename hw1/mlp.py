@@ -34,34 +34,7 @@ import matplotlib.pyplot as plt
 import torch
 from torch import nn
 
-BLUE, ORANGE, GREEN, RED = "#0072B2", "#E69F00", "#009E73", "#D55E00"  # told apart by colour-blind eyes too
-
-
-def relative_error(a, b):
-    """The largest difference of two tensors, measured against their own size: 0 is perfect, 1 is hopeless."""
-    a, b = torch.as_tensor(a).double(), torch.as_tensor(b).double()
-    return float((a - b).abs().max() / (a.abs().max() + b.abs().max()).clamp(min=1e-12))
-
-
-def compare(name, yours, right, tolerance=1e-5):
-    """Assert that `yours` equals `right`; when it does not, say in which way it differs."""
-    assert yours is not None, f"{name} is None: is a return statement missing?"
-    yours, right = torch.as_tensor(yours).detach(), torch.as_tensor(right).detach()
-    shape = f"{name}: the shape is {tuple(yours.shape)}, it should be {tuple(right.shape)}"
-    assert yours.shape == right.shape, shape
-    error = relative_error(yours, right)
-    if not error < tolerance:
-        factor = float((yours * right).sum() / (yours * yours).sum().clamp(min=1e-12))
-        reason = "right shape, wrong values"
-        if not torch.isfinite(yours).all():
-            reason = "some values are infinite or not a number"
-        elif relative_error(-yours, right) < tolerance:
-            reason = "right size, wrong sign"
-        elif relative_error(factor * yours, right) < tolerance:
-            reason = f"right up to a factor: multiplied by {factor:.4g} it would be correct"
-        raise AssertionError(f"{name}: {reason} (relative error {error:.1e})")
-    print(f"ok  {name:20} relative error {error:.0e}")
-
+from common import BLUE, GREEN, ORANGE, RED, compare, relative_error
 
 # %% [markdown] nbgrader={"grade_id": "rules", "locked": true}
 r"""

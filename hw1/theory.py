@@ -32,27 +32,7 @@ import matplotlib.pyplot as plt
 import torch
 from torch.nn import functional
 
-BLUE, ORANGE, GREEN, RED = "#0072B2", "#E69F00", "#009E73", "#D55E00"  # told apart by colour-blind eyes too
-
-
-def compare(name, yours, right, tolerance=1e-4):
-    """Assert that `yours` equals `right`; when it does not, say in which way it differs."""
-    assert yours is not None, f"{name} is None: is a return statement missing?"
-    yours, right = torch.as_tensor(yours).detach().double(), torch.as_tensor(right).detach().double()
-    shape = f"{name}: the shape is {tuple(yours.shape)}, it should be {tuple(right.shape)}"
-    assert yours.shape == right.shape, shape
-    error = float((yours - right).abs().max() / (yours.abs().max() + right.abs().max()).clamp(min=1e-12))
-    if not error < tolerance:
-        factor = float((yours * right).sum() / (yours * yours).sum().clamp(min=1e-12))
-        reason = "right shape, wrong values"
-        if not torch.isfinite(yours).all():
-            reason = "some values are infinite or not a number"
-        elif torch.allclose(-yours, right, rtol=tolerance):
-            reason = "right size, wrong sign"
-        elif yours.numel() > 1 and torch.allclose(factor * yours, right, rtol=tolerance):
-            reason = f"right up to a factor: multiplied by {factor:.4g} it would be correct"
-        raise AssertionError(f"{name}: {reason} (relative error {error:.1e})")
-    print(f"ok  {name:16} relative error {error:.0e}")
+from common import BLUE, GREEN, ORANGE, RED, compare
 
 
 def measured_jacobian(f, v):

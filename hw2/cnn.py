@@ -34,7 +34,8 @@ from torch import nn
 from torch.nn import functional
 from torch.utils.data import DataLoader, TensorDataset
 
-BLUE, ORANGE, GREEN, RED = "#0072B2", "#E69F00", "#009E73", "#D55E00"  # told apart by colour-blind eyes too
+from common import BLUE, ORANGE
+
 device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
 
 

@@ -33,7 +33,8 @@ from torch import nn
 from torch.nn import functional
 from torch.utils.data import DataLoader, Dataset
 
-BLUE, ORANGE, GREEN, RED = "#0072B2", "#E69F00", "#009E73", "#D55E00"  # told apart by colour-blind eyes too
+from common import BLUE, GREEN, ORANGE, RED
+
 torch.set_num_threads(1)  # for networks as small as ours, one thread is faster than many
 N = 26  # letters a to z, numbered from 1 to N; 0 is the blank
 SYMBOLS = " abcdefghijklmnopqrstuvwxyz"  # SYMBOLS[k] is the symbol with number k

@@ -28,8 +28,9 @@ import torch
 from torch import nn
 from torch.nn import functional
 
+from common import BLUE, RED
+
 torch.set_num_threads(1)  # for networks as small as ours, one thread is faster than many
-BLUE, RED = "#0072B2", "#D55E00"  # told apart by colour-blind eyes too
 SEED = 7
 EPOCHS = 40
 

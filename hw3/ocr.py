@@ -45,25 +45,14 @@ from torch import nn
 from torch.nn import functional
 from torch.utils.data import DataLoader, Dataset, TensorDataset
 
-BLUE, ORANGE, GREEN, RED = "#0072B2", "#E69F00", "#009E73", "#D55E00"  # told apart by colour-blind eyes too
+from common import BLUE, ORANGE, RED, compare
+
 torch.set_num_threads(1)  # for a network as small as ours, one thread is faster than many
 
 ALPHABET = "abcdefghijklmnopqrstuvwxyz"
 BETWEEN = 26  # the symbol for "no letter here", written _
 SYMBOLS = ALPHABET + "_"  # SYMBOLS[k] is the symbol with number k; there are 27
 INFINITE = 2.0**30  # the energy of what is not allowed
-
-
-def compare(name, yours, right, tolerance=1e-5):
-    """Assert that `yours` equals `right`; when it does not, say in which way it differs."""
-    assert yours is not None, f"{name} is None: is a return statement missing?"
-    yours, right = torch.as_tensor(yours).detach().double(), torch.as_tensor(right).detach().double()
-    assert yours.shape == right.shape, f"{name}: the shape is {tuple(yours.shape)}, it should be {tuple(right.shape)}"
-    error = (yours - right).abs().max()
-    if not error <= tolerance * (1 + right.abs().max()):
-        reason = "right size, wrong sign" if torch.allclose(-yours, right) else "right shape, wrong values"
-        raise AssertionError(f"{name}: {reason}, off by up to {error:.3g}")
-    print(f"ok  {name}")
 
 
 def energies_of(model, images):

@@ -34,26 +34,7 @@ import matplotlib.pyplot as plt
 import torch
 from torch.nn import functional
 
-BLUE, ORANGE, GREEN, RED = "#0072B2", "#E69F00", "#009E73", "#D55E00"  # told apart by colour-blind eyes too
-
-
-def compare(name, yours, right, tolerance=1e-4):
-    """Assert that `yours` equals `right`; when it does not, say in which way it differs."""
-    assert yours is not None, f"{name} is None: is a return statement missing?"
-    yours, right = torch.as_tensor(yours).detach().double(), torch.as_tensor(right).detach().double()
-    shape = f"{name}: the shape is {tuple(yours.shape)}, it should be {tuple(right.shape)}"
-    assert yours.shape == right.shape, shape
-    error = float((yours - right).abs().max() / (yours.abs().max() + right.abs().max()).clamp(min=1e-12))
-    if not error < tolerance:
-        reason = "right shape, wrong values"
-        if not torch.isfinite(yours).all():
-            reason = "some values are infinite or not a number"
-        elif torch.allclose(-yours, right, rtol=tolerance):
-            reason = "right size, wrong sign"
-        elif yours.ndim == 2 and len(yours) == len(yours.T) and torch.allclose(yours.T, right, rtol=tolerance):
-            reason = "it is transposed"
-        raise AssertionError(f"{name}: {reason} (relative error {error:.1e})")
-    print(f"ok  {name:24} relative error {error:.0e}")
+from common import BLUE, GREEN, ORANGE, RED, compare, numbers
 
 
 def library_attention(Q, K, V, beta=None, allowed=None):
@@ -82,12 +63,6 @@ def widened(head, n):
     blind = torch.zeros(len(W_Q), n)
     W_V = torch.cat([torch.zeros(n, W_Q.shape[1]), torch.eye(n)], dim=1)
     return torch.cat([W_Q, blind], dim=1), torch.cat([W_K, blind], dim=1), W_V
-
-
-def numbers(*shapes, seed):
-    """A tensor of standard normal numbers for each shape."""
-    generator = torch.Generator().manual_seed(seed)
-    return [torch.randn(shape, generator=generator) for shape in shapes]
 
 
 def ring(n):

@@ -39,27 +39,10 @@ import torch
 from torch import nn
 from torch.nn import functional
 
-BLUE, ORANGE, GREEN, RED = "#0072B2", "#E69F00", "#009E73", "#D55E00"  # told apart by colour-blind eyes too
+from common import BLUE, GREEN, ORANGE, compare, numbers
+
 device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
 torch.set_num_threads(1)  # for models as small as ours, one thread is as fast as many
-
-
-def compare(name, yours, right, tolerance=1e-4):
-    """Assert that `yours` equals `right`; when it does not, say in which way it differs."""
-    assert yours is not None, f"{name} is None: is a return statement missing?"
-    yours, right = yours.detach().cpu().double(), right.detach().cpu().double()
-    assert yours.shape == right.shape, f"{name}: the shape is {tuple(yours.shape)}, it should be {tuple(right.shape)}"
-    error = (yours - right).abs().max()
-    if not error <= tolerance * (1 + right.abs().max()):
-        reason = "some values are not finite" if not yours.isfinite().all() else "right shape, wrong values"
-        raise AssertionError(f"{name}: {reason}, off by up to {error:.3g}")
-    print(f"ok  {name}")
-
-
-def numbers(*shapes, seed):
-    """A tensor of standard normal numbers for each shape."""
-    generator = torch.Generator().manual_seed(seed)
-    return [torch.randn(shape, generator=generator) for shape in shapes]
 
 
 def draw_map(ax, A, title, keys="key", queries="query"):

@@ -9,6 +9,8 @@ from typing import Annotated, Any
 
 import msgspec
 
+from autograder.course import shared_code
+
 from autograder.course.checks import check_hidden, check_ids, check_marks, check_mistakes, check_regions, check_syntax
 from autograder.course.course import Homework
 from autograder.course.master import PERCENT, AuthorError, Cell, Finding, Master, file_text
@@ -51,13 +53,26 @@ def read_master(homework: Homework, notebook: str) -> Master:
             check_mistakes(master, mistakes(homework, notebook), homework.mistakes(notebook), findings)
         except AuthorError as error:
             findings += error.findings
+    shared = tuple(_with_shared_code(cell, homework, path, findings) for cell in cells)  # last: it moves lines
     if findings:
         raise AuthorError(sorted(findings))
-    return master
+    return msgspec.structs.replace(master, cells=shared)
+
+
+def _with_shared_code(cell: Cell, homework: Homework, path: Path, findings: list[Finding]) -> Cell:
+    if cell.kind != "code" or not shared_code.asks(cell.source):
+        return cell
+    if not cell.locked:
+        findings.append(Finding(path, cell.line, f"cell {cell.id}: it takes shared code, so it has to be locked"))
+    try:
+        return msgspec.structs.replace(cell, source=shared_code.expanded(cell.source, homework.root))
+    except shared_code.SharedCodeError as error:
+        findings.append(Finding(path, cell.line, f"cell {cell.id}: {error}"))
+        return cell
 
 
 def _cells(path: Path, notebook: str, text: str, findings: list[Finding]) -> Iterator[Cell]:
-    import jupytext  # here, because it takes a second: whoever only imports this module should not pay for it
+    import jupytext  # imported late: it takes a second, and most users of this module need none of it
 
     lines = text.splitlines()
     try:

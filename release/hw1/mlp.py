@@ -55,19 +55,19 @@ import matplotlib.pyplot as plt
 import torch
 from torch import nn
 
-BLUE, ORANGE, GREEN, RED = "#0072B2", "#E69F00", "#009E73", "#D55E00"  # told apart by colour-blind eyes too
+BLUE, ORANGE, GREEN, RED = "#0072B2", "#E69F00", "#009E73", "#D55E00"  # safe for colour-blind readers
 
 
 def relative_error(a, b):
-    """The largest difference of two tensors, measured against their own size: 0 is perfect, 1 is hopeless."""
-    a, b = torch.as_tensor(a).double(), torch.as_tensor(b).double()
+    """The largest difference of two tensors, relative to their own size: 0 means equal, 1 means unrelated."""
+    a, b = torch.as_tensor(a).detach().cpu().double(), torch.as_tensor(b).detach().cpu().double()
     return float((a - b).abs().max() / (a.abs().max() + b.abs().max()).clamp(min=1e-12))
 
 
-def compare(name, yours, right, tolerance=1e-5):
+def compare(name, yours, right, tolerance=1e-4):
     """Assert that `yours` equals `right`; when it does not, say in which way it differs."""
     assert yours is not None, f"{name} is None: is a return statement missing?"
-    yours, right = torch.as_tensor(yours).detach(), torch.as_tensor(right).detach()
+    yours, right = torch.as_tensor(yours).detach().cpu().double(), torch.as_tensor(right).detach().cpu().double()
     shape = f"{name}: the shape is {tuple(yours.shape)}, it should be {tuple(right.shape)}"
     assert yours.shape == right.shape, shape
     error = relative_error(yours, right)
@@ -78,10 +78,12 @@ def compare(name, yours, right, tolerance=1e-5):
             reason = "some values are infinite or not a number"
         elif relative_error(-yours, right) < tolerance:
             reason = "right size, wrong sign"
-        elif relative_error(factor * yours, right) < tolerance:
+        elif yours.ndim == 2 and yours.shape == yours.T.shape and relative_error(yours.T, right) < tolerance:
+            reason = "it is transposed"
+        elif yours.numel() > 1 and relative_error(factor * yours, right) < tolerance:
             reason = f"right up to a factor: multiplied by {factor:.4g} it would be correct"
         raise AssertionError(f"{name}: {reason} (relative error {error:.1e})")
-    print(f"ok  {name:20} relative error {error:.0e}")
+    print(f"ok  {name:24} relative error {error:.0e}")
 
 
 # %% [markdown] nbgrader={"grade": false, "grade_id": "rules", "locked": true, "schema_version": 3, "solution": false, "task": false}

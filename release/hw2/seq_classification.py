@@ -49,8 +49,8 @@ import torch
 from torch import nn
 from torch.nn import functional
 
+BLUE, ORANGE, GREEN, RED = "#0072B2", "#E69F00", "#009E73", "#D55E00"  # safe for colour-blind readers
 torch.set_num_threads(1)  # for networks as small as ours, one thread is faster than many
-BLUE, RED = "#0072B2", "#D55E00"  # told apart by colour-blind eyes too
 SEED = 7
 EPOCHS = 40
 

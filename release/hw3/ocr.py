@@ -66,25 +66,43 @@ from torch import nn
 from torch.nn import functional
 from torch.utils.data import DataLoader, Dataset, TensorDataset
 
-BLUE, ORANGE, GREEN, RED = "#0072B2", "#E69F00", "#009E73", "#D55E00"  # told apart by colour-blind eyes too
+BLUE, ORANGE, GREEN, RED = "#0072B2", "#E69F00", "#009E73", "#D55E00"  # safe for colour-blind readers
+
+
+def relative_error(a, b):
+    """The largest difference of two tensors, relative to their own size: 0 means equal, 1 means unrelated."""
+    a, b = torch.as_tensor(a).detach().cpu().double(), torch.as_tensor(b).detach().cpu().double()
+    return float((a - b).abs().max() / (a.abs().max() + b.abs().max()).clamp(min=1e-12))
+
+
+def compare(name, yours, right, tolerance=1e-4):
+    """Assert that `yours` equals `right`; when it does not, say in which way it differs."""
+    assert yours is not None, f"{name} is None: is a return statement missing?"
+    yours, right = torch.as_tensor(yours).detach().cpu().double(), torch.as_tensor(right).detach().cpu().double()
+    shape = f"{name}: the shape is {tuple(yours.shape)}, it should be {tuple(right.shape)}"
+    assert yours.shape == right.shape, shape
+    error = relative_error(yours, right)
+    if not error < tolerance:
+        factor = float((yours * right).sum() / (yours * yours).sum().clamp(min=1e-12))
+        reason = "right shape, wrong values"
+        if not torch.isfinite(yours).all():
+            reason = "some values are infinite or not a number"
+        elif relative_error(-yours, right) < tolerance:
+            reason = "right size, wrong sign"
+        elif yours.ndim == 2 and yours.shape == yours.T.shape and relative_error(yours.T, right) < tolerance:
+            reason = "it is transposed"
+        elif yours.numel() > 1 and relative_error(factor * yours, right) < tolerance:
+            reason = f"right up to a factor: multiplied by {factor:.4g} it would be correct"
+        raise AssertionError(f"{name}: {reason} (relative error {error:.1e})")
+    print(f"ok  {name:24} relative error {error:.0e}")
+
+
 torch.set_num_threads(1)  # for a network as small as ours, one thread is faster than many
 
 ALPHABET = "abcdefghijklmnopqrstuvwxyz"
 BETWEEN = 26  # the symbol for "no letter here", written _
 SYMBOLS = ALPHABET + "_"  # SYMBOLS[k] is the symbol with number k; there are 27
 INFINITE = 2.0**30  # the energy of what is not allowed
-
-
-def compare(name, yours, right, tolerance=1e-5):
-    """Assert that `yours` equals `right`; when it does not, say in which way it differs."""
-    assert yours is not None, f"{name} is None: is a return statement missing?"
-    yours, right = torch.as_tensor(yours).detach().double(), torch.as_tensor(right).detach().double()
-    assert yours.shape == right.shape, f"{name}: the shape is {tuple(yours.shape)}, it should be {tuple(right.shape)}"
-    error = (yours - right).abs().max()
-    if not error <= tolerance * (1 + right.abs().max()):
-        reason = "right size, wrong sign" if torch.allclose(-yours, right) else "right shape, wrong values"
-        raise AssertionError(f"{name}: {reason}, off by up to {error:.3g}")
-    print(f"ok  {name}")
 
 
 def energies_of(model, images):
