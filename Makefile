@@ -1,25 +1,45 @@
 # make demo   install everything, grade an example class end to end
-# make test   lint, types and all tests
+# make check  after every change: lint, format, types, import contracts, and the fast tests
+# make test   everything
 # make bench  the same class graded by this, by plain nbgrader and by otter: ratios
 # make build  source/ and release/ from the masters in hw1/ …
-# make figures  the README's figures, from the masters
+# make docs   the README's figures from the masters, the tables of docs/results.md from the code
 # make lock   choose versions anew for requirements.lock
 # make clean  remove the environment and caches
+#
+# TORCH=cpu   installs a PyTorch without CUDA: make demo TORCH=cpu. Any backend of uv's --torch-backend will do.
+# PYTHON=…    the Python to make the environment with
 
-PYTHON ?= $(firstword $(foreach name,python3.11 python3.12 python3.13 python3,$(shell command -v $(name) 2>/dev/null)))
+PYTHON ?= $(firstword $(foreach name,python3.11 python3.12 python3.13 python3.14 python3,$(shell command -v $(name) 2>/dev/null)))
+TORCH ?=
 BIN := .venv/bin
 INSTALLED := .venv/installed
+PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check
+# both processors, long units first; tests/conftest.py says what a unit is
+PYTEST := $(BIN)/python -m pytest -n auto --dist loadscope --no-loadscope-reorder --durations 10
 
-.PHONY: demo test bench build figures lock clean
+.PHONY: demo check lint types fast-tests test bench build docs lock clean
 
 demo: $(INSTALLED)
 	$(BIN)/autograder build
 	$(BIN)/autograder demo
 
-test: $(INSTALLED)
-	$(BIN)/ruff check .
+check: $(INSTALLED)
+	@$(MAKE) --no-print-directory --jobs 2 --output-sync=target lint types fast-tests
+
+lint: $(INSTALLED)
+	$(BIN)/ruff check --quiet .
+	$(BIN)/ruff format --check --quiet .
+	$(BIN)/lint-imports --no-logo
+
+types: $(INSTALLED)
 	$(BIN)/mypy
-	$(BIN)/python -m pytest
+
+fast-tests: $(INSTALLED)
+	$(PYTEST) -m "not slow"
+
+test: lint types
+	$(PYTEST)
 
 bench: $(INSTALLED)
 	$(BIN)/python benchmarks/class_of_forty.py
@@ -27,21 +47,27 @@ bench: $(INSTALLED)
 build: $(INSTALLED)
 	$(BIN)/autograder build
 
-figures: $(INSTALLED)
+docs: $(INSTALLED)
 	$(BIN)/python docs/figures.py
+	$(BIN)/python docs/tables.py
 
 # only when the lock or the package's own settings changed; nothing is fetched otherwise
 $(INSTALLED): requirements.lock pyproject.toml
-	$(PYTHON) -c 'import sys; sys.exit(not (3, 11) <= sys.version_info < (3, 14) and "Python 3.11, 3.12 or 3.13 is needed: make PYTHON=…")'
+	$(PYTHON) -c 'import sys; sys.exit(not (3, 11) <= sys.version_info < (3, 15) and "Python 3.11 to 3.14 is needed: make PYTHON=…")'
 	$(PYTHON) -m venv .venv
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check -r requirements.lock
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --editable .
+ifeq ($(TORCH),)
+	$(PIP) -r requirements.lock
+else
+	$(PIP) $$(grep '^uv==' requirements.lock)
+	grep -vE '^(cuda-|nvidia-|triton)' requirements.lock > .venv/$(TORCH).lock
+	$(BIN)/uv pip install --quiet --python $(BIN)/python --torch-backend $(TORCH) -r .venv/$(TORCH).lock
+endif
+	$(PIP) --no-deps --editable .
 	touch $@
 
 lock: $(INSTALLED)
-	$(BIN)/python -m pip install --quiet uv
-	$(BIN)/uv pip compile pyproject.toml --extra dev --universal --python-version 3.11 --no-header --no-annotate -o requirements.lock
+	$(BIN)/uv pip compile pyproject.toml --extra dev --universal --python-version 3.11 --no-header --no-annotate --upgrade -o requirements.lock
 
 clean:
-	rm -rf .venv .mypy_cache .ruff_cache .pytest_cache *.egg-info
+	rm -rf .venv .mypy_cache .ruff_cache .pytest_cache .import_linter_cache *.egg-info
 	find . -name __pycache__ -prune -exec rm -rf {} +

@@ -1,4 +1,4 @@
-"""A file that is replaced in one step: a reader finds the old text or the new one, also after a power cut."""
+"""Replaces a file in one step: a reader finds the old content or the new content, even after a power failure."""
 
 from __future__ import annotations
 
@@ -8,16 +8,17 @@ from pathlib import Path
 
 
 def replace(path: Path, data: bytes) -> None:
-    """Write `data` to `path`. On any error the file stays as it was, and nothing else is left beside it.
+    """Write `data` to `path`. On any error the file stays unchanged and no temporary file remains.
 
-    The data are on the disk before the name is: a temporary file in the same folder, fsync, rename.
+    The data goes to a temporary file in the same folder. That file is flushed to the disk and then renamed to `path`.
 
     Raises
     ------
     OSError
-        When the folder cannot be written to, or the disk is full.
+        If the folder is not writable or the disk is full.
     """
-    # "." first: hidden from whoever lists the folder; the name is short, for the file's own may be as long as allowed
+    # The leading "." hides the file from folder listings. The name is shortened, because `path.name` may already have
+    # the maximum length.
     fresh = path.with_name(f".{path.name[:40]}.{secrets.token_hex(4)}")
     try:
         with fresh.open("xb") as file:

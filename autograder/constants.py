@@ -1,18 +1,18 @@
-"""What both sides of the wire have to agree on. It imports nothing, so that every process can afford it."""
+"""Constants that both sides of the wire share. This module imports nothing, so every process can import it cheaply."""
 
 from __future__ import annotations
 
 SEED = 20_240_903
-"""what torch, numpy and random are seeded with before the first cell and in every fork"""
+"""the seed of torch, numpy and random, set before the first cell and in every fork"""
 
 WIRE_FD = 100
-"""the descriptor of the wire in the student's process; the confinement makes it impossible to close"""
+"""the file descriptor of the wire in the student's process; the confinement prevents closing it"""
 
 MOST_THREADS = 24
-"""threads that a cell may leave running; with more there would be no room for the processes of the tests"""
+"""threads that a cell may leave running; with more, the process limit leaves too few processes for the tests"""
 
 THREADS_LEFT = 86
-"""exit code of a process that ends because a cell left more"""
+"""exit code of a student's process that ends because a cell left more than MOST_THREADS threads running"""
 
 
 def cell_filename(cell: str) -> str:
@@ -21,5 +21,5 @@ def cell_filename(cell: str) -> str:
 
 
 def cell_of(filename: str) -> str:
-    """The cell that a `cell_filename` belongs to; '' for any other file name."""
+    """The cell that a name from `cell_filename` belongs to; '' for any other file name."""
     return filename[6:-1] if filename.startswith("<cell ") and filename.endswith(">") else ""

@@ -1,7 +1,7 @@
-"""nbgrader's autograde command by this course's grading; nbgrader_config.py puts these parts in their places.
+"""Parts that make nbgrader's autograde command grade with this package. nbgrader_config.py plugs them in.
 
-nbgrader reads a submission twice: first it cleans the submitted notebook into autograded/, then it executes and marks
-that copy. Here the exporter repairs what is read the first time, and `Examine` takes the place of the execution.
+nbgrader reads a submission twice. First it cleans the submitted notebook and writes it to autograded/. Then it executes
+and marks that copy. Here, the exporter repairs the notebook at the first reading, and `Examine` replaces the execution.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ import weakref
 from pathlib import Path
 from typing import Any, ClassVar
 
-import bleach  # type: ignore[import-untyped]
+import bleach
 from nbconvert.exporters import NotebookExporter
 from nbgrader.api import Gradebook
 from nbgrader.converters.base import NbGraderException
@@ -28,7 +28,7 @@ from autograder.results import autograded, gradebook
 from autograder.results.result import Result
 from autograder.submission import Missing, Unreadable, find, read, repair
 
-# what rendered markdown consists of
+# the HTML tags that rendered markdown may contain
 _TAGS = {
     *("a", "abbr", "b", "blockquote", "br", "code", "dd", "del", "details", "div", "dl", "dt", "em", "hr", "i", "img"),
     *("li", "ol", "p", "pre", "s", "span", "strong", "sub", "summary", "sup", "u", "ul"),
@@ -38,20 +38,23 @@ _TAGS = {
 
 
 class SubmissionExporter(NotebookExporter):
-    """Reads a submitted notebook repaired, any other as it is; keeps the examiner of one `nbgrader autograde`."""
+    """Repairs a submitted notebook when it is read; reads other notebooks unchanged.
+
+    It also keeps the grading server of one `nbgrader autograde` command.
+    """
 
     parent: Any
 
     allow_unconfined = Bool(
-        False, help="Grade even where nothing confines the student's code, as `autograder grade --allow-unconfined`."
+        False, help="Grade even if nothing confines the student's code, like `autograder grade --allow-unconfined`."
     ).tag(config=True)
 
-    # Formgrader makes an exporter for every click, in a process that lives long: one examiner at a time is enough.
-    _close_examiner: ClassVar[weakref.finalize[Any, Any] | None] = None
+    # Formgrader runs for a long time and creates an exporter for every click. So at most one grading server is kept.
+    _close_server: ClassVar[weakref.finalize[Any, Any] | None] = None
 
     def __init__(self, **kwargs: Any) -> None:
         super().__init__(**kwargs)  # type: ignore[no-untyped-call]
-        self._examiner: GradingServer | None = None
+        self._server: GradingServer | None = None
         self._refused: CourseError | None = None
         self._last: Result | None = None
         try:
@@ -61,7 +64,7 @@ class SubmissionExporter(NotebookExporter):
             raise NbGraderException(str(error)) from None
 
     def from_filename(self, filename: str, resources: dict[str, Any] | None = None, **kwargs: Any) -> Any:
-        """The notebook as nbgrader wants it, whatever state it was handed in."""
+        """The notebook in the form that nbgrader needs. A submitted notebook is repaired first."""
         about = (resources or {}).get("nbgrader", {})
         if not about or Path(filename).parent != self._folder(about["student"]):
             return super().from_filename(filename, resources, **kwargs)
@@ -69,21 +72,21 @@ class SubmissionExporter(NotebookExporter):
         return self.from_file(io.StringIO(text), resources, **kwargs)
 
     def result(self, student: str) -> Result:
-        """The student's graded homework: all its notebooks, so that each is looked at once.
+        """The result of the student's whole homework. It is kept, so that each notebook is graded only once.
 
         Raises
         ------
         CourseError
-            When the examiner cannot start.
+            When the grading server cannot start.
         Lost
-            When this grading was lost; nbgrader then names the student as failed, and goes on with the next.
+            After an infrastructure failure. nbgrader then reports the student as failed and continues with the next.
         """
         if self._last is None or self._last.student != student:
-            examiner = self._warm()
+            server = self._warm_server()
             try:
-                self._last = examiner.grade(student, self._folder(student))
+                self._last = server.grade(student, self._folder(student))
             except Exception:
-                self._examiner = None  # the next student's starts afresh
+                self._server = None  # the next student gets a new server
                 raise
         return self._last
 
@@ -95,7 +98,7 @@ class SubmissionExporter(NotebookExporter):
         with Gradebook(directory.db_url, directory.course_id) as book:
             if not gradebook.is_registered(book, homework):
                 raise CourseError(
-                    f"{directory.db_url}: {homework.name} is not registered as it is released now: "
+                    f"{directory.db_url}: the gradebook does not match the current release of {homework.name}: "
                     f"run `nbgrader generate_assignment {homework.name} --force`"
                 )
         return homework
@@ -104,25 +107,25 @@ class SubmissionExporter(NotebookExporter):
         directory = self.parent.coursedir
         return Path(directory.format_path(directory.submitted_directory, student, directory.assignment_id))
 
-    def _warm(self) -> GradingServer:
+    def _warm_server(self) -> GradingServer:
         if self._refused is not None:
             raise self._refused
-        if self._examiner is None:
-            if SubmissionExporter._close_examiner is not None:
-                SubmissionExporter._close_examiner()
-            examiner = GradingServer(self.homework, self._floor)
+        if self._server is None:
+            if SubmissionExporter._close_server is not None:
+                SubmissionExporter._close_server()
+            server = GradingServer(self.homework, self._floor)
             try:
-                examiner.wait()
+                server.wait()
             except CourseError as error:
                 self._refused = error
                 raise
-            self._examiner = examiner
-            SubmissionExporter._close_examiner = weakref.finalize(self, examiner.close)
-        return self._examiner
+            self._server = server
+            SubmissionExporter._close_server = weakref.finalize(self, server.close)
+        return self._server
 
 
 class Examine(NbGraderPreprocessor):  # type: ignore[misc]
-    """Grades the submission in the sandbox, and writes its points and outputs where nbgrader looks for them."""
+    """Grades the submission in the sandbox and writes points and outputs into the notebook, for nbgrader to read."""
 
     def preprocess(self, notebook: Any, resources: dict[str, Any]) -> tuple[Any, dict[str, Any]]:
         about = resources["nbgrader"]
@@ -133,7 +136,7 @@ class Examine(NbGraderPreprocessor):  # type: ignore[misc]
 
 
 class HideSchemes(NbGraderPreprocessor):  # type: ignore[misc]
-    """Leaves mark schemes out of nbgrader's feedback pages: they are for the person who marks."""
+    """Removes the mark schemes from nbgrader's feedback pages: only the person who marks may see them."""
 
     def preprocess(self, notebook: Any, resources: dict[str, Any]) -> tuple[Any, dict[str, Any]]:
         notebook.cells = [
@@ -143,9 +146,9 @@ class HideSchemes(NbGraderPreprocessor):  # type: ignore[misc]
 
 
 def name_all(assignment: str, student: str, notebooks: list[str]) -> None:
-    """Hook of nbgrader, before it reads a submission: where a file has a wrong name, ask for those of the homework.
+    """Hook that nbgrader calls before it reads a submission: replaces wrong file names by those of the homework.
 
-    nbgrader leaves out what it has no name for; the exporter finds what was meant.
+    nbgrader ignores a file whose name it does not know. The exporter finds the file that was meant.
     """
     names = [spec.name for spec in open_course(Path.cwd()).homework(assignment).notebooks]
     if any(Path(notebook).stem not in names for notebook in notebooks):
@@ -154,12 +157,12 @@ def name_all(assignment: str, student: str, notebooks: list[str]) -> None:
 
 
 def build_first(assignment: str, student: str, notebooks: list[str]) -> None:
-    """Hook of nbgrader, before it makes a release: the build's own, which has the release as a script as well."""
+    """Hook that nbgrader calls before it makes a release: runs the build, which also writes the release as a script."""
     build.build(open_course(Path.cwd()), [assignment])
 
 
 def readable(homework: Homework, notebook: str, folder: Path) -> dict[str, Any]:
-    """What was handed in for a notebook, repaired; the untouched release where nothing in it can be read."""
+    """The repaired submission for a notebook, or the untouched release when nothing can be read."""
     path = homework.release(notebook)
     others = tuple(spec.name for spec in homework.notebooks if spec.name != notebook)
     try:
@@ -171,12 +174,12 @@ def readable(homework: Homework, notebook: str, folder: Path) -> dict[str, Any]:
 
 
 def harmless(html: str) -> str:
-    """Filter of nbconvert for rendered markdown: nothing is left of it that a browser would run.
+    """nbconvert filter for rendered markdown: removes everything that a browser would execute.
 
-    nbgrader's pages lack this, and formgrader's have all the rights of the person who marks.
+    nbgrader's own pages do not filter it. A script in a formgrader page would have all rights of the person who marks.
     """
     clean: str = bleach.clean(html, _TAGS, _allowed, protocols=("http", "https", "mailto", "data"))
-    return clean.replace("\\href", "\\text")  # MathJax would make a link of it, to a script too
+    return clean.replace("\\href", "\\text")  # MathJax turns \href into a link, which could start a script
 
 
 def _allowed(tag: str, name: str, value: str) -> bool:

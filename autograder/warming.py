@@ -1,4 +1,4 @@
-"""A process warmed up for forking: what is not needed is not loaded, what is loaded is frozen and laid out well."""
+"""Prepares a process for forking: loads only what is needed, freezes it, and arranges its memory for cheap forks."""
 
 from __future__ import annotations
 
@@ -12,35 +12,38 @@ from pathlib import Path
 _HUGE = 2 * 2**20
 _MADV_COLLAPSE = 25
 _FILL = 2**18
-"""bytes of small objects of each size that fill holes in the memory of Python's own allocator: enough for all"""
+"""for each size of small objects, how many bytes of them fill the holes in the memory of Python's allocator"""
 _HOLES = 1000
-"""the most holes of each size that are filled in malloc's memory"""
+"""for each size, how many holes in malloc's memory are filled at most"""
 
 
 ENVIRONMENT = {
-    "OMP_NUM_THREADS": "1",  # one thread at fork, or forks hang
-    "GLIBC_TUNABLES": "glibc.malloc.hugetlb=1",  # see `settle`: its half of the memory need not be collapsed then
+    "OMP_NUM_THREADS": "1",  # a process with more threads would hang after a fork
+    "GLIBC_TUNABLES": "glibc.malloc.hugetlb=1",  # malloc's half of the memory then needs no collapsing in `settle`
 }
-"""what a process that warms up is started with"""
+"""environment variables for a process that warms up"""
 
 
 def spare() -> None:
-    """Call before nbformat is imported: jsonschema then does without a grammar of IRIs that takes 1.5 s to load.
+    """Stop jsonschema from loading a grammar of IRIs, which takes 1.5 s. Call before nbformat is imported.
 
-    Only the format "iri" of a JSON schema needs it, and no notebook's schema has that.
+    Only the format "iri" of a JSON schema needs the grammar, and no notebook schema uses this format.
     """
     sys.modules.setdefault("rfc3987_syntax", None)  # type: ignore[arg-type]
 
 
 def begin() -> None:
-    """Call first in a process that warms up: what is loaded stays, so looking for garbage in it is for nothing."""
+    """Prepare for warming up: turn off garbage collection and call `spare`. Call this first in a process.
+
+    Everything that is loaded stays in use, so a garbage collection would find nothing.
+    """
     gc.disable()
     spare()
 
 
 @contextmanager
 def loading() -> Iterator[None]:
-    """The same around imports, in a process that goes on otherwise."""
+    """Do the same as `begin` during imports. Then freeze what was loaded, and turn garbage collection on again."""
     before = gc.isenabled()
     begin()
     try:
@@ -52,17 +55,22 @@ def loading() -> Iterator[None]:
 
 
 def settle() -> None:
-    """Call once, after warming up and before the first fork. Raises RuntimeError when there is more than one thread.
+    """Freeze all objects and arrange the memory. Call once, after warming up and before the first fork.
 
-    What is frozen, a child's garbage collector does not touch, and so not copy. Free memory between what is used is
-    filled. Private memory is collapsed into huge pages, whose page tables a fork copies in a third of the time; a page
-    written later is split off singly. Kernels before 6.1 do not know how: then forks work as well, only slower.
+    A child's garbage collector does not touch frozen objects, so their pages are not copied. Holes between objects are
+    filled. Private memory is collapsed into huge pages, whose page tables a fork copies in a third of the time. A page
+    that a child writes later is copied alone. Kernels before 6.1 cannot collapse memory: forks work, but are slower.
+
+    Raises RuntimeError when the process has more than one thread.
     """
     threads = len(list(Path("/proc/self/task").iterdir()))
     if threads != 1:
-        raise RuntimeError(f"this process has {threads} threads and may not fork: a library has started some")
+        raise RuntimeError(
+            f"this process has {threads} threads and may not fork: an imported library started threads; "
+            "configure it to use one thread"
+        )
     gc.freeze()
-    gc.collect()  # empties Python's free lists; there is no garbage to look for, as all is frozen
+    gc.collect()  # empties Python's free lists; it searches no objects, because all are frozen
     _fill()
     gc.enable()
     madvise = ctypes.CDLL(None).madvise
@@ -80,11 +88,12 @@ _FILLING: list[bytes] = []
 
 
 def _fill() -> None:
-    """Fill the holes of this process's memory, for good.
+    """Fill the holes in this process's memory with blocks that are never freed.
 
-    A child would put new things there, one into each of a thousand pages, and copy the pages. So it finds whole ones.
+    A child would put new objects into holes that are spread over a thousand pages, and each such page would be copied.
+    Without holes, it uses whole free pages.
     """
-    for size in range(48, 513, 16):  # `bytes` take 33 more than they hold
+    for size in range(48, 513, 16):  # a `bytes` object takes 33 bytes more than its content
         _FILLING.extend(bytes(size - 33) for _ in range(_FILL // size))
     malloc = ctypes.CDLL(None).malloc
     malloc.restype, malloc.argtypes = ctypes.c_void_p, (ctypes.c_size_t,)
@@ -92,6 +101,6 @@ def _fill() -> None:
     for size in (*(2**power for power in range(16, 10, -1)), *range(1024, 0, -16)):
         for _ in range(_HOLES):
             place = malloc(size) or 0
-            if place > highest:  # not in a hole: what has no room in one goes on top
+            if place > highest:  # above all earlier blocks, so no hole of this size is left
                 highest = place
                 break

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import json
 import re
@@ -11,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from xdist.scheduler import LoadScopeScheduling
 
 from autograder.course.course import Course, Homework, open_course
 from autograder.grading.server import GradingServer
@@ -18,11 +20,14 @@ from autograder.proving import demo
 from autograder.proving.example_class import Notebook, SubmissionWriter
 from autograder.results.result import CellResult, NotebookResult, Result
 
+TIMES = {
+    True: "cell_seconds = 60\ntotal_seconds = 300\ncall_seconds = 60",
+    False: "cell_seconds = 3\ntotal_seconds = 40\ncall_seconds = 2",
+}
+"""patient or not: a limit that a test waits for should be short; no other may be reached on a busy machine"""
 LIMITS = """\
 [limits]
-cell_seconds = 3
-total_seconds = 40
-call_seconds = 2
+{times}
 memory_mb = 700
 processes = 48
 disk_mb = 16
@@ -33,17 +38,54 @@ output_mb = 1
 Files = Mapping[str, bytes]
 
 
+HALL = ("test_bad_input.py", "test_security.py")
+"""files that share the fixtures that take longest to make"""
+ALONE = ("test_the_audit_passes[", "test_a_solved_notebook_runs_to_its_end_without_complaint[")
+"""tests that share nothing, and take long by themselves"""
+
+
+def unit_of(nodeid: str) -> str:
+    """What has to run on one processor: a file's tests share fixtures."""
+    file, _, test = nodeid.partition("::")
+    if test.startswith(ALONE):
+        return nodeid
+    return "hall" if file.endswith(HALL) else file
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Units that take long begin first, so that no processor waits for the other at the end."""
+    cost: dict[str, float] = {}
+    for item in items:
+        mark = item.get_closest_marker("slow")
+        unit = unit_of(item.nodeid)
+        cost[unit] = max(cost.get(unit, 0.0), mark.kwargs["seconds"] if mark is not None else 0.0)
+    items.sort(key=lambda item: -cost[unit_of(item.nodeid)])  # stable: a file's tests stay in their order
+
+
+class ByUnit(LoadScopeScheduling):
+    """pytest-xdist's scheduler, with our units in place of modules."""
+
+    def _split_scope(self, nodeid: str) -> str:
+        return unit_of(nodeid)
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> ByUnit:
+    return ByUnit(config, log)
+
+
 def dump(book: Notebook) -> bytes:
     return json.dumps(book, ensure_ascii=False).encode()
 
 
-def small_course(root: Path) -> Course:
-    """A copy of the course with hw1/mlp alone in it, and with small limits."""
+def small_course(root: Path, patient: bool = True) -> Course:
+    """A copy of the course with hw1/mlp alone in it, and with small limits; those of time only when not `patient`."""
     demo.copy_course(open_course(Path(__file__).parents[1]), root)
     path = root / "hw1" / "homework.toml"
     title, *books = re.split(r"^(?=\[)", path.read_text(encoding="utf-8"), flags=re.MULTILINE)
     mlp = next(book for book in books if 'name = "mlp"' in book)
-    path.write_text(title + LIMITS + mlp, encoding="utf-8")
+    path.write_text(title + LIMITS.format(times=TIMES[patient]) + mlp, encoding="utf-8")
     return open_course(root)
 
 
@@ -139,8 +181,22 @@ def wanted(request: pytest.FixtureRequest, parameter: str) -> list[Any]:
 
 @pytest.fixture(scope="session")
 def hall(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Hall]:
-    course = small_course(tmp_path_factory.mktemp("hall") / "course")
-    with GradingServer(course.homework("hw1"), course.floor) as examiner:
-        hall = Hall(course, examiner)
+    """For submissions that run into limits of memory, output or processes, or into none."""
+    with _hall(tmp_path_factory.mktemp("hall"), patient=True) as hall:
+        yield hall
+
+
+@pytest.fixture(scope="session")
+def impatient_hall(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Hall]:
+    """For submissions that never end by themselves."""
+    with _hall(tmp_path_factory.mktemp("impatient"), patient=False) as hall:
+        yield hall
+
+
+@contextlib.contextmanager
+def _hall(folder: Path, patient: bool) -> Iterator[Hall]:
+    course = small_course(folder / "course", patient)
+    with GradingServer(course.homework("hw1"), course.floor) as server:
+        hall = Hall(course, server)
         yield hall
         hall.close()

@@ -15,6 +15,9 @@ from conftest import Files, Hall, dump, lost_points, wanted
 from autograder.grading import class_run
 from autograder.grading.server import GradingServer
 from autograder.proving.example_class import Notebook, SubmissionWriter
+from autograder.results.result import NotebookResult
+
+pytestmark = pytest.mark.slow(seconds=140)
 
 Case = tuple[Callable[[SubmissionWriter], Notebook | Files | Callable[[Path], None]], str, dict[str, float]]
 """What is handed in, the incident or repair that is reported ('' for none), the grade cells that lose points."""
@@ -233,37 +236,45 @@ CODE: dict[str, Case] = {
 CASES = {**FILES, **CODE}
 
 
+Results = Callable[[str], NotebookResult]
+
+
 @pytest.fixture(scope="module")
-def handed_in(hall: Hall, request: pytest.FixtureRequest) -> Hall:
+def result(hall: Hall, impatient_hall: Hall, request: pytest.FixtureRequest) -> Results:
+    """Gives the result of a case; all that are wanted are handed in at once."""
+
+    def at(name: str) -> Hall:
+        return impatient_hall if CASES[name][1] in ("timeout", "output") else hall
+
     for name in wanted(request, "case"):
-        hall.begin(name, CASES[name][0](hall.desk))
-    return hall
+        at(name).begin(name, CASES[name][0](hall.desk))
+    return lambda name: at(name).result(name)
 
 
 @pytest.mark.parametrize("case", CASES)
-def test_the_points_that_were_earned_survive(handed_in: Hall, case: str) -> None:
-    assert lost_points(handed_in.result(case)) == CASES[case][2]
+def test_the_points_that_were_earned_survive(result: Results, case: str) -> None:
+    assert lost_points(result(case)) == CASES[case][2]
 
 
 @pytest.mark.parametrize("case", [case for case in CASES if CASES[case][1]])
-def test_what_was_found_is_reported_as_what_it_is(handed_in: Hall, case: str) -> None:
-    result = handed_in.result(case)
-    kinds = [incident.kind for incident in result.incidents] + [repair.kind for repair in result.repairs]
+def test_what_was_found_is_reported_as_what_it_is(result: Results, case: str) -> None:
+    found = result(case)
+    kinds = [incident.kind for incident in found.incidents] + [repair.kind for repair in found.repairs]
     assert CASES[case][1] in kinds
 
 
 @pytest.mark.parametrize("case", CASES)
-def test_what_is_said_is_a_sentence_and_no_traceback(handed_in: Hall, case: str) -> None:
-    result = handed_in.result(case)
-    said = [thing.note for thing in (*result.incidents, *result.repairs)]
+def test_what_is_said_is_a_sentence_and_no_traceback(result: Results, case: str) -> None:
+    found = result(case)
+    said = [thing.note for thing in (*found.incidents, *found.repairs)]
     assert [text for text in said if not text.rstrip().endswith((".", "?")) or "\n" in text] == []
-    said += [test.message for cell in result.cells for test in cell.tests]
+    said += [test.message for cell in found.cells for test in cell.tests]
     assert [text for text in said if "Traceback" in text or ".py" in text.replace(".ipynb", "")] == []
 
 
 @pytest.mark.parametrize("case", [case for case in CODE if CODE[case][1]])
-def test_the_sentence_names_the_cell(handed_in: Hall, case: str) -> None:
-    named = [f"‘{found.cell}’" in found.note for found in handed_in.result(case).incidents if found.cell]
+def test_the_sentence_names_the_cell(result: Results, case: str) -> None:
+    named = [f"‘{incident.cell}’" in incident.note for incident in result(case).incidents if incident.cell]
     assert named and all(named)
 
 

@@ -404,7 +404,7 @@ def spoil_outputs(notebook: nbformat.NotebookNode) -> None:
     ("spoil", "said"),
     [
         (spoil_metadata, "jupytext metadata is left"),
-        (spoil_cell_metadata, "cell powers-001: metadata that students have no use for: lines_to_next_cell"),
+        (spoil_cell_metadata, "cell powers-001: metadata that does not belong in a release: lines_to_next_cell"),
         (spoil_outputs, "cell setup: outputs are left"),
     ],
 )

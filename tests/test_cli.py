@@ -21,6 +21,9 @@ def run(*arguments):
     return CliRunner().invoke(app, [str(argument) for argument in arguments])
 
 
+graded_once = pytest.mark.slow(seconds=20)
+
+
 @pytest.fixture(scope="module")
 def graded(tmp_path_factory):
     """A small class, graded by the command, and what the command said."""
@@ -36,6 +39,7 @@ def graded(tmp_path_factory):
     return course, run("grade", "hw1", "--course", course.root, "--workers", 2, "--json")
 
 
+@graded_once
 def test_a_class_is_graded_and_every_submission_has_a_line(graded):
     _, said = graded
     assert said.exit_code == 0
@@ -44,6 +48,7 @@ def test_a_class_is_graded_and_every_submission_has_a_line(graded):
     assert lines["joe"]["found"] == ["unreadable"]
 
 
+@graded_once
 def test_results_pages_table_and_autograded_notebooks_are_written(graded):
     course, _ = graded
     results = course.root / "results"
@@ -59,6 +64,7 @@ def test_results_pages_table_and_autograded_notebooks_are_written(graded):
     )
 
 
+@graded_once
 def test_the_gradebook_has_the_scores(graded):
     from nbgrader.api import Gradebook
 
@@ -68,6 +74,7 @@ def test_the_gradebook_has_the_scores(graded):
     assert scores == {"ada": 35, "ben": 33.5, "eve": 0, "joe": 0}
 
 
+@graded_once
 def test_the_report_names_the_mistake_and_gives_its_hint(graded):
     course, _ = graded
     [book] = json.loads((course.root / "results" / "ben" / "hw1.json").read_text())["notebooks"]
@@ -76,6 +83,7 @@ def test_the_report_names_the_mistake_and_gives_its_hint(graded):
     assert "<strong>Hint.</strong>" in (course.root / "results" / "ben" / "hw1.html").read_text()
 
 
+@graded_once
 def test_grading_again_gives_the_same_scores(graded):
     course, _ = graded
     said = run("grade", "hw1", "--course", course.root, "--student", "ben", "--json")

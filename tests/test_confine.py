@@ -18,10 +18,12 @@ from autograder.confine import canary, cgroup, doctor, jail, landlock
 from autograder.confine.attacks import ATTACKS
 from autograder.confine.canary import Canary
 from autograder.confine.jail import Confinement, Finding, Tier
-from autograder.constants import WIRE_FD
 from autograder.course.course import Limits
 
-pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="confinement is for Linux")
+pytestmark = [
+    pytest.mark.slow(seconds=80),
+    pytest.mark.skipif(sys.platform != "linux", reason="confinement is for Linux"),
+]
 
 CONFINED = [Tier.A, Tier.B, Tier.C]
 _probed: dict[Tier, Confinement] = {}
@@ -53,7 +55,7 @@ def exposed() -> Iterator[Canary]:
 
 
 def _jailed(confinement: Confinement, body: Callable[[], None], limits: Limits | None = None) -> jail.Jailed:
-    return jail.spawn(confinement, limits or Limits(), body, (), WIRE_FD)
+    return jail.spawn(confinement, limits or Limits(), body, ())
 
 
 def _wait(jailed: jail.Jailed, seconds: float = 20) -> int | None:
@@ -75,7 +77,7 @@ def _tell(confinement: Confinement, question: Callable[[], object], limits: Limi
             answer = repr(error)
         os.write(writer, answer.encode())
 
-    jailed = jail.spawn(confinement, limits or Limits(), body, (writer,), WIRE_FD)
+    jailed = jail.spawn(confinement, limits or Limits(), body, (writer,))
     os.close(writer)
     with os.fdopen(reader) as stream:
         said = stream.read()
@@ -160,7 +162,7 @@ def honest():
     data = torch.utils.data.TensorDataset(torch.arange(64.0))
     assert len(list(torch.utils.data.DataLoader(data, batch_size=8, num_workers=workers))) == 8
 
-jailed = jail.spawn(confinement, Limits(), body, (writer,), 100)
+jailed = jail.spawn(confinement, Limits(), body, (writer,))
 os.close(writer)
 print(open(reader).read())
 jailed.close()
@@ -249,7 +251,7 @@ def test_an_interrupt_is_a_keyboard_interrupt(confinement: Confinement) -> None:
             os._exit(42)
 
     reader, writer = os.pipe()
-    jailed = jail.spawn(confinement, Limits(), body, (writer,), WIRE_FD)
+    jailed = jail.spawn(confinement, Limits(), body, (writer,))
     os.close(writer)
     with os.fdopen(reader, "rb") as stream:
         stream.read(1)
@@ -267,7 +269,7 @@ def test_kill_ends_a_job_that_ignores_every_signal(confinement: Confinement) -> 
         time.sleep(60)
 
     reader, writer = os.pipe()
-    jailed = jail.spawn(confinement, Limits(), body, (writer,), WIRE_FD)
+    jailed = jail.spawn(confinement, Limits(), body, (writer,))
     os.read(reader, 1)
     os.close(writer)
     jailed.kill()
@@ -293,7 +295,7 @@ def test_a_job_dies_with_its_supervisor(
     supervisor = os.fork()
     if supervisor == 0:
         os.close(reader)
-        jail.spawn(confinement, Limits(), lambda: time.sleep(60), (writer,), WIRE_FD)
+        jail.spawn(confinement, Limits(), lambda: time.sleep(60), (writer,))
         os._exit(0)
     os.close(writer)
     os.waitpid(supervisor, 0)
@@ -374,17 +376,12 @@ def test_files_of_a_job_over_its_disk_are_seen_without_a_private_root() -> None:
     assert seen == [False, True]
 
 
-def test_another_wire_is_refused(confinement: Confinement) -> None:
-    with pytest.raises(ValueError, match="descriptor 100"):
-        jail.spawn(confinement, Limits(), lambda: None, (), 5)
-
-
 def test_a_layer_that_fails_is_named(confinement: Confinement) -> None:
     from dataclasses import replace
 
     broken = replace(confinement, filters=(b"\xff" * 8,))
     with pytest.raises(jail.JailError, match="prctl 22"):
-        jail.spawn(broken, Limits(), lambda: None, (), WIRE_FD)
+        jail.spawn(broken, Limits(), lambda: None, ())
 
 
 # ---- finding out ----------------------------------------------------------------------------------------------------

@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import os
 import re
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
 
+import autograder
 from autograder.course.course import open_course
 from autograder.course.parsing import read_master
 from autograder.course.source_notebook import badge_link
@@ -15,7 +19,7 @@ ROOT = Path(__file__).parents[1]
 COURSE = open_course(ROOT)
 README = (ROOT / "README.md").read_text(encoding="utf-8")
 STUDENT = (ROOT / "docs" / "student.md").read_text(encoding="utf-8")
-PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
+PAGES = [*sorted(ROOT.glob("*.md")), *sorted((ROOT / "docs").glob("*.md"))]
 
 
 @pytest.mark.parametrize("name", COURSE.homeworks)
@@ -51,3 +55,30 @@ def test_links_lead_somewhere(page: Path) -> None:
     text = page.read_text(encoding="utf-8")
     for link in re.findall(r"\]\(([^)#]+)[^)]*\)", text):
         assert link.startswith("https://") or (page.parent / link).exists(), link
+
+
+def test_the_tables_of_the_results_file_are_those_of_the_code() -> None:
+    made = subprocess.run(
+        [sys.executable, "-c", "import tables, sys; sys.stdout.write(tables.page())"],
+        env={**os.environ, "PYTHONPATH": str(ROOT / "docs")},
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    assert made.stdout == (ROOT / "docs" / "results.md").read_text(encoding="utf-8"), "run `make docs`"
+
+
+def test_modules_and_functions_that_the_architecture_names_exist() -> None:
+    """Such names drift when code moves."""
+    text = (ROOT / "docs" / "architecture.md").read_text(encoding="utf-8")
+    package = ROOT / "autograder"
+    modules = {path.stem for path in package.rglob("*.py")}
+    everything = "\n".join(path.read_text(encoding="utf-8") for path in package.rglob("*.py"))
+    places = re.findall(r"[`(]([a-z_]+(?:/[a-z_]+)+)/?[`)]", text)
+    assert places and [p for p in places if not (package / p).is_dir() and not (package / f"{p}.py").is_file()] == []
+    _, _, walk = text.partition("## One submission's way")
+    named = [name for name in re.findall(r"`(\w+)\.(\w+)`", walk) if name[1] != "toml"]
+    assert len(named) > 20
+    for owner, name in named:
+        assert owner in modules or f"class {owner}" in everything or name in autograder.__all__, f"{owner}.{name}"
+        assert f"def {name}(" in everything, f"{owner}.{name}"

@@ -59,27 +59,27 @@ ATTENTION = {
 
 @pytest.mark.parametrize("way", AUTOGRAD)
 def test_autograd_is_shut_even_where_recording_is_turned_on_again(way):
-    with pytest.raises(ForbiddenTool), runtime.shut(["autograd"]), torch.enable_grad():
+    with pytest.raises(ForbiddenTool), runtime.blocked(["autograd"]), torch.enable_grad():
         AUTOGRAD[way]()
 
 
 @pytest.mark.parametrize("way", NN)
 def test_nn_is_shut(way):
-    with pytest.raises(ForbiddenTool), runtime.shut(["nn"]):
+    with pytest.raises(ForbiddenTool), runtime.blocked(["nn"]):
         NN[way]()
 
 
 @pytest.mark.parametrize("recording", [torch.no_grad, torch.enable_grad])
 @pytest.mark.parametrize("way", ATTENTION)
 def test_attention_is_shut_and_the_rest_of_nn_is_not(way, recording):
-    with runtime.shut(["attention"]), recording():
+    with runtime.blocked(["attention"]), recording():
         assert torch.nn.Sequential(LAYER, torch.nn.GELU())(X).shape == (2,)
         with pytest.raises(ForbiddenTool, match="attention"):
             ATTENTION[way]()
 
 
 def test_plain_tensor_functions_stay_open():
-    with runtime.shut(["autograd", "nn"]):
+    with runtime.blocked(["autograd", "nn"]):
         weight = torch.randn(3, 3, requires_grad=True)  # a leaf that requires a gradient does no harm
         y = torch.relu(X @ weight.T).sigmoid() + torch.exp(X).log().clamp(min=0) + torch.where(X > 0, X, 0 * X)
         assert torch.einsum("i,i->", y, y).item() >= 0
@@ -87,7 +87,7 @@ def test_plain_tensor_functions_stay_open():
 
 
 def test_the_doors_open_again():
-    with runtime.shut(["autograd", "nn"]):
+    with runtime.blocked(["autograd", "nn"]):
         pass
     loss = functional.mse_loss(LAYER(X.detach()), torch.zeros(2))
     loss.backward()
@@ -171,7 +171,7 @@ if sys.version_info < (3, 13):
 )
 def test_a_thread_leads_around_no_door(start):
     def open_one():
-        with runtime.shut(["autograd"]):
+        with runtime.blocked(["autograd"]):
             start(AUTOGRAD["autograd.grad"])
 
     with pytest.raises(ForbiddenTool):

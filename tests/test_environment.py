@@ -1,8 +1,13 @@
 """The three lists of dependencies say the same."""
 
+import ast
 import re
+import sys
 import tomllib
+from importlib.metadata import packages_distributions
 from pathlib import Path
+
+import pytest
 
 ROOT = Path(__file__).parent.parent
 CONDA_NAMES = {"torch": "pytorch", "playwright": "playwright-python"}
@@ -32,3 +37,37 @@ def test_python_bounds_are_the_same():
 def test_every_dependency_is_locked_to_one_version():
     locked = re.findall(r"^([\w-]+)==", (ROOT / "requirements.lock").read_text(), re.MULTILINE)
     assert set(declared()) <= set(locked)
+
+
+OURS = {"autograder", "common", "conftest", "tests"}
+
+
+def imported(*rooms: str) -> set[str]:
+    """The distributions that the Python files of these folders import, late imports included."""
+    found = set()
+    for path in (path for room in rooms for path in (ROOT / room).rglob("*.py")):
+        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+            if isinstance(node, ast.Import):
+                found |= {alias.name.partition(".")[0] for alias in node.names}
+            elif isinstance(node, ast.ImportFrom) and node.module and not node.level:
+                found.add(node.module.partition(".")[0])
+    known = packages_distributions()
+    return {name for top in found - OURS - set(sys.stdlib_module_names) for name in known.get(top, [top])}
+
+
+@pytest.mark.parametrize(("rooms", "extra"), [(("autograder",), ()), (("tests", "docs", "benchmarks"), ("dev",))])
+def test_what_is_imported_is_declared(rooms, extra):
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
+    lines = project["dependencies"] + [line for name in extra for line in project["optional-dependencies"][name]]
+    names = {re.match(r"[\w-]+", line).group().lower() for line in lines}
+    assert {name.lower() for name in imported(*rooms)} - names == set()
+
+
+def test_python_bounds_are_those_of_the_workflow_and_the_makefile():
+    [least, below] = re.findall(
+        r"3\.(\d+)", tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]["requires-python"]
+    )
+    versions = [f"3.{minor}" for minor in range(int(least), int(below))]
+    workflow = (ROOT / ".github/workflows/tests.yml").read_text()
+    assert re.findall(r"3\.\d+", re.search(r"python: \[(.*)\]", workflow).group(1)) == versions
+    assert all(f"python{version}" in (ROOT / "Makefile").read_text() for version in versions)

@@ -62,7 +62,7 @@ def test_equal_values_pass_up_to_rounding():
         (RIGHT / 4, "every entry is 0.25 times what it should be"),
         (RIGHT / 0, "infinite"),
         (RIGHT * float("nan"), "not a number"),
-        (RIGHT + torch.tensor([[0, 0], [0, 1.0]]), "1 of 4 entries are off"),
+        (RIGHT + torch.tensor([[0, 0], [0, 1.0]]), "1 of 4 entries differ"),
     ],
 )
 def test_the_message_names_the_difference(actual, words):

@@ -32,7 +32,10 @@ PROMPTS = ".jp-Notebook .jp-CodeCell .jp-InputPrompt"
 FIGURES = ".jp-Notebook .jp-RenderedImage img"
 COMPLAINTS = ".jp-OutputArea-output:is([data-mime-type$='jupyter.stderr'], [data-mime-type$='jupyter.error'])"
 
-pytestmark = pytest.mark.skipif(CHROMIUM is None, reason="no Chromium to look with: apt-get install chromium")
+pytestmark = [
+    pytest.mark.skipif(CHROMIUM is None, reason="no Chromium to look with: apt-get install chromium"),
+    pytest.mark.slow(seconds=35),
+]
 
 Run = Callable[[str], Page]
 expect.set_options(timeout=PATIENCE * 1000)

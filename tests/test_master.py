@@ -203,9 +203,9 @@ def test_students_see_nothing_of_a_written_answer(room: Room) -> None:
 
 # Each row: what an author writes in place of what, the line of the finding, and words that it must contain.
 SPOILED = {
-    "a grade_id is taken twice": ('"grade_id": "root"', '"grade_id": "square"', 31, "'square' is taken by the cell of"),
+    "a grade_id is taken twice": ('"grade_id": "root"', '"grade_id": "square"', 31, "'square' is already used"),
     "a grade_id belongs to the build": ('"grade_id": "root"', '"grade_id": "setup"', 31, "choose another"),
-    "a grade_id looks like a number": ('"grade_id": "root"', '"grade_id": "powers-001"', 31, "is taken"),
+    "a grade_id looks like a number": ('"grade_id": "root"', '"grade_id": "powers-001"', 31, "is already used"),
     "a grade_id has strange letters": ('"grade_id": "root"', '"grade_id": "the root"', 30, "letters, digits"),
     "a grade_id is missing": ('"grade_id": "root", ', "", 30, "a solution cell without a grade_id"),
     "points without grade": ('"root", "solution": true', '"root", "solution": true, "points": 1', 30, "points on a"),
@@ -225,18 +225,18 @@ SPOILED = {
         '# %% nbgrader={"grade_id": "square-small"',
         '# %% [markdown] nbgrader={"grade_id": "square-small"',
         19,
-        "holds code",
+        "must be a code cell",
     ),
     "a written answer without points": ('"grade": true, "solution": true, "points": 1', '"solution": true', 28, "grad"),
     "a locked solution": ('"root", "solution": true', '"root", "solution": true, "locked": true', 31, "be locked"),
-    "a task with code": ('"square-small", "grade": true', '"square-small", "task": true', 19, "a task is a markdown"),
-    "a solution that never ends": ("math.sqrt(x)\n    ### END SOLUTION", "math.sqrt(x)", 32, "without its END"),
+    "a task with code": ('"square-small", "grade": true', '"square-small", "task": true', 19, "a task must be"),
+    "a solution that never ends": ("math.sqrt(x)\n    ### END SOLUTION", "math.sqrt(x)", 32, "without END"),
     "a solution that never begins": ("x):\n    ### BEGIN SOLUTION\n    return math", "x):\n    return math", 33, "END"),
-    "a solution in a solution": ("return math", "### BEGIN SOLUTION\n    return math", 33, "that line 32 began"),
+    "a solution in a solution": ("return math", "### BEGIN SOLUTION\n    return math", 33, "begins at line 32"),
     "a misspelt marker": ("# And the same", "# ### BEGIN SOLUTOIN\n# And the same", 37, "write exactly that"),
     "a marker in a sentence": ("And the same", "Between BEGIN SOLUTION and the end", 37, "reword"),
-    "a solution in a cell for all": ("import math", "### BEGIN SOLUTION\n### END SOLUTION", 9, "would reach the"),
-    "a mark scheme in a cell for all": ("# And", "# === BEGIN MARK SCHEME ===\n# And", 37, "mark scheme in a"),
+    "a solution in a cell for all": ("import math", "### BEGIN SOLUTION\n### END SOLUTION", 9, "students would see"),
+    "a mark scheme in a cell for all": ("# And", "# === BEGIN MARK SCHEME ===\n# And", 37, "this mark scheme"),
     "a hidden region by hand": ("assert square(2) == 4", "### BEGIN HIDDEN TESTS", 19, "hidden/ folder"),
     "a syntax error": ("import math", "import math\nimport", 10, "cell powers-002:"),
     "bare text for markdown": ("# And the same for", "And the same for", 37, "not a Python module"),
@@ -257,7 +257,7 @@ def test_a_code_solution_needs_markers(room: Room) -> None:
     assert (
         "powers.py",
         31,
-        "cell root: a solution cell without ### BEGIN SOLUTION … ### END SOLUTION",
+        "cell root: a solution cell needs the markers ### BEGIN SOLUTION and ### END SOLUTION",
     ) in room.findings()
 
 
@@ -348,14 +348,14 @@ def test_a_homework_may_have_no_mistakes(room: Room) -> None:
 
 
 SPOILED_MISTAKES = {
-    "an id taken twice": ('id = "no-root"', 'id = "twice"', 11, "taken by an earlier"),
+    "an id taken twice": ('id = "no-root"', 'id = "twice"', 11, "already has this id"),
     "a missing key": ('hint = "The root of 4 is 2."\n', "", 10, "missing required field `hint`"),
     "an unknown key": ('title = "Leaves', 'titel = "Leaves', 10, "unknown field `titel`"),
     "an unknown cell": ('cell = "root"', 'cell = "rooot"', 11, "no cell 'rooot'"),
-    "text that is not there": ('replace = "math.sqrt(x)"', 'replace = "math.sqrt(y)"', 11, "stands 0 times"),
-    "text that is there twice": ('replace = "math.sqrt(x)"', 'replace = "SOLUTION"', 11, "stands 2 times"),
-    "an edit that breaks the code": ('with = "x"', 'with = "x +"', 11, "not Python any more"),
-    "nothing failed": ('fails = ["powers"]', "fails = []", 11, "it fails nothing"),
+    "text that is not there": ('replace = "math.sqrt(x)"', 'replace = "math.sqrt(y)"', 11, "occurs 0 times"),
+    "text that is there twice": ('replace = "math.sqrt(x)"', 'replace = "SOLUTION"', 11, "occurs 2 times"),
+    "an edit that breaks the code": ('with = "x"', 'with = "x +"', 11, "not valid Python"),
+    "nothing failed": ('fails = ["powers"]', "fails = []", 11, "`fails` is empty"),
     "an unknown cell failed": ('fails = ["powers"]', 'fails = ["power"]', 11, "no autograded cell"),
     "a manual cell failed": ('fails = ["powers"]', 'fails = ["why"]', 11, "no autograded cell"),
     "broken TOML": ('title = "Leaves the', 'title = Leaves "the', 12, "Invalid value"),

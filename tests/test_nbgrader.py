@@ -34,8 +34,11 @@ from autograder.results import gradebook
 from autograder.results.autograded import NOTES_ID, show
 from autograder.results.result import CellResult, Incident, NotebookResult, Output, Result, TestResult
 
-# of nbgrader's own commands; ours keep them away
-pytestmark = pytest.mark.filterwarnings("ignore:Object of type <Submitted:sqlalchemy.exc.SAWarning")
+pytestmark = [
+    pytest.mark.slow(seconds=65),
+    # of nbgrader's own commands; ours keep them away
+    pytest.mark.filterwarnings("ignore:Object of type <Submitted:sqlalchemy.exc.SAWarning"),
+]
 
 PLAIN = Master(path=Path("plain.py"), homework="hw1", notebook="plain", cells=())  # nothing marked by hand
 

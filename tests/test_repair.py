@@ -219,7 +219,7 @@ def test_an_edited_check_gets_its_text_back(book: Notebook, given: Released) -> 
     mended = mend(book, given)
     assert source(mended, "linear-forward") == FORWARD_CHECK
     assert [note.note for note in mended.repairs] == [
-        "The cell ‘linear-forward’ had been edited; the original checks were put back, your own code is untouched."
+        "Cell ‘linear-forward’ had been edited; the original checks were restored. Your own code was not changed."
     ]
 
 
@@ -544,7 +544,7 @@ def test_a_list_of_mends_stays_readable(book: Notebook, given: Released) -> None
         (b"[1, 2, 3]", "no notebook cells"),
         (b"[" * 100_000, "no notebook cells"),
         (b'{"cells": ' + b"[" * 100_000, "no notebook cells"),
-        (b'{"cells": [' + b"[]," * 1_600_000, "too tangled"),
+        (b'{"cells": [' + b"[]," * 1_600_000, "too many brackets"),
         (b'{"cells": [{"cell_type": "code", "sour', "no complete cell"),
     ],
     ids=lambda value: value if isinstance(value, str) else "",
@@ -717,7 +717,7 @@ def test_a_file_that_may_mean_another_notebook_is_not_taken(names: list[str], tm
 
 
 def test_a_folder_that_is_not_there_holds_nothing(tmp_path: Path) -> None:
-    with pytest.raises(Missing, match="Nothing was handed in"):
+    with pytest.raises(Missing, match="Nothing was submitted"):
         find(tmp_path / "hw1", "mlp")
 
 

@@ -217,7 +217,7 @@ def test_text_stands_out_from_its_background(scheme):
 
 def test_states_are_said_in_words():
     text = page_of(book(cell(3.0), cell(1.0), cell(0.0), cell(None))).text
-    assert [word in text for word in ("✓ full", "◐ partly", "✗ none", "… waits for marking")] == [True] * 4
+    assert [word in text for word in ("✓ full", "◐ partly", "✗ none", "… not marked yet")] == [True] * 4
 
 
 def test_failed_test_shows_its_message():
@@ -226,7 +226,7 @@ def test_failed_test_shows_its_message():
 
 def test_unmarked_answer_says_that_a_person_marks_it():
     text = page_of(book(cell(None, points=4.0))).text
-    assert "A person marks this answer" in text and "4 more points wait for a person" in text
+    assert "A person marks this answer" in text and "4 more points are not marked yet" in text
 
 
 def test_first_to_look_at_is_the_cell_that_cost_most():
@@ -360,7 +360,7 @@ def test_figure_has_its_alternative_text():
 )
 def test_what_is_no_sane_png_is_replaced_by_a_sentence(fake):
     found = shown(Output(cell="plot", kind="image/png", png=fake))
-    assert found.all("img") == [] and "not a sound PNG" in found.text
+    assert found.all("img") == [] and "not a valid PNG" in found.text
 
 
 def test_pictures_together_stay_below_a_limit():
@@ -431,7 +431,7 @@ def test_a_hint_is_given_once_and_referred_to_where_the_same_mistake_shows_again
     cells = [cell(grade_id=name, earned=0.0, diagnoses=(slip,)) for name in ("layer", "network")]
     exercises = page.html(graded(book(*cells))).partition("Exercises and")[2]
     assert exercises.count("Which way is uphill?") == 1
-    assert "hinted at in ‘layer’" in exercises
+    assert "The hint for ‘layer’ applies here, too." in exercises
 
 
 @pytest.mark.parametrize(

@@ -1,1 +1,1 @@
-"""Confinement: what a student's process may see, reach and use; every layer of it proven by attacks."""
+"""Confinement: limits what a student's process can see, reach and use. Attacks test every layer."""

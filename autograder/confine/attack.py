@@ -1,7 +1,7 @@
-"""An attack on the confinement: hostile code that returns evidence of what it got.
+"""An attack on the confinement: hostile code that tries one thing and returns evidence if it succeeds.
 
-Something false, or an exception, means that it got nothing. An attack leaves the machine as it was even where nothing
-stops it, or it is marked `greedy` and is never run unconfined.
+A false value or an exception means that the attack failed. An attack must leave the machine unchanged even where
+nothing stops it. Otherwise it is marked `greedy` and never runs unconfined.
 """
 
 from __future__ import annotations
@@ -16,14 +16,14 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True)
 class Target:
-    """Where the canaries are that attacks are aimed at, and what the job is allowed."""
+    """The canaries that attacks aim at, and the limits of the job."""
 
     secret: str
-    """a file that anybody on the machine could read and write, in a folder for everybody"""
+    """a file that every user of the machine can read and write, in a folder that every user can write to"""
     token: str
-    """what is written in it"""
+    """the text in that file"""
     shared: str
-    """a file of /dev/shm"""
+    """a file in /dev/shm that contains the token"""
     sysv_key: int
     pid: int
     tcp: int
@@ -31,7 +31,7 @@ class Target:
     unix: str
     abstract: str
     readable: str
-    """a library file that every job may read, on which another process holds a lock"""
+    """a library file that every job may read"""
     memory_mb: int
     disk_mb: int
     processes: int
@@ -39,31 +39,32 @@ class Target:
 
 @dataclass(frozen=True)
 class Attack:
-    """One attack: what it tries, in words, and the code."""
+    """One attack: its name, its code, and the tiers in which it is known to succeed."""
 
     name: str
     run: Callable[[Target], object]
     greedy: bool = False
-    """exhausts something: only for a process with limits"""
+    """uses up a resource: runs only in a process with limits"""
     open_in: tuple[str, ...] = ()
     """tiers in which it is known to succeed"""
     because: str = ""
+    """why it succeeds in those tiers"""
 
 
 BANK: list[Attack] = []
-"""every attack there is, once `autograder.confine.attacks` is imported"""
+"""all attacks, once `autograder.confine.attacks` has been imported"""
 
 
 def attack(
     name: str, *, greedy: bool = False, open_in: tuple[str, ...] = (), because: str = ""
 ) -> Callable[[Callable[[Target], object]], Callable[[Target], object]]:
-    """Enter a function into the bank of attacks."""
+    """Register the decorated function as an attack."""
 
-    def enter(run: Callable[[Target], object]) -> Callable[[Target], object]:
+    def register(run: Callable[[Target], object]) -> Callable[[Target], object]:
         BANK.append(Attack(name, run, greedy, open_in, because))
         return run
 
-    return enter
+    return register
 
 
 libc = ctypes.CDLL(None, use_errno=True)
@@ -78,11 +79,12 @@ _NUMBERS = {
     "rt_sigqueueinfo": (129, 138), "seccomp": (317, 277), "setns": (308, 268), "swapon": (167, 224),
     "syslog": (103, 116), "tgkill": (234, 131), "tkill": (200, 130), "unshare": (272, 97), "userfaultfd": (323, 282),
 }  # fmt: skip
+"""system call numbers on x86_64 and on aarch64"""
 REFUSALS = (errno.EPERM, errno.ENOSYS, errno.EACCES)
 
 
 def call(name: str, *arguments: object) -> int:
-    """A raw system call by name; OSError when it fails."""
+    """Make a raw system call by name. Raises OSError when it fails."""
     number = _NUMBERS[name][_COLUMN]
     converted = [ctypes.c_long(a) if isinstance(a, int) else a for a in arguments]
     result = int(libc.syscall(ctypes.c_long(number), *converted))
@@ -92,14 +94,14 @@ def call(name: str, *arguments: object) -> int:
 
 
 def reaches(name: str, *arguments: object) -> str:
-    """Evidence that the kernel looked at a call, even if only to find its arguments wrong."""
+    """Evidence that the kernel handled a call, even if it rejected the arguments; '' when the call was refused."""
     try:
         call(name, *arguments)
     except OSError as error:
-        return "" if error.errno in REFUSALS else f"{name} got as far as: {error.strerror}"
-    return f"{name} went through"
+        return "" if error.errno in REFUSALS else f"{name} was not refused; the kernel answered: {error.strerror}"
+    return f"{name} succeeded"
 
 
 def reach(name: str, *arguments: object) -> Callable[[Target], object]:
-    """An attack that is a single system call."""
+    """An attack that makes a single system call."""
     return lambda target: reaches(name, *arguments)

@@ -1,4 +1,4 @@
-"""The bank of attacks that each confinement tier has to stop, proven by running them."""
+"""All attacks on the confinement. The tests and `autograder doctor` run them to check that each tier stops them."""
 
 from __future__ import annotations
 

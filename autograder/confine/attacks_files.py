@@ -1,4 +1,4 @@
-"""Attacks on files and the network: reading, changing and reaching what belongs to others."""
+"""Attacks on files and on the network: reading, changing or reaching what is outside the jail."""
 
 from __future__ import annotations
 
@@ -25,102 +25,102 @@ def _(target: Target) -> object:
     return Path("/etc/passwd").read_text()
 
 
-@attack("read another's file")
+@attack("read a file outside the jail")
 def _(target: Target) -> object:
     return Path(target.secret).read_text()
 
 
-@attack("list another's folder")
+@attack("list a folder outside the jail")
 def _(target: Target) -> object:
     return list(Path(target.secret).parent.iterdir())
 
 
-@attack("see that another's file exists", open_in=("C",), because="Landlock does not cover stat; a private root does")
+@attack("check that a file outside the jail exists", open_in=("C",), because="Landlock does not restrict stat")
 def _(target: Target) -> object:
     return Path(target.secret).stat()
 
 
-@attack("watch another's folder")
+@attack("watch a folder outside the jail")
 def _(target: Target) -> object:
     watch = libc.inotify_init()
     return libc.inotify_add_watch(watch, str(Path(target.secret).parent).encode(), 0xFFF) > 0 and "watching"
 
 
-@attack("write to another's file")
+@attack("write to a file outside the jail")
 def _(target: Target) -> object:
     with Path(target.secret).open("a") as stream:
         return stream.write("x")
 
 
-@attack("empty another's file")
+@attack("truncate a file outside the jail")
 def _(target: Target) -> object:
     os.truncate(target.secret, 0)
     return "emptied"
 
 
-@attack("delete another's file")
+@attack("delete a file outside the jail")
 def _(target: Target) -> object:
     Path(target.secret).unlink()
     return "deleted"
 
 
-@attack("make a file in another's folder")
+@attack("create a file in a folder outside the jail")
 def _(target: Target) -> object:
     return os.open(target.secret + ".new", os.O_CREAT | os.O_WRONLY)
 
 
-@attack("rename another's file into the work folder")
+@attack("move an outside file into the work folder")
 def _(target: Target) -> object:
     Path(target.secret).rename("mine")
     return "renamed"
 
 
-@attack("link another's file into the work folder")
+@attack("hard-link an outside file into the work folder")
 def _(target: Target) -> object:
     os.link(target.secret, "linked")
     return Path("linked").read_text()
 
 
-@attack("follow a link out of the work folder")
+@attack("follow a symbolic link out of the work folder")
 def _(target: Target) -> object:
     Path("pointer").symlink_to(target.secret)
     return Path("pointer").read_text()
 
 
-@attack("climb out of the work folder")
+@attack("leave the work folder through parent folders")
 def _(target: Target) -> object:
     return Path("../../../../.." + target.secret).read_text()
 
 
-@attack("go through another process's root")
+@attack("use the root of an outside process")
 def _(target: Target) -> object:
     return Path(f"/proc/{target.pid}/root{target.secret}").read_text()
 
 
-@attack("change the mode of another's file")
+@attack("change the mode of an outside file")
 def _(target: Target) -> object:
     Path(target.secret).chmod(0o777)
     return "changed"
 
 
-@attack("change the mode of another's file by fchmodat2")
+@attack("change the mode of an outside file by fchmodat2")
 def _(target: Target) -> object:
     return not call("fchmodat2", -100, ctypes.c_char_p(target.secret.encode()), 0o777, 0) and "changed"
 
 
-@attack("change the times of another's file")
+@attack("change the times of an outside file")
 def _(target: Target) -> object:
     os.utime(target.secret, (1, 1))
     return "changed"
 
 
-@attack("touch another's file")
+@attack("set the times of an outside file to now")
 def _(target: Target) -> object:
     os.utime(target.secret)
     return "changed"
 
 
-@attack("set an attribute of another's file")
+@attack("set an extended attribute of an outside file")
 def _(target: Target) -> object:
     os.setxattr(target.secret, "user.note", b"x")
     return "set"
@@ -140,12 +140,12 @@ def _(target: Target) -> object:
     return "changed"
 
 
-@attack("lay a file handle aside")
+@attack("get a file handle")
 def _(target: Target) -> object:
     return reaches("name_to_handle_at", -100, ctypes.c_char_p(b"/"), None, None, 0)
 
 
-@attack("read the kernel's log")
+@attack("read the kernel log")
 def _(target: Target) -> object:
     return reaches("syslog", 3, None, 0) or Path("/dev/kmsg").open("rb").read(1)
 
@@ -179,31 +179,31 @@ def _(target: Target) -> object:
     return ""
 
 
-@attack("talk through a lock on a shared file")
+@attack("communicate through locks on a shared file")
 def _(target: Target) -> object:
     fd = os.open(target.readable, os.O_RDONLY)
     seen = []
     for name, lock in (("flock", fcntl.flock), ("fcntl", fcntl.lockf)):
         try:
             lock(fd, fcntl.LOCK_SH | fcntl.LOCK_NB)
-            seen.append(f"{name} took it")
+            seen.append(f"{name} acquired the lock")
         except OSError as error:
             if error.errno in (errno.EWOULDBLOCK, errno.EACCES):
-                seen.append(f"{name} sees that somebody has it")
+                seen.append(f"{name} shows that another process holds the lock")
     return ", ".join(seen)
 
 
-@attack("watch a library being read")
+@attack("watch files with inotify")
 def _(target: Target) -> object:
     return libc.inotify_init() >= 0 and "inotify works"
 
 
-@attack("read another's shared memory")
+@attack("read a shared memory file of an outside process")
 def _(target: Target) -> object:
     return Path(target.shared).read_text()
 
 
-@attack("read another's System V shared memory")
+@attack("read System V shared memory of an outside process")
 def _(target: Target) -> object:
     libc.shmat.restype = ctypes.c_void_p
     segment = libc.shmget(target.sysv_key, 1, 0)
@@ -216,10 +216,10 @@ def _(target: Target) -> object:
     return socket.create_connection(("127.0.0.1", target.tcp), 1)
 
 
-@attack("connect by IPv6")
+@attack("create an IPv6 socket")
 def _(target: Target) -> object:
     socket.socket(socket.AF_INET6)
-    return "made a socket"
+    return "created a socket"
 
 
 @attack("send by UDP")
@@ -227,24 +227,24 @@ def _(target: Target) -> object:
     return socket.socket(socket.AF_INET, socket.SOCK_DGRAM).sendto(b"x", ("127.0.0.1", target.udp))
 
 
-@attack("look up a host")
+@attack("look up a host name")
 def _(target: Target) -> object:
     return socket.gethostbyname("localhost")
 
 
-@attack("connect to a unix socket by its path")
+@attack("connect to a Unix socket by its path")
 def _(target: Target) -> object:
     socket.socket(socket.AF_UNIX).connect(target.unix)
     return "connected"
 
 
-@attack("connect to an abstract unix socket")
+@attack("connect to an abstract Unix socket")
 def _(target: Target) -> object:
     socket.socket(socket.AF_UNIX).connect("\0" + target.abstract)
     return "connected"
 
 
-@attack("send a datagram to a unix socket through a socket pair")
+@attack("send a datagram to a Unix socket through a socket pair")
 def _(target: Target) -> object:
     pair = socket.socketpair(socket.AF_UNIX, socket.SOCK_DGRAM)
     return pair[0].sendto(b"x", "\0" + target.abstract + ".datagram")
@@ -256,13 +256,13 @@ def _socket_of(family: int, kind: int) -> Callable[[Target], object]:
             socket.socket(family, kind)
         except OSError as error:
             return "" if error.errno in REFUSALS else error.strerror
-        return "made a socket"
+        return "created a socket"
 
     return run
 
 
-attack("use a vsock")(_socket_of(40, socket.SOCK_STREAM))
-attack("use netlink")(_socket_of(16, socket.SOCK_RAW))
-attack("use raw packets")(_socket_of(17, socket.SOCK_RAW))
-attack("use the kernel's crypto sockets")(_socket_of(38, socket.SOCK_SEQPACKET))
+attack("create a vsock socket")(_socket_of(40, socket.SOCK_STREAM))
+attack("create a netlink socket")(_socket_of(16, socket.SOCK_RAW))
+attack("create a raw packet socket")(_socket_of(17, socket.SOCK_RAW))
+attack("create a kernel crypto socket")(_socket_of(38, socket.SOCK_SEQPACKET))
 attack("open a message queue")(reach("mq_open", ctypes.c_char_p(b"queue"), 0o102, 0o600, None))

@@ -1,4 +1,4 @@
-"""Attacks on other processes and on the kernel's ways out of a confinement."""
+"""Attacks on outside processes, and on kernel features by which a process could leave its confinement."""
 
 from __future__ import annotations
 
@@ -16,15 +16,15 @@ from pathlib import Path
 from autograder.confine.attack import REFUSALS, Target, attack, call, libc, reach, reaches
 
 
-@attack("kill another's process")
+@attack("kill an outside process")
 def _(target: Target) -> object:
     os.kill(target.pid, signal.SIGKILL)
     return "killed"
 
 
-@attack("signal everybody")
+@attack("signal every process")
 def _(target: Target) -> object:
-    """Harmless: by default nobody heeds SIGWINCH. The canary process has it blocked, so that it shows as pending."""
+    """Harmless: processes ignore SIGWINCH by default. The canary process blocks it, so that it shows as pending."""
     os.kill(-1, signal.SIGWINCH)
     return ""
 
@@ -45,31 +45,31 @@ def _(target: Target) -> object:
     return "pidfd"
 
 
-@attack("have the kernel signal another's process")
+@attack("make the kernel signal an outside process")
 def _(target: Target) -> object:
     ends = socket.socketpair()
     fcntl.fcntl(ends[0], fcntl.F_SETOWN, target.pid)
     return "owner set"
 
 
-@attack("trace another's process")
+@attack("trace an outside process")
 def _(target: Target) -> object:
     return reaches("ptrace", 0x4206, target.pid, 0, 0)
 
 
-@attack("read and write another's memory")
+@attack("read and write the memory of an outside process")
 def _(target: Target) -> object:
     return reaches("process_vm_readv", target.pid, None, 0, None, 0, 0) or reaches(
         "process_vm_writev", target.pid, None, 0, None, 0, 0
     )
 
 
-@attack("take another's descriptor")
+@attack("copy a file descriptor of an outside process")
 def _(target: Target) -> object:
     return reaches("pidfd_getfd", -1, 0, 0) or reaches("kcmp", target.pid, target.pid, 0, 0, 0)
 
 
-@attack("look into another's process in /proc")
+@attack("read the /proc folder of an outside process")
 def _(target: Target) -> object:
     return Path(f"/proc/{target.pid}/environ").read_bytes() or list(Path(f"/proc/{target.pid}/fd").iterdir())
 
@@ -79,46 +79,46 @@ def _(target: Target) -> object:
     return [entry.name for entry in Path("/proc").iterdir() if entry.name.isdigit() and int(entry.name) > 20]
 
 
-@attack("limit another's process")
+@attack("access the limits of an outside process")
 def _(target: Target) -> object:
     import resource
 
     return resource.prlimit(target.pid, resource.RLIMIT_NOFILE)
 
 
-@attack("renice another's process")
+@attack("change the priority of an outside process")
 def _(target: Target) -> object:
     os.setpriority(os.PRIO_PROCESS, target.pid, 19)
     return "reniced"
 
 
-@attack("pin another's process")
+@attack("set the CPU affinity of an outside process")
 def _(target: Target) -> object:
     os.sched_setaffinity(target.pid, os.sched_getaffinity(target.pid))
     return "pinned"
 
 
-@attack("reclaim another's memory")
+@attack("reclaim the memory of an outside process")
 def _(target: Target) -> object:
     return reaches("process_madvise", -1, None, 0, 0, 0)
 
 
 _CLONE_NEWUSER, _SIGCHLD = 0x10000000, 17
 attack("use io_uring")(reach("io_uring_setup", 0, None))
-attack("load a bpf program")(reach("bpf", 99, None, 0))
-attack("count events of the processor")(reach("perf_event_open", None, 0, -1, -1, 0))
-attack("handle page faults")(reach("userfaultfd", -1))
+attack("load a BPF program")(reach("bpf", 99, None, 0))
+attack("count processor events")(reach("perf_event_open", None, 0, -1, -1, 0))
+attack("handle page faults with userfaultfd")(reach("userfaultfd", -1))
 attack("add a key")(reach("add_key", ctypes.c_char_p(b"user"), ctypes.c_char_p(b"k"), ctypes.c_char_p(b"v"), 1, -2))
-attack("search the keyrings")(reach("keyctl", 0, -4, 0, 0, 0))
-attack("change its personality")(reach("personality", 0xFFFFFFFF))
-attack("make a user namespace")(reach("unshare", _CLONE_NEWUSER))
-attack("make a mount namespace")(reach("unshare", 0x00020000))
+attack("use a keyring")(reach("keyctl", 0, -4, 0, 0, 0))
+attack("change its execution domain (personality)")(reach("personality", 0xFFFFFFFF))
+attack("create a user namespace")(reach("unshare", _CLONE_NEWUSER))
+attack("create a mount namespace")(reach("unshare", 0x00020000))
 attack("enter a namespace")(reach("setns", -1, 0))
-attack("mount")(reach("mount", ctypes.c_char_p(b"none"), ctypes.c_char_p(b"/nowhere"), None, 0, None))
+attack("mount a file system")(reach("mount", ctypes.c_char_p(b"none"), ctypes.c_char_p(b"/nowhere"), None, 0, None))
 attack("open a mount tree")(reach("open_tree", -1, ctypes.c_char_p(b"nowhere"), 0))
-attack("set quotas")(reach("quotactl", 0, None, 0, None))
-attack("swap")(reach("swapon", ctypes.c_char_p(b"/nowhere"), 0))
-attack("filter system calls itself")(reach("seccomp", 9, 0, None))
+attack("set disk quotas")(reach("quotactl", 0, None, 0, None))
+attack("turn on swap")(reach("swapon", ctypes.c_char_p(b"/nowhere"), 0))
+attack("load its own system call filter")(reach("seccomp", 9, 0, None))
 
 
 @attack("clone into a user namespace")
@@ -138,9 +138,9 @@ def _(target: Target) -> object:
     return "cloned"
 
 
-@attack("become the supervisor's child")
+@attack("create a child of the supervisor")
 def _(target: Target) -> object:
-    if os.fork() == 0:  # the first process of a namespace may not; its children might
+    if os.fork() == 0:  # the first process of a pid namespace may not use CLONE_PARENT; its children might
         with contextlib.suppress(OSError):
             call("clone", 0x8000 | _SIGCHLD, 0, 0, 0, 0)
             os._exit(0)
@@ -148,13 +148,13 @@ def _(target: Target) -> object:
     return os.waitstatus_to_exitcode(os.wait()[1]) == 0 and "cloned"
 
 
-@attack("change the root")
+@attack("change the root folder")
 def _(target: Target) -> object:
     os.chroot("/")
     return "changed"
 
 
-@attack("make a device")
+@attack("create a device file")
 def _(target: Target) -> object:
     os.mknod("disk", 0o60600, os.makedev(254, 0))
     return "made"
@@ -198,7 +198,7 @@ def _run_machine_code(code: bytes) -> int:
 def _(target: Target) -> object:
     if platform.machine() != "x86_64":
         return ""
-    return _run_machine_code(bytes.fromhex("b814000000 cd80 c3")) > 0 and "mov eax, 20; int 0x80 told its pid"  # getpid
+    return _run_machine_code(bytes.fromhex("b814000000 cd80 c3")) > 0 and "int 0x80 (getpid) returned a pid"
 
 
 @attack("make x32 system calls")
@@ -209,9 +209,12 @@ def _(target: Target) -> object:
     return result > 0 or ctypes.get_errno() not in REFUSALS
 
 
-@attack("make a system call that nobody knows yet")
+@attack("make a system call newer than the filter")
 def _(target: Target) -> object:
-    """From cachestat (Linux 6.5) on, but for the few that the filter allows; numbers are the same everywhere."""
+    """Tries the numbers from cachestat (Linux 6.5) on, except the few that the filter allows.
+
+    These numbers are the same on every architecture.
+    """
     reached = []
     for number in set(range(451, 500)) - {452, 454, 455, 456, 462}:
         result = libc.syscall(ctypes.c_long(number), *[ctypes.c_long(-1)] * 6)
@@ -220,16 +223,16 @@ def _(target: Target) -> object:
     return reached
 
 
-@attack("type into the terminal")
+@attack("insert input into the terminal")
 def _(target: Target) -> object:
     try:
         fcntl.ioctl(0, 0x5412, b"x")
     except OSError as error:
-        return "" if error.errno in REFUSALS else f"TIOCSTI got as far as: {error.strerror}"
-    return "typed"
+        return "" if error.errno in REFUSALS else f"TIOCSTI was not refused; the kernel answered: {error.strerror}"
+    return "inserted"
 
 
-@attack("protect itself from the kernel's memory killer")
+@attack("protect itself from the out-of-memory killer")
 def _(target: Target) -> object:
     Path("/proc/self/oom_score_adj").write_text("0")
     return "protected"

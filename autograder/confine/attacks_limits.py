@@ -1,4 +1,4 @@
-"""Attacks on a job's own limits: memory, processes, disk, time, and the wire that it must not cut."""
+"""Attacks on a job's own limits (memory, processes, disk, time) and on the wire, which a job must not close."""
 
 from __future__ import annotations
 
@@ -60,9 +60,9 @@ def _(target: Target) -> object:
     return os.WCOREDUMP(os.waitpid(child, 0)[1])
 
 
-@attack("outlive its job as a daemon", greedy=True)
+@attack("keep a daemon running after the job", greedy=True)
 def _(target: Target) -> object:
-    """The evidence is the pipe that the daemon holds open: whoever runs the attacks sees it."""
+    """The evidence is the pipe that the daemon keeps open: `canary.run` detects it."""
     for _ in range(3):
         if os.fork() > 0:
             continue
@@ -76,41 +76,42 @@ def _(target: Target) -> object:
     return ""
 
 
-def _breed(one_more: Callable[[], object], most: int) -> str:
+def _repeat(one_more: Callable[[], object], most: int) -> str:
+    """Call `one_more` until it fails; evidence when it succeeded more than `most` times."""
     count = 0
     with contextlib.suppress(OSError, RuntimeError):
         while count <= 2 * most:
             one_more()
             count += 1
-    return f"{count} of them" if count > most else ""
+    return f"started {count}" if count > most else ""
 
 
-@attack("fork without end", greedy=True)
+@attack("fork without limit", greedy=True)
 def _(target: Target) -> object:
     def one_more() -> None:
         if os.fork() == 0:
             time.sleep(60)
 
-    return _breed(one_more, target.processes)
+    return _repeat(one_more, target.processes)
 
 
-@attack("start threads without end", greedy=True)
+@attack("start threads without limit", greedy=True)
 def _(target: Target) -> object:
-    return _breed(lambda: threading.Thread(target=time.sleep, args=(60,), daemon=True).start(), target.processes)
+    return _repeat(lambda: threading.Thread(target=time.sleep, args=(60,), daemon=True).start(), target.processes)
 
 
 _MB = 1 << 20
 _HOLD_SECONDS = 1.0
 
 
-@attack("take too much memory", greedy=True)
+@attack("use too much memory", greedy=True)
 def _(target: Target) -> object:
     held = [b"x" * _MB for _ in range(2 * target.memory_mb)]
     time.sleep(_HOLD_SECONDS)
     return f"held {len(held)} MB"
 
 
-@attack("take too much memory in shared pages", greedy=True)
+@attack("use too much memory in shared pages", greedy=True)
 def _(target: Target) -> object:
     pages = mmap.mmap(-1, 2 * target.memory_mb * _MB)
     for _ in range(2 * target.memory_mb):
@@ -119,11 +120,11 @@ def _(target: Target) -> object:
     return "held it"
 
 
-@attack("take too much memory as a group", greedy=True)
+@attack("use too much memory in several processes", greedy=True)
 def _(target: Target) -> object:
     children = [os.fork() or _hold(target.memory_mb // 2) for _ in range(4)]
     time.sleep(_HOLD_SECONDS)
-    return sum(os.waitpid(child, os.WNOHANG) == (0, 0) for child in children) == 4 and "four halves were held"
+    return sum(os.waitpid(child, os.WNOHANG) == (0, 0) for child in children) == 4 and "each held half the limit"
 
 
 def _hold(megabytes: int) -> int:
@@ -132,7 +133,7 @@ def _hold(megabytes: int) -> int:
     return len(held)
 
 
-@attack("take too much memory in a memfd", greedy=True)
+@attack("use too much memory in a memfd", greedy=True)
 def _(target: Target) -> object:
     fd = call("memfd_create", ctypes.c_char_p(b"hoard"), 0)
     for _ in range(2 * target.memory_mb):
@@ -160,7 +161,7 @@ def _(target: Target) -> object:
     return written > target.disk_mb * _MB and f"{written // _MB} MB"
 
 
-@attack("use up the file system with empty files", greedy=True)
+@attack("use up the inodes with empty files", greedy=True)
 def _(target: Target) -> object:
     made = 0
     with contextlib.suppress(OSError):

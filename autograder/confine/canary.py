@@ -1,4 +1,4 @@
-"""The canary: harmless things outside a jail for attacks to be aimed at, and the judge of whether one got through."""
+"""Canaries: harmless targets outside the jail for attacks, and the check of whether an attack succeeded."""
 
 from __future__ import annotations
 
@@ -24,41 +24,42 @@ from autograder.confine.confinement import Confinement
 from autograder.constants import WIRE_FD
 from autograder.course.course import Limits
 
-_PATIENCE = 10.0
-"""seconds until an attack that says nothing is ended; none of ours needs as many"""
-_LAST_GASP = 2.0
+_ATTACK_SECONDS = 10.0
+"""seconds until an attack that reports nothing is killed; no attack needs that long"""
+_EXIT_SECONDS = 2.0
+"""seconds in which the killed processes must close their pipe"""
 _SHM = Path("/dev/shm")
 
 
 @dataclass
 class Canary:
-    """What is out there, and how it looked before any attack."""
+    """The targets outside the jail, and their state before any attack."""
 
     target: Target
     before: tuple[object, ...]
 
     def harm(self) -> str:
-        """What has changed out there; '' when nothing has."""
-        now = _look(self.target)
-        return "" if now == self.before else "something outside was changed"
+        """Evidence that a target outside the jail has changed; '' when none has."""
+        now = _state(self.target)
+        return "" if now == self.before else "a target outside the jail was changed"
 
 
 @dataclass(frozen=True)
 class Outcome:
-    """One attack and how it ended."""
+    """One attack and its result."""
 
     attack: Attack
     evidence: str
-    """'' when it was stopped"""
+    """what the attack obtained; '' when it was stopped"""
     expected: bool
-    """whether it is known to succeed in this tier"""
+    """whether the attack is known to succeed in this tier"""
 
     @property
     def stopped(self) -> bool:
         return not self.evidence
 
 
-def _look(target: Target) -> tuple[object, ...]:
+def _state(target: Target) -> tuple[object, ...]:
     secret = Path(target.secret)
     status = secret.stat()
     return (
@@ -75,24 +76,24 @@ def _look(target: Target) -> tuple[object, ...]:
 
 @contextlib.contextmanager
 def exposed() -> Iterator[Canary]:
-    """Put the canaries out, in the most careless way: anybody on the machine could reach them."""
+    """Set up the canaries with loose permissions, so that every user of the machine can reach them."""
     token = secrets.token_hex(16)
     with contextlib.ExitStack() as stack:
         folder = tempfile.mkdtemp(prefix="canary-")
         stack.callback(shutil.rmtree, folder)
         Path(folder).chmod(0o777)
-        secret = _careless_file(Path(folder, "test_hidden.py"), token)
-        shared = _careless_file(_SHM / f"canary-{token}", token) if _SHM.is_dir() else secret
+        secret = _public_file(Path(folder, "test_hidden.py"), token)
+        shared = _public_file(_SHM / f"canary-{token}", token) if _SHM.is_dir() else secret
         stack.callback(shared.unlink, missing_ok=True)
-        stack.enter_context(secret.open())  # a descriptor for jails to inherit, if they do
+        stack.enter_context(secret.open())  # an open descriptor, which a faulty jail would inherit
         victim = _fork_sleeper()
-        stack.callback(_end, victim)
+        stack.callback(_kill, victim)
         sockets = [socket.socket(*kind) for kind in _SOCKETS]
-        for one, address in zip(sockets, _addresses(folder, token), strict=True):
-            stack.enter_context(one)
-            one.bind(address)
-            if one.type == socket.SOCK_STREAM:
-                one.listen(64)
+        for listener, address in zip(sockets, _addresses(folder, token), strict=True):
+            stack.enter_context(listener)
+            listener.bind(address)
+            if listener.type == socket.SOCK_STREAM:
+                listener.listen(64)
         Path(folder, "socket").chmod(0o777)
         readable = Path(os.__file__)
         key = secrets.randbits(30)
@@ -112,7 +113,7 @@ def exposed() -> Iterator[Canary]:
             disk_mb=8,
             processes=24,
         )
-        yield Canary(target, _look(target))
+        yield Canary(target, _state(target))
 
 
 _SOCKETS = (
@@ -128,7 +129,7 @@ def _addresses(folder: str, token: str) -> tuple[tuple[str, int] | str, ...]:
     return ("127.0.0.1", 0), ("127.0.0.1", 0), f"{folder}/socket", f"\0{token}", f"\0{token}.datagram"
 
 
-def _careless_file(path: Path, text: str) -> Path:
+def _public_file(path: Path, text: str) -> Path:
     path.write_text(text)
     path.chmod(0o666)
     return path
@@ -144,17 +145,17 @@ def _fork_sleeper() -> int:
     return pid
 
 
-def _end(pid: int) -> None:
+def _kill(pid: int) -> None:
     with contextlib.suppress(ProcessLookupError):
         os.kill(pid, signal.SIGKILL)
     os.waitpid(pid, 0)
 
 
 def _shared_segment(key: int, token: str) -> Callable[[], object]:
-    """Make a System V segment with the token in it; gives what removes it."""
+    """Create a System V shared memory segment that holds the token. Returns a function that removes it."""
     libc = ctypes.CDLL(None)
     libc.shmat.restype = ctypes.c_void_p
-    segment = libc.shmget(key, 4096, 0o1666)  # IPC_CREAT, for everybody
+    segment = libc.shmget(key, 4096, 0o1666)  # IPC_CREAT, and every user may read and write
     address = libc.shmat(segment, None, 0) if segment >= 0 else None
     if address not in (None, ctypes.c_void_p(-1).value):
         ctypes.memmove(address, token.encode(), len(token))
@@ -163,7 +164,7 @@ def _shared_segment(key: int, token: str) -> Callable[[], object]:
 
 
 def run(confinement: Confinement, attack: Attack, canary: Canary) -> Outcome:
-    """Run one attack in a jail of its own and judge it."""
+    """Run one attack in its own jail and judge the result."""
     target = canary.target
     limits = Limits(
         total_seconds=20, memory_mb=target.memory_mb, processes=target.processes, disk_mb=target.disk_mb
@@ -175,52 +176,52 @@ def run(confinement: Confinement, attack: Attack, canary: Canary) -> Outcome:
     def body() -> None:
         try:
             evidence = attack.run(target)
-        except (OSError, ValueError, MemoryError, subprocess.SubprocessError):  # refused, one way or another
+        except (OSError, ValueError, MemoryError, subprocess.SubprocessError):  # the attack was stopped
             evidence = ""
         except BaseException as error:
-            evidence = f"the attack itself is wrong: {error!r}"
+            evidence = f"the attack's own code failed: {error!r}"
         os.write(writer, (str(evidence)[:500] if evidence else "").encode() + b"\n")
 
     with wire, far_end, os.fdopen(reader, "rb"):
         try:
-            jailed = jail.spawn(confinement, limits, body, (writer,), WIRE_FD)
+            jailed = jail.spawn(confinement, limits, body, (writer,))
         finally:
             os.close(writer)
             os.close(WIRE_FD)
         try:
-            evidence = _listen(jailed, reader)
+            evidence = _read_evidence(jailed, reader)
             jailed.kill()
-            evidence = evidence or _survivor(reader) or canary.harm()
+            evidence = evidence or _surviving_process(reader) or canary.harm()
         finally:
             jailed.close()
     return Outcome(attack, evidence, confinement.tier.value in attack.open_in)
 
 
-def _listen(jailed: jail.Jailed, reader: int) -> str:
-    """What the attack says it got, while it is watched as a supervisor would."""
-    said = b""
+def _read_evidence(jailed: jail.Jailed, reader: int) -> str:
+    """Read the evidence that the attack reports, and check the limits meanwhile, as a supervisor does."""
+    received = b""
     poll = select.poll()
     poll.register(reader, select.POLLIN)
-    end = time.monotonic() + _PATIENCE
+    end = time.monotonic() + _ATTACK_SECONDS
     over = False
     while time.monotonic() < end:
         if poll.poll(0 if over else 50):
-            heard = os.read(reader, 4096)
-            said += heard
-            if not heard or said.endswith(b"\n"):
+            chunk = os.read(reader, 4096)
+            received += chunk
+            if not chunk or received.endswith(b"\n"):
                 break
-        elif over:  # only now: looking takes a while, in which it may have said its word and gone
+        elif over:  # only after one more poll: the attack may have reported and ended during the slow limit checks
             break
         over = jailed.over_memory() or jailed.over_disk() or jailed.wait() is not None
-    return said.decode(errors="replace").strip()
+    return received.decode(errors="replace").strip()
 
 
-def _survivor(reader: int) -> str:
-    """Whether something still holds the pipe although all of the jail was killed."""
+def _surviving_process(reader: int) -> str:
+    """Evidence that a process still holds the pipe after the whole jail was killed; '' when none does."""
     poll = select.poll()
     poll.register(reader, select.POLLIN)
-    end = time.monotonic() + _LAST_GASP
+    end = time.monotonic() + _EXIT_SECONDS
     while time.monotonic() < end:
         if poll.poll(50) and not os.read(reader, 4096):
             return ""
-    return "a process outlived the job"
+    return "a process kept running after the job was killed"

@@ -1,4 +1,4 @@
-"""Control groups: one per job, which caps the memory and the number of its processes and counts their CPU time."""
+"""Control groups: each job has one, which limits its memory and processes and counts its CPU time."""
 
 from __future__ import annotations
 
@@ -17,12 +17,12 @@ _serial = itertools.count()
 
 
 class CgroupError(Exception):
-    """No control group can be made here; the text says what was tried."""
+    """No control group can be created here; the message lists what was tried."""
 
 
 @dataclass(frozen=True)
 class Parents:
-    """The folders below which a job's groups are made; in version 2 all three are one."""
+    """The folders in which the groups of jobs are created; in version 2 all three are the same folder."""
 
     version: int
     memory: str
@@ -33,7 +33,7 @@ class Parents:
 
 @dataclass(frozen=True)
 class Group:
-    """One job's control group (version 1: one in each hierarchy)."""
+    """The control group of one job; in version 1, one group in each hierarchy."""
 
     parents: Parents
     name: str
@@ -48,26 +48,26 @@ class Group:
         return Path(self.parents.memory) / self.name
 
     def join(self) -> None:
-        """Move the calling process in. Its later children start there."""
+        """Move the calling process into the group. Its later children start in the group, too."""
         for folder in self.folders:
             (folder / "cgroup.procs").write_text("0")
 
     def out_of_memory(self) -> bool:
-        """Whether the kernel killed something in the group because it was at its memory limit."""
+        """Whether the kernel killed a process in the group because the group had reached its memory limit."""
         events = "memory.events" if self.parents.version == 2 else "memory.oom_control"
-        return _keyed(self._memory / events).get("oom_kill", 0) > 0
+        return _counters(self._memory / events).get("oom_kill", 0) > 0
 
     def cpu_seconds(self) -> float | None:
-        """CPU time of everything that ever ran in the group; None where it is not counted."""
+        """CPU time of all processes that ever ran in the group; None where it is not counted."""
         if not self.parents.cpu:
             return None
         folder = Path(self.parents.cpu) / self.name
         if self.parents.version == 2:
-            return _keyed(folder / "cpu.stat").get("usage_usec", 0) / 1e6
+            return _counters(folder / "cpu.stat").get("usage_usec", 0) / 1e6
         return int((folder / "cpuacct.usage").read_text()) / 1e9
 
     def peak_memory_mb(self) -> float:
-        """The most memory the group ever held; on version 2 before Linux 5.19, what it holds now."""
+        """The most memory the group ever held; with version 2 before Linux 5.19, the memory that it holds now."""
         names = ("memory.peak", "memory.current") if self.parents.version == 2 else ("memory.max_usage_in_bytes",)
         for name in names:
             with contextlib.suppress(FileNotFoundError):
@@ -75,7 +75,7 @@ class Group:
         return 0.0
 
     def remove(self) -> None:
-        """Remove the group once its processes are dead; the kernel may need a moment after the last one is reaped."""
+        """Remove the group; its processes must be dead. Retries, as the kernel may need a moment for this."""
         deadline = time.monotonic() + _REMOVAL_SECONDS
         for folder in self.folders:
             while folder.is_dir():
@@ -83,12 +83,12 @@ class Group:
                     folder.rmdir()
                 except OSError:
                     if time.monotonic() > deadline:
-                        break  # `sweep` will have another try
+                        break  # a later `sweep` removes it
                     time.sleep(0.002)
 
 
 def create(parents: Parents, memory_mb: int, processes: int) -> Group:
-    """A new group below `parents` with its limits set; swap counts as memory where the kernel counts swap."""
+    """Create a group below `parents` and set its limits. Swap counts as memory where the kernel accounts for swap."""
     group = Group(parents, f"autograder-{os.getpid()}-{next(_serial)}")
     limit = str(memory_mb * _MB)
     memory, pids = Path(parents.memory) / group.name, Path(parents.pids) / group.name
@@ -109,20 +109,24 @@ def create(parents: Parents, memory_mb: int, processes: int) -> Group:
 
 
 def _write_if_there(file: Path, text: str) -> None:
-    with contextlib.suppress(OSError):  # needs swap accounting, or a newer kernel
+    with contextlib.suppress(OSError):  # the kernel does not account for swap, or is too old
         if file.exists():
             file.write_text(text)
 
 
-def _keyed(file: Path) -> dict[str, int]:
+def _counters(file: Path) -> dict[str, int]:
+    """The lines `name value` of a control group's file; empty when the group has been removed."""
     try:
         return {key: int(value) for key, value in (line.split() for line in file.read_text().splitlines())}
-    except FileNotFoundError:  # removed already
+    except FileNotFoundError:
         return {}
 
 
 def find_parents() -> Parents:
-    """Where this process may make groups with a memory and a process limit, found by making one."""
+    """Find where this process may create groups with memory and process limits, by creating one.
+
+    Raises CgroupError when there is no such place.
+    """
     tried: list[str] = []
     for parents in _candidates():
         try:
@@ -137,14 +141,14 @@ def find_parents() -> Parents:
 
 def _candidates() -> Iterator[Parents]:
     own, mounts = _own_groups(), _mounts()
-    # version 1, or a hybrid machine that keeps the controllers there: below our own groups
+    # Version 1, or a hybrid machine with the controllers in version 1: try below this process's own groups.
     if "memory" in mounts and "pids" in mounts:
         memory, pids, cpu = (
             _below(mounts[name], own.get(name, "/")) if name in mounts else "" for name in ("memory", "pids", "cpuacct")
         )
         yield Parents(1, memory, pids, cpu)
     if "" in mounts:
-        # A group that holds processes cannot hand controllers down, unless it is the root: so the parent comes next.
+        # Except for the root, a group that holds processes cannot pass controllers down: so its parent is tried next.
         here = Path(_below(mounts[""], own.get("", "/")))
         for folder in dict.fromkeys((here, here.parent, Path(mounts[""]))):
             if folder.is_relative_to(mounts[""]):
@@ -154,7 +158,7 @@ def _candidates() -> Iterator[Parents]:
 
 
 def _own_groups() -> dict[str, str]:
-    """Controller → path of our group in its hierarchy; '' stands for version 2."""
+    """Controller → path of this process's group in its hierarchy; the key '' stands for version 2."""
     groups = {}
     with contextlib.suppress(FileNotFoundError):
         for line in Path("/proc/self/cgroup").read_text().splitlines():
@@ -164,7 +168,7 @@ def _own_groups() -> dict[str, str]:
 
 
 def _mounts() -> dict[str, str]:
-    """Controller → mount point; '' stands for version 2."""
+    """Controller → mount point; the key '' stands for version 2."""
     mounts: dict[str, str] = {}
     with contextlib.suppress(FileNotFoundError):
         for line in Path("/proc/self/mounts").read_text().splitlines():
@@ -178,13 +182,16 @@ def _mounts() -> dict[str, str]:
 
 
 def _below(mount: str, group: str) -> str:
-    """The folder of `group`; inside a container the mount may begin at our group, and its path be the host's."""
+    """The folder of `group` below `mount`, or `mount` itself when there is no such folder.
+
+    Inside a container the mount may start at this process's group, while `group` is a path on the host.
+    """
     folder = Path(mount) / group.lstrip("/")
     return str(folder if folder.is_dir() else Path(mount))
 
 
 def sweep(parents: Parents) -> None:
-    """Remove the empty groups that a killed supervisor left behind."""
+    """Remove the empty groups of supervisors that were killed."""
     for parent in dict.fromkeys((parents.memory, parents.pids, parents.cpu)):
         for folder in Path(parent).glob("autograder-*-*") if parent else ():
             owner = re.fullmatch(r"autograder-(\d+)-\d+", folder.name)

@@ -1,4 +1,4 @@
-"""The confined side of a jail: what the forked child does to itself, layer by layer, before any student code runs."""
+"""The confined side of a jail: the forked child confines itself, layer by layer, before it runs any student code."""
 
 from __future__ import annotations
 
@@ -23,10 +23,10 @@ from autograder.course.course import Limits
 _NAMESPACES = (
     kernel.CLONE_NEWNS | kernel.CLONE_NEWNET | kernel.CLONE_NEWIPC | kernel.CLONE_NEWUTS | kernel.CLONE_NEWCGROUP
 )
-INNER_ID = 1000  # who an ordinary user is inside the user namespace: not 0, and nobody in particular
-_CPU_SLACK = 5
+INNER_ID = 1000  # user id of an ordinary user inside the user namespace: any number but 0, which is root
+_CPU_SLACK = 5  # seconds of CPU time allowed above the time limit
 _OPEN_FILES = 256
-_OOM_SCORE = "800"  # when the machine as a whole runs short, it is not a trusted process that goes
+_OOM_SCORE = "800"  # if the machine runs out of memory, the kernel kills this process before a trusted one
 _MB = 1 << 20
 _FOLDER_VARIABLES = (
     "HOME", "TMPDIR", "MPLCONFIGDIR", "IPYTHONDIR", "TORCH_HOME", "XDG_CACHE_HOME", "XDG_CONFIG_HOME", "XDG_DATA_HOME"
@@ -36,26 +36,26 @@ _THREAD_VARIABLES = ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS
 
 @dataclass(frozen=True)
 class Plan:
-    """What the child needs to know to confine itself."""
+    """What the child needs in order to confine itself."""
 
     confinement: Confinement
     limits: Limits
     group: Group | None
     folder: str | None
-    """the work folder, where there is no private root to make one in"""
+    """the work folder; None with a private root, which contains its own work folder"""
     keep_fds: tuple[int, ...]
     channel: socket.socket
-    """to the supervisor, for 'ready' or the text of an error; from it, for 'go'"""
+    """connects to the supervisor: the child sends 'ready' or an error message and receives 'go'"""
     owner: int
-    """who the job is, inside its namespaces"""
+    """user id of the job, as seen inside its namespaces"""
     already: int
-    """processes that count against RLIMIT_NPROC and are not the job's"""
+    """processes that count against RLIMIT_NPROC but do not belong to the job"""
 
 
 def lead_into_user_namespace(plan: Plan, body: Callable[[], None]) -> NoReturn:
-    """Enter a user namespace, fork the first process of a new pid namespace, tell the supervisor its number and end.
+    """Enter a user namespace, fork the first process of a new pid namespace, send its pid to the supervisor and exit.
 
-    The process forked becomes the supervisor's own child by that.
+    Once this process has exited, the forked process becomes a child of the supervisor.
     """
     try:
         enter_user_namespace()
@@ -65,13 +65,16 @@ def lead_into_user_namespace(plan: Plan, body: Callable[[], None]) -> NoReturn:
             become(plan, body)
         plan.channel.send(b"pid %d" % pid)
     except BaseException as error:
-        _confess(plan, error)
+        _send_error(plan, error)
     finally:
         os._exit(0)
 
 
 def enter_user_namespace() -> None:
-    """Give an ordinary user the right to make the other namespaces; whoever he is, inside he is the same nobody."""
+    """Enter a user namespace, in which an ordinary user may create the other namespaces.
+
+    Inside, every user has the same user and group id, INNER_ID.
+    """
     user, group = os.geteuid(), os.getegid()
     kernel.unshare(kernel.CLONE_NEWUSER)
     for file, text in (
@@ -83,32 +86,33 @@ def enter_user_namespace() -> None:
 
 
 def leave_namespaces() -> None:
-    """Leave the machine's mounts, network, ipc, host name and control groups behind."""
+    """Enter new namespaces for mounts, network, IPC, host name and control groups."""
     kernel.unshare(_NAMESPACES)
 
 
 def become(plan: Plan, body: Callable[[], None]) -> NoReturn:
-    """Confine this process, say 'ready', call `body`, end."""
+    """Confine this process, send 'ready', call `body` and exit."""
     code = 1
     try:
         confine(plan)
         plan.channel.send(b"ready")
         plan.channel.close()
     except BaseException as error:
-        _confess(plan, error)
+        _send_error(plan, error)
         os._exit(code)
     try:
         body()
         code = 0
-    except SystemExit as leaving:
-        code = leaving.code if isinstance(leaving.code, int) else int(leaving.code is not None)
+    except SystemExit as error:
+        code = error.code if isinstance(error.code, int) else int(error.code is not None)
     except BaseException:
         traceback.print_exc()
     finally:
         os._exit(code & 0xFF)
 
 
-def _confess(plan: Plan, error: BaseException) -> None:
+def _send_error(plan: Plan, error: BaseException) -> None:
+    """Tell the supervisor which layer failed."""
     with contextlib.suppress(OSError):
         text = error.args[1] if isinstance(error, OSError) and len(error.args) > 1 else str(error)
         where = f" ({error.filename})" if isinstance(error, OSError) and error.filename else ""
@@ -116,10 +120,10 @@ def _confess(plan: Plan, error: BaseException) -> None:
 
 
 def confine(plan: Plan) -> None:
-    """Put every layer of the plan around this process."""
+    """Apply every layer of the plan to this process."""
     confinement = plan.confinement
     os.umask(0o022)
-    _forget_signals()
+    _reset_signals()
     os.setsid()
     if plan.group:
         plan.group.join()
@@ -136,35 +140,35 @@ def confine(plan: Plan) -> None:
     _close_descriptors(plan)
     _set_limits(plan)
     _scrub_environment(work)
-    word = plan.channel.recv(16)  # said when the supervisor is the parent, whose death must not be missed from here on
-    if word != b"go":
+    # The supervisor sends 'go' once it is this process's parent: PR_SET_PDEATHSIG below applies to the parent.
+    if plan.channel.recv(16) != b"go":
         os._exit(1)
     if confinement.tier is Tier.NONE:
         return
     rules = _ruleset(confinement, work)
     _drop_privileges(confinement, plan.owner)
-    kernel.prctl(kernel.PR_SET_DUMPABLE, 1)  # lost with the change of user, and with it our own /proc/self
-    kernel.prctl(kernel.PR_SET_PDEATHSIG, signal.SIGKILL)  # lost as well: hence here
+    kernel.prctl(kernel.PR_SET_DUMPABLE, 1)  # changing the user cleared it, which closes /proc/self
+    kernel.prctl(kernel.PR_SET_PDEATHSIG, signal.SIGKILL)  # changing the user clears this, too
     kernel.prctl(kernel.PR_SET_NO_NEW_PRIVS, 1)
     landlock.restrict(confinement.landlock_abi, rules)
     seccomp.install(confinement.filters)
 
 
-def _forget_signals() -> None:
+def _reset_signals() -> None:
     signal.set_wakeup_fd(-1)
     for kind in (signal.SIGTERM, signal.SIGCHLD, signal.SIGHUP, signal.SIGQUIT, signal.SIGUSR1, signal.SIGUSR2):
         signal.signal(kind, signal.SIG_DFL)
-    # A handler is needed: the first process of a pid namespace ignores signals that have none.
+    # The first process of a pid namespace ignores signals without a handler, so SIGINT needs one.
     signal.signal(signal.SIGINT, signal.default_int_handler)
     signal.pthread_sigmask(signal.SIG_SETMASK, ())
 
 
 def _close_descriptors(plan: Plan) -> None:
-    """Close all but the kept ones, and let 0, 1 and 2 lead nowhere."""
+    """Close all descriptors except the kept ones, and connect 0, 1 and 2 to /dev/null."""
     kept = sorted({*plan.keep_fds, plan.channel.fileno()})
-    nowhere = os.open("/dev/null", os.O_RDWR)
+    null = os.open("/dev/null", os.O_RDWR)
     for standard in {0, 1, 2} - set(kept):
-        os.dup2(nowhere, standard)
+        os.dup2(null, standard)
     low = 3
     highest = os.sysconf("SC_OPEN_MAX")
     for fd in [fd for fd in kept if fd > 2]:
@@ -202,7 +206,7 @@ def _scrub_environment(work: str) -> None:
 
 def _ruleset(confinement: Confinement, work: str) -> int:
     devices = [name for name, _ in confinement.view.devices]
-    if confinement.private:  # all that is there may be read
+    if confinement.private:  # everything in the private root may be read
         return landlock.ruleset(confinement.landlock_abi, ["/"], [work, "/tmp", "/dev/shm", *devices])
     readable = [path for pair in (*confinement.view.folders, *confinement.view.files) for path in pair]
     return landlock.ruleset(confinement.landlock_abi, readable, [work, *devices])

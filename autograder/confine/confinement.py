@@ -1,4 +1,4 @@
-"""What a machine can do to confine student code: the tier, the layers it is made of, and what was found by trying."""
+"""How a machine can confine student code: the tier, its layers, and the result of trying each layer."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from autograder.confine.privateroot import View
 
 
 class Tier(enum.Enum):
-    """How strongly student code is confined; see the developer guide for what each holds."""
+    """How strongly student code is confined, from A (strongest) to none; docs/instructor.md describes the tiers."""
 
     A = "A"
     B = "B"
@@ -25,7 +25,7 @@ class Tier(enum.Enum):
 
 @dataclass(frozen=True)
 class Finding:
-    """One layer, tried."""
+    """The result of trying one layer."""
 
     layer: str
     works: bool
@@ -37,7 +37,7 @@ class Finding:
 
 @dataclass(frozen=True)
 class Confinement:
-    """What this machine can do, found once: plain data that every job's supervisor gets."""
+    """How this machine confines student code: found once, and passed to the supervisor of every job as plain data."""
 
     tier: Tier
     findings: tuple[Finding, ...]
@@ -46,15 +46,15 @@ class Confinement:
     landlock_abi: int = 0
     groups: Parents | None = None
     user_ids: range | None = None
-    """as root: ids that nobody uses, one for each job; None for an ordinary user, who stays who he is"""
+    """as root: unused user ids, one for each job; None for an ordinary user, whose jobs keep the user's own id"""
     read_search: bool = False
-    """as root without a private root: keep the one capability to read below folders closed to others"""
+    """as root without a private root: keep CAP_DAC_READ_SEARCH, to read below folders that are closed to other users"""
 
     @property
     def private(self) -> bool:
-        """Whether jobs have namespaces and a root of their own."""
+        """Whether jobs have their own namespaces and their own root folder."""
         return self.tier in (Tier.A, Tier.B)
 
     def exposes(self, path: Path) -> bool:
-        """Whether student code could read `path`: so for what lies in the virtual environment's own folder."""
+        """Whether student code could read `path`; True, for example, for a file in the virtual environment."""
         return self.tier is Tier.NONE or self.view.shows(path)

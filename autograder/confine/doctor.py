@@ -1,4 +1,4 @@
-"""The doctor: what this machine can do to confine student code, proven by attacks, and what would make it stronger."""
+"""The doctor: reports how well this machine confines student code, as tested by attacks, and how to improve it."""
 
 from __future__ import annotations
 
@@ -10,33 +10,33 @@ from autograder.confine.canary import Outcome
 from autograder.confine.confinement import Confinement, Tier
 
 _MEANING = {
-    Tier.A: "namespaces, private root, Landlock, seccomp, and a control group that caps memory and processes",
-    Tier.B: "as tier A, but memory is watched and not capped, as no control group can be made",
-    Tier.C: "Landlock and seccomp, memory watched; no namespaces and no private root",
-    Tier.NONE: "no confinement: student code runs with all the rights of whoever grades",
+    Tier.A: "namespaces, private root, Landlock, seccomp, and a control group that limits memory and processes",
+    Tier.B: "like tier A, but without a control group: memory use is checked at intervals, not limited by the kernel",
+    Tier.C: "Landlock and seccomp, without namespaces or a private root; memory use is checked at intervals",
+    Tier.NONE: "no confinement: student code runs with all the rights of the user who runs the grader",
 }
 
 
 @dataclass(frozen=True)
 class Report:
-    """What was found, and how every attack ended."""
+    """What was found on this machine, and the outcome of every attack."""
 
     confinement: Confinement
     outcomes: tuple[Outcome, ...]
 
     @property
     def open(self) -> tuple[Outcome, ...]:
-        """The attacks that got through and are not known to in this tier."""
+        """The attacks that succeeded although this tier should stop them."""
         return tuple(outcome for outcome in self.outcomes if not outcome.stopped and not outcome.expected)
 
     @property
     def healthy(self) -> bool:
-        """Whether student code is confined, and every attack ended as it has to."""
+        """Whether student code is confined, and the tier stopped every attack that it should stop."""
         return self.confinement.tier is not Tier.NONE and not self.open
 
 
 def examine(force: Tier | None = None) -> Report:
-    """Find the tier and run every attack in it. Without confinement none is run: some would do harm."""
+    """Find the tier and run every attack in it. Without confinement no attack runs, as some would do damage."""
     confinement = jail.probe(force)
     if confinement.tier is Tier.NONE:
         return Report(confinement, ())
@@ -45,21 +45,21 @@ def examine(force: Tier | None = None) -> Report:
 
 
 def render(report: Report) -> str:
-    """The report as plain lines for a person."""
+    """The report as lines of text for a person."""
     confinement = report.confinement
     lines = [f"tier {confinement.tier.value}: {_MEANING[confinement.tier]}", ""]
     for finding in confinement.findings:
-        lines.append(f"{'works ' if finding.works else 'absent'}  {finding.layer}: {finding.detail}")
+        lines.append(f"{'works  ' if finding.works else 'missing'}  {finding.layer}: {finding.detail}")
         if finding.remedy:
-            lines.append(f"        to change that: {finding.remedy}")
+            lines.append(f"         how to change that: {finding.remedy}")
     if not report.outcomes:
-        lines += ["", "no attack was run: nothing here would stop it"]
+        lines += ["", "no attacks were run: nothing on this machine would stop them"]
         return "\n".join(lines)
     stopped = sum(outcome.stopped for outcome in report.outcomes)
-    lines += ["", f"{stopped} of {len(report.outcomes)} attacks stopped"]
+    lines += ["", f"{stopped} of {len(report.outcomes)} attacks were stopped"]
     for outcome in report.outcomes:
         if outcome.stopped:
             continue
-        known = f"known: {outcome.attack.because}" if outcome.expected else "NOT EXPECTED, please report it"
-        lines.append(f"open    {outcome.attack.name} ({known})\n        {outcome.evidence}")
+        known = f"known: {outcome.attack.because}" if outcome.expected else "NOT EXPECTED: please report this"
+        lines.append(f"not stopped: {outcome.attack.name} ({known})\n             evidence: {outcome.evidence}")
     return "\n".join(lines)

@@ -1,4 +1,4 @@
-"""Linux system calls that Python's os module lacks, made through ctypes; importing it works everywhere."""
+"""Linux system calls that Python's os module lacks, made through ctypes. Importing this works on every system."""
 
 from __future__ import annotations
 
@@ -16,9 +16,9 @@ CLONE_NEWNS, CLONE_NEWCGROUP, CLONE_NEWUTS, CLONE_NEWIPC = 0x00020000, 0x0200000
 CLONE_NEWUSER, CLONE_NEWPID, CLONE_NEWNET = 0x10000000, 0x20000000, 0x40000000
 
 # mount
-MS_RDONLY, MS_NOSUID, MS_NODEV, MS_NOEXEC, MS_BIND, MS_REC, MS_PRIVATE = 1, 2, 4, 8, 0x1000, 0x4000, 0x40000
+MS_NOSUID, MS_NODEV, MS_NOEXEC, MS_BIND, MS_REC, MS_PRIVATE = 2, 4, 8, 0x1000, 0x4000, 0x40000
 MNT_DETACH = 2
-MOUNT_ATTR_RDONLY, MOUNT_ATTR_NOSUID, MOUNT_ATTR_NODEV, MOUNT_ATTR_NOEXEC = 1, 2, 4, 8
+MOUNT_ATTR_RDONLY, MOUNT_ATTR_NOSUID, MOUNT_ATTR_NODEV = 1, 2, 4
 _MOUNT_SETATTR = 442  # the same on every architecture
 _AT_FDCWD, _AT_RECURSIVE = -100, 0x8000
 
@@ -28,7 +28,7 @@ _CAPABILITY_VERSION_3 = 0x20080522
 
 
 def checked(result: int, what: str) -> int:
-    """`result`, or an OSError that says what failed when it is negative."""
+    """Return `result`. When it is negative, raise an OSError that says what failed."""
     if result < 0:
         number = ctypes.get_errno()
         raise OSError(number, f"{what}: {os.strerror(number)}")
@@ -36,7 +36,7 @@ def checked(result: int, what: str) -> int:
 
 
 def syscall(number: int, *arguments: object, what: str) -> int:
-    """A raw system call; integers are passed as C long, the rest as ctypes has it."""
+    """Make a raw system call. Integers are passed as C long, other arguments as ctypes converts them."""
     converted = [ctypes.c_long(a) if isinstance(a, int) else a for a in arguments]
     return checked(_libc.syscall(ctypes.c_long(number), *converted), what)
 
@@ -51,7 +51,7 @@ def unshare(flags: int) -> None:
 
 
 def enter_namespace(file: str, flag: int) -> None:
-    """setns to the namespace that a file of /proc/…/ns stands for."""
+    """Enter the namespace of a file such as /proc/self/ns/pid, by setns."""
     fd = os.open(file, os.O_RDONLY | os.O_CLOEXEC)
     try:
         checked(_libc.setns(ctypes.c_int(fd), ctypes.c_int(flag)), f"enter {file}")
@@ -84,25 +84,28 @@ class _MountAttr(ctypes.Structure):
 
 
 def harden_mount(target: str, attributes: int, *, recursive: bool) -> None:
-    """Add attributes to a mount. Unlike a remount it clears none, which an ordinary user may not do (Linux 5.12)."""
+    """Add attributes to a mount (Linux 5.12).
+
+    A remount would also clear attributes, which an ordinary user is not allowed to do.
+    """
     attr = _MountAttr(attributes, 0, 0, 0)
     flags = _AT_RECURSIVE if recursive else 0
     size = ctypes.sizeof(attr)
     path = ctypes.c_char_p(os.fsencode(target))
-    syscall(_MOUNT_SETATTR, _AT_FDCWD, path, flags, ctypes.byref(attr), size, what=f"make {target} read-only")
+    syscall(_MOUNT_SETATTR, _AT_FDCWD, path, flags, ctypes.byref(attr), size, what=f"set mount attributes of {target}")
 
 
 def drop_bounding_set() -> None:
-    """Take every capability out of the bounding set: no program can ever give one back."""
+    """Remove every capability from the bounding set, so that running a program can never restore one."""
     for capability in range(_LAST_CAPABILITY + 1):
         try:
             prctl(PR_CAPBSET_DROP, capability)
-        except OSError:  # past the last one this kernel knows, or never held
+        except OSError:  # the kernel does not know this capability, or this process may not drop it
             return
 
 
 def set_capabilities(mask: int) -> None:
-    """Hold exactly the capabilities in `mask`, none of them inheritable."""
+    """Set the capabilities of this process to exactly those in `mask`; none is inheritable."""
     header = (ctypes.c_uint32 * 2)(_CAPABILITY_VERSION_3, 0)
     low, high = mask & 0xFFFFFFFF, mask >> 32
     data = (ctypes.c_uint32 * 6)(low, low, 0, high, high, 0)  # effective, permitted, inheritable: low words, high words

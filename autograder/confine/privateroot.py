@@ -1,4 +1,4 @@
-"""The files a confined process sees: read-only libraries, one small writable place, nothing else of the machine."""
+"""The private root of a confined process: read-only libraries, one small writable area, and no other files."""
 
 from __future__ import annotations
 
@@ -20,34 +20,34 @@ _SYSTEM = ("/usr", "/lib", "/lib32", "/lib64", "/libx32", "/bin", "/sbin")
 
 
 Named = tuple[str, str]
-"""a name inside, and what it stands for outside with every link resolved"""
+"""a path inside the private root, and the path outside that it shows, with all links resolved"""
 
 
 @dataclass(frozen=True)
 class View:
-    """Which parts of the machine a confined process may read: found once, used by every job."""
+    """The parts of the machine that a confined process may read: found once and used by every job."""
 
     folders: tuple[Named, ...]
-    """read-only folders, by the names that Python and the loader know them by; none lies inside another"""
+    """read-only folders, by the names that Python and the loader use; none lies inside another"""
     links: tuple[Named, ...]
-    """system folders that are links here, such as /lib → usr/lib, and where they lead"""
+    """system folders that are symbolic links on this machine, such as /lib → usr/lib, with their targets"""
     files: tuple[Named, ...]
-    """of /etc, what the loader, the clock and the fonts need"""
+    """the files of /etc that the loader, the clock and the fonts need"""
     devices: tuple[Named, ...]
 
     def shows(self, path: Path) -> bool:
-        """Whether `path` could be read inside: true for anything that lies in the virtual environment, say."""
+        """Whether `path` can be read inside; True, for example, for every file in the virtual environment."""
         return any(path.resolve().is_relative_to(real) for _, real in self.folders)
 
 
 def look() -> View:
-    """The view for this interpreter: the system's libraries, Python's own folder and the virtual environment."""
+    """Find the view for this interpreter: system libraries, Python's own folder and the virtual environment."""
     links = tuple((path, str(Path(path).readlink())) for path in _SYSTEM if Path(path).is_symlink())
     system = [path for path in _SYSTEM if Path(path).is_dir() and not Path(path).is_symlink()]
     python = [sys.prefix, sys.exec_prefix, sys.base_prefix, sys.base_exec_prefix]
     if site.ENABLE_USER_SITE:
         python.append(site.getusersitepackages())
-    # by the name that sys.path has, and by the real one, with which libraries find their neighbours
+    # sys.path has these names; libraries find each other by the resolved names
     python += [os.path.realpath(path) for path in python]
     folders = _outermost([*system, *python], seen=[path for path, _ in links])
     devices = [f"/dev/{name}" for name in _DEVICES]
@@ -67,12 +67,13 @@ def _named(paths: Iterable[str]) -> tuple[Named, ...]:
 
 
 def enter(view: View, disk_mb: int, owner: int) -> str:
-    """Make the view the whole world of this process, and give the writable folder, which belongs to `owner`.
+    """Make the view the root of this process. Returns the writable work folder, which belongs to `owner`.
 
-    Needs a mount namespace of its own with the right to mount in it; leaves no way back to the machine's files.
+    The process needs its own mount namespace and the right to mount in it. Afterwards it cannot reach the machine's
+    other files.
     """
     kernel.mount("none", "/", flags=kernel.MS_REC | kernel.MS_PRIVATE)
-    # A first root that holds the machine's (old) and the new one, so that the work hides no folder of the machine.
+    # A temporary root holds the machine's root (old) and the new one, so that mounting hides no folder of the machine.
     kernel.mount("tmpfs", "/tmp", "tmpfs", kernel.MS_NOSUID | kernel.MS_NODEV, "mode=0755,size=1m")
     for name in ("old", "new"):
         Path(f"/tmp/{name}").mkdir()
@@ -88,7 +89,7 @@ def enter(view: View, disk_mb: int, owner: int) -> str:
         _bind(name, real, kernel.MOUNT_ATTR_NOSUID)
     _mount_proc("/new/proc")
     os.chdir("/new")
-    kernel.pivot_root(".", ".")  # the old root is now stacked on the new one: take it off
+    kernel.pivot_root(".", ".")  # the old root is now mounted on top of the new one: unmount it
     kernel.unmount(".")
     os.chdir("/")
     kernel.harden_mount("/", kernel.MOUNT_ATTR_RDONLY, recursive=False)
@@ -97,7 +98,7 @@ def enter(view: View, disk_mb: int, owner: int) -> str:
 
 
 def _writable(root: str, disk_mb: int, owner: int) -> None:
-    """One tmpfs behind the work folder, /tmp and /dev/shm: its size bounds all three together."""
+    """Mount one tmpfs behind the work folder, /tmp and /dev/shm: its size limits all three together."""
     pool = Path(root, ".pool")
     pool.mkdir()
     options = f"mode=0755,size={disk_mb}m,nr_inodes={disk_mb * _INODES_PER_MB + 256}"
@@ -124,10 +125,10 @@ def _bind(name: str, real: str, attributes: int) -> None:
 
 
 def _mount_proc(target: str) -> None:
-    """A /proc of this pid namespace. Some containers forbid it; then there is none, which torch can bear."""
+    """Mount a /proc for this pid namespace. Some containers forbid this; torch works without /proc, too."""
     Path(target).mkdir()
     flags = kernel.MS_NOSUID | kernel.MS_NODEV | kernel.MS_NOEXEC
-    for options in ("subset=pid", ""):  # processes alone, nothing about the machine (Linux 5.8)
+    for options in ("subset=pid", ""):  # shows only processes, nothing else about the machine (Linux 5.8)
         with contextlib.suppress(OSError):
             kernel.mount("proc", target, "proc", flags, options)
             return

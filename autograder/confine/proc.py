@@ -1,4 +1,4 @@
-"""What /proc tells about running processes; a process that is gone counts as nothing."""
+"""Facts about running processes, read from /proc. For a process that has ended, the answer is 0, -1 or empty."""
 
 from __future__ import annotations
 
@@ -26,12 +26,14 @@ def group_of(pid: int) -> int:
 
 
 def resident_mb(pid: int) -> float:
+    """Memory of a process (RSS): a page that n processes share counts in full for each."""
     with contextlib.suppress(OSError):
         return int(Path(f"/proc/{pid}/statm").read_text().split()[1]) * resource.getpagesize() / _MB
     return 0.0
 
 
 def proportional_mb(pid: int) -> float:
+    """Memory of a process (PSS): a page that n processes share counts one n-th for each."""
     with contextlib.suppress(OSError):
         for line in Path(f"/proc/{pid}/smaps_rollup").read_text().splitlines():
             if line.startswith("Pss:"):
@@ -42,11 +44,12 @@ def proportional_mb(pid: int) -> float:
 def cpu_seconds(pid: int) -> float:
     with contextlib.suppress(OSError):
         fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
-        return sum(map(int, fields[11:15])) / os.sysconf("SC_CLK_TCK")  # its own and its reaped children's
+        return sum(map(int, fields[11:15])) / os.sysconf("SC_CLK_TCK")  # includes the reaped children
     return 0.0
 
 
 def disk_mb(folder: str, enough: float) -> float:
+    """Disk space that the files below `folder` use; stops counting once the sum is above `enough`."""
     total = 0.0
     for place, _, names in os.walk(folder):
         for name in names:

@@ -1,4 +1,4 @@
-"""The course on disk: course.toml, the homeworks it lists, their rooms and their limits."""
+"""The course on disk: course.toml, the homeworks that it lists, their files and their limits."""
 
 from __future__ import annotations
 
@@ -15,26 +15,26 @@ Tool = Literal["autograd", "nn", "attention"]
 
 
 class CourseError(Exception):
-    """A mistake in the course's own files; the text names the file and the way out."""
+    """An error in the course's own files. The message names the file and says what to do."""
 
 
 class Limits(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """What one submission of one notebook may use."""
+    """The limits for one submission of one notebook."""
 
     cell_seconds: float = 60.0
-    """wall seconds for one cell"""
+    """wall-clock seconds for one cell"""
     total_seconds: float = 600.0
-    """wall seconds for the notebook and all its tests"""
+    """wall-clock seconds for the notebook and all its tests"""
     call_seconds: float = 20.0
-    """wall seconds for one call made by a hidden test"""
+    """wall-clock seconds for one call made by a hidden test"""
     memory_mb: int = 2048
     """resident memory of all processes of the submission together"""
     processes: int = 64
-    """processes and threads alive at a time"""
+    """processes and threads that exist at the same time"""
     disk_mb: int = 64
-    """everything written to its work folder, /tmp and shared memory"""
+    """all data in its work folder, /tmp and shared memory"""
     output_mb: int = 8
-    """everything printed and drawn"""
+    """all printed text and figures"""
 
 
 class NotebookSpec(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -43,13 +43,12 @@ class NotebookSpec(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     name: str
     title: str
     minutes: int
-    topics: tuple[str, ...] = ()
     forbidden: tuple[Tool, ...] = ()
-    """tools that solution cells may not use; the sandbox shuts them while hidden tests call the student's code"""
+    """tools that solution cells may not use; the sandbox blocks them while hidden tests call the student's code"""
 
 
 class Homework(msgspec.Struct, frozen=True):
-    """A homework's settings and its rooms on disk."""
+    """A homework: its settings and the paths of its files."""
 
     name: str
     root: Path
@@ -62,7 +61,8 @@ class Homework(msgspec.Struct, frozen=True):
             if spec.name == name:
                 return spec
         known = ", ".join(spec.name for spec in self.notebooks)
-        raise CourseError(f"{self.root / self.name / 'homework.toml'}: no notebook {name!r}; it lists {known}")
+        path = self.root / self.name / "homework.toml"
+        raise CourseError(f"{path}: no notebook {name!r}; the file lists {known}")
 
     def master(self, notebook: str) -> Path:
         return self.root / self.name / f"{notebook}.py"
@@ -74,7 +74,7 @@ class Homework(msgspec.Struct, frozen=True):
         return self.root / self.name / "mistakes" / f"{notebook}.toml"
 
     def alternatives(self, notebook: str) -> Iterator[Path]:
-        """Right answers written differently."""
+        """Scripts with correct solutions that differ from the master's."""
         return (self.root / self.name / "alternatives").glob(f"{notebook}-*.py")
 
     def source(self, notebook: str) -> Path:
@@ -85,7 +85,7 @@ class Homework(msgspec.Struct, frozen=True):
 
 
 class Course(msgspec.Struct, frozen=True):
-    """The settings of course.toml and where the course lies."""
+    """A course: its folder and the settings in course.toml."""
 
     root: Path
     id: str
@@ -96,7 +96,7 @@ class Course(msgspec.Struct, frozen=True):
     floor: TierName
 
     def homework(self, name: str) -> Homework:
-        """The homework called `name`, from its homework.toml."""
+        """Read the homework called `name` from its homework.toml."""
         if name not in self.homeworks:
             known = ", ".join(self.homeworks)
             raise CourseError(f"{self.root / 'course.toml'}: no homework {name!r}; it lists {known}")
@@ -121,18 +121,18 @@ class _HomeworkFile(msgspec.Struct, forbid_unknown_fields=True):
 
 
 def open_course(root: Path) -> Course:
-    """The course whose course.toml lies in `root`."""
+    """Read the course whose course.toml is in `root`."""
     read = _read(root / "course.toml", _CourseFile)
     return Course(root=root.resolve(), **msgspec.structs.asdict(read))
 
 
 def find_course(start: Path) -> Course:
-    """The course that `start` lies in: the nearest folder upwards that holds a course.toml."""
+    """Read the course that contains `start`: the nearest folder upwards that has a course.toml."""
     start = start.resolve()
     for folder in (start, *start.parents):
         if (folder / "course.toml").is_file():
             return open_course(folder)
-    raise CourseError(f"no course.toml in {start} or above it: run this in a course folder, or name one with --course")
+    raise CourseError(f"no course.toml in {start} or a folder above it: run this in a course folder, or pass --course")
 
 
 def _read(path: Path, kind: type[_T]) -> _T:

@@ -1,4 +1,4 @@
-"""Leaks: what a release must not hold, whoever made the mistake."""
+"""Leak checks: a release must not contain solutions, hidden tests or internal metadata."""
 
 from __future__ import annotations
 
@@ -16,11 +16,14 @@ if TYPE_CHECKING:
 
 
 _RELEASE_KEYS = {"nbgrader", "tags", "deletable", "editable"}
-_LEAK_LENGTH = 12  # shorter lines of a solution (`return x`, `else:`) may well stand anywhere
+_LEAK_LENGTH = 12  # shorter lines of a solution (`return x`, `else:`) may occur anywhere
 
 
 def verify(path: Path, master: Master, release: NotebookNode, script: str) -> None:
-    """Refuse a release that gives something away, whoever made the mistake: author, build or nbgrader."""
+    """Raise BuildError if a release contains something that students must not see.
+
+    The cause may be an error of the author, of the build or of nbgrader.
+    """
     secrets = _secrets(master)
     wrong = [f"{path}, cell {cell.id}: {said}" for cell in release.cells for said in _leaks(cell, secrets)]
     if "jupytext" in release.metadata:
@@ -32,7 +35,7 @@ def verify(path: Path, master: Master, release: NotebookNode, script: str) -> No
 
 
 def _secrets(master: Master) -> tuple[str, ...]:
-    """The lines of solutions and mark schemes that stand nowhere in what students may see."""
+    """The lines of solutions and mark schemes that do not also occur in text that students may see."""
     shown, hidden = [setup_source(), CODE_STUB, TEXT_STUB], []
     for cell in master.cells:
         seen, unseen = parted(cell)
@@ -44,7 +47,7 @@ def _secrets(master: Master) -> tuple[str, ...]:
 
 def _leaks(cell: NotebookNode, secrets: Sequence[str]) -> Iterator[str]:
     if foreign := set(cell.metadata) - _RELEASE_KEYS:
-        yield f"metadata that students have no use for: {', '.join(sorted(foreign))}"
+        yield f"metadata that does not belong in a release: {', '.join(sorted(foreign))}"
     if cell.get("outputs"):
         yield "outputs are left in it"
     for mark in (*(f"{edge} {name}" for name in DELIMITERS for edge in ("BEGIN", "END")), "hidden_tests("):
@@ -54,4 +57,4 @@ def _leaks(cell: NotebookNode, secrets: Sequence[str]) -> Iterator[str]:
         if line in cell.source:
             yield f"a line of a solution is left in it: {line}"
     if cell.cell_type == "code" and (error := syntax_error(cell.source)):
-        yield f"without its solution it is not Python ({error.msg}): put the markers around whole statements"
+        yield f"without its solution it is not valid Python ({error.msg}): put the markers around whole statements"

@@ -1,4 +1,4 @@
-"""Markers: the lines between which nbgrader finds solutions, hidden tests and mark schemes."""
+"""Markers: the lines that begin and end nbgrader's regions (solutions, hidden tests, mark schemes)."""
 
 from __future__ import annotations
 
@@ -6,18 +6,19 @@ import difflib
 import re
 
 DELIMITERS = ("SOLUTION", "HIDDEN TESTS", "MARK SCHEME")
-"""nbgrader's regions, each from `### BEGIN …` to `### END …`"""
+"""the names of nbgrader's regions; each region goes from `### BEGIN …` to `### END …`"""
 _REGION = re.compile(r"(?:### (BEGIN|END) ({0})|=== (BEGIN|END) ({0}) ===)".format("|".join(DELIMITERS)))
 EDGES = [f"{edge} {name}" for name in DELIMITERS for edge in ("BEGIN", "END")]
 
 
 def edge_of(line: str) -> tuple[str, str] | None:
+    """The side (BEGIN or END) and the region name of a marker line; None for any other line."""
     found = _REGION.fullmatch(line.strip())
     return (found[1] or found[3], found[2] or found[4]) if found else None
 
 
 def misspelt(line: str) -> str | None:
-    """The edge that a line contains or resembles: nbgrader looks for the words anywhere in a line."""
+    """The marker that a line contains or resembles, if any. nbgrader looks for markers anywhere in a line."""
     for edge in EDGES:
         if edge in line:
             return edge

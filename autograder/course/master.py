@@ -1,4 +1,4 @@
-"""A master: one notebook as a py:percent script with solutions, read and checked for its author's mistakes."""
+"""A master: one notebook with its solutions, written as a py:percent script."""
 
 from __future__ import annotations
 
@@ -14,14 +14,14 @@ from autograder.course.course import CourseError
 from autograder.course.markers import edge_of
 
 PERCENT = {"extension": ".py", "format_name": "percent", "comment_magics": False}
-"""How jupytext reads and writes the course's scripts: a comment stays a comment, even where it reads like a magic."""
+"""jupytext's format for the course's scripts; a comment stays a comment, even if it looks like an IPython magic"""
 
 ADDED_CELLS = ("colab", "setup")
 """grade_ids of the locked cells that the build adds to every notebook"""
 
 
 class Finding(msgspec.Struct, frozen=True, order=True):
-    """One mistake of an author and where it stands."""
+    """One error of an author, with its file and line."""
 
     path: Path
     line: int
@@ -32,7 +32,7 @@ class Finding(msgspec.Struct, frozen=True, order=True):
 
 
 class AuthorError(CourseError):
-    """All the mistakes found in a homework's files; its text is one line for each."""
+    """All errors found in a homework's files. The message has one line for each."""
 
     def __init__(self, findings: Sequence[Finding]) -> None:
         super().__init__(findings)
@@ -46,11 +46,11 @@ class Cell(msgspec.Struct, frozen=True, kw_only=True):
     """One cell of a master, with its solution."""
 
     id: str
-    """the grade_id, else the notebook's name and the cell's number: the id of the cell in the notebooks"""
+    """the cell's id in the notebooks: its grade_id, or else the notebook's name and the cell's number"""
     kind: Literal["markdown", "code"]
     source: str
     line: int
-    """line of the master where the source begins, counted from 1"""
+    """the line of the master at which the source begins, counted from 1"""
     grade_id: str = ""
     grade: bool = False
     solution: bool = False
@@ -61,17 +61,17 @@ class Cell(msgspec.Struct, frozen=True, kw_only=True):
 
     @property
     def demo(self) -> bool:
-        """For show: the sandbox and the reference skip it."""
+        """Whether the cell is only a demonstration, which the sandbox and the reference skip."""
         return "demo" in self.tags
 
     @property
     def manual(self) -> bool:
-        """A person marks it: an answer that carries points, or a task."""
+        """Whether a person marks it: it is a solution with points, or a task."""
         return self.task or (self.grade and self.solution)
 
     @property
     def autograded(self) -> bool:
-        """Hidden tests mark it."""
+        """Whether hidden tests mark it."""
         return self.grade and not self.solution
 
 
@@ -97,30 +97,30 @@ class Master(msgspec.Struct, frozen=True):
         return tuple(cell for cell in self.cells if cell.grade or cell.task)
 
     def examined(self, grade_id: str) -> tuple[Cell, ...]:
-        """The solution cells that a grade cell examines; a cell marked by hand examines itself.
+        """The solution cells that a grade cell tests. A cell that a person marks tests itself.
 
-        They are the run of solution cells nearest above it: whatever stands between them, the grade cell before them
-        ends the run. Grade cells that follow each other examine the same run.
+        These are the solution cells between the grade cell and the grade cell before it. If there are none, the search
+        goes on above that cell, so consecutive grade cells test the same solution cells.
         """
-        examiner = self.cell(grade_id)
-        if examiner.manual:
-            return (examiner,)
-        run: list[Cell] = []
-        for cell in reversed(self.cells[: self.cells.index(examiner)]):
+        grade_cell = self.cell(grade_id)
+        if grade_cell.manual:
+            return (grade_cell,)
+        solutions: list[Cell] = []
+        for cell in reversed(self.cells[: self.cells.index(grade_cell)]):
             if cell.grade or cell.task:
-                if run:
+                if solutions:
                     break
             elif cell.solution:
-                run.insert(0, cell)
-        return tuple(run)
+                solutions.insert(0, cell)
+        return tuple(solutions)
 
     def code(self) -> Iterator[Cell]:
-        """The code cells that are not demo, in order: executed, they are the reference."""
+        """The code cells in order, without demo cells. Running them defines the reference."""
         return (cell for cell in self.cells if cell.kind == "code" and not cell.demo)
 
 
 def parted(cell: Cell) -> tuple[list[str], list[str]]:
-    """The lines of a cell that students see, and those that they must not: its solution, its mark scheme."""
+    """The lines of a cell that students see, and the lines that they must not see (solution, mark scheme)."""
     seen: list[str] = []
     unseen: list[str] = []
     inside = False
@@ -133,10 +133,10 @@ def parted(cell: Cell) -> tuple[list[str], list[str]]:
 
 
 def syntax_error(source: str) -> SyntaxError | None:
-    """What is wrong with a cell's Python; None when it is sound."""
+    """The syntax error in a cell's Python code, or None."""
     try:
         with warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # the course's linter speaks of those
+            warnings.simplefilter("ignore")  # the course's linter reports warnings
             ast.parse(source)
     except SyntaxError as error:
         return error
@@ -146,6 +146,7 @@ def syntax_error(source: str) -> SyntaxError | None:
 
 
 def file_text(path: Path, way_out: str) -> str:
+    """Read a text file. Raises AuthorError; for a missing file, its message says what to do (`way_out`)."""
     try:
         return path.read_bytes().decode("utf-8-sig")
     except FileNotFoundError:

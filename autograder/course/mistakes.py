@@ -1,4 +1,4 @@
-"""Mistakes that students really make: edits of the master, kept in hwN/mistakes/."""
+"""Known mistakes: wrong solutions that students really write, stored as edits of the master in hwN/mistakes/."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from autograder.course.master import AuthorError, Finding, file_text
 
 
 class Mistake(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """A wrong solution that students really write: an edit of the master, what it fails and the hint it deserves."""
+    """A known mistake: an edit of the master, the grade cells that it fails, and a hint for the student."""
 
     id: str
     title: str
@@ -23,7 +23,7 @@ class Mistake(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     hint: str
 
     def edit(self, source: str) -> str:
-        """The cell's source with this mistake in it."""
+        """The source of the cell with this mistake in it."""
         return source.replace(self.replace, self.instead)
 
 
@@ -32,7 +32,7 @@ class _Mistakes(msgspec.Struct, forbid_unknown_fields=True):
 
 
 def mistakes(homework: Homework, notebook: str) -> tuple[Mistake, ...]:
-    """The mistakes that hwN/mistakes/ keeps for `notebook`; none where there is no such file."""
+    """Read the known mistakes of `notebook` from hwN/mistakes/. Without such a file there are none."""
     path = homework.mistakes(notebook)
     if not path.exists():
         return ()
@@ -44,7 +44,7 @@ def mistakes(homework: Homework, notebook: str) -> tuple[Mistake, ...]:
 
 
 def _toml_line(text: str, problem: str) -> int:
-    """The line that a TOML or type error speaks of, as far as its text tells."""
+    """The line that a TOML or type error refers to; 1 if its message does not say."""
     if at := re.search(r"line (\d+)", problem):
         return int(at[1])
     tables = [number for number, line in enumerate(text.splitlines(), 1) if line.strip() == "[[mistake]]"]

@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from itertools import pairwise
 
 MAX_PARSED = 100_000
-"""characters; what is longer is looked through line by line"""
+"""characters; a longer source is searched with regular expressions instead of parsed"""
 
 _MAGIC = re.compile(r"^[ \t]*+[%!?][^\n]*+", re.MULTILINE)
 _FUNCTION = re.compile(r"^(?:async[ \t]++)?(?:def|class)[ \t]++(\w++)", re.MULTILINE)
@@ -26,14 +26,14 @@ def names(source: str) -> frozenset[str]:
 
 
 def functions(source: str) -> frozenset[str]:
-    """The functions and classes among them."""
+    """The functions and classes that `source` defines at its top level."""
     return frozenset(_FUNCTION.findall(source))
 
 
 def statements(source: str) -> list[tuple[str, frozenset[str]]]:
     """The top-level statements of `source`, each with the comments above it and the names that it defines.
 
-    What is not Python is split in front of every line that begins a function or class.
+    A source that is not valid Python is split before every line that begins a function or class.
     """
     tree = _parsed(source)
     if tree is None:
@@ -58,12 +58,12 @@ def statements(source: str) -> list[tuple[str, frozenset[str]]]:
 
 
 def _parsed(source: str) -> ast.Module | None:
-    """The syntax tree of `source`, IPython's magics left out; None when it is not Python."""
+    """The syntax tree of `source` without IPython magics; None if it is not valid Python or too long."""
     if len(source) > MAX_PARSED:
         return None
     try:
         with warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # "\d" in a student's string is no concern of ours
+            warnings.simplefilter("ignore")  # for example about "\d" in a student's string
             return ast.parse(_MAGIC.sub("", source))
     except (SyntaxError, ValueError, RecursionError, MemoryError):
         return None

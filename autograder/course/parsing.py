@@ -10,7 +10,6 @@ from typing import Annotated, Any
 import msgspec
 
 from autograder.course import shared_code
-
 from autograder.course.checks import check_hidden, check_ids, check_marks, check_mistakes, check_regions, check_syntax
 from autograder.course.course import Homework
 from autograder.course.master import PERCENT, AuthorError, Cell, Finding, Master, file_text

@@ -1,4 +1,4 @@
-"""The released notebook as the grader knows it: what every submission is measured against."""
+"""The released notebook, read for the grader. Every submission is compared with it."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from autograder.course.names import names
 
 
 class ReleasedCell(msgspec.Struct, frozen=True, kw_only=True):
-    """One cell as the students got it."""
+    """One cell of a released notebook."""
 
     id: str
     kind: Literal["markdown", "code"]
@@ -26,19 +26,19 @@ class ReleasedCell(msgspec.Struct, frozen=True, kw_only=True):
     task: bool
     points: float
     demo: bool
-    """for show: it is not run when the homework is graded"""
+    """whether it is only a demonstration, which grading does not run"""
     names: frozenset[str]
-    """what its code defines at the top level"""
+    """the names that its code defines at the top level"""
     title: str = ""
     """the nearest heading above it"""
 
     @property
     def fixed(self) -> bool:
-        """Whether its text is the course's and not the student's."""
+        """Whether the course sets its text; grading ignores a student's changes to it."""
         return self.locked or (self.grade and not self.solution)
 
     def __str__(self) -> str:
-        """How a message names it."""
+        """The name of the cell in messages."""
         return f"‘{self.grade_id or self.id}’" + (
             f" (under “{self.title}”)" if not self.grade_id and self.title else ""
         )
@@ -53,12 +53,12 @@ class Released(msgspec.Struct, frozen=True):
 
 
 def released(homework: Homework, notebook: str) -> Released:
-    """The notebook that students got, from release/.
+    """Read a released notebook from release/.
 
     Raises
     ------
     CourseError
-        When it is missing, or is no notebook that `autograder build` made.
+        If it is missing, or if it is not a notebook made by `autograder build`.
     """
     path = homework.release(notebook)
     try:
@@ -73,16 +73,16 @@ def released(homework: Homework, notebook: str) -> Released:
     except FileNotFoundError:
         raise CourseError(f"{path}: this file is missing: run `autograder build`") from None
     except (OSError, ValueError, LookupError, TypeError, AttributeError) as error:
-        raise CourseError(f"{path}: not a released notebook ({error!r}): run `autograder build`") from None
+        raise CourseError(f"{path}: this is not a released notebook ({error!r}): run `autograder build`") from None
     ids = [cell.id for cell in read]
     twice = sorted({name for name in ids if ids.count(name) > 1})
     if twice:
-        raise CourseError(f"{path}: these cell ids are there twice: {', '.join(twice)}: run `autograder build`")
+        raise CourseError(f"{path}: these cell ids occur twice: {', '.join(twice)}: run `autograder build`")
     return Released(homework.name, notebook, tuple(read))
 
 
 def _title(text: str) -> str:
-    """The last exercise that a text names (**Exercise 2 · …**), else its last heading; '' when it has neither."""
+    """The last exercise name in a text (**Exercise 2 · …**), or else its last heading; '' if it has neither."""
     exercises = re.findall(r"^\*\*(Exercise [^*\n]+)\*\*", text, re.MULTILINE)
     headings = [line.lstrip("#").strip() for line in text.split("\n") if line.startswith("#")]
     return (exercises or headings or [""])[-1].replace("`", "")

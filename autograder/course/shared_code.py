@@ -1,60 +1,65 @@
-"""Shared code: definitions that several notebooks need alike, written once in the course's common.py.
+"""Shared code: definitions that several notebooks need, written once in the course's common.py.
 
-A master asks for them by `from common import compare, numbers` in a locked cell. Their text takes the place of that line,
-so that every notebook stands alone.
+A master imports them in a locked cell, for example `from common import compare, numbers`. The build replaces this line
+with the text of the definitions, so that a notebook needs no other file.
 """
 
 from __future__ import annotations
 
 import ast
 import functools
-import re
 from collections.abc import Iterator
 from pathlib import Path
 
 FILE = "common.py"
 
-_IMPORT = re.compile(r"^from common import (\([^)]*\)|[^\n]*)\n*", re.MULTILINE)
 _BEFORE_DEFINITION = "\n\n\n"
 
 
 class SharedCodeError(Exception):
-    """A name that common.py does not offer; the text says which, and what to do."""
+    """The import of shared code failed. The message says why and what to do."""
 
 
 def asks(source: str) -> bool:
-    """Whether a cell takes something from common.py."""
-    return _IMPORT.search(source) is not None
+    """Whether a cell imports from common.py."""
+    return bool(_imports(source))
 
 
 def expanded(source: str, root: Path) -> str:
-    """The source of a cell with the definitions in place of its import from <root>/common.py.
+    """The source of a cell, with its import from <root>/common.py replaced by the definitions.
 
-    Definitions come in the order of common.py, with those that they use themselves.
+    The definitions, and those that they use, come in the order of common.py.
 
     Raises
     ------
     SharedCodeError
-        When common.py is missing or no Python, or does not define a name.
+        If common.py is missing, is not valid Python, or does not define a name.
     """
-    found = _IMPORT.search(source)
-    if found is None:
+    imports = _imports(source)
+    if not imports:
         return source
     try:
         pieces = _pieces((root / FILE).read_text(encoding="utf-8"))
     except FileNotFoundError:
         raise SharedCodeError(f"{root / FILE} is missing: write the shared definitions there") from None
     except SyntaxError as error:
-        raise SharedCodeError(f"{root / FILE}:{error.lineno}: not Python: {error.msg}") from None
-    wanted = [name.strip() for name in found[1].strip("()").partition("#")[0].split(",") if name.strip()]
+        raise SharedCodeError(f"{root / FILE}:{error.lineno}: this file is not valid Python: {error.msg}") from None
+    wanted = [alias.name for node in imports for alias in node.names]
+    if any(alias.asname for node in imports for alias in node.names):
+        raise SharedCodeError(f"shared code keeps its names: write {FILE}'s own, without `as`")
     for name in wanted:
         if name not in pieces:
-            raise SharedCodeError(f"{root / FILE} does not define {name!r}; it has {', '.join(pieces)}")
+            raise SharedCodeError(f"{root / FILE} does not define {name!r}; it defines {', '.join(pieces)}")
     taken = set(_with_used(wanted, pieces))
     texts = dict.fromkeys(text for name, (text, _) in pieces.items() if name in taken)
     constants = [text for text in texts if not text.startswith(("def ", "class "))]
     definitions = [text for text in texts if text.startswith(("def ", "class "))]
-    before, after = source[: found.start()].rstrip("\n"), source[found.end() :].lstrip("\n")
+    lines: list[str | None] = list(source.split("\n"))
+    for node in imports:
+        lines[node.lineno - 1 : node.end_lineno] = [None] * ((node.end_lineno or node.lineno) - node.lineno + 1)
+    place = imports[-1].lineno - 1
+    before = "\n".join(line for line in lines[:place] if line is not None).rstrip("\n")
+    after = "\n".join(line for line in lines[place:] if line is not None).lstrip("\n")
     parts = [before, "\n".join(constants)] if constants else [before]
     lead = "\n\n".join(part for part in parts if part)
     if not definitions:
@@ -62,9 +67,18 @@ def expanded(source: str, root: Path) -> str:
     return _BEFORE_DEFINITION.join(part for part in (lead, *definitions, after) if part)
 
 
+def _imports(source: str) -> list[ast.ImportFrom]:
+    """The statements that take something from common.py; none where the cell is not valid Python."""
+    try:
+        tree = ast.parse(source)
+    except (SyntaxError, ValueError):
+        return []
+    return [node for node in tree.body if isinstance(node, ast.ImportFrom) and node.module == "common"]
+
+
 @functools.lru_cache(maxsize=4)
 def _pieces(text: str) -> dict[str, tuple[str, frozenset[str]]]:
-    """By name, the text that defines it and the names that this text uses."""
+    """For each name, the text that defines it and the names that this text uses."""
     lines = text.split("\n")
     found: dict[str, tuple[str, frozenset[str]]] = {}
     for node in ast.parse(text).body:

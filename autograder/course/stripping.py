@@ -1,4 +1,4 @@
-"""Stripping: the release of a source notebook, made by nbgrader's own generate_assignment."""
+"""Stripping: nbgrader's generate_assignment turns a source notebook into its release."""
 
 from __future__ import annotations
 
@@ -17,11 +17,11 @@ CODE_STUB = "raise NotImplementedError"
 
 
 class BuildError(CourseError):
-    """A release that must not be published: its text names each file, cell and what would reach the students."""
+    """A release that must not be published. The message names each file and cell, and what students would see."""
 
 
 def strip_config() -> Any:
-    """nbgrader's settings for making a release, as a traitlets Config; nbgrader_config.py merges the same."""
+    """nbgrader's settings for making a release, as a traitlets Config. nbgrader_config.py uses them too."""
     from traitlets.config import Config
 
     config = Config()
@@ -33,7 +33,7 @@ def strip_config() -> Any:
 
 
 def strip(homework: str, sources: Mapping[str, str]) -> dict[str, NotebookNode]:
-    """The releases that nbgrader's generate_assignment makes of the source notebooks of one homework."""
+    """Make the releases of one homework: run nbgrader's generate_assignment on its source notebooks."""
     from nbgrader.converters import GenerateAssignment
     from nbgrader.coursedir import CourseDirectory
     from nbgrader.utils import capture_log
@@ -46,12 +46,13 @@ def strip(homework: str, sources: Mapping[str, str]) -> dict[str, NotebookNode]:
         config = strip_config()
         config.CourseDirectory.root = str(root)
         config.CourseDirectory.assignment_id = homework
-        # As `nbgrader generate_assignment --no-db`: the gradebook is the business of whoever grades.
+        # Like `nbgrader generate_assignment --no-db`: only grading writes to the gradebook.
         config.GenerateAssignment.no_database = True
         config.SaveCells.enabled = False
         outcome = capture_log(GenerateAssignment(coursedir=CourseDirectory(config=config), config=config))
         if not outcome["success"]:
-            raise BuildError(f"source/{homework}: nbgrader cannot strip it:\n{outcome.get('log') or outcome['error']}")
+            why = outcome.get("log") or outcome["error"]
+            raise BuildError(f"source/{homework}: nbgrader could not make the release:\n{why}")
         return {notebook: load(root / "release" / homework / f"{notebook}.ipynb") for notebook in sources}
 
 

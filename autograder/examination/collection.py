@@ -1,4 +1,4 @@
-"""The hidden tests of a homework, collected once by one pytest session that stays open while notebooks are examined."""
+"""The hidden tests of a homework, collected once in a pytest session that stays open while notebooks are tested."""
 
 from __future__ import annotations
 
@@ -17,26 +17,26 @@ from autograder.examination.plugin import Examination, ExaminationPlugin
 
 _ARGUMENTS = (
     *("--assert=plain", "--import-mode=importlib", "--capture=no", "-c", os.devnull),
-    # what is not needed costs time at each submission: garbage passes of the last two, 0.6 s
+    # unneeded plugins take time for each submission; the last two collect garbage, which takes 0.6 s
     *(f"-pno:{plugin}" for plugin in ("terminal", "cacheprovider", "faulthandler", "logging", "doctest", "junitxml")),
     *(f"-pno:{plugin}" for plugin in ("pastebin", "nose", "stepwise", "unraisableexception", "threadexception")),
 )
 
 
 class HiddenTests:
-    """Tests of several files in one folder, ready to run, in this process and in its forks.
+    """The collected tests of several files in one folder, ready to run in this process and in its forks.
 
-    Collecting costs more than most of the tests themselves, so it is done once. pytest's own command collects, runs and
-    ends in one call; here the same steps are taken one by one, and what runs in between is not pytest's business.
+    Collecting takes longer than most tests, so it is done once. pytest's own command collects, runs and ends in one
+    call. This class takes these steps one by one, so that other code can run between them.
     """
 
     def __init__(self, files: Sequence[Path]) -> None:
-        """Collect them. Raises CourseError when a file is no module of tests."""
+        """Collect the tests. Raises CourseError if pytest cannot collect a file."""
         self._plugin = ExaminationPlugin()
         folder = files[0].parent
-        # without these pytest would look through every folder above
+        # without these options, pytest would search all parent folders
         where = (f"--rootdir={folder}", f"--confcutdir={folder}", *map(str, files))
-        with _quietly() as said:
+        with _captured() as printed:
             self._config = _prepareconfig([*_ARGUMENTS, *where], [self._plugin])
             try:
                 self._config._do_configure()
@@ -50,19 +50,19 @@ class HiddenTests:
                 raise
         if self._plugin.broken:
             self.close()
-            raise CourseError(f"{folder}: {self._plugin.broken}\n{said.getvalue()}".rstrip())
+            raise CourseError(f"{folder}: {self._plugin.broken}\n{printed.getvalue()}".rstrip())
 
     def run(self, file: Path, examination: Examination, wanted: Callable[[pytest.Item], bool]) -> None:
-        """Run the tests of one file that are wanted; what they found is then in `examination`."""
-        with _quietly():
+        """Run the tests of `file` for which `wanted` is true. The results go into `examination`."""
+        with _captured():
             self._plugin.run(examination, [item for item in self._session.items if item.path == file and wanted(item)])
 
     def close(self) -> None:
-        with _quietly():
+        with _captured():
             self._config.hook.pytest_sessionfinish(session=self._session, exitstatus=pytest.ExitCode.OK)
             self._config._ensure_unconfigure()
         for name in {item.module.__name__ for item in self._session.items if isinstance(item, pytest.Function)}:
-            sys.modules.pop(name, None)  # a notebook of another homework may have its name
+            sys.modules.pop(name, None)  # another homework may have a notebook of the same name
 
     def __enter__(self) -> HiddenTests:
         return self
@@ -72,8 +72,8 @@ class HiddenTests:
 
 
 @contextlib.contextmanager
-def _quietly() -> Iterator[io.StringIO]:
-    """What hidden tests and pytest print is for nobody."""
-    said = io.StringIO()
-    with contextlib.redirect_stdout(said), contextlib.redirect_stderr(said):
-        yield said
+def _captured() -> Iterator[io.StringIO]:
+    """In this context, capture the output of hidden tests and pytest instead of printing it."""
+    printed = io.StringIO()
+    with contextlib.redirect_stdout(printed), contextlib.redirect_stderr(printed):
+        yield printed

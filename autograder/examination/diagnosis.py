@@ -1,6 +1,6 @@
-"""Diagnosis: which known mistakes answer a failed test's recorded questions just as the student's code did.
+"""Diagnosis: finds the known mistakes that answer a failed test's questions in the same way as the student's code.
 
-The replays run our own code alone, in the trusted process: the master with one mistake in it.
+It replays the recorded questions in the trusted process, on the master with one mistake in it. No student code runs.
 """
 
 from __future__ import annotations
@@ -24,14 +24,14 @@ from autograder.sandbox.wire.messages import Question, Raised, Returned
 from autograder.sandbox.wire.values import Dict, List, Ref, Tensor, Tuple, from_wire
 
 Exchange = tuple[Question, Returned | Raised]
-"""A question and the answer that came."""
+"""a question and its answer"""
 
 _MOST = 400
-"""exchanges of one test that are kept; a test that asks more is not diagnosed"""
+"""most exchanges that are recorded of one test; a test with more is not diagnosed"""
 
 
 class Recorder:
-    """A line that keeps what goes over another one."""
+    """A line that passes questions to another line and records the exchanges."""
 
     def __init__(self, line: Line, exchanges: list[Exchange]) -> None:
         self._line, self._exchanges = line, exchanges
@@ -47,7 +47,7 @@ class Recorder:
 
 
 class Diagnoser:
-    """The known mistakes of one notebook, ready to be compared with."""
+    """Compares a student's answers with the answers of a notebook's known mistakes."""
 
     def __init__(self, book: Master, mistakes: Sequence[Mistake], shut: tuple[Tool, ...]) -> None:
         self._book, self._mistakes, self._shut = book, mistakes, shut
@@ -56,28 +56,32 @@ class Diagnoser:
     def diagnose(
         self, tests: Sequence[TestResult], exchanges: Mapping[str, Sequence[Exchange]]
     ) -> dict[str, tuple[Diagnosis, ...]]:
-        """For grade cells that lost points, the mistakes that explain all of their tests, where there are any."""
+        """For each grade cell that lost points, the mistakes that explain the results of all its tests.
+
+        Cells without such a mistake are left out.
+        """
         found = {}
         for cell in dict.fromkeys(test.cell for test in tests if not test.passed):
             own = [test for test in tests if test.cell == cell]
-            told = [(test, exchanges.get(test.name, ())) for test in own]
-            if all(_tells(kept) and _written(kept) for test, kept in told if not test.passed):
-                found[cell] = self._named(cell, told)
+            recorded = [(test, exchanges.get(test.name, ())) for test in own]
+            if all(_replayable(kept) and _written(kept) for test, kept in recorded if not test.passed):
+                found[cell] = self._matching(cell, recorded)
         return {cell: named for cell, named in found.items() if named}
 
     def warm(self) -> None:
-        """Read the cells that all mistakes share, and those that they edit."""
+        """Compile the cells that all mistakes share and the cells that they edit, so that forks need not."""
         self._namespace(None)
         for mistake in self._mistakes:
             cell = self._book.cell(mistake.cell)
             with contextlib.suppress(SyntaxError):
                 defining(cell.id, mistake.edit(cell.source), cell.solution)
 
-    def _named(self, cell: str, told: Sequence[tuple[TestResult, Sequence[Exchange]]]) -> tuple[Diagnosis, ...]:
-        failed = [kept for test, kept in told if not test.passed]
+    def _matching(self, cell: str, recorded: Sequence[tuple[TestResult, Sequence[Exchange]]]) -> tuple[Diagnosis, ...]:
+        """The mistakes that give all recorded answers of the cell's tests."""
+        failed = [kept for test, kept in recorded if not test.passed]
         if all(self._agrees(None, kept, _EXACTLY) for kept in failed):
-            return ()  # the right answers are the same: whatever is wrong, it is not in what was answered
-        kept = failed + [kept for test, kept in told if test.passed and _tells(kept)]
+            return ()  # the correct solution gives the same answers, so the answers do not show what is wrong
+        kept = failed + [kept for test, kept in recorded if test.passed and _replayable(kept)]
         for how in (_CLOSELY, _ROUGHLY):
             named = tuple(
                 Diagnosis(mistake=mistake.id, title=mistake.title, hint=mistake.hint)
@@ -91,8 +95,8 @@ class Diagnoser:
     def _agrees(self, mistake: Mistake | None, exchanges: Sequence[Exchange], how: Likeness) -> bool:
         """Whether the master, with this mistake in it, gives the recorded answers."""
         seed(SEED)
-        respondent = ObjectServer(dict(self._namespace(mistake)), self._shut)
-        return all(how.alike(respondent.answer(question), reply) for question, reply in exchanges)
+        server = ObjectServer(dict(self._namespace(mistake)), self._shut)
+        return all(how.alike(server.answer(question), reply) for question, reply in exchanges)
 
     def _namespace(self, mistake: Mistake | None) -> dict[str, Any]:
         key = mistake.id if mistake else ""
@@ -101,26 +105,27 @@ class Diagnoser:
         return self._names[key]
 
 
-def _tells(exchanges: Sequence[Exchange]) -> bool:
+def _replayable(exchanges: Sequence[Exchange]) -> bool:
+    """Whether there are exchanges, and all of them were recorded."""
     return 0 < len(exchanges) <= _MOST
 
 
 def _written(exchanges: Sequence[Exchange]) -> bool:
-    """Whether there is anything to diagnose: an answer that was never written is no mistake."""
+    """Whether the student has written the solution. A missing solution is not a known mistake."""
     errors = [(reply.error, reply.cell) for _, reply in exchanges if isinstance(reply, Raised)]
     return not any(error == "NotImplementedError" or (error, cell) == ("NameError", "") for error, cell in errors)
 
 
 @dataclass(frozen=True)
 class Likeness:
-    """How alike two answers have to be."""
+    """How closely two answers must agree."""
 
     single: float
-    """relative rounding error of float32 and of plain numbers"""
+    """relative tolerance for float32 tensors and plain numbers"""
     double: float
-    """the same of float64"""
+    """relative tolerance for float64 tensors"""
     messages: bool
-    """exceptions must say the same, not only be of one type"""
+    """whether exceptions must have the same message, not only the same type"""
 
     def alike(self, mine: Returned | Raised, other: Returned | Raised) -> bool:
         if isinstance(mine, Raised) or isinstance(other, Raised):
@@ -164,7 +169,7 @@ class Likeness:
 
 
 _EXACTLY = Likeness(1e-6, 1e-13, messages=True)
-_CLOSELY = Likeness(1e-4, 1e-6, messages=True)  # in whatever order one sums
+_CLOSELY = Likeness(1e-4, 1e-6, messages=True)  # allows for sums in a different order
 _ROUGHLY = Likeness(1e-4, 1e-6, messages=False)
 
 

@@ -1,8 +1,8 @@
-"""A harness: code of ours that works with the student's objects right beside them, and reports plain values.
+"""A harness: course code that works with the student's objects in the student's process and returns plain values.
 
-It is a file of its own, hidden/harness/mlp.py for hidden/test_mlp.py, so that it is linted and typed. It is executed in
-the student's process, in a namespace of its own: it finds no name of the student's, and takes none from them. What it
-reports is judged on the trusted side.
+It is a file of its own (hidden/harness/mlp.py for hidden/test_mlp.py), so that it can be linted and type-checked. It
+runs in a namespace of its own: it neither uses nor overwrites the student's names. The trusted side judges the values
+that it returns.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from autograder.sandbox.object_client import Student
 
 
 class Harness:
-    """The harness of one file of hidden tests: `HARNESS = Harness(__file__)` at its top."""
+    """The harness of one file of hidden tests. Write `HARNESS = Harness(__file__)` at the top of that file."""
 
     def __init__(self, tests: str) -> None:
         file = Path(tests)
@@ -30,12 +30,12 @@ class Harness:
 
     @functools.cached_property
     def ours(self) -> types.SimpleNamespace:
-        """The same functions and classes on this side, for what we compute ourselves."""
+        """The harness's public functions and classes in this process, for values that the tests compute themselves."""
         names = {"__name__": "harness"}
         exec(compile(self._source, str(self._path), "exec"), names)
         return types.SimpleNamespace(**{name: names[name] for name in self._names})
 
     def beside(self, student: Student) -> types.SimpleNamespace:
-        """Handles to its public functions and classes, in the student's process."""
+        """Handles to the harness's public functions and classes in the student's process."""
         named = ", ".join(f"{name!r}: {name}" for name in self._names)
         return types.SimpleNamespace(**student.run(f"{self._source}\n{{{named}}}\n", apart=True))

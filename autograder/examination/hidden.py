@@ -1,4 +1,4 @@
-"""What a hidden test is written with: `earns`, `close`, `ten_times`, what is behind `draw`, the student's errors."""
+"""The tools for writing hidden tests: `earns`, `close`, `ten_times`, the class of `draw`, and StudentError."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ _Choice = TypeVar("_Choice")
 
 @dataclass(frozen=True)
 class Earns:
-    """What a hidden test is worth: see `earns`."""
+    """What a hidden test earns; see `earns`."""
 
     cell: str = ""
     weight: float = 0.0
@@ -29,9 +29,10 @@ class Earns:
 
 
 def earns(cell: str, weight: float = 1.0, trains: bool = False) -> Callable[[_Test], _Test]:
-    """Mark a test as earning `weight` parts of the points of the grade cell with this grade_id.
+    """Let a test earn points of the grade cell with this grade_id. Its share is `weight` of the cell's total weight.
 
-    `trains` says that it takes a training run: the audit tries such a test on those mistakes alone that name its cell.
+    Set `trains` if the test needs a training run. Of the known mistakes, the audit runs such a test only on those that
+    list its cell in `fails`.
     """
 
     def mark(test: _Test) -> _Test:
@@ -42,25 +43,26 @@ def earns(cell: str, weight: float = 1.0, trains: bool = False) -> Callable[[_Te
 
 
 def ten_times(sample: Callable[[], object], share: float) -> Allowance:
-    """Ten times as long as the reference needs for a training run.
+    """An allowance of ten times the seconds that the reference needs for a training run.
 
-    `sample` runs `share` of it (1/50, say) with the reference, here and now: a slow or busy machine is slow for both.
+    `sample` runs a `share` (for example 1/50) of that training with the reference. It is measured while grading, so a
+    slow or busy machine affects both in the same way.
     """
     began = time.perf_counter()
     sample()
     seconds = 10 * max((time.perf_counter() - began) / share, _SHORTEST_RUN)
-    beyond = f"this training run was stopped after {seconds:.0f} seconds: ours needs a tenth of that, or less"
+    beyond = f"this training run was stopped after {seconds:.0f} seconds; the reference needs at most a tenth of that"
     return Allowance(seconds, beyond)
 
 
 _SHORTEST_RUN = 3.0
-"""seconds of the reference below which no run is worth stopping early"""
+"""seconds that `ten_times` assumes at least for the reference, so that no run is stopped too early"""
 
 
 class Draw:
-    """Random sizes and values that nobody can guess and that come again on every run.
+    """Random sizes and values that students cannot predict. They are the same on every run.
 
-    The seed is a hash of the course's secret, the notebook and the test.
+    The seed is a hash of the course's secret, the notebook's name and the test's name.
     """
 
     def __init__(self, secret: bytes, *names: str) -> None:
@@ -103,10 +105,10 @@ class Draw:
 
 
 def close(actual: Any, expected: torch.Tensor | float, name: str, rtol: float = 1e-4, atol: float = 1e-6) -> None:
-    """Assert that `actual` is `expected` up to rounding, and say in what way it is not.
+    """Assert that `actual` equals `expected` up to rounding. The error message describes the difference.
 
-    The default tolerances fit float32 sums of a few hundred terms. The message names shapes, signs and factors but
-    never shows expected values: a student may read it.
+    The default tolerances fit float32 sums of a few hundred terms. The message names shapes, signs and factors, but
+    never expected values, because a student may read it.
     """
     import torch
 
@@ -134,7 +136,7 @@ def close(actual: Any, expected: torch.Tensor | float, name: str, rtol: float = 
 
 
 def _difference(have: torch.Tensor, want: torch.Tensor, rtol: float, atol: float) -> str:
-    """In words, how `have` differs from `want`; both float64 of one shape."""
+    """A description of how `have` differs from `want`. Both are float64 and have the same shape."""
     import torch
 
     def same(candidate: torch.Tensor) -> bool:
@@ -151,5 +153,5 @@ def _difference(have: torch.Tensor, want: torch.Tensor, rtol: float, atol: float
         return f"every entry is {scale.item():.4g} times what it should be."
     wrong = ~torch.isclose(have, want, rtol=rtol, atol=atol)
     error = ((have - want).abs().max() / want.abs().max().clamp_min(atol)).item()
-    share = f"{int(wrong.sum())} of {want.numel()} entries are off" if want.numel() > 1 else "it is off"
+    share = f"{int(wrong.sum())} of {want.numel()} entries differ" if want.numel() > 1 else "it differs"
     return f"{share}, by up to {error:.2g} of the largest value."

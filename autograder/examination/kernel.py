@@ -1,4 +1,4 @@
-"""Hidden tests in a plain Jupyter kernel: what the hidden region of a source notebook calls. Nothing is confined."""
+"""Hidden tests in a plain Jupyter kernel, called by the hidden regions of a source notebook. Nothing is confined."""
 
 from __future__ import annotations
 
@@ -12,12 +12,12 @@ from autograder.sandbox.lines import InProcessLine
 
 
 def score_in_kernel(notebook: str, grade_id: str) -> None:
-    """What `autograder.hidden_tests` does: show the points of one grade cell for the names of the running kernel."""
+    """Test the names of the running kernel and display the points of one grade cell (`autograder.hidden_tests`)."""
     from IPython import get_ipython
 
     shell = get_ipython()
     if shell is None:
-        raise RuntimeError("hidden_tests() examines the notebook it is called in: call it from a notebook")
+        raise RuntimeError("hidden_tests() tests the notebook that calls it: call it from a notebook")
     homework_name, _, name = notebook.partition("/")
     course = find_course(Path.cwd())
     suite = _suite(course, course.homework(homework_name), name)

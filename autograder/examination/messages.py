@@ -1,4 +1,4 @@
-"""Messages: what went wrong in a hidden test, in words for a student; never the values that it compared with."""
+"""Messages that tell a student what went wrong in a hidden test. They never show the expected values."""
 
 from __future__ import annotations
 
@@ -7,10 +7,10 @@ from autograder.sandbox.student_error import StudentError
 
 
 def explain(error: BaseException) -> str:
-    """One line about what a test failed with."""
+    """One line for the student about the error that a test failed with."""
     match error:
         case StudentError(type="NotImplementedError"):
-            return "This is not written yet: a NotImplementedError is still there."
+            return "This is not written yet: your code still raises NotImplementedError."
         case StudentError(type=ForbiddenTool.__name__):
             return f"{error.message}."
         case StudentError(type="Crash" | "TimeoutError"):
@@ -22,6 +22,6 @@ def explain(error: BaseException) -> str:
             text = f": {error.message}" if error.message else ""
             return f"Your code raised {error.type}{place}{text}"
         case AssertionError():
-            return str(error).splitlines()[0] if str(error) else "This does not hold yet."
+            return str(error).splitlines()[0] if str(error) else "Your code does not do this yet."
         case _:
-            return f"What your code returned does not have the form that is needed here ({type(error).__name__})."
+            return f"Your code returned a value that does not have the required form ({type(error).__name__})."

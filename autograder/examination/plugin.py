@@ -1,4 +1,4 @@
-"""The pytest plugin behind hidden tests: gives them `student`, `reference` and `draw`, and keeps what they found."""
+"""The pytest plugin for hidden tests: provides `student`, `reference` and `draw`, and records the results."""
 
 from __future__ import annotations
 
@@ -20,36 +20,36 @@ from autograder.sandbox.object_client import Student
 from autograder.sandbox.student_error import StudentError
 
 _CERTAIN = {"NotImplementedError", "NameError", "TimeoutError", ForbiddenTool.__name__}
-"""errors with which a test would fail by itself, too, whatever ran before it"""
+"""errors that cannot come from an earlier test; a test that fails with one need not run again"""
 
 
 @dataclass(frozen=True)
 class Subject:
-    """What the tests of one notebook compare with."""
+    """The notebook that is tested: its name, its reference, and the secret for its random numbers."""
 
     name: str
-    """hw1/mlp, say"""
+    """for example hw1/mlp"""
     reference: types.SimpleNamespace
     secret: bytes
 
 
 @dataclass
 class Examination:
-    """One finished notebook while its tests run: where they reach it, and what they found."""
+    """One run of the hidden tests on a finished notebook: the lines to the notebook, and the results."""
 
     subject: Subject
     line: Callable[[], Line]
-    """gives most tests their line"""
+    """makes the line for most tests"""
     fork: Callable[[], Line]
-    """gives one to those that take a training run"""
+    """makes the line for a test that needs a training run"""
     exchanges: dict[str, list[Exchange]] = field(default_factory=dict)
-    """by test, what it asked and heard"""
+    """for each test, its questions and answers"""
     results: dict[str, TestResult] = field(default_factory=dict)
     doubtful: set[str] = field(default_factory=set)
-    """tests that failed where others may have run before: what those left may be the reason"""
+    """tests that failed, possibly because of what an earlier test left in the same fork"""
 
     def keep(self, item: pytest.Item, error: BaseException | None, seconds: float) -> None:
-        """A test has passed, or failed with `error`."""
+        """Record that a test has passed, or has failed with `error`."""
         worth = earns_of(item)
         if error is not None and not worth.trains and not _certain(error):
             self.doubtful.add(item.name)
@@ -66,7 +66,7 @@ class Examination:
 
 
 class ExaminationPlugin:
-    """Fixtures and hooks for the examination at hand: one at a time."""
+    """Fixtures and hooks for one examination at a time."""
 
     def __init__(self) -> None:
         self.broken = ""
@@ -88,11 +88,11 @@ class ExaminationPlugin:
 
     @property
     def item(self) -> pytest.Item:
-        """The test at hand."""
+        """The test that is running."""
         assert self._item is not None
         return self._item
 
-    # the item at hand, in place of the fixture `request`: pytest makes that anew for each test, at some cost
+    # The fixtures use `item` and not pytest's fixture `request`: making that for each test takes some time.
 
     @pytest.fixture
     def student(self) -> Iterator[Student]:
@@ -105,7 +105,7 @@ class ExaminationPlugin:
 
     @pytest.fixture(scope="module")
     def shared_student(self) -> Iterator[Student]:
-        """One fork for all the tests of the module that ask for it: for a training run that several look at."""
+        """One fork for all tests of the module that use it, for example for a training run that several tests check."""
         line = self.examination.fork()
         yield Student(line)
         line.close()
@@ -121,15 +121,15 @@ class ExaminationPlugin:
 
     def pytest_collectreport(self, report: pytest.CollectReport) -> None:
         if report.failed:
-            self.broken = f"the hidden tests cannot be read: {report.longreprtext.splitlines()[-1]}"
+            self.broken = f"pytest cannot collect the hidden tests: {report.longreprtext.splitlines()[-1]}"
 
-    @pytest.hookimpl(tryfirst=True)  # before its fixtures
+    @pytest.hookimpl(tryfirst=True)  # before the fixtures are set up
     def pytest_runtest_setup(self, item: pytest.Item) -> None:
         self._item, self._began = item, time.perf_counter()
 
     @pytest.hookimpl(tryfirst=True)
     def pytest_runtest_makereport(self, item: pytest.Item, call: pytest.CallInfo[None]) -> pytest.TestReport:
-        """In place of pytest's own, which prints every tensor of a failing test for seconds, and nobody reads it."""
+        """Replace pytest's own report, which takes seconds to format the tensors of a failing test."""
         if call.when == "call" or (call.when == "setup" and call.excinfo is not None):
             error = call.excinfo.value if call.excinfo is not None else None
             self.examination.keep(item, error, time.perf_counter() - self._began)
@@ -139,7 +139,7 @@ class ExaminationPlugin:
 
 
 def earns_of(item: pytest.Item) -> Earns:
-    """What a test is worth."""
+    """What a test earns."""
     worth: Earns = getattr(getattr(item, "function", None), "__earns__", Earns())
     return worth
 

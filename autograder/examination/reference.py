@@ -1,4 +1,4 @@
-"""The reference of a notebook: what its master defines, maybe with a known mistake in it. Trusted side only."""
+"""The reference of a notebook: the names that its master defines, with or without a mistake. Trusted side only."""
 
 from __future__ import annotations
 
@@ -17,12 +17,13 @@ from autograder.sandbox.seeding import seed
 
 
 def definitions(book: Master, mistake: Mistake | None = None) -> dict[str, Any]:
-    """The names that a master defines, maybe with a mistake in it: imports, functions, classes, constants, answers.
+    """The names that a master defines, with `mistake` in it if given.
 
-    Checks and figures are left out: they take a hundred times as long.
+    These are imports, functions, classes, constants and answers. Checks and figures are not run, because they take a
+    hundred times as long.
     """
     module = types.ModuleType(f"{book.homework}_{book.notebook}")
-    sys.modules[module.__name__] = module  # dataclasses and pickle look the module up
+    sys.modules[module.__name__] = module  # dataclasses and pickle look up the module by its name
     seed(SEED)
     with contextlib.redirect_stdout(io.StringIO()):
         for cell in book.code():
@@ -39,7 +40,7 @@ def definitions(book: Master, mistake: Mistake | None = None) -> dict[str, Any]:
 
 @functools.cache  # all mistakes share the cells that they do not edit
 def defining(cell: str, source: str, whole: bool) -> types.CodeType:
-    """The code of a cell, or of what it defines."""
+    """Compile a cell: all of it if `whole`, otherwise only its definitions."""
     tree = ast.parse(source)
     tree.body = [node for node in tree.body if whole or _defines(node)]
     return compile(tree, cell_filename(cell), "exec")

@@ -1,4 +1,4 @@
-"""Scores: from what the hidden tests found to points for cells and notebooks."""
+"""Scores: turns the results of the hidden tests into points for each cell."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from autograder.results.result import CellResult, Diagnosis, TestResult
 
 
 def earned(points: float, tests: Sequence[TestResult]) -> float:
-    """Points of one cell: its points times the passed share of its tests' weight; nothing for a forbidden tool."""
+    """The points that one cell earns: `points` times the passed share of the tests' weight; 0 for a forbidden tool."""
     total = sum(test.weight for test in tests)
     if not total or any(test.forbidden for test in tests):
         return 0.0
@@ -25,8 +25,8 @@ def score(
 ) -> tuple[CellResult, ...]:
     """The result of every grade cell, in the notebook's order.
 
-    `forbidden` says for a grade cell why it earns nothing: the solution it examines reaches a tool that is shut.
-    Of cells that a person marks, those in `unanswered` earn nothing at once, and the others wait.
+    `forbidden` gives the reason for each grade cell that earns nothing because its solution uses a forbidden tool. A
+    cell that a person marks gets 0 if it is in `unanswered`; otherwise it has no points until it is marked.
     """
     results = []
     for cell in released.cells:

@@ -1,4 +1,4 @@
-"""The course's secret, which `draw` is seeded from: nobody can guess the numbers that a hidden test draws."""
+"""The course's secret. It seeds `draw`, so that students cannot predict the random numbers of a hidden test."""
 
 from __future__ import annotations
 
@@ -12,13 +12,13 @@ _FILE = ".course-secret"
 
 
 def course_secret(course: Course) -> bytes:
-    """The secret of a course: made once, readable by its owner alone."""
+    """The secret of a course. The first call creates the file, which only its owner can read."""
     path = course.root / _FILE
     try:
         return path.read_bytes()
     except FileNotFoundError:
         pass
-    fresh = path.with_name(f"{_FILE}.{os.getpid()}")
+    fresh = path.with_name(f"{_FILE}.{secrets.token_hex(4)}")
     descriptor = os.open(fresh, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
     try:
         with os.fdopen(descriptor, "w") as file:
@@ -26,7 +26,7 @@ def course_secret(course: Course) -> bytes:
             file.flush()
             os.fsync(descriptor)
         with contextlib.suppress(FileExistsError):
-            os.link(fresh, path)  # not a rename: of two processes the first one's secret stays
+            os.link(fresh, path)  # not a rename: if two processes make a secret, the first one is kept
     finally:
         fresh.unlink()
     return path.read_bytes()

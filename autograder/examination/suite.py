@@ -1,4 +1,4 @@
-"""The suite of one notebook: its hidden tests, its reference solution and its known mistakes. Trusted side only."""
+"""The suite of one notebook: its hidden tests, its reference and its known mistakes. Trusted side only."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ from autograder.sandbox.lines import Line
 
 
 class Suite:
-    """The hidden tests of one notebook and what they compare with."""
+    """The hidden tests of one notebook, with its reference and its known mistakes."""
 
     def __init__(self, course: Course, homework: Homework, notebook: str) -> None:
         self.spec = homework.notebook(notebook)
@@ -33,13 +33,13 @@ class Suite:
         self.master = read_master(homework, notebook)
         self.diagnoser = Diagnoser(self.master, mistakes(homework, notebook), self.spec.forbidden)
         self.tests: HiddenTests | None = None
-        """while they are `collected`"""
+        """the collected tests; None outside the context `collected`"""
         if not self.path.is_file():
-            raise CourseError(f"{self.path}: the hidden tests of {self.name} are missing")
+            raise CourseError(f"{self.path}: this file is missing: write the hidden tests of {self.name} there")
 
     @functools.cached_property
     def reference(self) -> types.SimpleNamespace:
-        """What the master defines; its checks and figures are not run."""
+        """The names that the master defines. Its checks and figures are not run."""
         return types.SimpleNamespace(**definitions(self.master))
 
     def run(
@@ -49,10 +49,11 @@ class Suite:
         exchanges: dict[str, list[Exchange]] | None = None,
         training: Collection[str] | None = None,
     ) -> tuple[TestResult, ...]:
-        """Run the tests (of these grade cells only, when given); each gets a line from `fork`.
+        """Run the tests and return their results. Each test gets a line from `fork`.
 
-        What each test asked and heard is put into `exchanges` under its name, when given. Tests that take a training
-        run are left out unless their cell is in `training`, when that is given.
+        If `cells` is given, only tests of these grade cells run. If `exchanges` is given, it receives the questions and
+        answers of each test under the test's name. If `training` is given, a test that needs a training run runs only
+        if its cell is in `training`.
         """
 
         def wanted(item: pytest.Item) -> bool:
@@ -66,12 +67,14 @@ class Suite:
         return tuple(examination.results.values())
 
     def examine(self, fork: Callable[[], Line], turn: Callable[[], Line]) -> Examined:
-        """Run all tests and name known mistakes. Lines come from `turn`, to what tests share, and from `fork`.
+        """Run all tests and diagnose known mistakes. `turn` makes lines to a shared fork, `fork` lines to new forks.
 
-        A fork for each test would cost more than most tests do, so they take turns in one, but for those that take a
-        training run. What fails there is asked again by itself, in a fork, and that counts: what another test left may
-        have been the reason. Not so where a known mistake, replayed by itself, gives every answer of the cell's tests:
-        the numbers are drawn anew for each test, so what is left of another one cannot make them agree.
+        A new fork takes longer than most tests, so tests share a fork, except those that need a training run. A test
+        that fails in the shared fork runs again, alone in a new fork, and the second result counts: an earlier test may
+        have caused the first failure.
+
+        A test does not run again if a known mistake gives every answer of its cell's tests. Each test draws new
+        numbers, so what an earlier test left behind could not produce the same answers.
         """
         first = Examination(self._subject(), turn, fork)
         self._run(first, lambda item: True)
@@ -100,16 +103,16 @@ class Suite:
 
 @dataclass(frozen=True)
 class Examined:
-    """What examining a notebook found."""
+    """The results of testing one notebook."""
 
     tests: tuple[TestResult, ...]
     diagnoses: dict[str, tuple[Diagnosis, ...]]
-    """by grade cell, the known mistakes that explain what its tests found"""
+    """for each grade cell that was diagnosed, the known mistakes that explain its results"""
 
 
 @contextlib.contextmanager
 def collected(*suites: Suite) -> Iterator[None]:
-    """Within this context the suites of one homework find their tests collected, in this process and in its forks."""
+    """In this context, the tests of these suites of one homework are collected, in this process and in its forks."""
     with HiddenTests([suite.path for suite in suites]) as tests:
         for suite in suites:
             suite.tests = tests

@@ -1,14 +1,14 @@
-"""Forbidden tools: what a notebook is about doing without. `static` reads for them, `runtime` refuses them."""
+"""Forbidden tools: `static` finds them in a student's source code, `runtime` blocks them while the code runs."""
 
 from __future__ import annotations
 
 WHY = {
-    "autograd": "PyTorch's automatic differentiation is shut here: this exercise is about deriving gradients yourself",
-    "nn": "torch.nn is shut here: this exercise is about building it from plain tensors",
-    "attention": "PyTorch's own attention and transformer modules are shut here: this exercise is about building them",
+    "autograd": "PyTorch's automatic differentiation is not allowed in this exercise: derive the gradients yourself",
+    "nn": "torch.nn is not allowed in this exercise: build what you need from plain tensors",
+    "attention": "PyTorch's attention and transformer modules are not allowed in this exercise: build them yourself",
 }
-"""what a student is told, by the tool's name in homework.toml"""
+"""the message to the student, by the tool's name in homework.toml"""
 
 
 class ForbiddenTool(Exception):
-    """A tool that this notebook is about doing without was used."""
+    """Raised when student code uses a tool that its notebook forbids."""

@@ -1,6 +1,6 @@
-"""The doors to tools that a notebook is about doing without: shut while hidden tests call the student's code.
+"""Blocks forbidden tools while hidden tests call the student's code.
 
-They are shut at the places that every way to them leads through, so that an alias made earlier doesn't help.
+A tool is blocked in the functions that every use of it ends in, so an alias made earlier does not help.
 """
 
 from __future__ import annotations
@@ -23,19 +23,19 @@ _THREAD_STARTS = tuple(
 
 
 @contextmanager
-def shut(tools: Iterable[str]) -> Iterator[None]:
-    """Within this context the named tools raise ForbiddenTool."""
+def blocked(tools: Iterable[str]) -> Iterator[None]:
+    """Within this context, the named tools raise ForbiddenTool."""
     with ExitStack() as stack:
         for tool in tools:
             TOOLS[tool](stack)
-            # the doors of PyTorch stand in each thread by itself, and a new one would have none
+            # PyTorch's modes apply to a single thread: in a new thread nothing would be blocked, so none may start
             stack.enter_context(_replaced(_THREAD_STARTS, _refusal(tool)))
         yield
 
 
 @contextmanager
 def _replaced(places: Iterable[tuple[Any, str]], value: Any) -> Iterator[None]:
-    """As mock.patch.object for each place, which touches so much memory that each fork would pay for it."""
+    """Like mock.patch.object for each place. That function touches so much memory that each fork would get slower."""
     before = [(owner, name, getattr(owner, name)) for owner, name in places]
     try:
         for owner, name, _ in before:
@@ -53,7 +53,7 @@ def _refusal(tool: str) -> Callable[..., NoReturn]:
     return refuse
 
 
-def _shut_autograd(stack: ExitStack) -> None:
+def _block_autograd(stack: ExitStack) -> None:
     import torch
     import torch.autograd.forward_ad as forward_ad
     import torch.autograd.graph as graph
@@ -64,39 +64,39 @@ def _shut_autograd(stack: ExitStack) -> None:
         (graph, "_engine_run_backward"),
         (forward_ad, "make_dual"),
         (forward_ad, "enter_dual_level"),
-        (graph, "disable_saved_tensors_hooks"),  # torch.func begins with it
+        (graph, "disable_saved_tensors_hooks"),  # torch.func calls it first
     ]
     stack.enter_context(_replaced(places, refuse))
-    # no_grad, so that leaves which merely require a gradient do no harm; and whoever turns recording on again is
-    # stopped where the graph is built, below Python: no alias leads around it
+    # Under no_grad, a tensor that merely requires a gradient raises no error. If the code turns recording on again, the
+    # hooks raise where PyTorch builds the graph. That happens below Python, so no alias can avoid it.
     stack.enter_context(torch.no_grad())
     stack.enter_context(graph.saved_tensors_hooks(refuse, refuse))
 
 
-def _shut_functions(tool: str, stack: ExitStack) -> None:
-    # every layer and loss of torch.nn computes by functions, so their door is enough; patching the Module class would
-    # invalidate hundreds of subclasses in each fork
-    stack.enter_context(_doorman(tool)())
+def _block_functions(tool: str, stack: ExitStack) -> None:
+    # Every layer and loss of torch.nn calls these functions, so blocking them is enough. Patching the Module class
+    # would invalidate the caches of hundreds of subclasses in each fork.
+    stack.enter_context(_blocking_mode(tool)())
 
 
 @functools.cache
-def _doorman(tool: str) -> Callable[[], AbstractContextManager[None]]:
-    """The mode in which the tool's functions refuse, whatever name they are called by."""
+def _blocking_mode(tool: str) -> Callable[[], AbstractContextManager[None]]:
+    """The PyTorch mode in which the tool's functions raise ForbiddenTool, whatever name they are called by."""
     from torch.overrides import TorchFunctionMode
 
-    refuse, shut_functions = _refusal(tool), _FUNCTIONS[tool]()
+    refuse, forbidden = _refusal(tool), _FUNCTIONS[tool]()
 
-    class Doorman(TorchFunctionMode):
+    class Blocker(TorchFunctionMode):
         def __torch_function__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
-            if func in shut_functions:
+            if func in forbidden:
                 refuse()
             return func(*args, **(kwargs or {}))
 
-    return Doorman
+    return Blocker
 
 
 def _nn_functions() -> frozenset[Any]:
-    """The functions of torch.nn.functional that torch itself does not offer to tensors as well."""
+    """The functions of torch.nn.functional, except those that torch also offers as plain tensor functions."""
     import torch
 
     plain = {id(getattr(torch, name)) for name in dir(torch)}
@@ -110,7 +110,7 @@ def _nn_functions() -> frozenset[Any]:
 
 
 def _attention_functions() -> frozenset[Any]:
-    """The functions that torch's attention and transformer modules compute by, whichever way they take."""
+    """The functions that torch's attention and transformer modules call, with and without their fast path."""
     import torch
 
     functional = torch.nn.functional
@@ -127,6 +127,7 @@ def _attention_functions() -> frozenset[Any]:
 _FUNCTIONS: dict[str, Callable[[], frozenset[Any]]] = {"nn": _nn_functions, "attention": _attention_functions}
 
 TOOLS: dict[str, Callable[[ExitStack], None]] = {
-    "autograd": _shut_autograd,
-    **{tool: functools.partial(_shut_functions, tool) for tool in _FUNCTIONS},
+    "autograd": _block_autograd,
+    **{tool: functools.partial(_block_functions, tool) for tool in _FUNCTIONS},
 }
+"""the function that blocks a tool until the stack closes, by the tool's name"""

@@ -1,6 +1,6 @@
-"""Trespasses: forbidden tools that a solution reaches by name, found by reading it in the trusted process.
+"""Finds forbidden tools that a solution uses by name. It only reads the source code, in the trusted process.
 
-The other half of `doors`, which shuts the tools while the code runs.
+`runtime` complements it: that module blocks the tools while the code runs.
 """
 
 from __future__ import annotations
@@ -29,15 +29,16 @@ _MODULES: dict[Tool, tuple[str, ...]] = {
         *("torch.nn.TransformerDecoder", "torch.nn.TransformerDecoderLayer", "torchvision.models"),
     ),
 }
-_INSIDES = ("torch.ops", "torch._C", "torch._VF", "torch.overrides", "torch.utils._python_dispatch", "autograder")
-"""doors below the doors: no solution needs them, and each leads around a shut one"""
-_TENSOR_BACKWARD = {"gradient", "retain_graph", "create_graph", "inputs"}  # keywords a layer's backward(dy) lacks
+_INTERNALS = ("torch.ops", "torch._C", "torch._VF", "torch.overrides", "torch.utils._python_dispatch", "autograder")
+"""modules through which code could reach a blocked tool: forbidden together with any tool, as no solution needs them"""
+_TENSOR_BACKWARD = {"gradient", "retain_graph", "create_graph", "inputs"}  # a layer's backward(dy) has none of these
 
 
 def trespasses(book: Master, own: Code, given: Code, tools: Sequence[Tool]) -> dict[str, str]:
-    """Grade cells whose solution reaches a forbidden tool, and why they earn nothing.
+    """Find the grade cells whose solution uses a forbidden tool. Returns the reason why each earns no points.
 
-    `own` are the cells that students write, `given` the locked ones: these may use every tool, and lend their imports.
+    `own` are the cells that students write, `given` the locked cells. The locked cells may use every tool, and what
+    they import is also known in the students' cells.
     """
     reasons = {}
     for cell in book.grade_cells() if tools else ():
@@ -48,9 +49,9 @@ def trespasses(book: Master, own: Code, given: Code, tools: Sequence[Tool]) -> d
 
 
 def uses(cell: str, own: Code, given: Code, tools: Iterable[Tool]) -> str:
-    """Where the solution in `cell` reaches a forbidden tool, as a sentence; '' when it does not.
+    """Say in a sentence where the solution in `cell` uses a forbidden tool; '' when it uses none.
 
-    What it calls by name is followed through the student's own cells.
+    The search continues in the student's own functions and variables that the solution uses by name.
     """
     notebook = _read(tuple(own), tuple(given))
     waiting = [(cell, statement) for statement in notebook.cells.get(cell, ())]
@@ -71,16 +72,18 @@ def uses(cell: str, own: Code, given: Code, tools: Iterable[Tool]) -> str:
 
 @dataclass(frozen=True)
 class _Reach:
-    """What one statement uses: the notebook's names, dotted paths of modules with their lines, loss.backward()."""
+    """What one statement uses."""
 
     names: frozenset[str]
+    """names that the notebook defines or imports"""
     paths: tuple[tuple[str, int], ...]
+    """dotted paths of modules and functions, with their lines"""
     backward: int
     """the line of the first loss.backward(), 0 when there is none"""
 
 
 class _Notebook:
-    """What the names of a notebook's cells stand for."""
+    """The students' cells of a notebook, and what the names in them stand for."""
 
     def __init__(self, own: Code, given: Code) -> None:
         self.cells = {name: tuple(_parse(source)) for name, source in own}
@@ -94,7 +97,7 @@ class _Notebook:
         self._reaches: dict[ast.stmt, _Reach] = {}
 
     def reach(self, statement: ast.stmt) -> _Reach:
-        """What a statement uses; it is read once, however many cells lead to it."""
+        """What a statement uses; found once, and then remembered."""
         if statement not in self._reaches:
             names = _globals(statement)
             origins = {name: self._origins.get(name, "") for name in names}
@@ -105,7 +108,7 @@ class _Notebook:
         return self._reaches[statement]
 
 
-@functools.lru_cache(maxsize=1)  # asked once for each solution cell of a notebook
+@functools.lru_cache(maxsize=1)  # called once for each solution cell of a notebook
 def _read(own: tuple[tuple[str, str], ...], given: tuple[tuple[str, str], ...]) -> _Notebook:
     return _Notebook(own, given)
 
@@ -115,7 +118,7 @@ def _parse(source: str) -> list[ast.stmt]:
     try:
         return ast.parse("\n".join(kept)).body
     except (SyntaxError, ValueError, RecursionError, MemoryError):
-        return []  # it does not run either
+        return []  # a cell that cannot be parsed cannot run either
 
 
 def _defines(statement: ast.stmt) -> list[str]:
@@ -127,7 +130,7 @@ def _defines(statement: ast.stmt) -> list[str]:
 
 
 def _globals(statement: ast.stmt) -> frozenset[str]:
-    """The names of the notebook that a statement reads: not its parameters, not its local variables."""
+    """The notebook's names that a statement reads, without its parameters and local variables."""
     try:
         table = symtable.symtable(ast.unparse(statement), "<cell>", "exec")
     except (SyntaxError, ValueError, RecursionError, MemoryError):
@@ -147,7 +150,7 @@ def _given_origins(given: tuple[tuple[str, str], ...]) -> dict[str, str]:
 
 
 def _origins(statements: Sequence[ast.stmt], before: Mapping[str, str]) -> dict[str, str]:
-    """What a name stands for when it was imported or is an alias: {'F': 'torch.nn.functional'}."""
+    """The dotted path behind each imported name and each alias: {'F': 'torch.nn.functional'}."""
     origins = dict(before)
     for statement in statements:
         for node in ast.walk(statement):
@@ -159,7 +162,7 @@ def _origins(statements: Sequence[ast.stmt], before: Mapping[str, str]) -> dict[
                 for alias in node.names:
                     origins[alias.asname or alias.name] = f"{node.module}.{alias.name}"
         if isinstance(statement, ast.Assign) and isinstance(statement.targets[0], ast.Name):
-            origins[statement.targets[0].id] = _path(statement.value, origins)  # '' forgets what it was before
+            origins[statement.targets[0].id] = _path(statement.value, origins)  # '' removes the name's earlier meaning
     return origins
 
 
@@ -174,15 +177,15 @@ def _path(node: ast.AST, origins: Mapping[str, str]) -> str:
 
 
 def _first_use(reach: _Reach, tool: Tool) -> tuple[str, int] | None:
-    shut = (*_MODULES[tool], *_INSIDES)
+    forbidden = (*_MODULES[tool], *_INTERNALS)
     for path, line in reach.paths:
-        if any(path == module or path.startswith(module + ".") for module in shut):
+        if any(path == module or path.startswith(module + ".") for module in forbidden):
             return path, line
     return (".backward()", reach.backward) if tool == "autograd" and reach.backward else None
 
 
 def _paths(nodes: Iterable[ast.AST], origins: Mapping[str, str]) -> Iterator[tuple[str, int]]:
-    inner: set[int] = set()  # links of a chain that has been looked at as a whole
+    inner: set[int] = set()  # parts of an attribute chain that was already handled as a whole
     for node in nodes:
         if isinstance(node, ast.Name | ast.Attribute) and id(node) not in inner:
             if path := _path(node, origins):
@@ -197,7 +200,7 @@ def _paths(nodes: Iterable[ast.AST], origins: Mapping[str, str]) -> Iterator[tup
 
 
 def _is_tensor_backward(call: ast.Call) -> bool:
-    """Whether this is loss.backward(), as against a layer's own backward(dy)."""
+    """Whether the call is loss.backward(), and not a layer's own backward(dy)."""
     if not isinstance(call.func, ast.Attribute) or call.func.attr != "backward" or call.args:
         return False
     return all(keyword.arg in _TENSOR_BACKWARD for keyword in call.keywords)

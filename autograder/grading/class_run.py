@@ -1,4 +1,4 @@
-"""A class run: every submission of a homework graded, several at a time; one bad submission never stops the others."""
+"""A class run: grades all submissions of a homework, several at a time. A bad submission never stops the others."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ class Submission:
 
 @dataclass(frozen=True)
 class Outcome:
-    """What became of one submission: its result, or why grading it was lost."""
+    """The outcome of one submission: its result, or the infrastructure failure (`lost`) that prevented one."""
 
     submission: Submission
     result: Result | None
@@ -35,12 +35,12 @@ class Outcome:
 
 
 def submissions(submitted: Path, homework: str, students: Sequence[str] = ()) -> tuple[Submission, ...]:
-    """The submissions below `submitted`/<student>/<homework>, sorted; only those of `students` when given.
+    """The submissions in `submitted`/<student>/<homework>, sorted; only those of `students` if given.
 
-    Raises CourseError when there are none, or a named student has none.
+    Raises CourseError if there are none, or if one of `students` has none.
     """
     if not submitted.is_dir():
-        raise CourseError(f"{submitted}: no such folder; submissions lie in {submitted.name}/<student>/{homework}/")
+        raise CourseError(f"{submitted}: no such folder: put submissions into {submitted.name}/<student>/{homework}/")
     found = tuple(
         Submission(folder.name, folder / homework)
         for folder in sorted(submitted.iterdir())
@@ -52,16 +52,16 @@ def submissions(submitted: Path, homework: str, students: Sequence[str] = ()) ->
                 raise CourseError(f"{submitted / student / homework}: no such submission")
         found = tuple(submission for submission in found if submission.student in students)
     if not found:
-        raise CourseError(f"{submitted}: no submissions of {homework}; they lie in <student>/{homework}/")
+        raise CourseError(f"{submitted}: no submissions of {homework}: put them into <student>/{homework}/")
     return found
 
 
 def grade_all(
-    examiner: GradingServer, todo: Sequence[Submission], out: Path, marked: Path, workers: int
+    server: GradingServer, todo: Sequence[Submission], out: Path, marked: Path, workers: int
 ) -> Iterator[Outcome]:
-    """Grade `todo`, `workers` at a time, writing below `out` and `marked`; outcomes come as they are ready."""
+    """Grade `todo`, `workers` at a time. Writes below `out` and `marked`; yields each outcome when it is ready."""
     with ThreadPoolExecutor(max_workers=workers, thread_name_prefix="grade") as pool:
-        waiting = [pool.submit(_grade, examiner, submission, out, marked) for submission in todo]
+        waiting = [pool.submit(_grade, server, submission, out, marked) for submission in todo]
         try:
             for future in as_completed(waiting):
                 yield future.result()
@@ -69,11 +69,12 @@ def grade_all(
             pool.shutdown(cancel_futures=True)
 
 
-def _grade(examiner: GradingServer, submission: Submission, out: Path, marked: Path) -> Outcome:
-    folder = marked / submission.student / examiner.homework.name
+def _grade(server: GradingServer, submission: Submission, out: Path, marked: Path) -> Outcome:
+    """Grade one submission. After an infrastructure failure, retry once."""
+    folder = marked / submission.student / server.homework.name
     for attempt in (1, 2):
         try:
-            return Outcome(submission, examiner.grade(submission.student, submission.folder, out, folder))
+            return Outcome(submission, server.grade(submission.student, submission.folder, out, folder))
         except Lost as lost:
             if attempt == 2:
                 return Outcome(submission, None, str(lost))
@@ -81,11 +82,11 @@ def _grade(examiner: GradingServer, submission: Submission, out: Path, marked: P
 
 
 def write_csv(results: Sequence[Result], homework: Homework, out: Path) -> Path:
-    """Write <out>/<homework>.csv, a line for every result that lies below `out`: those of earlier runs are kept."""
+    """Write <out>/<homework>.csv: one line for each of `results` and for each result of earlier runs below `out`."""
     new = {result.student: result for result in results}
     for path in sorted(out.glob(f"*/{homework.name}.json")):
         if path.parent.name not in new:
-            with suppress(ValueError):  # not a result of ours, or of an older schema
+            with suppress(ValueError):  # not a results file, or one with an older schema
                 new[path.parent.name] = record.read(path)
     target = out / f"{homework.name}.csv"
     atomic_file.replace(target, csv_text([new[student] for student in sorted(new)]).encode())
@@ -101,15 +102,15 @@ def run(
     unconfined: bool = False,
     seen: Callable[[Outcome], None] = lambda outcome: None,
 ) -> tuple[Outcome, ...]:
-    """Grade `todo` and write results, feedback pages, the table and the gradebook. `seen` hears of each outcome."""
+    """Grade `todo` and write results, feedback pages, the table and the gradebook. Call `seen` with each outcome."""
     from autograder.results import gradebook
 
     out.mkdir(parents=True, exist_ok=True)
     outcomes = []
     floor = "none" if unconfined else course.floor
-    with closing(GradingServer(homework, floor)) as examiner, gradebook.Recorder(course, homework) as book:
-        examiner.wait()  # it has been warming up while the gradebook was opened
-        for outcome in grade_all(examiner, todo, out, course.root / "autograded", workers):
+    with closing(GradingServer(homework, floor)) as server, gradebook.Recorder(course, homework) as book:
+        server.wait()  # not earlier: it loads its libraries while the gradebook is opened
+        for outcome in grade_all(server, todo, out, course.root / "autograded", workers):
             outcomes.append(outcome)
             if outcome.result is not None:
                 book.record(outcome.result)

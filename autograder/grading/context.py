@@ -1,4 +1,4 @@
-"""The grading context: all that grading a homework needs, loaded once."""
+"""The grading context: everything that grading a homework needs, loaded once."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from autograder.submission import read, repair
 
 
 class GradingContext:
-    """Releases, hidden tests, references and the zygote of one homework. Enter it, and its tests are collected."""
+    """The releases, hidden tests, references and zygote of one homework. Entering it collects the tests."""
 
     def __init__(self, course: Course, homework: Homework, zygote: Zygote) -> None:
         self.course, self.homework, self.zygote = course, homework, zygote
@@ -29,7 +29,7 @@ class GradingContext:
         self._stack.close()
 
     def warm(self) -> None:
-        """Look at every release and at every reference once, so that a fork finds all that it needs loaded."""
+        """Use every release and every reference once, so that forks find everything loaded."""
         for name, suite in self.suites.items():
             path = self.homework.release(name)
             repair(read(path), path.name, self.released[name])

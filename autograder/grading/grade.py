@@ -1,4 +1,4 @@
-"""Grade one submission of one homework, from the submitted files to its result. Trusted side."""
+"""Grades one submission of one homework, from the submitted files to the result. Trusted side only."""
 
 from __future__ import annotations
 
@@ -22,9 +22,9 @@ from autograder.submission import Gradable, Missing, Unreadable, find, read, rep
 
 
 def grade(context: GradingContext, student: str, folder: Path, marked: Path | None = None) -> Result:
-    """The result of what lies in `folder`. Whatever is wrong with it becomes part of the result.
+    """Grade the submission in `folder`. Anything wrong with the submission becomes part of the result.
 
-    The autograded notebooks are written into `marked`, when given.
+    If `marked` is given, the autograded notebooks are written there.
     """
     began, cpu = time.monotonic(), _cpu()
     books = tuple(_notebook(context, spec, folder, marked) for spec in context.homework.notebooks)
@@ -54,13 +54,13 @@ def _notebook(context: GradingContext, spec: NotebookSpec, folder: Path, marked:
         file = path.name
         gradable = repair(read(path), file, blank)
     except Missing as missing:
-        return _nothing(context, spec, file, Incident(kind="missing", cell="", note=str(missing)))
+        return _without_notebook(context, spec, file, Incident(kind="missing", cell="", note=str(missing)))
     except Unreadable as unreadable:
-        return _nothing(context, spec, file, Incident(kind="unreadable", cell="", note=str(unreadable)))
+        return _without_notebook(context, spec, file, Incident(kind="unreadable", cell="", note=str(unreadable)))
     with Session(context.zygote, context.homework.limits, gradable.cells, spec.forbidden) as session:
         session.run()
         examined = suite.examine(session.fork, session.turn)
-    forbidden = _trespasses(suite, gradable)
+    forbidden = _forbidden_uses(suite, gradable)
     cells = score(blank, examined.tests, forbidden, examined.diagnoses, _unanswered(gradable))
     found = NotebookResult(
         notebook=spec.name,
@@ -83,8 +83,8 @@ def _notebook(context: GradingContext, spec: NotebookSpec, folder: Path, marked:
     return found
 
 
-def _trespasses(suite: Suite, gradable: Gradable) -> dict[str, str]:
-    """Grade cells whose solution reaches a forbidden tool, and why they earn nothing."""
+def _forbidden_uses(suite: Suite, gradable: Gradable) -> dict[str, str]:
+    """For each grade cell whose solution uses a forbidden tool, the reason why it earns nothing."""
     code = [(cell.id, cell.source, cell.released) for cell in gradable.cells if cell.kind == "code"]
     given = [(name, source) for name, source, released in code if released and released.locked]
     own = [(name, source) for name, source, released in code if not (released and released.locked)]
@@ -92,7 +92,7 @@ def _trespasses(suite: Suite, gradable: Gradable) -> dict[str, str]:
 
 
 def _unanswered(gradable: Gradable) -> frozenset[str]:
-    """The written answers that are still as they were handed out."""
+    """The grade_ids of the written answers that are still as released."""
     return frozenset(
         cell.released.grade_id
         for cell in gradable.cells
@@ -101,8 +101,8 @@ def _unanswered(gradable: Gradable) -> frozenset[str]:
     )
 
 
-def _nothing(context: GradingContext, spec: NotebookSpec, file: str, incident: Incident) -> NotebookResult:
-    """The result where there is no notebook to run: every cell is there, with nothing earned."""
+def _without_notebook(context: GradingContext, spec: NotebookSpec, file: str, incident: Incident) -> NotebookResult:
+    """The result if there is no notebook to run: all cells, with 0 points."""
     cells = score(context.released[spec.name], (), {}, {})
     cells = tuple(_unmarked(cell) for cell in cells)
     return NotebookResult(
@@ -122,12 +122,12 @@ def _nothing(context: GradingContext, spec: NotebookSpec, file: str, incident: I
 
 
 def _unmarked(cell: CellResult) -> CellResult:
-    """With nothing handed in there is nothing for a person to mark either."""
+    """The cell with 0 points. Nothing was handed in, so a person need not mark it."""
     return CellResult(grade_id=cell.grade_id, title=cell.title, points=cell.points, earned=0.0)
 
 
 def versions() -> dict[str, str]:
-    """The versions that a score may depend on."""
+    """The versions of the software that a score may depend on."""
     import numpy
     import torch
 

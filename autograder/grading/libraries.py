@@ -1,4 +1,4 @@
-"""The libraries that a homework's notebooks import: the zygote loads them, so that submissions find them ready."""
+"""The libraries that a homework's notebooks import. The zygote loads them once for all submissions."""
 
 from __future__ import annotations
 
@@ -11,15 +11,15 @@ from autograder.course.release import released
 
 
 def libraries_of(root: Path, name: str) -> set[str]:
-    """The modules that the released notebooks of homework `name` import when they run, as far as these can be seen."""
+    """The modules that the released notebooks of homework `name` import, as far as their source shows."""
     found: set[str] = set()
-    with suppress(CourseError, SyntaxError):  # whatever is wrong is told when the context is made
+    with suppress(CourseError, SyntaxError):  # GradingContext reports the same error
         homework = open_course(root).homework(name)
         for spec in homework.notebooks:
             for cell in released(homework, spec.name).cells:
                 if cell.kind == "code" and not cell.demo:
                     if "torch.optim" in cell.source:
-                        found.add("torch._dynamo")  # which the first optimizer imports, for a second
+                        found.add("torch._dynamo")  # the first optimizer imports it, which takes a second
                     for statement in ast.parse(cell.source).body:
                         if isinstance(statement, ast.Import):
                             found.update(alias.name for alias in statement.names)

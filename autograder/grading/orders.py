@@ -1,4 +1,4 @@
-"""What the grading server's process and its handle say to one another. Both are trusted."""
+"""The messages between the grading server's process and its client. Both are trusted."""
 
 from __future__ import annotations
 
@@ -8,26 +8,26 @@ from autograder.course.course import Homework
 from autograder.results.result import Result
 
 _OWN_TIME = 60.0
-"""seconds that grading may take beyond the student's own limits before it is given up as lost"""
+"""seconds that grading may take beyond the student's limits before it counts as an infrastructure failure"""
 
 
 class GradeOrder(msgspec.Struct):
-    """Grade what lies in a folder; the descriptor for the answer comes along."""
+    """Grade the submission in a folder. The file descriptor for the answer is attached."""
 
     student: str
     folder: str
     out: str
-    """where to write the results file and the feedback page; '' for nowhere"""
+    """folder for the results file and the feedback page; '' for none"""
     marked: str
-    """where to write the autograded notebooks; '' for nowhere"""
+    """folder for the autograded notebooks; '' for none"""
 
 
 class Started(msgspec.Struct, tag="started"):
-    """The examiner is warm."""
+    """The grading server is ready."""
 
 
 class Refused(msgspec.Struct, tag="refused"):
-    """The examiner cannot start: a mistake in the course's own files, or too little confinement."""
+    """The grading server cannot start: the course's files contain an error, or the confinement is too weak."""
 
     why: str
 
@@ -37,11 +37,11 @@ class Graded(msgspec.Struct, tag="graded"):
 
 
 class Failed(msgspec.Struct, tag="failed"):
-    """There is no result, and that is not the student's doing."""
+    """There is no result because of an infrastructure failure."""
 
     why: str
 
 
 def patience(homework: Homework) -> float:
-    """Seconds after which grading a submission is given up."""
+    """The timeout in seconds for grading one submission."""
     return _OWN_TIME + homework.limits.total_seconds * len(homework.notebooks)

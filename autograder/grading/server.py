@@ -1,4 +1,4 @@
-"""The grading server: a warm process that grades one homework, started once, asked for one submission after another."""
+"""The grading server's client: starts the server's process once for a homework, then has it grade submissions."""
 
 from __future__ import annotations
 
@@ -20,14 +20,14 @@ from autograder.warming import ENVIRONMENT
 
 
 class Lost(Exception):
-    """The process that graded a submission was lost. That is ours to mend, never a zero."""
+    """Grading a submission failed. An infrastructure failure: the submission is retried, never scored 0."""
 
 
 class GradingServer:
-    """A running server for one homework of a course. Start one, grade many, from several threads if wanted."""
+    """A running grading server for one homework. Several threads may use it at the same time."""
 
     def __init__(self, homework: Homework, floor: TierName, force: TierName | None = None) -> None:
-        """It warms up by itself; enter it, or `wait`, before the first submission."""
+        """Start the server. Before the first submission, enter it as a context or call `wait`."""
         self.homework = homework
         self._arguments = (str(homework.root), homework.name, floor, force or "")
         self._lock = threading.Lock()
@@ -46,18 +46,21 @@ class GradingServer:
         self._channel = Channel(ours)
 
     def wait(self) -> None:
-        """Wait until it is warm. Raises CourseError when the homework's files are wrong or confinement is too weak."""
+        """Wait until it is ready. Raises CourseError if the course's files have errors or confinement is too weak."""
         try:
             message, _ = self._channel.receive()
         except WireError:
-            raise CourseError(f"the grading server of {self.homework.name} did not start; its error is above") from None
+            raise CourseError(f"the grading server of {self.homework.name} did not start: its error is above") from None
         started = msgspec.msgpack.decode(message, type=Started | Refused)
         if isinstance(started, Refused):
             self.close()
             raise CourseError(started.why)
 
     def grade(self, student: str, folder: Path, out: Path | None = None, marked: Path | None = None) -> Result:
-        """The result of what lies in `folder`, written below `out`, autograded notebooks into `marked`. Raises Lost."""
+        """Grade the submission in `folder`. Raises Lost.
+
+        Results are written below `out` and autograded notebooks into `marked`, if given.
+        """
         near, far = pair()
         order = msgspec.msgpack.encode(GradeOrder(student, str(folder), str(out or ""), str(marked or "")))
         answer = Channel(near)
@@ -71,7 +74,7 @@ class GradingServer:
             far.close()
             message, _ = answer.receive(time.monotonic() + patience(self.homework))
         except (WireError, CourseError) as error:
-            raise Lost(f"the process that graded {student}'s {self.homework.name} was lost ({error})") from None
+            raise Lost(f"the process that graded {student}'s {self.homework.name} ended early ({error})") from None
         finally:
             far.close()
             answer.close()

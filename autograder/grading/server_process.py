@@ -1,6 +1,6 @@
-"""The grading server's own process: holds hidden tests and references, and forks once for a submission.
+"""The grading server's process: loads hidden tests and references once, and forks for each submission.
 
-It is trusted. Only `sandbox` faces a student's process.
+It is trusted. It communicates with a student's process only through `sandbox`.
 """
 
 from __future__ import annotations
@@ -27,19 +27,20 @@ from autograder.sandbox.wire.wire_error import WireError
 from autograder.sandbox.zygote_client import SandboxLost, Zygote
 from autograder.warming import begin, settle
 
-if TYPE_CHECKING:  # pytest, torch and more: loaded while the zygote, which is started first, loads its own
+if TYPE_CHECKING:  # imports pytest, torch and more: `main` does that while the zygote loads its own libraries
     from autograder.grading.context import GradingContext
 
 _PR_SET_PDEATHSIG = 1
 
 
 def main(fd: int, root: Path, name: str, floor: TierName, force: TierName | None) -> None:
-    """Serve orders that come on descriptor `fd` until it closes."""
+    """Serve orders from file descriptor `fd` until it closes."""
     with suppress(OSError):
         os.setsid()
     begin()
     channel = Channel(socket.socket(fileno=fd))
-    zygote = Zygote(root, force, lambda: libraries_of(root, name))  # it warms up while this process does
+    # the zygote loads its libraries while this process loads its own
+    zygote = Zygote(root, force, lambda: libraries_of(root, name))
     try:
         from autograder.grading.context import GradingContext
 
@@ -49,22 +50,22 @@ def main(fd: int, root: Path, name: str, floor: TierName, force: TierName | None
     except Exception as error:
         if not isinstance(error, CourseError):
             traceback.print_exc()
-        with suppress(WireError):  # nobody may be waiting any longer
+        with suppress(WireError):  # the client may have ended
             channel.send(encode(Refused(str(error) or type(error).__name__)))
     zygote.close()
 
 
 def _serve(channel: Channel, context: GradingContext, floor: TierName) -> None:
-    """Warm up, say so, and fork for every order. Raises CourseError when submissions are confined too weakly."""
+    """Load everything, report that, and fork for every order. Raises CourseError if the confinement is too weak."""
     from autograder.results import page
 
     context.warm()
     page.warm()
     settle()
-    _check_confinement(context, floor)  # waits for the zygote, which has its own to settle
+    _check_confinement(context, floor)  # waits until the zygote is ready
     signal.signal(signal.SIGCHLD, signal.SIG_IGN)
     parent = os.getpid()
-    with suppress(WireError):  # nobody may be waiting any longer; then there are no orders either
+    with suppress(WireError):  # the client may have ended; then no orders come either
         channel.send(encode(Started()))
     while True:
         try:
@@ -88,23 +89,23 @@ def _check_confinement(context: GradingContext, floor: TierName) -> None:
     zygote = context.zygote
     if not Tier(zygote.tier).at_least(Tier(floor)):
         raise CourseError(
-            f"this machine confines submissions by tier {zygote.tier}, below the course's floor {floor}: "
-            "`autograder doctor` says what to install or change; --allow-unconfined grades all the same"
+            f"this machine confines submissions with tier {zygote.tier}, but course.toml requires at least {floor}: "
+            "`autograder doctor` shows what to install or change; --allow-unconfined grades without confinement"
         )
     if zygote.ready.shows and floor != "none":
         raise CourseError(
-            f"{context.course.root}: submissions could read this folder, because the virtual environment lies around "
-            "it: make the environment in a folder of its own (.venv)"
+            f"{context.course.root}: submissions could read this folder, because it is inside the folder of the "
+            "virtual environment: create the environment in a folder of its own (.venv)"
         )
 
 
 def _answer(channel: Channel, context: GradingContext, order: GradeOrder) -> None:
-    """In a fork: grade what is asked for and send the result, or why there is none."""
+    """In a fork: grade a submission and send the result, or the reason why there is none."""
     from autograder.grading.grade import grade
     from autograder.results import record
 
     signal.signal(signal.SIGCHLD, signal.SIG_DFL)
-    signal.alarm(int(patience(context.homework)))  # nobody waits for the answer any longer: end
+    signal.alarm(int(patience(context.homework)))  # ends this process when the client no longer waits
     try:
         marked = Path(order.marked) if order.marked else None
         result = grade(context, order.student, Path(order.folder), marked)
@@ -122,4 +123,4 @@ if __name__ == "__main__":
     _, _fd, _root, _name, _floor, _force = sys.argv
     main(int(_fd), Path(_root), _name, _floor, _force or None)  # type: ignore[arg-type]
     sys.stderr.flush()
-    os._exit(0)  # taking so large a process apart in order takes half a second
+    os._exit(0)  # a normal exit of so large a process takes half a second

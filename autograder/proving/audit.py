@@ -1,4 +1,4 @@
-"""The audit: hidden tests are tested themselves, by the master, the empty release, real mistakes and other answers."""
+"""The audit: tests the hidden tests with the master, the untouched release, known mistakes and alternatives."""
 
 from __future__ import annotations
 
@@ -29,14 +29,14 @@ from autograder.sandbox.lines import InProcessLine
 from autograder.sandbox.seeding import seed
 
 _SECONDS = 300
-"""for one solution; a mistake that loops for ever would stop the audit"""
+"""timeout for one solution, because a mistake may loop endlessly"""
 _LETTERS = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ"
-_TELLING = 6
-"""characters that a fragment of the answer has to have before a hint may not show it"""
+_SHORTEST_FRAGMENT = 6
+"""characters of the shortest code fragment that a hint must not show"""
 
 
 class Graded(msgspec.Struct):
-    """What one solution came to."""
+    """How one solution was graded."""
 
     earned: dict[str, float]
     diagnoses: dict[str, tuple[Diagnosis, ...]]
@@ -47,7 +47,7 @@ class Graded(msgspec.Struct):
 
 @dataclass(frozen=True)
 class Row:
-    """One solution of one notebook and what it lost."""
+    """One solution of one notebook and what the audit found."""
 
     notebook: str
     kind: str
@@ -56,23 +56,23 @@ class Row:
     lost: tuple[str, ...]
     """grade cells that lost points"""
     diagnosed: tuple[str, ...]
-    """the mistakes that were named"""
+    """the mistakes that were diagnosed"""
     wrong: tuple[str, ...]
-    """what is off, in sentences; empty when all is as it should be"""
+    """what is wrong, in sentences; empty if everything is as expected"""
 
 
 @dataclass(frozen=True)
 class _Solution:
-    """Sources of a notebook's code cells by id, and the grade cells that have to lose points."""
+    """The source of each code cell of a notebook by id, and the grade cells that must lose points."""
 
     kind: str
     name: str
     cells: dict[str, str]
     fails: Sequence[str]
     also: Sequence[str] = ()
-    """what is off before it is run"""
+    """what is already wrong before it runs"""
     training: Sequence[str] | None = None
-    """grade cells whose training runs are tried; all of them when None"""
+    """the grade cells whose tests with training runs are run; None for all"""
 
     @property
     def key(self) -> str:
@@ -82,22 +82,25 @@ class _Solution:
 def audit(
     course: Course, homework: Homework, notebooks: Sequence[str] | None = None, workers: int | None = None
 ) -> tuple[Row, ...]:
-    """Grade every solution of a homework's notebooks (all of them by default), and say what is off.
+    """Grade every solution of a homework's notebooks (by default of all notebooks), and report what is wrong.
 
-    The master earns everything, the untouched release nothing, a mistake loses exactly the cells it names and is
-    diagnosed as itself, an alternative earns everything and is never diagnosed, and no hint shows the answer. Nothing
-    is confined: these solutions are ours. `workers` of them are graded at a time, by default one for each processor.
+    The master must earn all points, and the untouched release none. A mistake must lose points in exactly the cells
+    that it names, and must be diagnosed as itself. An alternative must earn all points and must not be diagnosed. No
+    hint may show the answer.
+
+    Nothing is confined, because all solutions belong to the course. `workers` solutions are graded at the same time, by
+    default one for each processor.
     """
     import torch
 
-    torch.set_num_threads(1)  # before its first use: a fork of a process with worker threads would hang
+    torch.set_num_threads(1)  # before torch is used: a fork of a process with worker threads would hang
     workers = workers or os.cpu_count() or 1
     names = [spec.name for spec in homework.notebooks if notebooks is None or spec.name in notebooks]
     suites = [Suite(course, homework, name) for name in names]
     rows = []
     with collected(*suites):
         for suite in suites:
-            vars(suite.reference)  # executed before the forks
+            vars(suite.reference)  # run once, before the forks
             suite.diagnoser.warm()
             todo = list(_solutions(homework, suite))
             runner = ForkPool(dict[str, Graded | str], 1, _SECONDS * len(todo))
@@ -110,7 +113,7 @@ def audit(
 
 
 def table(rows: Sequence[Row]) -> str:
-    """Solutions × grade cells as text: x where points were lost, then what is off."""
+    """A text table of solutions and grade cells: x where points were lost, and then what is wrong."""
     lines = []
     for notebook in dict.fromkeys(row.notebook for row in rows):
         own = [row for row in rows if row.notebook == notebook]
@@ -123,7 +126,7 @@ def table(rows: Sequence[Row]) -> str:
             others = [name for name in row.diagnosed if name != row.name]
             note = f"  looks like {', '.join(others)}" if others else ""
             lines.append(f"{row.kind:11} {row.name:{width}}  {marks}{note}")
-            lines += [f"{'':13}off: {text}" for text in row.wrong]
+            lines += [f"{'':13}wrong: {text}" for text in row.wrong]
         lines.append("")
     return "\n".join(lines)
 
@@ -147,7 +150,7 @@ def _solutions(homework: Homework, suite: Suite) -> Iterator[_Solution]:
 
 
 def _judge(suite: Suite, solution: _Solution, graded: Graded | str) -> Row:
-    """What is off with a solution that was graded, or could not be."""
+    """Find what is wrong with a solution that was graded, or that could not be graded."""
     book, kind, name, fails = suite.master, solution.kind, solution.name, solution.fails
     if isinstance(graded, str):
         return Row(book.notebook, kind, name, (), (), (*solution.also, f"it could not be graded: {graded}"))
@@ -157,27 +160,27 @@ def _judge(suite: Suite, solution: _Solution, graded: Graded | str) -> Row:
     wrong = list(solution.also)
     if kind == "untouched" and any(graded.earned.values()):
         some = ", ".join(cell for cell, got in graded.earned.items() if got)
-        wrong.append(f"it earns points for nothing in {some}")
+        wrong.append(f"it contains no solution but earns points in {some}")
     for cell in lost:
         if cell not in fails:
             why = graded.failed.get(cell) or graded.forbidden.get(cell)
-            wrong.append(f"it loses {cell} and should not: {why}")
-    wrong += [f"it should lose {cell} and does not" for cell in fails if cell not in lost]
+            wrong.append(f"it should not lose points in {cell}, but does: {why}")
+    wrong += [f"it should lose points in {cell}, but does not" for cell in fails if cell not in lost]
     if kind == "mistake":
         for cell in lost:
             found = [one.mistake for one in graded.diagnoses.get(cell, ())]
             if name not in found:
-                wrong.append(f"in {cell} it is diagnosed as {', '.join(found) or 'nothing'}, not as itself")
+                wrong.append(f"in {cell} it should be diagnosed as itself, not as {', '.join(found) or 'nothing'}")
     elif named and kind != "untouched":
-        wrong.append(f"it is diagnosed as {', '.join(named)}")
+        wrong.append(f"it should not be diagnosed, but is diagnosed as {', '.join(named)}")
     return Row(book.notebook, kind, name, lost, named if kind == "mistake" else (), tuple(wrong))
 
 
 def _grade_all(suite: Suite, todo: Sequence[_Solution], workers: int) -> dict[str, Graded | str]:
-    """Run the notebook with every solution and examine it, as the sandbox does; in a process of its own.
+    """Run and test the notebook with every solution. Runs in a process of its own.
 
-    A solution shares all cells above its first edit with the master. So these run once, here, and a fork that begins
-    at the edit runs the rest.
+    A solution shares all cells above its first edit with the master. So this process runs these cells once, and for
+    each solution a fork runs the rest, from the edited cell on.
     """
     import matplotlib
 
@@ -202,14 +205,14 @@ def _grade_all(suite: Suite, todo: Sequence[_Solution], workers: int) -> dict[st
 
 
 def _execute(cell: str, source: str, names: dict[str, Any]) -> None:
-    """Run one cell; as in the sandbox, errors don't stop a notebook."""
+    """Run one cell. As in the sandbox, an error does not stop the notebook."""
     quiet = io.StringIO()
     with contextlib.redirect_stdout(quiet), contextlib.redirect_stderr(quiet), contextlib.suppress(Exception):
         exec(compile(source, cell_filename(cell), "exec"), names)
 
 
 def _grade(suite: Suite, solution: _Solution, names: dict[str, Any], rest: Sequence[master.Cell]) -> Graded:
-    """Run the rest of the notebook with this solution, and examine it."""
+    """Run the rest of the notebook with this solution, and test it."""
     book = suite.master
     for cell in rest:
         _execute(cell.id, solution.cells[cell.id], names)
@@ -245,15 +248,16 @@ def _alternative(path: Path, book: master.Master) -> dict[str, str]:
         if not book.cell(grade_id).solution:
             raise CourseError(f"{path}: {grade_id!r} is not a solution cell of {book.path}")
     if not found:
-        raise CourseError(f"{path}: no cell carries the grade_id of a solution cell")
+        raise CourseError(f"{path}: no cell has the grade_id of a solution cell of {book.path}")
     return found
 
 
 def _shown(mistake: Mistake) -> str:
-    """What a hint shows of the right code that the mistake lacks; '' when it keeps it to itself."""
+    """The line of the correct code that a hint shows and the mistake does not contain; '' if there is none."""
     hint = re.sub(r"\s", "", mistake.hint)
     for line in mistake.replace.splitlines():
         fragment = re.sub(r"\s", "", line)
-        if len(fragment) >= _TELLING and fragment in hint and fragment not in re.sub(r"\s", "", mistake.instead):
+        right_only = fragment not in re.sub(r"\s", "", mistake.instead)
+        if len(fragment) >= _SHORTEST_FRAGMENT and fragment in hint and right_only:
             return line.strip()
     return ""

@@ -1,4 +1,4 @@
-"""The demo: an example class made, graded through the sandbox, and shown as a table, in a course of its own."""
+"""The demo: makes an example class in a copy of the course, grades it in the sandbox and prints the results."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from autograder.proving import example_class
 
 
 def show(course: Course, keep: Path | None, workers: int) -> int:
-    """Make the class, grade it, print the table; the exit code is 0 when every submission has a result."""
+    """Make the class, grade it and print the table. Returns exit code 0 if every submission has a result, else 1."""
     root = keep or Path(tempfile.mkdtemp(prefix="example-course-"))
     copy_course(course, root)
     example = open_course(root)
@@ -25,9 +25,9 @@ def show(course: Course, keep: Path | None, workers: int) -> int:
     for number, name in enumerate(example.homeworks):
         homework = example.homework(name)
         submitted = root / "submitted"
-        # a whole class for the first homework; for the others, which train longer, what is new in them
-        for pupil in example_class.sample(homework) if number else example_class.pupils(homework):
-            example_class.write(pupil, submitted / pupil.name / name)
+        # a whole class for the first homework; only a sample for the others, whose training runs take longer
+        for submission in example_class.sample(homework) if number else example_class.example_class(homework):
+            example_class.write(submission, submitted / submission.name / name)
         todo = class_run.submissions(submitted, name)
         began = time.monotonic()
         outcomes = class_run.run(example, homework, todo, root / "results", workers)
@@ -52,13 +52,13 @@ def show(course: Course, keep: Path | None, workers: int) -> int:
 
 
 def copy_course(course: Course, root: Path) -> None:
-    """Copy a course's own files, without its students', to `root`."""
+    """Copy a course's own files, but no files of students, to `root`."""
     root.mkdir(parents=True, exist_ok=True)
-    for name in ("course.toml", "nbgrader_config.py"):
+    for name in ("course.toml", "common.py", "nbgrader_config.py"):
         if (course.root / name).is_file():
             shutil.copy2(course.root / name, root)
-    for room in (*course.homeworks, "source", "release"):
-        shutil.copytree(course.root / room, root / room, dirs_exist_ok=True)
+    for folder in (*course.homeworks, "source", "release"):
+        shutil.copytree(course.root / folder, root / folder, dirs_exist_ok=True)
 
 
 def _shorten(findings: tuple[str, ...], most: int = 4) -> str:

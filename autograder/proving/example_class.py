@@ -1,4 +1,4 @@
-"""An example class: submissions such as come in, made from a homework's masters: right, wrong, broken, hostile."""
+"""An example class: correct, wrong, broken and hostile submissions, made from a homework's masters."""
 
 from __future__ import annotations
 
@@ -21,14 +21,14 @@ _MARKER = re.compile(r"^\s*### (BEGIN|END) SOLUTION")
 
 @dataclass(frozen=True)
 class ExampleSubmission:
-    """One submission: the student's name tells what is in it."""
+    """One submission. The student's name says what is in it."""
 
     name: str
     files: Mapping[str, bytes]
 
 
 class SubmissionWriter:
-    """Where submissions of one notebook are written: its release, filled in, with edits."""
+    """Writes submissions of one notebook: fills in its release and edits it."""
 
     def __init__(self, homework: Homework, notebook: str) -> None:
         self.name = notebook
@@ -43,7 +43,7 @@ class SubmissionWriter:
         return copy.deepcopy(self._release)
 
     def solved(self, *mistakes: str, without: tuple[str, ...] = ()) -> Notebook:
-        """The release with the master's solutions, these mistakes made and the solutions in `without` not written."""
+        """The release with the master's solutions, with these mistakes and without the solutions in `without`."""
         book = self.untouched()
         for cell in book["cells"]:
             own = next((own for own in self.master.cells if own.id == cell["id"]), None)
@@ -70,74 +70,83 @@ class SubmissionWriter:
         return text
 
     def with_cell(self, code: str, book: Notebook | None = None, at: int | None = None) -> Notebook:
-        """`book`, by default the solved one, with a cell of the student's own: the last, or before the cell at `at`."""
+        """`book` (by default the solved notebook) with one more code cell: at the end, or at index `at`."""
         book = book if book is not None else self.solved()
         cell: Notebook = {"cell_type": "code", "id": "scratch", "metadata": {}, "execution_count": None, "outputs": []}
         book["cells"].insert(len(book["cells"]) if at is None else at, {**cell, "source": code})
         return book
 
 
-def pupils(homework: Homework) -> tuple[ExampleSubmission, ...]:
-    """A class of pupils whose submissions of this homework cover what a grader meets.
+def example_class(homework: Homework) -> tuple[ExampleSubmission, ...]:
+    """The submissions of a whole class, which cover what a grader may receive.
 
-    Right and partly right ones hand in all notebooks. Broken and hostile ones hand in one, the first implementation.
+    Correct and partly correct submissions contain all notebooks. Broken and hostile ones contain a single notebook, the
+    first one after the theory.
     """
-    desks = _desks(homework)
-    made = _whole(desks)
-    made.append(ExampleSubmission("perfect-scripts", {f"{desk.name}.py": desk.script().encode() for desk in desks}))
-    for desk in desks:
-        others = {other.file: _dump(other.solved()) for other in desks if other is not desk}
-        for mistake in _spread(list(desk.mistakes), -(-6 // len(desks))):
-            made.append(ExampleSubmission(f"{desk.name}-{mistake}", {**others, desk.file: _dump(desk.solved(mistake))}))
-    desk = desks[min(1, len(desks) - 1)]  # theory comes first
-    made += [ExampleSubmission(name, {desk.file: data}) for name, data in _broken(desk)]
-    made += [
-        ExampleSubmission(name, {desk.file: _dump(desk.with_cell(code, book()))})
-        for name, code, book in _disturbing(desk)
+    writers = _writers(homework)
+    submissions = _whole(writers)
+    submissions.append(
+        ExampleSubmission("perfect-scripts", {f"{writer.name}.py": writer.script().encode() for writer in writers})
+    )
+    for writer in writers:
+        others = {other.file: _dump(other.solved()) for other in writers if other is not writer}
+        for mistake in _spread(list(writer.mistakes), -(-6 // len(writers))):
+            submissions.append(
+                ExampleSubmission(f"{writer.name}-{mistake}", {**others, writer.file: _dump(writer.solved(mistake))})
+            )
+    writer = writers[min(1, len(writers) - 1)]  # theory comes first
+    submissions += [ExampleSubmission(name, {writer.file: data}) for name, data in _broken(writer)]
+    submissions += [
+        ExampleSubmission(name, {writer.file: _dump(writer.with_cell(code, book()))})
+        for name, code, book in _disturbing(writer)
     ]
-    made.append(ExampleSubmission("wrong-name", {f"{homework.name}_{desk.name} (1).ipynb": _dump(desk.solved())}))
-    made.append(ExampleSubmission("nothing-handed-in", {}))
-    return tuple(made)
+    submissions.append(
+        ExampleSubmission("wrong-name", {f"{homework.name}_{writer.name} (1).ipynb": _dump(writer.solved())})
+    )
+    submissions.append(ExampleSubmission("nothing-handed-in", {}))
+    return tuple(submissions)
 
 
 def sample(homework: Homework) -> tuple[ExampleSubmission, ...]:
-    """A few pupils, of a homework whose training runs would make a whole example class a matter of half an hour.
+    """A few submissions, for a homework with long training runs; a whole class would take half an hour.
 
-    With one mistake, broken or hostile, they hand in a single notebook.
+    Submissions with a mistake, and broken and hostile ones, contain a single notebook.
     """
-    desks = _desks(homework)
-    made = _whole(desks)
-    for desk in desks:
-        mistake = next(iter(desk.mistakes))
-        made.append(ExampleSubmission(f"{desk.name}-{mistake}", {desk.file: _dump(desk.solved(mistake))}))
-    desk = desks[0]
-    broken = dict(_broken(desk))
-    made += [
-        ExampleSubmission(name, {desk.file: broken[name]}) for name in ("cut-off", "checks-edited", "syntax-error")
+    writers = _writers(homework)
+    submissions = _whole(writers)
+    for writer in writers:
+        mistake = next(iter(writer.mistakes))
+        submissions.append(ExampleSubmission(f"{writer.name}-{mistake}", {writer.file: _dump(writer.solved(mistake))}))
+    writer = writers[0]
+    broken = dict(_broken(writer))
+    submissions += [
+        ExampleSubmission(name, {writer.file: broken[name]}) for name in ("cut-off", "checks-edited", "syntax-error")
     ]
-    for name, code, book in _disturbing(desk):
+    for name, code, book in _disturbing(writer):
         if name in ("segfault", "hostile-equal-to-all"):
-            made.append(ExampleSubmission(name, {desk.file: _dump(desk.with_cell(code, book()))}))
-    return tuple(made)
+            submissions.append(ExampleSubmission(name, {writer.file: _dump(writer.with_cell(code, book()))}))
+    return tuple(submissions)
 
 
-def _desks(homework: Homework) -> list[SubmissionWriter]:
+def _writers(homework: Homework) -> list[SubmissionWriter]:
     return [SubmissionWriter(homework, spec.name) for spec in homework.notebooks]
 
 
-def _whole(desks: list[SubmissionWriter]) -> list[ExampleSubmission]:
-    """Pupils who hand in all notebooks: right, as they were, and half of each."""
+def _whole(writers: list[SubmissionWriter]) -> list[ExampleSubmission]:
+    """Submissions of all notebooks: solved, untouched, and half solved."""
     return [
-        ExampleSubmission("perfect", {desk.file: _dump(desk.solved()) for desk in desks}),
-        ExampleSubmission("untouched", {desk.file: _dump(desk.untouched()) for desk in desks}),
-        ExampleSubmission("half-done", {desk.file: _dump(desk.solved(without=desk.later_half())) for desk in desks}),
+        ExampleSubmission("perfect", {writer.file: _dump(writer.solved()) for writer in writers}),
+        ExampleSubmission("untouched", {writer.file: _dump(writer.untouched()) for writer in writers}),
+        ExampleSubmission(
+            "half-done", {writer.file: _dump(writer.solved(without=writer.later_half())) for writer in writers}
+        ),
     ]
 
 
-def write(pupil: ExampleSubmission, folder: Path) -> None:
-    """Write a pupil's files into its submission folder."""
+def write(submission: ExampleSubmission, folder: Path) -> None:
+    """Write the files of a submission into `folder`."""
     folder.mkdir(parents=True, exist_ok=True)
-    for name, data in pupil.files.items():
+    for name, data in submission.files.items():
         (folder / name).write_bytes(data)
 
 
@@ -146,54 +155,54 @@ def _dump(book: Notebook) -> bytes:
 
 
 def _spread(names: list[str], count: int) -> list[str]:
-    """`count` of `names`, evenly spread."""
+    """`count` of `names`, evenly spaced."""
     return [names[index * len(names) // count] for index in range(min(count, len(names)))]
 
 
-def _broken(desk: SubmissionWriter) -> Iterator[tuple[str, bytes]]:
-    """Solved notebooks whose files came to harm."""
-    whole = _dump(desk.solved())
+def _broken(writer: SubmissionWriter) -> Iterator[tuple[str, bytes]]:
+    """Solved notebooks, damaged in different ways: a name and the file for each."""
+    whole = _dump(writer.solved())
     yield "empty-file", b""
     yield "not-a-notebook", b"Dear teacher, my notebook is attached. Best, N."
     yield "cut-off", whole[: len(whole) * 2 // 3]
-    book = desk.solved()
+    book = writer.solved()
     for cell in book["cells"]:
         cell["metadata"] = {}
         cell.pop("id", None)
     yield "no-metadata", _dump(book)
-    book = desk.solved()
+    book = writer.solved()
     book["cells"] += copy.deepcopy(book["cells"])
     yield "cells-twice", _dump(book)
-    book = desk.solved()
+    book = writer.solved()
     book["cells"] = [c for c in book["cells"] if not _is_check(c)]
     yield "checks-deleted", _dump(book)
-    book = desk.solved()
+    book = writer.solved()
     next(c for c in book["cells"] if _is_check(c))["source"] = "assert True"
     yield "checks-edited", _dump(book)
-    book = desk.solved()
+    book = writer.solved()
     next(c for c in book["cells"] if c["metadata"].get("nbgrader", {}).get("solution"))["source"] += "\n)"
     yield "syntax-error", _dump(book)
 
 
 def _is_check(cell: Notebook) -> bool:
-    """Whether it is a grade cell that students may not edit; a written answer is theirs."""
+    """Whether it is a grade cell that students must not edit. A written answer is a grade cell that they do edit."""
     about = cell["metadata"].get("nbgrader", {})
     return bool(about.get("grade")) and not about.get("solution")
 
 
-def _disturbing(desk: SubmissionWriter) -> Iterator[tuple[str, str, Callable[[], Notebook]]]:
-    """Code in one more cell at the end: of a solved notebook where it is an accident, else of an untouched one."""
-    yield "endless-loop", "while True:\n    pass", desk.solved
-    yield "endless-output", "while True:\n    print('x' * 1000)", desk.solved
-    yield "asks-for-input", "name = input('Your name? ')", desk.solved
-    yield "ends-the-process", "import os\nos._exit(0)", desk.solved
-    yield "segfault", "import ctypes\nctypes.string_at(0)", desk.solved
-    yield "fork-bomb", "import os\nwhile True:\n    os.fork()", desk.solved
-    yield "memory-hog", "hog = []\nwhile True:\n    hog.append(bytearray(2**28))", desk.solved
-    yield "closes-descriptors", _CLOSES_DESCRIPTORS, desk.solved
-    yield "hostile-equal-to-all", _EQUAL_TO_ALL, desk.untouched
-    yield "hostile-shell-hook", _SHELL_HOOK, desk.untouched
-    yield "hostile-looks-for-tests", _LOOKS_FOR_TESTS, desk.untouched
+def _disturbing(writer: SubmissionWriter) -> Iterator[tuple[str, str, Callable[[], Notebook]]]:
+    """A name, the code of one more cell, and its notebook: solved for accidents, untouched for hostile code."""
+    yield "endless-loop", "while True:\n    pass", writer.solved
+    yield "endless-output", "while True:\n    print('x' * 1000)", writer.solved
+    yield "asks-for-input", "name = input('Your name? ')", writer.solved
+    yield "ends-the-process", "import os\nos._exit(0)", writer.solved
+    yield "segfault", "import ctypes\nctypes.string_at(0)", writer.solved
+    yield "fork-bomb", "import os\nwhile True:\n    os.fork()", writer.solved
+    yield "memory-hog", "hog = []\nwhile True:\n    hog.append(bytearray(2**28))", writer.solved
+    yield "closes-descriptors", _CLOSES_DESCRIPTORS, writer.solved
+    yield "hostile-equal-to-all", _EQUAL_TO_ALL, writer.untouched
+    yield "hostile-shell-hook", _SHELL_HOOK, writer.untouched
+    yield "hostile-looks-for-tests", _LOOKS_FOR_TESTS, writer.untouched
 
 
 _CLOSES_DESCRIPTORS = """

@@ -1,6 +1,6 @@
-"""The autograded notebook: what was handed in, repaired, with the points, the outputs and the mark schemes in it.
+"""The autograded notebook: the repaired submission with its points, its outputs and the mark schemes.
 
-nbgrader scores it, formgrader shows it to the person who marks.
+nbgrader reads the scores from it, and formgrader shows it to the person who marks.
 """
 
 from __future__ import annotations
@@ -21,13 +21,13 @@ from autograder.results.plain_text import plain
 from autograder.results.result import CellResult, NotebookResult, Output
 
 NOTES_ID = "grading-notes"
-"""id of the cell that tells what had to be mended and what disturbed the run"""
+"""id of the cell that lists the repairs to the file and the incidents of the run"""
 SCHEME_TAG = "mark-scheme"
-"""tag of the cells that are for the person who marks, and not for feedback"""
+"""tag of the cells that only the person who marks may see; feedback leaves them out"""
 
 
 def write(repaired: dict[str, Any], found: NotebookResult, book: Master, folder: Path) -> None:
-    """Write <folder>/<notebook>.ipynb from the repaired submission, all or nothing."""
+    """Write <folder>/<notebook>.ipynb from the repaired submission. The file is replaced in one step."""
     notebook = from_dict(repaired)  # type: ignore[no-untyped-call]
     show(found, notebook, book)
     folder.mkdir(parents=True, exist_ok=True)
@@ -38,13 +38,14 @@ def write(repaired: dict[str, Any], found: NotebookResult, book: Master, folder:
 def show(found: NotebookResult, notebook: Any, book: Master) -> None:
     """Write points, outputs, notes, and the master's mark schemes into the notebook that nbgrader marks.
 
-    nbgrader scores a grade cell by the first of its outputs that it understands, and takes much for full marks: so
-    such a cell has one output, the number. A cell that a person marks keeps what the student's code shows.
+    nbgrader takes the score of a grade cell from the first output that it understands, and gives full marks for many
+    kinds of output. So such a cell gets one output only: the number of points. A cell that a person marks keeps the
+    outputs of the student's code.
 
     Raises
     ------
     LookupError
-        When a grade cell has no score: better no result than nbgrader's guess.
+        When a grade cell has no score. Without this error, nbgrader would guess one.
     """
     results = {cell.grade_id: cell for cell in found.cells}
     for cell in notebook.cells:
@@ -62,12 +63,12 @@ def show(found: NotebookResult, notebook: Any, book: Master) -> None:
             _add_scheme(notebook, cell.id, "\n".join(parted(cell)[1]))
     notes = [*(incident.note for incident in found.incidents), *(repair.note for repair in found.repairs)]
     if notes:
-        text = _list("What the grader noticed", notes)
+        text = _list("What the autograder found", notes)
         notebook.cells.insert(0, _node(cell_type="markdown", id=NOTES_ID, metadata={}, source=text))
 
 
 def _add_scheme(notebook: Any, cell_id: str, scheme: str) -> None:
-    """Put a mark scheme below the answer that it belongs to."""
+    """Insert a mark scheme below the answer that it belongs to."""
     for number, cell in enumerate(notebook.cells):
         if cell.get("id") == cell_id:
             metadata = {"tags": [SCHEME_TAG], "deletable": False, "editable": False}
@@ -78,9 +79,11 @@ def _add_scheme(notebook: Any, cell_id: str, scheme: str) -> None:
 
 
 def _points(cell: CellResult, outputs: Sequence[Output]) -> NotebookNode:
-    """The points as the one output of a grade cell; people see below the number what was tested and printed."""
+    """The points, as the only output of a grade cell. Its HTML also shows the tests and what the cell printed."""
     if cell.earned is None:
-        raise LookupError(f"{cell.grade_id}: hidden tests mark this cell, but it has no score")
+        raise LookupError(
+            f"{cell.grade_id}: hidden tests mark this cell, but it has no score: grade the submission again"
+        )
     lines = [f"{'✓' if test.passed else '✗'} {test.says} {test.message}" for test in cell.tests]
     html = _list(f"{cell.earned:g} of {cell.points:g} points", [cell.note, *lines] if cell.note else lines)
     if printed := "".join(output.text for output in outputs):
@@ -109,6 +112,6 @@ def _node(**parts: Any) -> NotebookNode:
 
 
 def _list(title: str, lines: Sequence[str]) -> str:
-    """A list in HTML whose items are text and nothing else: no markup, no markdown, no formulas."""
+    """An HTML list whose items are shown as plain text: markup, markdown and formulas have no effect."""
     items = "\n".join(f"<li>{escape(' '.join(plain(line).split()))}</li>" for line in lines)
     return f'<div class="tex2jax_ignore mathjax_ignore"><b>{escape(title)}</b>\n<ul>\n{items}\n</ul></div>'

@@ -1,4 +1,7 @@
-"""nbgrader's gradebook: scores go in through its own API, so that formgrader, manual marks and exports still work."""
+"""Writes scores into nbgrader's gradebook.
+
+It uses nbgrader's own API, so that formgrader, manual marks and exports still work.
+"""
 
 from __future__ import annotations
 
@@ -19,14 +22,17 @@ from autograder.warming import loading
 
 
 class Recorder:
-    """Writes results into <course>/gradebook.db, one commit a submission. A context manager; one writer at a time."""
+    """Writes results into <course>/gradebook.db, with one commit per submission.
+
+    It is a context manager. Only one recorder may write at a time.
+    """
 
     def __init__(self, course: Course, homework: Homework) -> None:
         self._course, self._homework = course, homework
         self._url = f"sqlite:///{course.root / 'gradebook.db'}"
 
     def __enter__(self) -> Recorder:
-        """Registers the homework where that is due. Raises CourseError when the gradebook cannot take it."""
+        """Register the homework if necessary. Raises CourseError when the gradebook cannot store it."""
         self._book = self._open()
         if not is_registered(self._book, self._homework):
             submissions = _submissions(self._book, self._homework)
@@ -39,17 +45,17 @@ class Recorder:
             if not is_registered(self._book, self._homework):
                 self._book.close()
                 raise CourseError(f"source/ and release/ of {self._homework.name} differ: run `autograder build`")
-        # else each commit forgets the homework's cells, and each submission reads them again, one by one
+        # Otherwise each commit would expire the homework's cells, and each submission would load them one by one.
         self._book.db().expire_on_commit = False
         notebooks = self._book.find_assignment(self._homework.name).notebooks
-        self._cells = [list(notebook.source_cells) for notebook in notebooks]  # the session alone would not keep them
+        self._cells = [list(notebook.source_cells) for notebook in notebooks]  # the session's references are weak
         return self
 
     def __exit__(self, *why: object) -> None:
         self._book.close()
 
     def record(self, result: Result) -> None:
-        """Store a result's scores. A mark that a person gave stays, and is flagged for a second look."""
+        """Store the scores of a result. A mark given by a person is kept, and flagged for a second check."""
         book, homework, student = self._book, self._homework.name, result.student
         with _quietly():
             book.update_or_create_student(student)
@@ -73,7 +79,7 @@ class Recorder:
 
 
 def is_registered(book: Any, homework: Homework) -> bool:
-    """Whether nbgrader's `book` knows the homework's labelled cells and their points as they are released now."""
+    """Whether the gradebook `book` has the labelled cells and points of the homework's current release."""
     from nbgrader.api import MissingEntry
 
     for spec in homework.notebooks:
@@ -91,7 +97,7 @@ def is_registered(book: Any, homework: Homework) -> bool:
 
 
 def register(course: Course, homework: Homework, url: str) -> None:
-    """Tell the gradebook of the homework's notebooks and cells, by nbgrader's own generate_assignment."""
+    """Add the homework's notebooks and cells to the gradebook, with nbgrader's own generate_assignment."""
     from nbgrader.converters import GenerateAssignment
     from nbgrader.coursedir import CourseDirectory
     from nbgrader.utils import capture_log
@@ -108,7 +114,9 @@ def register(course: Course, homework: Homework, url: str) -> None:
         config.CourseDirectory.release_directory = str(Path(folder).resolve())
         outcome = capture_log(GenerateAssignment(coursedir=CourseDirectory(config=config), config=config))
     if not outcome["success"]:
-        raise CourseError(f"gradebook.db: nbgrader cannot register {homework.name}:\n{outcome.get('log')}")
+        raise CourseError(
+            f"gradebook.db: nbgrader cannot register {homework.name}; its log says:\n{outcome.get('log')}"
+        )
 
 
 def _submissions(book: Any, homework: Homework) -> int:
@@ -124,16 +132,17 @@ def _refused(course: Course, homework: Homework, submissions: int, error: Course
     if not submissions:
         return error
     return CourseError(
-        f"{course.root / 'gradebook.db'}: {homework.name} has other cells now than when its {submissions} submissions "
-        "were recorded, and nbgrader keeps those to their cells. Either give the cells their old grade_ids again and "
-        f"run `autograder build`; or copy gradebook.db, run `nbgrader db assignment remove {homework.name} --force` "
-        "(marks and comments given by hand go with it), and grade again"
+        f"{course.root / 'gradebook.db'}: the cells of {homework.name} have changed since {submissions} submissions "
+        "were recorded, and nbgrader cannot change the cells of a recorded submission. Either restore the old "
+        "grade_ids and run `autograder build`; or copy gradebook.db, run "
+        f"`nbgrader db assignment remove {homework.name} --force` (this deletes marks and comments given by hand), "
+        "and grade again"
     )
 
 
 @contextmanager
 def _quietly() -> Iterator[None]:
-    """nbgrader adds a submission in an order that makes SQLAlchemy warn, though nothing is lost."""
+    """Suppress a harmless SQLAlchemy warning about the order in which nbgrader adds a submission."""
     from sqlalchemy.exc import SAWarning
 
     with warnings.catch_warnings():
@@ -143,7 +152,7 @@ def _quietly() -> Iterator[None]:
 
 @contextmanager
 def _alembic_on_path() -> Iterator[None]:
-    """nbgrader calls `alembic` by name when it makes a database."""
+    """Put the folder of `alembic` on PATH: nbgrader calls it by name when it creates a database."""
     before = os.environ.get("PATH", os.defpath)
     os.environ["PATH"] = os.pathsep.join((str(Path(sys.executable).parent), before))
     try:

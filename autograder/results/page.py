@@ -1,4 +1,4 @@
-"""Reports: a result as a JSON file, as the student's feedback page, and as a line of the class table."""
+"""The student's feedback page: a result as one HTML file."""
 
 from __future__ import annotations
 
@@ -18,26 +18,26 @@ from autograder.results.plain_text import cleaned, points_text
 from autograder.results.result import CellResult, NotebookResult, Output, Result
 
 _TEXT = 4000
-"""characters shown of one text"""
+"""number of characters of one text that are shown"""
 _RAW = 200_000
-"""characters of one text that are looked at; cleaning more would only cost time"""
+"""number of characters of one text that are cleaned; cleaning more would only cost time"""
 _BLOCKS = 300
-"""outputs shown of one notebook"""
+"""number of outputs of one notebook that are shown"""
 
 
 _TIERS = {
-    "A": "Your code ran sealed off: with a file system and processes of its own, without a network, "
-    "its memory limited by the kernel.",
-    "B": "Your code ran sealed off: with a file system and processes of its own, without a network, "
-    "its memory watched by the grader.",
-    "C": "Your code ran behind kernel rules that kept it from the network and from all files but its own, "
-    "its memory watched by the grader.",
-    "none": "Your code ran without a sandbox, as your instructor asked for.",
+    "A": "Your code ran in a sandbox with its own file system and processes, without a network. "
+    "Its memory was limited by the kernel.",
+    "B": "Your code ran in a sandbox with its own file system and processes, without a network. "
+    "The autograder monitored its memory.",
+    "C": "Your code ran under kernel rules that blocked the network and all files except its own. "
+    "The autograder monitored its memory.",
+    "none": "Your code ran without a sandbox. Your instructor allowed this.",
 }
 
 
 def html(result: Result) -> str:
-    """The student's feedback page: one file that needs nothing else, and in which nothing of the student's runs."""
+    """The student's feedback page. It loads no other file, and nothing that the student wrote can run in it."""
     books, pictures = result.notebooks, _Pictures()
     tiers = dict.fromkeys([result.tier, *(book.tier for book in books)])
     page = _templates().get_template("feedback.html")
@@ -52,14 +52,14 @@ def html(result: Result) -> str:
 
 
 def warm() -> None:
-    """Compile the templates, so that forks of this process find them ready."""
+    """Compile the templates, so that forks of this process need not compile them."""
     for name in _templates().list_templates():
         _templates().get_template(name)
 
 
 @dataclass(frozen=True)
 class _Look:
-    """One thing for the student to look at first."""
+    """One item of the section “What to look at first”."""
 
     anchor: str
     title: str
@@ -70,7 +70,7 @@ class _Look:
 
 @dataclass(frozen=True)
 class _Block:
-    """One output as the page shows it: a picture, or a text with the number of characters left out."""
+    """One output on the page: a picture, or a text with the number of characters that are left out."""
 
     kind: str
     text: str = ""
@@ -82,7 +82,7 @@ class _Block:
 
 @dataclass(frozen=True)
 class _Showing:
-    """What one cell showed."""
+    """All outputs of one cell."""
 
     cell: str
     blocks: tuple[_Block, ...]
@@ -99,30 +99,30 @@ class _Showing:
 
 @dataclass
 class _Pictures:
-    """The bytes that are left for pictures on this page."""
+    """The picture budget of a page: how many more bytes of pictures it may contain."""
 
     left: int = 2 * MOST_BYTES
 
     def block(self, png: bytes, number: int) -> _Block:
-        """A figure, or a sentence in place of what is no sane picture."""
+        """A figure, or a sentence in its place when the picture cannot be shown."""
         size = png_size(png)
         if size is None:
-            return _Block("dropped", "A picture that could not be shown: it is not a sound PNG of a sensible size.")
+            return _Block("dropped", "A picture is left out here: it is not a valid PNG, or it is too large.")
         if len(png) > self.left:
-            return _Block("dropped", "A picture is left out here: together your pictures are too big for this page.")
+            return _Block("dropped", "A picture is left out here: your pictures together are too big for this page.")
         self.left -= len(png)
-        # marked as safe because base64 has no signs that could end an attribute, and cleaning it would take long
+        # Marked as safe: base64 has no characters that could end an attribute, and cleaning it would take too long.
         uri = Markup("data:image/png;base64," + base64.b64encode(png).decode())
         return _Block("figure", uri=uri, size=size, number=number)
 
 
 def _looks(result: Result) -> Iterator[_Look]:
-    """Incidents, then the cells that cost most points, each with its hint or the first thing that was wrong."""
+    """Incidents, then the cells that lost most points, each with its hint or its first failed test."""
     cells: list[tuple[float, str, CellResult]] = []
     for n, book in enumerate(result.notebooks, 1):
         yield from (_Look(f"n{n}", book.title, incident.note) for incident in book.incidents[:2])
         if any(incident.kind in ("missing", "unreadable") for incident in book.incidents):
-            continue  # one reason for all its cells, and it is already given
+            continue  # the incident already explains why all cells of this notebook lost points
         for c, cell in enumerate(book.cells, 1):
             if cell.earned is not None and cell.earned < cell.points:
                 cells.append((cell.points - cell.earned, f"n{n}-c{c}", cell))
@@ -131,14 +131,14 @@ def _looks(result: Result) -> Iterator[_Look]:
         failed = next((test for test in cell.tests if not test.passed), None)
         text = cell.note or (failed.message or failed.says if failed else "")
         hints = {diagnosis.hint for diagnosis in cell.diagnoses}
-        if len(hints) == 1 and not hints <= hinted:  # one mistake often costs several cells
+        if len(hints) == 1 and not hints <= hinted:  # one mistake often costs points in several cells
             hinted |= hints
             text = min(hints)
         yield _Look(anchor, cell.title, text, lost, cell.points)
 
 
 def _shown(book: NotebookResult, pictures: _Pictures) -> Iterator[_Showing]:
-    """The notebook's outputs in order, cell by cell; what was printed in pieces is put together."""
+    """The notebook's outputs in order, grouped by cell. Text that was printed in pieces is joined."""
     for cell, outputs in groupby(book.outputs[:_BLOCKS], key=lambda output: output.cell):
         blocks: list[_Block] = []
         figures = 0
@@ -153,14 +153,14 @@ def _shown(book: NotebookResult, pictures: _Pictures) -> Iterator[_Showing]:
 
 
 def _piece(numbered: tuple[int, Output]) -> tuple[str, int]:
-    """Streams arrive in pieces that belong together; all other outputs stand alone."""
+    """The key by which outputs are joined: the pieces of a stream share a key, and all other outputs have their own."""
     number, output = numbered
     return output.kind, -1 if output.kind in ("stdout", "stderr") else number
 
 
 def _text(kind: str, text: str) -> _Block:
     raw = text[:_RAW]
-    if "\r" in raw:  # a progress bar writes over itself: its last state is what a terminal would show
+    if "\r" in raw:  # a progress bar overwrites its line; keep its last state, as a terminal does
         raw = "\n".join(line.rstrip("\r").rpartition("\r")[2] for line in raw.split("\n"))
     clean = cleaned(raw).rstrip()
     return _Block(kind, clean[:_TEXT], max(0, len(clean) - _TEXT) + len(text) - len(text[:_RAW]))
@@ -172,7 +172,7 @@ def _templates() -> jinja2.Environment:
         loader=jinja2.PackageLoader("autograder.results"),
         autoescape=True,
         undefined=jinja2.StrictUndefined,
-        finalize=cleaned,  # whatever the page says has gone through it
+        finalize=cleaned,  # every value on the page goes through it
         auto_reload=False,
         trim_blocks=True,
         lstrip_blocks=True,
@@ -193,23 +193,23 @@ def _short(text: str, most: int) -> str:
 
 
 def _prose(text: str) -> Markup:
-    """Escaped text in which `names` are set as code."""
+    """Escaped text in which `names` between backquotes are formatted as code."""
     clean = cleaned(text[:_RAW])
     shown = clean if len(clean) <= _TEXT else f"{clean[:_TEXT]} … (shortened)"
     return Markup(re.sub(r"`([^`\n]+)`", r"<code>\1</code>", str(escape(shown))))
 
 
 def _state(cell: CellResult) -> tuple[str, str, str]:
-    """How a cell did: a CSS class, a sign and words."""
+    """The state of a cell: a CSS class, a sign and words."""
     if cell.earned is None:
-        return "waits", "…", "waits for marking"
+        return "waits", "…", "not marked yet"
     if cell.earned >= cell.points:
         return "full", "✓", "full"
     return ("partly", "◐", "partly") if cell.earned > 0 else ("nothing", "✗", "none")
 
 
 def _percent(part: float, whole: float) -> str:
-    """A share in percent, never outside 0 to 100."""
+    """A share in percent, limited to 0 to 100."""
     return points_text(min(100.0, max(0.0, 100 * part / whole))) if whole else "0"
 
 

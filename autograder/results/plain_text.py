@@ -1,4 +1,8 @@
-"""Plain text of what students and their code wrote: nothing that a terminal, an editor or a browser would obey."""
+"""Makes plain text of what students and their code wrote.
+
+Removes every character that a terminal, an editor or a browser would act on instead of showing. HTML is not removed
+here: the templates escape it.
+"""
 
 from __future__ import annotations
 
@@ -11,20 +15,21 @@ _NOISE = re.compile(
     r"|\x1b[ -/]*[0-Z\\^-~]"  # ANSI: the rest
     r"|\x9b[0-?]*[ -/]*[@-~]"
     r"|[\x00-\x08\x0b-\x1f\x7f-\x9f]"
-    r"|[\u200e\u200f\u202a-\u202e\u2066-\u2069]"  # they reverse how the text around them reads
-    r"|[\ud800-\udfff\ufffe\uffff]"  # not characters; a file name that is not UTF-8 brings them in
+    r"|[\u200e\u200f\u202a-\u202e\u2066-\u2069]"  # they change the direction of the text around them
+    r"|[\ud800-\udfff\ufffe\uffff]"  # not characters; they come from file names that are not UTF-8
 )
 
 
 def plain(text: str) -> str:
-    """The text without what a terminal would obey rather than show."""
+    """The text without control codes, direction marks and invalid characters."""
     return _NOISE.sub("", text)
 
 
 def cleaned(value: Any) -> Any:
-    """A text made plain; any other value as it is."""
+    """The plain text of a string; any other value unchanged."""
     return plain(value) if type(value) is str else value
 
 
 def points_text(points: float | None) -> str:
+    """Points with at most two decimal places; '' for None."""
     return "" if points is None else f"{points:.2f}".rstrip("0").rstrip(".")

@@ -1,4 +1,4 @@
-"""The record of one graded submission on disk: a JSON file, and the page beside it."""
+"""Writes and reads a graded submission on disk: a JSON file, with the feedback page beside it."""
 
 from __future__ import annotations
 
@@ -15,8 +15,8 @@ from autograder.results.result import SCHEMA, Result
 def write(result: Result, out: Path) -> None:
     """Write <out>/<student>/<homework>.json and .html.
 
-    Each is replaced at once or stays as it was. The JSON file comes last: where it is, the page is too.
-    Raises ValueError for a student or homework whose name cannot be the name of a file.
+    Each file is replaced in one step, or stays as it was. The JSON file is written last, so its page always exists.
+    Raises ValueError when the name of the student or homework cannot be a file name.
     """
     for name in (result.student, result.homework):
         if name in ("", ".", "..") or any(sign in name for sign in "/\\\0"):
@@ -29,7 +29,7 @@ def write(result: Result, out: Path) -> None:
 
 
 def json_bytes(result: Result) -> bytes:
-    """The result as indented JSON, pictures as base64: what `read` reads."""
+    """The result as indented JSON, with pictures in base64. `read` reads it."""
     try:
         data = msgspec.json.encode(result)
     except UnicodeEncodeError:  # a file name that is not UTF-8
@@ -38,7 +38,7 @@ def json_bytes(result: Result) -> bytes:
 
 
 def read(path: Path) -> Result:
-    """The result in a results file. Raises ValueError, naming the file, when it is none or has another schema."""
+    """The result in a results file. Raises ValueError when it is not a results file, or has another schema."""
     data = path.read_bytes()
     try:
         schema = msgspec.json.decode(data, type=_Head).schema
@@ -46,7 +46,7 @@ def read(path: Path) -> Result:
             return msgspec.json.decode(data, type=Result)
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
         raise ValueError(f"{path}: this is not a results file ({error}); grade the submission again") from None
-    raise ValueError(f"{path}: results of schema {schema}, this version reads {SCHEMA}; grade the submission again")
+    raise ValueError(f"{path}: this is schema {schema}, but schema {SCHEMA} is needed; grade the submission again")
 
 
 class _Head(msgspec.Struct):

@@ -1,4 +1,4 @@
-"""The record of one graded homework: what a results file holds, versioned by `SCHEMA`."""
+"""The result of grading one homework: the content of a results file. `SCHEMA` is its version."""
 
 from __future__ import annotations
 
@@ -7,59 +7,67 @@ from typing import Literal
 import msgspec
 
 SCHEMA = 1
-"""Raised whenever a field changes its meaning or goes; new optional fields do not raise it."""
+"""increases when a field changes its meaning or is removed, but not when an optional field is added"""
 
 
 class TestResult(msgspec.Struct, frozen=True, kw_only=True):
-    """One hidden test and what it found. Every text in it may be shown to the student."""
+    """One hidden test and its outcome. Every text in it may be shown to the student."""
 
-    __test__ = False  # for pytest: not a test class
+    __test__ = False  # tells pytest that this is not a test class
 
     name: str
+    """name of the test function"""
     cell: str
-    """grade_id of the cell it earns points for"""
+    """grade_id of the cell that the test earns points for"""
     weight: float
+    """its share among the tests of its cell"""
     says: str
-    """the test's own one-line description, from its docstring"""
+    """one-line description of the test, from its docstring"""
     passed: bool
+    """whether it passed"""
     message: str = ""
-    """what went wrong, in words for the student; empty when it passed"""
+    """explains to the student what went wrong; empty when the test passed"""
     forbidden: bool = False
-    """the student's code met a tool that is shut in this notebook"""
+    """whether the student's code used a tool that is forbidden in this notebook"""
     seconds: float = 0.0
+    """time that the test took"""
 
 
 class Diagnosis(msgspec.Struct, frozen=True, kw_only=True):
-    """A known mistake that gives the very answers that the student's code gave."""
+    """A known mistake that gives exactly the same answers as the student's code."""
 
     mistake: str
-    """its id in hwN/mistakes/"""
+    """id of the mistake in hwN/mistakes/"""
     title: str
-    """what it is, for the instructor"""
+    """description for the instructor"""
     hint: str
-    """what the student is told"""
+    """hint for the student"""
 
 
 class CellResult(msgspec.Struct, frozen=True, kw_only=True):
-    """One grade cell: its points and what was earned."""
+    """One grade cell, with its points and the points earned."""
 
     grade_id: str
+    """id of the grade cell"""
     title: str
+    """what the exercise is called"""
     points: float
+    """points that the cell is worth"""
     earned: float | None
-    """None while a person still has to mark it"""
+    """points earned; None (null) until a person has marked the cell"""
     tests: tuple[TestResult, ...] = ()
+    """the hidden tests that earn its points"""
     note: str = ""
-    """why nothing was earned in spite of the tests (a forbidden tool, say)"""
+    """why the cell earned nothing, whatever its tests found; for example, because of a forbidden tool"""
     diagnoses: tuple[Diagnosis, ...] = ()
-    """the known mistakes that explain every answer of a cell that lost points; several when they look the same"""
+    """known mistakes that explain all answers of a cell that lost points; several when they give the same answers"""
 
 
 class Repair(msgspec.Struct, frozen=True, kw_only=True):
-    """Something in the submitted file that had to be mended before it could be graded."""
+    """Something in the submitted file that had to be repaired before it could be graded."""
 
     kind: str
-    """restored, demoted, renamed, put-back, matched, converted, ignored …: one word, for machines"""
+    """one word for programs: restored, demoted, renamed, put-back, matched, converted, ignored …"""
     cell: str
     """id of the cell, or '' for the file as a whole"""
     note: str
@@ -67,11 +75,12 @@ class Repair(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Incident(msgspec.Struct, frozen=True, kw_only=True):
-    """Something that ended or disturbed the run: a time limit, a crash, memory, output …"""
+    """Something that ended or disturbed the run: a timeout, a crash, too much memory or output …"""
 
     kind: Literal[
         "unreadable", "missing", "timeout", "crash", "exit", "memory", "disk", "output", "protocol", "internal"
     ]
+    """what happened"""
     cell: str
     """id of the cell that was running, or ''"""
     note: str
@@ -79,58 +88,84 @@ class Incident(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Output(msgspec.Struct, frozen=True, kw_only=True):
-    """One output of one executed cell, in order. Text is as the student's code wrote it: escape it before showing."""
+    """One output of one executed cell. The text comes unchanged from the student's code: escape it before use."""
 
     cell: str
+    """id of the cell"""
     kind: Literal["stdout", "stderr", "text", "error", "image/png"]
+    """what it is; `text` is a value that was displayed"""
     text: str = ""
+    """the text; of a picture, its text form"""
     png: bytes = b""
+    """the picture; empty for other kinds"""
 
 
 class NotebookResult(msgspec.Struct, frozen=True, kw_only=True):
     """One notebook of the homework."""
 
     notebook: str
+    """name of the notebook: mlp"""
     title: str
+    """its title"""
     file: str
-    """name of the submitted file; '' when nothing was handed in"""
+    """name of the submitted file; '' when nothing was submitted"""
     score: float
+    """points earned; cells that nobody has marked yet count 0"""
     max_score: float
+    """points that can be earned"""
     cells: tuple[CellResult, ...]
+    """every grade cell, in the notebook's order"""
     repairs: tuple[Repair, ...] = ()
+    """what had to be repaired in the file"""
     incidents: tuple[Incident, ...] = ()
+    """what ended or disturbed the run"""
     outputs: tuple[Output, ...] = ()
+    """what the cells showed, in order"""
     tier: str
     """confinement tier that the student's code ran in: A, B, C or none"""
     seed: int
+    """the random seed that the notebook and every test started from"""
     cpu_seconds: float
-    """of the student's processes"""
+    """CPU time of the student's processes"""
     wall_seconds: float
+    """time that this notebook took"""
     peak_memory_mb: float
+    """the most memory that the student's processes used together"""
 
 
 class Result(msgspec.Struct, frozen=True, kw_only=True):
     """One student's graded homework: `<out>/<student>/<homework>.json`."""
 
     schema: int
+    """version of this format"""
     course: str
+    """id of the course, from course.toml"""
     homework: str
+    """name of the homework: hw1"""
     title: str
+    """title of the homework"""
     student: str
+    """name of the student's folder"""
     score: float
+    """points earned: the sum over the notebooks"""
     max_score: float
+    """points that can be earned"""
     notebooks: tuple[NotebookResult, ...]
+    """in the homework's order"""
     tier: str
+    """confinement tier that the code ran in: A, B, C or none"""
     versions: dict[str, str]
+    """package and version, of everything that a score may depend on"""
     graded_at: str
     """ISO 8601, UTC"""
     cpu_seconds: float
-    """of grading this submission, the student's code included"""
+    """CPU time of grading this submission, including the student's code"""
     wall_seconds: float
+    """time that grading took"""
 
     @property
     def findings(self) -> tuple[str, ...]:
-        """One short phrase for each thing found, for tables: incidents, known mistakes, repairs."""
+        """One short phrase for each incident, known mistake and repair, for tables."""
         found: list[str] = [incident.kind for book in self.notebooks for incident in book.incidents]
         cells = [cell for book in self.notebooks for cell in book.cells]
         found += [f"mistake {diagnosis.mistake}" for cell in cells for diagnosis in cell.diagnoses]

@@ -1,4 +1,4 @@
-"""The class table: a CSV file with one line a student."""
+"""The class table: a CSV file with one line for each student."""
 
 from __future__ import annotations
 
@@ -13,16 +13,16 @@ _FORMULA = ("=", "+", "-", "@", "\t", "\r", "＝", "＋", "－", "＠")
 
 
 def csv_text(results: Sequence[Result]) -> str:
-    """The class table, RFC 4180: one line a student, one column for each notebook and each of its grade cells.
+    """The class table in CSV (RFC 4180): one line for each student, one column for each notebook and grade cell.
 
-    A cell that waits for marking, or that a student's result does not have, is empty.
+    A field is empty when the cell is not marked yet, or when the student's result does not contain it.
     """
     columns: dict[tuple[str, str], None] = {}
     for result in results:
         for book in result.notebooks:
             columns |= dict.fromkeys([(book.notebook, ""), *((book.notebook, cell.grade_id) for cell in book.cells)])
     order = list(dict.fromkeys(notebook for notebook, _ in columns))
-    wanted = sorted(columns, key=lambda column: order.index(column[0]))  # stable: cells stay in the notebook's order
+    wanted = sorted(columns, key=lambda column: order.index(column[0]))  # a stable sort: cells stay in notebook order
     text = io.StringIO()
     table = csv.writer(text)
     names = [f"{notebook}/{cell}" if cell else notebook for notebook, cell in wanted]
@@ -42,6 +42,6 @@ def csv_text(results: Sequence[Result]) -> str:
 
 
 def _cell(text: str) -> str:
-    """Text for a spreadsheet, which would take what begins like a formula for one."""
+    """The text with a quote in front when a spreadsheet would treat it as a formula."""
     text = plain(text)
     return f"'{text}" if text.lstrip(" \n").startswith(_FORMULA) else text

@@ -1,4 +1,4 @@
-"""Lines: what carries a hidden test's questions to where the student's objects are, and the answers back."""
+"""Lines: connections that carry a hidden test's questions to the student's objects and return the answers."""
 
 from __future__ import annotations
 
@@ -29,43 +29,42 @@ from autograder.sandbox.wire.values import Dict, List, Tuple, Value
 from autograder.sandbox.wire.wire_error import Closed, Late, WireError
 
 _MOST_VALUES = 200_000
-"""values in one answer: a message that is all small numbers would cost hundreds of megabytes and a minute to take in"""
+"""most values in one answer; a message full of small numbers would take hundreds of megabytes and a minute to decode"""
 
 
 class Line(Protocol):
-    """Carries one question at a time to where the student's objects are."""
+    """A connection to the student's objects. It carries one question at a time."""
 
     def ask(self, question: Question, allowance: Allowance | None = None) -> Returned | Raised:
-        """The answer; raises StudentError when none comes (a crash, a limit, silence).
+        """Ask a question and return the answer. Raises StudentError if none comes (crash, limit, timeout).
 
-        Without an allowance it may take as long as any call.
+        Without an allowance the timeout is that of any call.
         """
 
     def close(self) -> None:
-        """Nothing more will be asked."""
+        """End the connection."""
 
 
 class InProcessLine:
-    """A line to names in this very process, for authors and for plain nbgrader: nothing is confined."""
+    """A line to names in this process, without confinement: for the audit and for plain nbgrader."""
 
     def __init__(self, names: dict[str, Any], spec: NotebookSpec) -> None:
         seed(SEED)
         self._server = ObjectServer(names, spec.forbidden)
 
     def ask(self, question: Question, allowance: Allowance | None = None) -> Returned | Raised:
-        """Answer by way of the wire's own encoding, so that values are copied just as in the sandbox."""
+        """Answer the question. Encoding and decoding copy all values, exactly as in the sandbox."""
         order = decode_order(encode(question))
-        assert not isinstance(order, tuple)
         reply = decode_report(encode(self._server.answer(order)))  # type: ignore[arg-type]
         assert isinstance(reply, Returned | Raised)
         return reply
 
     def close(self) -> None:
-        """Nothing to end."""
+        """Do nothing: there is no process to end."""
 
 
 class SharedForkLine:
-    """A line (see proxy.Line) to a fork that tests take in turns; closing it leaves the fork to the next one."""
+    """A line to a fork that several tests use, one after another. Closing it does not end the fork."""
 
     def __init__(self, shared: ForkLine) -> None:
         self._shared = shared
@@ -75,24 +74,25 @@ class SharedForkLine:
         return self._shared.ask(question, allowance)
 
     def close(self) -> None:
-        """Nothing to end."""
+        """Do nothing: the next test uses the same fork."""
 
 
 class ForkLine:
-    """A line (see proxy.Line) to one fork. Close it when the test has ended."""
+    """A line to one fork of the student's process. Close it after the test."""
 
     def __init__(self, patience: Patience, process: Process, number: int, channel: Channel, limits: Limits) -> None:
         self._patience, self._process, self._number = patience, process, number
         self._channel, self._limits = channel, limits
-        self._over = ""
+        self._failure = ""
+        """why no more questions can be asked; '' while they can"""
 
     def ask(self, question: Question, allowance: Allowance | None = None) -> Returned | Raised:
-        """The answer of the student's code within `call_seconds`, or within the allowance when there is one.
+        """Ask the student's code a question. It has `call_seconds` to answer, or the seconds of the allowance.
 
-        Raises StudentError when none comes, SandboxLost.
+        Raises StudentError if no answer comes, SandboxLost on an infrastructure failure.
         """
-        if self._over:
-            raise StudentError("Crash", self._over)
+        if self._failure:
+            raise StudentError("Crash", self._failure)
         limit = allowance.seconds if allowance is not None else self._limits.call_seconds
         seconds = self._patience.seconds(limit)
         stop = time.monotonic() + seconds
@@ -101,21 +101,21 @@ class ForkLine:
             return self._wait(question, stop)
         except Late:
             self._patience.hang()
-            self._over = f"no answer within {seconds:.3g} seconds: is there an endless loop?"
+            self._failure = f"your code gave no answer within {seconds:.3g} seconds; check it for an endless loop"
             if allowance is not None and seconds == limit:
-                self._over = allowance.beyond
-            raise StudentError("TimeoutError", self._over) from None
+                self._failure = allowance.beyond
+            raise StudentError("TimeoutError", self._failure) from None
         except Closed:
-            self._over = self._how_it_went()
+            self._failure = self._how_the_fork_ended()
         except Died as died:
-            self._over = how_it_ended(died.ended, "", self._limits)[2]
+            self._failure = how_it_ended(died.ended, "", self._limits)[2].rstrip(".")
         except WireError as error:
-            self._over = f"the answer cannot be read: {error}"
-        raise StudentError("Crash", self._over)
+            self._failure = f"the grader cannot read your code's answer: {error}"
+        raise StudentError("Crash", self._failure)
 
     def begin(self, seed: int) -> bool:
-        """Let another test begin in this fork; False when the fork has ended."""
-        if self._over:
+        """Begin another test in this fork. Returns False if the fork has ended."""
+        if self._failure:
             return False
         try:
             self._channel.send(encode(Begin(seed)), time.monotonic() + 1)
@@ -129,36 +129,36 @@ class ForkLine:
             if message is None:
                 self._process.receive(stop, self._channel)
                 if self._number in self._process.gone and not readable(self._channel.sock):
-                    raise Closed("the fork is gone")
+                    raise Closed("the fork has ended")
                 continue
             report = decode_report(message)
             if isinstance(report, Returned | Raised) and report.nonce == question.nonce:
                 if isinstance(report, Returned) and _count(report.value) > _MOST_VALUES:
                     raise WireError(f"it holds more than {_MOST_VALUES} values")
                 return report
-            if time.monotonic() > stop:  # anything else is late, early, or not for us
+            if time.monotonic() > stop:  # any other message does not answer this question and is ignored
                 raise Late("no answer in time")
 
-    def _how_it_went(self) -> str:
-        """Why the fork hung up, as far as it can be known."""
+    def _how_the_fork_ended(self) -> str:
+        """The reason why the fork closed the connection, as far as it is known."""
         stop = time.monotonic() + 0.5
         try:
             while self._number not in self._process.gone:
                 self._process.receive(stop)
         except (WireError, Died):
-            return "the process ended during this test"
+            return "your code's process ended during this test"
         return how_a_fork_ended(self._process.gone[self._number], self._limits)
 
     def close(self) -> None:
         """End the fork."""
         self._channel.close()
         if self._number not in self._process.gone:
-            with suppress(WireError, Died):  # the whole process has ended
+            with suppress(WireError, Died):  # the main process has ended, and its forks with it
                 self._process.send(encode(Reap(self._number)), time.monotonic() + 1)
 
 
 def _count(value: Value) -> int:
-    """How many values there are in `value`; it stops counting when they are too many."""
+    """The number of values in `value`. Counting stops when it exceeds _MOST_VALUES."""
     found, waiting = 0, [value]
     while waiting and found <= _MOST_VALUES:
         found += 1

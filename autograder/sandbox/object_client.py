@@ -1,4 +1,4 @@
-"""The object client: what a hidden test holds in place of the student's objects."""
+"""The object client: gives a hidden test access to the student's objects, which stay in their own process."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ class _Asker:
         try:
             return from_wire(reply.value, lambda ref: Handle(self, ref))
         except (WireError, RecursionError, ValueError, TypeError, OverflowError) as error:
-            raise StudentError("ValueError", f"the answer cannot be read: {error}") from None
+            raise StudentError("ValueError", f"the grader cannot read your code's answer: {error}") from None
 
     def value(self, thing: Any) -> Any:
         return to_wire(thing, self._refer)
@@ -53,26 +53,26 @@ class _Asker:
 
 
 class Student:
-    """The finished notebook of a student: `student.NAME` is a value, or a handle to what cannot cross the wire."""
+    """A student's finished notebook. `student.NAME` is a value, or a Handle if the object cannot cross the wire."""
 
     def __init__(self, line: Line) -> None:
         self._asker = _Asker(line)
 
     def __getattr__(self, name: str) -> Any:
-        if name.startswith("__"):  # pytest and copy look for these on everything
+        if name.startswith("__"):  # pytest and copy look up such names on every object
             raise AttributeError(name)
         return self._asker.ask(Get(_nonce(), name))
 
     def run(self, code: str, apart: bool = False) -> Any:
-        """Run harness code; its last expression comes back.
+        """Run harness code and return the value of its last expression.
 
-        It runs among the notebook's names, or in a namespace of its own when `apart`.
+        It runs in the notebook's namespace, or in a namespace of its own if `apart` is true.
         """
         return self._asker.ask(Run(_nonce(), compiled(code), apart))
 
     @contextmanager
     def within(self, allowance: Allowance) -> Iterator[None]:
-        """Each question that is asked in this context, of handles too, may take that long: for training runs."""
+        """In this context, `allowance` is the timeout of each question, also through handles. For training runs."""
         self._asker.allowance = allowance
         try:
             yield
@@ -81,7 +81,7 @@ class Student:
 
 
 class Handle:
-    """An object that stays in the student's process: call it, read, set and index it like the object itself."""
+    """A reference to an object in the student's process. Call it, index it, and get and set its attributes."""
 
     __slots__ = ("_asker", "_ref")
     _asker: _Asker
@@ -111,7 +111,7 @@ class Handle:
         value = self._asker.value(value)
         self._asker.ask(SetItem(_nonce(), self._ref.number, self._asker.value(key), value))
 
-    __iter__ = None  # or it would be tried by index, for ever
+    __iter__ = None  # otherwise Python would iterate by index, without end
 
     def __repr__(self) -> str:
         return f"<the student's {self._ref.kind}>"

@@ -1,4 +1,4 @@
-"""One confined process as the trusted side sees it, from its start to the supervisor's last word."""
+"""The trusted side's handle to one confined process."""
 
 from __future__ import annotations
 
@@ -15,20 +15,20 @@ from autograder.sandbox.wire.messages import ForkEnded, Report, decode_report
 from autograder.sandbox.wire.wire_error import Closed, Late
 from autograder.sandbox.zygote_client import SandboxLost, Zygote
 
-_LOST = Ended("unconfined", 0, 0.0, 0.0, "the process that watches this submission was lost")
-_WORD = 15_000
-"""milliseconds that a supervisor gets to end everything and say so"""
+_LOST = Ended("unconfined", 0, 0.0, 0.0, "the supervisor of this submission ended unexpectedly")
+_REPORT_TIMEOUT = 15_000
+"""milliseconds that a supervisor has to end all processes and to report"""
 
 
 class Died(Exception):
-    """The submission's process ended; carries the supervisor's word."""
+    """The submission's process ended. `ended` is the supervisor's report."""
 
     def __init__(self, ended: Ended) -> None:
         self.ended = ended
 
 
 class Process:
-    """One confined process, from its start to the supervisor's last word."""
+    """One confined process: the wire to it, the control socket of its supervisor, and how it ended."""
 
     def __init__(self, zygote: Zygote, limits: Limits) -> None:
         self.control, self.channel = zygote.request(limits)
@@ -37,27 +37,28 @@ class Process:
         self.gone: dict[int, int] = {}  # fork number -> wait status
 
     def tell(self, message: bytes) -> None:
-        with suppress(OSError):  # it has ended; its last word is waiting to be read
+        """Send a message to the supervisor."""
+        with suppress(OSError):  # the supervisor has ended; its report can still be read
             self.control.send(message)
 
     def send(self, data: bytes, deadline: float, fds: tuple[int, ...] = ()) -> None:
-        """Send to the main process. Raises Late, Died, SandboxLost."""
+        """Send data to the student's main process. Raises Late, Died, SandboxLost."""
         try:
             self.channel.send(data, deadline, fds)
         except Closed:
-            self._hear()
+            self._raise_how_it_ended()
 
-    def _hear(self) -> NoReturn:
-        """The wire is closed, so the process has ended: wait for the supervisor to say how."""
+    def _raise_how_it_ended(self) -> NoReturn:
+        """Wait for the supervisor's report after the process has ended. Raises Died or SandboxLost."""
         poll = select.poll()
         poll.register(self.control, select.POLLIN)
-        if not poll.poll(_WORD):
+        if not poll.poll(_REPORT_TIMEOUT):
             self.ended = _LOST
         self.check()
         raise AssertionError("unreachable")
 
     def check(self) -> None:
-        """Raise Died when the supervisor has said its last word, SandboxLost when it could not do its work."""
+        """Raise Died if the supervisor has reported the end, SandboxLost if the sandbox failed."""
         if self.ended is None and readable(self.control):
             message = self.control.recv(4096)
             self.ended = read_ended(message) if message else _LOST
@@ -68,13 +69,13 @@ class Process:
 
     @property
     def lost(self) -> str:
-        """Why the sandbox could not do its work; '' while it does."""
+        """Why the sandbox failed; '' if it has not."""
         return self.ended.note if self.ended is not None and self.ended.reason == "unconfined" else ""
 
     def receive(self, deadline: float, other: Channel | None = None) -> Report | None:
-        """The next report from the main process, or None when `other` has something to read.
+        """The next report from the student's main process, or None if `other` has something to read.
 
-        Raises Late (however much the process has to say), Died, SandboxLost.
+        Raises Died, SandboxLost, and Late at the deadline, even while reports keep coming.
         """
         while True:
             left = deadline - time.monotonic()
@@ -83,7 +84,7 @@ class Process:
             try:
                 message = self.channel.take()
             except Closed:
-                self._hear()
+                self._raise_how_it_ended()
             if message is not None:
                 report = decode_report(message)
                 if isinstance(report, ForkEnded) and report.number in self.forks:
@@ -101,11 +102,11 @@ class Process:
                 return None
 
     def close(self) -> Ended:
-        """End it and hear how it ended."""
+        """End the process and return how it ended."""
         if self.ended is None:
             self.tell(b"kill")
-            with suppress(Died, SandboxLost):  # all that was asked has been answered
-                self._hear()
+            with suppress(Died, SandboxLost):  # the report is in `ended` as well
+                self._raise_how_it_ended()
         assert self.ended is not None
         self.control.close()
         self.channel.close()

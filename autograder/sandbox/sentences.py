@@ -1,4 +1,4 @@
-"""Sentences for the student about the way in which a process or a fork of theirs ended."""
+"""Sentences that tell a student how their process, or a fork of it, ended."""
 
 from __future__ import annotations
 
@@ -11,6 +11,7 @@ from autograder.sandbox.spawning import Ended
 
 
 def how_a_fork_ended(status: int, limits: Limits) -> str:
+    """The sentence about a fork that ended with this wait status, without its full stop."""
     if os.WIFSIGNALED(status):
         return _signal_sentence(os.WTERMSIG(status), limits)
     return f"your code ended the Python process (exit code {os.WEXITSTATUS(status)})"
@@ -21,18 +22,18 @@ def _signal_sentence(number: int, limits: Limits) -> str:
         case signal.SIGSEGV | signal.SIGBUS | signal.SIGILL | signal.SIGFPE | signal.SIGABRT:
             return f"your code crashed the Python process ({signal.Signals(number).name})"
         case signal.SIGKILL:
-            return f"the process was killed, most likely for using more than {limits.memory_mb} MB of memory"
+            return f"your process was killed, most likely because it used more than {limits.memory_mb} MB of memory"
         case signal.SIGXCPU:
             return f"your code used more than {limits.total_seconds:g} seconds of processor time"
         case signal.SIGXFSZ:
             return f"your code wrote more than {limits.disk_mb} MB to a file"
         case _:
-            return f"your code ended the Python process by a signal ({number})"
+            return f"your code ended the Python process with signal {number}"
 
 
 def how_it_ended(ended: Ended, cell: str, limits: Limits) -> tuple[str, str, str]:
-    """Incident kind, cell and sentence for the way a whole submission ended."""
-    place = f"In cell ‘{cell}’ " if cell else "During a test "
+    """The incident kind, the cell and the sentence about a submission's process that ended."""
+    place = f"In cell ‘{cell}’, " if cell else "During a test, "
     match ended.reason:
         case "exit" if ended.number == THREADS_LEFT:
             return "exit", cell, f"{place}your code left more than {MOST_THREADS} threads running."
@@ -48,4 +49,4 @@ def how_it_ended(ended: Ended, cell: str, limits: Limits) -> tuple[str, str, str
         case "time":
             return "timeout", cell, f"{place}your code used more than {limits.total_seconds:g} seconds."
         case _:
-            return "internal", cell, f"The sandbox had to give up ({ended.note or ended.reason}); tell your instructor."
+            return "internal", cell, f"The sandbox failed ({ended.note or ended.reason}). Please tell your instructor."

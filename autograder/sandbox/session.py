@@ -1,4 +1,4 @@
-"""One submission in the sandbox: the notebook is run, and forks of the finished notebook are asked."""
+"""A session: runs one submission's notebook in the sandbox and makes forks of it for the hidden tests."""
 
 from __future__ import annotations
 
@@ -21,17 +21,17 @@ from autograder.sandbox.wire.wire_error import Late, WireError
 from autograder.sandbox.zygote_client import SandboxLost, Zygote
 
 _GRACE = 1.0
-"""seconds that an interrupted cell gets to end by itself"""
+"""seconds that an interrupted cell has to end by itself"""
 _STARTS = 10
-"""how often a notebook whose cells end its process is begun anew"""
+"""how often a notebook is started at most if its cells end the process"""
 _SLACK = 2**20
-"""bytes of output beyond the limit before a process that ignores the limit is ended"""
+"""bytes of output beyond the limit at which a process that ignores the limit is ended"""
 _MOST_OUTPUTS = 20_000
-"""outputs that are kept: empty ones cost room, too"""
+"""most outputs that are kept; even empty outputs need memory"""
 
 
 class RunCell(Protocol):
-    """A cell to run: repair.GradableCell is one."""
+    """A cell to run, for example a submission.GradableCell."""
 
     @property
     def id(self) -> str: ...
@@ -44,10 +44,10 @@ class RunCell(Protocol):
 class Session:
     """One submission in the sandbox.
 
-    `run` executes the cells. A cell that ends the process (a crash, `os._exit`, too much memory) is left out and the
-    notebook begun anew, so that the other cells keep what they earn. `fork` then gives a line to a fresh fork of the
-    finished notebook, `turn` one to a fork that tests share. Leaving raises SandboxLost when the sandbox failed in
-    between: such a result is worth nothing.
+    `run` runs the cells. If a cell ends the process (a crash, `os._exit`, too much memory), the notebook is started
+    again without that cell, so that the other cells keep their points. Then `fork` returns a line to a new fork of the
+    finished notebook, and `turn` returns a line to a fork that tests share. Leaving the context raises SandboxLost if
+    the sandbox has failed, because the result is then invalid.
     """
 
     def __init__(self, zygote: Zygote, limits: Limits, cells: Sequence[RunCell], shut: Sequence[str] = ()) -> None:
@@ -76,41 +76,43 @@ class Session:
         if lost:
             raise SandboxLost(lost)
 
-    # ---- the notebook
+    # ---- running the notebook
 
     def run(self) -> None:
-        """Run the cells, beginning anew without the cell that ended the process, until the notebook has run."""
+        """Run all cells. If a cell ends the process, start again without that cell."""
         while self._starts < _STARTS and self._process is None:
             self._starts += 1
             self._process = Process(self._zygote, self._limits)
             self.outputs.clear()
             for cell in self._cells:
                 if self._starts == _STARTS and cell.id == self._last_ended:
-                    text = f"It ended {_STARTS - 1} times, so what comes after cell ‘{cell.id}’ was not run."
-                    self._happened("crash", "", text)
-                    break  # what comes before is known to survive
-                if cell.id not in self._left_out and not self._survives(cell):
+                    text = f"Your Python process ended {_STARTS - 1} times, so no cell from ‘{cell.id}’ on was run."
+                    self._add_incident("crash", "", text)
+                    break  # the cells above it have run before without ending the process
+                if cell.id not in self._left_out and not self._run_cell(cell):
                     break
 
-    def _survives(self, cell: RunCell) -> bool:
+    def _run_cell(self, cell: RunCell) -> bool:
+        """Run one cell. Returns False if its process ended or had to be ended; the cell is then left out."""
         assert self._process is not None
         try:
             self._execute(self._process, cell)
             return True
         except Died as died:
-            self._happened(*how_it_ended(died.ended, cell.id, self._limits))
+            self._add_incident(*how_it_ended(died.ended, cell.id, self._limits))
         except Late:
             self._patience.hang()
-            self._happened("timeout", cell.id, self._too_long(cell) + "could not be stopped, so it was left out.")
+            self._add_incident("timeout", cell.id, self._too_long(cell) + "could not be stopped, so it was left out.")
         except WireError as error:
-            self._happened("protocol", cell.id, f"Cell ‘{cell.id}’ disturbed the line to the grader ({error}).")
+            text = f"Cell ‘{cell.id}’ disturbed the connection to the grader ({error}), so it was left out."
+            self._add_incident("protocol", cell.id, text)
         self._left_out.add(cell.id)
         self._last_ended = cell.id
         self._end()
         return False
 
     def _execute(self, process: Process, cell: RunCell) -> None:
-        """Run one cell and collect what it shows. Raises Late when it cannot be stopped, Died when it ends it all."""
+        """Run one cell and collect its outputs. Raises Late if it cannot be stopped, Died if it ends the process."""
         self._seconds = self._patience.seconds(self._limits.cell_seconds)
         if self._seconds <= 0:
             self._out_of_time(cell)
@@ -133,7 +135,7 @@ class Session:
                 case Shown(nonce=echo, kind=kind, text=text, png=png) if echo == nonce:
                     room -= len(text) + len(png)
                     if room < -_SLACK:
-                        raise WireError("it prints far more than the grader keeps")
+                        raise WireError("it printed far more than the grader keeps")
                     if len(self.outputs) < _MOST_OUTPUTS:
                         self.outputs.append(Output(cell=cell.id, kind=kind, text=text, png=png))
                 case Finished(nonce=echo) if echo == nonce:
@@ -142,49 +144,53 @@ class Session:
                     continue
         if interrupts:
             self._patience.hang()
-            self._happened("timeout", cell.id, self._too_long(cell) + "was stopped.")
+            self._add_incident("timeout", cell.id, self._too_long(cell) + "was stopped.")
         full = room <= 0 or len(self.outputs) >= _MOST_OUTPUTS
         if full and not any(incident.kind == "output" for incident in self.incidents):
             most = f"{self._limits.output_mb} MB or {_MOST_OUTPUTS} outputs"
-            self._happened("output", cell.id, f"Cell ‘{cell.id}’ printed more than {most}; the rest was not kept.")
+            self._add_incident("output", cell.id, f"Cell ‘{cell.id}’ printed more than {most}; the rest was not kept.")
 
     def _too_long(self, cell: RunCell) -> str:
         return f"Cell ‘{cell.id}’ ran for more than {self._seconds:.3g} seconds (an endless loop?) and "
 
     def _out_of_time(self, cell: RunCell) -> None:
-        text = f"The notebook used up its {self._limits.total_seconds:g} seconds before cell ‘{cell.id}’."
+        most = f"{self._limits.total_seconds:g} seconds"
+        text = f"Your notebook used up its {most}, so no cell from ‘{cell.id}’ on was run."
         if not any(incident.cell == "" and incident.kind == "timeout" for incident in self.incidents):
-            self._happened("timeout", "", text)
+            self._add_incident("timeout", "", text)
 
-    def _happened(self, kind: str, cell: str, note: str) -> None:
+    def _add_incident(self, kind: str, cell: str, note: str) -> None:
         incident = Incident(kind=kind, cell=cell, note=note)  # type: ignore[arg-type]
         if incident not in self.incidents:
             self.incidents.append(incident)
 
-    # ---- its forks
+    # ---- forks for the hidden tests
 
     def turn(self, seed: int = SEED) -> SharedForkLine:
-        """A line, for one test, to a fork that tests share as long as none ends it. Raises as `fork` does."""
+        """A line for one test to the fork that tests share. A new fork is made if that one has ended.
+
+        Raises the same errors as `fork`.
+        """
         shared = self._shared
         if shared is None or not shared.begin(seed):
             shared = self._shared = self.fork(seed)
         return SharedForkLine(shared)
 
     def fork(self, seed: int = SEED) -> ForkLine:
-        """A line to a fresh fork of the finished notebook, begun anew if a test has ended its process.
+        """A line to a new fork of the finished notebook. If a test has ended the process, the notebook runs again.
 
-        Raises StudentError when there can be none, SandboxLost when that is not the student's doing.
+        Raises StudentError if no fork can be made, SandboxLost on an infrastructure failure.
         """
-        self._end_turns()  # whatever they left running would be in the way
+        self._close_shared()  # processes that it left running would disturb the new fork
         try:
-            self._keep_running()
+            self._ensure_running()
         except SandboxLost as lost:
-            self._lost = str(lost)  # the test that asks for this fork cannot tell whose fault it is
+            self._lost = str(lost)  # for __exit__: pytest records this exception only as a failed test
             raise
         if self._process is None:
-            raise StudentError("Crash", "the notebook's process could not be kept running")
+            raise StudentError("Crash", "your notebook's process ended too often to be started again")
         if self._patience.used_up:
-            raise StudentError("TimeoutError", "the time for this notebook was used up before this test")
+            raise StudentError("TimeoutError", "your notebook had used up its time before this test")
         self._forks += 1
         self._process.forks.add(self._forks)
         near, far = pair()
@@ -192,27 +198,27 @@ class Session:
         try:
             self._process.send(encode(order), self._patience.deadline, (far.fileno(),))
         except (WireError, Died) as error:
-            raise StudentError("Crash", f"the notebook's process does not answer ({error})") from None
+            raise StudentError("Crash", f"your notebook's process does not answer ({error})") from None
         finally:
             far.close()
         return ForkLine(self._patience, self._process, self._forks, Channel(near), self._limits)
 
-    def _keep_running(self) -> None:
+    def _ensure_running(self) -> None:
         if self._process is not None:
             try:
                 self._process.check()
             except Died as died:
-                self._happened(*how_it_ended(died.ended, "", self._limits))
+                self._add_incident(*how_it_ended(died.ended, "", self._limits))
                 self._end()
                 self.run()
 
-    def _end_turns(self) -> None:
+    def _close_shared(self) -> None:
         if self._shared is not None:
             self._shared.close()
             self._shared = None
 
     def _end(self) -> None:
-        self._end_turns()
+        self._close_shared()
         if self._process is not None:
             ended = self._process.close()
             self.cpu_seconds += ended.cpu_seconds

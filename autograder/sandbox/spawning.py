@@ -1,6 +1,6 @@
-"""What the trusted side, the zygote and the supervisors say to one another about a submission's process.
+"""Messages between the trusted side, the zygote and the supervisors about a submission's process.
 
-All of these are trusted; the messages are kept apart from the wire, on which a student's process answers.
+All senders are trusted. The untrusted student's process uses other messages, on the wire.
 """
 
 from __future__ import annotations
@@ -13,27 +13,27 @@ from autograder.course.course import Limits, TierName
 
 
 class Load(msgspec.Struct):
-    """The first word to the zygote: modules that the notebooks import."""
+    """The first message to the zygote: the modules that the notebooks import."""
 
     libraries: tuple[str, ...]
 
 
 class Ready(msgspec.Struct):
-    """The zygote's first word: the confinement that its submissions will run in."""
+    """The first message from the zygote: the confinement of its submissions."""
 
     tier: TierName
     shows: bool
-    """submissions could read the course's folder"""
+    """whether submissions could read the course's folder"""
 
 
 class SpawnRequest(msgspec.Struct):
-    """Ask for one submission's process; the control socket and the wire come with it."""
+    """A request to start one submission's process. The control socket and the wire are attached."""
 
     limits: Limits
 
 
 class Ended(msgspec.Struct):
-    """What became of a submission's process."""
+    """How a submission's process ended."""
 
     reason: Literal["exit", "signal", "memory", "disk", "time", "told", "unconfined"]
     number: int

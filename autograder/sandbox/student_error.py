@@ -1,4 +1,4 @@
-"""What a hidden test learns when the student's code gives no answer, and how long it waits for one."""
+"""The error that a hidden test gets when the student's code fails, and the timeout for the student's code."""
 
 from __future__ import annotations
 
@@ -6,10 +6,10 @@ from dataclasses import dataclass
 
 
 class StudentError(Exception):
-    """The student's code raised, or could not answer.
+    """The student's code raised an exception or gave no answer.
 
-    `type` is the name of the exception's class, `message` its text, `cell` and `line` where in the notebook it came
-    from ('' and 0 when it came from elsewhere).
+    `type` is the name of the exception's class and `message` its text. `cell` and `line` say where in the notebook it
+    was raised; they are '' and 0 if it was raised elsewhere.
     """
 
     def __init__(self, type: str, message: str, cell: str = "", line: int = 0) -> None:
@@ -19,7 +19,7 @@ class StudentError(Exception):
 
 @dataclass(frozen=True)
 class Allowance:
-    """How long the student's code may take for one answer, and what a student is told whose code takes longer."""
+    """The timeout for one answer, and the message to the student if the code takes longer."""
 
     seconds: float
     beyond: str

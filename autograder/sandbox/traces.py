@@ -1,4 +1,4 @@
-"""Where an exception came from, in the student's terms: the cell and the line."""
+"""Finds the cell and the line of the notebook that raised an exception."""
 
 from __future__ import annotations
 
@@ -8,11 +8,11 @@ from types import TracebackType
 from autograder.constants import cell_of
 
 _MOST = 2000
-"""characters kept of an exception's message"""
+"""most characters that are kept of an exception's message"""
 
 
 def where(trace: TracebackType | None) -> tuple[str, int]:
-    """The innermost cell and line of a traceback; ('', 0) when it never passed through a cell."""
+    """The innermost cell and line of a traceback; ('', 0) if it contains no cell."""
     place = ("", 0)
     for frame, line in traceback.walk_tb(trace):
         if cell := cell_of(frame.f_code.co_filename):
@@ -21,7 +21,7 @@ def where(trace: TracebackType | None) -> tuple[str, int]:
 
 
 def describe(error: BaseException) -> str:
-    """The message of an exception whose own __str__ may be broken."""
+    """The message of an exception, even if its __str__ fails."""
     try:
         return str(error)[:_MOST]
     except BaseException:

@@ -1,4 +1,4 @@
-"""The zygote as the trusted side sees it: started once, asked for one confined process a submission."""
+"""The trusted side's handle to the zygote, which starts one confined process for each submission."""
 
 from __future__ import annotations
 
@@ -19,23 +19,23 @@ from autograder.sandbox.wire.channel import Channel, pair
 from autograder.warming import ENVIRONMENT
 
 _MAIN = "import sys; from autograder.sandbox.inside import zygote; zygote.main(int(sys.argv[1]), *sys.argv[2:])"
-"""not -m: the shell replaces __main__ by the notebook"""
+"""code for `python -c`; not `-m`, because the shell replaces __main__ with the notebook"""
 
 
 class SandboxLost(Exception):
-    """The sandbox itself failed while a submission was in it. That is ours to mend, never a zero."""
+    """The sandbox failed. An infrastructure failure: the submission is retried, never scored 0."""
 
 
 class Zygote:
-    """The warm process that submissions are forked from. Heavy: start one and keep it."""
+    """A process with loaded libraries that submissions are forked from. It starts slowly: start one and keep it."""
 
     def __init__(
         self, course: Path, force: TierName | None = None, libraries: Callable[[], Iterable[str]] = tuple
     ) -> None:
-        """Start it for submissions that must not see the folder `course`; `force` asks for a weaker tier.
+        """Start it for submissions that must not see the folder `course`. `force` sets a weaker tier.
 
-        `libraries` gives modules that the notebooks import: a submission finds them loaded. It is called once the
-        process is on its way.
+        `libraries` returns modules that the notebooks import; the zygote loads them once for all submissions. It is
+        called after the process has been started, so that both work at the same time.
         """
         self._arguments = (force or "", str(course))
         self._start()
@@ -68,18 +68,18 @@ class Zygote:
         self._ready: Ready | None = None
 
     def _load(self) -> None:
-        with suppress(OSError):  # it has died already: `ready` says so
+        with suppress(OSError):  # the process has already ended, which `ready` reports
             self._socket.send(msgspec.msgpack.encode(self._libraries))
 
     @property
     def ready(self) -> Ready:
-        """Its first word: the confinement of what it forks. Waits until it is warm."""
+        """Its first message: the confinement of its submissions. Waits until the zygote has loaded all libraries."""
         if self._ready is None:
             message = b""
-            with suppress(ConnectionResetError):  # it died before it read what it should load
+            with suppress(ConnectionResetError):  # it ended before it read which libraries to load
                 message = self._socket.recv(4096)
             if not message:
-                raise RuntimeError("the sandbox could not be started; `autograder doctor` says what is missing")
+                raise RuntimeError("the sandbox could not be started: `autograder doctor` shows what is missing")
             self._ready = msgspec.msgpack.decode(message, type=Ready)
         return self._ready
 
@@ -88,15 +88,18 @@ class Zygote:
         return self.ready.tier
 
     def revive(self) -> None:
-        """Start it anew if it has died. Submissions that it forked before are not touched by that."""
+        """Restart the zygote if it has ended. Submissions that it forked before keep running."""
         if self._process.poll() is not None:
             self._socket.close()
             self._start()
             self._load()
-            _ = self.ready  # waits until it is warm
+            _ = self.ready  # waits until all libraries are loaded
 
     def request(self, limits: Limits) -> tuple[socket.socket, Channel]:
-        """A new confined process: its supervisor's control socket, and the wire. One packet, as forks may share us."""
+        """Start a confined process. Returns the control socket of its supervisor, and the wire to the process.
+
+        The request is a single packet, because several forks of this process may share the socket.
+        """
         control, far_control = pair()
         wire, far_wire = pair()
         rights = array.array("i", [far_control.fileno(), far_wire.fileno()])
@@ -104,7 +107,7 @@ class Zygote:
         try:
             self._socket.sendmsg([order], [(socket.SOL_SOCKET, socket.SCM_RIGHTS, rights)])
         except OSError as error:
-            raise SandboxLost(f"the process that submissions are forked from is gone ({error})") from None
+            raise SandboxLost(f"the zygote, which forks the submissions, has ended ({error})") from None
         finally:
             far_control.close()
             far_wire.close()

@@ -1,4 +1,7 @@
-"""Repair: any submitted file, however damaged, becomes a gradable notebook; every mend is told to the student."""
+"""Reads and repairs submissions: any submitted file, however damaged, becomes a gradable notebook.
+
+Every repair is reported to the student.
+"""
 
 from __future__ import annotations
 

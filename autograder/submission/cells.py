@@ -1,4 +1,4 @@
-"""The cells of a submitted file, whatever its format and damage: bytes in, raw cells out, nothing executed."""
+"""Reads the cells of a submitted file, whatever its format or damage. Nothing is executed."""
 
 from __future__ import annotations
 
@@ -31,12 +31,13 @@ def read_cells(data: bytes, filename: str) -> RawNotebook:
     Raises
     ------
     Unreadable
-        When the file is neither, or holds no cell at all.
+        When the file is neither a notebook nor a script, or contains no cells.
     """
     name = PurePath(filename).name
     _refuse_others(data, name)
     data, repairs = _as_utf8(data, name)
-    # A script that opens with a list or a dict is rare, a notebook that lost its first bytes is not.
+    # A script rarely begins with a list or a dict, so a bracket means a notebook. A damaged notebook may lack its first
+    # bytes, so the start of a cell anywhere in the file means a notebook, too.
     if data.lstrip()[:1] in (b"{", b"[") or _CELL.search(data):
         notebook = _notebook(data, name, repairs)
         if notebook:
@@ -45,9 +46,9 @@ def read_cells(data: bytes, filename: str) -> RawNotebook:
         return script.read_script(data, name, repairs)
     if not data.lstrip().startswith((b"{", b"[")):
         raise Unreadable(
-            f"The file ‘{name}’ is neither a notebook nor a Python script. Hand in the .ipynb file that you worked in."
+            f"The file ‘{name}’ is neither a notebook nor a Python script. Submit the .ipynb file that you worked in."
         )
-    raise Unreadable(f"The file ‘{name}’ holds no notebook cells. Hand in the .ipynb file that you worked in.")
+    raise Unreadable(f"The file ‘{name}’ contains no notebook cells. Submit the .ipynb file that you worked in.")
 
 
 # ---- what kind of file it is ----
@@ -57,32 +58,32 @@ _PYTHON = re.compile(
     re.MULTILINE,
 )
 _SIGNATURES = (
-    (b"PK\x03\x04", "a zip archive (or a Word file)", "Unpack it and hand in the .ipynb file itself."),
-    (b"Rar!", "an archive", "Unpack it and hand in the .ipynb file itself."),
-    (b"7z\xbc\xaf", "an archive", "Unpack it and hand in the .ipynb file itself."),
-    (b"\x1f\x8b", "a compressed archive", "Unpack it and hand in the .ipynb file itself."),
-    (b"%PDF", "a PDF, perhaps a print of the notebook", ""),
+    (b"PK\x03\x04", "a zip archive (or a Word file)", "Unpack it and submit the .ipynb file itself."),
+    (b"Rar!", "an archive", "Unpack it and submit the .ipynb file itself."),
+    (b"7z\xbc\xaf", "an archive", "Unpack it and submit the .ipynb file itself."),
+    (b"\x1f\x8b", "a compressed archive", "Unpack it and submit the .ipynb file itself."),
+    (b"%PDF", "a PDF file, perhaps a printed copy of the notebook", ""),
     (b"\x89PNG", "a picture", ""),
     (b"\xff\xd8\xff", "a picture", ""),
     (b"\xd0\xcf\x11\xe0", "an Office document", ""),
     (b"{\\rtf", "a text document", ""),
-    (b"\x7fELF", "a program", ""),
-    (b"version https://git-lfs", "a pointer that Git LFS left in place of the notebook", "Run git lfs pull first."),
+    (b"\x7fELF", "a compiled program", ""),
+    (b"version https://git-lfs", "a Git LFS pointer file", "Run git lfs pull, then submit the .ipynb file."),
 )
 _DOWNLOAD = (
     "Open the notebook and choose File → Download (in Colab: File → Download → Download .ipynb), "
-    "then hand in that .ipynb file."
+    "then submit that .ipynb file."
 )
 
 
 def _refuse_others(data: bytes, name: str) -> None:
     body = data.removeprefix(b"\xef\xbb\xbf").lstrip(b" \t\r\n\0")
     if not body:
-        raise Unreadable(f"The file ‘{name}’ is empty. Save your notebook and hand it in again.")
+        raise Unreadable(f"The file ‘{name}’ is empty. Save your notebook and submit it again.")
     for signature, what, way_out in _SIGNATURES:
         if body.startswith(signature):
             raise Unreadable(f"The file ‘{name}’ is {what}, not a notebook. {way_out or _DOWNLOAD}")
-    if body.startswith(b"<") and not body.startswith(b"<<<<<<<"):  # the latter is a merge conflict, see below
+    if body.startswith(b"<") and not body.startswith(b"<<<<<<<"):  # a Git merge conflict: see `_notebook`
         raise Unreadable(f"The file ‘{name}’ is a web page, not a notebook. {_DOWNLOAD}")
 
 
@@ -97,16 +98,16 @@ def _as_utf8(data: bytes, name: str) -> tuple[bytes, list[Repair]]:
         wide = "utf-16-be"
     if wide and data.strip(b"\0"):
         data = data.decode(wide, errors="replace").encode("utf-8", errors="replace")
-        return data, [file_note("converted", f"The file ‘{name}’ was saved as UTF-16 text; it was read as such.")]
+        return data, [file_note("converted", f"The file ‘{name}’ was saved as UTF-16 text; it was converted to UTF-8.")]
     if data.startswith(b"\xef\xbb\xbf"):
         data = data[3:]
-        if data.lstrip()[:1] == b"{":  # usual in scripts, but Jupyter itself refuses such a notebook
-            mark = "began with an invisible mark (a byte order mark)"
-            return data, [file_note("converted", f"The file ‘{name}’ {mark}, which was removed.")]
+        if data.lstrip()[:1] == b"{":  # normal in scripts, but Jupyter refuses a notebook with this mark
+            mark = "a byte order mark (an invisible character)"
+            return data, [file_note("converted", f"The file ‘{name}’ began with {mark}; it was removed.")]
     if not torn_json.is_utf8(data):
         note = (
             f"The file ‘{name}’ was not saved as UTF-8 text; it was read as Latin-1. "
-            "Letters outside English may look wrong."
+            "Accented and other non-English letters may look wrong."
         )
         return data, [file_note("converted", note)]
     return data, []
@@ -116,8 +117,8 @@ def _as_utf8(data: bytes, name: str) -> tuple[bytes, list[Repair]]:
 
 _MAX_MEMBERS = 200
 
-# Where a cell begins, in every Jupyter's own order of keys; inside a string the quotes would be escaped. What nbgrader
-# notes about a cell begins likewise.
+# The start of a cell. Every version of Jupyter writes "cell_type" first, and inside a string the quotes would be
+# escaped. nbgrader's metadata of a cell begins in the same way; the lookahead excludes it.
 _CELL = re.compile(rb'\{\s*+"cell_type"\s*+:(?!\s*+"\w*+"\s*+,\s*+"(?:checksum|grade|locked|points|solution))')
 _FORMAT = re.compile(rb'"nbformat"\s*+:\s*+(\d{1,3})')
 
@@ -125,8 +126,8 @@ _FORMAT = re.compile(rb'"nbformat"\s*+:\s*+(\d{1,3})')
 def _notebook(data: bytes, name: str, repairs: list[Repair]) -> RawNotebook | None:
     if data.count(b"[") + data.count(b"{") > torn_json.BRACKETS:
         raise Unreadable(
-            f"The file ‘{name}’ is too tangled to be read. "
-            "In Jupyter choose Edit → Clear Outputs of All Cells, save, and hand it in again."
+            f"The file ‘{name}’ has too many brackets to be read, probably in its outputs. "
+            "In Jupyter choose Edit → Clear Outputs of All Cells, save, and submit it again."
         )
     repairs = list(repairs)
     whole = torn_json.is_whole(data)
@@ -138,7 +139,8 @@ def _notebook(data: bytes, name: str, repairs: list[Repair]) -> RawNotebook | No
         return None
 
     if PurePath(name).suffix.casefold() == ".py":
-        repairs.append(file_note("converted", f"The file ‘{name}’ is not a script but a notebook; it was read as one."))
+        note = f"The file ‘{name}’ contains a notebook, not a script; it was read as a notebook."
+        repairs.append(file_note("converted", note))
     version = _FORMAT.search(data)
     if version and int(version[1]) != 4:
         age = "an old" if int(version[1]) < 4 else "a newer"
@@ -146,22 +148,22 @@ def _notebook(data: bytes, name: str, repairs: list[Repair]) -> RawNotebook | No
         repairs.append(file_note("converted", note))
     if len(data) > USUAL_BYTES:
         size = f"{len(data) / 2**20:.0f} MB"
-        repairs.append(file_note("ignored", f"The file is {size} big, most of it output; the output was dropped."))
+        repairs.append(file_note("ignored", f"The file size is {size}, most of it output; the output was ignored."))
     if len(spans) > MAX_CELLS:
-        note = f"The notebook has more than {MAX_CELLS} cells; those after the first {MAX_CELLS} were left out."
+        note = f"The notebook has more than {MAX_CELLS} cells; all after the first {MAX_CELLS} were ignored."
         repairs.append(file_note("ignored", note))
 
     cells: list[RawCell] = []
     lost = total = 0
     for number, (start, end) in enumerate(spans[:MAX_CELLS], start=1):
         if data[start : start + 1] != b"{":
-            repairs.append(file_note("ignored", f"Entry {number} of the notebook is not a cell; it was left out."))
+            repairs.append(file_note("ignored", f"Entry {number} of the notebook is not a cell; it was ignored."))
             continue
         cell, notes = _cell(data, start, len(data) if end < 0 else end, number, whole)
         total += len(cell.source) if cell else 0
         if total > MAX_SOURCE_BYTES:
             limit = MAX_SOURCE_BYTES // 2**20
-            note = f"The notebook holds more than {limit} MB of text; cell {number} and those after it were left out."
+            note = f"The notebook contains more than {limit} MB of text; cell {number} and later cells were ignored."
             repairs.append(file_note("ignored", note))
             break
         repairs += notes
@@ -169,25 +171,28 @@ def _notebook(data: bytes, name: str, repairs: list[Repair]) -> RawNotebook | No
             cells.append(cell)
         else:
             lost += 1
-    # NaN is no JSON either, but nothing is lost by it.
+    # A file with NaN is not valid JSON either, but nothing is missing from it.
     torn = lost > 0 or (not whole and data.rstrip()[-1:] not in (b"}", b"]"))
     if torn:
         what = {0: "", 1: ", one cell was lost"}.get(lost, f", {lost} cells were lost")
         note = (
-            f"The file ‘{name}’ is damaged, perhaps cut off while it was saved or uploaded: "
-            f"{len(cells)} cells could be read{what}. Check the file that you handed in."
+            f"The file ‘{name}’ is damaged, perhaps because saving or uploading it was interrupted: "
+            f"{len(cells)} cells could be read{what}. Check the file that you submitted."
         )
         repairs.append(file_note("salvaged", note))
     elif not whole and b"<<<<<<<" in data:
-        note = "The file holds the marks of an unsettled Git merge; both versions were read. Settle it and save again."
+        note = "The file contains an unresolved Git merge; both versions were read. Resolve it and save the file again."
         repairs.append(file_note("salvaged", note))
     if not cells and torn:
-        raise Unreadable(f"The file ‘{name}’ is damaged: no complete cell is left in it. Save it and hand it in again.")
+        raise Unreadable(f"The file ‘{name}’ is damaged and contains no complete cell. Save it and submit it again.")
     return RawNotebook(cells=tuple(cells), repairs=tuple(repairs), torn=torn)
 
 
 def _cell_spans(data: bytes) -> list[torn_json.Span]:
-    """The spans of the cells, found by the structure of the document: one too many when there are too many."""
+    """The spans of the cells, found by the structure of the file.
+
+    At most MAX_CELLS + 1 spans are returned; the extra one shows that there are too many cells.
+    """
     start, stop = len(data) - len(data.lstrip()), len(data)
     arrays: list[int] = []
     if data[start : start + 1] == b"[":
@@ -196,7 +201,7 @@ def _cell_spans(data: bytes) -> list[torn_json.Span]:
         for key, (at, _) in islice(torn_json.members(data, start, stop), _MAX_MEMBERS):
             if key == "cells":
                 arrays.append(at)
-            elif key == "worksheets" and data[at : at + 1] == b"[":  # before nbformat 4
+            elif key == "worksheets" and data[at : at + 1] == b"[":  # the layout before nbformat 4
                 for sheet, end in islice(torn_json.elements(data, at, stop), _MAX_MEMBERS):
                     inner = torn_json.members(data, sheet, end if end > 0 else stop)
                     arrays += [cells for key, (cells, _) in islice(inner, _MAX_MEMBERS) if key == "cells"]
@@ -210,7 +215,7 @@ def _cell_spans(data: bytes) -> list[torn_json.Span]:
 
 
 def _cell(data: bytes, start: int, stop: int, number: int, whole: bool) -> tuple[RawCell | None, list[Repair]]:
-    """The cell in that span and what had to be said about it; None when its source is lost."""
+    """The cell between `start` and `stop`, and its repairs. The cell is None when its source is lost."""
     repairs: list[Repair] = []
     found: dict[str, bytes] = {}
     twice = False
@@ -234,21 +239,22 @@ def _cell(data: bytes, start: int, stop: int, number: int, whole: bool) -> tuple
     raw = found.get(source_key, b"")
     limit = MAX_CODE_BYTES if found.get("cell_type") == b'"code"' else MAX_TEXT_BYTES
     if len(raw) > limit:
-        say("ignored", f"The cell {called} holds more than {limit // 2**20} MB; its text was left out.")
+        say("ignored", f"Cell {called} contains more than {limit // 2**20} MB of text; its text was ignored.")
         raw = b'""'
     source, sound = torn_json.text(raw)
     if not sound:
-        say("converted", f"The text of the cell {called} was stored in a wrong way; it was read as well as possible.")
+        say("converted", f"The text of cell {called} is stored incorrectly in the file; as much as possible was read.")
     if twice:
-        say("converted", f"The file holds the text of the cell {called} twice; the last one counts.")
+        say("converted", f"The file contains the text of cell {called} twice; the last one counts.")
 
     if len(found.get("attachments", b"")) > MAX_PICTURE_BYTES:
-        say("ignored", f"The pictures in the cell {called} are too big (over {MAX_PICTURE_BYTES // 2**20} MB).")
+        limit = MAX_PICTURE_BYTES // 2**20
+        say("ignored", f"The pictures in cell {called} are larger than {limit} MB; they were ignored.")
 
     cell_type = _short(found.get("cell_type", b""))
     if cell_type not in _TYPES:
         was = f"‘{cell_type[:20]}’" if cell_type else "missing"
-        say("converted", f"The type of the cell {called} is unknown ({was}); it was taken for text.")
+        say("converted", f"The type of cell {called} is unknown ({was}); it was treated as text.")
     if cell_type == "heading":
         level = found.get("level", b"1")
         source = "#" * (int(level) if level in (b"1", b"2", b"3", b"4", b"5", b"6") else 1) + " " + source
@@ -262,7 +268,7 @@ def _cell(data: bytes, start: int, stop: int, number: int, whole: bool) -> tuple
     return cell, repairs
 
 
-_SOURCES = ("source", "input", "text", "code")  # the older names are those of nbformat 3, 2 and 1
+_SOURCES = ("source", "input", "text", "code")  # all but the first are from nbformat 3, 2 and 1
 _WANTED = {*_SOURCES, "cell_type", "id", "metadata", "level", "attachments"}
 _TYPES = ("code", "markdown", "raw", "heading", "html", "text", "plaintext")
 _PICTURES = msgspec.json.Decoder(Attachments)

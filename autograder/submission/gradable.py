@@ -1,4 +1,4 @@
-"""The gradable notebook: every released cell once and in order, the student's own cells among them."""
+"""The gradable notebook: each released cell once, in released order, with the student's own cells in between."""
 
 from __future__ import annotations
 
@@ -17,18 +17,18 @@ from autograder.submission.match import ALIKE, likeness, match, same
 from autograder.submission.rawcell import MAX_CELLS, Attachments, RawCell, file_note
 
 _MAX_REPAIRS = 60
-_JOINED = "# What belongs here was found in another cell."
+_JOINED = "# The code for this cell was found in another cell."
 
 
 class GradableCell(msgspec.Struct, frozen=True, kw_only=True):
     """One cell of a repaired submission."""
 
     id: str
-    """the released cell's id, or a fresh one (own-1, own-2 …) for a cell of the student's own"""
+    """the released cell's id, or a new id (own-1, own-2 …) for one of the student's own cells"""
     kind: Literal["markdown", "code"]
     source: str
     skip: bool
-    """not to be run: text, and what the release (never the submission) calls a demo"""
+    """whether the cell is not run: text, and code that the release (never the submission) tags as a demo"""
     released: ReleasedCell | None
     """None for the student's own cells"""
     attachments: Attachments = {}
@@ -36,13 +36,13 @@ class GradableCell(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Gradable(msgspec.Struct, frozen=True):
-    """A submission in which every released cell occurs once, in the released order, and every id once."""
+    """A repaired submission: each released cell occurs once, in released order, and every id is unique."""
 
     cells: tuple[GradableCell, ...]
     repairs: tuple[Repair, ...]
 
     def notebook(self) -> dict[str, Any]:
-        """It as an nbformat 4.5 notebook for nbgrader's own commands: released metadata, no outputs."""
+        """The submission as an nbformat 4.5 notebook for nbgrader's commands: released metadata, no outputs."""
         return {
             "cells": [_as_dict(cell) for cell in self.cells],
             "metadata": {
@@ -55,22 +55,22 @@ class Gradable(msgspec.Struct, frozen=True):
 
 
 def repair(data: bytes, filename: str, released: Released) -> Gradable:
-    """The gradable notebook in the bytes of a submitted file.
+    """The gradable notebook made from the bytes of a submitted file.
 
-    Released cells run in the released order, so that a check comes after what it checks; a cell of the student's own
-    stays below the cell that it followed. Locked cells get the released text.
+    Released cells are put in released order, so that each check runs after the code that it checks. Each of the
+    student's own cells stays below the cell that it followed. Locked cells get the released text.
 
     Raises
     ------
     Unreadable
-        When nothing in it can be graded.
+        When the file contains nothing that can be graded.
     """
     raw = read_cells(data, filename)
     cells = _parts(raw.cells[0].source, released) if raw.plain else raw.cells
     repairs = list(raw.repairs)
     name = PurePath(filename).name
     if name not in (f"{released.notebook}.ipynb", f"{released.notebook}.py"):
-        note = f"The file was called ‘{name}’ instead of ‘{released.notebook}.ipynb’; it was graded all the same."
+        note = f"The file was named ‘{name}’ instead of ‘{released.notebook}.ipynb’; it was graded anyway."
         repairs.append(file_note("renamed", note))
 
     matched = match(cells, released)
@@ -79,41 +79,41 @@ def repair(data: bytes, filename: str, released: Released) -> Gradable:
     unlabelled = bool(labels) and not any(cell.grade_id in labels for cell in cells)
     foreign = not any(slot.answer is not None for slot in slots if slot.cell.kind == "code" or slot.cell.solution)
     if foreign:
-        note = f"Nothing of this homework was found in ‘{name}’. Is it another notebook? Check the file you handed in."
+        note = f"‘{name}’ contains nothing from this homework. Is it another notebook? Check the file you submitted."
         repairs.append(file_note("foreign", note))
     elif unlabelled and not raw.plain:
-        note = "The cells had lost their labels (some editors drop them); they were recognised by what is in them."
+        note = "The cells had lost their labels (some editors remove them); they were recognised by their content."
         repairs.append(file_note("matched", note))
     _find_joined(slots, cells)
     repairs += _moved(slots)
     for slot in slots:
         if slot.answer in matched.guessed and slot.cell.grade_id and not unlabelled:
-            slot.say("matched", f"The cell {slot.cell} had lost its label; it was recognised by what is in it.")
+            slot.say("matched", f"Cell {slot.cell} had lost its label; it was recognised by its content.")
         if slot.answer is None and not slot.joined and not foreign:
-            # When much is missing, only what the student would have written is worth a line each.
+            # When many cells are missing, only those that the student had to fill in are reported one by one.
             _say_missing(slot, brief=unlabelled or raw.torn)
         repairs += slot.repairs
     ordered, renamed = _in_order(slots, cells, released)
     repairs += renamed
     if len(repairs) > _MAX_REPAIRS:
         rest = len(repairs) - _MAX_REPAIRS
-        repairs[_MAX_REPAIRS:] = [file_note("more", f"{rest} more things had to be mended; too many to list.")]
+        repairs[_MAX_REPAIRS:] = [file_note("more", f"{rest} more repairs were made; there are too many to list.")]
     return Gradable(ordered, tuple(repairs))
 
 
 class _Slot(msgspec.Struct, eq=False):
-    """The place of one released cell while it is being filled."""
+    """The place of one released cell in the gradable notebook, while the cell's source is being chosen."""
 
     cell: ReleasedCell
     source: str
     copies: int
-    """how many handed-in cells are it"""
+    """number of submitted cells that match the released cell"""
     answer: int | None = None
-    """place of the one that fills it"""
+    """index of the submitted cell that fills this place"""
     dropped: tuple[int, ...] = ()
-    """copies that are left out"""
+    """indices of the copies that are left out"""
     kept: bool = False
-    """whether the handed-in cell runs besides the restored one"""
+    """whether the submitted cell still runs, as one of the student's own cells, before the restored one"""
     joined: bool = False
     """whether its code was found in another cell"""
     repairs: list[Repair] = []
@@ -133,18 +133,19 @@ def _slot(cell: ReleasedCell, copies: Sequence[int], cells: Sequence[RawCell]) -
     else:
         useless = {at for at in copies if same(cells[at].source, cell.source)}
         fitting = [at for at in copies if at in useless or _fits(cells[at], cell)]
-        # Of several copies the one that answers most; of equal ones the last, as its definitions are the last to run.
+        # Choose the copy that defines most of the expected names. If several are equal, choose the last one, because
+        # its definitions replaced the earlier ones in the student's notebook.
         written = [at for at in fitting if at not in useless] or fitting
         best = max(written, key=lambda at: (len(names(cells[at].source) & cell.names), at), default=None)
     slot.answer = best
     slot.dropped = tuple(at for at in copies if at in useless and at != best)
     if slot.dropped:
-        slot.say("ignored", f"The cell {cell} was there more than once; a copy without work of yours was left out.")
+        slot.say("ignored", f"Cell {cell} occurred more than once; a copy without your own work was left out.")
     if any(at != best and at not in useless for at in copies) and best is not None:
         slot.say(
             "demoted",
-            f"The cell {cell} was there more than once; one copy is graded as your answer, "
-            "the others still run as cells of your own.",
+            f"Cell {cell} occurred more than once; one copy is graded as your answer, "
+            "and the others still run as your own cells.",
         )
     if best is None:
         return slot
@@ -152,26 +153,26 @@ def _slot(cell: ReleasedCell, copies: Sequence[int], cells: Sequence[RawCell]) -
     answer = cells[best]
     if answer.kind != cell.kind and cell.grade_id:
         was, now = ("text", "code") if cell.kind == "code" else ("code", "text")
-        slot.say("converted", f"The cell {cell} had been turned into {was}; it is {now} again.")
+        slot.say("converted", f"Cell {cell} had been changed to {was}; it was changed back to {now}.")
     if not cell.fixed:
         slot.source = answer.source
     elif not same(answer.source, cell.source):
         slot.kept = answer.kind == "code" and bool(functions(answer.source) - functions(cell.source))
         what = "checks were" if cell.grade else "text was"
-        rest = "the functions that you wrote in it still run." if slot.kept else "your own code is untouched."
-        slot.say("restored", f"The cell {cell} had been edited; the original {what} put back, {rest}")
+        rest = "The functions that you wrote in it still run." if slot.kept else "Your own code was not changed."
+        slot.say("restored", f"Cell {cell} had been edited; the original {what} restored. {rest}")
     return slot
 
 
 def _fits(answer: RawCell, cell: ReleasedCell) -> bool:
-    """Whether it can be an answer: prose in place of code can't."""
+    """Whether a submitted cell can be the answer to a released cell. Text cannot be the answer to a code cell."""
     return answer.kind == cell.kind or cell.kind == "markdown" or bool(names(answer.source) & cell.names)
 
 
 def _find_joined(slots: Sequence[_Slot], cells: Sequence[RawCell]) -> None:
-    """Find the code of missing cells where a student has joined it with another cell.
+    """Find the code of missing cells that a student has joined with another cell.
 
-    An empty released cell must not be put back below it: running it would replace the student's definitions.
+    The empty released cell must not be put back below the joined one: it would overwrite the student's definitions.
     """
     useless = {at for slot in slots for at in slot.dropped}
     useless |= {slot.answer for slot in slots if slot.answer is not None and _untouched(slot)}
@@ -186,8 +187,9 @@ def _find_joined(slots: Sequence[_Slot], cells: Sequence[RawCell]) -> None:
             continue
         slot.joined, slot.source = True, _JOINED
         if cell.grade_id:
-            slot.say("matched", f"The cell {cell} was missing, but what it defines was found in another cell of yours.")
-        # The joined code runs at the first of its places, so that no check comes before it; and never in a demo's.
+            slot.say("matched", f"Cell {cell} was missing, but its definitions were found in another of your cells.")
+        # Joined code runs in the first of its places, so that no check runs before it. It is moved out of the place of
+        # a demo, because demos do not run.
         places = {defined_by[name] for name in cell.names}
         host = slot_of.get(min(places))
         if not host or len(places) > 1 or host.cell.fixed:
@@ -199,12 +201,12 @@ def _find_joined(slots: Sequence[_Slot], cells: Sequence[RawCell]) -> None:
 
 
 def _untouched(slot: _Slot) -> bool:
-    """Whether the handed-in cell in it brings nothing of the student's own."""
+    """Whether the submitted cell in this place contains no work of the student."""
     return not slot.kept and (slot.cell.fixed or same(slot.source, slot.cell.source))
 
 
 def _moved(slots: Sequence[_Slot]) -> list[Repair]:
-    """What to say of code cells that stood above one that they come after."""
+    """A repair that lists the code cells found above a cell that they belong below, if there are any."""
     moved = []
     below = -1
     for slot in slots:
@@ -215,22 +217,25 @@ def _moved(slots: Sequence[_Slot]) -> list[Repair]:
     if not moved:
         return []
     which = ", ".join(str(cell) for cell in moved[:5]) + (" …" if len(moved) > 5 else "")
-    note = f"Cells had been moved ({which}); everything was run in the order of the homework."
+    note = f"Cells had been moved ({which}); all cells were run in the order of the homework."
     return [Repair(kind="reordered", cell=moved[0].id, note=note)]
 
 
 def _say_missing(slot: _Slot, brief: bool) -> None:
     cell = slot.cell
     if cell.solution:
-        slot.say("put-back", f"The cell {cell} was missing; it was put back without an answer.")
+        slot.say("put-back", f"Cell {cell} was missing; it was put back without an answer.")
     elif not brief and (cell.grade_id or (cell.kind == "code" and not cell.demo)):
-        slot.say("put-back", f"The cell {cell} was missing and was put back.")
+        slot.say("put-back", f"Cell {cell} was missing and was put back.")
 
 
 def _in_order(
     slots: Sequence[_Slot], cells: Sequence[RawCell], released: Released
 ) -> tuple[tuple[GradableCell, ...], list[Repair]]:
-    """Released cells in released order, the student's own below the cells that they followed; and renamed ids."""
+    """All cells of the gradable notebook, and a repair for each id that was renamed.
+
+    The released cells are in released order. The student's own cells are below the cells that they followed.
+    """
     slot_of = {slot.answer: at for at, slot in enumerate(slots) if slot.answer is not None}
     left_out = {at for slot in slots for at in slot.dropped}
     below: list[list[GradableCell]] = [[] for _ in range(len(slots) + 1)]
@@ -256,7 +261,7 @@ def _in_order(
             below[follows].append(own)
             double = next((name for name in cell.ids[:1] if name in seen and name not in copied), None)
             if double:
-                note = f"Two cells had the same id ‘{double}’; the second one is called ‘{own.id}’ now."
+                note = f"Two cells had the same id ‘{double}’; the second one was renamed to ‘{own.id}’."
                 repairs.append(Repair(kind="renamed", cell=own.id, note=note))
         if slot is not None:
             follows = slot + 1
@@ -295,9 +300,9 @@ def _as_dict(cell: GradableCell) -> dict[str, Any]:
 
 
 def _parts(script: str, released: Released) -> tuple[RawCell, ...]:
-    """The parts of a script without cell marks: a new one wherever the names that it defines belong to another cell.
+    """The parts of a script that has no cell marks. Each part defines the names of one released cell.
 
-    What the course wrote itself (set-up, checks, demos) is left out: the released text of it is put back anyway.
+    The course's own code (set-up, checks, demos) is left out, because the released text is put back anyway.
     """
     owners: dict[str, int] = {}
     ours: set[str] = set()
@@ -321,5 +326,6 @@ def _parts(script: str, released: Released) -> tuple[RawCell, ...]:
 
 
 def _bare(statement: str) -> str:
+    """The statement without blank lines, comment lines and trailing blanks."""
     lines: Iterable[str] = (line.rstrip() for line in statement.split("\n"))
     return "\n".join(line for line in lines if line and not line.startswith("#"))

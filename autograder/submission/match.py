@@ -1,4 +1,4 @@
-"""The match between a submission and its release: which handed-in cells are which released ones."""
+"""Matches a submission with its release: finds the released cell that each submitted cell belongs to."""
 
 from __future__ import annotations
 
@@ -13,34 +13,35 @@ from autograder.course.release import Released, ReleasedCell
 from autograder.submission.rawcell import RawCell
 
 ALIKE = 0.6
-"""share of words in common from which a text is taken for an edited copy of another"""
+"""a text that shares at least this fraction of its words with another counts as an edited copy of it"""
 _COMPARED = 4000
-"""characters of a text that are compared: texts that are alike so far are alike"""
+"""number of characters, from the start of a text, that are compared"""
 _LONG = 200_000
-"""characters; no cell of a release is so long, so such a text is compared as it is"""
+"""number of characters; released cells are shorter, so a longer text is not normalised before it is compared"""
 _PAIRS = 100_000
-"""comparisons of two texts, 20 µs each"""
+"""maximum number of pairs of texts that are compared; each comparison takes 20 µs"""
 
 _COMMENTED_MAGIC = re.compile(r"^# ?(?=%%?[A-Za-z]|![A-Za-z])", re.MULTILINE)
 
 Pairs = Iterator[tuple[int, int]]
-"""place of a handed-in cell, index of the released cell that it is"""
+"""index of a submitted cell, index of the released cell that it matches"""
 
 
 class Match(msgspec.Struct, frozen=True):
-    """What was recognised."""
+    """The submitted cells that were recognised."""
 
     copies: tuple[tuple[int, ...], ...]
-    """for every released cell the places of the handed-in cells that are it: none, one, or several copies"""
+    """for every released cell, the indices of the submitted cells that match it: none, one, or several copies"""
     guessed: frozenset[int]
-    """the handed-in cells without a label, recognised by what is in them"""
+    """indices of the submitted cells that have no label and were recognised by their content"""
 
 
 def match(cells: Sequence[RawCell], released: Released) -> Match:
     """Match by grade_id, then by id (the cell's own, or the one that Colab keeps in its metadata), then by content.
 
-    Content means: the very text of the release, else the names that it defines, else most of its words, else (for a
-    written answer) that it stands right below the cell that it follows in the release.
+    Matching by content looks first for the exact text of the release, then for the names that the cell defines, then
+    for most of its words. A written answer also matches by its place, right below the cell that it follows in the
+    release.
     """
     copies: list[list[int]] = [[] for _ in released.cells]
     unknown = dict.fromkeys(range(len(cells)))
@@ -55,19 +56,22 @@ def match(cells: Sequence[RawCell], released: Released) -> Match:
 
 
 def same(one: str, other: str) -> bool:
-    """Whether two texts differ in nothing that matters."""
+    """Whether two texts are equal, apart from differences that `normal` removes."""
     return one == other or normal(one) == normal(other)
 
 
 def normal(source: str) -> str:
-    """The text without blanks at the ends of lines and around it, and with magics as jupytext's scripts hide them."""
+    """The text without blanks at its ends and at line ends, and with magics uncommented.
+
+    Jupytext comments magics out when it writes a script.
+    """
     if len(source) > _LONG:
         return source
     return "\n".join(line.rstrip() for line in _COMMENTED_MAGIC.sub("", source).split("\n")).strip()
 
 
 def likeness(one: str, other: str) -> float:
-    """The share of words that two texts have in common, 0 to 1."""
+    """The fraction of words that two texts have in common, from 0 to 1."""
     return _share(_words(one), _words(other))
 
 
@@ -80,7 +84,8 @@ def _by_label(cells: Sequence[RawCell], released: Released, copies: list[list[in
         at = grade_ids.get(cell.grade_id)
         if at is None:
             at = next((ids[name] for name in cell.ids if name in ids), None)
-            # Numbered ids may have shifted since the student got the notebook: the very text says more.
+            # Numbered ids may have shifted since the student got the notebook, so an exact match of the text has
+            # priority.
             equal = texts.get((cell.kind, normal(cell.source)), [])
             if equal and at not in equal:
                 continue
@@ -93,8 +98,9 @@ def _by_text(cells: Sequence[RawCell], released: Released, copies: list[list[int
     for place in unknown:
         equal = texts.get((cells[place].kind, normal(cells[place].source)), [])
         free = [at for at in equal if not copies[at]]
-        # One more copy of what the course wrote is of no use, and an unsolved cell below the solved one does harm.
-        spare = [at for at in equal if released.cells[at].kind == "code" and _theirs(released.cells[at])]
+        # Further copies match, too, so that repair leaves them out. A second copy of the course's text is useless, and
+        # an unsolved cell below the solved one would overwrite the solution.
+        spare = [at for at in equal if released.cells[at].kind == "code" and _labelled_or_demo(released.cells[at])]
         if free or spare:
             yield place, (free or spare)[0]
 
@@ -150,7 +156,7 @@ def _texts(released: Released) -> dict[tuple[str, str], list[int]]:
     return texts
 
 
-def _theirs(cell: ReleasedCell) -> bool:
+def _labelled_or_demo(cell: ReleasedCell) -> bool:
     return cell.fixed or cell.solution or cell.demo
 
 

@@ -1,4 +1,4 @@
-"""A raw cell: one cell as it was handed in, before anything is known about it; and how much of a file is read."""
+"""Raw cells: the cells of a submitted file before they are matched, and the limits on how much is read."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from autograder.results.result import Repair
 MAX_CELLS = 2000
 MAX_CODE_BYTES = 2**20
 MAX_TEXT_BYTES = 8 * 2**20
-"""of one written answer: Colab puts the pictures that are pasted into it right into its text"""
+"""limit for one written answer; it is high because Colab stores pasted pictures inside the text"""
 MAX_SOURCE_BYTES = 32 * 2**20
 MAX_SCRIPT_BYTES = 4 * 2**20
 MAX_PICTURE_BYTES = 12 * 2**20
@@ -21,33 +21,34 @@ Attachments = dict[str, dict[str, str | list[str]]]
 
 
 class RawCell(msgspec.Struct, frozen=True, kw_only=True):
-    """One cell as it was handed in."""
+    """One cell as it was submitted."""
 
     kind: Kind
     source: str
     grade_id: str = ""
     ids: tuple[str, ...] = ()
-    """its own id and the one in its metadata (Colab's), where it has them"""
+    """the cell's own id and the id that Colab keeps in its metadata, where they exist"""
     attachments: Attachments = {}
     """pictures pasted into a written answer"""
 
 
 class RawNotebook(msgspec.Struct, frozen=True, kw_only=True):
-    """What could be read of a submitted file."""
+    """The content of a submitted file, as far as it could be read."""
 
     cells: tuple[RawCell, ...]
     repairs: tuple[Repair, ...] = ()
     plain: bool = False
-    """a Python script without any cell markers: one code cell that holds everything"""
+    """whether it is a Python script without cell marks; it is then read as a single code cell"""
     torn: bool = False
-    """some of it is lost"""
+    """whether part of the file is lost"""
 
 
 def clean(source: str) -> str:
-    """With plain line ends, and without the half letters that no file could hold."""
+    """The text with line feeds as line ends, and with "?" for lone surrogates, which UTF-8 cannot encode."""
     source = source.replace("\r\n", "\n").replace("\r", "\n")
     return source.encode("utf-8", errors="replace").decode()
 
 
 def file_note(kind: str, note: str) -> Repair:
+    """A repair that concerns the file as a whole."""
     return Repair(kind=kind, cell="", note=note)

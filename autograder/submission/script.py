@@ -1,4 +1,4 @@
-"""A homework handed in as a Python script: its cells, split at the marks that editors write between them."""
+"""Reads the cells of a notebook that was submitted as a Python script."""
 
 from __future__ import annotations
 
@@ -19,19 +19,20 @@ _QUOTED = re.compile(r'[rR]?("""|\'\'\')\n?(.*)\1', re.DOTALL)
 
 
 def read_script(data: bytes, name: str, repairs: list[Repair]) -> RawNotebook:
-    """The cells of a script, split at its ``# %%`` marks (or at the ``# In [ ]:`` that nbconvert writes).
+    """The cells of a script, split at its ``# %%`` marks (or at the ``# In [ ]:`` marks that nbconvert writes).
 
     Raises
     ------
     Unreadable
-        When it is too long to be a person's work.
+        When the script is larger than MAX_SCRIPT_BYTES.
     """
     repairs = list(repairs)
     if PurePath(name).suffix.casefold() == ".ipynb":
-        repairs.append(file_note("converted", f"The file ‘{name}’ is not a notebook but a script; it was read as one."))
+        note = f"The file ‘{name}’ contains a script, not a notebook; it was read as a script."
+        repairs.append(file_note("converted", note))
     if len(data) > MAX_SCRIPT_BYTES:
         limit = MAX_SCRIPT_BYTES // 2**20
-        raise Unreadable(f"The script ‘{name}’ holds more than {limit} MB of text. Hand in your own code alone.")
+        raise Unreadable(f"The script ‘{name}’ contains more than {limit} MB of text. Submit only your own code.")
     text = clean(torn_json.decoded(data))
     marks = list(islice(_MARKER.finditer(text), MAX_CELLS))
     if not marks:
@@ -53,7 +54,7 @@ def read_script(data: bytes, name: str, repairs: list[Repair]) -> RawNotebook:
         markdown = _MARKDOWN.search(header) is not None
         if markdown:
             body = _uncommented(body)
-        elif "%%" not in header:  # nbconvert writes the text of the next cells as comments under the code
+        elif "%%" not in header:  # nbconvert writes text cells as comments below the code
             body = _without_comments_below(body)
         cells.append(
             RawCell(

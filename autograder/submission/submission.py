@@ -1,4 +1,4 @@
-"""The submitted file on disk: found under its right or a wrong name, and read without trusting what it is."""
+"""Finds the submitted file in the student's folder, even under a wrong name, and reads it safely."""
 
 from __future__ import annotations
 
@@ -9,12 +9,12 @@ from collections.abc import Iterable
 from pathlib import Path
 
 USUAL_BYTES = 32 * 2**20
-"""A notebook with many figures stays far below this; what is above it is nearly always printed output."""
+"""a notebook with many figures is far smaller; a larger file nearly always consists of printed output"""
 
 _SUFFIXES = (".ipynb.txt", ".ipynb.json", ".ipynb", ".py.txt", ".py")
 _KINDS = {
     stat.S_IFDIR: "a folder",
-    stat.S_IFLNK: "a link to another place",
+    stat.S_IFLNK: "a link to another file or folder",
     stat.S_IFIFO: "a pipe",
     stat.S_IFSOCK: "a socket",
     stat.S_IFCHR: "a device",
@@ -23,24 +23,24 @@ _KINDS = {
 
 
 class Missing(Exception):
-    """There is no file to grade; the text is a sentence for the student."""
+    """Raised when there is no file to grade. The text is a message for the student."""
 
 
 class Unreadable(Exception):
-    """There is a file, but nothing in it can be graded; the text is a sentence for the student."""
+    """Raised when there is a file, but nothing in it can be graded. The text is a message for the student."""
 
 
 def find(folder: Path, notebook: str, others: tuple[str, ...] = ()) -> Path:
-    """The file in `folder` that was handed in for `notebook`.
+    """The file in `folder` that was submitted for `notebook`.
 
-    That is NB.ipynb, else NB.py, else the file whose name says most clearly that it is meant: ``mlp (1).ipynb``,
-    ``MLP.ipynb``, ``hw1_mlp_anna.ipynb``, or the only notebook there. A name that may as well mean one of `others`, the
-    homework's other notebooks, is never taken. Links, pipes, devices and folders are never followed.
+    The first choice is NB.ipynb, the second NB.py. The third is the file whose name fits best: ``mlp (1).ipynb``,
+    ``MLP.ipynb``, ``hw1_mlp_anna.ipynb``. The last is the only notebook in the folder. A file whose name could also
+    mean one of `others`, the homework's other notebooks, is never chosen, nor is a link, pipe, device or folder.
 
     Raises
     ------
     Missing
-        With a sentence that says what lies there instead.
+        When there is no such file. The message names what is in the folder instead.
     """
     kinds = _kinds_in(folder, notebook)
     files = {name for name, kind in kinds.items() if kind == stat.S_IFREG}
@@ -55,7 +55,7 @@ def find(folder: Path, notebook: str, others: tuple[str, ...] = ()) -> Path:
         if choice:
             return max((folder / name for name in choice), key=_newest)
 
-    # One notebook with a name that says nothing: it can only be this one when the others are all there.
+    # A single notebook whose name fits no notebook is chosen only when all the other notebooks are there.
     unclear = _books(name for name in files if not _means(name, known))
     claimed = {other for name in files for other in _means(name, known)}
     for ending in (".ipynb", ".py"):
@@ -65,27 +65,31 @@ def find(folder: Path, notebook: str, others: tuple[str, ...] = ()) -> Path:
 
     for name, kind in kinds.items():
         if kind != stat.S_IFREG and _means(name, known) == [notebook]:
-            raise Missing(f"‘{name}’ is {_KINDS.get(kind, 'not a file')}: hand in the file {notebook}.ipynb itself.")
+            raise Missing(f"‘{name}’ is {_KINDS.get(kind, 'not a file')}. Submit the file {notebook}.ipynb itself.")
     if not files:
-        raise Missing(f"Nothing was handed in for {notebook}.")
+        raise Missing(f"Nothing was submitted for {notebook}.")
     there = ", ".join(f"‘{name}’" for name in sorted(files)[:5]) + (" …" if len(files) > 5 else "")
-    raise Missing(f"There is no {notebook}.ipynb among the files handed in ({there}): give your notebook that name.")
+    raise Missing(f"There is no {notebook}.ipynb among the submitted files ({there}). Give your notebook that name.")
 
 
 def read(path: Path, limit: int = USUAL_BYTES) -> bytes:
-    """The bytes of a submitted file, at most `limit`; a notebook may have four times that, for its outputs are dropped.
+    """The bytes of a submitted file, at most `limit`.
+
+    A notebook may be four times as large, because its outputs are ignored.
 
     Raises
     ------
     Unreadable
-        When it is not a plain file, or too big, or cannot be opened.
+        When it is not a regular file, is too big, or cannot be opened or read.
     """
     try:
         _refuse_unless_file(path, path.lstat())
-        # It may have been swapped since: links are not followed, and a pipe that nobody writes to is not waited for.
+        # The file may have been replaced since the check: O_NOFOLLOW refuses a link, and O_NONBLOCK does not wait for a
+        # process that writes to a pipe.
         descriptor = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
     except OSError as error:
-        raise Unreadable(f"The file ‘{path.name}’ could not be opened ({error.strerror or error}).") from None
+        why = error.strerror or error
+        raise Unreadable(f"The file ‘{path.name}’ could not be opened ({why}). Submit it again.") from None
     try:
         status = os.fstat(descriptor)
         _refuse_unless_file(path, status)
@@ -104,7 +108,8 @@ def read(path: Path, limit: int = USUAL_BYTES) -> bytes:
                 if len(data) > bound:
                     raise _too_big(path, len(data))
         except OSError as error:
-            raise Unreadable(f"The file ‘{path.name}’ could not be read ({error.strerror or error}).") from None
+            why = error.strerror or error
+            raise Unreadable(f"The file ‘{path.name}’ could not be read ({why}). Submit it again.") from None
     return bytes(data)
 
 
@@ -112,22 +117,23 @@ def _refuse_unless_file(path: Path, status: os.stat_result) -> None:
     kind = stat.S_IFMT(status.st_mode)
     if kind != stat.S_IFREG:
         what = _KINDS.get(kind, "not a file")
-        raise Unreadable(f"‘{path.name}’ is {what}: hand in the notebook file itself.")
+        raise Unreadable(f"‘{path.name}’ is {what}. Submit the notebook file itself.")
 
 
 def _too_big(path: Path, size: int) -> Unreadable:
     return Unreadable(
         f"The file ‘{path.name}’ is too big ({size / 2**20:.0f} MB). "
-        "In Jupyter choose Edit → Clear Outputs of All Cells, save, and hand it in again."
+        "In Jupyter choose Edit → Clear Outputs of All Cells, save, and submit it again."
     )
 
 
 def _kinds_in(folder: Path, notebook: str) -> dict[str, int]:
-    """Name → file type of what lies in `folder`, in alphabetical order, without hidden files and backups."""
+    """The names and file types of the entries in `folder`, sorted by name, without hidden files and backups."""
     try:
         kind = stat.S_IFMT(folder.lstat().st_mode)
         if kind != stat.S_IFDIR:
-            raise Missing(f"‘{folder.name}’ is {_KINDS.get(kind, 'a file')}, not a folder with the notebook in it.")
+            what = _KINDS.get(kind, "a file")
+            raise Missing(f"‘{folder.name}’ is {what}, not a folder. Submit the notebook in a folder of that name.")
         entries = sorted(folder.iterdir())
         return {
             path.name: stat.S_IFMT(path.lstat().st_mode)
@@ -135,11 +141,11 @@ def _kinds_in(folder: Path, notebook: str) -> dict[str, int]:
             if not path.name.startswith((".", "~")) and not path.name.endswith("~") and "-checkpoint." not in path.name
         }
     except OSError:
-        raise Missing(f"Nothing was handed in for {notebook}.") from None
+        raise Missing(f"Nothing was submitted for {notebook}.") from None
 
 
 def _books(names: Iterable[str]) -> list[str]:
-    """The names of notebooks; where there is none, of Python files."""
+    """The names of the notebooks, or of the Python files when there are no notebooks."""
     known = [name for name in names if name.casefold().endswith(_SUFFIXES)]
     return [name for name in known if ".ipynb" in name.casefold()] or known
 
@@ -164,7 +170,7 @@ def _words(name: str) -> list[str]:
 
 
 def _means(name: str, notebooks: tuple[str, ...]) -> list[str]:
-    """The notebooks that a file name may mean; of ‘mlp’ and ‘mlp_advanced’ the longer one."""
+    """The notebooks that a file name may mean. When ‘mlp’ and ‘mlp_advanced’ both fit, only the longer one counts."""
     words = _words(_stem(name))
     found = [book for book in notebooks if _within(_words(book), words) or "".join(_words(book)) in words]
     return [book for book in found if not any(_within(_words(book), _words(o)) for o in found if o != book)]

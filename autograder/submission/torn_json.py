@@ -1,7 +1,7 @@
-"""JSON that may be cut, torn or hostile: where its members and elements lie, without building anything in memory.
+"""Reads JSON that may be cut off, damaged or hostile: finds members and elements without loading the whole document.
 
-A submitted notebook may be 100 MB of output around 20 kB of code. These functions walk over the bytes and yield spans;
-only the few spans that are wanted are ever decoded. Nothing here recurses, backtracks, or keeps more than one span.
+A submitted notebook may contain 20 kB of code and 100 MB of output. These functions scan the bytes and yield spans; the
+caller decodes only the few spans that it needs. Nothing here recurses, backtracks, or keeps more than one span.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from collections.abc import Iterator
 import msgspec
 
 BRACKETS = 1_500_000
-"""More of them than this and walking over the file would take too long (2 µs each); a notebook has a few hundred."""
+"""limit on the brackets in a file; each takes 2 µs to scan, and a normal notebook has a few hundred"""
 
 _STRING = re.compile(rb'"[^"\\]*+(?:\\.[^"\\]*+)*+"', re.DOTALL)
 _FLAT = re.compile(rb'(?:[^"\[\]{}]++|"[^"\\]*+(?:\\.[^"\\]*+)*+")*+', re.DOTALL)
@@ -25,11 +25,11 @@ _HIGH = re.compile(rb"[\x80-\xff]+")
 _TEXT = msgspec.json.Decoder(str | list[str])
 
 Span = tuple[int, int]
-"""Where a value begins and ends; -1 as its end says that it was cut."""
+"""where a value begins and ends; the end is -1 when the value is cut off"""
 
 
 def members(data: bytes, at: int, stop: int) -> Iterator[tuple[str, Span]]:
-    """The members of the object that begins at `at`: key and span of the value. What is torn is passed over."""
+    """The members of the object that begins at `at`: key and span of the value. Damaged members are skipped."""
     at += 1
     while True:
         at = _after(_GAP, data, at, stop)
@@ -64,7 +64,7 @@ def elements(data: bytes, at: int, stop: int) -> Iterator[Span]:
 
 
 def text(raw: bytes) -> tuple[str, bool]:
-    """The text in a JSON value, a string or a list of strings as in notebooks; and whether it was one of these."""
+    """The text in a JSON value, and whether the value is a string or a list of strings, as in a notebook."""
     try:
         value = _TEXT.decode(raw)
         return (value if isinstance(value, str) else "".join(value)), True
@@ -75,12 +75,12 @@ def text(raw: bytes) -> tuple[str, bool]:
 
 
 def decoded(raw: bytes) -> str:
-    """UTF-8 text; bytes that are not UTF-8 are read as Latin-1."""
+    """The bytes as text: UTF-8, or Latin-1 where they are not valid UTF-8."""
     return raw.decode("utf-8", errors=_LATIN)
 
 
 def is_utf8(data: bytes) -> bool:
-    """Whether all of it is UTF-8 (the last letter may be cut), found in pieces to spare memory."""
+    """Whether the data is UTF-8 (the last character may be cut off). It is decoded in pieces to save memory."""
     decoder = codecs.getincrementaldecoder("utf-8")()
     try:
         for at in range(0, len(data), 2**20):
@@ -91,7 +91,7 @@ def is_utf8(data: bytes) -> bool:
 
 
 def is_whole(data: bytes) -> bool:
-    """Whether it is one well-formed JSON value."""
+    """Whether the data is one well-formed JSON value."""
     try:
         msgspec.json.decode(data, type=msgspec.Raw)
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
@@ -102,12 +102,12 @@ def is_whole(data: bytes) -> bool:
 def _string(token: bytes) -> str:
     try:
         return str(json.loads(decoded(token), strict=False))
-    except ValueError:  # an escape that JSON does not know
+    except ValueError:  # an escape sequence that JSON does not define
         return decoded(token[1:-1])
 
 
 def _end(data: bytes, at: int, stop: int) -> int:
-    """Where the value that begins at `at` ends, or -1 when it is cut."""
+    """Where the value that begins at `at` ends, or -1 when it is cut off."""
     if at >= stop:
         return -1
     if data[at] == ord('"'):

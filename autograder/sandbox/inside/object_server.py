@@ -1,4 +1,4 @@
-"""The object server: answers questions with the student's objects, on the student's side of the wire."""
+"""The object server: answers a hidden test's questions about the student's objects, in the student's process."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ from autograder.sandbox.wire.wire_error import WireError
 
 
 class ObjectServer:
-    """Holds what the other side has references to, and answers one question at a time."""
+    """Answers one question at a time, and keeps the objects that the trusted side has references to."""
 
     def __init__(self, names: dict[str, Any], shut: tuple[str, ...] = ()) -> None:
         self._names = names
@@ -36,11 +36,11 @@ class ObjectServer:
         self._held: list[Any] = []
 
     def answer(self, question: Question) -> Returned | Raised:
-        """The reply to one question. Whatever the student's code raises is an answer, too."""
+        """The reply to one question. An exception of the student's code becomes a Raised reply."""
         quiet = io.StringIO()
         try:
             with contextlib.redirect_stdout(quiet), contextlib.redirect_stderr(quiet):
-                with runtime.shut(self._shut):
+                with runtime.blocked(self._shut):
                     value = self._find(question)
                 return Returned(question.nonce, to_wire(value, self._refer))
         except WireError as error:
@@ -54,7 +54,7 @@ class ObjectServer:
         match question:
             case Get(name=name):
                 if name not in self._names:
-                    raise NameError(f"the notebook defines no {name!r}")
+                    raise NameError(f"your notebook does not define {name!r}")
                 return self._names[name]
             case Call(target=target, args=args, kwargs=kwargs):
                 return self._held[target](*map(self._value, args), **{k: self._value(v) for k, v in kwargs.items()})
@@ -83,11 +83,11 @@ class ObjectServer:
         return eval(value, names) if value is not None else None
 
 
-@functools.lru_cache(maxsize=64)  # tests share code, and a replay asks what was asked before
+@functools.lru_cache(maxsize=64)  # several tests send the same code, and the diagnosis repeats questions
 def _loaded(code: bytes) -> tuple[types.CodeType, types.CodeType | None]:
-    """The statements and the last expression of what `wire.compiled` made of harness code.
+    """The statements and the last expression of harness code, unpacked from the result of `messages.compiled`.
 
-    Questions come from the trusted side alone, so that loading code from one is as safe as compiling its text.
+    Only the trusted side sends questions, so loading marshalled code is as safe as compiling its source.
     """
     statements, value = marshal.loads(code)
     return statements, value

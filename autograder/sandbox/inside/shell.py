@@ -1,4 +1,4 @@
-"""The IPython shell that runs a student's cells in the sandbox and captures what they show, in order."""
+"""The IPython shell that runs a student's cells in the sandbox and captures their outputs in order."""
 
 from __future__ import annotations
 
@@ -23,15 +23,16 @@ from autograder.constants import cell_filename, cell_of
 from autograder.sandbox.traces import describe
 
 Emit = Callable[[str, str, bytes], None]
-"""Takes one output: its kind (as in result.Output), its text, its PNG."""
+"""receives one output: its kind (as in result.Output), its text, its PNG"""
 
 _FLUSH = 8192
 _TEXT = 20_000
-"""characters kept of one printed value; more helps nobody"""
+"""most characters that are kept of one displayed value"""
 
 
 def refuse_input(prompt: object = "") -> NoReturn:
-    raise RuntimeError("input() cannot be used here: nobody is at the keyboard while your notebook is graded")
+    """Replaces input() while cells run."""
+    raise RuntimeError("input() does not work while your notebook is graded: write the value into your code instead")
 
 
 class _Compiler(CachingCompiler):
@@ -48,14 +49,14 @@ class _Publisher(DisplayPublisher):
 
 class _Hook(DisplayHook):
     def write_output_prompt(self) -> None:
-        """No prompt: outputs go into a report."""
+        """Write nothing: outputs go into a report, without prompts."""
 
     def write_format_data(self, format_dict: dict[str, Any], md_dict: Any = None) -> None:
         cast(Shell, self.shell).show(format_dict)
 
 
 class _Stream(io.TextIOBase):
-    """A text stream that hands its text on when a cell shows something else or ends."""
+    """A text stream that collects text. The text is emitted when it gets long, before other outputs and at the end."""
 
     def __init__(self, kind: str, emit: Emit) -> None:
         self.kind, self._emit = kind, emit
@@ -85,7 +86,7 @@ class _Stream(io.TextIOBase):
 
 
 class Shell(InteractiveShell):
-    """A shell that emits its outputs and never stops at an error."""
+    """An IPython shell that emits its outputs and goes on after an error."""
 
     display_pub_class = Type(_Publisher)
     displayhook_class = Type(_Hook)
@@ -106,26 +107,29 @@ class Shell(InteractiveShell):
         self.display_formatter.active_types = ["text/plain", "image/png"]
 
     def init_io(self) -> None:
-        """Streams are replaced while a cell runs, not for good."""
+        """Do nothing: `run` replaces the streams while a cell runs."""
 
     def ask_exit(self) -> None:
-        """Nothing to exit from."""
+        """Do nothing: exit() in a cell does not end the notebook."""
 
     def enable_gui(self, gui: Any = None) -> None:
-        """No GUI loop; %matplotlib inline asks for none."""
+        """Do nothing: `%matplotlib inline` needs no GUI event loop."""
 
     def transform_cell(self, raw_cell: str) -> str:
-        """IPython's own, but what is Python already stays as it is: that is found out in a third of the time."""
+        """Apply IPython's transformation, but only to cells that are not plain Python.
+
+        The check whether a cell is plain Python takes a third of the time of the transformation.
+        """
         try:
             with warnings.catch_warnings():
-                warnings.simplefilter("ignore")  # they come when the cell is compiled
+                warnings.simplefilter("ignore")  # compiling the cell gives the same warnings
                 ast.parse(raw_cell)
         except (SyntaxError, ValueError, RecursionError, MemoryError):
             return super().transform_cell(raw_cell)  # type: ignore[no-any-return, no-untyped-call]
         return raw_cell
 
     def run(self, cell: str, source: str, emit: Emit) -> bool:
-        """Run one cell; True when it raised. Outputs go to `emit` as they come."""
+        """Run one cell and return whether it raised an exception. Outputs go to `emit` as they come."""
         pid = os.getpid()
         self.failed, self.emit = False, emit
         self.streams = (_Stream("stdout", emit), _Stream("stderr", emit))
@@ -136,18 +140,18 @@ class Shell(InteractiveShell):
         try:
             outcome = self.run_cell(source, store_history=False)  # type: ignore[no-untyped-call]
             self.failed |= not outcome.success
-        except BaseException as error:  # whatever a cell does to the shell, the next cell has to run
-            self._tell(error)
+        except BaseException as error:  # the next cell must run even if this cell has changed the shell itself
+            self._emit_error(error)
         finally:
             if os.getpid() != pid:
-                os._exit(0)  # a child that the cell forked came out of it alive: it is not the notebook
+                os._exit(0)  # a child process that the cell forked: it must not go on as the notebook
             for stream in self.streams:
                 stream.flush()
             sys.stdout, sys.stderr = before
         return self.failed
 
     def show(self, data: dict[str, Any]) -> None:
-        """Emit one display: its picture if it has one, else its text."""
+        """Emit one displayed value: its PNG if it has one, otherwise its text."""
         for stream in self.streams:
             stream.flush()
         png = data.get("image/png")
@@ -165,13 +169,13 @@ class Shell(InteractiveShell):
             self.emit("text", str(data.get("text/plain", ""))[:_TEXT], b"")
 
     def showtraceback(self, *args: Any, **kwargs: Any) -> None:
-        """Emit the exception with the lines of cells it passed through."""
-        self._tell(sys.exc_info()[1])
+        """Emit the current exception with a short traceback."""
+        self._emit_error(sys.exc_info()[1])
 
     def showsyntaxerror(self, *args: Any, **kwargs: Any) -> None:
-        self._tell(sys.exc_info()[1])
+        self._emit_error(sys.exc_info()[1])
 
-    def _tell(self, error: BaseException | None) -> None:
+    def _emit_error(self, error: BaseException | None) -> None:
         self.failed = True
         if error is None:
             return
@@ -181,7 +185,7 @@ class Shell(InteractiveShell):
 
 
 def _trace(error: BaseException) -> str:
-    """A short traceback: the exception, then the lines of cells on its way, innermost last."""
+    """A short traceback: the exception, then the lines of the cells that it passed, innermost last."""
     lines = [f"{type(error).__name__}: {describe(error)}"]
     if isinstance(error, SyntaxError) and error.lineno:
         lines.append(f"  line {error.lineno}: {(error.text or '').strip()[:200]}")
@@ -192,7 +196,7 @@ def _trace(error: BaseException) -> str:
 
 
 def new_shell() -> Shell:
-    """The process's shell, with pictures inline."""
+    """Make this process's shell, with inline figures."""
     from matplotlib_inline.backend_inline import configure_inline_support
 
     shell: Shell = Shell.instance()

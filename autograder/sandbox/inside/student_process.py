@@ -32,11 +32,11 @@ from autograder.sandbox.wire.messages import (
 from autograder.sandbox.wire.values import sound
 from autograder.sandbox.wire.wire_error import Closed, WireError
 
-_CUT = "\n… the rest of the output was cut off: this notebook prints more than the grader keeps.\n"
+_CUT = "\n… the rest of the output was cut off: your notebook prints more than the grader keeps.\n"
 
 
 def serve() -> None:
-    """Answer orders on the wire until it closes. Called once, confined, in a fork of the warm zygote."""
+    """Carry out orders from the wire until it closes. Runs confined, in a fork of the zygote."""
     signal.signal(signal.SIGINT, signal.default_int_handler)
     seed(SEED)
     channel = Channel(socket.socket(fileno=WIRE_FD))
@@ -44,7 +44,7 @@ def serve() -> None:
     forks: dict[int, tuple[int, int]] = {}  # number -> pid, pidfd
     finished = False
     while True:
-        with suppress(KeyboardInterrupt, WireError):  # an interrupt that came late; stray data
+        with suppress(KeyboardInterrupt, WireError):  # an interrupt after the cell has ended, or invalid data
             try:
                 order, fds = _next(channel, forks)
             except Closed:
@@ -58,7 +58,7 @@ def serve() -> None:
                         finished = True
                     try:
                         pid = os.fork()
-                    except OSError:  # no room for it: the examiner sees its line closed
+                    except OSError:  # too many processes; the trusted side finds the connection closed
                         os.close(fds[0])
                         continue
                     if pid == 0:
@@ -70,53 +70,59 @@ def serve() -> None:
                     forks[number] = (pid, os.pidfd_open(pid))
                 case Reap(number) if number in forks:
                     os.kill(forks[number][0], signal.SIGKILL)
-                    _bury(channel, forks, number)
+                    _reap(channel, forks, number)
                 case _:
                     pass
 
 
 def _next(channel: Channel, forks: dict[int, tuple[int, int]]) -> tuple[Order | None, list[int]]:
-    """The next order and its descriptors; forks that end meanwhile are buried and told of."""
+    """The next order and its file descriptors. Forks that have ended in the meantime are reaped and reported."""
     poll = select.poll()
     poll.register(channel, select.POLLIN)
     for _, pidfd in forks.values():
         poll.register(pidfd, select.POLLIN)
     ready = {fd for fd, _ in poll.poll()}
     for number in [number for number, (_, pidfd) in forks.items() if pidfd in ready]:
-        _bury(channel, forks, number)
+        _reap(channel, forks, number)
     fds: list[int] = []
     message = channel.take(fds) if channel.fileno() in ready else None
     return decode_order(message) if message is not None else None, fds
 
 
 def _finish() -> None:
-    """The notebook has run: end what it left running, and make forks cheap."""
-    _sweep()
-    with suppress(Exception):  # matplotlib empties this in every fork anew: much less to do when it is empty already
+    """Prepare for forks after the notebook has run: end the processes that it left, and make forks cheap."""
+    _end_other_processes()
+    with suppress(Exception):  # matplotlib clears this cache in every fork, which is much faster if it is empty already
         sys.modules["matplotlib.font_manager"]._get_font.cache_clear()
     gc.collect()
     gc.freeze()
 
 
-def _sweep() -> None:
-    """End and bury every other process of this submission; in a namespace of its own, that is all there are."""
-    alone = os.getpid() == 1
-    if alone:
+def _end_other_processes() -> None:
+    """Kill and reap all other processes of this submission, if it has a PID namespace of its own.
+
+    Without one, only reap children that have ended.
+    """
+    own_namespace = os.getpid() == 1
+    if own_namespace:
         with suppress(ProcessLookupError):
             os.kill(-1, signal.SIGKILL)
     with suppress(ChildProcessError):
-        while os.waitpid(-1, 0 if alone else os.WNOHANG) != (0, 0):
+        while os.waitpid(-1, 0 if own_namespace else os.WNOHANG) != (0, 0):
             pass
 
 
-def _bury(channel: Channel, forks: dict[int, tuple[int, int]], number: int) -> None:
-    """Wait for a fork that has ended, tell how, and sweep away what it left: it would be in the way of the next."""
+def _reap(channel: Channel, forks: dict[int, tuple[int, int]], number: int) -> None:
+    """Reap a fork that has ended and report its wait status.
+
+    After the last fork, end the processes that forks have left running: they would disturb the next fork.
+    """
     pid, pidfd = forks.pop(number)
     _, status = os.waitpid(pid, 0)
     os.close(pidfd)
     channel.send(encode(ForkEnded(number, status)))
     if not forks:
-        _sweep()
+        _end_other_processes()
 
 
 def _execute(channel: Channel, shell: Shell, nonce: bytes, cell: str, source: str, room: int) -> None:
@@ -125,7 +131,7 @@ def _execute(channel: Channel, shell: Shell, nonce: bytes, cell: str, source: st
     def emit(kind: str, text: str, png: bytes) -> None:
         nonlocal left
         if os.getpid() != pid:
-            os._exit(0)  # a child that the cell forked: what it shows is not the notebook's
+            os._exit(0)  # a child process that the cell forked: its output is not the notebook's
         if left <= 0:
             return
         text = sound(text)
@@ -142,15 +148,15 @@ def _execute(channel: Channel, shell: Shell, nonce: bytes, cell: str, source: st
 
 
 def _answer(sock: socket.socket, shell: Shell, fork_seed: int, shut: tuple[str, ...]) -> None:
-    """The life of one fork: answer questions about the finished notebook until the examiner hangs up."""
+    """In a fork: answer questions about the finished notebook until the trusted side closes the connection."""
     with suppress(OSError), open("/proc/self/oom_score_adj", "w") as file:  # noqa: PTH123 (no imports after the fork)
-        file.write("1000")  # when memory runs out it is this test that goes, not the notebook
+        file.write("1000")  # if memory runs out, the kernel kills this fork and not the notebook
     if "torch" in sys.modules:
-        sys.modules["torch"].set_num_threads(1)  # threads do not survive a fork: more than one would hang
+        sys.modules["torch"].set_num_threads(1)  # a fork has no worker threads: waiting for them would hang
     seed(fork_seed)
     channel, names = Channel(sock), shell.user_ns
     finished = dict(names)
-    respondent = ObjectServer(names, shut)
+    server = ObjectServer(names, shut)
     with suppress(WireError):
         while True:
             message, _ = channel.receive()
@@ -158,15 +164,15 @@ def _answer(sock: socket.socket, shell: Shell, fork_seed: int, shut: tuple[str, 
                 case Begin(seed=number):
                     _restore(names, finished)
                     seed(number)
-                    respondent = ObjectServer(names, shut)
+                    server = ObjectServer(names, shut)
                 case Execute() | Fork() | Reap():
                     pass
                 case question:
-                    channel.send(encode(respondent.answer(question)))
+                    channel.send(encode(server.answer(question)))
 
 
 def _restore(names: dict[str, Any], finished: dict[str, Any]) -> None:
-    """Give the notebook's names their values back: harness code of the test before has left names of its own."""
+    """Reset the notebook's namespace, because harness code of the previous test may have changed it."""
     for name in names.keys() - finished.keys():
         del names[name]
     for name, value in finished.items():

@@ -1,4 +1,4 @@
-"""The supervisor: a trusted process beside a submission that confines, watches and ends it, and says how it ended."""
+"""The supervisor: a trusted process that confines one submission, enforces its limits and reports how it ended."""
 
 from __future__ import annotations
 
@@ -17,16 +17,16 @@ from autograder.sandbox.inside import student_process
 from autograder.sandbox.spawning import Ended, encode_ended
 
 _TICK = 0.05
-"""seconds between two looks at the memory"""
+"""seconds between two checks of memory and disk use"""
 
 
 def supervise(control: socket.socket, wire: socket.socket, limits: Limits, confinement: jail.Confinement) -> None:
-    """SpawnRequest one submission until it ends or the other end of `control` says 'kill' or goes away."""
+    """Run one submission until it ends, or until 'kill' arrives on `control`, or until `control` is closed."""
     os.dup2(wire.fileno(), WIRE_FD)
     wire.close()
-    deadline = time.monotonic() + limits.total_seconds + 10  # the examiner has its own; this is for when it is gone
+    deadline = time.monotonic() + limits.total_seconds + 10  # the trusted side ends it earlier, unless it has died
     try:
-        jailed = jail.spawn(confinement, limits, student_process.serve, keep_fds=(WIRE_FD,), wire_fd=WIRE_FD)
+        jailed = jail.spawn(confinement, limits, student_process.serve, keep_fds=())
     except (OSError, RuntimeError) as error:
         control.send(encode_ended(Ended("unconfined", 0, 0.0, 0.0, str(error))))
         return
@@ -42,13 +42,14 @@ def supervise(control: socket.socket, wire: socket.socket, limits: Limits, confi
         ended = Ended(reason, number, usage.cpu_seconds, usage.peak_memory_mb)
     finally:
         jailed.close()
-    with suppress(OSError):  # nobody may be left to hear it
+    with suppress(OSError):  # the trusted side may have ended
         control.send(encode_ended(ended))
 
 
 def _watch(
     jailed: jail.Jailed, control: socket.socket, deadline: float, kernel_kills: bool
 ) -> tuple[Literal["exit", "signal", "memory", "disk", "time", "told"], int]:
+    """Wait until the submission ends or must be ended. Returns the reason, and the exit code or signal."""
     poll = select.poll()
     poll.register(control, select.POLLIN)
     poll.register(jailed.pidfd, select.POLLIN)
@@ -59,7 +60,7 @@ def _watch(
             if os.WIFSIGNALED(status):
                 return "signal", os.WTERMSIG(status)
             return "exit", os.WEXITSTATUS(status)
-        if not kernel_kills and jailed.over_memory():  # a cgroup takes the fork that went too far, not all
+        if not kernel_kills and jailed.over_memory():  # with a cgroup, the kernel kills only the fork at fault
             return "memory", 0
         if jailed.over_disk():
             return "disk", 0

@@ -1,4 +1,4 @@
-"""The zygote: a warm process that holds libraries and no secret, and forks a supervisor for every submission."""
+"""The zygote: a process with loaded libraries and no secrets that forks a supervisor for every submission."""
 
 from __future__ import annotations
 
@@ -19,29 +19,29 @@ from autograder.sandbox.spawning import Load, Ready, SpawnRequest
 from autograder.warming import begin, settle
 
 _MOST = 2**16
-"""bytes of a message to the zygote"""
+"""most bytes of a message to the zygote"""
 
 
 def main(fd: int, force: str, course: str) -> None:
-    """Serve requests that come on descriptor `fd` until it closes."""
+    """Serve requests from file descriptor `fd` until it closes."""
     begin()
     with suppress(OSError):
-        os.setsid()  # a Ctrl-C on the terminal is for the class run, which ends us in order
-    signal.signal(signal.SIGCHLD, signal.SIG_DFL)  # inherited as ignored from an examiner that starts us anew
+        os.setsid()  # Ctrl-C on the terminal must stop only the class run, which then ends this process
+    signal.signal(signal.SIGCHLD, signal.SIG_DFL)  # a grading server that restarts the zygote passes on SIG_IGN
     confinement = jail.probe(jail.Tier(force) if force else None)
-    import_all("numpy", "torch", "matplotlib.pyplot")  # while it is being found out what else there is to load
+    import_all("numpy", "torch", "matplotlib.pyplot")  # meanwhile the client finds out which other libraries to load
     requests = socket.socket(fileno=fd)
     message = requests.recv(_MOST)
     if not message:
         os._exit(0)
     warm(*msgspec.msgpack.decode(message, type=Load).libraries)
     requests.send(msgspec.msgpack.encode(Ready(confinement.tier.value, confinement.exposes(Path(course)))))
-    signal.signal(signal.SIGCHLD, signal.SIG_IGN)  # supervisors are not waited for
+    signal.signal(signal.SIGCHLD, signal.SIG_IGN)  # so that supervisors need not be reaped
     decoder = msgspec.msgpack.Decoder(SpawnRequest)
     while True:
         message, extra, _, _ = requests.recvmsg(_MOST, socket.CMSG_SPACE(2 * 4))
         if not message:
-            os._exit(0)  # taking so large a process apart in order takes half a second
+            os._exit(0)  # a normal exit of so large a process takes half a second
         fds = array.array("i")
         for _, _, rights in extra:
             fds.frombytes(rights)
@@ -62,16 +62,16 @@ def main(fd: int, force: str, course: str) -> None:
 
 
 def import_all(*libraries: str) -> None:
-    """Import what there is of `libraries`."""
+    """Import those of `libraries` that are installed."""
     for library in libraries:
-        with suppress(ImportError):  # then the notebook's own import fails, which is for its report to say
+        with suppress(ImportError):  # the notebook's own import fails as well, and its report shows that
             importlib.import_module(library)
 
 
 def warm(*libraries: str) -> None:
-    """Import and use once what every notebook uses, and import `libraries`, so that a fork finds it ready.
+    """Import `libraries` and what every notebook uses, and use it once, so that forks find everything loaded.
 
-    Nothing else: each library makes every fork dearer.
+    Import nothing else: each library makes every fork slower.
     """
     import_all(*libraries)
     import matplotlib
@@ -98,7 +98,7 @@ def warm(*libraries: str) -> None:
     np.random.default_rng(0)
     net = torch.nn.Sequential(torch.nn.Linear(2, 3), torch.nn.ReLU(), torch.nn.Linear(3, 1))
     F.mse_loss(net(torch.randn(4, 2)), torch.zeros(4, 1)).backward()  # type: ignore[no-untyped-call]
-    net(torch.randn(4, 2)).backward(torch.ones(4, 1))  # imports much that a loss, which is one number, does not
+    net(torch.randn(4, 2)).backward(torch.ones(4, 1))  # imports many modules that `backward` of a scalar does not
     plt.close("all")
     settle()
 

@@ -1,6 +1,6 @@
-"""The channel: one end of a wire, a SOCK_SEQPACKET socket on which messages are cut into packets.
+"""The channel: one end of a wire. It splits messages into packets and sends them over a SOCK_SEQPACKET socket.
 
-Packets that are not ours (a notebook that writes to every descriptor) are dropped, so garbage cannot break the framing.
+Packets without the right header are dropped, so that a notebook that writes to every file descriptor breaks nothing.
 """
 
 from __future__ import annotations
@@ -22,20 +22,20 @@ _MAX_STRAY = 100_000
 
 
 class Channel:
-    """One end of a wire: whole messages in, whole messages out, each within a deadline (time.monotonic)."""
+    """One end of a wire. Sends and receives whole messages, each before a deadline on the clock of time.monotonic."""
 
     def __init__(self, sock: socket.socket) -> None:
         self.sock = sock
         self._count = 0
         self._stray = 0
-        self._partial: tuple[int, int, bytearray] | None = None  # message number, total, what has come
+        self._partial: tuple[int, int, bytearray] | None = None  # message number, total length, data so far
         sock.setblocking(False)
 
     def fileno(self) -> int:
         return self.sock.fileno()
 
     def send(self, data: bytes, deadline: float | None = None, fds: tuple[int, ...] = ()) -> None:
-        """Send one message, with `fds` on its first packet."""
+        """Send one message. The file descriptors `fds` are attached to its first packet."""
         if len(data) > MAX_MESSAGE:
             raise WireError(f"a message of {len(data) / 2**20:.0f} MiB is too large")
         self._count += 1
@@ -48,11 +48,11 @@ class Channel:
                     break
                 except BlockingIOError:
                     _wait(self.sock, select.POLLOUT, deadline)
-                except (BrokenPipeError, ConnectionError, OSError) as error:
-                    raise Closed(f"the other end is gone ({error})") from None
+                except OSError as error:
+                    raise Closed(f"the other end is closed ({error})") from None
 
     def receive(self, deadline: float | None = None) -> tuple[bytes, list[int]]:
-        """The next whole message and the descriptors that came with it."""
+        """The next whole message and the file descriptors that came with it."""
         fds: list[int] = []
         while True:
             message = self.take(fds)
@@ -61,7 +61,10 @@ class Channel:
             _wait(self.sock, select.POLLIN, deadline)
 
     def take(self, fds: list[int] | None = None) -> bytes | None:
-        """The next whole message if one has come; descriptors are appended to `fds`, or refused without it."""
+        """The next whole message, or None if none has arrived.
+
+        File descriptors are appended to `fds`. Without `fds` they are not accepted.
+        """
         while True:
             try:
                 if fds is None:
@@ -74,9 +77,9 @@ class Channel:
             except BlockingIOError:
                 return None
             except OSError as error:
-                raise Closed(f"the other end is gone ({error})") from None
-            if not packet and _hung_up(self.sock):
-                raise Closed("the other end is gone")
+                raise Closed(f"the other end is closed ({error})") from None
+            if not packet and _peer_closed(self.sock):
+                raise Closed("the other end is closed")
             message = self._join(packet)
             if message is not None:
                 return message
@@ -85,7 +88,7 @@ class Channel:
         if not self._fits(packet):
             self._stray += 1
             if self._stray > _MAX_STRAY:
-                raise WireError("the wire is flooded with data that is not ours")
+                raise WireError("the wire is flooded with packets that have no valid header")
             return None
         assert self._partial is not None
         _, total, data = self._partial
@@ -96,7 +99,7 @@ class Channel:
         return bytes(data)
 
     def _fits(self, packet: bytes) -> bool:
-        """Whether this packet begins a message or is the very next piece of the one that has begun."""
+        """Whether this packet begins a message or is the next packet of the message that has begun."""
         if len(packet) < _HEADER.size or not packet.startswith(_MAGIC):
             return False
         _, number, offset, total = _HEADER.unpack_from(packet)
@@ -115,6 +118,7 @@ class Channel:
 
 
 def _wait(sock: socket.socket, event: int, deadline: float | None) -> None:
+    """Wait for an event on a socket. Raises Late at the deadline."""
     timeout = None if deadline is None else max(0.0, deadline - time.monotonic())
     poll = select.poll()
     poll.register(sock, event)
@@ -122,7 +126,7 @@ def _wait(sock: socket.socket, event: int, deadline: float | None) -> None:
         raise Late("no answer in time")
 
 
-def _hung_up(sock: socket.socket) -> bool:
+def _peer_closed(sock: socket.socket) -> bool:
     poll = select.poll()
     poll.register(sock, select.POLLIN)
     return any(event & (select.POLLHUP | select.POLLERR) for _, event in poll.poll(0))
@@ -134,6 +138,7 @@ def pair() -> tuple[socket.socket, socket.socket]:
 
 
 def readable(sock: socket.socket) -> bool:
+    """Whether a socket has data to read or is closed."""
     poll = select.poll()
     poll.register(sock, select.POLLIN)
     return bool(poll.poll(0))

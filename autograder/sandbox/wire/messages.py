@@ -1,4 +1,4 @@
-"""The messages on the wire: orders and questions to the student's process, reports from it. MessagePack on the way."""
+"""The messages on the wire: orders and questions to the student's process, and its reports. Encoded as MessagePack."""
 
 from __future__ import annotations
 
@@ -25,17 +25,17 @@ class Execute(msgspec.Struct, tag="execute", forbid_unknown_fields=True):
     cell: str
     source: str
     room: int
-    """bytes of output that are still wanted"""
+    """bytes of output that the grader still accepts"""
 
 
 class Fork(msgspec.Struct, tag="fork", forbid_unknown_fields=True):
-    """Fork for tests; the new process answers on the descriptor that comes along."""
+    """Fork for tests. The fork answers on the file descriptor that is attached to this message."""
 
     nonce: bytes
     number: int
     seed: int
     shut: list[str]
-    """tools to shut in the fork, by `Tool` name"""
+    """the forbidden tools to block in the fork, by `Tool` name"""
 
 
 class Reap(msgspec.Struct, tag="reap", forbid_unknown_fields=True):
@@ -45,12 +45,14 @@ class Reap(msgspec.Struct, tag="reap", forbid_unknown_fields=True):
 
 
 class Begin(msgspec.Struct, tag="begin", forbid_unknown_fields=True):
-    """In a fork: the next test begins, with this seed, the notebook's names, and nothing held."""
+    """In a fork: begin the next test. Set this seed, reset the notebook's names, and drop all references."""
 
     seed: int
 
 
 class Get(msgspec.Struct, tag="get", forbid_unknown_fields=True):
+    """Read a name of the notebook."""
+
     nonce: bytes
     name: str
 
@@ -58,6 +60,7 @@ class Get(msgspec.Struct, tag="get", forbid_unknown_fields=True):
 class Call(msgspec.Struct, tag="call", forbid_unknown_fields=True):
     nonce: bytes
     target: int
+    """the number of a `Ref`, here and in the questions below"""
     args: list[Value]
     kwargs: dict[str, Value]
 
@@ -89,13 +92,13 @@ class SetItem(msgspec.Struct, tag="set-item", forbid_unknown_fields=True):
 
 
 class Run(msgspec.Struct, tag="run", forbid_unknown_fields=True):
-    """Run harness code; the value of its last expression comes back."""
+    """Run harness code and return the value of its last expression."""
 
     nonce: bytes
     code: bytes
-    """as `compiled` gives it"""
+    """the result of `compiled`"""
     apart: bool = False
-    """in a namespace of its own, not among the notebook's names"""
+    """run it in a namespace of its own, not in the notebook's"""
 
 
 Question: TypeAlias = Get | Call | Attribute | SetAttribute | Item | SetItem | Run
@@ -111,7 +114,7 @@ class Returned(msgspec.Struct, tag="returned", forbid_unknown_fields=True):
 
 
 class Raised(msgspec.Struct, tag="raised", forbid_unknown_fields=True):
-    """The student's code raised."""
+    """The student's code raised an exception."""
 
     nonce: bytes
     error: Name
@@ -137,7 +140,7 @@ class Finished(msgspec.Struct, tag="finished", forbid_unknown_fields=True):
 
 
 class ForkEnded(msgspec.Struct, tag="fork-ended", forbid_unknown_fields=True):
-    """A fork is gone; `status` is as os.waitpid gives it."""
+    """A fork has ended. `status` is its wait status from os.waitpid."""
 
     number: int
     status: int
@@ -152,9 +155,9 @@ _reports: msgspec.msgpack.Decoder[Report] = msgspec.msgpack.Decoder(Report)
 
 @functools.lru_cache(maxsize=256)
 def compiled(code: str) -> bytes:
-    """What `Run` carries of harness code: its statements and its last expression, or None, compiled and marshalled.
+    """Harness code for `Run`: its statements and its last expression (or None), compiled and marshalled.
 
-    Compiled here, and so once, as each fork that answers would have to do it anew. Raises SyntaxError.
+    The trusted side compiles it once, so that not every fork has to. Raises SyntaxError.
     """
     tree = ast.parse(code, "<harness>")
     value = None
@@ -179,4 +182,4 @@ def _decode(decoder: Any, data: bytes) -> Any:
     try:
         return decoder.decode(data)
     except (msgspec.MsgspecError, RecursionError, ValueError, OverflowError) as error:
-        raise WireError(f"not a message: {error}") from None
+        raise WireError(f"this is not a valid message: {error}") from None

@@ -1,4 +1,4 @@
-"""The values that cross the wire: plain data, never code. What cannot cross stays where it is, and a `Ref` crosses."""
+"""The values that cross the wire: plain data, never code. For any other object, only a `Ref` to it crosses."""
 
 from __future__ import annotations
 
@@ -11,12 +11,12 @@ import msgspec
 
 from autograder.sandbox.wire.wire_error import WireError
 
-if TYPE_CHECKING:  # this module is imported by processes that never need torch
+if TYPE_CHECKING:  # some processes that import this module never need torch
     import numpy as np
     import torch
 
 MAX_MESSAGE = 64 * 2**20
-"""bytes of one message, and so of one value"""
+"""most bytes of one message, and so of one value"""
 _MAX_DEPTH = 40
 
 _DTYPES = Literal[
@@ -32,7 +32,7 @@ Name: TypeAlias = Annotated[str, msgspec.Meta(max_length=200)]
 
 
 def sound(text: str) -> str:
-    """`text` without halves of letters (surrogates), which cannot be encoded."""
+    """`text` with '?' in place of surrogates, which UTF-8 cannot encode."""
     return text.encode("utf-8", "replace").decode()
 
 
@@ -63,7 +63,7 @@ class Tensor(msgspec.Struct, tag="tensor", forbid_unknown_fields=True):
     shape: _Shape
     data: bytes
     grad: bool = False
-    """the tensor requires a gradient"""
+    """whether the tensor requires a gradient"""
 
 
 class Array(msgspec.Struct, tag="array", forbid_unknown_fields=True):
@@ -73,7 +73,7 @@ class Array(msgspec.Struct, tag="array", forbid_unknown_fields=True):
 
 
 class Ref(msgspec.Struct, tag="ref", forbid_unknown_fields=True):
-    """Something that stays in the student's process: the examiner holds its number."""
+    """A reference to an object that stays in the student's process. The trusted side knows its number."""
 
     number: int
     kind: Name
@@ -83,7 +83,10 @@ Value: TypeAlias = bool | int | float | str | Bytes | List | Tuple | Dict | Larg
 
 
 def to_wire(thing: Any, refer: Callable[[Any], Ref] | None = None, depth: int = 0) -> Any:
-    """`thing` as a value for the wire; what is not plain data becomes a `Ref` by `refer`, or a TypeError without it."""
+    """Convert `thing` to a value for the wire.
+
+    `refer` makes a `Ref` of an object that is not plain data. Without `refer`, such an object raises TypeError.
+    """
     if depth > _MAX_DEPTH:
         raise WireError("the value is nested too deeply")
     if thing is None or type(thing) in (bool, float):
@@ -108,7 +111,7 @@ def to_wire(thing: Any, refer: Callable[[Any], Ref] | None = None, depth: int = 
     if packed is not None:
         return packed
     if refer is None:
-        raise TypeError(f"a {type(thing).__name__} cannot cross the wire")
+        raise TypeError(f"a {type(thing).__name__} cannot be sent between processes")
     return refer(thing)
 
 
@@ -118,9 +121,9 @@ def _tensor_to_wire(thing: Any) -> Any:
         plain = thing.detach().to("cpu").to_dense().resolve_conj().resolve_neg()
         dtype = str(plain.dtype).removeprefix("torch.")
         if dtype not in _SIZES:
-            raise WireError(f"a tensor of dtype {dtype} cannot cross the wire")
+            raise WireError(f"a tensor of dtype {dtype} cannot be sent between processes")
         _check_size(plain.numel() * _SIZES[dtype])
-        # a copy: what counts as contiguous may have a stride that view does not take, where a side is 1
+        # a copy: a contiguous tensor with a dimension of size 1 may have a stride that `view` does not accept
         flat = plain.clone(memory_format=torch_module.contiguous_format).reshape(-1)
         data = flat.view(torch_module.uint8).numpy().tobytes() if plain.numel() else b""
         return Tensor(cast(Any, dtype), list(plain.shape), data, bool(thing.requires_grad))
@@ -137,11 +140,11 @@ def _tensor_to_wire(thing: Any) -> Any:
 
 def _check_size(size: int) -> None:
     if size > MAX_MESSAGE:
-        raise WireError(f"a value of {size / 2**20:.0f} MiB is too large; {MAX_MESSAGE // 2**20} MiB can cross")
+        raise WireError(f"a value of {size / 2**20:.0f} MiB is too large; the limit is {MAX_MESSAGE // 2**20} MiB")
 
 
 def from_wire(value: Any, resolve: Callable[[Ref], Any], depth: int = 0) -> Any:
-    """The Python value of a decoded wire value; a `Ref` becomes `resolve(ref)`."""
+    """Convert a decoded wire value to a Python value. A `Ref` becomes `resolve(ref)`."""
     if depth > _MAX_DEPTH:
         raise WireError("the value is nested too deeply")
     match value:
@@ -153,7 +156,7 @@ def from_wire(value: Any, resolve: Callable[[Ref], Any], depth: int = 0) -> Any:
             try:
                 return {from_wire(k, resolve, depth + 1): from_wire(v, resolve, depth + 1) for k, v in pairs}
             except TypeError:
-                raise WireError("a dictionary's key is not hashable") from None
+                raise WireError("a key of a dictionary is not hashable") from None
         case Bytes(data):
             return data
         case Large(digits):
@@ -170,7 +173,7 @@ def from_wire(value: Any, resolve: Callable[[Ref], Any], depth: int = 0) -> Any:
 
 def _checked(value: Tensor | Array) -> bytes:
     if math.prod(value.shape) * _SIZES[value.dtype] != len(value.data):
-        raise WireError(f"a {value.dtype} tensor of shape {tuple(value.shape)} does not have {len(value.data)} bytes")
+        raise WireError(f"a {value.dtype} tensor of shape {tuple(value.shape)} cannot have {len(value.data)} bytes")
     return value.data
 
 

@@ -1,10 +1,10 @@
-"""What can go wrong on the wire."""
+"""The errors of the wire."""
 
 from __future__ import annotations
 
 
 class WireError(Exception):
-    """What came over the wire is not a message of ours, or nothing came in time."""
+    """The base class of the errors of the wire. It is raised itself for invalid data."""
 
 
 class Late(WireError):
@@ -12,4 +12,4 @@ class Late(WireError):
 
 
 class Closed(WireError):
-    """The other end is gone."""
+    """The other end of the wire is closed."""

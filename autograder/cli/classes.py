@@ -1,0 +1,44 @@
+"""Commands for a class: `grade`."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from autograder.cli.options import FINDINGS, CourseOption, fail, opened_course
+from autograder.cli.progress import Progress
+from autograder.course.course import CourseError
+
+
+def grade(
+    homework: Annotated[str, typer.Argument(help="hw1, say.")],
+    submitted: Annotated[Path | None, typer.Option(help="Submissions: <student>/<homework>/ in it.")] = None,
+    out: Annotated[Path | None, typer.Option(help="Results and feedback pages; by default results/.")] = None,
+    workers: Annotated[int, typer.Option(min=1, help="Submissions graded at a time.")] = os.cpu_count() or 1,
+    student: Annotated[list[str] | None, typer.Option(help="Only this student; may be repeated.")] = None,
+    json: Annotated[bool, typer.Option("--json", help="Print one JSON line a submission.")] = False,
+    allow_unconfined: Annotated[
+        bool, typer.Option("--allow-unconfined", help="Grade even where nothing confines the student's code.")
+    ] = False,
+    course: CourseOption = None,
+) -> None:
+    """Grade a class: results, feedback pages, a table and nbgrader's gradebook."""
+    from autograder.grading import class_run
+
+    opened = opened_course(course)
+    out = out or opened.root / "results"
+    try:
+        chosen = opened.homework(homework)
+        todo = class_run.submissions(submitted or opened.root / "submitted", homework, student or ())
+        with Progress(len(todo), json) as progress:
+            outcomes = class_run.run(opened, chosen, todo, out, workers, allow_unconfined, progress.seen)
+    except CourseError as error:
+        fail(error)
+    lost = [outcome for outcome in outcomes if outcome.result is None]
+    if not json:
+        typer.echo(f"{len(outcomes) - len(lost)} of {len(outcomes)} graded; results and feedback pages in {out}")
+    if lost:
+        raise typer.Exit(FINDINGS)
