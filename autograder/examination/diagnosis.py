@@ -6,9 +6,12 @@ It replays the recorded questions in the trusted process, on the master with one
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Mapping, Sequence
+import hashlib
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
+
+import msgspec
 
 from autograder.constants import SEED
 from autograder.course.course import Tool
@@ -20,7 +23,7 @@ from autograder.sandbox.inside.object_server import ObjectServer
 from autograder.sandbox.lines import Line
 from autograder.sandbox.seeding import seed
 from autograder.sandbox.student_error import Allowance
-from autograder.sandbox.wire.messages import Question, Raised, Returned
+from autograder.sandbox.wire.messages import Question, Raised, Returned, encode
 from autograder.sandbox.wire.values import Dict, List, Ref, Tensor, Tuple, from_wire
 
 Exchange = tuple[Question, Returned | Raised]
@@ -52,6 +55,8 @@ class Diagnoser:
     def __init__(self, book: Master, mistakes: Sequence[Mistake], shut: tuple[Tool, ...]) -> None:
         self._book, self._mistakes, self._shut = book, mistakes, shut
         self._names: dict[str, dict[str, Any]] = {}
+        self._replies: dict[tuple[str, bytes], Returned | Raised] = {}
+        """answers that replays gave, by mistake and the questions up to there: most are asked again and again"""
 
     def diagnose(
         self, tests: Sequence[TestResult], exchanges: Mapping[str, Sequence[Exchange]]
@@ -78,31 +83,65 @@ class Diagnoser:
 
     def _matching(self, cell: str, recorded: Sequence[tuple[TestResult, Sequence[Exchange]]]) -> tuple[Diagnosis, ...]:
         """The mistakes that give all recorded answers of the cell's tests."""
+        # the quick ones first: then a training run may not have to be replayed
+        recorded = sorted(recorded, key=lambda entry: entry[0].seconds)
         failed = [kept for test, kept in recorded if not test.passed]
-        if all(self._agrees(None, kept, _EXACTLY) for kept in failed):
+        if all(self._likeness(None, kept, (_EXACTLY,)) for kept in failed):
             return ()  # the correct solution gives the same answers, so the answers do not show what is wrong
         kept = failed + [kept for test, kept in recorded if test.passed and _replayable(kept)]
-        for how in (_CLOSELY, _ROUGHLY):
-            named = tuple(
-                Diagnosis(mistake=mistake.id, title=mistake.title, hint=mistake.hint)
-                for mistake in self._mistakes
-                if cell in mistake.fails and all(self._agrees(mistake, exchanges, how) for exchanges in kept)
-            )
-            if named:
-                return named
-        return ()
+        found: dict[Likeness, list[Diagnosis]] = {_CLOSELY: [], _ROUGHLY: []}
+        for mistake in self._mistakes:
+            if cell in mistake.fails and (how := self._likeness_of_all(mistake, kept)):
+                found[how].append(Diagnosis(mistake=mistake.id, title=mistake.title, hint=mistake.hint))
+        return tuple(found[_CLOSELY] or found[_ROUGHLY])
 
-    def _agrees(self, mistake: Mistake | None, exchanges: Sequence[Exchange], how: Likeness) -> bool:
-        """Whether the master, with this mistake in it, gives the recorded answers."""
-        seed(SEED)
-        server = ObjectServer(dict(self._namespace(mistake)), self._shut)
-        return all(how.alike(server.answer(question), reply) for question, reply in exchanges)
+    def _likeness_of_all(self, mistake: Mistake, tests: Sequence[Sequence[Exchange]]) -> Likeness | None:
+        """How closely the mistake gives the recorded answers of all these tests; None when it does not."""
+        level: Likeness | None = _CLOSELY
+        for exchanges in tests:
+            level = self._likeness(mistake, exchanges, (_CLOSELY, _ROUGHLY) if level is _CLOSELY else (_ROUGHLY,))
+            if level is None:
+                return None
+        return level
+
+    def _likeness(
+        self, mistake: Mistake | None, exchanges: Sequence[Exchange], levels: tuple[Likeness, ...]
+    ) -> Likeness | None:
+        """The first of `levels`, strictest first, at which the master with this mistake gives the recorded answers."""
+        answers = self._replay(mistake, [question for question, _ in exchanges])
+        for answer, (_, reply) in zip(answers, exchanges, strict=True):
+            while levels and not levels[0].alike(answer, reply):
+                levels = levels[1:]
+            if not levels:
+                return None
+        return levels[0]
+
+    def _replay(self, mistake: Mistake | None, questions: Sequence[Question]) -> Iterator[Returned | Raised]:
+        """The answers of the master with this mistake, one at a time. Known answers are not computed again."""
+        name, asked, server, done = mistake.id if mistake else "", b"", None, 0
+        for number, question in enumerate(questions):
+            asked = _digest(asked, question)
+            if (name, asked) not in self._replies:
+                if server is None:
+                    seed(SEED)
+                    server = ObjectServer(dict(self._namespace(mistake)), self._shut)
+                for earlier in questions[done:number]:
+                    server.answer(earlier)
+                self._replies[name, asked] = server.answer(question)
+                done = number + 1
+            yield self._replies[name, asked]
 
     def _namespace(self, mistake: Mistake | None) -> dict[str, Any]:
         key = mistake.id if mistake else ""
         if key not in self._names:
             self._names[key] = definitions(self._book, mistake)
         return self._names[key]
+
+
+def _digest(before: bytes, question: Question) -> bytes:
+    """A hash of a question and all questions before it. The nonce is left out: it is new each time."""
+    data = encode(msgspec.structs.replace(question, nonce=b""))
+    return hashlib.blake2b(before + data, digest_size=16).digest()
 
 
 def _replayable(exchanges: Sequence[Exchange]) -> bool:

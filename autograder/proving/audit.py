@@ -39,10 +39,16 @@ class Graded(msgspec.Struct):
     """How one solution was graded."""
 
     earned: dict[str, float]
-    diagnoses: dict[str, tuple[Diagnosis, ...]]
-    failed: dict[str, str]
-    """the first failing test of each grade cell that lost points, and its message"""
+    tests: tuple[TestResult, ...]
+    exchanges: dict[str, list[Exchange]]
+    """for each test, its questions and the answers"""
     forbidden: dict[str, str] = {}
+    diagnoses: dict[str, tuple[Diagnosis, ...]] = {}
+
+    @property
+    def failed(self) -> dict[str, str]:
+        """The first failing test of each grade cell that lost points, and its message."""
+        return {test.cell: f"{test.name}: {test.message}" for test in reversed(self.tests) if not test.passed}
 
 
 @dataclass(frozen=True)
@@ -201,7 +207,12 @@ def _grade_all(suite: Suite, todo: Sequence[_Solution], workers: int) -> dict[st
                 begun.append(solution.key)
         if number < len(cells):
             _execute(cells[number].id, cells[number].source, names)
-    return dict(zip(begun, pool.outcomes(), strict=True))
+    graded = dict(zip(begun, pool.outcomes(), strict=True))
+    for one in graded.values():  # all in this process, so that no replay is made twice
+        if isinstance(one, Graded):
+            one.diagnoses = suite.diagnoser.diagnose(one.tests, one.exchanges)
+            one.exchanges = {}
+    return graded
 
 
 def _execute(cell: str, source: str, names: dict[str, Any]) -> None:
@@ -227,8 +238,8 @@ def _grade(suite: Suite, solution: _Solution, names: dict[str, Any], rest: Seque
             cell: 0.0 if cell in forbidden else earned(full, _of(cell, tests)) if cell in tried else full
             for cell, full in points.items()
         },
-        suite.diagnoser.diagnose(tests, exchanges),
-        {test.cell: f"{test.name}: {test.message}" for test in reversed(tests) if not test.passed},
+        tests,
+        exchanges,
         forbidden,
     )
 

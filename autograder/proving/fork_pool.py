@@ -22,7 +22,7 @@ class ForkPool(Generic[T]):
     """Runs tasks in forks, at most `workers` at a time. All tasks return values of one type."""
 
     def __init__(self, kind: type[T], workers: int, seconds: int) -> None:
-        """`seconds` is the timeout of one task, so that an endless task does not block the others."""
+        """`seconds` of processor time is the limit of one task, so that an endless task does not block the others."""
         self._kind, self._workers, self._seconds = kind, workers, seconds
         self._outcomes: dict[int, T | str] = {}
         self._begun = 0

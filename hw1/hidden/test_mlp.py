@@ -4,14 +4,10 @@ import pytest
 import torch
 from torch.nn import functional
 
-from autograder import StudentError, close, earns
+from autograder import Harness, StudentError, close, earns
 
+HARNESS = Harness(__file__)
 FUNCTIONS = {"relu": torch.relu, "sigmoid": torch.sigmoid, "identity": lambda z: z}
-
-
-def literal(tensor):
-    """Python source of a tensor; every digit survives."""
-    return f"torch.tensor({tensor.tolist()!r}, dtype={tensor.dtype})"
 
 
 def batch(draw):
@@ -32,15 +28,6 @@ def numbers(draw, n, hidden, out):
     return {name: draw.normal(*shape) for name, shape in shapes.items()}
 
 
-def network(name, widths, functions, values):
-    """Source that builds the student's MLP as `name`, and writes numbers into its parameters as an optimiser does."""
-    n, hidden, out = widths
-    f, g = functions
-    lines = ["import torch", f"{name} = MLP({n}, {hidden}, {f!r}, {hidden}, {out}, {g!r})"]
-    lines += [f"{name}.parameters[{key!r}].copy_({literal(value)})" for key, value in values.items()]
-    return "\n".join(lines) + "\n"
-
-
 def predict(values, functions, x):
     """ŷ of the network, by torch alone."""
     f, g = (FUNCTIONS[name] for name in functions)
@@ -55,13 +42,12 @@ def gradients(values, functions, x, dJdy_hat):
     return {f"dJd{name}": leaf.grad for name, leaf in leaves.items()}
 
 
-def left_alone(student, body, result, expected, **tensors):
-    """Runs `body` in the student's process; asserts that `result` is right and none of the named tensors written to.
+def left_alone(tools, work, result, expected, **tensors):
+    """Calls `work` with the named tensors; asserts that its result is right and that no tensor was written to.
 
     The result is looked at because code that does nothing leaves everything alone, and earns nothing.
     """
-    before = "\n".join(f"{name} = {literal(tensor)}" for name, tensor in tensors.items())
-    value, *after = student.run(f"import torch\n{before}\n{body}\n[{result}, {', '.join(tensors)}]")
+    value, *after = tools.result_and_inputs(work, *tensors.values())
     close(value, expected, result)
     for (name, tensor), now in zip(tensors.items(), after, strict=True):
         assert isinstance(now, torch.Tensor) and torch.equal(tensor, now), (
@@ -76,9 +62,9 @@ def left_alone(student, body, result, expected, **tensors):
 def test_two_sided_difference(student, draw):
     """The estimate is a central difference, with the step that was asked for."""
     x, a = draw.normal(draw.size(3, 5), dtype=torch.float64), draw.normal(1, dtype=torch.float64)
-    code = f"import torch\nnumerical_gradient(lambda x: {a.item()!r} * (x**3).sum(), {literal(x)}, eps=1e-2)"
+    found = student.numerical_gradient(HARNESS.beside(student).cubic(a.item()), x, eps=1e-2)
     # the central difference of x³ is 3x² + ε²: exact but for rounding (1e-16 / ε); one-sided it would be off by 3xε
-    close(student.run(code), a * (3 * x**2 + 1e-4), "numerical_gradient", rtol=1e-8, atol=1e-10)
+    close(found, a * (3 * x**2 + 1e-4), "numerical_gradient", rtol=1e-8, atol=1e-10)
 
 
 @earns("numerical-gradient", weight=2)
@@ -86,17 +72,17 @@ def test_gradient_of_a_matrix(student, draw):
     """The gradient has the shape of x, also where all entries of x meet in one number."""
     m, n = draw.size(2, 3), draw.size(4, 5)
     x, A = draw.normal(m, n, dtype=torch.float64), draw.normal(n, m, dtype=torch.float64)
-    code = f"import torch\nA = {literal(A)}\nnumerical_gradient(lambda x: (x @ A).sin().sum(), {literal(x)})"
-    expected = (x @ A).cos() @ A.T
+    found = student.numerical_gradient(HARNESS.beside(student).sine(A), x)
     # at ε = 1e-6 rounding leaves about 1e-16 · |f| / ε = 1e-9
-    close(student.run(code), expected, "numerical_gradient", rtol=1e-6, atol=1e-7)
+    close(found, (x @ A).cos() @ A.T, "numerical_gradient", rtol=1e-6, atol=1e-7)
 
 
 @earns("numerical-gradient")
 def test_measuring_leaves_the_point_alone(student, draw):
     """x is the same after the measurement as before."""
     x = draw.normal(2, 3, dtype=torch.float64)
-    left_alone(student, "gradient = numerical_gradient(lambda x: (x**2).sum(), x)", "gradient", 2 * x, x=x)
+    work = student.run("lambda x: numerical_gradient(lambda x: (x**2).sum(), x)")
+    left_alone(HARNESS.beside(student), work, "gradient", 2 * x, x=x)
 
 
 # ---------------------------------------------------------------------------------------------- linear layer
@@ -177,9 +163,8 @@ def test_linear_gradients_accumulate(student, draw):
 @earns("linear-backward")
 def test_linear_leaves_its_inputs_alone(student, draw):
     """Neither x nor dy is written to."""
-    x, W, dy = draw.normal(3, 4), draw.normal(2, 4), draw.normal(3, 2)
-    body = f"layer = Linear(4, 2)\nlayer.weight = {literal(W)}\nlayer.forward(x)\ndx = layer.backward(dy)"
-    left_alone(student, body, "dx", dy @ W, x=x, dy=dy)
+    tools, x, W, dy = HARNESS.beside(student), draw.normal(3, 4), draw.normal(2, 4), draw.normal(3, 2)
+    left_alone(tools, tools.linear_backward(student.Linear, W), "dx", dy @ W, x=x, dy=dy)
 
 
 # ---------------------------------------------------------------------------------------------- activations
@@ -205,9 +190,8 @@ def test_relu_backward(student, draw):
 @earns("relu", weight=2)
 def test_relu_leaves_its_inputs_alone(student, draw):
     """Neither x nor dy is written to."""
-    x, dy = draw.normal(3, 5), draw.normal(3, 5)
-    body = "relu = ReLU()\ny = relu.forward(x)\nrelu.backward(dy)"
-    left_alone(student, body, "y", torch.relu(x), x=x, dy=dy)
+    tools, x, dy = HARNESS.beside(student), draw.normal(3, 5), draw.normal(3, 5)
+    left_alone(tools, tools.activation(student.ReLU), "y", torch.relu(x), x=x, dy=dy)
 
 
 @earns("sigmoid", weight=2)
@@ -240,9 +224,8 @@ def test_sigmoid_far_out(student, draw):
 @earns("sigmoid")
 def test_sigmoid_leaves_its_inputs_alone(student, draw):
     """Neither x nor dy is written to."""
-    x, dy = draw.normal(3, 5), draw.normal(3, 5)
-    body = "sigmoid = Sigmoid()\ny = sigmoid.forward(x)\nsigmoid.backward(dy)"
-    left_alone(student, body, "y", torch.sigmoid(x), x=x, dy=dy)
+    tools, x, dy = HARNESS.beside(student), draw.normal(3, 5), draw.normal(3, 5)
+    left_alone(tools, tools.activation(student.Sigmoid), "y", torch.sigmoid(x), x=x, dy=dy)
 
 
 # ---------------------------------------------------------------------------------------------- losses
@@ -270,8 +253,8 @@ def test_mse_gradient(student, draw):
 @earns("mse-loss")
 def test_mse_leaves_its_inputs_alone(student, draw):
     """Neither labels nor predictions are written to."""
-    y, y_hat = draw.normal(2, 3), draw.normal(2, 3)
-    left_alone(student, "J, _ = mse_loss(y, y_hat)", "J", functional.mse_loss(y_hat, y), y=y, y_hat=y_hat)
+    tools, y, y_hat = HARNESS.beside(student), draw.normal(2, 3), draw.normal(2, 3)
+    left_alone(tools, tools.value(student.mse_loss), "J", functional.mse_loss(y_hat, y), y=y, y_hat=y_hat)
 
 
 @earns("bce-loss", weight=2)
@@ -319,9 +302,9 @@ def test_bce_gradient_of_certain_predictions(student, draw):
 @earns("bce-loss")
 def test_bce_leaves_its_inputs_alone(student, draw):
     """Neither labels nor predictions are written to."""
-    y, y_hat = draw.bernoulli(2, 3), draw.uniform(2, 3)
+    tools, y, y_hat = HARNESS.beside(student), draw.bernoulli(2, 3), draw.uniform(2, 3)
     expected = functional.binary_cross_entropy(y_hat, y)
-    left_alone(student, "J, _ = bce_loss(y, y_hat)", "J", expected, y=y, y_hat=y_hat)
+    left_alone(tools, tools.value(student.bce_loss), "J", expected, y=y, y_hat=y_hat)
 
 
 # ---------------------------------------------------------------------------------------------- the network
@@ -372,13 +355,9 @@ def test_unknown_function_is_refused(student, draw):
 @earns("mlp-build")
 def test_networks_are_independent(student, draw):
     """Two networks do not share their parameters and gradients."""
-    n, hidden, out = sizes(draw)
-    values = numbers(draw, n, hidden, out)
-    code = network("net", (n, hidden, out), ("sigmoid", "identity"), values)
-    code += f"other = MLP({n}, {hidden}, 'sigmoid', {hidden}, {out}, 'identity')\n"
-    code += "for parameter in other.parameters.values():\n    parameter.zero_()\n"
-    code += "for grad in other.grads.values():\n    grad += 1\n"
-    parameters, grads = student.run(code + "[dict(net.parameters), dict(net.grads)]")
+    widths = sizes(draw)
+    values, tools = numbers(draw, *widths), HARNESS.beside(student)
+    parameters, grads = tools.beside_another(student.MLP, widths, ("sigmoid", "identity"), values)
     for name, value in values.items():
         close(parameters[name], value, f"{name} of the first network")
         close(grads[f"dJd{name}"], torch.zeros_like(value), f"dJd{name} of the first network")
@@ -387,20 +366,11 @@ def test_networks_are_independent(student, draw):
 @earns("mlp-forward")
 def test_network_forward(student, draw):
     """The prediction is g(W2 f(W1 x + b1) + b2), with what stands in `parameters` at that moment, for any f and g."""
-    n, hidden, out = sizes(draw)
-    values, x = numbers(draw, n, hidden, out), draw.normal(draw.size(1, 4), n)
+    widths = sizes(draw)
+    values, x = numbers(draw, *widths), draw.normal(draw.size(1, 4), widths[0])
     pairs = [(f, g) for f in FUNCTIONS for g in FUNCTIONS]
-    written = ", ".join(f"{name!r}: {literal(value)}" for name, value in values.items())
-    code = f"""import torch
-x, found = {literal(x)}, []
-for f, g in {pairs}:
-    net = MLP({n}, {hidden}, f, {hidden}, {out}, g)
-    net.forward(x)
-    for name, value in {{{written}}}.items():
-        net.parameters[name].copy_(value)
-    found.append(net.forward(x))
-found"""
-    for functions, y_hat in zip(pairs, student.run(code), strict=True):
+    found = HARNESS.beside(student).predictions(student.MLP, widths, pairs, values, x)
+    for functions, y_hat in zip(pairs, found, strict=True):
         close(y_hat, predict(values, functions, x), f"ŷ of {'/'.join(functions)}")
 
 
@@ -411,9 +381,9 @@ def test_network_gradients(student, draw, functions):
     widths = sizes(draw)
     values, B = numbers(draw, *widths), draw.size(2, 5)
     x, dJdy_hat = draw.normal(B, widths[0]), draw.normal(B, widths[2])
-    code = network("net", widths, functions, values)
-    code += f"net.forward({literal(draw.normal(B + 1, widths[0]))})\nnet.forward({literal(x)})\n"
-    grads = student.run(f"{code}net.backward({literal(dJdy_hat)})\ndict(net.grads)")
+    tools, another = HARNESS.beside(student), draw.normal(B + 1, widths[0])
+    net = tools.network(student.MLP, widths, functions, values)
+    grads = tools.gradients(net, [another, x], dJdy_hat)
     for name, expected in gradients(values, functions, x, dJdy_hat).items():
         # float32 sums of some ten terms: their rounding stays below 1e-5
         close(grads[name], expected, name, atol=1e-5)
@@ -426,13 +396,9 @@ def test_network_gradients(student, draw, functions):
 def test_network_gradients_accumulate(student, draw):
     """Gradients of two batches add up until they are cleared."""
     widths, functions = sizes(draw), ("sigmoid", "identity")
-    values = numbers(draw, *widths)
-    code = network("both", widths, functions, values)
-    for name, B in ("first", 3), ("second", 2):
-        code += network(name, widths, functions, values)
-        code += f"x, dJdy_hat = {literal(draw.normal(B, widths[0]))}, {literal(draw.normal(B, widths[2]))}\n"
-        code += f"for net in ({name}, both):\n    net.forward(x)\n    net.backward(dJdy_hat)\n"
-    first, second, together = student.run(code + "[dict(net.grads) for net in (first, second, both)]")
+    values, tools = numbers(draw, *widths), HARNESS.beside(student)
+    batches = [(draw.normal(B, widths[0]), draw.normal(B, widths[2])) for B in (3, 2)]
+    first, second, together = tools.accumulated(student.MLP, widths, functions, values, batches)
     for name in (f"dJd{parameter}" for parameter in values):
         assert name in first and first[name].any(), f"{name} is missing or zero after backward"
         close(together[name], first[name] + second[name], f"{name} after two batches", atol=1e-5)
@@ -442,14 +408,10 @@ def test_network_gradients_accumulate(student, draw):
 def test_clearing(student, draw):
     """clear_grad_and_cache sets every gradient to zero, empties the cache, and a fresh start gives fresh gradients."""
     widths = sizes(draw)
-    values = numbers(draw, *widths)
+    values, tools = numbers(draw, *widths), HARNESS.beside(student)
     x, dJdy_hat = draw.normal(3, widths[0]), draw.normal(3, widths[2])
-    code = network("net", widths, ("sigmoid", "identity"), values)
-    once = f"net.forward({literal(x)})\nfilled = bool(net.cache)\nnet.backward({literal(dJdy_hat)})\n"
-    copy = "{name: grad.clone() for name, grad in net.grads.items()}"
-    code += f"{once}before = {copy}\nnet.clear_grad_and_cache()\ncleared, cache = {copy}, dict(net.cache)\n"
-    code += f"{once}[filled, before, cleared, cache, dict(net.grads), dict(net.parameters)]"
-    filled, before, cleared, cache, after, parameters = student.run(code)
+    net = tools.network(student.MLP, widths, ("sigmoid", "identity"), values)
+    filled, before, cleared, cache, after, parameters = tools.cleared(net, x, dJdy_hat)
     assert filled, "the cache is empty after forward"
     assert not cache, "the cache still holds something after clear_grad_and_cache"
     for name in (f"dJd{parameter}" for parameter in values):
@@ -464,41 +426,13 @@ def test_clearing(student, draw):
 # ---------------------------------------------------------------------------------------------- descent
 
 
-# A network and its loss by which to judge a step alone: whoever made a slip in a layer does not pay for it here.
-TOY = """import torch
-class Toy:
-    def __init__(self, **parameters):
-        self.parameters, self.cache = parameters, {}
-        self.grads = {"dJd" + name: torch.zeros_like(value) for name, value in parameters.items()}
-    def forward(self, x):
-        z = x @ self.parameters["W1"].T + self.parameters["b1"]
-        self.cache = {"x": x, "z": z}
-        return z @ self.parameters["W2"].T + self.parameters["b2"]
-    def backward(self, dy):
-        dz = dy @ self.parameters["W2"]
-        self.grads["dJdW1"] += dz.T @ self.cache["x"]
-        self.grads["dJdb1"] += dz.sum(0)
-        self.grads["dJdW2"] += dy.T @ self.cache["z"]
-        self.grads["dJdb2"] += dy.sum(0)
-    def clear_grad_and_cache(self):
-        self.cache = {}
-        for grad in self.grads.values():
-            grad.zero_()
-def toy_loss(y, y_hat):
-    return ((y_hat - 2 * y) ** 2).mean(), 2 * (y_hat - 2 * y) / y.numel()
-"""
-
-
 @earns("train-step")
 def test_steps_of_descent(student, draw):
     """Three steps lead where the gradients of each step say, and return the loss before it."""
     widths = sizes(draw)
     values, B, rate = numbers(draw, *widths), draw.size(3, 5), draw.size(2, 8) / 100
     x, y = draw.normal(B, widths[0]), draw.normal(B, widths[2])
-    given = ", ".join(f"{name}={literal(value)}" for name, value in values.items())
-    code = f"{TOY}toy, x, y, losses = Toy({given}), {literal(x)}, {literal(y)}, []\n"
-    code += f"for _ in range(3):\n    losses.append(float(train_step(toy, toy_loss, x, y, {rate})))\n"
-    losses, moved = student.run(code + "[losses, dict(toy.parameters)]")
+    losses, moved = HARNESS.beside(student).descended(student.train_step, values, x, y, rate)
     expected = []
     for _ in range(3):
         leaves = {name: value.clone().requires_grad_() for name, value in values.items()}

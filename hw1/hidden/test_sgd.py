@@ -3,134 +3,10 @@
 import torch
 from torch.nn import functional
 
-from autograder import close, earns
+from autograder import Harness, close, earns
 
-# What runs beside the student's functions: networks made of numbers that are drawn here, and observers that report
-# plain values. It is executed on this side too, so that every score is computed by our own copy.
-HARNESS = '''
-import torch
-
-
-SHOWN, EDGES, MODES = [], [], []  # what networks note: not in themselves, for a copy of them may be asked
-
-
-class Unseen(torch.nn.Module):
-    """Fixed filters, ReLU, pooling and a linear head: scores (B, K). Notes the range of what it is shown."""
-
-    def __init__(self, filters, head):
-        super().__init__()
-        self.filters, self.head = torch.nn.Parameter(filters), torch.nn.Parameter(head)
-
-    def features(self, z):
-        maps = torch.nn.functional.conv2d(z, self.filters, padding=2).relu()
-        return torch.nn.functional.avg_pool2d(maps, 4).flatten(1)
-
-    def forward(self, z):
-        EDGES.extend([z.min().item(), z.max().item()])
-        return self.features(z) @ self.head[:-1] + self.head[-1]
-
-
-class Waves(torch.nn.Module):
-    """Score 0 is how strong two waves are, whatever their phase; score 1 is 0."""
-
-    def __init__(self, waves, gain):
-        super().__init__()
-        self.waves, self.gain = waves, gain
-
-    def strengths(self, z):
-        spectrum = torch.fft.fft2(z)[:, 0] / z[0].numel()
-        return [spectrum[:, down, right].abs() for down, right in self.waves]
-
-    def forward(self, z):
-        likes = sum(self.strengths(z)) * self.gain - 10
-        return torch.stack([likes, 0 * likes], 1)
-
-
-class Witness(torch.nn.Module):
-    """The scalar Σ w·z, for gradients that are known; keeps what it is shown when a gradient is asked for."""
-
-    def __init__(self, w):
-        super().__init__()
-        self.w = w
-
-    def forward(self, z):
-        if torch.is_grad_enabled():
-            SHOWN.append(z.tolist())
-        return (self.w * z).sum()
-
-
-class Mannered(torch.nn.Module):
-    """A network in which everything that a careless visitor may change does change."""
-
-    def __init__(self, numbers, frozen):
-        super().__init__()
-        self.conv, self.norm = torch.nn.Conv2d(1, 3, 3), torch.nn.BatchNorm2d(3)
-        self.drop, self.head = torch.nn.Dropout(0.5), torch.nn.Linear(3, 4)
-        for parameter, value in zip(self.parameters(), numbers, strict=True):
-            parameter.data.copy_(value)
-            parameter.grad = 2 * value
-        self.head.bias.grad = None
-        self.conv.bias.requires_grad_(not frozen)
-
-    def forward(self, z):
-        MODES.append(self.training or self.norm.training or self.drop.training)
-        return self.head(self.drop(self.norm(self.conv(z)).tanh()).mean((2, 3)))
-
-
-def state(model, image):
-    """All that a visitor has to leave as it was, as plain values."""
-    named = list(model.named_parameters())
-    return {
-        "image": image.detach().clone(),
-        "image asks": image.requires_grad or image.grad is not None,
-        "values": {name: value.clone() for name, value in model.state_dict().items()},
-        "grads": {name: None if p.grad is None else p.grad.clone() for name, p in named},
-        "asks": {name: p.requires_grad for name, p in named},
-        "modes": [module.training for module in model.modules()],
-    }
-
-
-def visit(work, model, image, training):
-    model.train(training)
-    before = state(model, image)
-    result = work(model, image)
-    return [result, before, state(model, image), MODES]
-
-
-def identity(z):
-    return z
-
-
-def summit(c, a):
-    return lambda z: -a * ((z - c) ** 2).sum()
-
-
-def logit(label):
-    return lambda scores: scores[0, label]
-
-
-def weighted(w):
-    return lambda scores: (w * scores.sin()).sum()
-
-
-def shown():
-    pages, SHOWN[:] = list(SHOWN), []
-    return pages
-
-
-def edges():
-    return [min(EDGES), max(EDGES)]
-'''
-NAMES = ["Unseen", "Waves", "Witness", "Mannered", "visit", "identity", "summit", "logit", "weighted", "shown", "edges"]
-OURS = {}
-exec(HARNESS, OURS)
+HARNESS = Harness(__file__)
 CLASSES, SIZE = 5, 20
-
-
-def theirs(student):
-    """Handles to the harness in the student's process, where it has a room of its own: no name of theirs is lost."""
-    room = f"_examined = {{}}\nexec({HARNESS!r}, _examined)\n"
-    return student.run(f"{room}{{name: _examined[name] for name in {NAMES!r}}}")
 
 
 def smooth(images, times):
@@ -157,7 +33,7 @@ def unseen(reference, draw, gain=12.0):
     rolls = draw.integers(-1, 1, len(images), 2).tolist()
     images = torch.stack([image.roll(roll, (-2, -1)) for image, roll in zip(images, rolls, strict=True)])
     z = (images + 0.2 * draw.normal(*images.shape) - reference.MEAN) / reference.STD
-    features = OURS["Unseen"](filters, torch.zeros(1, CLASSES)).features(z).detach()
+    features = HARNESS.ours.Unseen(filters, torch.zeros(1, CLASSES)).features(z).detach()
     features = torch.cat([features, torch.ones(len(features), 1)], 1)
     targets = gain * (functional.one_hot(labels, CLASSES) - 1 / CLASSES)
     # ridge regression: the penalty keeps the gradients as smooth as those of the notebook's digit classifier
@@ -171,12 +47,12 @@ def reachable(reference, network, image):
     Where every pixel is black or white a few networks see another label than the one whose score was climbed: it would
     be bad luck to be asked for that one, for such a dream is no worse than others.
     """
-    model, leads = OURS["Unseen"](*network), []
+    model, leads = HARNESS.ours.Unseen(*network), []
     for label in range(CLASSES):
         x = image
         for _ in range(64):
             z = (x - reference.MEAN) / reference.STD
-            x = (x + 0.2 / reference.STD * reference.input_gradient(z, model, OURS["logit"](label))).clamp(0, 1)
+            x = (x + 0.2 / reference.STD * reference.input_gradient(z, model, HARNESS.ours.logit(label))).clamp(0, 1)
         with torch.no_grad():
             scores = model((x - reference.MEAN) / reference.STD)[0]
         leads.append(scores[label] - scores[torch.arange(CLASSES) != label].max())
@@ -186,7 +62,7 @@ def reachable(reference, network, image):
 def probability(reference, network, image, label):
     """What our own copy of a network says to an image."""
     with torch.no_grad():
-        return OURS["Unseen"](*network)((image - reference.MEAN) / reference.STD).softmax(1)[0, label].item()
+        return HARNESS.ours.Unseen(*network)((image - reference.MEAN) / reference.STD).softmax(1)[0, label].item()
 
 
 def picture(result, image, name):
@@ -199,20 +75,22 @@ def picture(result, image, name):
     return result.detach()
 
 
-def mannered(tools, draw):
+def fragile(tools, draw):
     shapes = [(3, 1, 3, 3), (3,), (3,), (3,), (4, 3), (4,)]
-    return tools["Mannered"]([draw.normal(*shape) for shape in shapes], draw.choice([True, False]))
+    return tools.Fragile([draw.normal(*shape) for shape in shapes], draw.choice([True, False]))
 
 
 def no_traces(result, before, after):
-    """Assert that a visit has left network and image as they were, and that no graph hangs on what it returned."""
+    """Assert that a call has left network and image as they were, and that no graph hangs on what it returned."""
     picture(result, before["image"], "your function")
     assert not result.requires_grad, "what is returned still requires a gradient: it hangs on a graph"
     assert torch.equal(before["image"], after["image"]), "the caller's image was changed in place"
-    assert not after["image asks"], "the caller's image now requires a gradient, or holds one: work on a copy"
+    assert not after["image in a graph"], "the caller's image now requires a gradient, or holds one: work on a copy"
     for name, value in before["values"].items():
         assert torch.equal(value, after["values"][name]), f"{name} of the network has changed"
-        assert after["asks"].get(name) == before["asks"].get(name), f"requires_grad of {name} was switched for good"
+        assert after["requires_grad"].get(name) == before["requires_grad"].get(name), (
+            f"requires_grad of {name} was switched for good"
+        )
     for name, grad in before["grads"].items():
         left = after["grads"][name]
         same = left is None if grad is None else left is not None and torch.equal(left, grad)
@@ -225,12 +103,12 @@ def no_traces(result, before, after):
 @earns("input-gradient", weight=2)
 def test_gradient_of_the_input(student, reference, draw):
     """The gradient agrees with autograd, for a network and a loss that were drawn, again and again."""
-    tools, network, w = theirs(student), unseen(reference, draw), draw.normal(1, CLASSES)
-    model, loss = tools["Unseen"](*network), tools["weighted"](w)
+    tools, network, w = HARNESS.beside(student), unseen(reference, draw), draw.normal(1, CLASSES)
+    model, loss = tools.Unseen(*network), tools.weighted(w)
     for call in "first", "second":
         image = draw.normal(1, 1, SIZE, SIZE)
         x = image.clone().requires_grad_()
-        OURS["weighted"](w)(OURS["Unseen"](*network)(x)).backward()
+        HARNESS.ours.weighted(w)(HARNESS.ours.Unseen(*network)(x)).backward()
         found = picture(student.input_gradient(image, model, loss), image, "input_gradient")
         close(found, x.grad, f"the gradient of the {call} call", rtol=1e-3, atol=1e-5)
 
@@ -238,9 +116,9 @@ def test_gradient_of_the_input(student, reference, draw):
 @earns("input-gradient")
 def test_measuring_leaves_no_traces(student, draw):
     """Neither the image nor anything in the network is changed, gradients that others collect included."""
-    tools = theirs(student)
+    tools = HARNESS.beside(student)
     work = student.run("lambda model, image: input_gradient(image, model, lambda scores: scores[0, 1])")
-    result, before, after, _ = tools["visit"](work, mannered(tools, draw), draw.normal(1, 1, 6, 7), False)
+    result, before, after, _ = tools.before_and_after(work, fragile(tools, draw), draw.normal(1, 1, 6, 7), False)
     no_traces(result, before, after)
 
 
@@ -251,9 +129,9 @@ def climb(student, reference, draw, rate, **settings):
     """Climb −a Σ(z − c)², where a step covers the share `rate` of the way: the place found, the start, the summit."""
     c, a = draw.normal(1).item(), draw.size(2, 9) / 10
     image = snow(draw, 1, draw.size(1, 3), draw.size(4, 6), draw.size(7, 9))
-    tools = theirs(student)
+    tools = HARNESS.beside(student)
     lr = rate * reference.STD**2 / (2 * a)
-    found = student.gradient_descent(image, tools["identity"], tools["summit"](c, a), lr=lr, **settings)
+    found = student.gradient_descent(image, tools.identity, tools.summit(c, a), lr=lr, **settings)
     return picture(found, image, "gradient_descent"), image, reference.MEAN + reference.STD * c
 
 
@@ -278,9 +156,9 @@ def test_as_many_iterations_as_the_signature_says(student, reference, draw):
 @earns("ascent-climbs", weight=2)
 def test_ascent_convinces_an_unseen_network(student, reference, draw):
     """The probability of the target rises above 0.9 on a network that was made for this test."""
-    tools, network, image = theirs(student), unseen(reference, draw), snow(draw, 1, 1, SIZE, SIZE)
+    tools, network, image = HARNESS.beside(student), unseen(reference, draw), snow(draw, 1, 1, SIZE, SIZE)
     label = draw.size(0, CLASSES - 1)
-    arguments = image, tools["Unseen"](*network), tools["logit"](label)
+    arguments = image, tools.Unseen(*network), tools.logit(label)
     found = student.gradient_descent(*arguments, iterations=128, lr=0.05)
     p = probability(reference, network, picture(found, image, "gradient_descent"), label)
     assert p > 0.9, f"the probability of the target is {p:.2f} after 128 iterations, it should be above 0.9"
@@ -299,10 +177,10 @@ def roll_of(image, shown, jitter):
 def test_a_fresh_roll_in_every_step(student, reference, draw):
     """In every step the network sees the image normalised once and rolled anew; the image itself stays in place."""
     image, iterations, jitter = snow(draw, 1, 1, 9, 11), draw.size(12, 16), draw.size(2, 3)
-    tools = theirs(student)
-    witness = tools["Witness"](torch.zeros(1, 1, 9, 11))  # no slope: the image has no reason to move
-    found = student.gradient_descent(image, witness, tools["identity"], iterations=iterations, jitter=jitter)
-    shown = [torch.tensor(page) for page in tools["shown"]()]
+    tools = HARNESS.beside(student)
+    witness = tools.WeightedSum(torch.zeros(1, 1, 9, 11))  # no slope: the image has no reason to move
+    found = student.gradient_descent(image, witness, tools.identity, iterations=iterations, jitter=jitter)
+    shown = [torch.tensor(page) for page in tools.shown()]
     assert len(shown) >= iterations, f"the network was asked {len(shown)} times in {iterations} iterations"
     normal, rolls = (image - reference.MEAN) / reference.STD, set()
     for step, page in enumerate(shown, 1):
@@ -321,11 +199,11 @@ def test_a_fresh_roll_in_every_step(student, reference, draw):
 @earns("ascent-jitter")
 def test_the_gradient_returns_to_its_place(student, reference, draw):
     """A step adds the gradient where the pixels were before they were rolled, and in the scale that they had."""
-    tools, w = theirs(student), draw.normal(1, 1, 9, 11)
+    tools, w = HARNESS.beside(student), draw.normal(1, 1, 9, 11)
     for _ in range(3):  # a roll by (0, 0) alone would show nothing
-        image, witness = snow(draw, 1, 1, 9, 11), tools["Witness"](w)
-        found = student.gradient_descent(image, witness, tools["identity"], iterations=1, lr=0.1, jitter=2)
-        normal, shown = (image - reference.MEAN) / reference.STD, tools["shown"]()
+        image, witness = snow(draw, 1, 1, 9, 11), tools.WeightedSum(w)
+        found = student.gradient_descent(image, witness, tools.identity, iterations=1, lr=0.1, jitter=2)
+        normal, shown = (image - reference.MEAN) / reference.STD, tools.shown()
         roll = roll_of(normal, torch.tensor(shown[-1]), 2) if shown else None
         assert roll, "the network was shown something else than the image, normalised once and rolled"
         expected = 0.1 * w.roll((-roll[0], -roll[1]), (-2, -1)) / reference.STD
@@ -335,19 +213,19 @@ def test_the_gradient_returns_to_its_place(student, reference, draw):
 @earns("ascent-untouched")
 def test_ascent_leaves_no_traces(student, draw):
     """The image and the network are as they were: parameters, buffers, gradients, requires_grad."""
-    tools = theirs(student)
+    tools = HARNESS.beside(student)
     work = student.run("lambda model, image: gradient_descent(image, model, lambda scores: scores[0, 2], 3)")
-    result, before, after, _ = tools["visit"](work, mannered(tools, draw), draw.normal(1, 1, 6, 7), False)
+    result, before, after, _ = tools.before_and_after(work, fragile(tools, draw), draw.normal(1, 1, 6, 7), False)
     no_traces(result, before, after)
 
 
 @earns("ascent-untouched")
 def test_ascent_runs_in_evaluation_mode(student, draw):
     """The network is asked in evaluation mode, and given back in the mode in which it came, be it the one or other."""
-    tools = theirs(student)
+    tools = HARNESS.beside(student)
     work = student.run("lambda model, image: gradient_descent(image, model, lambda scores: scores[0, 2], 3)")
     for training, mode in (True, "training"), (False, "evaluation"):
-        _, before, after, modes = tools["visit"](work, mannered(tools, draw), draw.normal(1, 1, 6, 7), training)
+        _, before, after, modes = tools.before_and_after(work, fragile(tools, draw), draw.normal(1, 1, 6, 7), training)
         assert modes and not any(modes), f"a network that came in {mode} mode was asked in training mode"
         assert after["modes"] == before["modes"], f"a network that came in {mode} mode was given back in another"
 
@@ -358,10 +236,10 @@ def test_ascent_runs_in_evaluation_mode(student, draw):
 @earns("dream-certain", weight=3)
 def test_dreams_convince_an_unseen_network(student, reference, draw):
     """With the default settings noise becomes an image whose label has a probability above 0.9."""
-    tools, network = theirs(student), unseen(reference, draw)
+    tools, network = HARNESS.beside(student), unseen(reference, draw)
     for label in reachable(reference, network, snow(draw, 1, 1, SIZE, SIZE)):
         image = snow(draw, 1, 1, SIZE, SIZE)
-        found = picture(student.dream(image, tools["Unseen"](*network), label), image, "dream")
+        found = picture(student.dream(image, tools.Unseen(*network), label), image, "dream")
         p = probability(reference, network, found, label)
         assert p > 0.9, f"the probability of the label is {p:.2f} at the end, it should be above 0.9"
 
@@ -369,22 +247,22 @@ def test_dreams_convince_an_unseen_network(student, reference, draw):
 @earns("dream-certain", weight=2)
 def test_dreams_stay_within_range(student, reference, draw):
     """No pixel leaves [0, 1], neither at the end nor on the way, however strongly the network pulls."""
-    tools, image = theirs(student), draw.uniform(1, 1, SIZE, SIZE)
-    model = tools["Unseen"](*unseen(reference, draw, gain=100.0))
+    tools, image = HARNESS.beside(student), draw.uniform(1, 1, SIZE, SIZE)
+    model = tools.Unseen(*unseen(reference, draw, gain=100.0))
     found = picture(student.dream(image, model, draw.size(0, CLASSES - 1), iterations=12), image, "dream")
     assert found.min() >= 0 and found.max() <= 1, "the dream has pixels outside of [0, 1]"
-    low, high = (edge * reference.STD + reference.MEAN for edge in tools["edges"]())
+    low, high = (edge * reference.STD + reference.MEAN for edge in tools.extremes())
     assert low > -1e-3 and high < 1 + 1e-3, "on the way the network was shown pixels outside of [0, 1]"
 
 
 @earns("dream-certain")
 def test_dreams_leave_no_traces(student, draw):
     """The image and the network are as they were, and in their old mode."""
-    tools = theirs(student)
+    tools = HARNESS.beside(student)
     work = student.run("lambda model, image: dream(image, model, 1, iterations=2)")
     for training in True, False:
         image = draw.uniform(1, 1, SIZE, SIZE)
-        result, before, after, modes = tools["visit"](work, mannered(tools, draw), image, training)
+        result, before, after, modes = tools.before_and_after(work, fragile(tools, draw), image, training)
         assert not any(modes), "the network was asked in training mode"
         assert after["modes"] == before["modes"], "the network was given back in another mode"
         no_traces(result, before, after)
@@ -394,15 +272,15 @@ def test_dreams_leave_no_traces(student, draw):
 def test_dreams_have_a_second_prior(student, draw):
     """Beside the clamp, something makes snow fade that nobody likes, or lets coarse waves grow more than fine ones."""
     # one wave runs down and one to the right: then they are equals in whatever a clamp does to their sum
-    tools, coarse, fine = theirs(student), draw.size(1, 2), draw.size(7, 8)
+    tools, coarse, fine = HARNESS.beside(student), draw.size(1, 2), draw.size(7, 8)
     waves = draw.choice([[(0, coarse), (fine, 0)], [(coarse, 0), (0, fine)]])
     flat = draw.uniform(1, 1, SIZE, SIZE)
-    found = picture(student.dream(flat, tools["Waves"](waves, 0.0), 0), flat, "dream")
+    found = picture(student.dream(flat, tools.Waves(waves, 0.0), 0), flat, "dream")
     fades = min((found**2).sum() / (flat**2).sum(), found.var() / flat.var()) < 0.8
 
     down, right = torch.meshgrid(torch.arange(SIZE), torch.arange(SIZE), indexing="ij")
     image = 0.5 + 0.05 * sum(torch.cos(2 * torch.pi * (m * down + n * right) / SIZE) for m, n in waves)[None, None]
-    found = picture(student.dream(image, tools["Waves"](waves, 20.0), 0), image, "dream")
-    coarse, fine = OURS["Waves"](waves, 1.0).strengths(found)
+    found = picture(student.dream(image, tools.Waves(waves, 20.0), 0), image, "dream")
+    coarse, fine = HARNESS.ours.Waves(waves, 1.0).strengths(found)
     assert coarse > 0.03, "a wave that the network likes does not grow in your dream"  # at the start it is 0.025
     assert fades or fine < 0.7 * coarse, "beside the clamp there is no trace of a second prior"

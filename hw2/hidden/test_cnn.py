@@ -5,195 +5,9 @@ import torch
 from sklearn.datasets import load_digits
 from torch.nn import functional
 
-from autograder import close, earns, ten_times
+from autograder import Harness, close, earns, ten_times
 
-# What runs beside the student's classes and functions: it builds toys from drawn numbers and reports plain values.
-HARNESS = '''
-import torch
-from torch.utils._python_dispatch import TorchDispatchMode
-from torch.utils.data import DataLoader, TensorDataset
-
-SEEN = []  # (training mode, gradients recorded) for each time a Watched model was asked
-PASSES = []  # one entry for each time somebody began to go through a Counted loader
-MOVES = []  # where the batch was asked to go
-
-
-class Operations(TorchDispatchMode):
-    """Writes down which operations really run, be they called by a module or by a function."""
-
-    def __init__(self):
-        super().__init__()
-        self.names = []
-
-    def __torch_dispatch__(self, function, types, args=(), kwargs=None):
-        name = function._schema.name.split("::")[-1].strip("_")
-        shapes = [tuple(a.shape) for a in args if isinstance(a, torch.Tensor)]
-        if name == "add":
-            name = "residual" if len(shapes) == 2 and len(shapes[0]) == 4 and shapes[0] == shapes[1] else "counting"
-        elif name == "sum" and len(shapes[0]) == 5:  # of feature maps that were stacked
-            name = "residual"
-        elif name in ("mean", "amax", "max", "sum") and shapes and len(shapes[0]) == 4:
-            name = "pool of all"
-        self.names.append(name)
-        return function(*args, **(kwargs or {}))
-
-
-def tracked(model):
-    norms = [part for part in model.modules() if isinstance(part, torch.nn.modules.batchnorm._BatchNorm)]
-    return [int(part.num_batches_tracked) for part in norms]
-
-
-def idle(model):
-    return [name for name, parameter in model.named_parameters() if parameter.grad is None]
-
-
-def block_facts(block, x):
-    """Its output, the kernels, how often each batch norm was used, and parameters without a gradient."""
-    y = block.train()(x)
-    y.sum().backward()
-    kernels = [list(part.kernel_size) for part in block.modules() if isinstance(part, torch.nn.Conv2d)]
-    return [y.detach(), kernels, tracked(block), idle(block)]
-
-
-def tuned(block, scale):
-    """The block in evaluation mode, each of its 3x3 convolutions turned into a multiplication by `scale`."""
-    with torch.no_grad():
-        for part in block.eval().modules():
-            if isinstance(part, torch.nn.Conv2d) and tuple(part.kernel_size) == (3, 3):
-                part.weight.zero_()
-                for channel in range(min(part.weight.shape[:2])):
-                    part.weight[channel, channel, 1, 1] = scale
-                if part.bias is not None:
-                    part.bias.zero_()
-    return block
-
-
-def answer(block, x):
-    """What a block says to x, and how strongly each channel of x speaks in it."""
-    x = x.clone().requires_grad_()
-    y = block(x)
-    (y * y).sum().backward() if y.requires_grad else None
-    return [y.detach(), torch.zeros(x.shape[1]) if x.grad is None else x.grad.abs().sum((0, 2, 3))]
-
-
-def net_facts(net, x):
-    with Operations() as running:
-        y = net.train()(x)
-    (y * y).sum().backward()
-    return [y.detach(), running.names, sum(p.numel() for p in net.parameters()), idle(net)]
-
-
-def logits(net, x):
-    with torch.no_grad():
-        return net.eval()(x)
-
-
-class Traveller(torch.Tensor):
-    """A tensor that notes where it is sent."""
-
-    def to(self, *args, **kwargs):
-        MOVES.append([str(a) for a in (*args, *kwargs.values())])
-        return self.as_subclass(torch.Tensor)
-
-
-class Watched(torch.nn.Module):
-    """Batch norm, dropout that drops nothing, a linear layer; notes in which mode it is asked."""
-
-    def __init__(self, weight, bias, constant=False):
-        super().__init__()
-        self.norm, self.drop = torch.nn.BatchNorm1d(weight.shape[1]), torch.nn.Dropout(0.0)
-        self.weight, self.bias = torch.nn.Parameter(weight), torch.nn.Parameter(bias)
-        self.constant = constant
-
-    def forward(self, x):
-        SEEN.append([self.training, self.norm.training, self.drop.training, torch.is_grad_enabled()])
-        if self.constant:  # nothing can be learned: the logits are the input
-            return x + 0 * self.bias
-        return torch.nn.functional.linear(self.drop(self.norm(x)), self.weight, self.bias)
-
-
-class Counted(DataLoader):
-    def __iter__(self):
-        PASSES.append(len(SEEN))
-        return super().__iter__()
-
-
-def counted(x, y, size):
-    return Counted(TensorDataset(x, y), batch_size=size)
-
-
-def linear(weight, bias):
-    layer = torch.nn.Linear(weight.shape[1], weight.shape[0])
-    layer.weight.data, layer.bias.data = weight, bias
-    return layer
-
-
-def moved(get_loss_and_correct, x, y):
-    """Where images and labels were sent, in the order in which it happened."""
-    batch = x.as_subclass(Traveller), y.as_subclass(Traveller)
-    get_loss_and_correct(torch.nn.Flatten(), batch, torch.nn.CrossEntropyLoss(), torch.device("cpu"))
-    return [[goal for goal in move if goal == "cpu"] for move in MOVES]
-
-
-def measured(get_loss_and_correct, model, x, y, criterion):
-    loss, correct = get_loss_and_correct(model, (x, y), criterion, "cpu")
-    slope = torch.autograd.grad(loss, model.weight, allow_unused=True)[0] if loss.requires_grad else None
-    return [loss.detach(), correct, slope]
-
-
-def stepped(step, w, targets, lr, momentum):
-    w = w.clone().requires_grad_()
-    optimizer = torch.optim.SGD([w], lr=lr, momentum=momentum)
-    places = []
-    for target in targets:
-        step(((w - target) ** 2).sum(), optimizer)
-        places.append(w.detach().clone())
-    return torch.stack(places)
-
-
-def asked(evaluate, model, loader):
-    """Evaluate a model that is in training mode: the answer, and what is left behind."""
-    before = {name: value.clone() for name, value in model.train().state_dict().items()}
-    result = evaluate(model, loader)
-    changed = [name for name, value in model.state_dict().items() if not torch.equal(value, before[name])]
-    left = [name for name, parameter in model.named_parameters() if parameter.grad is not None]
-    hangs = any(getattr(value, "requires_grad", False) for value in result)
-    return [SEEN, model.training and model.norm.training, changed, left, hangs]
-
-
-def looped(train, model, loader, epochs):
-    """Train with somebody who looks after each epoch, and leaves the model in evaluation mode."""
-    calls, before = [], model.eval().weight.detach().clone()
-
-    def look():
-        calls.append(len(SEEN))
-        model.eval()
-
-    train(model, loader, epochs, after_epoch=look)
-    return [len(PASSES), SEEN, calls, not torch.equal(before, model.weight)]
-
-
-def remembered(train, model, loader, epochs):
-    history = train(model, loader, epochs)
-    hangs = any(getattr(value, "requires_grad", False) for value in history)
-    return [[float(value) for value in history], hangs]
-
-
-def taught(train, net, images, labels, size, epochs):
-    """The net after training on images (N, 1, H, W), and the last loss reported; bytes are brought to [0, 1]."""
-    images = images / 255 if images.dtype == torch.uint8 else images
-    loader = DataLoader(TensorDataset(images, labels), batch_size=size, shuffle=True)
-    history = train(net, loader, epochs=epochs)
-    return [net, float(history[-1]) if isinstance(history, list) and history else 0.0]
-'''
-NAMES = ["block_facts", "tuned", "answer", "net_facts", "logits", "Watched", "counted", "linear", "moved", "measured"]
-NAMES += ["stepped", "asked", "looped", "remembered", "taught"]
-
-
-def theirs(student):
-    """Handles to the harness in the student's process, where it has a room of its own: no name of theirs is lost."""
-    room = f"_examined = {{}}\nexec({HARNESS!r}, _examined)\n"
-    return student.run(f"{room}{{name: _examined[name] for name in {NAMES!r}}}")
+HARNESS = Harness(__file__)
 
 
 def tensor(value, name):
@@ -215,9 +29,9 @@ def widths(draw):
 @earns("block-shapes", weight=2)
 def test_shapes_of_the_block(student, draw):
     """The output has the channels and the sides that in_channels, out_channels and stride ask for, and is ReLU's."""
-    tools, B, H, W = theirs(student), draw.size(2, 4), draw.size(5, 8), draw.size(9, 12)
+    tools, B, H, W = HARNESS.beside(student), draw.size(2, 4), draw.size(5, 8), draw.size(9, 12)
     for C, D, stride in widths(draw):
-        y, *_ = tools["block_facts"](student.ResidualBlock(C, D, stride), draw.normal(B, C, H, W))
+        y, *_ = tools.block_facts(student.ResidualBlock(C, D, stride), draw.normal(B, C, H, W))
         found, right = tuple(tensor(y, "the output").shape), (B, D, -(-H // stride), -(-W // stride))
         name = f"ResidualBlock({C}, {D}, {stride})"
         assert found == right, f"{name} turns {(B, C, H, W)} into {found}; it should be {right}"
@@ -227,10 +41,10 @@ def test_shapes_of_the_block(student, draw):
 @earns("block-shapes")
 def test_layers_of_the_block(student, draw):
     """There are two 3×3 convolutions, each with a batch norm of its own, and nothing that is never used."""
-    tools = theirs(student)
+    tools = HARNESS.beside(student)
     for C, D, stride in widths(draw):
         block = student.ResidualBlock(C, D, stride)
-        _, kernels, tracked, idle = tools["block_facts"](block, draw.normal(2, C, 6, 6))
+        _, kernels, tracked, idle = tools.block_facts(block, draw.normal(2, C, 6, 6))
         name = f"ResidualBlock({C}, {D}, {stride})"
         assert kernels.count([3, 3]) == 2, f"{name} should have two 3×3 convolutions; its kernels are {kernels}"
         assert len(tracked) >= 2, f"{name} has {len(tracked)} batch norms: each 3×3 convolution is followed by one"
@@ -241,10 +55,10 @@ def test_layers_of_the_block(student, draw):
 @earns("block-shortcut", weight=2)
 def test_correction_is_added_to_the_input(student, draw):
     """Where the shape stays, y = ReLU(F(x) + x), for corrections F that are known."""
-    tools, C, x = theirs(student), draw.size(2, 5), None
+    tools, C, x = HARNESS.beside(student), draw.size(2, 5), None
     for scale in 0.0, draw.size(5, 15) / 10, -draw.size(5, 15) / 10:
         x = draw.normal(2, C, 5, 6)
-        y, _ = tools["answer"](tools["tuned"](student.ResidualBlock(C, C, 1), scale), x)
+        y, _ = tools.answer(tools.tuned(student.ResidualBlock(C, C, 1), scale), x)
         if not scale:
             assert tensor(y, "y").any(), "without F the block's output is 0: what came in is not added"
         # the two batch norms divide by √(1 + 1e-5) each
@@ -254,16 +68,16 @@ def test_correction_is_added_to_the_input(student, draw):
 @earns("block-shortcut", weight=2)
 def test_shortcut_that_changes_the_shape(student, draw):
     """Where channels or sides change, the shortcut carries every channel of x along, linearly."""
-    tools = theirs(student)
+    tools = HARNESS.beside(student)
     for C, D, stride in widths(draw)[1:]:
         block, x = student.ResidualBlock(C, D, stride), draw.normal(3, C, 8, 8)
-        full, _ = tools["answer"](block.eval(), x)
-        tools["tuned"](block, 0.0)
-        y, speaks = tools["answer"](block, x)
+        full, _ = tools.answer(block.eval(), x)
+        tools.tuned(block, 0.0)
+        y, speaks = tools.answer(block, x)
         name = f"ResidualBlock({C}, {D}, {stride})"
         assert tensor(y, "y").any(), f"{name}: without F its output is 0, there is no shortcut"
         assert speaks.all(), f"{name}: the shortcut leaves out channels of x"
-        double, _ = tools["answer"](block, 2 * x)
+        double, _ = tools.answer(block, 2 * x)
         close(double, 2 * y, f"{name}: the shortcut of 2x", rtol=1e-3, atol=1e-4)
         assert full.shape == y.shape and not torch.allclose(full, y, atol=1e-3), f"{name}: F is not added"
 
@@ -275,7 +89,7 @@ def test_shortcut_that_changes_the_shape(student, draw):
 def test_parts_of_the_network(student, draw):
     """Convolutions, batch norm, pooling and a residual sum really run, a linear layer comes last, and it is small."""
     K = draw.size(3, 12)
-    _, names, parameters, _ = theirs(student)["net_facts"](student.ConvNet(K), draw.normal(4, 1, 28, 28))
+    _, names, parameters, _ = HARNESS.beside(student).net_facts(student.ConvNet(K), draw.normal(4, 1, 28, 28))
     assert parameters <= 100_000, f"{parameters:,} parameters are too many: at most 100,000"
     assert sum("conv" in name for name in names) >= 2, "there should be at least two convolutions"
     assert any("batch_norm" in name for name in names), "no batch norm is used"
@@ -294,14 +108,14 @@ _LINEAR = {"addmm", "mm", "linear", "addmv", "matmul", "bmm", "baddbmm"}
 @earns("convnet", weight=2)
 def test_logits_of_the_network(student, draw):
     """There is a logit for each class, every parameter matters, and an image's answer is its own."""
-    tools = theirs(student)
+    tools = HARNESS.beside(student)
     for K in 10, draw.size(2, 7):
         net, x = student.ConvNet(K), draw.normal(draw.size(3, 6), 1, 28, 28)
-        y, _, _, idle = tools["net_facts"](net, x)
+        y, _, _, idle = tools.net_facts(net, x)
         found = tuple(tensor(y, "the logits").shape)
         assert found == (len(x), K), f"ConvNet({K}) gives {found} for {len(x)} images, it should be {(len(x), K)}"
         assert not idle, f"{', '.join(idle[:4])} never gets a gradient: its layer is not used"
-        together, alone = tools["logits"](net, x), tools["logits"](net, x[1:2])
+        together, alone = tools.logits(net, x), tools.logits(net, x[1:2])
         close(alone, together[1:2], "the logits of an image without its batch", rtol=1e-3, atol=1e-4)
 
 
@@ -311,7 +125,7 @@ def test_logits_of_the_network(student, draw):
 @earns("loss", weight=2)
 def test_loss_and_count(student, draw):
     """The loss is the criterion of logits and labels, with its gradient; correct ones are counted, not averaged."""
-    tools, losses = theirs(student), {"CrossEntropyLoss": functional.cross_entropy}
+    tools, losses = HARNESS.beside(student), {"CrossEntropyLoss": functional.cross_entropy}
     losses["MultiMarginLoss"] = functional.multi_margin_loss
     for kind, reduction in ("CrossEntropyLoss", "mean"), ("MultiMarginLoss", "sum"):
         B, K, n = draw.size(11, 19), draw.size(3, 5), draw.size(6, 8)
@@ -320,8 +134,8 @@ def test_loss_and_count(student, draw):
         # two are wrong; and more than K are right, for as many are counted at most by who takes argmax along the batch
         y[: K + 1], y[K + 1 : K + 3] = right[: K + 1], (right[K + 1 : K + 3] + 1) % K
         criterion = student.run(f"import torch\ntorch.nn.{kind}(reduction={reduction!r})")
-        arguments = student.get_loss_and_correct, tools["linear"](W, b), x, y, criterion
-        loss, correct, slope = tools["measured"](*arguments)
+        arguments = student.get_loss_and_correct, tools.linear(W, b), x, y, criterion
+        loss, correct, slope = tools.measured(*arguments)
         leaf = W.clone().requires_grad_()
         expected = losses[kind](functional.linear(x, leaf, b), y, reduction=reduction)
         expected.backward()
@@ -335,7 +149,7 @@ def test_loss_and_count(student, draw):
 @earns("loss")
 def test_batch_goes_to_the_device(student, draw):
     """Images and labels are both sent to the device that the caller names."""
-    moves = theirs(student)["moved"](student.get_loss_and_correct, draw.normal(5, 3), draw.integers(0, 2, 5))
+    moves = HARNESS.beside(student).moved(student.get_loss_and_correct, draw.normal(5, 3), draw.integers(0, 2, 5))
     found = sum(bool(move) for move in moves)
     assert found >= 2, "images and labels should both be sent to `device`: not both of them were"
 
@@ -343,9 +157,9 @@ def test_batch_goes_to_the_device(student, draw):
 @earns("step")
 def test_steps_of_an_optimizer(student, draw):
     """Each step follows the gradient of its own loss, with nothing left over from the one before."""
-    tools, lr, momentum = theirs(student), draw.size(5, 20) / 100, draw.choice([0.0, 0.5])
+    tools, lr, momentum = HARNESS.beside(student), draw.size(5, 20) / 100, draw.choice([0.0, 0.5])
     w, targets = draw.normal(4), draw.normal(4, 4)
-    places = tools["stepped"](student.step, w, targets, lr, momentum)
+    places = tools.stepped(student.step, w, targets, lr, momentum)
     velocity, right = torch.zeros(4), []
     for target in targets:
         velocity = momentum * velocity + 2 * (w - target)
@@ -361,14 +175,14 @@ def test_steps_of_an_optimizer(student, draw):
 @earns("evaluate")
 def test_means_over_all_images(student, draw):
     """Loss and accuracy are means over images, however these are split into batches."""
-    tools, K, n = theirs(student), draw.size(3, 5), draw.size(6, 8)
+    tools, K, n = HARNESS.beside(student), draw.size(3, 5), draw.size(6, 8)
     size, more = draw.size(12, 18), draw.size(1, 2)
     N = 3 * size + more  # the last batch is much smaller
     W, b, x, y = 2 * draw.normal(K, n), draw.normal(K), draw.normal(N, n), draw.integers(0, K - 1, N)
     scores = functional.linear(x, W, b)
     y = torch.where(torch.arange(N) % 3 > 0, scores.argmax(1), y)  # two of three go right, and more of them than K
     y[-more:] = scores[-more:].argmin(1)  # and it goes wrong
-    loss, accuracy = student.evaluate(tools["linear"](W, b), tools["counted"](x, y, size))
+    loss, accuracy = student.evaluate(tools.linear(W, b), tools.counted(x, y, size))
     close(torch.as_tensor(loss), functional.cross_entropy(scores, y), "the mean loss", atol=1e-5)
     close(torch.as_tensor(accuracy).float(), (scores.argmax(1) == y).float().mean(), "the accuracy", atol=1e-5)
 
@@ -376,10 +190,10 @@ def test_means_over_all_images(student, draw):
 @earns("evaluate", weight=2)
 def test_evaluation_leaves_no_traces(student, draw):
     """The model is asked in evaluation mode without gradients, stays as it was, and goes back to training mode."""
-    tools, K, n = theirs(student), draw.size(3, 5), draw.size(6, 8)
-    model = tools["Watched"](draw.normal(K, n), draw.normal(K))
-    loader = tools["counted"](draw.normal(11, n) * 3 + 1, draw.integers(0, K - 1, 11), 4)
-    seen, training, changed, left, hangs = tools["asked"](student.evaluate, model, loader)
+    tools, K, n = HARNESS.beside(student), draw.size(3, 5), draw.size(6, 8)
+    model = tools.Watched(draw.normal(K, n), draw.normal(K))
+    loader = tools.counted(draw.normal(11, n) * 3 + 1, draw.integers(0, K - 1, 11), 4)
+    seen, training, changed, left, hangs = tools.asked(student.evaluate, model, loader)
     assert len(seen) >= 3, "not every batch of the loader was shown to the model"
     assert not any(mode for *modes, _ in seen for mode in modes), "the model was asked in training mode"
     assert not any(recorded for *_, recorded in seen), "autograd recorded everything: evaluate without gradients"
@@ -394,10 +208,10 @@ def test_evaluation_leaves_no_traces(student, draw):
 @earns("train-loop", weight=2)
 def test_the_loop(student, draw):
     """As many epochs as asked for, each batch once and in training mode, and after_epoch after each epoch."""
-    tools, epochs, batches, n = theirs(student), draw.size(2, 4), draw.size(3, 5), draw.size(3, 6)
-    model = tools["Watched"](draw.normal(2, n), draw.normal(2))
-    loader = tools["counted"](draw.normal(8 * batches, n), draw.integers(0, 1, 8 * batches), 8)
-    passes, seen, calls, changed = tools["looped"](student.train, model, loader, epochs)
+    tools, epochs, batches, n = HARNESS.beside(student), draw.size(2, 4), draw.size(3, 5), draw.size(3, 6)
+    model = tools.Watched(draw.normal(2, n), draw.normal(2))
+    loader = tools.counted(draw.normal(8 * batches, n), draw.integers(0, 1, 8 * batches), 8)
+    passes, seen, calls, changed = tools.looped(student.train, model, loader, epochs)
     assert passes == epochs, f"epochs={epochs} went through the loader {passes} times"
     assert len(seen) == epochs * batches, f"{epochs} epochs of {batches} batches asked the model {len(seen)} times"
     assert all(recorded for *_, recorded in seen), "the model was trained without gradients"
@@ -411,10 +225,10 @@ def test_the_loop(student, draw):
 @earns("train-loop")
 def test_the_history(student, draw):
     """train returns the mean training loss of each epoch, as plain numbers."""
-    tools, epochs, K = theirs(student), draw.size(2, 4), draw.size(3, 5)
+    tools, epochs, K = HARNESS.beside(student), draw.size(2, 4), draw.size(3, 5)
     x, y = 3 * draw.normal(24, K), draw.integers(0, K - 1, 24)
-    model = tools["Watched"](torch.zeros(K, K), torch.zeros(K), constant=True)
-    history, hangs = tools["remembered"](student.train, model, tools["counted"](x, y, 8), epochs)
+    model = tools.Watched(torch.zeros(K, K), torch.zeros(K), constant=True)
+    history, hangs = tools.remembered(student.train, model, tools.counted(x, y, 8), epochs)
     # this model cannot learn: each epoch has the same losses
     expected = functional.cross_entropy(x, y).repeat(epochs)
     close(torch.tensor(history), expected, "the list of losses", rtol=1e-3)
@@ -430,10 +244,10 @@ def once():
 def learned_by_heart(student, draw):
     """Assert that forty pictures are learned by heart: whoever cannot do that need not run for long."""
     images, labels = 2 * functional.avg_pool2d(draw.normal(40, 1, 30, 30), 3, stride=1), torch.arange(40) % 4
-    tools = theirs(student)
+    tools = HARNESS.beside(student)
     # after 80 steps solutions as good as ours come to a loss near 0.003; one softargmax too many cannot pass 0.74
-    net, last = tools["taught"](student.train, student.ConvNet(4), images, labels, 20, 40)
-    scores = tensor(tools["logits"](net, images), "the logits")
+    net, last = tools.taught(student.train, student.ConvNet(4), images, labels, 20, 40)
+    scores = tensor(tools.logits(net, images), "the logits")
     assert scores.shape == (40, 4), f"the logits of 40 images have shape {tuple(scores.shape)}, it should be (40, 4)"
     loss, right = functional.cross_entropy(scores, labels).item(), int((scores.argmax(1) == labels).sum())
     assert last < 0.5, f"after 40 epochs on 40 images `train` still reports a loss of {last:.2f}"
@@ -450,13 +264,13 @@ def accuracy(once, student, reference, draw):
         y = torch.tensor(digits.target)[order]
         rows = torch.cat([draw.integers(0, 1399, 6000), draw.integers(1400, 1796, 2000)])
         images = (reference.place(x[rows], draw.generator) * 255).round().to(torch.uint8)
-        labels, tools = y[rows], theirs(student)
+        labels, tools = y[rows], HARNESS.beside(student)
         sample = torch.utils.data.TensorDataset(images[:320] / 255, labels[:320])
         loader = torch.utils.data.DataLoader(sample, batch_size=64)
         allowance = ten_times(lambda: reference.train(reference.ConvNet(10), loader, epochs=1), 320 / (5 * 6000))
         with student.within(allowance):
-            net, _ = tools["taught"](student.train, student.ConvNet(10), images[:6000], labels[:6000], 64, 5)
-        scores = tensor(tools["logits"](net, images[6000:].float() / 255), "the logits")
+            net, _ = tools.taught(student.train, student.ConvNet(10), images[:6000], labels[:6000], 64, 5)
+        scores = tensor(tools.logits(net, images[6000:].float() / 255), "the logits")
         once["is"] = (scores.argmax(1) == labels[6000:]).float().mean().item()
     return once["is"]
 

@@ -3,15 +3,12 @@
 import torch
 from torch.nn import functional
 
-from autograder import close, earns, ten_times
+from autograder import Harness, close, earns, ten_times
 
+HARNESS = Harness(__file__)
 N = 26
 SEEN = 2e-6
 """A change of logits that is none of rounding: untrained ones are about 0.1 in size, and float32 has seven digits."""
-
-
-def literal(tensor):
-    return f"torch.tensor({tensor.tolist()!r}, dtype={tensor.dtype})"
 
 
 def letters(draw, *shape):
@@ -158,27 +155,9 @@ def test_every_row_has_its_own_delay(student, draw):
 
 # ---------------------------------------------------------------------------------------------- test_run
 
-# Weights are made large, so that an untrained network says many different symbols; the seed is one for which a blank
-# is said at an edge of some string.
-TALK = """
-import torch
-for _attempt in range(40):
-    torch.manual_seed({seed} + _attempt)
-    _model, _best = {build}, []
-    with torch.no_grad():
-        for _parameter in _model.parameters():
-            _parameter *= 6
-        for _s, *_delay in {questions!r}:
-            _x = torch.tensor([[ord(_letter) - 96 for _letter in _s]])
-            _best.append(_model(_x, *map(torch.tensor, [_delay] if _delay else []))[0].argmax(-1).tolist())
-    if any(0 in (_row[0], _row[-1]) for _row in _best):
-        break
-[_best, [_model.test_run(*_question) for _question in {questions!r}]]
-"""
 
-
-def check_talk(student, draw, build, questions):
-    best, said = student.run(TALK.format(seed=draw.size(0, 10**6), build=build, questions=questions))
+def check_talk(student, draw, kind, sizes, questions):
+    best, said = HARNESS.beside(student).talk(kind, sizes, questions, draw.size(0, 10**6))
     for (s, *_), numbers, answer in zip(questions, best, said, strict=True):
         assert isinstance(answer, str), f"test_run should return a string, not a {type(answer).__name__}"
         right = "".join(chr(96 + k) if k else " " for k in numbers)
@@ -194,7 +173,7 @@ def word(draw, length):
 def test_run_says_the_largest_logits(student, draw):
     """test_run says, for each letter of a string of any length, the symbol with the largest logit."""
     questions = [(word(draw, length),) for length in (1, 2, 5, draw.size(6, 12), draw.size(20, 30), N + 1)]
-    check_talk(student, draw, f"GRUMemory({draw.size(8, 16)})", questions)
+    check_talk(student, draw, student.GRUMemory, (draw.size(8, 16),), questions)
 
 
 @earns("variable-test-run")
@@ -202,36 +181,15 @@ def test_run_with_a_delay_says_the_largest_logits(student, draw):
     """test_run says the symbol with the largest logit at the delay that was asked for."""
     largest = draw.size(2, 5)
     questions = [(word(draw, draw.size(1, 30)), delay) for delay in range(largest + 1)]
-    check_talk(student, draw, f"VariableDelayGRUMemory({draw.size(8, 16)}, {largest})", questions)
+    check_talk(student, draw, student.VariableDelayGRUMemory, (draw.size(8, 16), largest), questions)
 
 
 # ---------------------------------------------------------------------------------------------- the training loop
 
-# A model that notes what it said in each step, and the gradient that arrived beside the one that lies in .grad then.
-TOY = """
-import torch
-class _Toy(torch.nn.Module):
-    def __init__(self, table):
-        super().__init__()
-        self.table = torch.nn.Parameter(table)
-        self.said, self.arrived, self.lying = [], [], []
-        self.table.register_hook(lambda grad: self.arrived.append(grad.clone()))
-        self.table.register_post_accumulate_grad_hook(lambda p: self.lying.append(p.grad.clone()))
-    def forward(self, x, *delays):
-        logits = self.table[x]
-        if delays:
-            logits = logits + delays[0][:, None, None] * self.table[0]
-        self.said.append(logits.detach().clone())
-        return logits
-"""
 
-
-def trained_toy(student, table, batches):
-    """Losses, logits, gradients that arrived and that lay in .grad at each step, and the table in the end."""
-    listed = ", ".join("(" + ", ".join(map(literal, batch)) + ")" for batch in batches)
-    code = f"{TOY}_toy = _Toy({literal(table)})\n_losses = train(_toy, [{listed}])\n"
-    code += "_losses = [float(_l) for _l in _losses] if isinstance(_losses, (list, tuple)) else _losses\n"
-    return student.run(code + "[_losses, _toy.said, _toy.arrived, _toy.lying, _toy.table.detach()]")
+def watched_run(student, table, batches):
+    """Losses, logits, gradients that are new and that are held in .grad in each step, and the table at the end."""
+    return HARNESS.beside(student).watched(student.train, table, batches)
 
 
 def loss_of(logits, y):
@@ -247,7 +205,7 @@ def test_losses_of_every_step(student, draw):
             (letters(draw, B, L), *([draw.integers(0, 3, B)] if variable else []), draw.integers(0, N, B, L))
             for _ in range(draw.size(3, 6))
         ]
-        losses, said, *_ = trained_toy(student, draw.normal(N + 1, N + 1), batches)
+        losses, said, *_ = watched_run(student, draw.normal(N + 1, N + 1), batches)
         assert isinstance(losses, list), f"train should return a list of losses, not a {type(losses).__name__}"
         count = f"{len(batches)} batches should give as many losses and forward passes, not {len(losses)}, {len(said)}"
         assert len(losses) == len(said) == len(batches), count
@@ -259,10 +217,10 @@ def test_losses_of_every_step(student, draw):
 def test_every_step_follows_its_own_gradient(student, draw):
     """Each step starts from a clean gradient, moves the parameters, and all of them together make the loss fall."""
     table, x, y = draw.normal(N + 1, N + 1), letters(draw, 4, 8), draw.integers(0, N, 4, 8)
-    _, said, arrived, lying, after = trained_toy(student, table, [(x, y)] * 40)
+    _, said, fresh, held, after = watched_run(student, table, [(x, y)] * 40)
     assert not torch.equal(after, table), "the parameters have not moved"
     assert len(said) == 40, "40 batches should make 40 forward passes"
-    for own, found in zip(arrived, lying, strict=False):
+    for own, found in zip(fresh, held, strict=False):
         close(found, own, "the gradient that a step follows", rtol=1e-3)
     fallen = loss_of(after[x], y) / loss_of(table[x], y)
     assert fallen < 0.97, "after 40 steps on one batch the loss has hardly fallen, or has risen"
@@ -270,38 +228,23 @@ def test_every_step_follows_its_own_gradient(student, draw):
 
 # ---------------------------------------------------------------------------------------------- learning
 
-# Training sequences come from a hidden seed; those that decide are sent over one by one, without their echoes.
-SCHOOL = """
-import torch
-def _school(count, length, low, high, variable, seed):
-    _g = torch.Generator().manual_seed(seed)
-    _x = torch.randint(1, 27, (count, 32, length), generator=_g)
-    _d = torch.randint(low, high + 1, (count, 32), generator=_g)
-    _from = torch.arange(length) - _d[..., None]
-    _y = torch.where(_from >= 0, _x.gather(2, _from.clamp(min=0)), 0)
-    return [(x, d, y) if variable else (x, y) for x, d, y in zip(_x, _d, _y)]
-"""
 
-
-def learned(student, draw, build, steps, length, low, high, variable, allowance):
+def learned(student, draw, kind, sizes, steps, length, low, high, variable, allowance):
     """The share of symbols right after training the student's network with the student's loop."""
-    seed = draw.size(0, 10**6)
-    school = f"_school({{count}}, {length}, {low}, {high}, {variable}, {seed})"
-    begin = f"{SCHOOL}torch.manual_seed({seed})\n_model = {build}\n"
+    tools, lesson = HARNESS.beside(student), (length, low, high, variable, draw.size(0, 10**6))
     # first a glance: three steps. What is hopeless is told at once, and only networks that begin alike are trained
     # when a known mistake is looked for
-    glance = "_model(*_batches[0][:-1]), [float(_l) for _l in train(_model, _batches)], _model(*_batches[0][:-1])"
-    student.run(f"{begin}_batches = {school.format(count=3)}\n[{glance}]")
+    model, *_ = tools.glance(student.train, kind, sizes, lesson)
+    # sequences for training are made over there, from a hidden seed; those that decide are sent without their echoes
     x = letters(draw, 500, length)
     delays = draw.integers(low, high, 500)
     if variable:
-        code = f"_x = _batches[0][0][:1].expand(2, -1)\n_model(_x, torch.tensor([{low}, {high}]))"
-        ends = student.run(code)
+        sequence = HARNESS.ours.lessons(3, lesson)[0][0][:1]
+        ends = model(sequence.expand(2, -1), torch.tensor([low, high]))
         assert (ends[0] - ends[1]).abs().max() > SEEN, "the delay makes no difference: there is no use in training"
     with student.within(allowance):
-        student.run(f"{begin}train(_model, {school.format(count=steps)})\n_model.eval()\nNone")
-    inputs = f"{literal(x)}, {literal(delays)}" if variable else literal(x)
-    said = student.run(f"with torch.no_grad():\n    _said = _model({inputs}).argmax(-1)\n_said")
+        model = tools.taught(student.train, kind, sizes, lesson, steps)
+    said = tools.answer(model, x, delays) if variable else tools.answer(model, x)
     assert said.shape == x.shape, "the logits of the trained network have a wrong shape"
     return (said == echo(x, delays)).float().mean().item()
 
@@ -317,7 +260,7 @@ def test_learns_a_fixed_delay(student, reference, draw):
     """After 600 steps a GRUMemory(64) gets at least 95 % of the symbols of new sequences right."""
     delay, sample = draw.choice([2, 3, 4]), [(x, y) for x, _, y in reference.variable_batches(12, 15, 3)]
     allowance = ten_times(lambda: reference.train(reference.GRUMemory(64), sample), 12 / 600)
-    arguments = "GRUMemory(64)", 600, 15, delay, delay, False, allowance
+    arguments = student.GRUMemory, (64,), 600, 15, delay, delay, False, allowance
     share = better_of_two(0.95, lambda: learned(student, draw, *arguments))
     assert share >= 0.95, f"{share:.1%} of the symbols are right after 600 steps at delay {delay}; 95 % are expected"
 
@@ -327,6 +270,6 @@ def test_learns_many_delays(student, reference, draw):
     """After 1000 steps a VariableDelayGRUMemory(96, 3) gets at least 90 % of the symbols of new sequences right."""
     sample = reference.variable_batches(20, 10, 3)
     allowance = ten_times(lambda: reference.train(reference.VariableDelayGRUMemory(96, 3), sample), 20 / 1000)
-    arguments = "VariableDelayGRUMemory(96, 3)", 1000, 10, 0, 3, True, allowance
+    arguments = student.VariableDelayGRUMemory, (96, 3), 1000, 10, 0, 3, True, allowance
     share = better_of_two(0.90, lambda: learned(student, draw, *arguments))
     assert share >= 0.90, f"{share:.1%} of the symbols are right after 1000 steps; 90 % are expected"

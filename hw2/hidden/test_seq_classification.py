@@ -3,46 +3,20 @@
 import torch
 from torch.nn import functional
 
-from autograder import close, earns, ten_times
+from autograder import Harness, close, earns, ten_times
 
+HARNESS = Harness(__file__)
 EPOCHS = 40
-
-# The student's own make_model and train, watched: before each forward pass that can be learned from, the weights and
-# the numbers of the sequences that are shown. What they are worth is computed on the trusted side.
-WATCH = """
-import torch
-def _watched(seed, symbols, y, size, epochs):
-    _x = torch.nn.functional.one_hot(symbols, 9)[..., :8].float()
-    _numbers = {row.tobytes(): k for k, row in enumerate(_x.numpy())}
-    _model = make_model(seed)
-    _shapes = {name: list(p.shape) for name, p in _model.named_parameters()}
-    _weights, _shown, _sizes = [], [], []
-    def _flat():
-        return torch.cat([p.detach().flatten() for p in _model.parameters()])
-    def _note(module, args):
-        if torch.is_grad_enabled():
-            rows = [_numbers.get(row.tobytes(), -1) for row in args[0].detach().contiguous().numpy()]
-            _weights.append(_flat())
-            _shown.extend(rows)
-            _sizes.append(len(rows))
-    _start = _flat()
-    _model.register_forward_pre_hook(_note)
-    _losses = train(_model, list(zip(_x.split(size), y.split(size))), epochs)
-    if isinstance(_losses, (list, tuple)):
-        _losses = [float(loss) for loss in _losses]
-    _seen = torch.stack(_weights) if _weights else None
-    return [_shapes, _start, _seen, torch.tensor(_shown), _sizes, _losses, _flat()]
-"""
 
 
 def watch(student, reference, seed, level, count, size, epochs):
     """Runs the student's train and asserts that it is honest; returns the recomputed losses and the trained model."""
     x, y = reference.temporal_order(count * size, level, seed)
     symbols = torch.where(x.any(-1), x.argmax(-1), 8)
-    packed = f"torch.tensor({symbols.tolist()}), torch.tensor({y.tolist()})"
+    tools = HARNESS.beside(student)
     trial, batches = reference.make_model(seed), reference.make_batches(count, level, seed, size)
     with student.within(ten_times(lambda: reference.train(trial, batches, 1), 1 / epochs)):
-        found = student.run(f"{WATCH}\n_watched({seed}, {packed}, {size}, {epochs})")
+        found = tools.watched(student.make_model, student.train, seed, symbols, y, size, epochs)
     shapes, start, weights, shown, sizes, losses, end = found
     own = reference.make_model(seed)
     ours = {name: list(p.shape) for name, p in own.named_parameters()}

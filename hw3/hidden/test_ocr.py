@@ -7,191 +7,10 @@ import torch
 from torch.nn import functional
 from torch.utils.data import DataLoader, TensorDataset
 
-from autograder import StudentError, close, earns, ten_times
+from autograder import Harness, StudentError, close, earns, ten_times
 
+HARNESS = Harness(__file__)
 ALPHABET, BETWEEN, INFINITE = "abcdefghijklmnopqrstuvwxyz", 26, 2.0**30
-
-# What runs beside the student's classes and functions: it builds toys from drawn numbers and reports plain values.
-HARNESS = '''
-import contextlib
-import inspect
-import sys
-
-import torch
-from torch.utils.data import DataLoader, TensorDataset
-
-
-def settled(net):
-    """The network in evaluation mode, once its running averages have seen something."""
-    for _ in range(3):
-        net.train()(torch.rand(8, 1, 32, 40))
-    return net.eval()
-
-
-def energies(net, images):
-    with torch.no_grad():
-        return net.eval()(images)
-
-
-def windows(net, image):
-    """The energies of a wide image, and those of each of its windows alone."""
-    whole = energies(net, image)[0]
-    alone = [energies(net, image[..., 4 * i : 4 * i + 18])[0, 0] for i in range(len(whole))]
-    return whole, torch.stack(alone)
-
-
-def seen(net, image, window):
-    """How strongly each column of the image speaks in the energies of one window."""
-    image = image.clone().requires_grad_()
-    net.eval()(image)[:, window].square().sum().backward()
-    return image.grad.abs().sum((0, 1, 2))
-
-
-def parameters(net):
-    return sum(parameter.numel() for parameter in net.parameters())
-
-
-def lines(function, arguments, but=None):
-    """How many lines of Python are executed while a function answers, with what it calls, but not in another one."""
-    count, left_out = 0, getattr(but, "__code__", None)
-
-    def trace(frame, event, argument):
-        nonlocal count
-        above = frame if event == "call" and left_out is not None else None
-        while above is not None:
-            if above.f_code is left_out:
-                return None
-            above = above.f_back
-        count += event == "line"
-        return trace
-
-    function(*arguments)  # whatever happens in a first call only
-    before = sys.gettrace()
-    sys.settrace(trace)
-    try:
-        function(*arguments)
-    finally:
-        sys.settrace(before)
-    return count
-
-
-def slope(function, values, other, weights):
-    """A function of two tensors, and the gradient of its weighted sum with respect to the first one."""
-    values = values.clone().requires_grad_()
-    result = function(values, other)
-    if result.requires_grad:
-        (result * weights).sum().backward()
-    return result.detach(), values.grad
-
-
-def untouched(function, matrix):
-    """What a function answers, and whether it has left its argument as it was."""
-    copy = matrix.clone()
-    answer = function(copy)
-    if isinstance(answer, (tuple, list)):  # a single number keeps the strides of the matrix that it was a corner of
-        answer = [torch.cat([part]) if isinstance(part, torch.Tensor) and part.ndim else part for part in answer]
-    return answer, torch.equal(copy, matrix)
-
-
-class Table(torch.nn.Module):
-    """Looks energies up, by the number in an image's first pixel; notes all that happens to it."""
-
-    def __init__(self, energies):
-        super().__init__()
-        self.energies = torch.nn.Parameter(energies)
-        self.modes, self.rows, self.said, self.fresh, self.held = [], [], [], [], []
-        self.energies.register_hook(lambda gradient: self.fresh.append(gradient.clone()))
-        self.energies.register_post_accumulate_grad_hook(lambda held: self.held.append(held.grad.clone()))
-
-    def forward(self, images):
-        rows = images[:, 0, 0, 0].round().long()
-        if torch.is_grad_enabled():
-            self.modes.append(self.training)
-            self.rows.append(rows.tolist())
-            self.said.append(self.energies.detach()[rows].clone())
-        return self.energies[rows]
-
-
-def loader(labels, width, size):
-    images = torch.arange(len(labels)).float()[:, None, None, None].expand(-1, 1, 32, width)
-    return DataLoader(TensorDataset(images, labels), batch_size=size, shuffle=True)
-
-
-def watched(train, table, labels, width, size, epochs):
-    """What a training run returns, and what a Table in evaluation mode notes of it."""
-    result = train(table.eval(), loader(labels, width, size), epochs)
-    stale = [not torch.allclose(a, b, atol=1e-6) for a, b in zip(table.fresh, table.held)]
-    return result, table.modes, table.rows, table.said, table.fresh, any(stale)
-
-
-def along_the_path(pieces, said, targets):
-    """The loss, the mean free energy and the loss's gradient of one batch, by the student's own pieces."""
-    build_path_matrix, build_ce_matrix, find_path, path_cross_entropy = pieces
-    said = said.clone().requires_grad_()
-    with torch.no_grad():
-        free, path, _ = find_path(build_path_matrix(said, targets))
-    loss = path_cross_entropy(build_ce_matrix(said, targets), path).mean() / said.shape[1]
-    loss.backward()
-    return loss.detach(), free.mean(), said.grad
-
-
-class Given(torch.nn.Module):
-    """The same energies for every image; notes in which mode it is asked."""
-
-    def __init__(self, energies):
-        super().__init__()
-        self.energies, self.modes = energies, []
-
-    def forward(self, images):
-        self.modes.append(self.training)
-        return self.energies.expand(len(images), -1, -1)
-
-
-@contextlib.contextmanager
-def numbers_for_words(decode, wanted):
-    """While it lasts, the indices_to_str that decode calls writes numbers, from which no word can be wrong."""
-    names = getattr(inspect.unwrap(decode), "__globals__", {})
-    if not wanted or "indices_to_str" not in names:
-        yield
-        return
-    own = names["indices_to_str"]
-    names["indices_to_str"] = lambda indices: " ".join(str(int(k)) for k in indices)
-    try:
-        yield
-    finally:
-        names["indices_to_str"] = own
-
-
-def decoded(decode, energies, training, by_number):
-    """The word, the modes in which the model was asked, and the one it was left in; it came in mode `training`."""
-    model = Given(energies).train(training)
-    with numbers_for_words(decode, by_number):
-        word = decode(model, torch.zeros(1, 32, 18 + 4 * (len(energies) - 1)))
-    return word, model.modes, model.training
-
-
-def taught(train, net, images, labels, size, epochs, **more):
-    """The network after training on images, bytes (N, 1, 32, W)."""
-    train(net, DataLoader(TensorDataset(images / 255, labels), batch_size=size, shuffle=True), epochs=epochs, **more)
-    return net
-
-
-def answers(net, images):
-    return energies(net, images / 255)
-
-
-def read(decode, net, images, by_number):
-    with numbers_for_words(decode, by_number):
-        return [decode(net, image) for image in images / 255]
-'''
-NAMES = ["settled", "energies", "windows", "seen", "parameters", "lines", "slope", "untouched", "Table", "watched"]
-NAMES += ["along_the_path", "decoded", "taught", "answers", "read"]
-
-
-def theirs(student):
-    """Handles to the harness in the student's process, where it has a room of its own: no name of theirs is lost."""
-    room = f"_examined = {{}}\nexec({HARNESS!r}, _examined)\n"
-    return student.run(f"{room}{{name: _examined[name] for name in {NAMES!r}}}")
 
 
 def tensor(value, name, shape):
@@ -210,7 +29,7 @@ def spell(word, length):
 
 def stays_short(tools, function, small, large, name, but=None):
     """Assert that a function executes about as many lines for large arguments as for small ones."""
-    few, many = tools["lines"](function, small, but), tools["lines"](function, large, but)
+    few, many = tools.lines(function, small, but), tools.lines(function, large, but)
     grown = f"{name} executes {few} lines for a small batch and {many} for a large one: there is a loop too many"
     assert many < few + 12, grown  # a loop over images alone makes 28 more
 
@@ -221,37 +40,37 @@ def stays_short(tools, function, small, large, name, but=None):
 @earns("net-shapes")
 def test_shapes_of_the_energies(student, draw):
     """Images of any width from 18 to 180 get 27 energies for each of their windows."""
-    tools = theirs(student)
+    tools = HARNESS.beside(student)
     net = student.SimpleNet()
     for width in 18, 21, 22, 180, *draw.integers(23, 179, 6).tolist():
         B, L = draw.size(1, 4), (width - 18) // 4 + 1
-        energies = tools["energies"](net, draw.uniform(B, 1, 32, width))
+        energies = tools.energies(net, draw.uniform(B, 1, 32, width))
         energies = tensor(energies, f"width {width}: the result", (B, L, 27))
         assert energies.isfinite().all(), "some energies are infinite or not a number"
-    size = tools["parameters"](net)
+    size = tools.parameters(net)
     assert size <= 100_000, f"{size:,} parameters are too many: at most 100,000"
 
 
 @earns("net-window", weight=2)
 def test_windows_alone(student, draw):
     """A wide image gets the energies that each of its windows gets alone, whatever else is in the batch."""
-    tools = theirs(student)
-    net = tools["settled"](student.SimpleNet())
+    tools = HARNESS.beside(student)
+    net = tools.settled(student.SimpleNet())
     for width in draw.size(23, 60), draw.size(61, 120):
         images = draw.uniform(3, 1, 32, width)
-        whole, alone = tools["windows"](net, images[:1])
+        whole, alone = tools.windows(net, images[:1])
         close(alone, tensor(whole, "the result", alone.shape), "the energies of windows cut out", rtol=1e-3, atol=1e-4)
-        together = tools["energies"](net, images)[:1]
+        together = tools.energies(net, images)[:1]
         close(whole, together[0], "the energies of an image without its batch", rtol=1e-3, atol=1e-4)
 
 
 @earns("net-window")
 def test_what_a_window_sees(student, draw):
     """A window sees all of its 18 columns and no other one."""
-    tools, L = theirs(student), draw.size(6, 12)
-    net = tools["settled"](student.SimpleNet())
+    tools, L = HARNESS.beside(student), draw.size(6, 12)
+    net = tools.settled(student.SimpleNet())
     for window in 0, draw.size(2, L - 2), L - 1:
-        columns = tools["seen"](net, draw.uniform(4, 1, 32, 18 + 4 * (L - 1)), window).nonzero().flatten().tolist()
+        columns = tools.seen(net, draw.uniform(4, 1, 32, 18 + 4 * (L - 1)), window).nonzero().flatten().tolist()
         right = list(range(4 * window, 4 * window + 18))
         span = f"columns {columns[0]} to {columns[-1]}" if columns else "nothing"
         assert columns == right, f"window {window} should see columns {right[0]} to {right[-1]}; yours sees {span}"
@@ -263,10 +82,10 @@ def test_what_a_window_sees(student, draw):
 @earns("letters-loop")
 def test_loop_over_letters(student, draw):
     """Each loss is the cross-entropy of the energies' softargmax, in training mode, and every step is its own."""
-    tools, size, epochs = theirs(student), draw.size(4, 6), draw.size(2, 3)
+    tools, size, epochs = HARNESS.beside(student), draw.size(4, 6), draw.size(2, 3)
     labels, start = draw.integers(0, 25, 3 * size), 2 * draw.normal(3 * size, 1, 27)
-    table = tools["Table"](start)
-    losses, modes, rows, said, fresh, stale = tools["watched"](student.train_letters, table, labels, 18, size, epochs)
+    table = tools.Table(start)
+    losses, modes, rows, said, fresh, stale = tools.watched(student.train_letters, table, labels, 18, size, epochs)
     steps = 3 * epochs
     assert len(said) == steps, f"{epochs} epochs of 3 batches asked the model {len(said)} times, not {steps} times"
     assert all(modes), "the model was not in training mode"
@@ -317,9 +136,9 @@ def loader(images, labels, size):
 def letters_by_heart(student, reference, draw):
     """Assert that the 26 letters of one font are learned by heart: whoever cannot do that need not run for long."""
     images, labels = reference.LETTERS[draw.size(0, len(reference.LETTERS) - 1), :, None], torch.arange(26)
-    tools = theirs(student)
-    net = tools["taught"](student.train_letters, student.SimpleNet(), as_bytes(images), labels, 13, 30)
-    energies = tensor(tools["answers"](net, as_bytes(images)), "the result", (26, 1, 27))
+    tools = HARNESS.beside(student)
+    net = tools.taught(student.train_letters, student.SimpleNet(), as_bytes(images), labels, 13, 30)
+    energies = tensor(tools.answers(net, as_bytes(images)), "the result", (26, 1, 27))
     known = int((energies[:, 0].argmin(1) == labels).sum())
     assert known >= 13, f"after 60 steps on the 26 letters of one font your network knows {known} of them"
 
@@ -328,14 +147,14 @@ def warm(once, student, reference, draw):
     """A SimpleNet that `train_letters` has taught 4,800 letters, and the share of 1,000 others that it reads."""
 
     def train():
-        tools, (images, letters) = theirs(student), words(reference, draw, 1, 4800, noise=True)
+        tools, (images, letters) = HARNESS.beside(student), words(reference, draw, 1, 4800, noise=True)
         labels = torch.tensor([ALPHABET.index(letter) for letter in letters])
         sample = loader(images[:640], labels[:640], 64)
         allowance = ten_times(lambda: reference.train_letters(reference.SimpleNet(), sample, 1), 640 / (2 * 4800))
         with student.within(allowance):
-            net = tools["taught"](student.train_letters, student.SimpleNet(), images, labels, 64, 2)
+            net = tools.taught(student.train_letters, student.SimpleNet(), images, labels, 64, 2)
         images, letters = words(reference, draw, 1, 1000, noise=True)
-        guesses = tensor(tools["answers"](net, images), "the result", (1000, 1, 27))[:, 0, :26].argmin(1).tolist()
+        guesses = tensor(tools.answers(net, images), "the result", (1000, 1, 27))[:, 0, :26].argmin(1).tolist()
         return net, sum(ALPHABET[k] == letter for k, letter in zip(guesses, letters, strict=True)) / 1000
 
     return remembered(once, "letters", train)
@@ -393,12 +212,12 @@ def test_path_matrix(student, draw):
 @earns("ce-matrix", weight=3)
 def test_ce_matrix(student, draw):
     """C[b, l, t] is the cross-entropy of target t in window l, with its gradient, and with large energies, too."""
-    tools = theirs(student)
+    tools = HARNESS.beside(student)
     for scale in 1.0, 300.0:
         energies, targets = batch(draw)
         energies = scale * energies
         weights = draw.uniform(*energies.shape[:2], targets.shape[1])
-        C, gradient = tools["slope"](student.build_ce_matrix, energies, targets, weights)
+        C, gradient = tools.slope(student.build_ce_matrix, energies, targets, weights)
         C, right = tensor(C, "the matrix", weights.shape), torch.empty_like(weights)
         leaf = energies.clone().requires_grad_()
         surprise = leaf + torch.logsumexp(-leaf, 2, keepdim=True)  # (B, L, 27)
@@ -416,7 +235,7 @@ def test_path_matrix_without_loops(student, draw):
     """The number of lines does not grow with the batch, the image or the word."""
     small = draw.normal(2, 5, 27), draw.integers(0, 26, 2, 4)
     large = draw.normal(30, 30, 27), draw.integers(0, 26, 30, 12)
-    stays_short(theirs(student), student.build_path_matrix, small, large, "build_path_matrix")
+    stays_short(HARNESS.beside(student), student.build_path_matrix, small, large, "build_path_matrix")
 
 
 @earns("ce-matrix")
@@ -425,7 +244,7 @@ def test_ce_matrix_without_loops(student, draw):
     small = draw.normal(2, 5, 27), draw.integers(0, 26, 2, 4)
     large = draw.normal(30, 30, 27), draw.integers(0, 26, 30, 12)
     lookup = student.run("globals().get('build_path_matrix')")  # its own test counts its lines
-    stays_short(theirs(student), student.build_ce_matrix, small, large, "build_ce_matrix", but=lookup)
+    stays_short(HARNESS.beside(student), student.build_ce_matrix, small, large, "build_ce_matrix", but=lookup)
 
 
 # ---------------------------------------------------------------------------------------------- paths
@@ -522,7 +341,7 @@ def cheapest(pm):
 
 def found(tools, student, pm, name):
     """What find_path answers, once it is asserted to be a tuple of three tensors of the right shapes."""
-    (answer, same), (B, L, T) = tools["untouched"](student.find_path, pm), pm.shape
+    (answer, same), (B, L, T) = tools.untouched(student.find_path, pm), pm.shape
     assert isinstance(answer, tuple | list) and len(answer) == 3, "find_path should return (free energies, paths, dp)"
     shapes = {"the free energies": (B,), "the paths": (B, L), "dp": (B, L, T)}
     free, path, dp = (tensor(value, part, shapes[part]) for part, value in zip(shapes, answer, strict=True))
@@ -533,7 +352,7 @@ def found(tools, student, pm, name):
 @earns("find-path-energy", weight=2)
 def test_free_energies(student, draw):
     """The free energy is the least energy of all allowed paths, wherever forbidden ones would be cheaper."""
-    tools = theirs(student)
+    tools = HARNESS.beside(student)
     for name, pm in matrices(draw).items():
         free, _, _ = found(tools, student, pm, name)
         close(free, torch.tensor([cheapest(matrix) for matrix in pm]), f"{name}: the free energies", atol=1e-4)
@@ -542,7 +361,7 @@ def test_free_energies(student, draw):
 @earns("find-path-energy")
 def test_dp(student, draw):
     """dp[i, j] is the least energy from (0, 0) to (i, j), and infinite where no path leads."""
-    tools = theirs(student)
+    tools = HARNESS.beside(student)
     pm = draw.normal(2, draw.size(5, 6), draw.size(3, 4))
     _, _, dp = found(tools, student, pm, "random energies")
     for b, i, j in itertools.product(*map(range, pm.shape)):
@@ -555,7 +374,7 @@ def test_dp(student, draw):
 @earns("find-path-energy")
 def test_more_targets_than_windows(student, draw):
     """Where no path exists the free energy is infinite, and nothing breaks."""
-    tools = theirs(student)
+    tools = HARNESS.beside(student)
     for L, T in (1, 2), (draw.size(2, 4), draw.size(5, 8)):
         free, _, _ = found(tools, student, draw.normal(3, L, T), f"{L} windows and {T} targets")
         assert (free >= INFINITE / 2).all(), f"{L} windows cannot show {T} targets: the free energy is infinite"
@@ -564,7 +383,7 @@ def test_more_targets_than_windows(student, draw):
 @earns("find-path-path", weight=3)
 def test_paths(student, draw):
     """The path is allowed, and its energy is the least one."""
-    tools = theirs(student)
+    tools = HARNESS.beside(student)
     for name, pm in matrices(draw).items():
         _, path, _ = found(tools, student, pm, name)
         for matrix, z in zip(pm, path.tolist(), strict=True):
@@ -576,7 +395,7 @@ def test_paths(student, draw):
 @earns("find-path-path")
 def test_paths_that_tie(student, draw):
     """Where several paths are equally cheap, one of them comes back."""
-    tools = theirs(student)
+    tools = HARNESS.beside(student)
     for pm in torch.zeros(2, 6, 3), draw.integers(0, 1, 12, 6, 4).float(), torch.zeros(2, 4, 4):
         _, path, _ = found(tools, student, pm, "energies with ties")
         for matrix, z in zip(pm, path.tolist(), strict=True):
@@ -588,7 +407,7 @@ def test_paths_that_tie(student, draw):
 @earns("find-path-batch")
 def test_matrices_of_a_batch(student, draw):
     """Each matrix of a batch gets its own free energy and its own path, whatever its neighbours."""
-    tools = theirs(student)
+    tools = HARNESS.beside(student)
     pm = 3 * draw.normal(draw.size(9, 12), draw.size(8, 10), draw.size(4, 5))
     free, path, _ = found(tools, student, pm, "a batch")
     assert len({tuple(z) for z in path.tolist()}) > 1, "all matrices of a batch get the same path"
@@ -605,7 +424,7 @@ def test_loop_over_windows_only(student, draw):
     """The number of lines does not grow with the batch or the word."""
     L = draw.size(14, 16)
     small, large = (draw.normal(2, L, 4),), (draw.normal(40, L, 12),)
-    stays_short(theirs(student), student.find_path, small, large, "find_path")
+    stays_short(HARNESS.beside(student), student.find_path, small, large, "find_path")
 
 
 # ---------------------------------------------------------------------------------------------- training
@@ -617,7 +436,7 @@ def test_cross_entropy_along_a_path(student, draw):
     B, L, T = draw.size(3, 5), draw.size(7, 9), draw.size(3, 6)
     ce, path = draw.uniform(B, L, T, high=5), torch.tensor([some_path(draw, L, T) for _ in range(B)])
     weights = draw.uniform(B)
-    sums, gradient = theirs(student)["slope"](student.path_cross_entropy, ce, path, weights)
+    sums, gradient = HARNESS.beside(student).slope(student.path_cross_entropy, ce, path, weights)
     right = torch.stack([sum(ce[b, i, path[b, i]] for i in range(L)) for b in range(B)])
     close(sums, right, "the sums along the paths")
     assert gradient is not None, "the sums have lost their graph: nobody can learn from them"
@@ -626,16 +445,16 @@ def test_cross_entropy_along_a_path(student, draw):
 
 def watched_run(student, draw):
     """A training run of a Table: what it returns and notes, what each step should have said, and if anything moved."""
-    tools, size, epochs, L = theirs(student), draw.size(3, 5), draw.size(2, 3), draw.size(9, 11)
+    tools, size, epochs, L = HARNESS.beside(student), draw.size(3, 5), draw.size(2, 3), draw.size(9, 11)
     spelt = ["".join(ALPHABET[k] for k in draw.integers(0, 25, draw.size(1, 3))) for _ in range(3 * size)]
     targets, start = torch.stack([spell(word, 6) for word in spelt]), 2 * draw.normal(3 * size, L, 27)
-    table, width = tools["Table"](start), 18 + 4 * (L - 1)
-    result, *notes = tools["watched"](student.train_ebm_model, table, targets, width, size, epochs)
+    table, width = tools.Table(start), 18 + 4 * (L - 1)
+    result, *notes = tools.watched(student.train_ebm_model, table, targets, width, size, epochs)
     assert isinstance(result, tuple | list) and len(result) == 2, "two lists should come back: losses and free energies"
     _, rows, said, _, _ = notes
     assert len(said) == 3 * epochs, f"{epochs} epochs of 3 batches asked the model {len(said)} times"
-    pieces = [student.build_path_matrix, student.build_ce_matrix, student.find_path, student.path_cross_entropy]
-    right = [tools["along_the_path"](pieces, e, targets[r]) for e, r in zip(said, rows, strict=True)]
+    pieces = (student.build_path_matrix, student.build_ce_matrix, student.find_path, student.path_cross_entropy)
+    right = [tools.along_the_path(pieces, e, targets[r]) for e, r in zip(said, rows, strict=True)]
     return result, notes, right, not torch.equal(table.energies, start)
 
 
@@ -685,7 +504,7 @@ def test_words_from_windows(student, draw):
 @earns("decode")
 def test_clear_windows(student, draw):
     """Where each window's favourite is clear and allowed, the word is what the favourites say."""
-    tools = theirs(student)
+    tools = HARNESS.beside(student)
     for training in False, True:
         n = draw.size(2, 5)
         letters = draw.integers(0, 25, n)
@@ -693,7 +512,7 @@ def test_clear_windows(student, draw):
         word = "".join(ALPHABET[k] for k in letters)
         symbols = spell(word, 0).repeat_interleave(draw.integers(1, 3, 2 * n))
         energies = draw.uniform(len(symbols), 27) + 9 * (1 - functional.one_hot(symbols, 27)) - draw.size(0, 20)
-        answer, modes, left = tools["decoded"](student.decode, energies, training, False)
+        answer, modes, left = tools.decoded(student.decode, energies, training, False)
         answer = written(answer, word.__eq__, again(tools, student, energies))
         assert answer == word, f"windows that clearly show {word!r} are read as {answer!r}"
         assert modes and not any(modes), "the model should be asked in evaluation mode"
@@ -703,10 +522,10 @@ def test_clear_windows(student, draw):
 @earns("decode", weight=3)
 def test_best_of_all_words(student, draw):
     """No word has a lower free energy than the one that is read, where windows contradict each other."""
-    tools = theirs(student)
+    tools = HARNESS.beside(student)
     letters = torch.randperm(26, generator=draw.generator)[:3]  # only these can be cheap
     cases = [*temptations(draw, letters), *contradictions(draw, letters)]
-    said = [tools["decoded"](student.decode, energies, False, False)[0] for energies in cases]
+    said = [tools.decoded(student.decode, energies, False, False)[0] for energies in cases]
     for energies, word in zip(cases, said, strict=True):
         L = len(energies)
         least = min(cheapest(energies[:, spell(other, 0)]) for other in words_of(letters, L // 2))
@@ -758,7 +577,7 @@ def written(word, right, again):
 
 
 def again(tools, student, energies):
-    return lambda: tools["decoded"](student.decode, energies, False, True)[0]
+    return lambda: tools.decoded(student.decode, energies, False, True)[0]
 
 
 def respelt(answer):
@@ -778,8 +597,8 @@ def words_of(letters, longest):
 def words_by_heart(student, reference, draw):
     """Assert that a few short words are learned by heart: whoever cannot do that need not run for long."""
     images, spelt = words(reference, draw, 2, 16, jitter=3, min_length=2)
-    targets, tools = torch.stack([spell(word, 4) for word in spelt]), theirs(student)
-    net = tools["taught"](student.train_ebm_model, student.SimpleNet(), images, targets, 16, 60, lr=0.01)
+    targets, tools = torch.stack([spell(word, 4) for word in spelt]), HARNESS.beside(student)
+    net = tools.taught(student.train_ebm_model, student.SimpleNet(), images, targets, 16, 60, lr=0.01)
     known = right_words(tools, student, net, images, spelt, 4)
     assert known >= 4, f"after 60 steps on 16 words of two letters {known} of them are read correctly"
 
@@ -788,7 +607,7 @@ def right_words(tools, student, net, images, spelt, enough):
     """How many images are read correctly; if these are not enough, with words spelt for the student, too."""
     most = 0
     for by_number in False, True:
-        answers = tools["read"](student.decode, net, images, by_number)
+        answers = tools.read(student.decode, net, images, by_number)
         answers = [respelt(answer) if by_number else answer for answer in answers]
         most = max(most, sum(answer == word for answer, word in zip(answers, spelt, strict=True)))
         if most >= enough:
@@ -800,7 +619,7 @@ def words_right(once, student, reference, draw):
     """The share of 600 hidden words that are read after the whole training."""
 
     def train():
-        tools = theirs(student)
+        tools = HARNESS.beside(student)
         try:
             net, _ = warm(once, student, reference, draw)
         except (StudentError, AssertionError):
@@ -810,7 +629,7 @@ def words_right(once, student, reference, draw):
         sample = loader(images[:320], targets[:320], 32)
         allowance = ten_times(lambda: reference.train_ebm_model(reference.SimpleNet(), sample, 1), 320 / (3 * 4800))
         with student.within(allowance):
-            net = tools["taught"](student.train_ebm_model, net, images, targets, 32, 3)
+            net = tools.taught(student.train_ebm_model, net, images, targets, 32, 3)
         images, spelt = words(reference, draw, 4, 600, jitter=7, noise=True, min_length=2)
         return right_words(tools, student, net, images, spelt, 450) / len(spelt)
 

@@ -7,179 +7,9 @@ import torch
 from sklearn.datasets import load_digits
 from torch.nn import functional
 
-from autograder import StudentError, close, earns, ten_times
+from autograder import Harness, StudentError, close, earns, ten_times
 
-# What runs beside the student's classes and functions: it sets weights, asks, and reports plain values.
-HARNESS = '''
-import zlib
-
-import torch
-
-DEVICE = "cuda" if torch.cuda.is_available() else "cpu"
-
-
-def tuned(module, seed):
-    """The module in evaluation mode with other weights, which depend on their shapes and on nothing drawn before."""
-    with torch.no_grad():
-        for name, parameter in module.eval().named_parameters():
-            shape = [side for side in parameter.shape if side > 1]
-            first, size = (shape or [1])[0], parameter.numel()
-            heads = [part for part in name.split(".") if part.startswith("W_")]
-            scale = name.endswith("weight") and len(shape) == 1  # of a norm
-            key = f"{seed} {first} {size} {heads} {scale}".encode()
-            dice = torch.Generator().manual_seed(zlib.crc32(key))
-            values = torch.randn(size, generator=dice).view_as(parameter)
-            spread = 1.5 * (first / size) ** 0.5 if size > first else 0.5
-            parameter.copy_(1 + 0.3 * values if scale else spread * values)
-    return module
-
-
-def zeroed(module):
-    """The module with all of its parameters set to zero."""
-    with torch.no_grad():
-        for parameter in module.parameters():
-            parameter.zero_()
-    return module
-
-
-def silenced(module, kind):
-    """How many parts are of this kind; from now on these say nothing, because their parameters are zero."""
-    parts = [part for part in module.modules() if isinstance(part, kind)]
-    for part in parts:
-        zeroed(part)
-    return len(parts)
-
-
-def answer(module, *inputs, training=False):
-    with torch.no_grad():
-        return module.train(training)(*inputs)
-
-
-def answers(module, times, training, *inputs):
-    return [answer(module, *inputs, training=training) for _ in range(times)]
-
-
-def count(module):
-    return sum(parameter.numel() for parameter in module.parameters())
-
-
-def idle(module, *inputs):
-    """Parameters that get no gradient."""
-    result = module.train()(*inputs)
-    (result[0] if isinstance(result, tuple) else result).square().sum().backward()
-    return [name for name, parameter in module.named_parameters() if parameter.grad is None]
-
-
-def set_heads(layer, weights, biases):
-    """The layer, with weights and biases (4, e, e) and (4, e) of W_Q, W_K, W_V and W_O."""
-    with torch.no_grad():
-        for part, weight, bias in zip((layer.W_Q, layer.W_K, layer.W_V, layer.W_O), weights, biases):
-            part.weight.copy_(weight)
-            part.bias.copy_(bias)
-    return layer.eval()
-
-
-def places_of(model, n, e):
-    return [p for p in model.parameters() if p.ndim >= 2 and tuple(p.shape[-2:]) == (n, e) and p.numel() == n * e]
-
-
-def get_places(model, n, e):
-    """The learned places (n, e) of a model; None when there is no such parameter."""
-    found = places_of(model, n, e)
-    return found[0].detach().reshape(n, e) if found else None
-
-
-def set_places(model, values):
-    with torch.no_grad():
-        place = places_of(model, *values.shape)[0]
-        place.copy_(values.view_as(place))
-
-
-class Table(torch.nn.Module):
-    """Looks logits up, by row; notes all that happens to it."""
-
-    def __init__(self, logits):
-        super().__init__()
-        self.logits = torch.nn.Parameter(logits)
-        self.modes, self.rows, self.said, self.fresh, self.held = [], [], [], [], []
-        self.logits.register_hook(lambda gradient: self.fresh.append(gradient.clone()))
-        self.logits.register_post_accumulate_grad_hook(lambda held: self.held.append(held.grad.clone()))
-
-    def forward(self, rows):
-        if torch.is_grad_enabled():
-            self.modes.append(self.training)
-            self.rows.append(rows.detach().cpu())
-            self.said.append(self.logits.detach().cpu()[rows.cpu()].clone())
-        return self.logits[rows]
-
-
-def watched(train, table, labels, axes, steps, seed):
-    """What a training run returns, and what a Table in evaluation mode notes of it."""
-    dice, drawn = torch.Generator().manual_seed(seed), []
-
-    def sample():
-        drawn.append(torch.randint(len(labels), axes, generator=dice))
-        return drawn[-1], labels[drawn[-1]]
-
-    before = table.logits.detach().clone()
-    losses = train(table.to(DEVICE).eval(), sample, steps)
-    stale = [not torch.allclose(a, b, atol=1e-6) for a, b in zip(table.fresh, table.held)]
-    moved = not torch.equal(before, table.logits.detach().cpu())
-    return losses, len(drawn), table.modes, table.rows, table.said, len(table.fresh), any(stale), moved
-
-
-def taught_words(train, model, symbols, length, size, steps, seed):
-    """The model after training on random words that are to be reversed."""
-    dice = torch.Generator().manual_seed(seed)
-
-    def sample():
-        words = torch.randint(symbols, (size, length), generator=dice)
-        return words, words.flip(1)
-
-    train(model.to(DEVICE), sample, steps)
-    return model
-
-
-def taught_pictures(train, model, pictures, labels, size, steps, seed):
-    """The model after training on batches of a few pictures."""
-    dice = torch.Generator().manual_seed(seed)
-
-    def sample():
-        rows = torch.randperm(len(pictures), generator=dice)[:size]
-        return pictures[rows], labels[rows]
-
-    train(model.to(DEVICE), sample, steps)
-    return model
-
-
-def taught_digits(train, model, digits, labels, size, steps, seed):
-    """The model after training on digits, bytes (N, 1, 14, 14), each time at other places of a canvas of 20 x 20."""
-    windows = torch.nn.functional.pad(digits / 255, (6,) * 4).unfold(2, 20, 1).unfold(3, 20, 1)
-    dice = torch.Generator().manual_seed(seed)
-
-    def sample():
-        rows = torch.randint(len(digits), (size,), generator=dice)
-        top, left = torch.randint(7, (2, size), generator=dice)
-        return 2 * windows[rows, :, top, left] - 1, labels[rows]
-
-    train(model.to(DEVICE), sample, steps)
-    return model
-
-
-def logits(model, inputs):
-    """What a trained model says, in evaluation mode; bytes are brought to [-1, 1]."""
-    inputs = inputs / 127.5 - 1 if inputs.dtype == torch.uint8 else inputs
-    with torch.no_grad():
-        return torch.cat([model.eval()(part.to(DEVICE)).float().cpu() for part in inputs.split(500)])
-'''
-NAMES = ["tuned", "zeroed", "silenced", "answer", "answers", "count", "idle", "set_heads", "get_places", "set_places"]
-NAMES += ["Table", "watched", "taught_words", "taught_pictures", "taught_digits", "logits"]
-
-
-def theirs(student):
-    """Handles to the harness in the student's process, where it has a room of its own: no name of theirs is lost."""
-    room = f"_examined = {{}}\nexec({HARNESS!r}, _examined)\n"
-    return student.run(f"{room}{{name: _examined[name] for name in {NAMES!r}}}")
+HARNESS = Harness(__file__)
 
 
 def tensor(value, name, shape):
@@ -313,7 +143,7 @@ def two_layers(student, draw, heads, e):
         library.in_proj_bias.copy_(biases[:3].flatten())
         library.out_proj.weight.copy_(weights[3])
         library.out_proj.bias.copy_(biases[3])
-    return theirs(student)["set_heads"](student.MultiHeadAttention(e, heads), weights, biases), library
+    return HARNESS.beside(student).set_heads(student.MultiHeadAttention(e, heads), weights, biases), library
 
 
 def asked(library, queries, keys, values, mask=None):
@@ -355,15 +185,15 @@ def test_weights_of_many_heads(student, draw):
 @earns("heads")
 def test_all_four_layers_learn(student, draw):
     """The gradient reaches all four layers, and each example of a batch has its own answer."""
-    tools, h = theirs(student), draw.size(2, 3)
+    tools, h = HARNESS.beside(student), draw.size(2, 3)
     e = 4 * h
-    layer, x = tools["tuned"](student.MultiHeadAttention(e, h), 1), draw.normal(3, 5, e)
-    together, _ = pair(tools["answer"](layer, x, x, x), "MultiHeadAttention")
+    layer, x = tools.tuned(student.MultiHeadAttention(e, h), 1), draw.normal(3, 5, e)
+    together, _ = pair(tools.answer(layer, x, x, x), "MultiHeadAttention")
     tensor(together, "H", x.shape)
     assert not alike(together[0], together[1]), "all examples of a batch get the same answer"
-    alone, _ = tools["answer"](layer, x[1:2], x[1:2], x[1:2])
+    alone, _ = tools.answer(layer, x[1:2], x[1:2], x[1:2])
     close(alone, together[1:2], "H of an example without its batch", rtol=1e-3, atol=1e-4)
-    idle = tools["idle"](layer, x, x, x)
+    idle = tools.idle(layer, x, x, x)
     assert not idle, f"{', '.join(idle)} gets no gradient"
 
 
@@ -422,95 +252,95 @@ def any_block(student, draw, dropout=0.0):
     """A tuned block in evaluation mode, its embed_dim and its mlp_dim."""
     h = draw.size(2, 3)
     e, mlp = h * draw.size(3, 5), draw.size(16, 24)
-    return theirs(student)["tuned"](student.TransformerBlock(e, h, mlp, dropout), draw.size(1, 999)), e, mlp
+    return HARNESS.beside(student).tuned(student.TransformerBlock(e, h, mlp, dropout), draw.size(1, 999)), e, mlp
 
 
 @earns("block")
 def test_parts_of_the_block(student, draw):
     """The shape stays; the parameters are those of four projections, two norms, and an MLP with mlp_dim units."""
-    tools = theirs(student)
+    tools = HARNESS.beside(student)
     block, e, mlp = any_block(student, draw)
     x = draw.normal(draw.size(2, 3), draw.size(3, 6), e)
-    y = tensor(tools["answer"](block, x), "the output", x.shape)
+    y = tensor(tools.answer(block, x), "the output", x.shape)
     assert not alike(y, x, 1e-3), "the block changes nothing"
     parts = {"MHA": 4 * (e * e + e), "the MLP": 2 * e * mlp + mlp + e, "two norms": 4 * e}
-    found, right = tools["count"](block), sum(parts.values())
+    found, right = tools.count(block), sum(parts.values())
     assert found == right, f"embed_dim {e}, mlp_dim {mlp}: {found} parameters, it should be {right}, {parts}"
 
 
 @earns("block", weight=2)
 def test_main_road(student, draw):
     """What comes in goes through unchanged, and only corrections of normalised tokens are added to it."""
-    tools = theirs(student)
+    tools = HARNESS.beside(student)
     block, e, _ = any_block(student, draw)
     x = draw.normal(2, 5, e)
-    y = tensor(tools["answer"](block, x), "the output", x.shape)
+    y = tensor(tools.answer(block, x), "the output", x.shape)
     assert not alike(y, x, 1e-3), "the block changes nothing"
     shift = 2 * draw.normal(2, 5, 1)
-    moved = tools["answer"](block, x + shift)
+    moved = tools.answer(block, x + shift)
     # a LayerNorm takes each token's mean away: what it gives on is the same, and the sums carry the shift to the end
     close(moved - shift, y, "the output for shifted tokens, shifted back", rtol=1e-3, atol=1e-3)
-    large = tools["answer"](block, 1e4 * x) / 1e4
+    large = tools.answer(block, 1e4 * x) / 1e4
     close(large, x, "the output for very large tokens, where corrections are small", rtol=1e-2, atol=1e-2)
-    close(tools["answer"](tools["zeroed"](block), x), x, "the output when all parameters are zero")
+    close(tools.answer(tools.zeroed(block), x), x, "the output when all parameters are zero")
 
 
 @earns("block")
 def test_two_corrections(student, draw):
     """One correction comes from other tokens, whatever their order; the other one from the token alone, by an MLP."""
-    tools = theirs(student)
+    tools = HARNESS.beside(student)
     block, e, _ = any_block(student, draw)
     x = draw.normal(2, 5, e)
-    y = tensor(tools["answer"](block, x), "the output", x.shape)
+    y = tensor(tools.answer(block, x), "the output", x.shape)
     order = torch.randperm(5, generator=draw.generator)
-    close(tools["answer"](block, x[:, order]), y[:, order], "the output for shuffled tokens", rtol=1e-3, atol=1e-4)
+    close(tools.answer(block, x[:, order]), y[:, order], "the output for shuffled tokens", rtol=1e-3, atol=1e-4)
     other = x.clone()
     other[:, 0] = draw.normal(2, e)
-    y_other = tools["answer"](block, other)
+    y_other = tools.answer(block, other)
     assert not alike(y_other[:, 1:], y[:, 1:], 1e-3), "tokens do not look at each other"
-    found = tools["silenced"](block, student.MultiHeadAttention)
+    found = tools.silenced(block, student.MultiHeadAttention)
     assert found == 1, f"the block should contain one MultiHeadAttention, it has {found}"
-    y, y_other = tools["answer"](block, x), tools["answer"](block, other)
+    y, y_other = tools.answer(block, x), tools.answer(block, other)
     close(y_other[:, 1:], y[:, 1:], "the output of other tokens when attention says nothing", rtol=1e-3, atol=1e-4)
     correction = y - x
     assert not alike(correction, correction[:, :1].expand_as(correction), 1e-3), "the MLP says the same to all tokens"
     # along the middle of two normalised tokens a map that is linear would be in the middle, too
-    pure = tools["tuned"](student.TransformerBlock(e, 1, 32, 0.0), 1)
-    tools["silenced"](pure, student.MultiHeadAttention)
+    pure = tools.tuned(student.TransformerBlock(e, 1, 32, 0.0), 1)
+    tools.silenced(pure, student.MultiHeadAttention)
     ends = functional.layer_norm(draw.normal(2, 4, e), (e,))
     opposite = torch.cat([ends, -ends, 0 * ends])
-    up, down, middle = (tools["answer"](pure, opposite) - opposite).chunk(3)
+    up, down, middle = (tools.answer(pure, opposite) - opposite).chunk(3)
     assert not alike(up + down, 2 * middle, 1e-2), "the MLP is linear: what stands between its two layers?"
 
 
 @earns("block-modes")
 def test_dropout(student, draw):
     """Dropout works on the corrections, in training mode only, with the probability that is asked for."""
-    tools = theirs(student)
+    tools = HARNESS.beside(student)
     block, e, _ = any_block(student, draw, dropout=0.5)
     x = draw.normal(2, 6, e)
-    once, again = tools["answers"](block, 2, False, x)
+    once, again = tools.answers(block, 2, False, x)
     close(again, tensor(once, "the output", x.shape), "the output of a second pass in evaluation mode")
-    once, again = tools["answers"](block, 2, True, x)
+    once, again = tools.answers(block, 2, True, x)
     assert not alike(once, again, 1e-3), "in training mode two passes give the same: nothing is dropped"
-    without = tools["tuned"](student.TransformerBlock(e, 1, 16, 0.0), 3)
-    awake, asleep = tools["answer"](without, x, training=True), tools["answer"](without, x)
+    without = tools.tuned(student.TransformerBlock(e, 1, 16, 0.0), 3)
+    awake, asleep = tools.answer(without, x, training=True), tools.answer(without, x)
     close(awake, asleep, "the output in training mode with dropout=0.0")
-    road = tools["answer"](tools["zeroed"](block), x, training=True)
+    road = tools.answer(tools.zeroed(block), x, training=True)
     close(road, x, "what goes through in training mode when both corrections are zero")
 
 
 @earns("block-modes")
 def test_causality_of_the_block(student, draw):
     """Under a causal mask a token that changes is noticed by itself and by later ones, never by earlier ones."""
-    tools, n = theirs(student), draw.size(5, 7)
+    tools, n = HARNESS.beside(student), draw.size(5, 7)
     block, e, _ = any_block(student, draw)
     x, mask = draw.normal(1, n, e), torch.ones(n, n).tril().bool()
-    y = tensor(tools["answer"](block, x, mask), "the output", x.shape)
+    y = tensor(tools.answer(block, x, mask), "the output", x.shape)
     for token in 0, draw.size(1, n - 2), n - 1:
         other = x.clone()
         other[:, token] = draw.normal(e)
-        changed = (tools["answer"](block, other, mask) - y).abs().amax(-1)[0] > 1e-4
+        changed = (tools.answer(block, other, mask) - y).abs().amax(-1)[0] > 1e-4
         assert not changed[:token].any(), f"token {token} has changed, and tokens before it have noticed"
         assert changed[token:].all(), f"token {token} has changed, and it or later ones have not noticed"
 
@@ -518,12 +348,12 @@ def test_causality_of_the_block(student, draw):
 @earns("block-modes")
 def test_gradients_of_the_block(student, draw):
     """The gradient reaches every parameter of the block."""
-    tools = theirs(student)
+    tools = HARNESS.beside(student)
     block, e, _ = any_block(student, draw)
     x = draw.normal(2, 4, e)
-    tensor(tools["answer"](block, x), "the output", x.shape)
-    idle = tools["idle"](block, x)
-    assert tools["count"](block) > 0 and not idle, f"{', '.join(idle)} gets no gradient"
+    tensor(tools.answer(block, x), "the output", x.shape)
+    idle = tools.idle(block, x)
+    assert tools.count(block) > 0 and not idle, f"{', '.join(idle)} gets no gradient"
 
 
 # ---------------------------------------------------------------------------------------------- the loop
@@ -531,9 +361,9 @@ def test_gradients_of_the_block(student, draw):
 
 def watched_run(student, draw, axes):
     """A training run of a Table, the labels of its rows, and the number of steps."""
-    tools, K, steps = theirs(student), draw.size(3, 5), draw.size(21, 29)
+    tools, K, steps = HARNESS.beside(student), draw.size(3, 5), draw.size(21, 29)
     labels, start = draw.integers(0, K - 1, 6), 2 * draw.normal(6, K)
-    notes = tools["watched"](student.train, tools["Table"](start), labels, axes, steps, draw.size(1, 10**6))
+    notes = tools.watched(student.train, tools.Table(start), labels, axes, steps, draw.size(1, 10**6))
     return notes, labels, steps
 
 
@@ -582,10 +412,10 @@ def remembered(once, name, find):
 
 def short_words(student, draw):
     """Assert that words of five letters are reversed: whoever cannot do that need not run for long."""
-    tools, words = theirs(student), draw.integers(0, 7, 200, 5)
+    tools, words = HARNESS.beside(student), draw.integers(0, 7, 200, 5)
     model = student.SequenceModel(8, 5, embed_dim=32)
-    model = tools["taught_words"](student.train, model, 8, 5, 32, 300, draw.size(1, 10**6))
-    scores = tensor(tools["logits"](model, words), "the logits", (200, 5, 8))
+    model = tools.taught_words(student.train, model, 8, 5, 32, 300, draw.size(1, 10**6))
+    scores = tensor(tools.logits(model, words), "the logits", (200, 5, 8))
     found = (scores.argmax(-1) == words.flip(1)).float().mean().item()
     assert found >= 0.5, f"after 300 steps on words of five letters from an alphabet of eight {found:.0%} are right"
 
@@ -594,13 +424,13 @@ def letters_right(once, student, reference, draw):
     """The share of letters of 2,000 hidden words that come out right after 250 steps."""
 
     def teach():
-        tools, seed = theirs(student), draw.size(1, 10**6)
+        tools, seed = HARNESS.beside(student), draw.size(1, 10**6)
         model = reference.SequenceModel(27, 15)
         allowance = ten_times(lambda: reference.train(model, lambda: reference.random_words(64), 20), 20 / 250)
         with student.within(allowance):
-            model = tools["taught_words"](student.train, student.SequenceModel(27, 15), 27, 15, 64, 250, seed)
+            model = tools.taught_words(student.train, student.SequenceModel(27, 15), 27, 15, 64, 250, seed)
         words = draw.integers(0, 26, 2000, 15)
-        scores = tensor(tools["logits"](model, words), "the logits", (2000, 15, 27))
+        scores = tensor(tools.logits(model, words), "the logits", (2000, 15, 27))
         return (scores.argmax(-1) == words.flip(1)).float().mean().item()
 
     return remembered(once, "words", teach)
@@ -634,29 +464,29 @@ def cut(images, p):
 @earns("patches")
 def test_tokens_of_patches(student, draw):
     """There is a token for each patch, from one linear map with a bias."""
-    tools = theirs(student)
+    tools = HARNESS.beside(student)
     for p in 1, draw.size(2, 3), 4:
         side, C, e, B = draw.size(2, 4), draw.size(1, 3), draw.size(5, 9), draw.size(2, 3)
-        embed = tools["tuned"](student.PatchEmbedding(side * p, p, C, e), 1)
-        tokens = tools["answer"](embed, draw.normal(B, C, side * p, side * p))
+        embed = tools.tuned(student.PatchEmbedding(side * p, p, C, e), 1)
+        tokens = tools.answer(embed, draw.normal(B, C, side * p, side * p))
         tokens = tensor(tokens, f"{side} × {side} patches: the result", (B, side**2, e))
         assert len(tokens.flatten(0, 1).unique(dim=0)) == B * side**2, "different patches become the same token"
-        found, right = tools["count"](embed), e * C * p * p + e
+        found, right = tools.count(embed), e * C * p * p + e
         assert found == right, f"{C} × {p} × {p} pixels to {e} features: {found} parameters, it should be {right}"
 
 
 @earns("patches", weight=3)
 def test_patches_reassemble(student, draw):
     """From tokens alone, every patch of an image can be put back where it was, pixel for pixel."""
-    tools, side, p, C = theirs(student), draw.size(3, 4), draw.size(2, 3), draw.size(1, 2)
+    tools, side, p, C = HARNESS.beside(student), draw.size(3, 4), draw.size(2, 3), draw.size(1, 2)
     size, pixels = side * p, C * p * p
     e = 2 * pixels + draw.size(1, 5)  # more features than pixels: nothing has to be lost
-    embed, images = tools["tuned"](student.PatchEmbedding(size, p, C, e), 1), draw.normal(2, C, size, size)
+    embed, images = tools.tuned(student.PatchEmbedding(size, p, C, e), 1), draw.normal(2, C, size, size)
     probes = torch.zeros(pixels, C, size, size)  # each has one bright pixel, in the first patch
     probes[..., :p, :p] = torch.eye(pixels).view(pixels, C, p, p)
-    tokens = tensor(tools["answer"](embed, images), "the result", (2, side**2, e))
-    dark = tensor(tools["answer"](embed, 0 * images[:1]), "the result", (1, side**2, e))
-    told = tensor(tools["answer"](embed, probes), "the result", (pixels, side**2, e)) - dark
+    tokens = tensor(tools.answer(embed, images), "the result", (2, side**2, e))
+    dark = tensor(tools.answer(embed, 0 * images[:1]), "the result", (1, side**2, e))
+    told = tensor(tools.answer(embed, probes), "the result", (pixels, side**2, e)) - dark
     assert not (told[:, 1:].abs() > 1e-5).any(), "a pixel of the first patch is seen by tokens other than the first one"
     seen = torch.linalg.matrix_rank(told[:, 0], rtol=1e-4).item()
     assert seen == pixels, f"of the first patch's {pixels} pixels the first token can tell {seen} apart"
@@ -676,38 +506,38 @@ def any_vit(student, draw, dropout=0.1, layers=2):
     h, p, C, K = draw.size(2, 3), draw.size(2, 4), draw.size(1, 3), draw.size(3, 7)
     e = 6 * h
     model = student.VisionTransformer(3 * p, p, C, e, h, draw.size(14, 17), layers, K, dropout)
-    return theirs(student)["tuned"](model, draw.size(1, 999)), draw.normal(4, C, 3 * p, 3 * p), e, K
+    return HARNESS.beside(student).tuned(model, draw.size(1, 999)), draw.normal(4, C, 3 * p, 3 * p), e, K
 
 
 @earns("vit")
 def test_size_of_the_vit(student, draw):
     """There are logits for each class, and as many parameters as all the parts together need."""
-    tools = theirs(student)
+    tools = HARNESS.beside(student)
     for layers in 1, draw.size(2, 4):
         side, p, C, h, K = draw.size(2, 4), draw.size(2, 4), draw.size(1, 3), draw.size(1, 3), draw.size(2, 7)
         e, mlp = 4 * h, draw.size(5, 20)
         model = student.VisionTransformer(side * p, p, C, e, h, mlp, layers, K)
-        tensor(tools["answer"](model, draw.normal(3, C, side * p, side * p)), "the result", (3, K))
+        tensor(tools.answer(model, draw.normal(3, C, side * p, side * p)), "the result", (3, K))
         block = 4 * (e * e + e) + 2 * e * mlp + mlp + e + 4 * e
         parts = {"patches": (C * p * p + 1) * e, "class token": e, "places": (side**2 + 1) * e}
         parts |= {"blocks": layers * block, "last norm": 2 * e, "head": (e + 1) * K}
-        found, right = tools["count"](model), sum(parts.values())
+        found, right = tools.count(model), sum(parts.values())
         assert found == right, f"{found} parameters, it should be {right}: {parts}"
 
 
 @earns("vit")
 def test_class_token(student, draw):
     """The answer is read off the class token, which is learned and the same for every image and at every time."""
-    tools = theirs(student)
+    tools = HARNESS.beside(student)
     model, images, _, K = any_vit(student, draw)
-    first, second = tools["answers"](model, 2, False, images)
+    first, second = tools.answers(model, 2, False, images)
     first = tensor(first, "the result", (4, K))
     close(second, first, "the logits of the same images, asked again", atol=1e-5)
     assert not alike(first[:1].expand_as(first), first, 1e-3), "all images get the same logits"
-    idle = tools["idle"](model, images)
+    idle = tools.idle(model, images)
     assert not idle, f"{', '.join(idle)} gets no gradient"
-    tools["silenced"](model, student.MultiHeadAttention)
-    silent = tools["answer"](model, images)
+    tools.silenced(model, student.MultiHeadAttention)
+    silent = tools.answer(model, images)
     told = "tokens don't look at each other any more, but logits still depend on the image: what are they read off?"
     assert alike(silent[:1].expand_as(silent), silent, 1e-3), told
 
@@ -715,46 +545,46 @@ def test_class_token(student, draw):
 @earns("vit")
 def test_places_of_the_vit(student, draw):
     """Shuffled patches get another answer, unless their learned places are shuffled along with them."""
-    tools = theirs(student)
+    tools = HARNESS.beside(student)
     model, images, e, K = any_vit(student, draw)
     p = images.shape[-1] // 3
-    before = tensor(tools["answer"](model, images), "the result", (4, K))
+    before = tensor(tools.answer(model, images), "the result", (4, K))
     order = torch.cat([torch.randperm(8, generator=draw.generator) + 1, torch.tensor([0])])  # the first one moves
     patches = cut(images, p)[:, order].unflatten(1, (3, 3))  # (B, 3, 3, C, p, p)
     shuffled = patches.permute(0, 3, 1, 4, 2, 5).reshape(images.shape)
-    assert not alike(tools["answer"](model, shuffled), before, 1e-3), "shuffled patches get the same logits"
-    places = tools["get_places"](model, 10, e)
+    assert not alike(tools.answer(model, shuffled), before, 1e-3), "shuffled patches get the same logits"
+    places = tools.get_places(model, 10, e)
     assert places is not None, f"there is no parameter of places for 1 + 9 tokens of {e} features"
-    tools["set_places"](model, torch.cat([places[:1], places[1:][order]]))
-    moved = tools["answer"](model, shuffled)
+    tools.set_places(model, torch.cat([places[:1], places[1:][order]]))
+    moved = tools.answer(model, shuffled)
     close(moved, before, "the logits when patches and places are shuffled alike", rtol=1e-2, atol=1e-3)
 
 
 @earns("vit")
 def test_norms_of_the_vit(student, draw):
     """A token whose features all rise alike changes nothing: norms stand before each correction and before the head."""
-    tools = theirs(student)
+    tools = HARNESS.beside(student)
     model, images, e, K = any_vit(student, draw)
-    before = tensor(tools["answer"](model, images), "the result", (4, K))
-    places = tools["get_places"](model, 10, e)
+    before = tensor(tools.answer(model, images), "the result", (4, K))
+    places = tools.get_places(model, 10, e)
     assert places is not None, f"there is no parameter of places for 1 + 9 tokens of {e} features"
-    tools["set_places"](model, places + 2 * draw.normal(10, 1))
-    close(tools["answer"](model, images), before, "the logits after all places have risen", rtol=1e-2, atol=1e-3)
-    tools["set_places"](model, places + 2 * draw.normal(10, e))
-    assert not alike(tools["answer"](model, images), before, 1e-3), "the places don't matter"
+    tools.set_places(model, places + 2 * draw.normal(10, 1))
+    close(tools.answer(model, images), before, "the logits after all places have risen", rtol=1e-2, atol=1e-3)
+    tools.set_places(model, places + 2 * draw.normal(10, e))
+    assert not alike(tools.answer(model, images), before, 1e-3), "the places don't matter"
 
 
 @earns("vit")
 def test_modes_of_the_vit(student, draw):
     """In evaluation mode an image's answer is its own and always the same; in training mode dropout is at work."""
-    tools = theirs(student)
+    tools = HARNESS.beside(student)
     model, images, _, K = any_vit(student, draw, dropout=0.5)
-    together = tensor(tools["answer"](model, images), "the result", (4, K))
-    close(tools["answer"](model, images[1:2]), together[1:2], "the logits without the batch", rtol=1e-3, atol=1e-4)
-    once, again = tools["answers"](model, 2, True, images)
+    together = tensor(tools.answer(model, images), "the result", (4, K))
+    close(tools.answer(model, images[1:2]), together[1:2], "the logits without the batch", rtol=1e-3, atol=1e-4)
+    once, again = tools.answers(model, 2, True, images)
     assert not alike(once, again, 1e-3), "in training mode two passes give the same: where is the dropout?"
     sober, images, *_ = any_vit(student, draw, dropout=0.0)
-    awake, asleep = tools["answer"](sober, images, training=True), tools["answer"](sober, images)
+    awake, asleep = tools.answer(sober, images, training=True), tools.answer(sober, images)
     close(awake, asleep, "the logits in training mode with dropout=0.0", rtol=1e-3, atol=1e-4)
 
 
@@ -764,10 +594,10 @@ GRADED = (20, 4, 1, 48, 4, 96, 2, 10)
 def pictures_by_heart(student, draw):
     """Assert that 24 pictures are learned by heart: whoever cannot do that need not run for long."""
     pictures, labels = 2 * functional.avg_pool2d(draw.normal(24, 1, 22, 22), 3, stride=1), torch.arange(24) % 4
-    tools = theirs(student)
+    tools = HARNESS.beside(student)
     model = student.VisionTransformer(20, 4, 1, 32, 4, 64, 2, 4, dropout=0.0)
-    model = tools["taught_pictures"](student.train, model, pictures, labels, 12, 160, draw.size(1, 10**6))
-    known = int((tensor(tools["logits"](model, pictures), "the logits", (24, 4)).argmax(1) == labels).sum())
+    model = tools.taught_pictures(student.train, model, pictures, labels, 12, 160, draw.size(1, 10**6))
+    known = int((tensor(tools.logits(model, pictures), "the logits", (24, 4)).argmax(1) == labels).sum())
     # one batch alone, learned by heart, and guesses for the rest make 15
     assert known >= 20, f"after 160 steps on batches of 24 pictures your network knows {known} of them by heart"
 
@@ -776,7 +606,7 @@ def digits_right(once, student, reference, draw):
     """The share of hidden digits that are read, at places of their own, after 1,000 steps."""
 
     def teach():
-        digits, tools = load_digits(), theirs(student)
+        digits, tools = load_digits(), HARNESS.beside(student)
         order = torch.randperm(len(digits.target), generator=draw.generator)
         x = torch.tensor(digits.images, dtype=torch.float32)[order, None] / 16  # (1797, 1, 8, 8)
         y = torch.tensor(digits.target)[order]
@@ -786,12 +616,12 @@ def digits_right(once, student, reference, draw):
         allowance = ten_times(lambda: reference.train(model, lambda: batch, 20), 20 / 1000)
         model, seed = student.VisionTransformer(*GRADED, dropout=0.0), draw.size(1, 10**6)
         with student.within(allowance):
-            model = tools["taught_digits"](student.train, model, large, y[:1400], 64, 1000, seed)
+            model = tools.taught_digits(student.train, model, large, y[:1400], 64, 1000, seed)
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(draw.size(0, 2**31))
             canvases = reference.place(x[1400:].repeat(5, 1, 1, 1))
         canvases = (127.5 * (canvases + 1)).round().to(torch.uint8)
-        scores = tensor(tools["logits"](model, canvases), "the logits", (len(canvases), 10))
+        scores = tensor(tools.logits(model, canvases), "the logits", (len(canvases), 10))
         return (scores.argmax(1) == y[1400:].repeat(5)).float().mean().item()
 
     return remembered(once, "digits", teach)

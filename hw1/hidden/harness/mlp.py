@@ -1,0 +1,227 @@
+"""Harness of hw1/mlp: runs the student's layers and networks on numbers that the tests draw."""
+
+from collections.abc import Callable, Sequence
+from typing import Protocol
+
+import torch
+from torch import Tensor
+
+
+class _Layer(Protocol):
+    weight: Tensor
+
+    def forward(self, x: Tensor) -> Tensor: ...
+
+    def backward(self, dy: Tensor) -> Tensor: ...
+
+
+class _Network(Protocol):
+    parameters: dict[str, Tensor]
+    grads: dict[str, Tensor]
+    cache: dict[str, Tensor]
+
+    def forward(self, x: Tensor) -> Tensor: ...
+
+    def backward(self, dJdy_hat: Tensor) -> object: ...
+
+    def clear_grad_and_cache(self) -> object: ...
+
+
+_Widths = tuple[int, int, int]  # of the input, the hidden layer and the output
+_Functions = tuple[str, str]  # names of f and g
+_Values = dict[str, Tensor]  # by name: W1, b1, W2, b2
+_MLP = Callable[[int, int, str, int, int, str], _Network]
+_Loss = Callable[[Tensor, Tensor], tuple[Tensor, Tensor]]
+
+
+# ---------------------------------------------------------------------------------------------- functions to measure
+
+
+def cubic(a: float) -> Callable[[Tensor], Tensor]:
+    """a Σ x³"""
+    return lambda x: a * (x**3).sum()
+
+
+def sine(A: Tensor) -> Callable[[Tensor], Tensor]:
+    """Σ sin(x A)"""
+    return lambda x: (x @ A).sin().sum()
+
+
+# ---------------------------------------------------------------------------------------------- inputs left alone
+
+
+def result_and_inputs(work: Callable[..., object], *inputs: Tensor) -> list[object]:
+    """What `work` returns, and its inputs as they are afterwards."""
+    return [work(*inputs), *inputs]
+
+
+def linear_backward(kind: Callable[[int, int], _Layer], W: Tensor) -> Callable[[Tensor, Tensor], Tensor]:
+    """A function of x and dy: dx of a linear layer with weights W."""
+
+    def work(x: Tensor, dy: Tensor) -> Tensor:
+        layer = kind(W.shape[1], W.shape[0])
+        layer.weight = W
+        layer.forward(x)
+        return layer.backward(dy)
+
+    return work
+
+
+def activation(kind: Callable[[], _Layer]) -> Callable[[Tensor, Tensor], Tensor]:
+    """A function of x and dy: y of an activation, which also makes its backward pass."""
+
+    def work(x: Tensor, dy: Tensor) -> Tensor:
+        layer = kind()
+        y = layer.forward(x)
+        layer.backward(dy)
+        return y
+
+    return work
+
+
+def value(loss: _Loss) -> Callable[[Tensor, Tensor], Tensor]:
+    """A function of y and y_hat: the value of a loss, without its gradient."""
+
+    def work(y: Tensor, y_hat: Tensor) -> Tensor:
+        J, _ = loss(y, y_hat)
+        return J
+
+    return work
+
+
+# ---------------------------------------------------------------------------------------------- the network
+
+
+def network(kind: _MLP, widths: _Widths, functions: _Functions, values: _Values) -> _Network:
+    """The student's MLP with these values, which are written into its parameters as an optimiser does."""
+    (n, hidden, out), (f, g) = widths, functions
+    net = kind(n, hidden, f, hidden, out, g)
+    for name, number in values.items():
+        net.parameters[name].copy_(number)
+    return net
+
+
+def beside_another(kind: _MLP, widths: _Widths, functions: _Functions, values: _Values) -> list[dict[str, Tensor]]:
+    """Parameters and gradients of a network, after those of another network have been overwritten."""
+    net = network(kind, widths, functions, values)
+    other = network(kind, widths, functions, {})
+    for parameter in other.parameters.values():
+        parameter.zero_()
+    for grad in other.grads.values():
+        grad += 1
+    return [dict(net.parameters), dict(net.grads)]
+
+
+def predictions(kind: _MLP, widths: _Widths, pairs: Sequence[_Functions], values: _Values, x: Tensor) -> list[Tensor]:
+    """ŷ for each pair of functions. The values are written in after a first forward pass."""
+    found = []
+    for functions in pairs:
+        net = network(kind, widths, functions, {})
+        net.forward(x)
+        for name, number in values.items():
+            net.parameters[name].copy_(number)
+        found.append(net.forward(x))
+    return found
+
+
+def gradients(net: _Network, batches: Sequence[Tensor], dJdy_hat: Tensor) -> dict[str, Tensor]:
+    """The gradients after a forward pass for each batch, and a backward pass for the last one."""
+    for x in batches:
+        net.forward(x)
+    net.backward(dJdy_hat)
+    return dict(net.grads)
+
+
+def accumulated(
+    kind: _MLP,
+    widths: _Widths,
+    functions: _Functions,
+    values: _Values,
+    batches: Sequence[tuple[Tensor, Tensor]],
+) -> list[dict[str, Tensor]]:
+    """The gradients of each batch in a network of its own, then those of all batches in a single network.
+
+    A batch is a pair (x, dJdy_hat).
+    """
+    together, alone = network(kind, widths, functions, values), []
+    for x, dJdy_hat in batches:
+        alone.append(network(kind, widths, functions, values))
+        for net in (alone[-1], together):
+            net.forward(x)
+            net.backward(dJdy_hat)
+    return [dict(net.grads) for net in (*alone, together)]
+
+
+def cleared(net: _Network, x: Tensor, dJdy_hat: Tensor) -> list[object]:
+    """Take a batch, clear, and take it again.
+
+    Returns whether forward fills the cache, the gradients before and after clearing, the cache after clearing, and the
+    gradients and parameters at the end.
+    """
+    _, before = _taken(net, x, dJdy_hat)
+    net.clear_grad_and_cache()
+    after, cache = _copies(net.grads), dict(net.cache)
+    filled, _ = _taken(net, x, dJdy_hat)
+    return [filled, before, after, cache, dict(net.grads), dict(net.parameters)]
+
+
+def _taken(net: _Network, x: Tensor, dJdy_hat: Tensor) -> tuple[bool, dict[str, Tensor]]:
+    """Whether the cache is filled between a forward and a backward pass, and the gradients after these."""
+    net.forward(x.clone())
+    filled = bool(net.cache)
+    net.backward(dJdy_hat.clone())
+    return filled, _copies(net.grads)
+
+
+def _copies(grads: dict[str, Tensor]) -> dict[str, Tensor]:
+    return {name: grad.clone() for name, grad in grads.items()}
+
+
+# ---------------------------------------------------------------------------------------------- descent
+
+
+class Toy:
+    """A network that is right, with identities for activations.
+
+    A step is judged by it alone: a slip in one of the student's own layers does not cost points twice.
+    """
+
+    def __init__(self, parameters: _Values) -> None:
+        self.parameters = parameters
+        self.grads = {f"dJd{name}": torch.zeros_like(number) for name, number in parameters.items()}
+        self.cache: dict[str, Tensor] = {}
+
+    def forward(self, x: Tensor) -> Tensor:
+        z = x @ self.parameters["W1"].T + self.parameters["b1"]
+        self.cache = {"x": x, "z": z}
+        return z @ self.parameters["W2"].T + self.parameters["b2"]
+
+    def backward(self, dy: Tensor) -> None:
+        dz = dy @ self.parameters["W2"]
+        self.grads["dJdW1"] += dz.T @ self.cache["x"]
+        self.grads["dJdb1"] += dz.sum(0)
+        self.grads["dJdW2"] += dy.T @ self.cache["z"]
+        self.grads["dJdb2"] += dy.sum(0)
+
+    def clear_grad_and_cache(self) -> None:
+        self.cache = {}
+        for grad in self.grads.values():
+            grad.zero_()
+
+
+def toy_loss(y: Tensor, y_hat: Tensor) -> tuple[Tensor, Tensor]:
+    """The mean of (ŷ − 2y)², so that no loss of the notebook can take its place; and its gradient."""
+    return ((y_hat - 2 * y) ** 2).mean(), 2 * (y_hat - 2 * y) / y.numel()
+
+
+def descended(
+    train_step: Callable[[Toy, _Loss, Tensor, Tensor, float], Tensor],
+    parameters: _Values,
+    x: Tensor,
+    y: Tensor,
+    rate: float,
+) -> list[object]:
+    """The losses of three steps, and the parameters after them."""
+    toy = Toy(parameters)
+    losses = [float(train_step(toy, toy_loss, x, y, rate)) for _ in range(3)]
+    return [losses, dict(toy.parameters)]
