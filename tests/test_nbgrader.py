@@ -35,7 +35,7 @@ from autograder.results.autograded import NOTES_ID, show
 from autograder.results.result import CellResult, Incident, NotebookResult, Output, Result, TestResult
 
 pytestmark = [
-    pytest.mark.slow(seconds=65),
+    pytest.mark.slow(seconds=105),
     # of nbgrader's own commands; ours keep them away
     pytest.mark.filterwarnings("ignore:Object of type <Submitted:sqlalchemy.exc.SAWarning"),
 ]

@@ -13,7 +13,7 @@ import pytest
 from _pytest.config import _prepareconfig
 
 from autograder.course.course import CourseError
-from autograder.examination.plugin import Examination, ExaminationPlugin
+from autograder.examination.plugin import Examination, ExaminationPlugin, earns_of
 
 _ARGUMENTS = (
     *("--assert=plain", "--import-mode=importlib", "--capture=no", "-c", os.devnull),
@@ -56,6 +56,10 @@ class HiddenTests:
         """Run the tests of `file` for which `wanted` is true. The results go into `examination`."""
         with _captured():
             self._plugin.run(examination, [item for item in self._session.items if item.path == file and wanted(item)])
+
+    def training(self, file: Path) -> frozenset[str]:
+        """The names of the tests of one file that take a training run."""
+        return frozenset(item.name for item in self._session.items if item.path == file and earns_of(item).trains)
 
     def close(self) -> None:
         with _captured():

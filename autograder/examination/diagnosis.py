@@ -73,6 +73,13 @@ class Diagnoser:
                 found[cell] = self._matching(cell, recorded)
         return {cell: named for cell, named in found.items() if named}
 
+    def remember(self, mistake: str, exchanges: Sequence[Exchange]) -> None:
+        """Take these answers for those of a known mistake: they need not be computed again."""
+        asked = b""
+        for question, reply in exchanges:
+            asked = _digest(asked, question)
+            self._replies[mistake, asked] = reply
+
     def warm(self) -> None:
         """Compile the cells that all mistakes share and the cells that they edit, so that forks need not."""
         self._namespace(None)

@@ -7,7 +7,7 @@ import functools
 import io
 import os
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -203,16 +203,35 @@ def _grade_all(suite: Suite, todo: Sequence[_Solution], workers: int) -> dict[st
     for number in range(len(cells) + 1):
         for solution in todo:
             if first[solution.key] == number:
-                pool.begin(functools.partial(_grade, suite, solution, names, cells[number:]))
+                # a visible check tells the student something, and nobody here; right answers run theirs all the same
+                rest = [cell for cell in cells[number:] if not (cell.autograded and solution.kind == "mistake")]
+                pool.begin(functools.partial(_grade, suite, solution, names, rest))
                 begun.append(solution.key)
         if number < len(cells):
             _execute(cells[number].id, cells[number].source, names)
     graded = dict(zip(begun, pool.outcomes(), strict=True))
+    _remember_training_runs(suite, todo, graded)
     for one in graded.values():  # all in this process, so that no replay is made twice
         if isinstance(one, Graded):
             one.diagnoses = suite.diagnoser.diagnose(one.tests, one.exchanges)
             one.exchanges = {}
     return graded
+
+
+def _remember_training_runs(suite: Suite, todo: Sequence[_Solution], graded: Mapping[str, Graded | str]) -> None:
+    """Let the runs of mistakes stand for their replays in tests that train, where a replay costs as much again.
+
+    The replay of the first mistake that fails such a test is made all the same: it proves that training repeats.
+    """
+    assert suite.tests is not None
+    proven: set[str] = set()
+    for solution in todo:
+        one = graded[solution.key]
+        if solution.kind == "mistake" and isinstance(one, Graded):
+            failed = {test.name for test in one.tests if not test.passed} & suite.tests.training(suite.path)
+            for name in failed & proven:
+                suite.diagnoser.remember(solution.name, one.exchanges[name])
+            proven |= failed
 
 
 def _execute(cell: str, source: str, names: dict[str, Any]) -> None:
