@@ -1,8 +1,8 @@
 """The autograder of a deep learning course: builds releases, grades submissions, reports.
 
 This is what authors use, and all that is public. Hidden tests import `earns`, `close`, `ten_times`, `Harness` and
-`StudentError`; the hidden region of a source notebook calls `hidden_tests`. Programs that read results use `results.result` and
-`results.record.read`. Everything else may change without notice.
+`StudentError`; the hidden region of a source notebook calls `hidden_tests`. Programs that read results use
+`results.result` and `results.record.read`. Everything else may change without notice.
 """
 
 from __future__ import annotations
