@@ -54,13 +54,18 @@ def unit_of(nodeid: str) -> str:
 
 @pytest.hookimpl(tryfirst=True)
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Units that take long begin first, so that no processor waits for the other at the end."""
-    cost: dict[str, float] = {}
+    """Order the units so that no processor is ever idle.
+
+    Those that mostly wait come first, while others have work to do; then those that take long, so that short ones are
+    left for the end.
+    """
+    first: dict[str, tuple[bool, float]] = {}
     for item in items:
         mark = item.get_closest_marker("slow")
+        worth = (mark.kwargs.get("waits", False), mark.kwargs["seconds"]) if mark is not None else (False, 0.0)
         unit = unit_of(item.nodeid)
-        cost[unit] = max(cost.get(unit, 0.0), mark.kwargs["seconds"] if mark is not None else 0.0)
-    items.sort(key=lambda item: -cost[unit_of(item.nodeid)])  # stable: a file's tests stay in their order
+        first[unit] = max(first.get(unit, (False, 0.0)), worth)
+    items.sort(key=lambda item: first[unit_of(item.nodeid)], reverse=True)  # stable: a file's tests stay in order
 
 
 class ByUnit(LoadScopeScheduling):

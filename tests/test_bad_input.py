@@ -17,7 +17,7 @@ from autograder.grading.server import GradingServer
 from autograder.proving.example_class import Notebook, SubmissionWriter
 from autograder.results.result import NotebookResult
 
-pytestmark = pytest.mark.slow(seconds=140)
+pytestmark = pytest.mark.slow(seconds=140, waits=True)
 
 Case = tuple[Callable[[SubmissionWriter], Notebook | Files | Callable[[Path], None]], str, dict[str, float]]
 """What is handed in, the incident or repair that is reported ('' for none), the grade cells that lose points."""

@@ -21,7 +21,7 @@ from autograder.confine.jail import Confinement, Finding, Tier
 from autograder.course.course import Limits
 
 pytestmark = [
-    pytest.mark.slow(seconds=80),
+    pytest.mark.slow(seconds=80, waits=True),
     pytest.mark.skipif(sys.platform != "linux", reason="confinement is for Linux"),
 ]
 

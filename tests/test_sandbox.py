@@ -26,7 +26,7 @@ LIMITS = Limits(
 IMPATIENT = msgspec.structs.replace(LIMITS, cell_seconds=2, total_seconds=60, call_seconds=2.5)
 """where a test waits for a time limit; everywhere else, no busy machine may reach one"""
 
-pytestmark = pytest.mark.slow(seconds=40)
+pytestmark = pytest.mark.slow(seconds=40, waits=True)
 FUNCTION = "def f(x):\n    return x + 1"
 
 

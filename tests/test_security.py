@@ -15,7 +15,7 @@ from conftest import Hall, cell, lost_points, points, shown, wanted
 
 from autograder.grading.server import GradingServer, Lost
 
-pytestmark = pytest.mark.slow(seconds=140)
+pytestmark = pytest.mark.slow(seconds=140, waits=True)
 
 # A student may know every line of this package. What follows is run by the student's process before it attacks.
 KNOWS = """
@@ -26,7 +26,7 @@ from autograder.sandbox.wire.channel import *
 from autograder.sandbox.wire.messages import *
 from autograder.sandbox.wire.values import *
 
-pytestmark = pytest.mark.slow(seconds=140)
+pytestmark = pytest.mark.slow(seconds=140, waits=True)
 
 def reply(make, only=None):
     '''Answer every question, or those for one name, with make(nonce).'''
