@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import hashlib
+import itertools
 import json
 import re
 from collections.abc import Callable, Iterator, Mapping
@@ -56,8 +57,9 @@ def unit_of(nodeid: str) -> str:
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Order the units so that no processor is ever idle.
 
-    Those that mostly wait come first, while others have work to do; then those that take long, so that short ones are
-    left for the end.
+    Those that mostly wait come first, while others have work to do; then those that take long. Behind each of these
+    comes a file of quick tests: pytest-xdist hands out the next unit before this one has ended, and what is handed out
+    waits for it.
     """
     first: dict[str, tuple[bool, float]] = {}
     for item in items:
@@ -65,7 +67,13 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
         worth = (mark.kwargs.get("waits", False), mark.kwargs["seconds"]) if mark is not None else (False, 0.0)
         unit = unit_of(item.nodeid)
         first[unit] = max(first.get(unit, (False, 0.0)), worth)
-    items.sort(key=lambda item: first[unit_of(item.nodeid)], reverse=True)  # stable: a file's tests stay in order
+    ordered = sorted(first, key=lambda unit: first[unit], reverse=True)
+    waiting = [unit for unit in ordered if first[unit][0]]
+    long = [unit for unit in ordered if not first[unit][0] and first[unit][1]]
+    quick = [unit for unit in ordered if first[unit] == (False, 0.0)]
+    pairs = [unit for pair in itertools.zip_longest(long, quick) for unit in pair if unit is not None]
+    place = {unit: number for number, unit in enumerate([*waiting, *pairs])}
+    items.sort(key=lambda item: place[unit_of(item.nodeid)])  # stable: a file's tests stay in their order
 
 
 class ByUnit(LoadScopeScheduling):
