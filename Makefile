@@ -15,8 +15,8 @@ TORCH ?=
 BIN := .venv/bin
 INSTALLED := .venv/installed
 PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check
-# two processes more than processors, as some tests wait; tests/conftest.py says in which order and what stays together
-PYTEST = $(BIN)/python -m pytest -n $$(($$(nproc 2>/dev/null || echo 2) + 2)) --dist loadscope --no-loadscope-reorder --durations 10
+# one process more than processors, as some tests wait; tests/conftest.py says in which order and what stays together
+PYTEST = $(BIN)/python -m pytest -n $$(($$(nproc 2>/dev/null || echo 2) + 1)) --dist loadscope --no-loadscope-reorder --durations 10
 
 .PHONY: demo check lint types fast-tests test bench build docs lock clean
 
