@@ -22,14 +22,10 @@ def __getattr__(name: str) -> Any:
         from importlib.metadata import version
 
         return version("autograder")
-    if name == "Harness":
-        from autograder.examination.harness import Harness
-
-        return Harness
     if name in __all__:
-        from autograder.examination import hidden
+        from autograder.examination import harness, hidden
 
-        return getattr(hidden, name)
+        return getattr(harness if name == "Harness" else hidden, name)
     raise AttributeError(f"module 'autograder' has no attribute {name!r}")
 
 

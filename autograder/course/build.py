@@ -13,12 +13,7 @@ import msgspec
 from autograder import atomic_file
 from autograder.course.course import Course
 from autograder.course.leaks import verify
-from autograder.course.master import (
-    PERCENT,
-    AuthorError,
-    Finding,
-    Master,
-)
+from autograder.course.master import PERCENT, AuthorError, Finding, Master
 from autograder.course.parsing import read_master
 from autograder.course.source_notebook import source_notebook
 from autograder.course.stripping import strip

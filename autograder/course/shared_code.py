@@ -54,12 +54,11 @@ def expanded(source: str, root: Path) -> str:
     texts = dict.fromkeys(text for name, (text, _) in pieces.items() if name in taken)
     constants = [text for text in texts if not text.startswith(("def ", "class "))]
     definitions = [text for text in texts if text.startswith(("def ", "class "))]
-    lines: list[str | None] = list(source.split("\n"))
-    for node in imports:
-        lines[node.lineno - 1 : node.end_lineno] = [None] * ((node.end_lineno or node.lineno) - node.lineno + 1)
-    place = imports[-1].lineno - 1
-    before = "\n".join(line for line in lines[:place] if line is not None).rstrip("\n")
-    after = "\n".join(line for line in lines[place:] if line is not None).lstrip("\n")
+    gone = {number for node in imports for number in range(node.lineno, (node.end_lineno or node.lineno) + 1)}
+    kept = [(number, line) for number, line in enumerate(source.split("\n"), 1) if number not in gone]
+    place = imports[-1].lineno
+    before = "\n".join(line for number, line in kept if number < place).rstrip("\n")
+    after = "\n".join(line for number, line in kept if number > place).lstrip("\n")
     parts = [before, "\n".join(constants)] if constants else [before]
     lead = "\n\n".join(part for part in parts if part)
     if not definitions:

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+import sys
 from contextlib import ExitStack
 
 from autograder.course.course import Course, Homework
 from autograder.course.release import released
 from autograder.examination.suite import Suite, collected
+from autograder.forbidden import static
 from autograder.sandbox.lines import InProcessLine
 from autograder.sandbox.zygote_client import Zygote
-from autograder.submission import read, repair
+from autograder.submission import Gradable, read, repair
 
 
 class GradingContext:
@@ -19,6 +21,7 @@ class GradingContext:
         self.course, self.homework, self.zygote = course, homework, zygote
         self.suites = {spec.name: Suite(course, homework, spec.name) for spec in homework.notebooks}
         self.released = {spec.name: released(homework, spec.name) for spec in homework.notebooks}
+        self.versions = _versions()
         self._stack = ExitStack()
 
     def __enter__(self) -> GradingContext:
@@ -32,7 +35,26 @@ class GradingContext:
         """Use every release and every reference once, so that forks find everything loaded."""
         for name, suite in self.suites.items():
             path = self.homework.release(name)
-            repair(read(path), path.name, self.released[name])
+            forbidden_uses(suite, repair(read(path), path.name, self.released[name]))
             suite.diagnoser.warm()
             names = vars(suite.reference)
             suite.run(lambda names=names, spec=suite.spec: InProcessLine(dict(names), spec), training=())  # type: ignore[misc]
+
+
+def forbidden_uses(suite: Suite, gradable: Gradable) -> dict[str, str]:
+    """For each grade cell whose solution uses a forbidden tool, the reason why it earns nothing."""
+    code = [(cell.id, cell.source, cell.released) for cell in gradable.cells if cell.kind == "code"]
+    given = [(name, source) for name, source, released in code if released and released.locked]
+    own = [(name, source) for name, source, released in code if not (released and released.locked)]
+    return static.trespasses(suite.master, own, given, suite.spec.forbidden)
+
+
+def _versions() -> dict[str, str]:
+    """The versions of the software that a score may depend on."""
+    import numpy
+    import torch
+
+    from autograder import __version__
+
+    python = ".".join(map(str, sys.version_info[:3]))
+    return {"autograder": __version__, "python": python, "torch": str(torch.__version__), "numpy": numpy.__version__}

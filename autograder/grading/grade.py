@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import datetime
 import resource
-import sys
 import time
 from collections.abc import Sequence
 from pathlib import Path
@@ -12,9 +11,7 @@ from pathlib import Path
 from autograder.constants import SEED
 from autograder.course.course import NotebookSpec
 from autograder.examination.score import score
-from autograder.examination.suite import Suite
-from autograder.forbidden import static
-from autograder.grading.context import GradingContext
+from autograder.grading.context import GradingContext, forbidden_uses
 from autograder.results import autograded
 from autograder.results.result import SCHEMA, CellResult, Incident, NotebookResult, Result
 from autograder.sandbox.session import Session
@@ -38,7 +35,7 @@ def grade(context: GradingContext, student: str, folder: Path, marked: Path | No
         max_score=sum(book.max_score for book in books),
         notebooks=books,
         tier=context.zygote.tier,
-        versions=dict(versions()),
+        versions=context.versions,
         graded_at=datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds"),
         cpu_seconds=round(_cpu() - cpu + sum(book.cpu_seconds for book in books), 3),
         wall_seconds=round(time.monotonic() - began, 3),
@@ -60,7 +57,7 @@ def _notebook(context: GradingContext, spec: NotebookSpec, folder: Path, marked:
     with Session(context.zygote, context.homework.limits, gradable.cells, spec.forbidden) as session:
         session.run()
         examined = suite.examine(session.fork, session.turn)
-    forbidden = _forbidden_uses(suite, gradable)
+    forbidden = forbidden_uses(suite, gradable)
     cells = score(blank, examined.tests, forbidden, examined.diagnoses, _unanswered(gradable))
     found = NotebookResult(
         notebook=spec.name,
@@ -81,14 +78,6 @@ def _notebook(context: GradingContext, spec: NotebookSpec, folder: Path, marked:
     if marked is not None:
         autograded.write(gradable.notebook(), found, suite.master, marked)
     return found
-
-
-def _forbidden_uses(suite: Suite, gradable: Gradable) -> dict[str, str]:
-    """For each grade cell whose solution uses a forbidden tool, the reason why it earns nothing."""
-    code = [(cell.id, cell.source, cell.released) for cell in gradable.cells if cell.kind == "code"]
-    given = [(name, source) for name, source, released in code if released and released.locked]
-    own = [(name, source) for name, source, released in code if not (released and released.locked)]
-    return static.trespasses(suite.master, own, given, suite.spec.forbidden)
 
 
 def _unanswered(gradable: Gradable) -> frozenset[str]:
@@ -124,17 +113,6 @@ def _without_notebook(context: GradingContext, spec: NotebookSpec, file: str, in
 def _unmarked(cell: CellResult) -> CellResult:
     """The cell with 0 points. Nothing was handed in, so a person need not mark it."""
     return CellResult(grade_id=cell.grade_id, title=cell.title, points=cell.points, earned=0.0)
-
-
-def versions() -> dict[str, str]:
-    """The versions of the software that a score may depend on."""
-    import numpy
-    import torch
-
-    from autograder import __version__
-
-    python = ".".join(map(str, sys.version_info[:3]))
-    return {"autograder": __version__, "python": python, "torch": str(torch.__version__), "numpy": numpy.__version__}
 
 
 def _sum(cells: Sequence[CellResult]) -> float:
