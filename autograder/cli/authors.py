@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import Annotated
 
 import typer
 
 from autograder.cli.options import FINDINGS, CourseOption, fail, opened_course
-from autograder.course.course import CourseError
+from autograder.course.course import Course, CourseError
 
 
 def build(
@@ -34,20 +35,40 @@ def build(
 
 
 def audit(
-    homeworks: Annotated[list[str] | None, typer.Argument(help="By default all.")] = None,
+    targets: Annotated[list[str] | None, typer.Argument(help="hw1 or hw1/mlp …; by default everything.")] = None,
+    mutants: Annotated[bool, typer.Option("--mutants", help="Edit the solutions by machine instead.")] = False,
     course: CourseOption = None,
 ) -> None:
-    """Prove the hidden tests by the master, the untouched release, known mistakes and other right answers."""
+    """Prove the hidden tests by the master, the untouched release, known mistakes and other right answers.
+
+    With --mutants: by small edits of the master's solutions. Those that no test finds are shown.
+    """
     from autograder.proving import audit as auditing
+    from autograder.proving import mutation
 
     opened = opened_course(course)
     wrong = 0
     try:
-        for name in homeworks or opened.homeworks:
-            rows = auditing.audit(opened, opened.homework(name))
-            typer.echo(auditing.table(rows))
-            wrong += sum(bool(row.wrong) for row in rows)
+        for name, notebooks in _chosen(opened, targets):
+            if mutants:
+                for found in mutation.mutation(opened, opened.homework(name), notebooks):
+                    typer.echo(mutation.report(found))
+                    wrong += found.findings
+            else:
+                rows = auditing.audit(opened, opened.homework(name), notebooks)
+                typer.echo(auditing.table(rows))
+                wrong += sum(bool(row.wrong) for row in rows)
     except CourseError as error:
         fail(error)
     if wrong:
         fail(f"{wrong} findings", FINDINGS)
+
+
+def _chosen(course: Course, targets: list[str] | None) -> Iterator[tuple[str, list[str] | None]]:
+    """Each homework to audit, and its notebooks, or None for all. Raises CourseError for a name that does not exist."""
+    for target in targets or course.homeworks:
+        name, _, notebook = target.partition("/")
+        known = [spec.name for spec in course.homework(name).notebooks]
+        if notebook and notebook not in known:
+            raise CourseError(f"{name} has no notebook {notebook!r}; it has {', '.join(known)}")
+        yield name, [notebook] if notebook else None

@@ -73,6 +73,10 @@ class Homework(msgspec.Struct, frozen=True):
     def mistakes(self, notebook: str) -> Path:
         return self.root / self.name / "mistakes" / f"{notebook}.toml"
 
+    def same(self, notebook: str) -> Path:
+        """The mutants that mean the same as the master, and those that are known to survive."""
+        return self.root / self.name / "mistakes" / f"{notebook}.same.toml"
+
     def alternatives(self, notebook: str) -> Iterator[Path]:
         """Scripts with correct solutions that differ from the master's."""
         return (self.root / self.name / "alternatives").glob(f"{notebook}-*.py")

@@ -4,11 +4,15 @@ from __future__ import annotations
 
 import re
 import tomllib
+from pathlib import Path
+from typing import TypeVar
 
 import msgspec
 
 from autograder.course.course import Homework
 from autograder.course.master import AuthorError, Finding, file_text
+
+T = TypeVar("T")
 
 
 class Mistake(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -27,26 +31,50 @@ class Mistake(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
         return source.replace(self.replace, self.instead)
 
 
+class Survivor(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """A mutant of the master that no test is expected to find, and why."""
+
+    cell: str
+    line: str
+    """the lines of the master that the mutant changes, without indentation and comments"""
+    instead: str = msgspec.field(name="with")
+    reason: str
+    differs: bool = False
+    """whether it does mean something else, which the tests cannot see; such survivors are counted"""
+
+
 class _Mistakes(msgspec.Struct, forbid_unknown_fields=True):
     mistake: tuple[Mistake, ...] = ()
 
 
+class _Survivors(msgspec.Struct, forbid_unknown_fields=True):
+    same: tuple[Survivor, ...] = ()
+
+
 def mistakes(homework: Homework, notebook: str) -> tuple[Mistake, ...]:
     """Read the known mistakes of `notebook` from hwN/mistakes/. Without such a file there are none."""
-    path = homework.mistakes(notebook)
+    return _read(homework.mistakes(notebook), _Mistakes, "mistake").mistake
+
+
+def survivors(homework: Homework, notebook: str) -> tuple[Survivor, ...]:
+    """Read from hwN/mistakes/ the mutants that are expected to survive. Without such a file there are none."""
+    return _read(homework.same(notebook), _Survivors, "same").same
+
+
+def _read(path: Path, kind: type[T], table: str) -> T:
     if not path.exists():
-        return ()
+        return kind()
     text = file_text(path, "")
     try:
-        return msgspec.toml.decode(text, type=_Mistakes).mistake
+        return msgspec.toml.decode(text, type=kind)
     except (msgspec.DecodeError, tomllib.TOMLDecodeError) as error:
-        raise AuthorError([Finding(path, _toml_line(text, str(error)), str(error))]) from None
+        raise AuthorError([Finding(path, _toml_line(text, str(error), table), str(error))]) from None
 
 
-def _toml_line(text: str, problem: str) -> int:
+def _toml_line(text: str, problem: str, table: str) -> int:
     """The line that a TOML or type error refers to; 1 if its message does not say."""
     if at := re.search(r"line (\d+)", problem):
         return int(at[1])
-    tables = [number for number, line in enumerate(text.splitlines(), 1) if line.strip() == "[[mistake]]"]
-    at = re.search(r"mistake\[(\d+)\]", problem)
+    tables = [number for number, line in enumerate(text.splitlines(), 1) if line.strip() == f"[[{table}]]"]
+    at = re.search(rf"{table}\[(\d+)\]", problem)
     return tables[int(at[1])] if at and int(at[1]) < len(tables) else 1

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import contextlib
 import functools
-import io
 import os
 import re
 from collections.abc import Iterator, Mapping, Sequence
@@ -14,7 +12,6 @@ from typing import Any
 
 import msgspec
 
-from autograder.constants import SEED, cell_filename
 from autograder.course import master
 from autograder.course.course import Course, CourseError, Homework
 from autograder.course.mistakes import Mistake, mistakes
@@ -24,9 +21,9 @@ from autograder.examination.score import earned
 from autograder.examination.suite import Suite, collected
 from autograder.forbidden import static
 from autograder.proving.fork_pool import ForkPool
+from autograder.proving.solutions import Solution, execute, run_up_to_edits
 from autograder.results.result import Diagnosis, TestResult
 from autograder.sandbox.lines import InProcessLine
-from autograder.sandbox.seeding import seed
 
 _SECONDS = 300
 """timeout for one solution, because a mistake may loop endlessly"""
@@ -65,24 +62,6 @@ class Row:
     """the mistakes that were diagnosed"""
     wrong: tuple[str, ...]
     """what is wrong, in sentences; empty if everything is as expected"""
-
-
-@dataclass(frozen=True)
-class _Solution:
-    """The source of each code cell of a notebook by id, and the grade cells that must lose points."""
-
-    kind: str
-    name: str
-    cells: dict[str, str]
-    fails: Sequence[str]
-    also: Sequence[str] = ()
-    """what is already wrong before it runs"""
-    training: Sequence[str] | None = None
-    """the grade cells whose tests with training runs are run; None for all"""
-
-    @property
-    def key(self) -> str:
-        return f"{self.kind} {self.name}"
 
 
 def audit(
@@ -137,25 +116,25 @@ def table(rows: Sequence[Row]) -> str:
     return "\n".join(lines)
 
 
-def _solutions(homework: Homework, suite: Suite) -> Iterator[_Solution]:
+def _solutions(homework: Homework, suite: Suite) -> Iterator[Solution]:
     book = suite.master
     everything = tuple(cell.grade_id for cell in book.grade_cells() if cell.autograded)
     code = {cell.id: cell.source for cell in book.code()}
 
-    yield _Solution("master", book.notebook, code, ())
+    yield Solution("master", book.notebook, code, ())
     handed_out = {cell.id: cell.source for cell in released(homework, book.notebook).cells}
     stubs = {cell.id: handed_out.get(cell.id, "") for cell in book.code()}
-    yield _Solution("untouched", book.notebook, stubs, everything)
+    yield Solution("untouched", book.notebook, stubs, everything)
     for mistake in mistakes(homework, book.notebook):
         cell = book.cell(mistake.cell)
         also = [f"its hint shows the answer: {shown}"] if (shown := _shown(mistake)) else []
         edited = {**code, cell.id: mistake.edit(cell.source)}
-        yield _Solution("mistake", mistake.id, edited, mistake.fails, also, training=mistake.fails)
+        yield Solution("mistake", mistake.id, edited, mistake.fails, also, training=mistake.fails)
     for path in sorted(homework.alternatives(book.notebook)):
-        yield _Solution("alternative", path.stem, {**code, **_alternative(path, book)}, ())
+        yield Solution("alternative", path.stem, {**code, **_alternative(path, book)}, ())
 
 
-def _judge(suite: Suite, solution: _Solution, graded: Graded | str) -> Row:
+def _judge(suite: Suite, solution: Solution, graded: Graded | str) -> Row:
     """Find what is wrong with a solution that was graded, or that could not be graded."""
     book, kind, name, fails = suite.master, solution.kind, solution.name, solution.fails
     if isinstance(graded, str):
@@ -182,33 +161,16 @@ def _judge(suite: Suite, solution: _Solution, graded: Graded | str) -> Row:
     return Row(book.notebook, kind, name, lost, named if kind == "mistake" else (), tuple(wrong))
 
 
-def _grade_all(suite: Suite, todo: Sequence[_Solution], workers: int) -> dict[str, Graded | str]:
+def _grade_all(suite: Suite, todo: Sequence[Solution], workers: int) -> dict[str, Graded | str]:
     """Run and test the notebook with every solution. Runs in a process of its own.
 
-    A solution shares all cells above its first edit with the master. So this process runs these cells once, and for
-    each solution a fork runs the rest, from the edited cell on.
+    This process runs the master's cells, and for each solution a fork runs the rest, from the edited cell on.
     """
-    import matplotlib
-
-    matplotlib.use("agg")
-    cells = list(suite.master.code())
-    first = {
-        solution.key: next((n for n, cell in enumerate(cells) if solution.cells[cell.id] != cell.source), len(cells))
-        for solution in todo
-    }
-    names: dict[str, Any] = {"__name__": "notebook"}
     pool = ForkPool(Graded, workers, _SECONDS)
     begun: list[str] = []
-    seed(SEED)
-    for number in range(len(cells) + 1):
-        for solution in todo:
-            if first[solution.key] == number:
-                # a visible check tells the student something, and nobody here; right answers run theirs all the same
-                rest = [cell for cell in cells[number:] if not (cell.autograded and solution.kind == "mistake")]
-                pool.begin(functools.partial(_grade, suite, solution, names, rest))
-                begun.append(solution.key)
-        if number < len(cells):
-            _execute(cells[number].id, cells[number].source, names)
+    for solution, names, rest in run_up_to_edits(suite, todo):
+        pool.begin(functools.partial(_grade, suite, solution, names, rest))
+        begun.append(solution.key)
     graded = dict(zip(begun, pool.outcomes(), strict=True))
     _remember_training_runs(suite, todo, graded)
     for one in graded.values():  # all in this process, so that no replay is made twice
@@ -218,7 +180,7 @@ def _grade_all(suite: Suite, todo: Sequence[_Solution], workers: int) -> dict[st
     return graded
 
 
-def _remember_training_runs(suite: Suite, todo: Sequence[_Solution], graded: Mapping[str, Graded | str]) -> None:
+def _remember_training_runs(suite: Suite, todo: Sequence[Solution], graded: Mapping[str, Graded | str]) -> None:
     """Let the runs of mistakes stand for their replays in tests that train, where a replay costs as much again.
 
     The replay of the first mistake that fails such a test is made all the same: it proves that training repeats.
@@ -234,18 +196,11 @@ def _remember_training_runs(suite: Suite, todo: Sequence[_Solution], graded: Map
             proven |= failed
 
 
-def _execute(cell: str, source: str, names: dict[str, Any]) -> None:
-    """Run one cell. As in the sandbox, an error does not stop the notebook."""
-    quiet = io.StringIO()
-    with contextlib.redirect_stdout(quiet), contextlib.redirect_stderr(quiet), contextlib.suppress(Exception):
-        exec(compile(source, cell_filename(cell), "exec"), names)
-
-
-def _grade(suite: Suite, solution: _Solution, names: dict[str, Any], rest: Sequence[master.Cell]) -> Graded:
+def _grade(suite: Suite, solution: Solution, names: dict[str, Any], rest: Sequence[master.Cell]) -> Graded:
     """Run the rest of the notebook with this solution, and test it."""
     book = suite.master
     for cell in rest:
-        _execute(cell.id, solution.cells[cell.id], names)
+        execute(cell.id, solution.cells[cell.id], names)
     exchanges: dict[str, list[Exchange]] = {}
     tests = suite.run(lambda: InProcessLine(dict(names), suite.spec), None, exchanges, solution.training)
     own, given = ([(c.id, solution.cells[c.id]) for c in book.code() if c.locked is locked] for locked in (False, True))

@@ -1,0 +1,65 @@
+"""Solutions of a notebook that the audit grades, and the run of the cells that they share with the master."""
+
+from __future__ import annotations
+
+import contextlib
+import io
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from autograder.constants import SEED, cell_filename
+from autograder.course.master import Cell
+from autograder.examination.suite import Suite
+from autograder.sandbox.seeding import seed
+
+
+@dataclass(frozen=True)
+class Solution:
+    """The source of each code cell of a notebook by id, and the grade cells that must lose points."""
+
+    kind: str
+    name: str
+    cells: dict[str, str]
+    fails: Sequence[str]
+    also: Sequence[str] = ()
+    """what is already wrong before it runs"""
+    training: Sequence[str] | None = None
+    """the grade cells whose tests with training runs are run; None for all"""
+
+    @property
+    def key(self) -> str:
+        return f"{self.kind} {self.name}"
+
+
+def run_up_to_edits(suite: Suite, todo: Sequence[Solution]) -> Iterator[tuple[Solution, dict[str, Any], list[Cell]]]:
+    """Run the master's cells in this process. Stop before the first edited cell of each solution.
+
+    A solution shares all cells above its first edit with the master, so these are run once. Yields the solution, the
+    notebook's names at that moment, and the cells that are still to be run, which is for a fork of this process.
+    """
+    import matplotlib
+
+    matplotlib.use("agg")
+    cells = list(suite.master.code())
+    first = {
+        solution.key: next((n for n, cell in enumerate(cells) if solution.cells[cell.id] != cell.source), len(cells))
+        for solution in todo
+    }
+    names: dict[str, Any] = {"__name__": "notebook"}
+    seed(SEED)
+    for number in range(len(cells) + 1):
+        for solution in todo:
+            if first[solution.key] == number:
+                # a visible check tells the student something, and nobody here; right answers run theirs all the same
+                wrong = solution.kind in ("mistake", "mutant")
+                yield solution, names, [cell for cell in cells[number:] if not (cell.autograded and wrong)]
+        if number < len(cells):
+            execute(cells[number].id, cells[number].source, names)
+
+
+def execute(cell: str, source: str, names: dict[str, Any]) -> None:
+    """Run one cell. As in the sandbox, an error does not stop the notebook."""
+    quiet = io.StringIO()
+    with contextlib.redirect_stdout(quiet), contextlib.redirect_stderr(quiet), contextlib.suppress(Exception):
+        exec(compile(source, cell_filename(cell), "exec"), names)
