@@ -10,8 +10,9 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from autograder.examination.closeness import close
     from autograder.examination.harness import Harness
-    from autograder.examination.hidden import StudentError, close, earns, ten_times
+    from autograder.examination.hidden import StudentError, earns, ten_times
 
 __all__ = ["Harness", "StudentError", "__version__", "close", "earns", "hidden_tests", "ten_times"]
 
@@ -23,9 +24,9 @@ def __getattr__(name: str) -> Any:
 
         return version("autograder")
     if name in __all__:
-        from autograder.examination import harness, hidden
+        from autograder.examination import closeness, harness, hidden
 
-        return getattr(harness if name == "Harness" else hidden, name)
+        return getattr({"Harness": harness, "close": closeness}.get(name, hidden), name)
     raise AttributeError(f"module 'autograder' has no attribute {name!r}")
 
 

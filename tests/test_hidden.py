@@ -5,14 +5,15 @@ import time
 import pytest
 import torch
 
-from autograder.examination.hidden import Draw, close, ten_times
+from autograder.examination.closeness import close
+from autograder.examination.hidden import Draw, ten_times
 
 RIGHT = torch.tensor([[1.25, -2.5], [3.75, 0.5]])
 
 
-def told(actual, expected=RIGHT, **tolerances):
+def told(actual, expected=RIGHT, **more):
     with pytest.raises(AssertionError) as caught:
-        close(actual, expected, "dW", **tolerances)
+        close(actual, expected, "dW", **more)
     return str(caught.value)
 
 
@@ -48,14 +49,24 @@ def test_equal_values_pass_up_to_rounding():
     close(RIGHT + 1e-7, RIGHT, "dW")
     close(0.5, torch.tensor(0.5), "J")
     close(RIGHT.numpy(), RIGHT, "dW")
+    close(RIGHT.tolist(), RIGHT, "dW")
+    close(list(RIGHT), RIGHT, "dW")
+    close(RIGHT.double(), RIGHT, "dW")
+    close([1, 0], torch.tensor([1, 0]), "labels")
+    close(torch.tensor([2.0, float("inf")]), torch.tensor([2.0, float("inf")]), "energies")
 
 
 @pytest.mark.parametrize(
     ("actual", "words"),
     [
-        (None, "dW should be a tensor, but it is nothing"),
-        ("1", "dW should be a tensor, but it is a str"),
-        (RIGHT[:1], r"dW has shape (1, 2); it should have (2, 2)."),
+        (None, "dW: this should be a tensor, but it is nothing"),
+        ("1", "dW: this should be a tensor, but it is a str"),
+        ([[1.0], [2.0, 3.0]], "a list that is not made of numbers, with rows of equal length"),
+        (RIGHT[:1], r"dW: the shape is (1, 2); it should be (2, 2)."),
+        (RIGHT.bool(), "the dtype is torch.bool; it should be a floating-point type"),
+        (RIGHT.flatten().flip(0).view(2, 2), "all values are there, but in another order"),
+        (RIGHT + 3, "off by the same amount"),
+        (torch.tensor([[1.25, -2.5], [3.75, float("nan")]]), "1 of 4 entries is not a number"),
         (-RIGHT, "the sign is flipped"),
         (RIGHT.T, "it is transposed"),
         (0 * RIGHT, "every entry is zero"),
@@ -67,6 +78,36 @@ def test_equal_values_pass_up_to_rounding():
 )
 def test_the_message_names_the_difference(actual, words):
     assert words in told(actual)
+
+
+@pytest.mark.parametrize(
+    ("actual", "words"),
+    [
+        (5 * RIGHT, "and B is 5"),
+        (RIGHT / 3, "and 1/K is 0.3333"),
+        (RIGHT / 15, "and 1/(B·K)"),
+        (RIGHT / 3**0.5, "1/√K"),
+    ],
+)
+def test_a_factor_that_is_a_size_of_the_problem_is_called_so(actual, words):
+    assert words in told(actual, sizes={"B": 5, "K": 3})
+
+
+def test_a_factor_of_nearly_one_is_no_factor():
+    assert "times what it should be" not in told(RIGHT * 1.0005)
+
+
+def test_whole_numbers_have_no_factor_and_no_sign():
+    labels = torch.tensor([1, 2, 4])
+    assert told(2 * labels, labels) == "dW: the shape is right but the values are wrong: 3 of 3 entries differ."
+    assert "sign" not in told(-labels, labels)
+
+
+def test_infinite_entries_are_blamed_on_the_right_side():
+    want = torch.tensor([1.0, float("inf")])
+    assert "1 of 2 entries is finite but should be infinite" in told(torch.tensor([1.0, 3.0]), want)
+    assert "1 of 2 entries is infinite" in told(want, torch.tensor([1.0, 3.0]))
+    assert "what it should equal is not a number" in told(torch.ones(2), torch.tensor([1.0, float("nan")]))
 
 
 def test_the_message_never_shows_an_expected_value():
@@ -82,4 +123,4 @@ def test_an_object_that_equals_everything_is_not_close():
 
         __hash__ = None
 
-    assert "should be a tensor" in told(Anything())
+    assert "this should be a tensor" in told(Anything())

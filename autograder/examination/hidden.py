@@ -1,4 +1,4 @@
-"""The tools for writing hidden tests: `earns`, `close`, `ten_times`, the class of `draw`, and StudentError."""
+"""The tools for writing hidden tests: `earns`, `ten_times`, the class of `draw`, and StudentError."""
 
 from __future__ import annotations
 
@@ -6,14 +6,14 @@ import hashlib
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, TypeVar
 
 from autograder.sandbox.student_error import Allowance, StudentError
 
 if TYPE_CHECKING:
     import torch
 
-__all__ = ["Allowance", "Draw", "Earns", "StudentError", "close", "earns", "ten_times"]
+__all__ = ["Allowance", "Draw", "Earns", "StudentError", "earns", "ten_times"]
 
 _Test = TypeVar("_Test", bound=Callable[..., None])
 _Choice = TypeVar("_Choice")
@@ -102,56 +102,3 @@ class Draw:
     def choice(self, options: Sequence[_Choice]) -> _Choice:
         """One of `options`."""
         return options[self.size(0, len(options) - 1)]
-
-
-def close(actual: Any, expected: torch.Tensor | float, name: str, rtol: float = 1e-4, atol: float = 1e-6) -> None:
-    """Assert that `actual` equals `expected` up to rounding. The error message describes the difference.
-
-    The default tolerances fit float32 sums of a few hundred terms. The message names shapes, signs and factors, but
-    never expected values, because a student may read it.
-    """
-    import torch
-
-    want = torch.as_tensor(expected).detach()
-    if isinstance(actual, bool | int | float):
-        actual = torch.tensor(actual, dtype=want.dtype if want.is_floating_point() else None)
-    elif type(actual).__module__ == "numpy":
-        actual = torch.as_tensor(actual)
-    if not isinstance(actual, torch.Tensor):
-        got = "nothing (None)" if actual is None else f"a {type(actual).__name__}"
-        raise AssertionError(f"{name} should be a tensor, but it is {got}.")
-    have = actual.detach()
-    if have.shape != want.shape:
-        message = f"{name} has shape {tuple(have.shape)}; it should have {tuple(want.shape)}."
-        raise AssertionError(message)
-    if want.is_floating_point() and not (have.is_floating_point() or have.dtype in (torch.int64, torch.int32)):
-        raise AssertionError(f"{name} has dtype {have.dtype}; it should hold floating-point numbers.")
-    have, want = have.to(torch.float64), want.to(torch.float64)
-    if not torch.isfinite(have).all() and torch.isfinite(want).all():
-        kind = "not a number (nan)" if torch.isnan(have).any() else "infinite"
-        raise AssertionError(f"{name} has entries that are {kind}.")
-    if torch.allclose(have, want, rtol=rtol, atol=atol):
-        return
-    raise AssertionError(f"{name} has the right shape but wrong values: {_difference(have, want, rtol, atol)}")
-
-
-def _difference(have: torch.Tensor, want: torch.Tensor, rtol: float, atol: float) -> str:
-    """A description of how `have` differs from `want`. Both are float64 and have the same shape."""
-    import torch
-
-    def same(candidate: torch.Tensor) -> bool:
-        return candidate.shape == want.shape and torch.allclose(candidate, want, rtol=10 * rtol, atol=10 * atol)
-
-    if same(-have):
-        return "the sign is flipped."
-    if have.ndim == 2 and same(have.T):
-        return "it is transposed."
-    if not have.any():
-        return "every entry is zero."
-    scale = (have * want).sum() / (want * want).sum().clamp_min(1e-300)
-    if abs(scale.item()) > 1e-12 and want.numel() > 1 and same(have / scale):
-        return f"every entry is {scale.item():.4g} times what it should be."
-    wrong = ~torch.isclose(have, want, rtol=rtol, atol=atol)
-    error = ((have - want).abs().max() / want.abs().max().clamp_min(atol)).item()
-    share = f"{int(wrong.sum())} of {want.numel()} entries differ" if want.numel() > 1 else "it differs"
-    return f"{share}, by up to {error:.2g} of the largest value."

@@ -18,10 +18,14 @@ def explain(error: BaseException) -> str:
         case StudentError(type="NameError", cell="", message=message):
             return f"{message[:1].upper()}{message[1:]}: it is not written yet, or its cell raised an error."
         case StudentError():
-            place = f" (cell ‘{error.cell}’, line {error.line})" if error.cell else ""
             text = f": {error.message}" if error.message else ""
-            return f"Your code raised {error.type}{place}{text}"
+            if not error.cell:  # none of the student's lines was running
+                return f"This test could not use what your code gave it. {error.type}{text}"
+            return f"Your code raised {error.type} (cell ‘{error.cell}’, line {error.line}){text}"
         case AssertionError():
             return str(error).splitlines()[0] if str(error) else "Your code does not do this yet."
         case _:
-            return f"Your code returned a value that does not have the required form ({type(error).__name__})."
+            return (
+                "This test could not use what your code returned: its type or form is not what the text asks for "
+                f"({type(error).__name__})."
+            )

@@ -1,0 +1,137 @@
+"""`close`: asserts that a student's values equal the right ones, and says in which way they differ."""
+
+from __future__ import annotations
+
+import contextlib
+import itertools
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    import torch
+
+_FACTOR = 1e-3
+"""a factor closer to 1 than this is not worth naming, and two factors that differ by less are the same"""
+
+
+def close(
+    actual: Any,
+    expected: torch.Tensor | float,
+    name: str,
+    rtol: float = 1e-4,
+    atol: float = 1e-6,
+    sizes: Mapping[str, int] | None = None,
+) -> None:
+    """Assert that `actual` equals `expected` up to rounding. The error message describes the difference.
+
+    `actual` may be a tensor, an array, a list of numbers or a number. The default tolerances fit float32 sums of a few
+    hundred terms. The message names shapes, signs and factors, but never expected values, because a student may read
+    it. `sizes` gives names of the problem's sizes, for example {"B": 5}: a factor that comes from them is named so.
+    """
+    import torch
+
+    want = torch.as_tensor(expected).detach()
+    have = _tensor(actual, want, name)
+    if have.shape != want.shape:
+        raise AssertionError(f"{name}: the shape is {tuple(have.shape)}; it should be {tuple(want.shape)}.")
+    if have.is_complex() or (want.is_floating_point() and have.dtype == torch.bool):
+        raise AssertionError(f"{name}: the dtype is {have.dtype}; it should be a floating-point type.")
+    whole = not want.is_floating_point()
+    have, want = have.to(torch.float64), want.to(torch.float64)
+    _check_finite(have, want, name)
+    finite = torch.isfinite(want)
+    have, want = torch.where(finite, have, 0), torch.where(finite, want, 0)  # infinite ones agree
+    if torch.allclose(have, want, rtol=rtol, atol=atol):
+        return
+    difference = _difference(have, want, rtol, atol, whole, sizes or {})
+    raise AssertionError(f"{name}: the shape is right but the values are wrong: {difference}")
+
+
+def _tensor(actual: Any, want: torch.Tensor, name: str) -> torch.Tensor:
+    """What the student gave, as a tensor. Objects that only resemble one are not converted."""
+    import torch
+
+    got = "nothing (None)" if actual is None else f"a {type(actual).__name__}"
+    if isinstance(actual, torch.Tensor):
+        return actual.detach()
+    if isinstance(actual, bool | int | float):
+        return torch.tensor(actual, dtype=torch.float64 if isinstance(actual, float) else None)
+    if isinstance(actual, list | tuple):
+        got += " that is not made of numbers, with rows of equal length"
+    with contextlib.suppress(TypeError, ValueError, RuntimeError):
+        if isinstance(actual, list | tuple) and actual:
+            if all(isinstance(part, torch.Tensor) for part in actual):
+                return torch.stack(list(actual)).detach()
+            return torch.as_tensor(actual, dtype=torch.float64)
+        if type(actual).__module__ == "numpy":
+            return torch.as_tensor(actual)
+    raise AssertionError(f"{name}: this should be a {'tensor' if want.ndim else 'number'}, but it is {got}.")
+
+
+def _check_finite(have: torch.Tensor, want: torch.Tensor, name: str) -> None:
+    """Assert that entries are infinite exactly where they should be."""
+    import torch
+
+    total = want.numel()
+    if (torch.isnan(have) & ~torch.isnan(want)).any():
+        raise AssertionError(f"{_some(torch.isnan(have), total, name)} not a number (nan).")
+    if torch.isnan(want).any():
+        raise AssertionError(f"{name}: this cannot be checked, because what it should equal is not a number (nan).")
+    if (torch.isinf(have) & (have != want)).any():
+        raise AssertionError(f"{_some(torch.isinf(have) & (have != want), total, name)} infinite.")
+    if (torch.isinf(want) & (have != want)).any():
+        raise AssertionError(f"{_some(torch.isinf(want) & (have != want), total, name)} finite but should be infinite.")
+
+
+def _some(wrong: torch.Tensor, total: int, name: str) -> str:
+    count = int(wrong.sum())
+    if total == 1:
+        return f"{name}: the value is"
+    return f"{name}: {count} of {total} entries {'is' if count == 1 else 'are'}"
+
+
+def _difference(
+    have: torch.Tensor, want: torch.Tensor, rtol: float, atol: float, whole: bool, sizes: Mapping[str, int]
+) -> str:
+    """A description of how `have` differs from `want`. Both are float64, finite, and have the same shape.
+
+    Of whole numbers (labels, indices, counts) neither signs nor factors mean anything.
+    """
+    import torch
+
+    def same(candidate: torch.Tensor) -> bool:
+        return candidate.shape == want.shape and torch.allclose(candidate, want, rtol=10 * rtol, atol=10 * atol)
+
+    wrong = ~torch.isclose(have, want, rtol=rtol, atol=atol)
+    share = f"{int(wrong.sum())} of {want.numel()} entries differ" if want.numel() > 1 else "it differs"
+    if have.ndim == 2 and same(have.T):
+        return "it is transposed."
+    if want.numel() > 2 and same(have.flatten().sort().values[want.flatten().argsort().argsort()].view_as(want)):
+        return "all values are there, but in another order."
+    if whole:
+        return f"{share}."
+    if same(-have):
+        return "the sign is flipped."
+    if not have.any():
+        return "it is zero." if want.numel() == 1 else "every entry is zero."
+    scale = ((have * want).sum() / (want * want).sum().clamp_min(1e-300)).item()
+    if want.numel() > 1 and abs(scale) > 1e-12 and abs(scale - 1) > _FACTOR and same(have / scale):
+        return f"every entry is {scale:.4g} times what it should be{_named(scale, sizes)}."
+    offset = (have - want).mean()
+    if want.numel() > 2 and same(have - offset):
+        return "every entry is off by the same amount."
+    error = ((have - want).abs().max() / want.abs().max().clamp_min(atol)).item()
+    return f"{share}, by up to {error:.2g} of the largest value."
+
+
+def _named(scale: float, sizes: Mapping[str, int]) -> str:
+    """Where a factor comes from: ', and B is 5' for a factor of 5 or of 1/5; '' if the sizes do not give it."""
+    known = {name: float(size) for name, size in sizes.items() if size > 1}
+    known |= {f"{a}·{b}": known[a] * known[b] for a, b in itertools.combinations(known, 2)}
+    known |= {f"√{name}": size**0.5 for name, size in known.items() if "·" not in name}
+    for name, size in known.items():
+        if abs(abs(scale) / size - 1) < _FACTOR:
+            return f", and {name} is {size:.4g}"
+        if abs(abs(scale) * size - 1) < _FACTOR:
+            return f", and 1/({name}) is {1 / size:.4g}" if "·" in name else f", and 1/{name} is {1 / size:.4g}"
+    return ""
