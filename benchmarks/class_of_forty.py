@@ -227,7 +227,7 @@ def grade_otter(course: Course, pupils: Sequence[ExampleSubmission]) -> Graded:
     folder = course.root / "otter"
     (folder / "tests").mkdir(parents=True)
     suite = Suite(course, course.homework(HOMEWORK), NOTEBOOK)
-    tests = suite.run(lambda: InProcessLine(dict(vars(suite.reference)), suite.spec))
+    tests = suite.run(lambda _: InProcessLine(dict(vars(suite.reference)), suite.spec))
     for cell in suite.master.grade_cells():
         mine = [test for test in tests if test.cell == cell.grade_id]
         share = cell.points / (sum(test.weight for test in mine) or 1)

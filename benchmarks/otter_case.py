@@ -18,7 +18,7 @@ def passed(names: dict[str, Any], cell: str, test: str) -> bool:
     """Whether the notebook with these names passes one hidden test."""
     if cell not in _found:
         suite = _suite()
-        results = suite.run(lambda: InProcessLine(names, suite.spec), [cell])
+        results = suite.run(lambda _: InProcessLine(names, suite.spec), [cell])
         _found[cell] = {result.name: result.passed for result in results}
     return _found[cell][test]
 

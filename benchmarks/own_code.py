@@ -52,7 +52,7 @@ def main(root: Path, homework: str, notebook: str) -> None:
     rooms = course.homework(homework)
     zygote.warm()
     suite, blank = Suite(course, rooms, notebook), released(rooms, notebook)
-    suite.run(lambda: InProcessLine(dict(vars(suite.reference)), suite.spec))
+    suite.run(lambda _: InProcessLine(dict(vars(suite.reference)), suite.spec))
     shell = Shell.instance()
     for folder in sorted((root / "submitted").iterdir()):
         path = find(folder / homework, notebook, ())
@@ -66,7 +66,7 @@ def main(root: Path, homework: str, notebook: str) -> None:
             if not cell.skip:
                 shell.run(cell.id, cell.source, lambda kind, text, png: None)
         cells_seconds = time.process_time() - began
-        suite.run(lambda: Line(dict(shell.user_ns), suite.spec))
+        suite.run(lambda _: Line(dict(shell.user_ns), suite.spec))
         print(json.dumps({"student": folder.name, "seconds": cells_seconds + Timed.seconds}), flush=True)
 
 

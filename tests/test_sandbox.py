@@ -35,6 +35,7 @@ class Cell:
     id: str
     source: str
     skip: bool = False
+    tested: bool = False
 
 
 @pytest.fixture(scope="module", params=["A", "C"])
@@ -180,7 +181,7 @@ def examined(suite, zygote, source):
     forks = []
     with session(zygote, source) as live:
         live.run()
-        found = suite.examine(lambda: forks.append(1) or live.fork(), live.turn)
+        found = suite.examine(lambda cell: forks.append(1) or live.fork(cell), live.turn)
     named = [diagnosis.mistake for diagnosis in found.diagnoses.get("check", ())]
     return [test.passed for test in found.tests], named, len(forks)
 

@@ -58,6 +58,8 @@ class Cell(msgspec.Struct, frozen=True, kw_only=True):
     task: bool = False
     points: float = 0.0
     tags: tuple[str, ...] = ()
+    gives: tuple[str, ...] = ()
+    """the names that a locked cell behind the first exercise defines for later cells"""
 
     @property
     def demo(self) -> bool:

@@ -14,6 +14,7 @@ from autograder.course.checks import check_hidden, check_ids, check_marks, check
 from autograder.course.course import Homework
 from autograder.course.master import PERCENT, AuthorError, Cell, Finding, Master, file_text
 from autograder.course.mistakes import mistakes
+from autograder.course.scopes import check_scopes, closed
 
 # where jupytext starts a cell
 _MARKER_LINE = re.compile(r"\s*#\s*(?:%%%*(?:\s.*)?|<codecell>\s*|In\[[0-9 ]*\]:?\s*)")
@@ -30,6 +31,7 @@ class _Marks(msgspec.Struct, forbid_unknown_fields=True):
     locked: bool = False
     task: bool = False
     points: Annotated[float, msgspec.Meta(ge=0, le=1e6)] | None = None
+    gives: tuple[str, ...] = ()
 
 
 def read_master(homework: Homework, notebook: str) -> Master:
@@ -44,6 +46,7 @@ def read_master(homework: Homework, notebook: str) -> Master:
     for cell in cells:
         findings += [Finding(path, line, said) for line, said in (*check_marks(cell), *check_regions(cell))]
     findings += check_syntax(master, text)
+    findings += [Finding(path, line, said) for line, said in check_scopes(cells)]
     if not findings and not master.points:
         findings.append(Finding(path, 1, "the notebook carries no points: give at least one cell grade and points"))
     if complete:  # else the other files would be blamed for naming a cell that merely could not be read
@@ -55,7 +58,7 @@ def read_master(homework: Homework, notebook: str) -> Master:
     shared = tuple(_with_shared_code(cell, homework, path, findings) for cell in cells)  # last: it moves lines
     if findings:
         raise AuthorError(sorted(findings))
-    return msgspec.structs.replace(master, cells=shared)
+    return msgspec.structs.replace(master, cells=closed(shared))
 
 
 def _with_shared_code(cell: Cell, homework: Homework, path: Path, findings: list[Finding]) -> Cell:
@@ -114,6 +117,8 @@ def _cell(number: str, cell: Any, line: int) -> Cell | str:
         tags = msgspec.convert(cell.metadata.get("tags", []), tuple[str, ...])
     except msgspec.ValidationError as error:
         return f"nbgrader and tags metadata: {error} (nbgrader takes {', '.join(_Marks.__struct_fields__)})"
+    if marks.gives and not marks.locked:
+        return '"gives" on a cell that is not locked: only the notebook\'s own cells give names'
     if marks.grade_id and not _ID.fullmatch(marks.grade_id):
         return f"grade_id {marks.grade_id!r}: use up to 64 letters, digits, - and _"
     kinds = [kind for kind in ("grade", "solution", "locked", "task") if getattr(marks, kind)]

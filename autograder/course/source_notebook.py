@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from autograder.course.course import Course
 from autograder.course.master import ADDED_CELLS, Cell, Master
+from autograder.course.scopes import given, listed
 
 if TYPE_CHECKING:
     from nbformat import NotebookNode
@@ -46,7 +47,9 @@ def source_notebook(course: Course, master: Master) -> NotebookNode:
         line=0,
         locked=True,
     )
-    start = Cell(id=setup, grade_id=setup, kind="code", source=setup_source(), line=0, locked=True)
+    names = listed(given(master.cells))
+    text = f"{setup_source()}\n\n{names}" if names else setup_source()
+    start = Cell(id=setup, grade_id=setup, kind="code", source=text, line=0, locked=True)
     cells = []
     for cell in (*master.cells[:1], badge, start, *master.cells[1:]):
         source = cell.source

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 import types
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Literal
 
@@ -38,20 +38,22 @@ class Examination:
     """One run of the hidden tests on a finished notebook: the lines to the notebook, and the results."""
 
     subject: Subject
-    line: Callable[[], Line]
-    """makes the line for most tests"""
-    fork: Callable[[], Line]
-    """makes the line for a test that needs a training run"""
+    line: Callable[[str], Line]
+    """makes the line for most tests, given the grade cell"""
+    fork: Callable[[str], Line]
+    """makes the line for a test that needs a training run, given the grade cell"""
     exchanges: dict[str, list[Exchange]] = field(default_factory=dict)
     """for each test, its questions and answers"""
     results: dict[str, TestResult] = field(default_factory=dict)
     doubtful: set[str] = field(default_factory=set)
     """tests that failed, possibly because of what an earlier test left in the same fork"""
+    rebound: Collection[str] = ()
+    """grade cells with names that a later cell has given another meaning"""
 
     def keep(self, item: pytest.Item, error: BaseException | None, seconds: float) -> None:
         """Record that a test has passed, or has failed with `error`."""
         worth = earns_of(item)
-        if error is not None and not worth.trains and not _certain(error):
+        if error is not None and (worth.cell in self.rebound or not (worth.trains or _certain(error))):
             self.doubtful.add(item.name)
         self.results[item.name] = TestResult(
             name=item.name,
@@ -99,14 +101,15 @@ class ExaminationPlugin:
         examination = self.examination
         kept: list[Exchange] = []
         examination.exchanges[self.item.name] = kept
-        line = Recorder(examination.fork() if earns_of(self.item).trains else examination.line(), kept)
+        worth = earns_of(self.item)
+        line = Recorder((examination.fork if worth.trains else examination.line)(worth.cell), kept)
         yield Student(line)
         line.close()
 
     @pytest.fixture(scope="module")
     def shared_student(self) -> Iterator[Student]:
         """One fork for all tests of the module that use it, for example for a training run that several tests check."""
-        line = self.examination.fork()
+        line = self.examination.fork(earns_of(self.item).cell)
         yield Student(line)
         line.close()
 

@@ -38,7 +38,7 @@ class GradingContext:
             forbidden_uses(suite, repair(read(path), path.name, self.released[name]))
             suite.diagnoser.warm()
             names = vars(suite.reference)
-            suite.run(lambda names=names, spec=suite.spec: InProcessLine(dict(names), spec), training=())  # type: ignore[misc]
+            suite.run(lambda _, names=names, spec=suite.spec: InProcessLine(dict(names), spec), training=())  # type: ignore[misc]
 
 
 def forbidden_uses(suite: Suite, gradable: Gradable) -> dict[str, str]:

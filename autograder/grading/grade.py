@@ -16,6 +16,7 @@ from autograder.results import autograded
 from autograder.results.result import SCHEMA, CellResult, Incident, NotebookResult, Result
 from autograder.sandbox.session import Session
 from autograder.submission import Gradable, Missing, Unreadable, find, read, repair
+from autograder.submission.rebindings import notes, rebindings
 
 
 def grade(context: GradingContext, student: str, folder: Path, marked: Path | None = None) -> Result:
@@ -56,7 +57,9 @@ def _notebook(context: GradingContext, spec: NotebookSpec, folder: Path, marked:
         return _without_notebook(context, spec, file, Incident(kind="unreadable", cell="", note=str(unreadable)))
     with Session(context.zygote, context.homework.limits, gradable.cells, spec.forbidden) as session:
         session.run()
-        examined = suite.examine(session.fork, session.turn)
+        rebound = rebindings(gradable.cells)
+        affected = {cell for one in rebound for cell in one.between}
+        examined = suite.examine(session.fork, session.turn, affected)
     forbidden = forbidden_uses(suite, gradable)
     cells = score(blank, examined.tests, forbidden, examined.diagnoses, _unanswered(gradable))
     found = NotebookResult(
@@ -67,7 +70,7 @@ def _notebook(context: GradingContext, spec: NotebookSpec, folder: Path, marked:
         max_score=sum(cell.points for cell in cells),
         cells=cells,
         repairs=gradable.repairs,
-        incidents=tuple(session.incidents),
+        incidents=(*session.incidents, *notes(gradable.cells, rebound)),
         outputs=tuple(session.outputs),
         tier=context.zygote.tier,
         seed=SEED,

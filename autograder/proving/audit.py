@@ -199,10 +199,16 @@ def _remember_training_runs(suite: Suite, todo: Sequence[Solution], graded: Mapp
 def _grade(suite: Suite, solution: Solution, names: dict[str, Any], rest: Sequence[master.Cell]) -> Graded:
     """Run the rest of the notebook with this solution, and test it."""
     book = suite.master
+    kept: dict[str, dict[str, Any]] = {}  # as in the sandbox: the names after each visible check that passed
     for cell in rest:
-        execute(cell.id, solution.cells[cell.id], names)
+        if execute(cell.id, solution.cells[cell.id], names) and cell.autograded:
+            kept[cell.grade_id] = dict(names)
+
+    def line(cell: str) -> InProcessLine:
+        return InProcessLine(dict(kept.get(cell, names)), suite.spec)
+
     exchanges: dict[str, list[Exchange]] = {}
-    tests = suite.run(lambda: InProcessLine(dict(names), suite.spec), None, exchanges, solution.training)
+    tests = suite.run(line, None, exchanges, solution.training)
     own, given = ([(c.id, solution.cells[c.id]) for c in book.code() if c.locked is locked] for locked in (False, True))
     forbidden = static.trespasses(book, own, given, suite.spec.forbidden)
     points = {cell.grade_id: cell.points for cell in book.grade_cells() if cell.autograded}

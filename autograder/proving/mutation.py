@@ -139,7 +139,7 @@ def _try(suite: Suite, solution: Solution, edited: str, names: dict[str, Any], r
     graded = [cell.grade_id for cell in book.grade_cells() if cell.autograded]
     near = [cell for cell in graded if edited in {examined.grade_id for examined in book.examined(cell)}]
     for cells in near, [cell for cell in graded if cell not in near]:
-        tests = suite.run(lambda: InProcessLine(dict(names), suite.spec), cells, None, ())
+        tests = suite.run(lambda _: InProcessLine(dict(names), suite.spec), cells, None, ())
         for test in tests:
             if not test.passed:
                 return _Verdict(test.name)

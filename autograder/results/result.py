@@ -78,7 +78,7 @@ class Incident(msgspec.Struct, frozen=True, kw_only=True):
     """Something that ended or disturbed the run: a timeout, a crash, too much memory or output …"""
 
     kind: Literal[
-        "unreadable", "missing", "timeout", "crash", "exit", "memory", "disk", "output", "protocol", "internal"
+        "unreadable", "missing", "timeout", "crash", "exit", "memory", "disk", "output", "protocol", "names", "internal"
     ]
     """what happened"""
     cell: str

@@ -113,12 +113,12 @@ class ForkLine:
             self._failure = f"the grader cannot read your code's answer: {error}"
         raise StudentError("Crash", self._failure)
 
-    def begin(self, seed: int) -> bool:
-        """Begin another test in this fork. Returns False if the fork has ended."""
+    def begin(self, seed: int, cell: str) -> bool:
+        """Begin a test of this grade cell in this fork. Returns False if the fork has ended."""
         if self._failure:
             return False
         try:
-            self._channel.send(encode(Begin(seed)), time.monotonic() + 1)
+            self._channel.send(encode(Begin(seed, cell)), time.monotonic() + 1)
         except WireError:
             return False
         return True

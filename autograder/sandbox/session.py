@@ -39,6 +39,9 @@ class RunCell(Protocol):
     def source(self) -> str: ...
     @property
     def skip(self) -> bool: ...
+    @property
+    def tested(self) -> bool:
+        """Whether hidden tests belong to this cell."""
 
 
 class Session:
@@ -119,7 +122,7 @@ class Session:
             return
         room = self._limits.output_mb * 2**20 - sum(len(output.text) + len(output.png) for output in self.outputs)
         nonce, stop = os.urandom(16), time.monotonic() + self._seconds
-        process.send(encode(Execute(nonce, cell.id, cell.source, max(room, 0))), stop)
+        process.send(encode(Execute(nonce, cell.id, cell.source, max(room, 0), cell.tested)), stop)
         interrupts = 0
         while True:
             try:
@@ -166,18 +169,21 @@ class Session:
 
     # ---- forks for the hidden tests
 
-    def turn(self, seed: int = SEED) -> SharedForkLine:
-        """A line for one test to the fork that tests share. A new fork is made if that one has ended.
+    def turn(self, cell: str = "", seed: int = SEED) -> SharedForkLine:
+        """A line for one test of a grade cell to the fork that tests share. A new fork is made if that one has ended.
 
         Raises the same errors as `fork`.
         """
         shared = self._shared
-        if shared is None or not shared.begin(seed):
-            shared = self._shared = self.fork(seed)
+        if shared is None or not shared.begin(seed, cell):
+            shared = self._shared = self.fork(cell, seed)
         return SharedForkLine(shared)
 
-    def fork(self, seed: int = SEED) -> ForkLine:
+    def fork(self, cell: str = "", seed: int = SEED) -> ForkLine:
         """A line to a new fork of the finished notebook. If a test has ended the process, the notebook runs again.
+
+        With a grade cell whose visible check has passed, the notebook's names are those after that check: a later cell
+        may have given them to something else. Otherwise they are those at the end.
 
         Raises StudentError if no fork can be made, SandboxLost on an infrastructure failure.
         """
@@ -194,14 +200,16 @@ class Session:
         self._forks += 1
         self._process.forks.add(self._forks)
         near, far = pair()
-        order = Fork(os.urandom(16), self._forks, seed, self._shut)
+        order = Fork(os.urandom(16), self._forks, self._shut)
         try:
             self._process.send(encode(order), self._patience.deadline, (far.fileno(),))
         except (WireError, Died) as error:
             raise StudentError("Crash", f"your notebook's process does not answer ({error})") from None
         finally:
             far.close()
-        return ForkLine(self._patience, self._process, self._forks, Channel(near), self._limits)
+        line = ForkLine(self._patience, self._process, self._forks, Channel(near), self._limits)
+        line.begin(seed, cell)  # if that fails, the first question tells why
+        return line
 
     def _ensure_running(self) -> None:
         if self._process is not None:

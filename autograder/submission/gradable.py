@@ -34,6 +34,11 @@ class GradableCell(msgspec.Struct, frozen=True, kw_only=True):
     attachments: Attachments = {}
     """pictures pasted into a written answer"""
 
+    @property
+    def tested(self) -> bool:
+        """Whether hidden tests belong to this cell."""
+        return self.released is not None and self.released.grade and not self.released.solution
+
 
 class Gradable(msgspec.Struct, frozen=True):
     """A repaired submission: each released cell occurs once, in released order, and every id is unique."""

@@ -42,6 +42,7 @@ def serve() -> None:
     channel = Channel(socket.socket(fileno=WIRE_FD))
     shell = Shell.instance()
     forks: dict[int, tuple[int, int]] = {}  # number -> pid, pidfd
+    kept: dict[str, dict[str, Any]] = {}  # the notebook's names after its visible checks
     finished = False
     while True:
         with suppress(KeyboardInterrupt, WireError):  # an interrupt after the cell has ended, or invalid data
@@ -50,9 +51,10 @@ def serve() -> None:
             except Closed:
                 return
             match order:
-                case Execute(nonce, cell, source, room):
-                    _execute(channel, shell, nonce, cell, source, room)
-                case Fork(_, number, fork_seed, shut) if fds:
+                case Execute(nonce, cell, source, room, keep):
+                    if _execute(channel, shell, nonce, cell, source, room) and keep:
+                        kept[cell] = dict(shell.user_ns)
+                case Fork(_, number, shut) if fds:
                     if not finished:
                         _finish()
                         finished = True
@@ -63,7 +65,7 @@ def serve() -> None:
                         continue
                     if pid == 0:
                         try:
-                            _answer(socket.socket(fileno=fds[0]), shell, fork_seed, tuple(shut))
+                            _answer(socket.socket(fileno=fds[0]), shell, kept, tuple(shut))
                         finally:
                             os._exit(0)
                     os.close(fds[0])
@@ -125,7 +127,8 @@ def _reap(channel: Channel, forks: dict[int, tuple[int, int]], number: int) -> N
         _end_other_processes()
 
 
-def _execute(channel: Channel, shell: Shell, nonce: bytes, cell: str, source: str, room: int) -> None:
+def _execute(channel: Channel, shell: Shell, nonce: bytes, cell: str, source: str, room: int) -> bool:
+    """Run a cell and report its outputs. Returns whether it ran without an error."""
     left, pid = room, os.getpid()
 
     def emit(kind: str, text: str, png: bytes) -> None:
@@ -145,15 +148,15 @@ def _execute(channel: Channel, shell: Shell, nonce: bytes, cell: str, source: st
     if threading.active_count() > MOST_THREADS:
         os._exit(THREADS_LEFT)
     channel.send(encode(Finished(nonce, failed)))
+    return not failed
 
 
-def _answer(sock: socket.socket, shell: Shell, fork_seed: int, shut: tuple[str, ...]) -> None:
+def _answer(sock: socket.socket, shell: Shell, kept: dict[str, dict[str, Any]], shut: tuple[str, ...]) -> None:
     """In a fork: answer questions about the finished notebook until the trusted side closes the connection."""
     with suppress(OSError), open("/proc/self/oom_score_adj", "w") as file:  # noqa: PTH123 (no imports after the fork)
         file.write("1000")  # if memory runs out, the kernel kills this fork and not the notebook
     if "torch" in sys.modules:
         sys.modules["torch"].set_num_threads(1)  # a fork has no worker threads: waiting for them would hang
-    seed(fork_seed)
     channel, names = Channel(sock), shell.user_ns
     finished = dict(names)
     server = ObjectServer(names, shut)
@@ -161,8 +164,8 @@ def _answer(sock: socket.socket, shell: Shell, fork_seed: int, shut: tuple[str, 
         while True:
             message, _ = channel.receive()
             match decode_order(message):
-                case Begin(seed=number):
-                    _restore(names, finished)
+                case Begin(seed=number, cell=cell):
+                    _restore(names, kept.get(cell, finished))
                     seed(number)
                     server = ObjectServer(names, shut)
                 case Execute() | Fork() | Reap():
@@ -171,10 +174,10 @@ def _answer(sock: socket.socket, shell: Shell, fork_seed: int, shut: tuple[str, 
                     channel.send(encode(server.answer(question)))
 
 
-def _restore(names: dict[str, Any], finished: dict[str, Any]) -> None:
-    """Reset the notebook's namespace, because harness code of the previous test may have changed it."""
-    for name in names.keys() - finished.keys():
+def _restore(names: dict[str, Any], before: dict[str, Any]) -> None:
+    """Reset the notebook's namespace: later cells or the previous test's harness may have changed it."""
+    for name in names.keys() - before.keys():
         del names[name]
-    for name, value in finished.items():
+    for name, value in before.items():
         if names.get(name) is not value:
             names[name] = value

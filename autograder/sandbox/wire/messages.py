@@ -26,6 +26,8 @@ class Execute(msgspec.Struct, tag="execute", forbid_unknown_fields=True):
     source: str
     room: int
     """bytes of output that the grader still accepts"""
+    keep: bool = False
+    """keep the names as they are after this cell, if it runs without an error: tests of this cell get them"""
 
 
 class Fork(msgspec.Struct, tag="fork", forbid_unknown_fields=True):
@@ -33,7 +35,6 @@ class Fork(msgspec.Struct, tag="fork", forbid_unknown_fields=True):
 
     nonce: bytes
     number: int
-    seed: int
     shut: list[str]
     """the forbidden tools to block in the fork, by `Tool` name"""
 
@@ -48,6 +49,8 @@ class Begin(msgspec.Struct, tag="begin", forbid_unknown_fields=True):
     """In a fork: begin the next test. Set this seed, reset the notebook's names, and drop all references."""
 
     seed: int
+    cell: str = ""
+    """reset the names to what they were after this cell, if they were kept, and not to the end of the notebook"""
 
 
 class Get(msgspec.Struct, tag="get", forbid_unknown_fields=True):

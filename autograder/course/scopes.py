@@ -1,0 +1,136 @@
+"""Scopes: the notebook's own cells leave no names behind, so that students may name their helpers as they like.
+
+The build puts the code of a locked check or figure into a function. A locked cell that defines something for later
+cells says so: `"gives": ["blur"]`. The notebook's set-up cell lists these names.
+"""
+
+from __future__ import annotations
+
+import ast
+import symtable
+import textwrap
+from collections.abc import Iterator, Sequence
+
+import msgspec
+
+from autograder.course.master import Cell
+
+_LINE = 110
+"""characters of a line in the list of names"""
+
+
+def closed(cells: Sequence[Cell]) -> tuple[Cell, ...]:
+    """The cells, with locked checks and figures that would leave names behind put into functions."""
+    began = _first_exercise(cells)
+    return tuple(
+        msgspec.structs.replace(cell, source=_in_function(cell))
+        if number > began and cell.kind == "code" and cell.locked and _public(cell.source) - set(cell.gives)
+        else cell
+        for number, cell in enumerate(cells)
+    )
+
+
+def given(cells: Sequence[Cell]) -> tuple[str, ...]:
+    """The names that the notebook's own cells define for later cells, in their order. Imports are left out."""
+    began = _first_exercise(cells)
+    found: dict[str, None] = {}
+    for number, cell in enumerate(cells):
+        if cell.kind == "code" and cell.locked:
+            found |= dict.fromkeys(_defined(cell.source) if number < began else cell.gives)
+    return tuple(found)
+
+
+def listed(names: Sequence[str]) -> str:
+    """A comment that tells students which names are taken; '' if there are none."""
+    if not names:
+        return ""
+    text = f"The cells below use these names themselves: {', '.join(names)}. Give your own helpers other names."
+    return "\n".join(textwrap.wrap(text, _LINE, initial_indent="# ", subsequent_indent="# "))
+
+
+def check_scopes(cells: Sequence[Cell]) -> Iterator[tuple[int, str]]:
+    """Lines and texts of an author's errors: names that are left behind, or that are needed and do not stay."""
+    began = _first_exercise(cells)
+    hidden: dict[str, str] = {}
+    """for each name that a function hides, the cell"""
+    for number, cell in enumerate(cells):
+        if cell.kind != "code" or _bound(cell.source) is None:
+            continue
+        if cell.gives and not (cell.locked and number > began):
+            yield cell.line, f'cell {cell.id}: "gives" belongs on a locked cell behind the first exercise: remove it'
+        for name in sorted(_needed(cell, number > began) & hidden.keys()):
+            yield (
+                cell.line,
+                f"cell {cell.id}: it uses {name!r} of the cell {hidden[name]}, whose names do not leave it: "
+                f'add "gives": ["{name}", …] to that cell, or define {name!r} here',
+            )
+        names = _public(cell.source)
+        for name in sorted(set(cell.gives) - names):
+            yield cell.line, f'cell {cell.id}: "gives" lists {name!r}, which the cell does not define'
+        stay = names if not (cell.locked and number > began) else names & set(cell.gives)
+        hidden = {name: where for name, where in hidden.items() if name not in stay}
+        hidden |= dict.fromkeys(names - stay, cell.id)
+
+
+def _first_exercise(cells: Sequence[Cell]) -> int:
+    return next((number for number, cell in enumerate(cells) if cell.kind == "code" and cell.solution), len(cells))
+
+
+def _in_function(cell: Cell) -> str:
+    """The cell as a function that is called once and returns what the cell gives."""
+    name = "_check" if cell.grade else "_figure"
+    lines = cell.source.split("\n")
+    inner = {
+        number
+        for node in ast.walk(ast.parse(cell.source))
+        if isinstance(node, ast.Constant | ast.JoinedStr)
+        for number in range(node.lineno + 1, (node.end_lineno or node.lineno) + 1)
+    }  # lines that begin inside a string
+    body = [line if number in inner or not line.strip() else f"    {line}" for number, line in enumerate(lines, 1)]
+    given = ", ".join(cell.gives)
+    back = [f"    return {given}"] if given else []
+    return "\n".join([f"def {name}():", *body, *back, "", "", f"{given} = {name}()" if given else f"{name}()"])
+
+
+def _needed(cell: Cell, after: bool) -> set[str]:
+    """The names that a cell takes from the notebook."""
+    source = _in_function(cell) if after and cell.locked else cell.source
+    table = symtable.symtable(source, cell.id, "exec")
+    used: set[str] = set()
+    waiting = [table]
+    while waiting:
+        scope = waiting.pop()
+        waiting += scope.get_children()
+        for symbol in scope.get_symbols():
+            top = scope is table
+            if symbol.is_referenced() and (symbol.is_global() or (top and not _binds(symbol))):
+                used.add(symbol.get_name())
+    return used - (_bound(source) or set())
+
+
+def _public(source: str) -> set[str]:
+    return {name for name in _bound(source) or () if not name.startswith("_")}
+
+
+def _defined(source: str) -> list[str]:
+    """The public names that a cell assigns or defines, without its imports, in alphabetical order."""
+    imported = {
+        (alias.asname or alias.name).split(".")[0]
+        for node in ast.walk(ast.parse(source))
+        if isinstance(node, ast.Import | ast.ImportFrom)
+        for alias in node.names
+    }
+    return sorted(_public(source) - imported, key=str.lower)
+
+
+def _bound(source: str) -> set[str] | None:
+    """The names that a source binds at its top level; None if it is not valid Python."""
+    try:
+        table = symtable.symtable(source, "cell", "exec")
+    except (SyntaxError, ValueError):
+        return None
+    return {symbol.get_name() for symbol in table.get_symbols() if _binds(symbol)}
+
+
+def _binds(symbol: symtable.Symbol) -> bool:
+    return symbol.is_assigned() or symbol.is_imported() or symbol.is_namespace()

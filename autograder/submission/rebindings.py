@@ -1,0 +1,70 @@
+"""Rebindings: functions of a student whose name gets another meaning further down, and given names that they redefine.
+
+Nothing is executed: the sources tell which names a cell defines.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+
+from autograder.course.names import functions, names
+from autograder.results.result import Incident
+from autograder.submission.gradable import GradableCell
+
+_MOST = 5
+"""most notes on one notebook"""
+
+
+@dataclass(frozen=True)
+class Rebinding:
+    """A name that one cell defines and a cell below defines again."""
+
+    name: str
+    first: str
+    """id of the cell that defines it, the student's own"""
+    again: str
+    """id of the cell below"""
+    between: tuple[str, ...]
+    """the grade cells between the two"""
+
+
+def rebindings(cells: Sequence[GradableCell]) -> tuple[Rebinding, ...]:
+    """The student's functions and classes whose names a cell below a check of theirs gives another meaning."""
+    run = [cell for cell in cells if not cell.skip]
+    defined = [names(cell.source) for cell in run]
+    found: list[Rebinding] = []
+    for number, cell in enumerate(run):
+        if cell.released is not None and cell.released.fixed:
+            continue
+        for name in sorted(functions(cell.source)):
+            again = next((later for later in range(number + 1, len(run)) if name in defined[later]), None)
+            if again is not None:
+                between = tuple(one.released.grade_id for one in run[number:again] if one.released and one.tested)
+                if between:
+                    found.append(Rebinding(name, cell.id, run[again].id, between))
+    return tuple(found)
+
+
+def notes(cells: Sequence[GradableCell], found: Sequence[Rebinding]) -> Iterator[Incident]:
+    """What the student is told: about `found`, and about given names that their cells redefine."""
+    for one in found[:_MOST]:
+        note = (
+            f"Your cell ‘{one.first}’ defines {one.name}, and cell ‘{one.again}’ defines it again. The exercises "
+            "between them were tested with the first one, as their checks were. Use different names."
+        )
+        yield Incident(kind="names", cell=one.again, note=note)
+    given: dict[str, str] = {}
+    told = 0
+    for cell in cells:
+        if cell.released is not None and cell.released.fixed:
+            given |= dict.fromkeys(() if cell.skip else functions(cell.source), cell.id)
+            continue
+        for name in sorted(() if cell.skip else names(cell.source) & given.keys()):
+            if told < _MOST and not name.startswith("_"):
+                told += 1
+                note = (
+                    f"Your cell ‘{cell.id}’ gives another meaning to {name}, which the given cell ‘{given[name]}’ "
+                    "defines and later cells use. Checks below it may fail for this reason. Choose another name."
+                )
+                yield Incident(kind="names", cell=cell.id, note=note)
