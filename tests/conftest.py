@@ -39,7 +39,7 @@ output_mb = 1
 Files = Mapping[str, bytes]
 
 
-HALL = ("test_bad_input.py", "test_security.py")
+HALL = ("test_bad_input.py", "test_security.py", "test_rebindings.py")
 """files that share the fixtures that take longest to make"""
 ALONE = ("test_the_audit_passes[", "test_a_solved_notebook_runs_to_its_end_without_complaint[")
 """tests that share nothing, and take long by themselves"""
