@@ -76,6 +76,11 @@ def test_an_author_hears_of_a_declared_name_that_is_not_there():
     assert text == "cell data: \"gives\" lists 'a', which the cell does not define"
 
 
+def test_a_check_must_not_give_names_because_it_may_fail():
+    [text] = said(cell("f", "x = 1", locked=True, grade=True, gives=("x",)))
+    assert text == "cell f: a check that fails gives nothing: define 'x' in a cell above it"
+
+
 def test_students_read_which_names_are_taken():
     data = cell("data", "a, b = 1, 2", locked=True, gives=("b",))
     assert given(book(data)) == ("TAU", "b")

@@ -47,8 +47,17 @@ class _Mistakes(msgspec.Struct, forbid_unknown_fields=True):
     mistake: tuple[Mistake, ...] = ()
 
 
+class LeftOut(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """A variant of the master that the text does not allow, and why."""
+
+    name: str
+    """for example number:loss-code, or numpy:* for all solution cells"""
+    reason: str
+
+
 class _Survivors(msgspec.Struct, forbid_unknown_fields=True):
     same: tuple[Survivor, ...] = ()
+    variant: tuple[LeftOut, ...] = ()
 
 
 def mistakes(homework: Homework, notebook: str) -> tuple[Mistake, ...]:
@@ -59,6 +68,11 @@ def mistakes(homework: Homework, notebook: str) -> tuple[Mistake, ...]:
 def survivors(homework: Homework, notebook: str) -> tuple[Survivor, ...]:
     """Read from hwN/mistakes/ the mutants that are expected to survive. Without such a file there are none."""
     return _read(homework.same(notebook), _Survivors, "same").same
+
+
+def variants_left_out(homework: Homework, notebook: str) -> tuple[LeftOut, ...]:
+    """Read from hwN/mistakes/ the variants of a right solution that the notebook's text does not allow."""
+    return _read(homework.same(notebook), _Survivors, "variant").variant
 
 
 def _read(path: Path, kind: type[T], table: str) -> T:

@@ -65,6 +65,11 @@ def check_scopes(cells: Sequence[Cell]) -> Iterator[tuple[int, str]]:
                 f'add "gives": ["{name}", …] to that cell, or define {name!r} here',
             )
         names = _public(cell.source)
+        if cell.gives and cell.grade:
+            yield (
+                cell.line,
+                f"cell {cell.id}: a check that fails gives nothing: define {cell.gives[0]!r} in a cell above it",
+            )
         for name in sorted(set(cell.gives) - names):
             yield cell.line, f'cell {cell.id}: "gives" lists {name!r}, which the cell does not define'
         stay = names if not (cell.locked and number > began) else names & set(cell.gives)

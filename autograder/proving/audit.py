@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import fnmatch
 import functools
 import os
 import re
@@ -14,7 +15,7 @@ import msgspec
 
 from autograder.course import master
 from autograder.course.course import Course, CourseError, Homework
-from autograder.course.mistakes import Mistake, mistakes
+from autograder.course.mistakes import Mistake, mistakes, variants_left_out
 from autograder.course.release import released
 from autograder.examination.diagnosis import Exchange
 from autograder.examination.score import earned
@@ -22,6 +23,7 @@ from autograder.examination.suite import Suite, collected
 from autograder.forbidden import static
 from autograder.proving.fork_pool import ForkPool
 from autograder.proving.solutions import Solution, execute, run_up_to_edits
+from autograder.proving.variants import variants
 from autograder.results.result import Diagnosis, TestResult
 from autograder.sandbox.lines import InProcessLine
 
@@ -40,6 +42,8 @@ class Graded(msgspec.Struct):
     exchanges: dict[str, list[Exchange]]
     """for each test, its questions and the answers"""
     forbidden: dict[str, str] = {}
+    refused: dict[str, str] = {}
+    """the visible checks that failed, and their errors"""
     diagnoses: dict[str, tuple[Diagnosis, ...]] = {}
 
     @property
@@ -65,13 +69,20 @@ class Row:
 
 
 def audit(
-    course: Course, homework: Homework, notebooks: Sequence[str] | None = None, workers: int | None = None
+    course: Course,
+    homework: Homework,
+    notebooks: Sequence[str] | None = None,
+    workers: int | None = None,
+    by_machine: bool = False,
 ) -> tuple[Row, ...]:
     """Grade every solution of a homework's notebooks (by default of all notebooks), and report what is wrong.
 
     The master must earn all points, and the untouched release none. A mistake must lose points in exactly the cells
     that it names, and must be diagnosed as itself. An alternative must earn all points and must not be diagnosed. No
     hint may show the answer.
+
+    With `by_machine`, the solutions are the master's variants instead (`proving.variants`), without the tests that take
+    a training run. They must earn all points and must not be diagnosed.
 
     Nothing is confined, because all solutions belong to the course. `workers` solutions are graded at the same time, by
     default one for each processor.
@@ -87,7 +98,7 @@ def audit(
         for suite in suites:
             vars(suite.reference)  # run once, before the forks
             suite.diagnoser.warm()
-            todo = list(_solutions(homework, suite))
+            todo = list(_variants(homework, suite) if by_machine else _solutions(homework, suite))
             runner = ForkPool(dict[str, Graded | str], 1, _SECONDS * len(todo))
             runner.begin(functools.partial(_grade_all, suite, todo, workers))
             [graded] = runner.outcomes()
@@ -134,6 +145,14 @@ def _solutions(homework: Homework, suite: Suite) -> Iterator[Solution]:
         yield Solution("alternative", path.stem, {**code, **_alternative(path, book)}, ())
 
 
+def _variants(homework: Homework, suite: Suite) -> Iterator[Solution]:
+    code = {cell.id: cell.source for cell in suite.master.code()}
+    left_out = [entry.name for entry in variants_left_out(homework, suite.master.notebook)]
+    for name, changed in variants(suite.master):
+        if not any(fnmatch.fnmatchcase(name, pattern) for pattern in left_out):
+            yield Solution("variant", name, {**code, **changed}, (), training=())
+
+
 def _judge(suite: Suite, solution: Solution, graded: Graded | str) -> Row:
     """Find what is wrong with a solution that was graded, or that could not be graded."""
     book, kind, name, fails = suite.master, solution.kind, solution.name, solution.fails
@@ -156,7 +175,9 @@ def _judge(suite: Suite, solution: Solution, graded: Graded | str) -> Row:
             found = [one.mistake for one in graded.diagnoses.get(cell, ())]
             if name not in found:
                 wrong.append(f"in {cell} it should be diagnosed as itself, not as {', '.join(found) or 'nothing'}")
-    elif named and kind != "untouched":
+    elif kind != "untouched":
+        wrong += [f"its visible check {cell} fails: {error}" for cell, error in graded.refused.items()]
+    if named and kind not in ("mistake", "untouched"):
         wrong.append(f"it should not be diagnosed, but is diagnosed as {', '.join(named)}")
     return Row(book.notebook, kind, name, lost, named if kind == "mistake" else (), tuple(wrong))
 
@@ -200,8 +221,12 @@ def _grade(suite: Suite, solution: Solution, names: dict[str, Any], rest: Sequen
     """Run the rest of the notebook with this solution, and test it."""
     book = suite.master
     kept: dict[str, dict[str, Any]] = {}  # as in the sandbox: the names after each visible check that passed
+    refused: dict[str, str] = {}
     for cell in rest:
-        if execute(cell.id, solution.cells[cell.id], names) and cell.autograded:
+        error = execute(cell.id, solution.cells[cell.id], names)
+        if cell.autograded and error:
+            refused[cell.grade_id] = error
+        elif cell.autograded:
             kept[cell.grade_id] = dict(names)
 
     def line(cell: str) -> InProcessLine:
@@ -221,6 +246,7 @@ def _grade(suite: Suite, solution: Solution, names: dict[str, Any], rest: Sequen
         tests,
         exchanges,
         forbidden,
+        refused,
     )
 
 

@@ -58,10 +58,12 @@ def run_up_to_edits(suite: Suite, todo: Sequence[Solution]) -> Iterator[tuple[So
             execute(cells[number].id, cells[number].source, names)
 
 
-def execute(cell: str, source: str, names: dict[str, Any]) -> bool:
-    """Run one cell; return whether it ran without an error. As in the sandbox, an error does not stop the notebook."""
+def execute(cell: str, source: str, names: dict[str, Any]) -> str:
+    """Run one cell; return its error, or ''. As in the sandbox, an error does not stop the notebook."""
     quiet = io.StringIO()
-    with contextlib.redirect_stdout(quiet), contextlib.redirect_stderr(quiet), contextlib.suppress(Exception):
-        exec(compile(source, cell_filename(cell), "exec"), names)
-        return True
-    return False
+    try:
+        with contextlib.redirect_stdout(quiet), contextlib.redirect_stderr(quiet):
+            exec(compile(source, cell_filename(cell), "exec"), names)
+    except Exception as error:
+        return f"{type(error).__name__}: {error}"
+    return ""
