@@ -1,6 +1,7 @@
 # make demo   install everything, grade an example class end to end
 # make check  after every change: lint, format, types, import contracts, and the fast tests
 # make test   everything
+# make audit  variants and mutants of all solutions, made by machine: half an hour
 # make bench  the same class graded by this, by plain nbgrader and by otter: ratios
 # make build  source/ and release/ from the masters in hw1/ …
 # make docs   the README's figures from the masters, the tables of docs/results.md from the code
@@ -18,7 +19,7 @@ PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check
 # one process more than processors, as some tests wait; tests/conftest.py says in which order and what stays together
 PYTEST = $(BIN)/python -m pytest -n $$(($$(nproc 2>/dev/null || echo 2) + 1)) --dist loadscope --no-loadscope-reorder --durations 10
 
-.PHONY: demo check lint types fast-tests test bench build docs lock clean
+.PHONY: demo check lint types fast-tests test audit bench build docs lock clean
 
 demo: $(INSTALLED)
 	$(BIN)/autograder build
@@ -40,6 +41,10 @@ fast-tests: $(INSTALLED)
 
 test: lint types
 	$(PYTEST)
+
+audit: $(INSTALLED)
+	$(BIN)/autograder audit --variants
+	$(BIN)/autograder audit --mutants
 
 bench: $(INSTALLED)
 	$(BIN)/python benchmarks/class_of_forty.py

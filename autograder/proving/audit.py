@@ -218,7 +218,7 @@ def _remember_training_runs(suite: Suite, todo: Sequence[Solution], graded: Mapp
 
 
 def _grade(suite: Suite, solution: Solution, names: dict[str, Any], rest: Sequence[master.Cell]) -> Graded:
-    """Run the rest of the notebook with this solution, and test it."""
+    """Run the rest of the notebook with this solution, and test it; of a mistake, only what its edit can reach."""
     book = suite.master
     kept: dict[str, dict[str, Any]] = {}  # as in the sandbox: the names after each visible check that passed
     refused: dict[str, str] = {}
@@ -233,7 +233,8 @@ def _grade(suite: Suite, solution: Solution, names: dict[str, Any], rest: Sequen
         return InProcessLine(dict(kept.get(cell, names)), suite.spec)
 
     exchanges: dict[str, list[Exchange]] = {}
-    tests = suite.run(line, None, exchanges, solution.training)
+    cells = solution.below(book) if solution.kind == "mistake" else None
+    tests = suite.run(line, cells, exchanges, solution.training)
     own, given = ([(c.id, solution.cells[c.id]) for c in book.code() if c.locked is locked] for locked in (False, True))
     forbidden = static.trespasses(book, own, given, suite.spec.forbidden)
     points = {cell.grade_id: cell.points for cell in book.grade_cells() if cell.autograded}

@@ -136,7 +136,7 @@ def _try(suite: Suite, solution: Solution, edited: str, names: dict[str, Any], r
     book = suite.master
     for cell in rest:
         execute(cell.id, solution.cells[cell.id], names)
-    graded = [cell.grade_id for cell in book.grade_cells() if cell.autograded]
+    graded = solution.below(book)
     near = [cell for cell in graded if edited in {examined.grade_id for examined in book.examined(cell)}]
     for cells in near, [cell for cell in graded if cell not in near]:
         tests = suite.run(lambda _: InProcessLine(dict(names), suite.spec), cells, None, ())

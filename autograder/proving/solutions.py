@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from autograder.constants import SEED, cell_filename
-from autograder.course.master import Cell
+from autograder.course.master import Cell, Master
 from autograder.examination.suite import Suite
 from autograder.sandbox.seeding import seed
 
@@ -26,6 +26,13 @@ class Solution:
     """what is already wrong before it runs"""
     training: Sequence[str] | None = None
     """the grade cells whose tests with training runs are run; None for all"""
+
+    def below(self, book: Master) -> list[str]:
+        """The autograded cells below the first edit: those above it see nothing of the edit."""
+        first = next(
+            (number for number, cell in enumerate(book.cells) if self.cells.get(cell.id, cell.source) != cell.source), 0
+        )
+        return [cell.grade_id for cell in book.cells[first:] if cell.autograded]
 
     @property
     def key(self) -> str:
