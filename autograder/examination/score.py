@@ -22,13 +22,16 @@ def score(
     forbidden: Mapping[str, str],
     diagnoses: Mapping[str, tuple[Diagnosis, ...]],
     unanswered: Collection[str] = (),
+    uses: Mapping[str, Sequence[str]] | None = None,
 ) -> tuple[CellResult, ...]:
     """The result of every grade cell, in the notebook's order.
 
     `forbidden` gives the reason for each grade cell that earns nothing because its solution uses a forbidden tool. A
-    cell that a person marks gets 0 if it is in `unanswered`; otherwise it has no points until it is marked.
+    cell that a person marks gets 0 if it is in `unanswered`; otherwise it has no points until it is marked. `uses` is
+    the result of `dependencies`.
     """
-    results = []
+    results: list[CellResult] = []
+    lost: set[str] = set()
     for cell in released.cells:
         if not (cell.grade or cell.task):
             continue
@@ -37,6 +40,11 @@ def score(
         points: float | None = 0.0 if why else earned(cell.points, own)
         if cell.solution or cell.task:
             points, why = (0.0, "Nothing was written here.") if cell.grade_id in unanswered else (None, "")
+        follows: tuple[str, ...] = ()
+        if points is not None and points < cell.points and not why:
+            follows = tuple(name for name in (uses or {}).get(cell.grade_id, ()) if name in lost)
+        if points is not None and points < cell.points:
+            lost.add(cell.grade_id)
         results.append(
             CellResult(
                 grade_id=cell.grade_id,
@@ -46,6 +54,7 @@ def score(
                 tests=own,
                 note=why,
                 diagnoses=() if why else diagnoses.get(cell.grade_id, ()),
+                follows=follows,
             )
         )
     return tuple(results)

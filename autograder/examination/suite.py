@@ -14,6 +14,7 @@ from autograder.course.course import Course, CourseError, Homework
 from autograder.course.mistakes import mistakes
 from autograder.course.parsing import read_master
 from autograder.examination.collection import HiddenTests
+from autograder.examination.dependencies import dependencies
 from autograder.examination.diagnosis import Diagnoser, Exchange
 from autograder.examination.plugin import Examination, Subject, earns_of
 from autograder.examination.reference import definitions
@@ -41,6 +42,11 @@ class Suite:
     def reference(self) -> types.SimpleNamespace:
         """The names that the master defines. Its checks and figures are not run."""
         return types.SimpleNamespace(**definitions(self.master))
+
+    @functools.cached_property
+    def uses(self) -> dict[str, tuple[str, ...]]:
+        """For each autograded cell, the autograded cells above it whose code its solution uses."""
+        return dependencies(self.master)
 
     def run(
         self,

@@ -37,6 +37,7 @@ class GradingContext:
             path = self.homework.release(name)
             forbidden_uses(suite, repair(read(path), path.name, self.released[name]))
             suite.diagnoser.warm()
+            _ = suite.uses
             names = vars(suite.reference)
             suite.run(lambda _, names=names, spec=suite.spec: InProcessLine(dict(names), spec), training=())  # type: ignore[misc]
 

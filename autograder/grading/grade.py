@@ -61,7 +61,7 @@ def _notebook(context: GradingContext, spec: NotebookSpec, folder: Path, marked:
         affected = {cell for one in rebound for cell in one.between}
         examined = suite.examine(session.fork, session.turn, affected)
     forbidden = forbidden_uses(suite, gradable)
-    cells = score(blank, examined.tests, forbidden, examined.diagnoses, _unanswered(gradable))
+    cells = score(blank, examined.tests, forbidden, examined.diagnoses, _unanswered(gradable), suite.uses)
     found = NotebookResult(
         notebook=spec.name,
         title=spec.title,

@@ -85,6 +85,10 @@ def _points(cell: CellResult, outputs: Sequence[Output]) -> NotebookNode:
             f"{cell.grade_id}: hidden tests mark this cell, but it has no score: grade the submission again"
         )
     lines = [f"{'✓' if test.passed else '✗'} {test.says} {test.message}" for test in cell.tests]
+    if cell.follows:
+        lines.append(
+            f"This exercise uses code of {', '.join(cell.follows)}, which lost points as well. Look there first."
+        )
     html = _list(f"{cell.earned:g} of {cell.points:g} points", [cell.note, *lines] if cell.note else lines)
     if printed := "".join(output.text for output in outputs):
         html += f"\n<pre>{escape(plain(printed))}</pre>"

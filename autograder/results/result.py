@@ -61,6 +61,8 @@ class CellResult(msgspec.Struct, frozen=True, kw_only=True):
     """why the cell earned nothing, whatever its tests found; for example, because of a forbidden tool"""
     diagnoses: tuple[Diagnosis, ...] = ()
     """known mistakes that explain all answers of a cell that lost points; several when they give the same answers"""
+    follows: tuple[str, ...] = ()
+    """grade cells above that lost points too and whose code this exercise uses: the cause may be there"""
 
 
 class Repair(msgspec.Struct, frozen=True, kw_only=True):
