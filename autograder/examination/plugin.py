@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import time
 import types
 from collections.abc import Callable, Collection, Iterator, Sequence
@@ -80,7 +81,7 @@ class ExaminationPlugin:
     def run(self, examination: Examination, items: Sequence[pytest.Item]) -> None:
         """Run these tests, in this order."""
         self._examination = examination
-        for item, following in zip(items, [*items[1:], None], strict=True):
+        for item, following in itertools.zip_longest(items, items[1:]):
             item.config.hook.pytest_runtest_protocol(item=item, nextitem=following)
 
     @property

@@ -27,6 +27,8 @@ class _Verdict(msgspec.Struct):
     """Which test failed with a mutant first; '' if none did."""
 
     failed: str
+    broken: str = ""
+    """why the tests could not be run, which is no fault of the mutant's"""
 
 
 @dataclass(frozen=True)
@@ -101,6 +103,8 @@ def _judge(homework: Homework, suite: Suite, tried: Sequence[Mutant], verdicts: 
         verdict = verdicts[_key(number)]
         if isinstance(verdict, str) or verdict.failed:  # a text says how its process ended: crashed or endless
             continue
+        if verdict.broken:
+            raise CourseError(f"{suite.name}: the tests could not be run on {mutant.name}: {verdict.broken}")
         key = (mutant.cell, mutant.line, mutant.instead)
         if key in listed:
             met.add(key)
@@ -139,7 +143,10 @@ def _try(suite: Suite, solution: Solution, edited: str, names: dict[str, Any], r
     graded = solution.below(book)
     near = [cell for cell in graded if edited in {examined.grade_id for examined in book.examined(cell)}]
     for cells in near, [cell for cell in graded if cell not in near]:
-        tests = suite.run(lambda _: InProcessLine(dict(names), suite.spec), cells, None, ())
+        try:
+            tests = suite.run(lambda _: InProcessLine(dict(names), suite.spec), cells, None, ())
+        except Exception as error:
+            return _Verdict("", f"{type(error).__name__}: {error}")
         for test in tests:
             if not test.passed:
                 return _Verdict(test.name)
