@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import contextlib
 import hashlib
+import math
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -23,12 +24,14 @@ from autograder.sandbox.inside.object_server import ObjectServer
 from autograder.sandbox.lines import Line
 from autograder.sandbox.seeding import seed
 from autograder.sandbox.student_error import Allowance
-from autograder.sandbox.wire.messages import Question, Raised, Returned, encode
-from autograder.sandbox.wire.values import Dict, List, Ref, Tensor, Tuple, from_wire
+from autograder.sandbox.wire.messages import Get, Question, Raised, Returned, encode
+from autograder.sandbox.wire.values import Array, Dict, List, Ref, Tensor, Tuple, from_wire
 
 Exchange = tuple[Question, Returned | Raised]
 """a question and its answer"""
 
+_ENOUGH = 2
+"""the weight of wrong answers from which on a mistake may be named"""
 _MOST = 400
 """most exchanges that are recorded of one test; a test with more is not diagnosed"""
 
@@ -95,12 +98,29 @@ class Diagnoser:
         failed = [kept for test, kept in recorded if not test.passed]
         if all(self._likeness(None, kept, (_EXACTLY,)) for kept in failed):
             return ()  # the correct solution gives the same answers, so the answers do not show what is wrong
+        if not self._telling(failed):
+            return ()
         kept = failed + [kept for test, kept in recorded if test.passed and _replayable(kept)]
         found: dict[Likeness, list[Diagnosis]] = {_CLOSELY: [], _ROUGHLY: []}
         for mistake in self._mistakes:
             if cell in mistake.fails and (how := self._likeness_of_all(mistake, kept)):
                 found[how].append(Diagnosis(mistake=mistake.id, title=mistake.title, hint=mistake.hint))
         return tuple(found[_CLOSELY] or found[_ROUGHLY])
+
+    def _telling(self, failed: Sequence[Sequence[Exchange]]) -> bool:
+        """Whether the answers that differ from the right ones say enough to tell mistakes apart.
+
+        A function that returns nothing, zeros or a single flag answers as many a mistake does.
+        """
+        weight = 0
+        for exchanges in failed:
+            right = self._replay(None, [question for question, _ in exchanges])
+            for answer, (question, reply) in zip(right, exchanges, strict=True):
+                if not _EXACTLY.alike(answer, reply):
+                    weight += _weight(question, reply)
+                    if weight >= _ENOUGH:
+                        return True
+        return False
 
     def _likeness_of_all(self, mistake: Mistake, tests: Sequence[Sequence[Exchange]]) -> Likeness | None:
         """How closely the mistake gives the recorded answers of all these tests; None when it does not."""
@@ -149,6 +169,33 @@ def _digest(before: bytes, question: Question) -> bytes:
     """A hash of a question and all questions before it. The nonce is left out: it is new each time."""
     data = encode(msgspec.structs.replace(question, nonce=b""))
     return hashlib.blake2b(before + data, digest_size=16).digest()
+
+
+def _weight(question: Question, reply: Returned | Raised) -> int:
+    """How much a wrong answer says about what the code does."""
+    if isinstance(reply, Raised):
+        return _ENOUGH if reply.cell else 1
+    return _ENOUGH if isinstance(question, Get) else _content(reply.value)  # a value that the student wrote down
+
+
+def _content(value: Any) -> int:
+    """How many different numbers, or other values, an answer consists of; not more than count."""
+    match value:
+        case Tensor():
+            numbers = from_wire(value, lambda ref: ref).detach().flatten()[:100].tolist()
+            return min(len({number for number in numbers if number and number == number}), _ENOUGH) or 1
+        case Array():
+            return _ENOUGH
+        case List(items) | Tuple(items):
+            return min(sum(map(_content, items[:10])), _ENOUGH)
+        case Dict(pairs):
+            return min(sum(_content(part) for pair in pairs[:10] for part in pair), _ENOUGH)
+        case float() if math.isfinite(value) and value != round(value, 3):
+            return _ENOUGH
+        case Ref():
+            return 0
+        case _:
+            return 1
 
 
 def _replayable(exchanges: Sequence[Exchange]) -> bool:

@@ -74,6 +74,7 @@ def audit(
     notebooks: Sequence[str] | None = None,
     workers: int | None = None,
     by_machine: bool = False,
+    trained: int | None = None,
 ) -> tuple[Row, ...]:
     """Grade every solution of a homework's notebooks (by default of all notebooks), and report what is wrong.
 
@@ -83,6 +84,8 @@ def audit(
 
     With `by_machine`, the solutions are the master's variants instead (`proving.variants`), without the tests that take
     a training run. They must earn all points and must not be diagnosed.
+
+    Tests that take a training run are tried on only `trained` of a notebook's alternatives, by default on all.
 
     Nothing is confined, because all solutions belong to the course. `workers` solutions are graded at the same time, by
     default one for each processor.
@@ -98,7 +101,7 @@ def audit(
         for suite in suites:
             vars(suite.reference)  # run once, before the forks
             suite.diagnoser.warm()
-            todo = list(_variants(homework, suite) if by_machine else _solutions(homework, suite))
+            todo = list(_variants(homework, suite) if by_machine else _solutions(homework, suite, trained))
             runner = ForkPool(dict[str, Graded | str], 1, _SECONDS * len(todo))
             runner.begin(functools.partial(_grade_all, suite, todo, workers))
             [graded] = runner.outcomes()
@@ -127,7 +130,7 @@ def table(rows: Sequence[Row]) -> str:
     return "\n".join(lines)
 
 
-def _solutions(homework: Homework, suite: Suite) -> Iterator[Solution]:
+def _solutions(homework: Homework, suite: Suite, trained: int | None = None) -> Iterator[Solution]:
     book = suite.master
     everything = tuple(cell.grade_id for cell in book.grade_cells() if cell.autograded)
     code = {cell.id: cell.source for cell in book.code()}
@@ -141,8 +144,9 @@ def _solutions(homework: Homework, suite: Suite) -> Iterator[Solution]:
         also = [f"its hint shows the answer: {shown}"] if (shown := _shown(mistake)) else []
         edited = {**code, cell.id: mistake.edit(cell.source)}
         yield Solution("mistake", mistake.id, edited, mistake.fails, also, training=mistake.fails)
-    for path in sorted(homework.alternatives(book.notebook)):
-        yield Solution("alternative", path.stem, {**code, **_alternative(path, book)}, ())
+    for number, path in enumerate(sorted(homework.alternatives(book.notebook))):
+        training = None if trained is None or number < trained else ()
+        yield Solution("alternative", path.stem, {**code, **_alternative(path, book)}, (), training=training)
 
 
 def _variants(homework: Homework, suite: Suite) -> Iterator[Solution]:
