@@ -186,6 +186,24 @@ def examined(suite, zygote, source):
     return [test.passed for test in found.tests], named, len(forks)
 
 
+def test_each_test_of_a_cell_sees_the_names_that_its_check_saw(zygote):
+    """Also a name that is None, and that the cell of the test before did not have yet."""
+    cells = [
+        Cell("code", "def f(x):\n    return x, kept, extra\n\nextra = 1"),
+        Cell("early", "kept = 2", tested=True),
+        Cell("between", "extra, kept, late = None, 3, None"),
+        Cell("late", "pass", tested=True),
+        Cell("end", "def f(x):\n    return 'another'"),
+    ]
+    with Session(zygote, LIMITS, cells) as live:
+        live.run()
+        answers = [Student(live.turn(cell)).f(0) for cell in ("early", "late", "early", "late", "")]
+        assert answers == [(0, 2, 1), (0, 3, None), (0, 2, 1), (0, 3, None), "another"]
+        with pytest.raises(StudentError, match="late"):
+            Student(live.turn("early")).late  # noqa: B018
+        assert Student(live.turn("late")).late is None
+
+
 def test_what_fails_in_its_turn_is_asked_alone(zygote, suite):
     """The second test fails for what the first one left in the student's process; the third by itself."""
     source = "calls = []\ndef f(x):\n    calls.append(x)\n    return x if len(calls) == 1 else None"

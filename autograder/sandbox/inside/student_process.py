@@ -32,6 +32,7 @@ from autograder.sandbox.wire.messages import (
 from autograder.sandbox.wire.values import sound
 from autograder.sandbox.wire.wire_error import Closed, WireError
 
+_MISSING = object()
 _CUT = "\n… the rest of the output was cut off: your notebook prints more than the grader keeps.\n"
 
 
@@ -179,5 +180,5 @@ def _restore(names: dict[str, Any], before: dict[str, Any]) -> None:
     for name in names.keys() - before.keys():
         del names[name]
     for name, value in before.items():
-        if names.get(name) is not value:
+        if names.get(name, _MISSING) is not value:
             names[name] = value
