@@ -267,4 +267,6 @@ _ROUGHLY = Likeness(1e-4, 1e-6, messages=False)
 
 
 def _near(a: float, b: float, rounding: float) -> bool:
-    return a == b or (a != a and b != b) or abs(a - b) <= rounding * max(abs(a), abs(b), 1e-6)
+    if not (math.isfinite(a) and math.isfinite(b)):
+        return a == b or (a != a and b != b)
+    return abs(a - b) <= rounding * max(abs(a), abs(b), 1e-6)
