@@ -12,6 +12,7 @@ from autograder.course.master import Cell
 from autograder.course.parsing import read_master
 from autograder.proving import audit, mutation
 from autograder.proving.mutants import mutants
+from autograder.proving.solutions import execute
 from autograder.proving.variants import variants
 
 MASTER = """\
@@ -155,3 +156,12 @@ def test_locals_get_names_that_locked_cells_use(course):
     assert {"doubled"} == {
         node.id for node in ast.walk(tree) if isinstance(node, ast.Name) and isinstance(node.ctx, ast.Store)
     }
+
+
+def test_a_dataclass_in_a_solution_works_in_the_audit():
+    """Its annotations are not turned into texts by the audit's own __future__ import."""
+    names = {"__name__": "notebook"}
+    source = (
+        "from dataclasses import dataclass\n\n@dataclass\nclass Pair:\n    a: int = 1\n\nkind = Pair.__annotations__"
+    )
+    assert execute("c", source, names) == "" and names["kind"] == {"a": int}

@@ -43,7 +43,7 @@ def defining(cell: str, source: str, whole: bool) -> types.CodeType:
     """Compile a cell: all of it if `whole`, otherwise only its definitions."""
     tree = ast.parse(source)
     tree.body = [node for node in tree.body if whole or _defines(node)]
-    return compile(tree, cell_filename(cell), "exec")
+    return compile(tree, cell_filename(cell), "exec", dont_inherit=True)
 
 
 def _defines(node: ast.stmt) -> bool:

@@ -70,7 +70,7 @@ def execute(cell: str, source: str, names: dict[str, Any]) -> str:
     quiet = io.StringIO()
     try:
         with contextlib.redirect_stdout(quiet), contextlib.redirect_stderr(quiet):
-            exec(compile(source, cell_filename(cell), "exec"), names)
+            exec(compile(source, cell_filename(cell), "exec", dont_inherit=True), names)
     except Exception as error:
         return f"{type(error).__name__}: {error}"
     return ""
