@@ -46,6 +46,9 @@ of a tensor, no `torch.autograd` or `torch.func`, nothing from `torch.nn`. Plain
 a cell that knocks on one earns nothing, and your report tells you so. The locked check cells do use autograd: it is
 the answer sheet.
 
+**Leave alone what you are given.** No function and no layer changes the tensors that it receives. Only the gradients
+that a layer collects, and in `train_step` the parameters, may change in place.
+
 **Columns on paper, rows in code.** On paper an example is a column $x \in \mathbb{R}^n$, and derivatives are in
 numerator layout: for a scalar loss $J$, $\frac{\partial J}{\partial x}$ is a *row* of $n$ numbers, and
 $\frac{\partial J}{\partial x} = \frac{\partial J}{\partial y}\frac{\partial y}{\partial x}$ reads from left to right.
@@ -111,6 +114,7 @@ x = torch.tensor([[1.0, -2.0, 0.5], [3.0, 0.0, -1.0]], dtype=torch.float64)
 before = x.clone()
 compare("∂ Σx³ / ∂x", numerical_gradient(lambda x: (x**3).sum(), x), 3 * x**2, 1e-8)
 compare("∂ Πexp(x) / ∂x", numerical_gradient(lambda x: x.sum().exp(), x), torch.full_like(x, math.exp(1.5)), 1e-8)
+compare("∂ Σx³ / ∂x, eps=0.1", numerical_gradient(lambda x: (x**3).sum(), x, eps=0.1), 3 * x**2 + 0.01, 1e-8)
 assert torch.equal(x, before), "x has changed: wiggle a copy, or put every entry back"
 # errors near 1e-10 are right; 1e-6 means a difference taken to one side only
 
@@ -141,7 +145,7 @@ A layer never has to know what comes before or after it. That is the whole secre
 the smallest link there is; it has nothing to remember."""
 
 
-# %% nbgrader={"grade_id": "identity", "locked": true}
+# %% nbgrader={"grade_id": "identity", "locked": true, "gives": ["Identity"]}
 class Identity:
     """The layer that changes nothing: y = x."""
 
@@ -227,7 +231,9 @@ class Linear:
 layer = Linear(2, 3)
 layer.weight = torch.tensor([[1.0, 0.0], [0.0, 1.0], [1.0, 1.0]])
 layer.bias = torch.tensor([0.0, 0.0, 10.0])
-compare("y, by head", layer.forward(torch.tensor([[1.0, 2.0], [3.0, 4.0]])), [[1.0, 2.0, 13.0], [3.0, 4.0, 17.0]])
+x = torch.tensor([[1.0, 2.0], [3.0, 4.0], [0.0, -1.0], [5.0, 5.0]])
+compare("y, by head", layer.forward(x), [[1.0, 2.0, 13.0], [3.0, 4.0, 17.0], [0.0, -1.0, 9.0], [5.0, 5.0, 20.0]])
+compare("y of a single row", layer.forward(x[:1]), [[1.0, 2.0, 13.0]])
 
 torch.manual_seed(1)
 layer, twin, x = Linear(4, 7), nn.Linear(4, 7), torch.randn(5, 4)
@@ -314,17 +320,22 @@ class Sigmoid:
 # %% nbgrader={"grade_id": "relu", "grade": true, "points": 3, "locked": true}
 x = torch.tensor([[-2.0, -0.5, 3.0], [1.0, -1.0, 0.5]])
 dy = torch.tensor([[1.0, -1.0, -5.0], [2.0, 3.0, 4.0]])
-relu, before = ReLU(), x.clone()
+relu, before = ReLU(), (x.clone(), dy.clone())
+relu.forward(torch.ones(3, 4))  # an earlier batch
 compare("ReLU, y", relu.forward(x), [[0.0, 0.0, 3.0], [1.0, 0.0, 0.5]])
 compare("ReLU, dx", relu.backward(dy), [[0.0, 0.0, -5.0], [2.0, 0.0, 4.0]])
-assert torch.equal(x, before), "ReLU has changed its input: build a new tensor in forward"
+assert torch.equal(x, before[0]), "forward has changed its input: build a new tensor"
+assert torch.equal(dy, before[1]), "backward has changed dy: build a new tensor"
 
 # %% nbgrader={"grade_id": "sigmoid", "grade": true, "points": 3, "locked": true}
-sigmoid, x = Sigmoid(), torch.tensor([[-3.0, -1.0, 0.0, 2.0]], requires_grad=True)
-dy = torch.tensor([[1.0, -2.0, 4.0, 3.0]])
+sigmoid, x = Sigmoid(), torch.tensor([[-3.0, -1.0, 0.0], [2.0, 0.5, 1.0]], requires_grad=True)
+dy = torch.tensor([[1.0, -2.0, 4.0], [3.0, -1.0, 2.0]])
+before = x.detach().clone(), dy.clone()
+sigmoid.forward(torch.zeros(3, 4))  # an earlier batch
 compare("σ, y", sigmoid.forward(x.detach()), torch.sigmoid(x))
 torch.sigmoid(x).backward(dy)
 compare("σ, dx", sigmoid.backward(dy), x.grad)
+assert torch.equal(x, before[0]) and torch.equal(dy, before[1]), "Sigmoid has changed x or dy: build a new tensor"
 compare("σ, far out", sigmoid.forward(torch.tensor([[-200.0, 200.0]])), [[0.0, 1.0]])
 compare("σ, dx far out", sigmoid.backward(torch.ones(1, 2)), [[0.0, 0.0]])
 
@@ -390,9 +401,10 @@ def mse_loss(y, y_hat):
 
 
 # %% nbgrader={"grade_id": "mse-loss", "grade": true, "points": 3, "locked": true}
-J, dJdy_hat = mse_loss(torch.tensor([[1.0, 2.0]]), torch.tensor([[2.0, 5.0]]))
-compare("MSE, by head", J, 5.0)
-compare("dJ, by head", dJdy_hat, [[1.0, 3.0]])
+y, y_hat = torch.tensor([[1.0, 2.0], [0.0, 4.0], [3.0, -1.0]]), torch.tensor([[2.0, 5.0], [0.0, 2.0], [3.0, 1.0]])
+J, dJdy_hat = mse_loss(y, y_hat)
+compare("MSE, by head", J, 3.0)  # (1 + 9 + 0 + 4 + 0 + 4) / 6
+compare("dJ, by head", 3 * dJdy_hat, [[1.0, 3.0], [0.0, -2.0], [0.0, 2.0]])
 
 torch.manual_seed(3)
 y, y_hat = torch.randn(6, 4), torch.randn(6, 4, requires_grad=True)
@@ -464,7 +476,7 @@ compare("BCE, dJdy_hat", dJdy_hat, y_hat.grad)
 J, dJdy_hat = bce_loss(torch.tensor([[0.0, 1.0], [0.0, 1.0]]), torch.tensor([[0.0, 1.0], [1.0, 0.0]]))
 compare("BCE, certain", J, 50.0)  # two entries certain and right (0), two certain and wrong (100)
 assert torch.isfinite(dJdy_hat).all(), "dJdy_hat is infinite or not a number where y_hat is 0 or 1"
-compare("dJ, its sign", dJdy_hat.sign(), [[0.0, 0.0], [1.0, -1.0]])
+compare("dJ, certain", dJdy_hat, [[0.0, 0.0], [0.25e12, -0.25e12]])  # ±1 / 1e-12, and 4 entries
 
 # %% nbgrader={"grade_id": "losses-figure", "locked": true} tags=["demo"]
 # Why another loss? Let a sigmoid's output meet both, for the label 1, and see what gradient reaches the logit,
@@ -606,7 +618,7 @@ except ValueError as error:
 else:
     raise AssertionError("MLP(…, 'swoosh') should raise a ValueError")
 
-# %% nbgrader={"grade_id": "mlp-forward", "grade": true, "points": 2, "locked": true}
+# %% nbgrader={"grade_id": "mlp-tools", "locked": true, "gives": ["MODULES", "NETWORKS", "pair"]}
 MODULES = {"relu": nn.ReLU, "sigmoid": nn.Sigmoid, "identity": nn.Identity}
 
 
@@ -620,6 +632,9 @@ def pair(n, hidden, f, out, g):
 
 
 NETWORKS = [(2, 20, "relu", 5, "identity"), (2, 20, "sigmoid", 5, "sigmoid"), (2, 20, "relu", 22, "relu")]
+
+
+# %% nbgrader={"grade_id": "mlp-forward", "grade": true, "points": 2, "locked": true}
 torch.manual_seed(5)
 x = torch.randn(10, 2)
 for network in NETWORKS:
@@ -725,7 +740,7 @@ tensor, or a new one of which the network has never heard?
 def train_step(mlp, loss_function, x, y, learning_rate):
     """One step of gradient descent on the batch x (B, n) with labels y (B, K).
 
-    mlp:           an MLP; its parameters are updated
+    mlp:           an MLP; its parameters are updated in place. Gradients that lie around from before take no part
     loss_function: mse_loss or bce_loss
     learning_rate: η
 
@@ -746,6 +761,9 @@ def train_step(mlp, loss_function, x, y, learning_rate):
 torch.manual_seed(9)
 mlp, twin = pair(3, 16, "sigmoid", 2, "identity")
 x, y = torch.randn(8, 3), torch.randn(8, 2)
+W1 = mlp.parameters["W1"]
+mlp.forward(x)
+mlp.backward(torch.ones(8, 2))  # gradients from somewhere else are lying around
 for step in range(1, 4):
     twin.zero_grad()
     right = nn.functional.mse_loss(twin(x), y)
@@ -755,6 +773,7 @@ for step in range(1, 4):
     compare(f"J of step {step}", train_step(mlp, mse_loss, x, y, 0.3), right)
 for name, right in zip(("W1", "b1", "W2", "b2"), twin.parameters(), strict=True):
     compare(f"{name} afterwards", mlp.parameters[name], right)
+assert mlp.parameters["W1"] is W1, "parameters['W1'] is another tensor now: change the network's own, in place"
 
 # %% [markdown] nbgrader={"grade_id": "spiral-text", "locked": true}
 r"""
@@ -766,7 +785,7 @@ arm), and your cross-entropy. Nothing in the next cells is graded, and nothing i
 your own code."""
 
 
-# %% nbgrader={"grade_id": "spiral-data", "locked": true}
+# %% nbgrader={"grade_id": "spiral-data", "locked": true, "gives": ["spiral"]}
 def spiral(per_arm=150, arms=3, turns=0.75, noise=0.1, seed=0):
     """Points x (N, 2) on winding arms, and the arm of each, (N,)."""
     generator = torch.Generator().manual_seed(seed)
@@ -776,27 +795,30 @@ def spiral(per_arm=150, arms=3, turns=0.75, noise=0.1, seed=0):
     return torch.stack([radius * angle.cos(), radius * angle.sin()], dim=1), arm
 
 
-# %% nbgrader={"grade_id": "spiral-train", "locked": true} tags=["demo"]
+# %% nbgrader={"grade_id": "spiral-train", "locked": true, "gives": ["spiral_history", "spiral_mlp"]} tags=["demo"]
 x, arm = spiral()
 y = torch.eye(3)[arm]  # (450, 3), one-hot
 torch.manual_seed(10)
-mlp = MLP(2, 64, "relu", 64, 3, "sigmoid")
-history = []
+spiral_mlp = MLP(2, 64, "relu", 64, 3, "sigmoid")
+spiral_history = []
 for step in range(1, 2001):
-    history.append(float(train_step(mlp, bce_loss, x, y, learning_rate=5.0)))
+    spiral_history.append(float(train_step(spiral_mlp, bce_loss, x, y, learning_rate=5.0)))
     if step in (1, 10, 100, 500, 1000, 2000):
-        print(f"step {step:4}   loss {history[-1]:.4f}")
-accuracy = (mlp.forward(x).argmax(dim=1) == arm).float().mean().item()
+        print(f"step {step:4}   loss {spiral_history[-1]:.4f}")
+accuracy = (spiral_mlp.forward(x).argmax(dim=1) == arm).float().mean().item()
 print(f"accuracy {accuracy:.1%}")
 assert accuracy > 0.97, f"the arms are still tangled ({accuracy:.1%}): go back to the first check cell that fails"
 
 # %% nbgrader={"grade_id": "spiral-figure", "locked": true} tags=["demo"]
+x, arm = spiral()
+accuracy = (spiral_mlp.forward(x).argmax(dim=1) == arm).float().mean().item()
 figure, (left, right) = plt.subplots(1, 2, figsize=(9, 3.8))
-left.semilogy(history, color=BLUE)
+left.semilogy(spiral_history, color=BLUE)
 left.set(xlabel="step", ylabel="loss J", title="Learning curve")
 side = torch.linspace(-1.2, 1.2, 240)
 columns, rows = torch.meshgrid(side, side, indexing="xy")
-region = mlp.forward(torch.stack([columns.flatten(), rows.flatten()], dim=1)).argmax(dim=1).reshape(columns.shape)
+plane = torch.stack([columns.flatten(), rows.flatten()], dim=1)  # (57600, 2)
+region = spiral_mlp.forward(plane).argmax(dim=1).reshape(columns.shape)
 right.contourf(columns, rows, region, levels=[-0.5, 0.5, 1.5, 2.5], colors=[BLUE, ORANGE, GREEN], alpha=0.25)
 right.contour(columns, rows, region, levels=[0.5, 1.5], colors="black", linewidths=0.7)
 for k, colour, marker in (0, BLUE, "o"), (1, ORANGE, "^"), (2, GREEN, "s"):

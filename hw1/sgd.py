@@ -147,7 +147,8 @@ def input_gradient(image, model, loss):
     """The gradient of loss(model(image)) with respect to the image.
 
     image: tensor of any shape that the model takes; it stays as it is
-    model: an nn.Module or any function of the image; nothing in it changes, the .grad of its parameters included
+    model: an nn.Module or any function of the image; nothing in it changes, neither its mode (training or evaluation)
+           nor the .grad of its parameters
     loss:  a function from the model's output to a scalar tensor
 
     Returns a tensor of the shape of image, a plain one that doesn't require a gradient.
@@ -160,7 +161,8 @@ def input_gradient(image, model, loss):
 
 
 # %% nbgrader={"grade_id": "input-gradient", "grade": true, "points": 3, "locked": true}
-image, before = torch.tensor([[[[1.0, -2.0], [0.5, 3.0]]]]), torch.tensor([[[[1.0, -2.0], [0.5, 3.0]]]])
+image = torch.tensor([[[[1.0, -2.0, 0.25], [0.5, 3.0, -1.5]]]])
+before = image.clone()
 found = input_gradient(image, nn.Identity(), lambda scores: (scores**3).sum())
 assert found is not None, "input_gradient returns None: is a return statement missing?"
 assert found.shape == image.shape, f"the gradient should have the shape of the image, {tuple(image.shape)}"
@@ -169,11 +171,16 @@ assert torch.equal(image, before), "the image has changed"
 assert not image.requires_grad and image.grad is None, "the caller's image now requires a gradient: use a copy"
 assert not found.requires_grad, "the result still hangs on a graph: it should not require a gradient"
 
-tiny = nn.Sequential(nn.Flatten(), nn.Linear(4, 3))
-for _ in range(2):
-    found = input_gradient(image, tiny, lambda scores: scores[0, 1])
-    assert torch.allclose(found.flatten(), tiny[1].weight[1]), "the gradient of a linear score is its row of weights"
-assert tiny[1].weight.grad is None, "a gradient was left in the network's parameters"
+tiny = nn.Sequential(nn.Flatten(), nn.Linear(6, 3))
+tiny[1].weight.grad = torch.ones(3, 6)  # an optimiser is collecting here
+for mode in True, False:
+    tiny.train(mode)
+    found = input_gradient(image, tiny, lambda scores: 2 * scores[0, 1])
+    assert torch.allclose(found.flatten(), 2 * tiny[1].weight[1]), "not twice the row of weights of score 1"
+    assert tiny.training == mode, f"the network came with training={mode}, and left differently"
+    untouched = tiny[1].bias.grad is None and torch.equal(tiny[1].weight.grad, torch.ones(3, 6))
+    assert untouched, "the .grad of the network's parameters has changed"
+    assert all(p.requires_grad for p in tiny.parameters()), "the network's parameters have been frozen"
 print("ok  your gradient is right, and there are no traces")
 
 # %% nbgrader={"grade_id": "gradient-figure", "locked": true} tags=["demo"]
@@ -267,36 +274,41 @@ assert found.mean() < 0.8, "the image moves away from the summit: we want the lo
 assert torch.allclose(found, image + 0.2 * (summit - image)), "right direction, wrong length of the first step"
 found = gradient_descent(image, nn.Identity(), lambda z: -((z - 1) ** 2).sum(), iterations=10, lr=0.009)
 assert torch.allclose(found, image + (1 - 0.8**10) * (summit - image)), "not where ten steps should lead"
+found = gradient_descent(image, nn.Identity(), lambda z: z.sum(), iterations=0)
+assert torch.equal(found, image) and found is not image, "0 iterations should return a copy of the image"
 print("ok  the first step and the tenth arrive where they should")
 
 
-# %% nbgrader={"grade_id": "ascent-jitter", "grade": true, "points": 2, "locked": true}
-PAGES = []
-
-
+# %% nbgrader={"grade_id": "diary", "locked": true, "gives": ["Diary"]}
 class Diary(nn.Module):
     """A network without an opinion (its gradient is zero) that writes down what it is shown."""
 
     def forward(self, z):
-        PAGES.append(torch.tensor(z.tolist()))
+        self.pages.append(torch.tensor(z.tolist()))
         return 0 * z.sum((2, 3))
 
 
+Diary.pages = []  # of the class, so that a copy of the network writes into the same diary
+
+
+# %% nbgrader={"grade_id": "ascent-jitter", "grade": true, "points": 2, "locked": true}
 torch.manual_seed(1)
-image = noise(1, 1, 7, 8)
-found = gradient_descent(image, Diary(), lambda scores: scores.sum(), iterations=12, jitter=2)
+image, diary = noise(1, 1, 7, 8), Diary()
+found = gradient_descent(image, diary, lambda scores: scores.sum(), iterations=12, jitter=2)
 assert torch.allclose(found, image), "without a gradient the image should stay: it was rolled, normalised or shaken"
-assert len(PAGES) >= 12, "12 iterations should show the network 12 images"
+assert len(diary.pages) >= 12, "12 iterations should show the network 12 images"
 sought = ((image - MEAN) / STD).flatten().sort().values
-for page in PAGES:
+for page in diary.pages:
     assert torch.allclose(page.flatten().sort().values, sought, atol=1e-5), "the network was shown something else"
-different = len({page[0, 0, 0, 0].item() for page in PAGES})
+different = len({page[0, 0, 0, 0].item() for page in diary.pages})
 assert different > 4, f"12 iterations used {different} different rolls: draw a new one in each step"
 print(f"ok  12 iterations, {different} different rolls")
 
 # %% nbgrader={"grade_id": "ascent-untouched", "grade": true, "points": 2, "locked": true}
 torch.manual_seed(2)
 model = nn.Sequential(nn.Conv2d(1, 3, 3), nn.BatchNorm2d(3), nn.Dropout(0.5), nn.Flatten(), nn.Linear(48, 4))
+model[0].bias.requires_grad_(False)  # a frozen parameter …
+model[4].bias.grad = torch.ones(4)  # … and one whose gradient an optimiser is collecting
 image, state = noise(1, 1, 6, 6), {name: value.clone() for name, value in model.state_dict().items()}
 start = image.clone()
 for training in True, False:
@@ -307,11 +319,14 @@ for training in True, False:
     assert model.training == training, f"the network came with training={training}, and left differently"
     for name, value in model.state_dict().items():
         assert torch.equal(value, state[name]), f"{name} of the network has changed: is it in evaluation mode?"
-    assert all(p.grad is None and p.requires_grad for p in model.parameters()), "traces are left in the parameters"
+    for name, p in model.named_parameters():
+        assert p.requires_grad == (name != "0.bias"), f"requires_grad of {name} has been switched"
+        left = p.grad is None if name != "4.bias" else torch.equal(p.grad, torch.ones(4))
+        assert left, f"the .grad of {name} has changed"
 print("ok  the image and the network are as they were")
 
 
-# %% nbgrader={"grade_id": "ascent-figure", "locked": true} tags=["demo"]
+# %% nbgrader={"grade_id": "ascent-figure", "locked": true, "gives": ["FRAMES", "film"]} tags=["demo"]
 def film(climb, label, frames):
     """Draw what `climb(image, iterations)` makes of noise, with the probability of the label at each frame."""
     torch.manual_seed(label)
@@ -350,7 +365,7 @@ taste in pictures. Each of these costs a line or two, right after the gradient's
 You know the second from training: weight decay is the same line, applied to weights. A bell for blurring is given."""
 
 
-# %% nbgrader={"grade_id": "blur", "locked": true}
+# %% nbgrader={"grade_id": "blur", "locked": true, "gives": ["blur"]}
 def blur(img):
     """Each pixel of img (1, C, H, W) averaged with its neighbours, 1:2:1 along both axes; edges meet as in a roll."""
     for axis in -2, -1:
@@ -394,12 +409,12 @@ def dream(image, model, label, iterations=128, lr=0.2, decay=0.05, softness=0.1)
     image:      (1, C, H, W) with pixels in [0, 1]; it stays as it is
     model:      an nn.Module or a function from normalised images to scores (1, K); nothing in it changes
     label:      the class to dream of, from 0 to K - 1
-    iterations: the number of gradient steps in all
+    iterations: the number of gradient steps in all, whatever the scale
 
-    Returns a new image (1, C, H, W) with pixels in [0, 1].
+    Returns a new image (1, C, H, W) with pixels in [0, 1] that doesn't require a gradient.
     """
     ### BEGIN SOLUTION
-    x = image
+    x = image.clone()
     for _ in range(iterations):
         x = gradient_descent(x, model, lambda scores: scores[0, label], iterations=1, lr=lr)
         x = (1 - decay) * x
@@ -425,7 +440,9 @@ class Stripes(nn.Module):
 for label in range(2):
     torch.manual_seed(label)
     image, stripes = noise(1, 1, 16, 18), Stripes()
+    start = image.clone()
     found = dream(image, stripes, label)
+    assert torch.equal(image, start) and stripes.training, "the image or the mode of the network has changed"
     assert found is not None and found.shape == image.shape, "dream should return an image of the same shape"
     p = stripes(normalize_and_jitter(found, 0)).softmax(1)[0, label].item()
     assert p > 0.9, f"label {label}: its probability is {p:.2f} at the end, it should be above 0.9"

@@ -121,5 +121,6 @@ def train_step(mlp, loss_function, x, y, learning_rate):
     mlp.clear_grad_and_cache()
     J, slope = loss_function(y, mlp.forward(x))
     mlp.backward(slope)
-    mlp.parameters = {name: p - learning_rate * mlp.grads["dJd" + name] for name, p in mlp.parameters.items()}
+    for name, parameter in mlp.parameters.items():
+        parameter.sub_(mlp.grads["dJd" + name], alpha=learning_rate)
     return J

@@ -24,6 +24,7 @@ def quiet(model):
 
 
 def gradient_descent(image, model, loss, iterations=256, lr=0.05, jitter=1):
+    image = image.clone()
     with quiet(model):
         for _ in range(iterations):
             rolls = torch.randint(-jitter, jitter + 1, (2,)).tolist()

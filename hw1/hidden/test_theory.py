@@ -1,4 +1,7 @@
-"""Hidden tests of hw1/theory: every formula, written as a function, against autograd on networks that are drawn."""
+"""Hidden tests of hw1/theory: every formula, written as a function, against autograd on networks that are drawn.
+
+A test asks for all its answers before it compares any, so that known mistakes are told apart on every size.
+"""
 
 import cmath
 
@@ -6,37 +9,65 @@ import torch
 from torch.autograd.functional import jacobian
 from torch.nn import functional
 
-from autograder import close, earns
+from autograder import Harness, StudentError, close, earns
 
+HARNESS = Harness(__file__)
 PARAMETERS = ("W1", "b1", "W2", "b2")
+INPUTS = ("x", *PARAMETERS)
+GRADIENTS = tuple(f"∂ℓ/∂{name}" for name in PARAMETERS)
 STEPS = ["backward", "forward", "loss", "step", "zero_grad"]
+SIZES = (3, 5, 6, 7)
 EDGES = {("x", "a"), ("y", "a"), ("z", "b"), ("o", "b"), ("a", "c"), ("b", "c"), ("c", "w"), ("z", "w")}
 
 
-def same(actual, expected, name):
+# ---------------------------------------------------------------------------------------------- comparing
+
+
+def asked(student, function, form="parts"):
+    """A function of the student's that answers in a form of the harness, whatever tensors, arrays or lists it makes."""
+    call, function = getattr(HARNESS.beside(student), form), getattr(student, function)
+    return lambda *given: call(function, *given)
+
+
+def same(actual, expected, name, K=1):
     """As close, with an absolute tolerance that follows the largest entry: float32 sums round relative to it."""
-    close(actual, expected, name, atol=1e-5 * max(1.0, float(expected.abs().max())))
+    close(actual, expected, name, atol=1e-5 * max(1.0, float(expected.abs().max())), sizes={"K": K})
 
 
 def together(answer, names):
     """The parts of an answer that should be a tuple, one for each name."""
-    assert isinstance(answer, tuple | list), f"the function should return a tuple of {', '.join(names)}"
-    assert len(answer) == len(names), f"{len(answer)} values come back; it should be {', '.join(names)}"
+    assert answer is not None, "the function returns nothing (None): is a return statement missing?"
+    assert isinstance(answer, list), f"the function should return a tuple of {', '.join(names)}"
+    assert len(answer) == len(names), (
+        f"the function should return {', '.join(names)}; the number of values is {len(answer)}"
+    )
     return answer
 
 
-def number(actual, name):
-    """A scalar, also when it comes as a tensor that holds a single entry."""
-    if isinstance(actual, torch.Tensor) or type(actual).__module__ == "numpy":
-        tensor = torch.as_tensor(actual)
-        assert tensor.numel() == 1, f"{name} should be one number; its shape is {tuple(tensor.shape)}"
-        return tensor.reshape(()).float()
-    return actual
+def compare_each(answer, names, right, **named):
+    """Hold the parts of an answer against those that are right. Messages name the sizes of the case."""
+    where = f" ({', '.join(f'{name} = {size}' for name, size in named.items())})" if named else ""
+    for name, actual, expected in zip(names, together(answer, names), right, strict=True):
+        same(actual, expected, name + where, named.get("K", 1))
+
+
+def compare_and_keep(student, function, arguments, compare, form="parts"):
+    """The answer is right, and the arguments, given by name, are afterwards what they were before."""
+    tools = HARNESS.beside(student)
+    answer, *after = tools.answer_and_arguments(getattr(tools, form), getattr(student, function), *arguments.values())
+    compare(answer)
+    for (name, before), now in zip(arguments.items(), after, strict=True):
+        assert torch.equal(now, before), (
+            f"{function} should leave its argument {name} as it is; your function, or one that it calls, changes it"
+        )
+
+
+# ---------------------------------------------------------------------------------------------- networks
 
 
 def sizes(draw):
-    """Three sizes n, d, K, all different and above 1, so that no two axes can be confused."""
-    return (torch.randperm(5, generator=draw.generator)[:3] + 2).tolist()
+    """Three sizes n, d, K, all different, so that no two axes can be confused, and a factor of 2 with none of them."""
+    return [SIZES[i] for i in torch.randperm(len(SIZES), generator=draw.generator)[:3]]
 
 
 def network(draw, n, d, K):
@@ -57,16 +88,45 @@ def labels(draw, K):
 
 
 def networks(draw):
-    """Two networks: one whose three sizes differ, and one of a single input, hidden unit and output."""
-    yield network(draw, *sizes(draw))
-    yield network(draw, 1, 1, 1)
+    """Networks whose three sizes are equal, all different, 1 for one of them, and 1 for all.
+
+    The first is square: there a product in the wrong order gives numbers that show what it is, and not merely an error.
+    """
+    equal, (n, d, K) = draw.choice((3, 5)), sizes(draw)
+    shapes = ((equal, equal, equal), (n, d, K), (1, d, K), (n, 1, K), (n, d, 1), (1, 1, 1))
+    return [network(draw, *shape) for shape in shapes]
+
+
+def size_of(numbers):
+    """The sizes of a network, by name."""
+    x, _, b1, _, b2 = numbers
+    return {"n": len(x), "d": len(b1), "K": len(b2)}
 
 
 def away_from_zero(draw, *shape):
     """Numbers of either sign, none near 0, where ReLU has no slope; the first two have different signs."""
     values = draw.uniform(*shape, low=0.1, high=2.0) * (2 * draw.bernoulli(*shape) - 1)
-    values.view(-1)[0], values.view(-1)[1] = values.view(-1)[0].abs(), -values.view(-1)[1].abs()
+    flat = values.view(-1)
+    flat[0], flat[1:2] = flat[0].abs(), -flat[1:2].abs()
     return values
+
+
+def forward_of(numbers, f):
+    """z1, z2 and z3, by PyTorch's own linear layer."""
+    x, W1, b1, W2, b2 = numbers
+    z1 = functional.linear(x.T, W1, b1[:, 0]).T
+    z2 = f(z1)
+    return z1, z2, functional.linear(z2.T, W2, b2[:, 0]).T
+
+
+def regression_of(numbers):
+    z1, z2, z3 = forward_of(numbers, lambda z1: 5 * functional.relu(z1))
+    return z1, z2, z3, z3
+
+
+def classification_of(numbers):
+    z1, z2, z3 = forward_of(numbers, torch.tanh)
+    return z1, z2, z3, torch.sigmoid(z3)
 
 
 def measured(loss, numbers):
@@ -76,132 +136,183 @@ def measured(loss, numbers):
     return [gradient.T for gradient in torch.autograd.grad(loss(x, *leaves), leaves)]
 
 
-def compare_gradients(answer, expected):
-    names = [f"∂ℓ/∂{name}" for name in PARAMETERS]
-    for name, actual, right in zip(names, together(answer, names), expected, strict=True):
-        same(actual, right, name)
-
-
-def compare_forward(answer, expected):
-    names = ("z1", "z2", "z3", "y_hat")
-    for name, actual, right in zip(names, together(answer, names), expected, strict=True):
-        same(actual, right, name)
-
-
-def compare_factors(answer, loss, y_hat, g, z3, f, z1):
-    """Hold three factors against the Jacobians of ℓ, g and f."""
-    names = ("∂ℓ/∂ŷ", "∂ŷ/∂z3", "∂z2/∂z1")
+def measured_factors(loss, y_hat, g, z3, f, z1):
+    """The Jacobians of ℓ, g and f."""
     points = ((loss, y_hat), (g, z3), (f, z1))
-    for name, actual, (function, at) in zip(names, together(answer, names), points, strict=True):
-        same(actual, jacobian(function, at).reshape(-1, at.numel()), name)
+    return [jacobian(function, at).reshape(-1, at.numel()) for function, at in points]
+
+
+FACTORS = ("∂ℓ/∂ŷ", "∂ŷ/∂z3", "∂z2/∂z1")
+FORWARD = ("z1", "z2", "z3", "y_hat")
 
 
 # ---------------------------------------------------------------------------------------------- regression
 
 
+def steps_of(student):
+    found = HARNESS.beside(student).order_of_steps(student.run("lambda: sgd_steps"))
+    assert found is not None, "sgd_steps should be a list of five strings"
+    assert found[0] == STEPS, "sgd_steps should name each of the five steps once"
+    return found
+
+
 @earns("sgd-steps")
 def test_steps_build_on_each_other(student):
     """Each step finds what it works on: a prediction, a loss, gradients, in this order."""
-    steps = list(student.sgd_steps)
-    assert sorted(steps) == STEPS, "sgd_steps should name each of the five steps once"
-    order = [step for step in steps if step != "zero_grad"]
-    assert order == ["forward", "loss", "backward", "step"], "some step comes before what it needs has been computed"
+    _, order, _ = steps_of(student)
+    for step, needed in (("loss", "forward"), ("backward", "loss"), ("step", "backward")):
+        assert order.index(needed) < order.index(step), f'"{step}" needs what "{needed}" computes, but comes before it'
 
 
 @earns("sgd-steps")
 def test_fresh_gradients_reach_the_step(student):
     """Old gradients are forgotten in time, and fresh ones are not lost before they have been used."""
-    steps = list(student.sgd_steps)
-    assert sorted(steps) == STEPS, "sgd_steps should name each of the five steps once"
-    kept = steps[steps.index("backward") : steps.index("step")]
-    assert kept and "zero_grad" not in kept, "the step does not see this iteration's gradients"
+    _, _, between = steps_of(student)
+    assert "forward" not in between, "the step does not see this iteration's gradients, for it comes before them"
+    assert "zero_grad" not in between, "the step finds no gradients: they are forgotten between backward and step"
+
+
+@earns("forward-regression", weight=3)
+def test_regression_forward(student, draw):
+    """All four forward variables of the regression network are right, on networks of several sizes."""
+    drawn, forward = networks(draw), asked(student, "forward_regression")
+    answers = [forward(*numbers) for numbers in drawn]
+    for numbers, answer in zip(drawn, answers, strict=True):
+        compare_each(answer, FORWARD, regression_of(numbers), **size_of(numbers))
 
 
 @earns("forward-regression")
-def test_regression_forward(student, draw):
-    """All four forward variables of the regression network are right, on networks of several sizes."""
-    forward = student.forward_regression
-    for x, W1, b1, W2, b2 in networks(draw):
-        z1 = functional.linear(x.T, W1, b1[:, 0]).T
-        z2 = 5 * functional.relu(z1)
-        z3 = functional.linear(z2.T, W2, b2[:, 0]).T
-        compare_forward(forward(x, W1, b1, W2, b2), (z1, z2, z3, z3))
+def test_regression_forward_keeps_its_arguments(student, draw):
+    """forward_regression is right and does not change the tensors that it is given."""
+    numbers = network(draw, *sizes(draw))
+    arguments = dict(zip(INPUTS, numbers, strict=True))
+    right = regression_of(numbers)
+    compare_and_keep(student, "forward_regression", arguments, lambda answer: compare_each(answer, FORWARD, right))
 
 
-@earns("chain-rule", weight=2)
+def linear_case(draw, numbers):
+    """What chain_rule is given if f, g and ℓ are the linear maps A, G and r, and the gradients that are right."""
+    x, W1, b1, W2, _ = numbers
+    K, d = W2.shape
+    r, G, A = draw.normal(1, K), draw.normal(K, K), draw.normal(d, d)
+
+    def loss(x, W1, b1, W2, b2):
+        return (r @ G @ (W2 @ A @ (W1 @ x + b1) + b2)).sum()
+
+    return (x, A @ (W1 @ x + b1), W2, r, G, A), measured(loss, numbers)
+
+
+@earns("chain-rule", weight=3)
 def test_chain_rule(student, draw):
     """The four gradients agree with autograd for factors of any kind, diagonal or not."""
-    chain_rule = student.chain_rule
-    for numbers in networks(draw):
-        x, W1, b1, W2, _ = numbers
-        K, d = W2.shape
-        r, G, A = draw.normal(1, K), draw.normal(K, K), draw.normal(d, d)
-
-        def loss(x, W1, b1, W2, b2, r=r, G=G, A=A):
-            return (r @ G @ (W2 @ A @ (W1 @ x + b1) + b2)).sum()
-
-        answer = chain_rule(x, A @ (W1 @ x + b1), W2, r, G, A)
-        compare_gradients(answer, measured(loss, numbers))
+    drawn, chain_rule = networks(draw), asked(student, "chain_rule")
+    cases = [linear_case(draw, numbers) for numbers in drawn]
+    answers = [chain_rule(*given) for given, _ in cases]
+    for numbers, answer, (_, right) in zip(drawn, answers, cases, strict=True):
+        compare_each(answer, GRADIENTS, right, **size_of(numbers))
 
 
 @earns("chain-rule")
 def test_chain_rule_on_a_square_network(student, draw):
     """Every transpose is in its place, also where all sizes are equal and wrong products would fit."""
     n = draw.size(3, 5)
-    numbers = network(draw, n, n, n)
-    x, W1, b1, W2, _ = numbers
-    r, G, A = draw.normal(1, n), draw.normal(n, n), draw.normal(n, n)
+    given, right = linear_case(draw, network(draw, n, n, n))
+    compare_each(asked(student, "chain_rule")(*given), GRADIENTS, right)
 
-    def loss(x, W1, b1, W2, b2):
-        return (r @ G @ (W2 @ A @ (W1 @ x + b1) + b2)).sum()
 
-    compare_gradients(student.chain_rule(x, A @ (W1 @ x + b1), W2, r, G, A), measured(loss, numbers))
+@earns("chain-rule")
+def test_chain_rule_keeps_its_arguments(student, draw):
+    """chain_rule is right and does not change the tensors that it is given."""
+    given, right = linear_case(draw, network(draw, *sizes(draw)))
+    arguments = dict(zip(("x", "z2", "W2", "dl_dyhat", "dyhat_dz3", "dz2_dz1"), given, strict=True))
+    compare_and_keep(student, "chain_rule", arguments, lambda answer: compare_each(answer, GRADIENTS, right))
+
+
+def widths(draw):
+    """Pairs of d and K: both above 1 and different, equal, one of them 1, both 1."""
+    _, d, K = sizes(draw)
+    return ((d, K), (K, K), (d, 1), (1, K), (1, 1))
+
+
+def compare_factors(answers, cases):
+    """Hold the factors of each case against the Jacobians of its functions."""
+    for answer, (loss, y_hat, g, z3, f, z1) in zip(answers, cases, strict=True):
+        right = measured_factors(loss, y_hat, g, z3, f, z1)
+        compare_each(answer, FACTORS, right, d=len(z1), K=len(z3))
+
+
+def squared_error(y):
+    return lambda y_hat: ((y_hat - y) ** 2).sum()
+
+
+def cross_entropy(y):
+    return lambda y_hat: functional.binary_cross_entropy(y_hat, y)
+
+
+def regression_case(draw, d, K):
+    """z1, ŷ and y as factors_regression is given them, and what its factors are the derivatives of."""
+    z1, y_hat, y = away_from_zero(draw, d, 1), draw.normal(K, 1), draw.normal(K, 1)
+    return (z1, y_hat, y), (squared_error(y), y_hat, torch.clone, y_hat, lambda z1: 5 * torch.relu(z1), z1)
+
+
+def classification_case(draw, d, K, loss):
+    """z2, ŷ and y as the factors of classification are given them, and what these are the derivatives of."""
+    z1, z3, y = draw.normal(d, 1), 2 * draw.normal(K, 1), labels(draw, K)
+    z2, y_hat = torch.tanh(z1), torch.sigmoid(z3)
+    return (z2, y_hat, y), (loss(y), y_hat, torch.sigmoid, z3, torch.tanh, z1)
+
+
+@earns("factors-regression", weight=3)
+def test_regression_factors(student, draw):
+    """The entries of the three factors of regression agree with autograd, for one output as well as for several."""
+    factors = asked(student, "factors_regression")
+    cases = [regression_case(draw, d, K) for d, K in widths(draw)]
+    compare_factors([factors(*given) for given, _ in cases], [case for _, case in cases])
 
 
 @earns("factors-regression")
-def test_regression_factors(student, draw):
-    """The entries of the three factors of regression agree with autograd, for one output as well as for several."""
-    factors = student.factors_regression
-    _, d, several = sizes(draw)
-    for K in (several, 1):
-        z1, y_hat, y = away_from_zero(draw, d, 1), draw.normal(K, 1), draw.normal(K, 1)
-        answer = factors(z1, y_hat, y)
-        compare_factors(
-            answer,
-            *(lambda y_hat, y=y: ((y_hat - y) ** 2).sum(), y_hat),
-            *(torch.clone, y_hat),
-            *(lambda z1: 5 * torch.relu(z1), z1),
-        )
+def test_regression_factors_keep_their_arguments(student, draw):
+    """factors_regression is right and does not change the tensors that it is given."""
+    given, case = regression_case(draw, *sizes(draw)[:2])
+    arguments = dict(zip(("z1", "y_hat", "y"), given, strict=True))
+    compare_and_keep(student, "factors_regression", arguments, lambda answer: compare_factors([answer], [case]))
 
 
 # ---------------------------------------------------------------------------------------------- classification
 
 
-@earns("forward-classification")
+@earns("forward-classification", weight=3)
 def test_classification_forward(student, draw):
     """All four forward variables of the classification network are right, on networks of several sizes."""
-    forward = student.forward_classification
-    for x, W1, b1, W2, b2 in networks(draw):
-        z1 = functional.linear(x.T, W1, b1[:, 0]).T
-        z2 = torch.tanh(z1)
-        z3 = functional.linear(z2.T, W2, b2[:, 0]).T
-        compare_forward(forward(x, W1, b1, W2, b2), (z1, z2, z3, torch.sigmoid(z3)))
+    drawn, forward = networks(draw), asked(student, "forward_classification")
+    answers = [forward(*numbers) for numbers in drawn]
+    for numbers, answer in zip(drawn, answers, strict=True):
+        compare_each(answer, FORWARD, classification_of(numbers), **size_of(numbers))
+
+
+@earns("forward-classification")
+def test_classification_forward_keeps_its_arguments(student, draw):
+    """forward_classification is right and does not change the tensors that it is given."""
+    numbers = network(draw, *sizes(draw))
+    arguments = dict(zip(INPUTS, numbers, strict=True))
+    right = classification_of(numbers)
+    compare_and_keep(student, "forward_classification", arguments, lambda answer: compare_each(answer, FORWARD, right))
+
+
+@earns("factors-classification", weight=3)
+def test_classification_factors(student, draw):
+    """The entries of the three factors agree with autograd, for one output as well as for several."""
+    factors = asked(student, "factors_classification")
+    cases = [classification_case(draw, d, K, squared_error) for d, K in widths(draw)]
+    compare_factors([factors(*given) for given, _ in cases], [case for _, case in cases])
 
 
 @earns("factors-classification")
-def test_classification_factors(student, draw):
-    """The entries of the three factors agree with autograd, for one output as well as for several."""
-    factors = student.factors_classification
-    _, d, several = sizes(draw)
-    for K in (several, 1):
-        z1, z3, y = draw.normal(d, 1), draw.normal(K, 1), labels(draw, K)
-        answer = factors(torch.tanh(z1), torch.sigmoid(z3), y)
-        compare_factors(
-            answer,
-            *(lambda y_hat, y=y: ((y_hat - y) ** 2).sum(), torch.sigmoid(z3)),
-            *(torch.sigmoid, z3),
-            *(torch.tanh, z1),
-        )
+def test_classification_factors_keep_their_arguments(student, draw):
+    """factors_classification is right and does not change the tensors that it is given."""
+    given, case = classification_case(draw, *sizes(draw)[:2], squared_error)
+    arguments = dict(zip(("z2", "y_hat", "y"), given, strict=True))
+    compare_and_keep(student, "factors_classification", arguments, lambda answer: compare_factors([answer], [case]))
 
 
 def squared_error_of(y):
@@ -218,14 +329,73 @@ def cross_entropy_of(y):
     return loss
 
 
-@earns("gradients-classification")
+def compare_gradients(student, answer, y, numbers, loss):
+    """Hold four gradients against autograd. A message on wrong ones names the earlier functions that are wrong, too."""
+    try:
+        compare_each(answer, GRADIENTS, measured(loss(y), numbers), **size_of(numbers))
+    except AssertionError as error:
+        spoiled = [name for name, check in earlier(student, y, numbers, loss).items() if not holds(check)]
+        if not spoiled:
+            raise
+        text = str(error).rstrip(".")
+        raise AssertionError(
+            f"{text}. For these numbers this fails, too: {', '.join(spoiled)}. Look there first."
+        ) from None
+
+
+def earlier(student, y, numbers, loss):
+    """What gradients are commonly made of, each with a check of it on the same network."""
+    x, _, _, W2, _ = numbers
+    z1, z2, z3, y_hat = right = classification_of(numbers)
+    of_part_2 = measured_factors(squared_error(y), y_hat, torch.sigmoid, z3, torch.tanh, z1)
+    r, G, A = of_part_2
+    gradients = [x @ r @ G @ W2 @ A, r @ G @ W2 @ A, z2 @ r @ G, r @ G]
+    forward, chain_rule = asked(student, "forward_classification"), asked(student, "chain_rule")
+    checks = {
+        "forward_classification": lambda: compare_each(forward(*numbers), FORWARD, right),
+        "chain_rule": lambda: compare_each(chain_rule(x, z2, W2, r, G, A), GRADIENTS, gradients),
+    }
+    if loss is squared_error_of:
+        factors = asked(student, "factors_classification")
+        checks["factors_classification"] = lambda: compare_each(factors(z2, y_hat, y), FACTORS, of_part_2)
+    return checks
+
+
+def holds(check):
+    """Whether a check passes."""
+    try:
+        check()
+    except (AssertionError, StudentError):
+        return False
+    return True
+
+
+def compare_all_gradients(student, function, drawn, ys, loss):
+    """Ask for the gradients of every network, and then compare them."""
+    gradients = asked(student, function)
+    answers = [gradients(numbers[0], y, *numbers[1:]) for numbers, y in zip(drawn, ys, strict=True)]
+    for numbers, y, answer in zip(drawn, ys, answers, strict=True):
+        compare_gradients(student, answer, y, numbers, loss)
+
+
+@earns("gradients-classification", weight=3)
 def test_classification_gradients(student, draw):
     """The four gradients of the squared error agree with autograd."""
-    gradients = student.gradients_classification
-    for numbers in networks(draw):
-        x, *parameters = numbers
-        y = labels(draw, len(parameters[-1]))
-        compare_gradients(gradients(x, y, *parameters), measured(squared_error_of(y), numbers))
+    drawn = networks(draw)
+    ys = [labels(draw, len(numbers[-1])) for numbers in drawn]
+    compare_all_gradients(student, "gradients_classification", drawn, ys, squared_error_of)
+
+
+@earns("gradients-classification")
+def test_classification_gradients_keep_their_arguments(student, draw):
+    """gradients_classification is right and does not change the tensors that it is given."""
+    x, *parameters = numbers = network(draw, *sizes(draw))
+    y = labels(draw, len(parameters[-1]))
+    arguments = {"x": x, "y": y, **dict(zip(PARAMETERS, parameters, strict=True))}
+    compare_and_keep(
+        *(student, "gradients_classification", arguments),
+        lambda answer: compare_gradients(student, answer, y, numbers, squared_error_of),
+    )
 
 
 # ---------------------------------------------------------------------------------------------- cross-entropy
@@ -234,66 +404,114 @@ def test_classification_gradients(student, draw):
 @earns("bce")
 def test_bce_from_predictions(student, draw):
     """The cross-entropy from ŷ agrees with PyTorch's, for one output as well as for several."""
-    bce = student.bce
-    for K in (draw.size(3, 7), 1):
-        y, y_hat = labels(draw, K), draw.uniform(K, 1, low=0.05, high=0.95)
-        close(number(bce(y, y_hat), "ℓ"), functional.binary_cross_entropy(y_hat, y), "ℓ from ŷ")
+    bce, cases = asked(student, "bce", "number"), []
+    for K in (draw.choice(SIZES), 1):
+        cases.append((labels(draw, K), draw.uniform(K, 1, low=0.05, high=0.95)))
+    one = draw.bernoulli(1, 1)
+    cases.append((one, (one - 0.005 * (1 + draw.uniform(1, 1))).abs()))  # nearly right
+    cases.append((one, (1 - one - 0.005 * (1 + draw.uniform(1, 1))).abs()))  # nearly as wrong as can be
+    answers = [bce(y, y_hat) for y, y_hat in cases]
+    for answer, (y, y_hat) in zip(answers, cases, strict=True):
+        compare_loss(answer, functional.binary_cross_entropy(y_hat, y), y, "ℓ from ŷ")
+
+
+def compare_loss(answer, right, y, name, atol=1e-6):
+    """As close, for a mean over the outputs."""
+    K = len(y)
+    if K > 1 and isinstance(answer, torch.Tensor) and answer.numel() == 1:
+        assert abs(float(answer / right) / K - 1) > 1e-4, f"{name} is K times what it should be, for K = {K}"
+    close(answer, right, f"{name} (K = {K})", atol=atol)
+
+
+def compare_bce_from_logits(student, cases):
+    bce = asked(student, "bce_from_logits", "number")
+    answers = [bce(y, z3) for y, z3 in cases]
+    for answer, (y, z3) in zip(answers, cases, strict=True):
+        right = functional.binary_cross_entropy_with_logits(z3, y)
+        size = 2e-7 * float(z3.abs().max()) * (len(y) == 1)  # what float32 loses by softplus(z) − y z
+        compare_loss(answer, right, y, "ℓ from z3", atol=1e-6 + 2 * size)
 
 
 @earns("bce")
 def test_bce_from_logits(student, draw):
-    """The cross-entropy from the logits agrees with PyTorch's."""
-    K = draw.size(3, 7)
-    y, z3 = labels(draw, K), 3 * draw.normal(K, 1)
-    right = functional.binary_cross_entropy_with_logits(z3, y)
-    close(number(student.bce_from_logits(y, z3), "ℓ"), right, "ℓ from z3")
+    """The cross-entropy from the logits agrees with PyTorch's, also where a term is small but not zero."""
+    cases = [(labels(draw, K), 3 * draw.normal(K, 1)) for K in (draw.choice(SIZES), 1)]
+    for size in (3, 5, 7, 9):
+        y = draw.bernoulli(1, 1)
+        z = size + draw.uniform(1, 1)
+        cases += [(y, (2 * y - 1) * z), (y, (1 - 2 * y) * z)]  # one right, with a loss near 0, and one wrong
+    compare_bce_from_logits(student, cases)
 
 
 @earns("bce")
 def test_bce_from_large_logits(student, draw):
     """The cross-entropy from logits beyond ±100, right and wrong ones, is finite and right."""
-    K = draw.size(3, 7)
+    K = draw.choice(SIZES)
     y, z3 = labels(draw, K), draw.uniform(K, 1, low=100.0, high=200.0) * (2 * draw.bernoulli(K, 1) - 1)
     z3[1], z3[2] = z3[1].abs(), torch.where(y[2] == 1, 1, -1) * z3[2].abs()  # one is wrong, and one is right
+    alone = [(torch.full((1, 1), label), z3[:1].abs() * sign) for label in (0.0, 1.0) for sign in (1, -1)]
+    compare_bce_from_logits(student, [(y, z3), *alone])
+
+
+@earns("bce", weight=0.5)
+def test_losses_keep_their_arguments(student, draw):
+    """bce and bce_from_logits are right and do not change the tensors that they are given."""
+    K = draw.choice(SIZES)
+    y, z3 = labels(draw, K), draw.normal(K, 1)
     right = functional.binary_cross_entropy_with_logits(z3, y)
-    close(number(student.bce_from_logits(y, z3), "ℓ"), right, "ℓ from large z3")
+    for function, name, given in (("bce", "y_hat", torch.sigmoid(z3)), ("bce_from_logits", "z3", z3)):
+        compare_and_keep(
+            student, function, {"y": y, name: given}, lambda answer: compare_loss(answer, right, y, "ℓ"), "number"
+        )
+
+
+@earns("factors-bce", weight=3)
+def test_bce_factors(student, draw):
+    """The entries of the three factors of cross-entropy agree with autograd, for one output as well as for several."""
+    factors = asked(student, "factors_bce")
+    cases = [classification_case(draw, d, K, cross_entropy) for d, K in widths(draw)]
+    compare_factors([factors(*given) for given, _ in cases], [case for _, case in cases])
 
 
 @earns("factors-bce")
-def test_bce_factors(student, draw):
-    """The entries of the three factors of cross-entropy agree with autograd, for one output as well as for several."""
-    factors = student.factors_bce
-    _, d, several = sizes(draw)
-    for K in (several, 1):
-        z1, z3, y = draw.normal(d, 1), draw.normal(K, 1), labels(draw, K)
-        answer = factors(torch.tanh(z1), torch.sigmoid(z3), y)
-        compare_factors(
-            answer,
-            *(lambda y_hat, y=y: functional.binary_cross_entropy(y_hat, y), torch.sigmoid(z3)),
-            *(torch.sigmoid, z3),
-            *(torch.tanh, z1),
-        )
+def test_bce_factors_keep_their_arguments(student, draw):
+    """factors_bce is right and does not change the tensors that it is given."""
+    given, case = classification_case(draw, *sizes(draw)[:2], cross_entropy)
+    arguments = dict(zip(("z2", "y_hat", "y"), given, strict=True))
+    compare_and_keep(student, "factors_bce", arguments, lambda answer: compare_factors([answer], [case]))
 
 
 @earns("gradients-bce", weight=3)
 def test_bce_gradients(student, draw):
     """The four gradients of the cross-entropy agree with autograd."""
-    gradients = student.gradients_bce
-    for numbers in networks(draw):
-        x, *parameters = numbers
-        y = labels(draw, len(parameters[-1]))
-        compare_gradients(gradients(x, y, *parameters), measured(cross_entropy_of(y), numbers))
+    drawn = networks(draw)
+    ys = [labels(draw, len(numbers[-1])) for numbers in drawn]
+    compare_all_gradients(student, "gradients_bce", drawn, ys, cross_entropy_of)
 
 
 @earns("gradients-bce")
 def test_bce_gradients_of_a_certain_network(student, draw):
-    """The gradients are right also where ŷ has been rounded to exactly 1, be the label 0 or 1."""
-    n, d, K = sizes(draw)
-    x, W1, b1, W2, b2 = network(draw, n, d, K)
-    b2 += draw.uniform(1, low=40.0, high=60.0)
-    y = labels(draw, K)
-    answer = student.gradients_bce(x, y, W1, b1, W2, b2)
-    compare_gradients(answer, measured(cross_entropy_of(y), [x, W1, b1, W2, b2]))
+    """The gradients are right also where ŷ has been rounded to exactly 0 or 1, be the label 0 or 1."""
+    drawn, ys = [], []
+    for low, high in ((40.0, 60.0), (120.0, 160.0), (-160.0, -120.0)):
+        for K in (draw.choice(SIZES), 1):
+            numbers = network(draw, *sizes(draw)[:2], K)
+            numbers[-1] += draw.uniform(1, low=low, high=high)
+            drawn.append(numbers)
+            ys.append(labels(draw, K))
+    compare_all_gradients(student, "gradients_bce", drawn, ys, cross_entropy_of)
+
+
+@earns("gradients-bce", weight=0.5)
+def test_bce_gradients_keep_their_arguments(student, draw):
+    """gradients_bce is right and does not change the tensors that it is given."""
+    x, *parameters = numbers = network(draw, *sizes(draw))
+    y = labels(draw, len(parameters[-1]))
+    arguments = {"x": x, "y": y, **dict(zip(PARAMETERS, parameters, strict=True))}
+    compare_and_keep(
+        *(student, "gradients_bce", arguments),
+        lambda answer: compare_gradients(student, answer, y, numbers, cross_entropy_of),
+    )
 
 
 # ---------------------------------------------------------------------------------------------- ideas
@@ -302,92 +520,121 @@ def test_bce_gradients_of_a_certain_network(student, draw):
 @earns("softargmax")
 def test_softargmax_on_paper_and_in_the_machine(student):
     """It is right for real numbers as well as for float32 whether an output can be exactly 0 or 1."""
-    answer = student.softargmax_exact
-    assert isinstance(answer, dict), "softargmax_exact should be a dictionary"
+    pairs = HARNESS.beside(student).answers(student.run("lambda: softargmax_exact"))
+    assert pairs is not None, "softargmax_exact should be a dictionary"
+    answer = dict(pairs)
     for key, right in {"real": False, "float32": True}.items():
-        assert key in answer, f"softargmax_exact has no answer for {key!r}"
+        assert isinstance(answer.get(key), bool), f"softargmax_exact should answer {key!r} with True or False"
         assert answer[key] is right, "softargmax_exact: at least one of the two answers is not right"
 
 
 @earns("softargmax")
 def test_softargmax_shown(student):
     """Your logits make softargmax give an exact 0 and an exact 1 in float32."""
-    logits = student.exact_logits
-    assert logits is not None, "such logits exist: look for the smallest positive float32"
-    logits = torch.as_tensor(logits, dtype=torch.float32).flatten()
-    assert len(logits) >= 2 and logits.isfinite().all(), "exact_logits should hold two or more finite numbers"
-    p = torch.softmax(logits, dim=0)
-    assert (p == 0).any() and (p == 1).any(), "softargmax of your logits holds no exact 0, or no exact 1"
+    below = HARNESS.beside(student).below_the_largest(student.run("lambda: exact_logits"))
+    assert below is not None, "exact_logits should not be None: such logits exist"
+    assert below, "exact_logits should hold two or more numbers that are finite in float32"
+    p = torch.softmax(-torch.tensor(below), dim=0)
+    assert (p == 1).any(), "softargmax of your logits holds no exact 1"
+    assert (p == 0).any(), "softargmax of your logits holds no exact 0"
 
 
 @earns("graph", weight=2)
 def test_graph_edges(student):
     """The graph has all the arrows that it needs, each in the right direction, and no others."""
-    edges = {tuple(edge) for edge in student.graph_edges}
-    missing, extra = EDGES - edges, edges - EDGES
+    found = HARNESS.beside(student).arrows(student.run("lambda: graph_edges"))
+    assert found is not None, "graph_edges should be a list of pairs of names"
+    missing, extra = EDGES - set(found), set(found) - EDGES
     turned = {edge for edge in extra if edge[::-1] in missing}
     assert not turned, "some arrows point the wrong way: they run from what is known to what is computed"
+    assert len(missing) != 1, "of the arrows that are needed one is missing"
     assert not missing, f"of the arrows that are needed {len(missing)} are missing"
-    assert not extra, f"{len(extra)} arrows are too many: each runs to what is computed directly from its start"
+    assert not extra, "some arrows are too many: each runs to what is computed directly from its start"
 
 
 @earns("graph")
 def test_graph_gradient(student, draw):
     """The derivatives of w by the four inputs agree with autograd."""
-    inputs = [float(value) for value in away_from_zero(draw, 4)]
-    names = [f"∂w/∂{name}" for name in "xyzo"]
-    right = jacobian(lambda x, y, z, o: (x + y) * (z * o) + z, tuple(map(torch.tensor, inputs)))
-    answer = student.graph_gradient(*inputs)
-    answer = list(answer) if isinstance(answer, torch.Tensor) else answer
-    for name, actual, expected in zip(names, together(answer, names), right, strict=True):
-        same(number(actual, name), expected, name)
+    gradient, cases, names = asked(student, "graph_gradient"), [], [f"∂w/∂{name}" for name in "xyzo"]
+    for _ in range(2):
+        cases.append([float(value) for value in away_from_zero(draw, 4)])
+    answers = [gradient(*inputs) for inputs in cases]
+    for inputs, answer in zip(cases, answers, strict=True):
+        right = jacobian(lambda x, y, z, o: (x + y) * (z * o) + z, tuple(map(torch.tensor, inputs)))
+        for name, actual, expected in zip(names, together(answer, names), right, strict=True):
+            single = isinstance(actual, torch.Tensor) and actual.numel() == 1
+            close(actual.reshape(()) if single else actual, expected, name, atol=1e-5)
 
 
 def compare_slope(slope, function, draw, name):
     """Hold a slope against autograd between −6 and 6, away from the kinks at 0, for a vector and for a matrix."""
-    for shape in ((draw.size(5, 9),), (2, draw.size(3, 5))):
+    points = []
+    for shape in ((draw.size(5, 9),), (2, draw.size(3, 5)), (1,)):
         x = 3 * away_from_zero(draw, *shape)
-        x.view(-1)[:2] /= 3  # these two within ±2, where slopes differ most
+        flat = x.view(-1)
+        flat[:2] /= 3  # these two within ±2, where slopes differ most
+        if len(flat) >= 4:  # and these two on either side of 0
+            flat[2], flat[3] = flat[2].abs() / 10, -flat[3].abs() / 10
+        points.append(x)
+    for x, answer in zip(points, [slope(x) for x in points], strict=True):
         leaf = x.clone().requires_grad_()
         function(leaf).sum().backward()
-        same(slope(x), leaf.grad, name)
+        same(answer, leaf.grad, name)
 
 
 @earns("slopes")
 def test_slopes_of_relu_and_leaky_relu(student, draw):
     """The slopes of ReLU and LeakyReLU(0.01) agree with autograd."""
-    compare_slope(student.relu_slope, functional.relu, draw, "the slope of ReLU")
-    compare_slope(student.leaky_relu_slope, functional.leaky_relu, draw, "the slope of LeakyReLU")
+    compare_slope(asked(student, "relu_slope", "one"), functional.relu, draw, "the slope of ReLU")
+    compare_slope(asked(student, "leaky_relu_slope", "one"), functional.leaky_relu, draw, "the slope of LeakyReLU")
 
 
 @earns("slopes")
 def test_slope_of_softplus(student, draw):
     """The slope of Softplus agrees with autograd."""
-    compare_slope(student.softplus_slope, functional.softplus, draw, "the slope of Softplus")
+    compare_slope(asked(student, "softplus_slope", "one"), functional.softplus, draw, "the slope of Softplus")
 
 
 @earns("slopes")
 def test_slope_of_gelu(student, draw):
     """The slope of the exact GELU agrees with autograd."""
-    compare_slope(student.gelu_slope, functional.gelu, draw, "the slope of GELU")
+    compare_slope(asked(student, "gelu_slope", "one"), functional.gelu, draw, "the slope of GELU")
 
 
-def compare_statements(answers, right):
-    assert isinstance(answers, dict), "relu_statements should be a dictionary"
-    wrong = sum(answers.get(letter) is not truth for letter, truth in right.items())
-    assert not wrong, f"of the statements {', '.join(right)} you have {wrong} wrong"
+@earns("slopes", weight=0.5)
+def test_slopes_at_zero_and_of_kept_arguments(student, draw):
+    """The slopes at 0 lie between 0 and 1, and no function changes the tensor that it is given."""
+    x = torch.cat([away_from_zero(draw, 3), torch.zeros(1)])
+    for name in ("relu_slope", "leaky_relu_slope", "softplus_slope", "gelu_slope"):
+
+        def compare(answer, name=name):
+            assert getattr(answer, "shape", None) == x.shape, f"{name} should return a tensor of the shape of x"
+            assert 0 <= answer[-1] <= 1, f"{name} at 0 should be a slope between those on the two sides"
+
+        compare_and_keep(student, name, {"x": x}, compare, "one")
+
+
+def compare_statements(student, right):
+    pairs = HARNESS.beside(student).answers(student.run("lambda: relu_statements"))
+    assert pairs is not None, "relu_statements should be a dictionary"
+    answers = dict(pairs)
+    for letter in right:
+        assert isinstance(answers.get(letter), bool), f"relu_statements should answer {letter} with True or False"
+    wrong = sum(answers[letter] is not truth for letter, truth in right.items())
+    found = f"{wrong} {'is' if wrong == 1 else 'are'} wrong"
+    assert not wrong, f"of your answers to {', '.join(right)} {found}: look at your figure of the slopes once more"
 
 
 @earns("relu-statements")
 def test_statements_on_relu(student):
     """The statements on ReLU, A and B, and on LeakyReLU, C, are judged rightly."""
-    compare_statements(student.relu_statements, {"A": True, "B": False, "C": True})
+    compare_statements(student, {"A": True, "B": False, "C": True})
 
 
 @earns("relu-statements")
 def test_statements_on_smooth_relatives(student):
     """The statements on LeakyReLU, D, and on Softplus, E and F, are judged rightly."""
-    compare_statements(student.relu_statements, {"D": False, "E": True, "F": False})
+    compare_statements(student, {"D": False, "E": True, "F": False})
 
 
 @earns("maps", weight=2)
@@ -398,24 +645,44 @@ def test_maps_of_the_plane(student, draw):
     turn = cmath.exp(1j * theta)
     # Complex numbers know the plane without matrices: a mirror line at angle θ is turned to the axis, and back.
     moved = {
-        "rotation": (student.rotation(theta), turn * point),
-        "reflection": (student.reflection(theta), turn * (point / turn).conjugate()),
-        "scaling": (student.scaling(s_x, s_y), complex(s_x * point.real, s_y * point.imag)),
-        "shear": (student.shear(k), complex(point.real + k * point.imag, point.imag)),
+        "rotation": (asked(student, "rotation", "one")(theta), turn * point),
+        "reflection": (asked(student, "reflection", "one")(theta), turn * (point / turn).conjugate()),
+        "scaling": (asked(student, "scaling", "one")(s_x, s_y), complex(s_x * point.real, s_y * point.imag)),
+        "shear": (asked(student, "shear", "one")(k), complex(point.real + k * point.imag, point.imag)),
     }
     for name, (matrix, expected) in moved.items():
-        matrix = torch.as_tensor(matrix)
-        assert tuple(matrix.shape) == (2, 2), f"the shape of the {name} is {tuple(matrix.shape)}, it should be (2, 2)"
+        got = "nothing (None)" if matrix is None else f"a {type(matrix).__name__}"
+        assert isinstance(matrix, torch.Tensor), f"{name} should return a matrix; it returns {got}"
+        assert tuple(matrix.shape) == (2, 2), f"the shape of the {name} is {tuple(matrix.shape)}; it should be (2, 2)"
         there = matrix.double() @ torch.tensor([point.real, point.imag], dtype=torch.float64)
         right = torch.tensor([expected.real, expected.imag])
         close(there, right, f"where the {name} moves a point", rtol=1e-3, atol=1e-4)
 
 
+def collapsed(numbers):
+    """W and b of the one layer, by feeding zero and the unit vectors through both layers."""
+    x, W1, b1, W2, b2 = numbers
+
+    def both(rows):
+        return functional.linear(functional.linear(rows, W1, b1[:, 0]), W2, b2[:, 0])
+
+    b = both(torch.zeros(1, len(x)))
+    return (both(torch.eye(len(x))) - b).T, b.T
+
+
 @earns("maps")
 def test_two_linear_layers_collapse(student, draw):
-    """One linear layer does the work of two, on any input."""
-    x, W1, b1, W2, b2 = network(draw, *sizes(draw))
-    W, b = together(student.collapse(W1, b1, W2, b2), ("W", "b"))
-    for name, part, shape in (("W", W, (len(W2), len(x))), ("b", b, (len(W2), 1))):
-        assert tuple(part.shape) == shape, f"the shape of {name} is {tuple(part.shape)}, it should be {shape}"
-    same(torch.as_tensor(W) @ x + torch.as_tensor(b), W2 @ (W1 @ x + b1) + b2, "W x + b")
+    """One linear layer does the work of two, on networks of several sizes."""
+    drawn, collapse = networks(draw), asked(student, "collapse")
+    answers = [collapse(*numbers[1:]) for numbers in drawn]
+    for numbers, answer in zip(drawn, answers, strict=True):
+        compare_each(answer, ("W", "b"), collapsed(numbers), **size_of(numbers))
+
+
+@earns("maps", weight=0.5)
+def test_collapse_keeps_its_arguments(student, draw):
+    """collapse is right and does not change the tensors that it is given."""
+    numbers = network(draw, *sizes(draw))
+    arguments = dict(zip(PARAMETERS, numbers[1:], strict=True))
+    right = collapsed(numbers)
+    compare_and_keep(student, "collapse", arguments, lambda answer: compare_each(answer, ("W", "b"), right))

@@ -48,6 +48,9 @@ np.random.seed(0)
 torch.manual_seed(0)
 device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
 
+# The cells below use these names themselves: BLUE, compare, GREEN, ORANGE, RED, relative_error, Identity,
+# MODULES, NETWORKS, pair, spiral, spiral_history, spiral_mlp. Give your own helpers other names.
+
 # %% nbgrader={"grade": false, "grade_id": "helpers", "locked": true, "schema_version": 3, "solution": false, "task": false}
 import math
 
@@ -67,7 +70,10 @@ def relative_error(a, b):
 def compare(name, yours, right, tolerance=1e-4):
     """Assert that `yours` equals `right`; when it does not, say in which way it differs."""
     assert yours is not None, f"{name} is None: is a return statement missing?"
-    yours, right = torch.as_tensor(yours).detach().cpu().double(), torch.as_tensor(right).detach().cpu().double()
+    whole = not torch.as_tensor(right).is_floating_point()  # of labels and counts, factors mean nothing
+    if not isinstance(yours, torch.Tensor):  # an array, a list or a number
+        yours = torch.as_tensor(yours, dtype=torch.double)
+    yours, right = yours.detach().cpu().double(), torch.as_tensor(right).detach().cpu().double()
     shape = f"{name}: the shape is {tuple(yours.shape)}, it should be {tuple(right.shape)}"
     assert yours.shape == right.shape, shape
     error = relative_error(yours, right)
@@ -76,11 +82,13 @@ def compare(name, yours, right, tolerance=1e-4):
         reason = "right shape, wrong values"
         if not torch.isfinite(yours).all():
             reason = "some values are infinite or not a number"
+        elif whole:
+            reason = f"{int((yours != right).sum())} of {right.numel()} values differ"
         elif relative_error(-yours, right) < tolerance:
             reason = "right size, wrong sign"
         elif yours.ndim == 2 and yours.shape == yours.T.shape and relative_error(yours.T, right) < tolerance:
             reason = "it is transposed"
-        elif yours.numel() > 1 and relative_error(factor * yours, right) < tolerance:
+        elif yours.numel() > 1 and abs(factor - 1) > 0.001 and relative_error(factor * yours, right) < tolerance:
             reason = f"right up to a factor: multiplied by {factor:.4g} it would be correct"
         raise AssertionError(f"{name}: {reason} (relative error {error:.1e})")
     print(f"ok  {name:24} relative error {error:.0e}")
@@ -95,6 +103,9 @@ of a tensor, no `torch.autograd` or `torch.func`, nothing from `torch.nn`. Plain
 `.sum()`, `torch.exp` or `torch.where` are all welcome. The grader shuts the forbidden doors while it tests your code;
 a cell that knocks on one earns nothing, and your report tells you so. The locked check cells do use autograd: it is
 the answer sheet.
+
+**Leave alone what you are given.** No function and no layer changes the tensors that it receives. Only the gradients
+that a layer collects, and in `train_step` the parameters, may change in place.
 
 **Columns on paper, rows in code.** On paper an example is a column $x \in \mathbb{R}^n$, and derivatives are in
 numerator layout: for a scalar loss $J$, $\frac{\partial J}{\partial x}$ is a *row* of $n$ numbers, and
@@ -150,21 +161,31 @@ def numerical_gradient(f, x, eps=1e-6):
 
 
 # %% nbgrader={"grade": true, "grade_id": "numerical-gradient", "locked": true, "points": 3, "schema_version": 3, "solution": false, "task": false}
-x = torch.tensor([[1.0, -2.0, 0.5], [3.0, 0.0, -1.0]], dtype=torch.float64)
-before = x.clone()
-compare("∂ Σx³ / ∂x", numerical_gradient(lambda x: (x**3).sum(), x), 3 * x**2, 1e-8)
-compare("∂ Πexp(x) / ∂x", numerical_gradient(lambda x: x.sum().exp(), x), torch.full_like(x, math.exp(1.5)), 1e-8)
-assert torch.equal(x, before), "x has changed: wiggle a copy, or put every entry back"
-# errors near 1e-10 are right; 1e-6 means a difference taken to one side only
+def _check():
+    x = torch.tensor([[1.0, -2.0, 0.5], [3.0, 0.0, -1.0]], dtype=torch.float64)
+    before = x.clone()
+    compare("∂ Σx³ / ∂x", numerical_gradient(lambda x: (x**3).sum(), x), 3 * x**2, 1e-8)
+    compare("∂ Πexp(x) / ∂x", numerical_gradient(lambda x: x.sum().exp(), x), torch.full_like(x, math.exp(1.5)), 1e-8)
+    compare("∂ Σx³ / ∂x, eps=0.1", numerical_gradient(lambda x: (x**3).sum(), x, eps=0.1), 3 * x**2 + 0.01, 1e-8)
+    assert torch.equal(x, before), "x has changed: wiggle a copy, or put every entry back"
+    # errors near 1e-10 are right; 1e-6 means a difference taken to one side only
+
+
+_check()
+
 
 # %% nbgrader={"grade": false, "grade_id": "step-size-figure", "locked": true, "schema_version": 3, "solution": false, "task": false} tags=["demo"]
-# How small should the step ε be? We ask your own ruler, for f(x) = Σ sin x.
-points, exponents = torch.linspace(0.1, 1.3, 5, dtype=torch.float64), list(range(-12, 0))
-estimates = [numerical_gradient(lambda x: x.sin().sum(), points, 10.0**k) for k in exponents]
-figure, ax = plt.subplots(figsize=(4.2, 2.6))
-ax.plot(exponents, [math.log10(relative_error(estimate, points.cos())) for estimate in estimates], "o-", color=BLUE)
-ax.set(xlabel="log₁₀ of the step ε", ylabel="log₁₀ of the relative error", title="Error of your gradient checker")
-plt.show()
+def _figure():
+    # How small should the step ε be? We ask your own ruler, for f(x) = Σ sin x.
+    points, exponents = torch.linspace(0.1, 1.3, 5, dtype=torch.float64), list(range(-12, 0))
+    estimates = [numerical_gradient(lambda x: x.sin().sum(), points, 10.0**k) for k in exponents]
+    figure, ax = plt.subplots(figsize=(4.2, 2.6))
+    ax.plot(exponents, [math.log10(relative_error(estimate, points.cos())) for estimate in estimates], "o-", color=BLUE)
+    ax.set(xlabel="log₁₀ of the step ε", ylabel="log₁₀ of the relative error", title="Error of your gradient checker")
+    plt.show()
+
+
+_figure()
 
 # %% [markdown] nbgrader={"grade": false, "grade_id": "layers-text", "locked": true, "schema_version": 3, "solution": false, "task": false}
 r"""
@@ -261,27 +282,38 @@ class Linear:
 
 
 # %% nbgrader={"grade": true, "grade_id": "linear-forward", "locked": true, "points": 2, "schema_version": 3, "solution": false, "task": false}
-layer = Linear(2, 3)
-layer.weight = torch.tensor([[1.0, 0.0], [0.0, 1.0], [1.0, 1.0]])
-layer.bias = torch.tensor([0.0, 0.0, 10.0])
-compare("y, by head", layer.forward(torch.tensor([[1.0, 2.0], [3.0, 4.0]])), [[1.0, 2.0, 13.0], [3.0, 4.0, 17.0]])
+def _check():
+    layer = Linear(2, 3)
+    layer.weight = torch.tensor([[1.0, 0.0], [0.0, 1.0], [1.0, 1.0]])
+    layer.bias = torch.tensor([0.0, 0.0, 10.0])
+    x = torch.tensor([[1.0, 2.0], [3.0, 4.0], [0.0, -1.0], [5.0, 5.0]])
+    compare("y, by head", layer.forward(x), [[1.0, 2.0, 13.0], [3.0, 4.0, 17.0], [0.0, -1.0, 9.0], [5.0, 5.0, 20.0]])
+    compare("y of a single row", layer.forward(x[:1]), [[1.0, 2.0, 13.0]])
 
-torch.manual_seed(1)
-layer, twin, x = Linear(4, 7), nn.Linear(4, 7), torch.randn(5, 4)
-layer.weight, layer.bias = twin.weight.detach(), twin.bias.detach()
-compare("y, by torch", layer.forward(x), twin(x))  # errors near 1e-7: float32 carries seven digits
+    torch.manual_seed(1)
+    layer, twin, x = Linear(4, 7), nn.Linear(4, 7), torch.randn(5, 4)
+    layer.weight, layer.bias = twin.weight.detach(), twin.bias.detach()
+    compare("y, by torch", layer.forward(x), twin(x))  # errors near 1e-7: float32 carries seven digits
+
+
+_check()
+
 
 # %% nbgrader={"grade": true, "grade_id": "linear-backward", "locked": true, "points": 5, "schema_version": 3, "solution": false, "task": false}
-torch.manual_seed(2)
-layer, twin, x, dy = Linear(4, 7), nn.Linear(4, 7), torch.randn(5, 4, requires_grad=True), torch.randn(5, 7)
-layer.weight, layer.bias = twin.weight.detach(), twin.bias.detach()
-for call in ("", ", 2 calls"):  # the gradients of the parameters accumulate, in torch's layer and in yours
-    layer.forward(x.detach())
-    dx, x.grad = layer.backward(dy), None
-    twin(x).backward(dy)
-    compare(f"dx{call}", dx, x.grad)
-    compare(f"weight_grad{call}", layer.weight_grad, twin.weight.grad)
-    compare(f"bias_grad{call}", layer.bias_grad, twin.bias.grad)
+def _check():
+    torch.manual_seed(2)
+    layer, twin, x, dy = Linear(4, 7), nn.Linear(4, 7), torch.randn(5, 4, requires_grad=True), torch.randn(5, 7)
+    layer.weight, layer.bias = twin.weight.detach(), twin.bias.detach()
+    for call in ("", ", 2 calls"):  # the gradients of the parameters accumulate, in torch's layer and in yours
+        layer.forward(x.detach())
+        dx, x.grad = layer.backward(dy), None
+        twin(x).backward(dy)
+        compare(f"dx{call}", dx, x.grad)
+        compare(f"weight_grad{call}", layer.weight_grad, twin.weight.grad)
+        compare(f"bias_grad{call}", layer.bias_grad, twin.bias.grad)
+
+
+_check()
 
 # %% [markdown] nbgrader={"grade": false, "grade_id": "activations-text", "locked": true, "schema_version": 3, "solution": false, "task": false}
 r"""
@@ -339,32 +371,51 @@ class Sigmoid:
 
 
 # %% nbgrader={"grade": true, "grade_id": "relu", "locked": true, "points": 3, "schema_version": 3, "solution": false, "task": false}
-x = torch.tensor([[-2.0, -0.5, 3.0], [1.0, -1.0, 0.5]])
-dy = torch.tensor([[1.0, -1.0, -5.0], [2.0, 3.0, 4.0]])
-relu, before = ReLU(), x.clone()
-compare("ReLU, y", relu.forward(x), [[0.0, 0.0, 3.0], [1.0, 0.0, 0.5]])
-compare("ReLU, dx", relu.backward(dy), [[0.0, 0.0, -5.0], [2.0, 0.0, 4.0]])
-assert torch.equal(x, before), "ReLU has changed its input: build a new tensor in forward"
+def _check():
+    x = torch.tensor([[-2.0, -0.5, 3.0], [1.0, -1.0, 0.5]])
+    dy = torch.tensor([[1.0, -1.0, -5.0], [2.0, 3.0, 4.0]])
+    relu, before = ReLU(), (x.clone(), dy.clone())
+    relu.forward(torch.ones(3, 4))  # an earlier batch
+    compare("ReLU, y", relu.forward(x), [[0.0, 0.0, 3.0], [1.0, 0.0, 0.5]])
+    compare("ReLU, dx", relu.backward(dy), [[0.0, 0.0, -5.0], [2.0, 0.0, 4.0]])
+    assert torch.equal(x, before[0]), "forward has changed its input: build a new tensor"
+    assert torch.equal(dy, before[1]), "backward has changed dy: build a new tensor"
+
+
+_check()
+
 
 # %% nbgrader={"grade": true, "grade_id": "sigmoid", "locked": true, "points": 3, "schema_version": 3, "solution": false, "task": false}
-sigmoid, x = Sigmoid(), torch.tensor([[-3.0, -1.0, 0.0, 2.0]], requires_grad=True)
-dy = torch.tensor([[1.0, -2.0, 4.0, 3.0]])
-compare("σ, y", sigmoid.forward(x.detach()), torch.sigmoid(x))
-torch.sigmoid(x).backward(dy)
-compare("σ, dx", sigmoid.backward(dy), x.grad)
-compare("σ, far out", sigmoid.forward(torch.tensor([[-200.0, 200.0]])), [[0.0, 1.0]])
-compare("σ, dx far out", sigmoid.backward(torch.ones(1, 2)), [[0.0, 0.0]])
+def _check():
+    sigmoid, x = Sigmoid(), torch.tensor([[-3.0, -1.0, 0.0], [2.0, 0.5, 1.0]], requires_grad=True)
+    dy = torch.tensor([[1.0, -2.0, 4.0], [3.0, -1.0, 2.0]])
+    before = x.detach().clone(), dy.clone()
+    sigmoid.forward(torch.zeros(3, 4))  # an earlier batch
+    compare("σ, y", sigmoid.forward(x.detach()), torch.sigmoid(x))
+    torch.sigmoid(x).backward(dy)
+    compare("σ, dx", sigmoid.backward(dy), x.grad)
+    assert torch.equal(x, before[0]) and torch.equal(dy, before[1]), "Sigmoid has changed x or dy: build a new tensor"
+    compare("σ, far out", sigmoid.forward(torch.tensor([[-200.0, 200.0]])), [[0.0, 1.0]])
+    compare("σ, dx far out", sigmoid.backward(torch.ones(1, 2)), [[0.0, 0.0]])
+
+
+_check()
+
 
 # %% nbgrader={"grade": false, "grade_id": "activations-figure", "locked": true, "schema_version": 3, "solution": false, "task": false} tags=["demo"]
-x = torch.linspace(-4, 4, 161).reshape(1, -1)
-figure, ax = plt.subplots(figsize=(4.2, 2.6))
-for function, colour, marker in (ReLU(), BLUE, "o"), (Sigmoid(), RED, "s"):
-    name, look = type(function).__name__, {"color": colour, "marker": marker, "markevery": 20}
-    ax.plot(x[0], function.forward(x)[0], label=name, **look)
-    ax.plot(x[0], function.backward(torch.ones_like(x))[0], linestyle="--", label=f"{name}, slope", **look)
-ax.set(xlabel="x", ylim=(-0.1, 2.2), title="Your activations and their slopes")
-ax.legend(fontsize=8, loc="upper left", handlelength=4)
-plt.show()
+def _figure():
+    x = torch.linspace(-4, 4, 161).reshape(1, -1)
+    figure, ax = plt.subplots(figsize=(4.2, 2.6))
+    for function, colour, marker in (ReLU(), BLUE, "o"), (Sigmoid(), RED, "s"):
+        name, look = type(function).__name__, {"color": colour, "marker": marker, "markevery": 20}
+        ax.plot(x[0], function.forward(x)[0], label=name, **look)
+        ax.plot(x[0], function.backward(torch.ones_like(x))[0], linestyle="--", label=f"{name}, slope", **look)
+    ax.set(xlabel="x", ylim=(-0.1, 2.2), title="Your activations and their slopes")
+    ax.legend(fontsize=8, loc="upper left", handlelength=4)
+    plt.show()
+
+
+_figure()
 
 # %% [markdown] nbgrader={"grade": false, "grade_id": "mse-text", "locked": true, "schema_version": 3, "solution": false, "task": false}
 r"""
@@ -413,17 +464,22 @@ def mse_loss(y, y_hat):
 
 
 # %% nbgrader={"grade": true, "grade_id": "mse-loss", "locked": true, "points": 3, "schema_version": 3, "solution": false, "task": false}
-J, dJdy_hat = mse_loss(torch.tensor([[1.0, 2.0]]), torch.tensor([[2.0, 5.0]]))
-compare("MSE, by head", J, 5.0)
-compare("dJ, by head", dJdy_hat, [[1.0, 3.0]])
+def _check():
+    y, y_hat = torch.tensor([[1.0, 2.0], [0.0, 4.0], [3.0, -1.0]]), torch.tensor([[2.0, 5.0], [0.0, 2.0], [3.0, 1.0]])
+    J, dJdy_hat = mse_loss(y, y_hat)
+    compare("MSE, by head", J, 3.0)  # (1 + 9 + 0 + 4 + 0 + 4) / 6
+    compare("dJ, by head", 3 * dJdy_hat, [[1.0, 3.0], [0.0, -2.0], [0.0, 2.0]])
 
-torch.manual_seed(3)
-y, y_hat = torch.randn(6, 4), torch.randn(6, 4, requires_grad=True)
-right = nn.functional.mse_loss(y_hat, y)
-right.backward()
-J, dJdy_hat = mse_loss(y, y_hat.detach())
-compare("MSE", J, right)
-compare("MSE, dJdy_hat", dJdy_hat, y_hat.grad)
+    torch.manual_seed(3)
+    y, y_hat = torch.randn(6, 4), torch.randn(6, 4, requires_grad=True)
+    right = nn.functional.mse_loss(y_hat, y)
+    right.backward()
+    J, dJdy_hat = mse_loss(y, y_hat.detach())
+    compare("MSE", J, right)
+    compare("MSE, dJdy_hat", dJdy_hat, y_hat.grad)
+
+
+_check()
 
 # %% [markdown] nbgrader={"grade": false, "grade_id": "bce-text", "locked": true, "schema_version": 3, "solution": false, "task": false}
 r"""
@@ -470,31 +526,40 @@ def bce_loss(y, y_hat):
 
 
 # %% nbgrader={"grade": true, "grade_id": "bce-loss", "locked": true, "points": 4, "schema_version": 3, "solution": false, "task": false}
-torch.manual_seed(4)
-y, y_hat = torch.randint(0, 2, (6, 4)).float(), torch.rand(6, 4).requires_grad_()
-right = nn.functional.binary_cross_entropy(y_hat, y)
-right.backward()
-J, dJdy_hat = bce_loss(y, y_hat.detach())
-compare("BCE", J, right)
-compare("BCE, dJdy_hat", dJdy_hat, y_hat.grad)
+def _check():
+    torch.manual_seed(4)
+    y, y_hat = torch.randint(0, 2, (6, 4)).float(), torch.rand(6, 4).requires_grad_()
+    right = nn.functional.binary_cross_entropy(y_hat, y)
+    right.backward()
+    J, dJdy_hat = bce_loss(y, y_hat.detach())
+    compare("BCE", J, right)
+    compare("BCE, dJdy_hat", dJdy_hat, y_hat.grad)
 
-J, dJdy_hat = bce_loss(torch.tensor([[0.0, 1.0], [0.0, 1.0]]), torch.tensor([[0.0, 1.0], [1.0, 0.0]]))
-compare("BCE, certain", J, 50.0)  # two entries certain and right (0), two certain and wrong (100)
-assert torch.isfinite(dJdy_hat).all(), "dJdy_hat is infinite or not a number where y_hat is 0 or 1"
-compare("dJ, its sign", dJdy_hat.sign(), [[0.0, 0.0], [1.0, -1.0]])
+    J, dJdy_hat = bce_loss(torch.tensor([[0.0, 1.0], [0.0, 1.0]]), torch.tensor([[0.0, 1.0], [1.0, 0.0]]))
+    compare("BCE, certain", J, 50.0)  # two entries certain and right (0), two certain and wrong (100)
+    assert torch.isfinite(dJdy_hat).all(), "dJdy_hat is infinite or not a number where y_hat is 0 or 1"
+    compare("dJ, certain", dJdy_hat, [[0.0, 0.0], [0.25e12, -0.25e12]])  # ±1 / 1e-12, and 4 entries
+
+
+_check()
+
 
 # %% nbgrader={"grade": false, "grade_id": "losses-figure", "locked": true, "schema_version": 3, "solution": false, "task": false} tags=["demo"]
-# Why another loss? Let a sigmoid's output meet both, for the label 1, and see what gradient reaches the logit,
-# the number that goes into the sigmoid.
-logits, sigmoid = torch.linspace(-8, 8, 161).reshape(-1, 1), Sigmoid()
-y_hat = sigmoid.forward(logits)  # (161, 1)
-figure, ax = plt.subplots(figsize=(4.2, 2.6))
-for loss, colour, marker in (mse_loss, BLUE, "o"), (bce_loss, RED, "s"):
-    push = sigmoid.backward(len(logits) * loss(torch.ones_like(y_hat), y_hat)[1])  # times B: each example on its own
-    ax.plot(logits[:, 0], push[:, 0], color=colour, marker=marker, markevery=20, label=loss.__name__)
-ax.set(xlabel="logit (the label is 1)", ylabel="∂J / ∂logit", title="Who still pushes when all is wrong?")
-ax.legend(fontsize=8)
-plt.show()
+def _figure():
+    # Why another loss? Let a sigmoid's output meet both, for the label 1, and see what gradient reaches the logit,
+    # the number that goes into the sigmoid.
+    logits, sigmoid = torch.linspace(-8, 8, 161).reshape(-1, 1), Sigmoid()
+    y_hat = sigmoid.forward(logits)  # (161, 1)
+    figure, ax = plt.subplots(figsize=(4.2, 2.6))
+    for loss, colour, marker in (mse_loss, BLUE, "o"), (bce_loss, RED, "s"):
+        push = sigmoid.backward(len(logits) * loss(torch.ones_like(y_hat), y_hat)[1])  # times B: each example on its own
+        ax.plot(logits[:, 0], push[:, 0], color=colour, marker=marker, markevery=20, label=loss.__name__)
+    ax.set(xlabel="logit (the label is 1)", ylabel="∂J / ∂logit", title="Who still pushes when all is wrong?")
+    ax.legend(fontsize=8)
+    plt.show()
+
+
+_figure()
 
 # %% [markdown] nbgrader={"grade": false, "grade_id": "mlp-text", "locked": true, "schema_version": 3, "solution": false, "task": false}
 r"""
@@ -569,22 +634,26 @@ class MLP:
 
 
 # %% nbgrader={"grade": true, "grade_id": "mlp-build", "locked": true, "points": 2, "schema_version": 3, "solution": false, "task": false}
-mlp = MLP(2, 20, "relu", 20, 5, "identity")
-shapes = {"W1": (20, 2), "b1": (20,), "W2": (5, 20), "b2": (5,)}
-for name, shape in shapes.items():
-    assert tuple(mlp.parameters[name].shape) == shape, f"parameters[{name!r}] should have shape {shape}"
-    assert tuple(mlp.grads[f"dJd{name}"].shape) == shape, f"grads['dJd{name}'] should have the shape of {name}, {shape}"
-    assert not mlp.grads[f"dJd{name}"].any(), f"grads['dJd{name}'] should be zero before the first backward"
-assert mlp.cache == {}, "the cache should be empty before the first forward"
-assert len(mlp.parameters["W1"].unique(dim=0)) == 20, "hidden units that start with equal weights stay equal for ever"
-try:
-    MLP(2, 20, "relu", 20, 5, "swoosh")
-except ValueError as error:
-    print("ok  an unknown function is refused:", error)
-else:
-    raise AssertionError("MLP(…, 'swoosh') should raise a ValueError")
+def _check():
+    mlp = MLP(2, 20, "relu", 20, 5, "identity")
+    shapes = {"W1": (20, 2), "b1": (20,), "W2": (5, 20), "b2": (5,)}
+    for name, shape in shapes.items():
+        assert tuple(mlp.parameters[name].shape) == shape, f"parameters[{name!r}] should have shape {shape}"
+        assert tuple(mlp.grads[f"dJd{name}"].shape) == shape, f"grads['dJd{name}'] should have the shape of {name}, {shape}"
+        assert not mlp.grads[f"dJd{name}"].any(), f"grads['dJd{name}'] should be zero before the first backward"
+    assert mlp.cache == {}, "the cache should be empty before the first forward"
+    assert len(mlp.parameters["W1"].unique(dim=0)) == 20, "hidden units that start with equal weights stay equal for ever"
+    try:
+        MLP(2, 20, "relu", 20, 5, "swoosh")
+    except ValueError as error:
+        print("ok  an unknown function is refused:", error)
+    else:
+        raise AssertionError("MLP(…, 'swoosh') should raise a ValueError")
 
-# %% nbgrader={"grade": true, "grade_id": "mlp-forward", "locked": true, "points": 2, "schema_version": 3, "solution": false, "task": false}
+
+_check()
+
+# %% nbgrader={"grade": false, "grade_id": "mlp-tools", "locked": true, "schema_version": 3, "solution": false, "task": false}
 MODULES = {"relu": nn.ReLU, "sigmoid": nn.Sigmoid, "identity": nn.Identity}
 
 
@@ -598,77 +667,98 @@ def pair(n, hidden, f, out, g):
 
 
 NETWORKS = [(2, 20, "relu", 5, "identity"), (2, 20, "sigmoid", 5, "sigmoid"), (2, 20, "relu", 22, "relu")]
-torch.manual_seed(5)
-x = torch.randn(10, 2)
-for network in NETWORKS:
-    mlp, twin = pair(*network)
-    compare(f"ŷ, {network[2]}/{network[4]}", mlp.forward(x), twin(x))
-mlp.parameters["W1"] += 1  # what an optimiser would do
-assert not torch.allclose(mlp.forward(x), twin(x)), "parameters['W1'] was changed, but forward has not noticed"
+
+
+# %% nbgrader={"grade": true, "grade_id": "mlp-forward", "locked": true, "points": 2, "schema_version": 3, "solution": false, "task": false}
+def _check():
+    torch.manual_seed(5)
+    x = torch.randn(10, 2)
+    for network in NETWORKS:
+        mlp, twin = pair(*network)
+        compare(f"ŷ, {network[2]}/{network[4]}", mlp.forward(x), twin(x))
+    mlp.parameters["W1"] += 1  # what an optimiser would do
+    assert not torch.allclose(mlp.forward(x), twin(x)), "parameters['W1'] was changed, but forward has not noticed"
+
+
+_check()
+
 
 # %% nbgrader={"grade": true, "grade_id": "mlp-backward", "locked": true, "points": 4, "schema_version": 3, "solution": false, "task": false}
-torch.manual_seed(6)
-losses = {"mse": (mse_loss, nn.functional.mse_loss), "bce": (bce_loss, nn.functional.binary_cross_entropy)}
-for network, loss in zip(NETWORKS, ("mse", "bce", "mse"), strict=True):
-    mlp, twin = pair(*network)
-    x, y = torch.randn(10, 2), torch.rand(10, network[3]).round()
-    your_loss, their_loss = losses[loss]
-    J, dJdy_hat = your_loss(y, mlp.forward(x))
-    mlp.backward(dJdy_hat)
-    their_loss(twin(x), y).backward()
-    print(f"2 → 20 → {network[3]}, {network[2]}/{network[4]}, {loss}")
-    for name, right in zip(("dJdW1", "dJdb1", "dJdW2", "dJdb2"), twin.parameters(), strict=True):
-        compare(name, mlp.grads[name], right.grad)  # errors from 1e-8 to 1e-6 are right
+def _check():
+    torch.manual_seed(6)
+    losses = {"mse": (mse_loss, nn.functional.mse_loss), "bce": (bce_loss, nn.functional.binary_cross_entropy)}
+    for network, loss in zip(NETWORKS, ("mse", "bce", "mse"), strict=True):
+        mlp, twin = pair(*network)
+        x, y = torch.randn(10, 2), torch.rand(10, network[3]).round()
+        your_loss, their_loss = losses[loss]
+        J, dJdy_hat = your_loss(y, mlp.forward(x))
+        mlp.backward(dJdy_hat)
+        their_loss(twin(x), y).backward()
+        print(f"2 → 20 → {network[3]}, {network[2]}/{network[4]}, {loss}")
+        for name, right in zip(("dJdW1", "dJdb1", "dJdW2", "dJdb2"), twin.parameters(), strict=True):
+            compare(name, mlp.grads[name], right.grad)  # errors from 1e-8 to 1e-6 are right
+
+
+_check()
+
 
 # %% nbgrader={"grade": true, "grade_id": "mlp-memory", "locked": true, "points": 2, "schema_version": 3, "solution": false, "task": false}
-torch.manual_seed(7)
-mlp, x, dJdy_hat = MLP(3, 8, "relu", 8, 2, "sigmoid"), torch.randn(4, 3), torch.randn(4, 2)
-mlp.forward(x)
-assert mlp.cache, "after forward the cache should not be empty"
-mlp.backward(dJdy_hat)
-once = {name: grad.clone() for name, grad in mlp.grads.items()}
-mlp.forward(x)
-mlp.backward(dJdy_hat)
-for name, grad in mlp.grads.items():
-    compare(f"{name}, twice", grad, 2 * once[name])
+def _check():
+    torch.manual_seed(7)
+    mlp, x, dJdy_hat = MLP(3, 8, "relu", 8, 2, "sigmoid"), torch.randn(4, 3), torch.randn(4, 2)
+    mlp.forward(x)
+    assert mlp.cache, "after forward the cache should not be empty"
+    mlp.backward(dJdy_hat)
+    once = {name: grad.clone() for name, grad in mlp.grads.items()}
+    mlp.forward(x)
+    mlp.backward(dJdy_hat)
+    for name, grad in mlp.grads.items():
+        compare(f"{name}, twice", grad, 2 * once[name])
 
-mlp.clear_grad_and_cache()
-assert mlp.cache == {}, "clear_grad_and_cache has left something in the cache"
-assert not any(grad.any() for grad in mlp.grads.values()), "clear_grad_and_cache should set every gradient to zero"
-mlp.forward(x)
-mlp.backward(dJdy_hat)
-for name, grad in mlp.grads.items():
-    compare(f"{name}, anew", grad, once[name])
+    mlp.clear_grad_and_cache()
+    assert mlp.cache == {}, "clear_grad_and_cache has left something in the cache"
+    assert not any(grad.any() for grad in mlp.grads.values()), "clear_grad_and_cache should set every gradient to zero"
+    mlp.forward(x)
+    mlp.backward(dJdy_hat)
+    for name, grad in mlp.grads.items():
+        compare(f"{name}, anew", grad, once[name])
+
+
+_check()
 
 
 # %% nbgrader={"grade": false, "grade_id": "network-figure", "locked": true, "schema_version": 3, "solution": false, "task": false}
-# Autograd agrees with you, but does the mathematics? We hold the ruler of section 1, which knows nothing of the
-# chain rule, against your whole network, in double precision.
-def loss_with(name, value):
-    mlp.parameters[name].copy_(value)
-    return bce_loss(y, mlp.forward(x))[0]
+def _figure():
+    # Autograd agrees with you, but does the mathematics? We hold the ruler of section 1, which knows nothing of the
+    # chain rule, against your whole network, in double precision.
+    def loss_with(name, value):
+        mlp.parameters[name].copy_(value)
+        return bce_loss(y, mlp.forward(x))[0]
 
 
-torch.manual_seed(8)
-torch.set_default_dtype(torch.float64)
-try:
-    mlp, x, y = MLP(3, 4, "sigmoid", 4, 2, "sigmoid"), torch.randn(5, 3), torch.rand(5, 2).round()
-    mlp.backward(bce_loss(y, mlp.forward(x))[1])
-    errors = {}
-    for name in ("W1", "b1", "W2", "b2"):
-        start = mlp.parameters[name].clone()
-        numerical = numerical_gradient(lambda value, name=name: loss_with(name, value), start)
-        mlp.parameters[name].copy_(start)
-        errors[name] = math.log10(relative_error(mlp.grads[f"dJd{name}"], numerical) + 1e-16)
-finally:
-    torch.set_default_dtype(torch.float32)
-figure, ax = plt.subplots(figsize=(4.2, 2))
-ax.plot(list(errors.values()), list(errors), "o", color=BLUE)
-ax.axvline(-6, color=RED, linestyle="--")
-ax.text(-5.7, 1.3, "worry beyond\nthis line", color=RED)
-ax.set(xlim=(-13, 0), xlabel="log₁₀ of the relative error against wiggling", title="Backpropagation against the ruler")
-ax.margins(y=0.25)
-plt.show()
+    torch.manual_seed(8)
+    torch.set_default_dtype(torch.float64)
+    try:
+        mlp, x, y = MLP(3, 4, "sigmoid", 4, 2, "sigmoid"), torch.randn(5, 3), torch.rand(5, 2).round()
+        mlp.backward(bce_loss(y, mlp.forward(x))[1])
+        errors = {}
+        for name in ("W1", "b1", "W2", "b2"):
+            start = mlp.parameters[name].clone()
+            numerical = numerical_gradient(lambda value, name=name: loss_with(name, value), start)
+            mlp.parameters[name].copy_(start)
+            errors[name] = math.log10(relative_error(mlp.grads[f"dJd{name}"], numerical) + 1e-16)
+    finally:
+        torch.set_default_dtype(torch.float32)
+    figure, ax = plt.subplots(figsize=(4.2, 2))
+    ax.plot(list(errors.values()), list(errors), "o", color=BLUE)
+    ax.axvline(-6, color=RED, linestyle="--")
+    ax.text(-5.7, 1.3, "worry beyond\nthis line", color=RED)
+    ax.set(xlim=(-13, 0), xlabel="log₁₀ of the relative error against wiggling", title="Backpropagation against the ruler")
+    ax.margins(y=0.25)
+    plt.show()
+
+
+_figure()
 
 # %% [markdown] nbgrader={"grade": false, "grade_id": "train-step-text", "locked": true, "schema_version": 3, "solution": false, "task": false}
 r"""
@@ -703,7 +793,7 @@ tensor, or a new one of which the network has never heard?
 def train_step(mlp, loss_function, x, y, learning_rate):
     """One step of gradient descent on the batch x (B, n) with labels y (B, K).
 
-    mlp:           an MLP; its parameters are updated
+    mlp:           an MLP; its parameters are updated in place. Gradients that lie around from before take no part
     loss_function: mse_loss or bce_loss
     learning_rate: η
 
@@ -713,18 +803,26 @@ def train_step(mlp, loss_function, x, y, learning_rate):
 
 
 # %% nbgrader={"grade": true, "grade_id": "train-step", "locked": true, "points": 2, "schema_version": 3, "solution": false, "task": false}
-torch.manual_seed(9)
-mlp, twin = pair(3, 16, "sigmoid", 2, "identity")
-x, y = torch.randn(8, 3), torch.randn(8, 2)
-for step in range(1, 4):
-    twin.zero_grad()
-    right = nn.functional.mse_loss(twin(x), y)
-    right.backward()
-    for parameter in twin.parameters():
-        parameter.data -= 0.3 * parameter.grad
-    compare(f"J of step {step}", train_step(mlp, mse_loss, x, y, 0.3), right)
-for name, right in zip(("W1", "b1", "W2", "b2"), twin.parameters(), strict=True):
-    compare(f"{name} afterwards", mlp.parameters[name], right)
+def _check():
+    torch.manual_seed(9)
+    mlp, twin = pair(3, 16, "sigmoid", 2, "identity")
+    x, y = torch.randn(8, 3), torch.randn(8, 2)
+    W1 = mlp.parameters["W1"]
+    mlp.forward(x)
+    mlp.backward(torch.ones(8, 2))  # gradients from somewhere else are lying around
+    for step in range(1, 4):
+        twin.zero_grad()
+        right = nn.functional.mse_loss(twin(x), y)
+        right.backward()
+        for parameter in twin.parameters():
+            parameter.data -= 0.3 * parameter.grad
+        compare(f"J of step {step}", train_step(mlp, mse_loss, x, y, 0.3), right)
+    for name, right in zip(("W1", "b1", "W2", "b2"), twin.parameters(), strict=True):
+        compare(f"{name} afterwards", mlp.parameters[name], right)
+    assert mlp.parameters["W1"] is W1, "parameters['W1'] is another tensor now: change the network's own, in place"
+
+
+_check()
 
 # %% [markdown] nbgrader={"grade": false, "grade_id": "spiral-text", "locked": true, "schema_version": 3, "solution": false, "task": false}
 r"""
@@ -748,34 +846,47 @@ def spiral(per_arm=150, arms=3, turns=0.75, noise=0.1, seed=0):
 
 
 # %% nbgrader={"grade": false, "grade_id": "spiral-train", "locked": true, "schema_version": 3, "solution": false, "task": false} tags=["demo"]
-x, arm = spiral()
-y = torch.eye(3)[arm]  # (450, 3), one-hot
-torch.manual_seed(10)
-mlp = MLP(2, 64, "relu", 64, 3, "sigmoid")
-history = []
-for step in range(1, 2001):
-    history.append(float(train_step(mlp, bce_loss, x, y, learning_rate=5.0)))
-    if step in (1, 10, 100, 500, 1000, 2000):
-        print(f"step {step:4}   loss {history[-1]:.4f}")
-accuracy = (mlp.forward(x).argmax(dim=1) == arm).float().mean().item()
-print(f"accuracy {accuracy:.1%}")
-assert accuracy > 0.97, f"the arms are still tangled ({accuracy:.1%}): go back to the first check cell that fails"
+def _figure():
+    x, arm = spiral()
+    y = torch.eye(3)[arm]  # (450, 3), one-hot
+    torch.manual_seed(10)
+    spiral_mlp = MLP(2, 64, "relu", 64, 3, "sigmoid")
+    spiral_history = []
+    for step in range(1, 2001):
+        spiral_history.append(float(train_step(spiral_mlp, bce_loss, x, y, learning_rate=5.0)))
+        if step in (1, 10, 100, 500, 1000, 2000):
+            print(f"step {step:4}   loss {spiral_history[-1]:.4f}")
+    accuracy = (spiral_mlp.forward(x).argmax(dim=1) == arm).float().mean().item()
+    print(f"accuracy {accuracy:.1%}")
+    assert accuracy > 0.97, f"the arms are still tangled ({accuracy:.1%}): go back to the first check cell that fails"
+    return spiral_history, spiral_mlp
+
+
+spiral_history, spiral_mlp = _figure()
+
 
 # %% nbgrader={"grade": false, "grade_id": "spiral-figure", "locked": true, "schema_version": 3, "solution": false, "task": false} tags=["demo"]
-figure, (left, right) = plt.subplots(1, 2, figsize=(9, 3.8))
-left.semilogy(history, color=BLUE)
-left.set(xlabel="step", ylabel="loss J", title="Learning curve")
-side = torch.linspace(-1.2, 1.2, 240)
-columns, rows = torch.meshgrid(side, side, indexing="xy")
-region = mlp.forward(torch.stack([columns.flatten(), rows.flatten()], dim=1)).argmax(dim=1).reshape(columns.shape)
-right.contourf(columns, rows, region, levels=[-0.5, 0.5, 1.5, 2.5], colors=[BLUE, ORANGE, GREEN], alpha=0.25)
-right.contour(columns, rows, region, levels=[0.5, 1.5], colors="black", linewidths=0.7)
-for k, colour, marker in (0, BLUE, "o"), (1, ORANGE, "^"), (2, GREEN, "s"):
-    look = {"color": colour, "marker": marker, "edgecolors": "black", "linewidths": 0.3, "s": 12}
-    right.scatter(*x[arm == k].T, label=f"arm {k}", **look)
-right.set(xlabel="x₁", ylabel="x₂", title=f"What your network believes ({accuracy:.0%} right)", aspect="equal")
-right.legend(fontsize=8, loc="upper right")
-plt.show()
+def _figure():
+    x, arm = spiral()
+    accuracy = (spiral_mlp.forward(x).argmax(dim=1) == arm).float().mean().item()
+    figure, (left, right) = plt.subplots(1, 2, figsize=(9, 3.8))
+    left.semilogy(spiral_history, color=BLUE)
+    left.set(xlabel="step", ylabel="loss J", title="Learning curve")
+    side = torch.linspace(-1.2, 1.2, 240)
+    columns, rows = torch.meshgrid(side, side, indexing="xy")
+    plane = torch.stack([columns.flatten(), rows.flatten()], dim=1)  # (57600, 2)
+    region = spiral_mlp.forward(plane).argmax(dim=1).reshape(columns.shape)
+    right.contourf(columns, rows, region, levels=[-0.5, 0.5, 1.5, 2.5], colors=[BLUE, ORANGE, GREEN], alpha=0.25)
+    right.contour(columns, rows, region, levels=[0.5, 1.5], colors="black", linewidths=0.7)
+    for k, colour, marker in (0, BLUE, "o"), (1, ORANGE, "^"), (2, GREEN, "s"):
+        look = {"color": colour, "marker": marker, "edgecolors": "black", "linewidths": 0.3, "s": 12}
+        right.scatter(*x[arm == k].T, label=f"arm {k}", **look)
+    right.set(xlabel="x₁", ylabel="x₂", title=f"What your network believes ({accuracy:.0%} right)", aspect="equal")
+    right.legend(fontsize=8, loc="upper right")
+    plt.show()
+
+
+_figure()
 
 # %% [markdown] nbgrader={"grade": false, "grade_id": "closing", "locked": true, "schema_version": 3, "solution": false, "task": false}
 r"""

@@ -23,7 +23,7 @@ graph, the slopes of four activations, and a plane that you turn, mirror, stretc
 **How to work.** Think on paper. Cells that say *Your answer here* take a written derivation (LaTeX between dollar
 signs, or plain words) and are marked by a person, one small step at a time. Cells with
 `raise NotImplementedError` take the result as a tiny function. The cell below it checks an example; the grader asks
-again with other sizes and other numbers.
+again with other numbers and other sizes, from 1 on.
 """
 
 # %% [markdown] nbgrader={"grade": false, "grade_id": "colab", "locked": true, "schema_version": 3, "solution": false, "task": false}
@@ -46,6 +46,10 @@ np.random.seed(0)
 torch.manual_seed(0)
 device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
 
+# The cells below use these names themselves: BLUE, compare, compare_each, compare_factors, compare_gradients,
+# example, GREEN, measured_gradients, measured_jacobian, ORANGE, RED, relative_error, returned_by, ax, box,
+# boxes, entering, figure, fill, i, left, right. Give your own helpers other names.
+
 # %% nbgrader={"grade": false, "grade_id": "helpers", "locked": true, "schema_version": 3, "solution": false, "task": false}
 import math
 
@@ -65,7 +69,10 @@ def relative_error(a, b):
 def compare(name, yours, right, tolerance=1e-4):
     """Assert that `yours` equals `right`; when it does not, say in which way it differs."""
     assert yours is not None, f"{name} is None: is a return statement missing?"
-    yours, right = torch.as_tensor(yours).detach().cpu().double(), torch.as_tensor(right).detach().cpu().double()
+    whole = not torch.as_tensor(right).is_floating_point()  # of labels and counts, factors mean nothing
+    if not isinstance(yours, torch.Tensor):  # an array, a list or a number
+        yours = torch.as_tensor(yours, dtype=torch.double)
+    yours, right = yours.detach().cpu().double(), torch.as_tensor(right).detach().cpu().double()
     shape = f"{name}: the shape is {tuple(yours.shape)}, it should be {tuple(right.shape)}"
     assert yours.shape == right.shape, shape
     error = relative_error(yours, right)
@@ -74,11 +81,13 @@ def compare(name, yours, right, tolerance=1e-4):
         reason = "right shape, wrong values"
         if not torch.isfinite(yours).all():
             reason = "some values are infinite or not a number"
+        elif whole:
+            reason = f"{int((yours != right).sum())} of {right.numel()} values differ"
         elif relative_error(-yours, right) < tolerance:
             reason = "right size, wrong sign"
         elif yours.ndim == 2 and yours.shape == yours.T.shape and relative_error(yours.T, right) < tolerance:
             reason = "it is transposed"
-        elif yours.numel() > 1 and relative_error(factor * yours, right) < tolerance:
+        elif yours.numel() > 1 and abs(factor - 1) > 0.001 and relative_error(factor * yours, right) < tolerance:
             reason = f"right up to a factor: multiplied by {factor:.4g} it would be correct"
         raise AssertionError(f"{name}: {reason} (relative error {error:.1e})")
     print(f"ok  {name:24} relative error {error:.0e}")
@@ -103,11 +112,34 @@ def example(n, d, K, seed):
     return [torch.randn(shape, generator=generator) for shape in ((n, 1), (d, n), (d, 1), (K, d), (K, 1))]
 
 
+def returned_by(function, *numbers):
+    """What your function returns; it must leave the tensors that it is given as they are."""
+    before = [number.clone() for number in numbers]
+    returned = function(*numbers)
+    assert all(map(torch.equal, before, numbers)), "your function changes a tensor that it is given"
+    return returned
+
+
+def compare_each(names, yours, right):
+    """Compare the parts of your answer, one for each name."""
+    names = names.split()
+    assert yours is not None, "your function returns nothing (None): is a return statement missing?"
+    assert len(yours) == len(names), (
+        f"your function should return {', '.join(names)}; the number of values is {len(yours)}"
+    )
+    for name, part, expected in zip(names, yours, right, strict=True):
+        compare(name, part, expected)
+
+
 def compare_gradients(yours, f, g, loss, *numbers):
     """Compare your four gradients with the measured ones; f and g take examples as rows."""
-    names = ("∂ℓ/∂W1", "∂ℓ/∂b1", "∂ℓ/∂W2", "∂ℓ/∂b2")
-    for name, gradient, measured in zip(names, yours, measured_gradients(f, g, loss, *numbers), strict=True):
-        compare(name, gradient, measured)
+    compare_each("∂ℓ/∂W1 ∂ℓ/∂b1 ∂ℓ/∂W2 ∂ℓ/∂b2", yours, measured_gradients(f, g, loss, *numbers))
+
+
+def compare_factors(yours, loss, y_hat, g, z3, f, z1):
+    """Compare your three factors with the measured derivatives of ℓ, g and f, each at the column that it is given."""
+    measured = [measured_jacobian(loss, y_hat), measured_jacobian(g, z3), measured_jacobian(f, z1)]
+    compare_each("∂ℓ/∂ŷ ∂ŷ/∂z3 ∂z2/∂z1", yours, measured)
 
 
 # %% [markdown] nbgrader={"grade": false, "grade_id": "rules", "locked": true, "schema_version": 3, "solution": false, "task": false}
@@ -133,8 +165,9 @@ Vectors and matrices are all that we ever need: nothing has three indices.
 $x_i^\top$; the linear layer is then the same equation transposed, $Z = X W^\top + \mathbf{1} b^\top$, and the
 examples' gradients add up. Here one example is enough.
 
-**Rule.** In the cells that you write, leave automatic differentiation alone; the checks and the grader use it as their
-measuring device. Activations such as `torch.relu` or `torch.tanh` are welcome.
+**Rules.** In the cells that you write, leave automatic differentiation alone; the checks and the grader use it as their
+measuring device. Activations such as `torch.relu` or `torch.tanh` are welcome. Your functions must not change the
+tensors that they are given.
 """
 
 # %% nbgrader={"grade": false, "grade_id": "network-figure", "locked": true, "schema_version": 3, "solution": false, "task": false} tags=["demo"]
@@ -188,30 +221,35 @@ until when must the fresh ones not be lost?
 # sgd_steps = ["…", "…", "…", "…", "…"]
 raise NotImplementedError
 
+
 # %% nbgrader={"grade": true, "grade_id": "sgd-steps", "locked": true, "points": 1, "schema_version": 3, "solution": false, "task": false}
-assert sorted(sgd_steps) == ["backward", "forward", "loss", "step", "zero_grad"], "name each of the five steps once"
+def _check():
+    assert sorted(sgd_steps) == ["backward", "forward", "loss", "step", "zero_grad"], "name each of the five steps once"
 
 
-def rehearse(steps, rounds=3):
-    """Fits ŷ = 2w to the label 6 in your order of steps, and returns w: 2.4 after one round, then 2.88, 2.976, …"""
-    w, made = torch.zeros((), requires_grad=True), {}
-    w.grad = torch.zeros(())
-    actions = {
-        "forward": lambda: made.update(y_hat=2 * w),
-        "loss": lambda: made.update(loss=(made["y_hat"] - 6) ** 2),
-        "zero_grad": lambda: w.grad.zero_(),
-        "backward": lambda: made["loss"].backward(),
-        "step": lambda: w.data.sub_(0.1 * w.grad),
-    }
-    for _ in range(rounds):
-        for step in steps:
-            needed = {"loss": "y_hat", "backward": "loss"}.get(step)
-            assert needed is None or needed in made, f"{step!r} comes too early: there is no {needed} yet"
-            actions[step]()
-    return w
+    def rehearse(steps, rounds=3):
+        """Fits ŷ = 2w to the label 6 in your order of steps, and returns w: 2.4 after one round, then 2.88, 2.976, …"""
+        w, made = torch.zeros((), requires_grad=True), {}
+        w.grad = torch.zeros(())
+        actions = {
+            "forward": lambda: made.update(y_hat=2 * w),
+            "loss": lambda: made.update(loss=(made["y_hat"] - 6) ** 2),
+            "zero_grad": lambda: w.grad.zero_(),
+            "backward": lambda: made["loss"].backward(),
+            "step": lambda: w.data.sub_(0.1 * w.grad),
+        }
+        for _ in range(rounds):
+            for step in steps:
+                needed = {"loss": "y_hat", "backward": "loss"}.get(step)
+                assert needed is None or needed in made, f"{step!r} comes too early: there is no {needed} yet"
+                actions[step]()
+        return w
 
 
-compare("w, 3 rounds", rehearse(sgd_steps), 2.976)
+    compare("w, 3 rounds", rehearse(sgd_steps), 2.976)
+
+
+_check()
 
 # %% [markdown] nbgrader={"grade": false, "grade_id": "forward-text", "locked": true, "schema_version": 3, "solution": false, "task": false}
 r"""
@@ -247,14 +285,15 @@ def forward_regression(x, W1, b1, W2, b2):
 
 
 # %% nbgrader={"grade": true, "grade_id": "forward-regression", "locked": true, "points": 3, "schema_version": 3, "solution": false, "task": false}
-# Small enough to do in your head
-x, W1 = torch.tensor([[1.0], [-2.0]]), torch.tensor([[1.0, 0.0], [0.0, 1.0], [1.0, 1.0]])
-b1, W2, b2 = torch.tensor([[0.0], [0.0], [3.0]]), torch.tensor([[1.0, 2.0, 3.0]]), torch.tensor([[10.0]])
-z1, z2, z3, y_hat = forward_regression(x, W1, b1, W2, b2)
-compare("z1", z1, [[1.0], [-2.0], [2.0]])
-compare("z2", z2, [[5.0], [0.0], [10.0]])
-compare("z3", z3, [[45.0]])
-compare("ŷ", y_hat, [[45.0]])
+def _check():
+    # A network that is small enough to do in your head.
+    x, W1 = torch.tensor([[1.0], [-2.0]]), torch.tensor([[1.0, 0.0], [0.0, 1.0], [1.0, 1.0]])
+    b1, W2, b2 = torch.tensor([[0.0], [0.0], [3.0]]), torch.tensor([[1.0, 2.0, 3.0]]), torch.tensor([[10.0]])
+    right = [[1.0], [-2.0], [2.0]], [[5.0], [0.0], [10.0]], [[45.0]], [[45.0]]
+    compare_each("z1 z2 z3 ŷ", returned_by(forward_regression, x, W1, b1, W2, b2), right)
+
+
+_check()
 
 # %% [markdown] nbgrader={"grade": false, "grade_id": "chain-rule-text", "locked": true, "schema_version": 3, "solution": false, "task": false}
 r"""
@@ -309,11 +348,15 @@ def chain_rule(x, z2, W2, dl_dyhat, dyhat_dz3, dz2_dz1):
 
 
 # %% nbgrader={"grade": true, "grade_id": "chain-rule", "locked": true, "points": 3, "schema_version": 3, "solution": false, "task": false}
-# Let f, g and ℓ be linear for once: z2 = A z1, ŷ = G z3, ℓ = r ŷ. Then A, G and r are the factors themselves.
-x, W1, b1, W2, b2 = example(n=4, d=3, K=2, seed=1)
-r, G, A = torch.tensor([[1.0, -2.0]]), torch.tensor([[1.0, 3.0], [0.0, 2.0]]), torch.arange(9.0).reshape(3, 3)
-yours = chain_rule(x, A @ (W1 @ x + b1), W2, r, G, A)
-compare_gradients(yours, lambda z: z @ A.T, lambda z: z @ G.T, lambda y_hat: (r @ y_hat).sum(), x, W1, b1, W2, b2)
+def _check():
+    # Let f, g and ℓ be linear for once: z2 = A z1, ŷ = G z3, ℓ = r ŷ. Then A, G and r are the factors themselves.
+    x, W1, b1, W2, b2 = example(n=4, d=3, K=2, seed=1)
+    r, G, A = torch.tensor([[1.0, -2.0]]), torch.tensor([[1.0, 3.0], [0.0, 2.0]]), torch.arange(9.0).reshape(3, 3)
+    yours = returned_by(chain_rule, x, A @ (W1 @ x + b1), W2, r, G, A)
+    compare_gradients(yours, lambda z: z @ A.T, lambda z: z @ G.T, lambda y_hat: (r @ y_hat).sum(), x, W1, b1, W2, b2)
+
+
+_check()
 
 # %% [markdown] nbgrader={"grade": false, "grade_id": "factors-regression-text", "locked": true, "schema_version": 3, "solution": false, "task": false}
 r"""
@@ -347,12 +390,14 @@ def factors_regression(z1, y_hat, y):
 
 
 # %% nbgrader={"grade": true, "grade_id": "factors-regression", "locked": true, "points": 2, "schema_version": 3, "solution": false, "task": false}
-z1, y_hat, y = torch.tensor([[2.0], [-1.0], [0.5]]), torch.tensor([[3.0], [1.0]]), torch.tensor([[1.0], [2.0]])
-dl_dyhat, dyhat_dz3, dz2_dz1 = factors_regression(z1, y_hat, y)
-compare("∂ℓ/∂ŷ", dl_dyhat, measured_jacobian(lambda y_hat: ((y_hat - y) ** 2).sum(), y_hat))
-compare("∂ŷ/∂z3", dyhat_dz3, measured_jacobian(lambda z3: 1 * z3, y_hat))
-compare("∂z2/∂z1", dz2_dz1, measured_jacobian(lambda z1: 5 * torch.relu(z1), z1))
-print("with chain_rule these are all the gradients of a regression network")
+def _check():
+    z1, y_hat, y = torch.tensor([[2.0], [-1.0], [0.5]]), torch.tensor([[3.0], [1.0]]), torch.tensor([[1.0], [2.0]])
+    loss, f = (lambda y_hat: ((y_hat - y) ** 2).sum()), (lambda z1: 5 * torch.relu(z1))
+    compare_factors(returned_by(factors_regression, z1, y_hat, y), loss, y_hat, lambda z3: 1 * z3, y_hat, f, z1)
+    print("with chain_rule these are all the gradients of a regression network")
+
+
+_check()
 
 # %% [markdown] nbgrader={"grade": false, "grade_id": "classification-text", "locked": true, "schema_version": 3, "solution": false, "task": false}
 r"""
@@ -385,14 +430,20 @@ def forward_classification(x, W1, b1, W2, b2):
 
 
 # %% nbgrader={"grade": true, "grade_id": "forward-classification", "locked": true, "points": 4, "schema_version": 3, "solution": false, "task": false}
-# tanh(log 2) = 0.6 and σ(log 3) = 0.75: even this one can be done by hand
-x, W1, b1 = torch.tensor([[1.0], [-1.0]]), torch.tensor([[math.log(2), 0.0], [1.0, 1.0]]), torch.zeros(2, 1)
-W2, b2 = torch.tensor([[5.0, 1.0], [0.0, 0.0]]), torch.tensor([[-3.0], [math.log(3)]])
-z1, z2, z3, y_hat = forward_classification(x, W1, b1, W2, b2)
-compare("z1", z1, [[math.log(2)], [0.0]])
-compare("z2", z2, [[0.6], [0.0]])
-compare("z3", z3, [[0.0], [math.log(3)]])
-compare("ŷ", y_hat, [[0.5], [0.75]])
+def _check():
+    # tanh(log 3) = 0.8, tanh(log 2) = 0.6 and σ(log 3) = 0.75: even this one can be done by hand.
+    log2, log3 = math.log(2), math.log(3)
+    x, W1, b1 = (
+        torch.tensor([[1.0], [-1.0], [0.5]]),
+        torch.tensor([[log3, 0, 0], [1, 2, 2]]),
+        torch.tensor([[0.0], [log2]]),
+    )
+    W2, b2 = torch.tensor([[5.0, -5.0]]), torch.tensor([[log3 - 1]])
+    right = [[log3], [log2]], [[0.8], [0.6]], [[log3]], [[0.75]]
+    compare_each("z1 z2 z3 ŷ", returned_by(forward_classification, x, W1, b1, W2, b2), right)
+
+
+_check()
 
 # %% [markdown] nbgrader={"grade": false, "grade_id": "factors-classification-text", "locked": true, "schema_version": 3, "solution": false, "task": false}
 r"""
@@ -421,11 +472,14 @@ def factors_classification(z2, y_hat, y):
 
 
 # %% nbgrader={"grade": true, "grade_id": "factors-classification", "locked": true, "points": 2, "schema_version": 3, "solution": false, "task": false}
-z1, z3, y = torch.tensor([[2.0], [-1.0], [0.5]]), torch.tensor([[3.0], [-1.0]]), torch.tensor([[1.0], [0.0]])
-dl_dyhat, dyhat_dz3, dz2_dz1 = factors_classification(torch.tanh(z1), torch.sigmoid(z3), y)
-compare("∂ℓ/∂ŷ", dl_dyhat, measured_jacobian(lambda y_hat: ((y_hat - y) ** 2).sum(), torch.sigmoid(z3)))
-compare("∂ŷ/∂z3", dyhat_dz3, measured_jacobian(torch.sigmoid, z3))
-compare("∂z2/∂z1", dz2_dz1, measured_jacobian(torch.tanh, z1))
+def _check():
+    z1, z3, y = torch.tensor([[2.0], [-1.0], [0.5]]), torch.tensor([[3.0], [-1.0]]), torch.tensor([[1.0], [0.0]])
+    y_hat, loss = torch.sigmoid(z3), (lambda y_hat: ((y_hat - y) ** 2).sum())
+    yours = returned_by(factors_classification, torch.tanh(z1), y_hat, y)
+    compare_factors(yours, loss, y_hat, torch.sigmoid, z3, torch.tanh, z1)
+
+
+_check()
 
 # %% [markdown] nbgrader={"grade": false, "grade_id": "gradients-classification-text", "locked": true, "schema_version": 3, "solution": false, "task": false}
 r"""
@@ -464,10 +518,14 @@ def gradients_classification(x, y, W1, b1, W2, b2):
 
 
 # %% nbgrader={"grade": true, "grade_id": "gradients-classification", "locked": true, "points": 4, "schema_version": 3, "solution": false, "task": false}
-x, W1, b1, W2, b2 = example(n=4, d=3, K=2, seed=2)
-y = torch.tensor([[1.0], [0.0]])
-yours = gradients_classification(x, y, W1, b1, W2, b2)
-compare_gradients(yours, torch.tanh, torch.sigmoid, lambda y_hat: ((y_hat - y) ** 2).sum(), x, W1, b1, W2, b2)
+def _check():
+    x, W1, b1, W2, b2 = example(n=4, d=3, K=2, seed=2)
+    y, numbers = torch.tensor([[1.0], [0.0]]), (x, W1, b1, W2, b2)
+    yours = returned_by(gradients_classification, x, y, W1, b1, W2, b2)
+    compare_gradients(yours, torch.tanh, torch.sigmoid, lambda y_hat: ((y_hat - y) ** 2).sum(), *numbers)
+
+
+_check()
 
 # %% [markdown] nbgrader={"grade": false, "grade_id": "bce-text", "locked": true, "schema_version": 3, "solution": false, "task": false}
 r"""
@@ -515,11 +573,21 @@ def bce_from_logits(y, z3):
 
 
 # %% nbgrader={"grade": true, "grade_id": "bce", "locked": true, "points": 3, "schema_version": 3, "solution": false, "task": false}
-y, z3 = torch.tensor([[1.0], [0.0]]), torch.tensor([[0.0], [math.log(3)]])  # ŷ = ½ and ¾
-compare("ℓ from ŷ", bce(y, torch.sigmoid(z3)), 1.5 * math.log(2))  # ½ (log 2 + log 4)
-compare("ℓ from z3", bce_from_logits(y, z3), 1.5 * math.log(2))
-compare("both wrong", bce_from_logits(y, torch.tensor([[-200.0], [200.0]])), 200.0)
-compare("both right", bce_from_logits(y, torch.tensor([[200.0], [-200.0]])), 0.0)
+def _check():
+    log3, y = math.log(3), torch.tensor([[1.0], [0.0], [1.0]])
+    z3, right = torch.tensor([[0.0], [log3], [-log3]]), (math.log(2) + 2 * math.log(4)) / 3  # ŷ = ½, ¾ and ¼
+    for name, loss, given, expected in (
+        ("ℓ from ŷ", bce, torch.sigmoid(z3), right),
+        ("ℓ from z3", bce_from_logits, z3, right),
+        ("large z3, all wrong", bce_from_logits, torch.tensor([[-200.0], [200.0], [-200.0]]), 200.0),
+        ("large z3, all right", bce_from_logits, torch.tensor([[200.0], [-200.0], [200.0]]), 0.0),
+        ("z3 = 6, right", bce_from_logits, torch.tensor([[6.0]]), math.log1p(math.exp(-6))),
+    ):
+        yours = returned_by(loss, y[: len(given)], given)
+        compare(name, yours if yours is None else torch.as_tensor(yours).squeeze(), expected, tolerance=1e-3)
+
+
+_check()
 
 # %% [markdown] nbgrader={"grade": false, "grade_id": "factors-bce-text", "locked": true, "schema_version": 3, "solution": false, "task": false}
 r"""
@@ -545,12 +613,13 @@ def factors_bce(z2, y_hat, y):
 
 
 # %% nbgrader={"grade": true, "grade_id": "factors-bce", "locked": true, "points": 2, "schema_version": 3, "solution": false, "task": false}
-z1, z3, y = torch.tensor([[2.0], [-1.0], [0.5]]), torch.tensor([[1.5], [-1.0]]), torch.tensor([[1.0], [0.0]])
-dl_dyhat, dyhat_dz3, dz2_dz1 = factors_bce(torch.tanh(z1), torch.sigmoid(z3), y)
-y_hat = torch.sigmoid(z3)
-compare("∂ℓ/∂ŷ", dl_dyhat, measured_jacobian(lambda y_hat: functional.binary_cross_entropy(y_hat, y), y_hat))
-compare("∂ŷ/∂z3", dyhat_dz3, measured_jacobian(torch.sigmoid, z3))
-compare("∂z2/∂z1", dz2_dz1, measured_jacobian(torch.tanh, z1))
+def _check():
+    z1, z3, y = torch.tensor([[2.0], [-1.0]]), torch.tensor([[1.5], [-1.0], [0.5]]), torch.tensor([[1.0], [0.0], [0.0]])
+    y_hat, loss = torch.sigmoid(z3), (lambda y_hat: functional.binary_cross_entropy(y_hat, y))
+    compare_factors(returned_by(factors_bce, torch.tanh(z1), y_hat, y), loss, y_hat, torch.sigmoid, z3, torch.tanh, z1)
+
+
+_check()
 
 # %% [markdown] nbgrader={"grade": false, "grade_id": "gradients-bce-text", "locked": true, "schema_version": 3, "solution": false, "task": false}
 r"""
@@ -562,8 +631,8 @@ By hand: derive $\frac{\partial \ell}{\partial \hat y}$, multiply by $\frac{\par
 simplify. Write the four gradients. Then compare $\frac{\partial \ell}{\partial z_3}$ with that of Part 2: what does
 each loss tell a network that is certain and *wrong*?
 
-By machine: the four gradients. They must be right also where a logit is so large that ŷ has been rounded to exactly 1
-and `factors_bce` would divide by zero.
+By machine: the four gradients. They must be right also where a logit is so large that ŷ has been rounded to exactly 0
+or 1 and `factors_bce` would divide by zero.
 
 <details><summary>Hint</summary>
 
@@ -591,17 +660,23 @@ def gradients_bce(x, y, W1, b1, W2, b2):
 
 
 # %% nbgrader={"grade": true, "grade_id": "gradients-bce", "locked": true, "points": 4, "schema_version": 3, "solution": false, "task": false}
-def loss_of_logits(z3):
-    return functional.binary_cross_entropy_with_logits(z3, y)
+def _check():
+    y = torch.tensor([[1.0], [0.0], [1.0]])
 
 
-y = torch.tensor([[1.0], [0.0]])
-for offset in (0.0, 40.0):
-    x, W1, b1, W2, b2 = example(n=4, d=3, K=2, seed=3)
-    b2 += offset
-    print("large logits, where ŷ is rounded to exactly 1" if offset else "ordinary logits")
-    yours = gradients_bce(x, y, W1, b1, W2, b2)
-    compare_gradients(yours, torch.tanh, torch.clone, loss_of_logits, x, W1, b1, W2, b2)
+    def loss(z3):
+        return functional.binary_cross_entropy_with_logits(z3, y)
+
+
+    for offset, which in ((0.0, "ordinary logits"), (200.0, "ŷ rounded to 1"), (-200.0, "ŷ rounded to 0")):
+        x, W1, b1, W2, b2 = example(n=4, d=2, K=3, seed=3)
+        b2 += offset
+        print(which)
+        yours = returned_by(gradients_bce, x, y, W1, b1, W2, b2)
+        compare_gradients(yours, torch.tanh, torch.clone, loss, x, W1, b1, W2, b2)
+
+
+_check()
 
 # %% [markdown] nbgrader={"grade": false, "grade_id": "deeper-text", "locked": true, "schema_version": 3, "solution": false, "task": false}
 r"""
@@ -617,36 +692,41 @@ The figure below sends a gradient back through such networks. *It shows the size
 1, on a logarithmic axis: circles (ReLU) stay level, squares (tanh) sink, triangles (σ) plunge by a dozen decades.*
 """
 
+
 # %% nbgrader={"grade": false, "grade_id": "deeper-figure", "locked": true, "schema_version": 3, "solution": false, "task": false} tags=["demo"]
-# 20 hidden layers, 200 wide, with weights of the size that is recommended for each f, and some bias.
-# How large is the gradient when it arrives at each layer?
-figure, ax = plt.subplots(figsize=(5, 3))
-generator = torch.Generator().manual_seed(4)
-for name, f, slope, gain, colour, marker in (
-    ("ReLU", torch.relu, lambda z: (z > 0).float(), 2.0, BLUE, "o"),
-    ("tanh", torch.tanh, lambda z: 1 - torch.tanh(z) ** 2, 1.0, ORANGE, "s"),
-    ("σ", torch.sigmoid, lambda z: torch.sigmoid(z) * torch.sigmoid(-z), 1.0, RED, "^"),
-):
-    signal, layers = torch.randn(200, 1, generator=generator), []
-    for _ in range(20):
-        W = torch.randn(200, 200, generator=generator) * (gain / 200) ** 0.5
-        z = W @ signal + 0.5 * torch.randn(200, 1, generator=generator)
-        layers.append((W, slope(z)))
-        signal = f(z)
-    gradient, sizes = torch.randn(1, 200, generator=generator), []
-    for W, slopes in reversed(layers):
-        gradient = (gradient * slopes.T) @ W  # one layer down: ∂ℓ/∂z_out · diag(slopes) · W
-        sizes.append(float(gradient.norm()))
-    ax.semilogy(range(20, 0, -1), sizes, color=colour, marker=marker, markersize=4, label=f"f = {name}")
-ax.invert_xaxis()
-ax.set(
-    xticks=[20, 15, 10, 5, 1],
-    xlabel="layer (the gradient arrives from the left)",
-    ylabel="size of the gradient",
-    title="Through 20 layers",
-)
-ax.legend(fontsize=8)
-plt.show()
+def _figure():
+    # 20 hidden layers, 200 wide, with weights of the size that is recommended for each f, and some bias.
+    # How large is the gradient when it arrives at each layer?
+    figure, ax = plt.subplots(figsize=(5, 3))
+    generator = torch.Generator().manual_seed(4)
+    for name, f, slope, gain, colour, marker in (
+        ("ReLU", torch.relu, lambda z: (z > 0).float(), 2.0, BLUE, "o"),
+        ("tanh", torch.tanh, lambda z: 1 - torch.tanh(z) ** 2, 1.0, ORANGE, "s"),
+        ("σ", torch.sigmoid, lambda z: torch.sigmoid(z) * torch.sigmoid(-z), 1.0, RED, "^"),
+    ):
+        signal, layers = torch.randn(200, 1, generator=generator), []
+        for _ in range(20):
+            W = torch.randn(200, 200, generator=generator) * (gain / 200) ** 0.5
+            z = W @ signal + 0.5 * torch.randn(200, 1, generator=generator)
+            layers.append((W, slope(z)))
+            signal = f(z)
+        gradient, sizes = torch.randn(1, 200, generator=generator), []
+        for W, slopes in reversed(layers):
+            gradient = (gradient * slopes.T) @ W  # one layer down: ∂ℓ/∂z_out · diag(slopes) · W
+            sizes.append(float(gradient.norm()))
+        ax.semilogy(range(20, 0, -1), sizes, color=colour, marker=marker, markersize=4, label=f"f = {name}")
+    ax.invert_xaxis()
+    ax.set(
+        xticks=[20, 15, 10, 5, 1],
+        xlabel="layer (the gradient arrives from the left)",
+        ylabel="size of the gradient",
+        title="Through 20 layers",
+    )
+    ax.legend(fontsize=8)
+    plt.show()
+
+
+_figure()
 
 # %% [markdown] nbgrader={"grade": true, "grade_id": "deeper", "locked": false, "points": 1, "schema_version": 3, "solution": true, "task": false}
 r"""
@@ -719,27 +799,32 @@ def graph_gradient(x, y, z, o):
 
 
 # %% nbgrader={"grade": true, "grade_id": "graph", "locked": true, "points": 3, "schema_version": 3, "solution": false, "task": false}
-places = {"x": (0, 3), "y": (0, 2), "z": (0, 1), "o": (0, 0)}
-places |= {"a": (1, 2.5), "b": (1, 0.5), "c": (2, 2), "w": (3, 1.5)}
-assert {node for edge in graph_edges for node in edge} <= set(places), "the nodes are x, y, z, o, a, b, c and w"
-figure, ax = plt.subplots(figsize=(5, 2.8))
-for start, end in graph_edges:
-    bend = {"arrowstyle": "->", "shrinkA": 12, "shrinkB": 12, "connectionstyle": "arc3,rad=0.08"}
-    ax.annotate("", places[end], places[start], arrowprops=bend)
-for node, place in places.items():
-    look = {"boxstyle": "circle", "facecolor": "#FBEBC8" if node in "xyzo" else "#D6E8F5"}
-    ax.text(*place, node, ha="center", va="center", bbox=look)
-ax.set(xlim=(-0.4, 3.4), ylim=(-0.5, 3.5), title="Your computational graph")
-ax.axis("off")
-plt.show()
+def _check():
+    places = {"x": (0, 3), "y": (0, 2), "z": (0, 1), "o": (0, 0)}
+    places |= {"a": (1, 2.5), "b": (1, 0.5), "c": (2, 2), "w": (3, 1.5)}
+    assert {node for edge in graph_edges for node in edge} <= set(places), "the nodes are x, y, z, o, a, b, c and w"
+    figure, ax = plt.subplots(figsize=(5, 2.8))
+    for start, end in graph_edges:
+        bend = {"arrowstyle": "->", "shrinkA": 12, "shrinkB": 12, "connectionstyle": "arc3,rad=0.08"}
+        ax.annotate("", places[end], places[start], arrowprops=bend)
+    for node, place in places.items():
+        look = {"boxstyle": "circle", "facecolor": "#FBEBC8" if node in "xyzo" else "#D6E8F5"}
+        ax.text(*place, node, ha="center", va="center", bbox=look)
+    ax.set(xlim=(-0.4, 3.4), ylim=(-0.5, 3.5), title="Your computational graph")
+    ax.axis("off")
+    plt.show()
 
-here = {"x": 1.0, "y": 2.0, "z": 3.0, "o": 4.0}  # a = 3, b = 12, c = 36, w = 39
-for name, your_derivative in zip(here, graph_gradient(**here), strict=True):  # held against a nudge to either side
-    up, down = ({**here, name: here[name] + h} for h in (1e-3, -1e-3))
-    rise = (
-        (up["x"] + up["y"]) * up["z"] * up["o"] + up["z"] - (down["x"] + down["y"]) * down["z"] * down["o"] - down["z"]
-    )
-    compare(f"∂w/∂{name}", your_derivative, rise / 2e-3)
+
+    # Your derivatives, held against a nudge to either side; here a = 3, b = 12, c = 36, w = 39.
+    here, slopes = {"x": 1.0, "y": 2.0, "z": 3.0, "o": 4.0}, []
+    for name in here:
+        up, down = ({**here, name: here[name] + h} for h in (1e-3, -1e-3))
+        w_up, w_down = ((at["x"] + at["y"]) * at["z"] * at["o"] + at["z"] for at in (up, down))
+        slopes.append((w_up - w_down) / 2e-3)
+    compare_each("∂w/∂x ∂w/∂y ∂w/∂z ∂w/∂o", graph_gradient(**here), slopes)
+
+
+_check()
 
 # %% [markdown] nbgrader={"grade": false, "grade_id": "slopes-text", "locked": true, "schema_version": 3, "solution": false, "task": false}
 r"""
@@ -790,28 +875,38 @@ def gelu_slope(x):
 
 
 # %% nbgrader={"grade": true, "grade_id": "slopes", "locked": true, "points": 3, "schema_version": 3, "solution": false, "task": false}
-x = torch.tensor([-1.5, -0.5, 0.5, 1.5])
-for function, your_slope in (
-    (functional.relu, relu_slope),
-    (functional.leaky_relu, leaky_relu_slope),
-    (functional.softplus, softplus_slope),
-    (functional.gelu, gelu_slope),
-):
-    compare(your_slope.__name__, your_slope(x), measured_jacobian(function, x).diagonal())
+def _check():
+    x = torch.tensor([[-1.5, -0.5, 0.3], [0.5, 1.0, 2.5]])
+    for name, function, yours in (
+        ("slope of ReLU", functional.relu, relu_slope),
+        ("slope of LeakyReLU", functional.leaky_relu, leaky_relu_slope),
+        ("slope of Softplus", functional.softplus, softplus_slope),
+        ("slope of GELU", functional.gelu, gelu_slope),
+    ):
+        compare(name, returned_by(yours, x), measured_jacobian(function, x).diagonal().reshape(2, 3))
+
+
+_check()
+
 
 # %% nbgrader={"grade": false, "grade_id": "slopes-figure", "locked": true, "schema_version": 3, "solution": false, "task": false}
-x = torch.linspace(-4, 4, 161)
-figure, ax = plt.subplots(figsize=(5, 3))
-for label, curve, colour, marker in (
-    ("ReLU", relu_slope, BLUE, "o"),
-    ("LeakyReLU(0.01)", leaky_relu_slope, GREEN, "s"),
-    ("Softplus(β=1)", softplus_slope, ORANGE, "^"),
-    ("GELU", gelu_slope, RED, "v"),
-):
-    ax.plot(x, curve(x), color=colour, marker=marker, markevery=(5 * len(label) % 16, 20), markersize=5, label=label)
-ax.set(xlabel="x", ylabel="slope", title="Your four slopes")
-ax.legend(fontsize=8)
-plt.show()
+def _figure():
+    x = torch.linspace(-4, 4, 161)
+    figure, ax = plt.subplots(figsize=(5, 3))
+    for label, curve, colour, marker in (
+        ("ReLU", relu_slope, BLUE, "o"),
+        ("LeakyReLU(0.01)", leaky_relu_slope, GREEN, "s"),
+        ("Softplus(β=1)", softplus_slope, ORANGE, "^"),
+        ("GELU", gelu_slope, RED, "v"),
+    ):
+        marked = (5 * len(label) % 16, 20)
+        ax.plot(x, curve(x), color=colour, marker=marker, markevery=marked, markersize=5, label=label)
+    ax.set(xlabel="x", ylabel="slope", title="Your four slopes")
+    ax.legend(fontsize=8)
+    plt.show()
+
+
+_figure()
 
 # %% [markdown] nbgrader={"grade": false, "grade_id": "relu-text", "locked": true, "schema_version": 3, "solution": false, "task": false}
 r"""
@@ -907,45 +1002,52 @@ def collapse(W1, b1, W2, b2):
 
 
 # %% nbgrader={"grade": true, "grade_id": "maps", "locked": true, "points": 1, "schema_version": 3, "solution": false, "task": false}
-def moved(matrix):
-    """Where the point (2, 1) goes."""
-    return torch.as_tensor(matrix).float() @ torch.tensor([[2.0], [1.0]])
+def _check():
+    point, W1, b1 = torch.tensor([[2.0], [1.0]]), torch.tensor([[1.0, 2.0], [0.0, 1.0], [1.0, 0.0]]), torch.ones(3, 1)
+    for name, matrix, right in (
+        ("rotated, 90°", rotation(math.pi / 2), [[-1.0], [2.0]]),
+        ("reflected, 45°", reflection(math.pi / 4), [[1.0], [2.0]]),
+        ("scaled", scaling(3.0, -1.0), [[6.0], [-1.0]]),
+        ("sheared", shear(0.5), [[2.5], [1.0]]),
+    ):
+        compare(name, torch.as_tensor(matrix).float() @ point, right)
+    W, b = returned_by(collapse, W1, b1, torch.tensor([[1.0, 0.0, -2.0]]), torch.tensor([[4.0]]))
+    compare("collapsed, W", W, [[-1.0, 2.0]])
+    compare("collapsed, b", b, [[3.0]])
 
 
-compare("rotated, 90°", moved(rotation(math.pi / 2)), [[-1.0], [2.0]])
-compare("reflected, 45°", moved(reflection(math.pi / 4)), [[1.0], [2.0]])
-compare("scaled", moved(scaling(3.0, -1.0)), [[6.0], [-1.0]])
-compare("sheared", moved(shear(0.5)), [[2.5], [1.0]])
-W2, b2 = torch.tensor([[3.0], [-1.0]]), torch.tensor([[0.0], [4.0]])
-W, b = collapse(torch.tensor([[2.0]]), torch.tensor([[1.0]]), W2, b2)
-compare("collapsed", 10 * torch.as_tensor(W) + torch.as_tensor(b), [[63.0], [-17.0]])  # from 2·10 + 1 = 21
+_check()
+
 
 # %% nbgrader={"grade": false, "grade_id": "maps-figure", "locked": true, "schema_version": 3, "solution": false, "task": false}
-letter = (
-    torch.tensor([[0, 0], [0, 15], [9, 15], [9, 12], [3, 12], [3, 9], [7, 9], [7, 6], [3, 6], [3, 0], [0, 0]]).T / 10
-)
-t, levels = torch.linspace(-2, 2, 41), torch.linspace(-2, 2, 5).expand(41, 5)
-horizontal = torch.stack([t.reshape(41, 1).expand(41, 5), levels])  # (2, 41, 5): five lines of 41 points
-grid = torch.cat([horizontal, horizontal.flip(0)], dim=2)  # (2, 41, 10), with the five vertical ones
-maps = {
-    "rotation, 40°": rotation(math.radians(40)),
-    "reflection, 100°": reflection(math.radians(100)),
-    "scaling, 1.5 and 0.6": scaling(1.5, 0.6),
-    "shear, 0.7": shear(0.7),
-    "rotation, then tanh": rotation(math.radians(40)),
-}
-figure, axes = plt.subplots(1, 5, figsize=(11, 2.6))
-for ax, (title, matrix) in zip(axes, maps.items(), strict=True):
-    M = torch.as_tensor(matrix).float()
-    bend = torch.tanh if "tanh" in title else torch.clone
-    ax.plot(*bend(torch.einsum("ij,jkl->ikl", M, grid)), color="#BBBBBB", linewidth=0.7)
-    ax.plot(*letter, color="black", linestyle=":")
-    ax.fill(*bend(M @ letter), color=BLUE, alpha=0.6)
-    ax.plot(0, 0, "o", color="black", markersize=3)
-    reach = 1.6 if "tanh" in title else 2.2
-    ax.set(xlim=(-reach, reach), ylim=(-reach, reach), aspect="equal", xticks=[], yticks=[])
-    ax.set_title(title, fontsize=9)
-plt.show()
+def _figure():
+    corners = [[0, 0], [0, 15], [9, 15], [9, 12], [3, 12], [3, 9], [7, 9], [7, 6], [3, 6], [3, 0], [0, 0]]
+    letter = torch.tensor(corners).T / 10
+    t, levels = torch.linspace(-2, 2, 41), torch.linspace(-2, 2, 5).expand(41, 5)
+    horizontal = torch.stack([t.reshape(41, 1).expand(41, 5), levels])  # (2, 41, 5): five lines of 41 points
+    grid = torch.cat([horizontal, horizontal.flip(0)], dim=2)  # (2, 41, 10), with the five vertical ones
+    maps = {
+        "rotation, 40°": rotation(math.radians(40)),
+        "reflection, 100°": reflection(math.radians(100)),
+        "scaling, 1.5 and 0.6": scaling(1.5, 0.6),
+        "shear, 0.7": shear(0.7),
+        "rotation, then tanh": rotation(math.radians(40)),
+    }
+    figure, axes = plt.subplots(1, 5, figsize=(11, 2.6))
+    for ax, (title, matrix) in zip(axes, maps.items(), strict=True):
+        M = torch.as_tensor(matrix).float()
+        bend = torch.tanh if "tanh" in title else torch.clone
+        ax.plot(*bend(torch.einsum("ij,jkl->ikl", M, grid)), color="#BBBBBB", linewidth=0.7)
+        ax.plot(*letter, color="black", linestyle=":")
+        ax.fill(*bend(M @ letter), color=BLUE, alpha=0.6)
+        ax.plot(0, 0, "o", color="black", markersize=3)
+        reach = 1.6 if "tanh" in title else 2.2
+        ax.set(xlim=(-reach, reach), ylim=(-reach, reach), aspect="equal", xticks=[], yticks=[])
+        ax.set_title(title, fontsize=9)
+    plt.show()
+
+
+_figure()
 
 # %% [markdown] nbgrader={"grade": false, "grade_id": "maps-seen", "locked": true, "schema_version": 3, "solution": false, "task": false}
 r"""

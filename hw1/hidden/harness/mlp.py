@@ -9,6 +9,7 @@ from torch import Tensor
 
 class _Layer(Protocol):
     weight: Tensor
+    bias: Tensor
 
     def forward(self, x: Tensor) -> Tensor: ...
 
@@ -47,6 +48,73 @@ def sine(A: Tensor) -> Callable[[Tensor], Tensor]:
     return lambda x: (x @ A).sin().sum()
 
 
+def widths(numerical_gradient: Callable[..., object], x: Tensor) -> list[float]:
+    """How far from x the entries are moved, when no step is given: the largest distance to either side."""
+    seen: list[Tensor] = []
+
+    def f(z: Tensor) -> Tensor:
+        seen.append(z.detach().clone() - start)
+        return (z**2).sum()
+
+    start = x.clone()
+    numerical_gradient(f, x)
+    return [torch.stack(seen).min().item(), torch.stack(seen).max().item()] if seen else []
+
+
+# ---------------------------------------------------------------------------------------------- right layers
+
+
+class _RightLinear:
+    def __init__(self, in_features: int, out_features: int) -> None:
+        bound = in_features**-0.5
+        self.weight = torch.empty(out_features, in_features).uniform_(-bound, bound)
+        self.bias = torch.empty(out_features).uniform_(-bound, bound)
+        self.weight_grad, self.bias_grad = torch.zeros_like(self.weight), torch.zeros_like(self.bias)
+
+    def forward(self, x: Tensor) -> Tensor:
+        self.x = x
+        return x @ self.weight.T + self.bias
+
+    def backward(self, dy: Tensor) -> Tensor:
+        self.weight_grad += dy.T @ self.x
+        self.bias_grad += dy.sum(0)
+        return dy @ self.weight
+
+
+class _RightReLU:
+    def forward(self, x: Tensor) -> Tensor:
+        self.x = x
+        return x.clamp(min=0)
+
+    def backward(self, dy: Tensor) -> Tensor:
+        return dy * (self.x > 0)
+
+
+class _RightSigmoid:
+    def forward(self, x: Tensor) -> Tensor:
+        self.y = torch.sigmoid(x)
+        return self.y
+
+    def backward(self, dy: Tensor) -> Tensor:
+        return dy * self.y * (1 - self.y)
+
+
+def of_right_layers(kind: Callable[..., object]) -> Callable[..., object]:
+    """A maker of the student's networks whose layers are right, whatever the student's own layers do."""
+    names = getattr(getattr(kind, "__init__", None), "__globals__", {})
+    parts = {"Linear": _RightLinear, "ReLU": _RightReLU, "Sigmoid": _RightSigmoid}
+
+    def make(*args: object) -> object:
+        own = {name: names[name] for name in parts if name in names}
+        names.update(parts)
+        try:
+            return kind(*args)
+        finally:
+            names.update(own)
+
+    return make
+
+
 # ---------------------------------------------------------------------------------------------- inputs left alone
 
 
@@ -55,12 +123,12 @@ def result_and_inputs(work: Callable[..., object], *inputs: Tensor) -> list[obje
     return [work(*inputs), *inputs]
 
 
-def linear_backward(kind: Callable[[int, int], _Layer], W: Tensor) -> Callable[[Tensor, Tensor], Tensor]:
-    """A function of x and dy: dx of a linear layer with weights W."""
+def linear_backward(kind: Callable[[int, int], _Layer]) -> Callable[[Tensor, Tensor, Tensor, Tensor], Tensor]:
+    """A function of W, b, x and dy: dx of a linear layer."""
 
-    def work(x: Tensor, dy: Tensor) -> Tensor:
+    def work(W: Tensor, b: Tensor, x: Tensor, dy: Tensor) -> Tensor:
         layer = kind(W.shape[1], W.shape[0])
-        layer.weight = W
+        layer.weight, layer.bias = W, b
         layer.forward(x)
         return layer.backward(dy)
 
@@ -79,12 +147,17 @@ def activation(kind: Callable[[], _Layer]) -> Callable[[Tensor, Tensor], Tensor]
     return work
 
 
-def value(loss: _Loss) -> Callable[[Tensor, Tensor], Tensor]:
-    """A function of y and y_hat: the value of a loss, without its gradient."""
+def network_pass(
+    kind: _MLP, widths: _Widths, functions: _Functions, values: _Values
+) -> Callable[[Tensor, Tensor], Tensor]:
+    """A function of x and dJdy_hat: ŷ of a network, which also makes its backward pass."""
 
-    def work(y: Tensor, y_hat: Tensor) -> Tensor:
-        J, _ = loss(y, y_hat)
-        return J
+    def work(x: Tensor, dJdy_hat: Tensor) -> Tensor:
+        net = network(kind, widths, functions, values)
+        y_hat = net.forward(x)
+        found = y_hat.clone() if isinstance(y_hat, Tensor) else y_hat
+        net.backward(dJdy_hat)
+        return found
 
     return work
 
@@ -99,6 +172,12 @@ def network(kind: _MLP, widths: _Widths, functions: _Functions, values: _Values)
     for name, number in values.items():
         net.parameters[name].copy_(number)
     return net
+
+
+def built(kind: _MLP, widths: _Widths, functions: _Functions) -> list[object]:
+    """Parameters, gradients and cache of a new network."""
+    net = network(kind, widths, functions, {})
+    return [dict(net.parameters), dict(net.grads), dict(net.cache)]
 
 
 def beside_another(kind: _MLP, widths: _Widths, functions: _Functions, values: _Values) -> list[dict[str, Tensor]]:
@@ -152,6 +231,13 @@ def accumulated(
     return [dict(net.grads) for net in (*alone, together)]
 
 
+def cached(net: _Network, batches: Sequence[Tensor]) -> dict[str, Tensor]:
+    """The cache after a forward pass for each batch."""
+    for x in batches:
+        net.forward(x)
+    return dict(net.cache)
+
+
 def cleared(net: _Network, x: Tensor, dJdy_hat: Tensor) -> list[object]:
     """Take a batch, clear, and take it again.
 
@@ -181,23 +267,26 @@ def _copies(grads: dict[str, Tensor]) -> dict[str, Tensor]:
 
 
 class Toy:
-    """A network that is right, with identities for activations.
+    """A network that is right, with identities for activations. Gradients are lying around from the beginning.
 
-    A step is judged by it alone: a slip in one of the student's own layers does not cost points twice.
+    A step is judged by it alone: a slip in one of the student's own layers does not cost points twice. Like the
+    network of the notebook it computes with the tensors that stand in `parameters` at first: a new tensor in their
+    place does not change it.
     """
 
     def __init__(self, parameters: _Values) -> None:
-        self.parameters = parameters
-        self.grads = {f"dJd{name}": torch.zeros_like(number) for name, number in parameters.items()}
+        self.W1, self.b1, self.W2, self.b2 = (parameters[name] for name in ("W1", "b1", "W2", "b2"))
+        self.parameters = dict(parameters)
+        self.grads = {f"dJd{name}": torch.ones_like(number) for name, number in parameters.items()}
         self.cache: dict[str, Tensor] = {}
 
     def forward(self, x: Tensor) -> Tensor:
-        z = x @ self.parameters["W1"].T + self.parameters["b1"]
+        z = x @ self.W1.T + self.b1
         self.cache = {"x": x, "z": z}
-        return z @ self.parameters["W2"].T + self.parameters["b2"]
+        return z @ self.W2.T + self.b2
 
     def backward(self, dy: Tensor) -> None:
-        dz = dy @ self.parameters["W2"]
+        dz = dy @ self.W2
         self.grads["dJdW1"] += dz.T @ self.cache["x"]
         self.grads["dJdb1"] += dz.sum(0)
         self.grads["dJdW2"] += dy.T @ self.cache["z"]
@@ -208,6 +297,10 @@ class Toy:
         for grad in self.grads.values():
             grad.zero_()
 
+    def values(self) -> _Values:
+        """The numbers that forward computes with."""
+        return {"W1": self.W1.clone(), "b1": self.b1.clone(), "W2": self.W2.clone(), "b2": self.b2.clone()}
+
 
 def toy_loss(y: Tensor, y_hat: Tensor) -> tuple[Tensor, Tensor]:
     """The mean of (ŷ − 2y)², so that no loss of the notebook can take its place; and its gradient."""
@@ -215,13 +308,19 @@ def toy_loss(y: Tensor, y_hat: Tensor) -> tuple[Tensor, Tensor]:
 
 
 def descended(
-    train_step: Callable[[Toy, _Loss, Tensor, Tensor, float], Tensor],
+    train_step: Callable[[Toy, _Loss, Tensor, Tensor, float], object],
     parameters: _Values,
     x: Tensor,
     y: Tensor,
     rate: float,
+    steps: int,
 ) -> list[object]:
-    """The losses of three steps, and the parameters after them."""
+    """What the steps returned, then the numbers of the network, those of its `parameters`, x and y."""
     toy = Toy(parameters)
-    losses = [float(train_step(toy, toy_loss, x, y, rate)) for _ in range(3)]
-    return [losses, dict(toy.parameters)]
+    losses = [_number(train_step(toy, toy_loss, x, y, rate)) for _ in range(steps)]
+    return [losses, toy.values(), {name: _number(value) for name, value in toy.parameters.items()}, x, y]
+
+
+def _number(J: object) -> object:
+    """A copy, because a step may return the same tensor again."""
+    return J.detach().clone() if isinstance(J, Tensor) else J

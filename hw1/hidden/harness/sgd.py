@@ -13,6 +13,7 @@ from torch.nn import functional
 _SHOWN: list[object] = []
 _EXTREMES: list[float] = []
 _MODES: list[bool] = []
+_STEPS: list[tuple[float, ...]] = []
 
 
 class Unseen(torch.nn.Module):
@@ -61,22 +62,42 @@ class WeightedSum(torch.nn.Module):
         return (self.w * z).sum()
 
 
-class Fragile(torch.nn.Module):
-    """A network in which everything changes that careless use can change. Notes whether it is in training mode."""
+class Counting(torch.nn.Module):
+    """Two scores with a slope that never gives out, far from certain. Notes the pixels of each z to differentiate."""
 
-    def __init__(self, numbers: Sequence[Tensor], frozen: bool) -> None:
+    def __init__(self, w: Tensor) -> None:
         super().__init__()
+        self.w = w
+
+    def forward(self, z: Tensor) -> Tensor:
+        if torch.is_grad_enabled() and z.requires_grad:
+            _STEPS.append(tuple(torch.tensor(z.tolist()).flatten().sort().values.tolist()))
+        score = 0.2 * (self.w * z).mean()
+        return torch.stack([score, 0 * score])[None]
+
+
+class Fragile(torch.nn.Module):
+    """A network in which everything changes that careless use can change. Notes whether it is in training mode.
+
+    One parameter is frozen. Where `moody` is false, dropout and batch norm are there, but left out of the computation.
+    """
+
+    def __init__(self, numbers: Sequence[Tensor], moody: bool = True) -> None:
+        super().__init__()
+        self.moody = moody
         self.conv, self.norm = torch.nn.Conv2d(1, 3, 3), torch.nn.BatchNorm2d(3)
         self.drop, self.head = torch.nn.Dropout(0.5), torch.nn.Linear(3, 4)
         for parameter, value in zip(self.parameters(), numbers, strict=True):
             parameter.data.copy_(value)
             parameter.grad = 2 * value
         self.head.bias.grad = None
-        self.get_parameter("conv.bias").requires_grad_(not frozen)
+        self.get_parameter("conv.bias").requires_grad_(False)
 
     def forward(self, z: Tensor) -> Tensor:
         _MODES.append(self.training or self.norm.training or self.drop.training)
-        scores: Tensor = self.head(self.drop(self.norm(self.conv(z)).tanh()).mean((2, 3)))
+        maps: Tensor = self.conv(z)
+        maps = self.drop(self.norm(maps).tanh()) if self.moody else maps.tanh()
+        scores: Tensor = self.head(maps.mean((2, 3)))
         return scores
 
 
@@ -93,9 +114,25 @@ def _state(model: torch.nn.Module, image: Tensor) -> dict[str, object]:
     }
 
 
-def before_and_after(
-    work: Callable[[torch.nn.Module, Tensor], object], model: torch.nn.Module, image: Tensor, training: bool
-) -> list[object]:
+_Work = Callable[[torch.nn.Module, Tensor], object]
+
+
+def measuring(input_gradient: Callable[..., object]) -> _Work:
+    """A function of a network and an image: the gradient of score 1."""
+    return lambda model, image: input_gradient(image, model, logit(1))
+
+
+def ascending(gradient_descent: Callable[..., object], iterations: int) -> _Work:
+    """A function of a network and an image: climbs score 2."""
+    return lambda model, image: gradient_descent(image, model, logit(2), iterations)
+
+
+def dreaming(dream: Callable[..., object], iterations: int) -> _Work:
+    """A function of a network and an image: dreams of label 1."""
+    return lambda model, image: dream(image, model, 1, iterations=iterations)
+
+
+def before_and_after(work: _Work, model: torch.nn.Module, image: Tensor, training: bool) -> list[object]:
     """What `work` returns, the state before and after it, and the modes in which a Fragile network was asked."""
     model.train(training)
     before = _state(model, image)
@@ -103,8 +140,86 @@ def before_and_after(
     return [result, before, _state(model, image), _MODES]
 
 
+def written_into(work: Callable[[Tensor], Tensor], image: Tensor) -> list[object]:
+    """What `work` returns, and the image before and after something else is written into what it returned."""
+    before, result = image.clone(), work(image)
+    found = result.detach().clone()
+    with torch.no_grad():
+        result.detach().zero_()
+    return [found, before, image.detach().clone()]
+
+
+def climbed(gradient_descent: Callable[..., Tensor], iterations: int) -> Callable[[Tensor], Tensor]:
+    """A function of an image: climbs −Σ(z − 1)²."""
+    return lambda image: gradient_descent(image, identity, summit(1.0, 1.0), iterations, 0.01)
+
+
+def with_parts(function: Callable[..., object], parts: dict[str, object]) -> Callable[..., object]:
+    """The function, with these parts in place of the notebook's own functions of these names while it runs."""
+    names = getattr(function, "__globals__", {})
+
+    def work(*args: object, **kwargs: object) -> object:
+        own = {name: names[name] for name in parts if name in names}
+        names.update(parts)
+        try:
+            return function(*args, **kwargs)
+        finally:
+            names.update(own)
+
+    return work
+
+
+def right_gradient(image: Tensor, model: Callable[[Tensor], Tensor], loss: Callable[[Tensor], Tensor]) -> Tensor:
+    """What input_gradient should return."""
+    x = image.detach().clone().requires_grad_()
+    return torch.autograd.grad(loss(model(x)), x)[0]
+
+
+def right_ascent(normalize_and_jitter: Callable[[Tensor, int], Tensor]) -> Callable[..., Tensor]:
+    """A right gradient_descent, which calls this normalize_and_jitter."""
+
+    def gradient_descent(
+        image: Tensor,
+        model: Callable[[Tensor], Tensor],
+        loss: Callable[[Tensor], Tensor],
+        iterations: int = 256,
+        lr: float = 0.05,
+        jitter: int = 1,
+    ) -> Tensor:
+        modules = list(model.modules()) if isinstance(model, torch.nn.Module) else []
+        modes = [module.training for module in modules]
+        for module in modules:
+            module.training = False
+        x = image.detach().clone()
+        for _ in range(iterations):
+            x = x + lr * right_gradient(x, lambda x: model(normalize_and_jitter(x, jitter)), loss)
+        for module, mode in zip(modules, modes, strict=True):
+            module.training = mode
+        return x
+
+    return gradient_descent
+
+
+def steps(dream: Callable[..., object], model: torch.nn.Module, image: Tensor, *iterations: int) -> list[int]:
+    """How often a dream asked a Counting network for a gradient, and for how many images, whatever their rolls."""
+    _STEPS.clear()
+    torch.manual_seed(0)
+    dream(image, model, 0, *iterations)
+    return [len(_STEPS), len(set(_STEPS))]
+
+
+def plainly(model: torch.nn.Module) -> Callable[[Tensor], object]:
+    """The model as a plain function."""
+    return lambda z: model(z)
+
+
 def identity(z: Tensor) -> Tensor:
     return z
+
+
+def cubes(w: Tensor) -> Callable[[Tensor], Tensor]:
+    """The loss Σ w·z³."""
+    return lambda z: (w * z**3).sum()
 
 
 def summit(c: float, a: float) -> Callable[[Tensor], Tensor]:
@@ -127,5 +242,5 @@ def shown() -> list[object]:
 
 
 def extremes() -> list[float]:
-    """The smallest and the largest number that an Unseen was shown."""
-    return [min(_EXTREMES), max(_EXTREMES)]
+    """The smallest and the largest number that an Unseen was shown; nothing if it was shown nothing."""
+    return [min(_EXTREMES), max(_EXTREMES)] if _EXTREMES else []
