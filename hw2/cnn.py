@@ -119,15 +119,17 @@ $$y = \mathrm{ReLU}\bigl(F(x) + S(x)\bigr), \qquad F = \mathrm{BN} \circ \mathrm
 $S$ is the shortcut. Where input and output have the same shape it is the identity: no parameters, nothing to learn, and
 $\partial y / \partial x$ contains an identity matrix that no depth wears away. Two things may spoil the match: another
 number of channels, and a stride. Then something has to bring $x$ into shape, and the cheapest thing that can is
-$S = \mathrm{BN} \circ \mathrm{conv}_{1 \times 1}$, which mixes channels at each place and looks at no neighbours.
+$S = \mathrm{BN} \circ \mathrm{conv}_{1 \times 1}$, with the block's stride. It mixes channels at each place and looks
+at no neighbours.
 
 The first of the two 3×3 convolutions takes the stride; the other one has stride 1. Padding 1 keeps the sides, so that
 $H$ rows become $\lceil H / \text{stride} \rceil$. The batch norm that follows takes away each channel's mean,
-hence a convolution before it needs no bias.
+hence a convolution before it needs no bias; one does no harm.
 
 **Exercise 1 · `ResidualBlock`** · 3 points for shapes and layers, 4 for the shortcut · ★★☆ · 40 minutes
 
-*Write the block, and see to it that the shortcut fits in all cases.*
+*Write the block with `nn.Conv2d` and `nn.BatchNorm2d`, and see to it that the shortcut fits in all cases.* The block
+must not change the tensor $x$ that it is given.
 
 <details><summary>Hint</summary>
 
@@ -173,29 +175,39 @@ class ResidualBlock(nn.Module):
 
 # %% nbgrader={"grade_id": "block-shapes", "grade": true, "points": 3, "locked": true}
 torch.manual_seed(1)
-for in_channels, out_channels, stride in (4, 4, 1), (4, 6, 1), (4, 4, 2), (4, 6, 2):
+for in_channels, out_channels, stride in (4, 6, 2), (4, 6, 1), (4, 4, 2), (4, 4, 1):
     block = ResidualBlock(in_channels, out_channels, stride)
     y = block(torch.randn(2, in_channels, 9, 12))
     right = (2, out_channels, -(-9 // stride), -(-12 // stride))
     name = f"ResidualBlock({in_channels}, {out_channels}, {stride})"
     assert y is not None, f"{name} returns None: is a return statement missing?"
     assert y.shape == right, f"{name} turns (2, {in_channels}, 9, 12) into {tuple(y.shape)}; it should be {right}"
-    kernels = [layer.kernel_size for layer in block.modules() if isinstance(layer, nn.Conv2d)]
+    convolutions = [layer for layer in block.modules() if isinstance(layer, nn.Conv2d)]
+    kernels = [layer.kernel_size for layer in convolutions]
     assert kernels.count((3, 3)) == 2, f"{name} should have two 3×3 convolutions; its kernels are {kernels}"
-    assert sum(isinstance(layer, nn.BatchNorm2d) for layer in block.modules()) >= 2, f"{name}: where is the batch norm?"
+    norms = sum(isinstance(layer, nn.BatchNorm2d) for layer in block.modules())
+    assert norms == len(kernels), f"{name}: each of its {len(kernels)} convolutions needs a batch norm; it has {norms}"
+    sides = []  # after each 3×3 convolution
+    for layer in convolutions:
+        if layer.kernel_size == (3, 3):
+            layer.register_forward_hook(lambda _, inputs, output, to=sides: to.append(tuple(output.shape[2:])))
+    block(torch.randn(2, in_channels, 9, 12))
+    assert set(sides) == {right[2:]}, f"{name}: the first 3×3 convolution takes the stride; the sides become {sides}"
     print(f"ok  {name}: (9, 12) becomes {tuple(y.shape[2:])}, {count_parameters(block)} parameters")
 
 # %% nbgrader={"grade_id": "block-shortcut", "grade": true, "points": 4, "locked": true}
 torch.manual_seed(2)
-x = torch.randn(2, 4, 6, 6)
-for out_channels, stride in (4, 1), (6, 1), (4, 2), (6, 2):
+x = torch.randn(2, 4, 5, 7)
+for out_channels, stride in (6, 2), (6, 1), (4, 2), (4, 1):
     block = ResidualBlock(4, out_channels, stride).eval()  # a fresh batch norm in evaluation mode is the identity
     for layer in block.modules():
         if isinstance(layer, nn.Conv2d) and layer.kernel_size == (3, 3):
             nn.init.zeros_(layer.weight)  # the correction is switched off: only the shortcut is left
             if layer.bias is not None:
                 nn.init.zeros_(layer.bias)
+    before = x.clone()
     y = block(x)
+    assert torch.equal(x, before), "the block changes the tensor x that it is given"
     assert y.min() >= 0, "the block's output should be that of a ReLU"
     assert y.any(), f"4 → {out_channels} channels, stride {stride}: without F the output is 0, there is no shortcut"
     if (out_channels, stride) == (4, 1):
@@ -385,8 +397,8 @@ How good is the model on data that it has not seen? Asking sounds harmless, and 
 
 **Exercise 4 · `evaluate`** · 3 points · ★★☆ · 20 minutes
 
-*Ask without leaving a trace.* A model that comes in training mode is in training mode again afterwards: whoever
-evaluates in the middle of training would otherwise go on training in the wrong mode.
+*Ask without leaving a trace.* A model that comes in training mode leaves in training mode, and one that comes in
+evaluation mode leaves in evaluation mode. If you evaluate in the middle of training, training must go on in its mode.
 
 <details><summary>Hint</summary>
 
@@ -401,8 +413,8 @@ batch? The mode that a module is in is written in its attribute `training`.
 def evaluate(model, loader):
     """How well the model does on all that the loader holds, in evaluation mode and without gradients.
 
-    model:  maps images to logits; nothing in it changes, and one that came in training mode leaves in training mode
-    loader: an iterable of batches (images, labels), which need not be equally large
+    model:  maps images to logits; nothing in it changes, and it leaves in the mode, training or evaluation, it came in
+    loader: an iterable of batches (images, labels), which need not be equally large; a plain list, for example
 
     Returns a tuple of two numbers: the mean cross-entropy of an image, and the accuracy from 0 to 1.
     """
@@ -432,8 +444,10 @@ loss, accuracy = evaluate(model, DataLoader(TensorDataset(x, y), batch_size=8)) 
 assert model.training, "the model came in training mode, and leaves in evaluation mode"
 for name, value in model.state_dict().items():
     assert torch.equal(value, state[name]), f"{name} has changed: was the model in evaluation mode?"
+evaluate(model.eval(), [(x, y)])  # a loader may be a list
+assert not model.training, "the model came in evaluation mode, and leaves in training mode"
 with torch.no_grad():
-    logits = model.eval()(x.to(device)).cpu()
+    logits = model(x.to(device)).cpu()
 assert abs(accuracy - (logits.argmax(1) == y).float().mean()) < 1e-6, f"the accuracy is not {accuracy}"
 assert abs(loss - functional.cross_entropy(logits, y)) < 1e-4, f"the mean loss is not {loss}"
 assert not getattr(loss, "requires_grad", False), "the loss still has a graph: evaluate without gradients"
@@ -523,6 +537,10 @@ assert all(isinstance(loss, float) for loss in history), "plain numbers please: 
 assert all(modes), "the model was trained in evaluation mode: look at what happens after the first epoch"
 assert epochs_seen == [6, 12, 18, 24], f"after_epoch was called after {epochs_seen} batches, not after 6, 12, 18, 24"
 assert history[-1] < history[0], f"the loss does not fall: {history}"
+still = nn.Linear(6, 2).to(device)
+before = still.weight.detach().clone()
+train(still, loader, epochs=1, lr=1e-7)
+assert torch.allclose(still.weight, before, atol=1e-3), "a learning rate of nearly 0 should move (nearly) nothing"
 print("ok  the loop turns as it should; losses", [round(loss, 2) for loss in history])
 
 # %% nbgrader={"grade_id": "train-learns", "grade": true, "points": 3, "locked": true}
@@ -547,7 +565,7 @@ permutation could be undone. What is lost is neighbourhood. If your network is g
 it should now fall behind; if it is only good because it is a network, nothing should change. The fully connected one
 gets the permuted pixels as well: do you expect a difference?"""
 
-# %% nbgrader={"grade_id": "contrast", "locked": true} tags=["demo"]
+# %% nbgrader={"grade_id": "contrast", "locked": true, "gives": ["curves", "digit_net"]} tags=["demo"]
 shuffled = torch.randperm(28 * 28, generator=dice)
 
 
@@ -577,9 +595,9 @@ def run(name, model, change=lambda dataset: dataset, lr=None):
 
 
 torch.manual_seed(0)
-net = ConvNet(10).to(device)
+digit_net = ConvNet(10).to(device)
 curves = {
-    "your network": run("your network", net),
+    "your network": run("your network", digit_net),
     "your network, permuted pixels": run("your network, permuted pixels", ConvNet(10).to(device), permuted),
     "fully connected": run("fully connected", mlp().to(device), lr=0.01),
     "fully connected, permuted pixels": run("fully connected, permuted pixels", mlp().to(device), permuted, lr=0.01),
@@ -608,7 +626,7 @@ the same digit moved by eight pixels."""
 # %% nbgrader={"grade_id": "maps-figure", "locked": true} tags=["demo"]
 example = next(image for image in valid_set.tensors[0] if not image[:, 16:].any() and not image[..., 16:].any())
 pair = torch.stack([example, example.roll((8, 8), dims=(1, 2))]).to(device)  # (2, 1, 28, 28)
-first = next(layer for layer in net.modules() if isinstance(layer, nn.Conv2d))
+first = next(layer for layer in digit_net.modules() if isinstance(layer, nn.Conv2d))
 with torch.no_grad():
     maps = first(pair).relu()[:, :8]  # (2, up to 8, H, W)
 for image, features in zip(pair, maps, strict=True):
@@ -623,9 +641,10 @@ equivariance. No channel had to learn anything twice.
 Accuracy is one number. Look at what it hides."""
 
 # %% nbgrader={"grade_id": "right-and-wrong", "locked": true} tags=["demo"]
-net.eval()
+digit_net.eval()
 with torch.no_grad():
-    probabilities = torch.cat([net(images.to(device)).softmax(1).cpu() for images, _ in valid_loader])  # (2000, 10)
+    scores = torch.cat([digit_net(images.to(device)).cpu() for images, _ in valid_loader])
+    probabilities = scores.softmax(1)  # (2000, 10)
 images, labels = valid_set.tensors
 sure, guesses = probabilities.max(1)
 wrong = (guesses != labels).nonzero().flatten()

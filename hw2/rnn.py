@@ -114,8 +114,11 @@ for i in range(200):
     assert x.dtype == y.dtype == torch.int64, "x and y should be int64: they are numbers of symbols"
     assert x.min() >= 1 and x.max() <= N, "letters are numbers from 1 to 26; blanks stand in the echo alone"
     assert y.tolist() == [0, 0, *x.tolist()[:3]], "y should be two blanks, then the first three letters of x"
+drawn = {letter for x, _ in (data[i] for i in range(200)) for letter in x.tolist()}
+assert len(drawn) == N, f"in 1000 letters only {len(drawn)} of the 26 appear"
 x, y = EchoDataset(delay=0, seq_length=5, size=1)[0]
 assert y.tolist() == x.tolist(), "a delay of 0 repeats at once: y is x"
+assert EchoDataset(delay=7, seq_length=5, size=1)[0][1].tolist() == [0] * 5, "before step 7 there are only blanks"
 print("ok  for example:", "".join(SYMBOLS[k] for k in data[0][0]), "→", "".join(SYMBOLS[k] for k in data[0][1]))
 
 # %% nbgrader={"grade_id": "echo-figure", "locked": true} tags=["demo"]
@@ -210,11 +213,14 @@ class GRUMemory(nn.Module):
         ### END SOLUTION
 
 
-# %% nbgrader={"grade_id": "memory-forward", "grade": true, "points": 4, "locked": true}
+# %% nbgrader={"grade_id": "memory-tools", "locked": true, "gives": ["check_memory"]}
 def check_memory(model, *delays):
     """Assert the shape, causality, memory and fresh start of a network that nobody has trained."""
     x = torch.randint(1, N + 1, (3, 7))
+    model.eval()
     with torch.no_grad():
+        for parameter in model.parameters():
+            parameter += 0.1 * torch.randn_like(parameter)  # in case some of them begin as zeros
         logits = model(x, *delays)
         assert logits.shape == (3, 7, N + 1), f"the logits have shape {tuple(logits.shape)}, not (B, L, N + 1)"
         assert torch.allclose(model(x, *delays), logits), "asked the same again, the network answers differently"
@@ -231,6 +237,7 @@ def check_memory(model, *delays):
     print("ok  shape, memory, causality and a fresh start")
 
 
+# %% nbgrader={"grade_id": "memory-forward", "grade": true, "points": 4, "locked": true}
 torch.manual_seed(3)
 check_memory(GRUMemory(hidden_size=16))
 
@@ -330,33 +337,38 @@ assert len(losses) == 40, f"40 batches should give 40 losses, not {len(losses)}"
 assert abs(losses[0] - right) < 1e-4, f"the first loss should be {right:.4f}, the average over all symbols"
 assert not torch.equal(before, table.logits), "the parameters have not moved"
 assert losses[-1] < losses[0] - 0.1, "after 40 steps on the same batch the loss should have fallen"
+still = Table()
+before = still.logits.detach().clone()
+train(still, [(x, y)] * 3, lr=1e-7)
+assert torch.allclose(still.logits, before, atol=1e-3), "a learning rate of nearly 0 should move (nearly) nothing"
 print(f"ok  from {losses[0]:.3f} to {losses[-1]:.3f}")
 
-# %% nbgrader={"grade_id": "echo-training", "locked": true} tags=["demo"]
+# %% nbgrader={"grade_id": "echo-training", "locked": true, "gives": ["echo_history", "echo_memory"]} tags=["demo"]
 # The real thing: 600 batches of 32 sequences.
 torch.manual_seed(6)
 began = time.perf_counter()
-memory = GRUMemory(hidden_size=64)
+echo_memory = GRUMemory(hidden_size=64)
 loader = DataLoader(EchoDataset(delay=4, seq_length=15, size=600 * 32), batch_size=32)
-history = []
+echo_history = []
 print("600 steps in 6 parts: ", end="")
 batches = list(loader)
 for part in range(6):
-    history += train(memory, batches[part * 100 : part * 100 + 100])
-    print(f"{history[-1]:.3f}", end="  ")
+    echo_history += train(echo_memory, batches[part * 100 : part * 100 + 100])
+    print(f"{echo_history[-1]:.3f}", end="  ")
 x, y = next(iter(DataLoader(EchoDataset(4, 15, 1000), batch_size=1000)))
-print(f"\n{accuracy(memory, x, y):.1%} of the symbols of 1000 new sequences, {time.perf_counter() - began:.1f} s")
+print(f"\n{accuracy(echo_memory, x, y):.1%} of the symbols of 1000 new sequences, {time.perf_counter() - began:.1f} s")
 
 # %% nbgrader={"grade_id": "echo-training-figure", "locked": true} tags=["demo"]
 figure, (left, right) = plt.subplots(1, 2, figsize=(9.5, 3.2))
-left.semilogy(history, color=BLUE)
+left.semilogy(echo_history, color=BLUE)
 left.axhline(torch.tensor(27.0).log(), color="0.6", linestyle="--")
 left.text(600, 3.1, "guessing among 27", ha="right", va="top", color="0.4", fontsize=8)
 left.set(xlabel="step", ylabel="cross-entropy", title="Learning curve")
 # Whom does the network listen to? The slope of the score that wins at step t, along the input of step s.
-inputs = functional.one_hot(x[:200], N + 1).float().requires_grad_()
-if hasattr(memory, "gru") and hasattr(memory, "head"):
-    scores = memory.head(memory.gru(inputs)[0]).amax(-1)  # (200, 15)
+x, _ = next(iter(DataLoader(EchoDataset(4, 15, 200), batch_size=200)))
+inputs = functional.one_hot(x, N + 1).float().requires_grad_()
+if hasattr(echo_memory, "gru") and hasattr(echo_memory, "head"):
+    scores = echo_memory.head(echo_memory.gru(inputs)[0]).amax(-1)  # (200, 15)
     influence = [torch.autograd.grad(scores[:, t].sum(), inputs, retain_graph=True)[0] for t in range(15)]
     influence = torch.stack([slope.norm(dim=-1).mean(0) for slope in influence])  # (15, 15): t, s
     right.imshow(influence / influence.sum(1, keepdim=True), cmap="cividis")
@@ -387,7 +399,7 @@ How do you tell a recurrent network a number? Think about *where* and *in which 
 name, like a letter: one-hot, or an embedding. And it must be known whenever it is needed, so give it along with
 every letter; or give it once, as the initial state, and leave it to the network to keep it.
 
-The network has to *remember*, so please let no line of code look up $x[t - d]$ for it.
+The network has to *remember*: no line of your code may look up $x[t - d]$ for it.
 
 **Exercise 4 · `VariableDelayGRUMemory`** · 3 points for the network, 1 for `test_run`, 3 for learning · ★★★ · 40 min
 
@@ -463,8 +475,8 @@ for delay in range(5):
 print("ok  test_run passes the delay on")
 
 
-# %% nbgrader={"grade_id": "echo-many", "locked": true}
-def echo(x, delays):
+# %% nbgrader={"grade_id": "echo-many", "locked": true, "gives": ["echo_of_rows", "variable_batches"]}
+def echo_of_rows(x, delays):
     """The echo of x (B, L), where each row has its own delay, (B,)."""
     source = torch.arange(x.shape[1]) - delays[:, None]  # (B, L): the step that is heard at t
     return torch.where(source >= 0, x.gather(1, source.clamp(min=0)), 0)
@@ -473,30 +485,30 @@ def echo(x, delays):
 def variable_batches(count, length, max_delay):
     """A list of `count` batches (x, delays, y) of 32 sequences."""
     x, delays = torch.randint(1, N + 1, (count, 32, length)), torch.randint(0, max_delay + 1, (count, 32))
-    return [(x[k], delays[k], echo(x[k], delays[k])) for k in range(count)]
+    return [(x[k], delays[k], echo_of_rows(x[k], delays[k])) for k in range(count)]
 
 
-# %% nbgrader={"grade_id": "variable-training", "locked": true} tags=["demo"]
+# %% nbgrader={"grade_id": "variable-training", "locked": true, "gives": ["canyon", "canyon_history"]} tags=["demo"]
 torch.manual_seed(10)
 began = time.perf_counter()
 canyon = VariableDelayGRUMemory(hidden_size=96, max_delay=3)
-history = train(canyon, variable_batches(1000, 10, 3))
+canyon_history = train(canyon, variable_batches(1000, 10, 3))
 x, delays = torch.randint(1, N + 1, (1000, 10)), torch.randint(0, 4, (1000,))
-share = accuracy(canyon, x, delays, echo(x, delays))
+share = accuracy(canyon, x, delays, echo_of_rows(x, delays))
 print(f"{share:.1%} of the symbols of 1000 new sequences, {time.perf_counter() - began:.1f} s")
 for delay in range(4):
     print(f"delay {delay}: 'whoisthere' → {canyon.test_run('whoisthere', delay)!r}")
 
 # %% nbgrader={"grade_id": "variable-figure", "locked": true} tags=["demo"]
 figure, (left, right) = plt.subplots(1, 2, figsize=(9.5, 3.2))
-left.semilogy(history, color=BLUE)
+left.semilogy(canyon_history, color=BLUE)
 left.set(xlabel="step", ylabel="cross-entropy", title="Learning curve")
 x = torch.randint(1, N + 1, (1000, 40))  # four times as long as anything it was trained on
 looks = [(BLUE, "o"), (ORANGE, "^"), (GREEN, "s"), (RED, "D")]
 for delay, (colour, marker) in enumerate(looks):
     delays = torch.full((1000,), delay)
     with torch.no_grad():
-        right_ones = canyon(x, delays).argmax(-1) == echo(x, delays)  # (1000, 40)
+        right_ones = canyon(x, delays).argmax(-1) == echo_of_rows(x, delays)  # (1000, 40)
     share = right_ones.float().mean(0)
     right.plot(share, color=colour, marker=marker, markersize=3, linewidth=1, label=f"delay {delay}")
 right.axvline(9.5, color="0.6", linestyle="--")

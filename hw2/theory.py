@@ -76,8 +76,9 @@ three indices or more, we first lay its entries in one column, the last index ru
 W_{121}, \dots, W_{1Ck})^\top$, and a sequence $x$ becomes $(x_1[1], x_1[2], \dots, x_1[N], x_2[1], \dots,
 x_C[N])^\top$.
 
-**Rule.** In the cells that you write, leave automatic differentiation and PyTorch's own convolutions alone; the checks
-and the grader use them as their measuring devices."""
+**Rules.** In the cells that you write, leave automatic differentiation and PyTorch's own convolutions alone; the checks
+and the grader use them as their measuring devices. Your functions must not change what they are given: no tensor, list
+or dictionary."""
 
 # %% [markdown] nbgrader={"grade_id": "first-shape-text", "locked": true}
 r"""
@@ -106,7 +107,7 @@ first_shape = (8, 4)  # (17 − 3) / 2 + 1 down, (11 − 5) / 2 + 1 across
 
 # %% nbgrader={"grade_id": "first-shape", "grade": true, "points": 1, "locked": true}
 assert len(first_shape) == 2, "first_shape is a pair: height, width"
-assert all(isinstance(size, int) and 0 < size < 17 for size in first_shape), "two whole numbers, smaller than the image"
+assert all(0 < size < 17 and size == int(size) for size in first_shape), "two whole numbers, smaller than the image"
 print("ok  a pair of sizes; whether they are right, the grader will tell")
 
 # %% [markdown] nbgrader={"grade_id": "output-shape-text", "locked": true}
@@ -141,9 +142,10 @@ def conv_output_shape(C, H, W, HK, WK, P, S, D, F):
 
 
 # %% nbgrader={"grade_id": "conv-output-shape", "grade": true, "points": 2, "locked": true}
-for C, H, W, HK, WK, P, S, D, F in ((3, 10, 7, 3, 3, 0, 1, 1, 8), (1, 9, 12, 3, 2, 1, 2, 2, 4)):
+for C, H, W, HK, WK, P, S, D, F in ((3, 10, 7, 2, 4, 0, 1, 1, 8), (1, 9, 12, 3, 2, 1, 2, 2, 4)):
     made = functional.conv2d(torch.zeros(C, H, W), torch.zeros(F, C, HK, WK), stride=S, padding=P, dilation=D)
     yours = conv_output_shape(C, H, W, HK, WK, P, S, D, F)
+    assert yours is not None, "conv_output_shape returns nothing: is a return statement missing?"
     assert tuple(yours) == tuple(made.shape), f"you say {tuple(yours)}, the layer made {tuple(made.shape)}"
 print("ok  both shapes agree with the layer's")
 
@@ -243,6 +245,7 @@ x, W = torch.tensor([[1.0, 2.0, 4.0, 8.0, 16.0]]), torch.tensor([[[1.0, 0.0, -1.
 compare("cross-correlation", cross_correlation(x, W), [[1.0 - 4.0], [4.0 - 16.0]])
 compare("convolution", convolution(x, W), [[4.0 - 1.0], [16.0 - 4.0]])
 compare("stride 1", cross_correlation(x, W, stride=1), [[-3.0], [-6.0], [-12.0]])
+compare("convolution, stride 1", convolution(x, W, stride=1), [[3.0], [6.0], [12.0]])
 x, W = numbers((7, 11), (1, 7, 3), seed=1)
 compare("7 components", cross_correlation(x, W), functional.conv1d(x, W, stride=2).T)
 
@@ -292,7 +295,7 @@ def jacobian_by_weights(x, k, stride=2):
     """
     ### BEGIN SOLUTION
     starts = range(0, x.shape[1] - k + 1, stride)
-    return torch.stack([x[:, n : n + k].reshape(-1) for n in starts])  # each row is a window
+    return torch.cat([x[:, n : n + k].reshape(1, -1) for n in starts])  # each row is a window
     ### END SOLUTION
 
 
@@ -440,6 +443,9 @@ def gradient_by_weights(x, dl_df, k, stride=2):
 x, W, dl_df = numbers((7, 11), (1, 7, 3), (1, 5), seed=7)
 measured = measured_jacobian(lambda W: (dl_df * functional.conv1d(x, W, stride=2)).sum(), W)
 compare("∂ℓ/∂W", gradient_by_weights(x, dl_df, 3), measured)
+x, W, dl_df = numbers((2, 9), (1, 2, 4), (1, 2), seed=8)
+measured = measured_jacobian(lambda W: (dl_df * functional.conv1d(x, W, stride=3)).sum(), W)
+compare("∂ℓ/∂W, stride 3", gradient_by_weights(x, dl_df, 4, 3), measured)
 
 # %% [markdown] nbgrader={"grade_id": "unrolled-text", "locked": true}
 r"""
@@ -486,7 +492,8 @@ def unrolled_edges(T):
 places = {"h0": (0, 2)}
 for t in (1, 2, 3):
     places |= {f"x{t}": (2 * t, 0), f"c{t}": (2 * t - 0.8, 1), f"h{t}": (2 * t, 2)}
-edges = unrolled_edges(3)
+edges = [tuple(edge) for edge in unrolled_edges(3)]
+assert all(len(edge) == 2 for edge in edges), 'each arrow is a pair of names such as ("x1", "c1")'
 assert {node for edge in edges for node in edge} == set(places), "for T = 3 the nodes are x1…x3, c1…c3 and h0…h3"
 figure, ax = plt.subplots(figsize=(7, 3))
 draw_graph(ax, edges, places, "Your network, unrolled for three steps", square="x")
@@ -519,14 +526,16 @@ def gated_dimensions(n, m):
 
 # %% nbgrader={"grade_id": "dimensions", "grade": true, "points": 1, "locked": true}
 answer = gated_dimensions(2, 3)
-assert set(answer) == {"W_c", "W_h", "W_x", "c"}, "the keys are W_c, W_h, W_x and c"
-made = {name: torch.ones(tuple(shape)) for name, shape in answer.items()}
-inside = made["W_c"] @ torch.ones(2, 1) + made["W_h"] @ torch.ones(3, 1)
-assert inside.shape == made["c"].shape == (made["W_x"] @ torch.ones(2, 1)).shape, "the two sides of an equation differ"
+assert set(answer) >= {"W_c", "W_h", "W_x", "c"}, "the keys are W_c, W_h, W_x and c"
+shapes = [answer[name] for name in ("W_c", "W_x", "W_h", "c")]
+assert all(len(shape) == 2 for shape in shapes), "each shape is a pair: rows, columns"
+fitting = [int(columns) for _, columns in shapes] == [2, 2, 3, 1]
+assert fitting, "a matrix has as many columns as what it multiplies has entries, and c is a column"
+assert len({int(rows) for rows, _ in shapes}) == 1, "the terms of the equations differ in length"
 print("ok  everything fits together")
 
 
-# %% nbgrader={"grade_id": "gated-network", "locked": true}
+# %% nbgrader={"grade_id": "gated-network", "locked": true, "gives": ["gated_rnn", "gated_step"]}
 def gated_step(x, h, W_c, W_h, W_x):
     """c[t] (m, 1) and h[t] (m, 1), from x[t] (n, 1) and h[t−1] (m, 1); W_x is the matrix with a bar."""
     c = torch.sigmoid(W_c @ x + W_h @ h)
@@ -796,7 +805,7 @@ def exploding(K):
     ### END SOLUTION
 
 
-# %% nbgrader={"grade_id": "extremes", "grade": true, "points": 2, "locked": true}
+# %% nbgrader={"grade_id": "extremes-tools", "locked": true, "gives": ["size_of_the_past"]}
 def size_of_the_past(x, W_c, W_h, W_x):
     """s, the largest singular value of ∂h[K]/∂h[0] at h[0] = 0."""
     x, W_c, W_h, W_x = (torch.as_tensor(part).double() for part in (x, W_c, W_h, W_x))
@@ -805,9 +814,10 @@ def size_of_the_past(x, W_c, W_h, W_x):
     return float(torch.linalg.matrix_norm(jacobian, 2))
 
 
+# %% nbgrader={"grade_id": "extremes", "grade": true, "points": 2, "locked": true}
 for K in (1, 5):
-    for network in (fading, carrying, exploding):
-        assert network(K)[0].shape[1] == K, f"{network.__name__}({K}) should return K inputs, as columns of x"
+    for name, network in (("fading", fading), ("carrying", carrying), ("exploding", exploding)):
+        assert torch.as_tensor(network(K)[0]).shape[1] == K, f"{name}({K}) should return K inputs, as columns of x"
     fade, carry, explode = (size_of_the_past(*network(K)) for network in (fading, carrying, exploding))
     assert fade <= 0.9**K * 1.001, f"fading({K}) has s = {fade:.3g}, more than 0.9^K"
     assert 0.9 <= carry <= 1.1, f"carrying({K}) has s = {carry:.3g}"
@@ -816,9 +826,10 @@ for K in (1, 5):
 
 # %% nbgrader={"grade_id": "extremes-figure", "locked": true} tags=["demo"]
 figure, ax = plt.subplots(figsize=(5, 3))
-for network, colour, marker in ((fading, BLUE, "v"), (carrying, GREEN, "s"), (exploding, RED, "^")):
+networks = {"fading": (fading, BLUE, "v"), "carrying": (carrying, GREEN, "s"), "exploding": (exploding, RED, "^")}
+for name, (network, colour, marker) in networks.items():
     sizes = [size_of_the_past(*network(K)) for K in range(1, 13)]
-    ax.semilogy(range(1, 13), sizes, color=colour, marker=marker, label=network.__name__)
+    ax.semilogy(range(1, 13), sizes, color=colour, marker=marker, label=name)
 ax.set(xlabel="number of steps K", ylabel="s", title="What is left of h[0] after K steps")
 ax.legend()
 plt.show()
@@ -859,7 +870,7 @@ plt.show()
 r"""
 **Exercise 3.1 · dimensions** · 1 point · ★☆☆ · 3 minutes
 
-*Who is asked, and with how many numbers does the answer weigh?*
+*Who is asked, and how many numbers does the answer hold?*
 
 Rows and columns of $a$, $Q_0$, $Q_1$, $V_0$ and $V_1$ in AttentionRNN(2).
 
@@ -880,9 +891,9 @@ def attention_dimensions(n, m, d):
 
 
 # %% nbgrader={"grade_id": "attention-dimension", "grade": true, "points": 1, "locked": true}
-answer = attention_dimensions(2, 3, 5)
-assert set(answer) == {"a", "Q0", "Q1", "V0", "V1"}, "the keys are a, Q0, Q1, V0 and V1"
-assert all(len(shape) == 2 for shape in answer.values()), "each shape is a pair: rows, columns"
+answer, names = attention_dimensions(2, 3, 5), ("a", "Q0", "Q1", "V0", "V1")
+assert set(answer) >= set(names), "the keys are a, Q0, Q1, V0 and V1"
+assert all(len(answer[name]) == 2 for name in names), "each shape is a pair: rows, columns"
 print("ok  five pairs; whether they are right, the grader will tell")
 
 # %% [markdown] nbgrader={"grade_id": "attention-k-text", "locked": true}
@@ -932,20 +943,24 @@ def attention_step(x, history, Q, K, V):
     """
     ### BEGIN SOLUTION
     sources = [x, *history]
-    w = torch.cat([(Qi @ s).T @ (Ki @ s) for Qi, Ki, s in zip(Q, K, sources, strict=True)])  # (k + 1, 1)
-    v = torch.cat([Vi @ s for Vi, s in zip(V, sources, strict=True)], dim=1)  # (m, k + 1)
+    w = torch.cat([(Q[i] @ s).T @ (K[i] @ s) for i, s in enumerate(sources)])  # (k + 1, 1)
+    v = torch.cat([V[i] @ s for i, s in enumerate(sources)], dim=1)  # (m, k + 1)
     return v @ torch.softmax(w, dim=0)
     ### END SOLUTION
 
 
 # %% nbgrader={"grade_id": "attention-step", "grade": true, "points": 2, "locked": true}
-# One number each: w = (0, log 2, log 3), so a = (1, 2, 3) / 6, and the values are 6, 12 and 18
-one = torch.ones(1, 1)
+# States of one number, d = 2: w = (0, log 2, log 3), so a = (1, 2, 3) / 6, and the values are 6, 12 and 18
+one, both = torch.ones(1, 1), torch.ones(2, 1)
 h_new = attention_step(
-    *(6 * one, [12 * one, 18 * one]),
-    *([0 * one, one, one], [one, math.log(2) / 144 * one, math.log(3) / 324 * one], [one, one, one]),
+    *(6 * one, [12 * one, 18 * one], [0 * both, both, both]),
+    *([both, math.log(2) / 288 * both, math.log(3) / 648 * both], [one, one, one]),
 )
 compare("h[t]", h_new, [[(1 * 6 + 2 * 12 + 3 * 18) / 6]])
+# All sizes different, and keys of zeros: then everybody counts alike, and h[t] is the mean of the values
+x, h1, Q0, Q1, V0, V1 = numbers((2, 1), (3, 1), (4, 2), (4, 3), (3, 2), (3, 3), seed=9)
+h_new = attention_step(x, [h1], [Q0, Q1], [torch.zeros(4, 2), torch.zeros(4, 3)], [V0, V1])
+compare("the mean of values", h_new, (V0 @ x + V1 @ h1) / 2)
 
 # %% [markdown] nbgrader={"grade_id": "attention-all-text", "locked": true}
 r"""
@@ -1016,13 +1031,19 @@ def tied_attention_step(x, history, Q0, K0, V0, Q, K, V):
 
 
 # %% nbgrader={"grade_id": "attention-all", "grade": true, "points": 2, "locked": true}
-assert attention_parameters(1, 1, 1, 2) == 9, "AttentionRNN(2) has nine matrices"
+assert attention_parameters(1, 1, 1, 2) == 9, "AttentionRNN(2) has nine matrices, here of one number each"
+assert attention_parameters(1, 1, 1, 2, tied=True) == 6, "tied, it has six matrices, here of one number each"
+assert attention_parameters(1, 2, 3, 2) == 40, "the number of parameters is not right for n = 1, m = 2, d = 3, k = 2"
 x, Q0, K0, V0, Q, K, V = numbers((2, 1), (4, 2), (4, 2), (3, 2), (4, 3), (4, 3), (3, 3), seed=10)
 past = numbers(*[(3, 1)] * 5, seed=11)
 compare("first step", tied_attention_step(x, [], Q0, K0, V0, Q, K, V), V0 @ x)  # nothing but the input to look at
-h_new = tied_attention_step(x, past[:1], Q0, K0, V0, Q, K, V)
-compare("second step", h_new, attention_step(x, past[:1], [Q0, Q], [K0, K], [V0, V]))
-long_ago, reverse = (tied_attention_step(x, states, Q0, K0, V0, Q, K, V) for states in (past, past[::-1]))
+h_new = tied_attention_step(x, past, 0 * Q0, K0, V0, 0 * Q, K, V)  # queries of zeros: the mean of six values
+compare("sixth step, no queries", h_new, (V0 @ x + V @ sum(past)) / 6)
+one = torch.ones(1, 1)  # w = (0, log 2, 4 log 2), so a = (1, 2, 16) / 19
+h_new = tied_attention_step(3 * one, [one, 2 * one], 0 * one, one, 5 * one, one, math.log(2) * one, 7 * one)
+compare("third step", h_new, [[(1 * 15 + 2 * 7 + 16 * 14) / 19]])
+states = (torch.as_tensor(tied_attention_step(x, past[::way], Q0, K0, V0, Q, K, V)) for way in (1, -1))
+long_ago, reverse = states
 print("for the past in reverse h[t] changes by", float((long_ago - reverse).abs().max()))
 
 # %% nbgrader={"grade_id": "attention-growth-figure", "locked": true} tags=["demo"]
@@ -1110,8 +1131,8 @@ def attention_jacobian(x, history, Q, K, V, j):
     """
     ### BEGIN SOLUTION
     sources = [x, *history]
-    w = torch.cat([(Qi @ s).T @ (Ki @ s) for Qi, Ki, s in zip(Q, K, sources, strict=True)])  # (k + 1, 1)
-    v = torch.cat([Vi @ s for Vi, s in zip(V, sources, strict=True)], dim=1)  # (m, k + 1)
+    w = torch.cat([(Q[i] @ s).T @ (K[i] @ s) for i, s in enumerate(sources)])  # (k + 1, 1)
+    v = torch.cat([V[i] @ s for i, s in enumerate(sources)], dim=1)  # (m, k + 1)
     a = torch.softmax(w, dim=0)  # (k + 1, 1)
     q, k = Q[j] @ sources[j], K[j] @ sources[j]  # (d, 1)
     dw_dh = k.T @ Q[j] + q.T @ K[j]  # (1, m)
@@ -1179,14 +1200,14 @@ once, with the other states held fixed, and the gradients are computed from $L$ 
 def attention_backward(r, J):
     """∂ℓ/∂h[t] for all t from 1 to L.
 
-    r (L, m): row t is r[t]; J: a dictionary from (t, s) to ∂h[t]/∂h[s] (m, m), with an entry for each arrow,
-    t = 1, …, L counted from 1, so that the rows of h[t] are r[t - 1] in Python
+    r (L, m): row t is r[t]; J: a dictionary from (t, s) to ∂h[t]/∂h[s] (m, m), with an entry for each arrow, in any
+    order; t = 1, …, L counted from 1, so that r[t] is r[t - 1] in Python
 
     Returns a matrix (L, m) whose rows are ∂ℓ/∂h[1], …, ∂ℓ/∂h[L]; r stays as it is.
     """
     ### BEGIN SOLUTION
     gradients = r.clone()
-    for t in range(len(r), 0, -1):  # complete by now: all that look back at h[t] have paid in
+    for t in range(len(r), 1, -1):  # complete by now: all that look back at h[t] have paid in
         for s in range(1, t):
             if (t, s) in J:
                 gradients[s - 1] += gradients[t - 1] @ J[t, s]
@@ -1196,12 +1217,17 @@ def attention_backward(r, J):
 
 # %% nbgrader={"grade_id": "attention-backward", "grade": true, "points": 2, "locked": true}
 # States of one number each, where every arrow doubles, triples, …: count the roads from h[1] to h[3] with a pencil
-r, J = torch.tensor([[0.0], [0.0], [1.0]]), {(2, 1): 2.0, (3, 2): 3.0, (3, 1): 10.0}
+r, J = torch.tensor([[0.0], [0.0], [1.0]]), {(3, 1): 10.0, (2, 1): 2.0, (3, 2): 3.0}
 yours = attention_backward(r, {arrow: torch.tensor([[slope]]) for arrow, slope in J.items()})
 compare("from h[3] alone", yours, [[10.0 + 2.0 * 3.0], [3.0], [1.0]])
 r = torch.tensor([[100.0], [0.0], [1.0]])
 yours = attention_backward(r, {arrow: torch.tensor([[slope]]) for arrow, slope in J.items()})
 compare("from h[1] as well", yours, [[116.0], [3.0], [1.0]])
+compare("r as it was", r, [[100.0], [0.0], [1.0]])
+r = torch.tensor([[0.0, 0.0], [10.0, 1.0]])  # two numbers each, and a row times a matrix
+compare(
+    "two numbers each", attention_backward(r, {(2, 1): torch.tensor([[1.0, 2.0], [3.0, 4.0]])}), [[13, 24], [10, 1]]
+)
 
 # %% [markdown] nbgrader={"grade_id": "debugging-text", "locked": true}
 r"""
@@ -1216,7 +1242,7 @@ how.
 during the first 200 steps, it jumps up time and again within one or two steps, often far above that line, and falls
 back; after that it creeps to nearly 0.*"""
 
-# %% nbgrader={"grade_id": "debugging-run", "locked": true} tags=["demo"]
+# %% nbgrader={"grade_id": "debugging-run", "locked": true, "gives": ["lstm_run", "train_lstm"]} tags=["demo"]
 torch.set_num_threads(1)  # several threads on so small a network get in each other's way
 generator = torch.Generator()
 
@@ -1252,7 +1278,8 @@ def train_lstm(rate=0.5, tame=lambda parameters: None, steps=500, units=24):
     return losses, sizes
 
 
-losses, gradient_sizes = train_lstm()
+lstm_run = train_lstm()
+losses, _ = lstm_run
 figure, ax = plt.subplots(figsize=(8, 3))
 ax.plot(losses, color=BLUE, linewidth=1)
 ax.axhline(losses[0], color="black", linestyle=":", label="first value")
@@ -1405,6 +1432,7 @@ assert initial_loss > 0, "a cross-entropy is positive"
 print("ok  two numbers; compare the second with the dotted line of the figure")
 
 # %% nbgrader={"grade_id": "cures-figure", "locked": true} tags=["demo"]
+losses, sizes = lstm_run
 cures = {
     "as it was": (losses, BLUE, "-"),
     "length at most 0.5": (train_lstm(tame=lambda p: torch.nn.utils.clip_grad_norm_(p, 0.5))[0], GREEN, "-"),
@@ -1412,9 +1440,9 @@ cures = {
     "learning rate 0.05": (train_lstm(rate=0.05)[0], RED, ":"),
 }
 figure, (left, right) = plt.subplots(1, 2, figsize=(11, 3.2))
-left.semilogy(gradient_sizes, color=BLUE, linewidth=1)
+left.semilogy(sizes, color=BLUE, linewidth=1)
 before = [step for step in range(499) if losses[step + 1] - losses[step] > 0.5]
-left.plot(before, [gradient_sizes[step] for step in before], "o", color=RED, fillstyle="none", label="before a jump")
+left.plot(before, [sizes[step] for step in before], "o", color=RED, fillstyle="none", label="before a jump")
 left.legend(fontsize=8)
 left.set(xlabel="step", ylabel="length of the gradient", title="As it was: the gradient")
 for label, (curve, colour, style) in cures.items():

@@ -58,6 +58,7 @@ def step(loss, optimizer):
 # %% nbgrader={"grade_id": "evaluate-code", "solution": true}
 @torch.inference_mode()
 def evaluate(model, loader):
+    was_training = model.training
     model.eval()
     total = {"loss": 0.0, "correct": 0, "images": 0}
     criterion = nn.CrossEntropyLoss(reduction="sum")
@@ -66,7 +67,8 @@ def evaluate(model, loader):
         total["loss"] += float(loss)
         total["correct"] += int(correct)
         total["images"] += batch[1].numel()
-    model.train()
+    if was_training:
+        model.train()
     return total["loss"] / total["images"], total["correct"] / total["images"]
 
 

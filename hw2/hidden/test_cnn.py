@@ -5,22 +5,52 @@ import torch
 from sklearn.datasets import load_digits
 from torch.nn import functional
 
-from autograder import Harness, close, earns, ten_times
+from autograder import Harness, StudentError, close, earns, ten_times
 
 HARNESS = Harness(__file__)
 
 
 def tensor(value, name):
     """`value`, once it is asserted to be a finite tensor."""
-    assert isinstance(value, torch.Tensor), f"{name} should be a tensor"
+    kind = "None" if value is None else f"a {type(value).__name__}"
+    assert isinstance(value, torch.Tensor), f"{name} should be a tensor, not {kind}"
     assert value.isfinite().all(), f"{name} has values that are infinite or not a number"
     return value.detach()
 
 
+def number(value, name):
+    """`value` as a float, once it is asserted to be one number."""
+    one = isinstance(value, int | float) or (hasattr(value, "shape") and tuple(value.shape) in ((), (1,)))
+    assert one, f"{name} should be a number, not {'None' if value is None else f'a {type(value).__name__}'}"
+    return float(value)
+
+
+def pair(value, name):
+    """The two parts of `value`, once it is asserted to be a tuple of two."""
+    kind = "None" if value is None else f"a {type(value).__name__}"
+    assert isinstance(value, tuple | list), f"{name} should return a tuple of two, not {kind}"
+    assert len(value) == 2, f"{name} should return a tuple of two, not of {len(value)}"
+    return value
+
+
+def followed(student, name, check):
+    """Assert `check(tools, part)` of the student's part with this name: with the earlier parts that it uses, or with
+    ours in their place. An error of an earlier exercise is not lost twice."""
+    tools = HARNESS.beside(student)
+    try:
+        check(tools, getattr(student, name))
+    except (AssertionError, StudentError) as own:
+        tools = HARNESS.beside(student)
+        try:
+            check(tools, tools.lent(getattr(student, name)))
+        except (AssertionError, StudentError):
+            raise own from None
+
+
 def widths(draw):
-    """Arguments (in, out, stride) of blocks, the first with an identity as its shortcut, then the three others."""
+    """Arguments (in, out, stride) of blocks, the first with an identity as its shortcut, then the four others."""
     C, D = draw.size(2, 4), draw.size(5, 7)
-    return [(C, C, 1), (C, D, 1), (D, D, 2), draw.choice([(C, D, 2), (D, C, 2)])]
+    return [(C, C, 1), (C, D, 1), (D, C, 1), (D, D, 2), draw.choice([(C, D, 2), (D, C, 2)])]
 
 
 # ---------------------------------------------------------------------------------------------- the residual block
@@ -29,57 +59,128 @@ def widths(draw):
 @earns("block-shapes", weight=2)
 def test_shapes_of_the_block(student, draw):
     """The output has the channels and the sides that in_channels, out_channels and stride ask for, and is ReLU's."""
-    tools, B, H, W = HARNESS.beside(student), draw.size(2, 4), draw.size(5, 8), draw.size(9, 12)
+    tools = HARNESS.beside(student)
+    sizes = [(draw.size(2, 4), draw.size(5, 8), draw.size(9, 12), True), (1, 1, draw.size(2, 5), False)]
     for C, D, stride in widths(draw):
-        y, *_ = tools.block_facts(student.ResidualBlock(C, D, stride), draw.normal(B, C, H, W))
-        found, right = tuple(tensor(y, "the output").shape), (B, D, -(-H // stride), -(-W // stride))
-        name = f"ResidualBlock({C}, {D}, {stride})"
-        assert found == right, f"{name} turns {(B, C, H, W)} into {found}; it should be {right}"
-        assert y.min() >= 0, f"{name} returns negative numbers: a ReLU comes last"
+        for B, H, W, training in sizes:
+            y, kept = tools.output(student.ResidualBlock(C, D, stride), draw.normal(B, C, H, W), training)
+            found, right = tuple(tensor(y, "the output").shape), (B, D, -(-H // stride), -(-W // stride))
+            name = f"ResidualBlock({C}, {D}, {stride})"
+            assert found == right, f"{name} turns {(B, C, H, W)} into {found}; it should be {right}"
+            assert y.min() >= 0, f"{name} returns negative numbers; the values of a ReLU are never negative"
+            assert kept, f"{name} changes the tensor x that it is given"
 
 
 @earns("block-shapes")
 def test_layers_of_the_block(student, draw):
-    """There are two 3×3 convolutions, each with a batch norm of its own, and nothing that is never used."""
+    """F is two 3×3 convolutions, each with a batch norm of its own, and a ReLU between; the first has the stride."""
     tools = HARNESS.beside(student)
     for C, D, stride in widths(draw):
-        block = student.ResidualBlock(C, D, stride)
-        _, kernels, tracked, idle = tools.block_facts(block, draw.normal(2, C, 6, 6))
-        name = f"ResidualBlock({C}, {D}, {stride})"
-        assert kernels.count([3, 3]) == 2, f"{name} should have two 3×3 convolutions; its kernels are {kernels}"
-        assert len(tracked) >= 2, f"{name} has {len(tracked)} batch norms: each 3×3 convolution is followed by one"
-        assert set(tracked) == {1}, f"{name}: each batch norm is used once in a forward pass; yours: {tracked}"
-        assert not idle, f"{name}: {', '.join(idle)} never gets a gradient"
+        name, block = f"ResidualBlock({C}, {D}, {stride})", student.ResidualBlock(C, D, stride)
+        x = draw.normal(3, C, 6, 7)
+        found = tools.layers(block, x)
+        y, used = rigged(tools, block, x, draw, C, D, short=0.0)
+        kernels = [kernel for kernel, *_ in found]
+        assert kernels.count([3, 3]) == 2, f"{name} should run two 3×3 convolutions; the kernels that run are {kernels}"
+        (_, first, one), (_, second, two), *_ = found
+        assert len(one) == len(two) == 1, f"{name}: each 3×3 convolution should be followed by one batch norm"
+        assert one != two, f"{name}: one batch norm acts on the outputs of both 3×3 convolutions; each needs its own"
+        strides = f"its strides are {first[0]} and {second[0]}"
+        assert second == [1, 1], f"{name}: the second 3×3 convolution should have stride 1; {strides}"
+        F, straight = correction(x, used, stride), correction(x, used, stride, inner=False)
+        # how x is added to F is the matter of other tests, here every way will do
+        ways = [F, F.relu()]
+        if (C, stride) == (D, 1):
+            ways += [F + x, (F + x).relu(), F.relu() + x, (F.relu() + x).relu()]
+        if not any(alike(y, way) for way in ways):
+            without = straight.relu() if (C, stride) != (D, 1) else (straight + x).relu()
+            assert not alike(y, without), f"{name}: there should be a ReLU between the two 3×3 convolutions"
+            raise AssertionError(f"{name}: for known parameters F(x) differs from BN(conv(ReLU(BN(conv(x)))))")
 
 
 @earns("block-shortcut", weight=2)
 def test_correction_is_added_to_the_input(student, draw):
-    """Where the shape stays, y = ReLU(F(x) + x), for corrections F that are known."""
-    tools, C, x = HARNESS.beside(student), draw.size(2, 5), None
-    for scale in 0.0, draw.size(5, 15) / 10, -draw.size(5, 15) / 10:
-        x = draw.normal(2, C, 5, 6)
-        y, _ = tools.answer(tools.tuned(student.ResidualBlock(C, C, 1), scale), x)
-        if not scale:
-            assert tensor(y, "y").any(), "without F the block's output is 0: what came in is not added"
-        # the two batch norms divide by √(1 + 1e-5) each
-        close(y, torch.relu(x + scale * torch.relu(scale * x)), "y of a block whose F is known", rtol=1e-3, atol=1e-4)
+    """Where the shape stays, y = ReLU(F(x) + x), for corrections F that are known; nothing in S can be learned."""
+    tools, C = HARNESS.beside(student), draw.size(2, 5)
+    block, x = student.ResidualBlock(C, C, 1), draw.normal(3, C, 5, 6)
+    others = [layer for layer in tools.layers(block, x) if layer[0] != [3, 3]]
+    told = rigged(tools, block, x, draw, C, C, level=True)
+    assert not others, "where input and output have the same shape, S should be the identity; yours is a convolution"
+    check_sum(*told, x, (C, C, 1))
 
 
 @earns("block-shortcut", weight=2)
 def test_shortcut_that_changes_the_shape(student, draw):
-    """Where channels or sides change, the shortcut carries every channel of x along, linearly."""
+    """Where channels or sides change, S is a 1×1 convolution and a batch norm, and y = ReLU(F(x) + S(x))."""
     tools = HARNESS.beside(student)
     for C, D, stride in widths(draw)[1:]:
-        block, x = student.ResidualBlock(C, D, stride), draw.normal(3, C, 8, 8)
-        full, _ = tools.answer(block.eval(), x)
-        tools.tuned(block, 0.0)
-        y, speaks = tools.answer(block, x)
-        name = f"ResidualBlock({C}, {D}, {stride})"
-        assert tensor(y, "y").any(), f"{name}: without F its output is 0, there is no shortcut"
-        assert speaks.all(), f"{name}: the shortcut leaves out channels of x"
-        double, _ = tools.answer(block, 2 * x)
-        close(double, 2 * y, f"{name}: the shortcut of 2x", rtol=1e-3, atol=1e-4)
-        assert full.shape == y.shape and not torch.allclose(full, y, atol=1e-3), f"{name}: F is not added"
+        name, block = f"ResidualBlock({C}, {D}, {stride})", student.ResidualBlock(C, D, stride)
+        x = draw.normal(3, C, 6, 7)
+        found = tools.layers(block, x)
+        others = [layer for layer in found if layer[0] != [3, 3]]
+        told = rigged(tools, block, x, draw, C, D, level=True)
+        assert others, f"{name}: what comes in should pass a convolution of its own before it is added; there is none"
+        kernels = [kernel for kernel, *_ in others]
+        assert kernels == [[1, 1]], f"{name}: beside F there should be one 1×1 convolution; the kernels are {kernels}"
+        assert len(others[0][2]) == 1, f"{name}: no batch norm follows the 1×1 convolution of the shortcut"
+        shared = [kernel for kernel, _, norms in found if norms == others[0][2]]
+        assert len(shared) == 1, (
+            f"{name}: the batch norm of the shortcut acts in F, too; each convolution needs its own"
+        )
+        check_sum(*told, x, (C, D, stride))
+
+
+def check_sum(y, used, x, sizes):
+    """Assert that y = ReLU(F(x) + S(x)), where F has been made a constant of each channel, positive or negative."""
+    C, D, stride = sizes
+    name, F = f"ResidualBlock({C}, {D}, {stride})", levels(D)[:, None, None]
+    short = [layer for layer in used if layer[0].shape[-1] == 1]
+    S = normed(functional.conv2d(x, short[0][0], stride=stride), *short[0][1:]) if short else x
+    assert not alike(y, F.relu().expand_as(y)), f"{name}: S(x) is not added; where F is constant, so is the output"
+    slips = {
+        "a ReLU acts on F(x) before the sum": (F.relu() + S, (F.relu() + S).relu()),
+        "no ReLU acts on the sum F(x) + S(x)": (F + S,),
+        "a ReLU acts on S(x) before the sum": ((F + S.relu()).relu(), F + S.relu()),
+        "S(x) is subtracted": ((F - S).relu(), (S - F).relu()),
+    }
+    if not alike(y, (F + S).relu()):
+        for slip, found in slips.items():
+            assert not any(alike(y, way) for way in found), f"{name}: {slip}"
+        close(y, (F + S).relu(), f"{name}, with an F that is known: y", rtol=2e-3, atol=2e-3)
+
+
+def levels(D):
+    return 0.7 * (-1.0) ** torch.arange(D)
+
+
+def rigged(tools, block, x, draw, C, D, short=1.0, level=False):
+    """The output of a block with drawn parameters, and these parameters as the block used them.
+
+    short: a factor for the parameters of the shortcut
+    level: whether F should become a constant of each channel, the one of `levels`
+    """
+    weights = [draw.normal(D, C, 3, 3), draw.normal(D, D, 3, 3), short * draw.normal(D, C, 1, 1)]
+    scales, shifts = [draw.uniform(D, low=0.5, high=1.5) for _ in range(3)], [draw.normal(D) / 2 for _ in range(3)]
+    scales[2], shifts[2] = short * scales[2], short * shifts[2]
+    if level:
+        scales[1], shifts[1] = torch.zeros(D), levels(D)
+    y, used = tools.rigged(block, x, weights, scales, shifts)
+    return tensor(y, "the output"), used
+
+
+def normed(x, scale, shift):
+    return functional.batch_norm(x, None, None, scale, shift, training=True)
+
+
+def correction(x, used, stride, inner=True):
+    """F(x) in training mode, from the parameters that were used; without its inner ReLU if `inner` is false."""
+    first, second = used[:2]
+    x = normed(functional.conv2d(x, first[0], stride=stride, padding=1), *first[1:])
+    return normed(functional.conv2d(x.relu() if inner else x, second[0], padding=1), *second[1:])
+
+
+def alike(y, way):
+    return y.shape == way.shape and torch.allclose(y, way, rtol=2e-3, atol=2e-3)
 
 
 # ---------------------------------------------------------------------------------------------- the network
@@ -88,35 +189,45 @@ def test_shortcut_that_changes_the_shape(student, draw):
 @earns("convnet", weight=3)
 def test_parts_of_the_network(student, draw):
     """Convolutions, batch norm, pooling and a residual sum really run, a linear layer comes last, and it is small."""
-    K = draw.size(3, 12)
-    _, names, parameters, _ = HARNESS.beside(student).net_facts(student.ConvNet(K), draw.normal(4, 1, 28, 28))
-    assert parameters <= 100_000, f"{parameters:,} parameters are too many: at most 100,000"
-    assert sum("conv" in name for name in names) >= 2, "there should be at least two convolutions"
-    assert any("batch_norm" in name for name in names), "no batch norm is used"
-    assert any("pool" in name for name in names), "nothing is pooled"
-    assert "residual" in names, "no feature map is added to another one: where is the residual connection?"
-    assert not any("softmax" in name for name in names), "a softargmax runs in the network: leave it to the loss"
-    last = [name for name in names if name not in _VIEWS][-1]
-    assert last in _LINEAR, "what comes last is not a linear layer: its output are the logits"
+    K, x = draw.size(3, 12), draw.normal(4, 1, 28, 28)
+
+    def check(tools, kind):
+        _, names, parameters, *_ = tools.net_facts(kind(K), x)
+        assert parameters <= 100_000, f"{parameters:,} parameters are too many: at most 100,000"
+        convolutions = sum("conv" in name for name in names)
+        assert convolutions >= 2, f"there should be at least two convolutions; {convolutions} ran"
+        assert any("batch_norm" in name for name in names), "no batch norm is used"
+        assert any("pool" in name for name in names), "nothing is pooled"
+        assert "residual" in names, "no feature map is added to another one: where is the residual connection?"
+        last = [name for name in names if name not in _VIEWS][-1]
+        assert "softmax" not in last, "a softargmax comes last: the network should return logits"
+        assert last in _LINEAR, "what comes last is not a linear layer: its output are the logits"
+
+    followed(student, "ConvNet", check)
 
 
 _VIEWS = {"view", "unsafe_view", "reshape", "squeeze", "unsqueeze", "t", "transpose", "permute", "detach", "alias"}
-_VIEWS |= {"flatten", "expand", "clone", "counting"}
-_LINEAR = {"addmm", "mm", "linear", "addmv", "matmul", "bmm", "baddbmm"}
+_VIEWS |= {"flatten", "expand", "clone", "copy", "to_copy", "select", "slice", "counting"}
+_LINEAR = {"addmm", "mm", "linear", "addmv", "matmul", "bmm", "baddbmm", "linear convolution"}
 
 
 @earns("convnet", weight=2)
 def test_logits_of_the_network(student, draw):
     """There is a logit for each class, every parameter matters, and an image's answer is its own."""
-    tools = HARNESS.beside(student)
-    for K in 10, draw.size(2, 7):
-        net, x = student.ConvNet(K), draw.normal(draw.size(3, 6), 1, 28, 28)
-        y, _, _, idle = tools.net_facts(net, x)
-        found = tuple(tensor(y, "the logits").shape)
-        assert found == (len(x), K), f"ConvNet({K}) gives {found} for {len(x)} images, it should be {(len(x), K)}"
-        assert not idle, f"{', '.join(idle[:4])} never gets a gradient: its layer is not used"
-        together, alone = tools.logits(net, x), tools.logits(net, x[1:2])
-        close(alone, together[1:2], "the logits of an image without its batch", rtol=1e-3, atol=1e-4)
+    questions = [(K, draw.normal(draw.size(3, 6), 1, 28, 28)) for K in (10, draw.size(2, 7))]
+
+    def check(tools, kind):
+        for K, x in questions:
+            net = kind(K)
+            y, _, _, idle, kept = tools.net_facts(net, x)
+            found = tuple(tensor(y, "the output of ConvNet").shape)
+            assert found == (len(x), K), f"ConvNet({K}) gives {found} for {len(x)} images, it should be {(len(x), K)}"
+            assert not idle, f"{', '.join(idle[:4])} never gets a gradient: its layer is not used"
+            assert kept, "ConvNet changes the images that it is given"
+            together, alone = tools.logits(net, x), tools.logits(net, x[1:2])
+            close(alone, together[1:2], "the logits of an image without its batch", rtol=1e-3, atol=1e-4)
+
+    followed(student, "ConvNet", check)
 
 
 # ---------------------------------------------------------------------------------------------- measure and step
@@ -125,48 +236,57 @@ def test_logits_of_the_network(student, draw):
 @earns("loss", weight=2)
 def test_loss_and_count(student, draw):
     """The loss is the criterion of logits and labels, with its gradient; correct ones are counted, not averaged."""
-    tools, losses = HARNESS.beside(student), {"CrossEntropyLoss": functional.cross_entropy}
-    losses["MultiMarginLoss"] = functional.multi_margin_loss
-    for kind, reduction in ("CrossEntropyLoss", "mean"), ("MultiMarginLoss", "sum"):
-        B, K, n = draw.size(11, 19), draw.size(3, 5), draw.size(6, 8)
+    losses = {"CrossEntropyLoss": functional.cross_entropy, "MultiMarginLoss": functional.multi_margin_loss}
+    for kind, reduction, B, training in (
+        ("CrossEntropyLoss", "mean", draw.size(11, 19), True),
+        ("MultiMarginLoss", "sum", draw.size(11, 19), False),
+        ("CrossEntropyLoss", "sum", 1, False),
+    ):
+        tools, K, n = HARNESS.beside(student), draw.size(3, 5), draw.size(6, 8)
         W, b, x, y = 2 * draw.normal(K, n), draw.normal(K), draw.normal(B, n), draw.integers(0, K - 1, B)
         right = functional.linear(x, W, b).argmax(1)
-        # two are wrong; and more than K are right, for as many are counted at most by who takes argmax along the batch
-        y[: K + 1], y[K + 1 : K + 3] = right[: K + 1], (right[K + 1 : K + 3] + 1) % K
+        # more than K are right, for an argmax along the batch finds at most K; and two are wrong
+        y[: K + 1] = right[: K + 1]
+        y[K + 1 : K + 3] = (right[K + 1 : K + 3] + 1) % K
         criterion = student.run(f"import torch\ntorch.nn.{kind}(reduction={reduction!r})")
-        arguments = student.get_loss_and_correct, tools.linear(W, b), x, y, criterion
-        loss, correct, slope = tools.measured(*arguments)
+        arguments = student.get_loss_and_correct, tools.linear(W, b), x, y, criterion, training
+        answer, slope, changed = tools.measured(*arguments)
+        loss, correct = pair(answer, "get_loss_and_correct")
+        assert not changed, f"get_loss_and_correct changes {' and '.join(changed)}"
         leaf = W.clone().requires_grad_()
         expected = losses[kind](functional.linear(x, leaf, b), y, reduction=reduction)
         expected.backward()
-        close(loss, expected, f"the loss by {kind}")
+        assert isinstance(loss, torch.Tensor), f"the loss should be a scalar tensor, not a {type(loss).__name__}"
+        close(loss, expected, f"the loss by {kind}({reduction!r})", sizes={"B": B, "K": K})
         assert slope is not None, "the loss has lost its graph: nobody can differentiate it any more"
         close(slope, leaf.grad, f"the gradient of the loss by {kind}", atol=1e-5)
         count = int((right == y).sum())
-        assert float(correct) == count, f"of {B} images {count} are correct; yours: {float(correct):.4g}"
+        correct = number(correct, "the number of correct images")
+        assert correct == count, f"of {B} images {count} are classified correctly; you return {correct:.4g}"
 
 
 @earns("loss")
 def test_batch_goes_to_the_device(student, draw):
     """Images and labels are both sent to the device that the caller names."""
-    moves = HARNESS.beside(student).moved(student.get_loss_and_correct, draw.normal(5, 3), draw.integers(0, 2, 5))
-    found = sum(bool(move) for move in moves)
-    assert found >= 2, "images and labels should both be sent to `device`: not both of them were"
+    found = HARNESS.beside(student).moved(student.get_loss_and_correct, draw.normal(5, 3), draw.integers(0, 2, 5))
+    for part in "images", "labels":
+        assert part in found, f"the {part} should be sent to the device that the caller names; they were not"
 
 
 @earns("step")
 def test_steps_of_an_optimizer(student, draw):
-    """Each step follows the gradient of its own loss, with nothing left over from the one before."""
-    tools, lr, momentum = HARNESS.beside(student), draw.size(5, 20) / 100, draw.choice([0.0, 0.5])
-    w, targets = draw.normal(4), draw.normal(4, 4)
-    places = tools.stepped(student.step, w, targets, lr, momentum)
-    velocity, right = torch.zeros(4), []
+    """Each step is the optimiser's, along the gradient of its own loss, with nothing left over from the one before."""
+    tools, rates, momentum = HARNESS.beside(student), [draw.size(5, 9) / 100, draw.size(12, 20) / 100], 0.5
+    w, targets = draw.normal(2, 4), draw.normal(4, 4)
+    places = tensor(tools.stepped(student.step, w, targets, rates, momentum), "w")
+    assert not torch.equal(places[0], w), "after the first step the parameters are where they were"
+    lr, velocity, right = torch.tensor(rates)[:, None], torch.zeros(2, 4), []
     for target in targets:
         velocity = momentum * velocity + 2 * (w - target)
         w = w - lr * velocity
         right.append(w)
-    for number, (found, place) in enumerate(zip(tensor(places, "w"), right, strict=True), 1):
-        close(found, place, f"w after step {number}", atol=1e-5)
+    for turn, (found, place) in enumerate(zip(places, right, strict=True), 1):
+        close(found, place, f"after step {turn} of SGD with momentum, w", atol=1e-5)
 
 
 # ---------------------------------------------------------------------------------------------- evaluate
@@ -175,31 +295,46 @@ def test_steps_of_an_optimizer(student, draw):
 @earns("evaluate")
 def test_means_over_all_images(student, draw):
     """Loss and accuracy are means over images, however these are split into batches."""
-    tools, K, n = HARNESS.beside(student), draw.size(3, 5), draw.size(6, 8)
-    size, more = draw.size(12, 18), draw.size(1, 2)
+    K, n, size, more = draw.size(3, 5), draw.size(6, 8), draw.size(12, 18), draw.size(1, 2)
     N = 3 * size + more  # the last batch is much smaller
     W, b, x, y = 2 * draw.normal(K, n), draw.normal(K), draw.normal(N, n), draw.integers(0, K - 1, N)
     scores = functional.linear(x, W, b)
     y = torch.where(torch.arange(N) % 3 > 0, scores.argmax(1), y)  # two of three go right, and more of them than K
     y[-more:] = scores[-more:].argmin(1)  # and it goes wrong
-    loss, accuracy = student.evaluate(tools.linear(W, b), tools.counted(x, y, size))
-    close(torch.as_tensor(loss), functional.cross_entropy(scores, y), "the mean loss", atol=1e-5)
-    close(torch.as_tensor(accuracy).float(), (scores.argmax(1) == y).float().mean(), "the accuracy", atol=1e-5)
+
+    def check(tools, evaluate):
+        for sizes in [size] * 3 + [more], [N], [1] * (2 * size) + [N - 2 * size]:
+            answer = tools.evaluated(evaluate, tools.linear(W, b), x, y, sizes)
+            loss, accuracy = pair(answer, "evaluate")
+            loss, accuracy = number(loss, "the mean loss"), number(accuracy, "the accuracy")
+            share = (scores.argmax(1) == y).float().mean()
+            assert accuracy <= 1, f"the accuracy should lie between 0 and 1, it is {accuracy:.4g}"
+            counts = {"the number of batches": len(sizes), "the number of images": N}
+            close(loss, functional.cross_entropy(scores, y), "the mean loss", atol=1e-5, sizes=counts)
+            close(accuracy, share, "the accuracy", atol=1e-5, sizes=counts)
+
+    followed(student, "evaluate", check)
 
 
 @earns("evaluate", weight=2)
 def test_evaluation_leaves_no_traces(student, draw):
-    """The model is asked in evaluation mode without gradients, stays as it was, and goes back to training mode."""
-    tools, K, n = HARNESS.beside(student), draw.size(3, 5), draw.size(6, 8)
-    model = tools.Watched(draw.normal(K, n), draw.normal(K))
-    loader = tools.counted(draw.normal(11, n) * 3 + 1, draw.integers(0, K - 1, 11), 4)
-    seen, training, changed, left, hangs = tools.asked(student.evaluate, model, loader)
-    assert len(seen) >= 3, "not every batch of the loader was shown to the model"
-    assert not any(mode for *modes, _ in seen for mode in modes), "the model was asked in training mode"
-    assert not any(recorded for *_, recorded in seen), "autograd recorded everything: evaluate without gradients"
-    assert not changed, f"{', '.join(changed)} of the model has changed"
-    assert not left and not hangs, "gradients or a graph are left behind"
-    assert training, "the model came in training mode and was left in evaluation mode"
+    """The model is asked in evaluation mode without gradients, stays as it was, and leaves in the mode it came in."""
+    K, n = draw.size(3, 5), draw.size(6, 8)
+    weight, bias, x, y = draw.normal(K, n), draw.normal(K), draw.normal(11, n) * 3 + 1, draw.integers(0, K - 1, 11)
+
+    def check(tools, evaluate):
+        for training in True, False:
+            tools = HARNESS.beside(student)
+            seen, left, changed, hangs = tools.asked(evaluate, tools.Watched(weight, bias), x, y, 4, training)
+            assert len(seen) >= 3, f"the loader has 3 batches; the model was asked {len(seen)} times"
+            assert not any(mode for *modes, _ in seen for mode in modes), "the model was asked in training mode"
+            assert not any(recorded for *_, recorded in seen), "autograd recorded it all: evaluate without gradients"
+            assert not changed, f"evaluate changes {', '.join(changed)}"
+            assert not hangs, "the numbers that evaluate returns have a graph"
+            came, goes = ("training", "evaluation") if training else ("evaluation", "training")
+            assert left == [training] * 3, f"the model came in {came} mode and was left in {goes} mode"
+
+    followed(student, "evaluate", check)
 
 
 # ---------------------------------------------------------------------------------------------- train
@@ -208,31 +343,49 @@ def test_evaluation_leaves_no_traces(student, draw):
 @earns("train-loop", weight=2)
 def test_the_loop(student, draw):
     """As many epochs as asked for, each batch once and in training mode, and after_epoch after each epoch."""
-    tools, epochs, batches, n = HARNESS.beside(student), draw.size(2, 4), draw.size(3, 5), draw.size(3, 6)
-    model = tools.Watched(draw.normal(2, n), draw.normal(2))
-    loader = tools.counted(draw.normal(8 * batches, n), draw.integers(0, 1, 8 * batches), 8)
-    passes, seen, calls, changed = tools.looped(student.train, model, loader, epochs)
-    assert passes == epochs, f"epochs={epochs} went through the loader {passes} times"
-    assert len(seen) == epochs * batches, f"{epochs} epochs of {batches} batches asked the model {len(seen)} times"
-    assert all(recorded for *_, recorded in seen), "the model was trained without gradients"
-    first = [number for number, (*modes, _) in enumerate(seen) if not all(modes)]
-    assert not first, f"in epoch {first[0] // batches + 1} the model was in evaluation mode"
-    right = [batches * (epoch + 1) for epoch in range(epochs)]
-    assert calls == right, f"after_epoch was called after {calls} batches, it should be after {right}"
-    assert changed, "the parameters are what they were before"
+    epochs, batches, n = draw.size(2, 4), draw.size(3, 5), draw.size(3, 6)
+    weight, bias, N = draw.normal(2, n), draw.normal(2), 8 * batches
+    x, y = draw.normal(N, n), draw.integers(0, 1, N)
+
+    def check(tools, train):
+        passes, seen, calls, moves = tools.looped(train, tools.Watched(weight, bias), tools.counted(x, y, 8), epochs)
+        assert passes == epochs, f"epochs={epochs} went through the loader {passes} times"
+        asked = f"{epochs} epochs of {batches} batches asked the model {len(seen)} times"
+        assert len(seen) == epochs * batches, asked
+        assert all(recorded for *_, recorded in seen), "the model was trained without gradients"
+        first = [turn for turn, (*modes, _) in enumerate(seen) if not all(modes)]
+        assert not first, f"in epoch {first[0] // batches + 1} the model was in evaluation mode"
+        right = [batches * (epoch + 1) for epoch in range(epochs)]
+        assert calls == right, f"after_epoch was called after {calls} batches, it should be after {right}"
+        assert moves, "after training, the parameters of the model are what they were before"
+        # where the rate begins or ends at 0, a step may move nothing
+        assert moves >= len(seen) - 3, f"in {len(seen)} batches the parameters moved {moves} times: step on each batch"
+        small, large = tools.ways(train, weight, bias, x, y, [1e-6, 1e-2])
+        assert large > 3 * small, "lr=1e-6 moves the parameters as far as lr=1e-2: the argument lr has no effect"
+
+    followed(student, "train", check)
 
 
 @earns("train-loop")
 def test_the_history(student, draw):
     """train returns the mean training loss of each epoch, as plain numbers."""
-    tools, epochs, K = HARNESS.beside(student), draw.size(2, 4), draw.size(3, 5)
-    x, y = 3 * draw.normal(24, K), draw.integers(0, K - 1, 24)
-    model = tools.Watched(torch.zeros(K, K), torch.zeros(K), constant=True)
-    history, hangs = tools.remembered(student.train, model, tools.counted(x, y, 8), epochs)
-    # this model cannot learn: each epoch has the same losses
-    expected = functional.cross_entropy(x, y).repeat(epochs)
-    close(torch.tensor(history), expected, "the list of losses", rtol=1e-3)
-    assert not hangs, "the losses still hang on their graphs: keep plain numbers"
+    epochs, K = draw.size(2, 4), draw.size(3, 5)
+    x, y = draw.normal(24, K), draw.integers(0, K - 1, 24)
+
+    def check(tools, train):
+        model = tools.Watched(torch.zeros(K, K), torch.zeros(K), constant=True)
+        history, hangs = tools.remembered(train, model, tools.counted(x, y, 8), epochs)
+        kind = "None" if history is None else f"a {type(history).__name__}"
+        assert isinstance(history, list), f"train should return a list of losses, not {kind}"
+        assert len(history) == epochs, f"{epochs} epochs should give {epochs} losses, not {len(history)}"
+        # this model cannot learn, and its logits are known
+        rows = torch.arange(24).reshape(3, 8).repeat(epochs, 1)
+        losses = [functional.cross_entropy((1 + k / 4) * x[own], y[own]) for k, own in enumerate(rows)]
+        means, sizes = torch.stack(losses).reshape(epochs, 3).mean(1), {"the number of batches": 3, "B": 8}
+        close(history, means, "the list of losses", rtol=1e-3, sizes=sizes)
+        assert not hangs, "the losses still hang on their graphs: keep plain numbers"
+
+    followed(student, "train", check)
 
 
 @pytest.fixture(scope="module")
@@ -242,7 +395,7 @@ def once():
 
 
 def learned_by_heart(student, draw):
-    """Assert that forty pictures are learned by heart: whoever cannot do that need not run for long."""
+    """Assert that forty pictures are learned by heart: without that, a long run is not needed."""
     images, labels = 2 * functional.avg_pool2d(draw.normal(40, 1, 30, 30), 3, stride=1), torch.arange(40) % 4
     tools = HARNESS.beside(student)
     # after 80 steps solutions as good as ours come to a loss near 0.003; one softargmax too many cannot pass 0.74

@@ -1,46 +1,117 @@
 """Hidden tests of hw2/theory: every formula, written as a function, against autograd on sizes that are drawn."""
 
+import inspect
 import math
 
+import numpy as np
 import torch
 from torch.autograd.functional import jacobian
 from torch.nn import functional
 
-from autograder import close, earns
+from autograder import Harness, StudentError, close, earns
+
+HARNESS = Harness(__file__)
+
+CONVOLUTIONS = ("conv_output_shape", "cross_correlation", "convolution", "jacobian_by_weights", "jacobian_by_input")
 
 
-def same(actual, expected, name):
+class Asked:
+    """A function of the student's, and what it should answer.
+
+    Where it fails with the student's own earlier functions, it is lent right ones. So an error loses points in its own
+    exercise, and not in later ones that carry it on correctly.
+    """
+
+    def __init__(self, student, reference, name, lent=()):
+        self._name, self._lent = name, list(lent)
+        self._function, self._tools = getattr(student, name), HARNESS.beside(student)
+        self._parameters = list(inspect.signature(getattr(reference, name)).parameters)
+        self._cases = []
+
+    def expect(self, right, what, *arguments, sizes=None):
+        """Expect `right`, up to rounding, for these arguments."""
+        self.judge(lambda answer: same(answer, right, what, sizes), *arguments)
+
+    def judge(self, judge, *arguments):
+        """Expect that `judge` finds nothing wrong with the answer to these arguments."""
+        self._cases.append((judge, list(arguments)))
+
+    def check(self):
+        """Ask for all answers, so that a diagnosis sees them all, and then judge them."""
+        answers = [self._ask(arguments, []) for _, arguments in self._cases]
+        for (judge, arguments), answer in zip(self._cases, answers, strict=True):
+            try:
+                self._check(judge, answer)
+            except (AssertionError, StudentError) as failure:
+                if not self._lent:
+                    raise
+                try:
+                    self._check(judge, self._ask(arguments, self._lent))
+                except StudentError:  # perhaps the student's own earlier functions do more than the sheet asks
+                    raise failure from None
+
+    def _ask(self, arguments, lent):
+        try:
+            return self._tools.ask(self._function, arguments, lent)
+        except StudentError as error:
+            return error
+
+    def _check(self, judge, reply):
+        if isinstance(reply, StudentError):
+            raise reply
+        answer, changed, called = reply
+        assert not called, f"{self._name} calls PyTorch's {', '.join(called)}; write the convolution yourself"
+        judge(answer)
+        names = ", ".join(self._parameters[position] for position in changed)
+        assert not changed, f"{self._name} changes {names} in place; what it is given should stay as it is"
+
+
+def same(actual, expected, name, sizes=None):
     """As close, with an absolute tolerance that follows the largest entry: float32 sums round relative to it."""
-    close(actual, expected, name, atol=1e-5 * max(1.0, float(expected.abs().max())))
+    close(actual, expected, name, atol=1e-5 * max(1.0, float(expected.abs().max())), sizes=sizes)
 
 
-def pair(shape):
-    """A shape as a tuple of int, whether it came as a tuple, a list or a tensor."""
-    shape = shape.tolist() if hasattr(shape, "tolist") else shape
-    assert isinstance(shape, tuple | list), "a shape should be a tuple of whole numbers"
-    assert all(float(size) == int(size) for size in shape), "a shape should consist of whole numbers"
-    return tuple(int(size) for size in shape)
+def plain(value):
+    """A tensor or an array of one entry becomes that number; everything else stays."""
+    single = isinstance(value, torch.Tensor | np.ndarray) and math.prod(value.shape) == 1
+    return torch.as_tensor(value).item() if single else value
 
 
-def sizes(draw, count):
+def whole_numbers(parts, count, name):
+    """Assert that this is a tuple of so many whole numbers."""
+    fine = isinstance(parts, tuple) and all(isinstance(part, int) for part in parts)
+    assert fine, f"{name} should be a tuple of {count} whole numbers"
+    assert len(parts) == count, f"{name} should be a tuple of {count} whole numbers, but it has {len(parts)}"
+    return parts
+
+
+def number(value, name):
+    """One number as a float, whether it came as a number, an array or a tensor."""
+    value = plain(value)
+    assert isinstance(value, int | float), f"{name} should be a single number"
+    return float(value)
+
+
+def distinct(draw, count):
     """Sizes from 2 on, all different, so that no two axes can be confused."""
     return (torch.randperm(count + 2, generator=draw.generator)[:count] + 2).tolist()
 
 
 def layers(draw):
-    """A sequence, a filter and a stride: as on the sheet, with other sizes, and with every size as small as can be."""
-    for C, k, stride, places, left in (
-        (7, 3, 2, 5, 0),
-        (draw.size(2, 4), draw.size(2, 5), draw.size(1, 3), draw.size(2, 6), draw.size(0, 2)),
-        (1, 1, 3, 1, 1),
+    """Sequences, filters and strides: those of the sheet with its own stride; drawn; smallest; with a single window.
+
+    The stride comes as a tuple of arguments, which is empty for the default.
+    """
+    for C, k, stride, windows, left in (
+        (7, 3, (), 5, 0),
+        (draw.size(2, 4), draw.size(2, 5), (draw.size(3, 4),), draw.size(3, 6), draw.size(0, 2)),
+        (draw.size(2, 4), draw.size(3, 5), (1,), draw.size(3, 6), 0),
+        (1, 1, (3,), 2, 1),
+        (3, 4, (2,), 1, 1),
     ):
-        N = k + stride * (places - 1) + min(left, stride - 1)  # steps at the end that no window reaches
-        yield draw.normal(C, N), draw.normal(1, C, k), stride
-
-
-def column(f):
-    """A list, a row or a vector of results stays what it is; only numpy's arrays become tensors."""
-    return torch.as_tensor(f) if type(f).__module__ == "numpy" else f
+        S = stride[0] if stride else 2
+        N = k + S * (windows - 1) + left  # steps at the end that no window reaches
+        yield draw.normal(C, N), draw.normal(1, C, k), S, stride
 
 
 # ---------------------------------------------------------------------------------------------- convolution
@@ -50,13 +121,15 @@ def column(f):
 def test_first_shape(student):
     """Height and width are those that a convolution layer makes."""
     made = functional.conv2d(torch.zeros(1, 17, 11), torch.zeros(1, 1, 3, 5), stride=2)
-    assert pair(student.first_shape) == tuple(made.shape[1:]), "height, width or both are not what such a layer makes"
+    answer = HARNESS.beside(student).sizes(student.run("lambda: first_shape"))
+    answer = whole_numbers(answer, 2, "first_shape")
+    assert answer == tuple(made.shape[1:]), "first_shape: height, width or both are not what such a layer makes"
 
 
 @earns("conv-output-shape")
 def test_output_shape(student, draw):
     """The shape agrees with a convolution layer's, for all kinds of sizes, padding, stride and dilation."""
-    function = student.conv_output_shape
+    function, tools, cases = student.conv_output_shape, HARNESS.beside(student), []
     for trial in range(12):
         HK, WK, P, S, D = draw.size(1, 4), draw.size(1, 4), draw.size(0, 3), draw.size(1, 4), draw.size(1, 3)
         free_down, free_across = draw.size(0, 9), draw.size(0, 9)  # steps that a kernel can take without padding
@@ -67,66 +140,71 @@ def test_output_shape(student, draw):
         H, W = D * (HK - 1) + 1 + free_down, D * (WK - 1) + 1 + free_across
         C, F = draw.size(1, 3), draw.size(4, 6)
         made = functional.conv2d(torch.zeros(C, H, W), torch.zeros(F, C, HK, WK), stride=S, padding=P, dilation=D)
-        answer = pair(function(C, H, W, HK, WK, P, S, D, F))
-        assert len(answer) == 3, "the shape should be a tuple of channels, height, width"
-        assert answer[0] == made.shape[0], "the number of channels that come out is not right"
-        case = f"P = {P}, S = {S}, D = {D}"
-        assert answer == tuple(made.shape), f"height or width is not right for a kernel of {HK}×{WK}, {case}"
+        case = f"a kernel of {HK}×{WK} on an image of {H}×{W}, with P = {P}, S = {S}, D = {D}"
+        cases.append((tools.sizes(function, C, H, W, HK, WK, P, S, D, F), tuple(made.shape), case))
+    for answer, right, case in cases:
+        answer = whole_numbers(answer, 3, f"the shape for {case}")
+        assert answer[0] == right[0], "the first number should be that of the channels that come out; yours is not"
+        assert answer == right, f"height or width is not right for {case}"
 
 
 @earns("convolution")
-def test_cross_correlation(student, draw):
-    """f_W(x) agrees with PyTorch's layer, for any sizes and strides."""
-    function = student.cross_correlation
-    for x, W, stride in layers(draw):
-        same(column(function(x, W, stride)), functional.conv1d(x, W, stride=stride).T, f"f_W(x) with stride {stride}")
+def test_cross_correlation(student, reference, draw):
+    """f_W(x) agrees with PyTorch's layer, for any sizes and strides, and is a column."""
+    asked = Asked(student, reference, "cross_correlation", CONVOLUTIONS[:1])
+    for x, W, S, stride in layers(draw):
+        asked.expect(functional.conv1d(x, W, stride=S).T, f"f_W(x) with stride {S}", x, W, *stride)
+    asked.check()
 
 
 @earns("convolution")
-def test_convolution(student, draw):
+def test_convolution(student, reference, draw):
     """The convolution visits the same windows and reads the filter backwards in time."""
-    function = student.convolution
-    for x, W, stride in layers(draw):
-        right = torch.zeros((x.shape[1] - W.shape[2]) // stride + 1, 1)
+    asked = Asked(student, reference, "convolution", CONVOLUTIONS[:2])
+    for x, W, S, stride in layers(draw):
+        right = torch.zeros((x.shape[1] - W.shape[2]) // S + 1, 1)
         for r in range(len(right)):  # by its definition, with the minus in the index
             for k in range(W.shape[2]):
-                right[r, 0] += W[0, :, k] @ x[:, stride * r + W.shape[2] - 1 - k]
-        same(column(function(x, W, stride)), right, f"the convolution with stride {stride}")
+                right[r, 0] += W[0, :, k] @ x[:, S * r + W.shape[2] - 1 - k]
+        asked.expect(right, f"the convolution with stride {S}", x, W, *stride)
+    asked.check()
 
 
 @earns("jacobian-weights")
-def test_jacobian_by_weights(student, draw):
+def test_jacobian_by_weights(student, reference, draw):
     """∂f/∂W agrees with autograd, in numerator layout and in the agreed order of its columns."""
-    function = student.jacobian_by_weights
-    for x, W, stride in layers(draw):
-        right = jacobian(lambda W, x=x, stride=stride: functional.conv1d(x, W, stride=stride), W)
-        answer = function(x, W.shape[2], stride)
-        same(answer, right.reshape(-1, W.numel()), f"∂f/∂W with stride {stride}")
+    asked = Asked(student, reference, "jacobian_by_weights", CONVOLUTIONS[:3])
+    for x, W, S, stride in layers(draw):
+        right = jacobian(lambda W, x=x, S=S: functional.conv1d(x, W, stride=S), W)
+        asked.expect(right.reshape(-1, W.numel()), f"∂f/∂W with stride {S}", x, W.shape[2], *stride)
+    asked.check()
 
 
 @earns("jacobian-input")
-def test_jacobian_by_input(student, draw):
+def test_jacobian_by_input(student, reference, draw):
     """∂f/∂x agrees with autograd, in numerator layout and in the agreed order of its columns."""
-    function = student.jacobian_by_input
-    for x, W, stride in layers(draw):
-        right = jacobian(lambda x, W=W, stride=stride: functional.conv1d(x, W, stride=stride), x)
-        answer = function(W, x.shape[1], stride)
-        same(answer, right.reshape(-1, x.numel()), f"∂f/∂x with stride {stride}")
+    asked = Asked(student, reference, "jacobian_by_input", CONVOLUTIONS[:4])
+    for x, W, S, stride in layers(draw):
+        right = jacobian(lambda x, W=W, S=S: functional.conv1d(x, W, stride=S), x)
+        asked.expect(right.reshape(-1, x.numel()), f"∂f/∂x with stride {S}", W, x.shape[1], *stride)
+    asked.check()
 
 
 @earns("gradient-weights")
-def test_gradient_by_weights(student, draw):
+def test_gradient_by_weights(student, reference, draw):
     """∂ℓ/∂W agrees with a cross-correlation of x and the upstream gradient that is dilated by the stride."""
-    function = student.gradient_by_weights
-    for x, W, stride in layers(draw):
+    asked = Asked(student, reference, "gradient_by_weights", CONVOLUTIONS)
+    for x, W, S, stride in layers(draw):
         C, k = W.shape[1:]
-        R = (x.shape[1] - k) // stride + 1
+        R = (x.shape[1] - k) // S + 1
         dl_df = draw.normal(1, R)
-        right = functional.conv1d(x[:, None], dl_df[None], dilation=stride)[:, 0, :k]  # (C, k): each component alone
+        right = functional.conv1d(x[:, None], dl_df[None], dilation=S)[:, 0, :k]  # (C, k): each component alone
         leaf = W.clone().requires_grad_()
-        functional.conv1d(x, leaf, stride=stride).backward(dl_df)
+        functional.conv1d(x, leaf, stride=S).backward(dl_df)
         assert torch.allclose(right, leaf.grad[0], atol=1e-4)  # the two ways to measure agree
-        same(function(x, dl_df, k, stride), leaf.grad.reshape(1, C * k), f"∂ℓ/∂W with stride {stride}")
+        right = right.reshape(1, C * k)
+        asked.expect(right, f"∂ℓ/∂W with stride {S}", x, dl_df, k, *stride, sizes={"R": R, "C": C, "k": k})
+    asked.check()
 
 
 # ---------------------------------------------------------------------------------------------- a gated network
@@ -135,29 +213,54 @@ def test_gradient_by_weights(student, draw):
 @earns("unrolled")
 def test_unrolled_edges(student, draw):
     """The unrolled graph has all its arrows, each in the right direction, and no others, for any number of steps."""
-    function = student.unrolled_edges
-    for T in (1, draw.size(2, 4), draw.size(5, 12)):
-        edges = {tuple(edge) for edge in function(T)}
-        right = set()
+    function, tools = student.unrolled_edges, HARNESS.beside(student)
+    several = (draw.size(2, 4), 1, draw.size(10, 12))
+    for T, answer in [(T, tools.members(function, T)) for T in several]:
+        edges, right = arrows(answer), set()
         for t in range(1, T + 1):
             x, c, old, new = f"x{t}", f"c{t}", f"h{t - 1}", f"h{t}"
             right |= {(x, c), (old, c), (c, new), (old, new), (x, new)}
+        known = {node for edge in right for node in edge}
+        strange = [node for edge in sorted(edges) for node in edge if node not in known]
+        assert not strange, f"T = {T}: {strange[0]!r} is not a node of the network; they are h0, and x, c, h with 1…T"
         missing, extra = right - edges, edges - right
         turned = {edge for edge in extra if edge[::-1] in missing}
         assert not turned, f"T = {T}: some arrows point the wrong way: they run from what is known to what is computed"
-        assert not missing, f"T = {T}: of the arrows that are needed {len(missing)} are missing"
-        assert not extra, f"T = {T}: {len(extra)} arrows are too many"
+        assert not missing, f"T = {T}: {counted(missing, 'arrow is', 'arrows are')} missing"
+        assert not extra, f"T = {T}: {counted(extra, 'arrow is', 'arrows are')} too many"
+
+
+def arrows(edges):
+    """A set of pairs of names from what a student's function returns."""
+    name = 'unrolled_edges should return a list of pairs of names such as ("x1", "c1")'
+    assert isinstance(edges, list), name
+    pairs = all(isinstance(edge, tuple) and len(edge) == 2 and all(isinstance(n, str) for n in edge) for edge in edges)
+    assert pairs, name
+    return set(edges)
+
+
+def counted(things, one, more):
+    return f"{len(things)} {one if len(things) == 1 else more}"
+
+
+def check_dimensions(answer, right, name):
+    assert isinstance(answer, dict), f"{name} should return a dictionary"
+    for key, shape in right.items():
+        assert key in answer, f"there is no entry for {key!r}"
+        found = whole_numbers(answer[key], 2, f"the entry for {key!r}")
+        swapped = "; they are swapped" if found == shape[::-1] else ""
+        assert found == shape, f"the rows and columns of {key} are not right{swapped}"
 
 
 @earns("dimensions")
 def test_gated_dimensions(student, draw):
-    """All four dimensions are right."""
-    n, m = sizes(draw, 2)
-    answer = student.gated_dimensions(n, m)
-    assert isinstance(answer, dict), "gated_dimensions should return a dictionary"
-    for name, right in {"W_c": (m, n), "W_h": (m, m), "W_x": (m, n), "c": (m, 1)}.items():
-        assert name in answer, f"there is no entry for {name!r}"
-        assert pair(answer[name]) == right, f"the dimensions of {name} are not right"
+    """All four dimensions are right, for more entries in the state than in the input and for fewer."""
+    function, tools = student.gated_dimensions, HARNESS.beside(student)
+    small, large = sorted(distinct(draw, 2))
+    cases = (small, large), (large, small)
+    for (n, m), answer in [(case, tools.sizes(function, *case)) for case in cases]:
+        right = {"W_c": (m, n), "W_h": (m, m), "W_x": (m, n), "c": (m, 1)}
+        check_dimensions(answer, right, "gated_dimensions")
 
 
 def gated_states(x, W_c, W_h, W_x, h0=None):
@@ -170,66 +273,80 @@ def gated_states(x, W_c, W_h, W_x, h0=None):
     return torch.cat(states, dim=1)
 
 
+def check_gated_jacobian(student, reference, draw, position, name, function):
+    asked = Asked(student, reference, "gated_jacobians")
+    one, another, third = distinct(draw, 3)
+    for n, m in ((one, another), (third, 1), (1, one)):
+        x, h, W_c, W_h, W_x = (draw.normal(*shape) for shape in ((n, 1), (m, 1), (m, n), (m, m), (m, n)))
+        right = jacobian(lambda h, given=(x, W_c, W_h, W_x): function(*given, h), h).reshape(m, m)
+
+        def judge(answer, right=right):
+            pair = isinstance(answer, tuple | list) and len(answer) == 2
+            assert pair, "gated_jacobians should return a tuple of two matrices"
+            same(answer[position], right, name)
+
+        asked.judge(judge, x, h, W_c, W_h, W_x)
+    asked.check()
+
+
 @earns("gated-jacobians")
-def test_jacobian_of_the_gate(student, draw):
+def test_jacobian_of_the_gate(student, reference, draw):
     """∂c[t]/∂h[t−1] agrees with autograd, for states of several sizes and of one number."""
-    function = student.gated_jacobians
-    n, several = sizes(draw, 2)
-    for m in (several, 1):
-        x, h, W_c, W_h, W_x = (draw.normal(*shape) for shape in ((n, 1), (m, 1), (m, n), (m, m), (m, n)))
-        right = jacobian(lambda h, x=x, W_c=W_c, W_h=W_h: torch.sigmoid(W_c @ x + W_h @ h), h).reshape(m, m)
-        answer = function(x, h, W_c, W_h, W_x)
-        assert isinstance(answer, tuple | list) and len(answer) == 2, "gated_jacobians should return a tuple of two"
-        same(answer[0], right, "∂c[t]/∂h[t−1]")
+
+    def gate(x, W_c, W_h, W_x, h):
+        return torch.sigmoid(W_c @ x + W_h @ h)
+
+    check_gated_jacobian(student, reference, draw, 0, "∂c[t]/∂h[t−1]", gate)
 
 
 @earns("gated-jacobians")
-def test_jacobian_of_the_state(student, draw):
+def test_jacobian_of_the_state(student, reference, draw):
     """∂h[t]/∂h[t−1] agrees with autograd, for states of several sizes and of one number."""
-    function = student.gated_jacobians
-    n, several = sizes(draw, 2)
-    for m in (several, 1):
-        x, h, W_c, W_h, W_x = (draw.normal(*shape) for shape in ((n, 1), (m, 1), (m, n), (m, m), (m, n)))
-        weights = (x, W_c, W_h, W_x)
-        right = jacobian(lambda h, weights=weights: gated_states(*weights, h), h).reshape(m, m)
-        answer = function(x, h, W_c, W_h, W_x)
-        assert isinstance(answer, tuple | list) and len(answer) == 2, "gated_jacobians should return a tuple of two"
-        same(answer[1], right, "∂h[t]/∂h[t−1]")
+    check_gated_jacobian(student, reference, draw, 1, "∂h[t]/∂h[t−1]", gated_states)
 
 
 @earns("gated-gradient")
-def test_gradient_of_one_step(student, draw):
+def test_gradient_of_one_step(student, reference, draw):
     """For a sequence of one step ∂ℓ/∂W_x agrees with autograd."""
-    n, m = sizes(draw, 2)
-    check_gated_gradient(student.gated_gradient, draw, n, m, 1)
+    n, m = distinct(draw, 2)
+    asked = Asked(student, reference, "gated_gradient", ["gated_jacobians"])
+    expect_gated_gradient(asked, draw, n, m, 1)
+    asked.check()
 
 
 @earns("gated-gradient", weight=2)
-def test_gradient_through_time(student, draw):
+def test_gradient_through_time(student, reference, draw):
     """For longer sequences ∂ℓ/∂W_x agrees with autograd, whichever states the loss looks at."""
-    function = student.gated_gradient
-    n, m = sizes(draw, 2)
-    check_gated_gradient(function, draw, n, m, draw.size(3, 6))
-    check_gated_gradient(function, draw, m, m, 3, last_only=True)
+    asked = Asked(student, reference, "gated_gradient", ["gated_jacobians"])
+    n, m = distinct(draw, 2)
+    expect_gated_gradient(asked, draw, n, m, draw.size(3, 6))
+    expect_gated_gradient(asked, draw, n, 1, 2)
+    expect_gated_gradient(asked, draw, m, m, 3, last_only=True)
+    asked.check()
 
 
-def check_gated_gradient(function, draw, n, m, K, last_only=False):
+def expect_gated_gradient(asked, draw, n, m, K, last_only=False):
     x, W_c, W_h, W_x, r = (draw.normal(*shape) for shape in ((n, K), (m, n), (m, m), (m, n), (K, m)))
     if last_only:
         r[:-1] = 0
     leaf = W_x.clone().requires_grad_()
     (right,) = torch.autograd.grad((r.T * gated_states(x, W_c, W_h, leaf)).sum(), leaf)
+    steps = "1 step" if K == 1 else f"{K} steps"
     case = "only the last state counts" if last_only else "every state counts"
-    same(function(x, W_c, W_h, W_x, r), right.T, f"∂ℓ/∂W_x over {K} steps, where {case},")
+    asked.expect(right.T, f"∂ℓ/∂W_x over {steps}, where {case}", x, W_c, W_h, W_x, r, sizes={"K": K, "n": n, "m": m})
 
 
-def past_of(network, K):
+def past_of(network, K, function):
     """The largest singular value of ∂h[K]/∂h[0] for what a student's function returns."""
-    name = f"what it returns for K = {K}"
-    assert isinstance(network, tuple | list) and len(network) == 4, f"{name} should be x, W_c, W_h, W_x"
-    x, W_c, W_h, W_x = (torch.as_tensor(part).double() for part in network)
+    name = f"what {function} returns for K = {K}"
+    assert isinstance(network, tuple | list) and len(network) == 4, f"{name} should be a tuple x, W_c, W_h, W_x"
+    try:
+        x, W_c, W_h, W_x = (torch.as_tensor(part).detach().double() for part in network)
+    except (TypeError, ValueError, RuntimeError):
+        raise AssertionError(f"{name} should consist of four matrices of numbers") from None
+    assert all(part.ndim == 2 for part in (x, W_c, W_h, W_x)), f"{name} should consist of four matrices"
     m, n = W_c.shape
-    fitting = x.shape == (n, K) and W_h.shape == (m, m) and W_x.shape == (m, n)
+    fitting = x.shape == (n, K) and W_h.shape == (m, m) and W_x.shape == (m, n) and min(m, n) > 0
     assert fitting, f"{name} does not fit together as x (n, K), W_c (m, n), W_h (m, m), W_x (m, n)"
     assert all(part.isfinite().all() for part in (x, W_c, W_h, W_x)), f"{name} has entries that are not finite"
     steps = torch.eye(m, dtype=torch.double)
@@ -238,36 +355,32 @@ def past_of(network, K):
         now = x[:, t : t + 1]
         steps = jacobian(lambda h, now=now: gated_states(now, W_c, W_h, W_x, h), h).reshape(m, m) @ steps
         h = gated_states(now, W_c, W_h, W_x, h)
+    assert steps.isfinite().all(), f"{function}: ∂h[K]/∂h[0] overflows for K = {K}"
     return float(torch.linalg.matrix_norm(steps, 2))
 
 
-def numbers_of_steps(draw):
-    return 1, draw.size(2, 6), 12
-
-
 @earns("extremes")
-def test_fading_and_carrying(student, draw):
-    """Through the first network next to nothing of h[0] comes through, and through the second all of it."""
+def test_fading_and_carrying(student):
+    """For every K, next to nothing of h[0] comes through the first network, and all of it through the second."""
     fading, carrying = student.fading, student.carrying
-    for K in numbers_of_steps(draw):
-        assert past_of(fading(K), K) <= 0.9**K * 1.001, f"fading: s is too large for K = {K}"
-        assert 0.9 <= past_of(carrying(K), K) <= 1.1, f"carrying: s is not near 1 for K = {K}"
+    for K, fades, carries in [(K, fading(K), carrying(K)) for K in range(1, 13)]:
+        assert past_of(fades, K, "fading") <= 0.9**K * 1.001, f"fading: s is larger than 0.9^K for K = {K}"
+        assert 0.9 <= past_of(carries, K, "carrying") <= 1.1, f"carrying: s is not near 1 for K = {K}"
 
 
 @earns("extremes")
-def test_exploding(student, draw):
-    """In the third network s at least doubles with every step."""
+def test_exploding(student):
+    """In the third network s is at least 2^K, for every K."""
     exploding = student.exploding
-    for K in numbers_of_steps(draw):
-        assert past_of(exploding(K), K) >= 2.0**K * 0.999, f"exploding: s is too small for K = {K}"
+    for K, explodes in [(K, exploding(K)) for K in range(1, 13)]:
+        assert past_of(explodes, K, "exploding") >= 2.0**K * 0.999, f"exploding: s is less than 2^K for K = {K}"
 
 
 # ---------------------------------------------------------------------------------------------- attention
 
 
-def attention_network(draw, k):
-    """x, history, Q, K, V of an AttentionRNN(k) whose sizes all differ, with weights so small that a is not one-hot."""
-    n, m, d = sizes(draw, 3)
+def attention_network(draw, k, n, m, d):
+    """x, history, Q, K, V of an AttentionRNN(k), with weights so small that a is not one-hot."""
     Q, K = ([draw.normal(d, n) / 2, *(draw.normal(d, m) / 2 for _ in range(k))] for _ in "QK")
     V = [draw.normal(m, n), *(draw.normal(m, m) for _ in range(k))]
     return draw.normal(n, 1), [draw.normal(m, 1) for _ in range(k)], Q, K, V
@@ -283,68 +396,77 @@ def attention_state(x, history, Q, K, V):
 @earns("attention-dimension")
 def test_attention_dimensions(student, draw):
     """All five dimensions of AttentionRNN(2) are right."""
-    n, m, d = sizes(draw, 3)
-    answer = student.attention_dimensions(n, m, d)
-    assert isinstance(answer, dict), "attention_dimensions should return a dictionary"
-    for name, right in {"a": (3, 1), "Q0": (d, n), "Q1": (d, m), "V0": (m, n), "V1": (m, m)}.items():
-        assert name in answer, f"there is no entry for {name!r}"
-        assert pair(answer[name]) == right, f"the dimensions of {name} are not right"
+    function, tools = student.attention_dimensions, HARNESS.beside(student)
+    cases = [distinct(draw, 3) for _ in range(2)]
+    for (n, m, d), answer in [(case, tools.sizes(function, *case)) for case in cases]:
+        right = {"a": (3, 1), "Q0": (d, n), "Q1": (d, m), "V0": (m, n), "V1": (m, m)}
+        check_dimensions(answer, right, "attention_dimensions")
 
 
 @earns("attention-step")
-def test_attention_step(student, draw):
-    """One step of AttentionRNN(k) is right, for several k."""
-    function = student.attention_step
-    for k in (2, 1, draw.size(3, 6)):
-        network = attention_network(draw, k)
-        same(function(*network), attention_state(*network), f"h[t] with k = {k}")
+def test_attention_step(student, reference, draw):
+    """One step of AttentionRNN(k) is right, for several k, and for vectors of a single number."""
+    asked = Asked(student, reference, "attention_step")
+    for k, sizes in (
+        (2, distinct(draw, 3)),
+        (1, distinct(draw, 3)),
+        (draw.size(3, 6), distinct(draw, 3)),
+        (2, [1] * 3),
+    ):
+        network = attention_network(draw, k, *sizes)
+        asked.expect(attention_state(*network), f"h[t] with k = {k}", *network)
+    asked.check()
 
 
 @earns("attention-all")
 def test_attention_parameters(student, draw):
     """The number of parameters is that of all the matrices, tied or not."""
-    function = student.attention_parameters
+    function, cases = student.attention_parameters, []
     for k in (1, draw.size(2, 9)):
-        n, m, d = sizes(draw, 3)
+        n, m, d = distinct(draw, 3)
         own, distance = 2 * d * n + m * n, 2 * d * m + m * m
-        for tied, right in ((False, own + k * distance), (True, own + distance)):
-            kind = "tied" if tied else "not tied"
-            assert function(n, m, d, k, tied) == right, f"the number of parameters is not right for k = {k}, {kind}"
+        for tied, right in (((), own + k * distance), ((False,), own + k * distance), ((True,), own + distance)):
+            case = f"n = {n}, m = {m}, d = {d}, k = {k}, {'tied' if True in tied else 'not tied'}"
+            cases.append((function(n, m, d, k, *tied), right, case))
+    for count, right, case in cases:
+        count = number(count, "the number of parameters")
+        assert count == right, f"the number of parameters is not right for {case}"
 
 
 @earns("attention-all")
-def test_tied_attention_step(student, draw):
+def test_tied_attention_step(student, reference, draw):
     """One step of the tied network is right for a past of any length, and does not depend on its order."""
-    function = student.tied_attention_step
+    asked = Asked(student, reference, "tied_attention_step", ["attention_step"])
     for past in (draw.size(3, 7), 1, 0):
-        x, history, Q, K, V = attention_network(draw, max(past, 1))
+        x, history, Q, K, V = attention_network(draw, max(past, 1), *distinct(draw, 3))
         history, tied = history[:past], (Q[0], K[0], V[0], Q[1], K[1], V[1])
         full = [[first, *[second] * past] for first, second in (Q[:2], K[:2], V[:2])]
         right = attention_state(x, history, *full)
-        same(function(x, history, *tied), right, f"h[t] after {past} states")
-        same(function(x, history[::-1], *tied), right, f"h[t] after {past} states in reverse")
+        after = counted(history, "state", "states")
+        asked.expect(right, f"h[t] after {after}", x, history, *tied)
+        asked.expect(right, f"h[t] after {after} in reverse", x, history[::-1], *tied)
+    asked.check()
 
 
 @earns("attention-jacobian")
-def test_attention_jacobian_of_the_last_state(student, draw):
+def test_attention_jacobian_of_the_last_state(student, reference, draw):
     """∂h[t]/∂h[t−1] in AttentionRNN(2) agrees with autograd, and so does AttentionRNN(1)'s."""
-    function = student.attention_jacobian
-    for k in (2, 1):
-        check_attention_jacobian(function, draw, k, 1)
+    asked = Asked(student, reference, "attention_jacobian", ["attention_step", "tied_attention_step"])
+    for k, sizes in ((2, distinct(draw, 3)), (1, distinct(draw, 3)), (2, [2, 1, 3])):
+        network = attention_network(draw, k, *sizes)
+        asked.expect(measured_arrow(*network, 1), f"∂h[t]/∂h[t−1] with k = {k}", *network, 1)
+    asked.check()
 
 
 @earns("attention-jacobian")
-def test_attention_jacobian_of_older_states(student, draw):
+def test_attention_jacobian_of_older_states(student, reference, draw):
     """∂h[t]/∂h[t−j] in AttentionRNN(k) agrees with autograd for j > 1."""
-    function = student.attention_jacobian
+    asked = Asked(student, reference, "attention_jacobian", ["attention_step", "tied_attention_step"])
     k = draw.size(4, 6)
     for j in (2, k):
-        check_attention_jacobian(function, draw, k, j)
-
-
-def check_attention_jacobian(function, draw, k, j):
-    network = attention_network(draw, k)
-    same(function(*network, j), measured_arrow(*network, j), f"∂h[t]/∂h[t−{j}] with k = {k}")
+        network = attention_network(draw, k, *distinct(draw, 3))
+        asked.expect(measured_arrow(*network, j), f"∂h[t]/∂h[t−{j}] with k = {k}", *network, j)
+    asked.check()
 
 
 def measured_arrow(x, history, Q, K, V, j):
@@ -358,12 +480,12 @@ def measured_arrow(x, history, Q, K, V, j):
 
 
 @earns("attention-backward")
-def test_attention_backward(student, draw):
+def test_attention_backward(student, reference, draw):
     """All gradients of an AttentionRNN's run agree with autograd, near the end of the sequence as well."""
-    function = student.attention_backward
-    for k, L in ((2, draw.size(5, 7)), (3, 2), (draw.size(3, 4), draw.size(5, 6))):
-        _, _, Q, K, V = attention_network(draw, k)
-        m, n = V[0].shape
+    asked = Asked(student, reference, "attention_backward")
+    for k, L in ((2, draw.size(5, 7)), (2, 1), (3, 2), (draw.size(3, 4), draw.size(5, 6))):
+        n, m, d = distinct(draw, 3)
+        _, _, Q, K, V = attention_network(draw, k, n, m, d)
         x, r = draw.normal(n, L), draw.normal(L, m)
         before, states, arrows = torch.zeros(m, 1), [], {}
         for t in range(1, L + 1):
@@ -375,7 +497,11 @@ def test_attention_backward(student, draw):
             states[-1].retain_grad()
         sum(row @ h for row, h in zip(r, states, strict=True)).sum().backward()
         right = torch.cat([h.grad for h in states], dim=1).T
-        same(function(r, arrows), right, f"the gradients of a run of {L} steps with k = {k}")
+        order = torch.randperm(len(arrows), generator=draw.generator).tolist()
+        mixed = {arrow: arrows[arrow] for arrow in (list(arrows)[place] for place in order)}
+        steps = "1 step" if L == 1 else f"{L} steps"
+        asked.expect(right, f"the gradients of a run of {steps} with k = {k}", r, mixed)
+    asked.check()
 
 
 # ---------------------------------------------------------------------------------------------- debugging
@@ -396,7 +522,9 @@ def test_spike_reason(student):
 @earns("fixes")
 def test_fixes(student):
     """All the cures are named, and none that does not cure or changes more than the training procedure."""
-    fixes = {str(letter).strip().upper() for letter in student.run("sorted(fixes)")}
+    found = HARNESS.beside(student).members(student.run("lambda: fixes"))
+    assert isinstance(found, list), "fixes should be a set of letters"
+    fixes = {str(letter).strip().upper() for letter in found}
     assert fixes - {"A", "C", "E"} == set(), "fixes holds something that is no cure, or changes more than the training"
     assert fixes == {"A", "C", "E"}, f"fixes: what you name is right, and {3 - len(fixes)} more can be found"
 
@@ -404,7 +532,7 @@ def test_fixes(student):
 @earns("initial")
 def test_initial_values(student):
     """Accuracy and loss of a network that knows nothing follow from the number of classes."""
-    for name, right in (("initial_accuracy", 1 / 4), ("initial_loss", math.log(4))):
-        actual = getattr(student, name)
-        value = float(torch.as_tensor(actual).double().reshape(()))
-        assert math.isclose(value, right, rel_tol=2e-3), f"{name} is not what the task says"
+    right = {"initial_accuracy": 1 / 4, "initial_loss": math.log(4)}
+    values = {name: number(getattr(student, name), name) for name in right}
+    wrong = [name for name in right if not math.isclose(values[name], right[name], rel_tol=1e-2)]
+    assert not wrong, f"{' and '.join(wrong)} {'is' if len(wrong) == 1 else 'are'} not what the task says"

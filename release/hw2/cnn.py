@@ -48,6 +48,10 @@ np.random.seed(0)
 torch.manual_seed(0)
 device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
 
+# The cells below use these names themselves: BLUE, count_parameters, device, GREEN, ORANGE, RED, show, place,
+# canvases, dice, digits, digits_8, digits_y, images, labels, order, train_loader, train_set, valid_loader,
+# valid_set, curves, digit_net. Give your own helpers other names.
+
 # %% nbgrader={"grade": false, "grade_id": "helpers", "locked": true, "schema_version": 3, "solution": false, "task": false}
 import matplotlib.pyplot as plt
 import torch
@@ -140,15 +144,17 @@ $$y = \mathrm{ReLU}\bigl(F(x) + S(x)\bigr), \qquad F = \mathrm{BN} \circ \mathrm
 $S$ is the shortcut. Where input and output have the same shape it is the identity: no parameters, nothing to learn, and
 $\partial y / \partial x$ contains an identity matrix that no depth wears away. Two things may spoil the match: another
 number of channels, and a stride. Then something has to bring $x$ into shape, and the cheapest thing that can is
-$S = \mathrm{BN} \circ \mathrm{conv}_{1 \times 1}$, which mixes channels at each place and looks at no neighbours.
+$S = \mathrm{BN} \circ \mathrm{conv}_{1 \times 1}$, with the block's stride. It mixes channels at each place and looks
+at no neighbours.
 
 The first of the two 3×3 convolutions takes the stride; the other one has stride 1. Padding 1 keeps the sides, so that
 $H$ rows become $\lceil H / \text{stride} \rceil$. The batch norm that follows takes away each channel's mean,
-hence a convolution before it needs no bias.
+hence a convolution before it needs no bias; one does no harm.
 
 **Exercise 1 · `ResidualBlock`** · 3 points for shapes and layers, 4 for the shortcut · ★★☆ · 40 minutes
 
-*Write the block, and see to it that the shortcut fits in all cases.*
+*Write the block with `nn.Conv2d` and `nn.BatchNorm2d`, and see to it that the shortcut fits in all cases.* The block
+must not change the tensor $x$ that it is given.
 
 <details><summary>Hint</summary>
 
@@ -176,35 +182,54 @@ class ResidualBlock(nn.Module):
 
 
 # %% nbgrader={"grade": true, "grade_id": "block-shapes", "locked": true, "points": 3, "schema_version": 3, "solution": false, "task": false}
-torch.manual_seed(1)
-for in_channels, out_channels, stride in (4, 4, 1), (4, 6, 1), (4, 4, 2), (4, 6, 2):
-    block = ResidualBlock(in_channels, out_channels, stride)
-    y = block(torch.randn(2, in_channels, 9, 12))
-    right = (2, out_channels, -(-9 // stride), -(-12 // stride))
-    name = f"ResidualBlock({in_channels}, {out_channels}, {stride})"
-    assert y is not None, f"{name} returns None: is a return statement missing?"
-    assert y.shape == right, f"{name} turns (2, {in_channels}, 9, 12) into {tuple(y.shape)}; it should be {right}"
-    kernels = [layer.kernel_size for layer in block.modules() if isinstance(layer, nn.Conv2d)]
-    assert kernels.count((3, 3)) == 2, f"{name} should have two 3×3 convolutions; its kernels are {kernels}"
-    assert sum(isinstance(layer, nn.BatchNorm2d) for layer in block.modules()) >= 2, f"{name}: where is the batch norm?"
-    print(f"ok  {name}: (9, 12) becomes {tuple(y.shape[2:])}, {count_parameters(block)} parameters")
+def _check():
+    torch.manual_seed(1)
+    for in_channels, out_channels, stride in (4, 6, 2), (4, 6, 1), (4, 4, 2), (4, 4, 1):
+        block = ResidualBlock(in_channels, out_channels, stride)
+        y = block(torch.randn(2, in_channels, 9, 12))
+        right = (2, out_channels, -(-9 // stride), -(-12 // stride))
+        name = f"ResidualBlock({in_channels}, {out_channels}, {stride})"
+        assert y is not None, f"{name} returns None: is a return statement missing?"
+        assert y.shape == right, f"{name} turns (2, {in_channels}, 9, 12) into {tuple(y.shape)}; it should be {right}"
+        convolutions = [layer for layer in block.modules() if isinstance(layer, nn.Conv2d)]
+        kernels = [layer.kernel_size for layer in convolutions]
+        assert kernels.count((3, 3)) == 2, f"{name} should have two 3×3 convolutions; its kernels are {kernels}"
+        norms = sum(isinstance(layer, nn.BatchNorm2d) for layer in block.modules())
+        assert norms == len(kernels), f"{name}: each of its {len(kernels)} convolutions needs a batch norm; it has {norms}"
+        sides = []  # after each 3×3 convolution
+        for layer in convolutions:
+            if layer.kernel_size == (3, 3):
+                layer.register_forward_hook(lambda _, inputs, output, to=sides: to.append(tuple(output.shape[2:])))
+        block(torch.randn(2, in_channels, 9, 12))
+        assert set(sides) == {right[2:]}, f"{name}: the first 3×3 convolution takes the stride; the sides become {sides}"
+        print(f"ok  {name}: (9, 12) becomes {tuple(y.shape[2:])}, {count_parameters(block)} parameters")
+
+
+_check()
+
 
 # %% nbgrader={"grade": true, "grade_id": "block-shortcut", "locked": true, "points": 4, "schema_version": 3, "solution": false, "task": false}
-torch.manual_seed(2)
-x = torch.randn(2, 4, 6, 6)
-for out_channels, stride in (4, 1), (6, 1), (4, 2), (6, 2):
-    block = ResidualBlock(4, out_channels, stride).eval()  # a fresh batch norm in evaluation mode is the identity
-    for layer in block.modules():
-        if isinstance(layer, nn.Conv2d) and layer.kernel_size == (3, 3):
-            nn.init.zeros_(layer.weight)  # the correction is switched off: only the shortcut is left
-            if layer.bias is not None:
-                nn.init.zeros_(layer.bias)
-    y = block(x)
-    assert y.min() >= 0, "the block's output should be that of a ReLU"
-    assert y.any(), f"4 → {out_channels} channels, stride {stride}: without F the output is 0, there is no shortcut"
-    if (out_channels, stride) == (4, 1):
-        assert torch.allclose(y, x.relu(), atol=1e-5), "without F the block should give ReLU(x)"
-print("ok  what comes in can take the shortcut")
+def _check():
+    torch.manual_seed(2)
+    x = torch.randn(2, 4, 5, 7)
+    for out_channels, stride in (6, 2), (6, 1), (4, 2), (4, 1):
+        block = ResidualBlock(4, out_channels, stride).eval()  # a fresh batch norm in evaluation mode is the identity
+        for layer in block.modules():
+            if isinstance(layer, nn.Conv2d) and layer.kernel_size == (3, 3):
+                nn.init.zeros_(layer.weight)  # the correction is switched off: only the shortcut is left
+                if layer.bias is not None:
+                    nn.init.zeros_(layer.bias)
+        before = x.clone()
+        y = block(x)
+        assert torch.equal(x, before), "the block changes the tensor x that it is given"
+        assert y.min() >= 0, "the block's output should be that of a ReLU"
+        assert y.any(), f"4 → {out_channels} channels, stride {stride}: without F the output is 0, there is no shortcut"
+        if (out_channels, stride) == (4, 1):
+            assert torch.allclose(y, x.relu(), atol=1e-5), "without F the block should give ReLU(x)"
+    print("ok  what comes in can take the shortcut")
+
+
+_check()
 
 # %% [markdown] nbgrader={"grade": false, "grade_id": "convnet-text", "locked": true, "schema_version": 3, "solution": false, "task": false}
 r"""
@@ -257,23 +282,27 @@ class ConvNet(nn.Module):
 
 
 # %% nbgrader={"grade": true, "grade_id": "convnet", "locked": true, "points": 5, "schema_version": 3, "solution": false, "task": false}
-torch.manual_seed(3)
-for num_classes in 10, 3:
-    net, x = ConvNet(num_classes), torch.randn(5, 1, 28, 28)
-    logits = net(x)
-    assert logits is not None, "ConvNet returns None: is a return statement missing?"
-    assert logits.shape == (5, num_classes), f"the shape is {tuple(logits.shape)}, it should be (5, {num_classes})"
-    assert not torch.allclose(logits.exp().sum(1), torch.ones(5)), "log-probabilities come out: leave that to the loss"
-    assert not torch.allclose(logits.sum(1), torch.ones(5)), "probabilities come out: leave the softargmax to the loss"
-    assert count_parameters(net) <= 100_000, f"{count_parameters(net):,} parameters are too many: at most 100,000"
-    logits.square().sum().backward()
-    for name, parameter in net.named_parameters():
-        assert parameter.grad is not None, f"{name} gets no gradient: is its layer used in forward?"
-    net.eval()
-    assert torch.allclose(net(x)[:1], net(x[:1]), atol=1e-4), "an image's logits depend on its neighbours in the batch"
-for kind in nn.Conv2d, nn.BatchNorm2d, nn.Linear:
-    print(f"ok  {sum(isinstance(layer, kind) for layer in net.modules())} × {kind.__name__}")
-print(f"ok  {count_parameters(ConvNet(10)):,} parameters")
+def _check():
+    torch.manual_seed(3)
+    for num_classes in 10, 3:
+        net, x = ConvNet(num_classes), torch.randn(5, 1, 28, 28)
+        logits = net(x)
+        assert logits is not None, "ConvNet returns None: is a return statement missing?"
+        assert logits.shape == (5, num_classes), f"the shape is {tuple(logits.shape)}, it should be (5, {num_classes})"
+        assert not torch.allclose(logits.exp().sum(1), torch.ones(5)), "log-probabilities come out: leave that to the loss"
+        assert not torch.allclose(logits.sum(1), torch.ones(5)), "probabilities come out: leave the softargmax to the loss"
+        assert count_parameters(net) <= 100_000, f"{count_parameters(net):,} parameters are too many: at most 100,000"
+        logits.square().sum().backward()
+        for name, parameter in net.named_parameters():
+            assert parameter.grad is not None, f"{name} gets no gradient: is its layer used in forward?"
+        net.eval()
+        assert torch.allclose(net(x)[:1], net(x[:1]), atol=1e-4), "an image's logits depend on its neighbours in the batch"
+    for kind in nn.Conv2d, nn.BatchNorm2d, nn.Linear:
+        print(f"ok  {sum(isinstance(layer, kind) for layer in net.modules())} × {kind.__name__}")
+    print(f"ok  {count_parameters(ConvNet(10)):,} parameters")
+
+
+_check()
 
 # %% [markdown] nbgrader={"grade": false, "grade_id": "loss-text", "locked": true, "schema_version": 3, "solution": false, "task": false}
 r"""
@@ -318,15 +347,19 @@ def get_loss_and_correct(model, batch, criterion, device):
 
 
 # %% nbgrader={"grade": true, "grade_id": "loss", "locked": true, "points": 3, "schema_version": 3, "solution": false, "task": false}
-scores = torch.tensor([[3.0, 1.0, 0.0], [0.0, 2.0, 1.0], [1.0, 0.0, -1.0], [5.0, 0.0, 0.0]], requires_grad=True)
-batch = torch.arange(4), torch.tensor([0, 1, 2, 0])  # a "model" that looks its answer up: images are row numbers
-for criterion in nn.CrossEntropyLoss(), nn.CrossEntropyLoss(reduction="sum"), nn.MultiMarginLoss():
-    loss, correct = get_loss_and_correct(lambda rows: scores[rows], batch, criterion, "cpu")
-    assert torch.is_tensor(loss) and loss.shape == (), "the loss should be a scalar tensor"
-    assert loss.requires_grad, "the loss has lost its graph: nobody can differentiate it any more"
-    assert torch.allclose(loss, criterion(scores, batch[1])), f"this is not what {criterion} says about these logits"
-    assert correct == 3, f"3 of these 4 are correct, you count {correct}"
-print("ok  loss and count are right")
+def _check():
+    scores = torch.tensor([[3.0, 1.0, 0.0], [0.0, 2.0, 1.0], [1.0, 0.0, -1.0], [5.0, 0.0, 0.0]], requires_grad=True)
+    batch = torch.arange(4), torch.tensor([0, 1, 2, 0])  # a "model" that looks its answer up: images are row numbers
+    for criterion in nn.CrossEntropyLoss(), nn.CrossEntropyLoss(reduction="sum"), nn.MultiMarginLoss():
+        loss, correct = get_loss_and_correct(lambda rows: scores[rows], batch, criterion, "cpu")
+        assert torch.is_tensor(loss) and loss.shape == (), "the loss should be a scalar tensor"
+        assert loss.requires_grad, "the loss has lost its graph: nobody can differentiate it any more"
+        assert torch.allclose(loss, criterion(scores, batch[1])), f"this is not what {criterion} says about these logits"
+        assert correct == 3, f"3 of these 4 are correct, you count {correct}"
+    print("ok  loss and count are right")
+
+
+_check()
 
 
 # %% nbgrader={"grade": false, "grade_id": "step-code", "locked": false, "schema_version": 3, "solution": true, "task": false}
@@ -340,13 +373,17 @@ def step(loss, optimizer):
 
 
 # %% nbgrader={"grade": true, "grade_id": "step", "locked": true, "points": 2, "schema_version": 3, "solution": false, "task": false}
-w = torch.tensor([3.0, -1.0], requires_grad=True)
-optimizer = torch.optim.SGD([w], lr=0.25)
-for number in 1, 2, 3:  # w² has the gradient 2w: every step halves w
-    step((w**2).sum(), optimizer)
-    right = torch.tensor([3.0, -1.0]) / 2**number
-    assert torch.allclose(w, right), f"after step {number} w is {w.tolist()}, it should be {right.tolist()}"
-print("ok  three steps, each half as long as the one before")
+def _check():
+    w = torch.tensor([3.0, -1.0], requires_grad=True)
+    optimizer = torch.optim.SGD([w], lr=0.25)
+    for number in 1, 2, 3:  # w² has the gradient 2w: every step halves w
+        step((w**2).sum(), optimizer)
+        right = torch.tensor([3.0, -1.0]) / 2**number
+        assert torch.allclose(w, right), f"after step {number} w is {w.tolist()}, it should be {right.tolist()}"
+    print("ok  three steps, each half as long as the one before")
+
+
+_check()
 
 # %% [markdown] nbgrader={"grade": false, "grade_id": "evaluate-text", "locked": true, "schema_version": 3, "solution": false, "task": false}
 r"""
@@ -362,8 +399,8 @@ How good is the model on data that it has not seen? Asking sounds harmless, and 
 
 **Exercise 4 · `evaluate`** · 3 points · ★★☆ · 20 minutes
 
-*Ask without leaving a trace.* A model that comes in training mode is in training mode again afterwards: whoever
-evaluates in the middle of training would otherwise go on training in the wrong mode.
+*Ask without leaving a trace.* A model that comes in training mode leaves in training mode, and one that comes in
+evaluation mode leaves in evaluation mode. If you evaluate in the middle of training, training must go on in its mode.
 
 <details><summary>Hint</summary>
 
@@ -378,8 +415,8 @@ batch? The mode that a module is in is written in its attribute `training`.
 def evaluate(model, loader):
     """How well the model does on all that the loader holds, in evaluation mode and without gradients.
 
-    model:  maps images to logits; nothing in it changes, and one that came in training mode leaves in training mode
-    loader: an iterable of batches (images, labels), which need not be equally large
+    model:  maps images to logits; nothing in it changes, and it leaves in the mode, training or evaluation, it came in
+    loader: an iterable of batches (images, labels), which need not be equally large; a plain list, for example
 
     Returns a tuple of two numbers: the mean cross-entropy of an image, and the accuracy from 0 to 1.
     """
@@ -387,20 +424,26 @@ def evaluate(model, loader):
 
 
 # %% nbgrader={"grade": true, "grade_id": "evaluate", "locked": true, "points": 3, "schema_version": 3, "solution": false, "task": false}
-torch.manual_seed(4)
-model = nn.Sequential(nn.BatchNorm1d(6), nn.Linear(6, 4), nn.Dropout(0.5)).to(device)
-x, y = 2 * torch.randn(25, 6) + 1, torch.randint(4, (25,))
-state = {name: value.clone() for name, value in model.state_dict().items()}
-loss, accuracy = evaluate(model, DataLoader(TensorDataset(x, y), batch_size=8))  # batches of 8, 8, 8 and 1
-assert model.training, "the model came in training mode, and leaves in evaluation mode"
-for name, value in model.state_dict().items():
-    assert torch.equal(value, state[name]), f"{name} has changed: was the model in evaluation mode?"
-with torch.no_grad():
-    logits = model.eval()(x.to(device)).cpu()
-assert abs(accuracy - (logits.argmax(1) == y).float().mean()) < 1e-6, f"the accuracy is not {accuracy}"
-assert abs(loss - functional.cross_entropy(logits, y)) < 1e-4, f"the mean loss is not {loss}"
-assert not getattr(loss, "requires_grad", False), "the loss still has a graph: evaluate without gradients"
-print("ok  loss and accuracy are right, and there are no traces")
+def _check():
+    torch.manual_seed(4)
+    model = nn.Sequential(nn.BatchNorm1d(6), nn.Linear(6, 4), nn.Dropout(0.5)).to(device)
+    x, y = 2 * torch.randn(25, 6) + 1, torch.randint(4, (25,))
+    state = {name: value.clone() for name, value in model.state_dict().items()}
+    loss, accuracy = evaluate(model, DataLoader(TensorDataset(x, y), batch_size=8))  # batches of 8, 8, 8 and 1
+    assert model.training, "the model came in training mode, and leaves in evaluation mode"
+    for name, value in model.state_dict().items():
+        assert torch.equal(value, state[name]), f"{name} has changed: was the model in evaluation mode?"
+    evaluate(model.eval(), [(x, y)])  # a loader may be a list
+    assert not model.training, "the model came in evaluation mode, and leaves in training mode"
+    with torch.no_grad():
+        logits = model(x.to(device)).cpu()
+    assert abs(accuracy - (logits.argmax(1) == y).float().mean()) < 1e-6, f"the accuracy is not {accuracy}"
+    assert abs(loss - functional.cross_entropy(logits, y)) < 1e-4, f"the mean loss is not {loss}"
+    assert not getattr(loss, "requires_grad", False), "the loss still has a graph: evaluate without gradients"
+    print("ok  loss and accuracy are right, and there are no traces")
+
+
+_check()
 
 # %% [markdown] nbgrader={"grade": false, "grade_id": "train-text", "locked": true, "schema_version": 3, "solution": false, "task": false}
 r"""
@@ -451,36 +494,49 @@ def train(model, loader, epochs, lr=0.01, after_epoch=None):
 
 
 # %% nbgrader={"grade": true, "grade_id": "train-loop", "locked": true, "points": 2, "schema_version": 3, "solution": false, "task": false}
-torch.manual_seed(5)
-x = torch.randn(60, 6)
-loader = DataLoader(TensorDataset(x, (x[:, 0] > 0).long()), batch_size=10, shuffle=True)
-model, modes, epochs_seen = nn.Sequential(nn.BatchNorm1d(6), nn.Linear(6, 2)).to(device), [], []
-model.register_forward_hook(lambda module, inputs, output: modes.append(module.training))
+def _check():
+    torch.manual_seed(5)
+    x = torch.randn(60, 6)
+    loader = DataLoader(TensorDataset(x, (x[:, 0] > 0).long()), batch_size=10, shuffle=True)
+    model, modes, epochs_seen = nn.Sequential(nn.BatchNorm1d(6), nn.Linear(6, 2)).to(device), [], []
+    model.register_forward_hook(lambda module, inputs, output: modes.append(module.training))
 
 
-def look():
-    epochs_seen.append(len(modes))
-    model.eval()
+    def look():
+        epochs_seen.append(len(modes))
+        model.eval()
 
 
-history = train(model, loader, epochs=4, after_epoch=look)
-assert history is not None and len(history) == 4, "train should return a list with one loss for each of the 4 epochs"
-assert all(isinstance(loss, float) for loss in history), "plain numbers please: a tensor may keep its graph alive"
-assert all(modes), "the model was trained in evaluation mode: look at what happens after the first epoch"
-assert epochs_seen == [6, 12, 18, 24], f"after_epoch was called after {epochs_seen} batches, not after 6, 12, 18, 24"
-assert history[-1] < history[0], f"the loss does not fall: {history}"
-print("ok  the loop turns as it should; losses", [round(loss, 2) for loss in history])
+    history = train(model, loader, epochs=4, after_epoch=look)
+    assert history is not None and len(history) == 4, "train should return a list with one loss for each of the 4 epochs"
+    assert all(isinstance(loss, float) for loss in history), "plain numbers please: a tensor may keep its graph alive"
+    assert all(modes), "the model was trained in evaluation mode: look at what happens after the first epoch"
+    assert epochs_seen == [6, 12, 18, 24], f"after_epoch was called after {epochs_seen} batches, not after 6, 12, 18, 24"
+    assert history[-1] < history[0], f"the loss does not fall: {history}"
+    still = nn.Linear(6, 2).to(device)
+    before = still.weight.detach().clone()
+    train(still, loader, epochs=1, lr=1e-7)
+    assert torch.allclose(still.weight, before, atol=1e-3), "a learning rate of nearly 0 should move (nearly) nothing"
+    print("ok  the loop turns as it should; losses", [round(loss, 2) for loss in history])
+
+
+_check()
+
 
 # %% nbgrader={"grade": true, "grade_id": "train-learns", "locked": true, "points": 3, "schema_version": 3, "solution": false, "task": false}
-# Forty random pictures with random labels: there is nothing to understand, but they can be learned by heart.
-torch.manual_seed(6)
-x, y = functional.avg_pool2d(torch.randn(40, 1, 30, 30), 3, stride=1) * 2, torch.arange(40) % 4
-net = ConvNet(4).to(device)
-history = train(net, DataLoader(TensorDataset(x, y), batch_size=20, shuffle=True), epochs=40)
-loss, accuracy = evaluate(net, DataLoader(TensorDataset(x, y), batch_size=40))
-print(f"after 80 steps on 40 images: loss {loss:.3f}, accuracy {accuracy:.0%}")
-assert accuracy > 0.9 and loss < 0.5, "forty images should be learned by heart, with a loss below 0.5"
-assert history[-1] < 0.5, f"train reports a loss of {history[-1]:.2f}: does the criterion get logits?"
+def _check():
+    # Forty random pictures with random labels: there is nothing to understand, but they can be learned by heart.
+    torch.manual_seed(6)
+    x, y = functional.avg_pool2d(torch.randn(40, 1, 30, 30), 3, stride=1) * 2, torch.arange(40) % 4
+    net = ConvNet(4).to(device)
+    history = train(net, DataLoader(TensorDataset(x, y), batch_size=20, shuffle=True), epochs=40)
+    loss, accuracy = evaluate(net, DataLoader(TensorDataset(x, y), batch_size=40))
+    print(f"after 80 steps on 40 images: loss {loss:.3f}, accuracy {accuracy:.0%}")
+    assert accuracy > 0.9 and loss < 0.5, "forty images should be learned by heart, with a loss below 0.5"
+    assert history[-1] < 0.5, f"train reports a loss of {history[-1]:.2f}: does the criterion get logits?"
+
+
+_check()
 
 # %% [markdown] nbgrader={"grade": false, "grade_id": "contrast-text", "locked": true, "schema_version": 3, "solution": false, "task": false}
 r"""
@@ -494,53 +550,64 @@ it should now fall behind; if it is only good because it is a network, nothing s
 gets the permuted pixels as well: do you expect a difference?
 """
 
+
 # %% nbgrader={"grade": false, "grade_id": "contrast", "locked": true, "schema_version": 3, "solution": false, "task": false} tags=["demo"]
-shuffled = torch.randperm(28 * 28, generator=dice)
+def _figure():
+    shuffled = torch.randperm(28 * 28, generator=dice)
 
 
-def permuted(dataset):
-    images, labels = dataset.tensors
-    return TensorDataset(images.flatten(1)[:, shuffled].reshape(images.shape), labels)
+    def permuted(dataset):
+        images, labels = dataset.tensors
+        return TensorDataset(images.flatten(1)[:, shuffled].reshape(images.shape), labels)
 
 
-def mlp():
-    widths = nn.Linear(784, 64), nn.ReLU(), nn.Linear(64, 64), nn.ReLU(), nn.Linear(64, 10)
-    return nn.Sequential(nn.Flatten(), *widths)
+    def mlp():
+        widths = nn.Linear(784, 64), nn.ReLU(), nn.Linear(64, 64), nn.ReLU(), nn.Linear(64, 10)
+        return nn.Sequential(nn.Flatten(), *widths)
 
 
-def run(name, model, change=lambda dataset: dataset, lr=None):
-    """Train a model with your loop; its accuracy on the validation set after every epoch."""
-    training = DataLoader(change(train_set), batch_size=64, shuffle=True)
-    validation = DataLoader(change(valid_set), batch_size=250)
-    curve = []
+    def run(name, model, change=lambda dataset: dataset, lr=None):
+        """Train a model with your loop; its accuracy on the validation set after every epoch."""
+        training = DataLoader(change(train_set), batch_size=64, shuffle=True)
+        validation = DataLoader(change(valid_set), batch_size=250)
+        curve = []
 
-    def look():
-        curve.append(evaluate(model, validation)[1])
-        print(f"\r{name}: epoch {len(curve)} of 5, {curve[-1]:.1%} correct", end="")
+        def look():
+            curve.append(evaluate(model, validation)[1])
+            print(f"\r{name}: epoch {len(curve)} of 5, {curve[-1]:.1%} correct", end="")
 
-    train(model, training, epochs=5, after_epoch=look, **({"lr": lr} if lr else {}))
-    print(f" ({count_parameters(model):,} parameters)")
-    return curve
+        train(model, training, epochs=5, after_epoch=look, **({"lr": lr} if lr else {}))
+        print(f" ({count_parameters(model):,} parameters)")
+        return curve
 
 
-torch.manual_seed(0)
-net = ConvNet(10).to(device)
-curves = {
-    "your network": run("your network", net),
-    "your network, permuted pixels": run("your network, permuted pixels", ConvNet(10).to(device), permuted),
-    "fully connected": run("fully connected", mlp().to(device), lr=0.01),
-    "fully connected, permuted pixels": run("fully connected, permuted pixels", mlp().to(device), permuted, lr=0.01),
-}
+    torch.manual_seed(0)
+    digit_net = ConvNet(10).to(device)
+    curves = {
+        "your network": run("your network", digit_net),
+        "your network, permuted pixels": run("your network, permuted pixels", ConvNet(10).to(device), permuted),
+        "fully connected": run("fully connected", mlp().to(device), lr=0.01),
+        "fully connected, permuted pixels": run("fully connected, permuted pixels", mlp().to(device), permuted, lr=0.01),
+    }
+    return curves, digit_net
+
+
+curves, digit_net = _figure()
+
 
 # %% nbgrader={"grade": false, "grade_id": "contrast-figure", "locked": true, "schema_version": 3, "solution": false, "task": false} tags=["demo"]
-figure, ax = plt.subplots(figsize=(6.4, 3.2))
-for (name, curve), look in zip(curves.items(), ("o-", "o--", "s-", "s--"), strict=True):
-    ax.plot(range(1, 6), curve, look, color=ORANGE if "connected" in name else BLUE, label=f"{name}: {curve[-1]:.0%}")
-ax.axhline(0.95, color="black", linewidth=0.7, linestyle=":")
-ax.set(xticks=range(1, 6), ylim=(0, 1), xlabel="epoch", ylabel="validation accuracy", title="Who sees?")
-ax.legend(fontsize=8, loc="upper left", bbox_to_anchor=(1, 1))
-plt.show()
-assert curves["your network"][-1] > 0.95, "not there yet: does the rate fall to zero? Is the network too small?"
+def _figure():
+    figure, ax = plt.subplots(figsize=(6.4, 3.2))
+    for (name, curve), look in zip(curves.items(), ("o-", "o--", "s-", "s--"), strict=True):
+        ax.plot(range(1, 6), curve, look, color=ORANGE if "connected" in name else BLUE, label=f"{name}: {curve[-1]:.0%}")
+    ax.axhline(0.95, color="black", linewidth=0.7, linestyle=":")
+    ax.set(xticks=range(1, 6), ylim=(0, 1), xlabel="epoch", ylabel="validation accuracy", title="Who sees?")
+    ax.legend(fontsize=8, loc="upper left", bbox_to_anchor=(1, 1))
+    plt.show()
+    assert curves["your network"][-1] > 0.95, "not there yet: does the rate fall to zero? Is the network too small?"
+
+
+_figure()
 
 # %% [markdown] nbgrader={"grade": false, "grade_id": "maps-text", "locked": true, "schema_version": 3, "solution": false, "task": false}
 r"""
@@ -553,14 +620,19 @@ What do the channels see? We take the first convolution of your network and look
 the same digit moved by eight pixels.
 """
 
+
 # %% nbgrader={"grade": false, "grade_id": "maps-figure", "locked": true, "schema_version": 3, "solution": false, "task": false} tags=["demo"]
-example = next(image for image in valid_set.tensors[0] if not image[:, 16:].any() and not image[..., 16:].any())
-pair = torch.stack([example, example.roll((8, 8), dims=(1, 2))]).to(device)  # (2, 1, 28, 28)
-first = next(layer for layer in net.modules() if isinstance(layer, nn.Conv2d))
-with torch.no_grad():
-    maps = first(pair).relu()[:, :8]  # (2, up to 8, H, W)
-for image, features in zip(pair, maps, strict=True):
-    show([image[0], *features], ["the image", *(f"channel {k}" for k in range(len(features)))])
+def _figure():
+    example = next(image for image in valid_set.tensors[0] if not image[:, 16:].any() and not image[..., 16:].any())
+    pair = torch.stack([example, example.roll((8, 8), dims=(1, 2))]).to(device)  # (2, 1, 28, 28)
+    first = next(layer for layer in digit_net.modules() if isinstance(layer, nn.Conv2d))
+    with torch.no_grad():
+        maps = first(pair).relu()[:, :8]  # (2, up to 8, H, W)
+    for image, features in zip(pair, maps, strict=True):
+        show([image[0], *features], ["the image", *(f"channel {k}" for k in range(len(features)))])
+
+
+_figure()
 
 # %% [markdown] nbgrader={"grade": false, "grade_id": "mistakes-text", "locked": true, "schema_version": 3, "solution": false, "task": false}
 r"""
@@ -571,18 +643,24 @@ equivariance. No channel had to learn anything twice.
 Accuracy is one number. Look at what it hides.
 """
 
+
 # %% nbgrader={"grade": false, "grade_id": "right-and-wrong", "locked": true, "schema_version": 3, "solution": false, "task": false} tags=["demo"]
-net.eval()
-with torch.no_grad():
-    probabilities = torch.cat([net(images.to(device)).softmax(1).cpu() for images, _ in valid_loader])  # (2000, 10)
-images, labels = valid_set.tensors
-sure, guesses = probabilities.max(1)
-wrong = (guesses != labels).nonzero().flatten()
-wrong = wrong[sure[wrong].argsort(descending=True)][:16]
-right = (guesses == labels).nonzero().flatten()[:8]
-for rows, height in (right, 1), (wrong, 2):
-    titles = [f"{labels[k]}, says {guesses[k]}\np = {sure[k]:.2f}" for k in rows]
-    show(images[rows, 0], titles, rows=height)
+def _figure():
+    digit_net.eval()
+    with torch.no_grad():
+        scores = torch.cat([digit_net(images.to(device)).cpu() for images, _ in valid_loader])
+        probabilities = scores.softmax(1)  # (2000, 10)
+    images, labels = valid_set.tensors
+    sure, guesses = probabilities.max(1)
+    wrong = (guesses != labels).nonzero().flatten()
+    wrong = wrong[sure[wrong].argsort(descending=True)][:16]
+    right = (guesses == labels).nonzero().flatten()[:8]
+    for rows, height in (right, 1), (wrong, 2):
+        titles = [f"{labels[k]}, says {guesses[k]}\np = {sure[k]:.2f}" for k in rows]
+        show(images[rows, 0], titles, rows=height)
+
+
+_figure()
 
 # %% [markdown] nbgrader={"grade": false, "grade_id": "cifar-text", "locked": true, "schema_version": 3, "solution": false, "task": false}
 r"""

@@ -45,6 +45,10 @@ np.random.seed(0)
 torch.manual_seed(0)
 device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
 
+# The cells below use these names themselves: accuracy, BLUE, GREEN, N, ORANGE, RED, SYMBOLS, check_memory,
+# echo_history, echo_memory, echo_of_rows, variable_batches, canyon, canyon_history. Give your own helpers
+# other names.
+
 # %% nbgrader={"grade": false, "grade_id": "helpers", "locked": true, "schema_version": 3, "solution": false, "task": false}
 import time
 
@@ -117,30 +121,42 @@ class EchoDataset(Dataset):
 
 
 # %% nbgrader={"grade": true, "grade_id": "echo-data", "locked": true, "points": 2, "schema_version": 3, "solution": false, "task": false}
-torch.manual_seed(1)
-data = EchoDataset(delay=2, seq_length=5, size=200)
-assert len(data) == 200, f"len() says {len(data)}, it should be the size, 200"
-for i in range(200):
-    x, y = data[i]
-    assert x.shape == y.shape == (5,), "x and y should have shape (seq_length,)"
-    assert x.dtype == y.dtype == torch.int64, "x and y should be int64: they are numbers of symbols"
-    assert x.min() >= 1 and x.max() <= N, "letters are numbers from 1 to 26; blanks stand in the echo alone"
-    assert y.tolist() == [0, 0, *x.tolist()[:3]], "y should be two blanks, then the first three letters of x"
-x, y = EchoDataset(delay=0, seq_length=5, size=1)[0]
-assert y.tolist() == x.tolist(), "a delay of 0 repeats at once: y is x"
-print("ok  for example:", "".join(SYMBOLS[k] for k in data[0][0]), "→", "".join(SYMBOLS[k] for k in data[0][1]))
+def _check():
+    torch.manual_seed(1)
+    data = EchoDataset(delay=2, seq_length=5, size=200)
+    assert len(data) == 200, f"len() says {len(data)}, it should be the size, 200"
+    for i in range(200):
+        x, y = data[i]
+        assert x.shape == y.shape == (5,), "x and y should have shape (seq_length,)"
+        assert x.dtype == y.dtype == torch.int64, "x and y should be int64: they are numbers of symbols"
+        assert x.min() >= 1 and x.max() <= N, "letters are numbers from 1 to 26; blanks stand in the echo alone"
+        assert y.tolist() == [0, 0, *x.tolist()[:3]], "y should be two blanks, then the first three letters of x"
+    drawn = {letter for x, _ in (data[i] for i in range(200)) for letter in x.tolist()}
+    assert len(drawn) == N, f"in 1000 letters only {len(drawn)} of the 26 appear"
+    x, y = EchoDataset(delay=0, seq_length=5, size=1)[0]
+    assert y.tolist() == x.tolist(), "a delay of 0 repeats at once: y is x"
+    assert EchoDataset(delay=7, seq_length=5, size=1)[0][1].tolist() == [0] * 5, "before step 7 there are only blanks"
+    print("ok  for example:", "".join(SYMBOLS[k] for k in data[0][0]), "→", "".join(SYMBOLS[k] for k in data[0][1]))
+
+
+_check()
+
 
 # %% nbgrader={"grade": false, "grade_id": "echo-figure", "locked": true, "schema_version": 3, "solution": false, "task": false} tags=["demo"]
-torch.manual_seed(2)
-x, y = EchoDataset(delay=4, seq_length=15, size=1)[0]
-figure, ax = plt.subplots(figsize=(7.5, 1.7))
-for t in range(15):
-    ax.text(t, 1, SYMBOLS[x[t]], ha="center", va="center", fontsize=13, color=BLUE)
-    ax.text(t, 0, SYMBOLS[y[t]].replace(" ", "·"), ha="center", va="center", fontsize=13, color=RED)
-    if t >= 4:
-        ax.annotate("", (t, 0.25), (t - 4, 0.78), arrowprops={"arrowstyle": "->", "color": "0.75"})
-ax.set(xlim=(-1, 15), ylim=(-0.4, 1.4), xticks=range(15), yticks=[0, 1], yticklabels=["y", "x"], xlabel="step t")
-plt.show()
+def _figure():
+    torch.manual_seed(2)
+    x, y = EchoDataset(delay=4, seq_length=15, size=1)[0]
+    figure, ax = plt.subplots(figsize=(7.5, 1.7))
+    for t in range(15):
+        ax.text(t, 1, SYMBOLS[x[t]], ha="center", va="center", fontsize=13, color=BLUE)
+        ax.text(t, 0, SYMBOLS[y[t]].replace(" ", "·"), ha="center", va="center", fontsize=13, color=RED)
+        if t >= 4:
+            ax.annotate("", (t, 0.25), (t - 4, 0.78), arrowprops={"arrowstyle": "->", "color": "0.75"})
+    ax.set(xlim=(-1, 15), ylim=(-0.4, 1.4), xticks=range(15), yticks=[0, 1], yticklabels=["y", "x"], xlabel="step t")
+    plt.show()
+
+
+_figure()
 
 # %% [markdown] nbgrader={"grade": false, "grade_id": "memory-text", "locked": true, "schema_version": 3, "solution": false, "task": false}
 r"""
@@ -211,11 +227,14 @@ class GRUMemory(nn.Module):
         raise NotImplementedError
 
 
-# %% nbgrader={"grade": true, "grade_id": "memory-forward", "locked": true, "points": 4, "schema_version": 3, "solution": false, "task": false}
+# %% nbgrader={"grade": false, "grade_id": "memory-tools", "locked": true, "schema_version": 3, "solution": false, "task": false}
 def check_memory(model, *delays):
     """Assert the shape, causality, memory and fresh start of a network that nobody has trained."""
     x = torch.randint(1, N + 1, (3, 7))
+    model.eval()
     with torch.no_grad():
+        for parameter in model.parameters():
+            parameter += 0.1 * torch.randn_like(parameter)  # in case some of them begin as zeros
         logits = model(x, *delays)
         assert logits.shape == (3, 7, N + 1), f"the logits have shape {tuple(logits.shape)}, not (B, L, N + 1)"
         assert torch.allclose(model(x, *delays), logits), "asked the same again, the network answers differently"
@@ -232,22 +251,28 @@ def check_memory(model, *delays):
     print("ok  shape, memory, causality and a fresh start")
 
 
+# %% nbgrader={"grade": true, "grade_id": "memory-forward", "locked": true, "points": 4, "schema_version": 3, "solution": false, "task": false}
 torch.manual_seed(3)
 check_memory(GRUMemory(hidden_size=16))
 
+
 # %% nbgrader={"grade": true, "grade_id": "memory-test-run", "locked": true, "points": 2, "schema_version": 3, "solution": false, "task": false}
-torch.manual_seed(4)
-memory = GRUMemory(hidden_size=16)
-with torch.no_grad():
-    for parameter in memory.parameters():
-        parameter *= 6  # untrained, but with strong opinions
-for s in "echo", "a", "fjordbankglyphs":
-    said = memory.test_run(s)
-    assert isinstance(said, str), f"test_run should return a string, not a {type(said).__name__}"
-    assert len(said) == len(s), f"to {len(s)} letters it says {len(said)} symbols"
-    best = memory(torch.tensor([[SYMBOLS.index(letter) for letter in s]]))[0].argmax(-1).tolist()
-    assert [SYMBOLS.index(symbol) for symbol in said] == best, "what it says is not the symbol with the largest logit"
-    print(f"ok  {s!r} → {said!r}")
+def _check():
+    torch.manual_seed(4)
+    memory = GRUMemory(hidden_size=16)
+    with torch.no_grad():
+        for parameter in memory.parameters():
+            parameter *= 6  # untrained, but with strong opinions
+    for s in "echo", "a", "fjordbankglyphs":
+        said = memory.test_run(s)
+        assert isinstance(said, str), f"test_run should return a string, not a {type(said).__name__}"
+        assert len(said) == len(s), f"to {len(s)} letters it says {len(said)} symbols"
+        best = memory(torch.tensor([[SYMBOLS.index(letter) for letter in s]]))[0].argmax(-1).tolist()
+        assert [SYMBOLS.index(symbol) for symbol in said] == best, "what it says is not the symbol with the largest logit"
+        print(f"ok  {s!r} → {said!r}")
+
+
+_check()
 
 # %% [markdown] nbgrader={"grade": false, "grade_id": "train-text", "locked": true, "schema_version": 3, "solution": false, "task": false}
 r"""
@@ -298,68 +323,93 @@ def train(model, batches, lr=0.01):
 
 
 # %% nbgrader={"grade": true, "grade_id": "train", "locked": true, "points": 2, "schema_version": 3, "solution": false, "task": false}
-class Table(nn.Module):
-    """The simplest model of all: a row of logits for each symbol, and no memory."""
+def _check():
+    class Table(nn.Module):
+        """The simplest model of all: a row of logits for each symbol, and no memory."""
 
-    def __init__(self):
-        super().__init__()
-        self.logits = nn.Parameter(torch.randn(N + 1, N + 1))
+        def __init__(self):
+            super().__init__()
+            self.logits = nn.Parameter(torch.randn(N + 1, N + 1))
 
-    def forward(self, x):
-        return self.logits[x]
+        def forward(self, x):
+            return self.logits[x]
 
 
-torch.manual_seed(5)
-table = Table()
-before = table.logits.detach().clone()
-x, y = torch.randint(1, N + 1, (4, 9)), torch.randint(0, N + 1, (4, 9))
-right = -before.log_softmax(-1)[x, y].mean().item()
-losses = train(table, [(x, y)] * 40)
-assert losses is not None, "train returns None: is a return statement missing?"
-assert len(losses) == 40, f"40 batches should give 40 losses, not {len(losses)}"
-assert abs(losses[0] - right) < 1e-4, f"the first loss should be {right:.4f}, the average over all symbols"
-assert not torch.equal(before, table.logits), "the parameters have not moved"
-assert losses[-1] < losses[0] - 0.1, "after 40 steps on the same batch the loss should have fallen"
-print(f"ok  from {losses[0]:.3f} to {losses[-1]:.3f}")
+    torch.manual_seed(5)
+    table = Table()
+    before = table.logits.detach().clone()
+    x, y = torch.randint(1, N + 1, (4, 9)), torch.randint(0, N + 1, (4, 9))
+    right = -before.log_softmax(-1)[x, y].mean().item()
+    losses = train(table, [(x, y)] * 40)
+    assert losses is not None, "train returns None: is a return statement missing?"
+    assert len(losses) == 40, f"40 batches should give 40 losses, not {len(losses)}"
+    assert abs(losses[0] - right) < 1e-4, f"the first loss should be {right:.4f}, the average over all symbols"
+    assert not torch.equal(before, table.logits), "the parameters have not moved"
+    assert losses[-1] < losses[0] - 0.1, "after 40 steps on the same batch the loss should have fallen"
+    still = Table()
+    before = still.logits.detach().clone()
+    train(still, [(x, y)] * 3, lr=1e-7)
+    assert torch.allclose(still.logits, before, atol=1e-3), "a learning rate of nearly 0 should move (nearly) nothing"
+    print(f"ok  from {losses[0]:.3f} to {losses[-1]:.3f}")
+
+
+_check()
+
 
 # %% nbgrader={"grade": false, "grade_id": "echo-training", "locked": true, "schema_version": 3, "solution": false, "task": false} tags=["demo"]
-# The real thing: 600 batches of 32 sequences.
-torch.manual_seed(6)
-began = time.perf_counter()
-memory = GRUMemory(hidden_size=64)
-loader = DataLoader(EchoDataset(delay=4, seq_length=15, size=600 * 32), batch_size=32)
-history = []
-print("600 steps in 6 parts: ", end="")
-batches = list(loader)
-for part in range(6):
-    history += train(memory, batches[part * 100 : part * 100 + 100])
-    print(f"{history[-1]:.3f}", end="  ")
-x, y = next(iter(DataLoader(EchoDataset(4, 15, 1000), batch_size=1000)))
-print(f"\n{accuracy(memory, x, y):.1%} of the symbols of 1000 new sequences, {time.perf_counter() - began:.1f} s")
+def _figure():
+    # The real thing: 600 batches of 32 sequences.
+    torch.manual_seed(6)
+    began = time.perf_counter()
+    echo_memory = GRUMemory(hidden_size=64)
+    loader = DataLoader(EchoDataset(delay=4, seq_length=15, size=600 * 32), batch_size=32)
+    echo_history = []
+    print("600 steps in 6 parts: ", end="")
+    batches = list(loader)
+    for part in range(6):
+        echo_history += train(echo_memory, batches[part * 100 : part * 100 + 100])
+        print(f"{echo_history[-1]:.3f}", end="  ")
+    x, y = next(iter(DataLoader(EchoDataset(4, 15, 1000), batch_size=1000)))
+    print(f"\n{accuracy(echo_memory, x, y):.1%} of the symbols of 1000 new sequences, {time.perf_counter() - began:.1f} s")
+    return echo_history, echo_memory
+
+
+echo_history, echo_memory = _figure()
+
 
 # %% nbgrader={"grade": false, "grade_id": "echo-training-figure", "locked": true, "schema_version": 3, "solution": false, "task": false} tags=["demo"]
-figure, (left, right) = plt.subplots(1, 2, figsize=(9.5, 3.2))
-left.semilogy(history, color=BLUE)
-left.axhline(torch.tensor(27.0).log(), color="0.6", linestyle="--")
-left.text(600, 3.1, "guessing among 27", ha="right", va="top", color="0.4", fontsize=8)
-left.set(xlabel="step", ylabel="cross-entropy", title="Learning curve")
-# Whom does the network listen to? The slope of the score that wins at step t, along the input of step s.
-inputs = functional.one_hot(x[:200], N + 1).float().requires_grad_()
-if hasattr(memory, "gru") and hasattr(memory, "head"):
-    scores = memory.head(memory.gru(inputs)[0]).amax(-1)  # (200, 15)
-    influence = [torch.autograd.grad(scores[:, t].sum(), inputs, retain_graph=True)[0] for t in range(15)]
-    influence = torch.stack([slope.norm(dim=-1).mean(0) for slope in influence])  # (15, 15): t, s
-    right.imshow(influence / influence.sum(1, keepdim=True), cmap="cividis")
-    right.set(xlabel="step s of the input", ylabel="step t of the output", title="Who is listened to")
-plt.show()
+def _figure():
+    figure, (left, right) = plt.subplots(1, 2, figsize=(9.5, 3.2))
+    left.semilogy(echo_history, color=BLUE)
+    left.axhline(torch.tensor(27.0).log(), color="0.6", linestyle="--")
+    left.text(600, 3.1, "guessing among 27", ha="right", va="top", color="0.4", fontsize=8)
+    left.set(xlabel="step", ylabel="cross-entropy", title="Learning curve")
+    # Whom does the network listen to? The slope of the score that wins at step t, along the input of step s.
+    x, _ = next(iter(DataLoader(EchoDataset(4, 15, 200), batch_size=200)))
+    inputs = functional.one_hot(x, N + 1).float().requires_grad_()
+    if hasattr(echo_memory, "gru") and hasattr(echo_memory, "head"):
+        scores = echo_memory.head(echo_memory.gru(inputs)[0]).amax(-1)  # (200, 15)
+        influence = [torch.autograd.grad(scores[:, t].sum(), inputs, retain_graph=True)[0] for t in range(15)]
+        influence = torch.stack([slope.norm(dim=-1).mean(0) for slope in influence])  # (15, 15): t, s
+        right.imshow(influence / influence.sum(1, keepdim=True), cmap="cividis")
+        right.set(xlabel="step s of the input", ylabel="step t of the output", title="Who is listened to")
+    plt.show()
+
+
+_figure()
+
 
 # %% nbgrader={"grade": true, "grade_id": "echo-trained", "locked": true, "points": 3, "schema_version": 3, "solution": false, "task": false}
-# The grader trains a GRUMemory(64) for 600 steps, with a delay that it draws. Here is a quick rehearsal at delay 1.
-torch.manual_seed(7)
-rehearsal = GRUMemory(hidden_size=32)
-losses = train(rehearsal, list(DataLoader(EchoDataset(1, 6, 120 * 32), batch_size=32)))
-print(f"rehearsal: from {losses[0]:.2f} to {losses[-1]:.2f}; 'canyon' → {rehearsal.test_run('canyon')!r}")
-assert losses[-1] < 0.5 * losses[0], "with your network and your train the loss should be halved after 120 steps"
+def _check():
+    # The grader trains a GRUMemory(64) for 600 steps, with a delay that it draws. Here is a quick rehearsal at delay 1.
+    torch.manual_seed(7)
+    rehearsal = GRUMemory(hidden_size=32)
+    losses = train(rehearsal, list(DataLoader(EchoDataset(1, 6, 120 * 32), batch_size=32)))
+    print(f"rehearsal: from {losses[0]:.2f} to {losses[-1]:.2f}; 'canyon' → {rehearsal.test_run('canyon')!r}")
+    assert losses[-1] < 0.5 * losses[0], "with your network and your train the loss should be halved after 120 steps"
+
+
+_check()
 
 # %% [markdown] nbgrader={"grade": false, "grade_id": "variable-text", "locked": true, "schema_version": 3, "solution": false, "task": false}
 r"""
@@ -377,7 +427,7 @@ How do you tell a recurrent network a number? Think about *where* and *in which 
 name, like a letter: one-hot, or an embedding. And it must be known whenever it is needed, so give it along with
 every letter; or give it once, as the initial state, and leave it to the network to keep it.
 
-The network has to *remember*, so please let no line of code look up $x[t - d]$ for it.
+The network has to *remember*: no line of your code may look up $x[t - d]$ for it.
 
 **Exercise 4 · `VariableDelayGRUMemory`** · 3 points for the network, 1 for `test_run`, 3 for learning · ★★★ · 40 min
 
@@ -415,32 +465,41 @@ class VariableDelayGRUMemory(nn.Module):
 
 
 # %% nbgrader={"grade": true, "grade_id": "variable-forward", "locked": true, "points": 3, "schema_version": 3, "solution": false, "task": false}
-torch.manual_seed(8)
-model = VariableDelayGRUMemory(hidden_size=16, max_delay=5)
-check_memory(model, torch.tensor([5, 0, 3]))
-x, delays = torch.randint(1, N + 1, (3, 7)), torch.tensor([0, 2, 5])
-with torch.no_grad():
-    moved = (model(x, torch.tensor([0, 4, 5])) - model(x, delays)).abs().amax((1, 2)) > 1e-6
-assert moved[1], "another delay in row 1 makes no difference to row 1"
-assert not moved[0] and not moved[2], "another delay in row 1 changes other rows: each row has a delay of its own"
-print("ok  every row follows its own delay")
+def _check():
+    torch.manual_seed(8)
+    model = VariableDelayGRUMemory(hidden_size=16, max_delay=5)
+    check_memory(model, torch.tensor([5, 0, 3]))
+    x, delays = torch.randint(1, N + 1, (3, 7)), torch.tensor([0, 2, 5])
+    with torch.no_grad():
+        moved = (model(x, torch.tensor([0, 4, 5])) - model(x, delays)).abs().amax((1, 2)) > 1e-6
+    assert moved[1], "another delay in row 1 makes no difference to row 1"
+    assert not moved[0] and not moved[2], "another delay in row 1 changes other rows: each row has a delay of its own"
+    print("ok  every row follows its own delay")
+
+
+_check()
+
 
 # %% nbgrader={"grade": true, "grade_id": "variable-test-run", "locked": true, "points": 1, "schema_version": 3, "solution": false, "task": false}
-torch.manual_seed(9)
-model = VariableDelayGRUMemory(hidden_size=16, max_delay=4)
-with torch.no_grad():
-    for parameter in model.parameters():
-        parameter *= 6
-for delay in range(5):
-    s = "fjordbankglyphs"
-    x = torch.tensor([[SYMBOLS.index(letter) for letter in s]])
-    best = "".join(SYMBOLS[k] for k in model(x, torch.tensor([delay]))[0].argmax(-1))
-    assert model.test_run(s, delay) == best, f"delay {delay}: not the symbols with the largest logits"
-print("ok  test_run passes the delay on")
+def _check():
+    torch.manual_seed(9)
+    model = VariableDelayGRUMemory(hidden_size=16, max_delay=4)
+    with torch.no_grad():
+        for parameter in model.parameters():
+            parameter *= 6
+    for delay in range(5):
+        s = "fjordbankglyphs"
+        x = torch.tensor([[SYMBOLS.index(letter) for letter in s]])
+        best = "".join(SYMBOLS[k] for k in model(x, torch.tensor([delay]))[0].argmax(-1))
+        assert model.test_run(s, delay) == best, f"delay {delay}: not the symbols with the largest logits"
+    print("ok  test_run passes the delay on")
+
+
+_check()
 
 
 # %% nbgrader={"grade": false, "grade_id": "echo-many", "locked": true, "schema_version": 3, "solution": false, "task": false}
-def echo(x, delays):
+def echo_of_rows(x, delays):
     """The echo of x (B, L), where each row has its own delay, (B,)."""
     source = torch.arange(x.shape[1]) - delays[:, None]  # (B, L): the step that is heard at t
     return torch.where(source >= 0, x.gather(1, source.clamp(min=0)), 0)
@@ -449,45 +508,60 @@ def echo(x, delays):
 def variable_batches(count, length, max_delay):
     """A list of `count` batches (x, delays, y) of 32 sequences."""
     x, delays = torch.randint(1, N + 1, (count, 32, length)), torch.randint(0, max_delay + 1, (count, 32))
-    return [(x[k], delays[k], echo(x[k], delays[k])) for k in range(count)]
+    return [(x[k], delays[k], echo_of_rows(x[k], delays[k])) for k in range(count)]
 
 
 # %% nbgrader={"grade": false, "grade_id": "variable-training", "locked": true, "schema_version": 3, "solution": false, "task": false} tags=["demo"]
-torch.manual_seed(10)
-began = time.perf_counter()
-canyon = VariableDelayGRUMemory(hidden_size=96, max_delay=3)
-history = train(canyon, variable_batches(1000, 10, 3))
-x, delays = torch.randint(1, N + 1, (1000, 10)), torch.randint(0, 4, (1000,))
-share = accuracy(canyon, x, delays, echo(x, delays))
-print(f"{share:.1%} of the symbols of 1000 new sequences, {time.perf_counter() - began:.1f} s")
-for delay in range(4):
-    print(f"delay {delay}: 'whoisthere' → {canyon.test_run('whoisthere', delay)!r}")
+def _figure():
+    torch.manual_seed(10)
+    began = time.perf_counter()
+    canyon = VariableDelayGRUMemory(hidden_size=96, max_delay=3)
+    canyon_history = train(canyon, variable_batches(1000, 10, 3))
+    x, delays = torch.randint(1, N + 1, (1000, 10)), torch.randint(0, 4, (1000,))
+    share = accuracy(canyon, x, delays, echo_of_rows(x, delays))
+    print(f"{share:.1%} of the symbols of 1000 new sequences, {time.perf_counter() - began:.1f} s")
+    for delay in range(4):
+        print(f"delay {delay}: 'whoisthere' → {canyon.test_run('whoisthere', delay)!r}")
+    return canyon, canyon_history
+
+
+canyon, canyon_history = _figure()
+
 
 # %% nbgrader={"grade": false, "grade_id": "variable-figure", "locked": true, "schema_version": 3, "solution": false, "task": false} tags=["demo"]
-figure, (left, right) = plt.subplots(1, 2, figsize=(9.5, 3.2))
-left.semilogy(history, color=BLUE)
-left.set(xlabel="step", ylabel="cross-entropy", title="Learning curve")
-x = torch.randint(1, N + 1, (1000, 40))  # four times as long as anything it was trained on
-looks = [(BLUE, "o"), (ORANGE, "^"), (GREEN, "s"), (RED, "D")]
-for delay, (colour, marker) in enumerate(looks):
-    delays = torch.full((1000,), delay)
-    with torch.no_grad():
-        right_ones = canyon(x, delays).argmax(-1) == echo(x, delays)  # (1000, 40)
-    share = right_ones.float().mean(0)
-    right.plot(share, color=colour, marker=marker, markersize=3, linewidth=1, label=f"delay {delay}")
-right.axvline(9.5, color="0.6", linestyle="--")
-right.text(10, 0.05, "longer than in training", color="0.4", fontsize=8)
-right.set(xlabel="step t", ylabel="share that is right", ylim=(0, 1.03), title="Four canyons, 40 steps")
-right.legend(fontsize=8)
-plt.show()
+def _figure():
+    figure, (left, right) = plt.subplots(1, 2, figsize=(9.5, 3.2))
+    left.semilogy(canyon_history, color=BLUE)
+    left.set(xlabel="step", ylabel="cross-entropy", title="Learning curve")
+    x = torch.randint(1, N + 1, (1000, 40))  # four times as long as anything it was trained on
+    looks = [(BLUE, "o"), (ORANGE, "^"), (GREEN, "s"), (RED, "D")]
+    for delay, (colour, marker) in enumerate(looks):
+        delays = torch.full((1000,), delay)
+        with torch.no_grad():
+            right_ones = canyon(x, delays).argmax(-1) == echo_of_rows(x, delays)  # (1000, 40)
+        share = right_ones.float().mean(0)
+        right.plot(share, color=colour, marker=marker, markersize=3, linewidth=1, label=f"delay {delay}")
+    right.axvline(9.5, color="0.6", linestyle="--")
+    right.text(10, 0.05, "longer than in training", color="0.4", fontsize=8)
+    right.set(xlabel="step t", ylabel="share that is right", ylim=(0, 1.03), title="Four canyons, 40 steps")
+    right.legend(fontsize=8)
+    plt.show()
+
+
+_figure()
+
 
 # %% nbgrader={"grade": true, "grade_id": "variable-trained", "locked": true, "points": 3, "schema_version": 3, "solution": false, "task": false}
-# The grader trains a VariableDelayGRUMemory(96, 3) for 1000 steps. Here is a quick rehearsal with delays 0 and 1.
-torch.manual_seed(11)
-rehearsal = VariableDelayGRUMemory(hidden_size=32, max_delay=1)
-losses = train(rehearsal, variable_batches(160, 6, 1))
-print(f"rehearsal: from {losses[0]:.2f} to {losses[-1]:.2f}; 'canyon' → {rehearsal.test_run('canyon', 1)!r}")
-assert losses[-1] < 0.6 * losses[0], "with your network and your train the loss should have fallen by 40 %"
+def _check():
+    # The grader trains a VariableDelayGRUMemory(96, 3) for 1000 steps. Here is a quick rehearsal with delays 0 and 1.
+    torch.manual_seed(11)
+    rehearsal = VariableDelayGRUMemory(hidden_size=32, max_delay=1)
+    losses = train(rehearsal, variable_batches(160, 6, 1))
+    print(f"rehearsal: from {losses[0]:.2f} to {losses[-1]:.2f}; 'canyon' → {rehearsal.test_run('canyon', 1)!r}")
+    assert losses[-1] < 0.6 * losses[0], "with your network and your train the loss should have fallen by 40 %"
+
+
+_check()
 
 # %% [markdown] nbgrader={"grade": false, "grade_id": "farewell", "locked": true, "schema_version": 3, "solution": false, "task": false}
 r"""

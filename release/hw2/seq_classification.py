@@ -41,6 +41,11 @@ np.random.seed(0)
 torch.manual_seed(0)
 device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
 
+# The cells below use these names themselves: BLUE, EPOCHS, GREEN, ORANGE, RED, SEED, CLASSES, k, LEVELS,
+# make_batches, sequence, SYMBOLS, temporal_order, text, x, y, accuracy, Classifier, make_model,
+# inherited_train, GUESSING, HIGH, IN_A_ROW, LOW, spikes, axes, batches, figure, found, inherited_losses,
+# model, norms, share, trial. Give your own helpers other names.
+
 # %% nbgrader={"grade": false, "grade_id": "helpers", "locked": true, "schema_version": 3, "solution": false, "task": false}
 import math
 
@@ -233,6 +238,7 @@ and the grader doesn't care which one you choose. What it demands:
 
 - It is the given model that is trained, in place; it gets its answers from `model(x)`.
 - In each epoch every sequence of `batches` is used once, in an order and in batches of your choice.
+- The tensors in `batches` stay as they are.
 - You return the loss of every step: the cross-entropy of the examples of this step, before the weights move. The grader
   writes along, computes all losses again from the weights of each step, and compares.
 - Whatever the seed: **no spike**, and at least **98 %** of new sequences right after 40 epochs. Two of three hidden
@@ -266,18 +272,24 @@ def train(model, batches, epochs):
 
 
 # %% nbgrader={"grade": true, "grade_id": "procedure", "locked": true, "points": 2, "schema_version": 3, "solution": false, "task": false}
-model, batches = make_model(SEED), make_batches(4, "easy", SEED, size=8)
-start = [parameter.detach().clone() for parameter in model.parameters()]
-losses = train(model, batches, 3)
-assert losses is not None, "train returns None: is a return statement missing?"
-assert all(isinstance(loss, float) for loss in losses), "the losses should be floats: loss.item()"
-assert len(losses) <= 12, f"3 epochs of 4 batches are 12 steps or fewer, not {len(losses)}"
-moved = any(not torch.equal(a, b) for a, b in zip(start, model.parameters(), strict=True))
-assert moved, "the weights of the model are what they were: nothing has been learned"
-print("ok  losses:", " ".join(f"{loss:.3f}" for loss in losses))
+def _check():
+    model, batches = make_model(SEED), make_batches(4, "easy", SEED, size=8)
+    start = [parameter.detach().clone() for parameter in model.parameters()]
+    losses = train(model, batches, 3)
+    assert losses is not None, "train returns None: is a return statement missing?"
+    assert all(isinstance(loss, float) for loss in losses), "the losses should be floats: loss.item()"
+    assert 0 < len(losses) <= 3 * 32, f"3 epochs of 32 sequences are 96 steps or fewer, not {len(losses)}"
+    first = math.exp(-losses[0])  # how likely the model found the right classes, before it had learned anything
+    assert 0.15 < first < 0.4, f"an untrained model guesses among 4 classes, but your first loss is {losses[0]:.3f}"
+    moved = any(not torch.equal(a, b) for a, b in zip(start, model.parameters(), strict=True))
+    assert moved, "the weights of the model are what they were: nothing has been learned"
+    print("ok  losses:", " ".join(f"{loss:.3f}" for loss in losses))
 
 
-# %% nbgrader={"grade": true, "grade_id": "no-spike", "locked": true, "points": 3, "schema_version": 3, "solution": false, "task": false}
+_check()
+
+
+# %% nbgrader={"grade": false, "grade_id": "trial", "locked": true, "schema_version": 3, "solution": false, "task": false}
 def trial(seed):
     """Train on this seed; returns the losses, and whether all is well."""
     model = make_model(seed)
@@ -287,20 +299,31 @@ def trial(seed):
     return losses, share >= 0.98 and not found
 
 
-losses, well = trial(SEED)
-verdicts = [well, trial(SEED + 1)[1]]
-if verdicts[0] != verdicts[1]:
-    verdicts.append(trial(SEED + 2)[1])
-assert sum(verdicts) >= 2, "two runs have a spike, or end with less than 98 % of new sequences right"
-print("ok  at these seeds: now try others")
+# %% nbgrader={"grade": true, "grade_id": "no-spike", "locked": true, "points": 3, "schema_version": 3, "solution": false, "task": false}
+def _check():
+    _, well = trial(SEED)
+    verdicts = [well, trial(SEED + 1)[1]]
+    if verdicts[0] != verdicts[1]:
+        verdicts.append(trial(SEED + 2)[1])
+    assert sum(verdicts) >= 2, "two runs have a spike, or end with less than 98 % of new sequences right"
+    print("ok  at these seeds: now try others")
+
+
+_check()
+
 
 # %% nbgrader={"grade": false, "grade_id": "both-figure", "locked": true, "schema_version": 3, "solution": false, "task": false} tags=["demo"]
-figure, ax = plt.subplots(figsize=(9, 3))
-for curve, style, colour in (inherited_losses, ":", RED), (losses, "-", BLUE):
-    ax.semilogy([k / len(curve) * EPOCHS for k in range(len(curve))], curve, style, color=colour)
-ax.axhline(GUESSING, color="0.5", linestyle="--")
-ax.set(xlabel="epoch", ylabel="loss", title="Inherited (dotted) and yours (solid)")
-plt.show()
+def _figure():
+    steady_losses, _ = trial(SEED)
+    figure, ax = plt.subplots(figsize=(9, 3))
+    for curve, style, colour in (inherited_losses, ":", RED), (steady_losses, "-", BLUE):
+        ax.semilogy([k / len(curve) * EPOCHS for k in range(len(curve))], curve, style, color=colour)
+    ax.axhline(GUESSING, color="0.5", linestyle="--")
+    ax.set(xlabel="epoch", ylabel="loss", title="Inherited (dotted) and yours (solid)")
+    plt.show()
+
+
+_figure()
 
 # %% nbgrader={"grade": false, "grade_id": "many-seeds", "locked": true, "schema_version": 3, "solution": false, "task": false} tags=["demo"]
 # The same on eight other seeds: this is what the grader does, with seeds of its own.

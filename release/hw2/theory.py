@@ -47,6 +47,10 @@ np.random.seed(0)
 torch.manual_seed(0)
 device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
 
+# The cells below use these names themselves: BLUE, compare, draw_graph, GREEN, measured_jacobian, numbers,
+# ORANGE, RED, relative_error, gated_rnn, gated_step, size_of_the_past, lstm_run, train_lstm. Give your own
+# helpers other names.
+
 # %% nbgrader={"grade": false, "grade_id": "helpers", "locked": true, "schema_version": 3, "solution": false, "task": false}
 import math
 
@@ -66,7 +70,10 @@ def relative_error(a, b):
 def compare(name, yours, right, tolerance=1e-4):
     """Assert that `yours` equals `right`; when it does not, say in which way it differs."""
     assert yours is not None, f"{name} is None: is a return statement missing?"
-    yours, right = torch.as_tensor(yours).detach().cpu().double(), torch.as_tensor(right).detach().cpu().double()
+    whole = not torch.as_tensor(right).is_floating_point()  # of labels and counts, factors mean nothing
+    if not isinstance(yours, torch.Tensor):  # an array, a list or a number
+        yours = torch.as_tensor(yours, dtype=torch.double)
+    yours, right = yours.detach().cpu().double(), torch.as_tensor(right).detach().cpu().double()
     shape = f"{name}: the shape is {tuple(yours.shape)}, it should be {tuple(right.shape)}"
     assert yours.shape == right.shape, shape
     error = relative_error(yours, right)
@@ -75,11 +82,13 @@ def compare(name, yours, right, tolerance=1e-4):
         reason = "right shape, wrong values"
         if not torch.isfinite(yours).all():
             reason = "some values are infinite or not a number"
+        elif whole:
+            reason = f"{int((yours != right).sum())} of {right.numel()} values differ"
         elif relative_error(-yours, right) < tolerance:
             reason = "right size, wrong sign"
         elif yours.ndim == 2 and yours.shape == yours.T.shape and relative_error(yours.T, right) < tolerance:
             reason = "it is transposed"
-        elif yours.numel() > 1 and relative_error(factor * yours, right) < tolerance:
+        elif yours.numel() > 1 and abs(factor - 1) > 0.001 and relative_error(factor * yours, right) < tolerance:
             reason = f"right up to a factor: multiplied by {factor:.4g} it would be correct"
         raise AssertionError(f"{name}: {reason} (relative error {error:.1e})")
     print(f"ok  {name:24} relative error {error:.0e}")
@@ -131,8 +140,9 @@ three indices or more, we first lay its entries in one column, the last index ru
 W_{121}, \dots, W_{1Ck})^\top$, and a sequence $x$ becomes $(x_1[1], x_1[2], \dots, x_1[N], x_2[1], \dots,
 x_C[N])^\top$.
 
-**Rule.** In the cells that you write, leave automatic differentiation and PyTorch's own convolutions alone; the checks
-and the grader use them as their measuring devices.
+**Rules.** In the cells that you write, leave automatic differentiation and PyTorch's own convolutions alone; the checks
+and the grader use them as their measuring devices. Your functions must not change what they are given: no tensor, list
+or dictionary.
 """
 
 # %% [markdown] nbgrader={"grade": false, "grade_id": "first-shape-text", "locked": true, "schema_version": 3, "solution": false, "task": false}
@@ -160,7 +170,7 @@ raise NotImplementedError
 
 # %% nbgrader={"grade": true, "grade_id": "first-shape", "locked": true, "points": 1, "schema_version": 3, "solution": false, "task": false}
 assert len(first_shape) == 2, "first_shape is a pair: height, width"
-assert all(isinstance(size, int) and 0 < size < 17 for size in first_shape), "two whole numbers, smaller than the image"
+assert all(0 < size < 17 and size == int(size) for size in first_shape), "two whole numbers, smaller than the image"
 print("ok  a pair of sizes; whether they are right, the grader will tell")
 
 # %% [markdown] nbgrader={"grade": false, "grade_id": "output-shape-text", "locked": true, "schema_version": 3, "solution": false, "task": false}
@@ -191,11 +201,16 @@ def conv_output_shape(C, H, W, HK, WK, P, S, D, F):
 
 
 # %% nbgrader={"grade": true, "grade_id": "conv-output-shape", "locked": true, "points": 2, "schema_version": 3, "solution": false, "task": false}
-for C, H, W, HK, WK, P, S, D, F in ((3, 10, 7, 3, 3, 0, 1, 1, 8), (1, 9, 12, 3, 2, 1, 2, 2, 4)):
-    made = functional.conv2d(torch.zeros(C, H, W), torch.zeros(F, C, HK, WK), stride=S, padding=P, dilation=D)
-    yours = conv_output_shape(C, H, W, HK, WK, P, S, D, F)
-    assert tuple(yours) == tuple(made.shape), f"you say {tuple(yours)}, the layer made {tuple(made.shape)}"
-print("ok  both shapes agree with the layer's")
+def _check():
+    for C, H, W, HK, WK, P, S, D, F in ((3, 10, 7, 2, 4, 0, 1, 1, 8), (1, 9, 12, 3, 2, 1, 2, 2, 4)):
+        made = functional.conv2d(torch.zeros(C, H, W), torch.zeros(F, C, HK, WK), stride=S, padding=P, dilation=D)
+        yours = conv_output_shape(C, H, W, HK, WK, P, S, D, F)
+        assert yours is not None, "conv_output_shape returns nothing: is a return statement missing?"
+        assert tuple(yours) == tuple(made.shape), f"you say {tuple(yours)}, the layer made {tuple(made.shape)}"
+    print("ok  both shapes agree with the layer's")
+
+
+_check()
 
 # %% [markdown] nbgrader={"grade": false, "grade_id": "windows-text", "locked": true, "schema_version": 3, "solution": false, "task": false}
 r"""
@@ -209,17 +224,22 @@ over three neighbouring steps, multiplies entry by entry all 21 numbers under it
 filter are outlined, one solid and one dashed; they share the column of step 3.*
 """
 
+
 # %% nbgrader={"grade": false, "grade_id": "windows-figure", "locked": true, "schema_version": 3, "solution": false, "task": false} tags=["demo"]
-figure, ax = plt.subplots(figsize=(6, 3.2))
-(values,) = numbers((7, 11), seed=0)
-ax.imshow(values, cmap="Greys", vmin=-4, vmax=6)
-for stop, (colour, style) in enumerate(((BLUE, "-"), (RED, "--"))):
-    outline = plt.Rectangle((2 * stop - 0.45, -0.45), 2.9, 6.9, fill=False, edgecolor=colour, linestyle=style, lw=3)
-    ax.add_patch(outline)
-    ax.text(2 * stop + 1, 7.1, f"f[{stop + 1}]", color=colour, ha="center", va="center", fontsize=12)
-ax.set(xticks=range(11), xticklabels=range(1, 12), yticks=range(7), yticklabels=range(1, 8), ylim=(7.6, -0.6))
-ax.set(xlabel="step n", ylabel="component c", title="The first two stops")
-plt.show()
+def _figure():
+    figure, ax = plt.subplots(figsize=(6, 3.2))
+    (values,) = numbers((7, 11), seed=0)
+    ax.imshow(values, cmap="Greys", vmin=-4, vmax=6)
+    for stop, (colour, style) in enumerate(((BLUE, "-"), (RED, "--"))):
+        outline = plt.Rectangle((2 * stop - 0.45, -0.45), 2.9, 6.9, fill=False, edgecolor=colour, linestyle=style, lw=3)
+        ax.add_patch(outline)
+        ax.text(2 * stop + 1, 7.1, f"f[{stop + 1}]", color=colour, ha="center", va="center", fontsize=12)
+    ax.set(xticks=range(11), xticklabels=range(1, 12), yticks=range(7), yticklabels=range(1, 8), ylim=(7.6, -0.6))
+    ax.set(xlabel="step n", ylabel="component c", title="The first two stops")
+    plt.show()
+
+
+_figure()
 
 # %% [markdown] nbgrader={"grade": false, "grade_id": "convolution-text", "locked": true, "schema_version": 3, "solution": false, "task": false}
 r"""
@@ -264,13 +284,18 @@ def convolution(x, W, stride=2):
 
 
 # %% nbgrader={"grade": true, "grade_id": "convolution", "locked": true, "points": 2, "schema_version": 3, "solution": false, "task": false}
-# One component, so that you can follow with a pencil; then the layer of this section
-x, W = torch.tensor([[1.0, 2.0, 4.0, 8.0, 16.0]]), torch.tensor([[[1.0, 0.0, -1.0]]])
-compare("cross-correlation", cross_correlation(x, W), [[1.0 - 4.0], [4.0 - 16.0]])
-compare("convolution", convolution(x, W), [[4.0 - 1.0], [16.0 - 4.0]])
-compare("stride 1", cross_correlation(x, W, stride=1), [[-3.0], [-6.0], [-12.0]])
-x, W = numbers((7, 11), (1, 7, 3), seed=1)
-compare("7 components", cross_correlation(x, W), functional.conv1d(x, W, stride=2).T)
+def _check():
+    # One component, so that you can follow with a pencil; then the layer of this section
+    x, W = torch.tensor([[1.0, 2.0, 4.0, 8.0, 16.0]]), torch.tensor([[[1.0, 0.0, -1.0]]])
+    compare("cross-correlation", cross_correlation(x, W), [[1.0 - 4.0], [4.0 - 16.0]])
+    compare("convolution", convolution(x, W), [[4.0 - 1.0], [16.0 - 4.0]])
+    compare("stride 1", cross_correlation(x, W, stride=1), [[-3.0], [-6.0], [-12.0]])
+    compare("convolution, stride 1", convolution(x, W, stride=1), [[3.0], [6.0], [12.0]])
+    x, W = numbers((7, 11), (1, 7, 3), seed=1)
+    compare("7 components", cross_correlation(x, W), functional.conv1d(x, W, stride=2).T)
+
+
+_check()
 
 # %% [markdown] nbgrader={"grade": false, "grade_id": "jacobian-weights-text", "locked": true, "schema_version": 3, "solution": false, "task": false}
 r"""
@@ -305,11 +330,15 @@ def jacobian_by_weights(x, k, stride=2):
 
 
 # %% nbgrader={"grade": true, "grade_id": "jacobian-weights", "locked": true, "points": 2, "schema_version": 3, "solution": false, "task": false}
-x, W = numbers((7, 11), (1, 7, 3), seed=2)
-compare("∂f/∂W", jacobian_by_weights(x, 3), measured_jacobian(lambda W: functional.conv1d(x, W, stride=2), W))
-x, W = numbers((2, 9), (1, 2, 4), seed=3)
-measured = measured_jacobian(lambda W: functional.conv1d(x, W, stride=3), W)
-compare("∂f/∂W, stride 3", jacobian_by_weights(x, 4, 3), measured)
+def _check():
+    x, W = numbers((7, 11), (1, 7, 3), seed=2)
+    compare("∂f/∂W", jacobian_by_weights(x, 3), measured_jacobian(lambda W: functional.conv1d(x, W, stride=2), W))
+    x, W = numbers((2, 9), (1, 2, 4), seed=3)
+    measured = measured_jacobian(lambda W: functional.conv1d(x, W, stride=3), W)
+    compare("∂f/∂W, stride 3", jacobian_by_weights(x, 4, 3), measured)
+
+
+_check()
 
 # %% [markdown] nbgrader={"grade": false, "grade_id": "jacobian-input-text", "locked": true, "schema_version": 3, "solution": false, "task": false}
 r"""
@@ -343,24 +372,33 @@ def jacobian_by_input(W, N, stride=2):
 
 
 # %% nbgrader={"grade": true, "grade_id": "jacobian-input", "locked": true, "points": 2, "schema_version": 3, "solution": false, "task": false}
-x, W = numbers((7, 11), (1, 7, 3), seed=4)
-compare("∂f/∂x", jacobian_by_input(W, 11), measured_jacobian(lambda x: functional.conv1d(x, W, stride=2), x))
-x, W = numbers((2, 9), (1, 2, 4), seed=5)
-measured = measured_jacobian(lambda x: functional.conv1d(x, W, stride=3), x)
-compare("∂f/∂x, stride 3", jacobian_by_input(W, 9, 3), measured)
+def _check():
+    x, W = numbers((7, 11), (1, 7, 3), seed=4)
+    compare("∂f/∂x", jacobian_by_input(W, 11), measured_jacobian(lambda x: functional.conv1d(x, W, stride=2), x))
+    x, W = numbers((2, 9), (1, 2, 4), seed=5)
+    measured = measured_jacobian(lambda x: functional.conv1d(x, W, stride=3), x)
+    compare("∂f/∂x, stride 3", jacobian_by_input(W, 9, 3), measured)
+
+
+_check()
+
 
 # %% nbgrader={"grade": false, "grade_id": "jacobians-figure", "locked": true, "schema_version": 3, "solution": false, "task": false} tags=["demo"]
-x, W = numbers((7, 11), (1, 7, 3), seed=6)
-figure, axes = plt.subplots(2, 1, figsize=(10, 2.9))
-for ax, matrix, width, title in (
-    (axes[0], jacobian_by_weights(x, 3), 3, "Your ∂f/∂W: a window in each row"),
-    (axes[1], jacobian_by_input(W, 11), 11, "Your ∂f/∂x: the filter in each row, shifted"),
-):
-    ax.imshow(matrix, cmap="PuOr", vmin=-3, vmax=3, aspect="auto")
-    ax.vlines([width * c - 0.5 for c in range(1, 7)], -0.5, 4.5, color="black", linewidth=0.8)
-    ax.set(title=title, xticks=[], yticks=[0, 4], yticklabels=["r = 1", "r = 5"])
-figure.tight_layout()
-plt.show()
+def _figure():
+    x, W = numbers((7, 11), (1, 7, 3), seed=6)
+    figure, axes = plt.subplots(2, 1, figsize=(10, 2.9))
+    for ax, matrix, width, title in (
+        (axes[0], jacobian_by_weights(x, 3), 3, "Your ∂f/∂W: a window in each row"),
+        (axes[1], jacobian_by_input(W, 11), 11, "Your ∂f/∂x: the filter in each row, shifted"),
+    ):
+        ax.imshow(matrix, cmap="PuOr", vmin=-3, vmax=3, aspect="auto")
+        ax.vlines([width * c - 0.5 for c in range(1, 7)], -0.5, 4.5, color="black", linewidth=0.8)
+        ax.set(title=title, xticks=[], yticks=[0, 4], yticklabels=["r = 1", "r = 5"])
+    figure.tight_layout()
+    plt.show()
+
+
+_figure()
 
 # %% [markdown] nbgrader={"grade": false, "grade_id": "gradient-weights-text", "locked": true, "schema_version": 3, "solution": false, "task": false}
 r"""
@@ -400,10 +438,17 @@ def gradient_by_weights(x, dl_df, k, stride=2):
 
 
 # %% nbgrader={"grade": true, "grade_id": "gradient-weights", "locked": true, "points": 2, "schema_version": 3, "solution": false, "task": false}
-# The loss here is linear in f, so that dl_df is its gradient wherever f may be
-x, W, dl_df = numbers((7, 11), (1, 7, 3), (1, 5), seed=7)
-measured = measured_jacobian(lambda W: (dl_df * functional.conv1d(x, W, stride=2)).sum(), W)
-compare("∂ℓ/∂W", gradient_by_weights(x, dl_df, 3), measured)
+def _check():
+    # The loss here is linear in f, so that dl_df is its gradient wherever f may be
+    x, W, dl_df = numbers((7, 11), (1, 7, 3), (1, 5), seed=7)
+    measured = measured_jacobian(lambda W: (dl_df * functional.conv1d(x, W, stride=2)).sum(), W)
+    compare("∂ℓ/∂W", gradient_by_weights(x, dl_df, 3), measured)
+    x, W, dl_df = numbers((2, 9), (1, 2, 4), (1, 2), seed=8)
+    measured = measured_jacobian(lambda W: (dl_df * functional.conv1d(x, W, stride=3)).sum(), W)
+    compare("∂ℓ/∂W, stride 3", gradient_by_weights(x, dl_df, 4, 3), measured)
+
+
+_check()
 
 # %% [markdown] nbgrader={"grade": false, "grade_id": "unrolled-text", "locked": true, "schema_version": 3, "solution": false, "task": false}
 r"""
@@ -441,14 +486,19 @@ def unrolled_edges(T):
 
 
 # %% nbgrader={"grade": true, "grade_id": "unrolled", "locked": true, "points": 2, "schema_version": 3, "solution": false, "task": false}
-places = {"h0": (0, 2)}
-for t in (1, 2, 3):
-    places |= {f"x{t}": (2 * t, 0), f"c{t}": (2 * t - 0.8, 1), f"h{t}": (2 * t, 2)}
-edges = unrolled_edges(3)
-assert {node for edge in edges for node in edge} == set(places), "for T = 3 the nodes are x1…x3, c1…c3 and h0…h3"
-figure, ax = plt.subplots(figsize=(7, 3))
-draw_graph(ax, edges, places, "Your network, unrolled for three steps", square="x")
-plt.show()
+def _check():
+    places = {"h0": (0, 2)}
+    for t in (1, 2, 3):
+        places |= {f"x{t}": (2 * t, 0), f"c{t}": (2 * t - 0.8, 1), f"h{t}": (2 * t, 2)}
+    edges = [tuple(edge) for edge in unrolled_edges(3)]
+    assert all(len(edge) == 2 for edge in edges), 'each arrow is a pair of names such as ("x1", "c1")'
+    assert {node for edge in edges for node in edge} == set(places), "for T = 3 the nodes are x1…x3, c1…c3 and h0…h3"
+    figure, ax = plt.subplots(figsize=(7, 3))
+    draw_graph(ax, edges, places, "Your network, unrolled for three steps", square="x")
+    plt.show()
+
+
+_check()
 
 # %% [markdown] nbgrader={"grade": false, "grade_id": "dimensions-text", "locked": true, "schema_version": 3, "solution": false, "task": false}
 r"""
@@ -474,12 +524,18 @@ def gated_dimensions(n, m):
 
 
 # %% nbgrader={"grade": true, "grade_id": "dimensions", "locked": true, "points": 1, "schema_version": 3, "solution": false, "task": false}
-answer = gated_dimensions(2, 3)
-assert set(answer) == {"W_c", "W_h", "W_x", "c"}, "the keys are W_c, W_h, W_x and c"
-made = {name: torch.ones(tuple(shape)) for name, shape in answer.items()}
-inside = made["W_c"] @ torch.ones(2, 1) + made["W_h"] @ torch.ones(3, 1)
-assert inside.shape == made["c"].shape == (made["W_x"] @ torch.ones(2, 1)).shape, "the two sides of an equation differ"
-print("ok  everything fits together")
+def _check():
+    answer = gated_dimensions(2, 3)
+    assert set(answer) >= {"W_c", "W_h", "W_x", "c"}, "the keys are W_c, W_h, W_x and c"
+    shapes = [answer[name] for name in ("W_c", "W_x", "W_h", "c")]
+    assert all(len(shape) == 2 for shape in shapes), "each shape is a pair: rows, columns"
+    fitting = [int(columns) for _, columns in shapes] == [2, 2, 3, 1]
+    assert fitting, "a matrix has as many columns as what it multiplies has entries, and c is a column"
+    assert len({int(rows) for rows, _ in shapes}) == 1, "the terms of the equations differ in length"
+    print("ok  everything fits together")
+
+
+_check()
 
 
 # %% nbgrader={"grade": false, "grade_id": "gated-network", "locked": true, "schema_version": 3, "solution": false, "task": false}
@@ -536,10 +592,14 @@ def gated_jacobians(x, h, W_c, W_h, W_x):
 
 
 # %% nbgrader={"grade": true, "grade_id": "gated-jacobians", "locked": true, "points": 2, "schema_version": 3, "solution": false, "task": false}
-x, h, W_c, W_h, W_x = numbers((2, 1), (3, 1), (3, 2), (3, 3), (3, 2), seed=8)
-dc_dh, dh_dh = gated_jacobians(x, h, W_c, W_h, W_x)
-compare("∂c[t]/∂h[t−1]", dc_dh, measured_jacobian(lambda h: gated_step(x, h, W_c, W_h, W_x)[0], h))
-compare("∂h[t]/∂h[t−1]", dh_dh, measured_jacobian(lambda h: gated_step(x, h, W_c, W_h, W_x)[1], h))
+def _check():
+    x, h, W_c, W_h, W_x = numbers((2, 1), (3, 1), (3, 2), (3, 3), (3, 2), seed=8)
+    dc_dh, dh_dh = gated_jacobians(x, h, W_c, W_h, W_x)
+    compare("∂c[t]/∂h[t−1]", dc_dh, measured_jacobian(lambda h: gated_step(x, h, W_c, W_h, W_x)[0], h))
+    compare("∂h[t]/∂h[t−1]", dh_dh, measured_jacobian(lambda h: gated_step(x, h, W_c, W_h, W_x)[1], h))
+
+
+_check()
 
 # %% [markdown] nbgrader={"grade": false, "grade_id": "gated-gradient-text", "locked": true, "schema_version": 3, "solution": false, "task": false}
 r"""
@@ -589,17 +649,21 @@ def gated_gradient(x, W_c, W_h, W_x, r):
 
 
 # %% nbgrader={"grade": true, "grade_id": "gated-gradient", "locked": true, "points": 3, "schema_version": 3, "solution": false, "task": false}
-def seen_by_the_loss(W_x, x, W_c, W_h, r):
-    """A loss that is linear in the states: the sum of r[t] h[t]."""
-    _, hs = gated_rnn(x, W_c, W_h, W_x)
-    return (r * torch.stack(hs[1:])[:, :, 0]).sum()
+def _check():
+    def seen_by_the_loss(W_x, x, W_c, W_h, r):
+        """A loss that is linear in the states: the sum of r[t] h[t]."""
+        _, hs = gated_rnn(x, W_c, W_h, W_x)
+        return (r * torch.stack(hs[1:])[:, :, 0]).sum()
 
 
-for K in (1, 2, 6):
-    x, W_c, W_h, W_x, r = numbers((2, K), (3, 2), (3, 3), (3, 2), (K, 3), seed=9)
-    leaf = W_x.clone().requires_grad_()
-    (measured,) = torch.autograd.grad(seen_by_the_loss(leaf, x, W_c, W_h, r), leaf)
-    compare(f"∂ℓ/∂W_x, K = {K}", gated_gradient(x, W_c, W_h, W_x, r), measured.T)
+    for K in (1, 2, 6):
+        x, W_c, W_h, W_x, r = numbers((2, K), (3, 2), (3, 3), (3, 2), (K, 3), seed=9)
+        leaf = W_x.clone().requires_grad_()
+        (measured,) = torch.autograd.grad(seen_by_the_loss(leaf, x, W_c, W_h, r), leaf)
+        compare(f"∂ℓ/∂W_x, K = {K}", gated_gradient(x, W_c, W_h, W_x, r), measured.T)
+
+
+_check()
 
 # %% [markdown] nbgrader={"grade": false, "grade_id": "extremes-text", "locked": true, "schema_version": 3, "solution": false, "task": false}
 r"""
@@ -651,7 +715,7 @@ def exploding(K):
     raise NotImplementedError
 
 
-# %% nbgrader={"grade": true, "grade_id": "extremes", "locked": true, "points": 2, "schema_version": 3, "solution": false, "task": false}
+# %% nbgrader={"grade": false, "grade_id": "extremes-tools", "locked": true, "schema_version": 3, "solution": false, "task": false}
 def size_of_the_past(x, W_c, W_h, W_x):
     """s, the largest singular value of ∂h[K]/∂h[0] at h[0] = 0."""
     x, W_c, W_h, W_x = (torch.as_tensor(part).double() for part in (x, W_c, W_h, W_x))
@@ -660,23 +724,34 @@ def size_of_the_past(x, W_c, W_h, W_x):
     return float(torch.linalg.matrix_norm(jacobian, 2))
 
 
-for K in (1, 5):
-    for network in (fading, carrying, exploding):
-        assert network(K)[0].shape[1] == K, f"{network.__name__}({K}) should return K inputs, as columns of x"
-    fade, carry, explode = (size_of_the_past(*network(K)) for network in (fading, carrying, exploding))
-    assert fade <= 0.9**K * 1.001, f"fading({K}) has s = {fade:.3g}, more than 0.9^K"
-    assert 0.9 <= carry <= 1.1, f"carrying({K}) has s = {carry:.3g}"
-    assert explode >= 2**K * 0.999, f"exploding({K}) has s = {explode:.3g}, less than 2^K"
-    print(f"ok  K = {K}: s = {fade:.3g}, {carry:.3g} and {explode:.4g}")
+# %% nbgrader={"grade": true, "grade_id": "extremes", "locked": true, "points": 2, "schema_version": 3, "solution": false, "task": false}
+def _check():
+    for K in (1, 5):
+        for name, network in (("fading", fading), ("carrying", carrying), ("exploding", exploding)):
+            assert torch.as_tensor(network(K)[0]).shape[1] == K, f"{name}({K}) should return K inputs, as columns of x"
+        fade, carry, explode = (size_of_the_past(*network(K)) for network in (fading, carrying, exploding))
+        assert fade <= 0.9**K * 1.001, f"fading({K}) has s = {fade:.3g}, more than 0.9^K"
+        assert 0.9 <= carry <= 1.1, f"carrying({K}) has s = {carry:.3g}"
+        assert explode >= 2**K * 0.999, f"exploding({K}) has s = {explode:.3g}, less than 2^K"
+        print(f"ok  K = {K}: s = {fade:.3g}, {carry:.3g} and {explode:.4g}")
+
+
+_check()
+
 
 # %% nbgrader={"grade": false, "grade_id": "extremes-figure", "locked": true, "schema_version": 3, "solution": false, "task": false} tags=["demo"]
-figure, ax = plt.subplots(figsize=(5, 3))
-for network, colour, marker in ((fading, BLUE, "v"), (carrying, GREEN, "s"), (exploding, RED, "^")):
-    sizes = [size_of_the_past(*network(K)) for K in range(1, 13)]
-    ax.semilogy(range(1, 13), sizes, color=colour, marker=marker, label=network.__name__)
-ax.set(xlabel="number of steps K", ylabel="s", title="What is left of h[0] after K steps")
-ax.legend()
-plt.show()
+def _figure():
+    figure, ax = plt.subplots(figsize=(5, 3))
+    networks = {"fading": (fading, BLUE, "v"), "carrying": (carrying, GREEN, "s"), "exploding": (exploding, RED, "^")}
+    for name, (network, colour, marker) in networks.items():
+        sizes = [size_of_the_past(*network(K)) for K in range(1, 13)]
+        ax.semilogy(range(1, 13), sizes, color=colour, marker=marker, label=name)
+    ax.set(xlabel="number of steps K", ylabel="s", title="What is left of h[0] after K steps")
+    ax.legend()
+    plt.show()
+
+
+_figure()
 
 # %% [markdown] nbgrader={"grade": false, "grade_id": "attention-text", "locked": true, "schema_version": 3, "solution": false, "task": false}
 r"""
@@ -703,19 +778,24 @@ $x[t] \in \mathbb{R}^n$, $h[t] \in \mathbb{R}^m$, queries and keys have $d$ entr
 lower row, and arrows from the one or two states before it.*
 """
 
+
 # %% nbgrader={"grade": false, "grade_id": "attention-figure", "locked": true, "schema_version": 3, "solution": false, "task": false} tags=["demo"]
-figure, ax = plt.subplots(figsize=(7, 2.6))
-places = {f"x{t}": (2 * t, 0) for t in (1, 2, 3, 4)} | {f"h{t}": (2 * t, 1.5) for t in (1, 2, 3, 4)}
-edges = [(f"x{t}", f"h{t}") for t in (1, 2, 3, 4)]
-edges += [(f"h{t - i}", f"h{t}") for t in (2, 3, 4) for i in (1, 2) if t > i]
-draw_graph(ax, edges, places, "AttentionRNN(2), unrolled", square="x")
-plt.show()
+def _figure():
+    figure, ax = plt.subplots(figsize=(7, 2.6))
+    places = {f"x{t}": (2 * t, 0) for t in (1, 2, 3, 4)} | {f"h{t}": (2 * t, 1.5) for t in (1, 2, 3, 4)}
+    edges = [(f"x{t}", f"h{t}") for t in (1, 2, 3, 4)]
+    edges += [(f"h{t - i}", f"h{t}") for t in (2, 3, 4) for i in (1, 2) if t > i]
+    draw_graph(ax, edges, places, "AttentionRNN(2), unrolled", square="x")
+    plt.show()
+
+
+_figure()
 
 # %% [markdown] nbgrader={"grade": false, "grade_id": "attention-dimension-text", "locked": true, "schema_version": 3, "solution": false, "task": false}
 r"""
 **Exercise 3.1 · dimensions** · 1 point · ★☆☆ · 3 minutes
 
-*Who is asked, and with how many numbers does the answer weigh?*
+*Who is asked, and how many numbers does the answer hold?*
 
 Rows and columns of $a$, $Q_0$, $Q_1$, $V_0$ and $V_1$ in AttentionRNN(2).
 
@@ -734,10 +814,14 @@ def attention_dimensions(n, m, d):
 
 
 # %% nbgrader={"grade": true, "grade_id": "attention-dimension", "locked": true, "points": 1, "schema_version": 3, "solution": false, "task": false}
-answer = attention_dimensions(2, 3, 5)
-assert set(answer) == {"a", "Q0", "Q1", "V0", "V1"}, "the keys are a, Q0, Q1, V0 and V1"
-assert all(len(shape) == 2 for shape in answer.values()), "each shape is a pair: rows, columns"
-print("ok  five pairs; whether they are right, the grader will tell")
+def _check():
+    answer, names = attention_dimensions(2, 3, 5), ("a", "Q0", "Q1", "V0", "V1")
+    assert set(answer) >= set(names), "the keys are a, Q0, Q1, V0 and V1"
+    assert all(len(answer[name]) == 2 for name in names), "each shape is a pair: rows, columns"
+    print("ok  five pairs; whether they are right, the grader will tell")
+
+
+_check()
 
 # %% [markdown] nbgrader={"grade": false, "grade_id": "attention-k-text", "locked": true, "schema_version": 3, "solution": false, "task": false}
 r"""
@@ -774,13 +858,21 @@ def attention_step(x, history, Q, K, V):
 
 
 # %% nbgrader={"grade": true, "grade_id": "attention-step", "locked": true, "points": 2, "schema_version": 3, "solution": false, "task": false}
-# One number each: w = (0, log 2, log 3), so a = (1, 2, 3) / 6, and the values are 6, 12 and 18
-one = torch.ones(1, 1)
-h_new = attention_step(
-    *(6 * one, [12 * one, 18 * one]),
-    *([0 * one, one, one], [one, math.log(2) / 144 * one, math.log(3) / 324 * one], [one, one, one]),
-)
-compare("h[t]", h_new, [[(1 * 6 + 2 * 12 + 3 * 18) / 6]])
+def _check():
+    # States of one number, d = 2: w = (0, log 2, log 3), so a = (1, 2, 3) / 6, and the values are 6, 12 and 18
+    one, both = torch.ones(1, 1), torch.ones(2, 1)
+    h_new = attention_step(
+        *(6 * one, [12 * one, 18 * one], [0 * both, both, both]),
+        *([both, math.log(2) / 288 * both, math.log(3) / 648 * both], [one, one, one]),
+    )
+    compare("h[t]", h_new, [[(1 * 6 + 2 * 12 + 3 * 18) / 6]])
+    # All sizes different, and keys of zeros: then everybody counts alike, and h[t] is the mean of the values
+    x, h1, Q0, Q1, V0, V1 = numbers((2, 1), (3, 1), (4, 2), (4, 3), (3, 2), (3, 3), seed=9)
+    h_new = attention_step(x, [h1], [Q0, Q1], [torch.zeros(4, 2), torch.zeros(4, 3)], [V0, V1])
+    compare("the mean of values", h_new, (V0 @ x + V1 @ h1) / 2)
+
+
+_check()
 
 # %% [markdown] nbgrader={"grade": false, "grade_id": "attention-all-text", "locked": true, "schema_version": 3, "solution": false, "task": false}
 r"""
@@ -825,23 +917,38 @@ def tied_attention_step(x, history, Q0, K0, V0, Q, K, V):
 
 
 # %% nbgrader={"grade": true, "grade_id": "attention-all", "locked": true, "points": 2, "schema_version": 3, "solution": false, "task": false}
-assert attention_parameters(1, 1, 1, 2) == 9, "AttentionRNN(2) has nine matrices"
-x, Q0, K0, V0, Q, K, V = numbers((2, 1), (4, 2), (4, 2), (3, 2), (4, 3), (4, 3), (3, 3), seed=10)
-past = numbers(*[(3, 1)] * 5, seed=11)
-compare("first step", tied_attention_step(x, [], Q0, K0, V0, Q, K, V), V0 @ x)  # nothing but the input to look at
-h_new = tied_attention_step(x, past[:1], Q0, K0, V0, Q, K, V)
-compare("second step", h_new, attention_step(x, past[:1], [Q0, Q], [K0, K], [V0, V]))
-long_ago, reverse = (tied_attention_step(x, states, Q0, K0, V0, Q, K, V) for states in (past, past[::-1]))
-print("for the past in reverse h[t] changes by", float((long_ago - reverse).abs().max()))
+def _check():
+    assert attention_parameters(1, 1, 1, 2) == 9, "AttentionRNN(2) has nine matrices, here of one number each"
+    assert attention_parameters(1, 1, 1, 2, tied=True) == 6, "tied, it has six matrices, here of one number each"
+    assert attention_parameters(1, 2, 3, 2) == 40, "the number of parameters is not right for n = 1, m = 2, d = 3, k = 2"
+    x, Q0, K0, V0, Q, K, V = numbers((2, 1), (4, 2), (4, 2), (3, 2), (4, 3), (4, 3), (3, 3), seed=10)
+    past = numbers(*[(3, 1)] * 5, seed=11)
+    compare("first step", tied_attention_step(x, [], Q0, K0, V0, Q, K, V), V0 @ x)  # nothing but the input to look at
+    h_new = tied_attention_step(x, past, 0 * Q0, K0, V0, 0 * Q, K, V)  # queries of zeros: the mean of six values
+    compare("sixth step, no queries", h_new, (V0 @ x + V @ sum(past)) / 6)
+    one = torch.ones(1, 1)  # w = (0, log 2, 4 log 2), so a = (1, 2, 16) / 19
+    h_new = tied_attention_step(3 * one, [one, 2 * one], 0 * one, one, 5 * one, one, math.log(2) * one, 7 * one)
+    compare("third step", h_new, [[(1 * 15 + 2 * 7 + 16 * 14) / 19]])
+    states = (torch.as_tensor(tied_attention_step(x, past[::way], Q0, K0, V0, Q, K, V)) for way in (1, -1))
+    long_ago, reverse = states
+    print("for the past in reverse h[t] changes by", float((long_ago - reverse).abs().max()))
+
+
+_check()
+
 
 # %% nbgrader={"grade": false, "grade_id": "attention-growth-figure", "locked": true, "schema_version": 3, "solution": false, "task": false} tags=["demo"]
-figure, ax = plt.subplots(figsize=(5, 2.8))
-steps = range(2, 101)
-for tied, colour, style, label in ((False, RED, "--", "a matrix for each distance"), (True, BLUE, "-", "tied")):
-    ax.semilogy(steps, [attention_parameters(32, 64, 16, t - 1, tied) for t in steps], style, color=colour, label=label)
-ax.set(xlabel="step t", ylabel="parameters in use", title="Your AttentionRNN(∞), with n = 32, m = 64, d = 16")
-ax.legend()
-plt.show()
+def _figure():
+    figure, ax = plt.subplots(figsize=(5, 2.8))
+    steps = range(2, 101)
+    for tied, colour, style, label in ((False, RED, "--", "a matrix for each distance"), (True, BLUE, "-", "tied")):
+        ax.semilogy(steps, [attention_parameters(32, 64, 16, t - 1, tied) for t in steps], style, color=colour, label=label)
+    ax.set(xlabel="step t", ylabel="parameters in use", title="Your AttentionRNN(∞), with n = 32, m = 64, d = 16")
+    ax.legend()
+    plt.show()
+
+
+_figure()
 
 # %% [markdown] nbgrader={"grade": false, "grade_id": "attention-jacobian-text", "locked": true, "schema_version": 3, "solution": false, "task": false}
 r"""
@@ -890,20 +997,24 @@ def attention_jacobian(x, history, Q, K, V, j):
 
 
 # %% nbgrader={"grade": true, "grade_id": "attention-jacobian", "locked": true, "points": 3, "schema_version": 3, "solution": false, "task": false}
-def looking_back(x, history, Q, K, V):
-    """h[t] again, for this check: with one product of many matrices in place of your sum."""
-    sources = [x, *history]
-    w = torch.stack([(s.T @ Q[i].T @ K[i] @ s).squeeze() for i, s in enumerate(sources)])
-    return sum(weight * V[i] @ sources[i] for i, weight in enumerate(functional.softmax(w, dim=0)))
+def _check():
+    def looking_back(x, history, Q, K, V):
+        """h[t] again, for this check: with one product of many matrices in place of your sum."""
+        sources = [x, *history]
+        w = torch.stack([(s.T @ Q[i].T @ K[i] @ s).squeeze() for i, s in enumerate(sources)])
+        return sum(weight * V[i] @ sources[i] for i, weight in enumerate(functional.softmax(w, dim=0)))
 
 
-x, old, older = numbers((2, 1), (3, 1), (3, 1), seed=12)
-Q, K = numbers((4, 2), (4, 3), (4, 3), seed=13), numbers((4, 2), (4, 3), (4, 3), seed=14)
-V = numbers((3, 2), (3, 3), (3, 3), seed=15)
-right = measured_jacobian(lambda h: looking_back(x, [h, older], Q, K, V), old)
-compare("∂h[t]/∂h[t−1]", attention_jacobian(x, [old, older], Q, K, V, 1), right)
-right = measured_jacobian(lambda h: looking_back(x, [old, h], Q, K, V), older)
-compare("∂h[t]/∂h[t−2]", attention_jacobian(x, [old, older], Q, K, V, 2), right)
+    x, old, older = numbers((2, 1), (3, 1), (3, 1), seed=12)
+    Q, K = numbers((4, 2), (4, 3), (4, 3), seed=13), numbers((4, 2), (4, 3), (4, 3), seed=14)
+    V = numbers((3, 2), (3, 3), (3, 3), seed=15)
+    right = measured_jacobian(lambda h: looking_back(x, [h, older], Q, K, V), old)
+    compare("∂h[t]/∂h[t−1]", attention_jacobian(x, [old, older], Q, K, V, 1), right)
+    right = measured_jacobian(lambda h: looking_back(x, [old, h], Q, K, V), older)
+    compare("∂h[t]/∂h[t−2]", attention_jacobian(x, [old, older], Q, K, V, 2), right)
+
+
+_check()
 
 # %% [markdown] nbgrader={"grade": false, "grade_id": "attention-backward-text", "locked": true, "schema_version": 3, "solution": false, "task": false}
 r"""
@@ -934,8 +1045,8 @@ r"""
 def attention_backward(r, J):
     """∂ℓ/∂h[t] for all t from 1 to L.
 
-    r (L, m): row t is r[t]; J: a dictionary from (t, s) to ∂h[t]/∂h[s] (m, m), with an entry for each arrow,
-    t = 1, …, L counted from 1, so that the rows of h[t] are r[t - 1] in Python
+    r (L, m): row t is r[t]; J: a dictionary from (t, s) to ∂h[t]/∂h[s] (m, m), with an entry for each arrow, in any
+    order; t = 1, …, L counted from 1, so that r[t] is r[t - 1] in Python
 
     Returns a matrix (L, m) whose rows are ∂ℓ/∂h[1], …, ∂ℓ/∂h[L]; r stays as it is.
     """
@@ -943,13 +1054,22 @@ def attention_backward(r, J):
 
 
 # %% nbgrader={"grade": true, "grade_id": "attention-backward", "locked": true, "points": 2, "schema_version": 3, "solution": false, "task": false}
-# States of one number each, where every arrow doubles, triples, …: count the roads from h[1] to h[3] with a pencil
-r, J = torch.tensor([[0.0], [0.0], [1.0]]), {(2, 1): 2.0, (3, 2): 3.0, (3, 1): 10.0}
-yours = attention_backward(r, {arrow: torch.tensor([[slope]]) for arrow, slope in J.items()})
-compare("from h[3] alone", yours, [[10.0 + 2.0 * 3.0], [3.0], [1.0]])
-r = torch.tensor([[100.0], [0.0], [1.0]])
-yours = attention_backward(r, {arrow: torch.tensor([[slope]]) for arrow, slope in J.items()})
-compare("from h[1] as well", yours, [[116.0], [3.0], [1.0]])
+def _check():
+    # States of one number each, where every arrow doubles, triples, …: count the roads from h[1] to h[3] with a pencil
+    r, J = torch.tensor([[0.0], [0.0], [1.0]]), {(3, 1): 10.0, (2, 1): 2.0, (3, 2): 3.0}
+    yours = attention_backward(r, {arrow: torch.tensor([[slope]]) for arrow, slope in J.items()})
+    compare("from h[3] alone", yours, [[10.0 + 2.0 * 3.0], [3.0], [1.0]])
+    r = torch.tensor([[100.0], [0.0], [1.0]])
+    yours = attention_backward(r, {arrow: torch.tensor([[slope]]) for arrow, slope in J.items()})
+    compare("from h[1] as well", yours, [[116.0], [3.0], [1.0]])
+    compare("r as it was", r, [[100.0], [0.0], [1.0]])
+    r = torch.tensor([[0.0, 0.0], [10.0, 1.0]])  # two numbers each, and a row times a matrix
+    compare(
+        "two numbers each", attention_backward(r, {(2, 1): torch.tensor([[1.0, 2.0], [3.0, 4.0]])}), [[13, 24], [10, 1]]
+    )
+
+
+_check()
 
 # %% [markdown] nbgrader={"grade": false, "grade_id": "debugging-text", "locked": true, "schema_version": 3, "solution": false, "task": false}
 r"""
@@ -965,49 +1085,56 @@ during the first 200 steps, it jumps up time and again within one or two steps, 
 back; after that it creeps to nearly 0.*
 """
 
+
 # %% nbgrader={"grade": false, "grade_id": "debugging-run", "locked": true, "schema_version": 3, "solution": false, "task": false} tags=["demo"]
-torch.set_num_threads(1)  # several threads on so small a network get in each other's way
-generator = torch.Generator()
+def _figure():
+    torch.set_num_threads(1)  # several threads on so small a network get in each other's way
+    generator = torch.Generator()
 
 
-def draw_batch(size=32, length=12):
-    """Sequences (size, length, 6), one-hot, and their classes (size,)."""
-    symbols = torch.randint(0, 4, (size, length), generator=generator)  # the meaningless ones
-    marks = torch.randint(0, 2, (size, 2), generator=generator)  # X or Y, twice
-    early = torch.randint(2, length // 3, (size,), generator=generator)
-    late = torch.randint(length // 3, 2 * length // 3, (size,), generator=generator)
-    symbols[torch.arange(size), early], symbols[torch.arange(size), late] = 4 + marks[:, 0], 4 + marks[:, 1]
-    return functional.one_hot(symbols, 6).float(), 2 * marks[:, 0] + marks[:, 1]
+    def draw_batch(size=32, length=12):
+        """Sequences (size, length, 6), one-hot, and their classes (size,)."""
+        symbols = torch.randint(0, 4, (size, length), generator=generator)  # the meaningless ones
+        marks = torch.randint(0, 2, (size, 2), generator=generator)  # X or Y, twice
+        early = torch.randint(2, length // 3, (size,), generator=generator)
+        late = torch.randint(length // 3, 2 * length // 3, (size,), generator=generator)
+        symbols[torch.arange(size), early], symbols[torch.arange(size), late] = 4 + marks[:, 0], 4 + marks[:, 1]
+        return functional.one_hot(symbols, 6).float(), 2 * marks[:, 0] + marks[:, 1]
 
 
-def train_lstm(rate=0.5, tame=lambda parameters: None, steps=500, units=24):
-    """The loss at every step and the size of its gradient; `tame` may change the gradients before each step."""
-    torch.manual_seed(0)
-    generator.manual_seed(0)
-    lstm, head = torch.nn.LSTM(6, units, batch_first=True), torch.nn.Linear(units, 4)
-    lstm.bias_ih_l0.data[units : 2 * units] += 2  # the forget gates begin open, so that it learns at all
-    parameters = [*lstm.parameters(), *head.parameters()]
-    optimizer, losses, sizes = torch.optim.SGD(parameters, lr=rate), [], []
-    for _ in range(steps):
-        sequences, classes = draw_batch()
-        outputs, _ = lstm(sequences)  # (B, T, units)
-        loss = functional.cross_entropy(head(outputs[:, -1]), classes)
-        optimizer.zero_grad()
-        loss.backward()
-        losses.append(loss.item())
-        sizes.append(torch.cat([parameter.grad.flatten() for parameter in parameters]).norm().item())
-        tame(parameters)
-        optimizer.step()
-    return losses, sizes
+    def train_lstm(rate=0.5, tame=lambda parameters: None, steps=500, units=24):
+        """The loss at every step and the size of its gradient; `tame` may change the gradients before each step."""
+        torch.manual_seed(0)
+        generator.manual_seed(0)
+        lstm, head = torch.nn.LSTM(6, units, batch_first=True), torch.nn.Linear(units, 4)
+        lstm.bias_ih_l0.data[units : 2 * units] += 2  # the forget gates begin open, so that it learns at all
+        parameters = [*lstm.parameters(), *head.parameters()]
+        optimizer, losses, sizes = torch.optim.SGD(parameters, lr=rate), [], []
+        for _ in range(steps):
+            sequences, classes = draw_batch()
+            outputs, _ = lstm(sequences)  # (B, T, units)
+            loss = functional.cross_entropy(head(outputs[:, -1]), classes)
+            optimizer.zero_grad()
+            loss.backward()
+            losses.append(loss.item())
+            sizes.append(torch.cat([parameter.grad.flatten() for parameter in parameters]).norm().item())
+            tame(parameters)
+            optimizer.step()
+        return losses, sizes
 
 
-losses, gradient_sizes = train_lstm()
-figure, ax = plt.subplots(figsize=(8, 3))
-ax.plot(losses, color=BLUE, linewidth=1)
-ax.axhline(losses[0], color="black", linestyle=":", label="first value")
-ax.set(xlabel="step", ylabel="loss", title="What is wrong here?", ylim=(0, None))
-ax.legend()
-plt.show()
+    lstm_run = train_lstm()
+    losses, _ = lstm_run
+    figure, ax = plt.subplots(figsize=(8, 3))
+    ax.plot(losses, color=BLUE, linewidth=1)
+    ax.axhline(losses[0], color="black", linestyle=":", label="first value")
+    ax.set(xlabel="step", ylabel="loss", title="What is wrong here?", ylim=(0, None))
+    ax.legend()
+    plt.show()
+    return lstm_run, train_lstm
+
+
+lstm_run, train_lstm = _figure()
 
 # %% [markdown] nbgrader={"grade": false, "grade_id": "kinks-text", "locked": true, "schema_version": 3, "solution": false, "task": false}
 r"""
@@ -1134,24 +1261,30 @@ assert 0 <= initial_accuracy <= 1, "the accuracy is a number between 0 and 1"
 assert initial_loss > 0, "a cross-entropy is positive"
 print("ok  two numbers; compare the second with the dotted line of the figure")
 
+
 # %% nbgrader={"grade": false, "grade_id": "cures-figure", "locked": true, "schema_version": 3, "solution": false, "task": false} tags=["demo"]
-cures = {
-    "as it was": (losses, BLUE, "-"),
-    "length at most 0.5": (train_lstm(tame=lambda p: torch.nn.utils.clip_grad_norm_(p, 0.5))[0], GREEN, "-"),
-    "entries at most 0.01": (train_lstm(tame=lambda p: torch.nn.utils.clip_grad_value_(p, 0.01))[0], ORANGE, "--"),
-    "learning rate 0.05": (train_lstm(rate=0.05)[0], RED, ":"),
-}
-figure, (left, right) = plt.subplots(1, 2, figsize=(11, 3.2))
-left.semilogy(gradient_sizes, color=BLUE, linewidth=1)
-before = [step for step in range(499) if losses[step + 1] - losses[step] > 0.5]
-left.plot(before, [gradient_sizes[step] for step in before], "o", color=RED, fillstyle="none", label="before a jump")
-left.legend(fontsize=8)
-left.set(xlabel="step", ylabel="length of the gradient", title="As it was: the gradient")
-for label, (curve, colour, style) in cures.items():
-    right.plot(curve, style, color=colour, linewidth=1, label=label)
-right.set(xlabel="step", ylabel="loss", title="Cured, and not cured", ylim=(0, None))
-right.legend(fontsize=8)
-plt.show()
+def _figure():
+    losses, sizes = lstm_run
+    cures = {
+        "as it was": (losses, BLUE, "-"),
+        "length at most 0.5": (train_lstm(tame=lambda p: torch.nn.utils.clip_grad_norm_(p, 0.5))[0], GREEN, "-"),
+        "entries at most 0.01": (train_lstm(tame=lambda p: torch.nn.utils.clip_grad_value_(p, 0.01))[0], ORANGE, "--"),
+        "learning rate 0.05": (train_lstm(rate=0.05)[0], RED, ":"),
+    }
+    figure, (left, right) = plt.subplots(1, 2, figsize=(11, 3.2))
+    left.semilogy(sizes, color=BLUE, linewidth=1)
+    before = [step for step in range(499) if losses[step + 1] - losses[step] > 0.5]
+    left.plot(before, [sizes[step] for step in before], "o", color=RED, fillstyle="none", label="before a jump")
+    left.legend(fontsize=8)
+    left.set(xlabel="step", ylabel="length of the gradient", title="As it was: the gradient")
+    for label, (curve, colour, style) in cures.items():
+        right.plot(curve, style, color=colour, linewidth=1, label=label)
+    right.set(xlabel="step", ylabel="loss", title="Cured, and not cured", ylim=(0, None))
+    right.legend(fontsize=8)
+    plt.show()
+
+
+_figure()
 
 # %% [markdown] nbgrader={"grade": false, "grade_id": "closing", "locked": true, "schema_version": 3, "solution": false, "task": false}
 r"""

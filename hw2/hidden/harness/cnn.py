@@ -1,5 +1,7 @@
 """Harness of hw2/cnn: looks into blocks and networks, builds models from drawn numbers, and watches the loop."""
 
+import inspect
+import itertools
 from collections.abc import Callable, Sequence
 from typing import Any
 
@@ -11,45 +13,79 @@ from torch.utils.data import DataLoader, TensorDataset
 
 _Batch = tuple[Tensor, Tensor]
 _Loader = DataLoader[tuple[Tensor, ...]]
-_Measure = Callable[[torch.nn.Module, _Batch, torch.nn.Module, object], tuple[Tensor, object]]
+_Measure = Callable[[torch.nn.Module, Sequence[Tensor], torch.nn.Module, object], tuple[Tensor, object]]
 
 # Each time that a Watched model is asked: the training modes of its parts, then whether gradients are recorded.
 _MODES: list[list[bool]] = []
 # Each time that somebody begins to go through a loader of `counted`: how often a model has been asked before.
 _PASSES: list[int] = []
-# Each time that a _Sent tensor is sent: where to.
-_MOVES: list[list[str]] = []
+# Each time that something of a batch is sent to _GOAL: whether it was the images or the labels.
+_SENT: list[str] = []
+_GOAL = torch.device("cpu", 0)
+
+
+def _plain(value: Any) -> Any:
+    """One number as a Python number, be it a tensor or one of numpy's; anything else as it is."""
+    return value.item() if hasattr(value, "item") and getattr(value, "shape", None) in ((), (1,)) else value
 
 
 # ---------------------------------------------------------------------------------------------- blocks and networks
 
 
-class _Operations(TorchDispatchMode):  # type: ignore[no-untyped-call]
-    """Notes which operations really run, be they called by a module or by a function."""
+class _Convolution:
+    """A convolution that ran. `norms` are those that acted on its output: (number, scale, shift)."""
+
+    def __init__(self, weight: Tensor, bias: Tensor | None, stride: list[int], output: Tensor) -> None:
+        self.weight, self.bias, self.stride, self.output = weight, bias, stride, output
+        self.norms: list[tuple[int, Tensor | None, Tensor | None]] = []
+
+
+class _Running(TorchDispatchMode):  # type: ignore[no-untyped-call]
+    """Notes what really runs: the names of operations, and convolutions with their batch norms."""
 
     def __init__(self) -> None:
         super().__init__()  # type: ignore[no-untyped-call]
         self.names: list[str] = []
+        self.convolutions: list[_Convolution] = []
+        self.norms: list[object] = []
 
     def __torch_dispatch__(
         self, function: Any, types: Any, args: Sequence[Any] = (), kwargs: dict[str, Any] | None = None
     ) -> Any:
         name = function._schema.name.split("::")[-1].strip("_")
+        result = function(*args, **(kwargs or {}))
         shapes = [tuple(a.shape) for a in args if isinstance(a, Tensor)]
-        if name == "add":
-            name = "residual" if len(shapes) == 2 and len(shapes[0]) == 4 and shapes[0] == shapes[1] else "counting"
-        elif name == "sum" and len(shapes[0]) == 5:  # of feature maps that were stacked
-            name = "residual"
-        elif name in ("mean", "amax", "max", "sum") and shapes and len(shapes[0]) == 4:
-            name = "pool of all"
-        self.names.append(name)
-        return function(*args, **(kwargs or {}))
+        if name == "convolution":
+            self.convolutions.append(_Convolution(args[1], args[2], list(args[3]), result))
+        elif "batch_norm" in name:
+            self._normed(args)
+        self.names.append(_kind(name, shapes, result))
+        return result
+
+    def _normed(self, args: Sequence[Any]) -> None:
+        own = next((part for part in (args[1], args[3]) if part is not None), None)
+        number = next((n for n, norm in enumerate(self.norms) if norm is own and own is not None), len(self.norms))
+        self.norms += [own] if number == len(self.norms) else []
+        for convolution in self.convolutions:
+            if convolution.output is args[0]:
+                convolution.norms.append((number, args[1], args[2]))
+
+    def sorted(self) -> list[_Convolution]:
+        """The 3x3 convolutions in the order in which they ran, then the others."""
+        return sorted(self.convolutions, key=lambda found: tuple(found.weight.shape[2:]) != (3, 3))
 
 
-def _tracked(model: torch.nn.Module) -> list[int]:
-    """How often each batch norm has been used in training mode."""
-    norms: list[Any] = [part for part in model.modules() if isinstance(part, torch.nn.modules.batchnorm._BatchNorm)]
-    return [int(part.num_batches_tracked) for part in norms]
+def _kind(name: str, shapes: list[tuple[int, ...]], result: Any) -> str:
+    """The name of an operation, or what it does for a network: "residual", "pool of all", "counting"."""
+    if name in ("add", "sub", "rsub", "lerp"):
+        return "residual" if len(shapes) >= 2 and len(shapes[0]) > 1 and shapes[0] == shapes[1] else "counting"
+    if name == "sum" and len(shapes[0]) == 5:  # of feature maps that were stacked
+        return "residual"
+    if name in ("mean", "amax", "max", "sum", "logsumexp") and shapes and len(shapes[0]) > 2:
+        return "pool of all"
+    if name == "convolution" and tuple(result.shape[2:]) == (1, 1):
+        return "linear convolution"  # of all that is left: a linear layer
+    return str(name)
 
 
 def _idle(model: torch.nn.Module) -> list[str]:
@@ -57,42 +93,65 @@ def _idle(model: torch.nn.Module) -> list[str]:
     return [name for name, parameter in model.named_parameters() if parameter.grad is None]
 
 
-def block_facts(block: torch.nn.Module, x: Tensor) -> list[object]:
-    """Its output, the kernels, how often each batch norm was used, and parameters without a gradient."""
-    y: Tensor = block.train()(x)
-    y.sum().backward()  # type: ignore[no-untyped-call]
-    kernels = [list(part.kernel_size) for part in block.modules() if isinstance(part, torch.nn.Conv2d)]
-    return [y.detach(), kernels, _tracked(block), _idle(block)]
-
-
-def tuned(block: torch.nn.Module, scale: float) -> torch.nn.Module:
-    """The block in evaluation mode, each of its 3x3 convolutions turned into a multiplication by `scale`."""
+def output(block: torch.nn.Module, x: Tensor, training: bool) -> list[object]:
+    """The output of a block, and whether x is what it was before."""
+    before = x.clone()
     with torch.no_grad():
-        for part in block.eval().modules():
-            if isinstance(part, torch.nn.Conv2d) and tuple(part.kernel_size) == (3, 3):
-                part.weight.zero_()
-                for channel in range(min(part.weight.shape[:2])):
-                    part.weight[channel, channel, 1, 1] = scale
-                if part.bias is not None:
-                    part.bias.zero_()
-    return block
+        y: Tensor = block.train(training)(x)
+    return [y, torch.equal(x, before)]
 
 
-def answer(block: torch.nn.Module, x: Tensor) -> list[Tensor]:
-    """The output of a block for x, and how strongly it depends on each channel of x."""
-    x = x.clone().requires_grad_()
-    y: Tensor = block(x)
-    if y.requires_grad:
-        (y * y).sum().backward()  # type: ignore[no-untyped-call]
-    return [y.detach(), torch.zeros(x.shape[1]) if x.grad is None else x.grad.abs().sum((0, 2, 3))]
+def layers(block: torch.nn.Module, x: Tensor) -> list[list[object]]:
+    """Of each convolution that runs: kernel, stride, and the numbers of the batch norms that act on its output.
+
+    The 3x3 convolutions come first, in the order in which they run.
+    """
+    with torch.no_grad(), _Running() as running:
+        block.train()(x.clone())
+    found = running.sorted()
+    return [[list(c.weight.shape[2:]), c.stride, [number for number, *_ in c.norms]] for c in found]
+
+
+def rigged(
+    block: torch.nn.Module, x: Tensor, weights: Sequence[Tensor], scales: Sequence[Tensor], shifts: Sequence[Tensor]
+) -> list[object]:
+    """The output of a block in training mode, once its convolutions and their batch norms have these parameters.
+
+    They are given in the order of `layers`; what does not fit stays as it is. Biases of convolutions become 0. Returns
+    the output, and of each convolution the weight, and the scale and the shift of its first batch norm.
+    """
+    with torch.no_grad(), _Running() as running:
+        block.train()(x.clone())
+    with torch.no_grad():
+        for found, *given in zip(running.sorted(), weights, scales, shifts, strict=False):
+            norm = found.norms[0][1:] if found.norms else (None, None)
+            for part, value in zip((found.weight, *norm), given, strict=True):
+                if part is not None and part.is_leaf and part.shape == value.shape:
+                    part.copy_(value)
+            if found.bias is not None and found.bias.is_leaf:
+                found.bias.zero_()
+    with torch.no_grad(), _Running() as running:
+        y: Tensor = block(x.clone())
+    used = []
+    for found in running.sorted():
+        channels = len(found.weight)
+        norm = found.norms[0][1:] if found.norms else (None, None)
+        scale, shift = (torch.full((channels,), k) if n is None else n for n, k in zip(norm, (1.0, 0.0), strict=True))
+        used.append([found.weight.detach().clone(), scale.detach().clone(), shift.detach().clone()])
+    return [y, used]
 
 
 def net_facts(net: torch.nn.Module, x: Tensor) -> list[object]:
-    """The logits, the operations that ran, the number of parameters, and parameters without a gradient."""
-    with _Operations() as running:
+    """The logits, the operations that ran, the number of parameters, parameters without a gradient, and whether x is
+    what it was before."""
+    before = x.clone()
+    with _Running() as running:
         y: Tensor = net.train()(x)
     (y * y).sum().backward()  # type: ignore[no-untyped-call]
-    return [y.detach(), running.names, sum(p.numel() for p in net.parameters()), _idle(net)]
+    kept = torch.equal(x, before)
+    again: Tensor = net.eval()(x)  # a layer that is left out at random in training is used now
+    (again * again).sum().backward()  # type: ignore[no-untyped-call]
+    return [y.detach(), running.names, sum(p.numel() for p in net.parameters()), _idle(net), kept]
 
 
 def logits(net: torch.nn.Module, x: Tensor) -> Tensor:
@@ -101,15 +160,72 @@ def logits(net: torch.nn.Module, x: Tensor) -> Tensor:
     return y
 
 
+# ---------------------------------------------------------------------------------------------- parts that are lent
+
+
+class ResidualBlock(torch.nn.Module):
+    def __init__(self, in_channels: int, out_channels: int, stride: int) -> None:
+        super().__init__()
+        self.first = torch.nn.Conv2d(in_channels, out_channels, 3, stride, 1)
+        self.second = torch.nn.Conv2d(out_channels, out_channels, 3, 1, 1)
+        self.norms = torch.nn.ModuleList([torch.nn.BatchNorm2d(out_channels) for _ in range(3)])
+        self.short = torch.nn.Conv2d(in_channels, out_channels, 1, stride)
+        if stride == 1 and in_channels == out_channels:
+            del self.short, self.norms[2]
+
+    def forward(self, x: Tensor) -> Tensor:
+        inner = functional.relu(self.norms[0](self.first(x)))
+        short = self.norms[2](self.short(x)) if len(self.norms) == 3 else x
+        return functional.relu(self.norms[1](self.second(inner)) + short)
+
+
+def _get_loss_and_correct(
+    model: torch.nn.Module, batch: _Batch, criterion: Callable[[Tensor, Tensor], Tensor], device: torch.device
+) -> tuple[Tensor, int]:
+    images, labels = (part.to(device) for part in batch)
+    scores = model(images)
+    return criterion(scores, labels), int((scores.argmax(1) == labels).sum())
+
+
+def _step(loss: Tensor, optimizer: torch.optim.Optimizer) -> None:
+    optimizer.zero_grad()
+    loss.backward()  # type: ignore[no-untyped-call]
+    optimizer.step()
+
+
+_LENT = {"ResidualBlock": ResidualBlock, "get_loss_and_correct": _get_loss_and_correct, "step": _step}
+
+
+def lent(function: Any) -> Callable[..., object]:
+    """A function or class of the notebook that finds right parts under the names of earlier exercises."""
+    inner = inspect.unwrap(function.__init__ if inspect.isclass(function) else function)
+    names: dict[str, Any] = getattr(inner, "__globals__", {})
+
+    def call(*args: Any, **kwargs: Any) -> object:
+        before = {name: names[name] for name in _LENT if name in names}
+        names.update(_LENT)
+        try:
+            return function(*args, **kwargs)
+        finally:
+            for name in _LENT:
+                names.pop(name)
+            names.update(before)
+
+    return call
+
+
 # ---------------------------------------------------------------------------------------------- measure and step
 
 
-class _Sent(Tensor):
-    """A tensor that notes where it is sent."""
+class _Noting(Tensor):
+    """A tensor that notes when it is sent to _GOAL."""
 
-    def to(self, *args: Any, **kwargs: Any) -> Any:
-        _MOVES.append([str(a) for a in (*args, *kwargs.values())])
-        return self.as_subclass(Tensor)
+    @classmethod
+    def __torch_function__(cls, function: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
+        said = [*args, *(kwargs or {}).values()]
+        if any(isinstance(goal, torch.device | str) and str(goal) == str(_GOAL) for goal in said):
+            _SENT.append("images" if args[0].is_floating_point() else "labels")
+        return super().__torch_function__(function, types, args, kwargs or {})  # type: ignore[no-untyped-call]
 
 
 def linear(weight: Tensor, bias: Tensor) -> torch.nn.Module:
@@ -118,32 +234,58 @@ def linear(weight: Tensor, bias: Tensor) -> torch.nn.Module:
     return layer
 
 
-def moved(get_loss_and_correct: _Measure, x: Tensor, y: Tensor) -> list[list[str]]:
-    """Where images and labels were sent, in the order in which it happened."""
-    batch = x.as_subclass(_Sent), y.as_subclass(_Sent)
-    get_loss_and_correct(torch.nn.Flatten(), batch, torch.nn.CrossEntropyLoss(), torch.device("cpu"))
-    return [[goal for goal in move if goal == "cpu"] for move in _MOVES]
+def moved(get_loss_and_correct: _Measure, x: Tensor, y: Tensor) -> list[str]:
+    """Which of images and labels were sent to the device that get_loss_and_correct is told."""
+    batch = x.as_subclass(_Noting), y.as_subclass(_Noting)
+    get_loss_and_correct(torch.nn.Flatten(), batch, torch.nn.CrossEntropyLoss(), _GOAL)
+    return sorted(set(_SENT))
 
 
 def measured(
-    get_loss_and_correct: _Measure, model: torch.nn.Linear, x: Tensor, y: Tensor, criterion: torch.nn.Module
+    get_loss_and_correct: _Measure,
+    model: torch.nn.Linear,
+    x: Tensor,
+    y: Tensor,
+    criterion: torch.nn.Module,
+    training: bool,
 ) -> list[object]:
-    """The loss, the number of correct images, and the gradient of the loss; None where it has lost its graph."""
-    loss, correct = get_loss_and_correct(model, (x, y), criterion, "cpu")
-    slope = torch.autograd.grad(loss, model.weight, allow_unused=True)[0] if loss.requires_grad else None
-    return [loss.detach(), correct, slope]
+    """What get_loss_and_correct returns for a batch that is a list, the gradient of the loss, what else has changed.
+
+    The gradient is None where the loss has lost its graph.
+    """
+    before, batch = [x.clone(), y.clone()], [x, y]
+    answer: Any = get_loss_and_correct(model.train(training), batch, criterion, "cpu")
+    changed = ["the mode of the model"] if model.training is not training else []
+    changed += ["the gradients of the model"] if model.weight.grad is not None else []
+    changed += ["the batch"] if not all(map(torch.equal, before, batch)) else []
+    slope, loss = None, answer[0] if isinstance(answer, tuple | list) and answer else None
+    if isinstance(loss, Tensor) and loss.requires_grad:
+        if not changed:
+            [slope] = torch.autograd.grad(loss.sum(), model.weight, allow_unused=True)
+        answer = [loss.detach(), *answer[1:]]
+    if isinstance(answer, tuple | list) and len(answer) == 2:
+        answer = [answer[0], _plain(answer[1])]
+    return [answer, slope, changed]
 
 
 def stepped(
-    step: Callable[[Tensor, torch.optim.Optimizer], object], w: Tensor, targets: Tensor, lr: float, momentum: float
+    step: Callable[[Tensor, torch.optim.Optimizer], object],
+    start: Tensor,
+    targets: Tensor,
+    rates: Sequence[float],
+    momentum: float,
 ) -> Tensor:
-    """w after each step; the loss of a step is the squared distance of w from a target."""
-    w = w.clone().requires_grad_()
-    optimizer = torch.optim.SGD([w], lr=lr, momentum=momentum)
+    """Two vectors after each step; the loss of a step is the squared distance of both from a target.
+
+    start: (2, n), both vectors; each has its own learning rate
+    """
+    v, w = (row.clone().requires_grad_() for row in start)
+    groups = [{"params": [part], "lr": lr} for part, lr in zip((v, w), rates, strict=True)]
+    optimizer = torch.optim.SGD(groups, lr=1.0, momentum=momentum)
     places = []
     for target in targets:
-        step(((w - target) ** 2).sum(), optimizer)
-        places.append(w.detach().clone())
+        step(((torch.stack([v, w]) - target) ** 2).sum(), optimizer)
+        places.append(torch.stack([v, w]).detach().clone())
     return torch.stack(places)
 
 
@@ -153,7 +295,7 @@ def stepped(
 class Watched(torch.nn.Module):
     """Batch norm, dropout that drops nothing, and a linear layer. Notes in which modes it is asked.
 
-    When it is `constant`, nothing can be learned: the logits are the input.
+    When it is `constant`, nothing can be learned: the logits of question k (0, 1, ...) are the input times 1 + k / 4.
     """
 
     def __init__(self, weight: Tensor, bias: Tensor, constant: bool = False) -> None:
@@ -165,7 +307,7 @@ class Watched(torch.nn.Module):
     def forward(self, x: Tensor) -> Tensor:
         _MODES.append([self.training, self.norm.training, self.drop.training, torch.is_grad_enabled()])
         if self.constant:
-            return x + 0 * self.bias
+            return x * (1 + (len(_MODES) - 1) / 4) + 0 * self.bias
         return functional.linear(self.drop(self.norm(x)), self.weight, self.bias)
 
 
@@ -180,48 +322,90 @@ def counted(x: Tensor, y: Tensor, size: int) -> _Loader:
     return _Counted(TensorDataset(x, y), batch_size=size)
 
 
-def asked(
-    evaluate: Callable[[torch.nn.Module, _Loader], Sequence[object]], model: Watched, loader: _Loader
-) -> list[object]:
-    """Evaluate a model that is in training mode.
+def evaluated(
+    evaluate: Callable[[torch.nn.Module, list[list[Tensor]]], object],
+    model: torch.nn.Module,
+    x: Tensor,
+    y: Tensor,
+    sizes: Sequence[int],
+) -> object:
+    """What evaluate says about batches of these sizes, which are a plain list."""
+    answer = evaluate(model, _listed(x, y, sizes))
+    return [_plain(value) for value in answer] if isinstance(answer, tuple | list) else answer
 
-    Returns the modes in which it was asked, whether it is in training mode afterwards, what of its state has changed,
-    which parameters have a gradient, and whether a graph is left.
+
+def _listed(x: Tensor, y: Tensor, sizes: Sequence[int]) -> list[list[Tensor]]:
+    return [[a, b] for a, b in zip(torch.split(x, list(sizes)), torch.split(y, list(sizes)), strict=True)]
+
+
+def asked(
+    evaluate: Callable[[torch.nn.Module, list[list[Tensor]]], object],
+    model: Watched,
+    x: Tensor,
+    y: Tensor,
+    size: int,
+    training: bool,
+) -> list[object]:
+    """Evaluate a model that comes in this mode, with a frozen bias and a gradient.
+
+    Returns the modes in which it was asked, the modes in which it leaves, what has changed, whether a graph is left.
     """
-    before = {name: value.clone() for name, value in model.train().state_dict().items()}
-    result = evaluate(model, loader)
-    changed = [name for name, value in model.state_dict().items() if not torch.equal(value, before[name])]
-    left = [name for name, parameter in model.named_parameters() if parameter.grad is not None]
-    hangs = any(getattr(value, "requires_grad", False) for value in result)
-    return [_MODES, model.training and model.norm.training, changed, left, hangs]
+    model.bias.requires_grad_(False)
+    model.weight.grad = torch.ones_like(model.weight)
+    held: dict[str, Tensor] = {**model.train(training).state_dict(), "images": x, "labels": y}
+    before = {name: value.clone() for name, value in held.items()}
+    result = evaluate(model, _listed(x, y, [size] * (len(x) // size) + [len(x) % size]))
+    changed = [name for name, value in before.items() if not torch.equal(value, held[name])]
+    if model.weight.grad is None or not (model.weight.grad == 1).all():
+        changed.append("the gradient")
+    if model.bias.requires_grad or not model.weight.requires_grad:
+        changed.append("requires_grad")
+    values = result if isinstance(result, tuple | list) else [result]
+    hangs = any(getattr(value, "requires_grad", False) for value in values)
+    return [_MODES, [model.training, model.norm.training, model.drop.training], changed, hangs]
 
 
 def looped(train: Callable[..., object], model: Watched, loader: _Loader, epochs: int) -> list[object]:
     """Train with a function after each epoch that leaves the model in evaluation mode.
 
     Returns the number of passes through the loader, the modes in which the model was asked, after how many batches the
-    function was called, and whether the parameters have moved.
+    function was called, and how often the parameters have moved.
     """
-    calls, before = [], model.eval().weight.detach().clone()
+    calls, places = [], [model.eval().weight.detach().clone()]
+    note = model.register_forward_pre_hook(lambda *_: places.append(model.weight.detach().clone()))
 
     def look() -> None:
         calls.append(len(_MODES))
         model.eval()
 
     train(model, loader, epochs, after_epoch=look)
-    return [len(_PASSES), _MODES, calls, not torch.equal(before, model.weight)]
+    note.remove()
+    places.append(model.weight.detach())
+    moves = sum(not torch.equal(a, b) for a, b in itertools.pairwise(places))
+    return [len(_PASSES), _MODES, calls, moves]
+
+
+def ways(
+    train: Callable[..., object], weight: Tensor, bias: Tensor, x: Tensor, y: Tensor, rates: Sequence[float]
+) -> list[float]:
+    """How far the weights of a Watched model move in one epoch at each of these learning rates."""
+    found = []
+    for lr in rates:
+        model = Watched(weight.clone(), bias.clone())
+        train(model, DataLoader(TensorDataset(x, y), batch_size=8), 1, lr=lr)
+        found.append((model.weight.detach() - weight).norm().item())
+    return found
 
 
 def remembered(
-    train: Callable[[torch.nn.Module, _Loader, int], Sequence[float]],
-    model: torch.nn.Module,
-    loader: _Loader,
-    epochs: int,
+    train: Callable[[torch.nn.Module, _Loader, int], object], model: torch.nn.Module, loader: _Loader, epochs: int
 ) -> list[object]:
-    """The losses that a training run returns, and whether any of them still has its graph."""
+    """What a training run returns, tensors of one number as numbers, and whether any of it still has its graph."""
     history = train(model, loader, epochs)
+    if not isinstance(history, list | tuple):
+        return [history, False]
     hangs = any(getattr(value, "requires_grad", False) for value in history)
-    return [[float(value) for value in history], hangs]
+    return [type(history)(_plain(value) for value in history), hangs]
 
 
 def taught(

@@ -1,10 +1,17 @@
 """Harness of hw2/rnn: asks networks what they say, watches the training loop, and trains networks on echoes."""
 
 from collections.abc import Callable, Iterable, Sequence
-from typing import Protocol
+from typing import Any, Protocol
 
 import torch
 from torch import Tensor
+
+_SEEN = 2e-6  # a change of logits that is not one of rounding
+
+
+def seen() -> float:
+    """The least change of logits that counts. They are of size 1, or a tenth, and float32 has seven digits."""
+    return _SEEN
 
 
 class _Memory(Protocol):
@@ -14,7 +21,7 @@ class _Memory(Protocol):
 
     def parameters(self) -> Iterable[Tensor]: ...
 
-    def eval(self) -> object: ...
+    def eval(self) -> Any: ...
 
     def test_run(self, s: str, *delay: int) -> str: ...
 
@@ -26,26 +33,108 @@ _Build = Callable[..., _Memory]
 _Train = Callable[[_Memory, list[_Batch]], list[float]]
 
 
+# ---------------------------------------------------------------------------------------------- what networks know
+
+
+def stirred(kind: _Build, sizes: Sequence[int], seed: int) -> _Memory:
+    """A network in evaluation mode, with noise added to all its parameters."""
+    torch.manual_seed(seed)
+    model = kind(*sizes)
+    with torch.no_grad():
+        for parameter in model.parameters():
+            parameter += 0.1 * torch.randn_like(parameter)
+    model.eval()
+    return model
+
+
+def _asked(model: _Memory, *inputs: Tensor) -> tuple[list[object], Tensor]:
+    """What kind of thing the network answers, its shape, whether it is floating-point and finite; then the logits."""
+    with torch.no_grad():
+        logits: Any = model(*inputs)
+    if not isinstance(logits, Tensor):
+        return [type(logits).__name__, [], False, False], torch.zeros(*inputs[0].shape, 27)
+    found = ["Tensor", list(logits.shape), logits.is_floating_point(), bool(logits.isfinite().all())]
+    right = logits.shape == (*inputs[0].shape, 27)
+    return found, logits if right else torch.zeros(*inputs[0].shape, 27)
+
+
+def looked_at(model: _Memory, x: Tensor) -> list[object]:
+    """The kind of answer, whether some of it is negative, and whether it is probabilities."""
+    found, logits = _asked(model, x)
+    sums = logits.sum(-1)
+    return [found, bool((logits < 0).any()), bool((logits >= 0).all() and torch.allclose(sums, sums / sums, atol=1e-3))]
+
+
+def noticed(model: _Memory, x: Tensor, *delays: Tensor) -> list[object]:
+    """The kind of answer, and at which steps the logits of each later row differ from those of row 0."""
+    found, logits = _asked(model, x, *delays)
+    return [found, (logits[1:] - logits[0]).abs().amax(-1) > _SEEN]
+
+
+def repeated(model: _Memory, x: Tensor, between: Tensor, *delays: Tensor) -> list[object]:
+    """The kind of answer, whether the inputs are as before, and whether the answer to x is the same again: after
+    another batch, with the rows in another order, for a row alone."""
+    before = [part.clone() for part in (x, *delays)]
+    found, first = _asked(model, x, *delays)
+    kept = all(torch.equal(a, b) for a, b in zip(before, (x, *delays), strict=True))
+    x, *delays = before  # type: ignore[assignment]
+    _asked(model, between, *delays)
+    again = _asked(model, x, *delays)[1]
+    turned = _asked(model, x.flip(0), *(d.flip(0) for d in delays))[1].flip(0)
+    alone = _asked(model, x[1:2], *(d[1:2] for d in delays))[1]
+    return [found, kept, _alike(again, first), _alike(turned, first), _alike(alone, first[1:2])]
+
+
+def _alike(a: Tensor, b: Tensor) -> bool:
+    return torch.allclose(a, b, rtol=1e-4, atol=1e-5)
+
+
+def told_apart(model: _Memory, x: Tensor, delays: Tensor, others: Tensor, largest: int) -> list[object]:
+    """The kind of answer; which rows change when one row gets another delay; which delays give different logits."""
+    found, first = _asked(model, x, delays)
+    changed = []
+    for row, other in enumerate(others):
+        now = delays.clone()
+        now[row] = other
+        changed.append((_asked(model, x, now)[1] - first).abs().amax((1, 2)) > _SEEN)
+    rows = _asked(model, x[:1].repeat(largest + 1, 1), torch.arange(largest + 1))[1]
+    apart = (rows[:, None] - rows[None]).abs().amax((2, 3)) > _SEEN
+    return [found, torch.stack(changed), apart]
+
+
+def weights_of_the_past(model: _Memory, x: Tensor, other: Tensor, largest: int) -> Tensor:
+    """How far the logits of each step move when the first letters become others, for each delay, (delays, steps)."""
+    turned, found = x.clone(), []
+    turned[:, 0] = torch.where(other == x[:, 0], x[:, 0] % 26 + 1, other)
+    for delay in range(largest + 1):
+        delays = torch.full((len(x),), delay)
+        far = _asked(model, turned, delays)[1] - _asked(model, x, delays)[1]
+        found.append(far.norm(dim=-1).mean(0) + 1e-9)
+    return torch.stack(found)
+
+
 # ---------------------------------------------------------------------------------------------- test_run
 
 
 def talk(kind: _Build, sizes: Sequence[int], questions: Sequence[_Question], seed: int) -> list[object]:
     """For each question the numbers of the symbols with the largest logits, and what test_run says.
 
+    The numbers are left out where there are no logits for every symbol of the question.
+
     Weights are made large, so that an untrained network says many different symbols. From `seed` on, the first seed is
     taken for which a blank is said at an edge of some string.
     """
     for attempt in range(40):
-        torch.manual_seed(seed + attempt)
-        model, best = kind(*sizes), []
+        model, best = stirred(kind, sizes, seed + attempt), []
         with torch.no_grad():
             for parameter in model.parameters():
                 parameter *= 6
             for s, *delay in questions:
                 x = torch.tensor([[ord(letter) - 96 for letter in s]])
                 delays = [torch.tensor(delay)] if delay else []
-                best.append(model(x, *delays)[0].argmax(-1).tolist())
-        if any(0 in (row[0], row[-1]) for row in best):
+                logits = model(x, *delays)
+                best.append(logits[0].argmax(-1).tolist() if logits.shape == (1, len(s), 27) else [])
+        if any(0 in (row[0], row[-1]) for row in best if row):
             break
     return [best, [model.test_run(*question) for question in questions]]
 
@@ -80,12 +169,33 @@ class Table(torch.nn.Module):
 
 
 def watched(train: Callable[[Table, list[_Batch]], object], table: Tensor, batches: list[_Batch]) -> list[object]:
-    """What `train` returns for a Table and these batches, what the Table has noted, and its parameters at the end."""
-    model = Table(table)
+    """What `train` returns for a Table and these batches, what the Table has noted, and its parameters at the end.
+
+    Losses that have a graph come back as ["graphs"]. The last entry says whether the batches have changed.
+    """
+    model, before = Table(table.clone()), [part.clone() for batch in batches for part in batch]
     losses = train(model, batches)
-    if isinstance(losses, list | tuple):
-        losses = [float(loss) for loss in losses]
-    return [losses, model.said, model.fresh, model.held, model.table.detach()]
+    if isinstance(losses, list) and any(getattr(loss, "requires_grad", False) for loss in losses):
+        losses = ["graphs"]
+    elif isinstance(losses, list):
+        losses = [_plain(loss) for loss in losses]
+    changed = not all(map(torch.equal, before, (part for batch in batches for part in batch)))
+    return [losses, model.said, model.fresh, model.held, model.table.detach(), changed]
+
+
+def _plain(value: Any) -> Any:
+    """One number as a Python number, be it a tensor or one of numpy's; anything else as it is."""
+    return value.item() if hasattr(value, "item") and getattr(value, "shape", None) in ((), (1,)) else value
+
+
+def ways(train: Callable[..., object], table: Tensor, batches: list[_Batch], rates: Sequence[float]) -> list[float]:
+    """How far a Table moves at each of these learning rates."""
+    found = []
+    for lr in rates:
+        model = Table(table.clone())
+        train(model, batches, lr=lr)
+        found.append((model.table.detach() - table).norm().item())
+    return found
 
 
 # ---------------------------------------------------------------------------------------------- learning

@@ -1,6 +1,7 @@
 """Harness of hw2/seq_classification: watches the student's `train` at work on the student's own model."""
 
 from collections.abc import Callable
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -22,7 +23,7 @@ def watched(
 
     symbols: (N, L), the symbols of N sequences; 8 stands for a vector of zeros
 
-    Returns [shapes, start, weights, shown, sizes, losses, end]. Forward passes without gradients do not count.
+    Returns [shapes, start, weights, shown, sizes, losses, end, kept]. Forward passes without gradients do not count.
 
     shapes:  of the parameters, by name
     start:   all weights before the training
@@ -31,6 +32,7 @@ def watched(
     sizes:   how many sequences there were in each forward pass
     losses:  what `train` returned
     end:     all weights after the training
+    kept:    whether the batches are what they were
     """
     x = functional.one_hot(symbols, 9)[..., :8].float()
     numbers = {row.tobytes(): number for number, row in enumerate(x.numpy())}
@@ -49,10 +51,18 @@ def watched(
 
     start = _flat(model)
     model.register_forward_pre_hook(note)
+    before = x.clone(), y.clone()
     losses = train(model, list(zip(torch.split(x, size), torch.split(y, size), strict=True)), epochs)
-    if isinstance(losses, list | tuple):
-        losses = [float(loss) for loss in losses]
-    return [shapes, start, torch.stack(weights) if weights else None, torch.tensor(shown), sizes, losses, _flat(model)]
+    kept = torch.equal(x, before[0]) and torch.equal(y, before[1])
+    if isinstance(losses, list):
+        losses = [_plain(loss) for loss in losses]
+    noted = [torch.stack(weights) if weights else None, torch.tensor(shown), sizes]
+    return [shapes, start, *noted, losses, _flat(model), kept]
+
+
+def _plain(value: Any) -> Any:
+    """One number as a Python number, be it a tensor or one of numpy's; anything else as it is."""
+    return value.item() if hasattr(value, "item") and getattr(value, "shape", None) in ((), (1,)) else value
 
 
 def _flat(model: torch.nn.Module) -> Tensor:
