@@ -1,61 +1,134 @@
 """Hidden tests of hw3/theory: formulas against autograd, brute force or their defining property; choices as sets."""
 
+import inspect
 import math
 
 import torch
 from torch.autograd.functional import jacobian
 from torch.nn import functional
 
-from autograder import close, earns
+from autograder import Harness, close, earns
+
+HARNESS = Harness(__file__)
+
+USES = {  # functions of earlier exercises that a later one may call
+    "gibbs": ("gibbs_density",),
+    "free_energy": ("gibbs",),
+    "nll": ("gibbs", "free_energy"),
+    "nll_gradient": ("gibbs",),
+    "nll_weight_gradient": ("gibbs", "nll_gradient"),
+}
 
 
-def same(actual, expected, name):
-    """As close, with an absolute tolerance that follows the largest entry."""
-    close(actual, expected, name, atol=1e-6 * max(1.0, float(expected.abs().max())))
+class Asked:
+    """A function of the student's. Its answers are tensors in float64, and it must leave alone what it is given."""
+
+    def __init__(self, student, reference, name, parts=0):
+        self.tools, self.function = HARNESS.beside(student), getattr(student, name)
+        self.name, self.parts = name, parts
+        self.arguments = list(inspect.signature(getattr(reference, name)).parameters)
+
+    def __call__(self, *given):
+        answer, changed = self.tools.asked(self.function, list(given), self.parts, list(USES.get(self.name, ())))
+        self.check_unchanged(changed)
+        form = f"a tuple of {self.parts}" if self.parts else "numbers"
+        assert not isinstance(answer, str), f"{self.name} should return {form}, but it returns {answer}"
+        for part in answer if self.parts else ():
+            assert not isinstance(part, str), f"{self.name}: a part of the tuple should be numbers, but it is {part}"
+        return answer
+
+    def first(self, questions):
+        """Ask several questions before an answer is judged: one answer may be too little to tell what is wrong."""
+        for given in questions:
+            self.tools.asked(self.function, list(given), self.parts, list(USES.get(self.name, ())))
+
+    def number(self, *given):
+        value = self(*given)
+        assert value.numel() == 1, f"{self.name} should return a single number"
+        return float(value)
+
+    def check_unchanged(self, changed):
+        """The student's code has left all arguments as they were."""
+        which = " and ".join(self.arguments[number] for number in changed)
+        assert not changed, f"{self.name} changes the tensor {which} that it is given; it should leave it as it is"
 
 
-def number(value, name):
-    """A student's number, whether it is a number, a tensor of one entry or numpy's."""
-    value = torch.as_tensor(value).double()
-    assert value.numel() == 1, f"{name} should be a single number"
-    return float(value.reshape(()))
+def same(actual, expected, name, scale=1.0, **sizes):
+    """As close, with an absolute tolerance that follows the largest entry; `scale` is that of what it is made from."""
+    largest = max(1.0, scale, *expected[expected.isfinite()].abs().flatten().tolist())
+    close(actual, expected, name, atol=1e-6 * largest, sizes=sizes)
+
+
+def check_form(answer, shape, name):
+    """Shape and finiteness, before a property of the entries is looked at."""
+    assert answer.shape == shape, f"{name}: the shape is {tuple(answer.shape)}; it should be {tuple(shape)}"
+    assert not answer.isnan().any(), f"{name}: there are entries that are not a number (nan)"
+    assert answer.isfinite().all(), f"{name}: there are infinite entries"
+
+
+def value(student, name, form):
+    """A value of the student's in one form, whatever its own is: `form` is an expression of builtins b and the name."""
+    return student.run(f"(lambda b: {form.replace('NAME', name)})(__import__('builtins'))")
+
+
+SET = """{letter: True for letter in b.sorted({b.str(letter).strip().upper() for letter in NAME})}
+    if b.hasattr(NAME, '__iter__') else None"""
+WORDS = """{b.str(letter).strip().upper(): b.str(word).strip().lower() for letter, word in NAME.items()}
+    if b.hasattr(NAME, 'items') else None"""
+ROW = "[b.float(v) for v in NAME] if b.hasattr(NAME, '__iter__') else None"
+NUMBERS = "[b.str(b.round(b.float(v), 4)) if b.hasattr(v, '__float__') else '' for v in (NAME,)]"
 
 
 def check_choice(student, name, right):
     """The student's set of letters is `right`; the message does not say which letter is wrong."""
-    chosen = {str(letter).strip().upper() for letter in student.run(f"sorted({name})")}
-    wrong, missing = len(chosen - right), len(right - chosen)
-    assert not wrong, f"{name}: {wrong} of the letters that you chose should not be there"
+    chosen = value(student, name, SET)
+    assert chosen is not None, f"{name} should be a set of letters"
+    wrong, missing = len(set(chosen) - right), len(right - set(chosen))
+    should = "1 of the letters that you chose is" if wrong == 1 else f"{wrong} of the letters that you chose are"
+    assert not wrong, f"{name}: {should} not right"
     assert not missing, f"{name}: all that you chose is right, and {missing} more can be found"
 
 
 def words(student, name):
     """The student's dictionary from letters to words, as it was meant."""
-    return {str(key).strip().upper(): str(word).strip().lower() for key, word in student.run(f"dict({name})").items()}
+    chosen = value(student, name, WORDS)
+    assert chosen is not None, f"{name} should be a dictionary from letters to words"
+    return chosen
 
 
 def right_words(chosen, right):
     return sum(chosen.get(letter) == word for letter, word in right.items())
 
 
-def table(draw, scale=1.0, centre=0.0):
+def sizes(draw):
+    """Numbers of examples and of answers: more of the one, more of the other, only one of each."""
+    yield draw.size(5, 8), draw.size(2, 4)
+    yield draw.size(2, 3), draw.size(5, 9)
+    yield 1, draw.size(3, 6)
+    yield draw.size(2, 4), 1
+
+
+def table(draw, B, n, scale=1.0, centre=0.0):
     """Energies (B, n) in float64 around `centre`, every other row around its negative, and right answers (B,)."""
-    B, n = draw.size(5, 8), draw.size(2, 4)
     signs = torch.tensor([1.0, -1.0], dtype=torch.double).repeat(B)[:B, None]
     return scale * draw.normal(B, n, dtype=torch.double) + centre * signs, draw.integers(0, n - 1, B)
 
 
 def ordinary(draw):
     """Tables of moderate energies with a coldness: F, y, β and a name."""
-    for beta in (1.0, 0.5 + draw.size(1, 9) / 20, 1.5 + draw.size(0, 9) / 10):
-        yield *table(draw), beta, f"β = {beta:g}"
+    for beta, (B, n) in zip(
+        (1.5 + draw.size(0, 9) / 10, 0.5 + draw.size(1, 9) / 20, 1.0, 0.7), sizes(draw), strict=True
+    ):
+        yield *table(draw, B, n), beta, f"{B} × {n} energies and β = {beta:g}"
 
 
 def extreme(draw):
     """Tables on which exponentials overflow or vanish: F, y, β and a name."""
-    yield *table(draw, scale=3, centre=2000), 1.0, "energies of ±2000"
-    yield *table(draw), 1000.0, "β = 1000"
-    yield *table(draw), 0.001, "β = 0.001"
+    B, n = draw.size(5, 8), draw.size(3, 4)
+    yield *table(draw, B, n, scale=3, centre=2000), 1.0, "rows of energies around 2000 and −2000"
+    yield *table(draw, B, n, scale=1500), 0.8, "energies of one row that lie thousands apart"
+    yield *table(draw, B, n), 1000.0, "β = 1000"
+    yield *table(draw, B, n), 0.001, "β = 0.001"
 
 
 def likelihood(F, y, beta):
@@ -77,20 +150,27 @@ def energy_network(draw, answers):
 
 
 @earns("circle")
-def test_circle_energy(student, draw):
-    """For every x both right answers have the same energy, and all that is wrong has a higher one."""
-    function = student.circle_energy
-    y = torch.linspace(-2, 2, 401, dtype=torch.double)
+def test_circle_energy(student, reference, draw):
+    """For every x both right answers have the same energy, all that is wrong has a higher one, and nothing jumps."""
+    ask = Asked(student, reference, "circle_energy")
     for x in (2 * draw.uniform(6) - 1).double() * 0.95:
         root = torch.sqrt(1 - x**2)
-        right = torch.as_tensor(function(torch.stack([x, x]), torch.stack([root, -root]))).double()
-        all_of_them = torch.as_tensor(function(x.expand(401), y)).double()
-        assert right.shape == (2,) and all_of_them.shape == (401,), "circle_energy should return one energy a pair"
-        assert all_of_them.isfinite().all(), "circle_energy has values that are not finite"
-        wrong = all_of_them[torch.minimum((y - root).abs(), (y + root).abs()) > 0.05]
-        assert wrong.min() > right.max(), "for some x a wrong answer has an energy as low as a right one"
-        apart = (right[0] - right[1]).abs()
-        assert apart <= 1e-3 * (wrong.min() - right.min()), "for some x the two right answers have different energies"
+        grid = torch.linspace(-2, 2, 201, dtype=torch.double)
+        beside = torch.tensor([0.98, 1.02], dtype=torch.double) * root
+        y = torch.cat([grid[((grid - root).abs() > 0.02) & ((grid + root).abs() > 0.02)], beside, -beside])
+        for others, near in ((y, True), (torch.tensor([-20.0, -5.0, 3.5, 7.0, 20.0], dtype=torch.double), False)):
+            points = torch.cat([torch.stack([root, -root]), others])
+            form, order, agree, finite, changed = ask.tools.standing(ask.function, x.expand(len(points)), points)
+            ask.check_unchanged(changed)
+            assert not form, (
+                f"circle_energy should return one energy for each of {len(points)} pairs; it returns {form}"
+            )
+            assert finite or not near, "circle_energy has values that are not finite"
+            higher = all(least == 1 for least, _ in filter(None, order))
+            assert higher, "for some x a wrong answer has an energy as low as a right one"
+            assert agree, "for some x the two right answers have different energies"
+    jumps = [ask.tools.jumps(ask.function, 0.6, 0.8, other) for other in (0.0, 2.0)]
+    assert not any(jumps), "between a right answer and a wrong one the energy jumps; it should be continuous"
 
 
 @earns("circle")
@@ -100,26 +180,39 @@ def test_true_of_energies(student):
 
 
 @earns("gibbs-density")
-def test_gibbs_density(student, draw):
+def test_gibbs_density(student, reference, draw):
     """The density on a grid is proportional to exp(−βF) and has the area 1, for small and for large energies."""
-    function = student.gibbs_density
-    for centre, beta, dy in ((0.0, 1.0, 0.25), (0.0, 2.5, 0.01), (3000.0, 0.7, 0.5), (-3000.0, 0.7, 2.0)):
-        F = draw.normal(draw.size(5, 9), dtype=torch.double) + centre
-        right = torch.softmax(-beta * F, dim=0) / dy
-        same(function(F, dy, beta), right, f"the density for energies around {centre:g}, β = {beta}, dy = {dy}")
+    ask = Asked(student, reference, "gibbs_density")
+    for energies, centre, scale, beta, dy in (
+        ("energies around 0", 0.0, 1.0, 2.5, 0.01),
+        ("energies around 0", 0.0, 1.0, 0.4, 0.25),
+        ("energies around 3000", 3000.0, 1.0, 0.7, 0.5),
+        ("energies around −3000", -3000.0, 1.0, 0.7, 2.0),
+        ("energies that lie thousands apart", 0.0, 2000.0, 0.7, 0.2),
+    ):
+        F = scale * draw.normal(draw.size(5, 9), dtype=torch.double) + centre
+        ask.first([(F, dy, beta), (2 * F, dy, beta)])
+        name = f"the density for {energies}, β = {beta} and dy = {dy}"
+        answer = ask(F, dy, beta)
+        check_form(answer, F.shape, name)
+        area = float(answer.sum()) * dy
+        assert math.isclose(area, 1, rel_tol=1e-3), f"{name}: p.sum() · dy should be 1; yours is {area:.3g}"
+        same(answer, torch.softmax(-beta * F, dim=0) / dy, name, float(F.abs().max()))
 
 
 @earns("gibbs-density")
-def test_gibbs_variance(student, draw):
+def test_gibbs_variance(student, reference, draw):
     """The variance agrees with an integral over the density."""
-    function = student.gibbs_variance
+    ask = Asked(student, reference, "gibbs_variance")
     y = torch.linspace(-30, 30, 20001, dtype=torch.double)
-    for _ in range(3):
-        a, beta = draw.size(2, 30) / 10, draw.size(2, 30) / 10
+    pairs = [(draw.size(2, 30) / 10, draw.size(2, 30) / 10) for _ in range(3)]
+    ask.first(pairs)
+    for a, beta in pairs:
         weights = torch.softmax(-beta * a / 2 * y**2, dim=0)
-        actual = number(function(a, beta), "the variance")
         right = float((weights * y**2).sum())
-        assert math.isclose(actual, right, rel_tol=1e-3), f"the variance is not right for a = {a}, β = {beta}"
+        assert math.isclose(ask.number(a, beta), right, rel_tol=1e-3), (
+            f"the variance is not right for a = {a}, β = {beta}"
+        )
 
 
 @earns("role")
@@ -162,127 +255,175 @@ def test_all_ways(student):
 
 
 @earns("negatives")
-def test_my_loss_pulls_and_pushes(student, draw):
+def test_my_loss_pulls_and_pushes(student, reference, draw):
     """The loss never grows, and while wrong is below right it falls, when F⁺ falls or F⁻ rises."""
-    loss = losses_of(student)
-    F_pos, F_neg = (draw.uniform(50, low=0.1, high=5).double() for _ in "+-")
-    value = loss(F_pos, F_neg)
-    assert (loss(F_pos - 0.05, F_neg) <= value + 1e-9).all(), "for some energies the loss grows when F⁺ falls"
-    assert (loss(F_pos, F_neg + 0.05) <= value + 1e-9).all(), "for some energies the loss grows when F⁻ rises"
+    ask = Asked(student, reference, "my_loss")
+
+    def movement(before, after):
+        form, moves, changed = ask.tools.movement(ask.function, before, after)
+        ask.check_unchanged(changed)
+        assert form != "values that are not finite", "my_loss has values that are not finite"
+        assert not form, f"my_loss should return one value for each of {len(before[0])} pairs; it returns {form}"
+        return moves
+
+    for pairs, high in ((50, 40), (50, 5), (1, 5)):
+        F_pos, F_neg = draw.uniform(pairs, low=0.1, high=5).double(), draw.uniform(pairs, high=high).double()
+        assert movement([F_pos, F_neg], [F_pos - 0.05, F_neg])[1] <= 0, "for some energies the loss grows when F⁺ falls"
+        assert movement([F_pos, F_neg], [F_pos, F_neg + 0.05])[1] <= 0, "for some energies the loss grows when F⁻ rises"
     F_neg = draw.uniform(50, high=0.9).double()
     F_pos = F_neg + 0.01 + (0.98 - F_neg) * draw.uniform(50).double()  # between F⁻ and 1
-    value, room = loss(F_pos, F_neg), 0.9 * (F_pos - F_neg)
-    assert (loss(F_pos - room, F_neg) < value).all(), "wrong below right: the loss should fall when F⁺ falls"
-    assert (loss(F_pos, F_neg + room) < value).all(), "wrong below right: the loss should fall when F⁻ rises"
+    room = 0.9 * (F_pos - F_neg)
+    when = "with 0 ≤ F⁻ < F⁺ ≤ 1 the loss should become smaller when"
+    assert movement([F_pos, F_neg], [F_pos - room, F_neg])[1] < 0, f"{when} F⁺ falls"
+    assert movement([F_pos, F_neg], [F_pos, F_neg + room])[1] < 0, f"{when} F⁻ rises"
 
 
 @earns("negatives")
-def test_my_loss_is_bounded(student, draw):
+def test_my_loss_is_bounded(student, reference, draw):
     """Wrong answers of ever higher energy are not rewarded without end."""
-    loss = losses_of(student)
-    F_pos = draw.uniform(5).double()
-    high, higher = (loss(F_pos, torch.full_like(F_pos, level)) for level in (100.0, 1e6))
-    assert (high - higher < 1).all(), "the loss falls further and further as F⁻ goes to infinity"
-
-
-def losses_of(student):
-    """The student's own loss, its values checked for their form."""
-    function = student.my_loss
-
-    def loss(F_pos, F_neg):
-        value = torch.as_tensor(function(F_pos, F_neg)).double()
-        assert value.shape == F_pos.shape, "my_loss should return one value for each pair of energies"
-        assert value.isfinite().all(), "my_loss has values that are not finite"
-        return value
-
-    return loss
+    ask = Asked(student, reference, "my_loss")
+    changes = ask.tools.far_out(ask.function, draw.uniform(5).double())
+    assert min(changes) >= 0, "the loss falls further and further as F⁻ goes to infinity"
+    assert max(changes) == 0, "for very high F⁻ the loss grows when F⁻ rises"
 
 
 @earns("infer")
-def test_infer(student, draw):
+def test_infer(student, reference, draw):
     """The best answer of each row is the one of lowest energy."""
-    function = student.infer
-    for _ in range(3):
-        F, _ = table(draw, scale=3)
-        right = torch.tensor([min(range(F.shape[1]), key=row.__getitem__) for row in F.tolist()])
-        close(function(F), right, "the best answers")
+    ask = Asked(student, reference, "infer")
+    tables = [table(draw, B, n, scale=3)[0] for B, n in sizes(draw)]
+    tables.append(torch.tensor([[4.0, 2.0, 2.0, 5.0], [1.0, 3.0, 3.0, 3.0]]))  # of equally low ones, any will do
+    for F in tables:
+        B, n = F.shape
+        name = f"the answers for {B} × {n} energies"
+        check_answers(ask(F), B, n, name)
+        found = F.gather(1, ask(F).long()[:, None])[:, 0]
+        better = int((F.min(dim=1).values < found).sum())
+        assert not better, f"{name}: in {better} of {B} rows another answer has a lower energy"
+
+
+def check_answers(answer, B, n, name):
+    """Whole numbers from 0 to n − 1, one for each of B examples."""
+    check_form(answer, (B,), name)
+    assert ((answer >= 0) & (answer < n) & (answer == answer.round())).all(), f"{name} should be from 0 to {n - 1}"
 
 
 @earns("infer")
-def test_infer_latent(student, draw):
+def test_infer_latent(student, reference, draw):
     """The best pair of answer and latent is that of lowest energy among all pairs."""
-    function = student.infer_latent
-    for n, k in ((2, 3), (draw.size(4, 6), draw.size(2, 3)), (3, 1)):
-        E = draw.normal(12, n, k, dtype=torch.double)
-        every = [(y, z) for y in range(n) for z in range(k)]
-        right = torch.tensor([min(every, key=lambda pair, e=e: float(e[pair])) for e in E])  # (12, 2)
-        answer = function(E)
-        assert isinstance(answer, tuple | list) and len(answer) == 2, "infer_latent should return a tuple of two"
-        close(answer[0], right[:, 0], f"the answers of the best pairs for {n} answers, {k} latents")
-        close(answer[1], right[:, 1], f"the latents of the best pairs for {n} answers, {k} latents")
+    ask = Asked(student, reference, "infer_latent", parts=2)
+    for B, n, k in ((12, draw.size(4, 6), draw.size(2, 3)), (9, 2, 4), (1, 3, 5), (8, 3, 1), (8, 1, 4)):
+        E = draw.normal(B, n, k, dtype=torch.double)
+        y, z = ask(E)
+        case = f"for a table of {B} × {n} × {k} energies"
+        check_answers(y, B, n, f"the answers {case}")
+        check_answers(z, B, k, f"the latents {case}")
+        found = E[torch.arange(B), y.long(), z.long()]
+        better = int((E.flatten(1).min(dim=1).values < found).sum())
+        assert not better, f"{case}, in {better} of {B} examples another pair has a lower energy"
 
 
 # ---------------------------------------------------------------------------------------------- likelihood
 
 
+def check_probabilities(ask, F, beta, case):
+    name = f"the table of probabilities for {case}"
+    answer = ask(F, beta)
+    check_form(answer, F.shape, name)
+    assert (answer >= 0).all(), f"{name}: there are negative probabilities"
+    ones = torch.ones(1, dtype=torch.double)
+    if not torch.allclose(answer.sum(dim=1), ones, atol=1e-3):
+        columns = "; your columns do" if torch.allclose(answer.sum(dim=0), ones, atol=1e-3) else ""
+        raise AssertionError(f"{name}: each row should add up to 1{columns}")
+    same(answer, torch.softmax(-beta * F, dim=1), name, float(F.abs().max()), β=beta)
+
+
 @earns("gibbs")
-def test_gibbs(student, draw):
+def test_gibbs(student, reference, draw):
     """The probabilities are proportional to exp(−βF), for any β, and each row sums to 1."""
-    function = student.gibbs
+    ask = Asked(student, reference, "gibbs")
     for F, _, beta, case in ordinary(draw):
-        same(function(F, beta), torch.softmax(-beta * F, dim=1), f"the table of probabilities with {case}")
+        check_probabilities(ask, F, beta, case)
 
 
 @earns("gibbs")
-def test_gibbs_far_out(student, draw):
+def test_gibbs_far_out(student, reference, draw):
     """Large energies and extreme β do not break the probabilities."""
-    function = student.gibbs
-    for F, _, beta, case in extreme(draw):
-        same(function(F, beta), torch.softmax(-beta * F, dim=1), f"the table of probabilities with {case}")
+    ask = Asked(student, reference, "gibbs")
+    cases = list(extreme(draw))
+    ask.first((F, beta) for F, _, beta, _ in cases)
+    for F, _, beta, case in cases:
+        check_probabilities(ask, F, beta, case)
 
 
 @earns("gibbs", weight=2)
 def test_gibbs_limits(student):
     """The hot and the cold limit of the probabilities of (3, 1, 1, 6) are right."""
     F = torch.tensor([3.0, 1.0, 1.0, 6.0], dtype=torch.double)
-    for name, beta in (("p_hot", 1e-9), ("p_cold", 1e9)):
-        answer = torch.as_tensor(getattr(student, name)).double().flatten()
-        assert answer.shape == (4,), f"{name} should be four numbers"
-        assert torch.allclose(answer, torch.softmax(-beta * F, dim=0), atol=1e-3), f"{name} is not the limit"
+    for name, beta, limit in (("p_hot", 1e-9, "β → 0"), ("p_cold", 1e9, "β → ∞")):
+        answer = value(student, name, ROW)
+        assert answer is not None and len(answer) == 4, f"{name} should be a list of four numbers"
+        right = torch.softmax(-beta * F, dim=0)
+        close_enough = torch.allclose(torch.tensor(answer, dtype=torch.double), right, atol=1e-3)
+        assert close_enough, f"{name} is not the limit for {limit}"
+
+
+def check_free_energy(ask, F, beta, case):
+    name = f"the free energy for {case}"
+    answer = ask(F, beta)
+    check_form(answer, F.shape[:1], name)
+    scale = float(F.abs().max())
+    above = answer > F.min(dim=1).values + 1e-5 * max(1, scale)
+    assert not above.any(), f"{name}: it lies above the lowest energy, and it should be at or below it"
+    same(answer, -torch.logsumexp(-beta * F, dim=1) / beta, name, scale, β=beta, n=F.shape[1])
+
+
+def check_nll(ask, F, y, beta, case):
+    name = f"the loss for {case}"
+    answer = ask(F, y, beta)
+    check_form(answer, y.shape, name)
+    scale = float(F.abs().max())
+    negative = (answer < -1e-5 * max(1, scale)).any()
+    assert not negative, f"{name}: it is negative somewhere, but a probability is at most 1"
+    same(answer, likelihood(F, y, beta), name, scale, β=beta, n=F.shape[1])
 
 
 @earns("nll")
-def test_free_energy(student, draw):
+def test_free_energy(student, reference, draw):
     """The free energy is −1/β times the logarithm of the sum of exp(−βF)."""
-    function = student.free_energy
+    ask = Asked(student, reference, "free_energy")
     for F, _, beta, case in ordinary(draw):
-        same(function(F, beta), -torch.logsumexp(-beta * F, dim=1) / beta, f"the free energy with {case}")
+        check_free_energy(ask, F, beta, case)
 
 
 @earns("nll")
-def test_nll(student, draw):
+def test_nll(student, reference, draw):
     """The loss is −1/β times the logarithm of the right answer's probability."""
-    function = student.nll
+    ask = Asked(student, reference, "nll")
     for F, y, beta, case in ordinary(draw):
-        same(function(F, y, beta), likelihood(F, y, beta), f"the loss with {case}")
+        check_nll(ask, F, y, beta, case)
 
 
 @earns("nll")
-def test_nll_far_out(student, draw):
+def test_nll_far_out(student, reference, draw):
     """Large energies and extreme β break neither the free energy nor the loss."""
-    free_energy, nll = student.free_energy, student.nll
-    for F, y, beta, case in extreme(draw):
-        same(free_energy(F, beta), -torch.logsumexp(-beta * F, dim=1) / beta, f"the free energy with {case}")
-        same(nll(F, y, beta), likelihood(F, y, beta), f"the loss with {case}")
+    free_energy, nll = (Asked(student, reference, name) for name in ("free_energy", "nll"))
+    cases = list(extreme(draw))
+    free_energy.first((F, beta) for F, _, beta, _ in cases)
+    for F, y, beta, case in cases:
+        check_free_energy(free_energy, F, beta, case)
+        check_nll(nll, F, y, beta, case)
 
 
 @earns("nll")
 def test_nll_limits(student):
     """The hot and the cold limit of the loss are right."""
-    hot, cold = student.run("torch.tensor([float(nll_hot), float(nll_cold)])").tolist()
+    hot, cold = value(student, "nll_hot, nll_cold", NUMBERS)
+    assert hot and cold, f"{'nll_cold' if hot else 'nll_hot'} should be a number"
     F, y = torch.tensor([[3.0, 1.0, 1.0, 6.0]], dtype=torch.double), torch.tensor([0])
-    assert hot == math.inf, "nll_hot: try ever smaller β, and watch the loss"
-    assert math.isclose(cold, float(likelihood(F, y, 1e9)), abs_tol=1e-3), "nll_cold is not the limit"
+    assert float(hot) == math.inf, "nll_hot is not the limit for β → 0"
+    right = float(likelihood(F, y, 1e9))
+    assert math.isclose(float(cold), right, abs_tol=1e-3), "nll_cold is not the limit for β → ∞"
 
 
 def energy_gradient(F, y, beta):
@@ -292,79 +433,109 @@ def energy_gradient(F, y, beta):
     return gradient
 
 
+def check_gradient(ask, F, y, beta, case):
+    name = f"∂ℓ/∂F for {case}"
+    answer = ask(F, y, beta)
+    check_form(answer, F.shape, name)
+    same(answer, energy_gradient(F, y, beta), name, float(F.abs().max()), β=beta, B=F.shape[0], n=F.shape[1])
+
+
 @earns("nll-gradient")
-def test_nll_gradient(student, draw):
+def test_nll_gradient(student, reference, draw):
     """∂ℓ/∂F agrees with autograd, for any β."""
-    function = student.nll_gradient
+    ask = Asked(student, reference, "nll_gradient")
     for F, y, beta, case in ordinary(draw):
-        same(function(F, y, beta), energy_gradient(F, y, beta), f"∂ℓ/∂F with {case}")
+        check_gradient(ask, F, y, beta, case)
 
 
 @earns("nll-gradient")
-def test_nll_gradient_far_out(student, draw):
+def test_nll_gradient_far_out(student, reference, draw):
     """∂ℓ/∂F agrees with autograd for large energies and extreme β."""
-    function = student.nll_gradient
+    ask = Asked(student, reference, "nll_gradient")
     for F, y, beta, case in extreme(draw):
-        same(function(F, y, beta), energy_gradient(F, y, beta), f"∂ℓ/∂F with {case}")
+        check_gradient(ask, F, y, beta, case)
 
 
 @earns("nll-gradient")
-def test_nll_weight_gradient(student, draw):
+def test_nll_weight_gradient(student, reference, draw):
     """∂ℓ/∂w agrees with autograd through a small energy network."""
-    function = student.nll_weight_gradient
-    for n, beta in ((2, 1.0), (draw.size(4, 7), 0.4), (draw.size(4, 7), 2.5)):
+    ask = Asked(student, reference, "nll_weight_gradient")
+    for n, beta in ((draw.size(4, 7), 2.5), (draw.size(4, 7), 0.4), (2, 1.0)):
         energies, w = energy_network(draw, n)
         y = draw.integers(0, n - 1, 1)
         right = jacobian(lambda w, f=energies, y=y, beta=beta: likelihood(f(w)[None], y, beta), w)  # (1, P)
-        answer = function(energies(w)[None], jacobian(energies, w), y, beta)
-        same(answer, right, f"∂ℓ/∂w for {n} answers, β = {beta}")
+        answer = ask(energies(w)[None], jacobian(energies, w), y, beta)
+        same(answer, right, f"∂ℓ/∂w for {n} answers, {len(w)} weights and β = {beta}", β=beta, n=n)
+    for n, P in ((3, 3), (4, 1), (1, 4)):
+        F, J, y = (
+            draw.normal(1, n, dtype=torch.double),
+            draw.normal(n, P, dtype=torch.double),
+            draw.integers(0, n - 1, 1),
+        )
+        same(ask(F, J, y, 0.6), energy_gradient(F, y, 0.6) @ J, f"∂ℓ/∂w for answers and weights in numbers {n} and {P}")
 
 
 @earns("sampling")
-def test_sampled_gradient(student, draw):
+def test_sampled_gradient(student, reference, draw):
     """The estimate is the right answer's row minus the mean of the drawn rows, for one drawn answer as for many."""
-    function = student.sampled_gradient
-    P = draw.size(3, 6)
-    for S in (1, draw.size(5, 9)):
+    ask = Asked(student, reference, "sampled_gradient")
+    for S, P in ((draw.size(7, 9), draw.size(3, 6)), (4, 4), (draw.size(5, 9), 1), (1, draw.size(3, 6))):
         right, drawn = draw.normal(1, P, dtype=torch.double), draw.normal(S, P, dtype=torch.double)
         expected = right - sum(drawn[s : s + 1] for s in range(S)) / S
-        same(function(right, drawn), expected, f"the estimate from {S} drawn answers")
+        same(ask(right, drawn), expected, f"the estimate of {P} slopes from {S} drawn answers", S=S, P=P)
 
 
 @earns("sampling")
-def test_langevin_step(student, draw):
+def test_langevin_step(student, reference, draw):
     """A step goes down the slope, and its kicks keep the crowd in Gibbs' distribution."""
-    function = student.langevin_step
-    for beta, eta in ((1.0, 0.01), (0.3, 0.002), (4.0, 0.05)):
-        y, slope, noise = (draw.normal(4, 2, dtype=torch.double) for _ in range(3))
-        still = torch.zeros_like(y)
-        same(function(y, slope, beta, eta, still), y - eta * slope, "without noise, a step")
-        kick = function(still, still, beta, eta, noise)
-        same(kick, math.sqrt(2 * eta / beta) * noise, f"on level ground, with β = {beta} and η = {eta}, a kick")
+    ask = Asked(student, reference, "langevin_step")
+    for beta, eta, shape in ((4.0, 0.05, (4, 2)), (0.3, 0.002, (3,)), (1.0, 0.01, (1, 5))):
+        y, slope, noise = (draw.normal(*shape, dtype=torch.double) for _ in range(3))
+        still = ask(y, slope, beta, eta, torch.zeros_like(y))
+        same(still, y - eta * slope, f"without noise, a step with β = {beta} and η = {eta}")
+        kick = ask(y, slope, beta, eta, noise) - still
+        same(kick, math.sqrt(2 * eta / beta) * noise, f"what noise adds to a step with β = {beta} and η = {eta}")
 
 
 @earns("ends")
-def test_best_energies(student, draw):
+def test_best_energies(student, reference, draw):
     """With the best energies the machine's probabilities are the frequencies, and the lowest energy is 0."""
-    function = student.best_energies
-    for beta in (1.0, 0.3, 2.5):
+    ask = Asked(student, reference, "best_energies")
+    for beta in (2.5, 0.3, 1.0):
         q = torch.softmax(draw.normal(draw.size(3, 6), dtype=torch.double), dim=0)
-        energies = -torch.log(q) / beta
-        same(function(q, beta), energies - energies.min(), f"the best energies for β = {beta}")
-    answer = torch.as_tensor(function(torch.tensor([0.75, 0.0, 0.25], dtype=torch.double), 1.0)).double()
-    assert answer.shape == (3,) and answer[1] == math.inf, "a frequency of 0 deserves an infinite energy"
+        check_best_energies(ask(q, beta), q, beta, f"the row of best energies for β = {beta}")
+    shares = ([0.75, 0.0, 0.25], [0.0, 0.0, 1.0], [0.25, 0.25, 0.25, 0.25], [1.0])
+    for q in shares:
+        ask.tools.infinite(ask.function, [torch.tensor(q, dtype=torch.double), 1.7])
+    for q in shares:
+        frequencies, name = torch.tensor(q, dtype=torch.double), f"the row of best energies for the frequencies {q}"
+        infinite = ask.tools.infinite(ask.function, [frequencies, 1.7])
+        never = infinite.shape == frequencies.shape and (infinite[frequencies == 0] == 1).all()
+        assert never, f"{name}: an answer that never comes should have an infinite energy"
+        check_best_energies(ask(frequencies, 1.7), frequencies, 1.7, name)
+
+
+def check_best_energies(answer, q, beta, name):
+    energies = -torch.log(q) / beta
+    assert answer.shape == q.shape, f"{name}: the shape is {tuple(answer.shape)}; it should be {tuple(q.shape)}"
+    assert not answer.isnan().any(), f"{name}: there are entries that are not a number (nan)"
+    lowest = float(answer.min())
+    assert abs(lowest) < 1e-4, f"{name}: the lowest energy should be 0; yours is {lowest:.3g}"
+    same(answer, energies - energies.min(), name, β=beta)
 
 
 @earns("ends")
-def test_gap_for_push(student, draw):
+def test_gap_for_push(student, reference, draw):
     """At the gap that is returned, the push on the right answer is what was asked for."""
-    function = student.gap_for_push
-    for beta, g in ((1.0, 0.5), (0.4, 0.01), (3.0, 0.2), (1.7, 1e-6)):
-        n = draw.size(2, 9)
-        F = torch.full((1, n), number(function(n, beta, g), "the gap"), dtype=torch.double)
+    ask = Asked(student, reference, "gap_for_push")
+    cases = ((draw.size(3, 9), 3.0, 0.2), (draw.size(3, 9), 0.4, 0.01), (1000, 1.7, 1e-6), (2, 1.0, 0.5))
+    ask.first(cases)
+    for n, beta, g in cases:
+        F = torch.full((1, n), ask.number(n, beta, g), dtype=torch.double)
         F[0, 0] = 0
         push = -float(energy_gradient(F, torch.tensor([0]), beta)[0, 1:].sum())  # the wrong answers share it
-        assert math.isclose(push, g, rel_tol=1e-3), f"at your gap for n = {n}, β = {beta} the push is not {g}"
+        right = math.isclose(push, g, rel_tol=1e-3)
+        assert right, f"at your gap for n = {n} and β = {beta} the push is {push:.3g}; it should be {g}"
 
 
 @earns("ends")
@@ -376,77 +547,86 @@ def test_bounded(student):
 # ---------------------------------------------------------------------------------------------- contrast
 
 
-def check_pair_loss(function, right, draw, *margin):
-    """Value, derivatives by the energies and derivative by the weights of a network that makes them."""
-    pairs = 12
-    energies, w = energy_network(draw, 2 * pairs)
-    F, J = energies(w), jacobian(energies, w)
-    leaves = [part.clone().requires_grad_() for part in F.split(pairs)]
-    value = right(*leaves)
-    slopes = torch.autograd.grad(value.sum(), leaves)
-    answer = function(*F.split(pairs), *margin)
-    assert isinstance(answer, tuple | list) and len(answer) == 3, "a tuple of ℓ, ∂ℓ/∂F⁺, ∂ℓ/∂F⁻ should come back"
-    for name, actual, expected in zip(("ℓ", "∂ℓ/∂F⁺", "∂ℓ/∂F⁻"), answer, (value, *slopes), strict=True):
-        same(actual, expected, name)
-    by_weights = torch.cat([torch.as_tensor(slope).double() for slope in answer[1:]]) @ J
-    same(by_weights, jacobian(lambda w: right(*energies(w).split(pairs)).sum(), w), "∂ℓ/∂w of the whole batch")
+def check_pair_loss(ask, right, draw, *margin):
+    """Value and derivatives by the energies, for many pairs and for one."""
+    for pairs in (12, 1):
+        F = [3 * draw.normal(pairs, dtype=torch.double) for _ in "+-"]
+        leaves = [part.clone().requires_grad_() for part in F]
+        value = right(*leaves)
+        slopes = torch.autograd.grad(value.sum(), leaves)
+        case = f"{pairs} pairs" if pairs > 1 else "1 pair"
+        case += f" and m = {margin[0]}" if margin else ""
+        for name, actual, expected in zip(("ℓ", "∂ℓ/∂F⁺", "∂ℓ/∂F⁻"), ask(*F, *margin), (value, *slopes), strict=True):
+            same(actual, expected, f"{name} for {case}", B=pairs)
 
 
 def margins(draw):
-    return draw.size(3, 9) / 10, draw.size(11, 25) / 10
+    return draw.size(11, 25) / 10, draw.size(3, 9) / 10
 
 
 @earns("corners")
-def test_simple_loss(student, draw):
-    """The simple loss and its derivatives agree with autograd, through a small energy network as well."""
-    function = student.simple_loss
+def test_simple_loss(student, reference, draw):
+    """The simple loss and its derivatives agree with autograd."""
+    ask = Asked(student, reference, "simple_loss", parts=3)
     for m in margins(draw):
-        check_pair_loss(function, lambda a, b, m=m: functional.relu(a) + functional.relu(m - b), draw, m)
+        check_pair_loss(ask, lambda a, b, m=m: functional.relu(a) + functional.relu(m - b), draw, m)
 
 
 @earns("corners")
-def test_hinge_loss(student, draw):
-    """The hinge loss and its derivatives agree with autograd, through a small energy network as well."""
-    function = student.hinge_loss
+def test_hinge_loss(student, reference, draw):
+    """The hinge loss and its derivatives agree with autograd."""
+    ask = Asked(student, reference, "hinge_loss", parts=3)
     for m in margins(draw):
-        check_pair_loss(function, lambda a, b, m=m: functional.relu(m + a - b), draw, m)
+        check_pair_loss(ask, lambda a, b, m=m: functional.relu(m + a - b), draw, m)
 
 
 @earns("smooth")
-def test_log_loss(student, draw):
-    """The log loss and its derivatives agree with autograd, through a network and for large differences."""
-    function = student.log_loss
-    check_pair_loss(function, lambda a, b: functional.softplus(a - b), draw)
-    loss, d_pos, d_neg = function(*torch.tensor([[2000.0, -5.0, 0.0], [-3.0, 2000.0, 0.0]], dtype=torch.double))
-    for name, actual, expected in (
-        ("ℓ", loss, [2003.0, 0.0, math.log(2)]),
-        ("∂ℓ/∂F⁺", d_pos, [1.0, 0.0, 0.5]),
-        ("∂ℓ/∂F⁻", d_neg, [-1.0, 0.0, -0.5]),
+def test_log_loss(student, reference, draw):
+    """The log loss and its derivatives agree with autograd, for small differences as for large ones."""
+    ask = Asked(student, reference, "log_loss", parts=3)
+    check_pair_loss(ask, lambda a, b: functional.softplus(a - b), draw)
+    a = torch.tensor([2003.0, 800.0, 100.0, 25.0, 0.0, -25.0, -100.0, -800.0, -2003.0], dtype=torch.double)
+    right = functional.softplus(a), torch.sigmoid(a), -torch.sigmoid(a)
+    for name, actual, expected in zip(
+        ("ℓ", "∂ℓ/∂F⁺", "∂ℓ/∂F⁻"), ask(a - 3, torch.full_like(a, -3.0)), right, strict=True
     ):
-        same(actual, torch.tensor(expected, dtype=torch.double), f"for differences of ±2000 and 0, {name}")
+        check_form(actual, expected.shape, f"{name} for differences between −2003 and 2003")
+        same(actual, expected, f"{name} for differences between −2003 and 2003")
 
 
 @earns("smooth")
-def test_square_square_loss(student, draw):
-    """The square–square loss and its derivatives agree with autograd, through a small energy network as well."""
-    function = student.square_square_loss
+def test_square_square_loss(student, reference, draw):
+    """The square–square loss and its derivatives agree with autograd."""
+    ask = Asked(student, reference, "square_square_loss", parts=3)
     for m in margins(draw):
-        check_pair_loss(function, lambda a, b, m=m: functional.relu(a) ** 2 + functional.relu(m - b) ** 2, draw, m)
+        check_pair_loss(ask, lambda a, b, m=m: functional.relu(a) ** 2 + functional.relu(m - b) ** 2, draw, m)
 
 
 @earns("margins")
-def test_table_hinge_gradient(student, draw):
+def test_table_hinge_gradient(student, reference, draw):
     """The gradient touches the right answer and the most offending wrong one, and these only within the margin."""
-    function = student.table_hinge_gradient
-    for n, m in ((2, 1.0), (4, 0.5), (draw.size(5, 7), 1.5)):
-        F, y = 1.5 * draw.normal(12, n, dtype=torch.double), draw.integers(0, n - 1, 12)
-        F[:3, 0], y[:3] = -4 * m - 4, 0  # right by more than the margin
+    ask = Asked(student, reference, "table_hinge_gradient")
+    for B, n, m, centre in (
+        (12, draw.size(5, 7), 1.5, 0.0),
+        (12, 4, 0.5, 0.0),
+        (9, 2, 1.0, 3000.0),
+        (1, 3, 0.8, -3000.0),
+    ):
+        F, y = table(draw, B, n, scale=1.5, centre=centre)
+        if B == 12:
+            F[:3, 0], y[:3] = -4 * m - 4, 0  # right by more than the margin
+            F[3, :2], y[3] = F[3].min() - 1, 1  # right and wrong equally low
+        name = f"∂ℓ/∂F for {B} × {n} energies and m = {m}"
+        answer = ask(F, y, m)
+        check_form(answer, F.shape, name)
+        pushed = int((answer != 0).sum(dim=1).max())
+        assert pushed <= 2, f"{name}: in a row {pushed} energies are moved; this loss looks at two"
         leaf = F.clone().requires_grad_()
         loss = 0.0
         for row, right in zip(leaf, y.tolist(), strict=True):
             loss = loss + functional.relu(m + row[right] - min(row[i] for i in range(n) if i != right))
         (expected,) = torch.autograd.grad(loss, leaf)
-        same(function(F, y, m), expected, f"∂ℓ/∂F for {n} answers and m = {m}")
+        same(answer, expected, name, B=B, n=n)
 
 
 @earns("margins")
@@ -455,23 +635,30 @@ def test_true_of_log(student):
     check_choice(student, "true_of_log", {"A", "D", "E"})
 
 
-def check_rest(function, draw, power, name):
+def check_rest(ask, draw, power, name):
     """The student's energy is where a mean over a fine grid is least."""
-    for eps in (0.05, draw.size(15, 45) / 100, draw.size(55, 85) / 100, 0.95):
-        m = draw.size(5, 30) / 10
+    cases = (
+        (0.05, draw.size(5, 30) / 10),
+        (draw.size(15, 45) / 100, draw.size(5, 30) / 10),
+        (draw.size(55, 85) / 100, draw.size(5, 30) / 10),
+        (0.95, 40.0),
+    )
+    ask.first(cases)
+    for eps, m in cases:
         e = torch.linspace(-m, 2 * m, 6001, dtype=torch.double)
         mean = (1 - eps) * functional.relu(e) ** power + eps * functional.relu(m - e) ** power
-        answer = number(function(eps, m), name)
-        assert abs(answer - float(e[mean.argmin()])) < 2e-3 * m, f"{name} is not right for ε = {eps}, m = {m}"
+        answer = ask.number(eps, m)
+        right = abs(answer - float(e[mean.argmin()])) < 2e-3 * m
+        assert right, f"{name} for ε = {eps} and m = {m} is not where its mean is least; yours is {answer:.3g}"
 
 
 @earns("doubt")
-def test_simple_rest(student, draw):
+def test_simple_rest(student, reference, draw):
     """The energy at which the simple loss rests agrees with a search."""
-    check_rest(student.simple_rest, draw, 1, "the simple loss's energy of rest")
+    check_rest(Asked(student, reference, "simple_rest"), draw, 1, "the energy of rest of the simple loss")
 
 
 @earns("doubt")
-def test_square_square_rest(student, draw):
+def test_square_square_rest(student, reference, draw):
     """The energy at which square–square rests agrees with a search."""
-    check_rest(student.square_square_rest, draw, 2, "square–square's energy of rest")
+    check_rest(Asked(student, reference, "square_square_rest"), draw, 2, "the energy of rest of square–square")

@@ -28,8 +28,9 @@ programme that finds the best of all paths, a training loop around it, and a rea
 (the theory notebook of this homework). Everything runs on a CPU; the longest cell takes ten seconds.
 
 **How to work.** Replace each `raise NotImplementedError` by your code; all of `torch` is welcome. The cell below it
-checks your work on small examples. Cells that train for long or only draw are skipped while you are graded: the
-grader feeds your functions with energies of its own, and trains a network of yours on words that it draws itself.
+checks your work on small examples. Your functions must leave the tensors and lists that they are given as they are.
+Cells that train for long or only draw are skipped while you are graded: the grader feeds your functions with energies
+of its own, and trains a network of yours on words that it draws itself.
 """
 
 # %% [markdown] nbgrader={"grade": false, "grade_id": "colab", "locked": true, "schema_version": 3, "solution": false, "task": false}
@@ -51,6 +52,11 @@ random.seed(0)
 np.random.seed(0)
 torch.manual_seed(0)
 device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
+
+# The cells below use these names themselves: all_paths, ALPHABET, BETWEEN, BLUE, compare, energies_of, GREEN,
+# INFINITE, ORANGE, RED, relative_error, SYMBOLS, draw_letters, FONTS, LETTERS, SimpleWordsDataset, ax, axes,
+# figure, image, samples, word, letter_net, DOTS, draw_strips, examples, draw_paths, before, free_energies,
+# word_losses, stack_targets, word_loader, best_words, share, tests. Give your own helpers other names.
 
 # %% nbgrader={"grade": false, "grade_id": "helpers", "locked": true, "schema_version": 3, "solution": false, "task": false}
 import copy
@@ -78,7 +84,10 @@ def relative_error(a, b):
 def compare(name, yours, right, tolerance=1e-4):
     """Assert that `yours` equals `right`; when it does not, say in which way it differs."""
     assert yours is not None, f"{name} is None: is a return statement missing?"
-    yours, right = torch.as_tensor(yours).detach().cpu().double(), torch.as_tensor(right).detach().cpu().double()
+    whole = not torch.as_tensor(right).is_floating_point()  # of labels and counts, factors mean nothing
+    if not isinstance(yours, torch.Tensor):  # an array, a list or a number
+        yours = torch.as_tensor(yours, dtype=torch.double)
+    yours, right = yours.detach().cpu().double(), torch.as_tensor(right).detach().cpu().double()
     shape = f"{name}: the shape is {tuple(yours.shape)}, it should be {tuple(right.shape)}"
     assert yours.shape == right.shape, shape
     error = relative_error(yours, right)
@@ -87,11 +96,13 @@ def compare(name, yours, right, tolerance=1e-4):
         reason = "right shape, wrong values"
         if not torch.isfinite(yours).all():
             reason = "some values are infinite or not a number"
+        elif whole:
+            reason = f"{int((yours != right).sum())} of {right.numel()} values differ"
         elif relative_error(-yours, right) < tolerance:
             reason = "right size, wrong sign"
         elif yours.ndim == 2 and yours.shape == yours.T.shape and relative_error(yours.T, right) < tolerance:
             reason = "it is transposed"
-        elif yours.numel() > 1 and relative_error(factor * yours, right) < tolerance:
+        elif yours.numel() > 1 and abs(factor - 1) > 0.001 and relative_error(factor * yours, right) < tolerance:
             reason = f"right up to a factor: multiplied by {factor:.4g} it would be correct"
         raise AssertionError(f"{name}: {reason} (relative error {error:.1e})")
     print(f"ok  {name:24} relative error {error:.0e}")
@@ -113,6 +124,12 @@ def energies_of(model, images):
         energies = model(images)
     model.train(training)
     return energies
+
+
+def all_paths(L, T):
+    """Every allowed path of L windows and T targets, one after the other."""
+    for moves in itertools.combinations(range(1, L), T - 1):  # the windows at which a path moves on
+        yield [sum(move <= i for move in moves) for i in range(L)]
 
 
 # %% [markdown] nbgrader={"grade": false, "grade_id": "data-text", "locked": true, "schema_version": 3, "solution": false, "task": false}
@@ -244,29 +261,41 @@ class SimpleNet(nn.Module):
 
 
 # %% nbgrader={"grade": true, "grade_id": "net-shapes", "locked": true, "points": 2, "schema_version": 3, "solution": false, "task": false}
-torch.manual_seed(1)
-net = SimpleNet()
-for width, L in (18, 1), (21, 1), (22, 2), (36, 5), (88, 18), (180, 41):
-    energies = net(torch.rand(3, 1, 32, width))
-    assert energies is not None, "forward returns None: is a return statement missing?"
-    shape = tuple(energies.shape)
-    assert shape == (3, L, 27), f"width {width}: the shape is {shape}, it should be (3, {L}, 27)"
-parameters = sum(parameter.numel() for parameter in net.parameters())
-assert parameters <= 100_000, f"{parameters:,} parameters are too many: at most 100,000"
-print(f"ok  the shapes are right, and there are {parameters:,} parameters")
+def _check():
+    torch.manual_seed(1)
+    net = SimpleNet()
+    for B, width, L in (3, 18, 1), (3, 21, 1), (1, 22, 2), (2, 36, 5), (1, 88, 18), (2, 180, 41):
+        energies = net(torch.rand(B, 1, 32, width))
+        assert energies is not None, "forward returns None: is a return statement missing?"
+        asked, shape, right = (B, 1, 32, width), tuple(energies.shape), (B, L, 27)
+        assert shape == right, f"for images of shape {asked} the shape is {shape}, it should be {right}"
+    parameters = sum(parameter.numel() for parameter in net.parameters())
+    assert parameters <= 100_000, f"{parameters:,} parameters are too many: at most 100,000"
+    print(f"ok  the shapes are right, and there are {parameters:,} parameters")
+
+
+_check()
+
 
 # %% nbgrader={"grade": true, "grade_id": "net-window", "locked": true, "points": 3, "schema_version": 3, "solution": false, "task": false}
-torch.manual_seed(2)
-net, image = SimpleNet(), torch.rand(1, 1, 32, 60)
-whole = energies_of(net, image)  # (1, 11, 27)
-for place in range(whole.shape[1]):
-    alone = energies_of(net, image[..., 4 * place : 4 * place + 18])
-    assert torch.allclose(alone[:, 0], whole[:, place], atol=1e-4), f"window {place} looks at more than its 18 columns"
-image.requires_grad_()
-net.eval()(image)[0, 5].square().sum().backward()
-seen = image.grad.abs().sum((0, 1, 2)).nonzero().flatten().tolist()
-assert seen == list(range(20, 38)), f"window 5 should see columns 20 to 37, but it sees {seen}"
-print("ok  each window sees its 18 columns and nothing else")
+def _check():
+    torch.manual_seed(2)
+    net, image = SimpleNet(), torch.rand(1, 1, 32, 60)
+    for parameter in net.parameters():
+        nn.init.normal_(parameter, std=0.1)  # a layer that begins with zeros would hide what it sees
+    whole = energies_of(net, image)  # (1, 11, 27)
+    for place in range(whole.shape[1]):
+        alone = energies_of(net, image[..., 4 * place : 4 * place + 18])
+        message = f"window {place} has other energies when its 18 columns are cut out"
+        assert torch.allclose(alone[:, 0], whole[:, place], rtol=1e-3, atol=1e-4), message
+    image.requires_grad_()
+    net.eval()(image)[0, 5].square().sum().backward()
+    seen = image.grad.abs().sum((0, 1, 2)).nonzero().flatten().tolist()
+    assert seen == list(range(20, 38)), f"window 5 should see columns 20 to 37, but it sees {seen}"
+    print("ok  each window sees its 18 columns and nothing else")
+
+
+_check()
 
 # %% [markdown] nbgrader={"grade": false, "grade_id": "letters-text", "locked": true, "schema_version": 3, "solution": false, "task": false}
 r"""
@@ -287,7 +316,7 @@ which are high where energies are low.
 *The training loop once more, now for energies.* The grader trains your `SimpleNet()` with
 `train_letters(model, loader, epochs=2)` on 4,800 letters in batches of 64, and shows it 1,000 others: one point if 90 %
 of them are read correctly, both from 98 % on. Before that it must have learned half of the alphabet in a single font by
-heart, as in the last check cell: whoever cannot do that need not run for long.
+heart, as in the last check cell: without that there is no long run.
 
 <details><summary>Hint</summary>
 
@@ -303,8 +332,8 @@ learning rate of 0.01 that falls towards zero is a good beginning; the number of
 def train_letters(model, loader, epochs, lr=0.01):
     """Train the model on images of single letters, in training mode.
 
-    model:  maps images (B, 1, 32, 18) to energies (B, 1, 27)
-    loader: a DataLoader of batches (images, labels), labels (B,) whole numbers from 0 to 25
+    model:  maps images (B, 1, 32, 18) to energies (B, 1, 27); may arrive in evaluation mode and with old gradients
+    loader: a DataLoader of batches (images, labels), labels (B,) whole numbers from 0 to 25; the last may be smaller
     epochs: the number of passes over the loader; every batch is one step of an optimiser
     lr:     the (largest) learning rate
 
@@ -314,73 +343,100 @@ def train_letters(model, loader, epochs, lr=0.01):
 
 
 # %% nbgrader={"grade": true, "grade_id": "letters-loop", "locked": true, "points": 2, "schema_version": 3, "solution": false, "task": false}
-torch.manual_seed(3)
-table = nn.Embedding(6, 27)  # a "network" that looks energies up: its images are row numbers
-start, labels = table.weight.detach().clone(), torch.tensor([3, 1, 4, 1, 5, 9])
-loader = DataLoader(TensorDataset(torch.arange(6)[:, None], labels), batch_size=3)
-losses = train_letters(table, loader, epochs=20)
-assert losses is not None and len(losses) == 40, "there should be one loss for each of the 2 · 20 steps"
-assert all(isinstance(loss, float) for loss in losses), "plain numbers please: a tensor may keep its graph alive"
-right = -start[:3].neg().log_softmax(1)[range(3), labels[:3]].mean().item()
-assert abs(losses[0] - right) < 1e-4, f"the first loss is {losses[0]:.4f}, it should be {right:.4f}: check the sign"
-assert losses[-1] < losses[0], "the loss does not fall"
-moved = (table.weight.detach() - start)[range(6), labels]
-assert (moved < 0).all(), "the energy of the right letter should fall"
-print("ok  the loop turns, and the right letters' energies fall")
+def _check():
+    torch.manual_seed(3)
+    table = nn.Embedding(7, 27)  # a "network" that looks energies up: its images are row numbers
+    start, labels = table.weight.detach().clone(), torch.tensor([3, 1, 4, 1, 5, 9, 0])
+    loader = DataLoader(TensorDataset(torch.arange(7)[:, None], labels), batch_size=3)  # the last batch is a single image
+    others = {"old gradients": copy.deepcopy(table), "a learning rate of 0.000001": copy.deepcopy(table)}
+    losses = train_letters(table.eval(), loader, epochs=20)
+    assert losses is not None and len(losses) == 60, "there should be one loss for each of the 3 · 20 steps"
+    assert all(isinstance(loss, float) for loss in losses), "plain numbers please: a tensor may keep its graph alive"
+    first, last = -start[:3].neg().log_softmax(1)[range(3), labels[:3]].mean().item(), losses[2]
+    assert abs(losses[0] - first) < 1e-4, f"the first loss is {losses[0]:.4f}, it should be {first:.4f}: is the sign right?"
+    assert losses[-1] < last, "the loss of the last image does not fall"
+    moved = (table.weight.detach() - start)[range(7), labels]
+    assert (moved < 0).all(), "the energy of the right letter should fall"
+    for name, other in others.items():
+        other.weight.grad = torch.full((7, 27), 1e9) if name == "old gradients" else None
+        train_letters(other, loader, epochs=1, lr=1e-6)
+        assert (other.weight - start).abs().max() < 1e-3, f"with {name} the parameters should hardly move"
+    print("ok  the loop turns, and the right letters' energies fall")
+
+
+_check()
+
 
 # %% nbgrader={"grade": true, "grade_id": "letters-learn", "locked": true, "points": 2, "schema_version": 3, "solution": false, "task": false}
-# The 26 letters of a single font, learned by heart: a network that cannot do that need not try the others.
-torch.manual_seed(4)
-net = SimpleNet()
-train_letters(net, DataLoader(TensorDataset(LETTERS[0][:, None], torch.arange(26)), batch_size=13), epochs=30)
-hits = int((energies_of(net, LETTERS[0][:, None])[:, 0].argmin(1) == torch.arange(26)).sum())
-print(f"after 60 steps {hits} of 26 letters are known")
-assert hits >= 24, "that is too few: do the energies of the right letters fall?"
+def _check():
+    # The 26 letters of a single font, learned by heart: a network that cannot do that need not try the others.
+    torch.manual_seed(4)
+    net = SimpleNet()
+    train_letters(net, DataLoader(TensorDataset(LETTERS[0][:, None], torch.arange(26)), batch_size=13), epochs=30)
+    hits = int((energies_of(net, LETTERS[0][:, None])[:, 0].argmin(1) == torch.arange(26)).sum())
+    print(f"after 60 steps {hits} of 26 letters are known")
+    assert hits >= 24, "that is too few: do the energies of the right letters fall?"
+
+
+_check()
+
 
 # %% nbgrader={"grade": false, "grade_id": "letters-train", "locked": true, "schema_version": 3, "solution": false, "task": false} tags=["demo"]
-torch.manual_seed(0)
-letters = SimpleWordsDataset(max_length=1, len=4800, noise=True)
-labels = torch.tensor([ALPHABET.index(letter) for letter in letters.words])
-net = SimpleNet()
-losses = train_letters(net, DataLoader(TensorDataset(letters.images, labels), batch_size=64, shuffle=True), epochs=2)
-unseen = SimpleWordsDataset(max_length=1, len=1000, noise=True)
-guesses = "".join(ALPHABET[k] for k in energies_of(net, unseen.images)[:, 0, :26].argmin(1))
-hits = sum(guess == letter for guess, letter in zip(guesses, unseen.words, strict=True))
-print(f"single letters: {hits / 1000:.1%} correct after {len(losses)} steps")
-assert hits >= 980, "not there yet: 98 % is the goal"
+def _figure():
+    torch.manual_seed(0)
+    letters = SimpleWordsDataset(max_length=1, len=4800, noise=True)
+    labels = torch.tensor([ALPHABET.index(letter) for letter in letters.words])
+    letter_net = SimpleNet()
+    letter_loader = DataLoader(TensorDataset(letters.images, labels), batch_size=64, shuffle=True)
+    losses = train_letters(letter_net, letter_loader, epochs=2)
+    unseen = SimpleWordsDataset(max_length=1, len=1000, noise=True)
+    guesses = "".join(ALPHABET[k] for k in energies_of(letter_net, unseen.images)[:, 0, :26].argmin(1))
+    hits = sum(guess == letter for guess, letter in zip(guesses, unseen.words, strict=True))
+    print(f"single letters: {hits / 1000:.1%} correct after {len(losses)} steps")
+    assert hits >= 980, "not there yet: 98 % is the goal"
+    return letter_net
+
+
+letter_net = _figure()
+
 
 # %% nbgrader={"grade": false, "grade_id": "strip-figure", "locked": true, "schema_version": 3, "solution": false, "task": false} tags=["demo"]
-DOTS = {"color": RED, "markeredgecolor": "black", "markeredgewidth": 0.5, "markersize": 5}
+def _figure():
+    DOTS = {"color": RED, "markeredgecolor": "black", "markeredgewidth": 0.5, "markersize": 5}
 
 
-def draw_strip(ax_image, ax_energies, image, energies, title):
-    """Draw an image (1, 32, W), and below it the energies (L, 27) of its windows, each at its window's centre."""
-    W, L = image.shape[-1], len(energies)
-    ax_image.imshow(image[0], cmap="gray_r", aspect="auto", extent=(0, W, 32, 0))
-    ax_image.set_title(title, fontsize=9)
-    ax_image.axis("off")
-    relative = energies - energies.min(1, keepdim=True).values  # what a window prefers is 0
-    ax_energies.imshow(relative.T, cmap="cividis_r", aspect="auto", extent=(7, 7 + 4 * L, 26.5, -0.5), vmax=15)
-    ax_energies.plot(9 + 4 * torch.arange(L), energies.argmin(1), "o", **DOTS)
-    ax_energies.set(xlim=(0, W), yticks=[0, 4, 8, 12, 16, 20, 26], xlabel="column")
-    ax_energies.set_yticklabels(["a", "e", "i", "m", "q", "u", "_"], fontsize=7)
+    def draw_strip(ax_image, ax_energies, image, energies, title):
+        """Draw an image (1, 32, W), and below it the energies (L, 27) of its windows, each at its window's centre."""
+        W, L = image.shape[-1], len(energies)
+        ax_image.imshow(image[0], cmap="gray_r", aspect="auto", extent=(0, W, 32, 0))
+        ax_image.set_title(title, fontsize=9)
+        ax_image.axis("off")
+        relative = energies - energies.min(1, keepdim=True).values  # what a window prefers is 0
+        ax_energies.imshow(relative.T, cmap="cividis_r", aspect="auto", extent=(7, 7 + 4 * L, 26.5, -0.5), vmax=15)
+        ax_energies.plot(9 + 4 * torch.arange(L), energies.argmin(1), "o", **DOTS)
+        ax_energies.set(xlim=(0, W), yticks=[0, 4, 8, 12, 16, 20, 26], xlabel="column")
+        ax_energies.set_yticklabels(["a", "e", "i", "m", "q", "u", "_"], fontsize=7)
 
 
-def draw_strips(model, dataset):
-    """Draw the first four items of a data set and their energies side by side."""
-    figure, axes = plt.subplots(2, 4, figsize=(11, 3.6), height_ratios=[1, 2.2])
-    for column, (image, word) in zip(axes.T, dataset, strict=False):
-        energies = energies_of(model, image[None])[0]
-        guesses = "".join(SYMBOLS[k] for k in energies.argmin(1))
-        draw_strip(*column, image, energies, f"{word}: {guesses}")
-    axes[1, 0].set_ylabel("symbol")
-    figure.tight_layout()
-    plt.show()
+    def draw_strips(model, dataset):
+        """Draw the first four items of a data set and their energies side by side."""
+        figure, axes = plt.subplots(2, 4, figsize=(11, 3.6), height_ratios=[1, 2.2])
+        for column, (image, word) in zip(axes.T, dataset, strict=False):
+            energies = energies_of(model, image[None])[0]
+            guesses = "".join(SYMBOLS[k] for k in energies.argmin(1))
+            draw_strip(*column, image, energies, f"{word}: {guesses}")
+        axes[1, 0].set_ylabel("symbol")
+        figure.tight_layout()
+        plt.show()
 
 
-torch.manual_seed(5)
-examples = SimpleWordsDataset(max_length=3, len=4, jitter=7, noise=True, min_length=2)
-draw_strips(net, examples)
+    torch.manual_seed(5)
+    examples = SimpleWordsDataset(max_length=3, len=4, jitter=7, noise=True, min_length=2)
+    draw_strips(letter_net, examples)
+    return DOTS, draw_strips, examples
+
+
+DOTS, draw_strips, examples = _figure()
 
 # %% [markdown] nbgrader={"grade": false, "grade_id": "matrices-text", "locked": true, "schema_version": 3, "solution": false, "task": false}
 r"""
@@ -440,12 +496,17 @@ def transform_word(word):
 
 
 # %% nbgrader={"grade": true, "grade_id": "transform", "locked": true, "points": 2, "schema_version": 3, "solution": false, "task": false}
-for word, right in ("cat", "c_a_t_"), ("all", "a_l_l_"), ("z", "z_"):
-    targets = transform_word(word)
-    assert torch.is_tensor(targets) and targets.dtype == torch.int64, "the targets should be an int64 tensor"
-    found = "".join(SYMBOLS[k] for k in targets)
-    assert found == right, f"transform_word({word!r}) spells {found}, it should spell {right}"
-print("ok  every letter is followed by BETWEEN")
+def _check():
+    for word, right in ("cat", "c_a_t_"), ("all", "a_l_l_"), ("z", "z_"):
+        targets = transform_word(word)
+        assert torch.is_tensor(targets) and targets.dtype == torch.int64, "the targets should be an int64 tensor"
+        assert ((targets >= 0) & (targets < 27)).all(), "the targets should be symbols, numbers from 0 to 26"
+        found = "".join(SYMBOLS[k] for k in targets)
+        assert found == right, f"transform_word({word!r}) spells {found}, it should spell {right}"
+    print("ok  every letter is followed by BETWEEN")
+
+
+_check()
 
 
 # %% nbgrader={"grade": false, "grade_id": "path-matrix-code", "locked": false, "schema_version": 3, "solution": true, "task": false}
@@ -461,12 +522,15 @@ def build_path_matrix(energies, targets):
 
 
 # %% nbgrader={"grade": true, "grade_id": "path-matrix", "locked": true, "points": 3, "schema_version": 3, "solution": false, "task": false}
-torch.manual_seed(6)
-energies, targets = torch.randn(2, 7, 27), torch.stack([transform_word("cat"), transform_word("zoo")])
-P = build_path_matrix(energies, targets)
-assert P is not None and P.shape == (2, 7, 6), f"the shape is {None if P is None else tuple(P.shape)}, not (B, L, T)"
-by_hand = [[[energies[b, i, targets[b, t]] for t in range(6)] for i in range(7)] for b in range(2)]
-compare("the path matrix", P, torch.tensor(by_hand))
+def _check():
+    torch.manual_seed(6)
+    energies, targets = torch.randn(2, 7, 27), torch.tensor([[2, 26, 0, 26, 19, 26], [25, 26, 14, 26, 14, 26]])
+    by_hand = [[[energies[b, i, targets[b, t]] for t in range(6)] for i in range(7)] for b in range(2)]
+    P = build_path_matrix(energies, targets)  # of "cat" and "zoo"
+    compare("the path matrix", P, torch.tensor(by_hand))
+
+
+_check()
 
 
 # %% nbgrader={"grade": false, "grade_id": "ce-matrix-code", "locked": false, "schema_version": 3, "solution": true, "task": false}
@@ -482,14 +546,20 @@ def build_ce_matrix(energies, targets):
 
 
 # %% nbgrader={"grade": true, "grade_id": "ce-matrix", "locked": true, "points": 4, "schema_version": 3, "solution": false, "task": false}
-C = build_ce_matrix(energies, targets)
-assert C is not None and C.shape == (2, 7, 6), f"the shape is {None if C is None else tuple(C.shape)}, not (B, L, T)"
-Z = energies.neg().exp().sum(2, keepdim=True)  # (2, 7, 1)
-compare("the cross-entropies", C, torch.tensor(by_hand) + Z.log())
-large = build_ce_matrix(1000 * energies, targets)
-assert torch.isfinite(large).all(), "with large energies something overflows: take the logarithm of no exponential"
-assert (C >= 0).all() and (large >= 0).all(), "a cross-entropy is never negative"
-print("ok  large energies do no harm")
+def _check():
+    torch.manual_seed(6)
+    energies, targets = torch.randn(2, 7, 27), torch.tensor([[2, 26, 0, 26, 19, 26], [25, 26, 14, 26, 14, 26]])
+    by_hand = [[[energies[b, i, targets[b, t]] for t in range(6)] for i in range(7)] for b in range(2)]
+    C = build_ce_matrix(energies, targets)  # of "cat" and "zoo"
+    Z = energies.neg().exp().sum(2, keepdim=True)  # (2, 7, 1)
+    compare("the cross-entropies", C, torch.tensor(by_hand) + Z.log())
+    large = build_ce_matrix(1000 * energies, targets)
+    assert torch.isfinite(large).all(), "with large energies something overflows: take the logarithm of no exponential"
+    assert (C >= 0).all() and (large >= 0).all(), "a cross-entropy is never negative"
+    print("ok  large energies do no harm")
+
+
+_check()
 
 # %% [markdown] nbgrader={"grade": false, "grade_id": "path-energy-text", "locked": true, "schema_version": 3, "solution": false, "task": false}
 r"""
@@ -536,19 +606,24 @@ def path_energy(pm, path):
 
 
 # %% nbgrader={"grade": true, "grade_id": "path-energy", "locked": true, "points": 4, "schema_version": 3, "solution": false, "task": false}
-pm = torch.arange(20.0).reshape(5, 4)  # L = 5 windows, T = 4 targets
-for path, right in ([0, 1, 2, 2, 3], 0 + 5 + 10 + 14 + 19), ([0, 0, 1, 2, 3], 0 + 4 + 9 + 14 + 19):
-    compare(f"the energy of {path}", path_energy(pm, path), float(right))
-    compare("the same path as a tensor", path_energy(pm, torch.tensor(path)), float(right))
-for path, reason in {
-    (1, 1, 2, 2, 3): "starts at 1",
-    (0, 1, 1, 2, 2): "does not end at T - 1",
-    (0, 0, 2, 2, 3): "skips target 1",
-    (0, 1, 2, 1, 3): "goes back",
-    (0, 1, 2, 3): "has an entry too few",
-}.items():
-    assert float(path_energy(pm, list(path))) == 2**30, f"{list(path)} {reason}: it is forbidden, its energy is 2³⁰"
-print("ok  forbidden paths are refused")
+def _check():
+    pm = torch.arange(20.0).reshape(5, 4)  # L = 5 windows, T = 4 targets
+    for path, right in ([0, 1, 2, 2, 3], 0 + 5 + 10 + 14 + 19), ([0, 0, 1, 2, 3], 0 + 4 + 9 + 14 + 19):
+        compare(f"the energy of {path}", path_energy(pm, path), float(right))
+        compare("the same path as a tensor", path_energy(pm, torch.tensor(path)), float(right))
+    for path, reason in {
+        (1, 1, 2, 2, 3): "starts at 1",
+        (0, 1, 1, 2, 2): "does not end at T - 1",
+        (0, 0, 2, 2, 3): "skips target 1",
+        (0, 1, 2, 1, 3): "goes back",
+        (0, 1, 2, 3): "has an entry too few",
+        (0, 1, 2, 3, 3, 3): "has an entry too many",
+    }.items():
+        assert float(path_energy(pm, list(path))) == 2**30, f"{list(path)} {reason}: it is forbidden, its energy is 2³⁰"
+    print("ok  forbidden paths are refused")
+
+
+_check()
 
 # %% [markdown] nbgrader={"grade": false, "grade_id": "find-path-text", "locked": true, "schema_version": 3, "solution": false, "task": false}
 r"""
@@ -602,66 +677,86 @@ def find_path(pm):
 
 
 # %% nbgrader={"grade": true, "grade_id": "find-path-energy", "locked": true, "points": 4, "schema_version": 3, "solution": false, "task": false}
-def all_paths(L, T):
-    """Every allowed path of L windows and T targets, one after the other."""
-    for moves in itertools.combinations(range(1, L), T - 1):  # the windows at which a path moves on
-        yield [sum(move <= i for move in moves) for i in range(L)]
+def _check():
+    torch.manual_seed(7)
+    pm = torch.randn(3, 7, 4)
+    copied = pm.clone()
+    free, path, dp = find_path(pm)
+    assert torch.equal(pm, copied), "find_path has changed the matrix that it was given"
+    best = [min(sum(matrix[i, j].item() for i, j in enumerate(z)) for z in all_paths(7, 4)) for matrix in pm]
+    compare("the free energies", free, torch.tensor(best))
+    assert dp.shape == (3, 7, 4), f"dp has shape {tuple(dp.shape)}, it should be (3, 7, 4)"
+    compare("the first column of dp", dp[:, :, 0], pm[:, :, 0].cumsum(1))
+    assert (dp[:, 0, 1:] >= INFINITE).all(), "in window 0 only target 0 can be seen: the rest of dp's row is infinite"
+    assert (find_path(torch.randn(2, 3, 4))[0] >= INFINITE).all(), "three windows cannot show four targets"
+    print("ok  no path is cheaper")
 
 
-torch.manual_seed(7)
-pm = torch.randn(3, 7, 4)
-free, path, dp = find_path(pm)
-best = [min(sum(matrix[i, j].item() for i, j in enumerate(z)) for z in all_paths(7, 4)) for matrix in pm]
-compare("the free energies", free, torch.tensor(best))
-assert dp.shape == (3, 7, 4), f"dp has shape {tuple(dp.shape)}, it should be (3, 7, 4)"
-compare("the first column of dp", dp[:, :, 0], pm[:, :, 0].cumsum(1))
-assert (dp[:, 0, 1:] >= INFINITE).all(), "in window 0 only target 0 can be seen: the rest of dp's row is infinite"
-assert (find_path(torch.randn(2, 3, 4))[0] >= INFINITE).all(), "three windows cannot show four targets"
-print("ok  no path is cheaper")
+_check()
+
 
 # %% nbgrader={"grade": true, "grade_id": "find-path-path", "locked": true, "points": 4, "schema_version": 3, "solution": false, "task": false}
-assert path.shape == (3, 7) and path.dtype == torch.int64, "the paths should be int64 and of shape (B, L)"
-for matrix, z, energy in zip(pm, path.tolist(), best, strict=True):
-    assert z in all_paths(7, 4), f"the path {z} is forbidden"
-    assert abs(sum(matrix[i, j].item() for i, j in enumerate(z)) - energy) < 1e-4, f"{z} is not the cheapest path"
-for size in 1, 2, 5:
-    assert find_path(torch.randn(1, size, size))[1].tolist() == [list(range(size))], "if L = T, there is a single path"
-assert find_path(torch.zeros(1, 6, 3))[1][0].tolist() in all_paths(6, 3), "with equal energies the path is forbidden"
-print("ok  the paths are the best ones; for example", path[0].tolist())
+def _check():
+    torch.manual_seed(7)
+    pm = torch.randn(3, 7, 4)
+    _, path, _ = find_path(pm)
+    best = [min(sum(matrix[i, j].item() for i, j in enumerate(z)) for z in all_paths(7, 4)) for matrix in pm]
+    assert path.shape == (3, 7) and path.dtype == torch.int64, "the paths should be int64 and of shape (B, L)"
+    for matrix, z, energy in zip(pm, path.tolist(), best, strict=True):
+        assert z in all_paths(7, 4), f"the path {z} is forbidden"
+        assert abs(sum(matrix[i, j].item() for i, j in enumerate(z)) - energy) < 1e-4, f"{z} is not the cheapest path"
+    for size in 1, 2, 5:
+        assert find_path(torch.randn(1, size, size))[1].tolist() == [list(range(size))], "if L = T, there is a single path"
+    assert find_path(torch.zeros(1, 6, 3))[1][0].tolist() in all_paths(6, 3), "with equal energies the path is forbidden"
+    print("ok  the paths are the best ones; for example", path[0].tolist())
+
+
+_check()
+
 
 # %% nbgrader={"grade": true, "grade_id": "find-path-batch", "locked": true, "points": 2, "schema_version": 3, "solution": false, "task": false}
-pm = torch.randn(40, 12, 6)
-free, path, dp = find_path(pm)
-for b in 0, 17, 39:
-    alone_free, alone_path, alone_dp = find_path(pm[b : b + 1])
-    compare(f"matrix {b} alone and in its batch", alone_free[0], free[b])
-    assert torch.equal(alone_path[0], path[b]), f"matrix {b} has another path when it is alone"
+def _check():
+    pm = torch.randn(40, 12, 6)
+    free, path, dp = find_path(pm)
+    for b in 0, 17, 39:
+        alone_free, alone_path, alone_dp = find_path(pm[b : b + 1])
+        compare(f"matrix {b} alone and in its batch", alone_free[0], free[b])
+        assert torch.equal(alone_path[0], path[b]), f"matrix {b} has another path when it is alone"
+
+
+_check()
+
 
 # %% nbgrader={"grade": false, "grade_id": "path-figure", "locked": true, "schema_version": 3, "solution": false, "task": false} tags=["demo"]
+def _figure():
 
 
-def draw_path(ax, matrix, z, word, title):
-    """Draw a path matrix (L, T) with the path z (L,) on it."""
-    ax.imshow(matrix.T, cmap="cividis_r", aspect="auto")
-    ax.plot(z, "o-", **DOTS)
-    ax.set_yticks(range(matrix.shape[1]), [SYMBOLS[k] for k in transform_word(word)], fontsize=8)
-    ax.set_xlabel("window")
-    ax.set_title(title, fontsize=9)
+    def draw_path(ax, matrix, z, word, title):
+        """Draw a path matrix (L, T) with the path z (L,) on it."""
+        ax.imshow(matrix.T, cmap="cividis_r", aspect="auto")
+        ax.plot(z, "o-", **DOTS)
+        ax.set_yticks(range(matrix.shape[1]), [SYMBOLS[k] for k in transform_word(word)], fontsize=8)
+        ax.set_xlabel("window")
+        ax.set_title(title, fontsize=9)
 
 
-def draw_paths(models, dataset):
-    """Draw the best path of each item's own word: one row for each of the named models."""
-    figure, axes = plt.subplots(len(models), 4, figsize=(11, 2.5 * len(models)), squeeze=False)
-    for row, (name, model) in zip(axes, models.items(), strict=True):
-        for ax, (image, word) in zip(row, dataset, strict=False):
-            matrix = build_path_matrix(energies_of(model, image[None]), transform_word(word)[None])
-            free, path, _ = find_path(matrix)
-            draw_path(ax, matrix[0], path[0], word, f"{name}: F = {free.item():.0f}")
-    figure.tight_layout()
-    plt.show()
+    def draw_paths(models, dataset):
+        """Draw the best path of each item's own word: one row for each of the named models."""
+        figure, axes = plt.subplots(len(models), 4, figsize=(11, 2.5 * len(models)), squeeze=False)
+        for row, (name, model) in zip(axes, models.items(), strict=True):
+            for ax, (image, word) in zip(row, dataset, strict=False):
+                matrix = build_path_matrix(energies_of(model, image[None]), transform_word(word)[None])
+                free, path, _ = find_path(matrix)
+                draw_path(ax, matrix[0], path[0], word, f"{name}: F = {free.item():.0f}")
+        figure.tight_layout()
+        plt.show()
 
 
-draw_paths({"letters only": net}, examples)
+    draw_paths({"letters only": letter_net}, examples)
+    return draw_paths
+
+
+draw_paths = _figure()
 
 # %% [markdown] nbgrader={"grade": false, "grade_id": "train-text", "locked": true, "schema_version": 3, "solution": false, "task": false}
 r"""
@@ -721,22 +816,26 @@ def path_cross_entropy(ce, path):
 
 
 # %% nbgrader={"grade": true, "grade_id": "path-ce", "locked": true, "points": 3, "schema_version": 3, "solution": false, "task": false}
-torch.manual_seed(8)
-ce, path = torch.rand(2, 5, 4).requires_grad_(), torch.tensor([[0, 0, 1, 2, 3], [0, 1, 2, 3, 3]])
-sums = path_cross_entropy(ce, path)
-right = [sum(ce[b, i, path[b, i]].item() for i in range(5)) for b in range(2)]
-compare("the sums along two paths", sums, torch.tensor(right))
-assert sums.requires_grad, "the sums have lost their graph: nobody can learn from them"
-sums.sum().backward()
-compare("the gradient: 1 on the path, 0 elsewhere", ce.grad, functional.one_hot(path, 4))
+def _check():
+    torch.manual_seed(8)
+    ce, path = torch.rand(2, 5, 4).requires_grad_(), torch.tensor([[0, 0, 1, 2, 3], [0, 1, 2, 3, 3]])
+    sums = path_cross_entropy(ce, path)
+    right = [sum(ce[b, i, path[b, i]].item() for i in range(5)) for b in range(2)]
+    compare("the sums along two paths", sums, torch.tensor(right))
+    assert sums.requires_grad, "the sums have lost their graph: nobody can learn from them"
+    sums.sum().backward()
+    compare("the gradient: 1 on the path, 0 elsewhere", ce.grad, functional.one_hot(path, 4))
+
+
+_check()
 
 
 # %% nbgrader={"grade": false, "grade_id": "train-code", "locked": false, "schema_version": 3, "solution": true, "task": false}
 def train_ebm_model(model, loader, epochs, lr=0.003):
     """Train the model on words, in training mode, along the best paths that it finds itself.
 
-    model:  maps images (B, 1, 32, W) to energies (B, L, 27)
-    loader: a DataLoader of batches (images, targets), targets (B, T), int64, L ≥ T
+    model:  maps images (B, 1, 32, W) to energies (B, L, 27); may arrive in evaluation mode and with old gradients
+    loader: a DataLoader of batches (images, targets), targets (B, T), int64, L ≥ T; the last may be smaller
     epochs: the number of passes over the loader; every batch is one step of an optimiser
     lr:     the (largest) learning rate
 
@@ -747,73 +846,97 @@ def train_ebm_model(model, loader, epochs, lr=0.003):
 
 
 # %% nbgrader={"grade": true, "grade_id": "train", "locked": true, "points": 4, "schema_version": 3, "solution": false, "task": false}
-class Table(nn.Module):
-    """A "network" that looks the energies of L windows up: its images are row numbers."""
+def _check():
+    class Table(nn.Module):
+        """A "network" that looks the energies of L windows up: its images are row numbers."""
 
-    def __init__(self, rows, L):
-        super().__init__()
-        self.energies = nn.Parameter(torch.randn(rows, L, 27))
+        def __init__(self, rows, L):
+            super().__init__()
+            self.energies = nn.Parameter(torch.randn(rows, L, 27))
 
-    def forward(self, images):
-        return self.energies[images]
+        def forward(self, images):
+            return self.energies[images]
 
 
-torch.manual_seed(9)
-table, targets = Table(4, 9), torch.stack([transform_word(word) for word in ("ox", "it", "we", "go")])
-with torch.no_grad():
-    start = build_ce_matrix(table.energies, targets), *find_path(build_path_matrix(table.energies, targets))
-result = train_ebm_model(table, DataLoader(TensorDataset(torch.arange(4), targets), batch_size=2), epochs=40)
-assert isinstance(result, tuple) and len(result) == 2, "two lists should come back: losses and free energies"
-losses, free_energies = result
-assert len(losses) == len(free_energies) == 80, "there should be one number for each of the 2 · 40 steps"
-assert all(isinstance(number, float) for number in losses + free_energies), "plain numbers please, no tensors"
-right = path_cross_entropy(start[0][:2], start[2][:2]).mean().item() / 9
-assert abs(losses[0] - right) < 1e-4, f"the first loss is {losses[0]:.4f}, it should be {right:.4f}"
-right, found = start[1][:2].mean().item(), free_energies[0]
-assert abs(found - right) < 1e-4, f"the first mean free energy is {found:.4f}, it should be {right:.4f}"
-assert losses[-1] < losses[0] and free_energies[-1] < free_energies[0], "losses and free energies should fall"
-print(f"ok  loss {losses[0]:.2f} → {losses[-1]:.2f}, free energy {free_energies[0]:.1f} → {free_energies[-1]:.1f}")
+    torch.manual_seed(9)
+    table, targets = Table(5, 9), torch.stack([transform_word(word) for word in ("ox", "it", "we", "go", "be")])
+    loader = DataLoader(TensorDataset(torch.arange(5), targets), batch_size=2)  # the last batch is a single image
+    with torch.no_grad():
+        start = build_ce_matrix(table.energies, targets), *find_path(build_path_matrix(table.energies, targets))
+    others = {"old gradients": copy.deepcopy(table), "a learning rate of 0.000001": copy.deepcopy(table)}
+    before = table.energies.detach().clone()
+    result = train_ebm_model(table.eval(), loader, epochs=40)
+    assert isinstance(result, tuple | list) and len(result) == 2, "two lists should come back: losses and free energies"
+    losses, free_energies = result
+    assert len(losses) == len(free_energies) == 120, "there should be one number for each of the 3 · 40 steps"
+    plain = all(isinstance(number, float) for number in (*losses, *free_energies))
+    assert plain, "both lists should hold plain numbers, no tensors"
+    right = path_cross_entropy(start[0][:2], start[2][:2]).mean().item() / 9
+    assert abs(losses[0] - right) < 1e-4, f"the first loss is {losses[0]:.4f}, it should be {right:.4f}"
+    right, found = start[1][:2].mean().item(), free_energies[0]
+    assert abs(found - right) < 1e-4, f"the first mean free energy is {found:.4f}, it should be {right:.4f}"
+    falling = losses[-1] < losses[2] and free_energies[-1] < free_energies[2]
+    assert falling, "the loss and the free energy of the last image should fall"
+    assert not torch.equal(table.energies, before), "the model itself has not changed"
+    for name, other in others.items():
+        other.energies.grad = torch.full_like(before, 1e9) if name == "old gradients" else None
+        train_ebm_model(other, loader, epochs=1, lr=1e-6)
+        assert (other.energies - before).abs().max() < 1e-3, f"with {name} the parameters should hardly move"
+    print(f"ok  loss {losses[0]:.2f} → {losses[-1]:.2f}, free energy {free_energies[0]:.1f} → {free_energies[-1]:.1f}")
+
+
+_check()
 
 
 # %% nbgrader={"grade": false, "grade_id": "words-train", "locked": true, "schema_version": 3, "solution": false, "task": false} tags=["demo"]
-def stack_targets(words, max_length):
-    """The targets of several words, filled up with BETWEEN to the length of the longest one possible."""
-    targets = torch.full((len(words), 2 * max_length), BETWEEN)
-    for row, word in zip(targets, words, strict=True):
-        row[: 2 * len(word)] = transform_word(word)
-    return targets
+def _figure():
+    def stack_targets(words, max_length):
+        """The targets of several words, filled up with BETWEEN to the length of the longest one possible."""
+        targets = torch.full((len(words), 2 * max_length), BETWEEN)
+        for row, word in zip(targets, words, strict=True):
+            row[: 2 * len(word)] = transform_word(word)
+        return targets
 
 
-torch.manual_seed(0)
-words = SimpleWordsDataset(max_length=3, len=4800, jitter=7, noise=True)
-word_set = TensorDataset(words.images, stack_targets(words.words, 3))
-word_loader = DataLoader(word_set, batch_size=32, shuffle=True)
-before = copy.deepcopy(net)  # it knows letters only
-print("training on words, for some five seconds …")
-losses, free_energies = train_ebm_model(net, word_loader, epochs=3)
-print(f"the loss fell from {losses[0]:.2f} to {losses[-1]:.3f}")
+    torch.manual_seed(0)
+    words = SimpleWordsDataset(max_length=3, len=4800, jitter=7, noise=True)
+    word_set = TensorDataset(words.images, stack_targets(words.words, 3))
+    word_loader = DataLoader(word_set, batch_size=32, shuffle=True)
+    before = copy.deepcopy(letter_net)  # it knows letters only
+    print("training on words, for some five seconds …")
+    word_losses, free_energies = train_ebm_model(letter_net, word_loader, epochs=3)
+    print(f"the loss fell from {word_losses[0]:.2f} to {word_losses[-1]:.3f}")
+    return before, free_energies, word_losses, stack_targets, word_loader
+
+
+before, free_energies, word_losses, stack_targets, word_loader = _figure()
+
 
 # %% nbgrader={"grade": false, "grade_id": "training-figure", "locked": true, "schema_version": 3, "solution": false, "task": false} tags=["demo"]
-torch.manual_seed(1)
-fresh = SimpleWordsDataset(max_length=3, len=300, jitter=7, noise=True, min_length=3)
-kinds = ("the right word", fresh.words, BLUE, ""), ("another word", fresh.words[1:] + fresh.words[:1], ORANGE, "//")
-figure, (ax_loss, ax_free, ax_gap) = plt.subplots(1, 3, figsize=(11, 2.9))
-ax_loss.semilogy(losses, color=BLUE)
-ax_loss.set(xlabel="step", title="loss: cross-entropy along the path")
-ax_free.plot(free_energies, color=BLUE)
-ax_free.set(xlabel="step", title="mean free energy of the right word")
-for place, model in enumerate((before, net)):
-    energies = energies_of(model, fresh.images)
-    for shift, (label, spelt, color, hatch) in zip((-0.2, 0.2), kinds, strict=True):
-        free = find_path(build_path_matrix(energies, stack_targets(spelt, 3)))[0]
-        bars = ax_gap.bar(place + shift, free.mean(), width=0.36, color=color, hatch=hatch, edgecolor="white")
-        bars.set_label(label if place == 0 else None)
-ax_gap.set(xticks=[0, 1], xticklabels=["letters only", "trained on words"], title="mean free energy F(x, y)")
-ax_gap.axhline(0, color="black", linewidth=0.7)
-ax_gap.legend(fontsize=8)
-figure.tight_layout()
-plt.show()
-draw_paths({"letters only": before, "trained on words": net}, examples)
+def _figure():
+    torch.manual_seed(1)
+    fresh = SimpleWordsDataset(max_length=3, len=300, jitter=7, noise=True, min_length=3)
+    kinds = ("the right word", fresh.words, BLUE, ""), ("another word", fresh.words[1:] + fresh.words[:1], ORANGE, "//")
+    figure, (ax_loss, ax_free, ax_gap) = plt.subplots(1, 3, figsize=(11, 2.9))
+    ax_loss.semilogy(word_losses, color=BLUE)
+    ax_loss.set(xlabel="step", title="loss: cross-entropy along the path")
+    ax_free.plot(free_energies, color=BLUE)
+    ax_free.set(xlabel="step", title="mean free energy of the right word")
+    for place, model in enumerate((before, letter_net)):
+        energies = energies_of(model, fresh.images)
+        for shift, (label, spelt, color, hatch) in zip((-0.2, 0.2), kinds, strict=True):
+            free = find_path(build_path_matrix(energies, stack_targets(spelt, 3)))[0]
+            bars = ax_gap.bar(place + shift, free.mean(), width=0.36, color=color, hatch=hatch, edgecolor="white")
+            bars.set_label(label if place == 0 else None)
+    ax_gap.set(xticks=[0, 1], xticklabels=["letters only", "trained on words"], title="mean free energy F(x, y)")
+    ax_gap.axhline(0, color="black", linewidth=0.7)
+    ax_gap.legend(fontsize=8)
+    figure.tight_layout()
+    plt.show()
+    draw_paths({"letters only": before, "trained on words": letter_net}, examples)
+
+
+_figure()
 
 # %% [markdown] nbgrader={"grade": false, "grade_id": "decode-text", "locked": true, "schema_version": 3, "solution": false, "task": false}
 r"""
@@ -869,11 +992,15 @@ def indices_to_str(indices):
 
 
 # %% nbgrader={"grade": true, "grade_id": "strings", "locked": true, "points": 2, "schema_version": 3, "solution": false, "task": false}
-for seen, right in ("cc__aa_tt_", "cat"), ("l_l_", "ll"), ("lll_", "l"), ("__", ""), ("_zz", "z"), ("ab", "ab"):
-    for indices in [SYMBOLS.index(symbol) for symbol in seen], torch.tensor([SYMBOLS.index(s) for s in seen]):
-        found = indices_to_str(indices)
-        assert found == right, f"{seen} reads {found!r}, it should read {right!r}"
-print("ok  words are read off their windows")
+def _check():
+    for seen, right in ("cc__aa_tt_", "cat"), ("l_l_", "ll"), ("lll_", "l"), ("__", ""), ("_zz", "z"), ("aa_ab", "aab"):
+        for indices in [SYMBOLS.index(symbol) for symbol in seen], torch.tensor([SYMBOLS.index(s) for s in seen]):
+            found = indices_to_str(indices)
+            assert found == right, f"{seen} reads {found!r}, it should read {right!r}"
+    print("ok  words are read off their windows")
+
+
+_check()
 
 
 # %% nbgrader={"grade": false, "grade_id": "decode-code", "locked": false, "schema_version": 3, "solution": true, "task": false}
@@ -889,71 +1016,89 @@ def decode(model, image):
 
 
 # %% nbgrader={"grade": true, "grade_id": "decode", "locked": true, "points": 4, "schema_version": 3, "solution": false, "task": false}
-class Given(nn.Module):
-    """A "network" that has made up its mind: the same energies for every image."""
+def _check():
+    class Given(nn.Module):
+        """A "network" that has made up its mind: the same energies for every image."""
 
-    def __init__(self, energies):
-        super().__init__()
-        self.energies = energies
+        def __init__(self, energies):
+            super().__init__()
+            self.energies = nn.Parameter(energies)
 
-    def forward(self, images):
-        assert not self.training, "ask the model in evaluation mode"
-        return self.energies.expand(len(images), -1, -1)
-
-
-def sure(seen):
-    """Energies (1, L, 27) of windows that clearly show these symbols."""
-    return 5 * (1 - functional.one_hot(torch.tensor([SYMBOLS.index(symbol) for symbol in seen]), 27)[None].float())
+        def forward(self, images):
+            assert not self.training, "ask the model in evaluation mode"
+            assert images.shape == (1, 1, 32, 60), f"the model is shown {tuple(images.shape)}, not a batch (1, 1, 32, W)"
+            return self.energies.expand(len(images), -1, -1).clone()
 
 
-paper = torch.zeros(1, 32, 60)
-for seen, right in ("cc__aa_tt_", "cat"), ("ll_l_ll__", "lll"), ("z_", "z"):
-    found = decode(Given(sure(seen)), paper)
-    assert found == right, f"windows that clearly show {seen} are read as {found!r}, not as {right!r}"
-doubtful = sure("nnn_mrr_")  # an m without BETWEEN behind it …
-doubtful[0, 4, SYMBOLS.index("r")] = 0.5  # … in a window that is nearly as much of an r
-found = decode(Given(doubtful), paper)
-assert found == "nr", f"{found!r} is not the best word: between two letters there must be BETWEEN, and `nr` is cheap"
-print("ok  the best word is found")
+    def sure(seen):
+        """Energies (1, L, 27) of windows that clearly show these symbols."""
+        return 5 * (1 - functional.one_hot(torch.tensor([SYMBOLS.index(symbol) for symbol in seen]), 27)[None].float())
+
+
+    paper = torch.zeros(1, 32, 60)
+    for seen, right in ("cc__aa_tt_", "cat"), ("ll_l_ll__", "lll"), ("z_", "z"):
+        model = Given(sure(seen))
+        found = decode(model, paper)
+        assert found == right, f"windows that clearly show {seen} are read as {found!r}, not as {right!r}"
+        assert model.training, "leave the model in the mode it came in"
+    doubtful = sure("nnn_mrr_")  # an m without BETWEEN behind it …
+    doubtful[0, 4, SYMBOLS.index("r")] = 0.5  # … in a window that is nearly as much of an r
+    found = decode(Given(doubtful), paper)
+    assert found == "nr", f"{found!r} is not the best word: between two letters there must be BETWEEN, and `nr` is cheap"
+    print("ok  the best word is found")
+
+
+_check()
+
 
 # %% nbgrader={"grade": true, "grade_id": "words-learn", "locked": true, "points": 5, "schema_version": 3, "solution": false, "task": false}
-# Sixteen words of two letters, learned by heart without any warming up.
-torch.manual_seed(10)
-few = SimpleWordsDataset(max_length=2, len=16, jitter=3, min_length=2)
-few_targets = torch.stack([transform_word(word) for word in few.words])
-small = SimpleNet()
-train_ebm_model(small, DataLoader(TensorDataset(few.images, few_targets), batch_size=16), epochs=60, lr=0.01)
-read = [decode(small, image) for image in few.images]
-hits = sum(guess == word for guess, word in zip(read, few.words, strict=True))
-print(f"after 60 steps {hits} of 16 words are known; for example {few.words[0]!r} is read as {read[0]!r}")
-assert hits >= 8, "at least half of them should be known"
+def _check():
+    # Sixteen words of two letters, learned by heart without any warming up.
+    torch.manual_seed(10)
+    few = SimpleWordsDataset(max_length=2, len=16, jitter=3, min_length=2)
+    few_targets = torch.stack([transform_word(word) for word in few.words])
+    small = SimpleNet()
+    train_ebm_model(small, DataLoader(TensorDataset(few.images, few_targets), batch_size=16), epochs=60, lr=0.01)
+    read = [decode(small, image) for image in few.images]
+    hits = sum(guess == word for guess, word in zip(read, few.words, strict=True))
+    print(f"after 60 steps {hits} of 16 words are known; for example {few.words[0]!r} is read as {read[0]!r}")
+    assert hits >= 8, "at least half of them should be known"
+
+
+_check()
+
 
 # %% nbgrader={"grade": false, "grade_id": "reading", "locked": true, "schema_version": 3, "solution": false, "task": false} tags=["demo"]
-torch.manual_seed(3)
-tests = {n: SimpleWordsDataset(max_length=n, len=200, jitter=7, noise=True, min_length=n) for n in (2, 3, 4)}
+def _figure():
+    torch.manual_seed(3)
+    tests = {n: SimpleWordsDataset(max_length=n, len=200, jitter=7, noise=True, min_length=n) for n in (2, 3, 4)}
 
 
-def share(read, words):
-    return sum(guess == word for guess, word in zip(read, words, strict=True)) / len(words)
+    def share(read, words):
+        return sum(guess == word for guess, word in zip(read, words, strict=True)) / len(words)
 
 
-favourites = [share(map(indices_to_str, energies_of(net, d.images).argmin(2)), d.words) for d in tests.values()]
-unread = [share([decode(before, image) for image in d.images], d.words) for d in tests.values()]
-best_words = [share([decode(net, image) for image in d.images], d.words) for d in tests.values()]
+    favourites = [share(map(indices_to_str, energies_of(letter_net, d.images).argmin(2)), d.words) for d in tests.values()]
+    unread = [share([decode(before, image) for image in d.images], d.words) for d in tests.values()]
+    best_words = [share([decode(letter_net, image) for image in d.images], d.words) for d in tests.values()]
 
-figure, ax = plt.subplots(figsize=(7.5, 2.8))
-kinds = ("letters only, best word", unread, "0.6", ".."), ("trained on words, favourites", favourites, ORANGE, "//")
-for place, (name, shares, color, hatch) in enumerate((*kinds, ("trained on words, best word", best_words, BLUE, ""))):
-    bars = ax.bar(torch.arange(3) + 0.3 * (place - 1), shares, 0.28, color=color, hatch=hatch, edgecolor="white")
-    ax.bar_label(bars, [f"{100 * value:.3g} %" for value in shares], fontsize=7)
-    bars.set_label(name)
-ax.set(xticks=range(3), xticklabels=[f"{n} letters" for n in tests], ylim=(0, 1.12), ylabel="words read correctly")
-ax.axhline(0.75, color="black", linewidth=0.7, linestyle=":")
-ax.legend(fontsize=8, loc="upper left", bbox_to_anchor=(1, 1))
-figure.tight_layout()
-plt.show()
-draw_strips(net, tests[4])
-assert min(best_words) > 0.75, "not there yet: does the loss fall? Does the learning rate?"
+    figure, ax = plt.subplots(figsize=(7.5, 2.8))
+    kinds = ("letters only, best word", unread, "0.6", ".."), ("trained on words, favourites", favourites, ORANGE, "//")
+    for place, (name, shares, color, hatch) in enumerate((*kinds, ("trained on words, best word", best_words, BLUE, ""))):
+        bars = ax.bar(torch.arange(3) + 0.3 * (place - 1), shares, 0.28, color=color, hatch=hatch, edgecolor="white")
+        ax.bar_label(bars, [f"{100 * value:.3g} %" for value in shares], fontsize=7)
+        bars.set_label(name)
+    ax.set(xticks=range(3), xticklabels=[f"{n} letters" for n in tests], ylim=(0, 1.12), ylabel="words read correctly")
+    ax.axhline(0.75, color="black", linewidth=0.7, linestyle=":")
+    ax.legend(fontsize=8, loc="upper left", bbox_to_anchor=(1, 1))
+    figure.tight_layout()
+    plt.show()
+    draw_strips(letter_net, tests[4])
+    assert min(best_words) > 0.75, "not there yet: does the loss fall? Does the learning rate?"
+    return best_words, share, tests
+
+
+best_words, share, tests = _figure()
 
 # %% [markdown] nbgrader={"grade": false, "grade_id": "optional-text", "locked": true, "schema_version": 3, "solution": false, "task": false}
 r"""
@@ -980,42 +1125,55 @@ PyTorch's `ctc_loss` from the same start.
 """
 
 
-# %% nbgrader={"grade": false, "grade_id": "soft-code", "locked": false, "schema_version": 3, "solution": true, "task": false}
+# %% nbgrader={"grade": false, "grade_id": "soft-code", "locked": false, "schema_version": 3, "solution": true, "task": false} tags=["demo"]
 def soft_free_energy(pm, beta):
     """The free energies (B,) at inverse temperature beta of path matrices (B, L, T), differentiable."""
     raise NotImplementedError
 
 
 # %% nbgrader={"grade": false, "grade_id": "soft-check", "locked": true, "schema_version": 3, "solution": false, "task": false} tags=["demo"]
-torch.manual_seed(11)
-pm = torch.randn(1, 7, 4)
-energies = torch.tensor([sum(pm[0, i, j] for i, j in enumerate(z)) for z in all_paths(7, 4)])
-try:
-    for beta in 0.3, 1.0, 3.0, 30.0:
-        right = -torch.logsumexp(-beta * energies, 0) / beta
-        compare(f"the free energy at β = {beta:4}: {right:6.3f}", soft_free_energy(pm, beta)[0], right, 1e-4)
-    print(f"    and the minimum itself:       {energies.min():6.3f}")
-except NotImplementedError:
-    print("Not written: it carries no points.")
+def _figure():
+    torch.manual_seed(11)
+    pm = torch.randn(1, 7, 4)
+    energies = torch.tensor([sum(pm[0, i, j] for i, j in enumerate(z)) for z in all_paths(7, 4)])
+    try:
+        for beta in 0.3, 1.0, 3.0, 30.0:
+            right = -torch.logsumexp(-beta * energies, 0) / beta
+            compare(f"the free energy at β = {beta:4}: {right:6.3f}", soft_free_energy(pm, beta)[0], right, 1e-4)
+        two = torch.stack([pm[0], 2 * pm[0]]).requires_grad_()  # a batch of two, and its gradient
+        soft_free_energy(two, 1.5).sum().backward()
+        steps = two.grad.sum((1, 2))  # in each window the shares of all targets add up to 1
+        compare("what the gradients add up to", steps, torch.tensor([7.0, 7.0]))
+        print(f"    and the minimum itself:       {energies.min():6.3f}")
+    except NotImplementedError:
+        print("Not written: it carries no points.")
+
+
+_figure()
+
 
 # %% nbgrader={"grade": false, "grade_id": "ctc", "locked": true, "schema_version": 3, "solution": false, "task": false} tags=["demo"]
-print("training with CTC, for some five seconds …")
-ctc_net = copy.deepcopy(before).train()
-optimizer = torch.optim.Adam(ctc_net.parameters(), lr=0.003)
-schedule = torch.optim.lr_scheduler.OneCycleLR(optimizer, 0.003, total_steps=3 * len(word_loader))
-for images, targets in itertools.chain(*[word_loader] * 3):
-    log_p = (-ctc_net(images)).log_softmax(2).transpose(0, 1)  # (L, B, 27)
-    written = targets != BETWEEN
-    windows = torch.full((len(images),), len(log_p))
-    loss = functional.ctc_loss(log_p, targets[written], windows, written.sum(1), blank=BETWEEN)
-    optimizer.zero_grad()
-    loss.backward()
-    optimizer.step()
-    schedule.step()
-for n, d in tests.items():
-    favourite = share(map(indices_to_str, energies_of(ctc_net, d.images).argmin(2)), d.words)
-    print(f"{n} letters: CTC reads {favourite:.1%} by favourites, you read {best_words[n - 2]:.1%} by the best word")
-draw_strips(ctc_net, tests[4])
+def _figure():
+    print("training with CTC, for some five seconds …")
+    ctc_net = copy.deepcopy(before).train()
+    optimizer = torch.optim.Adam(ctc_net.parameters(), lr=0.003)
+    schedule = torch.optim.lr_scheduler.OneCycleLR(optimizer, 0.003, total_steps=3 * len(word_loader))
+    for images, targets in itertools.chain(*[word_loader] * 3):
+        log_p = (-ctc_net(images)).log_softmax(2).transpose(0, 1)  # (L, B, 27)
+        written = targets != BETWEEN
+        windows = torch.full((len(images),), len(log_p))
+        loss = functional.ctc_loss(log_p, targets[written], windows, written.sum(1), blank=BETWEEN)
+        optimizer.zero_grad()
+        loss.backward()
+        optimizer.step()
+        schedule.step()
+    for n, d in tests.items():
+        favourite = share(map(indices_to_str, energies_of(ctc_net, d.images).argmin(2)), d.words)
+        print(f"{n} letters: CTC reads {favourite:.1%} by favourites, you read {best_words[n - 2]:.1%} by the best word")
+    draw_strips(ctc_net, tests[4])
+
+
+_figure()
 
 # %% [markdown] nbgrader={"grade": false, "grade_id": "farewell", "locked": true, "schema_version": 3, "solution": false, "task": false}
 r"""

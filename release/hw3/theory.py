@@ -47,6 +47,10 @@ np.random.seed(0)
 torch.manual_seed(0)
 device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
 
+# The cells below use these names themselves: BLUE, compare, GREEN, kept, letters, numbers, ORANGE, RED,
+# relative_error, energy_network, measured, answers, draw_landscape, questions, train_on_moons, tables,
+# check_pair_loss. Give your own helpers other names.
+
 # %% nbgrader={"grade": false, "grade_id": "helpers", "locked": true, "schema_version": 3, "solution": false, "task": false}
 import math
 
@@ -66,7 +70,10 @@ def relative_error(a, b):
 def compare(name, yours, right, tolerance=1e-4):
     """Assert that `yours` equals `right`; when it does not, say in which way it differs."""
     assert yours is not None, f"{name} is None: is a return statement missing?"
-    yours, right = torch.as_tensor(yours).detach().cpu().double(), torch.as_tensor(right).detach().cpu().double()
+    whole = not torch.as_tensor(right).is_floating_point()  # of labels and counts, factors mean nothing
+    if not isinstance(yours, torch.Tensor):  # an array, a list or a number
+        yours = torch.as_tensor(yours, dtype=torch.double)
+    yours, right = yours.detach().cpu().double(), torch.as_tensor(right).detach().cpu().double()
     shape = f"{name}: the shape is {tuple(yours.shape)}, it should be {tuple(right.shape)}"
     assert yours.shape == right.shape, shape
     error = relative_error(yours, right)
@@ -75,11 +82,13 @@ def compare(name, yours, right, tolerance=1e-4):
         reason = "right shape, wrong values"
         if not torch.isfinite(yours).all():
             reason = "some values are infinite or not a number"
+        elif whole:
+            reason = f"{int((yours != right).sum())} of {right.numel()} values differ"
         elif relative_error(-yours, right) < tolerance:
             reason = "right size, wrong sign"
         elif yours.ndim == 2 and yours.shape == yours.T.shape and relative_error(yours.T, right) < tolerance:
             reason = "it is transposed"
-        elif yours.numel() > 1 and relative_error(factor * yours, right) < tolerance:
+        elif yours.numel() > 1 and abs(factor - 1) > 0.001 and relative_error(factor * yours, right) < tolerance:
             reason = f"right up to a factor: multiplied by {factor:.4g} it would be correct"
         raise AssertionError(f"{name}: {reason} (relative error {error:.1e})")
     print(f"ok  {name:24} relative error {error:.0e}")
@@ -97,6 +106,15 @@ def letters(answer, allowed):
     assert not missing, f"there is no answer yet for {', '.join(sorted(missing))}"
     assert answer and set(answer) <= set(allowed), f"only letters from {allowed[0]} to {allowed[-1]} can be chosen"
     print("ok  letters only; whether they are right, the grader will tell")
+
+
+def kept(function, *given):
+    """What the function returns; assert that it leaves the tensors that it is given as they are."""
+    before = [torch.as_tensor(thing).clone() for thing in given]
+    answer = function(*given)
+    for old, new in zip(before, given, strict=True):
+        assert torch.equal(old, torch.as_tensor(new)), "your function changes a tensor that it is given"
+    return answer
 
 
 # %% [markdown] nbgrader={"grade": false, "grade_id": "rules", "locked": true, "schema_version": 3, "solution": false, "task": false}
@@ -120,6 +138,9 @@ so that $\frac{\partial F}{\partial w}$ is a row of $P$ numbers, too.
 **Rule.** In the cells that you write, leave automatic differentiation alone; the checks and the grader use it as their
 measuring device. `softmax`, `logsumexp` and their kin would do half of part 2 for you. You will know more about them
 if you build them from `exp`, `log` and sums.
+
+**Your functions** must leave the tensors that they are given as they are. They must work for every size, also for a
+single example, answer, weight or latent.
 """
 
 # %% [markdown] nbgrader={"grade": false, "grade_id": "circle-text", "locked": true, "schema_version": 3, "solution": false, "task": false}
@@ -165,25 +186,36 @@ def circle_energy(x, y):
 # true_of_energies = {"…", …}
 raise NotImplementedError
 
+
 # %% nbgrader={"grade": true, "grade_id": "circle", "locked": true, "points": 2, "schema_version": 3, "solution": false, "task": false}
-x, y = torch.full((6,), 0.6), torch.tensor([0.8, -0.8, 0.0, 0.5, 1.2, -2.0])
-energies = torch.as_tensor(circle_energy(x, y))
-assert energies.shape == (6,), "one energy for each pair, please"
-assert torch.isclose(energies[0], energies[1], atol=1e-5), "x = 0.6: 0.8 and −0.8 should have the same energy"
-assert (energies[2:] > energies[:2].max()).all(), "x = 0.6: a wrong answer has an energy as low as the right ones"
-letters(true_of_energies, "ABCDEF")
+def _check():
+    for x, y in ((0.6, 0.8), (-0.28, 0.96)):
+        answers = torch.tensor([y, -y, 0.0, 0.5, 1.2, -2.0])
+        energies = torch.as_tensor(kept(circle_energy, torch.full((6,), x), answers))
+        assert energies.shape == (6,), "return one energy for each pair"
+        assert torch.isclose(energies[0], energies[1], atol=1e-5), f"x = {x}: {y} and −{y} should have the same energy"
+        assert (energies[2:] > energies[:2].max()).all(), f"x = {x}: a wrong answer has an energy as low as a right one"
+    letters(true_of_energies, "ABCDEF")
+
+
+_check()
+
 
 # %% nbgrader={"grade": false, "grade_id": "circle-figure", "locked": true, "schema_version": 3, "solution": false, "task": false} tags=["demo"]
-across, up = torch.meshgrid(torch.linspace(-1.5, 1.5, 121), torch.linspace(-1.5, 1.5, 121), indexing="xy")
-angles = 2 * math.pi * torch.rand(60, generator=torch.Generator().manual_seed(0))
-figure, ax = plt.subplots(figsize=(4.6, 3.8), layout="constrained")
-levels = ax.contourf(across, up, circle_energy(across, up).clamp(max=1.5), 12, cmap="viridis")
-ax.plot(angles.cos(), angles.sin(), "o", color="white", markeredgecolor="black", markersize=4, label="training pairs")
-ax.plot([-1.5, 1.5], [0, 0], "--", color=ORANGE, linewidth=2, label="least squares")
-figure.colorbar(levels, label="energy (cut at 1.5)")
-ax.set(xlabel="x", ylabel="y", title="Your landscape", aspect="equal")
-ax.legend(loc="lower right", fontsize=8)
-plt.show()
+def _figure():
+    across, up = torch.meshgrid(torch.linspace(-1.5, 1.5, 121), torch.linspace(-1.5, 1.5, 121), indexing="xy")
+    angles = 2 * math.pi * torch.rand(60, generator=torch.Generator().manual_seed(0))
+    figure, ax = plt.subplots(figsize=(4.6, 3.8), layout="constrained")
+    levels = ax.contourf(across, up, torch.as_tensor(circle_energy(across, up)).detach().clamp(max=1.5), 12, cmap="viridis")
+    ax.plot(angles.cos(), angles.sin(), "o", color="white", markeredgecolor="black", markersize=4, label="training pairs")
+    ax.plot([-1.5, 1.5], [0, 0], "--", color=ORANGE, linewidth=2, label="least squares")
+    figure.colorbar(levels, label="energy (cut at 1.5)")
+    ax.set(xlabel="x", ylabel="y", title="Your landscape", aspect="equal")
+    ax.legend(loc="lower right", fontsize=8)
+    plt.show()
+
+
+_figure()
 
 # %% [markdown] nbgrader={"grade": false, "grade_id": "gibbs-density-text", "locked": true, "schema_version": 3, "solution": false, "task": false}
 r"""
@@ -234,25 +266,35 @@ def gibbs_variance(a, beta):
 
 
 # %% nbgrader={"grade": true, "grade_id": "gibbs-density", "locked": true, "points": 2, "schema_version": 3, "solution": false, "task": false}
-F = torch.tensor([math.log(2), math.log(4), math.log(4)])
-compare("densities 1 : ½ : ½", gibbs_density(F, 0.5, 1.0), [1.0, 0.5, 0.5])
-compare("the same, 5000 higher", gibbs_density(F.double() + 5000, 0.5, 1.0), [1.0, 0.5, 0.5])
-compare("β = 2", gibbs_density(F, 0.5, 2.0), [4 / 3, 1 / 3, 1 / 3])
-y = torch.linspace(-30, 30, 6001)
-summed = (y**2 * gibbs_density(0.5 * y**2, 0.01, 1.0)).sum() * 0.01
-compare("variance, a = β = 1", gibbs_variance(1.0, 1.0), summed)
+def _check():
+    F, right = torch.tensor([math.log(4), math.log(2), math.log(8)]), [16 / 21, 64 / 21, 4 / 21]
+    compare("densities, β = 2", kept(gibbs_density, F, 0.25, 2.0), right)
+    compare("the same, 5000 higher", gibbs_density(F.double() + 5000, 0.25, 2.0), right)
+    compare("β = 1, dy = ½", gibbs_density(F, 0.5, 1.0), [4 / 7, 8 / 7, 2 / 7])
+    compare("one 5000 above the other", gibbs_density(torch.tensor([0.0, 5000.0]), 0.5, 1.0), [2.0, 0.0])
+    y = torch.linspace(-30, 30, 6001)
+    summed = (y**2 * torch.as_tensor(gibbs_density(1.5 * y**2, 0.01, 0.5))).sum() * 0.01
+    compare("variance, a = 3, β = ½", gibbs_variance(3.0, 0.5), summed)
+
+
+_check()
+
 
 # %% nbgrader={"grade": false, "grade_id": "gibbs-figure", "locked": true, "schema_version": 3, "solution": false, "task": false} tags=["demo"]
-y = torch.linspace(-2, 2, 401)
-wells = 2 * (y**2 - 1) ** 2 + 0.3 * y  # two valleys, the left one a little deeper
-figure, (left, right) = plt.subplots(1, 2, figsize=(9, 2.8), layout="constrained")
-left.plot(y, wells, color="black")
-left.set(xlabel="y", ylabel="F", title="Energies", ylim=(-0.6, 4))
-for beta, colour, style in ((0.2, GREEN, ":"), (1.0, BLUE, "-"), (5.0, ORANGE, "--"), (25.0, RED, "-.")):
-    right.plot(y, gibbs_density(wells, 0.01, beta), style, color=colour, label=f"β = {beta:g}")
-right.set(xlabel="y", ylabel="p", title="Your densities")
-right.legend(fontsize=8)
-plt.show()
+def _figure():
+    y = torch.linspace(-2, 2, 401)
+    wells = 2 * (y**2 - 1) ** 2 + 0.3 * y  # two valleys, the left one a little deeper
+    figure, (left, right) = plt.subplots(1, 2, figsize=(9, 2.8), layout="constrained")
+    left.plot(y, wells, color="black")
+    left.set(xlabel="y", ylabel="F", title="Energies", ylim=(-0.6, 4))
+    for beta, colour, style in ((0.2, GREEN, ":"), (1.0, BLUE, "-"), (5.0, ORANGE, "--"), (25.0, RED, "-.")):
+        right.plot(y, gibbs_density(wells, 0.01, beta), style, color=colour, label=f"β = {beta:g}")
+    right.set(xlabel="y", ylabel="p", title="Your densities")
+    right.legend(fontsize=8)
+    plt.show()
+
+
+_figure()
 
 # %% [markdown] nbgrader={"grade": false, "grade_id": "role-text", "locked": true, "schema_version": 3, "solution": false, "task": false}
 r"""
@@ -388,13 +430,20 @@ def my_loss(F_pos, F_neg):
 
 
 # %% nbgrader={"grade": true, "grade_id": "negatives", "locked": true, "points": 1, "schema_version": 3, "solution": false, "task": false}
-F_pos, F_neg = torch.tensor([0.9, 0.5, 0.8]), torch.tensor([0.1, 0.4, 0.2])
-changes = ((0, 0), (-0.05, 0), (0, 0.05))  # of the two energies
-value, lower_pos, higher_neg = (torch.as_tensor(my_loss(F_pos + a, F_neg + b)) for a, b in changes)
-assert value.shape == (3,), "one value for each pair of energies, please"
-assert (lower_pos < value).all(), "when F⁺ falls, the loss should fall"
-assert (higher_neg < value).all(), "when F⁻ rises, the loss should fall"
-print("ok  it pulls down and pushes up")
+def _check():
+    F_pos, F_neg = torch.tensor([0.98, 0.5, 0.8]), torch.tensor([0.9, 0.4, 0.02])
+    changes = ((0, 0), (-0.05, 0), (0, 0.05))  # of the two energies
+    value, lower_pos, higher_neg = (torch.as_tensor(kept(my_loss, F_pos + a, F_neg + b)) for a, b in changes)
+    assert value.shape == (3,), "return one value for each pair of energies"
+    assert (lower_pos < value).all(), "when F⁺ falls, the loss should fall"
+    assert (higher_neg < value).all(), "when F⁻ rises, the loss should fall"
+    high, higher = (torch.as_tensor(my_loss(F_pos, torch.full((3,), level))) for level in (300.0, 600.0))
+    assert not (higher > high).any(), "when F⁻ rises from 300 to 600, the loss should not grow"
+    assert not (high - higher > 5).any(), "when F⁻ rises from 300 to 600, the loss still falls: is there an end?"
+    print("ok  it pulls down and pushes up")
+
+
+_check()
 
 # %% [markdown] nbgrader={"grade": true, "grade_id": "negatives-words", "locked": false, "points": 1, "schema_version": 3, "solution": true, "task": false}
 r"""
@@ -407,7 +456,7 @@ r"""
 
 *Inference is a search. Sometimes one also searches for something that nobody asked for.*
 
-(a) The best answer for each row of a table: $\check y = \arg\min_y F(x, y)$.
+(a) The best answer for each row of a table: $\check y = \arg\min_y F(x, y)$. Of several equally low ones, any will do.
 
 (b) Often an answer can be judged only together with a **latent** $z$: which letter this is depends on how it is
 slanted, which sentence this is depends on where its words begin. The machine computes $E(x, y, z)$, and inference looks
@@ -438,13 +487,17 @@ def infer_latent(E):
 
 
 # %% nbgrader={"grade": true, "grade_id": "infer", "locked": true, "points": 2, "schema_version": 3, "solution": false, "task": false}
-F = torch.tensor([[2.0, -1.0, 3.0], [0.5, 0.7, 0.1]])
-compare("y", infer(F), [1, 2])
-# Two answers, three latents. In the first table answer 0 is better on average, answer 1 with the right latent
-E = torch.tensor([[[2.0, 2.0, 3.0], [9.0, 9.0, 1.0]], [[5.0, 0.0, 7.0], [6.0, 8.0, 4.0]]])
-y, z = infer_latent(E)
-compare("y of the best pair", y, [1, 0])
-compare("z of the best pair", z, [2, 1])
+def _check():
+    compare("y", kept(infer, torch.tensor([[2.0, -1.0, 3.0], [0.5, 0.7, 0.1]])), [1, 2])
+    # Three answers, four latents. In the first table answer 0 is best on average, answer 1 with the right latent
+    first = [[2.0, 2.0, 3.0, 4.0], [9.0, 9.0, 1.0, 8.0], [5.0, 6.0, 7.0, 5.0]]
+    second = [[5.0, 0.0, 7.0, 3.0], [6.0, 8.0, 4.0, 9.0], [1.0, 2.0, 9.0, 2.0]]
+    y, z = kept(infer_latent, torch.tensor([first, second]))
+    compare("y of the best pair", y, [1, 0])
+    compare("z of the best pair", z, [2, 1])
+
+
+_check()
 
 # %% [markdown] nbgrader={"grade": false, "grade_id": "gibbs-text", "locked": true, "schema_version": 3, "solution": false, "task": false}
 r"""
@@ -481,13 +534,19 @@ def gibbs(F, beta):
 # p_cold = [… four numbers …]
 raise NotImplementedError
 
+
 # %% nbgrader={"grade": true, "grade_id": "gibbs", "locked": true, "points": 2, "schema_version": 3, "solution": false, "task": false}
-F = torch.tensor([[0.0, math.log(3), math.log(3)], [math.log(2), 0.0, math.log(2)]])
-compare("probabilities", gibbs(F, 1.0), [[0.6, 0.2, 0.2], [0.25, 0.5, 0.25]])
-compare("β = 2", gibbs(F, 2.0), [[9 / 11, 1 / 11, 1 / 11], [1 / 6, 4 / 6, 1 / 6]])
-compare("rows far apart", gibbs(F.double() + torch.tensor([[4000.0], [-4000.0]]), 1.0), gibbs(F, 1.0))
-assert len(p_hot) == len(p_cold) == 4, "four probabilities in each limit"
-compare("sums of the limits", [float(sum(p_hot)), float(sum(p_cold))], [1.0, 1.0])
+def _check():
+    F = torch.tensor([[0.0, math.log(3), math.log(3)], [math.log(2), 0.0, math.log(2)]])
+    compare("probabilities, β = 2", kept(gibbs, F, 2.0), [[9 / 11, 1 / 11, 1 / 11], [1 / 6, 4 / 6, 1 / 6]])
+    compare("β = 1", gibbs(F, 1.0), [[0.6, 0.2, 0.2], [0.25, 0.5, 0.25]])
+    compare("rows far apart", gibbs(F.double() + torch.tensor([[4000.0], [-4000.0]]), 1.0), gibbs(F, 1.0))
+    compare("one 5000 above the other", gibbs(torch.tensor([[5000.0, 0.0]]), 1.0), [[0.0, 1.0]])
+    assert len(p_hot) == len(p_cold) == 4, "four probabilities in each limit"
+    compare("sums of the limits", [float(sum(p_hot)), float(sum(p_cold))], [1.0, 1.0])
+
+
+_check()
 
 # %% [markdown] nbgrader={"grade": false, "grade_id": "nll-text", "locked": true, "schema_version": 3, "solution": false, "task": false}
 r"""
@@ -538,13 +597,19 @@ def nll(F, y, beta):
 # nll_cold = …
 raise NotImplementedError
 
+
 # %% nbgrader={"grade": true, "grade_id": "nll", "locked": true, "points": 3, "schema_version": 3, "solution": false, "task": false}
-F, y = torch.tensor([[0.0, math.log(3), math.log(3)], [2.0, 2.0, 2.0]]), torch.tensor([1, 0])
-compare("free energies", free_energy(F, 1.0), [-math.log(5 / 3), 2 - math.log(3)])
-compare("losses", nll(F, y, 1.0), [math.log(5), math.log(3)])
-compare("losses, β = 2", nll(F, y, 2.0), [math.log(11) / 2, math.log(3) / 2])
-compare("rows far apart", nll(F.double() + torch.tensor([[4000.0], [-4000.0]]), y, 1.0), nll(F, y, 1.0))
-assert 0 <= nll_cold < nll_hot, "a probability is at most 1, so no loss is negative; and here heat makes it larger"
+def _check():
+    F, y = torch.tensor([[0.0, math.log(3), math.log(3)], [2.0, 2.0, 2.0]]), torch.tensor([1, 0])
+    compare("free energies, β = 2", kept(free_energy, F, 2.0), [-math.log(11 / 9) / 2, 2 - math.log(3) / 2])
+    compare("losses, β = 2", kept(nll, F, y, 2.0), [math.log(11) / 2, math.log(3) / 2])
+    compare("losses, β = 1", nll(F, y, 1.0), [math.log(5), math.log(3)])
+    compare("rows far apart", nll(F.double() + torch.tensor([[4000.0], [-4000.0]]), y, 1.0), nll(F, y, 1.0))
+    compare("one 5000 above the other", nll(torch.tensor([[5000.0, 0.0]]), torch.tensor([0]), 1.0), [5000.0])
+    assert 0 <= nll_cold < nll_hot, "a probability is at most 1, so no loss is negative; and here heat makes it larger"
+
+
+_check()
 
 
 # %% nbgrader={"grade": false, "grade_id": "energy-network", "locked": true, "schema_version": 3, "solution": false, "task": false}
@@ -604,13 +669,18 @@ def nll_weight_gradient(F, J, y, beta):
 
 
 # %% nbgrader={"grade": true, "grade_id": "nll-gradient", "locked": true, "points": 3, "schema_version": 3, "solution": false, "task": false}
-F, y = torch.tensor([[0.0, math.log(3), math.log(3)]]), torch.tensor([1])
-compare("∂ℓ/∂F", nll_gradient(F, y, 1.0), [[-0.6, 0.8, -0.2]])
-compare("∂ℓ/∂F, β = 2", nll_gradient(F, y, 2.0), [[-9 / 11, 10 / 11, -1 / 11]])
-x, w = numbers((3,), (5 * (3 + 4 + 2), 1), seed=1)
-F, J = energy_network(w, x, 4), measured(lambda w: energy_network(w, x, 4), w)
-right = measured(lambda w: functional.cross_entropy(-0.7 * energy_network(w, x, 4), y) / 0.7, w)
-compare("∂ℓ/∂w of a network", nll_weight_gradient(F, J, y, 0.7), right)
+def _check():
+    F, y = torch.tensor([[0.0, math.log(3), math.log(3)], [math.log(2), 0.0, math.log(2)]]), torch.tensor([1, 0])
+    right = [[-9 / 11, 10 / 11, -1 / 11], [5 / 6, -4 / 6, -1 / 6]]
+    compare("∂ℓ/∂F, β = 2", kept(nll_gradient, F, y, 2.0), right)
+    compare("∂ℓ/∂F, β = 1", nll_gradient(F, y, 1.0), [[-0.6, 0.8, -0.2], [0.75, -0.5, -0.25]])
+    (x, w), y = numbers((3,), (5 * (3 + 4 + 2), 1), seed=1), torch.tensor([1])
+    F, J = energy_network(w, x, 4), measured(lambda w: energy_network(w, x, 4), w)
+    right = measured(lambda w: functional.cross_entropy(-0.7 * energy_network(w, x, 4), y) / 0.7, w)
+    compare("∂ℓ/∂w of a network", kept(nll_weight_gradient, F, J, y, 0.7), right)
+
+
+_check()
 
 # %% [markdown] nbgrader={"grade": false, "grade_id": "sampling-text", "locked": true, "schema_version": 3, "solution": false, "task": false}
 r"""
@@ -661,34 +731,55 @@ def langevin_step(y, slope, beta, eta, noise):
 
 
 # %% nbgrader={"grade": true, "grade_id": "sampling", "locked": true, "points": 2, "schema_version": 3, "solution": false, "task": false}
-J_drawn = torch.tensor([[1.0, 0.0], [0.0, 4.0], [1.0, 0.0], [0.0, 0.0]])
-compare("estimate", sampled_gradient(torch.tensor([[2.0, 3.0]]), J_drawn), [[1.5, 2.0]])
-torch.manual_seed(0)
-walkers = torch.randn(20_000)
-for _ in range(300):
-    walkers = langevin_step(walkers, 4 * walkers, beta=0.5, eta=0.01, noise=torch.randn(20_000))
-compare("variance of the crowd", walkers.var(), gibbs_variance(4.0, 0.5), tolerance=0.04)
+def _check():
+    J_drawn = torch.tensor([[1.0, 0.0], [0.0, 4.0], [1.0, 0.0], [0.0, 0.0]])
+    compare("estimate", kept(sampled_gradient, torch.tensor([[2.0, 3.0]]), J_drawn), [[1.5, 2.0]])
+    kept(langevin_step, *torch.ones(2, 3), 0.4, 0.01, torch.ones(3))
+    torch.manual_seed(0)
+    walkers = torch.randn(20_000)
+    for _ in range(300):  # with a = 4 and β = 0.4
+        noise = torch.randn(20_000)
+        walkers = torch.as_tensor(langevin_step(walkers, 4 * walkers, beta=0.4, eta=0.01, noise=noise)).float()
+    compare("variance of the crowd", walkers.var(), 0.625, tolerance=0.04)
+
+
+_check()
+
 
 # %% nbgrader={"grade": false, "grade_id": "sampling-figure", "locked": true, "schema_version": 3, "solution": false, "task": false} tags=["demo"]
-torch.manual_seed(1)
-walkers = 0.2 * torch.randn(4000) + 1.5  # all of them start on the right
-for _ in range(3000):
-    walkers = langevin_step(walkers, 8 * walkers * (walkers**2 - 1) + 0.3, 1.5, 0.01, torch.randn(4000))
-figure, (left, right) = plt.subplots(1, 2, figsize=(9, 2.8), layout="constrained")
-y = torch.linspace(-2, 2, 401)
-left.hist(walkers, 60, density=True, color=BLUE, alpha=0.5, label="4000 walkers")
-left.plot(y, gibbs_density(2 * (y**2 - 1) ** 2 + 0.3 * y, 0.01, 1.5), color=RED, label="Gibbs")
-left.set(xlabel="y", ylabel="p", title="Your walkers in two valleys, β = 1.5")
-left.legend(fontsize=8)
-x, w = numbers((3,), (5 * (3 + 50 + 2), 1), seed=2)
-F, J = energy_network(w, x, 50), measured(lambda w: energy_network(w, x, 50), w)
-exact, amounts, misses = nll_weight_gradient(F, J, torch.tensor([7]), 1.0), [1, 4, 16, 64, 256, 1024, 4096], []
-for S in amounts:
-    drawn = torch.multinomial(gibbs(F, 1.0)[0], 20 * S, replacement=True).reshape(20, S)
-    misses.append(sum(float((sampled_gradient(J[7:8], J[row]) - exact).norm()) for row in drawn) / 20)
-right.loglog(amounts, misses, "o-", color=GREEN)
-right.set(xlabel="drawn answers S", ylabel="distance", title="Sampled from the exact gradient")
-plt.show()
+def _figure():
+    def draw_walkers(ax):
+        torch.manual_seed(1)
+        walkers, y = 0.2 * torch.randn(4000) + 1.5, torch.linspace(-2, 2, 401)  # all of them start on the right
+        for _ in range(3000):
+            slope, noise = 8 * walkers * (walkers**2 - 1) + 0.3, torch.randn(4000)
+            walkers = torch.as_tensor(langevin_step(walkers, slope, 1.5, 0.01, noise)).float()
+        ax.hist(walkers, 60, density=True, color=BLUE, alpha=0.5, label="4000 walkers")
+        ax.plot(y, gibbs_density(2 * (y**2 - 1) ** 2 + 0.3 * y, 0.01, 1.5), color=RED, label="Gibbs")
+        ax.set(xlabel="y", ylabel="p", title="Your walkers in two valleys, β = 1.5")
+        ax.legend(fontsize=8)
+
+
+    def draw_misses(ax):
+        x, w = numbers((3,), (5 * (3 + 50 + 2), 1), seed=2)
+        F, J = energy_network(w, x, 50), measured(lambda w: energy_network(w, x, 50), w)
+        exact = torch.as_tensor(nll_weight_gradient(F, J, torch.tensor([7]), 1.0))
+        amounts, misses = [1, 4, 16, 64, 256, 1024, 4096], []
+        for S in amounts:
+            drawn = torch.multinomial(torch.as_tensor(gibbs(F, 1.0))[0], 20 * S, replacement=True).reshape(20, S)
+            estimates = (torch.as_tensor(sampled_gradient(J[7:8], J[row])) for row in drawn)
+            misses.append(sum(float((estimate - exact).norm()) for estimate in estimates) / 20)
+        ax.loglog(amounts, misses, "o-", color=GREEN)
+        ax.set(xlabel="drawn answers S", ylabel="distance", title="Sampled from the exact gradient")
+
+
+    figure, axes = plt.subplots(1, 2, figsize=(9, 2.8), layout="constrained")
+    draw_walkers(axes[0])
+    draw_misses(axes[1])
+    plt.show()
+
+
+_figure()
 
 # %% [markdown] nbgrader={"grade": false, "grade_id": "ends-text", "locked": true, "schema_version": 3, "solution": false, "task": false}
 r"""
@@ -745,75 +836,94 @@ def gap_for_push(n, beta, g):
 # bounded = {"…", …}
 raise NotImplementedError
 
+
 # %% nbgrader={"grade": true, "grade_id": "ends", "locked": true, "points": 3, "schema_version": 3, "solution": false, "task": false}
-compare("four and one", best_energies(torch.tensor([0.8, 0.2]), 1.0), [0.0, math.log(4)])
-assert best_energies(torch.tensor([1.0, 0.0]), 1.0)[1] == math.inf, "an answer that never comes can never be too high"
-compare("gap for a quarter", gap_for_push(2, 1.0, 1 / 4), math.log(3))
-compare("gap for 1/11", gap_for_push(6, 2.0, 1 / 11), math.log(50) / 2)
-letters(bounded, "ABCDEFG")
+def _check():
+    right = [math.log(5 / 3) / 2, 0.0, math.log(5 / 2) / 2]
+    compare("3 : 5 : 2, β = 2", kept(best_energies, torch.tensor([0.3, 0.5, 0.2]), 2.0), right)
+    often, never = best_energies(torch.tensor([1.0, 0.0]), 1.0)
+    assert often == 0 and never == math.inf, "an answer that never comes can never be too high"
+    compare("gap for 1/11", gap_for_push(6, 2.0, 1 / 11), math.log(50) / 2)
+    compare("gap for a quarter", gap_for_push(2, 1.0, 1 / 4), math.log(3))
+    letters(bounded, "ABCDEFG")
+
+
+_check()
 
 # %% [markdown] nbgrader={"grade": true, "grade_id": "ends-words", "locked": false, "points": 2, "schema_version": 3, "solution": true, "task": false}
 r"""
 *Your answer here: double-click this line and write.*
 """
 
+
 # %% nbgrader={"grade": false, "grade_id": "moons-tools", "locked": true, "schema_version": 3, "solution": false, "task": false} tags=["demo"]
-from sklearn.datasets import make_moons
+def _figure():
+    from sklearn.datasets import make_moons
 
-torch.set_num_threads(1)  # several threads on so small a network get in each other's way
-moons = torch.tensor(make_moons(400, noise=0.04, random_state=0)[0]).float()  # (400, 2): x across, y up
-answers, questions = torch.linspace(-1.2, 1.7, 59), torch.linspace(-1.4, 2.4, 77)
-
-
-def moon_energies(net, xs):
-    """The table of energies (len(xs), 59) of every x with every answer of the grid."""
-    return net(torch.cartesian_prod(xs, answers)).reshape(len(xs), 59)
+    torch.set_num_threads(1)  # several threads on so small a network get in each other's way
+    moons = torch.tensor(make_moons(400, noise=0.04, random_state=0)[0]).float()  # (400, 2): x across, y up
+    answers, questions = torch.linspace(-1.2, 1.7, 59), torch.linspace(-1.4, 2.4, 77)
 
 
-def train_on_moons(push, steps, keep):
-    """Train a small energy network on the two moons; the table for all questions after each number of steps in keep.
+    def moon_energies(net, xs):
+        """The table of energies (len(xs), 59) of every x with every answer of the grid."""
+        return net(torch.cartesian_prod(xs, answers)).reshape(len(xs), 59)
+
+
+    def train_on_moons(push, steps, keep):
+        """Train a small energy network on the two moons; the table for all questions after each number of steps in keep.
 
     push: from energies (B, 59) and right answers (B,), as indices on the grid, to the gradient by the energies
     """
-    torch.manual_seed(0)
-    layers = torch.nn.Linear(2, 48), torch.nn.SiLU(), torch.nn.Linear(48, 48), torch.nn.SiLU(), torch.nn.Linear(48, 1)
-    net, tables = torch.nn.Sequential(*layers), []
-    net[0].weight.data *= 4  # so that it can see fine detail from the beginning
-    optimizer = torch.optim.Adam(net.parameters(), lr=0.01)
-    for step in range(steps + 1):
-        if step in keep:
-            tables.append(moon_energies(net, questions).detach())
-        pairs = moons[torch.randint(len(moons), (64,))]
-        F = moon_energies(net, pairs[:, 0])
-        right = (pairs[:, 1:] - answers).abs().argmin(dim=1)
-        optimizer.zero_grad()
-        F.backward(push(F.detach(), right) / len(F))  # here your gradient takes over
-        optimizer.step()
-    return tables
+        torch.manual_seed(0)
+        layers = torch.nn.Linear(2, 48), torch.nn.SiLU(), torch.nn.Linear(48, 48), torch.nn.SiLU(), torch.nn.Linear(48, 1)
+        net, tables = torch.nn.Sequential(*layers), []
+        net[0].weight.data *= 4  # so that it can see fine detail from the beginning
+        optimizer = torch.optim.Adam(net.parameters(), lr=0.01)
+        for step in range(steps + 1):
+            if step in keep:
+                tables.append(moon_energies(net, questions).detach())
+            pairs = moons[torch.randint(len(moons), (64,))]
+            F = moon_energies(net, pairs[:, 0])
+            right = (pairs[:, 1:] - answers).abs().argmin(dim=1)
+            optimizer.zero_grad()
+            gradient = torch.as_tensor(push(F.detach(), right)).to(F.dtype)  # here your gradient takes over
+            F.backward(gradient / len(F))
+            optimizer.step()
+        return tables
 
 
-def draw_landscape(ax, table, title):
-    """What inference sees: each energy above the lowest for the same x, cut at 3."""
-    above = (table - table.min(dim=1, keepdim=True).values).clamp(max=3)
-    picture = ax.imshow(above.T, origin="lower", extent=(-1.4, 2.4, -1.2, 1.7), aspect="auto", cmap="viridis", vmax=3)
-    ax.plot(*moons[::3].T, ".", color="white", markersize=2)
-    ax.set(title=title, xlabel="x", ylabel="y")
-    return picture
+    def draw_landscape(ax, table, title):
+        """What inference sees: each energy above the lowest for the same x, cut at 3."""
+        above = (table - table.min(dim=1, keepdim=True).values).clamp(max=3)
+        picture = ax.imshow(above.T, origin="lower", extent=(-1.4, 2.4, -1.2, 1.7), aspect="auto", cmap="viridis", vmax=3)
+        ax.plot(*moons[::3].T, ".", color="white", markersize=2)
+        ax.set(title=title, xlabel="x", ylabel="y")
+        return picture
+    return answers, draw_landscape, questions, train_on_moons
+
+
+answers, draw_landscape, questions, train_on_moons = _figure()
 
 
 # %% nbgrader={"grade": false, "grade_id": "moons-likelihood", "locked": true, "schema_version": 3, "solution": false, "task": false} tags=["demo"]
-print("training with the likelihood, for some five seconds …")
-marks = (0, 100, 400, 1200)
-tables = train_on_moons(lambda F, right: nll_gradient(F, right, 1.0), 1200, marks)
-figure, axes = plt.subplots(1, 4, figsize=(14, 3.2), layout="constrained")
-for ax, mark, table in zip(axes, (0, 100, 1200), (tables[0], tables[1], tables[3]), strict=False):
-    picture = draw_landscape(ax, table, f"{mark} steps")
-figure.colorbar(picture, ax=axes[2], label="energy above the lowest")
-for mark, table, style in zip(marks, tables, (":", "-.", "--", "-"), strict=True):
-    axes[3].plot(answers, table[38] - table[38].min(), style, color=BLUE, label=f"{mark} steps")
-axes[3].set(xlabel="y", ylabel="energy", title=f"Along x = {questions[38]:.1f}")
-axes[3].legend(fontsize=8)
-plt.show()
+def _figure():
+    print("training with the likelihood, for some five seconds …")
+    marks = (0, 100, 400, 1200)
+    tables = train_on_moons(lambda F, right: nll_gradient(F, right, 1.0), 1200, marks)
+    figure, axes = plt.subplots(1, 4, figsize=(14, 3.2), layout="constrained")
+    for ax, mark, table in zip(axes, (0, 100, 1200), (tables[0], tables[1], tables[3]), strict=False):
+        picture = draw_landscape(ax, table, f"{mark} steps")
+    figure.colorbar(picture, ax=axes[2], label="energy above the lowest")
+    for mark, table, style in zip(marks, tables, (":", "-.", "--", "-"), strict=True):
+        axes[3].plot(answers, table[38] - table[38].min(), style, color=BLUE, label=f"{mark} steps")
+    axes[3].set(xlabel="y", ylabel="energy", title=f"Along x = {questions[38]:.1f}")
+    axes[3].legend(fontsize=8)
+    plt.show()
+    return tables
+
+
+tables = _figure()
 
 # %% [markdown] nbgrader={"grade": false, "grade_id": "corners-text", "locked": true, "schema_version": 3, "solution": false, "task": false}
 r"""
@@ -868,12 +978,12 @@ def hinge_loss(F_pos, F_neg, m):
     raise NotImplementedError
 
 
-# %% nbgrader={"grade": true, "grade_id": "corners", "locked": true, "points": 2, "schema_version": 3, "solution": false, "task": false}
+# %% nbgrader={"grade": false, "grade_id": "corners-tools", "locked": true, "schema_version": 3, "solution": false, "task": false}
 def check_pair_loss(name, yours, right):
     """Hold a loss and its derivatives against autograd, for six pairs and through the small energy network."""
     pairs = torch.tensor([[0.5, 0.2], [-0.4, 0.3], [-0.7, 1.9], [3.0, 0.1], [0.4, 2.5], [-2.0, -2.5]])
     leaves = [column.clone().requires_grad_() for column in pairs.T]
-    loss, d_pos, d_neg = yours(*pairs.T)
+    loss, d_pos, d_neg = kept(yours, *pairs.T)
     compare(f"{name}: ℓ", loss, right(*leaves))
     right_pos, right_neg = torch.autograd.grad(right(*leaves).sum(), leaves)
     compare(f"{name}: ∂ℓ/∂F⁺", d_pos, right_pos)
@@ -885,9 +995,14 @@ def check_pair_loss(name, yours, right):
     compare(f"{name}: ∂ℓ/∂w", d_pos * J[2] + d_neg * J[0], through[0])
 
 
-relu = functional.relu
-check_pair_loss("simple", lambda a, b: simple_loss(a, b, 1.5), lambda a, b: relu(a) + relu(1.5 - b))
-check_pair_loss("hinge", lambda a, b: hinge_loss(a, b, 1.5), lambda a, b: relu(1.5 + a - b))
+# %% nbgrader={"grade": true, "grade_id": "corners", "locked": true, "points": 2, "schema_version": 3, "solution": false, "task": false}
+def _check():
+    relu = functional.relu
+    check_pair_loss("simple", lambda a, b: simple_loss(a, b, 1.5), lambda a, b: relu(a) + relu(1.5 - b))
+    check_pair_loss("hinge", lambda a, b: hinge_loss(a, b, 1.5), lambda a, b: relu(1.5 + a - b))
+
+
+_check()
 
 # %% [markdown] nbgrader={"grade": false, "grade_id": "smooth-text", "locked": true, "schema_version": 3, "solution": false, "task": false}
 r"""
@@ -924,33 +1039,40 @@ def square_square_loss(F_pos, F_neg, m):
 
 
 # %% nbgrader={"grade": true, "grade_id": "smooth", "locked": true, "points": 2, "schema_version": 3, "solution": false, "task": false}
-check_pair_loss("log", log_loss, lambda a, b: functional.softplus(a - b))
-loss, d_pos, _ = log_loss(torch.tensor([1000.0, 0.0]), torch.tensor([0.0, 1000.0]))
-compare("ℓ, differences of ±1000", loss, [1000.0, 0.0])
-compare("its ∂ℓ/∂F⁺", d_pos, [1.0, 0.0])
-check_pair_loss("sq–sq", lambda a, b: square_square_loss(a, b, 1.5), lambda a, b: relu(a) ** 2 + relu(1.5 - b) ** 2)
+def _check():
+    check_pair_loss("log", log_loss, lambda a, b: functional.softplus(a - b))
+    loss, d_pos, d_neg = log_loss(torch.tensor([1000.0, 0.0, 100.0]), torch.tensor([0.0, 1000.0, 0.0]))
+    compare("ℓ, differences up to ±1000", loss, [1000.0, 0.0, 100.0])
+    compare("its ∂ℓ/∂F⁺", d_pos, [1.0, 0.0, 1.0])
+    compare("its ∂ℓ/∂F⁻", d_neg, [-1.0, 0.0, -1.0])
+    relu = functional.relu
+    check_pair_loss("sq–sq", lambda a, b: square_square_loss(a, b, 1.5), lambda a, b: relu(a) ** 2 + relu(1.5 - b) ** 2)
+
+
+_check()
+
 
 # %% nbgrader={"grade": false, "grade_id": "losses-figure", "locked": true, "schema_version": 3, "solution": false, "task": false} tags=["demo"]
-figure, axes = plt.subplots(1, 4, figsize=(14, 3.4), layout="constrained")
-pos, neg = torch.meshgrid(torch.linspace(-1, 3, 81), torch.linspace(-1, 3, 81), indexing="xy")  # F⁺ across, F⁻ up
-arrows = slice(4, None, 12)
-for ax, (name, loss) in zip(
-    axes,
-    {
-        "simple": lambda a, b: simple_loss(a, b, 1.0),
-        "hinge": lambda a, b: hinge_loss(a, b, 1.0),
-        "log": log_loss,
-        "square–square": lambda a, b: square_square_loss(a, b, 1.0),
-    }.items(),
-    strict=True,
-):
-    value, d_pos, d_neg = (part.reshape(81, 81) for part in loss(pos.flatten(), neg.flatten()))
-    ax.contourf(pos, neg, value, 14, cmap="viridis")
-    here = (arrows, arrows)
-    ax.quiver(pos[here], neg[here], -d_pos[here], -d_neg[here], color="white", width=0.012)
-    ax.plot([-1, 3], [-1, 3], ":", color=ORANGE)
-    ax.set(title=name, xlabel="F⁺", ylabel="F⁻", aspect="equal")
-plt.show()
+def _figure():
+    def draw_loss(ax, name, loss):
+        pos, neg = torch.meshgrid(torch.linspace(-1, 3, 81), torch.linspace(-1, 3, 81), indexing="xy")  # F⁺ across, F⁻ up
+        value, d_pos, d_neg = (torch.as_tensor(part).reshape(81, 81) for part in loss(pos.flatten(), neg.flatten()))
+        ax.contourf(pos, neg, value, 14, cmap="viridis")
+        here = (slice(4, None, 12), slice(4, None, 12))
+        ax.quiver(pos[here], neg[here], -d_pos[here], -d_neg[here], color="white", width=0.012)
+        ax.plot([-1, 3], [-1, 3], ":", color=ORANGE)
+        ax.set(title=name, xlabel="F⁺", ylabel="F⁻", aspect="equal")
+
+
+    figure, axes = plt.subplots(1, 4, figsize=(14, 3.4), layout="constrained")
+    draw_loss(axes[0], "simple", lambda a, b: simple_loss(a, b, 1.0))
+    draw_loss(axes[1], "hinge", lambda a, b: hinge_loss(a, b, 1.0))
+    draw_loss(axes[2], "log", log_loss)
+    draw_loss(axes[3], "square–square", lambda a, b: square_square_loss(a, b, 1.0))
+    plt.show()
+
+
+_figure()
 
 # %% [markdown] nbgrader={"grade": false, "grade_id": "margins-text", "locked": true, "schema_version": 3, "solution": false, "task": false}
 r"""
@@ -999,12 +1121,18 @@ def table_hinge_gradient(F, y, m):
 # true_of_log = {"…", …}
 raise NotImplementedError
 
+
 # %% nbgrader={"grade": true, "grade_id": "margins", "locked": true, "points": 2, "schema_version": 3, "solution": false, "task": false}
-F, y = torch.tensor([[0.0, 0.5, 2.0], [3.0, 1.0, 0.0], [0.0, 4.0, 5.0]]), torch.tensor([0, 1, 0])
-right = [[1.0, -1.0, 0.0], [0.0, 1.0, -1.0], [0.0, 0.0, 0.0]]
-compare("∂ℓ/∂F, m = 1", table_hinge_gradient(F, y, 1.0), right)
-print("for comparison, the likelihood's:", nll_gradient(F, y, 1.0), sep="\n")
-letters(true_of_log, "ABCDEFG")
+def _check():
+    F = torch.tensor([[0.0, 0.5, 2.0], [3.0, 1.0, 0.0], [0.0, 4.0, 5.0], [2.0, 9.0, 2.0]])
+    y, right = torch.tensor([0, 1, 0, 0]), [[1.0, -1.0, 0.0], [0.0, 1.0, -1.0], [0.0, 0.0, 0.0], [1.0, 0.0, -1.0]]
+    compare("∂ℓ/∂F, m = 0.8", kept(table_hinge_gradient, F, y, 0.8), right)
+    compare("energies near 3000", table_hinge_gradient(F + 3000, y, 0.8), right)
+    letters(true_of_log, "ABCDEFG")
+    print("for comparison, the likelihood's:", nll_gradient(F, y, 1.0), sep="\n")
+
+
+_check()
 
 # %% [markdown] nbgrader={"grade": true, "grade_id": "margins-words", "locked": false, "points": 2, "schema_version": 3, "solution": true, "task": false}
 r"""
@@ -1046,16 +1174,20 @@ def square_square_rest(eps, m):
 
 
 # %% nbgrader={"grade": true, "grade_id": "doubt", "locked": true, "points": 2, "schema_version": 3, "solution": false, "task": false}
-def mean_loss(e, eps, m, power):
-    return (1 - eps) * relu(e) ** power + eps * relu(m - e) ** power
+def _check():
+    def check_rest(name, rest, power):
+        for eps, m in ((0.01, 3.0), (0.25, 2.0), (0.7, 1.5)):
+            e = torch.as_tensor(float(rest(eps, m)), dtype=torch.double) + torch.tensor([0.0, -0.01, 0.01])
+            mean = (1 - eps) * e.clamp(min=0) ** power + eps * (m - e).clamp(min=0) ** power
+            assert (mean[1:] > mean[0]).all(), f"{name}, ε = {eps}: the mean is less beside e = {float(e[0]):.3f}"
+            print(f"ok  {name}, ε = {eps}: at rest")
 
 
-for eps, m in ((0.01, 3.0), (0.25, 2.0)):
-    for name, rest, power in (("simple", simple_rest, 1), ("square–square", square_square_rest, 2)):
-        e = torch.as_tensor(float(rest(eps, m)))
-        around = mean_loss(e + torch.tensor([-0.01, 0.01]), eps, m, power)
-        assert (around > mean_loss(e, eps, m, power)).all(), f"{name}, ε = {eps}: it is less beside e = {float(e):.3f}"
-        print(f"ok  {name}, ε = {eps}: at rest")
+    check_rest("simple", simple_rest, 1)
+    check_rest("square–square", square_square_rest, 2)
+
+
+_check()
 
 # %% [markdown] nbgrader={"grade": true, "grade_id": "doubt-words", "locked": false, "points": 1, "schema_version": 3, "solution": true, "task": false}
 r"""
@@ -1064,38 +1196,43 @@ r"""
 
 
 # %% nbgrader={"grade": false, "grade_id": "moons-contrast", "locked": true, "schema_version": 3, "solution": false, "task": false} tags=["demo"]
-def with_random_wrong_answers(loss):
-    """The gradient by all energies of a row when one wrong answer is drawn at random."""
+def _figure():
+    def with_random_wrong_answers(loss):
+        """The gradient by all energies of a row when one wrong answer is drawn at random."""
 
-    def push(F, right):
-        rows = torch.arange(len(F))
-        wrong = (right + torch.randint(1, F.shape[1], (len(F),))) % F.shape[1]
-        gradient = torch.zeros_like(F)
-        _, gradient[rows, right], gradient[rows, wrong] = loss(F[rows, right], F[rows, wrong])
-        return gradient
+        def push(F, right):
+            rows = torch.arange(len(F))
+            wrong = (right + torch.randint(1, F.shape[1], (len(F),))) % F.shape[1]
+            gradient = torch.zeros_like(F)
+            _, d_pos, d_neg = loss(F[rows, right], F[rows, wrong])
+            gradient[rows, right], gradient[rows, wrong] = (torch.as_tensor(d).to(F.dtype) for d in (d_pos, d_neg))
+            return gradient
 
-    return push
+        return push
 
 
-pushes = {
-    "simple": with_random_wrong_answers(lambda a, b: simple_loss(a, b, 1.0)),
-    "hinge": with_random_wrong_answers(lambda a, b: hinge_loss(a, b, 1.0)),
-    "log": with_random_wrong_answers(log_loss),
-    "square–square": with_random_wrong_answers(lambda a, b: square_square_loss(a, b, 1.0)),
-}
-print("training with four losses, for some eight seconds …")
-figure, axes = plt.subplots(2, 3, figsize=(12, 6.2), layout="constrained")
-draw_landscape(axes[0, 0], tables[0], "before training")
-styles = ("-", GREEN), ("--", RED), (":", ORANGE), ("-.", "black")
-for ax, (name, push), (style, colour) in zip(axes.flat[1:], pushes.items(), styles, strict=False):
-    (table,) = train_on_moons(push, 600, (600,))
-    picture = draw_landscape(ax, table, f"{name}, highest {float((table.T - table.min(dim=1).values).max()):.0f}")
-    axes[1, 2].plot(answers, table[38] - table[38].min(), style, color=colour, label=name)
-figure.colorbar(picture, ax=axes[0, 2], label="energy above the lowest")
-axes[1, 2].plot(answers, tables[2][38] - tables[2][38].min(), color=BLUE, linewidth=2.5, label="likelihood")
-axes[1, 2].set(xlabel="y", ylabel="energy above the lowest", title=f"Along x = {questions[38]:.1f}", ylim=(0, 17))
-axes[1, 2].legend(fontsize=8, loc="upper center", ncols=2, framealpha=1)
-plt.show()
+    pushes = {
+        "simple": with_random_wrong_answers(lambda a, b: simple_loss(a, b, 1.0)),
+        "hinge": with_random_wrong_answers(lambda a, b: hinge_loss(a, b, 1.0)),
+        "log": with_random_wrong_answers(log_loss),
+        "square–square": with_random_wrong_answers(lambda a, b: square_square_loss(a, b, 1.0)),
+    }
+    print("training with four losses, for some eight seconds …")
+    figure, axes = plt.subplots(2, 3, figsize=(12, 6.2), layout="constrained")
+    draw_landscape(axes[0, 0], tables[0], "before training")
+    styles = ("-", GREEN), ("--", RED), (":", ORANGE), ("-.", "black")
+    for ax, (name, push), (style, colour) in zip(axes.flat[1:], pushes.items(), styles, strict=False):
+        (table,) = train_on_moons(push, 600, (600,))
+        picture = draw_landscape(ax, table, f"{name}, highest {float((table.T - table.min(dim=1).values).max()):.0f}")
+        axes[1, 2].plot(answers, table[38] - table[38].min(), style, color=colour, label=name)
+    figure.colorbar(picture, ax=axes[0, 2], label="energy above the lowest")
+    axes[1, 2].plot(answers, tables[2][38] - tables[2][38].min(), color=BLUE, linewidth=2.5, label="likelihood")
+    axes[1, 2].set(xlabel="y", ylabel="energy above the lowest", title=f"Along x = {questions[38]:.1f}", ylim=(0, 17))
+    axes[1, 2].legend(fontsize=8, loc="upper center", ncols=2, framealpha=1)
+    plt.show()
+
+
+_figure()
 
 # %% [markdown] nbgrader={"grade": false, "grade_id": "closing", "locked": true, "schema_version": 3, "solution": false, "task": false}
 r"""
