@@ -71,6 +71,30 @@ def ring(n):
     return torch.stack([angles.cos(), angles.sin()])
 
 
+def with_places(C):
+    """C (e, n) with one-hot places below, for exercise 3.3."""
+    return torch.cat([C, torch.eye(C.shape[1])])
+
+
+def letters_with_left(text):
+    """X (2e, n) of a text over its own alphabet, which is returned as well, for exercise 4.2."""
+    alphabet = sorted(set(text))
+    C = functional.one_hot(torch.tensor([alphabet.index(letter) for letter in text])).T.float()
+    return torch.cat([C, functional.pad(C, (1, 0))[:, :-1]]), alphabet
+
+
+def distances_moved(q, K, V, beta, noises, j=None):
+    """How far h moves for each column of `noises` on key j, or on the query without j, for exercise 1.3."""
+    before, far = library_attention(q, K, V, beta), []
+    for noise in noises.T:
+        nudged = K.clone()
+        if j is not None:
+            nudged[:, j] += noise
+        after = library_attention(q if j is not None else q + noise[:, None], nudged, V, beta)
+        far.append(float((after - before).norm()))
+    return far
+
+
 def draw_map(ax, A, title, keys="key", queries="query"):
     """Weights (m, n) as a grid of blue squares: keys count rows, queries count columns."""
     ax.imshow(A, cmap="Blues", vmin=0, vmax=1)
@@ -102,8 +126,9 @@ So column $i$ of $A$ is positive and adds up to 1, and column $i$ of $H$ is a me
 **Sizes.** $\lVert x \rVert$ is the Euclidean length of a column. The *diameter* of some columns is the largest distance
 between two of them: $D_K$ for the keys, $D_V$ for the values.
 
-**Rule.** In the cells that you write, leave automatic differentiation and PyTorch's own attention alone; the checks and
-the grader use them as their measuring devices. `torch.softmax` is welcome, and so are `torch.cdist` and the like."""
+**Rules.** In the cells that you write, you must not use automatic differentiation or PyTorch's own attention. The
+checks and the grader measure with them. `torch.softmax` is welcome, and so are `torch.cdist` and the like. Your
+functions must not change what they are given. What they return may be tensors, NumPy arrays or lists of rows."""
 
 # %% [markdown] nbgrader={"grade_id": "attention-text", "locked": true}
 r"""
@@ -174,16 +199,27 @@ def beta_for_share(gap, m, share):
 
 
 # %% nbgrader={"grade_id": "attention", "grade": true, "points": 2, "locked": true}
-# Two queries of one number each: for the first the scores are 0 and log 3, for the second both are 0
-Q, K, V = torch.tensor([[1.0, 0.0]]), torch.tensor([[0.0, math.log(3)]]), torch.tensor([[4.0, 8.0], [0.0, 4.0]])
-H, A = attention(Q, K, V, beta=1.0)
-compare("A by hand", A, [[1 / 4, 1 / 2], [3 / 4, 1 / 2]])
-compare("H by hand", H, [[7.0, 6.0], [3.0, 2.0]])
-Q, K, V = numbers((5, 3), (5, 4), (2, 4), seed=0)
-compare("H, your own β", attention(Q, K, V)[0], library_attention(Q, K, V))
-beta = beta_for_share(2.0, 5, 0.9)
-_, A = attention(torch.ones(1, 1), torch.tensor([[7.0, 7.0, 9.0, 7.0, 7.0]]), torch.eye(5), beta)
-compare("share by order", A[2, 0], 0.9)
+def check_attention():
+    # Three queries of one number each: β times the scores of the two keys is 0 and log 3, 0 and 0, 0 and −log 3
+    Q, K = torch.tensor([[2.0, 0.0, -2.0]]), torch.tensor([[0.0, math.log(3)]])
+    V = torch.tensor([[4.0, 8.0], [0.0, 4.0], [1.0, 1.0], [8.0, 0.0]])
+    H, A = attention(Q, K, V, beta=0.5)
+    compare("A by hand", A, [[1 / 4, 1 / 2, 3 / 4], [3 / 4, 1 / 2, 1 / 4]])
+    compare("H by hand", H, [[7.0, 6.0, 5.0], [3.0, 2.0, 1.0], [1.0, 1.0, 1.0], [2.0, 4.0, 6.0]])
+    Q, K, V = numbers((5, 3), (5, 4), (2, 4), seed=0)
+    before = [part.clone() for part in (Q, K, V)]
+    H, A = attention(Q, K, V)
+    assert all(map(torch.equal, (Q, K, V), before)), "attention has changed Q, K or V"
+    compare("A, your own β", A, library_attention(Q, K, torch.eye(4)))
+    compare("H, your own β", H, library_attention(Q, K, V))
+    for gap, m, share in ((2.0, 5, 0.9), (0.5, 3, 0.4)):
+        scores = torch.full((1, m), 7.0)
+        scores[0, 1] += gap
+        beta = float(beta_for_share(gap, m, share))
+        compare(f"share {share}", library_attention(torch.ones(1, 1), scores, torch.eye(m), beta)[1, 0], share)
+
+
+check_attention()
 
 # %% [markdown] nbgrader={"grade_id": "queries-text", "locked": true}
 r"""
@@ -242,13 +278,13 @@ lost to the layers above, and the scale of $h$ depends on $m$.
 def preserving_query(K, j, beta):
     """A query (d, 1) that gives key j (counted from 0) a weight of at least 0.999.
 
-    K (d, m): keys of length 1, all different; beta > 0
+    K (d, m): keys of length 1, all different, m ≥ 2; beta > 0
     """
     ### BEGIN SOLUTION
     cosines = K.T @ K[:, j]  # (m,)
     others = torch.cat([cosines[:j], cosines[j + 1 :]])
-    gap = 1 - others.max() if len(others) else 1.0
-    return 10 * math.log(1000 * K.shape[1]) / (beta * gap) * K[:, j : j + 1]
+    gap = 1 - others.max()
+    return math.log(2000 * K.shape[1]) / (beta * gap) * K[:, j : j + 1]
     ### END SOLUTION
 
 
@@ -263,34 +299,55 @@ def diffusing_query(K, chosen, beta):
 
 
 # %% nbgrader={"grade_id": "queries", "grade": true, "points": 2, "locked": true}
-K = functional.normalize(numbers((3, 6), seed=1)[0], dim=0)
-corners = torch.tensor([[1.0, 1, 1, 1], [1, -1, 1, -1], [1, 1, -1, -1], [1, -1, -1, 1]]) / 2  # orthonormal
-for beta in (0.25, 1.0):
-    q = torch.as_tensor(preserving_query(K, 2, beta)).float()
-    weights = library_attention(q, K, torch.eye(6), beta)
-    assert weights.shape == (6, 1), f"q should be a column (3, 1), yours is {tuple(q.shape)}"
-    assert weights[2] >= 0.999, f"β = {beta}: the key to be preserved has the weight {float(weights[2]):.4f}"
-    q = torch.as_tensor(diffusing_query(corners, [0, 2, 3], beta)).float()
-    weights = library_attention(q, corners, torch.eye(4), beta)
-    compare(f"three of four, β = {beta}", weights[:, 0], [1 / 3, 0, 1 / 3, 1 / 3], 1e-3)
+def check_queries():
+    keys = functional.normalize(numbers((3, 6), seed=1)[0], dim=0)
+    bundle = functional.normalize(torch.cat([torch.ones(1, 7), 0.3 * torch.eye(7)[1:]]), dim=0)  # six, all near key 0
+    corners = torch.tensor([[1.0, 1, 1, 1], [1, -1, 1, -1], [1, 1, -1, -1], [1, -1, -1, 1]]) / 2  # orthonormal
+    for beta in (0.25, 2.0):
+        cases = [(keys, j, "six random keys") for j in range(6)] + [
+            (bundle, 0, "six keys near the one to be preserved")
+        ]
+        for K, j, which in cases:
+            q = torch.as_tensor(preserving_query(K, j, beta)).float()
+            assert q.shape == (len(K), 1), f"q should be a column {(len(K), 1)}, yours is {tuple(q.shape)}"
+            weight = float(library_attention(q, K, torch.eye(K.shape[1]), beta)[j])
+            assert weight > 0.99899, f"{which}, β = {beta}: the key to be preserved has the weight {weight:.4f}"
+        print(f"ok  β = {beta}: one key is preserved")
+        for K, chosen, right in ((corners, [3, 0, 2], [1 / 3, 0, 1 / 3, 1 / 3]), (corners[:, :3], [1], [0, 1, 0])):
+            before = list(chosen)
+            q = torch.as_tensor(diffusing_query(K, chosen, beta)).float()
+            assert chosen == before, "diffusing_query has changed the list of chosen keys"
+            assert q.shape == (4, 1), f"q should be a column (4, 1), yours is {tuple(q.shape)}"
+            weights = library_attention(q, K, torch.eye(len(right)), beta)[:, 0]
+            compare(f"β = {beta}, chosen {chosen}", weights, right, 1e-3)
+
+
+check_queries()
+
 
 # %% nbgrader={"grade_id": "queries-figure", "locked": true} tags=["demo"]
-figure, (left, middle, right) = plt.subplots(1, 3, figsize=(12, 3.2))
-scores = torch.tensor([[2.0], [1.5], [0.5], [0.0], [-1.0]])
-betas = torch.logspace(-2, 1.5, 60)
-curves = torch.cat([library_attention(torch.ones(1, 1), scores.T, torch.eye(5), beta) for beta in betas.tolist()], 1)
-looks = zip(scores[:, 0].tolist(), (BLUE, ORANGE, GREEN, RED, "black"), ("-", "--", "-.", ":", "-"), strict=True)
-for curve, (score, colour, style) in zip(curves, looks, strict=True):
-    left.semilogx(betas, curve, style, color=colour, label=f"score {score}")
-left.set(xlabel="β", ylabel="weight", title="Five keys, from mean to argmax")
-left.legend(fontsize=8)
-K = functional.normalize(numbers((8, 6), seed=2)[0], dim=0)
-queries = torch.cat([torch.as_tensor(preserving_query(K, j, 1.0)).float() for j in range(6)], dim=1)
-draw_map(middle, library_attention(queries, K, torch.eye(6), 1.0), "Six queries that preserve")
-K, parties = torch.eye(6), ([0], [0, 1], [0, 1, 2], [3, 5], [1, 2, 3, 4], [0, 1, 2, 3, 4, 5])
-queries = torch.cat([torch.as_tensor(diffusing_query(K, party, 1.0)).float() for party in parties], dim=1)
-draw_map(right, library_attention(queries, K, torch.eye(6), 1.0), "Six queries that diffuse")
-plt.show()
+def draw_queries():
+    _, (left, middle, right) = plt.subplots(1, 3, figsize=(12, 3.2))
+    scores = torch.tensor([[2.0], [1.5], [0.5], [0.0], [-1.0]])
+    betas = torch.logspace(-2, 1.5, 60)
+    curves = torch.cat(
+        [library_attention(torch.ones(1, 1), scores.T, torch.eye(5), beta) for beta in betas.tolist()], 1
+    )
+    looks = zip(scores[:, 0].tolist(), (BLUE, ORANGE, GREEN, RED, "black"), ("-", "--", "-.", ":", "-"), strict=True)
+    for curve, (score, colour, style) in zip(curves, looks, strict=True):
+        left.semilogx(betas, curve, style, color=colour, label=f"score {score}")
+    left.set(xlabel="β", ylabel="weight", title="Five keys, from mean to argmax")
+    left.legend(fontsize=8)
+    K = functional.normalize(numbers((8, 6), seed=2)[0], dim=0)
+    queries = torch.cat([torch.as_tensor(preserving_query(K, j, 1.0)).float() for j in range(6)], dim=1)
+    draw_map(middle, library_attention(queries, K, torch.eye(6), 1.0), "Six queries that preserve")
+    K, parties = torch.eye(6), ([0], [0, 1], [0, 1, 2], [3, 5], [1, 2, 3, 4], [0, 1, 2, 3, 4, 5])
+    queries = torch.cat([torch.as_tensor(diffusing_query(K, party, 1.0)).float() for party in parties], dim=1)
+    draw_map(right, library_attention(queries, K, torch.eye(6), 1.0), "Six queries that diffuse")
+    plt.show()
+
+
+draw_queries()
 
 # %% [markdown] nbgrader={"grade_id": "nudges-text", "locked": true}
 r"""
@@ -313,8 +370,9 @@ Somebody nudges *one* column, by noise ε of length $\lVert \varepsilon \rVert \
   according to the sign of $s_j$, and what one very long key does to many queries. By machine: the new weight and the
   new $h$.
 
-A bound has to hold for *every* noise, small or large. And it has to be good: for two keys with equal scores and small
-$r$ some noise must move $h$ by 95 % of the bound, whatever the values are.
+A bound has to hold for *every* noise, small or large, and for all keys and values: some may be equal, some may lie on a
+line. And it has to be good: for two keys with equal scores and small $r$ some noise must move $h$ by 95 % of the bound,
+whatever the values are.
 
 <details><summary>Hint 1: a key</summary>
 
@@ -421,58 +479,70 @@ def scale_key(h, v, a, s, alpha):
 
 
 # %% nbgrader={"grade_id": "nudges", "grade": true, "points": 3, "locked": true}
-def moves(q, K, V, beta, noises, j=None):
-    """How far h moves for each column of `noises` on key j, or on the query without j."""
-    before, far = library_attention(q, K, V, beta), []
-    for noise in noises.T:
-        nudged = K.clone()
-        if j is not None:
-            nudged[:, j] += noise
-        after = library_attention(q if j is not None else q + noise[:, None], nudged, V, beta)
-        far.append(float((after - before).norm()))
-    return far
+def check_nudges():
+    q, K, V, noises = numbers((3, 1), (3, 5), (2, 5), (3, 40), seed=3)
+    K[:, 4], V[:, 4] = K[:, 0], V[:, 0]
+    noises = functional.normalize(noises, dim=0)
+    for r in (0.1, 1.0, 5.0):
+        worst = {"a key": max(max(distances_moved(q, K, V, 0.6, r * noises, j)) for j in range(5))}
+        worst["the query"] = max(distances_moved(q, K, V, 0.6, r * noises))
+        for (where, far), bound in zip(worst.items(), (key_noise_bound, query_noise_bound), strict=True):
+            yours = float(bound(q, K, V, 0.6, r))
+            assert yours >= far, f"noise of length {r} on {where} has moved h by {far:.3g}, your bound is {yours:.3g}"
+    print("ok  the bounds hold for these 200 noises of each length on keys and these 40 on the query")
+    # Two keys of equal score, and then a third one between them that is hardly heard
+    q, K, V = (
+        torch.tensor([[0.0], [20.0]]),
+        torch.tensor([[1.0, -1.0], [3.0, 3.0]]),
+        torch.tensor([[5.0, 7.0], [2.0, 1.0]]),
+    )
+    between = torch.tensor([[0.5], [2.5]]), torch.tensor([[6.0], [1.5]])
+    for case, good in (("two keys of equal score", 0.95), ("three keys in a row", 0)):
+        far = max(distances_moved(q, K, V, 1.5, torch.tensor([[0.0], [0.001]]), 0))
+        reached = far / float(key_noise_bound(q, K, V, 1.5, 0.001))
+        assert good < reached < 1.01, f"{case}: noise on a key reaches {reached:.0%} of your bound"
+        far = max(distances_moved(q, K, V, 1.5, torch.tensor([[0.01], [0.0]])))
+        reached = far / float(query_noise_bound(q, K, V, 1.5, 0.01))
+        assert good < reached < 1.01, f"{case}: noise on the query reaches {reached:.0%} of your bound"
+        print(f"ok  for {case} they hold" + (", and are reached" if good else ""))
+        K, V = (torch.cat([P[:, :1], middle, P[:, 1:]], 1) for P, middle in zip((K, V), between, strict=True))
+    q, K, V = numbers((3, 1), (3, 4), (2, 4), seed=4)
+    h, a = library_attention(q, K, V, 1.5), library_attention(q, K, torch.eye(4), 1.5)
+    for j in range(4):
+        longer, before = K.clone(), h.clone()
+        longer[:, j] *= 2.5
+        s = 1.5 * float(q[:, 0] @ K[:, j])
+        weight, output = scale_key(h, V[:, j : j + 1], float(a[j]), s, 2.5)
+        assert torch.equal(h, before), "scale_key has changed h"
+        right = library_attention(q, longer, torch.eye(4), 1.5)[j, 0]
+        compare(f"weight, s = {s:.2f}", float(weight), right, 1e-3)
+        compare(f"h, s = {s:.2f}", output, library_attention(q, longer, V, 1.5), 1e-3)
 
 
-q, K, V, noises = numbers((3, 1), (3, 5), (2, 5), (3, 40), seed=3)
-noises = functional.normalize(noises, dim=0)
-for r in (0.1, 1.0, 5.0):
-    bound = key_noise_bound(q, K, V, 0.6, r)
-    worst = max(max(moves(q, K, V, 0.6, r * noises, j)) for j in range(5))
-    assert worst <= bound, f"noise of length {r} on a key has moved h by {worst:.3g}, and your bound is {bound:.3g}"
-    bound = query_noise_bound(q, K, V, 0.6, r)
-    worst = max(moves(q, K, V, 0.6, r * noises))
-    assert worst <= bound, f"noise of length {r} on the query has moved h by {worst:.3g}, and your bound is {bound:.3g}"
-print("ok  the bounds hold for these 200 noises of each length on keys and these 40 on the query")
-q, K, V = torch.tensor([[0.0], [2.0]]), torch.tensor([[1.0, -1.0], [3.0, 3.0]]), torch.tensor([[5.0, 6.0]])
-reached = max(moves(q, K, V, 1.0, torch.tensor([[0.0], [0.01]]), 0)) / key_noise_bound(q, K, V, 1.0, 0.01)
-assert reached > 0.95, f"two keys of equal score: noise on a key reaches {reached:.0%} of your bound, not 95 %"
-reached = max(moves(q, K, V, 1.0, torch.tensor([[0.01], [0.0]]))) / query_noise_bound(q, K, V, 1.0, 0.01)
-assert reached > 0.95, f"two keys of equal score: noise on the query reaches {reached:.0%} of your bound, not 95 %"
-print("ok  and for two keys of equal score they are reached")
-q, K, V = numbers((3, 1), (3, 4), (2, 4), seed=4)
-h, a = library_attention(q, K, V, 1.0), library_attention(q, K, torch.eye(4), 1.0)
-longer = torch.cat([2.5 * K[:, :1], K[:, 1:]], dim=1)
-weight, output = scale_key(h, V[:, :1], float(a[0]), float(q.T @ K[:, :1]), 2.5)
-compare("weight of a long key", weight, library_attention(q, longer, torch.eye(4), 1.0)[0, 0])
-compare("h with a long key", output, library_attention(q, longer, V, 1.0))
+check_nudges()
+
 
 # %% nbgrader={"grade_id": "nudges-figure", "locked": true} tags=["demo"]
-q, K, V, noises = numbers((3, 1), (3, 6), (2, 6), (3, 150), seed=5)
-lengths = torch.logspace(-2, 1.3, 150)
-noises = lengths * functional.normalize(noises, dim=0)
-figure, axes = plt.subplots(1, 2, figsize=(10, 3.2), sharey=True)
-for ax, bound, keys, title in (
-    (axes[0], key_noise_bound, range(6), "Noise on a key"),
-    (axes[1], query_noise_bound, [None], "Noise on the query"),
-):
-    far = [max(many) for many in zip(*(moves(q, K, V, 1.0, noises, j) for j in keys), strict=True)]
-    ax.loglog(lengths, far, ".", color=BLUE, label="moves of h")
-    ax.loglog(lengths, [bound(q, K, V, 1.0, r) for r in lengths.tolist()], color=RED, label="your bound")
-    ax.axhline(float(torch.cdist(V.T, V.T).max()), color="black", linestyle=":", label="diameter of the values")
-    ax.set(xlabel="length of the noise", title=title)
-    ax.legend(fontsize=8)
-axes[0].set_ylabel("distance")
-plt.show()
+def draw_nudges():
+    q, K, V, noises = numbers((3, 1), (3, 6), (2, 6), (3, 150), seed=5)
+    lengths = torch.logspace(-2, 1.3, 150)
+    noises = lengths * functional.normalize(noises, dim=0)
+    _, axes = plt.subplots(1, 2, figsize=(10, 3.2), sharey=True)
+    for ax, bound, keys, title in (
+        (axes[0], key_noise_bound, range(6), "Noise on a key"),
+        (axes[1], query_noise_bound, [None], "Noise on the query"),
+    ):
+        far = [max(many) for many in zip(*(distances_moved(q, K, V, 1.0, noises, j) for j in keys), strict=True)]
+        ax.loglog(lengths, far, ".", color=BLUE, label="moves of h")
+        ax.loglog(lengths, [bound(q, K, V, 1.0, r) for r in lengths.tolist()], color=RED, label="your bound")
+        ax.axhline(float(torch.cdist(V.T, V.T).max()), color="black", linestyle=":", label="diameter of the values")
+        ax.set(xlabel="length of the noise", title=title)
+        ax.legend(fontsize=8)
+    axes[0].set_ylabel("distance")
+    plt.show()
+
+
+draw_nudges()
 
 # %% [markdown] nbgrader={"grade_id": "heads-text", "locked": true}
 r"""
@@ -553,18 +623,30 @@ def kernel_of_heads(offsets, W_V, W_O, k):
 
 
 # %% nbgrader={"grade_id": "heads", "grade": true, "points": 2, "locked": true}
-Q, K, V, W_O = numbers((8, 3), (8, 5), (8, 5), (8, 8), seed=6)
-heads = [numbers((4, 8), (4, 8), (4, 8), seed=seed) for seed in (7, 8)]
-library = torch.nn.MultiheadAttention(8, 2, bias=False, batch_first=True)
-with torch.no_grad():
-    library.in_proj_weight.copy_(torch.cat([head[part] for part in range(3) for head in heads]))
-    library.out_proj.weight.copy_(W_O)
-    right = library(Q.T, K.T, V.T)[0].T
-compare("two heads", multi_head(Q, K, V, heads, W_O), right)
-kernel = kernel_of_heads([-1, 1], [torch.eye(2), torch.eye(2)], [torch.eye(2), -torch.eye(2)], 3)
-(sequence,) = numbers((2, 9), seed=9)
-differences = functional.conv1d(sequence, torch.as_tensor(kernel).float())  # without padding: the inner places
-compare("left minus right", differences, sequence[:, :-2] - sequence[:, 2:])
+def check_heads():
+    Q, K, V, W_O = numbers((6, 3), (5, 4), (7, 4), (6, 6), seed=6)
+    compare("attention, exercise 1.1", attention(Q, Q, Q)[0], library_attention(Q, Q, Q))
+    heads = [numbers((2, 6), (2, 5), (2, 7), seed=seed) for seed in (7, 8, 9)]
+    library = torch.nn.MultiheadAttention(6, 3, bias=False, kdim=5, vdim=7, batch_first=True)
+    with torch.no_grad():
+        for part, name in enumerate("qkv"):
+            getattr(library, f"{name}_proj_weight").copy_(torch.cat([head[part] for head in heads]))
+        library.out_proj.weight.copy_(W_O)
+        right = library(Q.T[None], K.T[None], V.T[None])[0][0].T
+    compare("three heads", multi_head(Q, K, V, heads, W_O), right)
+    heads, (W_O,) = [numbers((d, 6), (d, 5), (t, 7), seed=d) for d, t in ((3, 4), (1, 2))], numbers((5, 6), seed=9)
+    alone = (torch.as_tensor(multi_head(Q, K, V, [heads[r]], W_O[:, c])) for r, c in ((0, slice(4)), (1, slice(4, 6))))
+    compare("two heads of two sizes", multi_head(Q, K, V, heads, W_O), sum(alone))
+    C, *W = numbers((2, 9), (3, 2), (3, 2), (3, 2), (4, 3), (4, 3), (4, 3), seed=10)
+    offsets, W_V, W_O = [1, -2, 1], W[:3], W[3:]
+    kernel = torch.as_tensor(kernel_of_heads(offsets, W_V, W_O, 5)).float()
+    looked_at = [functional.pad(C, (2, 2))[:, 2 + offset : 11 + offset] for offset in offsets]  # (2, 9) for each head
+    right = sum(W_O[r] @ (W_V[r] @ looked_at[r]) for r in range(3))
+    assert kernel.shape == (4, 2, 5), f"the kernel should have the shape (4, 2, 5), yours has {tuple(kernel.shape)}"
+    compare("three heads as a kernel", functional.conv1d(C, kernel, padding=2), right)
+
+
+check_heads()
 
 # %% [markdown] nbgrader={"grade_id": "self-attention-text", "locked": true}
 r"""
@@ -603,14 +685,23 @@ def self_attention_shapes(e, d, t, n):
 
 
 # %% nbgrader={"grade_id": "self-attention", "grade": true, "points": 2, "locked": true}
-C, W_Q, W_K, W_V = numbers((4, 6), (3, 4), (3, 4), (2, 4), seed=10)
-H, A = self_attention(C, W_Q, W_K, W_V)
-compare("H", H, run_head(C, (W_Q, W_K, W_V)))
-order = torch.tensor([3, 0, 5, 1, 2, 4])
-compare("H of a shuffled C", self_attention(C[:, order], W_Q, W_K, W_V)[0], H[:, order])
-shapes = self_attention_shapes(4, 3, 2, 6)
-for name, made in {"Q": W_Q @ C, "A": A, "H": H}.items():
-    assert tuple(shapes[name]) == tuple(made.shape), f"{name}: you say {tuple(shapes[name])}, it is {tuple(made.shape)}"
+def check_self_attention():
+    C, W_Q, W_K, W_V = numbers((4, 6), (3, 4), (3, 4), (2, 4), seed=10)
+    compare("attention, exercise 1.1", attention(C, C, C)[0], library_attention(C, C, C))
+    H, A = map(torch.as_tensor, self_attention(C, W_Q, W_K, W_V))
+    compare("H", H, run_head(C, (W_Q, W_K, W_V)))
+    compare("A", A, head_map(C, (W_Q, W_K, W_V)))
+    compare("H, β = 0.3", self_attention(C, W_Q, W_K, W_V, 0.3)[0], library_attention(W_Q @ C, W_K @ C, W_V @ C, 0.3))
+    order = torch.tensor([3, 0, 5, 1, 2, 4])
+    compare("H of a shuffled C", self_attention(C[:, order], W_Q, W_K, W_V)[0], H[:, order])
+    shapes = self_attention_shapes(4, 3, 2, 6)
+    made = {"W_Q": W_Q, "W_K": W_K, "W_V": W_V, "Q": W_Q @ C, "K": W_K @ C, "V": W_V @ C, "A": A, "H": H}
+    for name, matrix in made.items():
+        yours, right = tuple(shapes[name]), tuple(matrix.shape)
+        assert yours == right, f"{name}: you say {yours}, it is {right}"
+
+
+check_self_attention()
 
 # %% [markdown] nbgrader={"grade_id": "places-text", "locked": true}
 r"""
@@ -678,12 +769,17 @@ def step_matrix(e):
 
 
 # %% nbgrader={"grade_id": "places", "grade": true, "points": 1, "locked": true}
-for n, e in ((3, 2), (40, 2), (40, 8)):
-    P, R = torch.as_tensor(position_codes(n, e)).float(), torch.as_tensor(step_matrix(e)).float()
-    compare(f"R p, n = {n}, e = {e}", R @ P[:, :-1], P[:, 1:])
-    assert P.abs().max() <= 1.001, "an entry exceeds 1"
-    apart = (torch.cdist(P.T, P.T) + 9 * torch.eye(n)).min()
-    assert apart >= 0.05, f"two codes are only {float(apart):.3f} apart"
+def check_places():
+    for n, e in ((3, 2), (40, 2), (40, 8)):
+        P, R = torch.as_tensor(position_codes(n, e)).float(), torch.as_tensor(step_matrix(e)).float()
+        assert P.shape == (e, n), f"{n} codes of {e} entries should be a matrix {(e, n)}, yours is {tuple(P.shape)}"
+        compare(f"R p, n = {n}, e = {e}", R @ P[:, :-1], P[:, 1:])
+        assert P.abs().max() <= 1.001, "an entry exceeds 1"
+        apart = (torch.cdist(P.T, P.T) + 9 * torch.eye(n)).min()
+        assert apart >= 0.05, f"two codes are only {float(apart):.3f} apart"
+
+
+check_places()
 
 # %% [markdown] nbgrader={"grade_id": "machines-text", "locked": true}
 r"""
@@ -698,7 +794,7 @@ $$X = \begin{bmatrix} C \\ I_n \end{bmatrix} \in \mathbb{R}^{(e + n) \times n}, 
 
 Find three heads. With your $W_Q, W_K$ (any $d$) and $W_V$ self-attention at $\beta = 1/\sqrt d$ has to return, up to
 0.01: $C$ itself; its columns in any given order; in each column what stood one place to the left (the first column may
-be anything). For *every* content.
+be anything). For *every* content and every length $n$; the grader goes up to 100.
 
 <details><summary>Hint</summary>
 
@@ -739,16 +835,16 @@ def shift_projections(e, n):
 
 
 # %% nbgrader={"grade_id": "machines", "grade": true, "points": 2, "locked": true}
-def with_places(C):
-    """C (e, n) with one-hot places below."""
-    return torch.cat([C, torch.eye(C.shape[1])])
+def check_machines():
+    short, long = torch.tensor([[1.0, -1, 0.5, 0, 0.25], [-1, -1, 1, 1, 0]]), numbers((3, 60), seed=11)[0].tanh()
+    for C, order in ((short, [2, 0, 4, 1, 3]), (long, [*range(45, 60), *range(45)])):
+        (e, n), X = C.shape, with_places(C)
+        compare(f"identity, n = {n}", run_head(X, identity_projections(e, n)), C, 5e-3)
+        compare(f"permutation, n = {n}", run_head(X, permutation_projections(order, e)), C[:, order], 5e-3)
+        compare(f"shift, n = {n}", run_head(X, shift_projections(e, n))[:, 1:], C[:, :-1], 5e-3)
 
 
-order = [2, 0, 4, 1, 3]
-C = torch.tensor([[1.0, -1, 0.5, 0, 0.25], [-1, -1, 1, 1, 0]])
-compare("identity", run_head(with_places(C), identity_projections(2, 5)), C, 5e-3)
-compare("permutation", run_head(with_places(C), permutation_projections(order, 2)), C[:, order], 5e-3)
-compare("shift", run_head(with_places(C), shift_projections(2, 5))[:, 1:], C[:, :-1], 5e-3)
+check_machines()
 
 # %% [markdown] nbgrader={"grade_id": "convolution-text", "locked": true}
 r"""
@@ -806,7 +902,7 @@ softer or turned queries, or queries that read the content as well, let the plac
 
 # %% nbgrader={"grade_id": "convolution-code", "solution": true}
 def convolution_heads(W, n):
-    """Heads for a kernel W (f, e, k) on n ≥ k places.
+    """Heads for a kernel W (f, e, k) on n ≥ k places, n ≥ 2.
 
     Returns a list of tuples W_Q (d, e + 2), W_K (d, e + 2), W_V (f, e + 2).
     """
@@ -825,37 +921,42 @@ def convolution_heads(W, n):
 
 
 # %% nbgrader={"grade_id": "convolution", "grade": true, "points": 2, "locked": true}
-def circular(C, W):
-    """The cross-correlation of C (e, n) with W (f, e, k) on a ring, by PyTorch."""
-    side = (W.shape[2] - 1) // 2
-    return functional.conv1d(torch.cat([C[:, C.shape[1] - side :], C, C[:, :side]], dim=1), W)
+def check_convolution():
+    for n, k in ((4, 3), (9, 3), (12, 5), (40, 1), (40, 3)):
+        C, W = numbers((3, n), (2, 3, k), seed=n)
+        side = (k - 1) // 2
+        right = functional.conv1d(torch.cat([C[:, n - side :], C, C[:, :side]], dim=1), W)  # on a ring
+        yours = sum(run_head(torch.cat([C, ring(n)]), head) for head in convolution_heads(W, n))
+        compare(f"kernel {k}, {n} places", yours, right, 5e-3)
 
 
-for n, k in ((4, 3), (9, 3), (12, 5)):
-    C, W = numbers((3, n), (2, 3, k), seed=n)
-    yours = sum(run_head(torch.cat([C, ring(n)]), head) for head in convolution_heads(W, n))
-    compare(f"kernel {k}, {n} places", yours, circular(C, W), 5e-3)
+check_convolution()
+
 
 # %% nbgrader={"grade_id": "machines-figure", "locked": true} tags=["demo"]
-n, order = 8, [5, 2, 7, 0, 4, 1, 6, 3]
-on_ring = torch.cat([torch.zeros(1, n), ring(n)])
-with_codes = with_places(torch.zeros(1, n))
-maps = {
-    "identity": head_map(with_codes, identity_projections(1, n)),
-    "permutation": head_map(with_codes, permutation_projections(order, 1)),
-    "shift": head_map(with_codes, shift_projections(1, n)),
-}
-heads = convolution_heads(torch.ones(1, 1, 3), n)
-maps |= {f"kernel, head {number}": head_map(on_ring, head) for number, head in enumerate(heads, 1)}
-W_Q, W_K, W_V = (torch.as_tensor(matrix).float() for matrix in heads[0])
-largest = (on_ring.T @ W_K.T @ W_Q @ on_ring).abs().max() / math.sqrt(len(W_Q))
-maps["head 1, made softer"] = head_map(on_ring, (2 / largest * W_Q, W_K, W_V))
-figure, axes = plt.subplots(1, len(maps), figsize=(12, 2.3))
-for ax, (title, A) in zip(axes, maps.items(), strict=True):
-    draw_map(ax, A, title)
-    ax.title.set_fontsize(8)
-    ax.label_outer()
-plt.show()
+def draw_machines():
+    n, order = 8, [5, 2, 7, 0, 4, 1, 6, 3]
+    on_ring = torch.cat([torch.zeros(1, n), ring(n)])
+    with_codes = with_places(torch.zeros(1, n))
+    maps = {
+        "identity": head_map(with_codes, identity_projections(1, n)),
+        "permutation": head_map(with_codes, permutation_projections(order, 1)),
+        "shift": head_map(with_codes, shift_projections(1, n)),
+    }
+    heads = convolution_heads(torch.ones(1, 1, 3), n)
+    maps |= {f"kernel, head {number}": head_map(on_ring, head) for number, head in enumerate(heads, 1)}
+    W_Q, W_K, W_V = (torch.as_tensor(matrix).float() for matrix in heads[0])
+    largest = (on_ring.T @ W_K.T @ W_Q @ on_ring).abs().max() / math.sqrt(len(W_Q))
+    maps["head 1, made softer"] = head_map(on_ring, (2 / largest * W_Q, W_K, W_V))
+    _, axes = plt.subplots(1, len(maps), figsize=(12, 2.3))
+    for ax, (title, A) in zip(axes, maps.items(), strict=True):
+        draw_map(ax, A, title)
+        ax.title.set_fontsize(8)
+        ax.label_outer()
+    plt.show()
+
+
+draw_machines()
 
 # %% [markdown] nbgrader={"grade_id": "live-text", "locked": true}
 r"""
@@ -923,16 +1024,28 @@ def live_reach(layers, back, ahead):
 
 
 # %% nbgrader={"grade_id": "live", "grade": true, "points": 1, "locked": true}
-compare("back 1, ahead 0", live_mask(3, 1, 0), [[1, 1, 0], [0, 1, 1], [0, 0, 1]])
-C, W_Q, W_K, W_V = numbers((2, 7), (2, 2), (2, 2), (2, 2), seed=11)
-later = C.clone()
-later[:, 5:] += 1  # the future is rewritten from frame 5 on
-mask = torch.as_tensor(live_mask(7, 3, 1))
-before, after = (run_head(sequence, (W_Q, W_K, W_V), mask) for sequence in (C, later))
-changed = (before - after).abs().amax(0) > 1e-6
-assert changed.tolist() == [False] * 4 + [True] * 3, "with ahead = 1, frame 4 and nobody before it should notice"
-assert tuple(live_reach(1, 3, 1)) == (3, 1), "one layer reaches as far as its mask"
-print("ok  frame 4 notices what changes in frame 5, frame 3 does not")
+def check_live():
+    right = [[1, 1, 1, 0, 0], [1, 1, 1, 1, 0], [0, 1, 1, 1, 1], [0, 0, 1, 1, 1], [0, 0, 0, 1, 1]]
+    mask = torch.as_tensor(live_mask(5, 2, 1))
+    compare("back 2, ahead 1", mask, right)
+    assert mask.dtype == torch.bool, f"the mask should be bool, yours is {mask.dtype}"
+    C, W_Q, W_K, W_V = numbers((2, 7), (2, 2), (2, 2), (2, 2), seed=11)
+    later = C.clone()
+    later[:, 5:] += 1  # the future is rewritten from frame 5 on
+    mask = torch.as_tensor(live_mask(7, 3, 1))
+    before, after = (run_head(sequence, (W_Q, W_K, W_V), mask) for sequence in (C, later))
+    changed = (before - after).abs().amax(0) > 1e-6
+    assert changed.tolist() == [False] * 4 + [True] * 3, "with ahead = 1, frame 4 and nobody before it should notice"
+    print("ok  frame 4 notices what changes in frame 5, frame 3 does not")
+    mask = torch.as_tensor(live_mask(20, 3, 2)).double()
+    for layers in (1, 2, 3):
+        frames = (mask.matrix_power(layers)[:, 10] > 0).nonzero()[:, 0] - 10  # those that frame 10 has heard of
+        right, yours = (-int(frames[0]), int(frames[-1])), tuple(live_reach(layers, 3, 2))
+        assert yours == right, f"{layers} layers with your mask, back 3, ahead 2, reach {right}; you say {yours}"
+    print("ok  the reach of one, two and three layers")
+
+
+check_live()
 
 # %% [markdown] nbgrader={"grade_id": "roads-text", "locked": true}
 r"""
@@ -979,18 +1092,22 @@ def compare_layers(n, e, k):
 
 
 # %% nbgrader={"grade_id": "roads", "grade": true, "points": 2, "locked": true}
-# Two columns of one number: x[1] goes into h[1] and h[1] into h[2]
-small, longer = compare_layers(2, 1, 3), compare_layers(6, 4, 5)
-assert tuple(small["recurrent"]) == (4, 2, 2), "recurrent, n = 2, e = 1: 4 multiplications, 2 steps, a road of 2"
-assert tuple(small["convolution"]) == (6, 1, 1), "convolution, n = 2, e = 1, k = 3: 6 multiplications, a road of 1"
-assert tuple(small["attention"]) == (14, 1, 1), "attention, n = 2, e = 1: 6 projections, 4 scores, 4 for the mean"
-wave = torch.zeros(1, 1, 6)
-wave[0, 0, 0] = 1
-for _ in range(longer["convolution"][2]):
-    assert wave[0, 0, -1] == 0, "convolution: column 6 has heard of column 1 earlier than you say"
-    wave = functional.conv1d(wave, torch.ones(1, 1, 5), padding=2)
-assert wave[0, 0, -1] > 0, "convolution: after so many layers column 6 has not heard of column 1 yet"
-print("ok  two columns, and the road of a convolution with k = 5")
+def check_roads():
+    layers = compare_layers(4, 3, 5)
+    assert tuple(layers["recurrent"]) == (72, 4, 4), "recurrent, n = 4, e = 3: 72 multiplications, 4 steps, a road of 4"
+    assert tuple(layers["convolution"]) == (180, 1, 2), "n = 4, e = 3, k = 5: 180 multiplications, 1 step, a road of 2"
+    assert tuple(layers["attention"]) == (204, 1, 1), "attention, n = 4, e = 3: 108 in projections, 48 scores, 48 means"
+    for n, k in ((2, 3), (5, 3), (6, 5), (7, 5), (8, 7), (9, 7)):
+        wave = torch.zeros(1, 1, n)
+        wave[0, 0, 0] = 1
+        for _ in range(int(compare_layers(n, 4, k)["convolution"][2])):
+            assert wave[0, 0, -1] == 0, f"n = {n}, k = {k}: column {n} has heard of column 1 earlier than you say"
+            wave = functional.conv1d(wave, torch.ones(1, 1, k), padding=(k - 1) // 2)
+        assert wave[0, 0, -1] > 0, f"n = {n}, k = {k}: after so many layers column {n} has not heard of column 1 yet"
+    print("ok  four columns, and the roads of six convolutions")
+
+
+check_roads()
 
 # %% [markdown] nbgrader={"grade_id": "lookup-text", "locked": true}
 r"""
@@ -1009,7 +1126,7 @@ c_i \text{ one-hot: the letter at place } i, \qquad b_i = c_{i-1}, \quad b_1 = 0
 
 Find projections with which a *causal* head (place $i$ sees places $j \le i$) predicts: whenever the letter at $i$ stood
 somewhere before, column $i$ of $H$ is the mean, up to 0.01, of the letters that followed it there. In other columns
-anything goes. For every text.
+anything goes. For every text over every alphabet; the grader goes up to 300 letters of 60 kinds.
 
 <details><summary>Hint</summary>
 
@@ -1033,36 +1150,39 @@ def lookup_projections(e):
 
 
 # %% nbgrader={"grade_id": "lookup", "grade": true, "points": 2, "locked": true}
-def letters_with_left(text):
-    """X (2e, n) of a text over its own alphabet, which is returned as well."""
-    alphabet = sorted(set(text))
-    C = functional.one_hot(torch.tensor([alphabet.index(letter) for letter in text])).T.float()
-    return torch.cat([C, functional.pad(C, (1, 0))[:, :-1]]), alphabet
+def check_lookup():
+    bets = {"abracadabr": {"a": 1}, "to be or not to b": {"e": 1}, "xaxbxaxax": {"a": 3 / 4, "b": 1 / 4}}
+    bets["the quick brown fox jumps over the lazy dog, as you f"] = {"o": 1}
+    for text, expected in bets.items():
+        X, alphabet = letters_with_left(text)
+        n = len(text)
+        causal = torch.ones(n, n).triu().bool()  # keys × queries: key j ≤ query i
+        H = run_head(X, lookup_projections(len(alphabet)), causal)
+        right = torch.tensor([expected.get(letter, 0.0) for letter in alphabet])
+        compare(text[-17:], H[:, -1], right, 5e-3)
+        print(f"    {text[-17:]} … {alphabet[int(H[:, -1].argmax())]}")
 
 
-bets = {"abracadabr": {"a": 1}, "to be or not to b": {"e": 1}, "xaxbxaxax": {"a": 3 / 4, "b": 1 / 4}}
-for text, expected in bets.items():
-    X, alphabet = letters_with_left(text)
-    n = len(text)
-    causal = torch.ones(n, n).triu().bool()  # keys × queries: key j ≤ query i
-    H = run_head(X, lookup_projections(len(alphabet)), causal)
-    right = torch.tensor([expected.get(letter, 0.0) for letter in alphabet])
-    compare(text, H[:, -1], right, 1e-2)
-    print(f"    {text} … {alphabet[int(H[:, -1].argmax())]}")
+check_lookup()
+
 
 # %% nbgrader={"grade_id": "lookup-figure", "locked": true} tags=["demo"]
-text = "abracadabra"
-X, alphabet = letters_with_left(text)
-causal = torch.ones(11, 11).triu().bool()
-figure, (left, right) = plt.subplots(1, 2, figsize=(9, 3.6))
-head = lookup_projections(5)
-draw_map(left, head_map(X, head, causal), "Who listens to whom", "key: letter seen", "query: letter now")
-draw_map(right, run_head(X, head, causal), "What comes next, it says", "letter", "letter now")
-for ax in (left, right):
-    ax.set_xticks(range(11), text)
-left.set_yticks(range(11), text)
-right.set_yticks(range(5), alphabet)
-plt.show()
+def draw_lookup():
+    text = "abracadabra"
+    X, alphabet = letters_with_left(text)
+    causal = torch.ones(11, 11).triu().bool()
+    _, (left, right) = plt.subplots(1, 2, figsize=(9, 3.6))
+    head = lookup_projections(5)
+    draw_map(left, head_map(X, head, causal), "Who listens to whom", "key: letter seen", "query: letter now")
+    draw_map(right, run_head(X, head, causal), "What comes next, it says", "letter", "letter now")
+    for ax in (left, right):
+        ax.set_xticks(range(11), text)
+    left.set_yticks(range(11), text)
+    right.set_yticks(range(5), alphabet)
+    plt.show()
+
+
+draw_lookup()
 
 # %% [markdown] nbgrader={"grade_id": "costs-text", "locked": true}
 r"""
@@ -1099,13 +1219,19 @@ def multi_head_counts(e, h, d, n):
 
 
 # %% nbgrader={"grade_id": "costs", "grade": true, "points": 2, "locked": true}
-assert tuple(multi_head_counts(1, 1, 1, 1)) == (8, 6), "all sizes 1: 8 weights and biases; 6 products"
-library = torch.nn.MultiheadAttention(12, 3)
-made = sum(parameter.numel() for parameter in library.parameters())
-assert multi_head_counts(12, 3, 4, 5)[0] == made, f"PyTorch's layer with e = 12, h = 3, d = 4 has {made} parameters"
-for heads, d in ((1, 64), (8, 8), (8, 64)):
-    costs = " ".join(f"{multi_head_counts(64, heads, d, n)[1]:>15,}" for n in (16, 256, 4096))
-    print(f"h = {heads}, d = {d:2}, e = 64; multiplications for n = 16, 256, 4096: {costs}")
+def check_costs():
+    yours = tuple(multi_head_counts(3, 2, 4, 5))
+    assert yours[0] == 123, f"e = 3, h = 2, d = 4: 123 weights and biases, you count {yours[0]}"
+    assert yours[1] == 880, f"e = 3, h = 2, d = 4, n = 5: 880 multiplications, you count {yours[1]}"
+    library = torch.nn.MultiheadAttention(12, 3)
+    made = sum(parameter.numel() for parameter in library.parameters())
+    assert multi_head_counts(12, 3, 4, 5)[0] == made, f"PyTorch's layer with e = 12, h = 3, d = 4 has {made} parameters"
+    for heads, d in ((1, 64), (8, 8), (8, 64)):
+        costs = " ".join(f"{multi_head_counts(64, heads, d, n)[1]:>15,}" for n in (16, 256, 4096))
+        print(f"h = {heads}, d = {d:2}, e = 64; multiplications for n = 16, 256, 4096: {costs}")
+
+
+check_costs()
 
 # %% [markdown] nbgrader={"grade_id": "columns-text", "locked": true}
 r"""
@@ -1154,14 +1280,23 @@ def block_counts(e, h, w, n):
 
 
 # %% nbgrader={"grade_id": "columns", "grade": true, "points": 2, "locked": true}
-bits = torch.tensor([[0.0, 0, 1, 1], [0, 1, 0, 1]])
-W1, b1, W2, b2 = (torch.as_tensor(part).float() for part in xor_network())
-compare("exclusive or", W2 @ torch.relu(W1 @ bits + b1) + b2, [[0.0, 1, 1, 0]], 1e-3)
-library = torch.nn.TransformerEncoderLayer(12, 3, 20)
-made = sum(parameter.numel() for parameter in library.parameters())
-assert block_counts(12, 3, 20, 5)[0] == made, f"PyTorch's block with e = 12, h = 3, w = 20 has {made} parameters"
-assert block_counts(1, 1, 1, 1)[1] == 8, "all sizes 1: 6 multiplications in attention, 2 in the feed-forward network"
-print("ok  a block of 12 entries")
+def check_columns():
+    bits = torch.tensor([[0.0, 0, 1, 1], [0, 1, 0, 1]])
+    W1, b1, W2, b2 = (torch.as_tensor(part).float() for part in xor_network())
+    shapes = [tuple(part.shape) for part in (W1, b1, W2, b2)]
+    w = len(W1)
+    assert shapes == [(w, 2), (w, 1), (1, w), (1, 1)], f"your W1, b1, W2, b2 have the shapes {shapes}"
+    compare("exclusive or", W2 @ torch.relu(W1 @ bits + b1) + b2, [[0.0, 1, 1, 0]], 1e-3)
+    assert tuple(multi_head_counts(6, 3, 2, 4)) == (168, 768), "first mend multi_head_counts, exercise 4.3"
+    yours = block_counts(6, 3, 5, 4)[1]
+    assert yours == 1008, f"e = 6, h = 3, w = 5, n = 4: a block takes 1008 multiplications, you count {yours}"
+    library = torch.nn.TransformerEncoderLayer(12, 3, 20)
+    made = sum(parameter.numel() for parameter in library.parameters())
+    assert block_counts(12, 3, 20, 5)[0] == made, f"PyTorch's block with e = 12, h = 3, w = 20 has {made} parameters"
+    print("ok  two blocks")
+
+
+check_columns()
 
 # %% [markdown] nbgrader={"grade_id": "norm-text", "locked": true}
 r"""
@@ -1207,14 +1342,22 @@ def layer_norm_jacobian(x, eps=1e-5):
 
 
 # %% nbgrader={"grade_id": "norm", "grade": true, "points": 2, "locked": true}
-(X,) = numbers((5, 3), seed=12)
-compare("layer norm", layer_norm(3 * X + 7), functional.layer_norm((3 * X + 7).T, (5,)).T)
-x = X[:, :1]
-for scale in (1.0, 10.0, 0.001):
-    measured = torch.autograd.functional.jacobian(lambda x: functional.layer_norm(x.T, (5,)).T, scale * x)
-    yours = layer_norm_jacobian(scale * x)
-    compare(f"∂x̂/∂x at {scale} x", yours, measured.reshape(5, 5), 1e-3)
-    print(f"    its largest singular value: {float(torch.linalg.matrix_norm(torch.as_tensor(yours), 2)):.3g}")
+def check_norm():
+    (X,) = numbers((5, 3), seed=12)
+    X = 3 * X + 7
+    before = X.clone()
+    for eps in (1e-5, 0.5):
+        compare(f"layer norm, ε = {eps}", layer_norm(X, eps), functional.layer_norm(before.T, (5,), eps=eps).T)
+    assert torch.equal(X, before), "layer_norm has changed X"
+    for scale, eps in ((0.3, 1e-5), (3.0, 1e-5), (3e-4, 1e-5), (1.0, 0.5)):
+        x = scale * (before[:, 1:2] - 7)
+        measured = torch.autograd.functional.jacobian(lambda x, eps=eps: functional.layer_norm(x.T, (5,), eps=eps).T, x)
+        yours = layer_norm_jacobian(x, eps)
+        compare(f"∂x̂/∂x at length {float(x.norm()):.2g}", yours, measured.reshape(5, 5), 1e-3)
+        print(f"    its largest singular value: {float(torch.linalg.matrix_norm(torch.as_tensor(yours), 2)):.3g}")
+
+
+check_norm()
 
 # %% [markdown] nbgrader={"grade_id": "transformer-text", "locked": true}
 r"""
@@ -1356,17 +1499,35 @@ def vit_multiplications(image_size, p, channels, e, w, layers, classes):
 
 
 # %% nbgrader={"grade_id": "patches", "grade": true, "points": 2, "locked": true}
-picture, E = numbers((2, 6, 9), (4, 18), seed=13)
-made = functional.conv2d(picture, torch.as_tensor(patch_kernel(E, 2, 3)).float(), stride=3)  # (4, 2, 3)
-compare("second patch", made[:, 0, 1], E @ picture[:, :3, 3:6].reshape(-1))
-assert receptive_field([(3, 1)]) == 3 and receptive_field([(3, 2), (3, 1)]) == 7, "3×3; then 3×3 with stride 2 below it"
-sizes = (224, 16, 3, 768, 3072, 12, 1000)  # of a well-known ViT, called B/16
-counts = vit_parameters(*sizes)
-whole = sum(counts.values())
-assert whole == 86_567_656, f"ViT-B/16 has 86,567,656 parameters, you count {whole:,}"
-products = vit_multiplications(*sizes)
-assert products == 17_563_828_224, f"ViT-B/16 takes 17,563,828,224 multiplications a picture, you count {products:,}"
-print("ok ", ", ".join(f"{name} {count:,}" for name, count in counts.items()))
+def check_patches():
+    picture, E = numbers((2, 6, 9), (4, 18), seed=13)
+    made = functional.conv2d(picture, torch.as_tensor(patch_kernel(E, 2, 3)).float(), stride=3)  # (4, 2, 3)
+    compare("second patch", made[:, 0, 1], E @ picture[:, :3, 3:6].reshape(-1))
+    compare("last patch", made[:, 1, 2], E @ picture[:, 3:, 6:].reshape(-1))
+    for layers, right in (([(3, 1)], 3), ([(3, 2), (3, 1)], 7), ([(5, 2), (3, 3), (2, 1)], 15)):
+        before = list(layers)
+        yours = receptive_field(layers)
+        assert layers == before, "receptive_field has changed the list of layers"
+        assert yours == right, f"layers {layers}, first one first: one unit sees {right} pixels, you say {yours}"
+    assert tuple(block_counts(6, 1, 5, 5)) == (263, 1320), "first mend block_counts, exercise 4.4"
+    parts = {"patches": 294, "class token": 6, "positions": 30, "blocks": 526, "head": 61}
+    for name, right in parts.items():  # pictures of 8 × 8 pixels
+        yours = vit_parameters(8, 4, 3, 6, 5, 2, 7)[name]
+        assert yours == right, f"the small ViT has {right} parameters under {name!r}, you count {yours}"
+    yours = vit_multiplications(8, 4, 3, 6, 5, 2, 7)
+    assert yours == 3834, f"the small ViT takes 3,834 multiplications a picture, you count {yours:,}"
+    sizes = (224, 16, 3, 768, 3072, 12, 1000)  # of a well-known ViT, called B/16
+    counts = vit_parameters(*sizes)
+    whole = sum(counts.values())
+    assert whole == 86_567_656, f"ViT-B/16 has 86,567,656 parameters, you count {whole:,}"
+    products = vit_multiplications(*sizes)
+    assert products == 17_563_828_224, (
+        f"ViT-B/16 takes 17,563,828,224 multiplications a picture, you count {products:,}"
+    )
+    print("ok ", ", ".join(f"{name} {count:,}" for name, count in counts.items()))
+
+
+check_patches()
 
 # %% [markdown] nbgrader={"grade_id": "token-text", "locked": true}
 r"""
@@ -1417,33 +1578,46 @@ def pooling_projections(e):
 data_regimes = {"A", "C", "D", "E"}
 ### END SOLUTION
 
+
 # %% nbgrader={"grade_id": "token", "grade": true, "points": 2, "locked": true}
-X = torch.tensor([[1.0, 0.5, 0.25, -1.0, 0.75], [-1.0, 0.0, 1.0, 0.5, -0.5], [1.0, 0, 0, 0, 0]])
-compare("mean of 4 patches", run_head(X, pooling_projections(2))[:, 0], X[:2, 1:].mean(1), 5e-3)
-assert set(data_regimes) <= set("ABCDEFG") and data_regimes, "data_regimes is a set of letters from A to G"
-print("ok  a set of letters; whether they are right, the grader will tell")
+def check_token():
+    X = torch.tensor([[1.0, 0.5, 0.25, -1.0, 0.75], [-1.0, 0.0, 1.0, 0.5, -0.5], [1.0, 0, 0, 0, 0]])
+    compare("mean of 4 patches", run_head(X, pooling_projections(2))[:, 0], X[:2, 1:].mean(1), 5e-3)
+    X = torch.tensor([[-1.0, 0.5], [1.0, 0.25], [1.0, -1.0], [1.0, 0.0]])
+    compare("a single patch", run_head(X, pooling_projections(3))[:, 0], X[:3, 1], 2e-3)
+    letters = {str(letter).strip().upper() for letter in data_regimes}
+    assert letters and letters <= set("ABCDEFG"), "data_regimes is a set of letters from A to G"
+    print("ok  a set of letters; whether they are right, the grader will tell")
+
+
+check_token()
+
 
 # %% nbgrader={"grade_id": "pictures-figure", "locked": true} tags=["demo"]
-figure, (left, right) = plt.subplots(1, 2, figsize=(10, 3))
-depths, halving = range(1, 13), [(3, 1), (3, 2)] * 6
-networks = {
-    "CNN of 3×3": ([receptive_field([(3, 1)] * depth) for depth in depths], BLUE, "o"),
-    "CNN, every second layer halves": ([receptive_field(halving[:depth]) for depth in depths], GREEN, "s"),
-    "ViT": ([224] * 12, RED, "^"),
-}
-for label, (widths, colour, marker) in networks.items():
-    left.plot(depths, [min(width, 224) for width in widths], color=colour, marker=marker, label=label)
-left.set(xlabel="layers", ylabel="pixels, of 224", title="How wide one unit sees")
-left.legend(fontsize=8)
-sides = [64, 128, 224, 384, 512]
-tokens = [(side // 16) ** 2 + 1 for side in sides]
-whole = [block_counts(768, 12, 3072, n)[1] / 1e9 for n in tokens]
-scores = [2 * n * n * 768 / 1e9 for n in tokens]
-right.plot(sides, whole, color=BLUE, marker="o", label="one block")
-right.plot(sides, scores, color=RED, marker="^", linestyle="--", label="of these: scores and means")
-right.set(xlabel="side of the picture in pixels", ylabel="billions", title="Multiplications, patches of 16")
-right.legend(fontsize=8)
-plt.show()
+def draw_pictures():
+    _, (left, right) = plt.subplots(1, 2, figsize=(10, 3))
+    depths, halving = range(1, 13), [(3, 1), (3, 2)] * 6
+    networks = {
+        "CNN of 3×3": ([receptive_field([(3, 1)] * depth) for depth in depths], BLUE, "o"),
+        "CNN, every second layer halves": ([receptive_field(halving[:depth]) for depth in depths], GREEN, "s"),
+        "ViT": ([224] * 12, RED, "^"),
+    }
+    for label, (widths, colour, marker) in networks.items():
+        left.plot(depths, [min(width, 224) for width in widths], color=colour, marker=marker, label=label)
+    left.set(xlabel="layers", ylabel="pixels, of 224", title="How wide one unit sees")
+    left.legend(fontsize=8)
+    sides = [64, 128, 224, 384, 512]
+    tokens = [(side // 16) ** 2 + 1 for side in sides]
+    whole = [block_counts(768, 12, 3072, n)[1] / 1e9 for n in tokens]
+    scores = [2 * n * n * 768 / 1e9 for n in tokens]
+    right.plot(sides, whole, color=BLUE, marker="o", label="one block")
+    right.plot(sides, scores, color=RED, marker="^", linestyle="--", label="of these: scores and means")
+    right.set(xlabel="side of the picture in pixels", ylabel="billions", title="Multiplications, patches of 16")
+    right.legend(fontsize=8)
+    plt.show()
+
+
+draw_pictures()
 
 # %% [markdown] nbgrader={"grade_id": "pictures-text", "locked": true}
 r"""

@@ -81,12 +81,13 @@ A_{ij} = \frac{\exp(\beta\, q_i^\top k_j)}{\sum_{l=1}^{m} \exp(\beta\, q_i^\top 
 With $\beta = 1/\sqrt{d}$ the scores of random queries and keys have variance 1, whatever $d$ is.
 
 A **mask** says who may look where. Ours is boolean, **`True` means "may look"**, and it is broadcast to the shape of
-$A$, `(…, n, m)`. What is forbidden gets weight 0, and what is allowed still adds up to 1. (Every query may look at one
-key at least.)
+$A$, `(…, n, m)`. What is forbidden gets weight 0, however well it fits, and what is allowed still adds up to 1. (Every
+query may look at one key at least.)
 
 **Exercise 1 · `attention`** · 4 points, 3 for the mask · ★★☆ · 35 minutes
 
-*Two matrix products, one softmax, and a decision about where the mask goes.*
+*Two matrix products, one softmax, and a decision about where the mask goes.* Models will learn through your function:
+use operations on tensors that gradients can pass. No function or module here may change its arguments in place.
 
 <details><summary>Hint</summary>
 
@@ -130,6 +131,7 @@ compare("H for β = 0, the plain mean", attention(Q, K, V, beta=0)[0], V.mean(-2
 compare("H without leading axes", attention(Q[0, 0], K[0, 0], V[0, 0])[0], H[0, 0])
 
 # %% nbgrader={"grade_id": "attention-mask", "grade": true, "points": 3, "locked": true}
+Q, K, V = numbers((2, 3, 5, 8), (2, 3, 7, 8), (2, 3, 7, 4), seed=1)
 mask = torch.rand(5, 7, generator=torch.Generator().manual_seed(2)) < 0.5
 mask[:, 0] = True  # everybody may look at key 0
 H, A = attention(Q, K, V, mask=mask)
@@ -140,6 +142,10 @@ for size in (2, 1, 5, 7), (1, 1, 1, 7):
     part = mask[: size[-2]].expand(size)
     right = functional.scaled_dot_product_attention(Q, K, V, attn_mask=part)
     compare(f"H under a mask of shape {size}", attention(Q, K, V, mask=part)[0], right)
+best, others = K.clone(), torch.arange(7) != 1
+best[..., 1, :] = 1000 * Q.sum(-2)  # key 1 has scores in the thousands
+right = functional.scaled_dot_product_attention(Q, K[..., others, :], V[..., others, :])
+compare("H without the best key", attention(Q, best, V, mask=others)[0], right)
 
 # %% [markdown] nbgrader={"grade_id": "curve-text", "locked": true}
 r"""
@@ -361,7 +367,7 @@ $$x \leftarrow x + D\bigl(\mathrm{MHA}(N_1(x))\bigr), \qquad x \leftarrow x + D\
 with $\mathrm{MLP}$ = linear, $e \to$ `mlp_dim`; GELU; linear, back to $e$. Here queries, keys and values all come from
 the same normalised tokens: self-attention. $N_1$ and $N_2$ are two `nn.LayerNorm`s. They give every token mean 0
 and variance 1 over its features, then scale and shift by parameters of their own. $D$ is dropout, which sleeps in
-evaluation mode.
+evaluation mode. It acts on both corrections, and nowhere else in the block.
 
 This is **pre-norm**: the norms stand on the side roads. The main road from input to output has nothing on it but sums,
 so that a gradient walks back through a hundred blocks unharmed. (The first transformers normalised on the main road,
@@ -369,7 +375,8 @@ after each sum, and needed great care in training.)
 
 **Exercise 4 · `TransformerBlock`** · 4 points for the structure, 3 for dropout, mask and gradients · ★★☆ · 40 minutes
 
-*Assemble it, from your `MultiHeadAttention`.*
+*Assemble it, from your `MultiHeadAttention`.* While exercises 2, 4 and 7 are tested, the grader puts parts of its own
+in the place of your earlier ones, so that an error counts once. What is learned in 5 and 7 needs all of yours.
 
 <details><summary>Hint</summary>
 
@@ -419,13 +426,24 @@ assert not torch.allclose(y, x), "the block does nothing"
 # norms that stand on the side roads don't notice when all features of a token rise alike; the main road carries it on
 compare("a shift goes through on the main road", block(x + 3 * shift) - 3 * shift, y, tolerance=1e-3)
 compare("tokens in another order get the same", block(x.flip(1)).flip(1), y)
+with torch.no_grad():  # attention says nothing, and each of 20 hidden units gets -1 and is added with weight 1
+    for parameter in block.parameters():
+        if parameter.numel() in (12 * 12, 12 * 20, 20):
+            parameter.fill_({144: 0.0, 240: 1.0, 20: -1.0}[parameter.numel()])
+    low = block(x)
+    next(parameter for parameter in block.parameters() if parameter.numel() == 20).zero_()
+    compare("a hidden unit is GELU", (low - block(x)).mean(), 20 * functional.gelu(torch.tensor(-1.0)), tolerance=0.1)
 
 # %% nbgrader={"grade_id": "block-modes", "grade": true, "points": 3, "locked": true}
 torch.manual_seed(6)
-block = TransformerBlock(12, 3, 20, dropout=0.5)
+block, [x] = TransformerBlock(12, 3, 20, dropout=0.5), numbers((2, 6, 12), seed=5)
 assert not torch.allclose(block(x), block(x)), "in training mode dropout should throw its dice anew each time"
 block.eval()
 compare("in evaluation mode dropout sleeps", block(x), block(x))
+block.train()
+same = torch.cat([block(x) == x for _ in range(10)]).float().mean()  # both corrections dropped: 0.5 · 0.5
+assert 0.15 < same < 0.35, f"dropout = 0.5 should leave a quarter of the entries as they are, not {same:.0%}"
+block.eval()
 later = x.clone()
 later[:, 4:] *= -1  # tokens 4 and 5 change
 compare("under a causal mask the past stays", block(later, causal_mask(6))[:, :4], block(x, causal_mask(6))[:, :4])
@@ -492,7 +510,7 @@ graphs.
 """
 
 
-# %% nbgrader={"grade_id": "sequence-model", "locked": true}
+# %% nbgrader={"grade_id": "sequence-model", "locked": true, "gives": ["SequenceModel", "attention_maps", "random_words"]}
 class SequenceModel(nn.Module):
     """Takes symbols (B, length), whole numbers, and returns logits (B, length, num_symbols)."""
 
@@ -577,6 +595,9 @@ for axes in (20,), (5, 4):  # labels (20,), then labels (5, 4)
     assert all(isinstance(loss, float) for loss in losses), "plain numbers please: a tensor may keep its graph alive"
     assert sum(losses[-10:]) < sum(losses[:10]), "the loss does not fall"
     print(f"ok  labels {axes}: the loss falls from {losses[0]:.2f} to {losses[-1]:.2f}")
+before = table[0].weight.detach().clone()
+train(table, toy, steps=30, lr=1e-6)
+assert (table[0].weight - before).abs().max() < 0.001, "with lr = 0.000001 the parameters should hardly move"
 
 # %% nbgrader={"grade_id": "reverse-learns", "grade": true, "points": 5, "locked": true}
 # Words of five letters from an alphabet of eight.
@@ -595,7 +616,7 @@ Now the long words, and two models that lack something. One has a **causal mask*
 came before. The other has **no encodings**. Before you run it: which letters can the first one get right, and what can
 the second one know at all?"""
 
-# %% nbgrader={"grade_id": "reverse-demo", "locked": true} tags=["demo"]
+# %% nbgrader={"grade_id": "reverse-demo", "locked": true, "gives": ["models", "right_at"]} tags=["demo"]
 variants = {"all of it": {}, "causal mask": {"mask": causal_mask(15)}, "no encodings": {"places": False}}
 models, right_at = {}, {}
 for name, settings in variants.items():
@@ -645,7 +666,7 @@ Nothing else in the model knows that it works on a picture. Our pictures: scikit
 to 14×14, on a canvas of 20×20. Each time one is asked for, it is put down anew, in one of 49 places."""
 
 
-# %% nbgrader={"grade_id": "place", "locked": true}
+# %% nbgrader={"grade_id": "place", "locked": true, "gives": ["place"]}
 def place(digits, side=14, canvas=20):
     """Digits (B, 1, 8, 8), from 0 to 1, each put down at a random place of a canvas: (B, 1, 20, 20), from -1 to 1."""
     large = functional.interpolate(digits, size=(side, side), mode="bilinear")
@@ -656,7 +677,7 @@ def place(digits, side=14, canvas=20):
     return 2 * windows[torch.arange(len(digits)), :, top, left] - 1
 
 
-# %% nbgrader={"grade_id": "data", "locked": true} tags=["demo"]
+# %% nbgrader={"grade_id": "data", "locked": true, "gives": ["digits_8", "digits_y", "unseen"]} tags=["demo"]
 from sklearn.datasets import load_digits
 
 torch.manual_seed(0)
@@ -750,7 +771,8 @@ From patches to an answer, four things are missing, and you know all but one of 
 - **Blocks**, `num_layers` of them, without a mask.
 - **A head**: one last LayerNorm, then a linear layer from the class token's $e$ features to the logits.
 
-Dropout works inside the blocks; if you like, once more on the tokens after the places were added.
+Dropout works inside the blocks; if you like, once more on the tokens after the places were added. It must not act
+anywhere else.
 
 **Exercise 7 · `VisionTransformer`** · 5 points, 6 for what is learned · ★★★ · 35 minutes
 
@@ -831,7 +853,7 @@ print(f"after 60 steps {accuracy:.0%} of 24 pictures are known, the loss is {los
 assert accuracy > 0.9, "24 pictures should be learned by heart"
 
 
-# %% nbgrader={"grade_id": "vit-demo", "locked": true} tags=["demo"]
+# %% nbgrader={"grade_id": "vit-demo", "locked": true, "gives": ["accuracy_of", "vit_losses", "sampler", "vit"]} tags=["demo"]
 def sampler(pool, size=64):
     """A function that draws batches of canvases, with digits whose numbers are in `pool`."""
 
@@ -852,7 +874,7 @@ def accuracy_of(model):
 
 torch.manual_seed(0)  # half a minute of patience: a thousand batches of canvases that nobody has seen before
 vit = VisionTransformer(20, 4, 1, 48, 4, 96, 2, 10, dropout=0.0).to(device)
-losses = train(vit, announced(sampler(torch.arange(1400)), 1000, "vision transformer"), steps=1000)
+vit_losses = train(vit, announced(sampler(torch.arange(1400)), 1000, "vision transformer"), steps=1000)
 print(f"{accuracy_of(vit):.1%} of digits are read that it has never seen")
 assert accuracy_of(vit) > 0.9, "not there yet: does the rate rise, and fall to zero?"
 
@@ -862,8 +884,8 @@ alike = functional.cosine_similarity(places[:, None], places[None], dim=-1).resh
 figure = plt.figure(figsize=(10, 3.8), layout="constrained")
 left, right = figure.subfigures(1, 2)
 ax = left.subplots()
-ax.plot(losses, color=BLUE, alpha=0.3, linewidth=0.7)
-ax.plot(torch.tensor(losses).unfold(0, 25, 25).mean(1).repeat_interleave(25), color=BLUE)
+ax.plot(vit_losses, color=BLUE, alpha=0.3, linewidth=0.7)
+ax.plot(torch.tensor(vit_losses).unfold(0, 25, 25).mean(1).repeat_interleave(25), color=BLUE)
 ax.set(xlabel="step", ylabel="cross-entropy", title="loss, and its mean over 25 steps")
 for ax, similarity in zip(right.subplots(5, 5).ravel(), alike.reshape(25, 5, 5), strict=True):
     picture = ax.imshow(similarity, cmap="PuOr_r", vmin=-1, vmax=1)
@@ -959,7 +981,7 @@ from examples. What does that cost? We train a small CNN and your ViT, by your o
 show both the same unseen ones."""
 
 
-# %% nbgrader={"grade_id": "amount", "locked": true} tags=["demo"]
+# %% nbgrader={"grade_id": "amount", "locked": true, "gives": ["numbers_of_digits", "scores"]} tags=["demo"]
 def small_cnn():
     """Three convolutions, a mean over all places, a linear layer."""
     layers = []

@@ -57,7 +57,7 @@ class TransformerBlock(nn.Module):
         normalised = self.ln_a(x)
         found, _ = self.attention(normalised, normalised, normalised, mask)
         x = x + functional.dropout(found, self.p, self.training)
-        hidden = functional.dropout(functional.gelu(self.up(self.ln_b(x))), self.p, self.training)
+        hidden = functional.gelu(self.up(self.ln_b(x)))
         return x + functional.dropout(self.down(hidden), self.p, self.training)
 
 

@@ -55,7 +55,6 @@ class TransformerBlock(nn.Module):
             nn.LayerNorm(embed_dim),
             nn.Linear(embed_dim, mlp_dim),
             nn.GELU(),
-            nn.Dropout(dropout),
             nn.Linear(mlp_dim, embed_dim),
             nn.Dropout(dropout),
         )

@@ -1,21 +1,35 @@
 """Hidden tests of hw4/theory: what a student's matrices do, and formulas against autograd, brute force and PyTorch."""
 
+import inspect
 import math
 from functools import partial
 
+import numpy as np
 import torch
 from torch.autograd.functional import jacobian
 from torch.nn import functional
 
-from autograder import close, earns
+from autograder import Harness, StudentError, close, earns
+
+HARNESS = Harness(__file__)
+
+
+def kind(thing):
+    """What a student returned, in words."""
+    return "nothing (None)" if thing is None else f"of type {type(thing).__name__}"
+
+
+def tensor(thing, name, what):
+    """What a student returned as a tensor of float64: a tensor, an array, a number or nested lists."""
+    try:
+        return torch.as_tensor(thing).detach().double()
+    except (TypeError, ValueError, RuntimeError):
+        raise AssertionError(f"{name} should be {what}, but it is {kind(thing)}") from None
 
 
 def matrix(thing, name, *shape):
     """What a student returned as a matrix of float64; sizes that are None are theirs to choose."""
-    try:
-        found = torch.as_tensor(thing).detach().double()
-    except (TypeError, ValueError, RuntimeError):
-        raise AssertionError(f"{name} should be a matrix, but it is a {type(thing).__name__}") from None
+    found = tensor(thing, name, "a matrix" if len(shape) == 2 else "an array")
     fits = len(found.shape) == len(shape) and all(
         want is None or have == want for have, want in zip(found.shape, shape, strict=True)
     )
@@ -27,12 +41,10 @@ def matrix(thing, name, *shape):
 
 def number(thing, name):
     """What a student returned as a single number."""
-    try:
-        found = torch.as_tensor(thing).detach().double()
-    except (TypeError, ValueError, RuntimeError):
-        raise AssertionError(f"{name} should be a number, but it is a {type(thing).__name__}") from None
-    assert found.numel() == 1, f"{name} should be a single number"
-    return float(found)
+    found = tensor(thing, name, "a number")
+    assert found.numel() == 1, f"{name} should be a single number; it has shape {tuple(found.shape)}"
+    assert not found.isnan(), f"{name} is not a number (nan)"
+    return found.item()
 
 
 def whole(thing, name):
@@ -43,18 +55,45 @@ def whole(thing, name):
 
 
 def tuple_of(thing, count, name):
-    """A tuple or list of so many things."""
-    found = isinstance(thing, tuple | list) and len(thing) == count
-    assert found, f"{name} should be a tuple of {count}"
+    """A tuple or list of so many things; an array counts by its rows."""
+    if isinstance(thing, torch.Tensor | np.ndarray) and thing.ndim:
+        thing = list(thing)
+    assert isinstance(thing, tuple | list), f"{name} should be a tuple of {count}, but it is {kind(thing)}"
+    assert len(thing) == count, f"{name} should be a tuple of {count}, but it has length {len(thing)}"
     return tuple(thing)
 
 
 def dictionary(thing, names, function):
     """A dictionary with all these names."""
-    assert isinstance(thing, dict), f"{function} should return a dictionary"
+    assert isinstance(thing, dict), f"{function} should return a dictionary, but what it returns is {kind(thing)}"
     missing = [name for name in names if name not in thing]
     assert not missing, f"{function}: there is no entry for {missing[0]!r}"
     return thing
+
+
+def asked(student, reference, name, function=None, exact=False):
+    """A function of the student's. A call asserts that it leaves its arguments as they were."""
+    call = HARNESS.beside(student).watched(getattr(student, name) if function is None else function, exact)
+    names = list(inspect.signature(getattr(reference, name)).parameters)
+
+    def ask(*given):
+        result, changed = call(*given)
+        assert not changed, f"{name} changes its argument {names[changed[0]]}; it should leave it as it is"
+        return result
+
+    return ask
+
+
+def follow_through(check, student, reference, name, earlier, part):
+    """Check a function, and if that fails once more with a right `earlier` one, from an exercise before.
+
+    part(tools): the right one, in the student's process
+    """
+    try:
+        check(asked(student, reference, name))
+    except (AssertionError, StudentError):
+        tools = HARNESS.beside(student)
+        check(asked(student, reference, name, tools.lent(getattr(student, name), earlier, part(tools))))
 
 
 def softargmax(scores, beta=1.0):
@@ -78,10 +117,16 @@ def run_head(X, head, name, out, allowed=None):
     return attend(W_Q @ X, W_K @ X, matrix(W_V, f"{name}: W_V", out, len(X)) @ X, allowed=allowed)
 
 
-def within(actual, expected, far, sentence):
-    """Assert that two matrices agree up to `far` in every entry."""
-    error = float((actual - expected).abs().max())
-    assert error <= far, f"{sentence}: off by up to {error:.2g}"
+def within(actual, expected, far, sentence, slips=()):
+    """Assert that two matrices agree up to `far` in every entry.
+
+    slips: pairs of words and of what would be returned; the words are said where just this was returned
+    """
+    error = float((actual - expected).abs().max()) if actual.numel() else 0.0
+    if error > far:
+        for words, other in slips:
+            assert float((actual - other).abs().max()) > far, f"{sentence}: {words}"
+        raise AssertionError(f"{sentence}: off by up to {error:.2g}")
 
 
 def sizes(draw, count):
@@ -97,52 +142,85 @@ def multiplications(*products):
 # ---------------------------------------------------------------------------------------------- attention
 
 
+def check_weights(A, right, name):
+    """The weights A (m, n) are right; if they are not, say which of their sums should be 1."""
+    found = matrix(A, name, *right.shape)
+    if not torch.allclose(found.sum(0), torch.ones(right.shape[1]).double(), atol=1e-3):
+        rows = torch.allclose(found.sum(1), torch.ones(len(right)).double(), atol=1e-3)
+        raise AssertionError(f"{name}: each column should add up to 1; " + ("your rows do" if rows else "yours do not"))
+    close(found, right, name, atol=1e-5)
+
+
 @earns("attention")
-def test_attention(student, draw):
+def test_attention(student, reference, draw):
     """H and A are right for any sizes and β, and for the convenient β."""
-    function = student.attention
-    for beta in (draw.size(1, 30) / 10, None):
-        d, n, m, t = sizes(draw, 4)
-        Q, K, V = draw.normal(d, n), draw.normal(d, m), draw.normal(t, m)
-        H, A = tuple_of(function(Q, K, V) if beta is None else function(Q, K, V, beta), 2, "what attention returns")
-        case = "with β left out" if beta is None else f"with β = {beta}"
-        close(A, attend(Q, K, torch.eye(m), beta).float(), f"A {case}")
-        close(H, attend(Q, K, V, beta).float(), f"H {case}", atol=1e-5)
+    function = asked(student, reference, "attention")
+    for beta in (draw.size(1, 9) / 10, draw.size(11, 30) / 10, None):
+        apart = torch.tensor([3, 5, 6, 7])[torch.randperm(4, generator=draw.generator)].tolist()
+        for d, n, m, t in (apart, sizes(draw, 4), (1, 1, 3, 2), (3, 2, 1, 1)):
+            Q, K, V = draw.normal(d, n), draw.normal(d, m), draw.normal(t, m)
+            answer = function(Q, K, V) if beta is None else function(Q, K, V, beta)
+            H, A = tuple_of(answer, 2, "what attention returns")
+            case = f"n = {n}, m = {m}, d = {d}, " + ("β left out" if beta is None else f"β = {beta}")
+            check_weights(A, attend(Q, K, torch.eye(m), beta), f"A ({case})")
+            named = {"d": d, "n": n, "m": m}
+            close(matrix(H, f"H ({case})", t, n), attend(Q, K, V, beta), f"H ({case})", atol=1e-5, sizes=named)
 
 
 @earns("attention")
-def test_beta_for_share(student, draw):
+def test_beta_for_share(student, reference, draw):
     """With the β that is returned the leading key gets the share that was ordered."""
-    function = student.beta_for_share
-    for m in (2, draw.size(3, 9), 100):
-        gap, share = draw.size(2, 40) / 10, 1 / m + (1 - 1 / m) * draw.size(5, 95) / 100
+    function = asked(student, reference, "beta_for_share")
+    for m, gap in ((2, 0.5), (draw.size(3, 9), draw.size(2, 40) / 10), (100, 3.0)):
+        share = 1 / m + (1 - 1 / m) * draw.size(5, 95) / 100
         beta = number(function(gap, m, share), "β")
         scores = torch.zeros(m, 1, dtype=torch.double)
         scores[0] = gap
         found = float(softargmax(scores, beta)[0])
-        assert abs(found - share) < 1e-3, f"m = {m}, gap {gap}: with your β = {beta:.4g} the share is {found:.3f}"
+        case = f"m = {m}, gap {gap}, share {share:.3f}"
+        assert abs(found - share) < 1e-3, f"{case}: with your β = {beta:.4g} the share is {found:.3f}"
 
 
-def keys_of_length_one(draw, d, m):
-    """Random keys (d, m) of which the first two are near each other, and no two are nearer."""
+def keys_of_length_one(draw, d, m, near):
+    """Random keys (d, m) of which the first and the last are `near` each other, and no two are nearer."""
     while True:
         K = functional.normalize(draw.normal(d, m), dim=0)
-        K[:, 1] = functional.normalize(K[:, 0] + 0.3 * functional.normalize(draw.normal(d), dim=0), dim=0)
-        if (K.T @ K - 2 * torch.eye(m)).max() < 0.98:
+        across = draw.normal(d)
+        across = functional.normalize(across - K[:, 0] * (K[:, 0] @ across), dim=0)
+        K[:, -1] = functional.normalize(K[:, 0] + near * across, dim=0)
+        cosines = K.T @ K - 2 * torch.eye(m)
+        cosines[0, -1] = cosines[-1, 0] = -1
+        if cosines.max() < 0.9:
             return K
 
 
+def keys_around(draw, m, j):
+    """Keys (m, m) of length 1 that are all near key j, and all at the same angle."""
+    others = [i for i in range(m) if i != j]
+    K = torch.zeros(m, m)
+    K[0] = 1.0
+    K[list(range(1, m)), others] = 0.3
+    return functional.normalize(K[torch.randperm(m, generator=draw.generator)], dim=0)
+
+
 @earns("queries")
-def test_preserving_query(student, draw):
-    """The query gives the key that is asked for a weight of at least 0.999, for all kinds of β."""
-    function = student.preserving_query
+def test_preserving_query(student, reference, draw):
+    """The query gives the key that is asked for a weight of at least 0.999, for all kinds of β and keys."""
+    function = asked(student, reference, "preserving_query", exact=True)
     for beta in (0.05, 1.0, draw.size(2, 9) / 2):
-        d, m = draw.size(4, 8), draw.size(3, 9)
-        K = keys_of_length_one(draw, d, m)
-        for j in (0, m - 1):
+        m, middle = draw.size(10, 14), draw.size(3, 6)
+        for K, j, which in (
+            (keys_of_length_one(draw, draw.size(4, 8), 6, 0.3), 0, "random keys"),
+            (keys_of_length_one(draw, draw.size(4, 8), 5, 0.07), 4, "keys of which two are very near each other"),
+            (keys_of_length_one(draw, draw.size(4, 8), 5, 0.07).roll(2, 1), 1, "keys of which two are very near"),
+            (keys_around(draw, m, middle), middle, "keys that are all equally near it"),
+            (torch.tensor([[1.0, -1.0]]), 1, "keys with d = 1"),
+        ):
+            d, m = K.shape
             q = matrix(function(K, j, beta), "q", d, 1)
             weight = float(attend(q, K, torch.eye(m), beta)[j])
-            assert weight >= 0.999, f"β = {beta}, {m} keys: key {j} should be preserved and has the weight {weight:.4f}"
+            case = f"β = {beta}, {m} {which}"
+            assert weight >= 0.99899, f"{case}: key {j} should be preserved and has the weight {weight:.4f}"
 
 
 def orthonormal(draw, m):
@@ -157,17 +235,22 @@ def orthonormal(draw, m):
 
 
 @earns("queries")
-def test_diffusing_query(student, draw):
+def test_diffusing_query(student, reference, draw):
     """The query spreads the weight evenly over the keys that are chosen: one, some or all of them."""
-    function = student.diffusing_query
+    function = asked(student, reference, "diffusing_query", exact=True)
     for beta, m in ((0.05, 12), (1.0, draw.size(3, 6)), (draw.size(2, 9) / 2, draw.size(7, 12))):
         K = orthonormal(draw, m)
-        for count in (1, draw.size((m + 1) // 2, m - 1), m):  # the more are chosen the weaker is a mean of their keys
-            chosen = torch.randperm(m, generator=draw.generator)[:count].tolist()
-            q = matrix(function(K, chosen, beta), "q", len(K), 1)
+        counts = (1, draw.size((m + 1) // 2, m - 1), m)  # the more are chosen the weaker is a mean of their keys
+        parties = [torch.randperm(m, generator=draw.generator)[:count].tolist() for count in counts]
+        answers = [function(K, chosen, beta) for chosen in parties]
+        for count, chosen, answer in zip(counts, parties, answers, strict=True):
+            q = matrix(answer, "q", len(K), 1)
             right = torch.zeros(m, 1)
             right[chosen] = 1 / count
-            within(attend(q, K, torch.eye(m), beta), right, 1e-3, f"β = {beta}, {count} of {m} keys: the weights")
+            case = f"β = {beta}, {count} of {m} keys chosen: the weights are not what they should be"
+            slips = [("all keys have the same weight", torch.full((m, 1), 1 / m))]
+            slips.append(("the first of the chosen keys has all of it", torch.eye(m)[:, chosen[:1]]))
+            within(attend(q, K, torch.eye(m), beta), right, 1e-3, case, slips)
 
 
 def worst_key_noise(q, K, V, beta, r):
@@ -194,6 +277,14 @@ def bad_query_noise(q, K, V, beta, r, draw):
     return float((attend(q + r * ways, K, V, beta) - attend(q, K, V, beta)).norm(dim=0).max())
 
 
+def check_bound(function, name, bad_noise, case, q, K, V, beta, r):
+    """The bound holds for these noises. Returns the share of it that they reach."""
+    bound, found = number(function(q, K, V, beta, r), name), bad_noise(q, K, V, beta, r)
+    far = f"length {r:.3g} can move h by {found:.4g}, your bound is {bound:.4g}"
+    assert bound >= 0.999 * found - 1e-9, f"{name}, {case}: {far}"
+    return found / max(bound, 1e-12)
+
+
 def check_noise_bound(function, name, bad_noise, lever, draw):
     """A bound holds for noise of all lengths, and is nearly reached for two keys with equal scores.
 
@@ -206,82 +297,124 @@ def check_noise_bound(function, name, bad_noise, lever, draw):
             scores, leading = (K.T @ q)[:, 0].topk(2)
             q *= 12 / float(beta * (scores[0] - scores[1]))
             r = 30 / float(beta * lever(q, K[:, leading]))
-        bound, found = number(function(q, K, V, beta, r), name), bad_noise(q, K, V, beta, r)
-        case = f"length {r:.3g} can move h by {found:.4g}, your bound is {bound:.4g}"
-        assert bound >= 0.999 * found - 1e-9, f"{name}: {case}"
+        check_bound(function, name, bad_noise, "random keys and values", q, K, V, beta, r)
     for beta in (0.4, 2.5):
         d, t = sizes(draw, 2)
         q, first, across = draw.normal(d, 1), draw.normal(d, 1), draw.normal(d, 1)
         across -= q * (q * across).sum() / q.square().sum()  # the second key differs from the first across the query
         K, V = torch.cat([first, first + across], dim=1), 5 * draw.normal(t, 1) + draw.normal(t, 2)
-        bound = number(function(q, K, V, beta, 0.01), name)
-        reached = bad_noise(q, K, V, beta, 0.01) / max(bound, 1e-12)
-        assert reached <= 1.001, f"{name}: for two keys with equal scores {reached:.0%} of your bound are reached"
+        reached = check_bound(function, name, bad_noise, "two keys with equal scores", q, K, V, beta, 0.01)
         assert reached >= 0.95, f"{name}: for two keys with equal scores only {reached:.0%} of your bound are reached"
 
 
+def spread(draw, m, ends):
+    """A line of m places from −1 to 1: two columns are the ends, all others lie between them."""
+    places = draw.uniform(m, low=-0.7, high=0.7)
+    places[list(ends)] = torch.tensor([-1.0, 1.0])
+    return places
+
+
+def check_special_keys(function, name, bad_noise, draw):
+    """A bound holds where few or many keys and values make one line, or several of them are equal."""
+    for m, ends in ((3, (0, 2)), (5, (1, 3)), (6, (4, 1))):
+        d, t = sizes(draw, 2)
+        q = functional.normalize(draw.normal(d, 1), dim=0)
+        across = draw.normal(d, 1)
+        across = functional.normalize(across - q * (q * across).sum(), dim=0)
+        beta, half, places = draw.size(2, 20) / 10, draw.size(5, 20) / 10, spread(draw, m, ends)
+        behind = torch.full((m,), 0.4)
+        behind[list(ends)] = 0.0
+        K = draw.normal(d, 1) + half * (across * places - q * behind)  # all but the ends are hardly heard
+        V = draw.normal(t, 1) + draw.normal(t, 1) * places
+        q *= 75 / (beta * half)
+        r = 1e-3 / beta / (2 * half if "query" in name else float(q.norm()))
+        check_bound(function, name, bad_noise, "keys and values in a row", q, K, V, beta, r)
+    d, t = sizes(draw, 2)
+    q, along = draw.normal(d, 1), draw.normal(d, 1)
+    along -= q * (q * along).sum() / q.square().sum()
+    places = torch.tensor([-1.0] * 5 + [0.1] + [1.0] * 5)
+    K, V = draw.normal(d, 1) + along * places, draw.normal(t, 1) + draw.normal(t, 1) * places
+    check_bound(function, name, bad_noise, "keys and values that are equal in part", q, K, V, 0.7, 0.01)
+    check_bound(function, name, bad_noise, "keys that are all equal", q, K[:, :1].repeat(1, 4), V[:, 3:7], 0.7, 0.5)
+    check_bound(function, name, bad_noise, "values that are all equal", q, K[:, 3:7], V[:, :1].repeat(1, 4), 0.7, 0.5)
+
+
 @earns("nudges")
-def test_key_noise_bound(student, draw):
+def test_key_noise_bound(student, reference, draw):
     """The bound for noise on a key holds for every noise, and is reached for two keys with equal scores."""
-    check_noise_bound(student.key_noise_bound, "noise on a key", worst_key_noise, lambda q, K: q.norm(), draw)
+    function = asked(student, reference, "key_noise_bound")
+    check_noise_bound(function, "noise on a key", worst_key_noise, lambda q, K: q.norm(), draw)
+    check_special_keys(function, "noise on a key", worst_key_noise, draw)
 
 
 @earns("nudges")
-def test_query_noise_bound(student, draw):
+def test_query_noise_bound(student, reference, draw):
     """The bound for noise on the query holds for every noise, and is reached for two keys with equal scores."""
-    bad_noise = partial(bad_query_noise, draw=draw)
-    check_noise_bound(
-        student.query_noise_bound, "noise on the query", bad_noise, lambda q, K: torch.cdist(K.T, K.T).max(), draw
-    )
+    function, bad_noise = asked(student, reference, "query_noise_bound"), partial(bad_query_noise, draw=draw)
+    check_noise_bound(function, "noise on the query", bad_noise, lambda q, K: torch.cdist(K.T, K.T).max(), draw)
+    check_special_keys(function, "noise on the query", bad_noise, draw)
 
 
 @earns("nudges")
-def test_scaled_key(student, draw):
+def test_scaled_key(student, reference, draw):
     """New weight and new output agree with attention to the longer key, whatever the sign of its score."""
-    function = student.scale_key
+    function = asked(student, reference, "scale_key")
     for sign in (1, -1) * 3:
-        d, m, t = sizes(draw, 3)
-        q, K, V = draw.normal(d, 1), draw.normal(d, m), draw.normal(t, m)
-        beta, alpha, j = draw.size(2, 9) / 10, draw.size(11, 40) / 10, draw.size(0, m - 1)
-        q *= sign * torch.sign(K[:, j] @ q)
-        longer = K.clone()
-        longer[:, j] *= alpha
-        a, s = float(attend(q, K, torch.eye(m), beta)[j]), beta * float(K[:, j] @ q[:, 0])
+        a = 1.0
+        while not 0.03 < a < 0.97:  # or the mean of the others would be lost in rounding
+            d, m, t = sizes(draw, 3)
+            q, K, V = draw.normal(d, 1), draw.normal(d, m), draw.normal(t, m)
+            beta, alpha, j = draw.size(2, 9) / 10, draw.size(11, 40) / 10, draw.size(0, m - 1)
+            q *= sign * torch.sign(K[:, j] @ q)
+            longer = K.clone()
+            longer[:, j] *= alpha
+            a, s = float(attend(q, K, torch.eye(m), beta)[j]), beta * float(K[:, j] @ q[:, 0])
         answer = function(attend(q, K, V, beta).float(), V[:, j : j + 1], a, s, alpha)
         weight, h = tuple_of(answer, 2, "what scale_key returns")
         case = f"for a {'positive' if sign > 0 else 'negative'} score"
         right = float(attend(q, longer, torch.eye(m), beta)[j])
         assert abs(number(weight, "the new weight") - right) < 1e-4, f"the new weight is not right {case}"
-        within(matrix(h, "the new h", t, 1), attend(q, longer, V, beta), 1e-3, f"the new h {case}")
+        within(matrix(h, "the new h", t, 1), attend(q, longer, V, beta), 1e-3, f"the new h is not right {case}")
 
 
 # ---------------------------------------------------------------------------------------------- heads
 
 
-@earns("heads")
-def test_multi_head(student, draw):
-    """Heads of several sizes are computed, stacked and mixed, each with the convenient β of its own columns."""
-    function = student.multi_head
+def check_heads(function, draw):
     for count in (1, draw.size(2, 4)):
         n, m, f, of_q, of_k, of_v = sizes(draw, 6)
+        n = 1 if count == 1 else n
         Q, K, V = draw.normal(of_q, n), draw.normal(of_k, m), draw.normal(of_v, m)
-        others = [d for d in range(1, 7) if d != of_q]  # for β is that of the projected columns
-        each = [(draw.choice(others), draw.size(1, 4)) for _ in range(count)]
+        others = [d for d in range(1, 8) if d != of_q]  # for β is that of the projected columns
+        order = torch.randperm(6, generator=draw.generator).tolist()
+        each = [(others[i], t) for i, t in zip(order, sizes(draw, count), strict=False)]
         heads = [(draw.normal(d, of_q), draw.normal(d, of_k), draw.normal(t, of_v)) for d, t in each]
         W_O = draw.normal(f, sum(t for _, t in each))
         stack = torch.cat([attend(W_Q @ Q, W_K @ K, W_V @ V) for W_Q, W_K, W_V in heads])
-        close(function(Q, K, V, heads, W_O), (W_O.double() @ stack).float(), f"H of {count} heads", atol=1e-4)
+        name = f"H of {count} {'head' if count == 1 else 'heads'}"
+        close(matrix(function(Q, K, V, heads, W_O), name, f, n), W_O.double() @ stack, name, atol=1e-4)
+
+
+def right_attention(tools):
+    return tools.attention
 
 
 @earns("heads")
-def test_kernel_of_heads(student, draw):
+def test_multi_head(student, reference, draw):
+    """Heads of several sizes are computed, stacked and mixed, each with the convenient β of its own columns."""
+    check = partial(check_heads, draw=draw)
+    follow_through(check, student, reference, "multi_head", "attention", right_attention)
+
+
+@earns("heads")
+def test_kernel_of_heads(student, reference, draw):
     """As a convolution the kernel does what the heads do, also when two heads look at one place."""
-    function = student.kernel_of_heads
-    for k in (3, 1, 5):
+    function = asked(student, reference, "kernel_of_heads")
+    for k, count in ((3, 4), (1, 2), (5, 4), (7, 1)):
         f, e, t, n = sizes(draw, 4)
         side = (k - 1) // 2
-        offsets = [side, *(draw.size(-side, side) for _ in range(3))]
-        offsets.append(offsets[1])
+        offsets = [side, *(draw.size(-side, side) for _ in range(count - 1))]
+        offsets += offsets[1:2]
         W_V, W_O = [draw.normal(t, e) for _ in offsets], [draw.normal(f, t) for _ in offsets]
         kernel = matrix(function(offsets, W_V, W_O, k), "the kernel", f, e, k)
         C, right = draw.normal(e, n).double(), torch.zeros(f, n, dtype=torch.double)
@@ -289,42 +422,51 @@ def test_kernel_of_heads(student, draw):
             for i in range(n):
                 if 0 <= i + offset < n:
                     right[:, i] += out_of.double() @ into.double() @ C[:, i + offset]
-        within(functional.conv1d(C, kernel, padding=side), right, 1e-3, f"what the kernel of width {k} makes")
+        made = functional.conv1d(C, kernel, padding=side)
+        within(made, right, 1e-3, f"a kernel of width {k} does not do what its {len(offsets)} heads do")
 
 
 # ---------------------------------------------------------------------------------------------- self-attention
 
 
-@earns("self-attention")
-def test_self_attention(student, draw):
-    """H and A of self-attention are right, with β given and left out."""
-    function = student.self_attention
-    for beta in (None, draw.size(1, 20) / 10):
+def check_self_attention(function, draw):
+    for beta in (None, draw.size(1, 9) / 10, 2.0):
         e, d, t, n = sizes(draw, 4)
+        n = 1 if beta == 2.0 else n
         C, W_Q, W_K, W_V = draw.normal(e, n), draw.normal(d, e), draw.normal(d, e), draw.normal(t, e)
         given = () if beta is None else (beta,)
         H, A = tuple_of(function(C, W_Q, W_K, W_V, *given), 2, "what self_attention returns")
-        close(A, attend(W_Q @ C, W_K @ C, torch.eye(n), beta).float(), "A", atol=1e-5)
-        close(H, attend(W_Q @ C, W_K @ C, W_V @ C, beta).float(), "H", atol=1e-4)
+        case = "β left out" if beta is None else f"β = {beta}"
+        check_weights(A, attend(W_Q @ C, W_K @ C, torch.eye(n), beta), f"A ({case})")
+        close(matrix(H, f"H ({case})", t, n), attend(W_Q @ C, W_K @ C, W_V @ C, beta), f"H ({case})", atol=1e-4)
 
 
 @earns("self-attention")
-def test_shapes(student, draw):
+def test_self_attention(student, reference, draw):
+    """H and A of self-attention are right, with β given and left out."""
+    check = partial(check_self_attention, draw=draw)
+    follow_through(check, student, reference, "self_attention", "attention", right_attention)
+
+
+@earns("self-attention")
+def test_shapes(student, reference, draw):
     """Rows and columns of all eight matrices are right."""
     e, d, t, n = sizes(draw, 4)
     right = {"W_Q": (d, e), "W_K": (d, e), "W_V": (t, e)}
     right |= {"Q": (d, n), "K": (d, n), "V": (t, n), "A": (n, n), "H": (t, n)}
-    answer = dictionary(student.self_attention_shapes(e, d, t, n), right, "self_attention_shapes")
+    function = asked(student, reference, "self_attention_shapes")
+    answer = dictionary(function(e, d, t, n), right, "self_attention_shapes")
     for name, shape in right.items():
         found = tuple(whole(size, f"a size of {name}") for size in tuple_of(answer[name], 2, f"the shape of {name}"))
-        assert found == shape, f"rows and columns of {name} are not right"
+        case = f"e = {e}, d = {d}, t = {t}, n = {n}"
+        assert found == shape, f"{case}: you say {name} is {found[0]} × {found[1]}, which is not right"
 
 
 @earns("places")
-def test_position_codes(student, draw):
+def test_position_codes(student, reference, draw):
     """One matrix leads from each code to the next; codes are small, and far enough from each other."""
-    codes, step = student.position_codes, student.step_matrix
-    for n, e in ((40, 2), (draw.size(5, 30), 2 * draw.size(2, 8))):
+    codes, step = (asked(student, reference, name) for name in ("position_codes", "step_matrix"))
+    for n, e in ((40, 2), (draw.size(5, 30), 2 * draw.size(2, 8)), (40, 32), (1, 4)):
         P, R = matrix(codes(n, e), "the matrix of codes", e, n), matrix(step(e), "R", e, e)
         case = f"n = {n}, e = {e}"
         within(R @ P[:, :-1], P[:, 1:], 1e-3, f"{case}: R times a code is not the next code")
@@ -334,103 +476,146 @@ def test_position_codes(student, draw):
 
 
 def with_places(draw, e, n):
-    """Content between −1 and 1, and the same with one-hot places below."""
+    """Content between −1 and 1, the ends included, and the same with one-hot places below."""
     C = draw.uniform(e, n, low=-1, high=1)
+    C[0] = 2 * draw.bernoulli(n) - 1
     return C, torch.cat([C, torch.eye(n)])
 
 
 def some_sizes(draw):
     """Sizes e and n of a sequence: short and narrow, middling, long."""
-    return (1, 2), (draw.size(2, 5), draw.size(5, 9)), (2, draw.size(25, 40))
+    return (1, 2), (draw.size(2, 5), draw.size(5, 9)), (2, draw.size(25, 40)), (1, 100)
 
 
 @earns("machines")
-def test_identity_and_shift(student, draw):
+def test_identity_and_shift(student, reference, draw):
     """One head returns its input, another one the column to the left, for every content."""
-    identity, shift = student.identity_projections, student.shift_projections
+    identity, shift = (asked(student, reference, f"{name}_projections") for name in ("identity", "shift"))
     for e, n in some_sizes(draw):
         C, X = with_places(draw, e, n)
-        within(run_head(X, identity(e, n), "identity", e), C, 0.01, f"identity of {n} columns")
-        H = run_head(X, shift(e, n), "shift", e)
-        within(H[:, 1:], C[:, :-1], 0.01, f"shift of {n} columns")
+        H, case = run_head(X, identity(e, n), "identity", e), f"identity of {n} columns: the output is not C"
+        within(H, C, 0.01, case, [("its columns are in the opposite order", C.flip(1))])
+        H, case = run_head(X, shift(e, n), "shift", e), f"shift of {n} columns: a column is not what stood to its left"
+        right = n > 2 and bool(((H[:, 1:-1] - C[:, 2:]).abs() <= 0.01).all())
+        assert not right, f"shift of {n} columns: each column is what stood to its right; it should be from its left"
+        within(H[:, 1:], C[:, :-1], 0.01, case, [("each one is what stood at its own place", C[:, 1:])])
+
+
+def inverse(order):
+    return torch.tensor(order).argsort().tolist()
 
 
 @earns("machines")
-def test_permutation(student, draw):
+def test_permutation(student, reference, draw):
     """Column i of the output is column order[i] of the content, for any order."""
-    function = student.permutation_projections
-    for e, n in some_sizes(draw):
+    function = asked(student, reference, "permutation_projections")
+    for e, n in ((3, 1), *some_sizes(draw)):
         C, X = with_places(draw, e, n)
         order = torch.randperm(n, generator=draw.generator).tolist()
-        within(run_head(X, function(order, e), "permutation", e), C[:, order], 0.01, f"permutation of {n} columns")
+        H = run_head(X, function(order, e), "permutation", e)
+        slips = [
+            ("they are in the inverse order: the one that belongs to place i is at order[i]", C[:, inverse(order)])
+        ]
+        within(H, C[:, order], 0.01, f"permutation of {n} columns: they are not in the order that was given", slips)
 
 
 def check_convolution(function, draw, e, f, k, n):
     angles = 2 * math.pi / n * torch.arange(n)
-    C, W, side = draw.normal(e, n), draw.normal(f, e, k), (k - 1) // 2
-    X = torch.cat([C, angles.cos()[None], angles.sin()[None]])
+    W, side = draw.normal(f, e, k), (k - 1) // 2
     heads = function(W, n)
-    assert isinstance(heads, tuple | list) and heads, "convolution_heads should return a list of heads"
-    made = sum(run_head(X, head, "a head", f) for head in heads)
-    around = torch.cat([C[:, n - side :], C, C[:, :side]], dim=1)
-    right = functional.conv1d(around, W).double()
-    within(made / right.abs().max(), right / right.abs().max(), 0.01, f"kernel of width {k} on {n} places")
+    heads = list(heads) if isinstance(heads, torch.Tensor) else heads
+    fits = isinstance(heads, tuple | list) and len(heads)
+    assert fits, f"convolution_heads should return a list of heads, but what it returns is {kind(heads)}"
+    for C in (draw.normal(e, n), 40 * draw.normal(e, n)):
+        X = torch.cat([C, angles.cos()[None], angles.sin()[None]])
+        made = sum(run_head(X, head, "a head", f) for head in heads)
+        around = torch.cat([C[:, n - side :], C, C[:, :side]], dim=1)
+        right, flipped = (functional.conv1d(around, kernel).double() for kernel in (W, W.flip(2)))
+        largest = right.abs().max()
+        slips = [
+            ("they do for the kernel back to front", flipped / largest),
+            (f"their sum is 1/{k} of it", right / k / largest),
+            ("they do if the first tap lies on the place itself", right.roll(-side, 1) / largest),
+            ("they do if the last tap lies on the place itself", right.roll(side, 1) / largest),
+        ]
+        case = f"kernel of width {k} on {n} places: the heads do not add up to its cross-correlation"
+        within(made / largest, right / largest, 0.01, case, slips)
 
 
 @earns("convolution")
-def test_convolution_of_width_three(student, draw):
+def test_convolution_of_width_three(student, reference, draw):
     """The heads add up to a circular cross-correlation with a kernel of width 3, for any number of places."""
-    function = student.convolution_heads
-    for n in (3, draw.size(4, 9), draw.size(20, 30)):
+    function = asked(student, reference, "convolution_heads")
+    for n in (3, draw.size(4, 9), draw.size(20, 30), 64):
         e, f = sizes(draw, 2)
         check_convolution(function, draw, e, f, 3, n)
 
 
 @earns("convolution")
-def test_convolution_of_other_widths(student, draw):
+def test_convolution_of_other_widths(student, reference, draw):
     """The same for other odd widths, up to that of the whole ring."""
-    function = student.convolution_heads
-    for k, n in ((1, draw.size(4, 8)), (5, draw.size(6, 9)), (7, 7)):
+    function = asked(student, reference, "convolution_heads")
+    for k, n in ((1, 2), (1, draw.size(4, 8)), (5, draw.size(6, 9)), (7, 7)):
         e, f = sizes(draw, 2)
         check_convolution(function, draw, e, f, k, n)
 
 
+def right_mask(n, back, ahead):
+    allowed = torch.zeros(n, n)
+    for key in range(n):
+        for query in range(n):
+            allowed[key, query] = -back <= key - query <= ahead
+    return allowed
+
+
 @earns("live")
-def test_live(student, draw):
-    """The mask lets every query see its own stretch of keys, and stacked layers reach as far as the masks lead."""
-    mask, reach = student.live_mask, student.live_reach
-    for layers, ahead in ((1, 0), (draw.size(2, 4), draw.size(1, 2))):
-        back = draw.size(3, 5)
-        n, middle = 2 * layers * back + 3, layers * back + 1
-        allowed = torch.zeros(n, n)
-        for key in range(n):
-            for query in range(n):
-                allowed[key, query] = -back <= key - query <= ahead
-        within(matrix(mask(n, back, ahead), "the mask", n, n), allowed, 0, f"the mask for back {back}, ahead {ahead}")
-        seen = torch.linalg.matrix_power(allowed.double(), layers)[:, middle].nonzero()
+def test_live_mask(student, reference, draw):
+    """The mask lets every query see its own stretch of keys."""
+    function = asked(student, reference, "live_mask")
+    middling = (draw.size(7, 12), draw.size(2, 4), draw.size(1, 2))
+    cases = (middling, (5, 3, 0), (6, 0, 2), (4, 0, 0), (3, 5, 7), (1, 2, 1))
+    answers = [function(*case) for case in cases]
+    for (n, back, ahead), found in zip(cases, answers, strict=True):
+        mask, case = matrix(found, "the mask", n, n), f"n = {n}, back = {back}, ahead = {ahead}"
+        assert torch.as_tensor(found).dtype == torch.bool, "the mask should hold True and False (bool)"
+        wrong = (mask != right_mask(n, back, ahead).double()).nonzero().tolist()
+        if wrong:
+            (key, query), seen = wrong[0], "may" if mask[tuple(wrong[0])] else "may not"
+            raise AssertionError(f"{case}: in your mask query {query} {seen} see key {key} (row {key}, column {query})")
+
+
+@earns("live")
+def test_live_reach(student, reference, draw):
+    """Stacked layers reach as far as the masks lead."""
+    function = asked(student, reference, "live_reach")
+    for layers, back, ahead in ((1, 4, 0), (draw.size(2, 4), draw.size(3, 5), draw.size(1, 2)), (3, 0, 2)):
+        n, middle = layers * (back + ahead) + 3, layers * back + 1
+        seen = torch.linalg.matrix_power(right_mask(n, back, ahead).double(), layers)[:, middle].nonzero()
         right = (middle - int(seen.min()), int(seen.max()) - middle)
-        answer = tuple_of(reach(layers, back, ahead), 2, "what live_reach returns")
-        found = tuple(whole(frames, "a reach") for frames in answer)
-        assert found == right, f"{layers} layers, back {back}, ahead {ahead}: the reach is not right"
+        answer = tuple_of(function(layers, back, ahead), 2, "what live_reach returns")
+        for name, found, frames in zip(("back", "ahead"), answer, right, strict=True):
+            case = f"layers = {layers}, back = {back}, ahead = {ahead}"
+            assert whole(found, f"the reach {name}") == frames, f"{case}: the reach {name} is not right"
 
 
 # ---------------------------------------------------------------------------------------------- the transformer
 
 
-def layers_compared(student, draw):
+def layers_compared(student, reference, draw):
     """For several sizes (n, e, k) the student's three tuples, by name."""
-    function = student.compare_layers
-    odd, long = draw.choice([3, 7, 9]), draw.size(15, 30)
-    for n, e, k in ((2, 3, 3), (2 * draw.size(4, 7), draw.size(2, 6), 5), (long, 4, odd)):
+    function = asked(student, reference, "compare_layers")
+    odd, long, reach = draw.choice([3, 7, 9]), draw.size(15, 30), draw.size(2, 4)
+    edges = [(reach * draw.size(2, 4) + more, draw.size(2, 6), 2 * reach + 1) for more in (0, 1, 2)]
+    for n, e, k in ((2, 3, 3), (2 * draw.size(4, 7), draw.size(2, 6), 5), (long, 4, odd), (5, 1, 11), *edges):
         names = ("recurrent", "convolution", "attention")
         answer = dictionary(function(n, e, k), names, "compare_layers")
         yield (n, e, k), {name: tuple_of(answer[name], 3, f"the entry for {name}") for name in names}
 
 
 @earns("roads")
-def test_multiplications_of_layers(student, draw):
+def test_multiplications_of_layers(student, reference, draw):
     """All three layers have the right number of multiplications."""
-    for (n, e, k), found in layers_compared(student, draw):
+    for (n, e, k), found in layers_compared(student, reference, draw):
         right = {
             "recurrent": n * multiplications((e, e, 1), (e, e, 1)),
             "convolution": multiplications((e, k * e, n)),
@@ -438,194 +623,309 @@ def test_multiplications_of_layers(student, draw):
         }
         for name, count in right.items():
             answer = whole(found[name][0], f"{name}: the number of multiplications")
-            assert answer == count, f"{name}, n = {n}, e = {e}, k = {k}: multiplications are not right"
+            case = f"{name}, n = {n}, e = {e}, k = {k}"
+            assert answer == count, f"{case}: your count of multiplications, {answer}, is not right"
 
 
 @earns("roads")
-def test_steps_and_roads(student, draw):
+def test_steps_and_roads(student, reference, draw):
     """All three layers have the right number of steps that wait for each other, and the right length of the road."""
-    for (n, _, k), found in layers_compared(student, draw):
+    for (n, _, k), found in layers_compared(student, reference, draw):
         wave, layers = torch.eye(1, n), 0
         while not wave[0, -1]:
             wave = (functional.conv1d(wave[None], torch.ones(1, 1, k), padding=(k - 1) // 2)[0] > 0).float()
             layers += 1
         for name, steps, road in (("recurrent", n, n), ("convolution", 1, layers), ("attention", 1, 1)):
             answers = whole(found[name][1], f"{name}: the number of steps"), whole(found[name][2], f"{name}: the road")
-            assert answers[0] == steps, f"{name}, n = {n}, k = {k}: the number of steps is not right"
-            assert answers[1] == road, f"{name}, n = {n}, k = {k}: the road is not right"
+            case = f"{name}, n = {n}, k = {k}"
+            assert answers[0] == steps, f"{case}: the number of steps, {answers[0]}, is not right"
+            assert answers[1] == road, f"{case}: the length of the road, {answers[1]}, is not right"
 
 
 @earns("lookup")
-def test_lookup(student, draw):
+def test_lookup(student, reference, draw):
     """Where a letter was seen before, the head returns the mean of what followed it."""
-    function = student.lookup_projections
-    for e, n in ((2, 5), (draw.size(4, 7), 14), (3, draw.size(20, 30))):
+    function = asked(student, reference, "lookup_projections")
+    for e, n in ((2, 5), (draw.size(4, 7), 14), (3, draw.size(20, 30)), (1, 4), (60, 300)):
         text = draw.integers(0, e - 1, n)
         text[-2:] = text[:2]  # so that there is something to look up
         C = functional.one_hot(text, e).T.float()
-        X = torch.cat([C, functional.pad(C, (1, 0))[:, :-1]])
-        H = run_head(X, function(e), "lookup", e, torch.ones(n, n).triu().bool())
-        for i in range(n):
-            followed = [C[:, j] for j in range(1, i + 1) if text[j - 1] == text[i]]
-            if followed:
-                right, times = torch.stack(followed).mean(0), len(followed)
-                within(H[:, i], right, 0.01, f"{e} letters, a letter seen {times} times before: the output")
+        B = functional.pad(C, (1, 0))[:, :-1]
+        causal = torch.ones(n, n).triu().bool()
+        H = run_head(torch.cat([C, B]), function(e), "lookup", e, causal)
+        followed = (B.T @ C).double() * causal  # (n, n): 1 where place j follows the letter that stands at i
+        times = followed.sum(0)
+        right = C.double() @ followed / times.clamp(min=1)
+        for i in times.nonzero()[:, 0].tolist():
+            seen = "once" if times[i] == 1 else f"{int(times[i])} times"
+            case = f"alphabet of {e}, text of {n}, a letter that was there {seen} before"
+            slips = [("it is the letter itself", C[:, i].double())]
+            if i:
+                slips.append(("it is the letter to its left", B[:, i].double()))
+            within(H[:, i], right[:, i], 0.01, f"{case}: the output is not what followed it", slips)
+
+
+def count_is(found, right, what, case):
+    """Assert that a whole number is right, and say what was counted for which sizes."""
+    count = whole(found, f"the number of {what}")
+    assert count == right, f"{case}: your number of {what}, {count}, is not right"
+
+
+def attention_products(e, h, d, n):
+    """Multiplications of h heads and their mixing on n columns."""
+    return h * multiplications(*[(d, e, n)] * 3, (n, d, n), (d, n, n)) + multiplications((e, h * d, n))
 
 
 @earns("costs")
-def test_parameters_of_heads(student, draw):
+def test_parameters_of_heads(student, reference, draw):
     """The number of parameters is that of all projections with their biases."""
+    function = asked(student, reference, "multi_head_counts")
     for h in (1, draw.size(2, 5)):
         e, d, n = sizes(draw, 3)
-        parameters, _ = tuple_of(student.multi_head_counts(e, h, d, n), 2, "what multi_head_counts returns")
+        parameters, _ = tuple_of(function(e, h, d, n), 2, "what multi_head_counts returns")
         right = 3 * h * (d * e + d) + (e * h * d + e)
-        assert whole(parameters, "the number of parameters") == right, (
-            f"e = {e}, h = {h}, d = {d}: the number of parameters is not right"
-        )
+        count_is(parameters, right, "parameters", f"e = {e}, h = {h}, d = {d}, n = {n}")
 
 
 @earns("costs")
-def test_multiplications_of_heads(student, draw):
+def test_multiplications_of_heads(student, reference, draw):
     """The number of multiplications is that of all matrix products."""
+    function = asked(student, reference, "multi_head_counts")
     for h in (1, draw.size(2, 5)):
         e, d, n = sizes(draw, 3)
-        _, found = tuple_of(student.multi_head_counts(e, h, d, n), 2, "what multi_head_counts returns")
-        right = h * multiplications(*[(d, e, n)] * 3, (n, d, n), (d, n, n)) + multiplications((e, h * d, n))
-        assert whole(found, "the number of multiplications") == right, (
-            f"e = {e}, h = {h}, d = {d}, n = {n}: the number of multiplications is not right"
-        )
+        _, found = tuple_of(function(e, h, d, n), 2, "what multi_head_counts returns")
+        count_is(found, attention_products(e, h, d, n), "multiplications", f"e = {e}, h = {h}, d = {d}, n = {n}")
 
 
 @earns("columns")
 def test_exclusive_or(student, draw):
     """The feed-forward network computes exclusive or for every column of bits."""
-    parts = tuple_of(student.xor_network(), 4, "what xor_network returns")
-    W1 = matrix(parts[0], "W1", None, 2)
-    b1, W2 = matrix(parts[1], "b1", len(W1), 1), matrix(parts[2], "W2", 1, len(W1))
-    b2 = matrix(parts[3], "b2", 1, 1)
     bits = torch.cat([torch.tensor([[0, 0, 1, 1], [0, 1, 0, 1]]), draw.integers(0, 1, 2, 5)], dim=1).double()
-    found = W2 @ torch.relu(W1 @ bits + b1) + b2
+    found, parts = HARNESS.beside(student).on_bits(student.xor_network, bits)
+    if found is None:
+        W1, b1, W2, b2 = tuple_of(parts, 4, "what xor_network returns")
+        w = len(matrix(W1, "W1", None, 2))
+        matrix(b1, "b1", w, 1), matrix(W2, "W2", 1, w), matrix(b2, "b2", 1, 1)
+    found = matrix(found, "what your network says", 1, bits.shape[1])
     for i in range(bits.shape[1]):
         pair = tuple(int(bit) for bit in bits[:, i])
         right = float(pair[0] != pair[1])
         assert abs(float(found[0, i]) - right) < 1e-2, f"for the bits {pair} the network says {float(found[0, i]):.3g}"
 
 
+def block_sizes(draw):
+    """Sizes (h, d, w, n): one head, a few, and four of one entry on one column."""
+    some = [(h, draw.size(2, 4), draw.size(5, 17), draw.size(3, 9)) for h in (1, draw.size(2, 3))]
+    return [*some, (4, 1, 7, 1)]
+
+
+def right_heads(student, reference, cases):
+    """A right multi_head_counts for blocks of these sizes, as `follow_through` wants it."""
+
+    def part(tools):
+        wanted = [key for h, d, _, n in cases for key in ((h * d, h, d, n), (h * d, 1, h * d, n), (h * d, h, d, 1))]
+        answers = [(key, reference.multi_head_counts(*key)) for key in wanted]
+        return tools.listed(student.multi_head_counts, ["e", "h", "d", "n"], answers)
+
+    return part
+
+
+def block_parameters(e, h, w):
+    """Parameters of PyTorch's block of these sizes."""
+    block = torch.nn.TransformerEncoderLayer(e, h, w, device="meta")
+    return sum(parameter.numel() for parameter in block.parameters())
+
+
+def block_products(e, h, w, n):
+    """Multiplications of a block of these sizes on n columns."""
+    return attention_products(e, h, e // h, n) + multiplications((w, e, n), (e, w, n))
+
+
+def check_block_parameters(function, cases):
+    for h, d, w, n in cases:
+        found, _ = tuple_of(function(h * d, h, w, n), 2, "what block_counts returns")
+        count_is(found, block_parameters(h * d, h, w), "parameters", f"e = {h * d}, h = {h}, w = {w}, n = {n}")
+
+
+def check_block_multiplications(function, cases):
+    for h, d, w, n in cases:
+        _, found = tuple_of(function(h * d, h, w, n), 2, "what block_counts returns")
+        count_is(found, block_products(h * d, h, w, n), "multiplications", f"e = {h * d}, h = {h}, w = {w}, n = {n}")
+
+
 @earns("columns")
-def test_counts_of_a_block(student, draw):
-    """Parameters are those of PyTorch's block of these sizes, multiplications those of all its matrix products."""
-    for h in (1, draw.size(2, 3)):
-        e, w, n = h * draw.size(2, 4), draw.size(5, 17), draw.size(3, 9)
-        parameters, found = tuple_of(student.block_counts(e, h, w, n), 2, "what block_counts returns")
-        block = torch.nn.TransformerEncoderLayer(e, h, w, device="meta")
-        right = sum(parameter.numel() for parameter in block.parameters())
-        case = f"e = {e}, h = {h}, w = {w}, n = {n}"
-        assert whole(parameters, "the number of parameters") == right, f"{case}: the number of parameters is not right"
-        d = e // h
-        heads = h * multiplications(*[(d, e, n)] * 3, (n, d, n), (d, n, n))
-        right = heads + multiplications((e, e, n), (w, e, n), (e, w, n))
-        assert whole(found, "the number of multiplications") == right, (
-            f"{case}: the number of multiplications is not right"
-        )
+def test_parameters_of_a_block(student, reference, draw):
+    """The parameters of a block are those of PyTorch's block of these sizes."""
+    cases = block_sizes(draw)
+    check, part = partial(check_block_parameters, cases=cases), right_heads(student, reference, cases)
+    follow_through(check, student, reference, "block_counts", "multi_head_counts", part)
+
+
+@earns("columns")
+def test_multiplications_of_a_block(student, reference, draw):
+    """The multiplications of a block are those of all its matrix products."""
+    cases = block_sizes(draw)
+    check, part = partial(check_block_multiplications, cases=cases), right_heads(student, reference, cases)
+    follow_through(check, student, reference, "block_counts", "multi_head_counts", part)
 
 
 @earns("norm")
-def test_layer_norm(student, draw):
+def test_layer_norm(student, reference, draw):
     """Each column is normalised by itself, with ε under the root."""
-    function = student.layer_norm
-    for scale, eps in ((1.0, 1e-5), (0.01, 1e-3), (30.0, 1e-5)):
-        e, n = sizes(draw, 2)
-        X = scale * (draw.normal(e, n) + draw.normal(1, n))
-        close(function(X, eps), functional.layer_norm(X.T, (e,), eps=eps).T, f"layer norm with ε = {eps}", atol=1e-4)
+    function = asked(student, reference, "layer_norm")
+    for scale, eps in ((1.0, 1e-5), (0.01, 1e-3), (30.0, 1e-5), (1.0, 0.5), (3e-3, None)):
+        for e, n in (sizes(draw, 2), (draw.size(3, 6), 1)):
+            X = scale * (draw.normal(e, n) + draw.normal(1, n))
+            found = function(X) if eps is None else function(X, eps)
+            right = functional.layer_norm(X.T.double(), (e,), eps=1e-5 if eps is None else eps).T
+            case = f"layer norm of {n} {'column' if n == 1 else 'columns'}, " + (
+                "ε left out" if eps is None else f"ε = {eps}"
+            )
+            close(matrix(found, case, e, n), right, case, atol=1e-4)
 
 
 @earns("norm")
-def test_jacobian_of_layer_norm(student, draw):
+def test_jacobian_of_layer_norm(student, reference, draw):
     """∂x̂/∂x agrees with autograd, for short and long columns and for large and small ε."""
-    function = student.layer_norm_jacobian
-    for scale, eps in ((1.0, 1e-5), (0.1, 1e-2), (20.0, 1e-5)):
+    function = asked(student, reference, "layer_norm_jacobian")
+    for scale, eps in ((1.0, 1e-5), (0.1, 1e-2), (20.0, 1e-5), (1.0, 0.5), (3e-3, None)):
         e = draw.size(3, 8)
         x = scale * (draw.normal(e, 1) + 1)
-        double = x.double()
-        right = jacobian(lambda x, e=e, eps=eps: functional.layer_norm(x.T, (e,), eps=eps).T, double).reshape(e, e)
-        found = matrix(function(x, eps), "∂x̂/∂x", e, e)
-        within(found / right.abs().max(), right / right.abs().max(), 2e-3, f"∂x̂/∂x at a column of size {scale}")
+        used = 1e-5 if eps is None else eps
+        slope = jacobian(lambda x, e=e, used=used: functional.layer_norm(x.T, (e,), eps=used).T, x.double())
+        right = slope.reshape(e, e)
+        found = matrix(function(x) if eps is None else function(x, eps), "∂x̂/∂x", e, e)
+        case = "ε left out" if eps is None else f"ε = {eps}"
+        case = f"∂x̂/∂x at a column of size {scale}, {case}: it does not agree with autograd"
+        within(found / right.abs().max(), right / right.abs().max(), 2e-3, case)
 
 
 # ---------------------------------------------------------------------------------------------- pictures
 
 
 @earns("patches")
-def test_patch_kernel(student, draw):
+def test_patch_kernel(student, reference, draw):
     """A convolution with stride p and this kernel multiplies every flattened patch by E."""
-    for channels, p in ((3, 2), (draw.size(1, 4), draw.size(3, 5))):
+    function = asked(student, reference, "patch_kernel")
+    for channels, p in ((3, 2), (1, 3), (draw.size(2, 4), 5)):
         e, down, across = sizes(draw, 3)
         picture, E = draw.normal(channels, down * p, across * p), draw.normal(e, channels * p * p)
-        kernel = matrix(student.patch_kernel(E, channels, p), "the kernel", e, channels, p, p)
+        kernel = matrix(function(E, channels, p), "the kernel", e, channels, p, p)
         made = functional.conv2d(picture.double(), kernel, stride=p)
         for y in range(down):
             for x in range(across):
                 patch = picture[:, y * p : (y + 1) * p, x * p : (x + 1) * p].reshape(-1)
-                within(made[:, y, x], (E @ patch).double(), 1e-3, f"{channels} channels, p = {p}: a patch's column")
+                case = f"{channels} {'channel' if channels == 1 else 'channels'}, p = {p}"
+                within(
+                    made[:, y, x], (E @ patch).double(), 1e-3, f"{case}: the patch ({y}, {x}) is not multiplied by E"
+                )
 
 
 @earns("patches")
-def test_receptive_field(student, draw):
+def test_receptive_field(student, reference, draw):
     """The receptive field is as wide as what a unit of the last layer can reach, layer by layer."""
-    function = student.receptive_field
-    for depth in (1, 2, draw.size(3, 6)):
-        layers = [(draw.size(2, 5), draw.size(1, 3)) for _ in range(depth)]
-        layers[0] = (draw.size(2, 5), draw.size(2, 3))  # a stride that counts, unless there is one layer only
+    function = asked(student, reference, "receptive_field")
+    stacks = []
+    for depth in (1, 2, 3, 3, 4, draw.size(5, 6)):
+        layers = [(kernel, draw.size(1, min(kernel, 3))) for kernel in draw.integers(2, 5, depth).tolist()]
+        layers[0] = (draw.size(3, 5), draw.size(2, 3))  # a stride that counts, unless there is one layer only
+        layers[-1] = (layers[-1][0], 2)  # and one that never does
+        stacks.append(layers)
+    answers = [function(layers) for layers in stacks]
+    for layers, answer in zip(stacks, answers, strict=True):
         first = last = 0  # of the units that count, from the last layer down to the pixels
         for kernel, stride in reversed(layers):
             first, last = first * stride, last * stride + kernel - 1
-        found = number(function(layers), "the receptive field")
-        assert found == last - first + 1, f"for the layers {layers} the receptive field is not right"
+        found = whole(answer, "the receptive field")
+        assert found == last - first + 1, f"for the layers {layers} the receptive field is not {found} pixels wide"
+
+
+def vit_sizes(draw):
+    """Sizes (e, p, channels, layers, classes, w, across) of two ViTs: all different, and a small one."""
+    p, channels, layers, classes = sizes(draw, 4)
+    large = 2 * draw.size(4, 7) + 1, p, channels, layers, classes, draw.size(15, 20), draw.size(3, 5)
+    return [large, (draw.choice([3, 5]), 2, 1, 1, 3, draw.size(6, 8), 2)]
+
+
+def right_block(student, reference, cases):
+    """A right block_counts for ViTs of these sizes, as `follow_through` wants it."""
+
+    def part(tools):
+        wanted = [
+            (e, h, w, n)
+            for e, _, _, _, _, w, across in cases
+            for h in range(1, e + 1)
+            for n in (1, across**2, across**2 + 1)
+            if e % h == 0
+        ]
+        answers = [(key, reference.block_counts(*key)) for key in wanted]
+        return tools.listed(student.block_counts, ["e", "h", "w", "n"], answers)
+
+    return part
+
+
+def of_vit(function, size):
+    """What a function says for a ViT of this size, and the size in words."""
+    e, p, channels, layers, classes, w, across = size
+    case = f"{across**2} patches, p = {p}, channels = {channels}, e = {e}, w = {w}, layers = {layers}"
+    return function(across * p, p, channels, e, w, layers, classes), f"{case}, classes = {classes}"
+
+
+def check_vit_parameters(function, cases):
+    for size in cases:
+        e, p, channels, layers, classes, w, across = size
+        modules = {
+            "patches": [torch.nn.Conv2d(channels, e, p, stride=p, device="meta")],
+            "head": [torch.nn.LayerNorm(e, device="meta"), torch.nn.Linear(e, classes, device="meta")],
+        }
+        right = {name: sum(x.numel() for one in many for x in one.parameters()) for name, many in modules.items()}
+        right |= {"class token": e, "positions": (across**2 + 1) * e, "blocks": layers * block_parameters(e, 1, w)}
+        answer, case = of_vit(function, size)
+        answer = dictionary(answer, right, "vit_parameters")
+        for name, count in right.items():
+            count_is(answer[name], count, f"parameters of {name!r}", case)
+
+
+def check_vit_multiplications(function, cases):
+    for size in cases:
+        e, p, channels, layers, classes, w, across = size
+        right = multiplications((e, channels * p * p, across**2), (classes, e, 1))
+        found, case = of_vit(function, size)
+        count_is(found, right + layers * block_products(e, 1, w, across**2 + 1), "multiplications", case)
 
 
 @earns("patches")
-def test_parameters_of_a_vit(student, draw):
+def test_parameters_of_a_vit(student, reference, draw):
     """Every part of a ViT has the right number of parameters."""
-    p, channels, h, layers, classes = (draw.size(2, 4) for _ in range(5))
-    e, w, across = h * draw.size(2, 4), draw.size(9, 20), draw.size(3, 6)
-    block = torch.nn.TransformerEncoderLayer(e, h, w, device="meta")
-    modules = {
-        "patches": [torch.nn.Conv2d(channels, e, p, stride=p, device="meta")],
-        "blocks": [block] * layers,
-        "head": [torch.nn.LayerNorm(e, device="meta"), torch.nn.Linear(e, classes, device="meta")],
-    }
-    right = {name: sum(x.numel() for one in many for x in one.parameters()) for name, many in modules.items()}
-    right |= {"class token": e, "positions": (across**2 + 1) * e}
-    answer = student.vit_parameters(across * p, p, channels, e, w, layers, classes)
-    answer = dictionary(answer, right, "vit_parameters")
-    for name, count in right.items():
-        assert whole(answer[name], f"the entry for {name!r}") == count, f"the parameters of {name!r} are not right"
+    cases = vit_sizes(draw)
+    check, part = partial(check_vit_parameters, cases=cases), right_block(student, reference, cases)
+    follow_through(check, student, reference, "vit_parameters", "block_counts", part)
 
 
 @earns("patches")
-def test_multiplications_of_a_vit(student, draw):
+def test_multiplications_of_a_vit(student, reference, draw):
     """The number of multiplications is that of all matrix products, the patch embedding's and the head's included."""
-    function = student.vit_multiplications
-    for _ in range(2):
-        p, channels, h, layers, classes = (draw.size(2, 4) for _ in range(5))
-        d, w, across = draw.size(2, 4), draw.size(9, 20), draw.size(3, 6)
-        e, n = h * d, across**2 + 1
-        heads = h * multiplications(*[(d, e, n)] * 3, (n, d, n), (d, n, n))
-        block = heads + multiplications((e, e, n), (w, e, n), (e, w, n))
-        right = multiplications((e, channels * p * p, across**2), (classes, e, 1)) + layers * block
-        found = whole(function(across * p, p, channels, e, w, layers, classes), "the number of multiplications")
-        assert found == right, f"{across**2} patches, {layers} blocks: the number of multiplications is not right"
+    cases = vit_sizes(draw)
+    check, part = partial(check_vit_multiplications, cases=cases), right_block(student, reference, cases)
+    follow_through(check, student, reference, "vit_multiplications", "block_counts", part)
 
 
 @earns("token")
 def test_pooling(student, draw):
     """The class token receives the mean of the patches, and none of its own content."""
-    function = student.pooling_projections
-    for e, n in ((1, 1), (draw.size(2, 5), draw.size(2, 8)), (2, 200)):
-        X = torch.cat([draw.uniform(e, n + 1, low=-1, high=1), torch.zeros(1, n + 1)])
-        X[:, 0] = 1.0  # a loud class token
-        H = run_head(X, function(e), "pooling", e)
-        within(H[:, 0], X[:e, 1:].mean(1), 0.01, f"{n} patches: the output at the class token")
+    tools = HARNESS.beside(student)
+    for e, n in ((1, 1), (4, 1), (draw.size(2, 5), draw.size(2, 8)), (2, 200)):
+        for loud in (1.0, -1.0):
+            X = torch.cat([draw.uniform(e, n + 1, low=-1, high=1), torch.zeros(1, n + 1)])
+            X[:e, 0] = loud * X[:e, 1:].mean(1).sign()
+            X[-1, 0] = 1.0
+            case = f"{n} {'patch' if n == 1 else 'patches'}, e = {e}: the output at the class token is not their mean"
+            slips = [("its own content is part of it", X[:e].mean(1)), ("it is its own content", X[:e, 0])]
+            found, head = tools.at_first_column(student.pooling_projections, e, X)
+            if found is None:
+                run_head(X, head, "pooling", e)  # says what does not fit
+            found = matrix(found, "the output at the class token", e, 1)
+            within(found[:, 0], X[:e, 1:].mean(1), 0.01, case, slips)
 
 
 @earns("token")

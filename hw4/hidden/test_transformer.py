@@ -14,7 +14,8 @@ HARNESS = Harness(__file__)
 
 def tensor(value, name, shape):
     """`value`, once it is asserted to be a finite tensor of this shape."""
-    assert isinstance(value, torch.Tensor), f"{name} should be a tensor, not a {type(value).__name__}"
+    got = "nothing (None)" if value is None else f"a {type(value).__name__}"
+    assert isinstance(value, torch.Tensor), f"{name} should be a tensor, but it is {got}"
     found = tuple(value.shape)
     assert found == tuple(shape), f"{name} has shape {found}; it should have {tuple(shape)}"
     assert value.isfinite().all(), f"{name} has values that are infinite or not a number"
@@ -32,6 +33,54 @@ def alike(one, other, tolerance=1e-4):
     return one.shape == other.shape and torch.allclose(one, other, rtol=tolerance, atol=tolerance)
 
 
+def number(count, one, many=""):
+    """1 token, 2 tokens."""
+    return f"{count} {one if count == 1 else many or one + 's'}"
+
+
+class Bench:
+    """The student's notebook with the harness beside it. Some parts of earlier exercises are lent to it."""
+
+    def __init__(self, student, lent):
+        self.student, self.tools = student, HARNESS.beside(student)
+        self.tools.lend(*lent)
+
+    def make(self, kind, *arguments, **named):
+        """A module of the student's."""
+        return self.tools.made(getattr(self.student, kind), *arguments, **named)
+
+    def kind(self, name):
+        """The student's class of this name; ours, which nobody has used, when there is none."""
+        try:
+            return getattr(self.student, name)
+        except StudentError:
+            return self.tools.Heads
+
+
+def lending(*names):
+    """For a test that takes a bench: an error in one of these parts of the student's does not count in it.
+
+    The student's modules find our parts in their place. When that ends in an exception, because the student's parts
+    can do more than the text asks for, the test is made again with the student's own.
+    """
+
+    def mark(test):
+        def tried(student, draw):
+            state, first = draw.generator.get_state(), None
+            for lent in names, ():
+                draw.generator.set_state(state)
+                try:
+                    return test(Bench(student, lent), draw)
+                except StudentError as error:
+                    first = first or error
+            raise first
+
+        tried.__name__, tried.__doc__ = test.__name__, test.__doc__
+        return tried
+
+    return mark
+
+
 # ---------------------------------------------------------------------------------------------- attention
 
 
@@ -47,11 +96,27 @@ def by_loops(Q, K, V, beta):
     return H, A
 
 
-def problem(draw, *axes):
-    """Random Q, K, V with these leading axes; n, m, d and t are all different."""
-    d, t = draw.size(5, 6), draw.size(7, 9)
-    n, m = draw.size(2, 3), 4
+def exact(Q, K, V, beta=None, mask=None):
+    """H and A in float64."""
+    Q, K, V = Q.double(), K.double(), V.double()
+    scores = (Q.shape[-1] ** -0.5 if beta is None else beta) * torch.einsum("...nd,...md->...nm", Q, K)
+    if mask is not None:
+        scores = scores.masked_fill(~mask, -math.inf)
+    A = scores.softmax(-1)
+    return A @ V, A
+
+
+def problem(draw, *axes, n=None, m=4, d=None, t=None):
+    """Random Q, K, V with these leading axes; n, m, d and t are all different unless they are given."""
+    d, t = d or draw.size(5, 6), t or draw.size(7, 9)
+    n = n or draw.size(2, 3)
     return draw.normal(*axes, n, d), draw.normal(*axes, m, d), draw.normal(*axes, m, t)
+
+
+def untouched(changed, names):
+    """Assert that a function has changed none of its inputs."""
+    which = [names[int(name)] if name.isdigit() else name for name in changed]
+    assert not changed, f"your code changes {' and '.join(which)} in place: they belong to the caller"
 
 
 @earns("attention", weight=2)
@@ -69,12 +134,24 @@ def test_attention_by_loops(student, draw):
 @earns("attention")
 def test_attention_of_many(student, draw):
     """With any leading axes each problem gets the answer that it would get alone, from PyTorch's own attention too."""
-    for axes in (draw.size(2, 3),), (draw.size(2, 3), draw.size(2, 3)), (2, 1, draw.size(2, 3)):
+    some = draw.size(2, 3)
+    for axes in (some,), (some, draw.size(2, 3)), (2, 1, some), (1,), (1, some):
         Q, K, V = problem(draw, *axes)
         H, A = pair(student.attention(Q, K, V), "attention")
-        tensor(A, "A", (*axes, Q.shape[-2], K.shape[-2]))
-        close(A.sum(-1), torch.ones(*axes, Q.shape[-2]), "the sum of a row of A")
+        A = tensor(A, f"A for leading axes {axes}", (*axes, Q.shape[-2], K.shape[-2]))
+        close(A.sum(-1), torch.ones(*axes, Q.shape[-2]), "the sum of each row of A")
         close(H, functional.scaled_dot_product_attention(Q, K, V), f"H for leading axes {axes}", atol=1e-5)
+
+
+@earns("attention")
+def test_attention_of_one(student, draw):
+    """A single query, key, feature of the keys, or feature of the values is no special case."""
+    for one in "nmdt":
+        Q, K, V = problem(draw, draw.size(2, 3), **{one: 1})
+        H, A = pair(student.attention(Q, K, V), "attention")
+        right_H, right_A = exact(Q, K, V)
+        close(A, right_A, f"A for {one} = 1", atol=1e-5)
+        close(H, right_H, f"H for {one} = 1", atol=1e-5)
 
 
 @earns("attention")
@@ -86,6 +163,21 @@ def test_attention_to_large_scores(student, draw):
     right_H, right_A = by_loops(Q, K, V, 1.0)
     close(A, right_A, "A for large scores", atol=1e-4)
     close(H, right_H, "H for large scores", atol=1e-4)
+
+
+@earns("attention")
+def test_gradients_of_attention(student, draw):
+    """The gradient of H reaches queries, keys and values, and nothing of the caller's is changed in place."""
+    tools, axes = HARNESS.beside(student), (draw.size(2, 3),)
+    Q, K, V = problem(draw, *axes)
+    upstream = draw.normal(*axes, Q.shape[-2], V.shape[-1])
+    found = tools.pulled(student.attention, Q, K, V, upstream)
+    inputs = [x.clone().requires_grad_() for x in (Q, K, V)]
+    right = torch.autograd.grad(exact(*inputs)[0], inputs, upstream.double())
+    for name, mine, other in zip("QKV", found, right, strict=True):
+        assert mine is not None, f"no gradient goes back from H to {name}: a model could not learn through your code"
+        close(mine, other, f"the gradient of {name}", rtol=1e-3, atol=1e-4)
+    untouched(tools.altered(student.attention, Q, K, V), "QKV")
 
 
 def allowed(draw, *shape):
@@ -101,15 +193,16 @@ def test_masks(student, draw):
     B, h = draw.size(2, 3), draw.size(2, 3)
     Q, K, V = problem(draw, B, h)
     n, m = Q.shape[-2], K.shape[-2]
-    for shape in (n, m), (B, 1, 1, m), (1, h, n, m), (B, h, n, m):
+    for shape in (n, m), (B, 1, 1, m), (1, h, n, m), (B, h, n, m), (1, m):
         mask, beta = allowed(draw, *shape), draw.size(3, 15) / 10
         H, A = pair(student.attention(Q, K, V, beta=beta, mask=mask), "attention")
         A = tensor(A, "A", (B, h, n, m))
         forbidden = ~mask.expand(A.shape)
         assert not A[forbidden].any(), f"a mask of shape {shape}: there is weight where a query may not look"
-        close(A.sum(-1), torch.ones(B, h, n), f"a mask of shape {shape}: the sum of a row of A")
+        close(A.sum(-1), torch.ones(B, h, n), f"a mask of shape {shape}: the sum of each row of A")
         right = functional.scaled_dot_product_attention(Q, K, V, attn_mask=mask, scale=beta)
         close(H, right, f"H under a mask of shape {shape}", atol=1e-5)
+    untouched(HARNESS.beside(student).altered(student.attention, Q, K, V, mask=mask), "QKV")
 
 
 @earns("attention-mask")
@@ -131,70 +224,99 @@ def test_what_is_forbidden_does_not_matter(student, draw):
     close(after, student.attention(Q, K[:, rest], V[:, rest])[0], "H without the forbidden key", atol=1e-5)
 
 
+@earns("attention-mask")
+def test_forbidden_keys_that_fit_best(student, draw):
+    """A forbidden key gets no weight, even if its score is 200 above those of all others."""
+    for low, high in (0.0, 200.0), (-200.0, 0.0):
+        Q, K, V = problem(draw, 2)
+        n, m = Q.shape[-2], K.shape[-2]
+        hidden = draw.size(0, m - 1)
+        Q[..., 0], K[..., 0] = 1.0, low  # with β = 1 this is added to every score of a key
+        K[:, hidden, 0] = high
+        mask = torch.ones(n, m, dtype=torch.bool)
+        mask[1:, hidden] = False  # the first query may look at it
+        H, A = pair(student.attention(Q, K, V, beta=1.0, mask=mask), "attention")
+        right_H, right_A = exact(Q, K, V, 1.0, mask)
+        which = f"when a forbidden key has a score near {high:.0f} and the others near {low:.0f}"
+        close(A, right_A, f"A {which}", rtol=1e-3, atol=1e-4)
+        close(H, right_H, f"H {which}", rtol=1e-3, atol=1e-4)
+
+
 # ---------------------------------------------------------------------------------------------- heads
 
 
-def two_layers(student, draw, heads, e):
-    """The student's layer, and PyTorch's with the same weights."""
+def by_slices(attend, weights, biases, h, queries, keys, values, mask=None):
+    """H and A of a layer with these weights, one head after the other."""
+    Q, K, V = (functional.linear(x, W, b) for x, W, b in zip((queries, keys, values), weights, biases, strict=False))
+    B, n, m, d = len(Q), Q.shape[1], K.shape[1], Q.shape[-1] // h
+    masks = [None] * h if mask is None else mask.expand(B, h, n, m).unbind(1)
+    own = [slice(k * d, (k + 1) * d) for k in range(h)]
+    found = [attend(Q[..., k], K[..., k], V[..., k], mask=part) for k, part in zip(own, masks, strict=True)]
+    H = torch.cat([H for H, _ in found], dim=-1).float()
+    return functional.linear(H, weights[3], biases[3]), torch.stack([A for _, A in found], dim=1).float()
+
+
+def layer_with_weights(bench, draw, h, e):
+    """The student's layer, and a function that gives the right H and A for inputs that the layer was just asked about.
+
+    An error of the student's attention does not count: the layer finds ours, which has other weights A. If it does not
+    call it, but computes all by itself, it has to find the weights that the text asks for.
+    """
     weights, biases = 1.5 * draw.normal(4, e, e) / e**0.5, 0.5 * draw.normal(4, e)
-    library = torch.nn.MultiheadAttention(e, heads, batch_first=True).eval()
-    with torch.no_grad():
-        library.in_proj_weight.copy_(weights[:3].flatten(0, 1))
-        library.in_proj_bias.copy_(biases[:3].flatten())
-        library.out_proj.weight.copy_(weights[3])
-        library.out_proj.bias.copy_(biases[3])
-    return HARNESS.beside(student).set_heads(student.MultiHeadAttention(e, heads), weights, biases), library
+    layer = bench.tools.set_heads(bench.make("MultiHeadAttention", e, h), weights, biases)
 
+    def right(*inputs):
+        attend = HARNESS.ours.kernel if bench.tools.borrowed() else exact
+        return by_slices(attend, weights, biases, h, *inputs)
 
-def asked(library, queries, keys, values, mask=None):
-    """H and A by PyTorch's layer, under a mask that is True where one may look."""
-    if mask is not None:
-        h = library.num_heads
-        mask = ~mask.expand(len(queries), h, queries.shape[1], keys.shape[1]).flatten(0, 1)
-    with torch.no_grad():
-        return library(queries, keys, values, attn_mask=mask, average_attn_weights=False)
+    return layer, right
 
 
 @earns("heads", weight=3)
-def test_answers_of_many_heads(student, draw):
-    """H is that of PyTorch's own layer with the same weights, for any number of heads."""
-    for h in 1, 2, draw.size(3, 4):
-        e, B, n, m = h * draw.size(3, 5), draw.size(2, 3), draw.size(4, 6), draw.size(7, 9)
-        ours, library = two_layers(student, draw, h, e)
-        for queries, keys, values in ([draw.normal(B, n, e)] * 3, [draw.normal(B, k, e) for k in (n, m, m)]):
-            H, _ = pair(ours(queries, keys, values), "MultiHeadAttention")
-            right, _ = asked(library, queries, keys, values)
-            close(H, right, f"H of {h} heads", rtol=1e-3, atol=1e-4)
+@lending("attention")
+def test_answers_of_many_heads(bench, draw):
+    """H is that of heads which look one after the other and are mixed, for any number of heads."""
+    for h, d in (1, draw.size(3, 5)), (2, draw.size(3, 5)), (draw.size(3, 4), draw.size(3, 5)), (draw.size(3, 5), 1):
+        e, B, n, m = h * d, draw.size(2, 3), draw.size(4, 6), draw.size(7, 9)
+        layer, right = layer_with_weights(bench, draw, h, e)
+        tokens = [draw.normal(B, n, e)] * 3, [draw.normal(B, k, e) for k in (n, m, m)], [draw.normal(1, 1, e)] * 3
+        for inputs in tokens:
+            H, _ = pair(bench.tools.answer(layer, *inputs), "MultiHeadAttention")
+            name = f"H of {number(h, 'head')} with {number(d, 'feature')} each"
+            close(H, right(*inputs)[0], name, rtol=1e-3, atol=1e-4)
 
 
 @earns("heads", weight=2)
-def test_weights_of_many_heads(student, draw):
-    """Each head's weights A are those of PyTorch's own layer, with masks and without."""
+@lending("attention")
+def test_weights_of_many_heads(bench, draw):
+    """Each head has weights A of its own, with masks and without."""
     h = draw.size(2, 4)
     e, B, n, m = h * draw.size(3, 5), draw.size(2, 3), draw.size(4, 6), draw.size(7, 9)
-    ours, library = two_layers(student, draw, h, e)
-    queries, keys, values = (draw.normal(B, k, e) for k in (n, m, m))
-    for mask in None, allowed(draw, n, m), allowed(draw, B, 1, 1, m):
-        H, A = pair(ours(queries, keys, values, mask=mask), "MultiHeadAttention")
-        right = asked(library, queries, keys, values, mask)
+    layer, right = layer_with_weights(bench, draw, h, e)
+    inputs = [draw.normal(B, k, e) for k in (n, m, m)]
+    for mask in None, allowed(draw, n, m), allowed(draw, B, 1, 1, m), allowed(draw, B, h, n, m):
+        H, A = pair(bench.tools.answer(layer, *inputs, *([] if mask is None else [mask])), "MultiHeadAttention")
+        right_H, right_A = right(*inputs, mask)
         which = "without a mask" if mask is None else f"under a mask of shape {tuple(mask.shape)}"
-        close(A, right[1], f"A {which}", rtol=1e-3, atol=1e-5)
-        close(H, right[0], f"H {which}", rtol=1e-3, atol=1e-4)
+        close(A, right_A, f"A {which}", rtol=1e-3, atol=1e-5)
+        close(H, right_H, f"H {which}", rtol=1e-3, atol=1e-4)
+    untouched(bench.tools.altered(layer, *inputs, mask=mask), ("the queries", "the keys", "the values"))
 
 
 @earns("heads")
-def test_all_four_layers_learn(student, draw):
+@lending("attention")
+def test_all_four_layers_learn(bench, draw):
     """The gradient reaches all four layers, and each example of a batch has its own answer."""
-    tools, h = HARNESS.beside(student), draw.size(2, 3)
+    tools, h = bench.tools, draw.size(2, 3)
     e = 4 * h
-    layer, x = tools.tuned(student.MultiHeadAttention(e, h), 1), draw.normal(3, 5, e)
+    layer, x = tools.tuned(bench.make("MultiHeadAttention", e, h), 1), draw.normal(3, 5, e)
     together, _ = pair(tools.answer(layer, x, x, x), "MultiHeadAttention")
     tensor(together, "H", x.shape)
     assert not alike(together[0], together[1]), "all examples of a batch get the same answer"
     alone, _ = tools.answer(layer, x[1:2], x[1:2], x[1:2])
     close(alone, together[1:2], "H of an example without its batch", rtol=1e-3, atol=1e-4)
     idle = tools.idle(layer, x, x, x)
-    assert not idle, f"{', '.join(idle)} gets no gradient"
+    assert not idle, f"{', '.join(idle)} get no gradient"
 
 
 # ---------------------------------------------------------------------------------------------- places and masks
@@ -203,8 +325,11 @@ def test_all_four_layers_learn(student, draw):
 @earns("encoding", weight=2)
 def test_encodings_of_places(student, draw):
     """Every entry is the sine or cosine of its place times its speed."""
-    for dim in 2, 2 * draw.size(2, 5), 2 * draw.size(10, 20):
-        length = draw.size(20, 60)
+    for length, dim in (
+        (draw.size(20, 60), 2),
+        (1, 8),
+        *((draw.size(20, 60), 2 * draw.size(*k)) for k in ((2, 5), (10, 20))),
+    ):
         P = student.sinusoidal_encoding(length, dim)
         right = torch.zeros(length, dim)
         for p in range(length):
@@ -213,13 +338,14 @@ def test_encodings_of_places(student, draw):
                 right[p, k] = math.cos(angle) if k % 2 else math.sin(angle)
         # speeds in float32 are right to six digits, and 60 steps multiply the error
         close(P, right, f"sinusoidal_encoding({length}, {dim})", atol=1e-4)
+        assert P.dtype == torch.float32, f"sinusoidal_encoding({length}, {dim}) is {P.dtype}; it should be float32"
 
 
 @earns("encoding")
 def test_what_encodings_are_for(student, reference, draw):
     """How well two places fit depends on their distance, and tokens that are shuffled don't get the same any more."""
     n, e = draw.size(8, 12), 2 * draw.size(4, 8)
-    P = tensor(student.sinusoidal_encoding(n, e), "P", (n, e))
+    P = tensor(student.sinusoidal_encoding(n, e), "P", (n, e)).float()
     fit = P @ P.T
     for distance in range(n):
         along = fit.diagonal(distance)
@@ -237,42 +363,60 @@ def test_causal_masks(student, draw):
     sizes = 1, 2, draw.size(5, 9), draw.size(10, 20)
     masks = [student.causal_mask(n) for n in sizes]
     for n, mask in zip(sizes, masks, strict=True):
-        mask = tensor(mask, "the mask", (n, n))
-        assert mask.dtype == torch.bool, f"the mask is {mask.dtype}, it should be boolean"
+        mask = tensor(mask, f"causal_mask({n})", (n, n))
+        assert mask.dtype == torch.bool, f"causal_mask({n}) is {mask.dtype}; it should be boolean"
         for i in range(n):
             for j in range(n):
-                may = "may look" if j <= i else "may not look"
-                assert bool(mask[i, j]) == (j <= i), f"n = {n}: token {i} {may} at token {j}"
+                order = "itself" if i == j else f"token {j}, which is {'later' if j > i else 'earlier'}"
+                does = "lets" if mask[i, j] else "does not let"
+                assert bool(mask[i, j]) == (j <= i), f"causal_mask({n}) {does} token {i} look at {order}"
 
 
 # ---------------------------------------------------------------------------------------------- the block
 
 
-def any_block(student, draw, dropout=0.0):
+def any_block(bench, draw, dropout=0.0):
     """A tuned block in evaluation mode, its embed_dim and its mlp_dim."""
     h = draw.size(2, 3)
     e, mlp = h * draw.size(3, 5), draw.size(16, 24)
-    return HARNESS.beside(student).tuned(student.TransformerBlock(e, h, mlp, dropout), draw.size(1, 999)), e, mlp
+    return bench.tools.tuned(bench.make("TransformerBlock", e, h, mlp, dropout), draw.size(1, 999)), e, mlp
+
+
+def silence(bench, block, bias=None):
+    """Let attention give zero, or `bias`, to every token of a block."""
+    found = bench.tools.silenced(block, bench.kind("MultiHeadAttention"), bias)
+    assert found == 1, f"the block should contain one MultiHeadAttention; it contains {found}"
 
 
 @earns("block")
-def test_parts_of_the_block(student, draw):
+@lending("MultiHeadAttention")
+def test_parts_of_the_block(bench, draw):
     """The shape stays; the parameters are those of four projections, two norms, and an MLP with mlp_dim units."""
-    tools = HARNESS.beside(student)
-    block, e, mlp = any_block(student, draw)
-    x = draw.normal(draw.size(2, 3), draw.size(3, 6), e)
-    y = tensor(tools.answer(block, x), "the output", x.shape)
-    assert not alike(y, x, 1e-3), "the block changes nothing"
+    tools = bench.tools
+    block, e, mlp = any_block(bench, draw)
+    for shape in (draw.size(2, 3), draw.size(3, 6), e), (1, 1, e):
+        x = draw.normal(*shape)
+        y = tensor(tools.answer(block, x), "the output", x.shape)
+        assert not alike(y, x, 1e-3), "the block changes nothing"
     parts = {"MHA": 4 * (e * e + e), "the MLP": 2 * e * mlp + mlp + e, "two norms": 4 * e}
     found, right = tools.count(block), sum(parts.values())
-    assert found == right, f"embed_dim {e}, mlp_dim {mlp}: {found} parameters, it should be {right}, {parts}"
+    assert found == right, f"embed_dim {e}, mlp_dim {mlp}: {found} parameters; there should be {right}, {parts}"
+    heads = draw.size(2, 4)
+    seen, _ = tools.passed(
+        bench.make("TransformerBlock", 3 * heads, heads, mlp, 0.0),
+        bench.kind("MultiHeadAttention"),
+        draw.normal(2, 4, 3 * heads),
+    )
+    assert seen == [heads], f"with num_heads = {heads}, the MultiHeadAttention in your block has {seen} heads"
+    untouched(tools.altered(block, draw.normal(2, 5, e)), ["the tokens x"])
 
 
 @earns("block", weight=2)
-def test_main_road(student, draw):
+@lending("MultiHeadAttention")
+def test_main_road(bench, draw):
     """What comes in goes through unchanged, and only corrections of normalised tokens are added to it."""
-    tools = HARNESS.beside(student)
-    block, e, _ = any_block(student, draw)
+    tools = bench.tools
+    block, e, _ = any_block(bench, draw)
     x = draw.normal(2, 5, e)
     y = tensor(tools.answer(block, x), "the output", x.shape)
     assert not alike(y, x, 1e-3), "the block changes nothing"
@@ -286,10 +430,11 @@ def test_main_road(student, draw):
 
 
 @earns("block")
-def test_two_corrections(student, draw):
+@lending("MultiHeadAttention")
+def test_two_corrections(bench, draw):
     """One correction comes from other tokens, whatever their order; the other one from the token alone, by an MLP."""
-    tools = HARNESS.beside(student)
-    block, e, _ = any_block(student, draw)
+    tools = bench.tools
+    block, e, _ = any_block(bench, draw)
     x = draw.normal(2, 5, e)
     y = tensor(tools.answer(block, x), "the output", x.shape)
     order = torch.randperm(5, generator=draw.generator)
@@ -298,32 +443,80 @@ def test_two_corrections(student, draw):
     other[:, 0] = draw.normal(2, e)
     y_other = tools.answer(block, other)
     assert not alike(y_other[:, 1:], y[:, 1:], 1e-3), "tokens do not look at each other"
-    found = tools.silenced(block, student.MultiHeadAttention)
-    assert found == 1, f"the block should contain one MultiHeadAttention, it has {found}"
+    silence(bench, block)
     y, y_other = tools.answer(block, x), tools.answer(block, other)
     close(y_other[:, 1:], y[:, 1:], "the output of other tokens when attention says nothing", rtol=1e-3, atol=1e-4)
     correction = y - x
     assert not alike(correction, correction[:, :1].expand_as(correction), 1e-3), "the MLP says the same to all tokens"
+
+
+@earns("block")
+@lending("MultiHeadAttention")
+def test_order_of_corrections(bench, draw):
+    """The MLP thinks about tokens that already carry attention's correction."""
+    tools = bench.tools
+    block, e, _ = any_block(bench, draw)
+    x, bias = draw.normal(2, 5, e), 2 * draw.normal(e)
+    silence(bench, block)
+    right = tensor(tools.answer(block, x + bias), "the output", x.shape)
+    silence(bench, block, bias)
+    found = tools.answer(block, x)
+    silence(bench, block)
+    first = tools.answer(block, x) + bias
+    assert not alike(found, first, 1e-3), "the MLP corrects the tokens as they came in, without attention's correction"
+    close(found, right, "the output when attention adds the same vector to every token", rtol=1e-3, atol=1e-4)
+
+
+@earns("block")
+@lending("MultiHeadAttention")
+def test_hidden_units_of_the_mlp(bench, draw):
+    """What stands between the two layers of the MLP is GELU."""
+    tools = bench.tools
+    block, e, mlp = any_block(bench, draw)
+    tokens = functional.layer_norm(draw.normal(4, 1, e), (e,))
+    silence(bench, block)
+    ends = torch.cat([tokens, -tokens, 0 * tokens])
+    up, down, middle = (tensor(tools.answer(block, ends), "the output", ends.shape) - ends).chunk(3)
     # along the middle of two normalised tokens a map that is linear would be in the middle, too
-    pure = tools.tuned(student.TransformerBlock(e, 1, 32, 0.0), 1)
-    tools.silenced(pure, student.MultiHeadAttention)
-    ends = functional.layer_norm(draw.normal(2, 4, e), (e,))
-    opposite = torch.cat([ends, -ends, 0 * ends])
-    up, down, middle = (tools.answer(pure, opposite) - opposite).chunk(3)
     assert not alike(up + down, 2 * middle, 1e-2), "the MLP is linear: what stands between its two layers?"
+    fresh = bench.make("TransformerBlock", e, 1, mlp, 0.0)
+    silence(bench, fresh)
+    # normalised tokens add up to 0, so with equal weights each hidden unit gets its bias, and all of them are added
+    if tools.set_hidden(fresh, e, mlp, 1 / mlp, 0.0):
+        zero = tools.answer(fresh, tokens)
+        for z in -2.5, -1.0, -draw.size(3, 7) / 10, 0.5, 1.0, 2.5:
+            tools.set_hidden(fresh, e, mlp, 1 / mlp, z)
+            found = (tools.answer(fresh, tokens) - zero).mean().item()
+            gelu = z * (1 + math.erf(z / 2**0.5)) / 2
+            # all the usual approximations of GELU are within 0.021
+            assert abs(found - gelu) < 0.03, f"for {z} a hidden unit of the MLP gives on {found:.3f}: that is not GELU"
+
+
+def dropped_or_kept(found, correction, p, name):
+    """Assert that a share p of the entries of a correction is dropped, each for itself, and the others are scaled."""
+    gone, kept = found.abs() < 1e-4, (found - correction / (1 - p)).abs() < 1e-3
+    certain = correction.abs() > 0.05
+    assert not alike(found, correction, 1e-3), f"with dropout = {p}, nothing of {name} is dropped in training mode"
+    told = f"with dropout = {p}, each entry of {name} should be 0 or 1 / (1 - {p}) times what it is in evaluation mode"
+    assert (gone | kept).all(), f"{told}; {int((~(gone | kept)).sum())} of {found.numel()} are neither"
+    share = gone[certain].float().mean().item()
+    assert abs(share - p) < 0.15, f"with dropout = {p}, a share of {share:.2f} of {name} is dropped"
+    rows = gone.flatten(0, -2)
+    assert (rows != rows[0]).any() and (rows != rows[:, :1]).any(), f"with dropout, {name} is dropped in whole pieces"
 
 
 @earns("block-modes")
-def test_dropout(student, draw):
-    """Dropout works on the corrections, in training mode only, with the probability that is asked for."""
-    tools = HARNESS.beside(student)
-    block, e, _ = any_block(student, draw, dropout=0.5)
+@lending("MultiHeadAttention")
+def test_dropout(bench, draw):
+    """Dropout works in training mode only, and not at all with dropout=0.0."""
+    tools = bench.tools
+    block, e, _ = any_block(bench, draw, dropout=0.5)
     x = draw.normal(2, 6, e)
     once, again = tools.answers(block, 2, False, x)
     close(again, tensor(once, "the output", x.shape), "the output of a second pass in evaluation mode")
     once, again = tools.answers(block, 2, True, x)
     assert not alike(once, again, 1e-3), "in training mode two passes give the same: nothing is dropped"
-    without = tools.tuned(student.TransformerBlock(e, 1, 16, 0.0), 3)
+    without = tools.tuned(bench.make("TransformerBlock", e, 1, 16, 0.0), 3)
     awake, asleep = tools.answer(without, x, training=True), tools.answer(without, x)
     close(awake, asleep, "the output in training mode with dropout=0.0")
     road = tools.answer(tools.zeroed(block), x, training=True)
@@ -331,10 +524,32 @@ def test_dropout(student, draw):
 
 
 @earns("block-modes")
-def test_causality_of_the_block(student, draw):
+@lending("MultiHeadAttention")
+def test_dropout_of_corrections(bench, draw):
+    """Dropout acts on both corrections, entry by entry with the probability that is asked for, and nowhere else."""
+    tools, p, kind = bench.tools, draw.size(2, 6) / 10, bench.kind("MultiHeadAttention")
+    block, e, _ = any_block(bench, draw, dropout=p)
+    x = draw.normal(4, 12, e)
+    tensor(tools.answer(block, x), "the output", x.shape)
+    for awake, asleep in zip(tools.shown(block, kind, True, x), tools.shown(block, kind, False, x), strict=True):
+        gone = (awake == 0) & (asleep != 0)
+        assert not gone.any(), "in training mode entries are dropped of what MultiHeadAttention gets"
+    silence(bench, block)
+    right, found = (tools.answer(block, x, training=training) - x for training in (False, True))
+    dropped_or_kept(found, right, p, "the MLP's correction")
+    bias = draw.normal(e)
+    bias = bias + 0.2 * bias.sign()
+    tools.only_attention(block, kind, bias)
+    found = tools.answer(block, x, training=True) - x
+    dropped_or_kept(found, bias.expand_as(x), p, "attention's correction")
+
+
+@earns("block-modes")
+@lending("MultiHeadAttention")
+def test_causality_of_the_block(bench, draw):
     """Under a causal mask a token that changes is noticed by itself and by later ones, never by earlier ones."""
-    tools, n = HARNESS.beside(student), draw.size(5, 7)
-    block, e, _ = any_block(student, draw)
+    tools, n = bench.tools, draw.size(5, 7)
+    block, e, _ = any_block(bench, draw)
     x, mask = draw.normal(1, n, e), torch.ones(n, n).tril().bool()
     y = tensor(tools.answer(block, x, mask), "the output", x.shape)
     for token in 0, draw.size(1, n - 2), n - 1:
@@ -346,50 +561,78 @@ def test_causality_of_the_block(student, draw):
 
 
 @earns("block-modes")
-def test_gradients_of_the_block(student, draw):
+@lending("MultiHeadAttention")
+def test_gradients_of_the_block(bench, draw):
     """The gradient reaches every parameter of the block."""
-    tools = HARNESS.beside(student)
-    block, e, _ = any_block(student, draw)
+    tools = bench.tools
+    block, e, _ = any_block(bench, draw)
     x = draw.normal(2, 4, e)
     tensor(tools.answer(block, x), "the output", x.shape)
     idle = tools.idle(block, x)
-    assert tools.count(block) > 0 and not idle, f"{', '.join(idle)} gets no gradient"
+    assert tools.count(block) > 0 and not idle, f"{', '.join(idle)} get no gradient"
 
 
 # ---------------------------------------------------------------------------------------------- the loop
 
 
-def watched_run(student, draw, axes):
-    """A training run of a Table, the labels of its rows, and the number of steps."""
+def watched_run(student, draw, axes, **settings):
+    """A training run of a Table, its start, the labels of its rows, and the number of steps."""
     tools, K, steps = HARNESS.beside(student), draw.size(3, 5), draw.size(21, 29)
     labels, start = draw.integers(0, K - 1, 6), 2 * draw.normal(6, K)
-    notes = tools.watched(student.train, tools.Table(start), labels, axes, steps, draw.size(1, 10**6))
-    return notes, labels, steps
+    notes = tools.watched(student.train, tools.Table(start), labels, axes, steps, draw.size(1, 10**6), **settings)
+    return notes, start, labels, steps
+
+
+def asked_once_a_step(notes, steps):
+    asked, drawn = len(notes["said"]), notes["drawn"]
+    told = f"{steps} steps drew {number(drawn, 'batch', 'batches')} and asked the model that they were given"
+    assert drawn == asked == steps, f"{told} {number(asked, 'time')}; it should be one of each in a step"
 
 
 @earns("train")
 def test_losses_of_the_loop(student, draw):
     """One fresh batch and one loss for each step: the mean cross-entropy, for labels (B,) and labels (B, n)."""
-    for axes in (draw.size(5, 8),), (draw.size(4, 5), draw.size(6, 7)):
-        (losses, drawn, _, rows, said, _, _, _), labels, steps = watched_run(student, draw, axes)
-        assert drawn == len(said) == steps, f"{steps} steps drew {drawn} batches and asked the model {len(said)} times"
+    for axes in (draw.size(6, 8),), (draw.size(6, 7), draw.size(8, 9)):
+        notes, _, labels, steps = watched_run(student, draw, axes)
+        asked_once_a_step(notes, steps)
+        losses = notes["losses"]
         assert isinstance(losses, list | tuple), "train should return a list of losses"
-        assert len(losses) == steps, f"{len(losses)} losses come back from {steps} steps"
+        assert len(losses) == steps, f"{number(len(losses), 'loss comes', 'losses come')} back from {steps} steps"
         assert all(isinstance(loss, float) for loss in losses), "the losses should be plain numbers"
-        pairs = zip(said, rows, strict=True)
+        pairs = zip(notes["said"], notes["rows"], strict=True)
         right = [functional.cross_entropy(z.flatten(0, -2), labels[r].flatten()).item() for z, r in pairs]
-        close(torch.tensor(losses), torch.tensor(right), f"the list of losses for labels {axes}", rtol=1e-3, atol=1e-4)
+        name, sizes = f"the list of losses for labels {axes}", dict(zip("Bn", axes, strict=False))
+        close(torch.tensor(losses), torch.tensor(right), name, rtol=1e-3, atol=1e-4, sizes=sizes)
 
 
 @earns("train")
 def test_steps_of_the_loop(student, draw):
     """Each step follows the gradient of its own loss, and the model learns in training mode."""
-    for axes in (draw.size(5, 8),), (draw.size(4, 5), draw.size(6, 7)):
-        (_, _, modes, _, said, gradients, stale, moved), _, steps = watched_run(student, draw, axes)
-        assert len(said) == gradients == steps, f"{steps} steps made {gradients} backward passes"
-        assert all(modes), "the model was not in training mode"
-        assert not stale, "a gradient has something left over from the step before"
-        assert moved, "the parameters are what they were before"
+    for axes in (draw.size(6, 8),), (draw.size(6, 7), draw.size(8, 9)):
+        notes, start, labels, steps = watched_run(student, draw, axes)
+        asked_once_a_step(notes, steps)
+        assert notes["pulls"] == steps, (
+            f"{steps} steps made {number(notes['pulls'], 'backward pass', 'backward passes')}"
+        )
+        assert all(notes["modes"]), "the model was not in training mode"
+        assert not notes["stale"], "a gradient has something left over from the step before"
+        assert not torch.equal(notes["end"], start), "the parameters of the model are what they were before"
+        assert not torch.equal(notes["stood"], start), "the parameters are still the first ones in the last step"
+        before, after = (functional.cross_entropy(logits, labels) for logits in (start, notes["end"]))
+        assert after < before, "after the steps the loss is larger than before"
+
+
+@earns("train")
+def test_rate_of_the_loop(student, draw):
+    """The argument lr sets the learning rate: with a small one the parameters move less."""
+    state, moved = draw.generator.get_state(), []
+    for lr in 1e-4, 3e-2:
+        draw.generator.set_state(state)
+        notes, start, *_ = watched_run(student, draw, (draw.size(6, 8),), lr=lr)
+        moved.append((notes["end"] - start).abs().max().item())
+    near, far = moved
+    assert near > 0, "with lr = 0.0001 the parameters do not move at all"
+    assert far > 20 * near, f"with a learning rate 300 times as large the parameters move {far / near:.2g} times as far"
 
 
 @pytest.fixture(scope="module")
@@ -411,7 +654,7 @@ def remembered(once, name, find):
 
 
 def short_words(student, draw):
-    """Assert that words of five letters are reversed: whoever cannot do that need not run for long."""
+    """Assert that words of five letters are reversed: a run that fails here would fail the long one."""
     tools, words = HARNESS.beside(student), draw.integers(0, 7, 200, 5)
     model = student.SequenceModel(8, 5, embed_dim=32)
     model = tools.taught_words(student.train, model, 8, 5, 32, 300, draw.size(1, 10**6))
@@ -465,14 +708,18 @@ def cut(images, p):
 def test_tokens_of_patches(student, draw):
     """There is a token for each patch, from one linear map with a bias."""
     tools = HARNESS.beside(student)
-    for p in 1, draw.size(2, 3), 4:
-        side, C, e, B = draw.size(2, 4), draw.size(1, 3), draw.size(5, 9), draw.size(2, 3)
+    for p, side in (1, draw.size(2, 4)), (draw.size(2, 3), draw.size(2, 4)), (4, draw.size(2, 4)), (3, 1):
+        C, e, B = draw.size(1, 3), draw.size(5, 9), draw.size(2, 3)
         embed = tools.tuned(student.PatchEmbedding(side * p, p, C, e), 1)
-        tokens = tools.answer(embed, draw.normal(B, C, side * p, side * p))
-        tokens = tensor(tokens, f"{side} × {side} patches: the result", (B, side**2, e))
+        images = draw.normal(B, C, side * p, side * p)
+        tokens = tools.answer(embed, images)
+        tokens = tensor(tokens, f"{number(side**2, 'patch', 'patches')}: the result", (B, side**2, e))
         assert len(tokens.flatten(0, 1).unique(dim=0)) == B * side**2, "different patches become the same token"
+        tensor(tools.answer(embed, images[:1]), "the result for one image", (1, side**2, e))
         found, right = tools.count(embed), e * C * p * p + e
-        assert found == right, f"{C} × {p} × {p} pixels to {e} features: {found} parameters, it should be {right}"
+        told = f"{number(C, 'channel')} of {p} × {p} pixels to {e} features"
+        assert found == right, f"{told}: {found} parameters; there should be {right}"
+        untouched(tools.altered(embed, images), ["the images"])
 
 
 @earns("patches", weight=3)
@@ -500,53 +747,74 @@ def test_patches_reassemble(student, draw):
 
 # ---------------------------------------------------------------------------------------------- the vision transformer
 
+PARTS = "PatchEmbedding", "TransformerBlock", "MultiHeadAttention"
 
-def any_vit(student, draw, dropout=0.1, layers=2):
-    """A tuned ViT in evaluation mode with 3 × 3 patches, images for it, and its embed_dim."""
+
+def any_vit(bench, draw, dropout=0.1, layers=2):
+    """A tuned ViT in evaluation mode with 3 × 3 patches, images for it, its embed_dim and its number of classes."""
     h, p, C, K = draw.size(2, 3), draw.size(2, 4), draw.size(1, 3), draw.size(3, 7)
     e = 6 * h
-    model = student.VisionTransformer(3 * p, p, C, e, h, draw.size(14, 17), layers, K, dropout)
-    return HARNESS.beside(student).tuned(model, draw.size(1, 999)), draw.normal(4, C, 3 * p, 3 * p), e, K
+    model = bench.make("VisionTransformer", 3 * p, p, C, e, h, draw.size(14, 17), layers, K, dropout)
+    return bench.tools.tuned(model, draw.size(1, 999)), draw.normal(4, C, 3 * p, 3 * p), e, K
 
 
 @earns("vit")
-def test_size_of_the_vit(student, draw):
+@lending(*PARTS)
+def test_size_of_the_vit(bench, draw):
     """There are logits for each class, and as many parameters as all the parts together need."""
-    tools = HARNESS.beside(student)
+    tools, kind = bench.tools, bench.kind("MultiHeadAttention")
     for layers in 1, draw.size(2, 4):
         side, p, C, h, K = draw.size(2, 4), draw.size(2, 4), draw.size(1, 3), draw.size(1, 3), draw.size(2, 7)
         e, mlp = 4 * h, draw.size(5, 20)
-        model = student.VisionTransformer(side * p, p, C, e, h, mlp, layers, K)
-        tensor(tools.answer(model, draw.normal(3, C, side * p, side * p)), "the result", (3, K))
+        model, images = (
+            bench.make("VisionTransformer", side * p, p, C, e, h, mlp, layers, K),
+            draw.normal(3, C, side * p, side * p),
+        )
+        tensor(tools.answer(model, images), "the result", (3, K))
+        tensor(tools.answer(model, images[:1]), "the result for one image", (1, K))
         block = 4 * (e * e + e) + 2 * e * mlp + mlp + e + 4 * e
         parts = {"patches": (C * p * p + 1) * e, "class token": e, "places": (side**2 + 1) * e}
         parts |= {"blocks": layers * block, "last norm": 2 * e, "head": (e + 1) * K}
         found, right = tools.count(model), sum(parts.values())
-        assert found == right, f"{found} parameters, it should be {right}: {parts}"
+        assert found == right, f"{found} parameters; there should be {right}: {parts}"
+        heads, asked = tools.passed(model, kind, images)
+        told = f"with num_layers = {layers}, tokens should pass {number(layers, 'block')}, each once"
+        assert len(heads) == layers and sorted(asked) == list(range(layers)), f"{told}; they pass {len(asked)}"
+        assert heads == [h] * layers, f"with num_heads = {h}, your blocks have {heads} heads"
+        rates = tools.rates(model)
+        assert set(rates) <= {0.1}, (
+            f"without the argument dropout your blocks get a dropout of {rates}; the default is 0.1"
+        )
+        untouched(tools.altered(model, images), ["the images"])
 
 
 @earns("vit")
-def test_class_token(student, draw):
+@lending(*PARTS)
+def test_class_token(bench, draw):
     """The answer is read off the class token, which is learned and the same for every image and at every time."""
-    tools = HARNESS.beside(student)
-    model, images, _, K = any_vit(student, draw)
+    tools = bench.tools
+    model, images, _, K = any_vit(bench, draw)
     first, second = tools.answers(model, 2, False, images)
     first = tensor(first, "the result", (4, K))
     close(second, first, "the logits of the same images, asked again", atol=1e-5)
     assert not alike(first[:1].expand_as(first), first, 1e-3), "all images get the same logits"
     idle = tools.idle(model, images)
-    assert not idle, f"{', '.join(idle)} gets no gradient"
-    tools.silenced(model, student.MultiHeadAttention)
+    assert not idle, f"{', '.join(idle)} get no gradient"
+    blank, pictures, _, classes = any_vit(bench, draw)
+    nothing = tensor(tools.answer(tools.zeroed(blank), pictures), "the result", (4, classes))
+    assert not nothing.any(), "with all parameters zero the logits should be 0: does anything follow the last layer?"
+    tools.silenced(model, bench.kind("MultiHeadAttention"))
     silent = tools.answer(model, images)
     told = "tokens don't look at each other any more, but logits still depend on the image: what are they read off?"
     assert alike(silent[:1].expand_as(silent), silent, 1e-3), told
 
 
 @earns("vit")
-def test_places_of_the_vit(student, draw):
+@lending(*PARTS)
+def test_places_of_the_vit(bench, draw):
     """Shuffled patches get another answer, unless their learned places are shuffled along with them."""
-    tools = HARNESS.beside(student)
-    model, images, e, K = any_vit(student, draw)
+    tools = bench.tools
+    model, images, e, K = any_vit(bench, draw)
     p = images.shape[-1] // 3
     before = tensor(tools.answer(model, images), "the result", (4, K))
     order = torch.cat([torch.randperm(8, generator=draw.generator) + 1, torch.tensor([0])])  # the first one moves
@@ -561,10 +829,11 @@ def test_places_of_the_vit(student, draw):
 
 
 @earns("vit")
-def test_norms_of_the_vit(student, draw):
+@lending(*PARTS)
+def test_norms_of_the_vit(bench, draw):
     """A token whose features all rise alike changes nothing: norms stand before each correction and before the head."""
-    tools = HARNESS.beside(student)
-    model, images, e, K = any_vit(student, draw)
+    tools = bench.tools
+    model, images, e, K = any_vit(bench, draw)
     before = tensor(tools.answer(model, images), "the result", (4, K))
     places = tools.get_places(model, 10, e)
     assert places is not None, f"there is no parameter of places for 1 + 9 tokens of {e} features"
@@ -575,24 +844,42 @@ def test_norms_of_the_vit(student, draw):
 
 
 @earns("vit")
-def test_modes_of_the_vit(student, draw):
+@lending(*PARTS)
+def test_modes_of_the_vit(bench, draw):
     """In evaluation mode an image's answer is its own and always the same; in training mode dropout is at work."""
-    tools = HARNESS.beside(student)
-    model, images, _, K = any_vit(student, draw, dropout=0.5)
+    tools = bench.tools
+    model, images, e, K = any_vit(bench, draw, dropout=0.5)
     together = tensor(tools.answer(model, images), "the result", (4, K))
     close(tools.answer(model, images[1:2]), together[1:2], "the logits without the batch", rtol=1e-3, atol=1e-4)
     once, again = tools.answers(model, 2, True, images)
     assert not alike(once, again, 1e-3), "in training mode two passes give the same: where is the dropout?"
-    sober, images, *_ = any_vit(student, draw, dropout=0.0)
+    rates = tools.rates(model)
+    assert set(rates) <= {0.5}, f"with dropout=0.5 your blocks get a dropout of {rates}"
+    where = tools.dropped(model, bench.kind("TransformerBlock"), images)
+    right = all(blocks == 0 and tuple(shape) == (4, 10, e) for blocks, shape in where) and len(where) <= 1
+    assert right, "outside of the blocks, dropout may only act once, on the tokens after the places were added"
+    sober, images, *_ = any_vit(bench, draw, dropout=0.0)
     awake, asleep = tools.answer(sober, images, training=True), tools.answer(sober, images)
     close(awake, asleep, "the logits in training mode with dropout=0.0", rtol=1e-3, atol=1e-4)
+
+
+@earns("vit")
+@lending(*PARTS)
+def test_places_start_small(bench, draw):
+    """The places are small numbers before the first step."""
+    h, p = draw.size(2, 3), draw.size(2, 4)
+    model = bench.make("VisionTransformer", 3 * p, p, 1, 6 * h, h, 16, 1, 4)
+    places = bench.tools.get_places(model, 10, 6 * h)
+    assert places is not None, f"there is no parameter of places for 1 + 9 tokens of {6 * h} features"
+    size = tensor(places, "the places", (10, 6 * h)).square().mean().sqrt().item()
+    assert size < 0.2, f"the places start with a deviation of {size:.2g}; the text asks for 0.02"
 
 
 GRADED = (20, 4, 1, 48, 4, 96, 2, 10)
 
 
 def pictures_by_heart(student, draw):
-    """Assert that 24 pictures are learned by heart: whoever cannot do that need not run for long."""
+    """Assert that 24 pictures are learned by heart: a run that fails here would fail the long one."""
     pictures, labels = 2 * functional.avg_pool2d(draw.normal(24, 1, 22, 22), 3, stride=1), torch.arange(24) % 4
     tools = HARNESS.beside(student)
     model = student.VisionTransformer(20, 4, 1, 32, 4, 64, 2, 4, dropout=0.0)
@@ -649,13 +936,20 @@ def test_most_digits_are_read(student, shared_student, once, reference, draw):
 @earns("rollout", weight=2)
 def test_rollout_of_layers(student, draw):
     """R is the product of the layers, the last one on the left, each half identity and half a mean of its heads."""
-    for layers in 1, 2, draw.size(3, 4):
-        B, h, n = draw.size(2, 3), draw.size(2, 4), draw.size(5, 7)
+    for layers, B, h in (
+        (1, 2, draw.size(2, 4)),
+        (2, 1, 1),
+        (2, 3, draw.size(2, 4)),
+        (draw.size(3, 4), 2, draw.size(2, 4)),
+    ):
+        n = draw.size(5, 7)
         maps = [(2 * draw.normal(B, h, n, n)).softmax(-1) for _ in range(layers)]
         right = torch.stack([torch.eye(n)] * B)
         for A in maps:
             right = torch.stack([(torch.eye(n) / 2 + A[b].mean(0) / 2) @ right[b] for b in range(B)])
-        close(student.attention_rollout(maps), right, f"R of {layers} layers", atol=1e-5)
+        found = student.attention_rollout(maps)
+        close(found, right, f"R of {number(layers, 'layer')} with {number(h, 'head')}", atol=1e-5)
+    untouched(HARNESS.beside(student).altered(student.attention_rollout, maps), ["the maps"])
 
 
 @earns("rollout")
@@ -669,6 +963,6 @@ def test_rollout_of_simple_maps(student, draw):
     sit[0] = functional.one_hot(torch.tensor(n - 1), n)  # … or only token 0 looks away, at the last one
     maps = [A.expand(1, h, n, n).contiguous() for A in (follow, sit)]
     R = tensor(student.attention_rollout(maps), "R", (1, n, n))[0]
-    close(R.sum(-1), torch.ones(n), "the sum of a row of R")
+    close(R.sum(-1), torch.ones(n), "the sum of each row of R")
     right = (torch.eye(n) + sit) / 2 @ (torch.eye(n) + follow) / 2
     close(R, right, "R of one layer that passes on and one in which token 0 looks at the last token")

@@ -52,6 +52,11 @@ np.random.seed(0)
 torch.manual_seed(0)
 device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
 
+# The cells below use these names themselves: announced, BLUE, compare, device, draw_map, GREEN, numbers,
+# ORANGE, RED, relative_error, SequenceModel, attention_maps, random_words, models, right_at, place, digits_8,
+# digits_y, unseen, accuracy_of, vit_losses, sampler, vit, numbers_of_digits, scores. Give your own helpers
+# other names.
+
 # %% nbgrader={"grade": false, "grade_id": "helpers", "locked": true, "schema_version": 3, "solution": false, "task": false}
 import math
 
@@ -72,7 +77,10 @@ def relative_error(a, b):
 def compare(name, yours, right, tolerance=1e-4):
     """Assert that `yours` equals `right`; when it does not, say in which way it differs."""
     assert yours is not None, f"{name} is None: is a return statement missing?"
-    yours, right = torch.as_tensor(yours).detach().cpu().double(), torch.as_tensor(right).detach().cpu().double()
+    whole = not torch.as_tensor(right).is_floating_point()  # of labels and counts, factors mean nothing
+    if not isinstance(yours, torch.Tensor):  # an array, a list or a number
+        yours = torch.as_tensor(yours, dtype=torch.double)
+    yours, right = yours.detach().cpu().double(), torch.as_tensor(right).detach().cpu().double()
     shape = f"{name}: the shape is {tuple(yours.shape)}, it should be {tuple(right.shape)}"
     assert yours.shape == right.shape, shape
     error = relative_error(yours, right)
@@ -81,11 +89,13 @@ def compare(name, yours, right, tolerance=1e-4):
         reason = "right shape, wrong values"
         if not torch.isfinite(yours).all():
             reason = "some values are infinite or not a number"
+        elif whole:
+            reason = f"{int((yours != right).sum())} of {right.numel()} values differ"
         elif relative_error(-yours, right) < tolerance:
             reason = "right size, wrong sign"
         elif yours.ndim == 2 and yours.shape == yours.T.shape and relative_error(yours.T, right) < tolerance:
             reason = "it is transposed"
-        elif yours.numel() > 1 and relative_error(factor * yours, right) < tolerance:
+        elif yours.numel() > 1 and abs(factor - 1) > 0.001 and relative_error(factor * yours, right) < tolerance:
             reason = f"right up to a factor: multiplied by {factor:.4g} it would be correct"
         raise AssertionError(f"{name}: {reason} (relative error {error:.1e})")
     print(f"ok  {name:24} relative error {error:.0e}")
@@ -137,12 +147,13 @@ A_{ij} = \frac{\exp(\beta\, q_i^\top k_j)}{\sum_{l=1}^{m} \exp(\beta\, q_i^\top 
 With $\beta = 1/\sqrt{d}$ the scores of random queries and keys have variance 1, whatever $d$ is.
 
 A **mask** says who may look where. Ours is boolean, **`True` means "may look"**, and it is broadcast to the shape of
-$A$, `(…, n, m)`. What is forbidden gets weight 0, and what is allowed still adds up to 1. (Every query may look at one
-key at least.)
+$A$, `(…, n, m)`. What is forbidden gets weight 0, however well it fits, and what is allowed still adds up to 1. (Every
+query may look at one key at least.)
 
 **Exercise 1 · `attention`** · 4 points, 3 for the mask · ★★☆ · 35 minutes
 
-*Two matrix products, one softmax, and a decision about where the mask goes.*
+*Two matrix products, one softmax, and a decision about where the mask goes.* Models will learn through your function:
+use operations on tensors that gradients can pass. No function or module here may change its arguments in place.
 
 <details><summary>Hint</summary>
 
@@ -168,26 +179,40 @@ def attention(Q, K, V, beta=None, mask=None):
 
 
 # %% nbgrader={"grade": true, "grade_id": "attention", "locked": true, "points": 4, "schema_version": 3, "solution": false, "task": false}
-Q, K, V = numbers((2, 3, 5, 8), (2, 3, 7, 8), (2, 3, 7, 4), seed=1)
-H, A = attention(Q, K, V)
-assert A.shape == (2, 3, 5, 7), f"A has shape {tuple(A.shape)}: 5 queries look at 7 keys, in each of 2 × 3 problems"
-compare("the rows of A add up to 1", A.sum(-1), torch.ones(2, 3, 5))
-compare("H for β = 1/√d", H, functional.scaled_dot_product_attention(Q, K, V))
-compare("H for β = 2", attention(Q, K, V, beta=2.0)[0], functional.scaled_dot_product_attention(Q, K, V, scale=2.0))
-compare("H for β = 0, the plain mean", attention(Q, K, V, beta=0)[0], V.mean(-2, keepdim=True).expand(2, 3, 5, 4))
-compare("H without leading axes", attention(Q[0, 0], K[0, 0], V[0, 0])[0], H[0, 0])
+def _check():
+    Q, K, V = numbers((2, 3, 5, 8), (2, 3, 7, 8), (2, 3, 7, 4), seed=1)
+    H, A = attention(Q, K, V)
+    assert A.shape == (2, 3, 5, 7), f"A has shape {tuple(A.shape)}: 5 queries look at 7 keys, in each of 2 × 3 problems"
+    compare("the rows of A add up to 1", A.sum(-1), torch.ones(2, 3, 5))
+    compare("H for β = 1/√d", H, functional.scaled_dot_product_attention(Q, K, V))
+    compare("H for β = 2", attention(Q, K, V, beta=2.0)[0], functional.scaled_dot_product_attention(Q, K, V, scale=2.0))
+    compare("H for β = 0, the plain mean", attention(Q, K, V, beta=0)[0], V.mean(-2, keepdim=True).expand(2, 3, 5, 4))
+    compare("H without leading axes", attention(Q[0, 0], K[0, 0], V[0, 0])[0], H[0, 0])
+
+
+_check()
+
 
 # %% nbgrader={"grade": true, "grade_id": "attention-mask", "locked": true, "points": 3, "schema_version": 3, "solution": false, "task": false}
-mask = torch.rand(5, 7, generator=torch.Generator().manual_seed(2)) < 0.5
-mask[:, 0] = True  # everybody may look at key 0
-H, A = attention(Q, K, V, mask=mask)
-assert not A[..., ~mask].any(), "some weights are positive where the mask forbids to look"
-compare("masked rows add up to 1 as well", A.sum(-1), torch.ones(2, 3, 5))
-compare("H under a mask", H, functional.scaled_dot_product_attention(Q, K, V, attn_mask=mask))
-for size in (2, 1, 5, 7), (1, 1, 1, 7):
-    part = mask[: size[-2]].expand(size)
-    right = functional.scaled_dot_product_attention(Q, K, V, attn_mask=part)
-    compare(f"H under a mask of shape {size}", attention(Q, K, V, mask=part)[0], right)
+def _check():
+    Q, K, V = numbers((2, 3, 5, 8), (2, 3, 7, 8), (2, 3, 7, 4), seed=1)
+    mask = torch.rand(5, 7, generator=torch.Generator().manual_seed(2)) < 0.5
+    mask[:, 0] = True  # everybody may look at key 0
+    H, A = attention(Q, K, V, mask=mask)
+    assert not A[..., ~mask].any(), "some weights are positive where the mask forbids to look"
+    compare("masked rows add up to 1 as well", A.sum(-1), torch.ones(2, 3, 5))
+    compare("H under a mask", H, functional.scaled_dot_product_attention(Q, K, V, attn_mask=mask))
+    for size in (2, 1, 5, 7), (1, 1, 1, 7):
+        part = mask[: size[-2]].expand(size)
+        right = functional.scaled_dot_product_attention(Q, K, V, attn_mask=part)
+        compare(f"H under a mask of shape {size}", attention(Q, K, V, mask=part)[0], right)
+    best, others = K.clone(), torch.arange(7) != 1
+    best[..., 1, :] = 1000 * Q.sum(-2)  # key 1 has scores in the thousands
+    right = functional.scaled_dot_product_attention(Q, K[..., others, :], V[..., others, :])
+    compare("H without the best key", attention(Q, best, V, mask=others)[0], right)
+
+
+_check()
 
 # %% [markdown] nbgrader={"grade": false, "grade_id": "curve-text", "locked": true, "schema_version": 3, "solution": false, "task": false}
 r"""
@@ -196,19 +221,24 @@ let keys fit when they are near: with $q = (x, 1)$ and $k_j = (x_j, -x_j^2 / 2)$
 something that is the same for all keys and drops out. Then attention *draws a curve through points*.
 """
 
+
 # %% nbgrader={"grade": false, "grade_id": "curve-figure", "locked": true, "schema_version": 3, "solution": false, "task": false} tags=["demo"]
-x_j = torch.tensor([-2.6, -1.9, -1.2, -0.3, 0.4, 1.1, 2.1, 2.7])
-y_j = torch.sin(1.5 * x_j) + torch.tensor([0.1, -0.2, 0.15, 0.1, -0.15, 0.2, 0.05, -0.1])
-x = torch.linspace(-3.2, 3.2, 300)
-Q, K = torch.stack([x, torch.ones(300)], dim=1), torch.stack([x_j, -(x_j**2) / 2], dim=1)
-figure, ax = plt.subplots(figsize=(7, 2.9))
-for beta, color, line in (0.3, GREEN, ":"), (5, BLUE, "-"), (200, ORANGE, "--"):
-    H, _ = attention(Q, K, y_j[:, None], beta=beta)
-    ax.plot(x, H, line, color=color, label=f"β = {beta}")
-ax.plot(x_j, y_j, "ko", label="keys and values")
-ax.set(xlabel="x, the query", ylabel="H", title="One question at every place")
-ax.legend(fontsize=8, loc="upper left", bbox_to_anchor=(1, 1))
-plt.show()
+def _figure():
+    x_j = torch.tensor([-2.6, -1.9, -1.2, -0.3, 0.4, 1.1, 2.1, 2.7])
+    y_j = torch.sin(1.5 * x_j) + torch.tensor([0.1, -0.2, 0.15, 0.1, -0.15, 0.2, 0.05, -0.1])
+    x = torch.linspace(-3.2, 3.2, 300)
+    Q, K = torch.stack([x, torch.ones(300)], dim=1), torch.stack([x_j, -(x_j**2) / 2], dim=1)
+    figure, ax = plt.subplots(figsize=(7, 2.9))
+    for beta, color, line in (0.3, GREEN, ":"), (5, BLUE, "-"), (200, ORANGE, "--"):
+        H, _ = attention(Q, K, y_j[:, None], beta=beta)
+        ax.plot(x, H, line, color=color, label=f"β = {beta}")
+    ax.plot(x_j, y_j, "ko", label="keys and values")
+    ax.set(xlabel="x, the query", ylabel="H", title="One question at every place")
+    ax.legend(fontsize=8, loc="upper left", bbox_to_anchor=(1, 1))
+    plt.show()
+
+
+_figure()
 
 # %% [markdown] nbgrader={"grade": false, "grade_id": "heads-text", "locked": true, "schema_version": 3, "solution": false, "task": false}
 r"""
@@ -266,41 +296,50 @@ class MultiHeadAttention(nn.Module):
 
 
 # %% nbgrader={"grade": true, "grade_id": "heads", "locked": true, "points": 6, "schema_version": 3, "solution": false, "task": false}
-torch.manual_seed(3)
-library, ours = nn.MultiheadAttention(12, 3, batch_first=True), MultiHeadAttention(12, 3)
-with torch.no_grad():  # the same weights for both
-    library.in_proj_bias.normal_()
-    library.in_proj_weight.copy_(torch.cat([ours.W_Q.weight, ours.W_K.weight, ours.W_V.weight]))
-    library.in_proj_bias.copy_(torch.cat([ours.W_Q.bias, ours.W_K.bias, ours.W_V.bias]))
-    library.out_proj.weight.copy_(ours.W_O.weight)
-    library.out_proj.bias.copy_(ours.W_O.bias)
-queries, keys, values = numbers((2, 5, 12), (2, 7, 12), (2, 7, 12), seed=4)
-mask = torch.ones(5, 7).tril(1).bool()
-for name, may_look in ("everywhere", None), ("under a mask", mask):
-    H, A = ours(queries, keys, values, mask=may_look)
-    forbidden = None if may_look is None else ~may_look  # the library says it the other way round
-    right = library(queries, keys, values, attn_mask=forbidden, average_attn_weights=False)
-    compare(f"A of three heads that look {name}", A, right[1])
-    compare(f"H of three heads that look {name}", H, right[0])
+def _check():
+    torch.manual_seed(3)
+    library, ours = nn.MultiheadAttention(12, 3, batch_first=True), MultiHeadAttention(12, 3)
+    with torch.no_grad():  # the same weights for both
+        library.in_proj_bias.normal_()
+        library.in_proj_weight.copy_(torch.cat([ours.W_Q.weight, ours.W_K.weight, ours.W_V.weight]))
+        library.in_proj_bias.copy_(torch.cat([ours.W_Q.bias, ours.W_K.bias, ours.W_V.bias]))
+        library.out_proj.weight.copy_(ours.W_O.weight)
+        library.out_proj.bias.copy_(ours.W_O.bias)
+    queries, keys, values = numbers((2, 5, 12), (2, 7, 12), (2, 7, 12), seed=4)
+    mask = torch.ones(5, 7).tril(1).bool()
+    for name, may_look in ("everywhere", None), ("under a mask", mask):
+        H, A = ours(queries, keys, values, mask=may_look)
+        forbidden = None if may_look is None else ~may_look  # the library says it the other way round
+        right = library(queries, keys, values, attn_mask=forbidden, average_attn_weights=False)
+        compare(f"A of three heads that look {name}", A, right[1])
+        compare(f"H of three heads that look {name}", H, right[0])
+
+
+_check()
+
 
 # %% nbgrader={"grade": false, "grade_id": "heads-figure", "locked": true, "schema_version": 3, "solution": false, "task": false} tags=["demo"]
-word = "bananas"
-which = functional.one_hot(torch.tensor(["bans".index(letter) for letter in word]), 4)  # (7, 4)
-angles = torch.arange(7) * 0.5
-where = torch.stack([angles.cos(), angles.sin(), 0 * angles, 0 * angles], dim=1)  # (7, 4)
-layer = MultiHeadAttention(8, 2)
-with torch.no_grad():
-    for part in layer.W_Q, layer.W_K:
-        part.weight.copy_(4 * torch.eye(8))
-        part.bias.zero_()
-    tokens = torch.cat([which, where], dim=1)[None]  # (1, 7, 8)
-    _, A = layer(tokens, tokens, tokens)
-figure, axes = plt.subplots(1, 2, figsize=(6.4, 3))
-for ax, weights, title in zip(axes, A[0], ("head 0: who is like me?", "head 1: who is near?"), strict=True):
-    draw_map(ax, weights, title)
-    ax.set(xticks=range(7), xticklabels=word, yticks=range(7), yticklabels=word)
-figure.tight_layout()
-plt.show()
+def _figure():
+    word = "bananas"
+    which = functional.one_hot(torch.tensor(["bans".index(letter) for letter in word]), 4)  # (7, 4)
+    angles = torch.arange(7) * 0.5
+    where = torch.stack([angles.cos(), angles.sin(), 0 * angles, 0 * angles], dim=1)  # (7, 4)
+    layer = MultiHeadAttention(8, 2)
+    with torch.no_grad():
+        for part in layer.W_Q, layer.W_K:
+            part.weight.copy_(4 * torch.eye(8))
+            part.bias.zero_()
+        tokens = torch.cat([which, where], dim=1)[None]  # (1, 7, 8)
+        _, A = layer(tokens, tokens, tokens)
+    figure, axes = plt.subplots(1, 2, figsize=(6.4, 3))
+    for ax, weights, title in zip(axes, A[0], ("head 0: who is like me?", "head 1: who is near?"), strict=True):
+        draw_map(ax, weights, title)
+        ax.set(xticks=range(7), xticklabels=word, yticks=range(7), yticklabels=word)
+    figure.tight_layout()
+    plt.show()
+
+
+_figure()
 
 # %% [markdown] nbgrader={"grade": false, "grade_id": "encoding-text", "locked": true, "schema_version": 3, "solution": false, "task": false}
 r"""
@@ -348,34 +387,48 @@ def causal_mask(n):
 
 
 # %% nbgrader={"grade": true, "grade_id": "encoding", "locked": true, "points": 3, "schema_version": 3, "solution": false, "task": false}
-P = sinusoidal_encoding(50, 6)
-compare("place 0", P[0], torch.tensor([0.0, 1, 0, 1, 0, 1]))
-compare("place 1", P[1], torch.tensor([0.84147, 0.54030, 0.04640, 0.99892, 0.00215, 1.00000]))
-compare("each clock's hand has length 1", P[:, 0::2] ** 2 + P[:, 1::2] ** 2, torch.ones(50, 3))
-assert P.dtype == torch.float32, f"P is {P.dtype}, it should be float32"
+def _check():
+    P = sinusoidal_encoding(50, 6)
+    compare("place 0", P[0], torch.tensor([0.0, 1, 0, 1, 0, 1]))
+    compare("place 1", P[1], torch.tensor([0.84147, 0.54030, 0.04640, 0.99892, 0.00215, 1.00000]))
+    compare("each clock's hand has length 1", P[:, 0::2] ** 2 + P[:, 1::2] ** 2, torch.ones(50, 3))
+    assert P.dtype == torch.float32, f"P is {P.dtype}, it should be float32"
+
+
+_check()
+
 
 # %% nbgrader={"grade": true, "grade_id": "causal", "locked": true, "points": 2, "schema_version": 3, "solution": false, "task": false}
-mask = causal_mask(4)
-assert mask is not None, "causal_mask returns None: is a return statement missing?"
-assert mask.dtype == torch.bool and mask.shape == (4, 4), f"it should be boolean (4, 4), not {mask.dtype} {mask.shape}"
-assert mask.diagonal().all(), "every token may look at itself"
-assert mask.tolist()[1] == [True, True, False, False], f"row 1 is {mask.tolist()[1]}: token 1 may look at 0 and 1"
-print("ok  nobody looks into the future")
+def _check():
+    mask = causal_mask(4)
+    assert mask is not None, "causal_mask returns None: is a return statement missing?"
+    assert mask.dtype == torch.bool and mask.shape == (4, 4), f"it should be boolean (4, 4), not {mask.dtype} {mask.shape}"
+    assert mask.diagonal().all(), "every token may look at itself"
+    assert mask.tolist()[1] == [True, True, False, False], f"row 1 is {mask.tolist()[1]}: token 1 may look at 0 and 1"
+    print("ok  nobody looks into the future")
+
+
+_check()
+
 
 # %% nbgrader={"grade": false, "grade_id": "encoding-figure", "locked": true, "schema_version": 3, "solution": false, "task": false} tags=["demo"]
-P = sinusoidal_encoding(60, 48)
-figure, (ax_p, ax_near, ax_mask) = plt.subplots(1, 3, figsize=(11, 3.1))
-picture = ax_p.imshow(P.T, cmap="PuOr", aspect="auto")
-ax_p.set(xlabel="place", ylabel="feature", title="encodings")
-figure.colorbar(picture, ax=ax_p)
-for place, color, line in (10, BLUE, "-"), (30, ORANGE, "--"), (50, GREEN, ":"):
-    ax_near.plot(P @ P[place], line, color=color, label=f"place {place}")
-ax_near.set(xlabel="place", ylim=(8, 33), title="inner products of encodings")
-ax_near.legend(fontsize=8, loc="upper center", ncols=3, columnspacing=1, handlelength=1.5)
-draw_map(ax_mask, causal_mask(9).float(), "causal mask, dark: True")
-ax_mask.set(xticks=range(9), yticks=range(9))
-figure.tight_layout()
-plt.show()
+def _figure():
+    P = sinusoidal_encoding(60, 48)
+    figure, (ax_p, ax_near, ax_mask) = plt.subplots(1, 3, figsize=(11, 3.1))
+    picture = ax_p.imshow(P.T, cmap="PuOr", aspect="auto")
+    ax_p.set(xlabel="place", ylabel="feature", title="encodings")
+    figure.colorbar(picture, ax=ax_p)
+    for place, color, line in (10, BLUE, "-"), (30, ORANGE, "--"), (50, GREEN, ":"):
+        ax_near.plot(P @ P[place], line, color=color, label=f"place {place}")
+    ax_near.set(xlabel="place", ylim=(8, 33), title="inner products of encodings")
+    ax_near.legend(fontsize=8, loc="upper center", ncols=3, columnspacing=1, handlelength=1.5)
+    draw_map(ax_mask, causal_mask(9).float(), "causal mask, dark: True")
+    ax_mask.set(xticks=range(9), yticks=range(9))
+    figure.tight_layout()
+    plt.show()
+
+
+_figure()
 
 # %% [markdown] nbgrader={"grade": false, "grade_id": "block-text", "locked": true, "schema_version": 3, "solution": false, "task": false}
 r"""
@@ -393,7 +446,7 @@ $$x \leftarrow x + D\bigl(\mathrm{MHA}(N_1(x))\bigr), \qquad x \leftarrow x + D\
 with $\mathrm{MLP}$ = linear, $e \to$ `mlp_dim`; GELU; linear, back to $e$. Here queries, keys and values all come from
 the same normalised tokens: self-attention. $N_1$ and $N_2$ are two `nn.LayerNorm`s. They give every token mean 0
 and variance 1 over its features, then scale and shift by parameters of their own. $D$ is dropout, which sleeps in
-evaluation mode.
+evaluation mode. It acts on both corrections, and nowhere else in the block.
 
 This is **pre-norm**: the norms stand on the side roads. The main road from input to output has nothing on it but sums,
 so that a gradient walks back through a hundred blocks unharmed. (The first transformers normalised on the main road,
@@ -401,7 +454,8 @@ after each sum, and needed great care in training.)
 
 **Exercise 4 · `TransformerBlock`** · 4 points for the structure, 3 for dropout, mask and gradients · ★★☆ · 40 minutes
 
-*Assemble it, from your `MultiHeadAttention`.*
+*Assemble it, from your `MultiHeadAttention`.* While exercises 2, 4 and 7 are tested, the grader puts parts of its own
+in the place of your earlier ones, so that an error counts once. What is learned in 5 and 7 needs all of yours.
 
 <details><summary>Hint</summary>
 
@@ -430,50 +484,75 @@ class TransformerBlock(nn.Module):
 
 
 # %% nbgrader={"grade": true, "grade_id": "block", "locked": true, "points": 4, "schema_version": 3, "solution": false, "task": false}
-torch.manual_seed(5)
-block, (x, shift) = TransformerBlock(12, 3, 20, dropout=0.0), numbers((2, 6, 12), (2, 6, 1), seed=5)
-y = block(x)
-assert y is not None, "the block returns None: is a return statement missing?"
-assert y.shape == x.shape, f"the shape is {tuple(getattr(y, 'shape', ()))}, it should be {tuple(x.shape)}"
-parameters = sum(parameter.numel() for parameter in block.parameters())
-assert parameters == 624 + 512 + 48, f"{parameters} parameters: 624 for MHA, 512 for the MLP, 24 for each norm"
-assert not torch.allclose(y, x), "the block does nothing"
-# norms that stand on the side roads don't notice when all features of a token rise alike; the main road carries it on
-compare("a shift goes through on the main road", block(x + 3 * shift) - 3 * shift, y, tolerance=1e-3)
-compare("tokens in another order get the same", block(x.flip(1)).flip(1), y)
+def _check():
+    torch.manual_seed(5)
+    block, (x, shift) = TransformerBlock(12, 3, 20, dropout=0.0), numbers((2, 6, 12), (2, 6, 1), seed=5)
+    y = block(x)
+    assert y is not None, "the block returns None: is a return statement missing?"
+    assert y.shape == x.shape, f"the shape is {tuple(getattr(y, 'shape', ()))}, it should be {tuple(x.shape)}"
+    parameters = sum(parameter.numel() for parameter in block.parameters())
+    assert parameters == 624 + 512 + 48, f"{parameters} parameters: 624 for MHA, 512 for the MLP, 24 for each norm"
+    assert not torch.allclose(y, x), "the block does nothing"
+    # norms that stand on the side roads don't notice when all features of a token rise alike; the main road carries it on
+    compare("a shift goes through on the main road", block(x + 3 * shift) - 3 * shift, y, tolerance=1e-3)
+    compare("tokens in another order get the same", block(x.flip(1)).flip(1), y)
+    with torch.no_grad():  # attention says nothing, and each of 20 hidden units gets -1 and is added with weight 1
+        for parameter in block.parameters():
+            if parameter.numel() in (12 * 12, 12 * 20, 20):
+                parameter.fill_({144: 0.0, 240: 1.0, 20: -1.0}[parameter.numel()])
+        low = block(x)
+        next(parameter for parameter in block.parameters() if parameter.numel() == 20).zero_()
+        compare("a hidden unit is GELU", (low - block(x)).mean(), 20 * functional.gelu(torch.tensor(-1.0)), tolerance=0.1)
+
+
+_check()
+
 
 # %% nbgrader={"grade": true, "grade_id": "block-modes", "locked": true, "points": 3, "schema_version": 3, "solution": false, "task": false}
-torch.manual_seed(6)
-block = TransformerBlock(12, 3, 20, dropout=0.5)
-assert not torch.allclose(block(x), block(x)), "in training mode dropout should throw its dice anew each time"
-block.eval()
-compare("in evaluation mode dropout sleeps", block(x), block(x))
-later = x.clone()
-later[:, 4:] *= -1  # tokens 4 and 5 change
-compare("under a causal mask the past stays", block(later, causal_mask(6))[:, :4], block(x, causal_mask(6))[:, :4])
-block(x).square().sum().backward()
-for name, parameter in block.named_parameters():
-    assert parameter.grad is not None, f"{name} gets no gradient: is it used in forward?"
-print("ok  every parameter gets its gradient")
+def _check():
+    torch.manual_seed(6)
+    block, [x] = TransformerBlock(12, 3, 20, dropout=0.5), numbers((2, 6, 12), seed=5)
+    assert not torch.allclose(block(x), block(x)), "in training mode dropout should throw its dice anew each time"
+    block.eval()
+    compare("in evaluation mode dropout sleeps", block(x), block(x))
+    block.train()
+    same = torch.cat([block(x) == x for _ in range(10)]).float().mean()  # both corrections dropped: 0.5 · 0.5
+    assert 0.15 < same < 0.35, f"dropout = 0.5 should leave a quarter of the entries as they are, not {same:.0%}"
+    block.eval()
+    later = x.clone()
+    later[:, 4:] *= -1  # tokens 4 and 5 change
+    compare("under a causal mask the past stays", block(later, causal_mask(6))[:, :4], block(x, causal_mask(6))[:, :4])
+    block(x).square().sum().backward()
+    for name, parameter in block.named_parameters():
+        assert parameter.grad is not None, f"{name} gets no gradient: is it used in forward?"
+    print("ok  every parameter gets its gradient")
+
+
+_check()
+
 
 # %% nbgrader={"grade": false, "grade_id": "road-figure", "locked": true, "schema_version": 3, "solution": false, "task": false} tags=["demo"]
-torch.manual_seed(0)
-blocks, depths = [TransformerBlock(32, 4, 64, dropout=0.0) for _ in range(16)], (0, 1, 2, 4, 16)
-figure, axes = plt.subplots(2, 5, figsize=(10, 2.8), layout="constrained")
-for row, road in zip(axes, ("with the road", "without it"), strict=True):
-    (x,), states = numbers((1, 12, 32), seed=13), []
-    with torch.no_grad():
-        for block in blocks:
-            states.append(x[0])
-            x = block(x) if road == "with the road" else block(x) - x
-    for ax, depth in zip(row, depths, strict=True):
-        tokens = functional.layer_norm([*states, x[0]][depth], (32,))
-        ax.imshow(tokens, cmap="PuOr_r", vmin=-3, vmax=3, aspect="auto")
-        ax.set(title=f"{road}, after {depth}", xticks=[], yticks=[])
-        ax.title.set_fontsize(9)
-figure.supxlabel("feature", fontsize=10)
-figure.supylabel("token", fontsize=10)
-plt.show()
+def _figure():
+    torch.manual_seed(0)
+    blocks, depths = [TransformerBlock(32, 4, 64, dropout=0.0) for _ in range(16)], (0, 1, 2, 4, 16)
+    figure, axes = plt.subplots(2, 5, figsize=(10, 2.8), layout="constrained")
+    for row, road in zip(axes, ("with the road", "without it"), strict=True):
+        (x,), states = numbers((1, 12, 32), seed=13), []
+        with torch.no_grad():
+            for block in blocks:
+                states.append(x[0])
+                x = block(x) if road == "with the road" else block(x) - x
+        for ax, depth in zip(row, depths, strict=True):
+            tokens = functional.layer_norm([*states, x[0]][depth], (32,))
+            ax.imshow(tokens, cmap="PuOr_r", vmin=-3, vmax=3, aspect="auto")
+            ax.set(title=f"{road}, after {depth}", xticks=[], yticks=[])
+            ax.title.set_fontsize(9)
+    figure.supxlabel("feature", fontsize=10)
+    figure.supylabel("token", fontsize=10)
+    plt.show()
+
+
+_figure()
 
 # %% [markdown] nbgrader={"grade": false, "grade_id": "reverse-text", "locked": true, "schema_version": 3, "solution": false, "task": false}
 r"""
@@ -567,33 +646,45 @@ def train(model, sample, steps, lr=0.005):
 
 
 # %% nbgrader={"grade": true, "grade_id": "train", "locked": true, "points": 2, "schema_version": 3, "solution": false, "task": false}
-torch.manual_seed(7)
-for axes in (20,), (5, 4):  # labels (20,), then labels (5, 4)
-    table, drawn, modes = nn.Sequential(nn.Embedding(6, 3), nn.Dropout(0.1)).to(device).eval(), [], []
-    table.register_forward_hook(lambda module, inputs, output, modes=modes: modes.append(module.training))
+def _check():
+    torch.manual_seed(7)
+    for axes in (20,), (5, 4):  # labels (20,), then labels (5, 4)
+        table, drawn, modes = nn.Sequential(nn.Embedding(6, 3), nn.Dropout(0.1)).to(device).eval(), [], []
+        table.register_forward_hook(lambda module, inputs, output, modes=modes: modes.append(module.training))
 
-    def toy(axes=axes, drawn=drawn):
-        drawn.append(torch.randint(6, axes))
-        return drawn[-1], drawn[-1] % 3
+        def toy(axes=axes, drawn=drawn):
+            drawn.append(torch.randint(6, axes))
+            return drawn[-1], drawn[-1] % 3
 
-    losses = train(table, toy, steps=60)
-    assert len(drawn) == len(modes) == 60, f"60 steps draw {len(drawn)} batches and ask the model {len(modes)} times"
-    assert all(modes), "the model should be in training mode"
-    assert losses is not None and len(losses) == 60, "train should return a list with one loss for each of the 60 steps"
-    assert all(isinstance(loss, float) for loss in losses), "plain numbers please: a tensor may keep its graph alive"
-    assert sum(losses[-10:]) < sum(losses[:10]), "the loss does not fall"
-    print(f"ok  labels {axes}: the loss falls from {losses[0]:.2f} to {losses[-1]:.2f}")
+        losses = train(table, toy, steps=60)
+        assert len(drawn) == len(modes) == 60, f"60 steps draw {len(drawn)} batches and ask the model {len(modes)} times"
+        assert all(modes), "the model should be in training mode"
+        assert losses is not None and len(losses) == 60, "train should return a list with one loss for each of the 60 steps"
+        assert all(isinstance(loss, float) for loss in losses), "plain numbers please: a tensor may keep its graph alive"
+        assert sum(losses[-10:]) < sum(losses[:10]), "the loss does not fall"
+        print(f"ok  labels {axes}: the loss falls from {losses[0]:.2f} to {losses[-1]:.2f}")
+    before = table[0].weight.detach().clone()
+    train(table, toy, steps=30, lr=1e-6)
+    assert (table[0].weight - before).abs().max() < 0.001, "with lr = 0.000001 the parameters should hardly move"
+
+
+_check()
+
 
 # %% nbgrader={"grade": true, "grade_id": "reverse-learns", "locked": true, "points": 5, "schema_version": 3, "solution": false, "task": false}
-# Words of five letters from an alphabet of eight.
-torch.manual_seed(8)
-small = SequenceModel(8, 5, embed_dim=32).to(device)
-train(small, lambda: random_words(32, 5, 8), steps=300)
-words, right = random_words(200, 5, 8)
-with torch.no_grad():
-    accuracy = (small.eval()(words.to(device)).argmax(-1).cpu() == right).float().mean()
-print(f"after 300 steps {accuracy:.0%} of the letters are right")
-assert accuracy > 0.9, "short words should be learned: do the tokens know their places? Does the loss fall?"
+def _check():
+    # Words of five letters from an alphabet of eight.
+    torch.manual_seed(8)
+    small = SequenceModel(8, 5, embed_dim=32).to(device)
+    train(small, lambda: random_words(32, 5, 8), steps=300)
+    words, right = random_words(200, 5, 8)
+    with torch.no_grad():
+        accuracy = (small.eval()(words.to(device)).argmax(-1).cpu() == right).float().mean()
+    print(f"after 300 steps {accuracy:.0%} of the letters are right")
+    assert accuracy > 0.9, "short words should be learned: do the tokens know their places? Does the loss fall?"
+
+
+_check()
 
 # %% [markdown] nbgrader={"grade": false, "grade_id": "reverse-demo-text", "locked": true, "schema_version": 3, "solution": false, "task": false}
 r"""
@@ -602,35 +693,46 @@ came before. The other has **no encodings**. Before you run it: which letters ca
 the second one know at all?
 """
 
+
 # %% nbgrader={"grade": false, "grade_id": "reverse-demo", "locked": true, "schema_version": 3, "solution": false, "task": false} tags=["demo"]
-variants = {"all of it": {}, "causal mask": {"mask": causal_mask(15)}, "no encodings": {"places": False}}
-models, right_at = {}, {}
-for name, settings in variants.items():
-    torch.manual_seed(0)
-    models[name] = model = SequenceModel(27, 15, **settings).to(device)
-    train(model, announced(lambda: random_words(64), 250, name), steps=250)
-    words, right = random_words(1000)
-    with torch.no_grad():
-        guesses = model.eval()(words.to(device)).argmax(-1).cpu()  # (1000, 15)
-    right_at[name] = (guesses == right).float().mean(0)  # (15,)
+def _figure():
+    variants = {"all of it": {}, "causal mask": {"mask": causal_mask(15)}, "no encodings": {"places": False}}
+    models, right_at = {}, {}
+    for name, settings in variants.items():
+        torch.manual_seed(0)
+        models[name] = model = SequenceModel(27, 15, **settings).to(device)
+        train(model, announced(lambda: random_words(64), 250, name), steps=250)
+        words, right = random_words(1000)
+        with torch.no_grad():
+            guesses = model.eval()(words.to(device)).argmax(-1).cpu()  # (1000, 15)
+        right_at[name] = (guesses == right).float().mean(0)  # (15,)
+    return models, right_at
+
+
+models, right_at = _figure()
+
 
 # %% nbgrader={"grade": false, "grade_id": "reverse-figure", "locked": true, "schema_version": 3, "solution": false, "task": false} tags=["demo"]
-reverser = models["all of it"]
-alphabet, phrase = "abcdefghijklmnopqrstuvwxyz ", "stressed diaper"
-symbols = torch.tensor([[alphabet.index(letter) for letter in phrase]])
-with torch.no_grad():
-    written = "".join(alphabet[k] for k in reverser(symbols.to(device))[0].argmax(-1))
-print(f"{phrase!r} becomes {written!r}")
-figure, (ax_map, ax_right) = plt.subplots(1, 2, figsize=(10.5, 3.9))
-draw_map(ax_map, attention_maps(reverser, symbols)[0][0, 0], "where each place looks", "the place it looks at")
-ax_map.set(xticks=range(15), xticklabels=phrase, yticks=range(15), yticklabels=written, ylabel="what it writes")
-for (name, shares), look in zip(right_at.items(), ("o-", "s--", "^:"), strict=True):
-    ax_right.plot(shares, look, color={"o": BLUE, "s": ORANGE, "^": GREEN}[look[0]], label=name)
-ax_right.set(xlabel="place", ylabel="share of letters right", ylim=(-0.05, 1.05), title="1000 random words")
-ax_right.legend(fontsize=8)
-figure.tight_layout()
-plt.show()
-assert right_at["all of it"].mean() > 0.98, "not there yet: does the rate rise, and fall to zero?"
+def _figure():
+    reverser = models["all of it"]
+    alphabet, phrase = "abcdefghijklmnopqrstuvwxyz ", "stressed diaper"
+    symbols = torch.tensor([[alphabet.index(letter) for letter in phrase]])
+    with torch.no_grad():
+        written = "".join(alphabet[k] for k in reverser(symbols.to(device))[0].argmax(-1))
+    print(f"{phrase!r} becomes {written!r}")
+    figure, (ax_map, ax_right) = plt.subplots(1, 2, figsize=(10.5, 3.9))
+    draw_map(ax_map, attention_maps(reverser, symbols)[0][0, 0], "where each place looks", "the place it looks at")
+    ax_map.set(xticks=range(15), xticklabels=phrase, yticks=range(15), yticklabels=written, ylabel="what it writes")
+    for (name, shares), look in zip(right_at.items(), ("o-", "s--", "^:"), strict=True):
+        ax_right.plot(shares, look, color={"o": BLUE, "s": ORANGE, "^": GREEN}[look[0]], label=name)
+    ax_right.set(xlabel="place", ylabel="share of letters right", ylim=(-0.05, 1.05), title="1000 random words")
+    ax_right.legend(fontsize=8)
+    figure.tight_layout()
+    plt.show()
+    assert right_at["all of it"].mean() > 0.98, "not there yet: does the rate rise, and fall to zero?"
+
+
+_figure()
 
 # %% [markdown] nbgrader={"grade": false, "grade_id": "patches-text", "locked": true, "schema_version": 3, "solution": false, "task": false}
 r"""
@@ -665,23 +767,28 @@ def place(digits, side=14, canvas=20):
 
 
 # %% nbgrader={"grade": false, "grade_id": "data", "locked": true, "schema_version": 3, "solution": false, "task": false} tags=["demo"]
-from sklearn.datasets import load_digits
+def _figure():
+    from sklearn.datasets import load_digits
 
-torch.manual_seed(0)
-digits = load_digits()
-order = torch.randperm(len(digits.target))
-digits_8 = torch.tensor(digits.images, dtype=torch.float32)[order, None] / 16  # (1797, 1, 8, 8)
-digits_y = torch.tensor(digits.target)[order]  # (1797,)
-unseen = torch.arange(1400, 1797)  # never trained on
-canvases = place(digits_8[:8])
-figure, axes = plt.subplots(1, 8, figsize=(10, 1.5))
-for ax, canvas, label in zip(axes, canvases, digits_y, strict=False):
-    ax.imshow(canvas[0], cmap="gray")
-    ax.set(xticks=[k - 0.5 for k in range(4, 20, 4)], yticks=[k - 0.5 for k in range(4, 20, 4)])
-    ax.set(xticklabels=[], yticklabels=[], title=f"label {label}")
-    ax.tick_params(length=0)
-    ax.grid(color=ORANGE, linewidth=0.6)
-plt.show()
+    torch.manual_seed(0)
+    digits = load_digits()
+    order = torch.randperm(len(digits.target))
+    digits_8 = torch.tensor(digits.images, dtype=torch.float32)[order, None] / 16  # (1797, 1, 8, 8)
+    digits_y = torch.tensor(digits.target)[order]  # (1797,)
+    unseen = torch.arange(1400, 1797)  # never trained on
+    canvases = place(digits_8[:8])
+    figure, axes = plt.subplots(1, 8, figsize=(10, 1.5))
+    for ax, canvas, label in zip(axes, canvases, digits_y, strict=False):
+        ax.imshow(canvas[0], cmap="gray")
+        ax.set(xticks=[k - 0.5 for k in range(4, 20, 4)], yticks=[k - 0.5 for k in range(4, 20, 4)])
+        ax.set(xticklabels=[], yticklabels=[], title=f"label {label}")
+        ax.tick_params(length=0)
+        ax.grid(color=ORANGE, linewidth=0.6)
+    plt.show()
+    return digits_8, digits_y, unseen
+
+
+digits_8, digits_y, unseen = _figure()
 
 # %% [markdown] nbgrader={"grade": false, "grade_id": "patches-exercise", "locked": true, "schema_version": 3, "solution": false, "task": false}
 r"""
@@ -719,22 +826,26 @@ class PatchEmbedding(nn.Module):
 
 
 # %% nbgrader={"grade": true, "grade_id": "patches", "locked": true, "points": 4, "schema_version": 3, "solution": false, "task": false}
-torch.manual_seed(9)
-embed = PatchEmbedding(12, 4, 2, 10)
-tokens = embed(torch.randn(3, 2, 12, 12))
-assert tokens is not None, "PatchEmbedding returns None: is a return statement missing?"
-assert tokens.shape == (3, 9, 10), f"the shape is {tuple(tokens.shape)}; 3 images of 3 × 3 patches make (3, 9, 10)"
-patch, dark = torch.randn(2, 4, 4), embed(torch.zeros(1, 2, 12, 12))[0]
-alike = []
-for row in range(3):
-    for column in range(3):
-        image = torch.zeros(1, 2, 12, 12)
-        image[0, :, 4 * row : 4 * row + 4, 4 * column : 4 * column + 4] = patch
-        changed = (embed(image)[0] - dark).abs().amax(1) > 1e-6
-        seen = changed.nonzero().flatten().tolist()
-        assert seen == [3 * row + column], f"the patch in row {row}, column {column} changes tokens {seen}"
-        alike.append(embed(image)[0, 3 * row + column])
-compare("a patch is the same token wherever it stands", torch.stack(alike), alike[0].expand(9, 10))
+def _check():
+    torch.manual_seed(9)
+    embed = PatchEmbedding(12, 4, 2, 10)
+    tokens = embed(torch.randn(3, 2, 12, 12))
+    assert tokens is not None, "PatchEmbedding returns None: is a return statement missing?"
+    assert tokens.shape == (3, 9, 10), f"the shape is {tuple(tokens.shape)}; 3 images of 3 × 3 patches make (3, 9, 10)"
+    patch, dark = torch.randn(2, 4, 4), embed(torch.zeros(1, 2, 12, 12))[0]
+    alike = []
+    for row in range(3):
+        for column in range(3):
+            image = torch.zeros(1, 2, 12, 12)
+            image[0, :, 4 * row : 4 * row + 4, 4 * column : 4 * column + 4] = patch
+            changed = (embed(image)[0] - dark).abs().amax(1) > 1e-6
+            seen = changed.nonzero().flatten().tolist()
+            assert seen == [3 * row + column], f"the patch in row {row}, column {column} changes tokens {seen}"
+            alike.append(embed(image)[0, 3 * row + column])
+    compare("a patch is the same token wherever it stands", torch.stack(alike), alike[0].expand(9, 10))
+
+
+_check()
 
 # %% [markdown] nbgrader={"grade": false, "grade_id": "vit-text", "locked": true, "schema_version": 3, "solution": false, "task": false}
 r"""
@@ -751,7 +862,8 @@ From patches to an answer, four things are missing, and you know all but one of 
 - **Blocks**, `num_layers` of them, without a mask.
 - **A head**: one last LayerNorm, then a linear layer from the class token's $e$ features to the logits.
 
-Dropout works inside the blocks; if you like, once more on the tokens after the places were added.
+Dropout works inside the blocks; if you like, once more on the tokens after the places were added. It must not act
+anywhere else.
 
 **Exercise 7 · `VisionTransformer`** · 5 points, 6 for what is learned · ★★★ · 35 minutes
 
@@ -785,34 +897,43 @@ class VisionTransformer(nn.Module):
 
 
 # %% nbgrader={"grade": true, "grade_id": "vit", "locked": true, "points": 5, "schema_version": 3, "solution": false, "task": false}
-torch.manual_seed(10)
-tiny = VisionTransformer(12, 4, 2, 8, 2, 16, 2, 5)
-images = torch.randn(3, 2, 12, 12)
-logits = tiny(images)
-assert logits is not None, "VisionTransformer returns None: is a return statement missing?"
-assert logits.shape == (3, 5), f"the shape is {tuple(logits.shape)}, it should be (3, 5)"
-parts = {"patches": 264, "class token": 8, "places": 80, "2 blocks": 1200, "last norm": 16, "head": 45}
-parameters = sum(parameter.numel() for parameter in tiny.parameters())
-assert parameters == sum(parts.values()), f"{parameters} parameters; it should be {sum(parts.values())}, {parts}"
-logits.square().sum().backward()
-for name, parameter in tiny.named_parameters():
-    assert parameter.grad is not None, f"{name} gets no gradient: is it used in forward?"
-tiny.eval()
-compare("the same image, the same answer", tiny(images), tiny(images))
-compare("whatever else is in the batch", tiny(images[1:2]), tiny(images)[1:2])
-swapped = torch.cat([images[..., 4:8], images[..., :4], images[..., 8:]], dim=-1)
-assert not torch.allclose(tiny(images), tiny(swapped), atol=1e-6), "swapped patches go unnoticed: where are the places?"
+def _check():
+    torch.manual_seed(10)
+    tiny = VisionTransformer(12, 4, 2, 8, 2, 16, 2, 5)
+    images = torch.randn(3, 2, 12, 12)
+    logits = tiny(images)
+    assert logits is not None, "VisionTransformer returns None: is a return statement missing?"
+    assert logits.shape == (3, 5), f"the shape is {tuple(logits.shape)}, it should be (3, 5)"
+    parts = {"patches": 264, "class token": 8, "places": 80, "2 blocks": 1200, "last norm": 16, "head": 45}
+    parameters = sum(parameter.numel() for parameter in tiny.parameters())
+    assert parameters == sum(parts.values()), f"{parameters} parameters; it should be {sum(parts.values())}, {parts}"
+    logits.square().sum().backward()
+    for name, parameter in tiny.named_parameters():
+        assert parameter.grad is not None, f"{name} gets no gradient: is it used in forward?"
+    tiny.eval()
+    compare("the same image, the same answer", tiny(images), tiny(images))
+    compare("whatever else is in the batch", tiny(images[1:2]), tiny(images)[1:2])
+    swapped = torch.cat([images[..., 4:8], images[..., :4], images[..., 8:]], dim=-1)
+    assert not torch.allclose(tiny(images), tiny(swapped), atol=1e-6), "swapped patches go unnoticed: where are the places?"
+
+
+_check()
+
 
 # %% nbgrader={"grade": true, "grade_id": "vit-learns", "locked": true, "points": 6, "schema_version": 3, "solution": false, "task": false}
-# Twenty-four random pictures with random labels, learned by heart.
-torch.manual_seed(11)
-pictures, labels = functional.avg_pool2d(torch.randn(24, 1, 22, 22), 3, stride=1) * 2, torch.arange(24) % 4
-tiny = VisionTransformer(20, 4, 1, 32, 4, 64, 2, 4, dropout=0.0).to(device)
-losses = train(tiny, lambda: (pictures, labels), steps=60)
-with torch.no_grad():
-    accuracy = (tiny.eval()(pictures.to(device)).argmax(1).cpu() == labels).float().mean()
-print(f"after 60 steps {accuracy:.0%} of 24 pictures are known, the loss is {losses[-1]:.3f}")
-assert accuracy > 0.9, "24 pictures should be learned by heart"
+def _check():
+    # Twenty-four random pictures with random labels, learned by heart.
+    torch.manual_seed(11)
+    pictures, labels = functional.avg_pool2d(torch.randn(24, 1, 22, 22), 3, stride=1) * 2, torch.arange(24) % 4
+    tiny = VisionTransformer(20, 4, 1, 32, 4, 64, 2, 4, dropout=0.0).to(device)
+    losses = train(tiny, lambda: (pictures, labels), steps=60)
+    with torch.no_grad():
+        accuracy = (tiny.eval()(pictures.to(device)).argmax(1).cpu() == labels).float().mean()
+    print(f"after 60 steps {accuracy:.0%} of 24 pictures are known, the loss is {losses[-1]:.3f}")
+    assert accuracy > 0.9, "24 pictures should be learned by heart"
+
+
+_check()
 
 
 # %% nbgrader={"grade": false, "grade_id": "vit-demo", "locked": true, "schema_version": 3, "solution": false, "task": false} tags=["demo"]
@@ -836,25 +957,30 @@ def accuracy_of(model):
 
 torch.manual_seed(0)  # half a minute of patience: a thousand batches of canvases that nobody has seen before
 vit = VisionTransformer(20, 4, 1, 48, 4, 96, 2, 10, dropout=0.0).to(device)
-losses = train(vit, announced(sampler(torch.arange(1400)), 1000, "vision transformer"), steps=1000)
+vit_losses = train(vit, announced(sampler(torch.arange(1400)), 1000, "vision transformer"), steps=1000)
 print(f"{accuracy_of(vit):.1%} of digits are read that it has never seen")
 assert accuracy_of(vit) > 0.9, "not there yet: does the rate rise, and fall to zero?"
 
+
 # %% nbgrader={"grade": false, "grade_id": "places-figure", "locked": true, "schema_version": 3, "solution": false, "task": false} tags=["demo"]
-places = next(p for p in vit.parameters() if p.numel() == 26 * 48).detach().cpu().reshape(26, 48)[1:]
-alike = functional.cosine_similarity(places[:, None], places[None], dim=-1).reshape(5, 5, 5, 5)
-figure = plt.figure(figsize=(10, 3.8), layout="constrained")
-left, right = figure.subfigures(1, 2)
-ax = left.subplots()
-ax.plot(losses, color=BLUE, alpha=0.3, linewidth=0.7)
-ax.plot(torch.tensor(losses).unfold(0, 25, 25).mean(1).repeat_interleave(25), color=BLUE)
-ax.set(xlabel="step", ylabel="cross-entropy", title="loss, and its mean over 25 steps")
-for ax, similarity in zip(right.subplots(5, 5).ravel(), alike.reshape(25, 5, 5), strict=True):
-    picture = ax.imshow(similarity, cmap="PuOr_r", vmin=-1, vmax=1)
-    ax.axis("off")
-right.suptitle("who is like me? cosines of 25 places", fontsize=11)
-right.colorbar(picture, ax=right.axes)
-plt.show()
+def _figure():
+    places = next(p for p in vit.parameters() if p.numel() == 26 * 48).detach().cpu().reshape(26, 48)[1:]
+    alike = functional.cosine_similarity(places[:, None], places[None], dim=-1).reshape(5, 5, 5, 5)
+    figure = plt.figure(figsize=(10, 3.8), layout="constrained")
+    left, right = figure.subfigures(1, 2)
+    ax = left.subplots()
+    ax.plot(vit_losses, color=BLUE, alpha=0.3, linewidth=0.7)
+    ax.plot(torch.tensor(vit_losses).unfold(0, 25, 25).mean(1).repeat_interleave(25), color=BLUE)
+    ax.set(xlabel="step", ylabel="cross-entropy", title="loss, and its mean over 25 steps")
+    for ax, similarity in zip(right.subplots(5, 5).ravel(), alike.reshape(25, 5, 5), strict=True):
+        picture = ax.imshow(similarity, cmap="PuOr_r", vmin=-1, vmax=1)
+        ax.axis("off")
+    right.suptitle("who is like me? cosines of 25 places", fontsize=11)
+    right.colorbar(picture, ax=right.axes)
+    plt.show()
+
+
+_figure()
 
 # %% [markdown] nbgrader={"grade": false, "grade_id": "rollout-text", "locked": true, "schema_version": 3, "solution": false, "task": false}
 r"""
@@ -899,30 +1025,39 @@ def attention_rollout(maps):
 
 
 # %% nbgrader={"grade": true, "grade_id": "rollout", "locked": true, "points": 3, "schema_version": 3, "solution": false, "task": false}
-first = torch.tensor([[1.0, 0], [1, 0]]).expand(1, 2, 2, 2)  # both tokens look at token 0
-second = torch.tensor([[0.0, 1], [1, 0]]).expand(1, 2, 2, 2)  # then each looks at the other one
-compare("R of one layer", attention_rollout([first]), torch.tensor([[[1.0, 0], [0.5, 0.5]]]))
-compare("R of two layers", attention_rollout([first, second]), torch.tensor([[[0.75, 0.25], [0.75, 0.25]]]))
-maps = [weights.softmax(-1) for weights in numbers((2, 3, 5, 5), (2, 3, 5, 5), (2, 3, 5, 5), seed=12)]
-compare("the rows of R add up to 1", attention_rollout(maps).sum(-1), torch.ones(2, 5))
+def _check():
+    first = torch.tensor([[1.0, 0], [1, 0]]).expand(1, 2, 2, 2)  # both tokens look at token 0
+    second = torch.tensor([[0.0, 1], [1, 0]]).expand(1, 2, 2, 2)  # then each looks at the other one
+    compare("R of one layer", attention_rollout([first]), torch.tensor([[[1.0, 0], [0.5, 0.5]]]))
+    compare("R of two layers", attention_rollout([first, second]), torch.tensor([[[0.75, 0.25], [0.75, 0.25]]]))
+    maps = [weights.softmax(-1) for weights in numbers((2, 3, 5, 5), (2, 3, 5, 5), (2, 3, 5, 5), seed=12)]
+    compare("the rows of R add up to 1", attention_rollout(maps).sum(-1), torch.ones(2, 5))
+
+
+_check()
+
 
 # %% nbgrader={"grade": false, "grade_id": "rollout-figure", "locked": true, "schema_version": 3, "solution": false, "task": false} tags=["demo"]
-torch.manual_seed(3)
-chosen = torch.stack([unseen[digits_y[unseen] == label][0] for label in range(2, 10)])
-canvases = place(digits_8[chosen])
-arrived = attention_rollout(attention_maps(vit, canvases))[:, 0, 1:].cpu().reshape(8, 5, 5)
-with torch.no_grad():
-    guesses = vit(canvases.to(device)).argmax(1).tolist()
-figure, axes = plt.subplots(2, 8, figsize=(10, 2.9))
-for ax, below, canvas, weights, label, guess in zip(*axes, canvases, arrived, range(2, 10), guesses, strict=True):
-    ax.imshow(canvas[0], cmap="gray")
-    ax.set_title(f"{label}, says {guess}", fontsize=9)
-    below.imshow(canvas[0], cmap="gray")
-    below.imshow(weights, cmap="viridis", alpha=0.75, extent=(-0.5, 19.5, 19.5, -0.5))
-    ax.axis("off")
-    below.axis("off")
-figure.tight_layout()
-plt.show()
+def _figure():
+    torch.manual_seed(3)
+    chosen = torch.stack([unseen[digits_y[unseen] == label][0] for label in range(2, 10)])
+    canvases = place(digits_8[chosen])
+    arrived = attention_rollout(attention_maps(vit, canvases))[:, 0, 1:].cpu().reshape(8, 5, 5)
+    with torch.no_grad():
+        guesses = vit(canvases.to(device)).argmax(1).tolist()
+    figure, axes = plt.subplots(2, 8, figsize=(10, 2.9))
+    for ax, below, canvas, weights, label, guess in zip(*axes, canvases, arrived, range(2, 10), guesses, strict=True):
+        ax.imshow(canvas[0], cmap="gray")
+        ax.set_title(f"{label}, says {guess}", fontsize=9)
+        below.imshow(canvas[0], cmap="gray")
+        below.imshow(weights, cmap="viridis", alpha=0.75, extent=(-0.5, 19.5, 19.5, -0.5))
+        ax.axis("off")
+        below.axis("off")
+    figure.tight_layout()
+    plt.show()
+
+
+_figure()
 
 # %% [markdown] nbgrader={"grade": false, "grade_id": "amount-text", "locked": true, "schema_version": 3, "solution": false, "task": false}
 r"""
@@ -939,34 +1074,44 @@ show both the same unseen ones.
 
 
 # %% nbgrader={"grade": false, "grade_id": "amount", "locked": true, "schema_version": 3, "solution": false, "task": false} tags=["demo"]
-def small_cnn():
-    """Three convolutions, a mean over all places, a linear layer."""
-    layers = []
-    for before, after in (1, 16), (16, 32), (32, 48):
-        layers += [nn.Conv2d(before, after, 3, stride=2, padding=1, bias=False), nn.BatchNorm2d(after), nn.ReLU()]
-    return nn.Sequential(*layers, nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Linear(48, 10))
+def _figure():
+    def small_cnn():
+        """Three convolutions, a mean over all places, a linear layer."""
+        layers = []
+        for before, after in (1, 16), (16, 32), (32, 48):
+            layers += [nn.Conv2d(before, after, 3, stride=2, padding=1, bias=False), nn.BatchNorm2d(after), nn.ReLU()]
+        return nn.Sequential(*layers, nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Linear(48, 10))
 
 
-numbers_of_digits = 60, 180, 500, 1400
-scores = {"CNN": [], "ViT": []}
-for count in numbers_of_digits:
-    torch.manual_seed(0)
-    for name, model in ("CNN", small_cnn()), ("ViT", VisionTransformer(20, 4, 1, 48, 4, 96, 2, 10, dropout=0.0)):
-        train(model.to(device), announced(sampler(torch.arange(count)), 600, f"{name}, {count} digits"), steps=600)
-        scores[name].append(accuracy_of(model))
+    numbers_of_digits = 60, 180, 500, 1400
+    scores = {"CNN": [], "ViT": []}
+    for count in numbers_of_digits:
+        torch.manual_seed(0)
+        for name, model in ("CNN", small_cnn()), ("ViT", VisionTransformer(20, 4, 1, 48, 4, 96, 2, 10, dropout=0.0)):
+            train(model.to(device), announced(sampler(torch.arange(count)), 600, f"{name}, {count} digits"), steps=600)
+            scores[name].append(accuracy_of(model))
+    return numbers_of_digits, scores
+
+
+numbers_of_digits, scores = _figure()
+
 
 # %% nbgrader={"grade": false, "grade_id": "amount-figure", "locked": true, "schema_version": 3, "solution": false, "task": false} tags=["demo"]
-figure, ax = plt.subplots(figsize=(6, 3))
-for name, look, color in ("CNN", "s--", ORANGE), ("ViT", "o-", BLUE):
-    ax.semilogx(numbers_of_digits, scores[name], look, color=color, label=name)
-    for count, score in zip(numbers_of_digits, scores[name], strict=True):
-        offset = (0, 6) if name == "CNN" else (0, -13)
-        ax.annotate(f"{score:.0%}", (count, score), offset, textcoords="offset points", ha="center", fontsize=8)
-ax.minorticks_off()
-ax.set(xticks=numbers_of_digits, xticklabels=numbers_of_digits, ylim=(0.5, 1.05))
-ax.set(xlabel="digits in the training set", ylabel="unseen digits read", title="The price of not being told")
-ax.legend(fontsize=8, loc="lower right")
-plt.show()
+def _figure():
+    figure, ax = plt.subplots(figsize=(6, 3))
+    for name, look, color in ("CNN", "s--", ORANGE), ("ViT", "o-", BLUE):
+        ax.semilogx(numbers_of_digits, scores[name], look, color=color, label=name)
+        for count, score in zip(numbers_of_digits, scores[name], strict=True):
+            offset = (0, 6) if name == "CNN" else (0, -13)
+            ax.annotate(f"{score:.0%}", (count, score), offset, textcoords="offset points", ha="center", fontsize=8)
+    ax.minorticks_off()
+    ax.set(xticks=numbers_of_digits, xticklabels=numbers_of_digits, ylim=(0.5, 1.05))
+    ax.set(xlabel="digits in the training set", ylabel="unseen digits read", title="The price of not being told")
+    ax.legend(fontsize=8, loc="lower right")
+    plt.show()
+
+
+_figure()
 
 # %% [markdown] nbgrader={"grade": false, "grade_id": "optional-text", "locked": true, "schema_version": 3, "solution": false, "task": false}
 r"""

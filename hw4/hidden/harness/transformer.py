@@ -1,17 +1,21 @@
-"""Harness of hw4/transformer: sets weights, asks the student's modules, and trains their networks."""
+"""Harness of hw4/transformer: lends parts, sets weights, asks the student's modules, and trains their networks."""
 
+import contextlib
+import inspect
+import types
 import zlib
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any, Protocol
 
 import torch
 from torch import Tensor
-from torch.nn import Linear, Module, functional
+from torch.nn import Dropout, LayerNorm, Linear, Module, functional
+from torch.overrides import TorchFunctionMode
 
 _DEVICE = "cuda" if torch.cuda.is_available() else "cpu"
 
 _Sample = Callable[[], tuple[Tensor, Tensor]]
-_Train = Callable[[Module, _Sample, int], object]
+_Train = Callable[..., object]
 
 
 class _Heads(Protocol):
@@ -23,6 +27,125 @@ class _Heads(Protocol):
     W_O: Linear
 
     def eval(self) -> object: ...
+
+
+# ---------------------------------------------------------------------------------------------- parts to lend
+# They take the places of earlier exercises while a later one is tested, so that an error counts once. They have the
+# arguments, the parameters and the results of the right parts, and compute something else: no solution comes here.
+
+
+def kernel(
+    Q: Tensor, K: Tensor, V: Tensor, beta: float | None = None, mask: Tensor | None = None
+) -> tuple[Tensor, Tensor]:
+    """In place of attention: means of values, weighted by a sine of the scores."""
+    beta = Q.shape[-1] ** -0.5 if beta is None else beta
+    weights = 1.5 + torch.sin(beta * torch.einsum("...nd,...md->...nm", Q, K))
+    if mask is not None:
+        weights = weights * mask
+    A = weights / weights.sum(-1, keepdim=True)
+    return torch.einsum("...nm,...mt->...nt", A, V), A
+
+
+class Heads(Module):
+    """In place of MultiHeadAttention: one head of all features, by `kernel`."""
+
+    def __init__(self, embed_dim: int, num_heads: int) -> None:
+        super().__init__()
+        self.num_heads = num_heads
+        self.W_Q, self.W_K = Linear(embed_dim, embed_dim), Linear(embed_dim, embed_dim)
+        self.W_V, self.W_O = Linear(embed_dim, embed_dim), Linear(embed_dim, embed_dim)
+
+    def forward(
+        self, queries: Tensor, keys: Tensor, values: Tensor, mask: Tensor | None = None
+    ) -> tuple[Tensor, Tensor]:
+        Q, K, V = self.W_Q(queries)[:, None], self.W_K(keys)[:, None], self.W_V(values)[:, None]
+        H, A = kernel(Q, K, V, mask=mask)
+        return self.W_O(H.mean(1)), A.expand(-1, self.num_heads, -1, -1)
+
+
+class Block(Module):
+    """In place of TransformerBlock: both corrections at once, and a sine in the MLP."""
+
+    def __init__(self, embed_dim: int, num_heads: int, mlp_dim: int, dropout: float) -> None:
+        super().__init__()
+        self.norm_1, self.norm_2 = LayerNorm(embed_dim), LayerNorm(embed_dim)
+        self.heads = Heads(embed_dim, num_heads)
+        self.up, self.down = Linear(embed_dim, mlp_dim), Linear(mlp_dim, embed_dim)
+        self.dropout = Dropout(dropout)
+
+    def forward(self, x: Tensor, mask: Tensor | None = None) -> Tensor:
+        y, z = self.norm_1(x), self.norm_2(x)
+        result: Tensor = x + self.dropout(self.heads(y, y, y, mask)[0] + self.down(self.up(z).sin()))
+        return result
+
+
+class Patches(Module):
+    """In place of PatchEmbedding: a token of a patch knows the mean of each channel."""
+
+    def __init__(self, image_size: int, patch_size: int, in_channels: int, embed_dim: int) -> None:
+        super().__init__()
+        self.side = image_size // patch_size
+        self.projection = Linear(in_channels * patch_size**2, embed_dim)
+
+    def forward(self, images: Tensor) -> Tensor:
+        means = functional.adaptive_avg_pool2d(images, self.side).flatten(2).transpose(1, 2)  # (B, n, C)
+        tokens: Tensor = self.projection(means.repeat(1, 1, self.projection.in_features // means.shape[-1]))
+        return tokens
+
+
+_borrowed: list[str] = []
+
+
+def _counted(name: str, part: Callable[..., Any]) -> Callable[..., Any]:
+    def counting(*inputs: Any, **named: Any) -> Any:
+        _borrowed.append(name)
+        return part(*inputs, **named)
+
+    return counting
+
+
+_PARTS = {
+    "attention": _counted("attention", kernel),
+    "MultiHeadAttention": Heads,
+    "TransformerBlock": Block,
+    "PatchEmbedding": Patches,
+}
+_lent: list[str] = []
+
+
+def lend(*names: str) -> None:
+    """From now on `made` and what asks a module let the student's code find our parts under these names."""
+    _lent[:] = names
+
+
+def borrowed() -> int:
+    """How many times our attention was called since this was last asked."""
+    count = len(_borrowed)
+    _borrowed.clear()
+    return count
+
+
+@contextlib.contextmanager
+def _lending(thing: Any) -> Iterator[None]:
+    """While it lasts, the code of a student's module or class finds the parts that are lent."""
+    names: dict[str, Any] = {}
+    if _lent and not isinstance(thing, types.FunctionType):
+        kind = thing if isinstance(thing, type) else type(thing)
+        methods = [vars(base).get(name) for base in kind.__mro__ for name in ("forward", "__init__")]
+        found = [inspect.unwrap(method) for method in methods if isinstance(method, types.FunctionType)]
+        names = next((m.__globals__ for m in found if all(name in m.__globals__ for name in _lent)), {})
+    own = {name: names[name] for name in _lent if name in names}
+    names.update({name: _PARTS[name] for name in own})
+    try:
+        yield
+    finally:
+        names.update(own)
+
+
+def made(kind: Callable[..., Module], *arguments: object, **named: object) -> Module:
+    """A module of the student's, with the parts that are lent."""
+    with _lending(kind):
+        return kind(*arguments, **named)
 
 
 # ---------------------------------------------------------------------------------------------- weights
@@ -52,12 +175,41 @@ def zeroed(module: Module) -> Module:
     return module
 
 
-def silenced(module: Module, kind: type[Module]) -> int:
-    """How many parts are of this kind. From now on their output is zero, because their parameters are."""
-    parts = [part for part in module.modules() if isinstance(part, kind)]
-    for part in parts:
-        zeroed(part)
-    return len(parts)
+def _layers(module: Module, kind: type[Module]) -> list[Any]:
+    """The layers of attention in a module: of the student's class, or ours."""
+    return [part for part in module.modules() if isinstance(part, Heads | kind)]
+
+
+def silenced(module: Module, kind: type[Module], bias: Tensor | None = None) -> int:
+    """How many layers of attention there are. From now on each token gets zero from them, or `bias`."""
+    layers = _layers(module, kind)
+    for layer in layers:
+        zeroed(layer)
+        if bias is not None:
+            with torch.no_grad():
+                layer.W_O.bias.copy_(bias)
+    return len(layers)
+
+
+def only_attention(module: Module, kind: type[Module], bias: Tensor) -> None:
+    """From now on all parameters are zero, except that each token gets `bias` from a layer of attention."""
+    zeroed(module)
+    silenced(module, kind, bias)
+
+
+def set_hidden(block: Module, e: int, mlp: int, weight: float, bias: float) -> bool:
+    """Set all weights of the block's MLP to one number, and the biases of its hidden units to another one.
+
+    False when there are not two tensors and one tensor of such sizes.
+    """
+    weights = [p for p in block.parameters() if p.numel() == e * mlp]
+    biases = [p for p in block.parameters() if p.numel() == mlp]
+    with torch.no_grad():
+        for parameter in weights:
+            parameter.fill_(weight)
+        for parameter in biases:
+            parameter.fill_(bias)
+    return (len(weights), len(biases)) == (2, 1)
 
 
 def set_heads(layer: _Heads, weights: Tensor, biases: Tensor) -> object:
@@ -89,14 +241,104 @@ def set_places(model: Module, values: Tensor) -> None:
 # ---------------------------------------------------------------------------------------------- questions
 
 
-def answer(module: Module, *inputs: Tensor, training: bool = False) -> Any:
-    with torch.no_grad():
-        return module.train(training)(*inputs)
+def answer(module: Module, *inputs: Tensor, training: bool = False, seed: int = 0) -> Any:
+    torch.manual_seed(seed)  # what is dropped depends on nothing drawn before
+    with torch.no_grad(), _lending(module):
+        return module.train(training)(*(x.clone() for x in inputs))
 
 
 def answers(module: Module, times: int, training: bool, *inputs: Tensor) -> list[Any]:
     """The same question, several times."""
-    return [answer(module, *inputs, training=training) for _ in range(times)]
+    return [answer(module, *inputs, training=training, seed=seed) for seed in range(times)]
+
+
+def altered(function: Callable[..., object], *inputs: Any, **named: Any) -> list[str]:
+    """Which inputs, tensors or lists of tensors, the function or module has changed: their numbers or names."""
+    given = {**{str(number): value for number, value in enumerate(inputs)}, **named}
+    before = {name: [part.clone() for part in value] for name, value in given.items()}
+    with torch.no_grad(), _lending(function):
+        (function.eval() if isinstance(function, Module) else function)(*inputs, **named)
+    pairs = {name: list(zip(before[name], value, strict=False)) for name, value in given.items()}
+    same = {name: all(torch.equal(a, b) for a, b in pairs[name]) for name in given}
+    return [name for name, value in given.items() if not same[name] or len(before[name]) != len(value)]
+
+
+def pulled(attention: Callable[..., Any], Q: Tensor, K: Tensor, V: Tensor, upstream: Tensor) -> list[Tensor | None]:
+    """The gradients that reach Q, K and V when the gradient of H is `upstream`."""
+    inputs = [Q.requires_grad_(), K.requires_grad_(), V.requires_grad_()]
+    H = attention(*inputs)[0]
+    if H.requires_grad:
+        H.backward(upstream)
+    return [x.grad for x in inputs]
+
+
+def shown(module: Module, kind: type[Module], training: bool, x: Tensor) -> list[Tensor]:
+    """What the layers of attention get when a module is asked: queries, keys and values of each."""
+    seen: list[Tensor] = []
+
+    def note(layer: Module, inputs: tuple[Any, ...], named: dict[str, Any]) -> None:
+        tensors = [value for value in (*inputs, *named.values()) if isinstance(value, Tensor)]
+        seen.extend(value.clone() for value in tensors[:3])
+
+    hooks = [layer.register_forward_pre_hook(note, with_kwargs=True) for layer in _layers(module, kind)]
+    answer(module, x, training=training)
+    for hook in hooks:
+        hook.remove()
+    return seen
+
+
+def passed(model: Module, kind: type[Module], images: Tensor) -> tuple[list[int], list[int]]:
+    """The number of heads of each layer of attention, and which layers are asked, one after the other."""
+    layers, asked = _layers(model, kind), list[int]()
+    hooks = [
+        layer.register_forward_hook(lambda *_, number=number: asked.append(number))
+        for number, layer in enumerate(layers)
+    ]
+    answer(model, images)
+    for hook in hooks:
+        hook.remove()
+    return [layer.num_heads for layer in layers], asked
+
+
+def rates(model: Module) -> list[float]:
+    """The dropout of each of the blocks that are lent."""
+    return [part.dropout.p for part in model.modules() if isinstance(part, Block)]
+
+
+class _Drops(TorchFunctionMode):
+    """Notes the shapes of tensors in which something is dropped, outside of blocks, and how many blocks came before."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.within, self.blocks = 0, 0
+        self.found: list[tuple[int, tuple[int, ...]]] = []
+
+    def __torch_function__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
+        result = func(*args, **(kwargs or {}))
+        if "dropout" in getattr(func, "__name__", "") and not self.within and isinstance(result, Tensor):
+            given = args[0] if args else (kwargs or {}).get("input")
+            if isinstance(given, Tensor) and not torch.equal(given, result):
+                self.found.append((self.blocks, tuple(result.shape)))
+        return result
+
+    def enter(self, *_: object) -> None:
+        self.within, self.blocks = self.within + 1, self.blocks + 1
+
+    def leave(self, *_: object) -> None:
+        self.within -= 1
+
+
+def dropped(model: Module, kind: type[Module], images: Tensor) -> list[tuple[int, tuple[int, ...]]]:
+    """Where a model drops something in training mode, outside of its blocks: after how many blocks, and the shape."""
+    drops = _Drops()
+    blocks = [part for part in model.modules() if isinstance(part, Block | kind)]
+    hooks = [block.register_forward_pre_hook(drops.enter) for block in blocks]
+    hooks += [block.register_forward_hook(drops.leave) for block in blocks]
+    with drops:
+        answer(model, images, training=True)
+    for hook in hooks:
+        hook.remove()
+    return drops.found
 
 
 def count(module: Module) -> int:
@@ -105,7 +347,8 @@ def count(module: Module) -> int:
 
 def idle(module: Module, *inputs: Tensor) -> list[str]:
     """Parameters that get no gradient."""
-    result = module.train()(*inputs)
+    with _lending(module):
+        result = module.train()(*inputs)
     (result[0] if isinstance(result, tuple) else result).square().sum().backward()
     return [name for name, parameter in module.named_parameters() if parameter.grad is None]
 
@@ -119,6 +362,7 @@ class Table(Module):
     modes: whether the model was in training mode
     rows:  the rows
     said:  the logits
+    stood: the whole table at the last pass
     fresh: the gradient of this step's loss
     held:  what is in .grad once that gradient has been added
     """
@@ -129,6 +373,7 @@ class Table(Module):
         self.modes: list[bool] = []
         self.rows: list[Tensor] = []
         self.said: list[Tensor] = []
+        self.stood = logits.clone()
         self.fresh: list[Tensor] = []
         self.held: list[Tensor] = []
         self.logits.register_hook(lambda gradient: self.fresh.append(gradient.clone()))  # type: ignore[no-untyped-call]
@@ -139,17 +384,23 @@ class Table(Module):
         if torch.is_grad_enabled():
             self.modes.append(self.training)
             self.rows.append(rows.detach().cpu())
-            self.said.append(self.logits.detach().cpu()[rows.cpu()].clone())
+            self.stood = self.logits.detach().cpu().clone()
+            self.said.append(self.stood[rows.cpu()])
         return self.logits[rows]
 
 
 def watched(
-    train: _Train, table: Table, labels: Tensor, axes: Sequence[int], steps: int, seed: int
-) -> tuple[object, int, list[bool], list[Tensor], list[Tensor], int, bool, bool]:
+    train: _Train, table: Table, labels: Tensor, axes: Sequence[int], steps: int, seed: int, **settings: float
+) -> dict[str, object]:
     """A training run of a Table that is in evaluation mode.
 
-    Returns what `train` returned, the number of batches drawn, modes, rows and logits as the Table notes them, the
-    number of backward passes, whether an old gradient was left in .grad, and whether the parameters have moved.
+    losses: what `train` returned
+    drawn:  how many batches were drawn
+    modes, rows, said: as the Table notes them
+    pulls:  the number of backward passes
+    stale:  whether an old gradient was left in .grad
+    stood:  the table at the last forward pass
+    end:    the table after the run
     """
     dice = torch.Generator().manual_seed(seed)
     drawn: list[Tensor] = []
@@ -158,11 +409,19 @@ def watched(
         drawn.append(torch.randint(len(labels), axes, generator=dice))
         return drawn[-1], labels[drawn[-1]]
 
-    before = table.logits.detach().clone()
-    losses = train(table.to(_DEVICE).eval(), sample, steps)
-    stale = [not torch.allclose(a, b, atol=1e-6) for a, b in zip(table.fresh, table.held, strict=False)]
-    moved = not torch.equal(before, table.logits.detach().cpu())
-    return losses, len(drawn), table.modes, table.rows, table.said, len(table.fresh), any(stale), moved
+    losses = train(table.to(_DEVICE).eval(), sample, steps, **settings)
+    pairs = zip(table.fresh, table.held, strict=False)
+    return {
+        "losses": losses,
+        "drawn": len(drawn),
+        "modes": table.modes,
+        "rows": table.rows,
+        "said": table.said,
+        "pulls": len(table.fresh),
+        "stale": any(not torch.allclose(a, b, atol=1e-6) for a, b in pairs),
+        "stood": table.stood,
+        "end": table.logits.detach().cpu().clone(),
+    }
 
 
 # ---------------------------------------------------------------------------------------------- training runs

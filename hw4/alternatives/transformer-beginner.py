@@ -1,0 +1,196 @@
+# A beginner: step by step, every shape by hand, a function for everything and names that the notebook uses, too.
+# ruff: noqa: F821, SIM108 (the other names are those of the notebook)
+
+
+# %% nbgrader={"grade_id": "attention-code", "solution": true}
+def scores(Q, K, beta):
+    d = Q.size(-1)
+    if beta is None:
+        beta = 1 / (d**0.5)
+    K_transposed = torch.transpose(K, -1, -2)
+    return torch.matmul(Q, K_transposed) * beta
+
+
+def part(x, mask, value):
+    # puts value where the mask is False
+    if mask is None:
+        return x
+    mask = torch.broadcast_to(mask, x.shape)
+    result = x.clone()
+    result[mask == False] = value  # noqa: E712
+    return result
+
+
+def attention(Q, K, V, beta=None, mask=None):
+    x = scores(Q, K, beta)
+    x = part(x, mask, -float("inf"))
+    x = x - torch.max(x, dim=-1, keepdim=True)[0]
+    x = torch.exp(x)
+    A = x / torch.sum(x, dim=-1, keepdim=True)
+    H = torch.matmul(A, V)
+    return (H, A)
+
+
+# %% nbgrader={"grade_id": "heads-code", "solution": true}
+class MultiHeadAttention(nn.Module):
+    def __init__(self, embed_dim, num_heads):
+        super().__init__()
+        self.num_heads = num_heads
+        self.W_Q = nn.Linear(embed_dim, embed_dim)
+        self.W_K = nn.Linear(embed_dim, embed_dim)
+        self.W_V = nn.Linear(embed_dim, embed_dim)
+        self.W_O = nn.Linear(embed_dim, embed_dim)
+
+    def forward(self, queries, keys, values, mask=None):
+        Q = self.W_Q(queries)
+        K = self.W_K(keys)
+        V = self.W_V(values)
+        d = Q.shape[2] // self.num_heads
+        B, n, m = Q.shape[0], Q.shape[1], K.shape[1]
+        if mask is not None:
+            mask = torch.broadcast_to(mask, (B, self.num_heads, n, m))
+        answers = []
+        maps = []
+        for head in range(self.num_heads):
+            start = head * d
+            stop = (head + 1) * d
+            if mask is None:
+                head_mask = None
+            else:
+                head_mask = mask[:, head]
+            H, A = attention(Q[:, :, start:stop], K[:, :, start:stop], V[:, :, start:stop], mask=head_mask)
+            answers.append(H)
+            maps.append(A)
+        H = torch.cat(answers, dim=2)
+        A = torch.stack(maps, dim=1)
+        return (self.W_O(H), A)
+
+
+# %% nbgrader={"grade_id": "encoding-code", "solution": true}
+def sinusoidal_encoding(length, dim):
+    P = torch.zeros((length, dim), dtype=torch.float32)
+    for i in range(dim // 2):
+        for p in range(length):
+            angle = p / (10000 ** (2 * i / dim))
+            P[p, 2 * i] = math.sin(angle)
+            P[p, 2 * i + 1] = math.cos(angle)
+    return P
+
+
+def causal_mask(n):
+    mask = torch.full((n, n), False)
+    for i in range(n):
+        mask[i, : i + 1] = True
+    return mask
+
+
+# %% nbgrader={"grade_id": "block-code", "solution": true}
+class word(nn.Module):
+    def __init__(self, embed_dim, num_heads, dropout):
+        super().__init__()
+        self.norm = nn.LayerNorm(embed_dim)
+        self.attention = MultiHeadAttention(embed_dim, num_heads)
+        self.dropout = nn.Dropout(dropout)
+
+    def forward(self, x, mask):
+        x = self.norm(x)
+        H, _A = self.attention(x, x, x, mask)
+        return self.dropout(H)
+
+
+class layer(nn.Module):
+    def __init__(self, embed_dim, mlp_dim, dropout):
+        super().__init__()
+        self.norm = nn.LayerNorm(embed_dim)
+        self.linear1 = nn.Linear(embed_dim, mlp_dim)
+        self.linear2 = nn.Linear(mlp_dim, embed_dim)
+        self.dropout = nn.Dropout(dropout)
+
+    def forward(self, x):
+        x = self.norm(x)
+        x = self.linear1(x)
+        x = 0.5 * x * (1 + torch.erf(x / math.sqrt(2)))  # GELU
+        x = self.linear2(x)
+        return self.dropout(x)
+
+
+class TransformerBlock(nn.Module):
+    def __init__(self, embed_dim, num_heads, mlp_dim, dropout):
+        super().__init__()
+        self.look = word(embed_dim, num_heads, dropout)
+        self.think = layer(embed_dim, mlp_dim, dropout)
+
+    def forward(self, x, mask=None):
+        corrections = self.look(x, mask)
+        x = x + corrections
+        corrections = self.think(x)
+        x = x + corrections
+        return x
+
+
+# %% nbgrader={"grade_id": "patches-code", "solution": true}
+class PatchEmbedding(nn.Module):
+    def __init__(self, image_size, patch_size, in_channels, embed_dim):
+        super().__init__()
+        self.image_size = image_size
+        self.patch_size = patch_size
+        self.linear = nn.Linear(in_channels * patch_size * patch_size, embed_dim)
+
+    def forward(self, images):
+        B = images.shape[0]
+        patches = []
+        for row in range(0, self.image_size, self.patch_size):
+            for column in range(0, self.image_size, self.patch_size):
+                patch = images[:, :, row : row + self.patch_size, column : column + self.patch_size]
+                patches.append(patch.reshape(B, 1, -1))
+        return self.linear(torch.cat(patches, dim=1))
+
+
+# %% nbgrader={"grade_id": "vit-code", "solution": true}
+class VisionTransformer(nn.Module):
+    def __init__(
+        self, image_size, patch_size, in_channels, embed_dim, num_heads, mlp_dim, num_layers, num_classes, dropout=0.1
+    ):
+        super().__init__()
+        self.num_layers = num_layers
+        self.words = PatchEmbedding(image_size, patch_size, in_channels, embed_dim)
+        num_patches = (image_size // patch_size) * (image_size // patch_size)
+        self.class_token = nn.Parameter(torch.zeros(1, 1, embed_dim))
+        self.P = nn.Parameter(torch.zeros(num_patches + 1, embed_dim))
+        torch.nn.init.normal_(self.P, std=0.02)
+        self.drop = nn.Dropout(dropout)
+        self.tiny = nn.ModuleList()
+        for _layer in range(num_layers):
+            self.tiny.append(TransformerBlock(embed_dim, num_heads, mlp_dim, dropout))
+        self.norm = nn.LayerNorm(embed_dim)
+        self.head = nn.Linear(embed_dim, num_classes)
+
+    def forward(self, images):
+        B = images.shape[0]
+        tokens = self.words(images)
+        class_tokens = self.class_token.repeat(B, 1, 1)
+        tokens = torch.cat((class_tokens, tokens), 1)
+        tokens = tokens + self.P
+        tokens = self.drop(tokens)
+        for layer in range(self.num_layers):
+            tokens = self.tiny[layer](tokens)
+        class_tokens = tokens[:, 0, :]
+        class_tokens = self.norm(class_tokens)
+        return self.head(class_tokens)
+
+
+# %% nbgrader={"grade_id": "rollout-code", "solution": true}
+def attention_rollout(maps):
+    batch = maps[0].shape[0]
+    n = maps[0].shape[-1]
+    results = []
+    for b in range(batch):
+        R = torch.eye(n, device=maps[0].device)
+        for A in maps:
+            A_mean = torch.zeros(n, n, device=A.device)
+            for head in range(A.shape[1]):
+                A_mean = A_mean + A[b, head] / A.shape[1]
+            A_tilde = 0.5 * torch.eye(n, device=A.device) + 0.5 * A_mean
+            R = torch.matmul(A_tilde, R)
+        results.append(R)
+    return torch.stack(results)
