@@ -99,8 +99,14 @@ def _difference(
     """
     import torch
 
+    size = want.abs().max().item() if want.numel() else 0.0
+    near, nearly = (
+        min(10 * rtol, _FACTOR),
+        min(10 * atol, _FACTOR * size),
+    )  # a wide tolerance would see likenesses anywhere
+
     def same(candidate: torch.Tensor) -> bool:
-        return candidate.shape == want.shape and torch.allclose(candidate, want, rtol=10 * rtol, atol=10 * atol)
+        return candidate.shape == want.shape and torch.allclose(candidate, want, rtol=near, atol=nearly)
 
     wrong = ~torch.isclose(have, want, rtol=rtol, atol=atol)
     share = f"{int(wrong.sum())} of {want.numel()} entries differ" if want.numel() > 1 else "it differs"
