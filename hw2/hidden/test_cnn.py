@@ -270,7 +270,7 @@ def test_batch_goes_to_the_device(student, draw):
     """Images and labels are both sent to the device that the caller names."""
     found = HARNESS.beside(student).moved(student.get_loss_and_correct, draw.normal(5, 3), draw.integers(0, 2, 5))
     for part in "images", "labels":
-        assert part in found, f"the {part} should be sent to the device that the caller names; they were not"
+        assert found[part], f"the {part} should be sent to the device that the caller names; they were not"
 
 
 @earns("step")

@@ -234,11 +234,11 @@ def linear(weight: Tensor, bias: Tensor) -> torch.nn.Module:
     return layer
 
 
-def moved(get_loss_and_correct: _Measure, x: Tensor, y: Tensor) -> list[str]:
-    """Which of images and labels were sent to the device that get_loss_and_correct is told."""
+def moved(get_loss_and_correct: _Measure, x: Tensor, y: Tensor) -> dict[str, bool]:
+    """Whether images and labels were sent to the device that get_loss_and_correct is told."""
     batch = x.as_subclass(_Noting), y.as_subclass(_Noting)
     get_loss_and_correct(torch.nn.Flatten(), batch, torch.nn.CrossEntropyLoss(), _GOAL)
-    return sorted(set(_SENT))
+    return {name: name in _SENT for name in ("images", "labels")}
 
 
 def measured(
