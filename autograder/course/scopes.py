@@ -99,7 +99,7 @@ def _in_function(cell: Cell) -> str:
 
 def _needed(cell: Cell, after: bool) -> set[str]:
     """The names that a cell takes from the notebook."""
-    source = _in_function(cell) if after and cell.locked else cell.source
+    source = _in_function(cell) if after and cell.locked and ast.parse(cell.source).body else cell.source
     table = symtable.symtable(source, cell.id, "exec")
     used: set[str] = set()
     waiting = [table]
