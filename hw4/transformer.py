@@ -143,7 +143,7 @@ for size in (2, 1, 5, 7), (1, 1, 1, 7):
     right = functional.scaled_dot_product_attention(Q, K, V, attn_mask=part)
     compare(f"H under a mask of shape {size}", attention(Q, K, V, mask=part)[0], right)
 best, others = K.clone(), torch.arange(7) != 1
-best[..., 1, :] = 1000 * Q.sum(-2)  # key 1 has scores in the thousands
+best[..., 1, :] = 10000 * Q.sum(-2)  # key 1 has scores of many thousands
 right = functional.scaled_dot_product_attention(Q, K[..., others, :], V[..., others, :])
 compare("H without the best key", attention(Q, best, V, mask=others)[0], right)
 

@@ -97,6 +97,13 @@ def test_a_factor_of_nearly_one_is_no_factor():
     assert "times what it should be" not in told(RIGHT * 1.0005)
 
 
+def test_nothing_is_said_that_does_not_explain_the_difference():
+    """Values that are off by little resemble a permutation, a factor or a shift within a wide tolerance."""
+    want = torch.tensor([1.0, 1.001, 1.002, 0.999])
+    told_of = told(want + torch.tensor([0.003, -0.001, 0.002, 0.004]), want, rtol=1e-3)
+    assert "entries differ" in told_of
+
+
 def test_whole_numbers_have_no_factor_and_no_sign():
     labels = torch.tensor([1, 2, 4])
     assert told(2 * labels, labels) == "dW: the shape is right but the values are wrong: 3 of 3 entries differ."

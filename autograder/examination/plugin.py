@@ -108,20 +108,14 @@ class ExaminationPlugin:
         line.close()
 
     @pytest.fixture(scope="module")
-    def shared_lines(self) -> Iterator[dict[str, Line]]:
-        """The lines of `shared_student`, by grade cell."""
-        lines: dict[str, Line] = {}
-        yield lines
-        for line in lines.values():
-            line.close()
+    def shared_student(self) -> Iterator[Student]:
+        """One fork for all tests of the module that use it, for example for a training run that several tests check.
 
-    @pytest.fixture
-    def shared_student(self, shared_lines: dict[str, Line]) -> Student:
-        """One fork for all tests of a grade cell that use it, for example a training run that several tests check."""
-        cell = earns_of(self.item).cell
-        if cell not in shared_lines:
-            shared_lines[cell] = self.examination.fork(cell)
-        return Student(shared_lines[cell])
+        As it serves several grade cells, names mean what they mean at the end of the notebook.
+        """
+        line = self.examination.fork("")
+        yield Student(line)
+        line.close()
 
     @pytest.fixture
     def reference(self) -> types.SimpleNamespace:

@@ -449,7 +449,8 @@ def test_bce_from_large_logits(student, draw):
     K = draw.choice(SIZES)
     y, z3 = labels(draw, K), draw.uniform(K, 1, low=100.0, high=200.0) * (2 * draw.bernoulli(K, 1) - 1)
     z3[1], z3[2] = z3[1].abs(), torch.where(y[2] == 1, 1, -1) * z3[2].abs()  # one is wrong, and one is right
-    alone = [(torch.full((1, 1), label), z3[:1].abs() * sign) for label in (0.0, 1.0) for sign in (1, -1)]
+    sizes = z3[:1].abs(), torch.full((1, 1), 1000.0)
+    alone = [(torch.full((1, 1), label), z * sign) for label in (0.0, 1.0) for sign in (1, -1) for z in sizes]
     compare_bce_from_logits(student, [(y, z3), *alone])
 
 
@@ -567,7 +568,7 @@ def test_graph_gradient(student, draw):
 
 
 def compare_slope(slope, function, draw, name):
-    """Hold a slope against autograd between −6 and 6, away from the kinks at 0, for a vector and for a matrix."""
+    """Hold a slope against autograd between −6 and 6, away from the kinks at 0, for vectors and for a matrix."""
     points = []
     for shape in ((draw.size(5, 9),), (2, draw.size(3, 5)), (1,)):
         x = 3 * away_from_zero(draw, *shape)

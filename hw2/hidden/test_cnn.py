@@ -237,13 +237,15 @@ def test_logits_of_the_network(student, draw):
 def test_loss_and_count(student, draw):
     """The loss is the criterion of logits and labels, with its gradient; correct ones are counted, not averaged."""
     losses = {"CrossEntropyLoss": functional.cross_entropy, "MultiMarginLoss": functional.multi_margin_loss}
-    for kind, reduction, B, training in (
-        ("CrossEntropyLoss", "mean", draw.size(11, 19), True),
-        ("MultiMarginLoss", "sum", draw.size(11, 19), False),
-        ("CrossEntropyLoss", "sum", 1, False),
+    for kind, reduction, B, training, scale in (
+        ("CrossEntropyLoss", "mean", draw.size(11, 19), True, 2.0),
+        ("MultiMarginLoss", "sum", draw.size(11, 19), False, 2.0),
+        ("CrossEntropyLoss", "sum", 1, False, 2.0),
+        ("CrossEntropyLoss", "mean", draw.size(11, 19), False, 0.05),  # the largest probability is below one half
     ):
         tools, K, n = HARNESS.beside(student), draw.size(3, 5), draw.size(6, 8)
-        W, b, x, y = 2 * draw.normal(K, n), draw.normal(K), draw.normal(B, n), draw.integers(0, K - 1, B)
+        W, b = scale * draw.normal(K, n), scale / 2 * draw.normal(K)
+        x, y = draw.normal(B, n), draw.integers(0, K - 1, B)
         right = functional.linear(x, W, b).argmax(1)
         # more than K are right, for an argmax along the batch finds at most K; and two are wrong
         y[: K + 1] = right[: K + 1]

@@ -226,8 +226,8 @@ def test_what_is_forbidden_does_not_matter(student, draw):
 
 @earns("attention-mask")
 def test_forbidden_keys_that_fit_best(student, draw):
-    """A forbidden key gets no weight, even if its score is 200 above those of all others."""
-    for low, high in (0.0, 200.0), (-200.0, 0.0):
+    """A forbidden key gets no weight, however far its score is above those of all others."""
+    for low, high in (0.0, 200.0), (-200.0, 0.0), (0.0, 30_000.0):
         Q, K, V = problem(draw, 2)
         n, m = Q.shape[-2], K.shape[-2]
         hidden = draw.size(0, m - 1)
