@@ -27,8 +27,8 @@ ALL = {
     "mse-loss": 0.0, "bce-loss": 0.0, "mlp-build": 0.0, "mlp-forward": 0.0, "mlp-backward": 0.0, "mlp-memory": 0.0,
     "train-step": 0.0,
 }  # fmt: skip
-AFTER_RELU = {"relu": 0.0, "mlp-forward": 0.0, "mlp-backward": 1.3333}
-"""what a broken ReLU costs: itself, and the networks that hold one"""
+AFTER_RELU = {"relu": 0.0, "mlp-forward": 0.0, "mlp-backward": 1.6, "mlp-memory": 1.3333}
+"""where ReLU ends the process, no right part can be lent to the exercises that use it"""
 
 
 # ---- files
@@ -224,12 +224,12 @@ CODE: dict[str, Case] = {
     "kills-its-parent-when-called": (
         _relu("import os\n        for number in range(1, 65): os.kill(1, number) if number != 2 else 0"),
         "",
-        AFTER_RELU,
+        {"relu": 0.0},
     ),
     "forks-for-ever-when-called": (
         _relu("import os, time\n        for _ in range(99):\n            if os.fork() == 0: time.sleep(99)"),
         "",
-        AFTER_RELU,
+        {"relu": 0.0},
     ),
 }
 
