@@ -187,7 +187,7 @@ def _content(value: Any) -> int:
     match value:
         case Tensor():
             numbers = from_wire(value, lambda ref: ref).detach().flatten()[:100].tolist()
-            own = {number for number in numbers if number == number}
+            own = {number if number == number else "nan" for number in numbers}
             return _ENOUGH if len(own) >= 2 and (len(numbers) >= _PATTERN or len(own - {0}) >= 2) else 1
         case Array():
             return _ENOUGH
