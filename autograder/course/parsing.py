@@ -117,8 +117,6 @@ def _cell(number: str, cell: Any, line: int) -> Cell | str:
         tags = msgspec.convert(cell.metadata.get("tags", []), tuple[str, ...])
     except msgspec.ValidationError as error:
         return f"nbgrader and tags metadata: {error} (nbgrader takes {', '.join(_Marks.__struct_fields__)})"
-    if marks.gives and not marks.locked:
-        return '"gives" on a cell that is not locked: only the notebook\'s own cells give names'
     if marks.grade_id and not _ID.fullmatch(marks.grade_id):
         return f"grade_id {marks.grade_id!r}: use up to 64 letters, digits, - and _"
     kinds = [kind for kind in ("grade", "solution", "locked", "task") if getattr(marks, kind)]

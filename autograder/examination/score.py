@@ -41,9 +41,8 @@ def score(
         if cell.solution or cell.task:
             points, why = (0.0, "Nothing was written here.") if cell.grade_id in unanswered else (None, "")
         follows: tuple[str, ...] = ()
-        if points is not None and points < cell.points and not why:
-            follows = tuple(name for name in (uses or {}).get(cell.grade_id, ()) if name in lost)
         if points is not None and points < cell.points:
+            follows = () if why else tuple(name for name in (uses or {}).get(cell.grade_id, ()) if name in lost)
             lost.add(cell.grade_id)
         results.append(
             CellResult(

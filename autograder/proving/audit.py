@@ -19,10 +19,10 @@ from autograder.course.mistakes import Mistake, mistakes, variants_left_out
 from autograder.course.release import released
 from autograder.examination.diagnosis import Exchange
 from autograder.examination.score import earned
-from autograder.examination.suite import Suite, collected
+from autograder.examination.suite import Suite
 from autograder.forbidden import static
 from autograder.proving.fork_pool import ForkPool
-from autograder.proving.solutions import Solution, execute, run_up_to_edits
+from autograder.proving.solutions import Solution, execute, in_forks, prepared
 from autograder.proving.variants import variants
 from autograder.results.result import Diagnosis, TestResult
 from autograder.sandbox.lines import InProcessLine
@@ -90,24 +90,17 @@ def audit(
     Nothing is confined, because all solutions belong to the course. `workers` solutions are graded at the same time, by
     default one for each processor.
     """
-    import torch
-
-    torch.set_num_threads(1)  # before torch is used: a fork of a process with worker threads would hang
     workers = workers or os.cpu_count() or 1
-    names = [spec.name for spec in homework.notebooks if notebooks is None or spec.name in notebooks]
-    suites = [Suite(course, homework, name) for name in names]
     rows = []
-    with collected(*suites):
-        for suite in suites:
-            vars(suite.reference)  # run once, before the forks
-            suite.diagnoser.warm()
-            todo = list(_variants(homework, suite) if by_machine else _solutions(homework, suite, trained))
-            runner = ForkPool(dict[str, Graded | str], 1, _SECONDS * len(todo))
-            runner.begin(functools.partial(_grade_all, suite, todo, workers))
-            [graded] = runner.outcomes()
-            if isinstance(graded, str):
-                raise CourseError(f"{suite.name}: the audit itself failed: {graded}")
-            rows += [_judge(suite, solution, graded[solution.key]) for solution in todo]
+    for suite in prepared(course, homework, notebooks):
+        suite.diagnoser.warm()
+        todo = list(_variants(homework, suite) if by_machine else _solutions(homework, suite, trained))
+        runner = ForkPool(dict[str, Graded | str], 1, _SECONDS * len(todo))
+        runner.begin(functools.partial(_grade_all, suite, todo, workers))
+        [graded] = runner.outcomes()
+        if isinstance(graded, str):
+            raise CourseError(f"{suite.name}: the audit itself failed: {graded}")
+        rows += [_judge(suite, solution, graded[solution.key]) for solution in todo]
     return tuple(rows)
 
 
@@ -191,12 +184,7 @@ def _grade_all(suite: Suite, todo: Sequence[Solution], workers: int) -> dict[str
 
     This process runs the master's cells, and for each solution a fork runs the rest, from the edited cell on.
     """
-    pool = ForkPool(Graded, workers, _SECONDS)
-    begun: list[str] = []
-    for solution, names, rest in run_up_to_edits(suite, todo):
-        pool.begin(functools.partial(_grade, suite, solution, names, rest))
-        begun.append(solution.key)
-    graded = dict(zip(begun, pool.outcomes(), strict=True))
+    graded = in_forks(Graded, workers, _SECONDS, suite, todo, _grade)
     _remember_training_runs(suite, todo, graded)
     for one in graded.values():  # all in this process, so that no replay is made twice
         if isinstance(one, Graded):

@@ -13,10 +13,10 @@ import msgspec
 from autograder.course.course import Course, CourseError, Homework
 from autograder.course.master import Cell
 from autograder.course.mistakes import Survivor, survivors
-from autograder.examination.suite import Suite, collected
+from autograder.examination.suite import Suite
 from autograder.proving.fork_pool import ForkPool
 from autograder.proving.mutants import Mutant, mutants
-from autograder.proving.solutions import Solution, execute, run_up_to_edits
+from autograder.proving.solutions import Solution, execute, in_forks, prepared
 from autograder.sandbox.lines import InProcessLine
 
 _SECONDS = 20
@@ -61,23 +61,16 @@ def mutation(
     course: Course, homework: Homework, notebooks: Sequence[str] | None = None, workers: int | None = None
 ) -> tuple[Mutation, ...]:
     """Test every mutant of a homework's notebooks, without the tests that take a training run."""
-    import torch
-
-    torch.set_num_threads(1)  # as in the audit
     workers = workers or os.cpu_count() or 1
-    names = [spec.name for spec in homework.notebooks if notebooks is None or spec.name in notebooks]
-    suites = [Suite(course, homework, name) for name in names]
     found = []
-    with collected(*suites):
-        for suite in suites:
-            vars(suite.reference)  # run once, before the forks
-            tried = [mutant for cell in suite.master.code() if cell.solution for mutant in mutants(cell)]
-            runner = ForkPool(dict[str, _Verdict | str], 1, _SECONDS * (len(tried) + 10))
-            runner.begin(functools.partial(_try_all, suite, tried, workers))
-            [verdicts] = runner.outcomes()
-            if isinstance(verdicts, str):
-                raise CourseError(f"{suite.name}: the mutants could not be tested: {verdicts}")
-            found.append(_judge(homework, suite, tried, verdicts))
+    for suite in prepared(course, homework, notebooks):
+        tried = [mutant for cell in suite.master.code() if cell.solution for mutant in mutants(cell)]
+        runner = ForkPool(dict[str, _Verdict | str], 1, _SECONDS * (len(tried) + 10))
+        runner.begin(functools.partial(_try_all, suite, tried, workers))
+        [verdicts] = runner.outcomes()
+        if isinstance(verdicts, str):
+            raise CourseError(f"{suite.name}: the mutants could not be tested: {verdicts}")
+        found.append(_judge(homework, suite, tried, verdicts))
     return tuple(found)
 
 
@@ -127,12 +120,11 @@ def _try_all(suite: Suite, tried: Sequence[Mutant], workers: int) -> dict[str, _
         Solution("mutant", str(number), {**code, suite.master.cell(mutant.cell).id: mutant.source}, ())
         for number, mutant in enumerate(tried)
     ]
-    pool = ForkPool(_Verdict, workers, _SECONDS)
-    begun = []
-    for solution, names, rest in run_up_to_edits(suite, todo):
-        pool.begin(functools.partial(_try, suite, solution, tried[int(solution.name)].cell, names, rest))
-        begun.append(solution.key)
-    return dict(zip(begun, pool.outcomes(), strict=True))
+
+    def tested(suite: Suite, solution: Solution, names: dict[str, Any], rest: Sequence[Cell]) -> _Verdict:
+        return _try(suite, solution, tried[int(solution.name)].cell, names, rest)
+
+    return in_forks(_Verdict, workers, _SECONDS, suite, todo, tested)
 
 
 def _try(suite: Suite, solution: Solution, edited: str, names: dict[str, Any], rest: Sequence[Cell]) -> _Verdict:

@@ -3,15 +3,20 @@
 from __future__ import annotations
 
 import contextlib
+import functools
 import io
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, TypeVar
 
 from autograder.constants import SEED, cell_filename
+from autograder.course.course import Course, Homework
 from autograder.course.master import Cell, Master
-from autograder.examination.suite import Suite
+from autograder.examination.suite import Suite, collected
+from autograder.proving.fork_pool import ForkPool
 from autograder.sandbox.seeding import seed
+
+T = TypeVar("T")
 
 
 @dataclass(frozen=True)
@@ -29,14 +34,47 @@ class Solution:
 
     def below(self, book: Master) -> list[str]:
         """The autograded cells below the first edit: those above it see nothing of the edit."""
-        first = next(
-            (number for number, cell in enumerate(book.cells) if self.cells.get(cell.id, cell.source) != cell.source), 0
+        return [cell.grade_id for cell in book.cells[self.first_edit(book.cells) :] if cell.autograded]
+
+    def first_edit(self, cells: Sequence[Cell]) -> int:
+        """The number of the first of these cells that differs from the master; how many there are if none does."""
+        return next(
+            (n for n, cell in enumerate(cells) if self.cells.get(cell.id, cell.source) != cell.source), len(cells)
         )
-        return [cell.grade_id for cell in book.cells[first:] if cell.autograded]
 
     @property
     def key(self) -> str:
         return f"{self.kind} {self.name}"
+
+
+def prepared(course: Course, homework: Homework, notebooks: Sequence[str] | None) -> Iterator[Suite]:
+    """The suites of a homework's notebooks (by default of all), one after another, each ready to be used in forks."""
+    import torch
+
+    torch.set_num_threads(1)  # before torch is used: a fork of a process with worker threads would hang
+    names = [spec.name for spec in homework.notebooks if notebooks is None or spec.name in notebooks]
+    suites = [Suite(course, homework, name) for name in names]
+    with collected(*suites):
+        for suite in suites:
+            vars(suite.reference)  # run once, before the forks
+            yield suite
+
+
+def in_forks(
+    kind: type[T],
+    workers: int,
+    seconds: int,
+    suite: Suite,
+    todo: Sequence[Solution],
+    task: Callable[[Suite, Solution, dict[str, Any], Sequence[Cell]], T],
+) -> dict[str, T | str]:
+    """Run the master's cells in this process and a task for each solution in a fork of it; the outcomes by key."""
+    pool = ForkPool(kind, workers, seconds)
+    begun = []
+    for solution, names, rest in run_up_to_edits(suite, todo):
+        pool.begin(functools.partial(task, suite, solution, names, rest))
+        begun.append(solution.key)
+    return dict(zip(begun, pool.outcomes(), strict=True))
 
 
 def run_up_to_edits(suite: Suite, todo: Sequence[Solution]) -> Iterator[tuple[Solution, dict[str, Any], list[Cell]]]:
@@ -49,10 +87,7 @@ def run_up_to_edits(suite: Suite, todo: Sequence[Solution]) -> Iterator[tuple[So
 
     matplotlib.use("agg")
     cells = list(suite.master.code())
-    first = {
-        solution.key: next((n for n, cell in enumerate(cells) if solution.cells[cell.id] != cell.source), len(cells))
-        for solution in todo
-    }
+    first = {solution.key: solution.first_edit(cells) for solution in todo}
     names: dict[str, Any] = {"__name__": "notebook"}
     seed(SEED)
     for number in range(len(cells) + 1):

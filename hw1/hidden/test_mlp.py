@@ -470,7 +470,7 @@ def test_initial_weights_differ(student, draw):
 def test_unknown_function_is_refused(student, draw):
     """A function of any other name raises a ValueError, in either place."""
     unknown = draw.choice(["tanh", "softplus", "leaky_relu", "gelu"])
-    student.MLP(2, 3, "identity", 3, 1, "sigmoid")  # whoever refuses every name has not understood
+    student.MLP(2, 3, "identity", 3, 1, "sigmoid")  # a class that refuses every name is wrong, too
     for place, functions in ("f_function", (unknown, "relu")), ("g_function", ("relu", unknown)):
         try:
             student.MLP(2, 3, functions[0], 3, 1, functions[1])

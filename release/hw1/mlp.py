@@ -287,7 +287,7 @@ def _check():
     layer.weight = torch.tensor([[1.0, 0.0], [0.0, 1.0], [1.0, 1.0]])
     layer.bias = torch.tensor([0.0, 0.0, 10.0])
     x = torch.tensor([[1.0, 2.0], [3.0, 4.0], [0.0, -1.0], [5.0, 5.0]])
-    compare("y, by head", layer.forward(x), [[1.0, 2.0, 13.0], [3.0, 4.0, 17.0], [0.0, -1.0, 9.0], [5.0, 5.0, 20.0]])
+    compare("y, by hand", layer.forward(x), [[1.0, 2.0, 13.0], [3.0, 4.0, 17.0], [0.0, -1.0, 9.0], [5.0, 5.0, 20.0]])
     compare("y of a single row", layer.forward(x[:1]), [[1.0, 2.0, 13.0]])
 
     torch.manual_seed(1)
@@ -467,8 +467,8 @@ def mse_loss(y, y_hat):
 def _check():
     y, y_hat = torch.tensor([[1.0, 2.0], [0.0, 4.0], [3.0, -1.0]]), torch.tensor([[2.0, 5.0], [0.0, 2.0], [3.0, 1.0]])
     J, dJdy_hat = mse_loss(y, y_hat)
-    compare("MSE, by head", J, 3.0)  # (1 + 9 + 0 + 4 + 0 + 4) / 6
-    compare("dJ, by head", 3 * dJdy_hat, [[1.0, 3.0], [0.0, -2.0], [0.0, 2.0]])
+    compare("MSE, by hand", J, 3.0)  # (1 + 9 + 0 + 4 + 0 + 4) / 6
+    compare("dJ, by hand", 3 * dJdy_hat, [[1.0, 3.0], [0.0, -2.0], [0.0, 2.0]])
 
     torch.manual_seed(3)
     y, y_hat = torch.randn(6, 4), torch.randn(6, 4, requires_grad=True)
