@@ -27,6 +27,7 @@ from autograder.grading.server import GradingServer
 from autograder.results import autograded, gradebook
 from autograder.results.result import Result
 from autograder.submission import Missing, Unreadable, find, read, repair
+from autograder.submission.filename import shown
 
 # the HTML tags that rendered markdown may contain
 _TAGS = {
@@ -167,7 +168,7 @@ def readable(homework: Homework, notebook: str, folder: Path) -> dict[str, Any]:
     others = tuple(spec.name for spec in homework.notebooks if spec.name != notebook)
     try:
         file = find(folder, notebook, others)
-        return repair(read(file), file.name, released(homework, notebook)).notebook()
+        return repair(read(file), shown(file.name), released(homework, notebook)).notebook()
     except (Missing, Unreadable):
         untouched: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
         return untouched

@@ -18,6 +18,7 @@ from autograder.constants import SEED
 from autograder.course.course import Tool
 from autograder.course.master import Master
 from autograder.course.mistakes import Mistake
+from autograder.examination.budget import Exhausted
 from autograder.examination.reference import defining, definitions
 from autograder.results.result import Diagnosis, TestResult
 from autograder.sandbox.inside.object_server import ObjectServer
@@ -38,17 +39,37 @@ _COUNT = 20
 """a whole number above this is hit by chance no more"""
 _MOST = 400
 """most exchanges that are recorded of one test; a test with more is not diagnosed"""
+_MOST_BYTES = 24 * 2**20
+"""most bytes of the answers of one test; tests ask for 6 MiB at most"""
+
+
+@dataclass
+class Room:
+    """The memory for the answers of a notebook's tests. When it is used up, no more tests can be diagnosed."""
+
+    left: int = 48 * 2**20
 
 
 class Recorder:
-    """A line that passes questions to another line and records the exchanges."""
+    """A line that passes questions to another line and records the exchanges.
 
-    def __init__(self, line: Line, exchanges: list[Exchange]) -> None:
-        self._line, self._exchanges = line, exchanges
+    Raises Exhausted if the answers of the test are far larger than what any test asks for.
+    """
+
+    def __init__(self, line: Line, exchanges: list[Exchange], room: Room) -> None:
+        self._line, self._exchanges, self._room = line, exchanges, room
+        self._received = 0
 
     def ask(self, question: Question, allowance: Allowance | None = None) -> Returned | Raised:
         reply = self._line.ask(question, allowance)
-        if len(self._exchanges) <= _MOST:
+        size = len(encode(reply))
+        self._received += size
+        self._room.left -= size
+        if self._received > _MOST_BYTES:
+            raise Exhausted
+        if self._room.left < 0:
+            self._exchanges.clear()
+        elif len(self._exchanges) <= _MOST:
             self._exchanges.append((question, reply))
         return reply
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from autograder.examination.budget import Exhausted
 from autograder.forbidden import ForbiddenTool
 from autograder.sandbox.student_error import StudentError
 
@@ -9,6 +10,8 @@ from autograder.sandbox.student_error import StudentError
 def explain(error: BaseException) -> str:
     """One line for the student about the error that a test failed with."""
     match error:
+        case Exhausted() | MemoryError():
+            return "Checking your answer needs too much time or memory: it is far larger than what the text asks for."
         case StudentError(type="NotImplementedError"):
             return "This is not written yet: your code still raises NotImplementedError."
         case StudentError(type=ForbiddenTool.__name__):

@@ -11,7 +11,8 @@ from typing import Literal
 
 import pytest
 
-from autograder.examination.diagnosis import Exchange, Recorder
+from autograder.examination.budget import Exhausted, budget
+from autograder.examination.diagnosis import Exchange, Recorder, Room
 from autograder.examination.hidden import Draw, Earns
 from autograder.examination.messages import explain
 from autograder.forbidden import ForbiddenTool
@@ -32,6 +33,12 @@ class Subject:
     """for example hw1/mlp"""
     reference: types.SimpleNamespace
     secret: bytes
+    content: str = ""
+    """digest of the submission. The random numbers depend on it, so what leaks is worthless in the next submission"""
+
+
+def _nothing(test: str) -> None:
+    """Announce nothing."""
 
 
 @dataclass
@@ -50,10 +57,22 @@ class Examination:
     """tests that failed, possibly because of what an earlier test left in the same fork"""
     rebound: Collection[str] = ()
     """grade cells with names that a later cell has given another meaning"""
+    announce: Callable[[str], None] = _nothing
+    """is told the name of each test before it begins"""
+    barred: Collection[str] = ()
+    """tests that are not run, because they have ended this process before"""
+    seconds: float | None = None
+    """processor time of this process for one test; None is no limit"""
+    room: Room = field(default_factory=Room)
+    """the memory that is left for exchanges"""
+    unchecked: dict[str, None] = field(default_factory=dict)
+    """grade cells with a test that spent its budget"""
 
     def keep(self, item: pytest.Item, error: BaseException | None, seconds: float) -> None:
         """Record that a test has passed, or has failed with `error`."""
         worth = earns_of(item)
+        if isinstance(error, Exhausted | MemoryError):
+            self.unchecked[worth.cell] = None
         if error is not None and (worth.cell in self.rebound or not (worth.trains or _certain(error))):
             self.doubtful.add(item.name)
         self.results[item.name] = TestResult(
@@ -103,7 +122,7 @@ class ExaminationPlugin:
         kept: list[Exchange] = []
         examination.exchanges[self.item.name] = kept
         worth = earns_of(self.item)
-        line = Recorder((examination.fork if worth.trains else examination.line)(worth.cell), kept)
+        line = Recorder((examination.fork if worth.trains else examination.line)(worth.cell), kept, examination.room)
         yield Student(line)
         line.close()
 
@@ -124,7 +143,9 @@ class ExaminationPlugin:
     @pytest.fixture
     def draw(self) -> Draw:
         subject = self.examination.subject
-        return Draw(subject.secret, subject.name, self.item.name)
+        # a training run has the same numbers for all: nobody may submit again and again until they are lucky
+        content = "" if earns_of(self.item).trains else subject.content
+        return Draw(subject.secret, subject.name, self.item.name, *filter(None, [content]))
 
     def pytest_collectreport(self, report: pytest.CollectReport) -> None:
         if report.failed:
@@ -133,6 +154,14 @@ class ExaminationPlugin:
     @pytest.hookimpl(tryfirst=True)  # before the fixtures are set up
     def pytest_runtest_setup(self, item: pytest.Item) -> None:
         self._item, self._began = item, time.perf_counter()
+        self.examination.announce(item.name)
+        if item.name in self.examination.barred:
+            raise Exhausted
+
+    @pytest.hookimpl(wrapper=True)
+    def pytest_runtest_call(self, item: pytest.Item) -> Iterator[None]:
+        with budget(self.examination.seconds):
+            yield
 
     @pytest.hookimpl(tryfirst=True)
     def pytest_runtest_makereport(self, item: pytest.Item, call: pytest.CallInfo[None]) -> pytest.TestReport:
@@ -152,7 +181,7 @@ def earns_of(item: pytest.Item) -> Earns:
 
 
 def _certain(error: BaseException) -> bool:
-    return isinstance(error, StudentError) and error.type in _CERTAIN
+    return isinstance(error, Exhausted) or (isinstance(error, StudentError) and error.type in _CERTAIN)
 
 
 def _first_line(item: pytest.Item) -> str:

@@ -5,14 +5,16 @@ from __future__ import annotations
 import contextlib
 import functools
 import types
-from collections.abc import Callable, Collection, Iterator
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
+import msgspec
 import pytest
 
 from autograder.course.course import Course, CourseError, Homework
 from autograder.course.mistakes import mistakes
 from autograder.course.parsing import read_master
+from autograder.examination import budget, guessing
 from autograder.examination.collection import HiddenTests
 from autograder.examination.dependencies import dependencies
 from autograder.examination.diagnosis import Diagnoser, Exchange
@@ -54,12 +56,13 @@ class Suite:
         cells: Collection[str] | None = None,
         exchanges: dict[str, list[Exchange]] | None = None,
         training: Collection[str] | None = None,
+        content: str = "",
     ) -> tuple[TestResult, ...]:
         """Run the tests and return their results. Each test gets a line from `fork`, which is given its grade cell.
 
         If `cells` is given, only tests of these grade cells run. If `exchanges` is given, it receives the questions and
         answers of each test under the test's name. If `training` is given, a test that needs a training run runs only
-        if its cell is in `training`.
+        if its cell is in `training`. The random numbers depend on `content`.
         """
 
         def wanted(item: pytest.Item) -> bool:
@@ -68,12 +71,18 @@ class Suite:
                 training is None or not worth.trains or worth.cell in training
             )
 
-        examination = Examination(self._subject(), fork, fork, {} if exchanges is None else exchanges)
+        examination = Examination(self._subject(content), fork, fork, {} if exchanges is None else exchanges)
         self._run(examination, wanted)
         return tuple(examination.results.values())
 
     def examine(
-        self, fork: Callable[[str], Line], turn: Callable[[str], Line], rebound: Collection[str] = ()
+        self,
+        fork: Callable[[str], Line],
+        turn: Callable[[str], Line],
+        rebound: Collection[str] = (),
+        content: str = "",
+        announce: Callable[[str], None] = lambda test: None,
+        barred: Collection[str] = (),
     ) -> Examined:
         """Run all tests and diagnose known mistakes. `turn` makes lines to a shared fork, `fork` lines to new forks.
 
@@ -81,26 +90,57 @@ class Suite:
         that fails in the shared fork runs again, alone in a new fork, and the second result counts: an earlier test may
         have caused the first failure. The second time, names mean what they mean at the end of the notebook, while the
         first time they mean what they meant after the visible check. The two differ for the grade cells `rebound`.
+        Nobody has two guesses: where an answer could be guessed, the second has to agree with the first.
 
         A test does not run again if a known mistake gives every answer of its cell's tests. Each test draws new
         numbers, so what an earlier test left behind could not produce the same answers.
+
+        The random numbers depend on `content`, a digest of the submission. `announce` is told the name of each test
+        before it begins, and the tests `barred` are not run and fail.
         """
-        first = Examination(self._subject(), turn, fork, rebound=rebound)
+        subject = self._subject(content)
+        first = Examination(
+            subject, turn, fork, rebound=rebound, announce=announce, barred=barred, seconds=budget.SECONDS
+        )
         self._run(first, lambda item: True)
-        results, exchanges = first.results, first.exchanges
-        diagnoses = self.diagnoser.diagnose(tuple(results.values()), exchanges)
+        results, exchanges, unchecked = first.results, first.exchanges, first.unchecked
+        announce("")
+        diagnoses = self._diagnoses(tuple(results.values()), exchanges)
         doubtful = {name for name in first.doubtful if results[name].cell not in diagnoses.keys() - set(rebound)}
         if doubtful:
-            again = Examination(self._subject(), lambda _: fork(""), lambda _: fork(""), exchanges)
+            again = Examination(
+                subject,
+                lambda _: fork(""),
+                lambda _: fork(""),
+                announce=announce,
+                barred=barred,
+                seconds=budget.SECONDS,
+            )
             self._run(again, lambda item: item.name in doubtful)
-            results |= again.results
+            for name, result in again.results.items():
+                functions = result.cell not in rebound  # there, another function answers the second time
+                if result.passed and guessing.guessed(exchanges.get(name, ()), again.exchanges[name], functions):
+                    again.results[name] = msgspec.structs.replace(result, passed=False, message=guessing.WHY)
+            results, exchanges = results | again.results, exchanges | again.exchanges
+            unchecked |= again.unchecked
             cells = {result.cell for result in again.results.values()}
             tests = tuple(result for result in results.values() if result.cell in cells)
-            diagnoses |= self.diagnoser.diagnose(tests, exchanges)
-        return Examined(tuple(results.values()), diagnoses)
+            announce("")
+            diagnoses |= self._diagnoses(tests, exchanges)
+        return Examined(tuple(results.values()), diagnoses, tuple(unchecked))
 
-    def _subject(self) -> Subject:
-        return Subject(self.name, self.reference, self.secret)
+    def _diagnoses(
+        self, tests: Sequence[TestResult], exchanges: Mapping[str, Sequence[Exchange]]
+    ) -> dict[str, tuple[Diagnosis, ...]]:
+        """The diagnoses of these tests; none if the search needs too much time or memory."""
+        try:
+            with budget.budget():
+                return self.diagnoser.diagnose(tests, exchanges)
+        except (budget.Exhausted, MemoryError):
+            return {}
+
+    def _subject(self, content: str) -> Subject:
+        return Subject(self.name, self.reference, self.secret, content)
 
     def _run(self, examination: Examination, wanted: Callable[[pytest.Item], bool]) -> None:
         if self.tests is None:
@@ -117,6 +157,8 @@ class Examined:
     tests: tuple[TestResult, ...]
     diagnoses: dict[str, tuple[Diagnosis, ...]]
     """for each grade cell that was diagnosed, the known mistakes that explain its results"""
+    unchecked: tuple[str, ...] = ()
+    """grade cells with a test that spent its budget"""
 
 
 @contextlib.contextmanager

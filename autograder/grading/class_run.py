@@ -15,6 +15,7 @@ from autograder.grading.server import GradingServer, Lost
 from autograder.results import record
 from autograder.results.result import Result
 from autograder.results.table import csv_text
+from autograder.submission.filename import shown
 
 
 @dataclass(frozen=True)
@@ -42,7 +43,7 @@ def submissions(submitted: Path, homework: str, students: Sequence[str] = ()) ->
     if not submitted.is_dir():
         raise CourseError(f"{submitted}: no such folder: put submissions into {submitted.name}/<student>/{homework}/")
     found = tuple(
-        Submission(folder.name, folder / homework)
+        Submission(shown(folder.name), folder / homework)
         for folder in sorted(submitted.iterdir())
         if folder.is_dir() and not folder.name.startswith(".") and os.path.lexists(folder / homework)
     )

@@ -3,38 +3,53 @@
 from __future__ import annotations
 
 import datetime
+import functools
+import hashlib
+import os
 import resource
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Collection, Sequence
 from pathlib import Path
+
+import msgspec
 
 from autograder.constants import SEED
 from autograder.course.course import NotebookSpec
 from autograder.examination.score import score
 from autograder.grading.context import GradingContext, forbidden_uses
+from autograder.grading.orders import GradeOrder
 from autograder.results import autograded
 from autograder.results.result import SCHEMA, CellResult, Incident, NotebookResult, Result
 from autograder.sandbox.session import Session
 from autograder.submission import Gradable, Missing, Unreadable, find, read, repair
+from autograder.submission.filename import shown
 from autograder.submission.rebindings import notes, rebindings
 
 
-def grade(context: GradingContext, student: str, folder: Path, marked: Path | None = None) -> Result:
-    """Grade the submission in `folder`. Anything wrong with the submission becomes part of the result.
+def grade(context: GradingContext, order: GradeOrder, announce: Callable[[str, str], None]) -> Result:
+    """Grade a submission. Anything wrong with it becomes part of the result.
 
-    If `marked` is given, the autograded notebooks are written there.
+    `announce` is told each step before it begins: the notebook, and the test or ''.
     """
+    folder, marked = Path(os.fsdecode(order.folder)), Path(os.fsdecode(order.marked)) if order.marked else None
     began, cpu = time.monotonic(), _cpu()
-    books = tuple(_notebook(context, spec, folder, marked) for spec in context.homework.notebooks)
+    books = []
+    for spec in context.homework.notebooks:
+        tell = functools.partial(announce, spec.name)
+        tell("")
+        barred = [place.test for place in order.barred if place.notebook == spec.name]
+        books.append(
+            _waiting(context, spec) if "" in barred else _notebook(context, spec, folder, marked, tell, barred)
+        )
     return Result(
         schema=SCHEMA,
         course=context.course.id,
         homework=context.homework.name,
         title=context.homework.title,
-        student=student,
+        student=order.student,
         score=round(sum(book.score for book in books), 4),
         max_score=sum(book.max_score for book in books),
-        notebooks=books,
+        notebooks=tuple(books),
         tier=context.zygote.tier,
         versions=context.versions,
         graded_at=datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds"),
@@ -43,13 +58,20 @@ def grade(context: GradingContext, student: str, folder: Path, marked: Path | No
     )
 
 
-def _notebook(context: GradingContext, spec: NotebookSpec, folder: Path, marked: Path | None) -> NotebookResult:
+def _notebook(
+    context: GradingContext,
+    spec: NotebookSpec,
+    folder: Path,
+    marked: Path | None,
+    announce: Callable[[str], None],
+    barred: Collection[str],
+) -> NotebookResult:
     began = time.monotonic()
     blank, suite, file = context.released[spec.name], context.suites[spec.name], ""
     try:
         others = tuple(other.name for other in context.homework.notebooks if other is not spec)
         path = find(folder, spec.name, others)
-        file = path.name
+        file = shown(path.name)
         gradable = repair(read(path), file, blank)
     except Missing as missing:
         return _without_notebook(context, spec, file, Incident(kind="missing", cell="", note=str(missing)))
@@ -59,7 +81,7 @@ def _notebook(context: GradingContext, spec: NotebookSpec, folder: Path, marked:
         session.run()
         rebound = rebindings(gradable.cells)
         affected = {cell for one in rebound for cell in one.between}
-        examined = suite.examine(session.fork, session.turn, affected)
+        examined = suite.examine(session.fork, session.turn, affected, _digest(gradable), announce, barred)
     forbidden = forbidden_uses(suite, gradable)
     cells = score(blank, examined.tests, forbidden, examined.diagnoses, _unanswered(gradable), suite.uses)
     found = NotebookResult(
@@ -70,7 +92,7 @@ def _notebook(context: GradingContext, spec: NotebookSpec, folder: Path, marked:
         max_score=sum(cell.points for cell in cells),
         cells=cells,
         repairs=gradable.repairs,
-        incidents=(*session.incidents, *notes(gradable.cells, rebound)),
+        incidents=(*session.incidents, *map(_unchecked, examined.unchecked), *notes(gradable.cells, rebound)),
         outputs=tuple(session.outputs),
         tier=context.zygote.tier,
         seed=SEED,
@@ -91,6 +113,30 @@ def _unanswered(gradable: Gradable) -> frozenset[str]:
         if cell.released and cell.released.grade and cell.released.solution
         if not cell.attachments and cell.source.strip() == cell.released.source.strip()
     )
+
+
+def _digest(gradable: Gradable) -> str:
+    """A digest of what was handed in: the same file is always tested with the same numbers."""
+    digest = hashlib.blake2b(digest_size=16)
+    for cell in gradable.cells:
+        digest.update(f"{cell.id}\0{cell.source}\0".encode())
+    return digest.hexdigest()
+
+
+def _unchecked(cell: str) -> Incident:
+    note = (
+        f"Checking your answers to ‘{cell}’ needs more time or memory than the grader allows, so a test was stopped. "
+        "Return what the text asks for, and nothing larger."
+    )
+    return Incident(kind="unchecked", cell=cell, note=note)
+
+
+def _waiting(context: GradingContext, spec: NotebookSpec) -> NotebookResult:
+    """The result if grading the notebook ended the process twice: all its cells wait for a person."""
+    note = "The grader could not grade this notebook. Nothing is lost: your instructor has to look at it."
+    found = _without_notebook(context, spec, "", Incident(kind="internal", cell="", note=note))
+    cells = tuple(msgspec.structs.replace(cell, earned=None) for cell in found.cells)
+    return msgspec.structs.replace(found, cells=cells)
 
 
 def _without_notebook(context: GradingContext, spec: NotebookSpec, file: str, incident: Incident) -> NotebookResult:

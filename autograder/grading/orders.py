@@ -11,15 +11,26 @@ _OWN_TIME = 60.0
 """seconds that grading may take beyond the student's limits before it counts as an infrastructure failure"""
 
 
+class Place(msgspec.Struct, tag="place", frozen=True):
+    """Where grading a submission is. The process that grades says so before each step, in case it ends there."""
+
+    notebook: str = ""
+    test: str = ""
+    """the name of a hidden test; '' while the notebook is read, run or diagnosed"""
+
+
 class GradeOrder(msgspec.Struct):
     """Grade the submission in a folder. The file descriptor for the answer is attached."""
 
     student: str
-    folder: str
-    out: str
-    """folder for the results file and the feedback page; '' for none"""
-    marked: str
-    """folder for the autograded notebooks; '' for none"""
+    folder: bytes
+    """the submission's folder: an absolute path, as bytes, because a name on disk may not be UTF-8"""
+    out: bytes
+    """folder for the results file and the feedback page; b'' for none"""
+    marked: bytes
+    """folder for the autograded notebooks; b'' for none"""
+    barred: tuple[Place, ...] = ()
+    """what has ended grading twice: these tests fail, and these notebooks wait for a person"""
 
 
 class Started(msgspec.Struct, tag="started"):
@@ -37,9 +48,15 @@ class Graded(msgspec.Struct, tag="graded"):
 
 
 class Failed(msgspec.Struct, tag="failed"):
-    """There is no result because of an infrastructure failure."""
+    """There is no result: an infrastructure failure, or an error that the submission may have caused."""
 
     why: str
+    ours: bool
+    """whether it is certainly an infrastructure failure"""
+
+
+MOST_BYTES = 2**30
+"""most bytes of a message between the grading server and its client"""
 
 
 def patience(homework: Homework) -> float:

@@ -3,24 +3,35 @@
 from __future__ import annotations
 
 import os
-import subprocess
-import sys
 import threading
 import time
 from pathlib import Path
 
 import msgspec
 
+from autograder import child_process
 from autograder.course.course import CourseError, Homework, TierName
-from autograder.grading.orders import Failed, Graded, GradeOrder, Refused, Started, patience
+from autograder.grading.orders import MOST_BYTES, Failed, Graded, GradeOrder, Place, Refused, Started, patience
 from autograder.results.result import Result
 from autograder.sandbox.wire.channel import Channel, pair
 from autograder.sandbox.wire.wire_error import WireError
 from autograder.warming import ENVIRONMENT
 
+_ATTEMPTS = 12
+"""how often a submission is graded at most, if the process that grades it ends each time"""
+_MOST_TESTS = 3
+"""tests of one notebook that may end the process; with more, the whole notebook waits for a person"""
+
 
 class Lost(Exception):
     """Grading a submission failed. An infrastructure failure: the submission is retried, never scored 0."""
+
+
+class _Ended(Exception):
+    """Grading ended early, at this place. It is None where only the infrastructure can have failed."""
+
+    def __init__(self, why: str, place: Place | None) -> None:
+        self.why, self.place = why, place
 
 
 class GradingServer:
@@ -36,14 +47,11 @@ class GradingServer:
     def _start(self) -> None:
         ours, theirs = pair()
         environment = {**os.environ, **ENVIRONMENT, "PYTEST_DISABLE_PLUGIN_AUTOLOAD": "1", "MPLBACKEND": "agg"}
-        self._process = subprocess.Popen(
-            [sys.executable, "-m", "autograder.grading.server_process", str(theirs.fileno()), *self._arguments],
-            pass_fds=[theirs.fileno()],
-            env=environment,
-            stdin=subprocess.DEVNULL,
-        )
+        module = ("-m", "autograder.grading.server_process")
+        arguments = (*module, str(theirs.fileno()), str(os.getpid()), *self._arguments)
+        self._process = child_process.start(arguments, theirs.fileno(), environment)
         theirs.close()
-        self._channel = Channel(ours)
+        self._channel = Channel(ours, MOST_BYTES)
 
     def wait(self) -> None:
         """Wait until it is ready. Raises CourseError if the course's files have errors or confinement is too weak."""
@@ -59,29 +67,52 @@ class GradingServer:
     def grade(self, student: str, folder: Path, out: Path | None = None, marked: Path | None = None) -> Result:
         """Grade the submission in `folder`. Raises Lost.
 
-        Results are written below `out` and autograded notebooks into `marked`, if given.
+        Results are written below `out` and autograded notebooks into `marked`, if given. If the process that grades
+        ends twice at the same place, the submission causes it: the test fails, or the notebook waits for a person.
         """
+        barred: list[Place] = []
+        last = None
+        for _ in range(_ATTEMPTS):
+            order = GradeOrder(student, _path(folder), _path(out), _path(marked), tuple(barred))
+            try:
+                return self._grade(order)
+            except _Ended as ended:
+                if ended.place is None:
+                    raise Lost(f"{student}'s {self.homework.name} could not be graded: {ended.why}") from None
+                if ended.place == last:
+                    others = [place for place in barred if place.notebook == last.notebook]
+                    barred.append(last if len(others) < _MOST_TESTS else Place(last.notebook))
+                last = ended.place
+        raise Lost(f"{student}'s {self.homework.name} could not be graded: grading it ended early {_ATTEMPTS} times")
+
+    def _grade(self, order: GradeOrder) -> Result:
+        """Send the order, and wait for the result. Raises _Ended."""
         near, far = pair()
-        order = msgspec.msgpack.encode(GradeOrder(student, str(folder), str(out or ""), str(marked or "")))
-        answer = Channel(near)
+        answer = Channel(near, MOST_BYTES)
+        place: Place | None = None
         try:
             with self._lock:
                 if self._process.poll() is not None:
                     self._channel.close()
                     self._start()
                     self.wait()
-                self._channel.send(order, fds=(far.fileno(),))
+                self._channel.send(msgspec.msgpack.encode(order), fds=(far.fileno(),))
             far.close()
-            message, _ = answer.receive(time.monotonic() + patience(self.homework))
+            stop = time.monotonic() + patience(self.homework)
+            while True:
+                message, _ = answer.receive(stop)
+                match msgspec.msgpack.decode(message, type=Place | Graded | Failed):
+                    case Place() as step:
+                        place = step
+                    case Failed(why, ours):
+                        raise _Ended(why, None if ours else place)
+                    case Graded(result):
+                        return result
         except (WireError, CourseError) as error:
-            raise Lost(f"the process that graded {student}'s {self.homework.name} ended early ({error})") from None
+            raise _Ended(f"the process that grades it ended early ({error})", place) from None
         finally:
             far.close()
             answer.close()
-        reply = msgspec.msgpack.decode(message, type=Graded | Failed)
-        if isinstance(reply, Failed):
-            raise Lost(f"{student}'s {self.homework.name} could not be graded: {reply.why}")
-        return reply.result
 
     def __enter__(self) -> GradingServer:
         self.wait()
@@ -93,3 +124,8 @@ class GradingServer:
     def close(self) -> None:
         self._channel.close()
         self._process.wait()
+
+
+def _path(folder: Path | None) -> bytes:
+    """A folder as an order names it: the server's process has another working directory."""
+    return os.fsencode(folder.absolute()) if folder is not None else b""

@@ -5,7 +5,6 @@ It is trusted. It communicates with a student's process only through `sandbox`.
 
 from __future__ import annotations
 
-import ctypes
 import os
 import signal
 import socket
@@ -17,12 +16,14 @@ from typing import TYPE_CHECKING
 
 import msgspec
 
+from autograder import child_process
 from autograder.confine.confinement import Tier
 from autograder.course.course import CourseError, TierName, open_course
 from autograder.grading.libraries import libraries_of
-from autograder.grading.orders import Failed, Graded, GradeOrder, Refused, Started, patience
+from autograder.grading.orders import MOST_BYTES, Failed, Graded, GradeOrder, Place, Refused, Started, patience
 from autograder.sandbox.wire.channel import Channel
 from autograder.sandbox.wire.messages import encode
+from autograder.sandbox.wire.values import sound
 from autograder.sandbox.wire.wire_error import WireError
 from autograder.sandbox.zygote_client import SandboxLost, Zygote
 from autograder.warming import begin, settle
@@ -30,15 +31,14 @@ from autograder.warming import begin, settle
 if TYPE_CHECKING:  # imports pytest, torch and more: `main` does that while the zygote loads its own libraries
     from autograder.grading.context import GradingContext
 
-_PR_SET_PDEATHSIG = 1
 
-
-def main(fd: int, root: Path, name: str, floor: TierName, force: TierName | None) -> None:
-    """Serve orders from file descriptor `fd` until it closes."""
+def main(fd: int, parent: int, root: Path, name: str, floor: TierName, force: TierName | None) -> None:
+    """Serve orders from file descriptor `fd` until it closes or the process `parent` ends."""
+    child_process.end_with_parent(parent)
     with suppress(OSError):
         os.setsid()
     begin()
-    channel = Channel(socket.socket(fileno=fd))
+    channel = Channel(socket.socket(fileno=fd), MOST_BYTES)
     # the zygote loads its libraries while this process loads its own
     zygote = Zygote(root, force, lambda: libraries_of(root, name))
     try:
@@ -75,10 +75,9 @@ def _serve(channel: Channel, context: GradingContext, floor: TierName) -> None:
         context.zygote.revive()
         if os.fork() == 0:
             try:
-                ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
-                if os.getppid() == parent:
-                    order = msgspec.msgpack.decode(message, type=GradeOrder)
-                    _answer(Channel(socket.socket(fileno=fds[0])), context, order)
+                child_process.end_with_parent(parent)
+                order = msgspec.msgpack.decode(message, type=GradeOrder)
+                _answer(Channel(socket.socket(fileno=fds[0]), MOST_BYTES), context, order)
             finally:
                 os._exit(0)
         for number in fds:
@@ -101,26 +100,31 @@ def _check_confinement(context: GradingContext, floor: TierName) -> None:
 
 def _answer(channel: Channel, context: GradingContext, order: GradeOrder) -> None:
     """In a fork: grade a submission and send the result, or the reason why there is none."""
+    from autograder.examination.budget import limit_memory
     from autograder.grading.grade import grade
     from autograder.results import record
+
+    def announce(notebook: str, test: str) -> None:
+        channel.send(encode(Place(notebook, test)))
 
     signal.signal(signal.SIGCHLD, signal.SIG_DFL)
     signal.alarm(int(patience(context.homework)))  # ends this process when the client no longer waits
     try:
-        marked = Path(order.marked) if order.marked else None
-        result = grade(context, order.student, Path(order.folder), marked)
+        limit_memory()
+        result = grade(context, order, announce)
         if order.out:
-            record.write(result, Path(order.out))
+            record.write(result, Path(os.fsdecode(order.out)))
         channel.send(encode(Graded(result)))
     except SandboxLost as lost:
-        channel.send(encode(Failed(str(lost))))
+        channel.send(encode(Failed(str(lost), ours=True)))
     except BaseException as error:
         traceback.print_exc()
-        channel.send(encode(Failed(f"{type(error).__name__}: {str(error)[:500]}")))
+        why = f"{type(error).__name__}: {sound(str(error)[:500])}"
+        channel.send(encode(Failed(why, ours=isinstance(error, OSError))))
 
 
 if __name__ == "__main__":
-    _, _fd, _root, _name, _floor, _force = sys.argv
-    main(int(_fd), Path(_root), _name, _floor, _force or None)  # type: ignore[arg-type]
+    _, _fd, _parent, _root, _name, _floor, _force = sys.argv
+    main(int(_fd), int(_parent), Path(_root), _name, _floor, _force or None)  # type: ignore[arg-type]
     sys.stderr.flush()
     os._exit(0)  # a normal exit of so large a process takes half a second

@@ -80,8 +80,9 @@ class Incident(msgspec.Struct, frozen=True, kw_only=True):
     """Something that ended or disturbed the run: a timeout, a crash, too much memory or output …"""
 
     kind: Literal[
-        "unreadable", "missing", "timeout", "crash", "exit", "memory", "disk", "output", "protocol", "names", "internal"
-    ]
+        "unreadable", "missing", "timeout", "crash", "exit", "memory", "disk", "output", "protocol", "names",
+        "unchecked", "internal",
+    ]  # fmt: skip
     """what happened"""
     cell: str
     """id of the cell that was running, or ''"""

@@ -82,7 +82,7 @@ class Process:
             if left <= 0:
                 raise Late("no answer in time")
             try:
-                message = self.channel.take()
+                message = self.channel.take(deadline=deadline)
             except Closed:
                 self._raise_how_it_ended()
             if message is not None:

@@ -6,19 +6,19 @@ import array
 import os
 import socket
 import subprocess
-import sys
 from collections.abc import Callable, Iterable
 from contextlib import suppress
 from pathlib import Path
 
 import msgspec
 
+from autograder import child_process
 from autograder.course.course import Limits, TierName
 from autograder.sandbox.spawning import Load, Ready, SpawnRequest
 from autograder.sandbox.wire.channel import Channel, pair
 from autograder.warming import ENVIRONMENT
 
-_MAIN = "import sys; from autograder.sandbox.inside import zygote; zygote.main(int(sys.argv[1]), *sys.argv[2:])"
+_MAIN = "import sys; from autograder.sandbox.inside import zygote; zygote.main(*map(int, sys.argv[1:3]), *sys.argv[3:])"
 """code for `python -c`; not `-m`, because the shell replaces __main__ with the notebook"""
 
 
@@ -51,18 +51,10 @@ class Zygote:
             "MKL_NUM_THREADS": "1",
             "OPENBLAS_NUM_THREADS": "1",
             "MPLCONFIGDIR": os.environ.get("MPLCONFIGDIR", str(Path.home() / ".cache" / "autograder-matplotlib")),
-            "PYTHONDONTWRITEBYTECODE": "1",
-            "PYTHONHASHSEED": "0",
         }
         environment |= {name: value for name, value in os.environ.items() if name.startswith("OPENBLAS_CORETYPE")}
-        self._process = subprocess.Popen(
-            [sys.executable, "-c", _MAIN, str(theirs.fileno()), *self._arguments],
-            pass_fds=[theirs.fileno()],
-            env=environment,
-            cwd="/",
-            stdin=subprocess.DEVNULL,
-            stdout=subprocess.DEVNULL,
-        )
+        arguments = ("-c", _MAIN, str(theirs.fileno()), str(os.getpid()), *self._arguments)
+        self._process = child_process.start(arguments, theirs.fileno(), environment, stdout=subprocess.DEVNULL)
         theirs.close()
         self._socket = ours
         self._ready: Ready | None = None

@@ -11,8 +11,10 @@ import msgspec
 from autograder.results.result import Repair
 from autograder.submission import script, torn_json
 from autograder.submission.rawcell import (
+    MAX_ALL_CODE_CHARACTERS,
     MAX_CELLS,
     MAX_CODE_BYTES,
+    MAX_CODE_CHARACTERS,
     MAX_PICTURE_BYTES,
     MAX_SOURCE_BYTES,
     MAX_TEXT_BYTES,
@@ -35,7 +37,10 @@ def read_cells(data: bytes, filename: str) -> RawNotebook:
     """
     name = PurePath(filename).name
     _refuse_others(data, name)
-    data, repairs = _as_utf8(data, name)
+    return _bounded(_read(*_as_utf8(data, name), name))
+
+
+def _read(data: bytes, repairs: list[Repair], name: str) -> RawNotebook:
     # A script rarely begins with a list or a dict, so a bracket means a notebook. A damaged notebook may lack its first
     # bytes, so the start of a cell anywhere in the file means a notebook, too.
     if data.lstrip()[:1] in (b"{", b"[") or _CELL.search(data):
@@ -49,6 +54,27 @@ def read_cells(data: bytes, filename: str) -> RawNotebook:
             f"The file ‘{name}’ is neither a notebook nor a Python script. Submit the .ipynb file that you worked in."
         )
     raise Unreadable(f"The file ‘{name}’ contains no notebook cells. Submit the .ipynb file that you worked in.")
+
+
+def _bounded(book: RawNotebook) -> RawNotebook:
+    """The notebook without the code that goes beyond the limits. What reads code needs much memory for it."""
+    cells, repairs, total = [], list(book.repairs), 0
+    most = MAX_ALL_CODE_CHARACTERS if book.plain else MAX_CODE_CHARACTERS
+    for number, cell in enumerate(book.cells, start=1):
+        size = len(cell.source) if cell.kind == "code" else 0
+        if size > most or total + size > MAX_ALL_CODE_CHARACTERS:
+            label = cell.grade_id or next(iter(cell.ids), "")
+            called, limit = f"‘{label}’" if label else str(number), most // 1024
+            note = f"Cell {called} contains more than {limit} kB of code; its code was ignored."
+            if size <= most:
+                limit = MAX_ALL_CODE_CHARACTERS // 1024
+                note = f"The notebook contains more than {limit} kB of code; the code of cell {called} was ignored."
+            repairs.append(Repair(kind="ignored", cell=label, note=note))
+            cell = msgspec.structs.replace(cell, source="")
+            size = 0
+        total += size
+        cells.append(cell)
+    return msgspec.structs.replace(book, cells=tuple(cells), repairs=tuple(repairs))
 
 
 # ---- what kind of file it is ----

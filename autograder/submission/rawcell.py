@@ -10,6 +10,10 @@ from autograder.results.result import Repair
 
 MAX_CELLS = 2000
 MAX_CODE_BYTES = 2**20
+"""limit for the code of one cell as it is stored in the file"""
+MAX_CODE_CHARACTERS = 2**17
+"""limit for the code of one cell, and 2**18 for all cells: a parsed cell needs 700 times its length in memory"""
+MAX_ALL_CODE_CHARACTERS = 2**18
 MAX_TEXT_BYTES = 8 * 2**20
 """limit for one written answer; it is high because Colab stores pasted pictures inside the text"""
 MAX_SOURCE_BYTES = 32 * 2**20

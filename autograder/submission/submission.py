@@ -8,6 +8,8 @@ import stat
 from collections.abc import Iterable
 from pathlib import Path
 
+from autograder.submission.filename import shown
+
 USUAL_BYTES = 32 * 2**20
 """a notebook with many figures is far smaller; a larger file nearly always consists of printed output"""
 
@@ -65,10 +67,11 @@ def find(folder: Path, notebook: str, others: tuple[str, ...] = ()) -> Path:
 
     for name, kind in kinds.items():
         if kind != stat.S_IFREG and _means(name, known) == [notebook]:
-            raise Missing(f"‘{name}’ is {_KINDS.get(kind, 'not a file')}. Submit the file {notebook}.ipynb itself.")
+            what = _KINDS.get(kind, "not a file")
+            raise Missing(f"‘{shown(name)}’ is {what}. Submit the file {notebook}.ipynb itself.")
     if not files:
         raise Missing(f"Nothing was submitted for {notebook}.")
-    there = ", ".join(f"‘{name}’" for name in sorted(files)[:5]) + (" …" if len(files) > 5 else "")
+    there = ", ".join(f"‘{shown(name)}’" for name in sorted(files)[:5]) + (" …" if len(files) > 5 else "")
     raise Missing(f"There is no {notebook}.ipynb among the submitted files ({there}). Give your notebook that name.")
 
 
@@ -89,7 +92,7 @@ def read(path: Path, limit: int = USUAL_BYTES) -> bytes:
         descriptor = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
     except OSError as error:
         why = error.strerror or error
-        raise Unreadable(f"The file ‘{path.name}’ could not be opened ({why}). Submit it again.") from None
+        raise Unreadable(f"The file ‘{shown(path.name)}’ could not be opened ({why}). Submit it again.") from None
     try:
         status = os.fstat(descriptor)
         _refuse_unless_file(path, status)
@@ -109,7 +112,7 @@ def read(path: Path, limit: int = USUAL_BYTES) -> bytes:
                     raise _too_big(path, len(data))
         except OSError as error:
             why = error.strerror or error
-            raise Unreadable(f"The file ‘{path.name}’ could not be read ({why}). Submit it again.") from None
+            raise Unreadable(f"The file ‘{shown(path.name)}’ could not be read ({why}). Submit it again.") from None
     return bytes(data)
 
 
@@ -117,12 +120,12 @@ def _refuse_unless_file(path: Path, status: os.stat_result) -> None:
     kind = stat.S_IFMT(status.st_mode)
     if kind != stat.S_IFREG:
         what = _KINDS.get(kind, "not a file")
-        raise Unreadable(f"‘{path.name}’ is {what}. Submit the notebook file itself.")
+        raise Unreadable(f"‘{shown(path.name)}’ is {what}. Submit the notebook file itself.")
 
 
 def _too_big(path: Path, size: int) -> Unreadable:
     return Unreadable(
-        f"The file ‘{path.name}’ is too big ({size / 2**20:.0f} MB). "
+        f"The file ‘{shown(path.name)}’ is too big ({size / 2**20:.0f} MB). "
         "In Jupyter choose Edit → Clear Outputs of All Cells, save, and submit it again."
     )
 
@@ -132,8 +135,8 @@ def _kinds_in(folder: Path, notebook: str) -> dict[str, int]:
     try:
         kind = stat.S_IFMT(folder.lstat().st_mode)
         if kind != stat.S_IFDIR:
-            what = _KINDS.get(kind, "a file")
-            raise Missing(f"‘{folder.name}’ is {what}, not a folder. Submit the notebook in a folder of that name.")
+            name, what = shown(folder.name), _KINDS.get(kind, "a file")
+            raise Missing(f"‘{name}’ is {what}, not a folder. Submit the notebook in a folder of that name.")
         entries = sorted(folder.iterdir())
         return {
             path.name: stat.S_IFMT(path.lstat().st_mode)

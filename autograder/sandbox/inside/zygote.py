@@ -12,6 +12,7 @@ from pathlib import Path
 
 import msgspec
 
+from autograder import child_process
 from autograder.confine import jail
 from autograder.forbidden import runtime
 from autograder.sandbox.inside import supervisor
@@ -22,8 +23,9 @@ _MOST = 2**16
 """most bytes of a message to the zygote"""
 
 
-def main(fd: int, force: str, course: str) -> None:
-    """Serve requests from file descriptor `fd` until it closes."""
+def main(fd: int, parent: int, force: str, course: str) -> None:
+    """Serve requests from file descriptor `fd` until it closes or the process `parent` ends."""
+    child_process.end_with_parent(parent)
     begin()
     with suppress(OSError):
         os.setsid()  # Ctrl-C on the terminal must stop only the class run, which then ends this process

@@ -22,10 +22,14 @@ _MAX_STRAY = 100_000
 
 
 class Channel:
-    """One end of a wire. Sends and receives whole messages, each before a deadline on the clock of time.monotonic."""
+    """One end of a wire. Sends and receives whole messages, each before a deadline on the clock of time.monotonic.
 
-    def __init__(self, sock: socket.socket) -> None:
+    `most` is the largest message in bytes. Between two processes of the trusted side it may be larger than usual.
+    """
+
+    def __init__(self, sock: socket.socket, most: int = MAX_MESSAGE) -> None:
         self.sock = sock
+        self._most = most
         self._count = 0
         self._stray = 0
         self._partial: tuple[int, int, bytearray] | None = None  # message number, total length, data so far
@@ -36,7 +40,7 @@ class Channel:
 
     def send(self, data: bytes, deadline: float | None = None, fds: tuple[int, ...] = ()) -> None:
         """Send one message. The file descriptors `fds` are attached to its first packet."""
-        if len(data) > MAX_MESSAGE:
+        if len(data) > self._most:
             raise WireError(f"a message of {len(data) / 2**20:.0f} MiB is too large")
         self._count += 1
         for offset in range(0, max(len(data), 1), _PACKET):
@@ -55,17 +59,20 @@ class Channel:
         """The next whole message and the file descriptors that came with it."""
         fds: list[int] = []
         while True:
-            message = self.take(fds)
+            message = self.take(fds, deadline)
             if message is not None:
                 return message, fds
             _wait(self.sock, select.POLLIN, deadline)
 
-    def take(self, fds: list[int] | None = None) -> bytes | None:
+    def take(self, fds: list[int] | None = None, deadline: float | None = None) -> bytes | None:
         """The next whole message, or None if none has arrived.
 
-        File descriptors are appended to `fds`. Without `fds` they are not accepted.
+        File descriptors are appended to `fds`. Without `fds` they are not accepted. Raises Late at the deadline, even
+        while packets keep coming.
         """
         while True:
+            if deadline is not None and time.monotonic() > deadline:
+                raise Late("no answer in time")
             try:
                 if fds is None:
                     packet = self.sock.recv(_HEADER.size + _PACKET)
@@ -104,7 +111,7 @@ class Channel:
             return False
         _, number, offset, total = _HEADER.unpack_from(packet)
         size = len(packet) - _HEADER.size
-        if total > MAX_MESSAGE or offset + size > total or (size == 0 and total > 0):
+        if total > self._most or offset + size > total or (size == 0 and total > 0):
             return False
         if offset == 0:
             self._partial = (number, total, bytearray())

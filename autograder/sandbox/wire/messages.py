@@ -9,6 +9,7 @@ from typing import Annotated, Any, Literal, TypeAlias, cast
 
 import msgspec
 
+from autograder.sandbox.wire.size import refuse_many
 from autograder.sandbox.wire.values import Name, Value
 from autograder.sandbox.wire.wire_error import WireError
 
@@ -178,6 +179,8 @@ def decode_order(data: bytes) -> Order:
 
 
 def decode_report(data: bytes) -> Report:
+    """The report in a message. Raises WireError, also for more values than an answer needs."""
+    refuse_many(data)
     return cast(Report, _decode(_reports, data))
 
 

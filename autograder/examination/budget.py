@@ -1,0 +1,54 @@
+"""The budget of one hidden test: how much the trusted process may spend on a student's answers."""
+
+from __future__ import annotations
+
+import contextlib
+import resource
+import signal
+from collections.abc import Iterator
+from pathlib import Path
+from typing import NoReturn
+
+SECONDS = 30.0
+"""processor time of the trusted process for one test, or for one search for known mistakes; usual tests take 0.1 s"""
+_MEMORY_MB = 384
+"""memory that the process of one submission may use in addition to what it has when it begins"""
+
+
+class Exhausted(BaseException):
+    """Raised in a test that spends its budget. It is no Exception, so a test cannot suppress it by mistake."""
+
+
+@contextlib.contextmanager
+def budget(seconds: float | None = SECONDS) -> Iterator[None]:
+    """In this context, raise Exhausted after so many seconds of processor time; None is no limit.
+
+    Python cannot stop a library's function that runs for long. So the kernel ends the process after twice the seconds.
+    """
+    if seconds is None:
+        yield
+        return
+    soft, hard = resource.getrlimit(resource.RLIMIT_CPU)
+    usage = resource.getrusage(resource.RUSAGE_SELF)
+    most = int(usage.ru_utime + usage.ru_stime + 2 * seconds) + 1
+    before = signal.signal(signal.SIGVTALRM, _stop)
+    resource.setrlimit(resource.RLIMIT_CPU, (most if hard == resource.RLIM_INFINITY else min(most, hard), hard))
+    signal.setitimer(signal.ITIMER_VIRTUAL, seconds)
+    try:
+        yield
+    finally:
+        signal.setitimer(signal.ITIMER_VIRTUAL, 0)
+        signal.signal(signal.SIGVTALRM, before)
+        resource.setrlimit(resource.RLIMIT_CPU, (soft, hard))
+
+
+def limit_memory() -> None:
+    """Limit the memory of this process, for good. What needs more raises MemoryError or RuntimeError."""
+    pages = int(Path("/proc/self/statm").read_text().split()[5])
+    most = pages * resource.getpagesize() + _MEMORY_MB * 2**20
+    _, hard = resource.getrlimit(resource.RLIMIT_DATA)
+    resource.setrlimit(resource.RLIMIT_DATA, (most if hard == resource.RLIM_INFINITY else min(most, hard), hard))
+
+
+def _stop(number: int, frame: object) -> NoReturn:
+    raise Exhausted

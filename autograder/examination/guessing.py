@@ -1,0 +1,66 @@
+"""Guessing: an answer of a few possible ones may be given once, although a failed test is asked again."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from typing import Any
+
+from autograder.examination.diagnosis import Exchange
+from autograder.sandbox.wire.messages import Get, Question, Returned
+from autograder.sandbox.wire.values import Array, Bytes, Dict, Large, List, Ref, Tensor, Tuple, from_wire
+
+WHY = (
+    "Your notebook answers this question differently when it is asked twice: after the exercise's check, and at the "
+    "end of the notebook. Give one answer."
+)
+_FEW = 16
+"""entries up to which whole numbers can be guessed"""
+_PLAIN = {-2.0, -1.0, -0.5, 0.0, 0.5, 1.0, 2.0}
+"""real numbers that can be guessed"""
+
+
+def guessed(first: Sequence[Exchange], second: Sequence[Exchange], functions: bool) -> bool:
+    """Whether the two runs of a test got different answers to the same question, both of which could be guesses.
+
+    What a computation gives cannot be guessed, and may differ for good reasons: an earlier test may have left
+    something behind. Without `functions`, only the values of names are compared.
+    """
+    for (question, answer), (again, other) in zip(first, second, strict=False):
+        if not _same(question, again):
+            return False
+        if not (isinstance(answer, Returned) and isinstance(other, Returned)):
+            continue
+        if (functions or isinstance(question, Get)) and _guessable(answer.value) and _guessable(other.value):
+            one, two = (from_wire(reply.value, lambda ref: ref.kind) for reply in (answer, other))
+            if repr(one) != repr(two):
+                return True
+    return False
+
+
+def _same(question: Question, other: Question) -> bool:
+    """Whether two questions differ in nothing but their nonce."""
+    kinds = type(question), type(other)
+    names = [name for name in question.__struct_fields__ if name != "nonce"]
+    return kinds[0] is kinds[1] and all(getattr(question, name) == getattr(other, name) for name in names)
+
+
+def _guessable(value: Any) -> bool:
+    match value:
+        case None | bool() | int() | str() | Large():
+            return True
+        case float():
+            return value in _PLAIN
+        case List(items) | Tuple(items):
+            return all(map(_guessable, items))
+        case Dict(pairs):
+            return all(_guessable(key) and _guessable(item) for key, item in pairs)
+        case Tensor() | Array():
+            if math.prod(value.shape) > _FEW:
+                return False
+            if value.dtype.startswith(("float", "bfloat", "complex")):
+                return all(number in _PLAIN for number in from_wire(value, lambda ref: ref).flatten().tolist())
+            return True
+        case Ref() | Bytes():
+            return False
+    return False
