@@ -29,6 +29,8 @@ ALL = {
 }  # fmt: skip
 AFTER_RELU = {"relu": 0.0, "mlp-forward": 0.0, "mlp-backward": 1.6, "mlp-memory": 1.3333}
 """where ReLU ends the process, no right part can be lent to the exercises that use it"""
+WAITS: dict[str, float] = {"every": 0.0}
+"""all points wait for a person"""
 
 
 # ---- files
@@ -178,14 +180,14 @@ CODE: dict[str, Case] = {
     "os-exit": (_also("import os\nos._exit(0)", 3), "exit", {}),
     "sys-exit": (_also("import sys\nsys.exit(3)", 3), "", {}),
     "quit": (_also("quit()\nexit()", 3), "", {}),
-    "segfault": (_also("import ctypes\nctypes.string_at(0)", 3), "crash", {}),
+    "segfault": (_also("import faulthandler\nfaulthandler._read_null()", 3), "crash", {}),
     "abort": (_also("import os\nos.abort()"), "crash", {}),
     "kills-everything": (_also("import os\nos.kill(-1, 9)"), "", {}),
     "fork-bomb": (_also("import os\nwhile True: os.fork()"), "", {}),
     "thread-bomb": (
         _also("import threading, time\nfor _ in range(5000): threading.Thread(target=time.sleep, args=(99,)).start()"),
-        "",
-        {},
+        "attempt",
+        WAITS,
     ),
     "memory-hog": (_also("hog = []\nwhile True: hog.append(bytearray(2**26))"), "memory", {}),
     "huge-file": (
@@ -214,7 +216,7 @@ CODE: dict[str, Case] = {
         {},
     ),
     "exits-when-called": (_relu("import os; os._exit(0)"), "exit", AFTER_RELU),
-    "crashes-when-called": (_relu("import ctypes; ctypes.string_at(0)"), "crash", AFTER_RELU),
+    "crashes-when-called": (_relu("import faulthandler; faulthandler._read_null()"), "crash", AFTER_RELU),
     "loops-when-called": (_relu("while True: pass"), "timeout", AFTER_RELU),
     "takes-all-memory-when-called": (
         _relu("a = []\n        while True: a.append(bytearray(2**26))"),
@@ -253,7 +255,11 @@ def result(hall: Hall, impatient_hall: Hall, request: pytest.FixtureRequest) -> 
 
 @pytest.mark.parametrize("case", CASES)
 def test_the_points_that_were_earned_survive(result: Results, case: str) -> None:
-    assert lost_points(result(case)) == CASES[case][2]
+    found, lost = result(case), CASES[case][2]
+    if lost is WAITS:  # nobody needs threads: a person looks at it
+        assert {cell.earned for cell in found.cells} == {None}
+    else:
+        assert lost_points(found) == lost
 
 
 @pytest.mark.parametrize("case", [case for case in CASES if CASES[case][1]])

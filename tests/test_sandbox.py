@@ -170,7 +170,7 @@ def suite(tmp_path):
     )
     tests = "from autograder import earns\n"
     for number, right in enumerate((1, 1, 2)):
-        tests += f'\n\n@earns("check")\ndef test_{number}(student):\n    assert student.f(1) == {right}\n'
+        tests += f'\n\n@earns("check")\ndef test_{number}(student):\n    assert student.f(1.25) == {1.25 * right}\n'
     (homework / "hidden" / "test_one.py").write_text(tests)
     course = open_course(tmp_path)
     return Suite(course, course.homework("hw1"), "one")

@@ -61,6 +61,10 @@ class HiddenTests:
         """The names of the tests of one file that take a training run."""
         return frozenset(item.name for item in self._session.items if item.path == file and earns_of(item).trains)
 
+    def trained(self, file: Path) -> frozenset[str]:
+        """The grade cells of these tests."""
+        return frozenset(earns_of(item).cell for item in self._session.items if item.name in self.training(file))
+
     def close(self) -> None:
         with _captured():
             self._config.hook.pytest_sessionfinish(session=self._session, exitstatus=pytest.ExitCode.OK)

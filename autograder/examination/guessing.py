@@ -8,14 +8,16 @@ from typing import Any
 
 from autograder.examination.diagnosis import Exchange
 from autograder.sandbox.wire.messages import Get, Question, Returned
-from autograder.sandbox.wire.values import Array, Bytes, Dict, Large, List, Ref, Tensor, Tuple, from_wire
+from autograder.sandbox.wire.values import Array, Dict, List, Tensor, Tuple, from_wire
 
 WHY = (
     "Your notebook answers this question differently when it is asked twice: after the exercise's check, and at the "
     "end of the notebook. Give one answer."
 )
+_SMALL = 20
+"""whole numbers up to this can be guessed"""
 _FEW = 16
-"""entries up to which whole numbers can be guessed"""
+"""entries up to which small numbers can be guessed"""
 _PLAIN = {-2.0, -1.0, -0.5, 0.0, 0.5, 1.0, 2.0}
 """real numbers that can be guessed"""
 
@@ -47,8 +49,10 @@ def _same(question: Question, other: Question) -> bool:
 
 def _guessable(value: Any) -> bool:
     match value:
-        case None | bool() | int() | str() | Large():
+        case bool() | str():
             return True
+        case int():
+            return abs(value) <= _SMALL
         case float():
             return value in _PLAIN
         case List(items) | Tuple(items):
@@ -58,9 +62,6 @@ def _guessable(value: Any) -> bool:
         case Tensor() | Array():
             if math.prod(value.shape) > _FEW:
                 return False
-            if value.dtype.startswith(("float", "bfloat", "complex")):
-                return all(number in _PLAIN for number in from_wire(value, lambda ref: ref).flatten().tolist())
-            return True
-        case Ref() | Bytes():
+            return all(map(_guessable, from_wire(value, lambda ref: ref).flatten().tolist()))
+        case _:  # nothing (None) is no guess, and neither is an object
             return False
-    return False

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+
 from autograder.examination.budget import Exhausted
 from autograder.forbidden import ForbiddenTool
 from autograder.sandbox.student_error import StudentError
@@ -18,7 +20,7 @@ def explain(error: BaseException) -> str:
             return f"{error.message}."
         case StudentError(type="Crash" | "TimeoutError"):
             return f"{error.message[:1].upper()}{error.message[1:]}."
-        case StudentError(type="NameError", cell="", message=message):
+        case StudentError(type="NameError", cell="", message=message) if message:
             return f"{message[:1].upper()}{message[1:]}: it is not written yet, or its cell raised an error."
         case StudentError():
             text = f": {error.message}" if error.message else ""
@@ -26,9 +28,21 @@ def explain(error: BaseException) -> str:
                 return f"This test could not use what your code gave it. {error.type}{text}"
             return f"Your code raised {error.type} (cell ‘{error.cell}’, line {error.line}){text}"
         case AssertionError():
-            return str(error).splitlines()[0] if str(error) else "Your code does not do this yet."
+            return _coarse(str(error).splitlines()[0]) if str(error) else "Your code does not do this yet."
         case _:
             return (
                 "This test could not use what your code returned: its type or form is not what the text asks for "
                 f"({type(error).__name__})."
             )
+
+
+_MOST = 500
+"""most characters of a message"""
+_PRECISE = re.compile(r"[-+]?(?:[0-9]*\.[0-9]{4,}(?:e[-+]?[0-9]+)?|[0-9]{7,})")
+_LONG = re.compile(r"'[^']{60,}'|\"[^\"]{60,}\"|‘[^’]{60,}’")
+
+
+def _coarse(text: str) -> str:
+    """A test's message without numbers and texts in which a student's code could hand on what it was asked."""
+    text = _LONG.sub("‘…’", _PRECISE.sub("…", text))
+    return text if len(text) <= _MOST else f"{text[:_MOST]} …"

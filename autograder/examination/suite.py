@@ -50,6 +50,12 @@ class Suite:
         """For each autograded cell, the autograded cells above it whose code its solution uses."""
         return dependencies(self.master)
 
+    @property
+    def trained(self) -> frozenset[str]:
+        """The grade cells with tests that take a training run."""
+        assert self.tests is not None
+        return self.tests.trained(self.path)
+
     def run(
         self,
         fork: Callable[[str], Line],

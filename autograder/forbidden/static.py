@@ -7,7 +7,10 @@ from __future__ import annotations
 
 import ast
 import functools
+import re
 import symtable
+import textwrap
+import warnings
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
@@ -86,21 +89,21 @@ class _Notebook:
     """The students' cells of a notebook, and what the names in them stand for."""
 
     def __init__(self, own: Code, given: Code) -> None:
-        self.cells = {name: tuple(_parse(source)) for name, source in own}
+        self.cells = {name: tuple(parse(source)) for name, source in own}
         self.definitions: dict[str, list[tuple[str, ast.stmt]]] = {}
         for name, statements in self.cells.items():
             for statement in statements:
                 for defined in _defines(statement):
                     self.definitions.setdefault(defined, []).append((name, statement))
         own_statements = [statement for statements in self.cells.values() for statement in statements]
-        self._origins = _origins(own_statements, _given_origins(given))
+        self.origins = _origins(own_statements, _given_origins(given))
         self._reaches: dict[ast.stmt, _Reach] = {}
 
     def reach(self, statement: ast.stmt) -> _Reach:
         """What a statement uses; found once, and then remembered."""
         if statement not in self._reaches:
             names = _globals(statement)
-            origins = {name: self._origins.get(name, "") for name in names}
+            origins = {name: self.origins.get(name, "") for name in names}
             nodes = list(ast.walk(statement))
             calls = [node for node in nodes if isinstance(node, ast.Call) and _is_tensor_backward(node)]
             backward = calls[0].lineno if calls else 0
@@ -113,20 +116,46 @@ def _read(own: tuple[tuple[str, str], ...], given: tuple[tuple[str, str], ...]) 
     return _Notebook(own, given)
 
 
-def _parse(source: str) -> list[ast.stmt]:
-    kept = [line if not line.lstrip().startswith(("%", "!", "?")) else "pass" for line in source.splitlines()]
-    try:
-        return ast.parse("\n".join(kept)).body
-    except (SyntaxError, ValueError, RecursionError, MemoryError):
-        return []  # a cell that cannot be parsed cannot run either
+_TIMED = re.compile(r"^([ \t]*)%(?:time|timeit|prun)\b[ \t]*(?=\S)", re.MULTILINE)
+_MAGIC = re.compile(r"^([ \t]*)[%!?].*", re.MULTILINE)
+_SHELL = re.compile(r"=[ \t]*[%!].*|\?+[ \t]*$", re.MULTILINE)
+
+
+def parse(source: str) -> list[ast.stmt]:
+    """The statements of a cell. Lines that only IPython understands are left out, but code that they time is kept."""
+    plain = _MAGIC.sub(r"\1pass", _TIMED.sub(r"\1", source))
+    without = _SHELL.sub(lambda found: "= None" if found[0].startswith("=") else "", plain)
+    for text in (plain, without, textwrap.dedent(without)):
+        try:
+            with warnings.catch_warnings():
+                warnings.simplefilter("ignore")
+                return ast.parse(text).body
+        except (SyntaxError, ValueError, RecursionError, MemoryError):
+            continue
+    return []  # a cell that cannot be parsed cannot run either
 
 
 def _defines(statement: ast.stmt) -> list[str]:
-    if isinstance(statement, ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef):
-        return [statement.name]
-    if isinstance(statement, ast.Assign):
-        return [target.id for target in statement.targets if isinstance(target, ast.Name)]
-    return []
+    """The names that a statement gives a meaning, also inside `if`, `for`, `try`, `with`, and by an attribute."""
+    found: list[str] = []
+    waiting: list[ast.AST] = [statement]
+    while waiting:
+        node = waiting.pop()
+        if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef):
+            found.append(node.name)
+            continue  # what stands in it is local
+        if isinstance(node, ast.Lambda):
+            continue
+        if isinstance(node, ast.Name) and isinstance(node.ctx, ast.Store):
+            found.append(node.id)
+        elif isinstance(node, ast.Attribute | ast.Subscript) and isinstance(node.ctx, ast.Store):
+            inner: ast.AST = node
+            while isinstance(inner, ast.Attribute | ast.Subscript):
+                inner = inner.value
+            if isinstance(inner, ast.Name):
+                found.append(inner.id)
+        waiting += ast.iter_child_nodes(node)
+    return list(dict.fromkeys(found))
 
 
 def _globals(statement: ast.stmt) -> frozenset[str]:
@@ -146,7 +175,12 @@ def _globals(statement: ast.stmt) -> frozenset[str]:
 
 @functools.lru_cache(maxsize=8)  # the locked cells are the same in all submissions of a notebook
 def _given_origins(given: tuple[tuple[str, str], ...]) -> dict[str, str]:
-    return _origins([statement for _, source in given for statement in _parse(source)], {})
+    return _origins([statement for _, source in given for statement in parse(source)], {})
+
+
+def sources_of(own: Code, given: Code) -> dict[str, str]:
+    """The dotted path behind each name that the cells import or alias."""
+    return dict(_read(tuple(own), tuple(given)).origins)
 
 
 def _origins(statements: Sequence[ast.stmt], before: Mapping[str, str]) -> dict[str, str]:
@@ -162,11 +196,13 @@ def _origins(statements: Sequence[ast.stmt], before: Mapping[str, str]) -> dict[
                 for alias in node.names:
                     origins[alias.asname or alias.name] = f"{node.module}.{alias.name}"
         if isinstance(statement, ast.Assign) and isinstance(statement.targets[0], ast.Name):
-            origins[statement.targets[0].id] = _path(statement.value, origins)  # '' removes the name's earlier meaning
+            origins[statement.targets[0].id] = path_of(
+                statement.value, origins
+            )  # '' removes the name's earlier meaning
     return origins
 
 
-def _path(node: ast.AST, origins: Mapping[str, str]) -> str:
+def path_of(node: ast.AST, origins: Mapping[str, str]) -> str:
     """The dotted path that an expression such as `F.relu` stands for; '' when it is not one."""
     names = []
     while isinstance(node, ast.Attribute):
@@ -188,7 +224,7 @@ def _paths(nodes: Iterable[ast.AST], origins: Mapping[str, str]) -> Iterator[tup
     inner: set[int] = set()  # parts of an attribute chain that was already handled as a whole
     for node in nodes:
         if isinstance(node, ast.Name | ast.Attribute) and id(node) not in inner:
-            if path := _path(node, origins):
+            if path := path_of(node, origins):
                 yield path, node.lineno
             while isinstance(node, ast.Attribute):
                 node = node.value

@@ -9,6 +9,7 @@ from autograder.course.course import Course, Homework
 from autograder.course.release import released
 from autograder.examination.suite import Suite, collected
 from autograder.forbidden import static
+from autograder.forbidden.attempts import Attempt, attempts
 from autograder.sandbox.lines import InProcessLine
 from autograder.sandbox.zygote_client import Zygote
 from autograder.submission import Gradable, read, repair
@@ -44,10 +45,21 @@ class GradingContext:
 
 def forbidden_uses(suite: Suite, gradable: Gradable) -> dict[str, str]:
     """For each grade cell whose solution uses a forbidden tool, the reason why it earns nothing."""
+    own, given = _code(gradable)
+    return static.trespasses(suite.master, own, given, suite.spec.forbidden)
+
+
+def attempts_in(suite: Suite, gradable: Gradable) -> tuple[Attempt, ...]:
+    """What the student's cells contain that no honest answer needs."""
+    own, given = _code(gradable)
+    return attempts(own, given, suite.spec.forbidden)
+
+
+def _code(gradable: Gradable) -> tuple[static.Code, static.Code]:
+    """The code cells that are the student's, and the locked ones."""
     code = [(cell.id, cell.source, cell.released) for cell in gradable.cells if cell.kind == "code"]
     given = [(name, source) for name, source, released in code if released and released.locked]
-    own = [(name, source) for name, source, released in code if not (released and released.locked)]
-    return static.trespasses(suite.master, own, given, suite.spec.forbidden)
+    return [(name, source) for name, source, released in code if not (released and released.locked)], given
 
 
 def _versions() -> dict[str, str]:

@@ -16,7 +16,8 @@ import msgspec
 from autograder.constants import SEED
 from autograder.course.course import NotebookSpec
 from autograder.examination.score import score
-from autograder.grading.context import GradingContext, forbidden_uses
+from autograder.forbidden.attempts import Attempt
+from autograder.grading.context import GradingContext, attempts_in, forbidden_uses
 from autograder.grading.orders import GradeOrder
 from autograder.results import autograded
 from autograder.results.result import SCHEMA, CellResult, Incident, NotebookResult, Result
@@ -84,6 +85,9 @@ def _notebook(
         examined = suite.examine(session.fork, session.turn, affected, _digest(gradable), announce, barred)
     forbidden = forbidden_uses(suite, gradable)
     cells = score(blank, examined.tests, forbidden, examined.diagnoses, _unanswered(gradable), suite.uses)
+    tried = attempts_in(suite, gradable)
+    if tried:
+        cells = tuple(map(_for_a_person, cells))
     found = NotebookResult(
         notebook=spec.name,
         title=spec.title,
@@ -92,7 +96,12 @@ def _notebook(
         max_score=sum(cell.points for cell in cells),
         cells=cells,
         repairs=gradable.repairs,
-        incidents=(*session.incidents, *map(_unchecked, examined.unchecked), *notes(gradable.cells, rebound)),
+        incidents=(
+            *session.incidents,
+            *map(_attempt, tried),
+            *map(_unchecked, examined.unchecked),
+            *notes(gradable.cells, rebound),
+        ),
         outputs=tuple(session.outputs),
         tier=context.zygote.tier,
         seed=SEED,
@@ -129,6 +138,20 @@ def _unchecked(cell: str) -> Incident:
         "Return what the text asks for, and nothing larger."
     )
     return Incident(kind="unchecked", cell=cell, note=note)
+
+
+def _attempt(attempt: Attempt) -> Incident:
+    note = (
+        f"Cell ‘{attempt.cell}’ uses {attempt.what} in line {attempt.line}, which no exercise of this notebook needs. "
+        "Your instructor looks at it and then decides on the points of this notebook."
+    )
+    return Incident(kind="attempt", cell=attempt.cell, note=note)
+
+
+def _for_a_person(cell: CellResult) -> CellResult:
+    """The cell without its points, until a person has looked at the notebook. A cell that earned nothing stays so."""
+    note = "Your instructor has to look at this notebook before you get your points for this exercise."
+    return msgspec.structs.replace(cell, earned=None, note=note) if cell.earned else cell
 
 
 def _waiting(context: GradingContext, spec: NotebookSpec) -> NotebookResult:

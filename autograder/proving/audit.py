@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import fnmatch
 import functools
 import os
@@ -29,6 +30,8 @@ from autograder.sandbox.lines import InProcessLine
 
 _SECONDS = 300
 """timeout for one solution, because a mistake may loop endlessly"""
+_DRAWS_OF_MISTAKES = 3
+"""sets of random numbers that a mistake is tested with at most; right answers are tested with more"""
 _LETTERS = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ"
 _SHORTEST_FRAGMENT = 6
 """characters of the shortest code fragment that a hint must not show"""
@@ -75,6 +78,7 @@ def audit(
     workers: int | None = None,
     by_machine: bool = False,
     trained: int | None = None,
+    draws: int = 1,
 ) -> tuple[Row, ...]:
     """Grade every solution of a homework's notebooks (by default of all notebooks), and report what is wrong.
 
@@ -87,6 +91,9 @@ def audit(
 
     Tests that take a training run are tried on only `trained` of a notebook's alternatives, by default on all.
 
+    With `draws` above 1, every solution is tested with so many sets of random numbers (a mistake with 3 at most), but
+    without the tests that take a training run: these draw the same numbers for every submission.
+
     Nothing is confined, because all solutions belong to the course. `workers` solutions are graded at the same time, by
     default one for each processor.
     """
@@ -95,12 +102,18 @@ def audit(
     for suite in prepared(course, homework, notebooks):
         suite.diagnoser.warm()
         todo = list(_variants(homework, suite) if by_machine else _solutions(homework, suite, trained))
-        runner = ForkPool(dict[str, Graded | str], 1, _SECONDS * len(todo))
-        runner.begin(functools.partial(_grade_all, suite, todo, workers))
-        [graded] = runner.outcomes()
-        if isinstance(graded, str):
-            raise CourseError(f"{suite.name}: the audit itself failed: {graded}")
-        rows += [_judge(suite, solution, graded[solution.key]) for solution in todo]
+        for draw in range(draws):
+            if draw == _DRAWS_OF_MISTAKES:
+                todo = [solution for solution in todo if solution.kind != "mistake"]
+            if draws > 1:
+                todo = [dataclasses.replace(solution, training=()) for solution in todo]
+            content = f"draw {draw}" if draw else ""
+            runner = ForkPool(dict[str, Graded | str], 1, _SECONDS * len(todo))
+            runner.begin(functools.partial(_grade_all, suite, todo, workers, content))
+            [graded] = runner.outcomes()
+            if isinstance(graded, str):
+                raise CourseError(f"{suite.name}: the audit itself failed: {graded}")
+            rows += [_judge(suite, solution, graded[solution.key], draws > 1) for solution in todo]
     return tuple(rows)
 
 
@@ -150,12 +163,19 @@ def _variants(homework: Homework, suite: Suite) -> Iterator[Solution]:
             yield Solution("variant", name, {**code, **changed}, (), training=())
 
 
-def _judge(suite: Suite, solution: Solution, graded: Graded | str) -> Row:
-    """Find what is wrong with a solution that was graded, or that could not be graded."""
+def _judge(suite: Suite, solution: Solution, graded: Graded | str, untrained: bool = False) -> Row:
+    """Find what is wrong with a solution that was graded, or that could not be graded.
+
+    If `untrained`, nothing is said about grade cells with tests that take a training run.
+    """
     book, kind, name, fails = suite.master, solution.kind, solution.name, solution.fails
+    if untrained:
+        fails = [cell for cell in fails if cell not in suite.trained]
     if isinstance(graded, str):
         return Row(book.notebook, kind, name, (), (), (*solution.also, f"it could not be graded: {graded}"))
     points = {cell.grade_id: cell.points for cell in book.grade_cells() if cell.autograded}
+    if untrained:
+        points = {cell: full for cell, full in points.items() if cell not in suite.trained}
     lost = tuple(cell for cell, full in points.items() if graded.earned[cell] < full)
     named = tuple(dict.fromkeys(one.mistake for many in graded.diagnoses.values() for one in many))
     wrong = list(solution.also)
@@ -179,12 +199,12 @@ def _judge(suite: Suite, solution: Solution, graded: Graded | str) -> Row:
     return Row(book.notebook, kind, name, lost, named if kind == "mistake" else (), tuple(wrong))
 
 
-def _grade_all(suite: Suite, todo: Sequence[Solution], workers: int) -> dict[str, Graded | str]:
+def _grade_all(suite: Suite, todo: Sequence[Solution], workers: int, content: str) -> dict[str, Graded | str]:
     """Run and test the notebook with every solution. Runs in a process of its own.
 
     This process runs the master's cells, and for each solution a fork runs the rest, from the edited cell on.
     """
-    graded = in_forks(Graded, workers, _SECONDS, suite, todo, _grade)
+    graded = in_forks(Graded, workers, _SECONDS, suite, todo, functools.partial(_grade, content))
     _remember_training_runs(suite, todo, graded)
     for one in graded.values():  # all in this process, so that no replay is made twice
         if isinstance(one, Graded):
@@ -209,7 +229,9 @@ def _remember_training_runs(suite: Suite, todo: Sequence[Solution], graded: Mapp
             proven |= failed
 
 
-def _grade(suite: Suite, solution: Solution, names: dict[str, Any], rest: Sequence[master.Cell]) -> Graded:
+def _grade(
+    content: str, suite: Suite, solution: Solution, names: dict[str, Any], rest: Sequence[master.Cell]
+) -> Graded:
     """Run the rest of the notebook with this solution, and test it; of a mistake, only what its edit can reach."""
     book = suite.master
     kept: dict[str, dict[str, Any]] = {}  # as in the sandbox: the names after each visible check that passed
@@ -226,7 +248,7 @@ def _grade(suite: Suite, solution: Solution, names: dict[str, Any], rest: Sequen
 
     exchanges: dict[str, list[Exchange]] = {}
     cells = solution.below(book) if solution.kind == "mistake" else None
-    tests = suite.run(line, cells, exchanges, solution.training)
+    tests = suite.run(line, cells, exchanges, solution.training, content)
     own, given = ([(c.id, solution.cells[c.id]) for c in book.code() if c.locked is locked] for locked in (False, True))
     forbidden = static.trespasses(book, own, given, suite.spec.forbidden)
     points = {cell.grade_id: cell.points for cell in book.grade_cells() if cell.autograded}

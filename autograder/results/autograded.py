@@ -45,7 +45,7 @@ def show(found: NotebookResult, notebook: Any, book: Master) -> None:
     Raises
     ------
     LookupError
-        When a grade cell has no score. Without this error, nbgrader would guess one.
+        When a grade cell has no result. Without this error, nbgrader would guess a score.
     """
     results = {cell.grade_id: cell for cell in found.cells}
     for cell in notebook.cells:
@@ -80,19 +80,16 @@ def _add_scheme(notebook: Any, cell_id: str, scheme: str) -> None:
 
 def _points(cell: CellResult, outputs: Sequence[Output]) -> NotebookNode:
     """The points, as the only output of a grade cell. Its HTML also shows the tests and what the cell printed."""
-    if cell.earned is None:
-        raise LookupError(
-            f"{cell.grade_id}: hidden tests mark this cell, but it has no score: grade the submission again"
-        )
     lines = [f"{'✓' if test.passed else '✗'} {test.says} {test.message}" for test in cell.tests]
     if cell.follows:
         lines.append(
             f"This exercise uses code of {', '.join(cell.follows)}, which lost points as well. Look there first."
         )
-    html = _list(f"{cell.earned:g} of {cell.points:g} points", [cell.note, *lines] if cell.note else lines)
+    got = "waits for a person" if cell.earned is None else f"{cell.earned:g} of {cell.points:g} points"
+    html = _list(got, [cell.note, *lines] if cell.note else lines)
     if printed := "".join(output.text for output in outputs):
         html += f"\n<pre>{escape(plain(printed))}</pre>"
-    data = {"text/plain": repr(float(cell.earned)), "text/html": html}
+    data = {"text/plain": repr(float(cell.earned or 0)), "text/html": html}  # nbgrader needs a number here
     return _node(output_type="execute_result", execution_count=None, metadata={}, data=data)
 
 

@@ -81,7 +81,7 @@ class Incident(msgspec.Struct, frozen=True, kw_only=True):
 
     kind: Literal[
         "unreadable", "missing", "timeout", "crash", "exit", "memory", "disk", "output", "protocol", "names",
-        "unchecked", "internal",
+        "attempt", "unchecked", "internal",
     ]  # fmt: skip
     """what happened"""
     cell: str

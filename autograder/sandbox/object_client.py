@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
 
+from autograder.sandbox import error_text
 from autograder.sandbox.lines import Line
 from autograder.sandbox.student_error import Allowance, StudentError
 from autograder.sandbox.wire.messages import (
@@ -37,7 +38,8 @@ class _Asker:
     def ask(self, question: Question) -> Any:
         reply = self.line.ask(question, self.allowance)
         if isinstance(reply, Raised):
-            raise StudentError(reply.error, reply.message, reply.cell, reply.line)
+            shown = error_text.text_of(reply.error, reply.message)
+            raise StudentError(error_text.kind_of(reply.error), shown, error_text.cell_of(reply.cell), reply.line)
         try:
             return from_wire(reply.value, lambda ref: Handle(self, ref))
         except (WireError, RecursionError, ValueError, TypeError, OverflowError) as error:

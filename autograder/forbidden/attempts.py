@@ -1,0 +1,122 @@
+"""Attempts: code that no honest answer needs, because it serves to reach a forbidden tool or the grader itself.
+
+Code in the student's own process can always get around what `runtime` blocks there. So that is a deterrent, and this
+module makes attempts visible: a person looks at them. It only reads the source code.
+"""
+
+from __future__ import annotations
+
+import ast
+import re
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+
+from autograder.course.course import Tool
+from autograder.forbidden.static import Code, parse, path_of, sources_of
+
+# For every notebook: ways into the grader's own code, into the frames of its functions, and around the confinement.
+_MODULES = {"autograder", "ctypes", "cffi", "_ctypes", "mmap", "marshal", "sys.modules", "builtins.__import__"}
+_NAMES = {
+    *("_getframe", "_current_frames", "f_back", "f_locals", "f_globals", "f_builtins", "tb_frame", "gi_frame"),
+    *("cr_frame", "ag_frame", "settrace", "setprofile", "addaudithook", "set_custom_exc", "input_transformers_post"),
+    *("input_transformers_cleanup", "ast_transformers", "run_cell", "run_code", "__subclasses__", "co_consts"),
+}
+_TEXTS = re.compile(r"\bautograder\b|/proc/\w|\bctypes\b")
+
+# Where a tool is forbidden: ways to it below or beside the functions that are blocked.
+_TOOL_MODULES = {
+    *("inspect", "importlib", "threading", "_thread", "multiprocessing", "concurrent", "asyncio", "runpy", "code"),
+    *("torch.ops", "torch._C", "torch._VF", "torch.overrides", "torch.utils._python_dispatch", "torch.library"),
+    *("torch.jit", "torch.fx", "torch.compile", "torch.export", "torch.utils.checkpoint", "torch._higher_order_ops"),
+    *("torch._refs", "torch._prims", "torch._decomp", "torch._dynamo", "torch._inductor", "torch.utils.cpp_extension"),
+    *("gc.get_objects", "gc.get_referrers", "gc.get_referents", "sys.modules"),
+}
+_TOOL_NAMES = {
+    *("_C", "_VF", "__torch_function__", "__torch_dispatch__", "DisableTorchFunction", "DisableTorchFunctionSubclass"),
+    *("TorchFunctionMode", "TorchDispatchMode", "__globals__", "__builtins__", "__code__", "__closure__", "__import__"),
+    *("cell_contents", "get_objects", "get_referrers", "start_new_thread", "import_module", "modules"),
+}
+_TOOL_CALLS = {"exec", "eval", "compile", "__import__"}
+_AUTOGRAD_NAMES = {
+    *("enter_dual_level", "dual_level", "make_dual", "unpack_dual", "saved_tensors_hooks"),
+    *(
+        "disable_saved_tensors_hooks",
+        "register_hook",
+        "grad_fn",
+        "next_functions",
+        "run_backward",
+        "_execution_engine",
+        "set_grad_enabled",
+    ),
+    *("inference_mode", "register_full_backward_hook", "_register_hook_dict", "forward_ad", "set_detect_anomaly"),
+}
+_MOST = 5
+"""most attempts of one notebook that are reported"""
+
+
+@dataclass(frozen=True)
+class Attempt:
+    """One place in a student's code that a person should look at."""
+
+    cell: str
+    line: int
+    what: str
+    """the name that no answer needs"""
+
+
+def attempts(own: Code, given: Code, tools: Iterable[Tool]) -> tuple[Attempt, ...]:
+    """The attempts in the cells `own`, which students write. `given` are the locked cells; `tools` are forbidden."""
+    search = _Search(frozenset(tools), sources_of(own, given))
+    found: dict[tuple[str, int], Attempt] = {}
+    for cell, source in own:
+        for line, what in search.places(parse(source)):
+            found.setdefault((cell, line), Attempt(cell, line, what))
+    return tuple(found.values())[:_MOST]
+
+
+class _Search:
+    """What to look for in one notebook."""
+
+    def __init__(self, tools: frozenset[Tool], origins: dict[str, str]) -> None:
+        self._tools, self._origins = tools, origins
+        self._modules = _MODULES | (_TOOL_MODULES if tools else set())
+        self._names = _NAMES | (_TOOL_NAMES if tools else set()) | (_AUTOGRAD_NAMES if "autograd" in tools else set())
+
+    def places(self, statements: Iterable[ast.stmt]) -> Iterator[tuple[int, str]]:
+        for statement in statements:
+            for node in ast.walk(statement):
+                for what in self._found(node):
+                    yield getattr(node, "lineno", statement.lineno), what
+
+    def _found(self, node: ast.AST) -> Iterator[str]:
+        match node:
+            case ast.Import(names):
+                yield from (alias.name for alias in names if self._listed(alias.name))
+            case ast.ImportFrom(module=str(module), names=names):
+                paths = [f"{module}.{alias.name}" for alias in names]
+                yield from (path for path in paths if self._listed(path))
+                yield from (alias.name for alias in names if alias.name in self._names)
+            case ast.Attribute(attr=name) if name in self._names:
+                yield name
+            case ast.Attribute(attr=name):
+                path = path_of(node, self._origins)
+                if self._listed(path) or (self._tools and path.startswith("torch.") and _private(name)):
+                    yield path
+            case ast.Name(id=name) if name in ("_getframe", "__builtins__") or (self._tools and name in _TOOL_CALLS):
+                yield name
+            case ast.Constant(value=str(text)) if text in self._names or _TEXTS.search(text):
+                yield text[:40]
+            case ast.Call(func=ast.Name(id="getattr" | "setattr" | "hasattr" | "delattr" as name), args=[of, key, *_]):
+                made = isinstance(key, ast.BinOp | ast.JoinedStr | ast.Call | ast.Subscript)
+                if self._tools and made and not (isinstance(of, ast.Name) and of.id == "self"):
+                    yield f"{name} with a name that is put together"
+            case _:
+                pass
+
+    def _listed(self, path: str) -> bool:
+        parts = path.split(".")
+        return any(".".join(parts[:end]) in self._modules for end in range(1, len(parts) + 1))
+
+
+def _private(name: str) -> bool:
+    return name.startswith("_") and not name.startswith("__")
