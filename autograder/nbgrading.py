@@ -6,8 +6,11 @@ and marks that copy. Here, the exporter repairs the notebook at the first readin
 
 from __future__ import annotations
 
+import html
 import io
 import json
+import re
+import string
 import weakref
 from pathlib import Path
 from typing import Any, ClassVar
@@ -174,20 +177,36 @@ def readable(homework: Homework, notebook: str, folder: Path) -> dict[str, Any]:
         return untouched
 
 
-def harmless(html: str) -> str:
-    """nbconvert filter for rendered markdown: removes everything that a browser would execute.
+_ENTITY = re.compile(r"&(?:#[0-9]{1,7}|#[xX][0-9a-fA-F]{1,6}|[A-Za-z][A-Za-z0-9]{1,31});?")
+_SPELLED = set(string.ascii_letters + string.digits + "\\{}$:()[]")
+_COMMANDS = re.compile(
+    r"\\(?:href|url|require|class|style|cssId|data|includegraphics|unicode|csname|def|let|newcommand|renewcommand"
+    r"|newenvironment|DeclareMathOperator|mmlToken)(?![A-Za-z])"
+)
+
+
+def harmless(text: str) -> str:
+    """nbconvert filter for rendered markdown: removes everything that a browser would execute or fetch.
 
     nbgrader's own pages do not filter it. A script in a formgrader page would have all rights of the person who marks.
     """
-    clean: str = bleach.clean(html, _TAGS, _allowed, protocols=("http", "https", "mailto", "data"))
-    return clean.replace("\\href", "\\text")  # MathJax turns \href into a link, which could start a script
+    spelled = _ENTITY.sub(_letter, text)  # a browser decodes entities before MathJax reads formulas
+    clean: str = bleach.clean(spelled, _TAGS, _allowed, protocols=("http", "https", "mailto", "data"))
+    return _COMMANDS.sub(r"\\text", clean)  # MathJax turns \href into a link, which could start a script
+
+
+def _letter(entity: re.Match[str]) -> str:
+    """A letter that was written as an entity; any other entity unchanged."""
+    sign = html.unescape(entity[0])
+    return sign if sign in _SPELLED else entity[0]
 
 
 def _allowed(tag: str, name: str, value: str) -> bool:
+    address = "".join(value.split()).casefold()
     match tag, name:
         case "img", "src":
-            return value.startswith(("data:image/", "https:", "http:"))
+            return address.startswith("data:image/")  # a picture from elsewhere would tell when and where it is read
         case "a", "href":
-            return not value.startswith("data:")
+            return not address.startswith("data:")
         case _:
             return name in ("alt", "title", "width", "height") or (name == "class" and tag in ("div", "pre", "span"))

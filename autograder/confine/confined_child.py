@@ -26,6 +26,9 @@ _NAMESPACES = (
 INNER_ID = 1000  # user id of an ordinary user inside the user namespace: any number but 0, which is root
 _CPU_SLACK = 5  # seconds of CPU time allowed above the time limit
 _OPEN_FILES = 256
+_ADDRESSES = (
+    64 << 30
+)  # bytes of addresses: PyTorch reserves far more than it uses, but nobody needs page tables for more
 _OOM_SCORE = "800"  # if the machine runs out of memory, the kernel kills this process before a trusted one
 _MB = 1 << 20
 _FOLDER_VARIABLES = (
@@ -187,6 +190,7 @@ def _set_limits(plan: Plan) -> None:
         resource.RLIMIT_MEMLOCK: (0, 0),
     }
     if plan.confinement.tier is not Tier.NONE:
+        wanted[resource.RLIMIT_AS] = (_ADDRESSES,) * 2
         wanted[resource.RLIMIT_NPROC] = (plan.limits.processes + plan.already,) * 2
     for kind, (soft, hard) in wanted.items():
         ceiling = resource.getrlimit(kind)[1]

@@ -206,11 +206,12 @@ class Jailed:
         # The sum of resident memory counts pages shared with the zygote once per process: too high, but cheap to read.
         # The proportional share (PSS) is exact but slow: read it only when that sum exceeds the limit or its old peak.
         pids = list(self._pids())
-        resident = sum(map(proc.resident_mb, pids))
+        kernel_mb = sum(map(proc.kernel_mb, pids))
+        resident = sum(map(proc.resident_mb, pids)) + kernel_mb
         if resident < min(self._limits.memory_mb, self._peak_resident_mb + 16):
             return
         self._peak_resident_mb = max(self._peak_resident_mb, resident)
-        proportional = sum(map(proc.proportional_mb, pids))
+        proportional = sum(map(proc.proportional_mb, pids)) + kernel_mb
         self._peak_pages_mb = max(self._peak_pages_mb, proportional)
         self._over_memory = proportional > self._limits.memory_mb
 

@@ -77,6 +77,7 @@ _SIGIO = (8, 10, 15)  # SETOWN SETSIG SETOWN_EX: make the kernel send signals
 _CLONE_PARENT = 0x8000
 _CLONE_NEW = (0x00020000, 0x02000000, 0x04000000, 0x08000000, 0x10000000, 0x20000000, 0x40000000)
 _AF_UNIX, _SOCK_DGRAM, _SOCK_SEQPACKET = 1, 2, 5
+_SO_PEERPIDFD = 77
 _TIOCSTI, _TIOCLINUX = 0x5412, 0x541C
 _INT = 0xFFFFFFFF  # the kernel reads only the low half of an int argument, so only that half is compared
 
@@ -148,6 +149,7 @@ def _refuse_filter(lib: Any, private: bool, signals: bool) -> bytes:
     for command in _SIGIO:
         _rule(lib, refused, refuse, "fcntl", low_half(1, command))
     _rule(lib, refused, refuse, "prctl", low_half(0, kernel.PR_SET_SECCOMP))
+    _rule(lib, refused, refuse, "getsockopt", low_half(2, _SO_PEERPIDFD))  # a handle to a process outside the jail
     _rule(lib, refused, refuse, "prlimit64", lib.Arg(0, lib.NE, 0))  # RLIMIT_CPU can kill another process
     _rule(lib, refused, refuse, "sched_setaffinity", lib.Arg(0, lib.NE, 0))
     _rule(lib, refused, refuse, "setpriority", lib.Arg(0, lib.NE, 0))

@@ -39,7 +39,9 @@ _COUNT = 20
 """a whole number above this is hit by chance no more"""
 _MOST = 400
 """most exchanges that are recorded of one test; a test with more is not diagnosed"""
-_MOST_BYTES = 24 * 2**20
+_ONE_ANSWER = 2**19
+"""most bytes of one answer, except in a test with a training run; other tests ask for 0.4 MiB at most"""
+_ALL_ANSWERS = 12 * 2**20
 """most bytes of the answers of one test; tests ask for 6 MiB at most"""
 
 
@@ -47,7 +49,7 @@ _MOST_BYTES = 24 * 2**20
 class Room:
     """The memory for the answers of a notebook's tests. When it is used up, no more tests can be diagnosed."""
 
-    left: int = 48 * 2**20
+    left: int = 16 * 2**20
 
 
 class Recorder:
@@ -56,8 +58,9 @@ class Recorder:
     Raises Exhausted if the answers of the test are far larger than what any test asks for.
     """
 
-    def __init__(self, line: Line, exchanges: list[Exchange], room: Room) -> None:
+    def __init__(self, line: Line, exchanges: list[Exchange], room: Room, trains: bool) -> None:
         self._line, self._exchanges, self._room = line, exchanges, room
+        self._most = _ALL_ANSWERS if trains else _ONE_ANSWER
         self._received = 0
 
     def ask(self, question: Question, allowance: Allowance | None = None) -> Returned | Raised:
@@ -65,7 +68,7 @@ class Recorder:
         size = len(encode(reply))
         self._received += size
         self._room.left -= size
-        if self._received > _MOST_BYTES:
+        if size > self._most or self._received > _ALL_ANSWERS:
             raise Exhausted
         if self._room.left < 0:
             self._exchanges.clear()

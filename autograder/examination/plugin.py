@@ -122,7 +122,9 @@ class ExaminationPlugin:
         kept: list[Exchange] = []
         examination.exchanges[self.item.name] = kept
         worth = earns_of(self.item)
-        line = Recorder((examination.fork if worth.trains else examination.line)(worth.cell), kept, examination.room)
+        line = Recorder(
+            (examination.fork if worth.trains else examination.line)(worth.cell), kept, examination.room, worth.trains
+        )
         yield Student(line)
         line.close()
 

@@ -96,7 +96,7 @@ class _Search:
                 paths = [f"{module}.{alias.name}" for alias in names]
                 yield from (path for path in paths if self._listed(path))
                 yield from (alias.name for alias in names if alias.name in self._names)
-            case ast.Attribute(attr=name) if name in self._names:
+            case ast.Attribute(attr=name) | ast.FunctionDef(name=name) if name in self._names:
                 yield name
             case ast.Attribute(attr=name):
                 path = path_of(node, self._origins)

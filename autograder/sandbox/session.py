@@ -17,6 +17,7 @@ from autograder.sandbox.sentences import how_it_ended
 from autograder.sandbox.student_error import StudentError
 from autograder.sandbox.wire.channel import Channel, pair
 from autograder.sandbox.wire.messages import Execute, Finished, Fork, Shown, encode
+from autograder.sandbox.wire.values import MAX_ANSWER
 from autograder.sandbox.wire.wire_error import Late, WireError
 from autograder.sandbox.zygote_client import SandboxLost, Zygote
 
@@ -207,7 +208,7 @@ class Session:
             raise StudentError("Crash", f"your notebook's process does not answer ({error})") from None
         finally:
             far.close()
-        line = ForkLine(self._patience, self._process, self._forks, Channel(near), self._limits)
+        line = ForkLine(self._patience, self._process, self._forks, Channel(near, MAX_ANSWER), self._limits)
         line.begin(seed, cell)  # if that fails, the first question tells why
         return line
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import builtins
 import contextlib
 import functools
 import io
@@ -25,6 +26,9 @@ from autograder.sandbox.wire.messages import (
 )
 from autograder.sandbox.wire.values import Ref, from_wire, sound, to_wire
 from autograder.sandbox.wire.wire_error import WireError
+
+_BUILTINS = dict(vars(builtins))
+"""Python's built-in functions as they were before the notebook ran, for harness code"""
 
 
 class ObjectServer:
@@ -67,7 +71,7 @@ class ObjectServer:
             case SetItem(target=target, key=key, value=value):
                 self._held[target][self._value(key)] = self._value(value)
             case Run(code=code, apart=apart):
-                return self._run(code, {"__name__": "harness"} if apart else self._names)
+                return self._run(code, {"__name__": "harness", "__builtins__": _BUILTINS} if apart else self._names)
         return None
 
     def _value(self, value: Any) -> Any:

@@ -17,8 +17,10 @@ if TYPE_CHECKING:  # some processes that import this module never need torch
 
 MAX_MESSAGE = 16 * 2**20
 """most bytes of one message"""
-MAX_VALUE = 8 * 2**20
-"""most bytes of one tensor, array or text in an answer; hidden tests ask for no more than 3 MiB"""
+MAX_ANSWER = 6 * 2**20
+"""most bytes of an answer; hidden tests ask for 3 MiB at most"""
+MAX_VALUE = 4 * 2**20
+"""most bytes of one tensor or array"""
 _MAX_SHAPE = 2**24
 """most numbers that the sizes of an empty tensor may stand for: its sum over one axis can be as large"""
 _MAX_DEPTH = 40

@@ -1,0 +1,314 @@
+"""The trusted side is bounded: names, answers, time and memory, whatever a submission holds."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+import time
+from contextlib import suppress
+from pathlib import Path
+
+import pytest
+from conftest import dump, small_course
+
+from autograder.course.course import open_course
+from autograder.course.mistakes import mistakes
+from autograder.course.parsing import read_master
+from autograder.examination import guessing
+from autograder.examination.budget import Exhausted, budget, limit_memory
+from autograder.examination.diagnosis import Recorder, Room
+from autograder.examination.hidden import Draw
+from autograder.forbidden.attempts import attempts
+from autograder.proving import hostile
+from autograder.proving.audit import _alternative
+from autograder.proving.example_class import SubmissionWriter
+from autograder.sandbox.wire.messages import Call, Get, Returned, decode_report, encode
+from autograder.sandbox.wire.values import List, Tensor
+from autograder.sandbox.wire.wire_error import WireError
+from autograder.submission.filename import shown
+
+ROOT = Path(__file__).parents[1]
+COURSE = open_course(ROOT)
+AUTOGRADER = Path(sys.executable).with_name("autograder")
+
+
+# ---- names
+
+
+@pytest.mark.parametrize("name", ["anna", "Žofia Nováková", "李雷", "100% done", "o'brien-2"])
+def test_a_usual_name_stays_as_it_is(name):
+    assert shown(name) == name
+
+
+def test_a_name_that_cannot_be_printed_is_written_out_and_stays_unique():
+    names = [b"n\xffame", b"n%FFame", b"n%25FFame", b"line\nbreak", b"right\xe2\x80\xaeleft"]
+    written = [shown(os.fsdecode(name)) for name in names]
+    assert written == ["n%FFame", "n%25FFame", "n%2525FFame", "line%0Abreak", "right%E2%80%AEleft"]
+
+
+@pytest.mark.slow(seconds=20)
+def test_a_folder_whose_name_is_no_text_stops_nobody(tmp_path):
+    course = small_course(tmp_path / "course")
+    writer = SubmissionWriter(course.homework("hw1"), "mlp")
+    for name in (b"n\xffame", b"two\nlines", b"zoe"):
+        folder = os.fsencode(tmp_path / "submitted") + b"/" + name + b"/hw1"
+        place = Path(os.fsdecode(folder))
+        place.mkdir(parents=True)
+        (place / "mlp.ipynb").write_bytes(dump(writer.solved()))
+    lines = tmp_path / "submitted" / "two\nlines" / "hw1"
+    (lines / "mlp.ipynb").rename(lines / os.fsdecode(b"mlp\xff.ipynb"))
+    done = subprocess.run(_grade(tmp_path), cwd=tmp_path / "course", capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+    lines = (tmp_path / "results" / "hw1.csv").read_text().splitlines()
+    assert [line.split(",")[:2] for line in lines[1:]] == [["n%FFame", "35"], ["two%0Alines", "35"], ["zoe", "35"]]
+
+
+# ---- processes
+
+
+def _grade(folder: Path) -> list[str]:
+    places = ["--submitted", str(folder / "submitted"), "--out", str(folder / "results"), "--workers", "1"]
+    return [str(AUTOGRADER), "grade", "hw1", "--course", str(folder / "course"), *places]
+
+
+@pytest.mark.slow(seconds=20)
+def test_nothing_is_imported_from_the_working_folder(tmp_path):
+    course = small_course(tmp_path / "course")
+    folder = tmp_path / "submitted" / "eve" / "hw1"
+    folder.mkdir(parents=True)
+    (folder / "mlp.ipynb").write_bytes(dump(SubmissionWriter(course.homework("hw1"), "mlp").solved()))
+    for module in ("msgspec", "torch", "sitecustomize", "json"):
+        (folder / f"{module}.py").write_text(
+            f"open({str(tmp_path / 'ran')!r}, 'a').write({module!r})\nraise SystemExit"
+        )
+    done = subprocess.run(_grade(tmp_path), cwd=folder, capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+    assert not (tmp_path / "ran").exists()
+
+
+@pytest.mark.slow(seconds=40)
+@pytest.mark.parametrize("end", [signal.SIGKILL, signal.SIGTERM, signal.SIGHUP])
+def test_what_is_killed_is_gone_with_all_that_it_started(tmp_path, end):
+    course = small_course(tmp_path / "course")
+    folder = tmp_path / "submitted" / "zoe" / "hw1"
+    folder.mkdir(parents=True)
+    slow = SubmissionWriter(course.homework("hw1"), "mlp").with_cell("import time\nprint(1)\ntime.sleep(50)")
+    (folder / "mlp.ipynb").write_bytes(dump(slow))
+    run = subprocess.Popen(_grade(tmp_path), stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    started = _until(lambda: found if len(found := _descendants(run.pid)) >= 5 else None)
+    time.sleep(1)
+    started |= _descendants(run.pid)
+    os.kill(run.pid, end)
+    run.wait()
+    _until(lambda: not [pid for pid in started if _runs(pid)] or None)
+
+
+@pytest.mark.slow(seconds=40)
+def test_an_ordinary_user_can_grade_a_class(tmp_path_factory):
+    if os.geteuid() != 0:
+        pytest.skip("all other tests are run by an ordinary user already")
+    user = 65534
+    try:
+        subprocess.run([sys.executable, "-c", ""], user=user, group=user, cwd="/", check=True)
+    except (OSError, subprocess.CalledProcessError):
+        pytest.skip("an ordinary user cannot read this Python")
+    import tempfile
+
+    with tempfile.TemporaryDirectory(dir="/tmp") as name:
+        folder = Path(name)
+        course = small_course(folder / "course")
+        place = folder / "submitted" / "zoe" / "hw1"
+        place.mkdir(parents=True)
+        (place / "mlp.ipynb").write_bytes(dump(SubmissionWriter(course.homework("hw1"), "mlp").solved()))
+        for path in (folder, *folder.rglob("*")):
+            os.chown(path, user, user)
+        environment = {**os.environ, "HOME": name, "MPLCONFIGDIR": f"{name}/matplotlib"}
+        done = subprocess.run(
+            _grade(folder),
+            user=user,
+            group=user,
+            extra_groups=[],
+            cwd="/",
+            env=environment,
+            capture_output=True,
+            text=True,
+        )
+        assert done.returncode == 0, done.stderr
+        assert "zoe: 35/35" in done.stdout
+
+
+def _descendants(pid: int) -> set[int]:
+    found, waiting = set(), [pid]
+    while waiting:
+        for task in Path(f"/proc/{waiting.pop()}/task").glob("*/children"):
+            with suppress(OSError):
+                children = set(map(int, task.read_text().split()))
+                found |= children
+                waiting += children
+    return found
+
+
+def _runs(pid: int) -> bool:
+    with suppress(OSError):
+        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] not in "ZX"
+    return False
+
+
+def _until(found):
+    for _ in range(3000):
+        if (value := found()) is not None:
+            return value
+        time.sleep(0.02)
+    raise AssertionError("this did not happen within a minute")
+
+
+# ---- answers
+
+
+def test_a_message_of_many_small_values_is_refused_before_it_is_decoded():
+    many = encode(Returned(b"n", List(["a"] * 60_000)))
+    with pytest.raises(WireError, match="more than"):
+        decode_report(many)
+    assert isinstance(decode_report(encode(Returned(b"n", List([0.5] * 20_000)))), Returned)
+    assert isinstance(decode_report(encode(Returned(b"n", Tensor("uint8", [10**6], bytes(10**6))))), Returned)
+
+
+class _Line:
+    def __init__(self, size):
+        self.value = Tensor("uint8", [size], bytes(size))
+
+    def ask(self, question, allowance=None):
+        return Returned(question.nonce, self.value)
+
+    def close(self):
+        pass
+
+
+def test_an_answer_far_larger_than_any_test_asks_for_ends_the_test():
+    with pytest.raises(Exhausted):
+        Recorder(_Line(10**6), [], Room(), trains=False).ask(Get(b"", "f"))
+    line = Recorder(_Line(3 * 10**6), [], Room(), trains=True)
+    for _ in range(4):
+        line.ask(Get(b"", "f"))
+    with pytest.raises(Exhausted):
+        line.ask(Get(b"", "f"))
+
+
+def test_what_is_recorded_has_a_limit():
+    kept, room = [], Room(10**6)
+    line = Recorder(_Line(4 * 10**5), kept, room, trains=False)
+    for count in (1, 2, 0):
+        line.ask(Get(b"", "f"))
+        assert len(kept) == count
+
+
+def test_a_test_has_a_budget_of_processor_time():
+    with pytest.raises(Exhausted), budget(0.2):
+        while True:
+            pass
+    with budget(0.2):
+        pass
+    time.sleep(0.01)  # the timer has been stopped
+
+
+def test_memory_has_a_limit():
+    pid = os.fork()
+    if pid == 0:
+        limit_memory()
+        try:
+            bytearray(2**29)
+        except MemoryError:
+            os._exit(7)
+        os._exit(0)
+    assert os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]) == 7
+
+
+@pytest.mark.slow(seconds=90)
+@pytest.mark.parametrize("name", COURSE.homeworks)
+def test_no_hidden_test_passes_with_hostile_answers(name):
+    kinds = ("an object", "tensor of the same shape, nan")
+    assert [
+        f"{one.notebook}: {one.text} ({one.answer})"
+        for one in hostile.hostile(COURSE, COURSE.homework(name), None, kinds)
+    ] == []
+
+
+# ---- one answer
+
+
+def _exchange(value, question=None):
+    return (question or Get(b"a", "answer"), Returned(b"a", value))
+
+
+@pytest.mark.parametrize(
+    ("one", "two"), [(True, False), ("A", "B"), (3, 4), (List(["A", 1]), List(["A", 2])), (0.5, 1.0)]
+)
+def test_an_answer_that_can_be_guessed_counts_once(one, two):
+    assert guessing.guessed([_exchange(one)], [_exchange(two)], functions=True)
+    assert not guessing.guessed([_exchange(one)], [_exchange(one)], functions=True)
+
+
+@pytest.mark.parametrize(("one", "two"), [(None, True), (0.18236, 0.18237), (123456, 7), (True, None)])
+def test_nobody_guesses_what_a_computation_gives(one, two):
+    assert not guessing.guessed([_exchange(one)], [_exchange(two)], functions=True)
+
+
+def test_a_function_that_was_defined_again_may_answer_otherwise():
+    call = Call(b"a", 0, [], {})
+    assert not guessing.guessed([_exchange(True, call)], [_exchange(False, call)], functions=False)
+    assert guessing.guessed([_exchange(True)], [_exchange(False)], functions=False)
+
+
+def test_draws_depend_on_what_was_handed_in():
+    one, same, other = (Draw(b"secret", "hw1/mlp", "test", content).normal(4).tolist() for content in ("a", "a", "b"))
+    assert one == same != other
+
+
+# ---- attempts
+
+GIVEN = [("setup", "import torch\nfrom torch import nn\nimport torch.nn.functional as F")]
+ATTEMPTS = [
+    "import ctypes",
+    "from autograder.forbidden import runtime",
+    "__import__('ctypes')",
+    "import sys\nsys._getframe()",
+    "if True:\n    def f(x):\n        return torch.ops.aten.relu(x)",
+    "back = torch.ops\nback.aten",
+    "getattr(torch, '_' + 'C')",
+    "torch._make_dual",
+    "with torch.autograd.forward_ad.dual_level(): pass",
+    "try:\n    raise ValueError\nexcept ValueError as e:\n    e.__traceback__.tb_frame",
+    "exec('x = 1')",
+    "import threading",
+    "x.register_hook(print)",
+    "files = !ls\nimport ctypes",
+    "def f():\n    %time import inspect",
+    "import gc\ngc.get_objects()",
+    "open('/proc/self/maps')",
+    "get_ipython().input_transformers_post.append(f)",
+    "class T(torch.Tensor):\n    @classmethod\n    def __torch_function__(cls, *a): pass",
+]
+
+
+@pytest.mark.parametrize("code", ATTEMPTS)
+def test_an_attempt_is_seen(code):
+    [found, *_] = attempts([("own-1", f"x = 1\n{code}")], GIVEN, ["autograd", "nn"])
+    assert found.cell == "own-1" and found.line >= 2
+
+
+def test_no_honest_answer_is_an_attempt():
+    """Neither a master nor an alternative, and no mistake."""
+    found = []
+    for name in COURSE.homeworks:
+        homework = COURSE.homework(name)
+        for spec in homework.notebooks:
+            book = read_master(homework, spec.name)
+            given = [(cell.id, cell.source) for cell in book.code() if cell.locked]
+            edits = [{cell.grade_id: cell.source for cell in book.code() if not cell.locked}]
+            edits += [*(_alternative(path, book) for path in homework.alternatives(spec.name))]
+            edits += [{m.cell: m.edit(book.cell(m.cell).source)} for m in mistakes(homework, spec.name)]
+            for edit in edits:
+                found += attempts(list(edit.items()), given, spec.forbidden)
+    assert found == []
