@@ -1,7 +1,7 @@
 # make demo   install everything, grade an example class end to end
 # make check  after every change: lint, format, types, import contracts, and the fast tests
 # make test   everything
-# make audit  all audits: every known answer with its training runs, and right and wrong answers made by machine
+# make audit  all audits: every known answer with its training runs and under many draws, answers made by machine, hostile ones
 # make bench  the same class graded by this, by plain nbgrader and by otter: ratios
 # make build  source/ and release/ from the masters in hw1/ …
 # make docs   the README's figures from the masters, the tables of docs/results.md from the code
@@ -46,6 +46,8 @@ audit: $(INSTALLED)
 	$(BIN)/autograder audit
 	$(BIN)/autograder audit --variants
 	$(BIN)/autograder audit --mutants
+	$(BIN)/autograder audit --hostile
+	$(BIN)/autograder audit --draws 20
 
 bench: $(INSTALLED)
 	$(BIN)/python benchmarks/class_of_forty.py

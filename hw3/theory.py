@@ -72,8 +72,8 @@ so that $\frac{\partial F}{\partial w}$ is a row of $P$ numbers, too.
 **Two more signs.** $[a]_+ = \max(a, 0)$ is the positive part. $\beta > 0$ is the inverse temperature, or **coldness**.
 
 **Rule.** In the cells that you write, leave automatic differentiation alone; the checks and the grader use it as their
-measuring device. `softmax`, `logsumexp` and their kin would do half of part 2 for you. You will know more about them
-if you build them from `exp`, `log` and sums.
+measuring device. You may call `softmax`, `logsumexp` and their kin; but they do half of part 2 for you, and you will
+know more about them if you build them from `exp`, `log` and sums.
 
 **Your functions** must leave the tensors that they are given as they are. They must work for every size, also for a
 single example, answer, weight or latent."""
@@ -440,7 +440,7 @@ r"""
 (b) Often an answer can be judged only together with a **latent** $z$: which letter this is depends on how it is
 slanted, which sentence this is depends on where its words begin. The machine computes $E(x, y, z)$, and inference looks
 for the best pair, $(\check y, \check z) = \arg\min_{y, z} E(x, y, z)$. This is the same as
-$\check y = \arg\min_y F(x, y)$ with $F(x, y) = \min_z E(x, y, z)$.
+$\check y = \arg\min_y F(x, y)$ with $F(x, y) = \min_z E(x, y, z)$. Of several equally low pairs, any will do.
 
 <details><summary>Hint</summary>
 

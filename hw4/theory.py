@@ -861,7 +861,8 @@ p_i = \begin{bmatrix} \cos(2 \pi i / n) \\ \sin(2 \pi i / n) \end{bmatrix} .$$
 By machine: heads whose outputs *add up* to the circular cross-correlation of $C$ with a kernel
 $W \in \mathbb{R}^{f \times e \times k}$, $k$ odd: column $i$ is $\sum_{\delta} W_\delta\, c_{i+\delta}$ over the
 offsets $\delta = -\frac{k-1}{2}, \dots, \frac{k-1}{2}$, and places beyond the end go on at the beginning. Again
-$\beta = 1/\sqrt d$, and up to 1 % of the largest entry.
+$\beta = 1/\sqrt d$, and up to 1 % of the largest entry; the
+grader goes up to 200 places.
 
 By hand: how many heads does a kernel of width $k$ need in your construction, and what does each of its three
 projections do? Which score has key $j$ for query $i$, and how must the length of the queries grow with $n$ so that
@@ -1541,7 +1542,7 @@ $$X = \begin{bmatrix} c & x_1 & \cdots & x_n \\ 1 & 0 & \cdots & 0 \end{bmatrix}
 
 Find a head whose output *at the class token* is the plain mean of the patches, $\frac1n \sum_i x_i$ up to 0.01: what
 CNNs call global average pooling. Its own content $c$ must leave no trace, whatever it is; entries of $X$ are between
-−1 and 1, and $n$ is not known to you (it is at most 200).
+−1 and 1, and $n$ is not known to you (it is at most 200; $e$ is at most 60).
 
 Then give the set of all letters that are true:
 

@@ -298,6 +298,7 @@ def test_an_attempt_is_seen(code):
     assert found.cell == "own-1" and found.line >= 2
 
 
+@pytest.mark.slow(seconds=12)
 def test_no_honest_answer_is_an_attempt():
     """Neither a master nor an alternative, and no mistake."""
     found = []

@@ -38,16 +38,19 @@ def audit(
     targets: Annotated[list[str] | None, typer.Argument(help="hw1 or hw1/mlp …; by default everything.")] = None,
     mutants: Annotated[bool, typer.Option("--mutants", help="Instead: wrong edits of the master by machine.")] = False,
     variants: Annotated[bool, typer.Option("--variants", help="Instead: right edits of it by machine.")] = False,
+    hostile: Annotated[bool, typer.Option("--hostile", help="Instead: answers that no honest code gives.")] = False,
     draws: Annotated[int, typer.Option(min=1, help="Test with so many sets of random numbers.")] = 1,
     course: CourseOption = None,
 ) -> None:
     """Prove the hidden tests by the master, the untouched release, known mistakes and other right answers.
 
     With --mutants: by small wrong edits of the master's solutions. Those that no test finds are shown. With --variants:
-    by edits that keep what the solutions mean. Those that lose points are shown. With --draws 20: by many sets of
+    by edits that keep what the solutions mean. Those that lose points are shown. With --hostile: by answers of every
+    type and size. Tests that pass, or that need much memory or time, are shown. With --draws 20: by many sets of
     random numbers, without training runs; mistakes are tested with 3 sets.
     """
     from autograder.proving import audit as auditing
+    from autograder.proving import hostile as answers
     from autograder.proving import mutation
 
     opened = opened_course(course)
@@ -58,6 +61,10 @@ def audit(
                 for found in mutation.mutation(opened, opened.homework(name), notebooks):
                     typer.echo(mutation.report(found))
                     wrong += found.findings
+            elif hostile:
+                for odd in answers.hostile(opened, opened.homework(name), notebooks):
+                    typer.echo(f"{odd.notebook}: {odd.text} ({odd.answer})")
+                    wrong += 1
             else:
                 rows = auditing.audit(opened, opened.homework(name), notebooks, by_machine=variants, draws=draws)
                 typer.echo(auditing.table(rows))

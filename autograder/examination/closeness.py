@@ -12,6 +12,10 @@ if TYPE_CHECKING:
 
 _REST = 0.01
 """share of the difference that may be left where one sentence explains it"""
+_SIMPLE = tuple(sign * factor for sign in (1, -1) for factor in (0.1, 0.25, 1 / 3, 0.5, 2, 3, 4, 10))
+"""factors that a message may name: any other would tell digits of an expected value"""
+_FAR = ((1e-3, "but only slightly"), (0.1, "by a little"), (3.0, "by a lot"), (float("inf"), "by far too much"))
+"""how far values are off, in words, by the difference as a share of the largest value"""
 _FACTOR = 1e-3
 """a factor closer to 1 than this is not worth naming, and two factors that differ by less are the same"""
 
@@ -121,12 +125,15 @@ def _difference(
         return "it is zero." if want.numel() == 1 else "every entry is zero."
     scale = ((have * want).sum() / (want * want).sum().clamp_min(1e-300)).item()
     if want.numel() > 1 and abs(scale) > 1e-12 and abs(scale - 1) > _FACTOR and same(have / scale):
-        return f"every entry is {scale:.4g} times what it should be{_named(scale, sizes)}."
+        simple = next((factor for factor in _SIMPLE if abs(scale / factor - 1) < _FACTOR), None)
+        named = _named(scale, sizes)
+        times = "a constant" if simple is None and not named else f"{scale if simple is None else simple:.4g}"
+        return f"every entry is {times} times what it should be{named}."
     offset = (have - want).mean()
     if want.numel() > 2 and same(have - offset):
         return "every entry is off by the same amount."
     error = ((have - want).abs().max() / want.abs().max().clamp_min(atol)).item()
-    return f"{share}, by up to {error:.2g} of the largest value."
+    return f"{share}, {next(words for most, words in _FAR if error <= most)}."
 
 
 def _named(scale: float, sizes: Mapping[str, int]) -> str:

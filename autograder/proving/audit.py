@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import collections
 import dataclasses
 import fnmatch
 import functools
@@ -89,7 +90,8 @@ def audit(
     With `by_machine`, the solutions are the master's variants instead (`proving.variants`), without the tests that take
     a training run. They must earn all points and must not be diagnosed.
 
-    Tests that take a training run are tried on only `trained` of a notebook's alternatives, by default on all.
+    Tests that take a training run are tried on only `trained` of a notebook's alternatives, and on so many of the
+    mistakes that name their grade cell, by default on all.
 
     With `draws` above 1, every solution is tested with so many sets of random numbers (a mistake with 3 at most), but
     without the tests that take a training run: these draw the same numbers for every submission.
@@ -113,7 +115,7 @@ def audit(
             [graded] = runner.outcomes()
             if isinstance(graded, str):
                 raise CourseError(f"{suite.name}: the audit itself failed: {graded}")
-            rows += [_judge(suite, solution, graded[solution.key], draws > 1) for solution in todo]
+            rows += [_judge(suite, solution, graded[solution.key]) for solution in todo]
     return tuple(rows)
 
 
@@ -145,11 +147,16 @@ def _solutions(homework: Homework, suite: Suite, trained: int | None = None) -> 
     handed_out = {cell.id: cell.source for cell in released(homework, book.notebook).cells}
     stubs = {cell.id: handed_out.get(cell.id, "") for cell in book.code()}
     yield Solution("untouched", book.notebook, stubs, everything)
+    runs = collections.Counter[str]()  # training runs with mistakes, by grade cell
     for mistake in mistakes(homework, book.notebook):
         cell = book.cell(mistake.cell)
+        named = [name for name in mistake.fails if name in suite.trained]
+        if trained is not None and all(runs[name] >= trained for name in named):
+            named = []
+        runs.update(named)
         also = [f"its hint shows the answer: {shown}"] if (shown := _shown(mistake)) else []
         edited = {**code, cell.id: mistake.edit(cell.source)}
-        yield Solution("mistake", mistake.id, edited, mistake.fails, also, training=mistake.fails)
+        yield Solution("mistake", mistake.id, edited, mistake.fails, also, training=named)
     for number, path in enumerate(sorted(homework.alternatives(book.notebook))):
         training = None if trained is None or number < trained else ()
         yield Solution("alternative", path.stem, {**code, **_alternative(path, book)}, (), training=training)
@@ -163,24 +170,23 @@ def _variants(homework: Homework, suite: Suite) -> Iterator[Solution]:
             yield Solution("variant", name, {**code, **changed}, (), training=())
 
 
-def _judge(suite: Suite, solution: Solution, graded: Graded | str, untrained: bool = False) -> Row:
+def _judge(suite: Suite, solution: Solution, graded: Graded | str) -> Row:
     """Find what is wrong with a solution that was graded, or that could not be graded.
 
-    If `untrained`, nothing is said about grade cells with tests that take a training run.
+    Nothing is said about grade cells whose training runs were left out.
     """
-    book, kind, name, fails = suite.master, solution.kind, solution.name, solution.fails
-    if untrained:
-        fails = [cell for cell in fails if cell not in suite.trained]
+    book, kind, name = suite.master, solution.kind, solution.name
+    left_out = frozenset() if solution.training is None else suite.trained - set(solution.training)
+    fails = [cell for cell in solution.fails if cell not in left_out]
     if isinstance(graded, str):
         return Row(book.notebook, kind, name, (), (), (*solution.also, f"it could not be graded: {graded}"))
     points = {cell.grade_id: cell.points for cell in book.grade_cells() if cell.autograded}
-    if untrained:
-        points = {cell: full for cell, full in points.items() if cell not in suite.trained}
+    points = {cell: full for cell, full in points.items() if cell not in left_out}
     lost = tuple(cell for cell, full in points.items() if graded.earned[cell] < full)
     named = tuple(dict.fromkeys(one.mistake for many in graded.diagnoses.values() for one in many))
     wrong = list(solution.also)
-    if kind == "untouched" and any(graded.earned.values()):
-        some = ", ".join(cell for cell, got in graded.earned.items() if got)
+    if kind == "untouched" and any(graded.earned[cell] for cell in points):
+        some = ", ".join(cell for cell in points if graded.earned[cell])
         wrong.append(f"it contains no solution but earns points in {some}")
     for cell in lost:
         if cell not in fails:

@@ -269,7 +269,29 @@ def test_linear_leaves_its_inputs_alone(student, draw):
     left_alone(tools, tools.linear_backward(student.Linear), "dx", dy @ W, weight=W, bias=b, x=x, dy=dy)
 
 
+@earns("linear-backward", weight=2)
+def test_linear_layers_keep_apart(student, draw):
+    """Each of two layers remembers its own input and collects its own gradients, while they are used in turn."""
+    sizes = [batch(draw), (draw.size(1, 2), draw.size(2, 4), draw.size(5, 7))]
+    (one, W, _), (other, _, _) = (given_linear(student, draw, n, m) for _, n, m in sizes)
+    (x, dy), (z, dz) = ((draw.normal(B, n), draw.normal(B, m)) for B, n, m in sizes)
+    one.forward(x)
+    other.forward(z)
+    other.backward(dz)
+    close(one.backward(dy), dy @ W, "dx of a layer, after another layer was used")
+    close(one.weight_grad, dy.T @ x, "weight_grad of a layer, after another layer was used")
+    close(one.bias_grad, dy.sum(0), "bias_grad of a layer, after another layer was used")
+
+
 # ---------------------------------------------------------------------------------------------- activations
+
+
+def in_turn(one, other, x, z):
+    """What `backward` of an activation returns where another one of its kind was asked about z after forward(x)."""
+    one.forward(x)
+    other.forward(z)
+    other.backward(torch.ones_like(z))
+    return one.backward(torch.ones_like(x))
 
 
 @earns("relu", weight=2)
@@ -296,6 +318,15 @@ def test_relu_leaves_its_inputs_alone(student, draw):
     """Neither x nor dy is written to."""
     tools, x, dy = HARNESS.beside(student), draw.normal(3, 5), draw.normal(3, 5)
     left_alone(tools, tools.activation(student.ReLU), "y", torch.relu(x), x=x, dy=dy)
+
+
+@earns("relu", weight=2)
+def test_relus_keep_apart(student, draw):
+    """Each of two ReLUs remembers its own input, while they are used in turn."""
+    x = draw.normal(draw.size(2, 4), draw.size(5, 8))
+    for z in -x, draw.normal(1, 3):
+        found = in_turn(student.ReLU(), student.ReLU(), x, z)
+        close(found, (x > 0).float(), "dx of a ReLU, after another ReLU was used")
 
 
 @earns("sigmoid", weight=2)
@@ -337,6 +368,16 @@ def test_sigmoid_leaves_its_inputs_alone(student, draw):
     """Neither x nor dy is written to."""
     tools, x, dy = HARNESS.beside(student), draw.normal(3, 5), draw.normal(3, 5)
     left_alone(tools, tools.activation(student.Sigmoid), "y", torch.sigmoid(x), x=x, dy=dy)
+
+
+@earns("sigmoid", weight=2)
+def test_sigmoids_keep_apart(student, draw):
+    """Each of two sigmoids remembers its own pass, while they are used in turn."""
+    x = draw.normal(draw.size(2, 4), draw.size(5, 8))
+    y = torch.sigmoid(x)
+    for z in x + 2, draw.normal(1, 3):
+        found = in_turn(student.Sigmoid(), student.Sigmoid(), x, z)
+        close(found, y * (1 - y), "dx of a sigmoid, after another sigmoid was used")
 
 
 # ---------------------------------------------------------------------------------------------- losses
@@ -467,19 +508,23 @@ def test_initial_weights_differ(student, draw):
 
 @earns("mlp-build", weight=2)
 @network_test
-def test_unknown_function_is_refused(student, draw):
+def test_unknown_function_is_refused(student):
     """A function of any other name raises a ValueError, in either place."""
-    unknown = draw.choice(["tanh", "softplus", "leaky_relu", "gelu"])
     student.MLP(2, 3, "identity", 3, 1, "sigmoid")  # a class that refuses every name is wrong, too
-    for place, functions in ("f_function", (unknown, "relu")), ("g_function", ("relu", unknown)):
-        try:
-            student.MLP(2, 3, functions[0], 3, 1, functions[1])
-        except StudentError as error:
-            if error.type in ("ForbiddenTool", "NotImplementedError"):
-                raise
-            assert error.type == "ValueError", f"{place}={unknown!r} should raise a ValueError, not a {error.type}"
-        else:
-            raise AssertionError(f"{place}={unknown!r} should raise a ValueError: it was accepted")
+    raised = {}
+    for unknown in "tanh", "softplus":
+        for place, functions in ("f_function", (unknown, "relu")), ("g_function", ("relu", unknown)):
+            try:
+                student.MLP(2, 3, functions[0], 3, 1, functions[1])
+            except StudentError as error:
+                if error.type in ("ForbiddenTool", "NotImplementedError"):
+                    raise
+                raised[f"{place}={unknown!r}"] = error.type
+            else:
+                raised[f"{place}={unknown!r}"] = "accepted"
+    for argument, found in raised.items():
+        assert found != "accepted", f"{argument} should raise a ValueError: it was accepted"
+        assert found == "ValueError", f"{argument} should raise a ValueError, not a {found}"
 
 
 @earns("mlp-build")
@@ -541,6 +586,21 @@ def test_network_of_ones(student, draw):
 
 @earns("mlp-backward")
 @network_test
+def test_networks_in_turn(student, draw):
+    """Each of two networks computes its gradients from its own passes, while they are used in turn."""
+    tools, functions, kinds = HARNESS.beside(student), ("relu", "sigmoid"), [sizes(draw), sizes(draw)]
+    values = [numbers(draw, *widths) for widths in kinds]
+    questions = [(draw.normal(B, n), draw.normal(B, out)) for B, (n, _, out) in zip((3, 2), kinds, strict=True)]
+    nets = [tools.network(student.MLP, widths, functions, own) for widths, own in zip(kinds, values, strict=True)]
+    found = tools.in_turn(nets, questions)
+    for turn, grads, own, question in zip(("first", "second"), found, values, questions, strict=True):
+        for name, expected in gradients(own, functions, *question).items():
+            assert name in grads, f"grads[{name!r}] is missing after backward"
+            close(grads[name], expected, f"{name} of the {turn} of two networks that are used in turn", atol=1e-5)
+
+
+@earns("mlp-backward")
+@network_test
 def test_network_leaves_its_inputs_alone(student, draw):
     """Neither x nor dJdy_hat is written to."""
     widths, tools = sizes(draw), HARNESS.beside(student)
@@ -561,8 +621,12 @@ def test_network_gradients_accumulate(student, draw):
     values, tools = numbers(draw, *widths), HARNESS.beside(student)
     batches = [(draw.normal(B, widths[0]), draw.normal(B, widths[2])) for B in (3, 2)]
     first, second, together = tools.accumulated(student.MLP, widths, functions, values, batches)
+    [(x, dJdy_hat), _] = batches
+    doubled, _ = tools.accumulated(student.MLP, widths, functions, values, [(x, 2 * dJdy_hat)])
     for name in (f"dJd{parameter}" for parameter in values):
         assert name in first and first[name].any(), f"{name} is missing or zero after backward"
+        assert first[name].isfinite().all(), f"{name} is not finite"
+        close(doubled[name], 2 * first[name], f"{name} when dJdy_hat is twice as large", atol=1e-5)
         close(together[name], first[name] + second[name], f"{name} after two batches", atol=1e-5)
 
 
@@ -595,8 +659,29 @@ def test_cache_of_the_last_pass(student, draw):
     cache = tools.cached(tools.network(student.MLP, widths, ("relu", "sigmoid"), values), [first, last])
     kept = [value for value in cache.values() if isinstance(value, torch.Tensor)]
     assert kept, "the cache holds no tensor after forward"
+    assert all(value.isfinite().all() for value in kept), "the cache holds numbers that are not finite"
     old = any(value.shape == first.shape and torch.equal(value, first) for value in kept)
     assert not old, "the cache still holds the input of an earlier forward pass"
+    another = tools.cached(tools.network(student.MLP, widths, ("relu", "sigmoid"), values), [first, last + 1])
+    others = [value for value in another.values() if isinstance(value, torch.Tensor)]
+    same = [
+        value.shape == other.shape and torch.equal(value, other) for value, other in zip(kept, others, strict=False)
+    ]
+    assert not all(same), "the cache holds the same tensors whatever the input of the last forward pass is"
+
+
+@earns("mlp-memory")
+@network_test
+def test_caches_keep_apart(student, draw):
+    """The cache holds what its own network keeps, also after another network was asked."""
+    widths, tools = sizes(draw), HARNESS.beside(student)
+    values, x, z = numbers(draw, *widths), draw.normal(2, widths[0]), draw.normal(3, widths[0])
+    one, other, alone = (tools.network(student.MLP, widths, ("relu", "sigmoid"), values) for _ in range(3))
+    own, shared = tools.cached(alone, [z, x]), tools.cached(one, [z, x], other)
+    for name, value in own.items():
+        if isinstance(value, torch.Tensor):
+            assert name in shared, f"cache[{name!r}] of a network is missing after another network was asked"
+            close(shared[name], value, f"cache[{name!r}] of a network, after another network was asked")
 
 
 # ---------------------------------------------------------------------------------------------- descent

@@ -95,6 +95,8 @@ def test_layers_of_the_block(student, draw):
         if not any(alike(y, way) for way in ways):
             without = straight.relu() if (C, stride) != (D, 1) else (straight + x).relu()
             assert not alike(y, without), f"{name}: there should be a ReLU between the two 3×3 convolutions"
+            if first != [stride, stride]:
+                raise AssertionError(f"{name}: the first 3×3 convolution should take the stride; {strides}")
             raise AssertionError(f"{name}: for known parameters F(x) differs from BN(conv(ReLU(BN(conv(x)))))")
 
 
@@ -237,14 +239,14 @@ def test_logits_of_the_network(student, draw):
 def test_loss_and_count(student, draw):
     """The loss is the criterion of logits and labels, with its gradient; correct ones are counted, not averaged."""
     losses = {"CrossEntropyLoss": functional.cross_entropy, "MultiMarginLoss": functional.multi_margin_loss}
-    for kind, reduction, B, training, scale in (
-        ("CrossEntropyLoss", "mean", draw.size(11, 19), True, 2.0),
-        ("MultiMarginLoss", "sum", draw.size(11, 19), False, 2.0),
-        ("CrossEntropyLoss", "sum", 1, False, 2.0),
-        ("CrossEntropyLoss", "mean", draw.size(11, 19), False, 0.05),  # the largest probability is below one half
+    for kind, reduction, B, training, scale, shift in (
+        ("CrossEntropyLoss", "mean", draw.size(11, 19), True, 2.0, 0.0),
+        ("MultiMarginLoss", "sum", draw.size(11, 19), False, 2.0, -60.0),  # all logits are negative
+        ("CrossEntropyLoss", "sum", 1, False, 2.0, 0.0),
+        ("CrossEntropyLoss", "mean", draw.size(11, 19), False, 0.05, 0.0),  # the largest probability is below one half
     ):
         tools, K, n = HARNESS.beside(student), draw.size(3, 5), draw.size(6, 8)
-        W, b = scale * draw.normal(K, n), scale / 2 * draw.normal(K)
+        W, b = scale * draw.normal(K, n), scale / 2 * draw.normal(K) + shift
         x, y = draw.normal(B, n), draw.integers(0, K - 1, B)
         right = functional.linear(x, W, b).argmax(1)
         # more than K are right, for an argmax along the batch finds at most K; and two are wrong
@@ -272,7 +274,7 @@ def test_batch_goes_to_the_device(student, draw):
     """Images and labels are both sent to the device that the caller names."""
     found = HARNESS.beside(student).moved(student.get_loss_and_correct, draw.normal(5, 3), draw.integers(0, 2, 5))
     for part in "images", "labels":
-        assert found[part], f"the {part} should be sent to the device that the caller names; they were not"
+        assert found[part] is True, f"the {part} should be sent to the device that the caller names; they were not"
 
 
 @earns("step")
@@ -314,6 +316,27 @@ def test_means_over_all_images(student, draw):
             counts = {"the number of batches": len(sizes), "the number of images": N}
             close(loss, functional.cross_entropy(scores, y), "the mean loss", atol=1e-5, sizes=counts)
             close(accuracy, share, "the accuracy", atol=1e-5, sizes=counts)
+
+    followed(student, "evaluate", check)
+
+
+@earns("evaluate")
+def test_means_over_what_is_handed_out(student, draw):
+    """A loader that leaves out the incomplete batch at the end is judged by the images that it hands out."""
+    K, n, size, more = draw.size(3, 5), draw.size(6, 8), draw.size(12, 18), draw.size(5, 9)
+    N = 2 * size  # of 2 * size + more
+    W, b, x, y = 2 * draw.normal(K, n), draw.normal(K), draw.normal(N + more, n), draw.integers(0, K - 1, N + more)
+    scores = functional.linear(x, W, b)
+    y = torch.where(torch.arange(N + more) % 3 > 0, scores.argmax(1), y)
+
+    def check(tools, evaluate):
+        answer = tools.evaluated_without_the_rest(evaluate, tools.linear(W, b), x, y, size)
+        loss, accuracy = pair(answer, "evaluate")
+        counts = {"the number of batches": 2, "the number of images": N, "the size of the data set": N + more}
+        share, name = (scores[:N].argmax(1) == y[:N]).float().mean(), "where the loader leaves out some images"
+        right = functional.cross_entropy(scores[:N], y[:N])
+        close(number(loss, "the mean loss"), right, f"the mean loss {name}", atol=1e-5, sizes=counts)
+        close(number(accuracy, "the accuracy"), share, f"the accuracy {name}", atol=1e-5, sizes=counts)
 
     followed(student, "evaluate", check)
 

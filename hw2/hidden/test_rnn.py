@@ -192,6 +192,7 @@ def test_letters_are_remembered_and_not_looked_up(student, draw):
         x, other = letters(draw, 24, largest + 1), letters(draw, 24)
         weights.append(tools.weights_of_the_past(model, x, other, largest))
     weight, factors = torch.stack(weights).log().mean(0), []  # (delay, steps later)
+    assert weight.unique().numel() > 1, "what an untrained network does with a letter does not hinge on time at all"
     for d in range(largest - 2, largest + 1):
         others = [k for k in range(largest + 1) if k != d]
         factors.append((weight[d, d] - weight[others, d].median()).exp())
@@ -293,7 +294,7 @@ def test_the_learning_rate_counts(student, draw):
     """A learning rate of nearly 0 moves the parameters much less than the usual one."""
     batches = [(letters(draw, 3, 6), draw.integers(0, N, 3, 6)) for _ in range(4)]
     small, large = HARNESS.beside(student).ways(student.train, draw.normal(N + 1, N + 1), batches, [1e-6, 1e-2])
-    assert large > 3 * small, "lr=1e-6 moves the parameters as far as lr=1e-2: the argument lr has no effect"
+    assert large > 3 * small >= 0, "lr=1e-6 moves the parameters as far as lr=1e-2: the argument lr has no effect"
 
 
 # ---------------------------------------------------------------------------------------------- learning
@@ -327,19 +328,21 @@ def better_of_two(goal, attempt):
 
 @earns("echo-trained", trains=True)
 def test_learns_a_fixed_delay(student, reference, draw):
-    """After 600 steps a GRUMemory(64) gets at least 95 % of the symbols of new sequences right."""
-    delay, sample = draw.choice([2, 3, 4]), [(x, y) for x, _, y in reference.variable_batches(12, 15, 3)]
+    """After 600 steps a GRUMemory(64) gets at least 80 % of the symbols of new sequences right."""
+    # right answers come to 91 % and more. A delay of 2 is learned even by some wrong ones, a delay of 3 to 65 % at most
+    delay, sample = draw.choice([3, 4]), [(x, y) for x, _, y in reference.variable_batches(12, 15, 3)]
     allowance = ten_times(lambda: reference.train(reference.GRUMemory(64), sample), 12 / 600)
     arguments = student.GRUMemory, (64,), 600, 15, delay, delay, False, allowance
-    share = better_of_two(0.95, lambda: learned(student, draw, *arguments))
-    assert share >= 0.95, f"{share:.1%} of the symbols are right after 600 steps at delay {delay}; 95 % are expected"
+    share = better_of_two(0.80, lambda: learned(student, draw, *arguments))
+    assert share >= 0.80, f"{share:.1%} of the symbols are right after 600 steps at delay {delay}; 80 % are expected"
 
 
 @earns("variable-trained", trains=True)
 def test_learns_many_delays(student, reference, draw):
-    """After 1000 steps a VariableDelayGRUMemory(96, 3) gets at least 90 % of the symbols of new sequences right."""
+    """After 1000 steps a VariableDelayGRUMemory(96, 3) gets at least 85 % of the symbols of new sequences right."""
     sample = reference.variable_batches(20, 10, 3)
     allowance = ten_times(lambda: reference.train(reference.VariableDelayGRUMemory(96, 3), sample), 20 / 1000)
     arguments = student.VariableDelayGRUMemory, (96, 3), 1000, 10, 0, 3, True, allowance
-    share = better_of_two(0.90, lambda: learned(student, draw, *arguments))
-    assert share >= 0.90, f"{share:.1%} of the symbols are right after 1000 steps; 90 % are expected"
+    # right answers come to 93 % and more; a network that takes the delay 3 for 2 cannot come beyond 81 %
+    share = better_of_two(0.85, lambda: learned(student, draw, *arguments))
+    assert share >= 0.85, f"{share:.1%} of the symbols are right after 1000 steps; 85 % are expected"

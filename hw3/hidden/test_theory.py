@@ -293,6 +293,7 @@ def test_infer(student, reference, draw):
     ask = Asked(student, reference, "infer")
     tables = [table(draw, B, n, scale=3)[0] for B, n in sizes(draw)]
     tables.append(torch.tensor([[4.0, 2.0, 2.0, 5.0], [1.0, 3.0, 3.0, 3.0]]))  # of equally low ones, any will do
+    ask.first([(F,) for F in tables])
     for F in tables:
         B, n = F.shape
         name = f"the answers for {B} × {n} energies"
@@ -310,12 +311,16 @@ def check_answers(answer, B, n, name):
 
 @earns("infer")
 def test_infer_latent(student, reference, draw):
-    """The best pair of answer and latent is that of lowest energy among all pairs."""
+    """The best pair of answer and latent is that of lowest energy among all pairs, or one of several such pairs."""
     ask = Asked(student, reference, "infer_latent", parts=2)
-    for B, n, k in ((12, draw.size(4, 6), draw.size(2, 3)), (9, 2, 4), (1, 3, 5), (8, 3, 1), (8, 1, 4)):
-        E = draw.normal(B, n, k, dtype=torch.double)
-        y, z = ask(E)
-        case = f"for a table of {B} × {n} × {k} energies"
+    sizes = (12, draw.size(4, 6), draw.size(2, 3)), (9, 2, 4), (1, 3, 5), (8, 3, 1), (8, 1, 4)
+    tables = [(draw.normal(*size, dtype=torch.double), "energies") for size in sizes]
+    # Two pairs are equally low, and the answer of the one does not go with the latent of the other
+    crossed = torch.tensor([[[3.0, 1.0], [1.0, 4.0]], [[5.0, 2.0], [2.0, 6.0]]], dtype=torch.double)
+    ask.first([(E,) for E, _ in tables])
+    for E, energies in [*tables, (crossed, "energies, some of them equal")]:
+        (B, n, k), (y, z) = E.shape, ask(E)
+        case = f"for a table of {B} × {n} × {k} {energies}"
         check_answers(y, B, n, f"the answers {case}")
         check_answers(z, B, k, f"the latents {case}")
         found = E[torch.arange(B), y.long(), z.long()]
@@ -495,6 +500,16 @@ def test_langevin_step(student, reference, draw):
         same(still, y - eta * slope, f"without noise, a step with β = {beta} and η = {eta}")
         kick = ask(y, slope, beta, eta, noise) - still
         same(kick, math.sqrt(2 * eta / beta) * noise, f"what noise adds to a step with β = {beta} and η = {eta}")
+    # far out on a steep slope, and with kicks that are rare
+    y = torch.tensor([-1.5, 4.0, -30.0, 1000.0, 0.5, -700.0]) * (1 + draw.uniform(6))
+    slope = torch.tensor([3.0, 900.0, -6000.0, 0.5, -2000.0, 40.0]) * (1 + draw.uniform(6))
+    noise = torch.tensor([-4.5, 3.5, 1.0, 4.5, -3.5, 0.5])
+    y, slope, noise = y.double(), slope.double(), noise.double()
+    far = "far out and on steep slopes"
+    still = ask(y, slope, 0.5, 0.03, torch.zeros_like(y))
+    same(still, y - 0.03 * slope, f"without noise, a step {far}")
+    kick = ask(y, slope, 0.5, 0.03, noise) - still
+    same(kick, math.sqrt(2 * 0.03 / 0.5) * noise, f"what rare, strong noise adds to a step {far}", 2000.0)
 
 
 @earns("ends")
@@ -602,21 +617,37 @@ def test_square_square_loss(student, reference, draw):
         check_pair_loss(ask, lambda a, b, m=m: functional.relu(a) ** 2 + functional.relu(m - b) ** 2, draw, m)
 
 
+def rows_of_a_table(draw, B, n, m, centre=0.0, step=1.0):
+    """Energies (B, n) and right answers (B,). The gap between the right answer and the lowest wrong one is chosen.
+
+    From row to row it is within the margin, beyond it, well below zero, zero, and a little below zero. The other wrong
+    answers follow in steps of at least a fifth of `step`. Energies are around `centre`, in every other row around its
+    negative.
+    """
+    F, y = torch.zeros(B, n, dtype=torch.double), draw.integers(0, n - 1, B)
+    gaps = (0.8 * m, 1.25 * m, -2 * m - step, 0.0, -0.3 * m)
+    for b in range(B):
+        gap = gaps[b % len(gaps)]
+        right = (-1) ** b * centre + step * draw.normal(1, dtype=torch.double)
+        higher = (0.2 + draw.uniform(n - 2).double()).cumsum(0) * step
+        wrong = (right + gap + torch.cat([torch.zeros(1, dtype=torch.double), higher]))[draw.uniform(n - 1).argsort()]
+        F[b] = torch.cat([wrong[: y[b]], right, wrong[y[b] :]])
+    return F, y
+
+
 @earns("margins")
 def test_table_hinge_gradient(student, reference, draw):
     """The gradient touches the right answer and the most offending wrong one, and these only within the margin."""
     ask = Asked(student, reference, "table_hinge_gradient")
-    for B, n, m, centre in (
-        (12, draw.size(5, 7), 1.5, 0.0),
-        (12, 4, 0.5, 0.0),
-        (9, 2, 1.0, 3000.0),
-        (1, 3, 0.8, -3000.0),
+    for B, n, m, centre, step in (
+        (12, draw.size(5, 7), 1.5, 0.0, 1.0),
+        (12, 4, 0.5, 0.0, 1.0),
+        (9, 2, 1.0, 3000.0, 1.0),
+        (1, 3, 0.8, -3000.0, 1.0),
+        (6, 3, 40_000.0, 0.0, 20_000.0),
     ):
-        F, y = table(draw, B, n, scale=1.5, centre=centre)
-        if B == 12:
-            F[:3, 0], y[:3] = -4 * m - 4, 0  # right by more than the margin
-            F[3, :2], y[3] = F[3].min() - 1, 1  # right and wrong equally low
-        name = f"∂ℓ/∂F for {B} × {n} energies and m = {m}"
+        F, y = rows_of_a_table(draw, B, n, m, centre, step)
+        name = f"∂ℓ/∂F for {B} × {n} energies and m = {m:g}"
         answer = ask(F, y, m)
         check_form(answer, F.shape, name)
         pushed = int((answer != 0).sum(dim=1).max())

@@ -123,10 +123,10 @@ def within(actual, expected, far, sentence, slips=()):
     slips: pairs of words and of what would be returned; the words are said where just this was returned
     """
     error = float((actual - expected).abs().max()) if actual.numel() else 0.0
-    if error > far:
+    if not error <= far:  # also where it is nan
         for words, other in slips:
             assert float((actual - other).abs().max()) > far, f"{sentence}: {words}"
-        raise AssertionError(f"{sentence}: off by up to {error:.2g}")
+        raise AssertionError(f"{sentence}: off by {'a little' if error < 10 * far else 'a lot'}")
 
 
 def sizes(draw, count):
@@ -206,7 +206,7 @@ def keys_around(draw, m, j):
 @earns("queries")
 def test_preserving_query(student, reference, draw):
     """The query gives the key that is asked for a weight of at least 0.999, for all kinds of β and keys."""
-    function = asked(student, reference, "preserving_query", exact=True)
+    cases, names = [], []
     for beta in (0.05, 1.0, draw.size(2, 9) / 2):
         m, middle = draw.size(10, 14), draw.size(3, 6)
         for K, j, which in (
@@ -216,11 +216,17 @@ def test_preserving_query(student, reference, draw):
             (keys_around(draw, m, middle), middle, "keys that are all equally near it"),
             (torch.tensor([[1.0, -1.0]]), 1, "keys with d = 1"),
         ):
-            d, m = K.shape
-            q = matrix(function(K, j, beta), "q", d, 1)
-            weight = float(attend(q, K, torch.eye(m), beta)[j])
-            case = f"β = {beta}, {m} {which}"
-            assert weight >= 0.99899, f"{case}: key {j} should be preserved and has the weight {weight:.4f}"
+            cases.append((K, j, beta))
+            names.append(f"β = {beta}, {K.shape[1]} {which}")
+    weights = HARNESS.beside(student).preserved(student.preserving_query, cases)
+    if weights is None:
+        function = asked(student, reference, "preserving_query", exact=True)
+        for K, j, beta in cases:
+            matrix(function(K, j, beta), "q", len(K), 1)
+    assert not isinstance(weights, str), f"the key to be preserved has a weight below 0.999; {weights}"
+    weights = [number(weight, "a weight") for weight in tuple_of(weights, len(cases), "the weights")]
+    for weight, (_, j, _), case in zip(weights, cases, names, strict=True):
+        assert 0.99899 <= weight <= 1.0001, f"{case}: key {j} should be preserved and has the weight {weight:.4f}"
 
 
 def orthonormal(draw, m):
@@ -237,20 +243,23 @@ def orthonormal(draw, m):
 @earns("queries")
 def test_diffusing_query(student, reference, draw):
     """The query spreads the weight evenly over the keys that are chosen: one, some or all of them."""
-    function = asked(student, reference, "diffusing_query", exact=True)
+    cases = []
     for beta, m in ((0.05, 12), (1.0, draw.size(3, 6)), (draw.size(2, 9) / 2, draw.size(7, 12))):
         K = orthonormal(draw, m)
         counts = (1, draw.size((m + 1) // 2, m - 1), m)  # the more are chosen the weaker is a mean of their keys
-        parties = [torch.randperm(m, generator=draw.generator)[:count].tolist() for count in counts]
-        answers = [function(K, chosen, beta) for chosen in parties]
-        for count, chosen, answer in zip(counts, parties, answers, strict=True):
-            q = matrix(answer, "q", len(K), 1)
-            right = torch.zeros(m, 1)
-            right[chosen] = 1 / count
-            case = f"β = {beta}, {count} of {m} keys chosen: the weights are not what they should be"
-            slips = [("all keys have the same weight", torch.full((m, 1), 1 / m))]
-            slips.append(("the first of the chosen keys has all of it", torch.eye(m)[:, chosen[:1]]))
-            within(attend(q, K, torch.eye(m), beta), right, 1e-3, case, slips)
+        cases += [(K, torch.randperm(m, generator=draw.generator)[:count].tolist(), beta) for count in counts]
+    found = HARNESS.beside(student).diffused(student.diffusing_query, cases)
+    if found is None:
+        function = asked(student, reference, "diffusing_query", exact=True)
+        for K, chosen, beta in cases:
+            matrix(function(K, chosen, beta), "q", len(K), 1)
+    assert not isinstance(found, str), f"the weights are not what they should be: {found}"
+    for weights, (K, chosen, beta) in zip(tuple_of(found, len(cases), "the weights"), cases, strict=True):
+        m = K.shape[1]
+        right = torch.zeros(m)
+        right[chosen] = 1 / len(chosen)
+        case = f"β = {beta}, {len(chosen)} of {m} keys chosen: the weights are not what they should be"
+        within(tensor(weights, "the weights", "a row").reshape(m), right.double(), 1.001e-3, case)
 
 
 def worst_key_noise(q, K, V, beta, r):
@@ -465,14 +474,19 @@ def test_shapes(student, reference, draw):
 @earns("places")
 def test_position_codes(student, reference, draw):
     """One matrix leads from each code to the next; codes are small, and far enough from each other."""
-    codes, step = (asked(student, reference, name) for name in ("position_codes", "step_matrix"))
-    for n, e in ((40, 2), (draw.size(5, 30), 2 * draw.size(2, 8)), (40, 32), (1, 4)):
-        P, R = matrix(codes(n, e), "the matrix of codes", e, n), matrix(step(e), "R", e, e)
-        case = f"n = {n}, e = {e}"
-        within(R @ P[:, :-1], P[:, 1:], 1e-3, f"{case}: R times a code is not the next code")
-        assert P.abs().max() <= 1.001, f"{case}: an entry exceeds 1"
+    cases = [(40, 2), (draw.size(5, 30), 2 * draw.size(2, 8)), (40, 32), (1, 4)]
+    found = HARNESS.beside(student).codes_seen(student.position_codes, student.step_matrix, cases)
+    if found is None:
+        codes, step = (asked(student, reference, name) for name in ("position_codes", "step_matrix"))
+        for n, e in cases:
+            matrix(codes(n, e), "the matrix of codes", e, n), matrix(step(e), "R", e, e)
+    assert not any(isinstance(part, str) for part in found), "; ".join(map(str, found))
+    for (P, R), (n, e) in zip(tuple_of(found, len(cases), "the codes"), cases, strict=True):
+        P, R, case = matrix(P, "the matrix of codes", e, n), matrix(R, "R", e, e), f"n = {n}, e = {e}"
+        within(R @ P[:, :-1], P[:, 1:], 1.01e-3, f"{case}: R times a code is not the next code")
+        assert P.abs().max() <= 1.00101, f"{case}: an entry exceeds 1"
         apart = float((torch.cdist(P.T, P.T) + 9 * torch.eye(n)).min())
-        assert apart >= 0.0499, f"{case}: two codes are only {apart:.3f} apart"
+        assert apart >= 0.0498, f"{case}: two codes are only {apart:.3f} apart"
 
 
 def with_places(draw, e, n):
@@ -487,15 +501,52 @@ def some_sizes(draw):
     return (1, 2), (draw.size(2, 5), draw.size(5, 9)), (2, draw.size(25, 40)), (1, 100)
 
 
+def outputs(student, reference, name, cases, probes, what):
+    """What the heads of a student's function make of each X.
+
+    cases: given, X, the right outputs (nan where anything goes), who may see whom, and how far outputs may be off
+    probes: given and X for a small size and for one that is four times as large
+    """
+    found = HARNESS.beside(student).at_work(getattr(student, name), cases, probes)
+    if found is None:
+        function = asked(student, reference, name)
+        for given, X, right, _, _ in cases:
+            answer = function(*given)
+            for head in heads_of(answer, name) if what == "a head" else [answer]:
+                run_head(X, head, what, len(right))  # says what does not fit
+    assert not isinstance(found, str), f"{what}: the right columns lead, but {found}"
+    found = tuple_of(found, len(cases), "the outputs")
+    return [matrix(H, "the output", *right.shape) for H, (_, _, right, _, _) in zip(found, cases, strict=True)]
+
+
+def heads_of(answer, name):
+    """The heads in a list, a tuple or a tensor."""
+    heads = list(answer) if isinstance(answer, torch.Tensor) else answer
+    fits = isinstance(heads, tuple | list) and len(heads)
+    assert fits, f"{name} should return a list of heads, but what it returns is {kind(heads)}"
+    return heads
+
+
+def free_column(C):
+    """The same with a first column that may be anything."""
+    return torch.cat([torch.full((len(C), 1), math.nan), C[:, 1:]], dim=1)
+
+
 @earns("machines")
 def test_identity_and_shift(student, reference, draw):
     """One head returns its input, another one the column to the left, for every content."""
-    identity, shift = (asked(student, reference, f"{name}_projections") for name in ("identity", "shift"))
-    for e, n in some_sizes(draw):
-        C, X = with_places(draw, e, n)
-        H, case = run_head(X, identity(e, n), "identity", e), f"identity of {n} columns: the output is not C"
+    drawn = [with_places(draw, e, n) for e, n in some_sizes(draw)]
+    probes = [((2, n), with_places(draw, 2, n)[1]) for n in (9, 36)]
+    cases = [(C.shape, X, C, None, 0.01) for C, X in drawn]
+    found = outputs(student, reference, "identity_projections", cases, probes, "identity")
+    for H, (C, _) in zip(found, drawn, strict=True):
+        case = f"identity of {C.shape[1]} columns: the output is not C"
         within(H, C, 0.01, case, [("its columns are in the opposite order", C.flip(1))])
-        H, case = run_head(X, shift(e, n), "shift", e), f"shift of {n} columns: a column is not what stood to its left"
+    cases = [(C.shape, X, free_column(C.roll(1, 1)), None, 0.01) for C, X in drawn]
+    found = outputs(student, reference, "shift_projections", cases, probes, "shift")
+    for H, (C, _) in zip(found, drawn, strict=True):
+        n = C.shape[1]
+        case = f"shift of {n} columns: a column is not what stood to its left"
         right = n > 2 and bool(((H[:, 1:-1] - C[:, 2:]).abs() <= 0.01).all())
         assert not right, f"shift of {n} columns: each column is what stood to its right; it should be from its left"
         within(H[:, 1:], C[:, :-1], 0.01, case, [("each one is what stood at its own place", C[:, 1:])])
@@ -508,56 +559,62 @@ def inverse(order):
 @earns("machines")
 def test_permutation(student, reference, draw):
     """Column i of the output is column order[i] of the content, for any order."""
-    function = asked(student, reference, "permutation_projections")
+    cases = []
     for e, n in ((3, 1), *some_sizes(draw)):
         C, X = with_places(draw, e, n)
         order = torch.randperm(n, generator=draw.generator).tolist()
-        H = run_head(X, function(order, e), "permutation", e)
-        slips = [
-            ("they are in the inverse order: the one that belongs to place i is at order[i]", C[:, inverse(order)])
-        ]
-        within(H, C[:, order], 0.01, f"permutation of {n} columns: they are not in the order that was given", slips)
+        cases.append(((order, e), X, C[:, order], None, 0.01))
+    probes = [((list(range(n)), 2), with_places(draw, 2, n)[1]) for n in (9, 36)]
+    found = outputs(student, reference, "permutation_projections", cases, probes, "permutation")
+    for H, ((order, e), X, right, _, _) in zip(found, cases, strict=True):
+        case = f"permutation of {len(order)} columns: they are not in the order that was given"
+        slip = "they are in the inverse order: the one that belongs to place i is at order[i]"
+        within(H, right, 0.01, case, [(slip, X[:e, inverse(order)])])
 
 
-def check_convolution(function, draw, e, f, k, n):
-    angles = 2 * math.pi / n * torch.arange(n)
-    W, side = draw.normal(f, e, k), (k - 1) // 2
-    heads = function(W, n)
-    heads = list(heads) if isinstance(heads, torch.Tensor) else heads
-    fits = isinstance(heads, tuple | list) and len(heads)
-    assert fits, f"convolution_heads should return a list of heads, but what it returns is {kind(heads)}"
-    for C in (draw.normal(e, n), 40 * draw.normal(e, n)):
-        X = torch.cat([C, angles.cos()[None], angles.sin()[None]])
-        made = sum(run_head(X, head, "a head", f) for head in heads)
-        around = torch.cat([C[:, n - side :], C, C[:, :side]], dim=1)
-        right, flipped = (functional.conv1d(around, kernel).double() for kernel in (W, W.flip(2)))
-        largest = right.abs().max()
-        slips = [
-            ("they do for the kernel back to front", flipped / largest),
-            (f"their sum is 1/{k} of it", right / k / largest),
-            ("they do if the first tap lies on the place itself", right.roll(-side, 1) / largest),
-            ("they do if the last tap lies on the place itself", right.roll(side, 1) / largest),
-        ]
-        case = f"kernel of width {k} on {n} places: the heads do not add up to its cross-correlation"
-        within(made / largest, right / largest, 0.01, case, slips)
+def on_ring(C):
+    """Columns with their places on a circle below."""
+    angles = 2 * math.pi / C.shape[1] * torch.arange(C.shape[1])
+    return torch.cat([C, angles.cos()[None], angles.sin()[None]])
+
+
+def check_convolution(student, reference, draw, widths):
+    """widths: pairs of the kernel's width and the number of places."""
+    cases, slips = [], []
+    for k, n in widths:
+        e, f = sizes(draw, 2)
+        W, side = draw.normal(f, e, k), (k - 1) // 2
+        for C in (draw.normal(e, n), 40 * draw.normal(e, n)):
+            around = torch.cat([C[:, n - side :], C, C[:, :side]], dim=1)
+            right, flipped = (functional.conv1d(around, kernel).double() for kernel in (W, W.flip(2)))
+            cases.append(((W, n), on_ring(C), right, None, 0.01 * float(right.abs().max())))
+            slips.append(
+                [
+                    ("they do for the kernel back to front", flipped),
+                    (f"their sum is 1/{k} of it", right / k),
+                    ("they do if the first tap lies on the place itself", right.roll(-side, 1)),
+                    ("they do if the last tap lies on the place itself", right.roll(side, 1)),
+                ]
+            )
+    probes = [((draw.normal(2, 2, 3), n), on_ring(draw.normal(2, n))) for n in (10, 40)]
+    found = outputs(student, reference, "convolution_heads", cases, probes, "a head")
+    for made, ((W, n), _, right, _, far), others in zip(found, cases, slips, strict=True):
+        case = f"kernel of width {W.shape[2]} on {n} places: the heads do not add up to its cross-correlation"
+        within(
+            made / far / 100, right / far / 100, 0.010001, case, [(words, other / far / 100) for words, other in others]
+        )
 
 
 @earns("convolution")
 def test_convolution_of_width_three(student, reference, draw):
     """The heads add up to a circular cross-correlation with a kernel of width 3, for any number of places."""
-    function = asked(student, reference, "convolution_heads")
-    for n in (3, draw.size(4, 9), draw.size(20, 30), 64):
-        e, f = sizes(draw, 2)
-        check_convolution(function, draw, e, f, 3, n)
+    check_convolution(student, reference, draw, [(3, n) for n in (3, draw.size(4, 9), draw.size(20, 30), 64, 200)])
 
 
 @earns("convolution")
 def test_convolution_of_other_widths(student, reference, draw):
     """The same for other odd widths, up to that of the whole ring."""
-    function = asked(student, reference, "convolution_heads")
-    for k, n in ((1, 2), (1, draw.size(4, 8)), (5, draw.size(6, 9)), (7, 7)):
-        e, f = sizes(draw, 2)
-        check_convolution(function, draw, e, f, k, n)
+    check_convolution(student, reference, draw, [(1, 2), (1, draw.size(4, 8)), (5, draw.size(6, 9)), (7, 7)])
 
 
 def right_mask(n, back, ahead):
@@ -645,24 +702,35 @@ def test_steps_and_roads(student, reference, draw):
 @earns("lookup")
 def test_lookup(student, reference, draw):
     """Where a letter was seen before, the head returns the mean of what followed it."""
-    function = asked(student, reference, "lookup_projections")
+    texts = []
     for e, n in ((2, 5), (draw.size(4, 7), 14), (3, draw.size(20, 30)), (1, 4), (60, 300)):
         text = draw.integers(0, e - 1, n)
         text[-2:] = text[:2]  # so that there is something to look up
-        C = functional.one_hot(text, e).T.float()
-        B = functional.pad(C, (1, 0))[:, :-1]
+        texts.append((e, *letters(text, e)))
+    cases = []
+    for e, C, B in texts:
+        n = C.shape[1]
         causal = torch.ones(n, n).triu().bool()
-        H = run_head(torch.cat([C, B]), function(e), "lookup", e, causal)
-        followed = (B.T @ C).double() * causal  # (n, n): 1 where place j follows the letter that stands at i
-        times = followed.sum(0)
-        right = C.double() @ followed / times.clamp(min=1)
+        followed = (B.T @ C) * causal  # (n, n): 1 where place j follows the letter that stands at i
+        right = C @ followed / followed.sum(0)  # nan where there is none
+        cases.append(((e,), torch.cat([C, B]), right, causal, 0.01))
+    probes = [((e,), torch.cat(letters(draw.integers(0, e - 1, 30), e))) for e in (4, 16)]
+    found = outputs(student, reference, "lookup_projections", cases, probes, "lookup")
+    for H, (e, C, B), (_, _, right, causal, _) in zip(found, texts, cases, strict=True):
+        times = ((B.T @ C) * causal).sum(0)
         for i in times.nonzero()[:, 0].tolist():
             seen = "once" if times[i] == 1 else f"{int(times[i])} times"
-            case = f"alphabet of {e}, text of {n}, a letter that was there {seen} before"
+            case = f"alphabet of {e}, text of {C.shape[1]}, a letter that was there {seen} before"
             slips = [("it is the letter itself", C[:, i].double())]
             if i:
                 slips.append(("it is the letter to its left", B[:, i].double()))
-            within(H[:, i], right[:, i], 0.01, f"{case}: the output is not what followed it", slips)
+            within(H[:, i], right[:, i].double(), 0.010001, f"{case}: the output is not what followed it", slips)
+
+
+def letters(text, e):
+    """The letters of a text, one-hot, and those to their left."""
+    C = functional.one_hot(text, e).T.float()
+    return C, functional.pad(C, (1, 0))[:, :-1]
 
 
 def count_is(found, right, what, case):
@@ -911,21 +979,24 @@ def test_multiplications_of_a_vit(student, reference, draw):
 
 
 @earns("token")
-def test_pooling(student, draw):
+def test_pooling(student, reference, draw):
     """The class token receives the mean of the patches, and none of its own content."""
-    tools = HARNESS.beside(student)
-    for e, n in ((1, 1), (4, 1), (draw.size(2, 5), draw.size(2, 8)), (2, 200)):
+    cases, names = [], []
+    for e, n in ((1, 1), (4, 1), (draw.size(2, 5), draw.size(2, 8)), (2, 200), (60, 1)):
         for loud in (1.0, -1.0):
             X = torch.cat([draw.uniform(e, n + 1, low=-1, high=1), torch.zeros(1, n + 1)])
             X[:e, 0] = loud * X[:e, 1:].mean(1).sign()
             X[-1, 0] = 1.0
-            case = f"{n} {'patch' if n == 1 else 'patches'}, e = {e}: the output at the class token is not their mean"
-            slips = [("its own content is part of it", X[:e].mean(1)), ("it is its own content", X[:e, 0])]
-            found, head = tools.at_first_column(student.pooling_projections, e, X)
-            if found is None:
-                run_head(X, head, "pooling", e)  # says what does not fit
-            found = matrix(found, "the output at the class token", e, 1)
-            within(found[:, 0], X[:e, 1:].mean(1), 0.01, case, slips)
+            right = torch.full((e, n + 1), math.nan)
+            right[:, 0] = X[:e, 1:].mean(1)
+            cases.append(((e,), X, right, None, 0.01))
+            names.append(f"{n} {'patch' if n == 1 else 'patches'}, e = {e}")
+    probes = [((e,), torch.cat([draw.uniform(e, 6), torch.eye(1, 6)])) for e in (4, 16)]
+    found = outputs(student, reference, "pooling_projections", cases, probes, "pooling")
+    for H, ((e,), X, right, _, _), case in zip(found, cases, names, strict=True):
+        slips = [("its own content is part of it", X[:e].mean(1)), ("it is its own content", X[:e, 0])]
+        words = f"{case}: the output at the class token is not their mean"
+        within(H[:, 0], right[:, 0].double(), 0.010001, words, slips)
 
 
 @earns("token")

@@ -206,13 +206,14 @@ def test_masks(student, draw):
 
 
 @earns("attention-mask")
-def test_what_is_forbidden_does_not_matter(student, draw):
+def test_what_is_forbidden_does_not_matter(student, reference, draw):
     """Keys and values behind the mask can be anything, and a mask that allows everything changes nothing."""
     Q, K, V = problem(draw, 2)
     n, m = Q.shape[-2], K.shape[-2]
     hidden = draw.size(1, m - 1)
     mask = torch.ones(n, m, dtype=torch.bool)
     free, _ = pair(student.attention(Q, K, V), "attention")
+    close(free, reference.attention(Q, K, V)[0], "H")
     everything, _ = pair(student.attention(Q, K, V, mask=mask), "attention")
     close(everything, free, "H under a mask that is True everywhere")
     mask[:, hidden] = False
@@ -227,7 +228,7 @@ def test_what_is_forbidden_does_not_matter(student, draw):
 @earns("attention-mask")
 def test_forbidden_keys_that_fit_best(student, draw):
     """A forbidden key gets no weight, however far its score is above those of all others."""
-    for low, high in (0.0, 200.0), (-200.0, 0.0), (0.0, 30_000.0):
+    for low, high in (0.0, 200.0), (-200.0, 0.0), (0.0, 30_000.0), (-12_000.0, 0.0):
         Q, K, V = problem(draw, 2)
         n, m = Q.shape[-2], K.shape[-2]
         hidden = draw.size(0, m - 1)
@@ -238,8 +239,9 @@ def test_forbidden_keys_that_fit_best(student, draw):
         H, A = pair(student.attention(Q, K, V, beta=1.0, mask=mask), "attention")
         right_H, right_A = exact(Q, K, V, 1.0, mask)
         which = f"when a forbidden key has a score near {high:.0f} and the others near {low:.0f}"
-        close(A, right_A, f"A {which}", rtol=1e-3, atol=1e-4)
-        close(H, right_H, f"H {which}", rtol=1e-3, atol=1e-4)
+        far = 1e-2 if low < -1000 else 1e-4  # in float32, scores near -12,000 are right to the third decimal
+        close(A, right_A, f"A {which}", rtol=1e-3, atol=far)
+        close(H, right_H, f"H {which}", rtol=1e-3, atol=5 * far)
 
 
 # ---------------------------------------------------------------------------------------------- heads
@@ -325,11 +327,9 @@ def test_all_four_layers_learn(bench, draw):
 @earns("encoding", weight=2)
 def test_encodings_of_places(student, draw):
     """Every entry is the sine or cosine of its place times its speed."""
-    for length, dim in (
-        (draw.size(20, 60), 2),
-        (1, 8),
-        *((draw.size(20, 60), 2 * draw.size(*k)) for k in ((2, 5), (10, 20))),
-    ):
+    length, other, dim = draw.size(20, 35), draw.size(36, 49), 2 * draw.size(2, 5)
+    # two widths for the same length, two lengths for the same width
+    for length, dim in (length, 2), (1, 8), (length, dim), (other, dim), (other, 2 * draw.size(10, 20)):  # noqa: B020
         P = student.sinusoidal_encoding(length, dim)
         right = torch.zeros(length, dim)
         for p in range(length):
@@ -826,6 +826,8 @@ def test_places_of_the_vit(bench, draw):
     tools.set_places(model, torch.cat([places[:1], places[1:][order]]))
     moved = tools.answer(model, shuffled)
     close(moved, before, "the logits when patches and places are shuffled alike", rtol=1e-2, atol=1e-3)
+    tools.set_places(model, torch.cat([places[:1] + 2 * draw.normal(1, e), places[1:]]))
+    assert not alike(tools.answer(model, images), before, 1e-3), "the place of the class token does not matter"
 
 
 @earns("vit")
@@ -855,8 +857,11 @@ def test_modes_of_the_vit(bench, draw):
     assert not alike(once, again, 1e-3), "in training mode two passes give the same: where is the dropout?"
     rates = tools.rates(model)
     assert set(rates) <= {0.5}, f"with dropout=0.5 your blocks get a dropout of {rates}"
+    if tools.get_places(model, 10, e) is not None:
+        tools.set_places(model, torch.full((10, e), 100.0))
     where = tools.dropped(model, bench.kind("TransformerBlock"), images)
-    right = all(blocks == 0 and tuple(shape) == (4, 10, e) for blocks, shape in where) and len(where) <= 1
+    right = all(blocks == 0 and tuple(shape) == (4, 10, e) and large for blocks, shape, large in where)
+    right = right and len(where) <= 1
     assert right, "outside of the blocks, dropout may only act once, on the tokens after the places were added"
     sober, images, *_ = any_vit(bench, draw, dropout=0.0)
     awake, asleep = tools.answer(sober, images, training=True), tools.answer(sober, images)
@@ -927,7 +932,8 @@ def test_most_digits_are_read(student, shared_student, once, reference, draw):
     """After 1,000 steps 90 % of hidden digits are read."""
     pictures_by_heart(student, draw)
     found = digits_right(once, shared_student, reference, draw)
-    assert found >= 0.9, f"{found:.1%} of the hidden digits are read, it should be 90 %"
+    # right networks read 94 to 96 %; with other digits and places they may read some percent less
+    assert found >= 0.88, f"{found:.1%} of the hidden digits are read, it should be 90 %"
 
 
 # ---------------------------------------------------------------------------------------------- the rollout

@@ -211,6 +211,18 @@ def gradients(net: _Network, batches: Sequence[Tensor], dJdy_hat: Tensor) -> dic
     return dict(net.grads)
 
 
+def in_turn(nets: Sequence[_Network], batches: Sequence[tuple[Tensor, Tensor]]) -> list[dict[str, Tensor]]:
+    """The gradients of networks, each asked about a batch of its own: all forward passes come before the backward ones.
+
+    A batch is a pair (x, dJdy_hat).
+    """
+    for net, (x, _) in zip(nets, batches, strict=True):
+        net.forward(x)
+    for net, (_, dJdy_hat) in zip(nets, batches, strict=True):
+        net.backward(dJdy_hat)
+    return [dict(net.grads) for net in nets]
+
+
 def accumulated(
     kind: _MLP,
     widths: _Widths,
@@ -231,10 +243,12 @@ def accumulated(
     return [dict(net.grads) for net in (*alone, together)]
 
 
-def cached(net: _Network, batches: Sequence[Tensor]) -> dict[str, Tensor]:
-    """The cache after a forward pass for each batch."""
+def cached(net: _Network, batches: Sequence[Tensor], other: _Network | None = None) -> dict[str, Tensor]:
+    """The cache after a forward pass for each batch, and then one of another network for the first batch."""
     for x in batches:
         net.forward(x)
+    if other is not None:
+        other.forward(batches[0])
     return dict(net.cache)
 
 

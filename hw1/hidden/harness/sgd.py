@@ -117,9 +117,9 @@ def _state(model: torch.nn.Module, image: Tensor) -> dict[str, object]:
 _Work = Callable[[torch.nn.Module, Tensor], object]
 
 
-def measuring(input_gradient: Callable[..., object]) -> _Work:
-    """A function of a network and an image: the gradient of score 1."""
-    return lambda model, image: input_gradient(image, model, logit(1))
+def measuring(input_gradient: Callable[..., object], plain: bool = False) -> _Work:
+    """A function of a network and an image: the gradient of score 1. If `plain`, the model is a plain function."""
+    return lambda model, image: input_gradient(image, plainly(model) if plain else model, logit(1))
 
 
 def ascending(gradient_descent: Callable[..., object], iterations: int) -> _Work:

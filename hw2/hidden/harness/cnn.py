@@ -334,6 +334,14 @@ def evaluated(
     return [_plain(value) for value in answer] if isinstance(answer, tuple | list) else answer
 
 
+def evaluated_without_the_rest(
+    evaluate: Callable[[torch.nn.Module, _Loader], object], model: torch.nn.Module, x: Tensor, y: Tensor, size: int
+) -> object:
+    """What evaluate says about a loader that leaves out an incomplete batch."""
+    answer = evaluate(model, DataLoader(TensorDataset(x, y), batch_size=size, drop_last=True))
+    return [_plain(value) for value in answer] if isinstance(answer, tuple | list) else answer
+
+
 def _listed(x: Tensor, y: Tensor, sizes: Sequence[int]) -> list[list[Tensor]]:
     return [[a, b] for a, b in zip(torch.split(x, list(sizes)), torch.split(y, list(sizes)), strict=True)]
 

@@ -306,19 +306,19 @@ def rates(model: Module) -> list[float]:
 
 
 class _Drops(TorchFunctionMode):
-    """Notes the shapes of tensors in which something is dropped, outside of blocks, and how many blocks came before."""
+    """Notes the tensors in which something is dropped, outside of blocks: see `dropped`."""
 
     def __init__(self) -> None:
         super().__init__()
         self.within, self.blocks = 0, 0
-        self.found: list[tuple[int, tuple[int, ...]]] = []
+        self.found: list[tuple[int, tuple[int, ...], bool]] = []
 
     def __torch_function__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
         result = func(*args, **(kwargs or {}))
         if "dropout" in getattr(func, "__name__", "") and not self.within and isinstance(result, Tensor):
             given = args[0] if args else (kwargs or {}).get("input")
             if isinstance(given, Tensor) and not torch.equal(given, result):
-                self.found.append((self.blocks, tuple(result.shape)))
+                self.found.append((self.blocks, tuple(result.shape), bool(given.mean() > 50)))
         return result
 
     def enter(self, *_: object) -> None:
@@ -328,8 +328,11 @@ class _Drops(TorchFunctionMode):
         self.within -= 1
 
 
-def dropped(model: Module, kind: type[Module], images: Tensor) -> list[tuple[int, tuple[int, ...]]]:
-    """Where a model drops something in training mode, outside of its blocks: after how many blocks, and the shape."""
+def dropped(model: Module, kind: type[Module], images: Tensor) -> list[tuple[int, tuple[int, ...], bool]]:
+    """Where a model drops something in training mode, outside of its blocks.
+
+    For each place after how many blocks it is, the shape, and whether the numbers that come there are large.
+    """
     drops = _Drops()
     blocks = [part for part in model.modules() if isinstance(part, Block | kind)]
     hooks = [block.register_forward_pre_hook(drops.enter) for block in blocks]
@@ -406,7 +409,8 @@ def watched(
     drawn: list[Tensor] = []
 
     def sample() -> tuple[Tensor, Tensor]:
-        drawn.append(torch.randint(len(labels), axes, generator=dice))
+        few = axes[0] - (2 if len(drawn) == steps - 1 else 0)  # the last batch is smaller than the others
+        drawn.append(torch.randint(len(labels), (few, *axes[1:]), generator=dice))
         return drawn[-1], labels[drawn[-1]]
 
     losses = train(table.to(_DEVICE).eval(), sample, steps, **settings)
