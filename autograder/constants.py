@@ -1,6 +1,8 @@
-"""Constants that both sides of the wire share. This module imports nothing, so every process can import it cheaply."""
+"""Constants that both sides of the wire share. It imports nothing heavy, so every process can import it cheaply."""
 
 from __future__ import annotations
+
+import json
 
 SEED = 20_240_903
 """the seed of torch, numpy and random, set before the first cell and in every fork"""
@@ -23,3 +25,8 @@ def cell_filename(cell: str) -> str:
 def cell_of(filename: str) -> str:
     """The cell that a name from `cell_filename` belongs to; '' for any other file name."""
     return filename[6:-1] if filename.startswith("<cell ") and filename.endswith(">") else ""
+
+
+def output_cost(text: str, png: bytes) -> int:
+    """About how many bytes an output takes in a results file: characters that JSON escapes take more than one."""
+    return len(json.dumps(text, ensure_ascii=False).encode(errors="replace")) - 2 + len(png) * 4 // 3

@@ -270,6 +270,12 @@ def test_draws_depend_on_what_was_handed_in():
 
 GIVEN = [("setup", "import torch\nfrom torch import nn\nimport torch.nn.functional as F")]
 ATTEMPTS = [
+    "torch.functional.torch.ops.aten.sigmoid_backward(1, 2)",
+    "low = '_' + 'C'\nvars(torch)[low]._autograd",
+    "import gc\nlook = 'get_' + 'objects'\ngetattr(gc, look)()",
+    "import sys\nvars(sys)['mod' + 'ules']",
+    "%matplotlib inline\nodd = (7\n       % 4)\nfrom torch._C import _autograd",
+    ",print hello\nfrom torch._C import _autograd",
     "import ctypes",
     "from autograder.forbidden import runtime",
     "__import__('ctypes')",
@@ -290,6 +296,24 @@ ATTEMPTS = [
     "get_ipython().input_transformers_post.append(f)",
     "class T(torch.Tensor):\n    @classmethod\n    def __torch_function__(cls, *a): pass",
 ]
+
+
+USUAL = [
+    "for layer in model.modules():\n    nn.init.xavier_uniform_(layer.weight)",
+    "def f(name):\n    'The autograder knows relu.'\n    return getattr(torch, name.lower())",
+    "torch.set_grad_enabled(False)",
+    "print(y.grad_fn)",
+    "open('/proc/cpuinfo')",
+    "getattr(self, f'block{i}')",
+    "import importlib\nimportlib.reload(plt)",
+    "import gc\ngc.collect()",
+    "this is not Python",
+]
+
+
+@pytest.mark.parametrize("code", USUAL)
+def test_usual_code_is_no_attempt(code):
+    assert attempts([("own-1", code)], GIVEN, ["autograd", "nn"]) == ()
 
 
 @pytest.mark.parametrize("code", ATTEMPTS)

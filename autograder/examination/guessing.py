@@ -8,7 +8,7 @@ from typing import Any
 
 from autograder.examination.diagnosis import Exchange
 from autograder.sandbox.wire.messages import Get, Question, Returned
-from autograder.sandbox.wire.values import Array, Dict, List, Tensor, Tuple, from_wire
+from autograder.sandbox.wire.values import Array, Dict, List, Ref, Tensor, Tuple, from_wire
 
 WHY = (
     "Your notebook answers this question differently when it is asked twice: after the exercise's check, and at the "
@@ -44,7 +44,24 @@ def _same(question: Question, other: Question) -> bool:
     """Whether two questions differ in nothing but their nonce."""
     kinds = type(question), type(other)
     names = [name for name in question.__struct_fields__ if name != "nonce"]
-    return kinds[0] is kinds[1] and all(getattr(question, name) == getattr(other, name) for name in names)
+    return kinds[0] is kinds[1] and all(_bare(getattr(question, name)) == _bare(getattr(other, name)) for name in names)
+
+
+def _bare(value: Any) -> Any:
+    """The value without what objects call their classes, which may differ each time."""
+    match value:
+        case Ref(number):
+            return "object", number
+        case list():
+            return [_bare(item) for item in value]
+        case dict():
+            return {key: _bare(item) for key, item in value.items()}
+        case List(items) | Tuple(items):
+            return type(value).__name__, [_bare(item) for item in items]
+        case Dict(pairs):
+            return "dict", [(_bare(key), _bare(item)) for key, item in pairs]
+        case _:
+            return value
 
 
 def _guessable(value: Any) -> bool:

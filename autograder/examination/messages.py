@@ -44,5 +44,5 @@ _LONG = re.compile(r"'[^']{60,}'|\"[^\"]{60,}\"|‘[^’]{60,}’")
 
 def _coarse(text: str) -> str:
     """A test's message without numbers and texts in which a student's code could hand on what it was asked."""
-    text = _LONG.sub("‘…’", _PRECISE.sub("…", text))
+    text = _LONG.sub("‘…’", _PRECISE.sub("…", text[: 4 * _MOST]))
     return text if len(text) <= _MOST else f"{text[:_MOST]} …"

@@ -15,41 +15,40 @@ from autograder.course.course import Tool
 from autograder.forbidden.static import Code, parse, path_of, sources_of
 
 # For every notebook: ways into the grader's own code, into the frames of its functions, and around the confinement.
-_MODULES = {"autograder", "ctypes", "cffi", "_ctypes", "mmap", "marshal", "sys.modules", "builtins.__import__"}
+_MODULES = {
+    *("autograder", "ctypes", "cffi", "_ctypes", "mmap", "marshal", "sys.modules"),
+    *("gc.get_objects", "gc.get_referrers", "gc.get_referents"),
+}
 _NAMES = {
     *("_getframe", "_current_frames", "f_back", "f_locals", "f_globals", "f_builtins", "tb_frame", "gi_frame"),
     *("cr_frame", "ag_frame", "settrace", "setprofile", "addaudithook", "set_custom_exc", "input_transformers_post"),
     *("input_transformers_cleanup", "ast_transformers", "run_cell", "run_code", "__subclasses__", "co_consts"),
+    *("get_objects", "get_referrers", "get_referents"),
 }
-_TEXTS = re.compile(r"\bautograder\b|/proc/\w|\bctypes\b")
+_TEXTS = re.compile(r"\bautograder\b|/proc/(?:self|[0-9])|\bctypes\b")
 
 # Where a tool is forbidden: ways to it below or beside the functions that are blocked.
 _TOOL_MODULES = {
-    *("inspect", "importlib", "threading", "_thread", "multiprocessing", "concurrent", "asyncio", "runpy", "code"),
+    *("inspect", "importlib.import_module", "importlib.util", "importlib.machinery", "threading", "_thread", "runpy"),
+    *("multiprocessing", "concurrent", "asyncio", "code", "torch._higher_order_ops"),
     *("torch.ops", "torch._C", "torch._VF", "torch.overrides", "torch.utils._python_dispatch", "torch.library"),
-    *("torch.jit", "torch.fx", "torch.compile", "torch.export", "torch.utils.checkpoint", "torch._higher_order_ops"),
+    *("torch.jit", "torch.fx", "torch.compile", "torch.export", "torch.utils.checkpoint"),
     *("torch._refs", "torch._prims", "torch._decomp", "torch._dynamo", "torch._inductor", "torch.utils.cpp_extension"),
-    *("gc.get_objects", "gc.get_referrers", "gc.get_referents", "sys.modules"),
 }
 _TOOL_NAMES = {
     *("_C", "_VF", "__torch_function__", "__torch_dispatch__", "DisableTorchFunction", "DisableTorchFunctionSubclass"),
     *("TorchFunctionMode", "TorchDispatchMode", "__globals__", "__builtins__", "__code__", "__closure__", "__import__"),
-    *("cell_contents", "get_objects", "get_referrers", "start_new_thread", "import_module", "modules"),
+    *("cell_contents", "start_new_thread", "import_module", "aten"),
 }
 _TOOL_CALLS = {"exec", "eval", "compile", "__import__"}
 _AUTOGRAD_NAMES = {
     *("enter_dual_level", "dual_level", "make_dual", "unpack_dual", "saved_tensors_hooks"),
-    *(
-        "disable_saved_tensors_hooks",
-        "register_hook",
-        "grad_fn",
-        "next_functions",
-        "run_backward",
-        "_execution_engine",
-        "set_grad_enabled",
-    ),
-    *("inference_mode", "register_full_backward_hook", "_register_hook_dict", "forward_ad", "set_detect_anomaly"),
+    *("disable_saved_tensors_hooks", "register_hook", "next_functions", "run_backward", "_execution_engine"),
+    *("register_full_backward_hook", "_register_hook_dict", "forward_ad", "grad_fn"),
 }
+_LOOKUPS = {"getattr", "setattr", "hasattr", "delattr"}
+_CLOSED = ("gc", "sys", "torch.autograd", "autograder")
+"""modules whose names no answer looks up by a text"""
 _MOST = 5
 """most attempts of one notebook that are reported"""
 
@@ -85,8 +84,9 @@ class _Search:
     def places(self, statements: Iterable[ast.stmt]) -> Iterator[tuple[int, str]]:
         for statement in statements:
             for node in ast.walk(statement):
-                for what in self._found(node):
-                    yield getattr(node, "lineno", statement.lineno), what
+                if not _printed(node, statement):
+                    for what in self._found(node):
+                        yield getattr(node, "lineno", statement.lineno), what
 
     def _found(self, node: ast.AST) -> Iterator[str]:
         match node:
@@ -104,19 +104,55 @@ class _Search:
                     yield path
             case ast.Name(id=name) if name in ("_getframe", "__builtins__") or (self._tools and name in _TOOL_CALLS):
                 yield name
-            case ast.Constant(value=str(text)) if text in self._names or _TEXTS.search(text):
-                yield text[:40]
-            case ast.Call(func=ast.Name(id="getattr" | "setattr" | "hasattr" | "delattr" as name), args=[of, key, *_]):
-                made = isinstance(key, ast.BinOp | ast.JoinedStr | ast.Call | ast.Subscript)
-                if self._tools and made and not (isinstance(of, ast.Name) and of.id == "self"):
-                    yield f"{name} with a name that is put together"
+            case ast.BinOp(op=ast.Add()) if (text := _text(node)) in self._names and text:
+                yield text
+            case ast.Call(func=ast.Name(id="open" | "__import__"), args=[key, *_]) if _TEXTS.search(_text(key)):
+                yield _text(key)[:40]
+            case ast.Call(func=ast.Name(id=name), args=[of, key, *_]) if name in _LOOKUPS:
+                yield from self._looked_up(name, of, key)
+            case ast.Subscript(value=ast.Call(func=ast.Name(id="vars"), args=[of]), slice=key):
+                yield from self._looked_up("vars", of, key)
+            case ast.Subscript(value=ast.Attribute(value=of, attr="__dict__"), slice=key):
+                yield from self._looked_up("__dict__", of, key)
             case _:
                 pass
 
+    def _looked_up(self, way: str, of: ast.expr, key: ast.expr) -> Iterator[str]:
+        """A name that is looked up by a text: one that is listed, or any in a module that holds such names."""
+        text, path = _text(key), path_of(of, self._origins)
+        if text in self._names or _TEXTS.search(text) or self._listed(f"{path}.{text}"):
+            yield text
+        elif path.startswith(_CLOSED) or (way in ("vars", "__dict__") and path and not text):
+            yield f"{way} of {path}"
+        elif self._tools and path and isinstance(key, ast.BinOp | ast.JoinedStr | ast.Subscript):
+            yield f"{way} with a name that is put together"
+
     def _listed(self, path: str) -> bool:
         parts = path.split(".")
+        if "torch" in parts[1:]:  # torch.functional.torch is torch
+            parts = parts[len(parts) - 1 - parts[::-1].index("torch") :]
         return any(".".join(parts[:end]) in self._modules for end in range(1, len(parts) + 1))
 
 
 def _private(name: str) -> bool:
     return name.startswith("_") and not name.startswith("__")
+
+
+def _text(node: ast.expr) -> str:
+    """The text that an expression stands for, if it is put together from constants; '' otherwise."""
+    match node:
+        case ast.Constant(value=str(text)):
+            return text
+        case ast.BinOp(left=left, op=ast.Add(), right=right) if (one := _text(left)) and (other := _text(right)):
+            return one + other
+        case ast.JoinedStr(values=values) if all(isinstance(value, ast.Constant) for value in values):
+            return "".join(_text(value) for value in values)
+    return ""
+
+
+def _printed(node: ast.AST, statement: ast.stmt) -> bool:
+    """Whether a statement only prints the function that made a tensor, which is no use of it."""
+    if not (isinstance(node, ast.Attribute) and node.attr == "grad_fn" and isinstance(statement, ast.Expr)):
+        return False
+    call = statement.value
+    return not isinstance(call, ast.Call) or (isinstance(call.func, ast.Name) and call.func.id == "print")

@@ -11,8 +11,9 @@ import re
 import symtable
 import textwrap
 import warnings
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 from autograder.course.course import Tool
 from autograder.course.master import Master
@@ -125,14 +126,23 @@ def parse(source: str) -> list[ast.stmt]:
     """The statements of a cell. Lines that only IPython understands are left out, but code that they time is kept."""
     plain = _MAGIC.sub(r"\1pass", _TIMED.sub(r"\1", source))
     without = _SHELL.sub(lambda found: "= None" if found[0].startswith("=") else "", plain)
-    for text in (plain, without, textwrap.dedent(without)):
+    rest: list[Callable[[], str]] = [lambda: textwrap.dedent(without), functools.partial(_transformed, source)]
+    for make in (lambda: plain, lambda: without, *rest):
         try:
             with warnings.catch_warnings():
                 warnings.simplefilter("ignore")
-                return ast.parse(text).body
+                return ast.parse(make()).body
         except (SyntaxError, ValueError, RecursionError, MemoryError):
             continue
     return []  # a cell that cannot be parsed cannot run either
+
+
+def _transformed(source: str) -> str:
+    """The cell as IPython would run it: it knows more than the lines above."""
+    from IPython.core.inputtransformer2 import TransformerManager
+
+    manager: Any = TransformerManager
+    return str(manager().transform_cell(source))
 
 
 def _defines(statement: ast.stmt) -> list[str]:
@@ -215,6 +225,8 @@ def path_of(node: ast.AST, origins: Mapping[str, str]) -> str:
 def _first_use(reach: _Reach, tool: Tool) -> tuple[str, int] | None:
     forbidden = (*_MODULES[tool], *_INTERNALS)
     for path, line in reach.paths:
+        if ".torch." in path:  # torch.functional.torch is torch
+            path = f"torch.{path.rpartition('.torch.')[2]}"
         if any(path == module or path.startswith(module + ".") for module in forbidden):
             return path, line
     return (".backward()", reach.backward) if tool == "autograd" and reach.backward else None

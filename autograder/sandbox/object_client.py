@@ -31,14 +31,16 @@ def _nonce() -> bytes:
 
 
 class _Asker:
-    def __init__(self, line: Line) -> None:
-        self.line = line
+    def __init__(self, line: Line, numbers: bool) -> None:
+        self.line, self._numbers = line, numbers
         self.allowance: Allowance | None = None
 
     def ask(self, question: Question) -> Any:
         reply = self.line.ask(question, self.allowance)
         if isinstance(reply, Raised):
             shown = error_text.text_of(reply.error, reply.message)
+            if not self._numbers and any(map(str.isdigit, shown)):
+                shown = ""
             raise StudentError(error_text.kind_of(reply.error), shown, error_text.cell_of(reply.cell), reply.line)
         try:
             return from_wire(reply.value, lambda ref: Handle(self, ref))
@@ -57,8 +59,9 @@ class _Asker:
 class Student:
     """A student's finished notebook. `student.NAME` is a value, or a Handle if the object cannot cross the wire."""
 
-    def __init__(self, line: Line) -> None:
-        self._asker = _Asker(line)
+    def __init__(self, line: Line, numbers: bool = True) -> None:
+        """Without `numbers`, the texts of exceptions are shown only if they contain none."""
+        self._asker = _Asker(line, numbers)
 
     def __getattr__(self, name: str) -> Any:
         if name.startswith("__"):  # pytest and copy look up such names on every object

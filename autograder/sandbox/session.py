@@ -7,7 +7,7 @@ import time
 from collections.abc import Sequence
 from typing import Protocol
 
-from autograder.constants import SEED
+from autograder.constants import SEED, output_cost
 from autograder.course.course import Limits
 from autograder.results.result import Incident, Output
 from autograder.sandbox.lines import ForkLine, SharedForkLine
@@ -25,7 +25,7 @@ _GRACE = 1.0
 """seconds that an interrupted cell has to end by itself"""
 _STARTS = 10
 """how often a notebook is started at most if its cells end the process"""
-_SLACK = 2**20
+_SLACK = 2**18
 """bytes of output beyond the limit at which a process that ignores the limit is ended"""
 _MOST_OUTPUTS = 20_000
 """most outputs that are kept; even empty outputs need memory"""
@@ -121,7 +121,7 @@ class Session:
         if self._seconds <= 0:
             self._out_of_time(cell)
             return
-        room = self._limits.output_mb * 2**20 - sum(len(output.text) + len(output.png) for output in self.outputs)
+        room = self._limits.output_mb * 2**20 - sum(output_cost(output.text, output.png) for output in self.outputs)
         nonce, stop = os.urandom(16), time.monotonic() + self._seconds
         process.send(encode(Execute(nonce, cell.id, cell.source, max(room, 0), cell.tested)), stop)
         interrupts = 0
@@ -137,7 +137,7 @@ class Session:
                 continue
             match report:
                 case Shown(nonce=echo, kind=kind, text=text, png=png) if echo == nonce:
-                    room -= len(text) + len(png)
+                    room -= output_cost(text, png)
                     if room < -_SLACK:
                         raise WireError("it printed far more than the grader keeps")
                     if len(self.outputs) < _MOST_OUTPUTS:

@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
-from autograder.course.names import functions, names
+from autograder.course.names import functions, names, statements
 from autograder.results.result import Incident
 from autograder.submission.gradable import GradableCell
 
@@ -37,7 +37,7 @@ def rebindings(cells: Sequence[GradableCell]) -> tuple[Rebinding, ...]:
     for number, cell in enumerate(run):
         if cell.released is not None and cell.released.fixed:
             continue
-        for name in sorted(functions(cell.source)):
+        for name in sorted(_functions_in_the_end(cell.source)):
             again = next((later for later in range(number + 1, len(run)) if name in defined[later]), None)
             if again is not None:
                 between = tuple(one.released.grade_id for one in run[number:again] if one.released and one.tested)
@@ -68,3 +68,10 @@ def notes(cells: Sequence[GradableCell], found: Sequence[Rebinding]) -> Iterator
                     "defines and later cells use. Checks below it may fail for this reason. Choose another name."
                 )
                 yield Incident(kind="names", cell=cell.id, note=note)
+
+
+def _functions_in_the_end(source: str) -> Iterator[str]:
+    """The functions and classes of a cell whose names it gives no other meaning below."""
+    parts = statements(source)
+    last = {name: text for text, defined in parts for name in defined}
+    yield from (name for name in functions(source) if name in functions(last.get(name, "")))

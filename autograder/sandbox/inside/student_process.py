@@ -12,7 +12,7 @@ import threading
 from contextlib import suppress
 from typing import Any
 
-from autograder.constants import MOST_THREADS, SEED, THREADS_LEFT, WIRE_FD
+from autograder.constants import MOST_THREADS, SEED, THREADS_LEFT, WIRE_FD, output_cost
 from autograder.sandbox.inside.object_server import ObjectServer
 from autograder.sandbox.inside.shell import Shell
 from autograder.sandbox.seeding import seed
@@ -139,9 +139,9 @@ def _execute(channel: Channel, shell: Shell, nonce: bytes, cell: str, source: st
         if left <= 0:
             return
         text = sound(text)
-        left -= len(text) + len(png)
+        left -= output_cost(text, png)
         if left <= 0:
-            kind, text, png = ("text", "", b"") if png else (kind, text[: left + len(text)], b"")
+            kind, text, png = ("text", "", b"") if png else (kind, text[: max(0, left + len(text))], b"")
             text += _CUT
         channel.send(encode(Shown(nonce, kind, text, png)))  # type: ignore[arg-type]
 
