@@ -27,6 +27,8 @@ _STARTS = 10
 """how often a notebook is started at most if its cells end the process"""
 _SLACK = 2**18
 """bytes of output beyond the limit at which a process that ignores the limit is ended"""
+_NEARLY = 2**16
+"""bytes of room that may be left where output was cut off: characters take a different number of bytes"""
 _MOST_OUTPUTS = 20_000
 """most outputs that are kept; even empty outputs need memory"""
 
@@ -149,7 +151,7 @@ class Session:
         if interrupts:
             self._patience.hang()
             self._add_incident("timeout", cell.id, self._too_long(cell) + "was stopped.")
-        full = room <= 0 or len(self.outputs) >= _MOST_OUTPUTS
+        full = room <= _NEARLY or len(self.outputs) >= _MOST_OUTPUTS
         if full and not any(incident.kind == "output" for incident in self.incidents):
             most = f"{self._limits.output_mb} MB or {_MOST_OUTPUTS} outputs"
             self._add_incident("output", cell.id, f"Cell ‘{cell.id}’ printed more than {most}; the rest was not kept.")
