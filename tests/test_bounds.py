@@ -337,3 +337,16 @@ def test_no_honest_answer_is_an_attempt():
             for edit in edits:
                 found += attempts(list(edit.items()), given, spec.forbidden)
     assert found == []
+
+
+def test_a_question_may_carry_a_data_set():
+    """The limits are those of answers."""
+    import torch
+
+    from autograder.sandbox.wire.channel import Channel, pair
+    from autograder.sandbox.wire.values import MAX_ANSWER, MAX_MESSAGE, to_wire
+
+    assert len(encode(to_wire(torch.zeros(3 * 2**20)))) > MAX_ANSWER
+    near, far = pair()
+    with near, far, pytest.raises(WireError, match="too large"):
+        Channel(near, MAX_ANSWER).send(bytes(MAX_MESSAGE + 1))

@@ -18,6 +18,8 @@ from autograder.sandbox.spawning import Load, Ready, SpawnRequest
 from autograder.sandbox.wire.channel import Channel, pair
 from autograder.warming import ENVIRONMENT
 
+_MOST_REPORT = 16 * 2**20
+"""most bytes of one report of a student's process; an output is never as large"""
 _MAIN = "import sys; from autograder.sandbox.inside import zygote; zygote.main(*map(int, sys.argv[1:3]), *sys.argv[3:])"
 """code for `python -c`; not `-m`, because the shell replaces __main__ with the notebook"""
 
@@ -103,7 +105,7 @@ class Zygote:
         finally:
             far_control.close()
             far_wire.close()
-        return control, Channel(wire)
+        return control, Channel(wire, _MOST_REPORT)
 
     def close(self) -> None:
         self._socket.close()

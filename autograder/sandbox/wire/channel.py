@@ -24,7 +24,8 @@ _MAX_STRAY = 100_000
 class Channel:
     """One end of a wire. Sends and receives whole messages, each before a deadline on the clock of time.monotonic.
 
-    `most` is the largest message in bytes. Between two processes of the trusted side it may be larger than usual.
+    `most` is the largest message that it receives, in bytes. Between two processes of the trusted side it may be larger
+    than usual, and then applies to sending as well.
     """
 
     def __init__(self, sock: socket.socket, most: int = MAX_MESSAGE) -> None:
@@ -40,7 +41,7 @@ class Channel:
 
     def send(self, data: bytes, deadline: float | None = None, fds: tuple[int, ...] = ()) -> None:
         """Send one message. The file descriptors `fds` are attached to its first packet."""
-        if len(data) > self._most:
+        if len(data) > max(self._most, MAX_MESSAGE):
             raise WireError(f"a message of {len(data) / 2**20:.0f} MiB is too large")
         self._count += 1
         for offset in range(0, max(len(data), 1), _PACKET):
