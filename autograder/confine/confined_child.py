@@ -26,9 +26,7 @@ _NAMESPACES = (
 INNER_ID = 1000  # user id of an ordinary user inside the user namespace: any number but 0, which is root
 _CPU_SLACK = 5  # seconds of CPU time allowed above the time limit
 _OPEN_FILES = 256
-_ADDRESSES = (
-    64 << 30
-)  # bytes of addresses: PyTorch reserves far more than it uses, but nobody needs page tables for more
+_ADDRESSES = 64 << 30  # bytes: PyTorch reserves far more addresses than it uses, but each page table takes memory
 _OOM_SCORE = "800"  # if the machine runs out of memory, the kernel kills this process before a trusted one
 _MB = 1 << 20
 _FOLDER_VARIABLES = (

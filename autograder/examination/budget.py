@@ -32,7 +32,7 @@ def budget(seconds: float | None = SECONDS) -> Iterator[None]:
     usage = resource.getrusage(resource.RUSAGE_SELF)
     most = int(usage.ru_utime + usage.ru_stime + 2 * seconds) + 1
     before = signal.signal(signal.SIGVTALRM, _stop)
-    resource.setrlimit(resource.RLIMIT_CPU, (most if hard == resource.RLIM_INFINITY else min(most, hard), hard))
+    _lower(resource.RLIMIT_CPU, most)
     signal.setitimer(signal.ITIMER_VIRTUAL, seconds)
     try:
         yield
@@ -45,9 +45,13 @@ def budget(seconds: float | None = SECONDS) -> Iterator[None]:
 def limit_memory() -> None:
     """Limit the memory of this process, for good. What needs more raises MemoryError or RuntimeError."""
     pages = int(Path("/proc/self/statm").read_text().split()[5])
-    most = pages * resource.getpagesize() + _MEMORY_MB * 2**20
-    _, hard = resource.getrlimit(resource.RLIMIT_DATA)
-    resource.setrlimit(resource.RLIMIT_DATA, (most if hard == resource.RLIM_INFINITY else min(most, hard), hard))
+    _lower(resource.RLIMIT_DATA, pages * resource.getpagesize() + _MEMORY_MB * 2**20)
+
+
+def _lower(kind: int, most: int) -> None:
+    """Set the soft limit to `most`, or to the hard limit where that is lower."""
+    _, hard = resource.getrlimit(kind)
+    resource.setrlimit(kind, (most if hard == resource.RLIM_INFINITY else min(most, hard), hard))
 
 
 def _stop(number: int, frame: object) -> NoReturn:

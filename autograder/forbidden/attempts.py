@@ -129,8 +129,6 @@ class _Search:
 
     def _listed(self, path: str) -> bool:
         parts = path.split(".")
-        if "torch" in parts[1:]:  # torch.functional.torch is torch
-            parts = parts[len(parts) - 1 - parts[::-1].index("torch") :]
         return any(".".join(parts[:end]) in self._modules for end in range(1, len(parts) + 1))
 
 

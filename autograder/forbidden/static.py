@@ -206,9 +206,8 @@ def _origins(statements: Sequence[ast.stmt], before: Mapping[str, str]) -> dict[
                 for alias in node.names:
                     origins[alias.asname or alias.name] = f"{node.module}.{alias.name}"
         if isinstance(statement, ast.Assign) and isinstance(statement.targets[0], ast.Name):
-            origins[statement.targets[0].id] = path_of(
-                statement.value, origins
-            )  # '' removes the name's earlier meaning
+            meaning = path_of(statement.value, origins)  # '' removes the name's earlier meaning
+            origins[statement.targets[0].id] = meaning
     return origins
 
 
@@ -219,14 +218,13 @@ def path_of(node: ast.AST, origins: Mapping[str, str]) -> str:
         names.append(node.attr)
         node = node.value
     base = origins.get(node.id, "") if isinstance(node, ast.Name) else ""
-    return ".".join([base, *reversed(names)]) if base else ""
+    path = ".".join([base, *reversed(names)]) if base else ""
+    return f"torch.{path.rpartition('.torch.')[2]}" if ".torch." in path else path  # torch.functional.torch is torch
 
 
 def _first_use(reach: _Reach, tool: Tool) -> tuple[str, int] | None:
     forbidden = (*_MODULES[tool], *_INTERNALS)
     for path, line in reach.paths:
-        if ".torch." in path:  # torch.functional.torch is torch
-            path = f"torch.{path.rpartition('.torch.')[2]}"
         if any(path == module or path.startswith(module + ".") for module in forbidden):
             return path, line
     return (".backward()", reach.backward) if tool == "autograd" and reach.backward else None
