@@ -206,14 +206,17 @@ def test_masks(student, draw):
 
 
 @earns("attention-mask")
-def test_what_is_forbidden_does_not_matter(student, reference, draw):
+def test_what_is_forbidden_does_not_matter(student, draw):
     """Keys and values behind the mask can be anything, and a mask that allows everything changes nothing."""
     Q, K, V = problem(draw, 2)
+    V = V.abs() + 2
     n, m = Q.shape[-2], K.shape[-2]
     hidden = draw.size(1, m - 1)
     mask = torch.ones(n, m, dtype=torch.bool)
     free, _ = pair(student.attention(Q, K, V), "attention")
-    close(free, reference.attention(Q, K, V)[0], "H")
+    free = tensor(free, "H", (2, n, V.shape[-1]))
+    low, high = V.amin(-2, keepdim=True) - 1e-4, V.amax(-2, keepdim=True) + 1e-4
+    assert ((low <= free) & (free <= high)).all(), "H is no mean of the values: some entries are outside their range"
     everything, _ = pair(student.attention(Q, K, V, mask=mask), "attention")
     close(everything, free, "H under a mask that is True everywhere")
     mask[:, hidden] = False
