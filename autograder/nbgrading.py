@@ -29,8 +29,7 @@ from autograder.course.release import released
 from autograder.grading.server import GradingServer
 from autograder.results import autograded, gradebook
 from autograder.results.result import Result
-from autograder.submission import Missing, Unreadable, find, read, repair
-from autograder.submission.filename import shown
+from autograder.submission import choose, repaired
 
 # the HTML tags that rendered markdown may contain
 _TAGS = {
@@ -167,14 +166,12 @@ def build_first(assignment: str, student: str, notebooks: list[str]) -> None:
 
 def readable(homework: Homework, notebook: str, folder: Path) -> dict[str, Any]:
     """The repaired submission for a notebook, or the untouched release when nothing can be read."""
-    path = homework.release(notebook)
-    others = tuple(spec.name for spec in homework.notebooks if spec.name != notebook)
-    try:
-        file = find(folder, notebook, others)
-        return repair(read(file), shown(file.name), released(homework, notebook)).notebook()
-    except (Missing, Unreadable):
-        untouched: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
+    releases = {spec.name: released(homework, spec.name) for spec in homework.notebooks}
+    chosen = choose(folder, releases).notebooks.get(notebook)
+    if chosen is None:
+        untouched: dict[str, Any] = json.loads(homework.release(notebook).read_text(encoding="utf-8"))
         return untouched
+    return repaired(chosen.raw, chosen.entry.name, releases[notebook]).notebook()
 
 
 _ENTITY = re.compile(r"&(?:#[0-9]{1,7}|#[xX][0-9a-fA-F]{1,6}|[A-Za-z][A-Za-z0-9]{1,31});?")

@@ -23,7 +23,7 @@ from autograder.sandbox.inside.object_server import ObjectServer
 from autograder.sandbox.inside.shell import Shell
 from autograder.sandbox.lines import InProcessLine
 from autograder.sandbox.seeding import seed
-from autograder.submission import find, read, repair
+from autograder.submission import choose, repaired
 
 
 class Timed(ObjectServer):
@@ -55,8 +55,8 @@ def main(root: Path, homework: str, notebook: str) -> None:
     suite.run(lambda _: InProcessLine(dict(vars(suite.reference)), suite.spec))
     shell = Shell.instance()
     for folder in sorted((root / "submitted").iterdir()):
-        path = find(folder / homework, notebook, ())
-        cells = repair(read(path), path.name, blank).cells
+        chosen = choose(folder, {notebook: blank}).notebooks[notebook]
+        cells = repaired(chosen.raw, chosen.entry.name, blank).cells
         shell.reset(new_session=False)
         seed(SEED)
         gc.collect()

@@ -318,7 +318,7 @@ def test_a_class_with_a_poison_submission_is_graded_to_its_end(
         folder = tmp_path / "submitted" / student / "hw1"
         folder.mkdir(parents=True)
         (folder / "mlp.ipynb").write_bytes(data)
-    todo = class_run.submissions(tmp_path / "submitted", "hw1")
+    todo = class_run.survey(tmp_path / "submitted", "hw1").todo
     outcomes = class_run.run(hall.course, hall.homework, todo, tmp_path / "results", workers=2)
     scores = {outcome.submission.student: outcome.result and outcome.result.score for outcome in outcomes}
     assert scores == {"anna": 35, "bomb": 35, "cut": 0, "dora": 0}

@@ -262,7 +262,7 @@ def test_autograde_gives_what_was_earned(by_nbgrader: dict[str, Any], student: s
 
 
 def test_autograder_grade_agrees_with_autograde(graded: Course, by_nbgrader: dict[str, Any]) -> None:
-    todo = class_run.submissions(graded.root / "submitted", "hw1")
+    todo = class_run.survey(graded.root / "submitted", "hw1").todo
     class_run.run(graded, graded.homework("hw1"), todo, graded.root / "results", workers=2)
     assert scores(graded) == by_nbgrader
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import os
 from pathlib import Path
 from typing import Annotated
@@ -32,13 +33,18 @@ def grade(
     out = out or opened.root / "results"
     try:
         chosen = opened.homework(homework)
-        todo = class_run.submissions(submitted or opened.root / "submitted", homework, student or ())
-        with Progress(len(todo), json) as progress:
-            outcomes = class_run.run(opened, chosen, todo, out, workers, allow_unconfined, progress.seen)
+        found = class_run.survey(submitted or opened.root / "submitted", homework, opened.homeworks, student or ())
+        with Progress(len(found.todo), json) as progress:
+            run = functools.partial(class_run.run, seen=progress.seen, absent=found.absent)
+            outcomes = run(opened, chosen, found.todo, out, workers, allow_unconfined)
     except CourseError as error:
         fail(error)
+    progress.absent(found.absent)
     lost = [outcome for outcome in outcomes if outcome.result is None]
+    empty = [outcome.result.student for outcome in outcomes if outcome.result and not outcome.result.found]
     if not json:
+        for name in empty:
+            typer.echo(f"{name}: no notebook of {homework} was found among the submitted files; see the feedback page")
         typer.echo(f"{len(outcomes) - len(lost)} of {len(outcomes)} graded; results and feedback pages in {out}")
-    if lost:
+    if lost or empty or not all(one.expected for one in found.absent):
         raise typer.Exit(FINDINGS)

@@ -8,7 +8,9 @@ from typing import TYPE_CHECKING
 import typer
 
 if TYPE_CHECKING:
-    from autograder.grading.class_run import Outcome
+    from collections.abc import Sequence
+
+    from autograder.grading.class_run import Absent, Outcome
 
 
 class Progress:
@@ -53,3 +55,13 @@ class Progress:
             typer.echo(f"{result.student}: {result.score:g}/{result.max_score:g}{found}")
         else:
             typer.echo(f"{outcome.submission.student}: {outcome.lost}")
+
+    def absent(self, absent: Sequence[Absent]) -> None:
+        """Name what is in the folder of submissions and was not graded."""
+        for one in absent:
+            if self._json:
+                import json
+
+                typer.echo(json.dumps({"student": one.name, "error": one.why}))
+            else:
+                typer.echo(f"{one.name}: not graded: {one.why}")

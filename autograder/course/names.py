@@ -14,7 +14,12 @@ MAX_PARSED = 100_000
 _MAGIC = re.compile(r"^[ \t]*+[%!?][^\n]*+", re.MULTILINE)
 _FUNCTION = re.compile(r"^(?:async[ \t]++)?(?:def|class)[ \t]++(\w++)", re.MULTILINE)
 _VARIABLES = re.compile(r"^([A-Za-z_]\w*+[ \t]*+(?:,[ \t]*+[A-Za-z_]\w*+[ \t]*+)*+)(?::[^\n=]*+)?=(?!=)", re.MULTILINE)
-_OPENING = re.compile(r"^(?:@|(?:async[ \t]++)?def[ \t]|class[ \t])", re.MULTILINE)
+_MARGIN = re.compile(r"^(?=[^\s#)\]}])(?!(?:else|elif|except|finally)\b)", re.MULTILINE)
+"""where a statement at the top level may begin"""
+_TRIED = 1_000_000
+"""characters that are parsed at most in search of the statements between errors"""
+_EARLY = ("was never closed", "unexpected EOF", "unterminated triple-quoted", "expected an indented block")
+"""the syntax errors of a text that ends too early"""
 
 
 def names(source: str) -> frozenset[str]:
@@ -33,13 +38,25 @@ def functions(source: str) -> frozenset[str]:
 def statements(source: str) -> list[tuple[str, frozenset[str]]]:
     """The top-level statements of `source`, each with the comments above it and the names that it defines.
 
-    A source that is not valid Python is split before every line that begins a function or class.
+    What is not valid Python, such as an unfinished line or a text without comment signs, is a statement of its own.
     """
-    tree = _parsed(source)
-    if tree is None:
-        starts = [0, *(opening.start() for opening in _OPENING.finditer(source)), len(source)]
-        pieces = [source[start:end] for start, end in pairwise(starts)]
-        return [(piece, names(piece)) for piece in pieces if piece]
+    try:
+        tree = _parsed(source)
+    except (SyntaxError, ValueError, RecursionError, MemoryError):
+        return list(_around_errors(source))
+    return _of_tree(tree, source)
+
+
+def is_python(source: str) -> bool:
+    """Whether `source` is valid Python, apart from IPython magics."""
+    try:
+        _parsed(source)
+    except (SyntaxError, ValueError, RecursionError, MemoryError):
+        return False
+    return True
+
+
+def _of_tree(tree: ast.Module, source: str) -> list[tuple[str, frozenset[str]]]:
     lines = [line + "\n" for line in source.split("\n")]
     spans: list[tuple[int, int, set[str]]] = []
     at = 0
@@ -57,16 +74,40 @@ def statements(source: str) -> list[tuple[str, frozenset[str]]]:
     return [("".join(lines[start:end]), frozenset(defined)) for start, end, defined in spans]
 
 
-def _parsed(source: str) -> ast.Module | None:
-    """The syntax tree of `source` without IPython magics; None if it is not valid Python or too long."""
+def _parsed(source: str) -> ast.Module:
+    """The syntax tree of `source` without IPython magics. Raises ValueError if it is too long to be parsed."""
     if len(source) > MAX_PARSED:
-        return None
-    try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # for example about "\d" in a student's string
-            return ast.parse(_MAGIC.sub("", source))
-    except (SyntaxError, ValueError, RecursionError, MemoryError):
-        return None
+        raise ValueError("too long")
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # for example about "\d" in a student's string
+        return ast.parse(_MAGIC.sub("", source))
+
+
+def _around_errors(source: str) -> Iterator[tuple[str, frozenset[str]]]:
+    """The statements of a source with errors: pieces that begin at the left margin, joined until they are Python."""
+    starts = [0, *(found.start() for found in _MARGIN.finditer(source) if found.start()), len(source)]
+    pieces = [source[start:end] for start, end in pairwise(starts) if end > start]
+    at, tried = 0, 0
+    while at < len(pieces):
+        joined, found = "", None
+        for end in range(at, len(pieces)):
+            joined += pieces[end]
+            tried += len(joined)
+            try:
+                found = end + 1, _parsed(joined), joined
+            except SyntaxError as error:
+                early = any(part in str(error.msg) for part in _EARLY) or joined.lstrip().startswith("@")
+                if early and tried < _TRIED:
+                    continue
+            except (ValueError, RecursionError, MemoryError):
+                pass
+            break
+        if found:
+            at, tree, text = found
+            yield from _of_tree(tree, text)
+        else:
+            yield pieces[at], names(pieces[at])
+            at += 1
 
 
 def _defined(node: ast.stmt) -> Iterator[str]:

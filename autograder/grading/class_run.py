@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor, as_completed
 from contextlib import closing, suppress
@@ -16,11 +15,12 @@ from autograder.results import record
 from autograder.results.result import Result
 from autograder.results.table import csv_text
 from autograder.submission.filename import shown
+from autograder.submission.folder import contents, reads_as
 
 
 @dataclass(frozen=True)
 class Submission:
-    """A student's folder for one homework."""
+    """A student's folder (or zip archive), with or without a folder for the homework in it."""
 
     student: str
     folder: Path
@@ -35,26 +35,66 @@ class Outcome:
     lost: str = ""
 
 
-def submissions(submitted: Path, homework: str, students: Sequence[str] = ()) -> tuple[Submission, ...]:
-    """The submissions in `submitted`/<student>/<homework>, sorted; only those of `students` if given.
+@dataclass(frozen=True)
+class Absent:
+    """Something in the folder of submissions that is not graded."""
 
-    Raises CourseError if there are none, or if one of `students` has none.
+    name: str
+    """the student, or the file"""
+    why: str
+    expected: bool
+    """whether that is usual: the student has handed in other homeworks only"""
+
+
+@dataclass(frozen=True)
+class Survey:
+    """Everything in the folder of submissions: what is graded, and what is not."""
+
+    todo: tuple[Submission, ...]
+    absent: tuple[Absent, ...]
+
+
+def survey(submitted: Path, homework: str, homeworks: Sequence[str] = (), students: Sequence[str] = ()) -> Survey:
+    """Look through `submitted`, which holds a folder (or a zip archive) for each student; only `students` if given.
+
+    `homeworks` are all of the course. Raises CourseError if there is nothing to grade, or nothing of one of `students`.
     """
     if not submitted.is_dir():
         raise CourseError(f"{submitted}: no such folder: put submissions into {submitted.name}/<student>/{homework}/")
-    found = tuple(
-        Submission(shown(folder.name), folder / homework)
-        for folder in sorted(submitted.iterdir())
-        if folder.is_dir() and not folder.name.startswith(".") and os.path.lexists(folder / homework)
-    )
-    if students:
-        for student in students:
-            if student not in {submission.student for submission in found}:
-                raise CourseError(f"{submitted / student / homework}: no such submission")
-        found = tuple(submission for submission in found if submission.student in students)
-    if not found:
+    todo: dict[str, Submission] = {}
+    absent: list[Absent] = []
+    for folder in sorted(submitted.iterdir()):
+        if folder.name.startswith((".", "~")):
+            continue
+        student = shown(folder.name.removesuffix(".zip") if folder.is_file() else folder.name)
+        if students and student not in students:
+            continue
+        if why := _nothing_in(folder, homework, homeworks):
+            others = folder.is_dir() and bool(contents(folder, homework).files)
+            absent.append(Absent(shown(folder.name), why, expected=others))
+        elif student in todo:
+            absent.append(Absent(shown(folder.name), f"{student} has a folder, too, which is graded", expected=False))
+        else:
+            todo[student] = Submission(student, folder)
+    for student in students:
+        if student not in todo:
+            raise CourseError(f"{submitted / student / homework}: no such submission")
+    if not todo:
         raise CourseError(f"{submitted}: no submissions of {homework}: put them into <student>/{homework}/")
-    return found
+    return Survey(tuple(todo.values()), tuple(absent))
+
+
+def _nothing_in(folder: Path, homework: str, homeworks: Sequence[str]) -> str:
+    """Why there is nothing to grade in a student's folder; '' if there is something."""
+    if folder.is_file() and not folder.name.endswith(".zip"):
+        return f"a file that belongs to no student: put it into <student>/{homework}/"
+    if folder.is_dir() and reads_as(folder.name, [homework]) and any(map(Path.is_dir, folder.iterdir())):
+        return f"a folder for the homework, not for a student: put submissions into <student>/{homework}/"
+    found = contents(folder, homework, homeworks)
+    if found.files or found.passed_over:
+        return ""
+    there = sorted(shown(path.name) for path in folder.iterdir()) if folder.is_dir() else []
+    return f"nothing was handed in for {homework}" + (f"; there is only {', '.join(there[:5])}" if there else "")
 
 
 def grade_all(
@@ -82,15 +122,19 @@ def _grade(server: GradingServer, submission: Submission, out: Path, marked: Pat
     raise AssertionError("unreachable")
 
 
-def write_csv(results: Sequence[Result], homework: Homework, out: Path) -> Path:
-    """Write <out>/<homework>.csv: one line for each of `results` and for each result of earlier runs below `out`."""
+def write_csv(results: Sequence[Result], homework: Homework, out: Path, absent: Sequence[Absent] = ()) -> Path:
+    """Write <out>/<homework>.csv: one line for each of `results` and for each result of earlier runs below `out`.
+
+    What was not graded has a line without points.
+    """
     new = {result.student: result for result in results}
     for path in sorted(out.glob(f"*/{homework.name}.json")):
         if path.parent.name not in new:
             with suppress(ValueError):  # not a results file, or one with an older schema
                 new[path.parent.name] = record.read(path)
     target = out / f"{homework.name}.csv"
-    atomic_file.replace(target, csv_text([new[student] for student in sorted(new)]).encode())
+    without = {one.name: one.why for one in absent if one.name not in new}
+    atomic_file.replace(target, csv_text([new[student] for student in sorted(new)], without).encode())
     return target
 
 
@@ -102,6 +146,7 @@ def run(
     workers: int,
     unconfined: bool = False,
     seen: Callable[[Outcome], None] = lambda outcome: None,
+    absent: Sequence[Absent] = (),
 ) -> tuple[Outcome, ...]:
     """Grade `todo` and write results, feedback pages, the table and the gradebook. Call `seen` with each outcome."""
     from autograder.results import gradebook
@@ -116,5 +161,5 @@ def run(
             if outcome.result is not None:
                 book.record(outcome.result)
             seen(outcome)
-    write_csv([outcome.result for outcome in outcomes if outcome.result is not None], homework, out)
+    write_csv([outcome.result for outcome in outcomes if outcome.result is not None], homework, out, absent)
     return tuple(sorted(outcomes, key=lambda outcome: outcome.submission.student))

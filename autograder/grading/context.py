@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import sys
-from contextlib import ExitStack
+from collections.abc import Iterator
+from contextlib import ExitStack, suppress
 
-from autograder.course.course import Course, Homework
-from autograder.course.release import released
+from autograder.course.course import Course, CourseError, Homework
+from autograder.course.release import Released, released
 from autograder.examination.suite import Suite, collected
 from autograder.forbidden import static
 from autograder.forbidden.attempts import Attempt, attempts
@@ -22,6 +23,7 @@ class GradingContext:
         self.course, self.homework, self.zygote = course, homework, zygote
         self.suites = {spec.name: Suite(course, homework, spec.name) for spec in homework.notebooks}
         self.released = {spec.name: released(homework, spec.name) for spec in homework.notebooks}
+        self.elsewhere = tuple(_other_releases(course, homework))
         self.versions = _versions()
         self._stack = ExitStack()
 
@@ -60,6 +62,16 @@ def _code(gradable: Gradable) -> tuple[static.Code, static.Code]:
     code = [(cell.id, cell.source, cell.released) for cell in gradable.cells if cell.kind == "code"]
     given = [(name, source) for name, source, released in code if released and released.locked]
     return [(name, source) for name, source, released in code if not (released and released.locked)], given
+
+
+def _other_releases(course: Course, homework: Homework) -> Iterator[Released]:
+    """The released notebooks of the course's other homeworks, as far as they are built."""
+    for name in course.homeworks:
+        if name != homework.name:
+            other = course.homework(name)
+            for spec in other.notebooks:
+                with suppress(CourseError):
+                    yield released(other, spec.name)
 
 
 def _versions() -> dict[str, str]:

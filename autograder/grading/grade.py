@@ -22,8 +22,7 @@ from autograder.grading.orders import GradeOrder
 from autograder.results import autograded
 from autograder.results.result import SCHEMA, CellResult, Incident, NotebookResult, Result
 from autograder.sandbox.session import Session
-from autograder.submission import Gradable, Missing, Unreadable, find, read, repair
-from autograder.submission.filename import shown
+from autograder.submission import Choice, Chosen, Gradable, choose, repaired
 from autograder.submission.rebindings import notes, rebindings
 
 
@@ -34,14 +33,20 @@ def grade(context: GradingContext, order: GradeOrder, announce: Callable[[str, s
     """
     folder, marked = Path(os.fsdecode(order.folder)), Path(os.fsdecode(order.marked)) if order.marked else None
     began, cpu = time.monotonic(), _cpu()
+    announce("", "")
+    unread = any(not place.notebook for place in order.barred)
+    choice = Choice({}, {}, ()) if unread else choose(folder, context.released, context.elsewhere)
     books = []
     for spec in context.homework.notebooks:
         tell = functools.partial(announce, spec.name)
         tell("")
         barred = [place.test for place in order.barred if place.notebook == spec.name]
-        books.append(
-            _waiting(context, spec) if "" in barred else _notebook(context, spec, folder, marked, tell, barred)
-        )
+        if unread or "" in barred:
+            books.append(_waiting(context, spec))
+        elif spec.name in choice.without:
+            books.append(_without_notebook(context, spec, "", choice.without[spec.name]))
+        else:
+            books.append(_notebook(context, spec, choice.notebooks[spec.name], marked, tell, barred))
     return Result(
         schema=SCHEMA,
         course=context.course.id,
@@ -62,36 +67,28 @@ def grade(context: GradingContext, order: GradeOrder, announce: Callable[[str, s
 def _notebook(
     context: GradingContext,
     spec: NotebookSpec,
-    folder: Path,
+    chosen: Chosen,
     marked: Path | None,
     announce: Callable[[str], None],
     barred: Collection[str],
 ) -> NotebookResult:
     began = time.monotonic()
-    blank, suite, file = context.released[spec.name], context.suites[spec.name], ""
-    try:
-        others = tuple(other.name for other in context.homework.notebooks if other is not spec)
-        path = find(folder, spec.name, others)
-        file = shown(path.name)
-        gradable = repair(read(path), file, blank)
-    except Missing as missing:
-        return _without_notebook(context, spec, file, Incident(kind="missing", cell="", note=str(missing)))
-    except Unreadable as unreadable:
-        return _without_notebook(context, spec, file, Incident(kind="unreadable", cell="", note=str(unreadable)))
+    blank, suite = context.released[spec.name], context.suites[spec.name]
+    gradable = repaired(chosen.raw, chosen.entry.name, blank, chosen.notes)
     with Session(context.zygote, context.homework.limits, gradable.cells, spec.forbidden) as session:
         session.run()
         rebound = rebindings(gradable.cells)
         affected = {cell for one in rebound for cell in one.between}
         examined = suite.examine(session.fork, session.turn, affected, _digest(gradable), announce, barred)
     forbidden = forbidden_uses(suite, gradable)
-    cells = score(blank, examined.tests, forbidden, examined.diagnoses, _unanswered(gradable), suite.uses)
+    cells = score(blank, examined.tests, forbidden, examined.diagnoses, gradable.unanswered, suite.uses)
     tried = attempts_in(suite, gradable)
     if tried:
         cells = tuple(map(_for_a_person, cells))
     found = NotebookResult(
         notebook=spec.name,
         title=spec.title,
-        file=file,
+        file=chosen.entry.name,
         score=_sum(cells),
         max_score=sum(cell.points for cell in cells),
         cells=cells,
@@ -112,16 +109,6 @@ def _notebook(
     if marked is not None:
         autograded.write(gradable.notebook(), found, suite.master, marked)
     return found
-
-
-def _unanswered(gradable: Gradable) -> frozenset[str]:
-    """The grade_ids of the written answers that are still as released."""
-    return frozenset(
-        cell.released.grade_id
-        for cell in gradable.cells
-        if cell.released and cell.released.grade and cell.released.solution
-        if not cell.attachments and cell.source.strip() == cell.released.source.strip()
-    )
 
 
 def _digest(gradable: Gradable) -> str:

@@ -28,7 +28,7 @@ def show(course: Course, keep: Path | None, workers: int) -> int:
         # a whole class for the first homework; only a sample for the others, whose training runs take longer
         for submission in example_class.sample(homework) if number else example_class.example_class(homework):
             example_class.write(submission, submitted / submission.name / name)
-        todo = class_run.submissions(submitted, name)
+        todo = class_run.survey(submitted, name, example.homeworks).todo
         began = time.monotonic()
         outcomes = class_run.run(example, homework, todo, root / "results", workers)
         seconds = time.monotonic() - began

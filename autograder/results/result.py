@@ -167,6 +167,11 @@ class Result(msgspec.Struct, frozen=True, kw_only=True):
     """time that grading took"""
 
     @property
+    def found(self) -> bool:
+        """Whether any notebook was found among the submitted files."""
+        return any(book.file for book in self.notebooks)
+
+    @property
     def findings(self) -> tuple[str, ...]:
         """One short phrase for each incident, known mistake and repair, for tables."""
         found: list[str] = [incident.kind for book in self.notebooks for incident in book.incidents]

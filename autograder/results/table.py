@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import csv
 import io
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 from autograder.results.plain_text import plain, points_text
 from autograder.results.result import Result
@@ -12,10 +12,11 @@ from autograder.results.result import Result
 _FORMULA = ("=", "+", "-", "@", "\t", "\r", "＝", "＋", "－", "＠")
 
 
-def csv_text(results: Sequence[Result]) -> str:
+def csv_text(results: Sequence[Result], absent: Mapping[str, str] | None = None) -> str:
     """The class table in CSV (RFC 4180): one line for each student, one column for each notebook and grade cell.
 
-    A field is empty when the cell is not marked yet, or when the student's result does not contain it.
+    A field is empty when the cell is not marked yet, or when the student's result does not contain it. The students in
+    `absent` have no result; the last field of their lines says why.
     """
     columns: dict[tuple[str, str], None] = {}
     for result in results:
@@ -38,6 +39,8 @@ def csv_text(results: Sequence[Result]) -> str:
             *(points_text(points.get(column)) for column in wanted),
         ]
         table.writerow([_cell(result.student), *row, _cell(result.tier), _cell("; ".join(result.findings))])
+    for student, why in (absent or {}).items():
+        table.writerow([_cell(student), *[""] * (len(wanted) + 3), _cell(why)])
     return text.getvalue()
 
 

@@ -6,18 +6,21 @@ Every repair is reported to the student.
 from __future__ import annotations
 
 from autograder.course.release import Released, ReleasedCell, released
-from autograder.submission.gradable import Gradable, GradableCell, repair
-from autograder.submission.submission import Missing, Unreadable, find, read
+from autograder.submission.choice import Choice, Chosen, choose
+from autograder.submission.file import Unreadable, read
+from autograder.submission.gradable import Gradable, GradableCell, repair, repaired
 
 __all__ = [
+    "Choice",
+    "Chosen",
     "Gradable",
     "GradableCell",
-    "Missing",
     "Released",
     "ReleasedCell",
     "Unreadable",
-    "find",
+    "choose",
     "read",
     "released",
     "repair",
+    "repaired",
 ]

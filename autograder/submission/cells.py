@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from contextlib import suppress
 from itertools import islice, pairwise
 from pathlib import PurePath
 
@@ -10,6 +11,8 @@ import msgspec
 
 from autograder.results.result import Repair
 from autograder.submission import script, torn_json
+from autograder.submission.conflict import united, versions
+from autograder.submission.file import USUAL_BYTES, Unreadable
 from autograder.submission.rawcell import (
     MAX_ALL_CODE_CHARACTERS,
     MAX_CELLS,
@@ -24,7 +27,6 @@ from autograder.submission.rawcell import (
     clean,
     file_note,
 )
-from autograder.submission.submission import USUAL_BYTES, Unreadable
 
 
 def read_cells(data: bytes, filename: str) -> RawNotebook:
@@ -37,7 +39,29 @@ def read_cells(data: bytes, filename: str) -> RawNotebook:
     """
     name = PurePath(filename).name
     _refuse_others(data, name)
-    return _bounded(_read(*_as_utf8(data, name), name))
+    data, repairs = _as_utf8(data, name)
+    return _bounded(_united(data, repairs, name) or _read(data, repairs, name))
+
+
+def _united(data: bytes, repairs: list[Repair], name: str) -> RawNotebook | None:
+    """The cells of both versions in a file with an unresolved Git merge; None for any other file."""
+    both = versions(data)
+    if both is None:
+        return None
+    books = []
+    for version in both:
+        with suppress(Unreadable):
+            books.append(_read(version, [], name))
+    if not books or any(book.plain for book in books):
+        return None
+    note = (
+        "The file contains an unresolved Git merge; both versions were read. Where both have work of yours, the second "
+        "one counts. Resolve it and save the file again."
+    )
+    notes = dict.fromkeys(note for book in books for note in book.repairs)
+    cells = united(books[0].cells, books[-1].cells)[:MAX_CELLS]
+    torn = all(book.torn for book in books)
+    return RawNotebook(cells=cells, repairs=(*repairs, file_note("salvaged", note), *notes), torn=torn)
 
 
 def _read(data: bytes, repairs: list[Repair], name: str) -> RawNotebook:
@@ -205,9 +229,6 @@ def _notebook(data: bytes, name: str, repairs: list[Repair]) -> RawNotebook | No
             f"The file ‘{name}’ is damaged, perhaps because saving or uploading it was interrupted: "
             f"{len(cells)} cells could be read{what}. Check the file that you submitted."
         )
-        repairs.append(file_note("salvaged", note))
-    elif not whole and b"<<<<<<<" in data:
-        note = "The file contains an unresolved Git merge; both versions were read. Resolve it and save the file again."
         repairs.append(file_note("salvaged", note))
     if not cells and torn:
         raise Unreadable(f"The file ‘{name}’ is damaged and contains no complete cell. Save it and submit it again.")

@@ -3,18 +3,20 @@
 from __future__ import annotations
 
 import copy
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from pathlib import PurePath
 from typing import Any, Literal
 
 import msgspec
 
-from autograder.course.names import functions, names, statements
+from autograder.course.names import names
 from autograder.course.release import Released, ReleasedCell
 from autograder.results.result import Repair
+from autograder.submission.added import added_code, added_text
 from autograder.submission.cells import read_cells
+from autograder.submission.markless import parts
 from autograder.submission.match import ALIKE, likeness, match, same
-from autograder.submission.rawcell import MAX_CELLS, Attachments, RawCell, file_note
+from autograder.submission.rawcell import MAX_CELLS, Attachments, RawCell, RawNotebook, file_note
 
 _MAX_REPAIRS = 60
 _JOINED = "# The code for this cell was found in another cell."
@@ -46,6 +48,19 @@ class Gradable(msgspec.Struct, frozen=True):
     cells: tuple[GradableCell, ...]
     repairs: tuple[Repair, ...]
 
+    @property
+    def unanswered(self) -> frozenset[str]:
+        """The grade_ids of the written answers that are as released and have no cell of the student's beside them."""
+        found = set()
+        for at, cell in enumerate(self.cells):
+            released = cell.released
+            if released is None or not (released.grade and released.solution) or cell.attachments:
+                continue
+            beside = [one for one in self.cells[max(0, at - 1) : at + 2] if one.released is None]
+            if cell.source.strip() == released.source.strip() and not beside:
+                found.add(released.grade_id)
+        return frozenset(found)
+
     def notebook(self) -> dict[str, Any]:
         """The submission as an nbformat 4.5 notebook for nbgrader's commands: released metadata, no outputs."""
         return {
@@ -70,13 +85,13 @@ def repair(data: bytes, filename: str, released: Released) -> Gradable:
     Unreadable
         When the file contains nothing that can be graded.
     """
-    raw = read_cells(data, filename)
-    cells = _parts(raw.cells[0].source, released) if raw.plain else raw.cells
-    repairs = list(raw.repairs)
-    name = PurePath(filename).name
-    if name not in (f"{released.notebook}.ipynb", f"{released.notebook}.py"):
-        note = f"The file was named ‘{name}’ instead of ‘{released.notebook}.ipynb’; it was graded anyway."
-        repairs.append(file_note("renamed", note))
+    return repaired(read_cells(data, filename), PurePath(filename).name, released)
+
+
+def repaired(raw: RawNotebook, name: str, released: Released, notes: Sequence[Repair] = ()) -> Gradable:
+    """As `repair`, for a file of this name that has been read; `notes` tell how it was found."""
+    cells = parts(raw.cells[0].source, released) if raw.plain else raw.cells
+    repairs = [*notes, *raw.repairs]
 
     matched = match(cells, released)
     slots = [_slot(cell, places, cells) for cell, places in zip(released.cells, matched.copies, strict=True)]
@@ -117,8 +132,8 @@ class _Slot(msgspec.Struct, eq=False):
     """index of the submitted cell that fills this place"""
     dropped: tuple[int, ...] = ()
     """indices of the copies that are left out"""
-    kept: bool = False
-    """whether the submitted cell still runs, as one of the student's own cells, before the restored one"""
+    kept: str = ""
+    """what the student added to a given cell; it becomes a cell of the student's own beside the restored one"""
     joined: bool = False
     """whether its code was found in another cell"""
     repairs: list[Repair] = []
@@ -138,10 +153,8 @@ def _slot(cell: ReleasedCell, copies: Sequence[int], cells: Sequence[RawCell]) -
     else:
         useless = {at for at in copies if same(cells[at].source, cell.source)}
         fitting = [at for at in copies if at in useless or _fits(cells[at], cell)]
-        # Choose the copy that defines most of the expected names. If several are equal, choose the last one, because
-        # its definitions replaced the earlier ones in the student's notebook.
         written = [at for at in fitting if at not in useless] or fitting
-        best = max(written, key=lambda at: (len(names(cells[at].source) & cell.names), at), default=None)
+        best = max(written, key=lambda at: _worth(cells[at], cell, at), default=None)
     slot.answer = best
     slot.dropped = tuple(at for at in copies if at in useless and at != best)
     if slot.dropped:
@@ -162,11 +175,34 @@ def _slot(cell: ReleasedCell, copies: Sequence[int], cells: Sequence[RawCell]) -
     if not cell.fixed:
         slot.source = answer.source
     elif not same(answer.source, cell.source):
-        slot.kept = answer.kind == "code" and bool(functions(answer.source) - functions(cell.source))
-        what = "checks were" if cell.grade else "text was"
-        rest = "The functions that you wrote in it still run." if slot.kept else "Your own code was not changed."
-        slot.say("restored", f"Cell {cell} had been edited; the original {what} restored. {rest}")
+        _restore(slot, answer)
     return slot
+
+
+def _worth(copy: RawCell, cell: ReleasedCell, at: int) -> tuple[bool, int, int]:
+    """What makes a copy the answer: code that ran, then most of the expected names, then the last place.
+
+    The definitions of the last copy replaced the earlier ones in the student's notebook.
+    """
+    return copy.kind == cell.kind, len(names(copy.source) & cell.names), at
+
+
+def _restore(slot: _Slot, answer: RawCell) -> None:
+    """Note what was changed in a given cell, and keep what was added to it."""
+    cell = slot.cell
+    if answer.kind == "code":
+        difference = added_code(answer.source, cell.source)
+        beside = "runs before it, as a cell of your own"
+    else:
+        difference = added_text(answer.source, cell.source)
+        beside = "stands below it, as a cell of your own"
+    slot.kept = difference.source
+    note = f"Cell {cell} had been edited; the original {'checks were' if cell.grade else 'text was'} restored."
+    if slot.kept:
+        note += f" What you added {beside}."
+    if difference.changed:
+        note += f" Your {'other ' if slot.kept else ''}changes to it were not used."
+    slot.say("restored", note)
 
 
 def _fits(answer: RawCell, cell: ReleasedCell) -> bool:
@@ -252,13 +288,15 @@ def _in_order(
     follows = 0
     for at, cell in enumerate(cells):
         slot = slot_of.get(at)
-        runs = slot is None or slots[slot].kept
-        if runs and at not in left_out and (cell.source.strip() or cell.attachments):
+        source = cell.source if slot is None else slots[slot].kept
+        if at not in left_out and (source.strip() or (slot is None and cell.attachments)):
             code = cell.kind == "code"
+            if slot is not None and not code:
+                follows = slot + 1  # what was added to a given text stands below it
             own = GradableCell(
                 id=next(fresh),
                 kind=cell.kind,
-                source=cell.source,
+                source=source,
                 skip=not code,
                 released=None,
                 attachments={} if code else cell.attachments,
@@ -269,7 +307,8 @@ def _in_order(
                 note = f"Two cells had the same id ‘{double}’; the second one was renamed to ‘{own.id}’."
                 repairs.append(Repair(kind="renamed", cell=own.id, note=note))
         if slot is not None:
-            follows = slot + 1
+            # the place of a copy far below its exercise says nothing about the cells after it
+            follows = slot + 1 if slots[slot].copies == 1 else max(follows, slot + 1)
         seen.update(cell.ids[:1])
 
     ordered = below[0]
@@ -302,35 +341,3 @@ def _as_dict(cell: GradableCell) -> dict[str, Any]:
         return {"cell_type": "code", "execution_count": None, "outputs": [], **shared}
     attached = {"attachments": copy.deepcopy(cell.attachments)} if cell.attachments else {}
     return {"cell_type": "markdown", **attached, **shared}
-
-
-def _parts(script: str, released: Released) -> tuple[RawCell, ...]:
-    """The parts of a script that has no cell marks. Each part defines the names of one released cell.
-
-    The course's own code (set-up, checks, demos) is left out, because the released text is put back anyway.
-    """
-    owners: dict[str, int] = {}
-    ours: set[str] = set()
-    for at, cell in enumerate(released.cells):
-        if cell.kind == "code" and (cell.fixed or cell.demo):
-            ours.update(_bare(text) for text, _ in statements(cell.source))
-        elif cell.kind == "code":
-            for name in cell.names:
-                owners.setdefault(name, at)
-    parts: list[list[str]] = []
-    before: int | None = -1
-    for text, defined in statements(script):
-        if _bare(text) in ours:
-            continue
-        owner = min((owners[name] for name in defined if name in owners), default=None)
-        if owner != before and len(parts) < MAX_CELLS:
-            parts.append([])
-        parts[-1].append(text)
-        before = owner
-    return tuple(RawCell(kind="code", source="".join(part).strip("\n")) for part in parts)
-
-
-def _bare(statement: str) -> str:
-    """The statement without blank lines, comment lines and trailing blanks."""
-    lines: Iterable[str] = (line.rstrip() for line in statement.split("\n"))
-    return "\n".join(line for line in lines if line and not line.startswith("#"))

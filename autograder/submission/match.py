@@ -142,9 +142,9 @@ def _by_words(cells: Sequence[RawCell], released: Released, copies: list[list[in
 def _by_place(cells: Sequence[RawCell], released: Released, copies: list[list[int]], unknown: Iterable[int]) -> Pairs:
     left = {place for place in unknown if cells[place].kind == "markdown"}
     for at, cell in enumerate(released.cells[1:], start=1):
-        if cell.solution and cell.kind == "markdown" and not copies[at] and copies[at - 1]:
-            below = copies[at - 1][-1] + 1
-            if below in left:
+        if cell.solution and cell.kind == "markdown" and not copies[at]:
+            below = next((copy + 1 for copy in reversed(copies[at - 1]) if copy + 1 in left), None)
+            if below is not None:
                 left.remove(below)
                 yield below, at
 

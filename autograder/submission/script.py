@@ -8,8 +8,8 @@ from pathlib import PurePath
 
 from autograder.results.result import Repair
 from autograder.submission import torn_json
+from autograder.submission.file import Unreadable
 from autograder.submission.rawcell import MAX_CELLS, MAX_SCRIPT_BYTES, RawCell, RawNotebook, clean, file_note
-from autograder.submission.submission import Unreadable
 
 _MARKER = re.compile(r"^# ?(?:%%(?:[ \t][^\n]*+)?|In ?\[[\d *]*+\]:?[^\n]*+)$", re.MULTILINE)
 _MARKDOWN = re.compile(r"\[(?:markdown|md|raw)\]|^# ?%%[ \t]+md\b")

@@ -1,0 +1,102 @@
+"""What a student added to a given cell: kept as a cell of the student's own, since the given text is restored."""
+
+from __future__ import annotations
+
+import ast
+import warnings
+from dataclasses import dataclass
+from difflib import SequenceMatcher
+
+from autograder.course.names import statements
+from autograder.submission.markless import bare
+from autograder.submission.match import ALIKE, likeness
+
+
+@dataclass(frozen=True)
+class Added:
+    """The difference between a given cell and what was submitted in its place."""
+
+    source: str
+    """the student's additions, with the given lines that they need; '' if there are none"""
+    changed: bool
+    """whether there are other differences, which are not kept"""
+
+
+def added_code(submitted: str, given: str) -> Added:
+    """What was added to a given code cell: imports, definitions, settings.
+
+    Changed lines of the given text are not kept, nor is what only prints or checks.
+    """
+    theirs = [(bare(text), defined) for text, defined in statements(given)]
+    texts = {text for text, _ in theirs}
+    mine = statements(submitted)
+    here = {bare(text) for text, _ in mine}
+    gone = [(text, defined) for text, defined in theirs if text not in here]
+    keep: set[int] = set()
+    changed = bool(gone)
+    for at, (text, defined) in enumerate(mine):
+        plain = bare(text)
+        if not plain or plain in texts:
+            continue
+        edited = any((defined and defined <= names) or likeness(plain, other) >= ALIKE for other, names in gone)
+        if edited or not _lasts(text):
+            changed = True
+        else:
+            keep.add(at)
+    needed = {name for at in keep for name in _used(mine[at][0])}
+    for at in range(len(mine) - 1, -1, -1):
+        text, defined = mine[at]
+        if keep and at < max(keep) and at not in keep and (defined | _imported(text)) & needed:
+            keep.add(at)
+            needed |= _used(text)
+    return Added("\n".join(mine[at][0].strip("\n") for at in sorted(keep)), changed)
+
+
+def added_text(submitted: str, given: str) -> Added:
+    """What was added to a given text: the lines that are new in it."""
+    old, new = given.split("\n"), submitted.split("\n")
+    lines, changed = [], False
+    for kind, _, _, start, end in SequenceMatcher(None, old, new, autojunk=False).get_opcodes():
+        if kind in ("insert", "replace"):
+            lines += new[start:end]
+        changed = changed or kind in ("delete", "replace")
+    return Added("\n".join(lines).strip(), changed)
+
+
+def _tree(text: str) -> ast.Module:
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            return ast.parse(text)
+    except (SyntaxError, ValueError, RecursionError, MemoryError):
+        return ast.Module([], [])
+
+
+def _lasts(text: str) -> bool:
+    """Whether a statement can matter to later cells."""
+    tree = _tree(text)
+    if not tree.body:
+        return True  # not Python, or a magic: kept as it is
+    for node in tree.body:
+        call = node.value if isinstance(node, ast.Expr) else None
+        if not (isinstance(node, ast.Assert) or (isinstance(node, ast.Expr) and not _setting(call))):
+            return True
+    return False
+
+
+def _setting(call: ast.expr | None) -> bool:
+    """Whether an expression calls a function of a module, such as torch.manual_seed."""
+    return isinstance(call, ast.Call) and isinstance(call.func, ast.Attribute)
+
+
+def _used(text: str) -> set[str]:
+    return {node.id for node in ast.walk(_tree(text)) if isinstance(node, ast.Name)}
+
+
+def _imported(text: str) -> set[str]:
+    return {
+        alias.asname or alias.name.partition(".")[0]
+        for node in ast.walk(_tree(text))
+        if isinstance(node, ast.Import | ast.ImportFrom)
+        for alias in node.names
+    }

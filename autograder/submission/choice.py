@@ -1,0 +1,238 @@
+"""Chooses which submitted file is which notebook of a homework, and accounts for all other files."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from autograder.course.release import Released
+from autograder.results.result import Incident, Repair
+from autograder.submission.cells import read_cells
+from autograder.submission.file import Unreadable
+from autograder.submission.folder import Contents, Entry, Place, contents, named
+from autograder.submission.kinship import Kin, Kinship
+from autograder.submission.rawcell import RawNotebook, file_note
+
+_NOTEBOOKS = (".ipynb.txt", ".ipynb.json", ".ipynb")
+_SCRIPTS = (".py.txt", ".py", ".md", ".rmd", ".qmd")
+_MOST = 60
+"""files that are read in search of notebooks"""
+_MOMENT = 60.0
+"""seconds: files that were saved closer together are equally new"""
+
+
+@dataclass(frozen=True)
+class Chosen:
+    """The file that is graded as one notebook."""
+
+    entry: Entry
+    raw: RawNotebook
+    notes: tuple[Repair, ...]
+
+
+@dataclass(frozen=True)
+class Choice:
+    """What is graded as which notebook. Every notebook of the homework is in one of the two."""
+
+    notebooks: dict[str, Chosen]
+    without: dict[str, Incident]
+    """for each notebook that cannot be graded: why"""
+    beside: tuple[Entry, ...]
+    """the other files"""
+
+
+@dataclass(frozen=True)
+class _Candidate:
+    entry: Entry
+    raw: RawNotebook | None
+    why: str
+    """why it cannot be read"""
+    kin: dict[str, Kin]
+    """kinship with the homework's notebooks"""
+    foreign: str
+    """the notebook of another homework that it contains"""
+
+    def means(self, notebook: str) -> bool:
+        """Whether this is the notebook that its cells belong to. One file may hold several notebooks."""
+        if notebook not in self.kin:
+            return False
+        most = max(kin.cells for kin in self.kin.values())
+        return 2 * self.kin[notebook].cells >= most
+
+
+def choose(root: Path, releases: Mapping[str, Released], elsewhere: Sequence[Released] = ()) -> Choice:
+    """Choose for each notebook of `releases`, by name, the file in a student's folder that is graded.
+
+    `elsewhere` are the notebooks of the course's other homeworks. A file is judged by its cells; its name decides only
+    between files of equal content. What has the student's work in it comes before what has none; after that come a
+    whole file, the homework's own folder, and the newest.
+    """
+    homework = next(iter(releases.values())).homework
+    homeworks = sorted({homework, *(release.homework for release in elsewhere)})
+    found = contents(root, homework, homeworks)
+    kinship = Kinship([*releases.values(), *elsewhere])
+    candidates = [
+        _candidate(entry, kinship, homework, tuple(releases))
+        for entry in sorted((entry for entry in found.files if _readable(entry, releases)), key=_by_place)[:_MOST]
+    ]
+    chosen: dict[str, Chosen] = {}
+    without: dict[str, Incident] = {}
+    for notebook in releases:
+        fitting = [one for one in candidates if one.raw is not None and one.means(notebook)]
+        if fitting:
+            best = _best(fitting, notebook)
+            assert best.raw is not None
+            notes = (*_found(best, notebook), *_not_read(best, fitting, notebook))
+            chosen[notebook] = Chosen(best.entry, best.raw, notes)
+        else:
+            without[notebook] = _missing(notebook, releases, candidates, found)
+    used = {one.entry.path for one in chosen.values()}
+    taken = {one.entry.path for one in candidates if one.kin and any(kin.known for kin in one.kin.values())}
+    beside = tuple(entry for entry in found.files if entry.path not in used | taken)
+    return Choice(chosen, without, beside)
+
+
+def _readable(entry: Entry, notebooks: Mapping[str, Released]) -> bool:
+    name = entry.name.casefold()
+    return name.endswith((*_NOTEBOOKS, *_SCRIPTS)) or bool(_names(entry.name, tuple(notebooks))) or "." not in name
+
+
+def _by_place(entry: Entry) -> tuple[Place, int, str]:
+    return entry.place, entry.depth, entry.path
+
+
+def _candidate(entry: Entry, kinship: Kinship, homework: str, notebooks: tuple[str, ...]) -> _Candidate:
+    try:
+        raw = read_cells(entry.read(), entry.name)
+    except Unreadable as unreadable:
+        return _Candidate(entry, None, str(unreadable), {}, "")
+    found = kinship.of(raw)
+    ours = {book: kin for (where, book), kin in found.items() if where == homework}
+    theirs = {place: kin for place, kin in found.items() if place[0] != homework}
+    most = max((kin.cells for kin in ours.values()), default=0)
+    where, kin = max(theirs.items(), key=lambda item: item[1].cells, default=(("", ""), None))
+    if kin is not None and kin.cells > most:
+        return _Candidate(entry, raw, "", {}, f"{where[1]} of {where[0]}")
+    named_so = _names(entry.name, notebooks)
+    if len(named_so) == 1 and named_so[0] in ours:
+        # few cells in common with several notebooks: its name decides
+        best = ours[named_so[0]].cells
+        ours = {book: kin for book, kin in ours.items() if book == named_so[0] or kin.cells > best}
+    return _Candidate(entry, raw, "", ours, "")
+
+
+def _best(fitting: Sequence[_Candidate], notebook: str) -> _Candidate:
+    def sound(one: _Candidate) -> tuple[bool, bool, bool, int, int]:
+        kin, torn = one.kin[notebook], one.raw is not None and one.raw.torn
+        labelled = 2 * kin.known >= kin.defined
+        place = one.entry.place
+        return kin.answered > 0, not torn, labelled, -place, -one.entry.depth
+
+    top = max(map(sound, fitting))
+    equal = [one for one in fitting if sound(one) == top]
+    most = max(one.kin[notebook].answered for one in equal)
+    equal = [one for one in equal if 2 * one.kin[notebook].answered >= most]
+    newest = max(one.entry.modified for one in equal)
+    equal = [one for one in equal if one.entry.modified > newest - _MOMENT]
+
+    def name(one: _Candidate) -> tuple[bool, bool, bool, int, float]:
+        file = one.entry.name
+        exact = file in (f"{notebook}.ipynb", f"{notebook}.py")
+        meant = _names(file, (notebook,)) == [notebook]
+        book = ".ipynb" in file.casefold()
+        return exact and book, exact, meant and book, one.kin[notebook].answered, one.entry.modified
+
+    return max(equal, key=name)
+
+
+def _found(best: _Candidate, notebook: str) -> list[Repair]:
+    """What the student is told about the place and the name of the file that is graded."""
+    name, notes = best.entry.name, []
+    if best.entry.place is Place.CHECKPOINT:
+        note = f"This notebook was read from ‘{best.entry.path}’, a copy that Jupyter keeps; there was no other file."
+        notes.append(file_note("found", note))
+    elif best.entry.place is Place.ELSEWHERE or best.entry.depth > 1 or ".zip/" in best.entry.path:
+        notes.append(file_note("found", f"This notebook was read from ‘{best.entry.path}’."))
+    if name not in (f"{notebook}.ipynb", f"{notebook}.py") and best.entry.place is not Place.CHECKPOINT:
+        note = f"The file was named ‘{name}’ instead of ‘{notebook}.ipynb’; it was graded anyway."
+        notes.append(file_note("renamed", note))
+    return notes
+
+
+def _not_read(best: _Candidate, fitting: Sequence[_Candidate], notebook: str) -> list[Repair]:
+    """What the student is told about other files with cells of the same notebook."""
+    notes = []
+    for one in fitting:
+        kin = one.kin[notebook]
+        plain = one.entry.folder == best.entry.folder and one.entry.name == f"{notebook}.py"
+        if one is best or not kin.known or one.entry.place is Place.CHECKPOINT or (plain and not kin.answered):
+            continue
+        why = "another file has more of your work in it"
+        if not kin.answered:
+            why = "nothing in it was changed"
+        elif one.raw is not None and one.raw.torn and not (best.raw and best.raw.torn):
+            why = "it is damaged"
+        elif one.entry.place is not best.entry.place or one.entry.depth != best.entry.depth:
+            why = "it is in another folder"
+        elif one.entry.modified < best.entry.modified - _MOMENT:
+            why = "it is older"
+        note = f"‘{best.entry.path}’ was graded. ‘{one.entry.path}’ was not, because {why}."
+        notes.append(file_note("not-graded", note))
+    return notes[:5]
+
+
+def _missing(
+    notebook: str, releases: Mapping[str, Released], candidates: Sequence[_Candidate], found: Contents
+) -> Incident:
+    """Why a notebook cannot be graded: nothing was handed in, or not this."""
+    mean = [one for one in candidates if _names(one.entry.name, tuple(releases)) == [notebook]]
+    for one in mean:
+        if one.why:
+            return Incident(kind="unreadable", cell="", note=one.why)
+    for one in mean:
+        other = next((book for book in one.kin if one.means(book)), "") or one.foreign
+        if other:
+            note = f"‘{one.entry.path}’ contains the notebook {other}, not {notebook}. It was not run as {notebook}."
+            return Incident(kind="missing", cell="", note=note)
+        note = f"‘{one.entry.path}’ contains nothing of the notebook {notebook}, so it was not run. Is it another file?"
+        return Incident(kind="missing", cell="", note=note)
+    for path, what in found.passed_over:
+        if _names(path.rpartition("/")[2], tuple(releases)) == [notebook] or not found.files:
+            return Incident(
+                kind="missing", cell="", note=f"‘{path}’ is {what}. Submit the file {notebook}.ipynb itself."
+            )
+    unclear = [one for one in candidates if not any(one.means(book) for book in releases)]
+    broken = [one for one in unclear if one.why and one.entry.name.casefold().endswith(_NOTEBOOKS)]
+    if len(broken) == 1:
+        return Incident(kind="unreadable", cell="", note=broken[0].why)
+    others = [entry for entry in found.files if not any(one.entry is entry and one.kin for one in candidates)]
+    if not others:
+        return Incident(kind="missing", cell="", note=f"Nothing was submitted for {notebook}.")
+    there = ", ".join([*named(others[:5])]) + (" …" if len(others) > 5 else "")
+    note = f"Nothing was found for {notebook}. Other files that were submitted: {there}."
+    return Incident(kind="missing", cell="", note=note)
+
+
+def _stem(name: str) -> str:
+    name = name.casefold()
+    for suffix in (*_NOTEBOOKS, *_SCRIPTS):
+        if name.endswith(suffix):
+            return name.removesuffix(suffix)
+    return name.rpartition(".")[0] or name
+
+
+def _words(name: str) -> list[str]:
+    return re.findall(r"[^\W\d_]+|\d+", name.casefold())
+
+
+def _names(name: str, notebooks: tuple[str, ...]) -> list[str]:
+    """The notebooks that a file name may mean. When ‘mlp’ and ‘mlp_advanced’ both fit, only the longer one counts."""
+    words = _words(_stem(name))
+    found = [book for book in notebooks if _within(_words(book), words) or "".join(_words(book)) in words]
+    return [book for book in found if not any(_within(_words(book), _words(o)) for o in found if o != book)]
+
+
+def _within(part: list[str], whole: list[str]) -> bool:
+    return any(whole[at : at + len(part)] == part for at in range(len(whole) - len(part) + 1))

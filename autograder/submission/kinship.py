@@ -1,0 +1,102 @@
+"""Kinship: which notebook of the course a submitted file contains, judged by its cells and not by its name."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Sequence
+from functools import cached_property
+
+import msgspec
+
+from autograder.course.names import functions, names
+from autograder.course.release import Released, ReleasedCell
+from autograder.submission.markless import parts
+from autograder.submission.match import normal
+from autograder.submission.rawcell import RawCell, RawNotebook
+
+_TEXT = 24
+"""characters; a shorter text may occur in any notebook"""
+
+
+class Kin(msgspec.Struct, frozen=True, order=True):
+    """What a file has in common with one notebook of the course."""
+
+    known: int
+    """cells of the notebook that are recognised by their labels or by the course's own text"""
+    defined: int
+    """further cells whose functions or classes the file defines"""
+    answered: int
+    """solution cells that contain something of the student's"""
+
+    @property
+    def cells(self) -> int:
+        return self.known + self.defined
+
+
+class Kinship:
+    """Compares files with notebooks. Only cells that no other notebook has in common with a notebook speak for it."""
+
+    def __init__(self, releases: Sequence[Released]) -> None:
+        self._marks = [_Marks(release) for release in releases]
+        labels = Counter(label for marks in self._marks for label in marks.labels)
+        texts = Counter(text for marks in self._marks for text in marks.texts)
+        defined = Counter(name for marks in self._marks for name in marks.functions)
+        for marks in self._marks:
+            marks.labels = {label: at for label, at in marks.labels.items() if labels[label] == 1}
+            marks.texts = {text: at for text, at in marks.texts.items() if texts[text] == 1}
+            marks.functions = {name: at for name, at in marks.functions.items() if defined[name] == 1}
+
+    def of(self, raw: RawNotebook) -> dict[tuple[str, str], Kin]:
+        """The kinship of a file with each notebook, (homework, notebook), with which it has anything in common."""
+        found = {}
+        for marks in self._marks:
+            kin = marks.kin(parts(raw.cells[0].source, marks.release) if raw.plain else raw.cells)
+            if kin.cells:
+                found[marks.release.homework, marks.release.notebook] = kin
+        return found
+
+
+class _Marks:
+    """By what a notebook is recognised: index of the cell for each label, each text and each function."""
+
+    def __init__(self, release: Released) -> None:
+        self.release = release
+        cells = list(enumerate(release.cells))
+        self.labels = {cell.grade_id: at for at, cell in cells if cell.grade_id}
+        self.texts = {text: at for at, cell in cells if len(text := normal(cell.source)) >= _TEXT}
+        self.functions = {
+            name: at for at, cell in cells if cell.kind == "code" and not cell.fixed for name in functions(cell.source)
+        }
+
+    @cached_property
+    def _solutions(self) -> dict[str, int]:
+        cells = enumerate(self.release.cells)
+        return {name: at for at, cell in cells if cell.kind == "code" and cell.solution for name in cell.names}
+
+    @cached_property
+    def _given(self) -> frozenset[str]:
+        return frozenset(normal(cell.source) for cell in self.release.cells)
+
+    def kin(self, cells: Sequence[RawCell]) -> Kin:
+        known: set[int] = set()
+        defined: set[int] = set()
+        answered: set[object] = set()
+        for number, cell in enumerate(cells):
+            text = normal(cell.source)
+            label = next((name for name in (cell.grade_id, *cell.ids) if name in self.labels), None)
+            at = self.labels[label] if label is not None else self.texts.get(text)
+            if at is not None:
+                known.add(at)
+            else:
+                defined.update(self.functions[name] for name in functions(cell.source) if name in self.functions)
+            if text and text not in self._given:
+                answered |= self._work(number, cell, self.release.cells[at] if at is not None else None, at)
+        return Kin(len(known), len(defined - known), len(answered))
+
+    def _work(self, number: int, cell: RawCell, released: ReleasedCell | None, at: int | None) -> set[object]:
+        """The solution cells that a cell with a text of the student's answers."""
+        if released is not None and released.solution:
+            return {at}
+        if cell.kind == "code":
+            return {self._solutions[name] for name in names(cell.source) if name in self._solutions}
+        return {f"text {number}"} if released is None else set()
