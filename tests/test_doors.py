@@ -105,6 +105,9 @@ def test_the_doors_open_again():
         ("def f(x):\n    return again(x)", "g = torch.autograd.grad\ndef again(x):\n    return g(x.sum(), x)"),
         ("def f(x):\n    return torch.ops.aten.sigmoid_backward(x, x)", ""),
         ("def f(x):\n    from autograder import doors", ""),
+        ("def f(x):\n    from torch.autograd import grad\n    return grad(x.sum(), x)", ""),
+        ("def f(x):\n    import torch.nn as layers\n    return layers.ReLU()(x)", ""),
+        ("from torch.nn.functional import *\ndef f(x):\n    return relu(x)", ""),
         ("%time\ndef f(x):\n    x.sum().backward(retain_graph=True)", ""),
     ],
 )
@@ -123,12 +126,20 @@ def test_a_solution_that_reaches_a_tool_by_name_is_found(solution, helper):
         "def f(x):\n    return torch.relu(x)",
         "def f(x):\n    slope = 2 * x\n    return slope.sum()",
         "def f(F, nn):\n    return F.sum() + nn",
+        "import torch.nn as nn\nfrom torch.autograd import grad\ndef f(x):\n    return x",
+        "def f(x):\n    import torch.nn.functional as F\n    return x",
         "def f(x:\n    broken",
     ],
 )
 def test_an_honest_solution_is_not_accused(solution):
     own = [("play", "def slope(x):\n    return torch.autograd.grad(x.sum(), x)"), ("answer", solution)]
     assert static.uses("answer", own, GIVEN, ["autograd", "nn"]) == ""
+
+
+def test_a_check_that_was_merged_with_the_answer_is_still_ours():
+    given = [*GIVEN, ("check", "right = F.relu(x)\nassert (f(x) == right).all()")]
+    own = [("answer", "def f(x):\n    return x\n\nright = F.relu( x )  # by hand\nassert (f(x) == right).all()")]
+    assert static.uses("answer", own, given, ["nn"]) == ""
 
 
 @pytest.mark.parametrize("part", ["F.scaled_dot_product_attention", "nn.TransformerEncoder", "nn.MultiheadAttention"])

@@ -12,7 +12,7 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
 from autograder.course.course import Tool
-from autograder.forbidden.static import Code, parse, path_of, sources_of
+from autograder.forbidden.static import Code, own_statements, path_of, sources_of
 
 # For every notebook: ways into the grader's own code, into the frames of its functions, and around the confinement.
 _MODULES = {
@@ -67,8 +67,8 @@ def attempts(own: Code, given: Code, tools: Iterable[Tool]) -> tuple[Attempt, ..
     """The attempts in the cells `own`, which students write. `given` are the locked cells; `tools` are forbidden."""
     search = _Search(frozenset(tools), sources_of(own, given))
     found: dict[tuple[str, int], Attempt] = {}
-    for cell, source in own:
-        for line, what in search.places(parse(source)):
+    for cell, statements in own_statements(own, given).items():
+        for line, what in search.places(statements):
             found.setdefault((cell, line), Attempt(cell, line, what))
     return tuple(found.values())[:_MOST]
 

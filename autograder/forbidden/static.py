@@ -90,7 +90,8 @@ class _Notebook:
     """The students' cells of a notebook, and what the names in them stand for."""
 
     def __init__(self, own: Code, given: Code) -> None:
-        self.cells = {name: tuple(parse(source)) for name, source in own}
+        ours = _texts(given)
+        self.cells = {name: tuple(one for one in parse(source) if _form(one) not in ours) for name, source in own}
         self.definitions: dict[str, list[tuple[str, ast.stmt]]] = {}
         for name, statements in self.cells.items():
             for statement in statements:
@@ -104,7 +105,7 @@ class _Notebook:
         """What a statement uses; found once, and then remembered."""
         if statement not in self._reaches:
             names = _globals(statement)
-            origins = {name: self.origins.get(name, "") for name in names}
+            origins = {name: self.origins.get(name, "") for name in names} | _origins([statement], {}, inner=True)
             nodes = list(ast.walk(statement))
             calls = [node for node in nodes if isinstance(node, ast.Call) and _is_tensor_backward(node)]
             backward = calls[0].lineno if calls else 0
@@ -184,8 +185,27 @@ def _globals(statement: ast.stmt) -> frozenset[str]:
 
 
 @functools.lru_cache(maxsize=8)  # the locked cells are the same in all submissions of a notebook
+def _texts(given: tuple[tuple[str, str], ...]) -> frozenset[str]:
+    """The statements of the locked cells. In a student's cell, too, they are the course's: cells can be merged."""
+    return frozenset(_form(statement) for _, source in given for statement in parse(source))
+
+
+def _form(statement: ast.stmt) -> str:
+    """The statement without comments and layout. One that is nested too deeply for that is no statement of ours."""
+    try:
+        return ast.dump(statement)
+    except RecursionError:
+        return ""
+
+
+@functools.lru_cache(maxsize=8)
 def _given_origins(given: tuple[tuple[str, str], ...]) -> dict[str, str]:
     return _origins([statement for _, source in given for statement in parse(source)], {})
+
+
+def own_statements(own: Code, given: Code) -> dict[str, tuple[ast.stmt, ...]]:
+    """The statements of each cell in `own` that are the student's and not copied from a locked cell."""
+    return dict(_read(tuple(own), tuple(given)).cells)
 
 
 def sources_of(own: Code, given: Code) -> dict[str, str]:
@@ -193,8 +213,8 @@ def sources_of(own: Code, given: Code) -> dict[str, str]:
     return dict(_read(tuple(own), tuple(given)).origins)
 
 
-def _origins(statements: Sequence[ast.stmt], before: Mapping[str, str]) -> dict[str, str]:
-    """The dotted path behind each imported name and each alias: {'F': 'torch.nn.functional'}."""
+def _origins(statements: Sequence[ast.stmt], before: Mapping[str, str], inner: bool = False) -> dict[str, str]:
+    """The dotted path behind each imported name and each alias: {'F': 'torch.nn.functional'}; `inner`: imports only."""
     origins = dict(before)
     for statement in statements:
         for node in ast.walk(statement):
@@ -205,7 +225,7 @@ def _origins(statements: Sequence[ast.stmt], before: Mapping[str, str]) -> dict[
             elif isinstance(node, ast.ImportFrom) and node.module:
                 for alias in node.names:
                     origins[alias.asname or alias.name] = f"{node.module}.{alias.name}"
-        if isinstance(statement, ast.Assign) and isinstance(statement.targets[0], ast.Name):
+        if not inner and isinstance(statement, ast.Assign) and isinstance(statement.targets[0], ast.Name):
             meaning = path_of(statement.value, origins)  # '' removes the name's earlier meaning
             origins[statement.targets[0].id] = meaning
     return origins
@@ -240,9 +260,12 @@ def _paths(nodes: Iterable[ast.AST], origins: Mapping[str, str]) -> Iterator[tup
                 node = node.value
                 inner.add(id(node))
         elif isinstance(node, ast.Import):
-            yield from ((alias.name, node.lineno) for alias in node.names)
+            yield from ((alias.name, node.lineno) for alias in node.names if alias.name.startswith(_INTERNALS))
         elif isinstance(node, ast.ImportFrom) and node.module:
-            yield from ((f"{node.module}.{alias.name}", node.lineno) for alias in node.names)
+            # An import alone is no use of a tool, but a star does not tell what is used.
+            starred = any(alias.name == "*" for alias in node.names)
+            if starred or node.module.startswith(_INTERNALS):
+                yield f"{node.module}.{node.names[0].name}", node.lineno
 
 
 def _is_tensor_backward(call: ast.Call) -> bool:
