@@ -248,6 +248,35 @@ def test_a_cell_runs_as_in_jupyter(zygote, source, value):
         assert asked(live, lambda student: student.x) == value
 
 
+LEFT_BEHIND = {
+    "torch.set_default_dtype(torch.float64)": "str(torch.ones(2).dtype)",
+    "torch.set_default_device('meta')": "str(torch.ones(2).device)",
+    "torch.set_grad_enabled(False)": "torch.ones(2, requires_grad=True).mul(2).requires_grad",
+    "torch.inference_mode().__enter__()": "torch.ones(2, requires_grad=True).mul(2).requires_grad",
+    "torch.autocast('cpu').__enter__()": "str((torch.ones(2, 2) @ torch.ones(2, 2)).dtype)",
+    "torch.set_printoptions(precision=1)": "str(torch.tensor(0.123456))",
+    "import numpy; numpy.set_printoptions(precision=1)": "str(numpy.float64(1) * numpy.array([0.123456]))",
+    "import numpy; numpy.seterr(all='raise')": "str(numpy.geterr()['divide'])",
+    "import warnings; warnings.simplefilter('error')": "warnings.warn('old') is None",
+    "import sys; sys.setrecursionlimit(60)": "sys.getrecursionlimit() > 500",
+    "import signal; signal.signal(signal.SIGALRM, lambda *_: 1)": "signal.getsignal(signal.SIGALRM) is signal.SIG_DFL",
+    "import os; os.makedirs('sub'); os.chdir('sub')": "os.path.basename(os.getcwd()) != 'sub'",
+    "import os; os.environ['HOME'] = '/x'": "os.environ['HOME'] != '/x'",
+    "import gc; gc.disable()": "gc.isenabled()",
+}
+
+
+@pytest.mark.parametrize("cell", LEFT_BEHIND)
+def test_what_a_cell_leaves_behind_is_put_back_before_the_tests(zygote, cell):
+    modules = "import torch, gc, os, signal, sys, warnings, numpy\n"
+    answers = []
+    for left in ("", cell):
+        with session(zygote, f"{modules}def f():\n    return {LEFT_BEHIND[cell]}", left) as live:
+            live.run()
+            answers.append(asked(live, lambda student: student.f()))
+    assert answers[0] == answers[1]
+
+
 def test_every_fork_draws_the_same_numbers(zygote):
     code = "import random, numpy, torch\ndef f():\n    return random.random(), numpy.random.rand(), torch.rand(2)"
     with session(zygote, code) as live:

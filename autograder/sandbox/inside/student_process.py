@@ -15,6 +15,7 @@ from typing import Any
 from autograder.constants import MOST_THREADS, SEED, THREADS_LEFT, WIRE_FD, output_cost
 from autograder.sandbox.inside.object_server import ObjectServer
 from autograder.sandbox.inside.shell import Shell
+from autograder.sandbox.inside.surroundings import Surroundings
 from autograder.sandbox.seeding import seed
 from autograder.sandbox.wire.channel import Channel
 from autograder.sandbox.wire.messages import (
@@ -41,7 +42,7 @@ def serve() -> None:
     signal.signal(signal.SIGINT, signal.default_int_handler)
     seed(SEED)
     channel = Channel(socket.socket(fileno=WIRE_FD))
-    shell = Shell.instance()
+    shell, surroundings = Shell.instance(), Surroundings()
     forks: dict[int, tuple[int, int]] = {}  # number -> pid, pidfd
     kept: dict[str, dict[str, Any]] = {}  # the notebook's names after its visible checks
     finished = False
@@ -66,7 +67,7 @@ def serve() -> None:
                         continue
                     if pid == 0:
                         try:
-                            _answer(socket.socket(fileno=fds[0]), shell, kept, tuple(shut))
+                            _answer(socket.socket(fileno=fds[0]), shell, surroundings, kept, tuple(shut))
                         finally:
                             os._exit(0)
                     os.close(fds[0])
@@ -152,7 +153,13 @@ def _execute(channel: Channel, shell: Shell, nonce: bytes, cell: str, source: st
     return not failed
 
 
-def _answer(sock: socket.socket, shell: Shell, kept: dict[str, dict[str, Any]], shut: tuple[str, ...]) -> None:
+def _answer(
+    sock: socket.socket,
+    shell: Shell,
+    surroundings: Surroundings,
+    kept: dict[str, dict[str, Any]],
+    shut: tuple[str, ...],
+) -> None:
     """In a fork: answer questions about the finished notebook until the trusted side closes the connection."""
     with suppress(OSError), open("/proc/self/oom_score_adj", "w") as file:  # noqa: PTH123 (no imports after the fork)
         file.write("1000")  # if memory runs out, the kernel kills this fork and not the notebook
@@ -167,6 +174,7 @@ def _answer(sock: socket.socket, shell: Shell, kept: dict[str, dict[str, Any]], 
             match decode_order(message):
                 case Begin(seed=number, cell=cell):
                     _restore(names, kept.get(cell, finished))
+                    surroundings.restore()
                     seed(number)
                     server = ObjectServer(names, shut)
                 case Execute() | Fork() | Reap():
