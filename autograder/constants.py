@@ -30,3 +30,8 @@ def cell_of(filename: str) -> str:
 def output_cost(text: str, png: bytes) -> int:
     """About how many bytes an output takes in a results file: characters that JSON escapes take more than one."""
     return len(json.dumps(text, ensure_ascii=False).encode(errors="replace")) - 2 + len(png) * 4 // 3
+
+
+LONGEST = 3
+"""the most that a notebook may take altogether, as a multiple of its limit: cells and tests have shares of their own,
+and time in which a busy machine did not let it run is not counted"""

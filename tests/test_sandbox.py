@@ -15,6 +15,7 @@ from autograder.examination.suite import Suite
 from autograder.sandbox import zygote_client
 from autograder.sandbox.lines import InProcessLine
 from autograder.sandbox.object_client import Student
+from autograder.sandbox.patience import Waiting
 from autograder.sandbox.session import Session
 from autograder.sandbox.student_error import Allowance, StudentError
 from autograder.sandbox.zygote_client import Zygote
@@ -36,6 +37,7 @@ class Cell:
     source: str
     skip: bool = False
     tested: bool = False
+    own: bool = False
 
 
 @pytest.fixture(scope="module", params=["A", "C"])
@@ -361,3 +363,30 @@ def test_what_a_tested_call_prints_is_not_shown(zygote):
         live.run()
         asked(live, lambda student: student.f(12345))
     assert live.outputs == []
+
+
+EAGER = msgspec.structs.replace(LIMITS, cell_seconds=4, total_seconds=16, call_seconds=20)
+SLOW = "import time\ntime.sleep(3)"
+
+
+def test_the_students_experiments_use_up_only_their_own_time(zygote):
+    cells = [Cell(f"own-{number}", SLOW, own=True) for number in range(5)]
+    cells += [Cell("helper", "def g(x):\n    return x + 1", own=True), Cell("f", "def f(x):\n    return g(x)")]
+    with Session(zygote, EAGER, cells) as live:
+        live.run()
+        assert asked(live, lambda student: student.f(1)) == 2
+    stopped = [incident.note for incident in live.incidents]
+    assert any("The cells that you added used up their 8 seconds" in note for note in stopped)
+
+
+def test_slow_cells_leave_half_of_the_time_to_the_tests(zygote):
+    limits = msgspec.structs.replace(EAGER, total_seconds=6)
+    with Session(zygote, limits, [Cell("f", FUNCTION), Cell("slow", SLOW), Cell("more", SLOW)]) as live:
+        live.run()
+        assert asked(live, lambda student: student.f(1)) == 2
+
+
+def test_waiting_for_a_busy_machine_is_not_counted():
+    seconds = iter([0.5, 0.7, 5.0, 9.0])
+    waiting = Waiting(2.0, lambda: next(seconds))
+    assert [round(waiting.more(), 3) for _ in range(4)] == [0.5, 0.2, 1.3, 0.0]

@@ -22,6 +22,15 @@ def children(pid: int) -> list[int]:
     return found
 
 
+def waited_seconds(pid: int) -> float:
+    """How long the main threads of a process and of its children were ready to run, but no processor was free."""
+    total = 0.0
+    for number in (pid, *children(pid)):
+        with contextlib.suppress(OSError, ValueError, IndexError):
+            total += int(Path(f"/proc/{number}/schedstat").read_text().split()[1]) / 1e9
+    return total
+
+
 def group_of(pid: int) -> int:
     with contextlib.suppress(OSError):
         return os.getpgid(pid)

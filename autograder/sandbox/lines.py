@@ -9,7 +9,7 @@ from typing import Any, Protocol
 from autograder.constants import SEED
 from autograder.course.course import Limits, NotebookSpec
 from autograder.sandbox.inside.object_server import ObjectServer
-from autograder.sandbox.patience import Patience
+from autograder.sandbox.patience import Patience, Waiting
 from autograder.sandbox.process import Died, Process
 from autograder.sandbox.seeding import seed
 from autograder.sandbox.sentences import how_a_fork_ended, how_it_ended
@@ -26,6 +26,9 @@ from autograder.sandbox.wire.messages import (
     encode,
 )
 from autograder.sandbox.wire.wire_error import Closed, Late, WireError
+
+WORTH = 0.05
+"""seconds: a shorter wait for a processor is no reason to wait longer"""
 
 
 class Line(Protocol):
@@ -76,8 +79,16 @@ class SharedForkLine:
 class ForkLine:
     """A line to one fork of the student's process. Close it after the test."""
 
-    def __init__(self, patience: Patience, process: Process, number: int, channel: Channel, limits: Limits) -> None:
-        self._patience, self._process, self._number = patience, process, number
+    def __init__(
+        self,
+        patience: Patience,
+        waiting: Waiting,
+        process: Process,
+        number: int,
+        channel: Channel,
+        limits: Limits,
+    ) -> None:
+        self._patience, self._waiting, self._process, self._number = patience, waiting, process, number
         self._channel, self._limits = channel, limits
         self._failure = ""
         """why no more questions can be asked; '' while they can"""
@@ -91,10 +102,9 @@ class ForkLine:
             raise StudentError("Crash", self._failure)
         limit = allowance.seconds if allowance is not None else self._limits.call_seconds
         seconds = self._patience.seconds(limit)
-        stop = time.monotonic() + seconds
         try:
-            self._channel.send(encode(question), stop)
-            return self._wait(question, stop)
+            with self._patience.spending():
+                return self._answer(question, time.monotonic() + seconds)
         except Late:
             self._patience.hang()
             self._failure = f"your code gave no answer within {seconds:.3g} seconds; check it for an endless loop"
@@ -118,6 +128,19 @@ class ForkLine:
         except WireError:
             return False
         return True
+
+    def _answer(self, question: Question, stop: float) -> Returned | Raised:
+        """Send the question and wait for its answer. Raises Late; on a busy machine later, by what was lost."""
+        self._channel.send(encode(question), stop)
+        while True:
+            try:
+                return self._wait(question, stop)
+            except Late:
+                more = self._waiting.more()
+                if more < WORTH:
+                    raise
+                stop += more
+                self._patience.left += more
 
     def _wait(self, question: Question, stop: float) -> Returned | Raised:
         while True:

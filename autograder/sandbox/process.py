@@ -8,8 +8,9 @@ import time
 from contextlib import suppress
 from typing import NoReturn
 
+from autograder.confine import proc
 from autograder.course.course import Limits
-from autograder.sandbox.spawning import Ended, read_ended
+from autograder.sandbox.spawning import Began, Ended, decode
 from autograder.sandbox.wire.channel import Channel, readable
 from autograder.sandbox.wire.messages import ForkEnded, Report, decode_report
 from autograder.sandbox.wire.wire_error import Closed, Late
@@ -33,6 +34,7 @@ class Process:
     def __init__(self, zygote: Zygote, limits: Limits) -> None:
         self.control, self.channel = zygote.request(limits)
         self.ended: Ended | None = None
+        self._pid = 0
         self.forks: set[int] = set()
         self.gone: dict[int, int] = {}  # fork number -> wait status
 
@@ -52,20 +54,31 @@ class Process:
         """Wait for the supervisor's report after the process has ended. Raises Died or SandboxLost."""
         poll = select.poll()
         poll.register(self.control, select.POLLIN)
-        if not poll.poll(_REPORT_TIMEOUT):
-            self.ended = _LOST
+        while poll.poll(_REPORT_TIMEOUT):
+            self.check()
+        self.ended = _LOST
         self.check()
         raise AssertionError("unreachable")
 
     def check(self) -> None:
         """Raise Died if the supervisor has reported the end, SandboxLost if the sandbox failed."""
-        if self.ended is None and readable(self.control):
+        while self.ended is None and readable(self.control):
             message = self.control.recv(4096)
-            self.ended = read_ended(message) if message else _LOST
+            report = decode(message) if message else _LOST
+            if isinstance(report, Began):
+                self._pid = report.pid
+            else:
+                self.ended = report
         if self.lost:
             raise SandboxLost(self.lost)
         if self.ended is not None:
             raise Died(self.ended)
+
+    def waited(self) -> float:
+        """The seconds that the process and its forks have waited for a processor, as far as the kernel tells it."""
+        with suppress(Died):
+            self.check()
+        return proc.waited_seconds(self._pid) if self._pid else 0.0
 
     @property
     def lost(self) -> str:

@@ -5,13 +5,14 @@ from __future__ import annotations
 import os
 import time
 from collections.abc import Sequence
+from contextlib import nullcontext
 from typing import Protocol
 
 from autograder.constants import SEED, output_cost
 from autograder.course.course import Limits
 from autograder.results.result import Incident, Output
-from autograder.sandbox.lines import ForkLine, SharedForkLine
-from autograder.sandbox.patience import Patience
+from autograder.sandbox.lines import WORTH, ForkLine, SharedForkLine
+from autograder.sandbox.patience import Patience, Waiting
 from autograder.sandbox.process import Died, Process
 from autograder.sandbox.sentences import how_it_ended
 from autograder.sandbox.student_error import StudentError
@@ -23,6 +24,8 @@ from autograder.sandbox.zygote_client import SandboxLost, Zygote
 
 _GRACE = 1.0
 """seconds that an interrupted cell has to end by itself"""
+_MOMENT = 1.0
+"""seconds that a cell of the student's own has, even if its share is used up"""
 _STARTS = 10
 """how often a notebook is started at most if its cells end the process"""
 _SLACK = 2**18
@@ -45,6 +48,10 @@ class RunCell(Protocol):
     @property
     def tested(self) -> bool:
         """Whether hidden tests belong to this cell."""
+
+    @property
+    def own(self) -> bool:
+        """Whether it is one of the student's own cells, beside those of the homework."""
 
 
 class Session:
@@ -70,7 +77,9 @@ class Session:
         self._seconds = 0.0
         self._process: Process | None = None
         self._shared: ForkLine | None = None
-        self._patience = Patience(limits.total_seconds)
+        self._waiting = Waiting(limits.total_seconds, self._waited)
+        self._begin_cells(limits.total_seconds)
+        self._tests: Patience | None = None
         self._lost = ""
 
     def __enter__(self) -> Session:
@@ -82,7 +91,14 @@ class Session:
         if lost:
             raise SandboxLost(lost)
 
+    def _waited(self) -> float:
+        return self._process.waited() if self._process is not None else 0.0
+
     # ---- running the notebook
+
+    def _begin_cells(self, seconds: float) -> None:
+        """Give the cells a budget. The student's own cells have at most half of it: exercises come first."""
+        self._patience, self._experiments = Patience(seconds), Patience(seconds / 2)
 
     def run(self) -> None:
         """Run all cells. If a cell ends the process, start again without that cell."""
@@ -107,7 +123,7 @@ class Session:
         except Died as died:
             self._add_incident(*how_it_ended(died.ended, cell.id, self._limits))
         except Late:
-            self._patience.hang()
+            self._budget(cell).hang()
             self._add_incident("timeout", cell.id, self._too_long(cell) + "could not be stopped, so it was left out.")
         except WireError as error:
             text = f"Cell ‘{cell.id}’ disturbed the connection to the grader ({error}), so it was left out."
@@ -119,10 +135,20 @@ class Session:
 
     def _execute(self, process: Process, cell: RunCell) -> None:
         """Run one cell and collect its outputs. Raises Late if it cannot be stopped, Died if it ends the process."""
-        self._seconds = self._patience.seconds(self._limits.cell_seconds)
+        seconds = self._patience.seconds(self._limits.cell_seconds)
+        self._seconds = seconds
+        if cell.own:  # one that only defines a helper always runs
+            self._seconds = min(seconds, max(_MOMENT, self._experiments.seconds(seconds)))
         if self._seconds <= 0:
             self._out_of_time(cell)
             return
+        with self._patience.spending(), self._experiments.spending() if cell.own else nullcontext():
+            self._carry_out(process, cell)
+
+    def _budget(self, cell: RunCell) -> Patience:
+        return self._experiments if cell.own else self._patience
+
+    def _carry_out(self, process: Process, cell: RunCell) -> None:
         room = self._limits.output_mb * 2**20 - sum(output_cost(output.text, output.png) for output in self.outputs)
         nonce, stop = os.urandom(16), time.monotonic() + self._seconds
         process.send(encode(Execute(nonce, cell.id, cell.source, max(room, 0), cell.tested)), stop)
@@ -131,6 +157,10 @@ class Session:
             try:
                 report = process.receive(stop)
             except Late:
+                if not interrupts and (more := self._waiting.more()) > WORTH:
+                    stop += more
+                    self._patience.left += more
+                    continue
                 interrupts += 1
                 if interrupts > 2:
                     raise
@@ -149,7 +179,7 @@ class Session:
                 case _:
                     continue
         if interrupts:
-            self._patience.hang()
+            self._budget(cell).hang()
             self._add_incident("timeout", cell.id, self._too_long(cell) + "was stopped.")
         full = room <= _NEARLY or len(self.outputs) >= _MOST_OUTPUTS
         if full and not any(incident.kind == "output" for incident in self.incidents):
@@ -157,6 +187,9 @@ class Session:
             self._add_incident("output", cell.id, f"Cell ‘{cell.id}’ printed more than {most}; the rest was not kept.")
 
     def _too_long(self, cell: RunCell) -> str:
+        if cell.own and self._seconds == _MOMENT:
+            most = f"{self._limits.total_seconds / 2:g} seconds"
+            return f"The cells that you added used up their {most}; so cell ‘{cell.id}’ had one second and "
         return f"Cell ‘{cell.id}’ ran for more than {self._seconds:.3g} seconds (an endless loop?) and "
 
     def _out_of_time(self, cell: RunCell) -> None:
@@ -191,6 +224,8 @@ class Session:
         Raises StudentError if no fork can be made, SandboxLost on an infrastructure failure.
         """
         self._close_shared()  # processes that it left running would disturb the new fork
+        if self._tests is None:  # whatever the cells used up, half of the time is left for the tests
+            self._tests = Patience(max(self._patience.left, self._limits.total_seconds / 2))
         try:
             self._ensure_running()
         except SandboxLost as lost:
@@ -198,19 +233,19 @@ class Session:
             raise
         if self._process is None:
             raise StudentError("Crash", "your notebook's process ended too often to be started again")
-        if self._patience.used_up:
-            raise StudentError("TimeoutError", "your notebook had used up its time before this test")
+        if self._tests is None or self._tests.used_up:
+            raise StudentError("TimeoutError", "the tests of your notebook had used up their time before this test")
         self._forks += 1
         self._process.forks.add(self._forks)
         near, far = pair()
         order = Fork(os.urandom(16), self._forks, self._shut)
         try:
-            self._process.send(encode(order), self._patience.deadline, (far.fileno(),))
+            self._process.send(encode(order), time.monotonic() + self._tests.left, (far.fileno(),))
         except (WireError, Died) as error:
             raise StudentError("Crash", f"your notebook's process does not answer ({error})") from None
         finally:
             far.close()
-        line = ForkLine(self._patience, self._process, self._forks, Channel(near, MAX_ANSWER), self._limits)
+        line = ForkLine(self._tests, self._waiting, self._process, self._forks, Channel(near, MAX_ANSWER), self._limits)
         line.begin(seed, cell)  # if that fails, the first question tells why
         return line
 
@@ -221,7 +256,10 @@ class Session:
             except Died as died:
                 self._add_incident(*how_it_ended(died.ended, "", self._limits))
                 self._end()
-                self.run()
+                if self._tests is not None:  # the cells run again, at the cost of the tests
+                    self._begin_cells(self._tests.left)
+                    with self._tests.spending():
+                        self.run()
 
     def _close_shared(self) -> None:
         if self._shared is not None:

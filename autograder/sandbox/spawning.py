@@ -32,7 +32,13 @@ class SpawnRequest(msgspec.Struct):
     limits: Limits
 
 
-class Ended(msgspec.Struct):
+class Began(msgspec.Struct, tag="began"):
+    """A submission's process has been confined and runs."""
+
+    pid: int
+
+
+class Ended(msgspec.Struct, tag="ended"):
     """How a submission's process ended."""
 
     reason: Literal["exit", "signal", "memory", "disk", "time", "told", "unconfined"]
@@ -43,9 +49,9 @@ class Ended(msgspec.Struct):
     note: str = ""
 
 
-def encode_ended(ended: Ended) -> bytes:
-    return msgspec.msgpack.encode(ended)
+def encode(report: Began | Ended) -> bytes:
+    return msgspec.msgpack.encode(report)
 
 
-def read_ended(message: bytes) -> Ended:
-    return msgspec.msgpack.decode(message, type=Ended)
+def decode(message: bytes) -> Began | Ended:
+    return msgspec.msgpack.decode(message, type=Began | Ended)

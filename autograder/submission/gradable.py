@@ -37,6 +37,11 @@ class GradableCell(msgspec.Struct, frozen=True, kw_only=True):
     """pictures pasted into a written answer"""
 
     @property
+    def own(self) -> bool:
+        """Whether the student added it."""
+        return self.released is None
+
+    @property
     def tested(self) -> bool:
         """Whether hidden tests belong to this cell."""
         return self.released is not None and self.released.grade and not self.released.solution

@@ -11,10 +11,10 @@ from contextlib import suppress
 from typing import Literal
 
 from autograder.confine import jail
-from autograder.constants import WIRE_FD
+from autograder.constants import LONGEST, WIRE_FD
 from autograder.course.course import Limits
 from autograder.sandbox.inside import student_process
-from autograder.sandbox.spawning import Ended, encode_ended
+from autograder.sandbox.spawning import Began, Ended, encode
 
 _TICK = 0.05
 """seconds between two checks of memory and disk use"""
@@ -24,13 +24,17 @@ def supervise(control: socket.socket, wire: socket.socket, limits: Limits, confi
     """Run one submission until it ends, or until 'kill' arrives on `control`, or until `control` is closed."""
     os.dup2(wire.fileno(), WIRE_FD)
     wire.close()
-    deadline = time.monotonic() + limits.total_seconds + 10  # the trusted side ends it earlier, unless it has died
+    deadline = (
+        time.monotonic() + LONGEST * limits.total_seconds + 10
+    )  # the trusted side ends it earlier, unless it has died
     try:
         jailed = jail.spawn(confinement, limits, student_process.serve, keep_fds=())
     except (OSError, RuntimeError) as error:
-        control.send(encode_ended(Ended("unconfined", 0, 0.0, 0.0, str(error))))
+        control.send(encode(Ended("unconfined", 0, 0.0, 0.0, str(error))))
         return
     os.close(WIRE_FD)
+    with suppress(OSError):  # the trusted side may have ended
+        control.send(encode(Began(jailed.pid)))
     try:
         reason, number = _watch(jailed, control, deadline, kernel_kills=confinement.tier is jail.Tier.A)
         jailed.kill()
@@ -43,7 +47,7 @@ def supervise(control: socket.socket, wire: socket.socket, limits: Limits, confi
     finally:
         jailed.close()
     with suppress(OSError):  # the trusted side may have ended
-        control.send(encode_ended(ended))
+        control.send(encode(ended))
 
 
 def _watch(
