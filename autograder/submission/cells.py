@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Iterator
 from contextlib import suppress
 from itertools import islice, pairwise
 from pathlib import PurePath
 
 import msgspec
 
+from autograder.course.names import names
 from autograder.results.result import Repair
 from autograder.submission import script, torn_json
 from autograder.submission.conflict import united, versions
+from autograder.submission.document import SUFFIXES, read_document
 from autograder.submission.file import USUAL_BYTES, Unreadable
 from autograder.submission.rawcell import (
     MAX_ALL_CODE_CHARACTERS,
@@ -19,6 +22,7 @@ from autograder.submission.rawcell import (
     MAX_CODE_BYTES,
     MAX_CODE_CHARACTERS,
     MAX_PICTURE_BYTES,
+    MAX_SCRIPT_BYTES,
     MAX_SOURCE_BYTES,
     MAX_TEXT_BYTES,
     Attachments,
@@ -66,11 +70,14 @@ def _united(data: bytes, repairs: list[Repair], name: str) -> RawNotebook | None
 
 def _read(data: bytes, repairs: list[Repair], name: str) -> RawNotebook:
     # A script rarely begins with a list or a dict, so a bracket means a notebook. A damaged notebook may lack its first
-    # bytes, so the start of a cell anywhere in the file means a notebook, too.
-    if data.lstrip()[:1] in (b"{", b"[") or _CELL.search(data):
+    # bytes, so the members of a cell anywhere in the file mean a notebook, too.
+    if data.lstrip()[:1] in (b"{", b"[") or (b'"cell_type"' in data and _SOURCE.search(data)):
         notebook = _notebook(data, name, repairs)
         if notebook:
             return notebook
+    if PurePath(name).suffix.casefold() in SUFFIXES and b"\0" not in data:
+        text = clean(torn_json.decoded(data[:MAX_SCRIPT_BYTES]))
+        return RawNotebook(cells=read_document(text, name), repairs=tuple(repairs))
     if _PYTHON.search(data) and b"\0" not in data:
         return script.read_script(data, name, repairs)
     if not data.lstrip().startswith((b"{", b"[")):
@@ -166,10 +173,19 @@ def _as_utf8(data: bytes, name: str) -> tuple[bytes, list[Repair]]:
 # ---- notebooks ----
 
 _MAX_MEMBERS = 200
+_PEEK = 4000
+"""bytes of an object that are read to tell what it is"""
 
-# The start of a cell. Every version of Jupyter writes "cell_type" first, and inside a string the quotes would be
-# escaped. nbgrader's metadata of a cell begins in the same way; the lookahead excludes it.
-_CELL = re.compile(rb'\{\s*+"cell_type"\s*+:(?!\s*+"\w*+"\s*+,\s*+"(?:checksum|grade|locked|points|solution))')
+# The start of a cell. Inside a string the quotes would be escaped. Outputs and metadata begin in the same ways, so the
+# keys that follow decide.
+_CELL = re.compile(rb'\{\s*+"(?:cell_type|attachments|execution_count|id|metadata|outputs|source)"\s*+:')
+_SURE = re.compile(rb'\{\s*+"cell_type"\s*+:')
+_OTHER_KEYS = {"output_type", "data", "grade_id", "schema_version", "kernelspec", "language_info", "nbformat", "cells"}
+"""keys of objects in a notebook that are no cells"""
+_SOURCE = re.compile(rb'"source"\s*+:\s*+(?=[\["])')
+_LINES = re.compile(rb'\[(?:\s*+"[^"\\]*+(?:\\.[^"\\]*+)*+"\s*+,?)*+', re.DOTALL)
+_LABEL = re.compile(rb'"grade_id"\s*+:\s*+("[^"\\]{1,200}")')
+_KIND = re.compile(rb'"cell_\w*+"\s*+:\s*+"(code|markdown|raw)"')
 _FORMAT = re.compile(rb'"nbformat"\s*+:\s*+(\d{1,3})')
 
 
@@ -183,9 +199,9 @@ def _notebook(data: bytes, name: str, repairs: list[Repair]) -> RawNotebook | No
     whole = torn_json.is_whole(data)
     spans = _cell_spans(data) if whole else []
     if not spans:
-        starts = [found.start() for found in islice(_CELL.finditer(data), MAX_CELLS + 1)]
+        starts = list(islice(_starts(data), MAX_CELLS + 1))
         spans = list(pairwise([*starts, len(data)])) or _cell_spans(data)
-    if not spans:
+    if not spans and (whole or not _SOURCE.search(data)):
         return None
 
     if PurePath(name).suffix.casefold() == ".py":
@@ -203,13 +219,15 @@ def _notebook(data: bytes, name: str, repairs: list[Repair]) -> RawNotebook | No
         note = f"The notebook has more than {MAX_CELLS} cells; all after the first {MAX_CELLS} were ignored."
         repairs.append(file_note("ignored", note))
 
-    cells: list[RawCell] = []
+    cells: list[tuple[int, RawCell]] = []
+    claimed: set[int] = set()
+    torn = False
     lost = total = 0
     for number, (start, end) in enumerate(spans[:MAX_CELLS], start=1):
         if data[start : start + 1] != b"{":
             repairs.append(file_note("ignored", f"Entry {number} of the notebook is not a cell; it was ignored."))
             continue
-        cell, notes = _cell(data, start, len(data) if end < 0 else end, number, whole)
+        cell, notes, place = _cell(data, start, len(data) if end < 0 else end, number, whole)
         total += len(cell.source) if cell else 0
         if total > MAX_SOURCE_BYTES:
             limit = MAX_SOURCE_BYTES // 2**20
@@ -218,11 +236,17 @@ def _notebook(data: bytes, name: str, repairs: list[Repair]) -> RawNotebook | No
             break
         repairs += notes
         if cell:
-            cells.append(cell)
+            cells.append((start, cell))
+            claimed.add(place)
         else:
             lost += 1
+    if not whole:
+        salvaged = list(islice(_unclaimed(data, claimed), MAX_CELLS - len(cells)))
+        cells = sorted([*cells, *salvaged], key=lambda pair: pair[0])
+        lost = max(0, lost - len(salvaged))
+        torn = bool(salvaged)
     # A file with NaN is not valid JSON either, but nothing is missing from it.
-    torn = lost > 0 or (not whole and data.rstrip()[-1:] not in (b"}", b"]"))
+    torn = torn or lost > 0 or (not whole and data.rstrip()[-1:] not in (b"}", b"]"))
     if torn:
         what = {0: "", 1: ", one cell was lost"}.get(lost, f", {lost} cells were lost")
         note = (
@@ -232,7 +256,42 @@ def _notebook(data: bytes, name: str, repairs: list[Repair]) -> RawNotebook | No
         repairs.append(file_note("salvaged", note))
     if not cells and torn:
         raise Unreadable(f"The file ‘{name}’ is damaged and contains no complete cell. Save it and submit it again.")
-    return RawNotebook(cells=tuple(cells), repairs=tuple(repairs), torn=torn)
+    return RawNotebook(cells=tuple(cell for _, cell in cells), repairs=tuple(repairs), torn=torn)
+
+
+def _starts(data: bytes) -> Iterator[int]:
+    """Where cells begin in a damaged notebook."""
+    for found in islice(_CELL.finditer(data), 4 * MAX_CELLS):
+        at = found.start()
+        before = data[max(0, at - 200) : at].rstrip()[-1:]
+        if before == b":" and not _SURE.match(data, at):
+            continue  # the value of a key
+        keys = {key for key, _ in islice(torn_json.members(data, at, min(len(data), at + _PEEK)), 8)}
+        if not keys & _OTHER_KEYS:
+            yield at
+
+
+def _unclaimed(data: bytes, claimed: set[int]) -> Iterator[tuple[int, RawCell]]:
+    """What a damaged notebook still holds of cells that cannot be read as a whole: position and cell."""
+    end = 0
+    for found in islice(_SOURCE.finditer(data), 4 * MAX_CELLS):
+        at = found.end()
+        region, end = data[end:at], at
+        if at in claimed:
+            continue
+        lines = _LINES.match(data, at)
+        raw = lines.group() if lines else torn_json.string_at(data, at)
+        source, _ = torn_json.text(raw)
+        if not source.strip():
+            continue
+        label, kind = _last(_LABEL, region), _last(_KIND, region)
+        code = kind == b"code" if kind else bool(names(source))
+        yield at, RawCell(kind="code" if code else "markdown", source=clean(source), grade_id=_short(label))
+
+
+def _last(pattern: re.Pattern[bytes], data: bytes) -> bytes:
+    found: list[bytes] = pattern.findall(data)
+    return found[-1] if found else b""
 
 
 def _cell_spans(data: bytes) -> list[torn_json.Span]:
@@ -261,18 +320,19 @@ def _cell_spans(data: bytes) -> list[torn_json.Span]:
     return spans
 
 
-def _cell(data: bytes, start: int, stop: int, number: int, whole: bool) -> tuple[RawCell | None, list[Repair]]:
-    """The cell between `start` and `stop`, and its repairs. The cell is None when its source is lost."""
+def _cell(data: bytes, start: int, stop: int, number: int, whole: bool) -> tuple[RawCell | None, list[Repair], int]:
+    """The cell between `start` and `stop`, its repairs, and where its source stands; None when its source is lost."""
     repairs: list[Repair] = []
     found: dict[str, bytes] = {}
+    places: dict[str, int] = {}
     twice = False
     for key, (at, end) in islice(torn_json.members(data, start, stop), _MAX_MEMBERS):
         if end >= 0 and key in _WANTED:
             twice = twice or (key in _SOURCES and key in found)
-            found[key] = data[at:end]
+            found[key], places[key] = data[at:end], at
     source_key = next((key for key in _SOURCES if key in found), "")
     if not source_key and not whole:
-        return None, []
+        return None, [], -1
 
     nbgrader = _members(_members(found.get("metadata", b"")).get("nbgrader", b""))
     grade_id = _short(nbgrader.get("grade_id", b""))
@@ -312,7 +372,7 @@ def _cell(data: bytes, start: int, stop: int, number: int, whole: bool) -> tuple
         ids=tuple(label for label in ids if label),
         attachments=_attachments(found.get("attachments", b"")),
     )
-    return cell, repairs
+    return cell, repairs, places.get(source_key, -1)
 
 
 _SOURCES = ("source", "input", "text", "code")  # all but the first are from nbformat 3, 2 and 1

@@ -16,6 +16,7 @@ from autograder.submission.added import added_code, added_text
 from autograder.submission.cells import read_cells
 from autograder.submission.markless import parts
 from autograder.submission.match import ALIKE, likeness, match, same
+from autograder.submission.parted import parted
 from autograder.submission.rawcell import MAX_CELLS, Attachments, RawCell, RawNotebook, file_note
 
 _MAX_REPAIRS = 60
@@ -95,7 +96,7 @@ def repair(data: bytes, filename: str, released: Released) -> Gradable:
 
 def repaired(raw: RawNotebook, name: str, released: Released, notes: Sequence[Repair] = ()) -> Gradable:
     """As `repair`, for a file of this name that has been read; `notes` tell how it was found."""
-    cells = parts(raw.cells[0].source, released) if raw.plain else raw.cells
+    cells = parts(raw.cells[0].source, released) if raw.plain else parted(raw.cells, released)
     repairs = [*notes, *raw.repairs]
 
     matched = match(cells, released)
@@ -312,8 +313,9 @@ def _in_order(
                 note = f"Two cells had the same id ‘{double}’; the second one was renamed to ‘{own.id}’."
                 repairs.append(Repair(kind="renamed", cell=own.id, note=note))
         if slot is not None:
-            # the place of a copy far below its exercise says nothing about the cells after it
-            follows = slot + 1 if slots[slot].copies == 1 else max(follows, slot + 1)
+            # A copy far below its exercise, or a text that was moved, says nothing about the code after it.
+            telling = slots[slot].copies == 1 and slots[slot].cell.kind == "code"
+            follows = slot + 1 if telling else max(follows, slot + 1)
         seen.update(cell.ids[:1])
 
     ordered = below[0]

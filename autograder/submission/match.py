@@ -39,14 +39,14 @@ class Match(msgspec.Struct, frozen=True):
 def match(cells: Sequence[RawCell], released: Released) -> Match:
     """Match by grade_id, then by id (the cell's own, or the one that Colab keeps in its metadata), then by content.
 
-    Matching by content looks first for the exact text of the release, then for the names that the cell defines, then
-    for most of its words. A written answer also matches by its place, right below the cell that it follows in the
-    release.
+    Matching by content looks first for a text that occurs once in the release, then for the names that the cell
+    defines, then for its place: a written answer stands right below the cell that it follows in the release. What is
+    left matches by a text that occurs several times there, or by most of its words.
     """
     copies: list[list[int]] = [[] for _ in released.cells]
     unknown = dict.fromkeys(range(len(cells)))
-    for by in (_by_label, _by_text, _by_names, _by_words, _by_place):
-        if by is _by_text:
+    for by in (_by_label, _by_own_text, _by_names, _by_place, _by_text, _by_words, _by_place):
+        if by is _by_own_text:
             labelled = set(range(len(cells))) - unknown.keys()
         for place, at in by(cells, released, copies, tuple(unknown)):
             copies[at].append(place)
@@ -93,8 +93,25 @@ def _by_label(cells: Sequence[RawCell], released: Released, copies: list[list[in
             yield place, at
 
 
+def _by_own_text(
+    cells: Sequence[RawCell], released: Released, copies: list[list[int]], unknown: Iterable[int]
+) -> Pairs:
+    """By a text that no other cell of the release has: the places for written answers are all alike."""
+    single = {text: where for text, where in _texts(released).items() if len(where) == 1}
+    yield from _equal(cells, released, copies, unknown, single)
+
+
 def _by_text(cells: Sequence[RawCell], released: Released, copies: list[list[int]], unknown: Iterable[int]) -> Pairs:
-    texts = _texts(released)
+    yield from _equal(cells, released, copies, unknown, _texts(released))
+
+
+def _equal(
+    cells: Sequence[RawCell],
+    released: Released,
+    copies: list[list[int]],
+    unknown: Iterable[int],
+    texts: dict[tuple[str, str], list[int]],
+) -> Pairs:
     for place in unknown:
         equal = texts.get((cells[place].kind, normal(cells[place].source)), [])
         free = [at for at in equal if not copies[at]]
@@ -140,13 +157,23 @@ def _by_words(cells: Sequence[RawCell], released: Released, copies: list[list[in
 
 
 def _by_place(cells: Sequence[RawCell], released: Released, copies: list[list[int]], unknown: Iterable[int]) -> Pairs:
-    left = {place for place in unknown if cells[place].kind == "markdown"}
+    left = set(unknown)
     for at, cell in enumerate(released.cells[1:], start=1):
-        if cell.solution and cell.kind == "markdown" and not copies[at]:
-            below = next((copy + 1 for copy in reversed(copies[at - 1]) if copy + 1 in left), None)
-            if below is not None:
-                left.remove(below)
-                yield below, at
+        if not cell.solution or copies[at]:
+            continue
+        if cell.kind == "markdown":
+            found = [copy + 1 for copy in reversed(copies[at - 1]) if copy + 1 in left]
+            found = [place for place in found if cells[place].kind == "markdown"]
+        elif cell.names:
+            continue
+        else:  # nothing in the code tells which cell it is, so it is the most similar one between its neighbours
+            before = max((copy for places in copies[:at] for copy in places[-1:]), default=-1)
+            after = min((copy for places in copies[at + 1 :] for copy in places[:1]), default=len(cells))
+            between = [place for place in range(before + 1, after) if place in left and cells[place].kind == "code"]
+            found = sorted(between, key=lambda place: -likeness(cells[place].source, cell.source))
+        if found:
+            left.remove(found[0])
+            yield found[0], at
 
 
 def _texts(released: Released) -> dict[tuple[str, str], list[int]]:

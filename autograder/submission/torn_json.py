@@ -74,6 +74,12 @@ def text(raw: bytes) -> tuple[str, bool]:
         return "".join(_string(token.group()) for token in _STRING.finditer(raw)), whole
 
 
+def string_at(data: bytes, at: int) -> bytes:
+    """The string that begins at `at`, with its quotes; b'' if it is cut off."""
+    found = _STRING.match(data, at)
+    return found.group() if found else b""
+
+
 def decoded(raw: bytes) -> str:
     """The bytes as text: UTF-8, or Latin-1 where they are not valid UTF-8."""
     return raw.decode("utf-8", errors=_LATIN)
