@@ -199,9 +199,10 @@ def _notebook(data: bytes, name: str, repairs: list[Repair]) -> RawNotebook | No
     whole = torn_json.is_whole(data)
     spans = _cell_spans(data) if whole else []
     if not spans:
+        whole = False  # its cells are not where they belong
         starts = list(islice(_starts(data), MAX_CELLS + 1))
         spans = list(pairwise([*starts, len(data)])) or _cell_spans(data)
-    if not spans and (whole or not _SOURCE.search(data)):
+    if not spans and not _SOURCE.search(data):
         return None
 
     if PurePath(name).suffix.casefold() == ".py":
