@@ -181,7 +181,9 @@ def lost_points(result: NotebookResult) -> dict[str, float]:
 def shown(result: NotebookResult) -> str:
     """All that a student is told or shown, pictures aside."""
     texts = [output.text for output in result.outputs] + [incident.note for incident in result.incidents]
-    texts += [note for cell in result.cells for note in (cell.note, *(test.message for test in cell.tests))]
+    texts += [
+        note for cell in result.cells for note in (cell.note, *cell.causes, *(test.message for test in cell.tests))
+    ]
     return "\n".join(texts + [repair.note for repair in result.repairs])
 
 

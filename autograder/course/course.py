@@ -55,6 +55,8 @@ class Homework(msgspec.Struct, frozen=True):
     title: str
     notebooks: tuple[NotebookSpec, ...]
     limits: Limits
+    packages: tuple[str, ...] = ()
+    """modules that submissions may import beyond those of the course: installed by the instructor, loaded once"""
 
     def notebook(self, name: str) -> NotebookSpec:
         for spec in self.notebooks:
@@ -106,7 +108,7 @@ class Course(msgspec.Struct, frozen=True):
             raise CourseError(f"{self.root / 'course.toml'}: no homework {name!r}; it lists {known}")
         path = self.root / name / "homework.toml"
         read = _read(path, _HomeworkFile)
-        return Homework(name=name, root=self.root, title=read.title, notebooks=read.notebooks, limits=read.limits)
+        return Homework(name=name, root=self.root, **msgspec.structs.asdict(read))
 
 
 class _CourseFile(msgspec.Struct, forbid_unknown_fields=True):
@@ -122,6 +124,7 @@ class _HomeworkFile(msgspec.Struct, forbid_unknown_fields=True):
     title: str
     notebooks: tuple[NotebookSpec, ...]
     limits: Limits = Limits()
+    packages: tuple[str, ...] = ()
 
 
 def open_course(root: Path) -> Course:

@@ -8,6 +8,14 @@ from autograder.examination.budget import Exhausted
 from autograder.forbidden import ForbiddenTool
 from autograder.sandbox.student_error import StudentError
 
+NO_GPU = "The grader has no GPU: write `x.to(device)` in place of `x.cuda()`; the set-up cell chose `device`."
+_GPU = re.compile(r"not compiled with CUDA|no NVIDIA driver|No CUDA GPUs|CUDA error|Cannot access accelerator")
+
+
+def needs_gpu(text: str) -> bool:
+    """Whether an error's text says that there is no GPU."""
+    return _GPU.search(text) is not None
+
 
 def explain(error: BaseException) -> str:
     """One line for the student about the error that a test failed with."""
@@ -24,6 +32,8 @@ def explain(error: BaseException) -> str:
             return f"{message[:1].upper()}{message[1:]}: it is not written yet, or its cell raised an error."
         case StudentError():
             text = f": {error.message}" if error.message else ""
+            if needs_gpu(error.message):
+                text += f". {NO_GPU}"
             if not error.cell:  # none of the student's lines was running
                 return f"This test could not use what your code gave it. {error.type}{text}"
             return f"Your code raised {error.type} (cell ‘{error.cell}’, line {error.line}){text}"

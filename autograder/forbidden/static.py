@@ -20,7 +20,7 @@ from autograder.course.master import Master
 from autograder.forbidden import WHY
 
 Code = Sequence[tuple[str, str]]
-"""(cell id, source) of code cells, in order"""
+"""(cell id, source) of code cells, in order; of the student's own modules, the path in place of the id"""
 
 _MODULES: dict[Tool, tuple[str, ...]] = {
     "autograd": ("torch.autograd", "torch.func", "functorch", "torch._functorch"),
@@ -71,6 +71,7 @@ def uses(cell: str, own: Code, given: Code, tools: Iterable[Tool]) -> str:
             if found is not None:
                 return f"{WHY[tool]}. Cell ‘{where}’ uses {found[0]} in line {found[1]}."
         waiting += [place for name in reach.names for place in notebook.definitions.get(name, ())]
+        waiting += [place for path, _ in reach.paths for place in notebook.module(path)]
     return ""
 
 
@@ -100,6 +101,13 @@ class _Notebook:
         own_statements = [statement for statements in self.cells.values() for statement in statements]
         self.origins = _origins(own_statements, _given_origins(given))
         self._reaches: dict[ast.stmt, _Reach] = {}
+
+    def module(self, path: str) -> Iterator[tuple[str, ast.stmt]]:
+        """The statements of the student's own module that a dotted path begins with."""
+        top = path.partition(".")[0]
+        for name, statements in self.cells.items():
+            if name == f"{top}.py" or (name.startswith(f"{top}/") and name.endswith(".py")):
+                yield from ((name, statement) for statement in statements)
 
     def reach(self, statement: ast.stmt) -> _Reach:
         """What a statement uses; found once, and then remembered."""

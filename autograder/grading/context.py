@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import ExitStack, suppress
 
 from autograder.course.course import Course, CourseError, Homework
@@ -14,6 +14,9 @@ from autograder.forbidden.attempts import Attempt, attempts
 from autograder.sandbox.lines import InProcessLine
 from autograder.sandbox.zygote_client import Zygote
 from autograder.submission import Gradable, read, repair
+from autograder.submission.rawcell import MAX_CODE_CHARACTERS
+
+EMPTY: Mapping[str, str] = {}
 
 
 class GradingContext:
@@ -45,23 +48,27 @@ class GradingContext:
             suite.run(lambda _, names=names, spec=suite.spec: InProcessLine(dict(names), spec), training=())  # type: ignore[misc]
 
 
-def forbidden_uses(suite: Suite, gradable: Gradable) -> dict[str, str]:
-    """For each grade cell whose solution uses a forbidden tool, the reason why it earns nothing."""
-    own, given = _code(gradable)
+def forbidden_uses(suite: Suite, gradable: Gradable, modules: Mapping[str, str] = EMPTY) -> dict[str, str]:
+    """For each grade cell whose solution uses a forbidden tool, the reason why it earns nothing.
+
+    `modules` are the student's own Python files: path and source.
+    """
+    own, given = _code(gradable, modules)
     return static.trespasses(suite.master, own, given, suite.spec.forbidden)
 
 
-def attempts_in(suite: Suite, gradable: Gradable) -> tuple[Attempt, ...]:
-    """What the student's cells contain that no honest answer needs."""
-    own, given = _code(gradable)
+def attempts_in(suite: Suite, gradable: Gradable, modules: Mapping[str, str] = EMPTY) -> tuple[Attempt, ...]:
+    """What the student's cells and `modules` contain that no honest answer needs."""
+    own, given = _code(gradable, modules)
     return attempts(own, given, suite.spec.forbidden)
 
 
-def _code(gradable: Gradable) -> tuple[static.Code, static.Code]:
-    """The code cells that are the student's, and the locked ones."""
+def _code(gradable: Gradable, modules: Mapping[str, str]) -> tuple[static.Code, static.Code]:
+    """The code cells and modules that are the student's, and the locked cells."""
     code = [(cell.id, cell.source, cell.released) for cell in gradable.cells if cell.kind == "code"]
     given = [(name, source) for name, source, released in code if released and released.locked]
-    return [(name, source) for name, source, released in code if not (released and released.locked)], given
+    own = [(name, source) for name, source, released in code if not (released and released.locked)]
+    return [*own, *((path, source[:MAX_CODE_CHARACTERS]) for path, source in modules.items())], given
 
 
 def _other_releases(course: Course, homework: Homework) -> Iterator[Released]:

@@ -8,7 +8,7 @@ import hashlib
 import os
 import resource
 import time
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from pathlib import Path
 
 import msgspec
@@ -17,12 +17,13 @@ from autograder.constants import SEED
 from autograder.course.course import NotebookSpec
 from autograder.examination.score import score
 from autograder.forbidden.attempts import Attempt
+from autograder.grading.causes import with_causes
 from autograder.grading.context import GradingContext, attempts_in, forbidden_uses
 from autograder.grading.orders import GradeOrder
 from autograder.results import autograded
 from autograder.results.result import SCHEMA, CellResult, Incident, NotebookResult, Result
 from autograder.sandbox.session import Session
-from autograder.submission import Choice, Chosen, Gradable, choose, repaired
+from autograder.submission import Beside, Choice, Chosen, Gradable, beside, choose, repaired
 from autograder.submission.rebindings import notes, rebindings
 
 
@@ -46,7 +47,9 @@ def grade(context: GradingContext, order: GradeOrder, announce: Callable[[str, s
         elif spec.name in choice.without:
             books.append(_without_notebook(context, spec, "", choice.without[spec.name]))
         else:
-            books.append(_notebook(context, spec, choice.notebooks[spec.name], marked, tell, barred))
+            chosen = choice.notebooks[spec.name]
+            files = beside(choice, chosen)
+            books.append(_notebook(context, spec, chosen, files, marked, tell, barred))
     return Result(
         schema=SCHEMA,
         course=context.course.id,
@@ -68,21 +71,25 @@ def _notebook(
     context: GradingContext,
     spec: NotebookSpec,
     chosen: Chosen,
+    files: Beside,
     marked: Path | None,
     announce: Callable[[str], None],
     barred: Collection[str],
 ) -> NotebookResult:
     began = time.monotonic()
     blank, suite = context.released[spec.name], context.suites[spec.name]
-    gradable = repaired(chosen.raw, chosen.entry.name, blank, chosen.notes)
-    with Session(context.zygote, context.homework.limits, gradable.cells, spec.forbidden) as session:
+    gradable = repaired(chosen.raw, chosen.entry.name, blank, (*chosen.notes, *files.notes)).beside(files.files)
+    modules = files.modules
+    limits = context.homework.limits
+    with Session(context.zygote, limits, gradable.cells, spec.forbidden, files.files) as session:
         session.run()
         rebound = rebindings(gradable.cells)
         affected = {cell for one in rebound for cell in one.between}
-        examined = suite.examine(session.fork, session.turn, affected, _digest(gradable), announce, barred)
-    forbidden = forbidden_uses(suite, gradable)
+        examined = suite.examine(session.fork, session.turn, affected, _digest(gradable, files.files), announce, barred)
+    forbidden = forbidden_uses(suite, gradable, modules)
     cells = score(blank, examined.tests, forbidden, examined.diagnoses, gradable.unanswered, suite.uses)
-    tried = attempts_in(suite, gradable)
+    cells = with_causes(cells, gradable, session.outputs, suite.master, context.homework.packages)
+    tried = attempts_in(suite, gradable, modules)
     if tried:
         cells = tuple(map(_for_a_person, cells))
     found = NotebookResult(
@@ -111,11 +118,13 @@ def _notebook(
     return found
 
 
-def _digest(gradable: Gradable) -> str:
+def _digest(gradable: Gradable, files: Mapping[str, bytes]) -> str:
     """A digest of what was handed in: the same file is always tested with the same numbers."""
     digest = hashlib.blake2b(digest_size=16)
     for cell in gradable.cells:
         digest.update(f"{cell.id}\0{cell.source}\0".encode())
+    for path, data in sorted(files.items()):
+        digest.update(f"{path}\0{len(data)}\0".encode() + data)
     return digest.hexdigest()
 
 

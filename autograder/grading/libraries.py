@@ -4,10 +4,23 @@ from __future__ import annotations
 
 import ast
 from contextlib import suppress
+from importlib.util import find_spec
 from pathlib import Path
 
-from autograder.course.course import CourseError, open_course
+from autograder.course.course import CourseError, Homework, open_course
 from autograder.course.release import released
+
+
+def check_packages(homework: Homework) -> None:
+    """Raise CourseError if a package that homework.toml promises to students is not installed."""
+    for package in homework.packages:
+        try:
+            there = find_spec(package) is not None
+        except (ImportError, ValueError):
+            there = False
+        if not there:
+            path = homework.root / homework.name / "homework.toml"
+            raise CourseError(f"{path}: package {package!r} is not installed here: install it, or take it off the list")
 
 
 def libraries_of(root: Path, name: str) -> set[str]:
@@ -15,6 +28,7 @@ def libraries_of(root: Path, name: str) -> set[str]:
     found: set[str] = set()
     with suppress(CourseError, SyntaxError):  # GradingContext reports the same error
         homework = open_course(root).homework(name)
+        found.update(homework.packages)
         for spec in homework.notebooks:
             for cell in released(homework, spec.name).cells:
                 if cell.kind == "code" and not cell.demo:

@@ -19,7 +19,7 @@ import msgspec
 from autograder import child_process
 from autograder.confine.confinement import Tier
 from autograder.course.course import CourseError, TierName, open_course
-from autograder.grading.libraries import libraries_of
+from autograder.grading.libraries import check_packages, libraries_of
 from autograder.grading.orders import MOST_BYTES, Failed, Graded, GradeOrder, Place, Refused, Started, patience
 from autograder.sandbox.wire.channel import Channel
 from autograder.sandbox.wire.messages import encode
@@ -45,7 +45,9 @@ def main(fd: int, parent: int, root: Path, name: str, floor: TierName, force: Ti
         from autograder.grading.context import GradingContext
 
         course = open_course(root)
-        with GradingContext(course, course.homework(name), zygote) as context:
+        homework = course.homework(name)
+        check_packages(homework)
+        with GradingContext(course, homework, zygote) as context:
             _serve(channel, context, floor)
     except Exception as error:
         if not isinstance(error, CourseError):

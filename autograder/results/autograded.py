@@ -81,6 +81,7 @@ def _add_scheme(notebook: Any, cell_id: str, scheme: str) -> None:
 def _points(cell: CellResult, outputs: Sequence[Output]) -> NotebookNode:
     """The points, as the only output of a grade cell. Its HTML also shows the tests and what the cell printed."""
     lines = [f"{'✓' if test.passed else '✗'} {test.says} {test.message}" for test in cell.tests]
+    lines += cell.causes
     if cell.follows:
         lines.append(
             f"This exercise uses code of {', '.join(cell.follows)}, which lost points as well. Look there first."

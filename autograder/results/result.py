@@ -63,6 +63,8 @@ class CellResult(msgspec.Struct, frozen=True, kw_only=True):
     """known mistakes that explain all answers of a cell that lost points; several when they give the same answers"""
     follows: tuple[str, ...] = ()
     """grade cells above that lost points too and whose code this exercise uses: the cause may be there"""
+    causes: tuple[str, ...] = ()
+    """errors in cells of the notebook because of which its tests failed, a sentence each"""
 
 
 class Repair(msgspec.Struct, frozen=True, kw_only=True):

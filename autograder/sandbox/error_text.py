@@ -51,6 +51,15 @@ FloatTensor different deprecated please ensure they Using Expected input_size hi
 are when need if core its gufunc signature create creating elements Scalar k m n j i trying permutation randperm
 combination following signatures overloaded conversion
 """
+_NO_GPU = "No CUDA GPUs are available"
+_WITHOUT_GPU = (
+    "Found no NVIDIA driver on your system",
+    "Torch not compiled with CUDA enabled",
+    "Cannot re-initialize CUDA in forked subprocess",
+    "Cannot access accelerator device when none is available",
+    _NO_GPU,
+)
+"""how PyTorch says that there is no GPU; one of them leads to a web page, another speaks of our processes"""
 _WORDS = frozenset(word.casefold() for word in re.findall(r"[A-Za-z][A-Za-z_0-9'-]*", _TYPICAL))
 _DECIMAL = re.compile(r"\.[0-9]|[0-9]\.(?![)\s]|$)|[0-9]e[-+]?[0-9]")
 _TYPE = re.compile(r"[A-Za-z_]{1,40}")
@@ -79,6 +88,8 @@ def text_of(kind: str, text: str) -> str:
     if kind == ForbiddenTool.__name__:
         return text if text in WHY.values() else ""
     line = text.strip().split("\n", 1)[0]
+    if line.startswith(_WITHOUT_GPU):
+        return _NO_GPU
     if len(line) > _MOST or _DECIMAL.search(line):
         return ""
     at = 0

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import os
 import time
-from collections.abc import Sequence
-from contextlib import nullcontext
+from collections.abc import Mapping, Sequence
+from contextlib import nullcontext, suppress
 from typing import Protocol
 
 from autograder.constants import SEED, output_cost
@@ -17,7 +17,7 @@ from autograder.sandbox.process import Died, Process
 from autograder.sandbox.sentences import how_it_ended
 from autograder.sandbox.student_error import StudentError
 from autograder.sandbox.wire.channel import Channel, pair
-from autograder.sandbox.wire.messages import Execute, Finished, Fork, Shown, encode
+from autograder.sandbox.wire.messages import Execute, Finished, Fork, Put, Shown, encode
 from autograder.sandbox.wire.values import MAX_ANSWER
 from autograder.sandbox.wire.wire_error import Late, WireError
 from autograder.sandbox.zygote_client import SandboxLost, Zygote
@@ -26,6 +26,8 @@ _GRACE = 1.0
 """seconds that an interrupted cell has to end by itself"""
 _MOMENT = 1.0
 """seconds that a cell of the student's own has, even if its share is used up"""
+_PUT = 10.0
+"""seconds for sending the student's own files"""
 _STARTS = 10
 """how often a notebook is started at most if its cells end the process"""
 _SLACK = 2**18
@@ -63,12 +65,21 @@ class Session:
     the sandbox has failed, because the result is then invalid.
     """
 
-    def __init__(self, zygote: Zygote, limits: Limits, cells: Sequence[RunCell], shut: Sequence[str] = ()) -> None:
+    def __init__(
+        self,
+        zygote: Zygote,
+        limits: Limits,
+        cells: Sequence[RunCell],
+        shut: Sequence[str] = (),
+        files: Mapping[str, bytes] | None = None,
+    ) -> None:
+        """`files` are put into the work folder: relative path and content. `shut` are the forbidden tools."""
         self.incidents: list[Incident] = []
         self.outputs: list[Output] = []
         self.cpu_seconds = 0.0
         self.peak_memory_mb = 0.0
         self._zygote, self._limits, self._shut = zygote, limits, list(shut)
+        self._files = dict(files or {})
         self._cells = [cell for cell in cells if not cell.skip]
         self._left_out: set[str] = set()
         self._last_ended = ""
@@ -106,6 +117,7 @@ class Session:
             self._starts += 1
             self._process = Process(self._zygote, self._limits)
             self.outputs.clear()
+            self._put_files(self._process)
             for cell in self._cells:
                 if self._starts == _STARTS and cell.id == self._last_ended:
                     text = f"Your Python process ended {_STARTS - 1} times, so no cell from ‘{cell.id}’ on was run."
@@ -113,6 +125,11 @@ class Session:
                     break  # the cells above it have run before without ending the process
                 if cell.id not in self._left_out and not self._run_cell(cell):
                     break
+
+    def _put_files(self, process: Process) -> None:
+        if self._files:
+            with suppress(Died, WireError):  # the first cell finds that out
+                process.send(encode(Put(self._files)), time.monotonic() + _PUT)
 
     def _run_cell(self, cell: RunCell) -> bool:
         """Run one cell. Returns False if its process ended or had to be ended; the cell is then left out."""

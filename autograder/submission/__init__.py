@@ -6,11 +6,13 @@ Every repair is reported to the student.
 from __future__ import annotations
 
 from autograder.course.release import Released, ReleasedCell, released
+from autograder.submission.beside import Beside, beside
 from autograder.submission.choice import Choice, Chosen, choose
 from autograder.submission.file import Unreadable, read
 from autograder.submission.gradable import Gradable, GradableCell, repair, repaired
 
 __all__ = [
+    "Beside",
     "Choice",
     "Chosen",
     "Gradable",
@@ -18,6 +20,7 @@ __all__ = [
     "Released",
     "ReleasedCell",
     "Unreadable",
+    "beside",
     "choose",
     "read",
     "released",

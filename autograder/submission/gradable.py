@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import copy
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import PurePath
 from typing import Any, Literal
 
@@ -17,6 +17,7 @@ from autograder.submission.cells import read_cells
 from autograder.submission.markless import parts
 from autograder.submission.match import ALIKE, likeness, match, same
 from autograder.submission.parted import parted
+from autograder.submission.pictures import with_pictures
 from autograder.submission.rawcell import MAX_CELLS, Attachments, RawCell, RawNotebook, file_note
 
 _MAX_REPAIRS = 60
@@ -66,6 +67,18 @@ class Gradable(msgspec.Struct, frozen=True):
             if cell.source.strip() == released.source.strip() and not beside:
                 found.add(released.grade_id)
         return frozenset(found)
+
+    def beside(self, files: Mapping[str, bytes]) -> Gradable:
+        """The same with `files` beside it: pictures that a text shows are attached to the text."""
+        if not files:
+            return self
+        cells = []
+        for cell in self.cells:
+            if cell.kind == "markdown" and (cell.own or not (cell.released and cell.released.fixed)):
+                source, attachments = with_pictures(cell.source, cell.attachments, files)
+                cell = msgspec.structs.replace(cell, source=source, attachments=attachments)
+            cells.append(cell)
+        return Gradable(tuple(cells), self.repairs)
 
     def notebook(self) -> dict[str, Any]:
         """The submission as an nbformat 4.5 notebook for nbgrader's commands: released metadata, no outputs."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gc
+import importlib
 import os
 import select
 import signal
@@ -10,6 +11,7 @@ import socket
 import sys
 import threading
 from contextlib import suppress
+from pathlib import Path
 from typing import Any
 
 from autograder.constants import MOST_THREADS, SEED, THREADS_LEFT, WIRE_FD, output_cost
@@ -25,6 +27,7 @@ from autograder.sandbox.wire.messages import (
     Fork,
     ForkEnded,
     Order,
+    Put,
     Reap,
     Shown,
     decode_order,
@@ -53,6 +56,8 @@ def serve() -> None:
             except Closed:
                 return
             match order:
+                case Put(files):
+                    _put(files)
                 case Execute(nonce, cell, source, room, keep):
                     if _execute(channel, shell, nonce, cell, source, room) and keep:
                         kept[cell] = dict(shell.user_ns)
@@ -77,6 +82,17 @@ def serve() -> None:
                     _reap(channel, forks, number)
                 case _:
                     pass
+
+
+def _put(files: dict[str, bytes]) -> None:
+    """Write the student's own files into the work folder, from which cells can import modules, as in Jupyter."""
+    for path, data in files.items():
+        with suppress(OSError):  # no room, or a name that this file system does not take: the cell that needs it tells
+            file = Path.cwd() / path
+            file.parent.mkdir(parents=True, exist_ok=True)
+            file.write_bytes(data)
+    sys.path.append(str(Path.cwd()))  # at the end, so that no file of the student's hides a library
+    importlib.invalidate_caches()
 
 
 def _next(channel: Channel, forks: dict[int, tuple[int, int]]) -> tuple[Order | None, list[int]]:
@@ -177,7 +193,7 @@ def _answer(
                     surroundings.restore()
                     seed(number)
                     server = ObjectServer(names, shut)
-                case Execute() | Fork() | Reap():
+                case Execute() | Put() | Fork() | Reap():
                     pass
                 case question:
                     channel.send(encode(server.answer(question)))

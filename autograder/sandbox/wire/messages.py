@@ -31,6 +31,13 @@ class Execute(msgspec.Struct, tag="execute", forbid_unknown_fields=True):
     """keep the names as they are after this cell, if it runs without an error: tests of this cell get them"""
 
 
+class Put(msgspec.Struct, tag="put", forbid_unknown_fields=True):
+    """Write files into the work folder, before the first cell."""
+
+    files: dict[str, bytes]
+    """path relative to the folder, and content"""
+
+
 class Fork(msgspec.Struct, tag="fork", forbid_unknown_fields=True):
     """Fork for tests. The fork answers on the file descriptor that is attached to this message."""
 
@@ -106,7 +113,7 @@ class Run(msgspec.Struct, tag="run", forbid_unknown_fields=True):
 
 
 Question: TypeAlias = Get | Call | Attribute | SetAttribute | Item | SetItem | Run
-Order: TypeAlias = Execute | Fork | Reap | Begin | Question
+Order: TypeAlias = Put | Execute | Fork | Reap | Begin | Question
 
 
 # ---- from the student's process ---------------------------------------------------------------------------------

@@ -1,0 +1,80 @@
+"""The files beside a notebook: a student's own modules, data and pictures, which its cells may use."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+
+from autograder.results.result import Repair
+from autograder.submission.choice import Choice, Chosen
+from autograder.submission.file import Unreadable
+from autograder.submission.folder import Entry
+from autograder.submission.rawcell import clean, file_note
+
+_FILE_BYTES = 2 * 2**20
+_ALL_BYTES = 8 * 2**20
+_FILES = 100
+_NAMED = 10
+
+
+@dataclass(frozen=True)
+class Beside:
+    """What is put into the work folder of one notebook."""
+
+    files: Mapping[str, bytes] = field(default_factory=dict)
+    """path, relative to the notebook's folder, and content"""
+    notes: tuple[Repair, ...] = ()
+
+    @property
+    def modules(self) -> dict[str, str]:
+        """The source of each Python file."""
+        return {path: clean(data.decode(errors="replace")) for path, data in self.files.items() if path.endswith(".py")}
+
+
+def beside(choice: Choice, chosen: Chosen) -> Beside:
+    """The files in the folder of the chosen notebook and below it, as many as there is room for."""
+    folder = chosen.entry.folder
+    files: dict[str, bytes] = {}
+    left_out: list[str] = []
+    room = _ALL_BYTES
+    for entry in choice.beside:
+        path = _below(entry, folder)
+        if path is None:
+            continue
+        if entry.size > min(_FILE_BYTES, room) or len(files) == _FILES:
+            left_out.append(path)
+            continue
+        try:
+            data = entry.read()
+        except Unreadable:
+            left_out.append(path)
+            continue
+        if len(data) > min(_FILE_BYTES, room):  # the archive states another size
+            left_out.append(path)
+            continue
+        room -= len(data)
+        files[path] = data
+    notes = []
+    if files:
+        note = f"These files beside the notebook were there when it ran: {_named(files)}."
+        notes.append(file_note("beside", note))
+    if left_out:
+        limits = f"{_FILE_BYTES // 2**20} MB a file, {_ALL_BYTES // 2**20} MB and {_FILES} files in all"
+        note = "These files beside the notebook were not there when it ran, because they are too large: "
+        notes.append(file_note("ignored", f"{note}{_named(left_out)} (at most {limits})."))
+    return Beside(files, tuple(notes))
+
+
+def _below(entry: Entry, folder: str) -> str | None:
+    """The path of a file relative to a folder; None if it is somewhere else, or is an archive."""
+    if entry.name.casefold().endswith((".zip", ".ipynb")):
+        return None
+    if not folder:
+        return entry.path
+    return entry.path.removeprefix(f"{folder}/") if entry.path.startswith(f"{folder}/") else None
+
+
+def _named(paths: Iterable[str]) -> str:
+    names = sorted(paths)
+    more = f" and {len(names) - _NAMED} more" if len(names) > _NAMED else ""
+    return ", ".join(f"‘{name}’" for name in names[:_NAMED]) + more
