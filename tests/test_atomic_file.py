@@ -48,6 +48,7 @@ WRITERS = {
     *("confine/canary.py", "confine/cgroup.py", "confine/confined_child.py", "confine/probing.py"),
     "course/stripping.py",  # into a temporary folder, for nbgrader
     "proving/example_class.py",  # the submissions of a demo
+    "sandbox/inside/student_process.py",  # the student's own files, into the confined work folder
 }
 """files that write, and to nothing that anybody keeps"""
 

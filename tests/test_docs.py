@@ -42,7 +42,7 @@ def test_students_are_told_the_limits() -> None:
     limits = [COURSE.homework(name).limits for name in COURSE.homeworks]
     rows = {
         "one cell": [f"{one.cell_seconds:g} s" for one in limits],
-        "a whole notebook with its tests": [f"{one.total_seconds:g} s" for one in limits],
+        "all cells of a notebook": [f"{one.total_seconds:g} s" for one in limits],
         "memory": [f"{one.memory_mb / 1024:g} GB" for one in limits],
         "output": [f"{one.output_mb} MB" for one in limits],
     }

@@ -142,6 +142,36 @@ def test_a_check_that_was_merged_with_the_answer_is_still_ours():
     assert static.uses("answer", own, given, ["nn"]) == ""
 
 
+TRIED = """
+def f(x):
+    return x
+
+y = torch.ones(2, requires_grad=True)
+right = F.relu(y)
+right.sum().backward()
+compare(f(y), F.relu(y))
+print(f(y) - F.relu(y))
+assert (f(y) == F.relu(y)).all()
+"""
+PATCHED = ["f = F.relu", "def f(x):\n    return g(x)\ng = F.relu", "class f:\n    pass\nf.g = F.relu"]
+PATCHED += ["def f(x):\n    pass\nsetattr(f, 'g', F.relu)", "f = None\nfor f in [F.relu]:\n    pass"]
+
+
+def test_what_a_cell_only_tries_out_is_no_part_of_its_solution():
+    given = [*GIVEN, ("tools", "def compare(a, b):\n    assert (a == b).all()")]
+    assert static.uses("answer", [("answer", TRIED)], given, ["autograd", "nn"], {"f"}) == ""
+
+
+@pytest.mark.parametrize("solution", PATCHED)
+def test_what_changes_the_solution_is_a_part_of_it(solution):
+    assert "relu" in static.uses("answer", [("answer", solution)], GIVEN, ["nn"], {"f"})
+
+
+def test_a_solution_is_followed_into_the_cell_where_it_stands():
+    own = [("answer", "# see below"), ("own-1", "def f(x):\n    return F.relu(x)")]
+    assert "own-1" in static.uses("answer", own, GIVEN, ["nn"], {"f"})
+
+
 @pytest.mark.parametrize("part", ["F.scaled_dot_product_attention", "nn.TransformerEncoder", "nn.MultiheadAttention"])
 def test_ready_attention_is_found_by_name(part):
     own = [("answer", f"def f(x):\n    return {part}(x)")]

@@ -11,12 +11,13 @@ import re
 import symtable
 import textwrap
 import warnings
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 from autograder.course.course import Tool
 from autograder.course.master import Master
+from autograder.course.names import names
 from autograder.forbidden import WHY
 
 Code = Sequence[tuple[str, str]]
@@ -47,18 +48,22 @@ def trespasses(book: Master, own: Code, given: Code, tools: Sequence[Tool]) -> d
     reasons = {}
     for cell in book.grade_cells() if tools else ():
         for solution in book.examined(cell.grade_id):
-            if why := uses(solution.id, own, given, tools):
+            if why := uses(solution.id, own, given, tools, names(solution.source)):
                 reasons[cell.grade_id] = why
     return reasons
 
 
-def uses(cell: str, own: Code, given: Code, tools: Iterable[Tool]) -> str:
+def uses(cell: str, own: Code, given: Code, tools: Iterable[Tool], asked: Collection[str] = ()) -> str:
     """Say in a sentence where the solution in `cell` uses a forbidden tool; '' when it uses none.
 
-    The search continues in the student's own functions and variables that the solution uses by name.
+    The search begins where the names are defined that the exercise asks for, `asked` (without them, everywhere in the
+    cell), and continues in the student's own functions and variables that the solution uses by name. What the cell only
+    tries out is not part of the solution.
     """
     notebook = _read(tuple(own), tuple(given))
-    waiting = [(cell, statement) for statement in notebook.cells.get(cell, ())]
+    statements = notebook.cells.get(cell, ())
+    waiting = [(cell, statement) for statement in statements if not asked or notebook.matters(statement, asked)]
+    waiting += [place for name in asked for place in notebook.definitions.get(name, ())]
     seen: set[ast.stmt] = set()
     while waiting:
         where, statement = waiting.pop()
@@ -92,6 +97,7 @@ class _Notebook:
 
     def __init__(self, own: Code, given: Code) -> None:
         ours = _texts(given)
+        self.given = _given_names(given)
         self.cells = {name: tuple(one for one in parse(source) if _form(one) not in ours) for name, source in own}
         self.definitions: dict[str, list[tuple[str, ast.stmt]]] = {}
         for name, statements in self.cells.items():
@@ -101,6 +107,16 @@ class _Notebook:
         own_statements = [statement for statements in self.cells.values() for statement in statements]
         self.origins = _origins(own_statements, _given_origins(given))
         self._reaches: dict[ast.stmt, _Reach] = {}
+
+    def matters(self, statement: ast.stmt, asked: Collection[str]) -> bool:
+        """Whether a statement can be part of a solution: it defines or changes what is asked for."""
+        if isinstance(statement, ast.For | ast.AsyncFor | ast.While | ast.If | ast.With | ast.AsyncWith | ast.Try):
+            return True
+        if isinstance(statement, ast.Expr):
+            call = statement.value.func if isinstance(statement.value, ast.Call) else None
+            tried = isinstance(call, ast.Name) and (call.id in self.given or call.id in ("print", "display"))
+            return not tried and not self.reach(statement).names.isdisjoint(asked)
+        return not set(asked).isdisjoint(_defines(statement))
 
     def module(self, path: str) -> Iterator[tuple[str, ast.stmt]]:
         """The statements of the student's own module that a dotted path begins with."""
@@ -196,6 +212,11 @@ def _globals(statement: ast.stmt) -> frozenset[str]:
 def _texts(given: tuple[tuple[str, str], ...]) -> frozenset[str]:
     """The statements of the locked cells. In a student's cell, too, they are the course's: cells can be merged."""
     return frozenset(_form(statement) for _, source in given for statement in parse(source))
+
+
+@functools.lru_cache(maxsize=8)
+def _given_names(given: tuple[tuple[str, str], ...]) -> frozenset[str]:
+    return frozenset(name for _, source in given for name in names(source))
 
 
 def _form(statement: ast.stmt) -> str:

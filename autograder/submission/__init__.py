@@ -9,7 +9,8 @@ from autograder.course.release import Released, ReleasedCell, released
 from autograder.submission.beside import Beside, beside
 from autograder.submission.choice import Choice, Chosen, choose
 from autograder.submission.file import Unreadable, read
-from autograder.submission.gradable import Gradable, GradableCell, repair, repaired
+from autograder.submission.gradable import Gradable, GradableCell
+from autograder.submission.repair import repair, repaired
 
 __all__ = [
     "Beside",
