@@ -27,6 +27,7 @@ from autograder.course.release import Released, released
 from autograder.proving.example_class import SubmissionWriter
 from autograder.submission import Gradable, choose, repair
 
+pytestmark = pytest.mark.slow(seconds=10, waits=False)
 Notebook = dict[str, Any]
 File = tuple[str, bytes]
 """name and content"""

@@ -22,6 +22,7 @@ from autograder.course.course import open_course
 from autograder.course.release import Released, released
 from autograder.submission import Unreadable, repair
 
+pytestmark = pytest.mark.slow(seconds=10, waits=False)
 Notebook = dict[str, Any]
 Cell = dict[str, Any]
 

@@ -14,6 +14,7 @@ from autograder.forbidden.attempts import Attempt, attempts
 from autograder.sandbox.lines import InProcessLine
 from autograder.sandbox.zygote_client import Zygote
 from autograder.submission import Gradable, read, repair
+from autograder.submission.kinship import Kinship
 from autograder.submission.rawcell import MAX_CODE_CHARACTERS
 
 EMPTY: Mapping[str, str] = {}
@@ -26,7 +27,7 @@ class GradingContext:
         self.course, self.homework, self.zygote = course, homework, zygote
         self.suites = {spec.name: Suite(course, homework, spec.name) for spec in homework.notebooks}
         self.released = {spec.name: released(homework, spec.name) for spec in homework.notebooks}
-        self.elsewhere = tuple(_other_releases(course, homework))
+        self.kinship = Kinship([*self.released.values(), *_other_releases(course, homework)])
         self.versions = _versions()
         self._stack = ExitStack()
 

@@ -36,7 +36,7 @@ def grade(context: GradingContext, order: GradeOrder, announce: Callable[[str, s
     began, cpu = time.monotonic(), _cpu()
     announce("", "")
     unread = any(not place.notebook for place in order.barred)
-    choice = Choice({}, {}, ()) if unread else choose(folder, context.released, context.elsewhere)
+    choice = Choice({}, {}, ()) if unread else choose(folder, context.released, context.kinship)
     books = []
     for spec in context.homework.notebooks:
         tell = functools.partial(announce, spec.name)

@@ -62,17 +62,16 @@ class _Candidate:
         return 2 * self.kin[notebook].cells >= most
 
 
-def choose(root: Path, releases: Mapping[str, Released], elsewhere: Sequence[Released] = ()) -> Choice:
+def choose(root: Path, releases: Mapping[str, Released], kinship: Kinship | None = None) -> Choice:
     """Choose for each notebook of `releases`, by name, the file in a student's folder that is graded.
 
-    `elsewhere` are the notebooks of the course's other homeworks. A file is judged by its cells; its name decides only
-    between files of equal content. What has the student's work in it comes before what has none; after that come a
-    whole file, the homework's own folder, and the newest.
+    `kinship` knows these notebooks and those of the course's other homeworks. A file is judged by its cells; its name
+    decides only between files of equal content. What has the student's work in it comes before what has none; after
+    that come a whole file, the homework's own folder, and the newest.
     """
     homework = next(iter(releases.values())).homework
-    homeworks = sorted({homework, *(release.homework for release in elsewhere)})
-    found = contents(root, homework, homeworks)
-    kinship = Kinship([*releases.values(), *elsewhere])
+    kinship = kinship or Kinship(tuple(releases.values()))
+    found = contents(root, homework, kinship.homeworks)
     candidates = [
         _candidate(entry, kinship, homework, tuple(releases))
         for entry in sorted((entry for entry in found.files if _readable(entry, releases)), key=_by_place)[:_MOST]

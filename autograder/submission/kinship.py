@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Sequence
-from functools import cached_property
 
 import msgspec
 
@@ -37,6 +36,7 @@ class Kinship:
     """Compares files with notebooks. Only cells that no other notebook has in common with a notebook speak for it."""
 
     def __init__(self, releases: Sequence[Released]) -> None:
+        self.homeworks = sorted({release.homework for release in releases})
         self._marks = [_Marks(release) for release in releases]
         labels = Counter(label for marks in self._marks for label in marks.labels)
         texts = Counter(text for marks in self._marks for text in marks.texts)
@@ -67,15 +67,10 @@ class _Marks:
         self.functions = {
             name: at for at, cell in cells if cell.kind == "code" and not cell.fixed for name in functions(cell.source)
         }
-
-    @cached_property
-    def _solutions(self) -> dict[str, int]:
-        cells = enumerate(self.release.cells)
-        return {name: at for at, cell in cells if cell.kind == "code" and cell.solution for name in cell.names}
-
-    @cached_property
-    def _given(self) -> frozenset[str]:
-        return frozenset(normal(cell.source) for cell in self.release.cells)
+        self._solutions = {
+            name: at for at, cell in cells if cell.kind == "code" and cell.solution for name in cell.names
+        }
+        self._given = frozenset(normal(cell.source) for cell in release.cells)
 
     def kin(self, cells: Sequence[RawCell]) -> Kin:
         known: set[int] = set()
