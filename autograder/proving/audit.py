@@ -253,7 +253,7 @@ def _grade(
         return InProcessLine(dict(kept.get(cell, names)), suite.spec)
 
     exchanges: dict[str, list[Exchange]] = {}
-    cells = solution.below(book) if solution.kind == "mistake" else None
+    cells = solution.reached(suite) if solution.kind == "mistake" else None
     tests = suite.run(line, cells, exchanges, solution.training, content)
     own, given = ([(c.id, solution.cells[c.id]) for c in book.code() if c.locked is locked] for locked in (False, True))
     forbidden = static.trespasses(book, own, given, suite.spec.forbidden)

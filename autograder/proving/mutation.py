@@ -132,7 +132,7 @@ def _try(suite: Suite, solution: Solution, edited: str, names: dict[str, Any], r
     book = suite.master
     for cell in rest:
         execute(cell.id, solution.cells[cell.id], names)
-    graded = solution.below(book)
+    graded = solution.reached(suite)
     near = [cell for cell in graded if edited in {examined.grade_id for examined in book.examined(cell)}]
     for cells in near, [cell for cell in graded if cell not in near]:
         try:

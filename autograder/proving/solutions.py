@@ -11,7 +11,7 @@ from typing import Any, TypeVar
 
 from autograder.constants import SEED, cell_filename
 from autograder.course.course import Course, Homework
-from autograder.course.master import Cell, Master
+from autograder.course.master import Cell
 from autograder.examination.suite import Suite, collected
 from autograder.proving.fork_pool import ForkPool
 from autograder.sandbox.seeding import seed
@@ -32,9 +32,16 @@ class Solution:
     training: Sequence[str] | None = None
     """the grade cells whose tests with training runs are run; None for all"""
 
-    def below(self, book: Master) -> list[str]:
-        """The autograded cells below the first edit: those above it see nothing of the edit."""
-        return [cell.grade_id for cell in book.cells[self.first_edit(book.cells) :] if cell.autograded]
+    def reached(self, suite: Suite) -> list[str]:
+        """The autograded cells that the edits can reach: those that examine an edited cell, or use one that does."""
+        book = suite.master
+        edited = {cell.id for cell in book.code() if self.cells.get(cell.id, cell.source) != cell.source}
+        found: set[str] = set(self.fails)
+        for cell in book.cells[self.first_edit(book.cells) :]:
+            examined = {one.id for one in book.examined(cell.grade_id)} if cell.autograded else set()
+            if edited & examined or found & set(suite.uses.get(cell.grade_id, ())):
+                found.add(cell.grade_id)
+        return sorted(found)
 
     def first_edit(self, cells: Sequence[Cell]) -> int:
         """The number of the first of these cells that differs from the master; how many there are if none does."""
