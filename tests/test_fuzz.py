@@ -406,13 +406,13 @@ BYTES = (flips, inserts, cuts_out, overwrites, truncates, loses_its_head, recode
 class Damaged:
     """A damaged file, what was done to it, and the notebook as it was before its text was damaged."""
 
-    def __init__(self, notebook: str, number: int) -> None:
+    def __init__(self, notebook: str, number: int, book: Notebook | None = None) -> None:
         self.seed = f"{notebook} {number}"
         chance = random.Random(self.seed)
         picked = [chance.choice((*STRUCTURE, *VALUES, *TEXT, *BYTES)) for _ in range(chance.choice([1, 1, 2, 2, 3]))]
         layers: tuple[tuple[Callable[..., Any], ...], ...] = (STRUCTURE, VALUES, TEXT, BYTES)
         picked.sort(key=lambda one: next(depth for depth, layer in enumerate(layers) if one in layer))
-        self.book = filled(notebook)
+        self.book = filled(notebook) if book is None else copy.deepcopy(book)
         self.done: list[str] = []
         for one in picked:
             if one in STRUCTURE or (one in VALUES and _usual(self.book)):

@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 from conftest import Hall, cell, dump, lost_points
+from test_fuzz import Damaged
 
 from autograder.course.course import CourseError, Homework, Limits, NotebookSpec
 from autograder.grading.libraries import check_packages
@@ -168,6 +169,28 @@ def test_the_marks_of_a_conflict_lose_nothing(text: str, hall: Hall) -> None:
     )
     assert lost_points(result) == {}
     assert any("unresolved Git merge; both versions were read" in note for note in notes(result))
+
+
+DAMAGED = 60
+
+
+def test_a_class_of_damaged_notebooks_is_graded(hall: Hall) -> None:
+    solved = hall.desk.solved()
+    for one in solved["cells"]:
+        one["source"] = "".join(one["source"]).splitlines(keepends=True)
+    files = [Damaged("hw1/mlp", number, solved) for number in range(DAMAGED)]
+    for number, file in enumerate(files):
+        hall.begin(f"damaged-{number}", {"mlp.ipynb": file.data})
+    full = 0
+    for number, file in enumerate(files):
+        result = hall.result(f"damaged-{number}")
+        kinds = {incident.kind for incident in result.incidents}
+        assert not kinds & {"internal", "crash", "protocol"}, file
+        assert result.file or kinds & {"missing", "unreadable"}, file
+        assert len(result.cells) == len(hall.grade("whole", hall.desk.solved()).cells), file
+        assert result.repairs or result.incidents or result.score == 35, file
+        full += result.score == 35
+    assert full > DAMAGED / 2
 
 
 # ---- pictures ----
