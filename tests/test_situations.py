@@ -15,6 +15,7 @@ from test_fuzz import Damaged
 from autograder.course.course import CourseError, Homework, Limits, NotebookSpec
 from autograder.grading.libraries import check_packages
 from autograder.proving.example_class import Notebook
+from autograder.results.picture import jpeg_size
 from autograder.results.result import NotebookResult
 from autograder.submission.pictures import with_pictures
 
@@ -225,3 +226,26 @@ def test_a_promised_package_that_is_not_installed_is_the_authors_error(tmp_path:
     homework = Homework("hw1", tmp_path, "", (spec,), Limits(), ("json", "no_such_package"))
     with pytest.raises(CourseError, match="no_such_package"):
         check_packages(homework)
+
+
+def test_pictures_in_a_text_are_on_the_feedback_page(hall: Hall) -> None:
+    png = base64.b64decode(
+        "iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAYAAAAfFcSJAAAADUlEQVR42mNk+M9QDwADhgGAWjR9awAAAABJRU5ErkJggg=="
+    )
+    jpeg = b"\xff\xd8\xff\xe0\x00\x04ab\xff\xc0\x00\x0b\x08\x00\x10\x00\x20\x01\x01\x11\x00" + b"\0" * 30
+    book = hall.desk.solved()
+    book["cells"].append(
+        {"cell_type": "markdown", "id": "mine", "metadata": {}, "source": "![](a.png) ![](img/photo.jpg)"}
+    )
+
+    def hand_in(folder: Path) -> None:
+        (folder / "mlp.ipynb").write_bytes(dump(book))
+        (folder / "img").mkdir()
+        (folder / "a.png").write_bytes(png)
+        (folder / "img" / "photo.jpg").write_bytes(jpeg)
+
+    result = hall.grade("pictures", hand_in)
+    shown = [(output.kind, output.png) for output in result.outputs if output.kind.startswith("image/")][-2:]
+    assert shown == [("image/png", png), ("image/jpeg", jpeg)]
+    assert jpeg_size(jpeg) == (32, 16)
+    assert jpeg_size(b"\xff\xd8\xff\xe0" + b"\xff" * 20) is None

@@ -106,7 +106,7 @@ def _notebook(
             *map(_unchecked, examined.unchecked),
             *notes(gradable.cells, rebound),
         ),
-        outputs=tuple(session.outputs),
+        outputs=(*session.outputs, *gradable.pictures),
         tier=context.zygote.tier,
         seed=SEED,
         cpu_seconds=round(session.cpu_seconds, 3),

@@ -13,7 +13,7 @@ from itertools import groupby
 import jinja2
 from markupsafe import Markup, escape
 
-from autograder.results.picture import MOST_BYTES, png_size
+from autograder.results.picture import MOST_BYTES, jpeg_size, png_size
 from autograder.results.plain_text import cleaned, points_text
 from autograder.results.result import CellResult, NotebookResult, Output, Result
 
@@ -103,16 +103,16 @@ class _Pictures:
 
     left: int = 2 * MOST_BYTES
 
-    def block(self, png: bytes, number: int) -> _Block:
+    def block(self, kind: str, png: bytes, number: int) -> _Block:
         """A figure, or a sentence in its place when the picture cannot be shown."""
-        size = png_size(png)
+        size = png_size(png) if kind == "image/png" else jpeg_size(png)
         if size is None:
-            return _Block("dropped", "A picture is left out here: it is not a valid PNG, or it is too large.")
+            return _Block("dropped", "A picture is left out here: it is not valid, or it is too large.")
         if len(png) > self.left:
             return _Block("dropped", "A picture is left out here: your pictures together are too big for this page.")
         self.left -= len(png)
         # Marked as safe: base64 has no characters that could end an attribute, and cleaning it would take too long.
-        uri = Markup("data:image/png;base64," + base64.b64encode(png).decode())
+        uri = Markup(f"data:{kind};base64," + base64.b64encode(png).decode())
         return _Block("figure", uri=uri, size=size, number=number)
 
 
@@ -144,9 +144,9 @@ def _shown(book: NotebookResult, pictures: _Pictures) -> Iterator[_Showing]:
         figures = 0
         for (kind, _), pieces in groupby(enumerate(outputs), key=_piece):
             together = [output for _, output in pieces]
-            if kind == "image/png":
+            if kind in ("image/png", "image/jpeg"):
                 figures += 1
-                blocks.append(pictures.block(together[0].png, figures))
+                blocks.append(pictures.block(kind, together[0].png, figures))
             else:
                 blocks.append(_text(kind, "".join(output.text for output in together)))
         yield _Showing(cell, tuple(block for block in blocks if block.text or block.uri))

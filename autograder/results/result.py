@@ -97,8 +97,8 @@ class Output(msgspec.Struct, frozen=True, kw_only=True):
 
     cell: str
     """id of the cell"""
-    kind: Literal["stdout", "stderr", "text", "error", "image/png"]
-    """what it is; `text` is a value that was displayed"""
+    kind: Literal["stdout", "stderr", "text", "error", "image/png", "image/jpeg"]
+    """what it is; `text` is a value that was displayed; a JPEG is a picture in a written answer"""
     text: str = ""
     """the text; of a picture, its text form"""
     png: bytes = b""

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+import base64
 import copy
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import suppress
 from typing import Any, Literal
 
 import msgspec
 
 from autograder.course.release import ReleasedCell
-from autograder.results.result import Repair
+from autograder.results.result import Output, Repair
 from autograder.submission.pictures import with_pictures
 from autograder.submission.rawcell import Attachments
 
@@ -60,6 +62,18 @@ class Gradable(msgspec.Struct, frozen=True):
             if cell.source.strip() == released.source.strip() and not beside:
                 found.add(released.grade_id)
         return frozenset(found)
+
+    @property
+    def pictures(self) -> Iterator[Output]:
+        """The pictures in the student's texts, for the feedback page."""
+        for cell in self.cells:
+            for kinds in cell.attachments.values():
+                for kind, data in kinds.items():
+                    text = data if isinstance(data, str) else "".join(data)
+                    with suppress(ValueError):  # it is not base64
+                        if kind in ("image/png", "image/jpeg"):
+                            png = base64.b64decode(text)
+                            yield Output(cell=cell.id, kind=kind, png=png)  # type: ignore[arg-type]
 
     def beside(self, files: Mapping[str, bytes]) -> Gradable:
         """The same with `files` beside it: pictures that a text shows are attached to the text."""
