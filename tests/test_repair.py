@@ -16,6 +16,7 @@ import pytest
 from autograder.course.course import CourseError, Homework, Limits
 from autograder.course.release import Released, released
 from autograder.submission import Gradable, Unreadable, read, repair
+from autograder.submission.added import added_code
 
 Notebook = dict[str, Any]
 
@@ -795,3 +796,24 @@ def test_any_damage_gives_a_gradable_notebook_or_a_sentence(seed: int, book: Not
     else:
         assert_gradable(mended, given)
         assert all(note.note.endswith(".") and note.kind for note in mended.repairs)
+
+
+# ---- what was added to given text ----
+
+
+@pytest.mark.parametrize(
+    ("submitted", "kept", "changed"),
+    [
+        ("import math\nimport torch\n\nx = 1  # given\n", "import math", False),
+        ("import torch\n\nx = 1  # given\ny = 2", "y = 2", False),
+        ("import torch\n\nx = 5  # given\n", "", True),
+        ("import torch\n\nx = 1  # given\nprint(x)\nassert x", "", True),
+        ("import torch\n\nx = 1  # given\ntorch.manual_seed(1)", "import torch\ntorch.manual_seed(1)", False),
+        ("import torch\n\nx = 1  # given\nhalf = x / 2", "x = 1  # given\nhalf = x / 2", False),
+        ("import torch\n", "", True),
+    ],
+)
+def test_what_is_added_to_a_given_cell_is_told_from_what_is_changed(submitted: str, kept: str, changed: bool) -> None:
+    given = "import torch\n\nx = 1  # given\n\n# A last word."
+    added = added_code(submitted, given)
+    assert (added.source, added.changed) == (kept, changed)

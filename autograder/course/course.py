@@ -22,11 +22,12 @@ class Limits(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """The limits for one submission of one notebook."""
 
     cell_seconds: float = 60.0
-    """wall-clock seconds for one cell"""
+    """seconds for one cell"""
     total_seconds: float = 600.0
-    """wall-clock seconds for the notebook and all its tests"""
+    """seconds for all cells, half of them at most for those that the student added; the tests have what is left, at
+    least half as much. Here and below, waiting for a busy processor does not count."""
     call_seconds: float = 20.0
-    """wall-clock seconds for one call made by a hidden test"""
+    """seconds for one call made by a hidden test"""
     memory_mb: int = 2048
     """resident memory of all processes of the submission together"""
     processes: int = 64

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ast
 import warnings
+from collections.abc import Collection
 from dataclasses import dataclass
 from difflib import SequenceMatcher
 
@@ -27,7 +28,7 @@ def added_code(submitted: str, given: str) -> Added:
 
     Changed lines of the given text are not kept, nor is what only prints or checks.
     """
-    theirs = [(bare(text), defined) for text, defined in statements(given)]
+    theirs = [(plain, defined) for text, defined in statements(given) if (plain := bare(text))]
     texts = {text for text, _ in theirs}
     mine = statements(submitted)
     here = {bare(text) for text, _ in mine}
@@ -49,7 +50,8 @@ def added_code(submitted: str, given: str) -> Added:
         if keep and at < max(keep) and at not in keep and (defined | _imported(text)) & needed:
             keep.add(at)
             needed |= _used(text)
-    return Added("\n".join(mine[at][0].strip("\n") for at in sorted(keep)), changed)
+    lines = frozenset(given.split("\n"))
+    return Added("\n".join(_without_comments_of(lines, mine[at][0]) for at in sorted(keep)), changed)
 
 
 def added_text(submitted: str, given: str) -> Added:
@@ -70,6 +72,14 @@ def _tree(text: str) -> ast.Module:
             return ast.parse(text)
     except (SyntaxError, ValueError, RecursionError, MemoryError):
         return ast.Module([], [])
+
+
+def _without_comments_of(given: Collection[str], statement: str) -> str:
+    """A statement without the given comments above it."""
+    lines = statement.strip("\n").split("\n")
+    while len(lines) > 1 and (not lines[0].strip() or (lines[0].startswith("#") and lines[0] in given)):
+        lines.pop(0)
+    return "\n".join(lines)
 
 
 def _lasts(text: str) -> bool:
