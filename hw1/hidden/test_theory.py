@@ -252,6 +252,7 @@ def cross_entropy(y):
 def regression_case(draw, d, K):
     """z1, ŷ and y as factors_regression is given them, and what its factors are the derivatives of."""
     z1, y_hat, y = away_from_zero(draw, d, 1), draw.normal(K, 1), draw.normal(K, 1)
+    z1[2:4] = torch.tensor([[0.01], [-0.01]])[: len(z1[2:4])]  # ReLU bends at 0, and nowhere near it
     return (z1, y_hat, y), (squared_error(y), y_hat, torch.clone, y_hat, lambda z1: 5 * torch.relu(z1), z1)
 
 
@@ -641,17 +642,20 @@ def test_statements_on_smooth_relatives(student):
 @earns("maps", weight=2)
 def test_maps_of_the_plane(student, draw):
     """Rotation, reflection, scaling and shear move random points to where they belong."""
-    theta, s_x, s_y, k = (float(value) for value in away_from_zero(draw, 4))
-    point = complex(*draw.normal(2).tolist())
-    turn = cmath.exp(1j * theta)
-    # Complex numbers know the plane without matrices: a mirror line at angle θ is turned to the axis, and back.
-    moved = {
-        "rotation": (asked(student, "rotation", "one")(theta), turn * point),
-        "reflection": (asked(student, "reflection", "one")(theta), turn * (point / turn).conjugate()),
-        "scaling": (asked(student, "scaling", "one")(s_x, s_y), complex(s_x * point.real, s_y * point.imag)),
-        "shear": (asked(student, "shear", "one")(k), complex(point.real + k * point.imag, point.imag)),
-    }
-    for name, (matrix, expected) in moved.items():
+    within, turns = float(draw.uniform(1, low=0.2, high=0.6)), [cmath.pi / 2 * n for n in (0, 1, -1, -2)]
+    moved = []
+    for theta in (within + turn for turn in turns):  # in each of the four quadrants, and away from their middle
+        s_x, s_y, k = (float(value) for value in away_from_zero(draw, 3))
+        point = complex(*away_from_zero(draw, 2).tolist())
+        turn = cmath.exp(1j * theta)
+        # Complex numbers know the plane without matrices: a mirror line at angle θ is turned to the axis, and back.
+        moved += [
+            ("rotation", asked(student, "rotation", "one")(theta), point, turn * point),
+            ("reflection", asked(student, "reflection", "one")(theta), point, turn * (point / turn).conjugate()),
+            ("scaling", asked(student, "scaling", "one")(s_x, s_y), point, complex(s_x * point.real, s_y * point.imag)),
+            ("shear", asked(student, "shear", "one")(k), point, complex(point.real + k * point.imag, point.imag)),
+        ]
+    for name, matrix, point, expected in moved:
         got = "nothing (None)" if matrix is None else f"a {type(matrix).__name__}"
         assert isinstance(matrix, torch.Tensor), f"{name} should return a matrix; it returns {got}"
         assert tuple(matrix.shape) == (2, 2), f"the shape of the {name} is {tuple(matrix.shape)}; it should be (2, 2)"

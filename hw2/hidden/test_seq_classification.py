@@ -7,6 +7,24 @@ from autograder import Harness, close, earns, ten_times
 
 HARNESS = Harness(__file__)
 EPOCHS = 40
+SCENERY = {}
+NEVER_ASKED = "train never asks the model that it is given: call model(x)"
+WRONGLY_SHOWN = {
+    "nothing": NEVER_ASKED,
+    "changed ones": "train changes the batches that it is given",
+    "others": "train shows the model sequences that are not in the batches",
+    "too many": "in each epoch every sequence should be used once; in all, train uses more than that",
+    "fewer in an epoch": "in each epoch every sequence should be used once; train leaves some of them out",
+    "one epoch": "train ends after one epoch; it should go on for as many as it is asked for",
+    "fewer epochs, up to a high loss": "train ends when the loss is high; it should go on until all epochs are over",
+    "fewer epochs": "train ends before all epochs are over: each sequence should be used once in each of them",
+    "some again, others not": "in each epoch every sequence should be used once; train uses some again, and others not",
+}
+WRONGLY_MANY = {
+    "one for each epoch": "train returned one loss for each epoch: return the loss of every step",
+    "too few": "train returned fewer losses than it made steps: return the loss of every step",
+}
+NEVER_MOVED = "after training, the weights of the given model are what they were"
 
 
 def watch(student, reference, seed, level, count, size, epochs):
@@ -24,18 +42,23 @@ def watch(student, reference, seed, level, count, size, epochs):
     same = shapes == ours and start.shape == flat.shape and torch.equal(start, flat)
     assert same, "the model is not the given one: make_model(seed) gives other weights than it should"
     assert end.shape == flat.shape and end.isfinite().all(), "the weights of the trained model are not finite numbers"
-    assert sizes, "train never asks the model that it is given: call model(x)"
-    assert not torch.equal(end, flat), "after training, the weights of the given model are what they were"
-    assert kept, "train changes the batches that it is given"
-    assert (shown >= 0).all(), "train shows the model sequences that are not in the batches"
-    often = torch.bincount(shown, minlength=len(y))
-    least, most = int(often.min()), int(often.max())
-    uses = f"all are used {times(most)}" if least == most else f"some are used {times(least)}, some {times(most)}"
-    assert (often == epochs).all(), f"in {epochs} epochs each sequence should be used {times(epochs)}; {uses}"
+    assert sizes, NEVER_ASKED
+    assert not torch.equal(end, flat), NEVER_MOVED
+    check_what_was_shown(shown, kept, len(y), epochs)
     right = recomputed(own, weights, x, y, shown.split(sizes))
     compare(losses, right, weights, sizes)
     torch.nn.utils.vector_to_parameters(end, own.parameters())
     return right, own
+
+
+def check_what_was_shown(shown, kept, N, epochs):
+    """Assert that in each epoch every sequence was used once, and that the batches are what they were."""
+    assert kept, "train changes the batches that it is given"
+    assert (shown >= 0).all(), "train shows the model sequences that are not in the batches"
+    often = torch.bincount(shown, minlength=N)
+    least, most = int(often.min()), int(often.max())
+    uses = f"all are used {times(most)}" if least == most else f"some are used {times(least)}, some {times(most)}"
+    assert (often == epochs).all(), f"in {epochs} epochs each sequence should be used {times(epochs)}; {uses}"
 
 
 def times(number):
@@ -68,8 +91,69 @@ def compare(losses, right, weights, sizes):
     close(losses, expected, "the losses that train returned", rtol=1e-3, atol=1e-4, sizes=B)
 
 
+def follow(student, reference, draw):
+    """Runs the student's train while the weights follow a script, and asserts that it is honest.
+
+    The loss falls, stays near 0 for a while, rises far, and falls again, whatever the optimiser does: so known mistakes
+    answer alike with every optimiser, and an end that hangs on the loss is seen without a training run.
+    """
+    count, size, epochs, seed = draw.size(5, 7), draw.size(6, 10), 8, draw.size(0, 3)
+    x, y, places = scenery(reference, seed)
+    x, y, script = x[: count * size], y[: count * size], story(count * size * epochs)
+    symbols = torch.where(x.any(-1), x.argmax(-1), 8)
+    tools, given = HARNESS.beside(student), (student.make_model, student.train, seed, symbols, y, size, epochs)
+    trial, batches = reference.make_model(seed), reference.make_batches(count, "easy", seed, size)
+    allowance = ten_times(lambda: reference.train(trial, batches, 1), 1 / epochs)
+
+    with student.within(allowance):
+        what_was_shown, how_many = tools.outline(*given, places, script)
+    assert what_was_shown == "each once an epoch", WRONGLY_SHOWN.get(
+        what_was_shown, "the model is not shown what it should"
+    )
+    kind = "None" if how_many == "NoneType" else f"a {how_many}"
+    assert how_many == "enough", WRONGLY_MANY.get(how_many, f"train should return a list of losses, not {kind}")
+
+    with student.within(allowance):
+        shown, sizes, at, moves, moved, losses, kept = tools.scripted(*given, places, script)
+    check_what_was_shown(shown, kept, len(y), epochs)
+    assert at.shape == moves.shape == (len(sizes),) and (at >= 0).all() and (at < len(script)).all(), NEVER_MOVED
+    assert moved or moves.any(), NEVER_MOVED
+    right = recomputed(reference.make_model(seed), script[at] @ places, x, y, shown.split(sizes))
+    compare(losses, right, moves[:, None], sizes)
+
+
+def scenery(reference, seed):
+    """70 sequences, their classes, and three places for the weights: the untrained ones, trained ones, and those with
+    the wrong sign at the end. They are the same for all students who get this seed, so they are made once."""
+    if seed in SCENERY:
+        return SCENERY[seed]
+    model, places = reference.make_model(seed), []
+    x, y = reference.temporal_order(70, "easy", seed)
+    for steps, sign in (0, 1), (300, 1), (0, -1):
+        adam = torch.optim.Adam(model.parameters(), lr=0.02)
+        for _ in range(steps):
+            adam.zero_grad()
+            functional.cross_entropy(model(x), y).backward()
+            adam.step()
+        with torch.no_grad():
+            model.head.weight *= sign
+            model.head.bias *= sign
+        places.append(torch.cat([parameter.detach().flatten() for parameter in model.parameters()]))
+    SCENERY[seed] = x, y, torch.stack(places)
+    return SCENERY[seed]
+
+
+def story(length):
+    """Which mixture of the three places the weights are put to, by the number of sequences shown."""
+    part = torch.arange(length + 1) / length
+    learned = (5 * part).clamp(max=1)
+    wrong = ((part > 0.65) & (part < 0.75)).float()
+    return torch.stack([1 - learned, learned - wrong, wrong], dim=1)
+
+
 def glance(student, reference, draw):
-    """A short run: whatever is not honest is told at once, and known mistakes are cheap to compare with."""
+    """Two short runs: whatever is not honest is told at once, and known mistakes are cheap to compare with."""
+    follow(student, reference, draw)
     count, size, epochs = draw.size(5, 7), draw.size(6, 10), draw.size(2, 4)
     return watch(student, reference, draw.size(0, 10**6), "normal", count, size, epochs)
 

@@ -742,7 +742,7 @@ def test_clear_windows(student, draw):
 def test_best_of_all_words(student, draw):
     """No word has a lower free energy than the one that is read, where windows contradict each other."""
     letters = torch.randperm(26, generator=draw.generator)[:3]  # only these can be cheap
-    for energies in *temptations(draw, letters), *contradictions(draw, letters):
+    for energies in *temptations(draw, letters), *close_calls(draw, letters), *contradictions(draw, letters):
         words = words_of(letters, len(energies) // 2)
         best_word(student, energies, min(cheapest(energies[:, spell(word)]) for word in words))
 
@@ -799,6 +799,16 @@ def temptations(draw, letters):
     row[:2, a], row[2, b], row[3, c] = -10, -6, -10  # not aabc__ but aa_c__
     row[4:, BETWEEN] -= 5
     return start, end, row
+
+
+def close_calls(draw, letters):
+    """Energies (4, 27) for which a_b_ is a little better than aa__, or a little worse: nothing else may count."""
+    a, b, _ = letters.tolist()
+    for lead in 0.05, -0.05:
+        energies = 60 + draw.uniform(4, 27)
+        energies[:, BETWEEN] = 0
+        energies[0, a], energies[1, a], energies[2, b] = 0, 0, -lead
+        yield energies + draw.normal(4, 1)
 
 
 def contradictions(draw, letters):

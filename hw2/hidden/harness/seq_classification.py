@@ -1,6 +1,10 @@
-"""Harness of hw2/seq_classification: watches the student's `train` at work on the student's own model."""
+"""Harness of hw2/seq_classification: watches the student's `train` at work on the student's own model.
 
-from collections.abc import Callable
+A forward pass counts if a gradient has come back through it: whoever only looks, at an accuracy, say, does not train.
+"""
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from typing import Any
 
 import torch
@@ -8,6 +12,15 @@ from torch import Tensor
 from torch.nn import functional
 
 _Train = Callable[[torch.nn.Module, list[tuple[Tensor, Tensor]], int], object]
+
+
+class _Pass:
+    """A forward pass with gradients."""
+
+    def __init__(self, rows: list[int], weights: Any) -> None:
+        self.rows = rows  # the numbers of its sequences, -1 for one that is not in the batches
+        self.weights = weights  # those that the model had then
+        self.counts = False
 
 
 def watched(
@@ -23,7 +36,7 @@ def watched(
 
     symbols: (N, L), the symbols of N sequences; 8 stands for a vector of zeros
 
-    Returns [shapes, start, weights, shown, sizes, losses, end, kept]. Forward passes without gradients do not count.
+    Returns [shapes, start, weights, shown, sizes, losses, end, kept].
 
     shapes:  of the parameters, by name
     start:   all weights before the training
@@ -34,30 +47,184 @@ def watched(
     end:     all weights after the training
     kept:    whether the batches are what they were
     """
-    x = functional.one_hot(symbols, 9)[..., :8].float()
-    numbers = {row.tobytes(): number for number, row in enumerate(x.numpy())}
     model = make_model(seed)
     shapes = {name: list(parameter.shape) for name, parameter in model.named_parameters()}
-    weights: list[Tensor] = []
-    shown: list[int] = []
-    sizes: list[int] = []
-
-    def note(module: torch.nn.Module, inputs: tuple[Tensor, ...]) -> None:
-        if torch.is_grad_enabled():
-            rows = [numbers.get(row.tobytes(), -1) for row in inputs[0].detach().contiguous().numpy()]
-            weights.append(_flat(module))
-            shown.extend(rows)
-            sizes.append(len(rows))
-
     start = _flat(model)
-    model.register_forward_pre_hook(note)
+    passes, losses, kept = _trained(
+        model, train, lambda _, noted: _flat(model) if noted else None, symbols, y, size, epochs
+    )
+    weights = torch.stack([one.weights for one in passes]) if passes else None
+    return [shapes, start, weights, *_shown(passes), losses, _flat(model), kept]
+
+
+def outline(*given: Any) -> list[str]:
+    """Of a run as in `scripted`, in words that are the same for every optimiser and every order of the sequences:
+
+    what the model was shown, and how many losses there were.
+    """
+    symbols, epochs, script = given[3], given[6], given[8]
+    passes, losses, _, kept = _scripted(*given)
+    shown = _shown(passes)[0].tolist()
+    steps = len({one.weights[1] for one in passes})
+    what = _what_was_shown(shown, len(symbols), epochs, kept)
+    if what == "fewer epochs" and script[passes[-1].weights[0], -1] > 0:
+        what = "fewer epochs, up to a high loss"
+    return [what, _how_many(losses, steps, epochs)]
+
+
+def _what_was_shown(shown: list[int], N: int, epochs: int, kept: bool) -> str:
+    """What of N sequences the model was shown: "each once an epoch", or what is wrong."""
+    whole = [shown[start : start + N] for start in range(0, len(shown) - N + 1, N)] or [shown]
+    repeated = any(len(set(epoch)) < len(epoch) for epoch in whole)
+    if not shown:
+        return "nothing"
+    if not kept:
+        return "changed ones"
+    if -1 in shown:
+        return "others"
+    if len(shown) > N * epochs:
+        return "too many"
+    if len(shown) < N * epochs:
+        return "fewer in an epoch" if repeated else "one epoch" if len(shown) == N else "fewer epochs"
+    return "some again, others not" if repeated else "each once an epoch"
+
+
+def _how_many(losses: object, steps: int, epochs: int) -> str:
+    """Whether there is one loss for each step."""
+    if not isinstance(losses, list):
+        return type(losses).__name__
+    if len(losses) == epochs < steps:
+        return "one for each epoch"
+    return "too few" if len(losses) < steps else "enough"
+
+
+def scripted(*given: Any) -> list[object]:
+    """Train a model whose weights are put where a script says, each time that the training has moved them.
+
+    So the losses do not depend on how far it moves them. The arguments are those of `watched`, and two more:
+
+    places: (P, number of weights), vectors of weights
+    script: (N · epochs + 1, P), which mixture of `places` the weights are put to, by the number of sequences shown
+
+    Returns [shown, sizes, at, moves, moved, losses, kept]: for each forward pass, `at` says where in the script its
+    weights were, and `moves` how often they had been moved; `moved` says whether they were after the last pass, too.
+    """
+    passes, losses, moved, kept = _scripted(*given)
+    at, moves = ([one.weights[part] for one in passes] for part in (0, 1))
+    return [*_shown(passes), torch.tensor(at), torch.tensor(moves), moved, losses, kept]
+
+
+def _scripted(
+    make_model: Callable[[int], torch.nn.Module],
+    train: _Train,
+    seed: int,
+    symbols: Tensor,
+    y: Tensor,
+    size: int,
+    epochs: int,
+    places: Tensor,
+    script: Tensor,
+) -> tuple[list[_Pass], object, bool, bool]:
+    model, at, moves = make_model(seed), 0, 0
+    put, fresh = script[0] @ places, True
+    _put(model, put)
+
+    def note(shown: int, noted: bool) -> tuple[int, int]:
+        nonlocal at, moves, put, fresh
+        # between two passes with gradients, only the first other pass finds the script's weights: a search along a
+        # line would not come to its end if it always found the same ones
+        if (noted or fresh) and not torch.equal(_flat(model), put):
+            at, moves = min(shown, len(script) - 1), moves + 1
+            put = script[at] @ places
+            _put(model, put)
+            fresh = False
+        fresh = fresh or noted
+        return at, moves
+
+    passes, losses, kept = _trained(model, train, note, symbols, y, size, epochs)
+    return passes, losses, not torch.equal(_flat(model), put), kept
+
+
+def _trained(
+    model: torch.nn.Module,
+    train: _Train,
+    note: Callable[[int, bool], Any],
+    symbols: Tensor,
+    y: Tensor,
+    size: int,
+    epochs: int,
+) -> tuple[list[_Pass], object, bool]:
+    """Train the model; returns the passes that count, what `train` returned, and whether the batches were kept.
+
+    `note` is called before each forward pass, with the number of sequences that passes with gradients were shown up to
+    there, and whether this is one of them. It returns what is kept as the weights.
+    """
+    x = functional.one_hot(symbols, 9)[..., :8].float()
+    numbers = {row.tobytes(): number for number, row in enumerate(x.numpy())}
+    passes: list[_Pass] = []
+
+    def asked(inputs: Tensor) -> _Pass | None:
+        noted = torch.is_grad_enabled()
+        weights = note(sum(len(one.rows) for one in passes), noted)
+        if not noted:
+            return None
+        rows = [numbers.get(row.tobytes(), -1) for row in inputs.detach().contiguous().numpy()]
+        passes.append(_Pass(rows, weights))
+        return passes[-1]
+
     before = x.clone(), y.clone()
-    losses = train(model, list(zip(torch.split(x, size), torch.split(y, size), strict=True)), epochs)
+    batches = list(zip(torch.split(x, size), torch.split(y, size), strict=True))
+    with _at_each_pass(model, asked):
+        losses = train(model, batches, epochs)
     kept = torch.equal(x, before[0]) and torch.equal(y, before[1])
-    if isinstance(losses, list):
-        losses = [_plain(loss) for loss in losses]
-    noted = [torch.stack(weights) if weights else None, torch.tensor(shown), sizes]
-    return [shapes, start, *noted, losses, _flat(model), kept]
+    losses = [_plain(loss) for loss in losses] if isinstance(losses, list) else losses
+    return [one for one in passes if one.counts], losses, kept
+
+
+@contextmanager
+def _at_each_pass(model: torch.nn.Module, asked: Callable[[Tensor], _Pass | None]) -> Iterator[None]:
+    """Call `asked` with what this model is asked, be it by model(x) or by model.forward(x).
+
+    The pass that it returns counts as soon as a gradient comes back.
+    """
+    kind: Any = type(model)
+    forward = kind.forward
+
+    def noting(self: torch.nn.Module, x: Tensor) -> Any:
+        one = asked(x) if self is model else None  # and not a copy of it
+        logits = forward(self, x)
+        if one is not None:
+            _mark_by_gradient(one, logits)
+        return logits
+
+    kind.forward = noting
+    try:
+        yield
+    finally:
+        kind.forward = forward
+
+
+def _mark_by_gradient(one: _Pass, logits: Any) -> None:
+    def mark(_: Tensor) -> None:
+        one.counts = True
+
+    try:
+        logits.register_hook(mark)
+    except RuntimeError:  # where gradients are computed by functions, tensors have no hooks
+        one.counts = True
+
+
+def _shown(passes: list[_Pass]) -> tuple[Tensor, list[int]]:
+    """The numbers of all sequences shown, one pass after the other, and how many there were in each pass."""
+    return torch.tensor([row for one in passes for row in one.rows]), [len(one.rows) for one in passes]
+
+
+def _put(model: torch.nn.Module, weights: Tensor) -> None:
+    """Change the weights of a model in place: optimisers know the tensors that hold them."""
+    parameters = list(model.parameters())
+    with torch.no_grad():
+        for parameter, part in zip(parameters, torch.split(weights, [p.numel() for p in parameters]), strict=True):
+            parameter.copy_(part.view_as(parameter))
 
 
 def _plain(value: Any) -> Any:
