@@ -15,7 +15,7 @@ from autograder.course.course import CourseError, open_course
 from autograder.course.release import released
 from autograder.grading.class_run import survey
 from autograder.proving.example_class import SubmissionWriter
-from autograder.submission import Choice, choose
+from autograder.submission import Choice, choose, repaired
 from autograder.submission.folder import contents, reads_as
 from autograder.submission.kinship import Kinship
 
@@ -107,6 +107,8 @@ def test_a_notebook_is_found_by_what_is_in_it(path: str, tmp_path: Path) -> None
         ({"hw1/mlp (1).ipynb": SOLVED["mlp"], "hw1/mlp.ipynb": SOLVED["mlp"]}, "hw1/mlp (1).ipynb"),
         ({"hw1/mlp.ipynb": SOLVED["mlp"], "hw1/mlp (1).ipynb": SOLVED["mlp"]}, "hw1/mlp.ipynb"),
         ({"hw1/mlp (1).ipynb": HALF["mlp"], "hw1/mlp.ipynb": SOLVED["mlp"]}, "hw1/mlp.ipynb"),
+        ({"hw1/mlp.ipynb": HALF["mlp"], "hw1/mlp (1).ipynb": SOLVED["mlp"]}, "hw1/mlp (1).ipynb"),
+        ({"hw1/mlp.ipynb": HALF["mlp"], "mlp.ipynb": SOLVED["mlp"]}, "mlp.ipynb"),
         ({"old/mlp.ipynb": SOLVED["mlp"], "hw1/mlp.ipynb": SOLVED["mlp"]}, "hw1/mlp.ipynb"),
         ({"hw1/backup/mlp.ipynb": SOLVED["mlp"], "hw1/mlp.ipynb": SOLVED["mlp"]}, "hw1/mlp.ipynb"),
         ({"hw1/mlp.ipynb": BOOKS["mlp"], "mlp.ipynb": SOLVED["mlp"]}, "mlp.ipynb"),
@@ -220,6 +222,48 @@ def test_the_name_of_a_folder_tells_the_homework(name: str, means: set[str]) -> 
     assert reads_as(name, ["hw1", "hw2"]) == means
 
 
+def cells_of(notebook: str, *numbers: slice) -> str:
+    """A part of a solved notebook."""
+    book = json.loads(SOLVED[notebook])
+    book["cells"] = [cell for part in numbers for cell in book["cells"][part]]
+    return json.dumps(book)
+
+
+def test_a_notebook_in_two_parts_is_graded_as_one(tmp_path: Path) -> None:
+    half = len(json.loads(SOLVED["mlp"])["cells"]) // 2
+    files: dict[str, str | bytes] = {
+        "hw1/part1.ipynb": cells_of("mlp", slice(0, half)),
+        "hw1/part2.ipynb": cells_of("mlp", slice(half, None)),
+    }
+    found = chosen(put(tmp_path / "anna", files)).notebooks["mlp"]
+    solved = {cell["id"]: "".join(cell["source"]) for cell in json.loads(SOLVED["mlp"])["cells"]}
+    mended = repaired(found.raw, found.entry.name, RELEASES["mlp"], found.notes)
+    assert all(cell.source == solved[cell.id] for cell in mended.cells if cell.released and cell.released.solution)
+    assert any("what it leaves blank was taken from" in note.note for note in found.notes)
+
+
+@pytest.mark.parametrize("books", [("theory", "sgd"), ("mlp", "sgd"), ("theory", "mlp", "sgd")])
+def test_several_notebooks_in_one_file_are_all_graded(books: tuple[str, ...], tmp_path: Path) -> None:
+    whole = json.loads(SOLVED[books[0]])
+    for name in books[1:]:
+        whole["cells"] += json.loads(SOLVED[name])["cells"]
+    root = put(tmp_path / "anna", {"hw1/hw1.ipynb": json.dumps(whole)})
+    assert graded(root) == dict.fromkeys(books, "hw1/hw1.ipynb")
+
+
+def test_of_two_versions_of_the_same_age_the_later_number_is_graded(tmp_path: Path) -> None:
+    root = put(tmp_path / "anna", {f"hw1/mlp_v{number}.ipynb": SOLVED["mlp"] for number in (10, 2, 9)})
+    for path in (root / "hw1").iterdir():
+        os.utime(path, (2_000_000_000,) * 2)
+    assert graded(root) == {"mlp": "hw1/mlp_v10.ipynb"}
+
+
+def test_an_empty_file_beside_the_graded_one_is_named_there_and_nowhere_else(tmp_path: Path) -> None:
+    found = chosen(put(tmp_path / "anna", {"hw1/mlp.ipynb": "", "hw1/mlp (1).ipynb": SOLVED["mlp"]}))
+    assert any("‘mlp.ipynb’ is empty" in note.note for note in found.notebooks["mlp"].notes)
+    assert "empty" not in found.without["sgd"].note
+
+
 # ---- the whole class ----
 
 
@@ -244,6 +288,13 @@ def test_folders_in_the_wrong_order_are_named(tmp_path: Path) -> None:
     found = survey(put(tmp_path / "submitted", files), "hw1", COURSE.homeworks)
     assert [one.student for one in found.todo] == ["berta"]
     assert "put submissions into <student>/hw1/" in found.absent[0].why
+
+
+def test_a_student_may_be_called_like_the_homework(tmp_path: Path) -> None:
+    files: dict[str, str | bytes] = {"anna-hw1/mlp.ipynb": SOLVED["mlp"], "anna-hw1/.ipynb_checkpoints/mlp.ipynb": ""}
+    assert [one.student for one in survey(put(tmp_path / "submitted", files), "hw1", COURSE.homeworks).todo] == [
+        "anna-hw1"
+    ]
 
 
 def test_a_student_who_is_not_there_is_an_error(tmp_path: Path) -> None:

@@ -15,8 +15,9 @@ def own(name, source, **more):
 
 
 def given(name, source, grade=False, solution=False):
+    text = "" if solution else source
     released = ReleasedCell(
-        id=name, kind="code", source=source, metadata={}, grade_id=name, grade=grade, solution=solution,
+        id=name, kind="code", source=text, metadata={}, grade_id=name, grade=grade, solution=solution,
         locked=not solution, task=False, points=1.0 * grade, demo=False, names=frozenset(),
     )  # fmt: skip
     return GradableCell(id=name, kind="code", source=source, skip=False, released=released)

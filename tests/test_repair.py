@@ -811,6 +811,8 @@ def test_any_damage_gives_a_gradable_notebook_or_a_sentence(seed: int, book: Not
         ("import torch\n\nx = 1  # given\ntorch.manual_seed(1)", "import torch\ntorch.manual_seed(1)", False),
         ("import torch\n\nx = 1  # given\nhalf = x / 2", "x = 1  # given\nhalf = x / 2", False),
         ("import torch\n", "", True),
+        ("import torch as t\n\nx = 1  # given\n", "import torch as t", True),
+        ("import torch\n\n\nx = 1  # given\n# another comment", "", False),
     ],
 )
 def test_what_is_added_to_a_given_cell_is_told_from_what_is_changed(submitted: str, kept: str, changed: bool) -> None:

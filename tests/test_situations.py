@@ -141,10 +141,55 @@ def test_a_script_without_marks_and_with_a_broken_line_keeps_its_points(hall: Ha
         "import numpy\nnumpy.seterr(all='raise')",
         "dict = {}\nlist = [3]\nfloat = 3\nsum = 2\nlen = str",
         "import os\nos.environ.clear()\nos.chdir('/')",
+        "import torch\ntorch.set_default_device('cuda')",
+        "import signal\nsignal.alarm(1)",
+        "Linear = nn.Linear",
+        "class Linear(nn.Module):\n    def forward(self, x):\n        return x",
     ],
 )
 def test_what_the_last_cell_leaves_behind_costs_nothing(last: str, hall: Hall) -> None:
     assert lost_points(hall.grade(f"last-{zlib.crc32(last.encode())}", hall.desk.with_cell(last))) == {}
+
+
+MAGICS = ["!pip install seaborn", "%pip install seaborn", "!nvidia-smi", "files = !ls", "%cd .", "%matplotlib widget"]
+
+
+@pytest.mark.parametrize("magic", MAGICS)
+def test_a_command_that_the_grader_does_not_run_stops_no_cell(magic: str, hall: Hall) -> None:
+    book = hall.rewritten("linear", lambda source: f"{magic}\n{source}")
+    assert lost_points(hall.grade(f"magic-{zlib.crc32(magic.encode())}", book)) == {}
+
+
+def test_a_module_that_a_cell_writes_can_be_imported(hall: Hall) -> None:
+    book = hall.desk.with_cell("%%writefile dense.py\nimport math\nimport torch\n" + source_of(hall, "linear"), at=3)
+    book = hall.rewritten("linear", lambda source: "from dense import Linear", book)
+    assert lost_points(hall.grade("written", book)) == {}
+
+
+def test_a_module_somewhere_else_in_the_students_folder_can_be_imported(hall: Hall) -> None:
+    book = hall.rewritten("linear", lambda source: "import sys\nsys.path.append('../src')\nfrom dense import Linear")
+
+    def hand_in(folder: Path) -> None:
+        (folder / "work").mkdir()
+        (folder / "src").mkdir()
+        (folder / "work" / "mlp.ipynb").write_bytes(dump(book))
+        (folder / "src" / "dense.py").write_text("import math\nimport torch\n" + source_of(hall, "linear"))
+
+    assert lost_points(hall.grade("elsewhere", hand_in)) == {}
+
+
+@pytest.mark.parametrize("place", [0, 3, None])
+def test_a_solution_beside_its_blank_cell_is_graded(place: int | None, hall: Hall) -> None:
+    book, blank = hall.desk.solved(), hall.desk.untouched()
+    solution = source_of(hall, "linear")
+    stub = next(one for one in blank["cells"] if one["id"] == "linear")
+    book["cells"] = [stub if one["id"] == "linear" else one for one in book["cells"]]
+    own = {"cell_type": "code", "id": "mine", "metadata": {}, "outputs": [], "execution_count": None}
+    own["source"] = "import math\nimport torch\n" + solution
+    book["cells"].insert(len(book["cells"]) if place is None else place, own)
+    result = hall.grade(f"beside-blank-{place}", book)
+    assert lost_points(result) == {}
+    assert not any("Use different names" in note for note in notes(result))
 
 
 def test_an_unused_import_of_a_forbidden_module_costs_nothing(hall: Hall) -> None:

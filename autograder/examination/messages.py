@@ -9,7 +9,10 @@ from autograder.forbidden import ForbiddenTool
 from autograder.sandbox.student_error import StudentError
 
 NO_GPU = "The grader has no GPU: write `x.to(device)` in place of `x.cuda()`; the set-up cell chose `device`."
-_GPU = re.compile(r"not compiled with CUDA|no NVIDIA driver|No CUDA GPUs|CUDA error|Cannot access accelerator")
+_GPU = re.compile(
+    r"not compiled with CUDA|no NVIDIA driver|No CUDA GPUs|there is no GPU|linked with support for mps|CUDA error"
+    r"|Cannot access accelerator"
+)
 
 
 def needs_gpu(text: str) -> bool:

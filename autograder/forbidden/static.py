@@ -39,28 +39,38 @@ _INTERNALS = ("torch.ops", "torch._C", "torch._VF", "torch.overrides", "torch.ut
 _TENSOR_BACKWARD = {"gradient", "retain_graph", "create_graph", "inputs"}  # a layer's backward(dy) has none of these
 
 
-def trespasses(book: Master, own: Code, given: Code, tools: Sequence[Tool]) -> dict[str, str]:
+def trespasses(
+    book: Master, own: Code, given: Code, tools: Sequence[Tool], later: frozenset[tuple[str, str]] = frozenset()
+) -> dict[str, str]:
     """Find the grade cells whose solution uses a forbidden tool. Returns the reason why each earns no points.
 
     `own` are the cells that students write, `given` the locked cells. The locked cells may use every tool, and what
-    they import is also known in the students' cells.
+    they import is also known in the students' cells. `later` are definitions, (cell, name), that come after the tests
+    have seen another one of that name.
     """
     reasons = {}
     for cell in book.grade_cells() if tools else ():
         for solution in book.examined(cell.grade_id):
-            if why := uses(solution.id, own, given, tools, names(solution.source)):
+            if why := uses(solution.id, own, given, tools, names(solution.source), later):
                 reasons[cell.grade_id] = why
     return reasons
 
 
-def uses(cell: str, own: Code, given: Code, tools: Iterable[Tool], asked: Collection[str] = ()) -> str:
+def uses(
+    cell: str,
+    own: Code,
+    given: Code,
+    tools: Iterable[Tool],
+    asked: Collection[str] = (),
+    later: frozenset[tuple[str, str]] = frozenset(),
+) -> str:
     """Say in a sentence where the solution in `cell` uses a forbidden tool; '' when it uses none.
 
     The search begins where the names are defined that the exercise asks for, `asked` (without them, everywhere in the
     cell), and continues in the student's own functions and variables that the solution uses by name. What the cell only
     tries out is not part of the solution.
     """
-    notebook = _read(tuple(own), tuple(given))
+    notebook = _read(tuple(own), tuple(given), later)
     statements = notebook.cells.get(cell, ())
     waiting = [(cell, statement) for statement in statements if not asked or notebook.matters(statement, asked)]
     waiting += [place for name in asked for place in notebook.definitions.get(name, ())]
@@ -95,10 +105,13 @@ class _Reach:
 class _Notebook:
     """The students' cells of a notebook, and what the names in them stand for."""
 
-    def __init__(self, own: Code, given: Code) -> None:
+    def __init__(self, own: Code, given: Code, later: frozenset[tuple[str, str]]) -> None:
         ours = _texts(given)
         self.given = _given_names(given)
         self.cells = {name: tuple(one for one in parse(source) if _form(one) not in ours) for name, source in own}
+        for name in {cell for cell, _ in later} & self.cells.keys():
+            redefined = {defined for cell, defined in later if cell == name}
+            self.cells[name] = tuple(one for one in self.cells[name] if redefined.isdisjoint(_defines(one)))
         self.definitions: dict[str, list[tuple[str, ast.stmt]]] = {}
         for name, statements in self.cells.items():
             for statement in statements:
@@ -137,9 +150,13 @@ class _Notebook:
         return self._reaches[statement]
 
 
-@functools.lru_cache(maxsize=1)  # called once for each solution cell of a notebook
-def _read(own: tuple[tuple[str, str], ...], given: tuple[tuple[str, str], ...]) -> _Notebook:
-    return _Notebook(own, given)
+@functools.lru_cache(maxsize=2)  # called once for each solution cell of a notebook
+def _read(
+    own: tuple[tuple[str, str], ...],
+    given: tuple[tuple[str, str], ...],
+    later: frozenset[tuple[str, str]] = frozenset(),
+) -> _Notebook:
+    return _Notebook(own, given, later)
 
 
 _TIMED = re.compile(r"^([ \t]*)%(?:time|timeit|prun)\b[ \t]*(?=\S)", re.MULTILINE)

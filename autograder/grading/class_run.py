@@ -15,7 +15,7 @@ from autograder.results import record
 from autograder.results.result import Result
 from autograder.results.table import csv_text
 from autograder.submission.filename import shown
-from autograder.submission.folder import contents, reads_as
+from autograder.submission.folder import contents, is_called
 
 
 @dataclass(frozen=True)
@@ -88,7 +88,7 @@ def _nothing_in(folder: Path, homework: str, homeworks: Sequence[str]) -> str:
     """Why there is nothing to grade in a student's folder; '' if there is something."""
     if folder.is_file() and not folder.name.endswith(".zip"):
         return f"a file that belongs to no student: put it into <student>/{homework}/"
-    if folder.is_dir() and reads_as(folder.name, [homework]) and any(map(Path.is_dir, folder.iterdir())):
+    if folder.is_dir() and is_called(folder.name, homework) and not any(map(Path.is_file, folder.iterdir())):
         return f"a folder for the homework, not for a student: put submissions into <student>/{homework}/"
     found = contents(folder, homework, homeworks)
     if found.files or found.passed_over:

@@ -16,6 +16,7 @@ from autograder.sandbox.zygote_client import Zygote
 from autograder.submission import Gradable, read, repair
 from autograder.submission.kinship import Kinship
 from autograder.submission.rawcell import MAX_CODE_CHARACTERS
+from autograder.submission.rebindings import rebindings
 
 EMPTY: Mapping[str, str] = {}
 
@@ -55,7 +56,12 @@ def forbidden_uses(suite: Suite, gradable: Gradable, modules: Mapping[str, str] 
     `modules` are the student's own Python files: path and source.
     """
     own, given = _code(gradable, modules)
-    return static.trespasses(suite.master, own, given, suite.spec.forbidden)
+    later = frozenset((one.again, one.name) for one in rebindings(gradable.cells) if _own(gradable, one.again))
+    return static.trespasses(suite.master, own, given, suite.spec.forbidden, later)
+
+
+def _own(gradable: Gradable, cell: str) -> bool:
+    return any(one.id == cell and one.own for one in gradable.cells)
 
 
 def attempts_in(suite: Suite, gradable: Gradable, modules: Mapping[str, str] = EMPTY) -> tuple[Attempt, ...]:

@@ -87,7 +87,7 @@ def _notebook(
         affected = {cell for one in rebound for cell in one.between}
         examined = suite.examine(session.fork, session.turn, affected, _digest(gradable, files.files), announce, barred)
     forbidden = forbidden_uses(suite, gradable, modules)
-    cells = score(blank, examined.tests, forbidden, examined.diagnoses, gradable.unanswered, suite.uses)
+    cells = score(blank, examined.tests, forbidden, examined.diagnoses, _unanswered(gradable, files), suite.uses)
     cells = with_causes(cells, gradable, session.outputs, suite.master, context.homework.packages)
     tried = attempts_in(suite, gradable, modules)
     if tried:
@@ -116,6 +116,11 @@ def _notebook(
     if marked is not None:
         autograded.write(gradable.notebook(), found, suite.master, marked)
     return found
+
+
+def _unanswered(gradable: Gradable, files: Beside) -> frozenset[str]:
+    """The written answers that earn nothing. Where a document or a photo lies beside the notebook, a person looks."""
+    return frozenset() if files.answers else gradable.unanswered
 
 
 def _digest(gradable: Gradable, files: Mapping[str, bytes]) -> str:

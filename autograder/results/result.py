@@ -170,8 +170,9 @@ class Result(msgspec.Struct, frozen=True, kw_only=True):
 
     @property
     def found(self) -> bool:
-        """Whether any notebook was found among the submitted files."""
-        return any(book.file for book in self.notebooks)
+        """Whether any notebook was found among the submitted files, in whatever state."""
+        incidents = [{incident.kind for incident in book.incidents} for book in self.notebooks]
+        return not all("missing" in kinds for kinds in incidents)
 
     @property
     def findings(self) -> tuple[str, ...]:

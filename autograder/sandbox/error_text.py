@@ -51,13 +51,15 @@ FloatTensor different deprecated please ensure they Using Expected input_size hi
 are when need if core its gufunc signature create creating elements Scalar k m n j i trying permutation randperm
 combination following signatures overloaded conversion
 """
-_NO_GPU = "No CUDA GPUs are available"
+_NO_GPU = "there is no GPU"
 _WITHOUT_GPU = (
     "Found no NVIDIA driver on your system",
     "Torch not compiled with CUDA enabled",
     "Cannot re-initialize CUDA in forked subprocess",
     "Cannot access accelerator device when none is available",
-    _NO_GPU,
+    "No CUDA GPUs are available",
+    "PyTorch is not linked with support for mps devices",
+    "The MPS backend is supported on",
 )
 """how PyTorch says that there is no GPU; one of them leads to a web page, another speaks of our processes"""
 _WORDS = frozenset(word.casefold() for word in re.findall(r"[A-Za-z][A-Za-z_0-9'-]*", _TYPICAL))

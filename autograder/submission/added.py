@@ -10,7 +10,7 @@ from difflib import SequenceMatcher
 
 from autograder.course.names import statements
 from autograder.submission.markless import bare
-from autograder.submission.match import ALIKE, likeness
+from autograder.submission.match import ALIKE, likeness, normal
 
 
 @dataclass(frozen=True)
@@ -33,13 +33,15 @@ def added_code(submitted: str, given: str) -> Added:
     mine = statements(submitted)
     here = {bare(text) for text, _ in mine}
     gone = [(text, defined) for text, defined in theirs if text not in here]
+    bound = {name for _, names in theirs for name in names} | _imported(given)
     keep: set[int] = set()
     changed = bool(gone)
     for at, (text, defined) in enumerate(mine):
         plain = bare(text)
         if not plain or plain in texts:
             continue
-        edited = any((defined and defined <= names) or likeness(plain, other) >= ALIKE for other, names in gone)
+        fresh = (defined | _imported(text)) - bound
+        edited = not fresh and any(likeness(plain, other) >= ALIKE or defined & names for other, names in gone)
         if edited or not _lasts(text):
             changed = True
         else:
@@ -56,7 +58,7 @@ def added_code(submitted: str, given: str) -> Added:
 
 def added_text(submitted: str, given: str) -> Added:
     """What was added to a given text: the lines that are new in it."""
-    old, new = given.split("\n"), submitted.split("\n")
+    old, new = normal(given).split("\n"), normal(submitted).split("\n")
     lines, changed = [], False
     for kind, _, _, start, end in SequenceMatcher(None, old, new, autojunk=False).get_opcodes():
         if kind in ("insert", "replace"):

@@ -15,6 +15,7 @@ _FILE_BYTES = 2 * 2**20
 _ALL_BYTES = 8 * 2**20
 _FILES = 100
 _NAMED = 10
+_ANSWERS = (".pdf", ".png", ".jpg", ".jpeg", ".heic", ".docx", ".doc", ".odt", ".rtf", ".pages", ".tex")
 
 
 @dataclass(frozen=True)
@@ -24,6 +25,8 @@ class Beside:
     files: Mapping[str, bytes] = field(default_factory=dict)
     """path, relative to the notebook's folder, and content"""
     notes: tuple[Repair, ...] = ()
+    answers: tuple[str, ...] = ()
+    """the paths of documents and photos, which may hold written answers"""
 
     @property
     def modules(self) -> dict[str, str]:
@@ -32,15 +35,22 @@ class Beside:
 
 
 def beside(choice: Choice, chosen: Chosen) -> Beside:
-    """The files in the folder of the chosen notebook and below it, as many as there is room for."""
+    """The files in the folder of the chosen notebook and below it, as many as there is room for.
+
+    A file that lies somewhere else is put into the notebook's folder.
+    """
     folder = chosen.entry.folder
     files: dict[str, bytes] = {}
     left_out: list[str] = []
     room = _ALL_BYTES
-    for entry in choice.beside:
-        path = _below(entry, folder)
-        if path is None:
-            continue
+    answers = [entry.path for entry in choice.beside if entry.name.casefold().endswith(_ANSWERS)]
+    below = [(entry, _below(entry, folder)) for entry in choice.beside]
+    taken = {path for _, path in below if path is not None}
+    for entry, where in below:
+        path = where if where is not None else entry.name
+        if (where is None and path in taken) or path.casefold().endswith(".zip"):
+            continue  # of two modules of one name, the one in the notebook's folder
+        taken.add(path)
         if entry.size > min(_FILE_BYTES, room) or len(files) == _FILES:
             left_out.append(path)
             continue
@@ -62,13 +72,11 @@ def beside(choice: Choice, chosen: Chosen) -> Beside:
         limits = f"{_FILE_BYTES // 2**20} MB a file, {_ALL_BYTES // 2**20} MB and {_FILES} files in all"
         note = "These files beside the notebook were not there when it ran, because they are too large: "
         notes.append(file_note("ignored", f"{note}{_named(left_out)} (at most {limits})."))
-    return Beside(files, tuple(notes))
+    return Beside(files, tuple(notes), tuple(answers))
 
 
 def _below(entry: Entry, folder: str) -> str | None:
-    """The path of a file relative to a folder; None if it is somewhere else, or is an archive."""
-    if entry.name.casefold().endswith((".zip", ".ipynb")):
-        return None
+    """The path of a file relative to a folder; None if it is somewhere else."""
     if not folder:
         return entry.path
     return entry.path.removeprefix(f"{folder}/") if entry.path.startswith(f"{folder}/") else None

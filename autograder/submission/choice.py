@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+
+import msgspec
 
 from autograder.course.release import Released
 from autograder.results.result import Incident, Repair
@@ -13,7 +15,7 @@ from autograder.submission.cells import read_cells
 from autograder.submission.file import Unreadable
 from autograder.submission.folder import Contents, Entry, Place, contents, named
 from autograder.submission.kinship import Kin, Kinship
-from autograder.submission.rawcell import RawNotebook, file_note
+from autograder.submission.rawcell import MAX_CELLS, RawCell, RawNotebook, file_note
 
 _NOTEBOOKS = (".ipynb.txt", ".ipynb.json", ".ipynb")
 _SCRIPTS = (".py.txt", ".py", ".md", ".rmd", ".qmd")
@@ -58,8 +60,8 @@ class _Candidate:
         """Whether this is the notebook that its cells belong to. One file may hold several notebooks."""
         if notebook not in self.kin:
             return False
-        most = max(kin.cells for kin in self.kin.values())
-        return 2 * self.kin[notebook].cells >= most
+        kin, most = self.kin[notebook], max(kin.cells for kin in self.kin.values())
+        return 2 * kin.cells >= min(most, kin.total)
 
 
 def choose(root: Path, releases: Mapping[str, Released], kinship: Kinship | None = None) -> Choice:
@@ -83,8 +85,12 @@ def choose(root: Path, releases: Mapping[str, Released], kinship: Kinship | None
         if fitting:
             best = _best(fitting, notebook)
             assert best.raw is not None
-            notes = (*_found(best, notebook), *_not_read(best, fitting, notebook))
-            chosen[notebook] = Chosen(best.entry, best.raw, notes)
+            parts = _complements(best, fitting, notebook)
+            raw = _together(best.raw, parts, lambda cells: kinship.own(cells, homework, notebook))  # noqa: B023
+            empty = [one for one in candidates if one.why and _names(one.entry.name, tuple(releases)) == [notebook]]
+            others = [one for one in fitting if one not in parts]
+            notes = (*_found(best, notebook), *_joined(best, parts), *_not_read(best, others, empty, notebook))
+            chosen[notebook] = Chosen(best.entry, raw, notes)
         else:
             without[notebook] = _missing(notebook, releases, candidates, found)
     used = {one.entry.path for one in chosen.values()}
@@ -95,7 +101,9 @@ def choose(root: Path, releases: Mapping[str, Released], kinship: Kinship | None
 
 def _readable(entry: Entry, notebooks: Mapping[str, Released]) -> bool:
     name = entry.name.casefold()
-    return name.endswith((*_NOTEBOOKS, *_SCRIPTS)) or bool(_names(entry.name, tuple(notebooks))) or "." not in name
+    return (
+        name.endswith((*_NOTEBOOKS, *_SCRIPTS, ".zip")) or bool(_names(entry.name, tuple(notebooks))) or "." not in name
+    )
 
 
 def _by_place(entry: Entry) -> tuple[Place, int, str]:
@@ -123,25 +131,23 @@ def _candidate(entry: Entry, kinship: Kinship, homework: str, notebooks: tuple[s
 
 
 def _best(fitting: Sequence[_Candidate], notebook: str) -> _Candidate:
-    def sound(one: _Candidate) -> tuple[bool, bool, bool, int, int]:
+    def sound(one: _Candidate) -> tuple[bool, bool, bool, bool, int, int, int]:
         kin, torn = one.kin[notebook], one.raw is not None and one.raw.torn
         labelled = 2 * kin.known >= kin.defined
-        place = one.entry.place
-        return kin.answered > 0, not torn, labelled, -place, -one.entry.depth
+        current = one.entry.place is not Place.CHECKPOINT
+        return kin.answered > 0, not torn, labelled, current, kin.answered, -one.entry.place, -one.entry.depth
 
     top = max(map(sound, fitting))
     equal = [one for one in fitting if sound(one) == top]
-    most = max(one.kin[notebook].answered for one in equal)
-    equal = [one for one in equal if 2 * one.kin[notebook].answered >= most]
     newest = max(one.entry.modified for one in equal)
     equal = [one for one in equal if one.entry.modified > newest - _MOMENT]
 
-    def name(one: _Candidate) -> tuple[bool, bool, bool, int, float]:
+    def name(one: _Candidate) -> tuple[bool, bool, bool, list[tuple[int, str]]]:
         file = one.entry.name
         exact = file in (f"{notebook}.ipynb", f"{notebook}.py")
         meant = _names(file, (notebook,)) == [notebook]
         book = ".ipynb" in file.casefold()
-        return exact and book, exact, meant and book, one.kin[notebook].answered, one.entry.modified
+        return exact and book, exact, meant and book, _versions(one.entry.path)  # of v1 and v2, the second
 
     return max(equal, key=name)
 
@@ -150,7 +156,7 @@ def _found(best: _Candidate, notebook: str) -> list[Repair]:
     """What the student is told about the place and the name of the file that is graded."""
     name, notes = best.entry.name, []
     if best.entry.place is Place.CHECKPOINT:
-        note = f"This notebook was read from ‘{best.entry.path}’, a copy that Jupyter keeps; there was no other file."
+        note = f"This notebook was read from ‘{best.entry.path}’, a copy that Jupyter keeps while you work."
         notes.append(file_note("found", note))
     elif best.entry.place is Place.ELSEWHERE or best.entry.depth > 1 or ".zip/" in best.entry.path:
         notes.append(file_note("found", f"This notebook was read from ‘{best.entry.path}’."))
@@ -160,19 +166,53 @@ def _found(best: _Candidate, notebook: str) -> list[Repair]:
     return notes
 
 
-def _not_read(best: _Candidate, fitting: Sequence[_Candidate], notebook: str) -> list[Repair]:
-    """What the student is told about other files with cells of the same notebook."""
-    notes = []
+def _complements(best: _Candidate, fitting: Sequence[_Candidate], notebook: str) -> list[_Candidate]:
+    """Other files that answer exercises which the best one leaves blank: a notebook may be handed in in parts."""
+    have: set[int | str] = set(best.kin[notebook].work)
+    found: list[_Candidate] = []
+    for one in fitting:
+        kin = one.kin[notebook]
+        more = {place for place in kin.work if isinstance(place, int)} - have
+        if one is not best and kin.known and more and one.entry.place is not Place.CHECKPOINT and len(found) < 3:
+            found.append(one)
+            have |= more
+    return found
+
+
+def _together(
+    best: RawNotebook, parts: Sequence[_Candidate], own: Callable[[Iterable[RawCell]], tuple[RawCell, ...]]
+) -> RawNotebook:
+    """The cells of the best file, and the student's own of the others above them, so that the best one counts."""
+    if not parts or best.plain:
+        return best
+    more = [own(one.raw.cells) for one in parts if one.raw is not None and not one.raw.plain]
+    cells = [cell for cells in more for cell in cells]
+    return msgspec.structs.replace(best, cells=(*cells, *best.cells)[:MAX_CELLS])
+
+
+def _joined(best: _Candidate, parts: Sequence[_Candidate]) -> list[Repair]:
+    paths = ", ".join(f"‘{one.entry.path}’" for one in parts)
+    note = f"‘{best.entry.path}’ was graded, and what it leaves blank was taken from {paths}."
+    return [file_note("joined", note)] if parts else []
+
+
+def _not_read(
+    best: _Candidate, fitting: Sequence[_Candidate], unreadable: Sequence[_Candidate], notebook: str
+) -> list[Repair]:
+    """What the student is told about other files with cells, or with the name, of the same notebook."""
+    notes = [file_note("not-graded", f"‘{best.entry.path}’ was graded. {one.why}") for one in unreadable]
     for one in fitting:
         kin = one.kin[notebook]
         plain = one.entry.folder == best.entry.folder and one.entry.name == f"{notebook}.py"
         if one is best or not kin.known or one.entry.place is Place.CHECKPOINT or (plain and not kin.answered):
             continue
-        why = "another file has more of your work in it"
+        why = "the two are equally new and have as much of your work in them"
         if not kin.answered:
             why = "nothing in it was changed"
         elif one.raw is not None and one.raw.torn and not (best.raw and best.raw.torn):
             why = "it is damaged"
+        elif kin.answered < best.kin[notebook].answered:
+            why = "it has less of your work in it"
         elif one.entry.place is not best.entry.place or one.entry.depth != best.entry.depth:
             why = "it is in another folder"
         elif one.entry.modified < best.entry.modified - _MOMENT:
@@ -203,7 +243,8 @@ def _missing(
                 kind="missing", cell="", note=f"‘{path}’ is {what}. Submit the file {notebook}.ipynb itself."
             )
     unclear = [one for one in candidates if not any(one.means(book) for book in releases)]
-    broken = [one for one in unclear if one.why and one.entry.name.casefold().endswith(_NOTEBOOKS)]
+    unnamed = [one for one in unclear if one.why and not _names(one.entry.name, tuple(releases))]
+    broken = [one for one in unnamed if one.entry.name.casefold().endswith((*_NOTEBOOKS, ".zip"))]
     if len(broken) == 1:
         return Incident(kind="unreadable", cell="", note=broken[0].why)
     others = [entry for entry in found.files if not any(one.entry is entry and one.kin for one in candidates)]
@@ -212,6 +253,11 @@ def _missing(
     there = ", ".join([*named(others[:5])]) + (" …" if len(others) > 5 else "")
     note = f"Nothing was found for {notebook}. Other files that were submitted: {there}."
     return Incident(kind="missing", cell="", note=note)
+
+
+def _versions(path: str) -> list[tuple[int, str]]:
+    """A path in the order that people see: 2 comes before 10."""
+    return [(int(part), "") if part.isdigit() and len(part) < 18 else (0, part) for part in re.split(r"(\d+)", path)]
 
 
 def _stem(name: str) -> str:

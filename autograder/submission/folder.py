@@ -120,6 +120,11 @@ def reads_as(name: str, homeworks: Iterable[str]) -> set[str]:
     return found
 
 
+def is_called(name: str, homework: str) -> bool:
+    """Whether a folder's name is the homework's and nothing else."""
+    return len(_words(name)) == 2 and bool(reads_as(name, [homework]))
+
+
 def _words(name: str) -> list[str]:
     found = re.findall(r"[^\W\d_]+|\d+", name.casefold())
     return [str(int(word)) if word.isdigit() and len(word) < 9 else word for word in found]

@@ -6,6 +6,7 @@ import base64
 import copy
 from collections.abc import Iterator, Mapping
 from contextlib import suppress
+from itertools import takewhile
 from typing import Any, Literal
 
 import msgspec
@@ -58,10 +59,18 @@ class Gradable(msgspec.Struct, frozen=True):
             released = cell.released
             if released is None or not (released.grade and released.solution) or cell.attachments:
                 continue
-            beside = [one for one in self.cells[max(0, at - 1) : at + 2] if one.released is None]
-            if cell.source.strip() == released.source.strip() and not beside:
+            blank = cell.source.strip() in ("", released.source.strip())
+            beside = any(one.own for one in self.cells[max(0, at - 1) : at + 2])
+            if blank and not beside and not any(one.own and one.kind == "markdown" for one in self._around(at)):
                 found.add(released.grade_id)
         return frozenset(found)
+
+    def _around(self, at: int) -> Iterator[GradableCell]:
+        """The cells near a cell: those above and below it, up to the next cells that students fill in or earn with."""
+        for cells in (reversed(self.cells[:at]), self.cells[at + 1 :]):
+            yield from takewhile(
+                lambda one: one.own or not (one.released and (one.released.grade or one.released.solution)), cells
+            )
 
     @property
     def pictures(self) -> Iterator[Output]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Iterable, Iterator, Sequence
 
 import msgspec
 
@@ -17,19 +17,25 @@ _TEXT = 24
 """characters; a shorter text may occur in any notebook"""
 
 
-class Kin(msgspec.Struct, frozen=True, order=True):
+class Kin(msgspec.Struct, frozen=True):
     """What a file has in common with one notebook of the course."""
 
     known: int
     """cells of the notebook that are recognised by their labels or by the course's own text"""
     defined: int
     """further cells whose functions or classes the file defines"""
-    answered: int
-    """solution cells that contain something of the student's"""
+    work: frozenset[int | str]
+    """solution cells (and texts) that contain something of the student's"""
+    total: int
+    """cells by which the notebook can be recognised"""
 
     @property
     def cells(self) -> int:
         return self.known + self.defined
+
+    @property
+    def answered(self) -> int:
+        return len(self.work)
 
 
 class Kinship:
@@ -55,6 +61,11 @@ class Kinship:
                 found[marks.release.homework, marks.release.notebook] = kin
         return found
 
+    def own(self, cells: Iterable[RawCell], homework: str, notebook: str) -> tuple[RawCell, ...]:
+        """Those of a file's cells that are not as the course released them in this notebook."""
+        marks = next(one for one in self._marks if (one.release.homework, one.release.notebook) == (homework, notebook))
+        return tuple(marks.own(cells))
+
 
 class _Marks:
     """By what a notebook is recognised: index of the cell for each label, each text and each function."""
@@ -75,7 +86,7 @@ class _Marks:
     def kin(self, cells: Sequence[RawCell]) -> Kin:
         known: set[int] = set()
         defined: set[int] = set()
-        answered: set[object] = set()
+        answered: set[int | str] = set()
         for number, cell in enumerate(cells):
             text = normal(cell.source)
             label = next((name for name in (cell.grade_id, *cell.ids) if name in self.labels), None)
@@ -86,11 +97,16 @@ class _Marks:
                 defined.update(self.functions[name] for name in functions(cell.source) if name in self.functions)
             if text and text not in self._given:
                 answered |= self._work(number, cell, self.release.cells[at] if at is not None else None, at)
-        return Kin(len(known), len(defined - known), len(answered))
+        total = len({*self.labels.values(), *self.texts.values(), *self.functions.values()})
+        return Kin(len(known), len(defined - known), frozenset(answered), total)
 
-    def _work(self, number: int, cell: RawCell, released: ReleasedCell | None, at: int | None) -> set[object]:
+    def own(self, cells: Iterable[RawCell]) -> Iterator[RawCell]:
+        """The cells that are not as the course released them."""
+        return (cell for cell in cells if normal(cell.source) not in self._given)
+
+    def _work(self, number: int, cell: RawCell, released: ReleasedCell | None, at: int | None) -> set[int | str]:
         """The solution cells that a cell with a text of the student's answers."""
-        if released is not None and released.solution:
+        if at is not None and released is not None and released.solution:
             return {at}
         if cell.kind == "code":
             return {self._solutions[name] for name in names(cell.source) if name in self._solutions}

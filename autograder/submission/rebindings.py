@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from autograder.course.names import functions, names, statements
 from autograder.results.result import Incident
 from autograder.submission.gradable import GradableCell
+from autograder.submission.markless import bare
 
 _MOST = 5
 """most notes on one notebook"""
@@ -35,7 +36,7 @@ def rebindings(cells: Sequence[GradableCell]) -> tuple[Rebinding, ...]:
     defined = [names(cell.source) for cell in run]
     found: list[Rebinding] = []
     for number, cell in enumerate(run):
-        if cell.released is not None and cell.released.fixed:
+        if cell.released is not None and (cell.released.fixed or cell.source == cell.released.source):
             continue
         for name in sorted(_functions_in_the_end(cell.source)):
             again = next((later for later in range(number + 1, len(run)) if name in defined[later]), None)
@@ -55,12 +56,15 @@ def notes(cells: Sequence[GradableCell], found: Sequence[Rebinding]) -> Iterator
         )
         yield Incident(kind="names", cell=one.again, note=note)
     given: dict[str, str] = {}
+    ours: set[str] = set()
     told = 0
     for cell in cells:
         if cell.released is not None and cell.released.fixed:
             given |= dict.fromkeys(() if cell.skip else functions(cell.source), cell.id)
+            ours |= {bare(text) for text, _ in statements(cell.source)}
             continue
-        for name in sorted(() if cell.skip else names(cell.source) & given.keys()):
+        own = {name for text, defined in statements(cell.source) for name in defined if bare(text) not in ours}
+        for name in sorted(() if cell.skip else own & given.keys()):
             if told < _MOST and not name.startswith("_"):
                 told += 1
                 note = (

@@ -7,7 +7,7 @@ from pathlib import PurePath
 
 import msgspec
 
-from autograder.course.names import names
+from autograder.course.names import functions, names
 from autograder.course.release import Released, ReleasedCell
 from autograder.results.result import Repair
 from autograder.submission.added import added_code, added_text
@@ -145,6 +145,9 @@ def _restore(slot: _Slot, answer: RawCell) -> None:
         difference = added_text(answer.source, cell.source)
         beside = "stands below it, as a cell of your own"
     slot.kept = difference.source
+    if not (slot.kept or difference.changed):
+        slot.say("restored", f"Cell {cell} differed in comments or blank lines alone; the original text was restored.")
+        return
     note = f"Cell {cell} had been edited; the original {'checks were' if cell.grade else 'text was'} restored."
     if slot.kept:
         note += f" What you added {beside}."
@@ -172,9 +175,15 @@ def _find_joined(slots: Sequence[_Slot], cells: Sequence[RawCell]) -> None:
             defined_by.update(dict.fromkeys(names(handed_in.source), at))
     for slot in slots:
         cell = slot.cell
-        if slot.answer is not None or cell.fixed or not cell.names or not cell.names <= defined_by.keys():
+        blank = slot.answer is not None and cell.solution and _untouched(slot)
+        if (slot.answer is not None and not blank) or cell.fixed or not cell.names <= defined_by.keys():
+            continue
+        if not cell.names or (blank and not functions(cell.source)):
             continue
         slot.joined, slot.source = True, _JOINED
+        if blank:
+            slot.say("matched", f"Cell {cell} was left blank, but its definitions were found in another of your cells.")
+            continue
         if cell.grade_id:
             slot.say("matched", f"Cell {cell} was missing, but its definitions were found in another of your cells.")
         # Joined code runs in the first of its places, so that no check runs before it. It is moved out of the place of

@@ -44,13 +44,15 @@ def serve() -> None:
     """Carry out orders from the wire until it closes. Runs confined, in a fork of the zygote."""
     signal.signal(signal.SIGINT, signal.default_int_handler)
     seed(SEED)
+    sys.path.append(str(Path.cwd()))  # at the end, so that no file of the student's hides a library
     channel = Channel(socket.socket(fileno=WIRE_FD))
     shell, surroundings = Shell.instance(), Surroundings()
     forks: dict[int, tuple[int, int]] = {}  # number -> pid, pidfd
     kept: dict[str, dict[str, Any]] = {}  # the notebook's names after its visible checks
     finished = False
     while True:
-        with suppress(KeyboardInterrupt, WireError):  # an interrupt after the cell has ended, or invalid data
+        # an interrupt after the cell has ended, invalid data, or what a signal handler of the student's raises
+        with suppress(KeyboardInterrupt, Exception):
             try:
                 order, fds = _next(channel, forks)
             except Closed:
@@ -91,7 +93,6 @@ def _put(files: dict[str, bytes]) -> None:
             file = Path.cwd() / path
             file.parent.mkdir(parents=True, exist_ok=True)
             file.write_bytes(data)
-    sys.path.append(str(Path.cwd()))  # at the end, so that no file of the student's hides a library
     importlib.invalidate_caches()
 
 
@@ -112,6 +113,8 @@ def _next(channel: Channel, forks: dict[int, tuple[int, int]]) -> tuple[Order | 
 def _finish() -> None:
     """Prepare for forks after the notebook has run: end the processes that it left, and make forks cheap."""
     _end_other_processes()
+    for timer in (signal.ITIMER_REAL, signal.ITIMER_VIRTUAL, signal.ITIMER_PROF):
+        signal.setitimer(timer, 0)
     with suppress(Exception):  # matplotlib clears this cache in every fork, which is much faster if it is empty already
         sys.modules["matplotlib.font_manager"]._get_font.cache_clear()
     gc.collect()

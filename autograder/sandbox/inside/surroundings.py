@@ -61,7 +61,10 @@ def _torch(torch: Any) -> tuple[Callable[[], object], ...]:
         return ()
 
     def device() -> None:
-        if torch.get_default_device() != before:
+        now = None
+        with suppress(Exception):  # it fails for a device that is not there
+            now = torch.get_default_device()
+        if now != before:
             torch.set_default_device(None)
 
     def modes() -> None:
