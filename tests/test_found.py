@@ -258,6 +258,13 @@ def test_of_two_versions_of_the_same_age_the_later_number_is_graded(tmp_path: Pa
     assert graded(root) == {"mlp": "hw1/mlp_v10.ipynb"}
 
 
+def test_a_note_of_the_students_is_no_answer_to_an_exercise(tmp_path: Path) -> None:
+    older = json.loads(SOLVED["mlp"])
+    older["cells"].append({"cell_type": "markdown", "id": "note", "metadata": {}, "source": "To do: check the signs."})
+    root = put(tmp_path / "anna", {"hw1/mlp (1).ipynb": SOLVED["mlp"], "hw1/mlp.ipynb": json.dumps(older)})
+    assert graded(root) == {"mlp": "hw1/mlp (1).ipynb"}
+
+
 def test_an_empty_file_beside_the_graded_one_is_named_there_and_nowhere_else(tmp_path: Path) -> None:
     found = chosen(put(tmp_path / "anna", {"hw1/mlp.ipynb": "", "hw1/mlp (1).ipynb": SOLVED["mlp"]}))
     assert any("‘mlp.ipynb’ is empty" in note.note for note in found.notebooks["mlp"].notes)

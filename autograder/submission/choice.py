@@ -135,7 +135,7 @@ def _best(fitting: Sequence[_Candidate], notebook: str) -> _Candidate:
         kin, torn = one.kin[notebook], one.raw is not None and one.raw.torn
         labelled = 2 * kin.known >= kin.defined
         current = one.entry.place is not Place.CHECKPOINT
-        return kin.answered > 0, not torn, labelled, current, kin.answered, -one.entry.place, -one.entry.depth
+        return bool(kin.work), not torn, labelled, current, kin.answered, -one.entry.place, -one.entry.depth
 
     top = max(map(sound, fitting))
     equal = [one for one in fitting if sound(one) == top]
@@ -204,10 +204,10 @@ def _not_read(
     for one in fitting:
         kin = one.kin[notebook]
         plain = one.entry.folder == best.entry.folder and one.entry.name == f"{notebook}.py"
-        if one is best or not kin.known or one.entry.place is Place.CHECKPOINT or (plain and not kin.answered):
+        if one is best or not kin.known or one.entry.place is Place.CHECKPOINT or (plain and not kin.work):
             continue
         why = "the two are equally new and have as much of your work in them"
-        if not kin.answered:
+        if not kin.work:
             why = "nothing in it was changed"
         elif one.raw is not None and one.raw.torn and not (best.raw and best.raw.torn):
             why = "it is damaged"

@@ -35,7 +35,8 @@ class Kin(msgspec.Struct, frozen=True):
 
     @property
     def answered(self) -> int:
-        return len(self.work)
+        """Number of solution cells with something of the student's."""
+        return sum(isinstance(place, int) for place in self.work)
 
 
 class Kinship:
