@@ -93,7 +93,7 @@ def _elsewhere(folder: Path) -> None:
 FILES: dict[str, Case] = {
     "not-a-notebook": (lambda desk: {"mlp.ipynb": b"Dear teacher, here it is."}, "unreadable", ALL),
     "empty": (lambda desk: {"mlp.ipynb": b""}, "unreadable", ALL),
-    "json-but-no-notebook": (lambda desk: {"mlp.ipynb": b"[1, 2, {}]"}, "foreign", ALL),
+    "json-but-no-notebook": (lambda desk: {"mlp.ipynb": b"[1, 2, {}]"}, "missing", ALL),
     "deep-json": (lambda desk: {"mlp.ipynb": b"[" * 200_000}, "unreadable", ALL),
     "binary": (lambda desk: {"mlp.ipynb": b"PK\x03\x04" + bytes(range(256)) * 100}, "unreadable", ALL),
     "nothing": (lambda desk: {}, "missing", ALL),

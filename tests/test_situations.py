@@ -10,7 +10,6 @@ from pathlib import Path
 
 import pytest
 from conftest import Hall, cell, dump, lost_points
-from test_fuzz import Damaged
 
 from autograder.course.course import CourseError, Homework, Limits, NotebookSpec
 from autograder.grading.libraries import check_packages
@@ -18,6 +17,7 @@ from autograder.proving.example_class import Notebook
 from autograder.results.picture import jpeg_size
 from autograder.results.result import NotebookResult
 from autograder.submission.pictures import with_pictures
+from tests.test_fuzz import Damaged
 
 pytestmark = pytest.mark.slow(seconds=20, waits=True)
 
