@@ -108,6 +108,9 @@ def test_the_doors_open_again():
         ("def f(x):\n    from torch.autograd import grad\n    return grad(x.sum(), x)", ""),
         ("def f(x):\n    import torch.nn as layers\n    return layers.ReLU()(x)", ""),
         ("from torch.nn.functional import *\ndef f(x):\n    return relu(x)", ""),
+        ("def f(x):\n    t = torch\n    return t.nn.functional.relu(x)", ""),
+        ("def f(x):\n    t, u = torch, 3\n    return t.nn.functional.relu(x)", ""),
+        ("def f(x):\n    return getattr(torch, 'nn').functional.relu(x)", ""),
         ("%time\ndef f(x):\n    x.sum().backward(retain_graph=True)", ""),
     ],
 )
@@ -165,6 +168,30 @@ def test_what_a_cell_only_tries_out_is_no_part_of_its_solution():
 @pytest.mark.parametrize("solution", PATCHED)
 def test_what_changes_the_solution_is_a_part_of_it(solution):
     assert "relu" in static.uses("answer", [("answer", solution)], GIVEN, ["nn"], {"f"})
+
+
+def test_a_cell_may_try_its_solution_in_a_loop():
+    loop = "for seed in range(2):\n    a, b = f(torch.ones(2)), nn.ReLU()(torch.ones(2))\n    print(a, b)"
+    own = [("answer", f"def f(x):\n    return x\n\n{loop}")]
+    assert static.uses("answer", own, GIVEN, ["nn"], {"f"}) == ""
+    sneaky = [("answer", "def f(x):\n    return x\n\nfor g in [F.relu]:\n    setattr(f, 'g', g)")]
+    assert "relu" in static.uses("answer", sneaky, GIVEN, ["nn"], {"f"})
+
+
+def test_of_a_module_only_what_is_used_counts():
+    tools = "import torch.nn as nn\nwidth = 3\ndef reference(x):\n    return nn.ReLU()(x)"
+    for use, found in (("width", False), ("reference(x)", True)):
+        own = [("answer", f"import tools\ndef f(x):\n    return x * tools.{use}"), ("tools.py", tools)]
+        assert bool(static.uses("answer", own, GIVEN, ["nn"], {"f"})) is found
+    own = [("answer", "import math\ndef f(x):\n    return x * math.pi"), ("math.py", tools)]
+    assert static.uses("answer", own, GIVEN, ["nn"], {"f"}) == ""
+
+
+def test_a_name_that_is_defined_again_after_its_tests_accuses_nobody():
+    own = [("answer", "class L:\n    pass"), ("own-1", "L = nn.Linear"), ("own-2", "L.forward = F.relu\nL = L")]
+    book = frozenset({("own-1", "L")})
+    assert "relu" in static.uses("answer", own, GIVEN, ["nn"], {"L"}, book | {("own-2", "L")})
+    assert static.uses("answer", own[:2], GIVEN, ["nn"], {"L"}, book) == ""
 
 
 def test_a_solution_is_followed_into_the_cell_where_it_stands():

@@ -242,6 +242,62 @@ def test_a_notebook_in_two_parts_is_graded_as_one(tmp_path: Path) -> None:
     assert any("what it leaves blank was taken from" in note.note for note in found.notes)
 
 
+def test_an_exercise_a_file_is_graded_as_one_notebook(tmp_path: Path) -> None:
+    book = json.loads(SOLVED["mlp"])
+    blank = {cell["id"]: cell for cell in json.loads(BOOKS["mlp"])["cells"]}
+    solved = [cell.id for cell in RELEASES["mlp"].cells if cell.kind == "code" and cell.solution]
+    files: dict[str, str | bytes] = {}
+    for name in solved:
+        others = {one: blank[one] for one in solved if one != name}
+        cells = [others.get(cell["id"], cell) for cell in book["cells"]]
+        files[f"hw1/exercise {name}.ipynb"] = json.dumps(book | {"cells": cells})
+    found = chosen(put(tmp_path / "anna", files)).notebooks["mlp"]
+    mended = repaired(found.raw, found.entry.name, RELEASES["mlp"], found.notes)
+    assert not any("raise NotImplementedError" in cell.source for cell in mended.cells if cell.kind == "code")
+
+
+@pytest.mark.parametrize("plain_first", [True, False])
+def test_a_script_without_marks_and_a_notebook_go_together(plain_first: bool, tmp_path: Path) -> None:
+    book = json.loads(SOLVED["mlp"])
+    solutions = {cell["id"]: "".join(cell["source"]) for cell in book["cells"]}
+    blank = {cell["id"]: cell for cell in json.loads(BOOKS["mlp"])["cells"]}
+    solved = [cell.id for cell in RELEASES["mlp"].cells if cell.kind == "code" and cell.solution]
+    in_script = solved[:-1] if plain_first else solved[-1:]
+    book["cells"] = [blank[cell["id"]] if cell["id"] in in_script else cell for cell in book["cells"]]
+    checks = "".join(cell.source for cell in RELEASES["mlp"].cells if cell.id == "setup")
+    script = "\n\n".join([checks, *(solutions[name] for name in in_script)])
+    files: dict[str, str | bytes] = {"hw1/mlp.py": script, "hw1/mlp_part2.ipynb": json.dumps(book)}
+    found = chosen(put(tmp_path / "anna", files)).notebooks["mlp"]
+    mended = repaired(found.raw, found.entry.name, RELEASES["mlp"], found.notes)
+    assert not any("raise NotImplementedError" in cell.source for cell in mended.cells if cell.kind == "code")
+
+
+def test_a_notebook_is_seen_among_thousands_of_pictures_and_modules(tmp_path: Path) -> None:
+    root = put(tmp_path / "anna", {"hw1/mlp.ipynb": SOLVED["mlp"]})
+    (root / "hw1" / "data").mkdir()
+    for number in range(2500):
+        (root / "hw1" / "data" / f"{number}.png").touch()
+    for number in range(70):
+        (root / "hw1" / f"a{number}.py").write_text("x = 1\n")
+    assert graded(root) == {"mlp": "hw1/mlp.ipynb"}
+
+
+def test_an_import_is_an_answer_as_well(tmp_path: Path) -> None:
+    book, older = json.loads(SOLVED["mlp"]), SOLVED["mlp"]
+    for cell in book["cells"]:
+        if cell["id"] == "mse":
+            cell["source"] = "from losses import mse_loss"
+    files: dict[str, str | bytes] = {"hw1/mlp.ipynb": json.dumps(book), "hw1/mlp_first_try.ipynb": older}
+    assert graded(put(tmp_path / "anna", files)) == {"mlp": "hw1/mlp.ipynb"}
+
+
+def test_an_archive_that_hides_how_much_it_lists_is_not_read(tmp_path: Path) -> None:
+    data = zipped({"mlp.ipynb": SOLVED["mlp"]}, tmp_path)
+    end = data.rindex(b"PK\x05\x06")
+    large = data[:end] + b"PK\x06\x07" + bytes(16) + data[end:]
+    assert "zip archive of more than" in chosen(put(tmp_path / "anna", {"hw1/all.zip": large})).without["mlp"].note
+
+
 @pytest.mark.parametrize("books", [("theory", "sgd"), ("mlp", "sgd"), ("theory", "mlp", "sgd")])
 def test_several_notebooks_in_one_file_are_all_graded(books: tuple[str, ...], tmp_path: Path) -> None:
     whole = json.loads(SOLVED[books[0]])
@@ -295,6 +351,13 @@ def test_folders_in_the_wrong_order_are_named(tmp_path: Path) -> None:
     found = survey(put(tmp_path / "submitted", files), "hw1", COURSE.homeworks)
     assert [one.student for one in found.todo] == ["berta"]
     assert "put submissions into <student>/hw1/" in found.absent[0].why
+
+
+def test_a_folder_that_is_called_like_the_table_is_named(tmp_path: Path) -> None:
+    files: dict[str, str | bytes] = {"hw1.csv/hw1/mlp.ipynb": SOLVED["mlp"], "anna/hw1/mlp.ipynb": SOLVED["mlp"]}
+    found = survey(put(tmp_path / "submitted", files), "hw1", COURSE.homeworks)
+    assert [one.student for one in found.todo] == ["anna"]
+    assert "in the way of the table" in found.absent[0].why
 
 
 def test_a_student_may_be_called_like_the_homework(tmp_path: Path) -> None:

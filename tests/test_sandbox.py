@@ -379,6 +379,14 @@ def test_the_students_experiments_use_up_only_their_own_time(zygote):
     assert any("The cells that you added used up their 8 seconds" in note for note in stopped)
 
 
+def test_many_short_experiments_do_not_use_up_the_time_either(zygote):
+    cells = [Cell(f"own-{number}", "import time\ntime.sleep(0.9)", own=True) for number in range(20)]
+    with Session(zygote, EAGER, [*cells, Cell("f", FUNCTION)]) as live:
+        live.run()
+        assert asked(live, lambda student: student.f(1)) == 2
+    assert any("was not run" in incident.note for incident in live.incidents)
+
+
 def test_slow_cells_leave_half_of_the_time_to_the_tests(zygote):
     limits = msgspec.structs.replace(EAGER, total_seconds=6)
     with Session(zygote, limits, [Cell("f", FUNCTION), Cell("slow", SLOW), Cell("more", SLOW)]) as live:

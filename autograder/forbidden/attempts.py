@@ -12,7 +12,8 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
 from autograder.course.course import Tool
-from autograder.forbidden.static import Code, own_statements, path_of, sources_of
+from autograder.forbidden.source import path_of
+from autograder.forbidden.static import Code, own_statements, sources_of
 
 # For every notebook: ways into the grader's own code, into the frames of its functions, and around the confinement.
 _MODULES = {
@@ -44,7 +45,8 @@ _TOOL_CALLS = {"exec", "eval", "compile", "__import__"}
 _AUTOGRAD_NAMES = {
     *("enter_dual_level", "dual_level", "make_dual", "unpack_dual", "saved_tensors_hooks"),
     *("disable_saved_tensors_hooks", "register_hook", "next_functions", "run_backward", "_execution_engine"),
-    *("register_full_backward_hook", "_register_hook_dict", "forward_ad", "grad_fn"),
+    *("register_full_backward_hook", "_register_hook_dict", "forward_ad", "grad_fn", "_engine_run_backward"),
+    *("save_on_cpu", "allow_mutation_on_saved_tensors"),
 }
 _LOOKUPS = {"getattr", "setattr", "hasattr", "delattr"}
 _CLOSED = ("gc", "sys", "torch.autograd", "autograder")
@@ -96,6 +98,8 @@ class _Search:
                 paths = [f"{module}.{alias.name}" for alias in names]
                 yield from (path for path in paths if self._listed(path))
                 yield from (alias.name for alias in names if alias.name in self._names)
+                if self._tools and module.partition(".")[0] == "torch":
+                    yield from (alias.name for alias in names if _private(alias.name))
             case ast.Attribute(attr=name) | ast.FunctionDef(name=name) if name in self._names:
                 yield name
             case ast.Attribute(attr=name):

@@ -7,18 +7,15 @@ from __future__ import annotations
 
 import ast
 import functools
-import re
-import symtable
-import textwrap
-import warnings
-from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
+import sys
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
 
 from autograder.course.course import Tool
 from autograder.course.master import Master
 from autograder.course.names import names
 from autograder.forbidden import WHY
+from autograder.forbidden.source import defines, form, global_names, inner_origins, origins_of, parse, path_of
 
 Code = Sequence[tuple[str, str]]
 """(cell id, source) of code cells, in order; of the student's own modules, the path in place of the id"""
@@ -36,6 +33,9 @@ _MODULES: dict[Tool, tuple[str, ...]] = {
 }
 _INTERNALS = ("torch.ops", "torch._C", "torch._VF", "torch.overrides", "torch.utils._python_dispatch", "autograder")
 """modules through which code could reach a blocked tool: forbidden together with any tool, as no solution needs them"""
+_CHANGING = {"setattr", "delattr", "exec", "eval", "vars", "globals"}
+"""functions through which a loop or a condition can change what a name stands for"""
+_LIBRARIES = ("torch", "torchvision", "numpy", "matplotlib", "sklearn", "autograder", "IPython")
 _TENSOR_BACKWARD = {"gradient", "retain_graph", "create_graph", "inputs"}  # a layer's backward(dy) has none of these
 
 
@@ -108,46 +108,58 @@ class _Notebook:
     def __init__(self, own: Code, given: Code, later: frozenset[tuple[str, str]]) -> None:
         ours = _texts(given)
         self.given = _given_names(given)
-        self.cells = {name: tuple(one for one in parse(source) if _form(one) not in ours) for name, source in own}
+        self.cells = {name: tuple(one for one in parse(source) if form(one) not in ours) for name, source in own}
         for name in {cell for cell, _ in later} & self.cells.keys():
             redefined = {defined for cell, defined in later if cell == name}
-            self.cells[name] = tuple(one for one in self.cells[name] if redefined.isdisjoint(_defines(one)))
+            self.cells[name] = tuple(one for one in self.cells[name] if not _rebinds(one, redefined))
         self.definitions: dict[str, list[tuple[str, ast.stmt]]] = {}
         for name, statements in self.cells.items():
             for statement in statements:
-                for defined in _defines(statement):
+                for defined in defines(statement):
                     self.definitions.setdefault(defined, []).append((name, statement))
         own_statements = [statement for statements in self.cells.values() for statement in statements]
-        self.origins = _origins(own_statements, _given_origins(given))
+        self.origins = origins_of(own_statements, _given_origins(given))
         self._reaches: dict[ast.stmt, _Reach] = {}
 
     def matters(self, statement: ast.stmt, asked: Collection[str]) -> bool:
         """Whether a statement can be part of a solution: it defines or changes what is asked for."""
-        if isinstance(statement, ast.For | ast.AsyncFor | ast.While | ast.If | ast.With | ast.AsyncWith | ast.Try):
+        if not set(asked).isdisjoint(defines(statement)):
             return True
-        if isinstance(statement, ast.Expr):
-            call = statement.value.func if isinstance(statement.value, ast.Call) else None
-            tried = isinstance(call, ast.Name) and (call.id in self.given or call.id in ("print", "display"))
-            return not tried and not self.reach(statement).names.isdisjoint(asked)
-        return not set(asked).isdisjoint(_defines(statement))
+        if not isinstance(statement, ast.Expr):
+            return any(isinstance(node, ast.Name) and node.id in _CHANGING for node in ast.walk(statement))
+        call = statement.value.func if isinstance(statement.value, ast.Call) else None
+        tried = isinstance(call, ast.Name) and (call.id in self.given or call.id in ("print", "display"))
+        return not tried and not self.reach(statement).names.isdisjoint(asked)
 
     def module(self, path: str) -> Iterator[tuple[str, ast.stmt]]:
-        """The statements of the student's own module that a dotted path begins with."""
-        top = path.partition(".")[0]
+        """What a dotted path names in a module of the student's own: everything in it if no statement defines it."""
+        top, _, rest = path.partition(".")
+        if top in sys.stdlib_module_names or top in _LIBRARIES:
+            return  # a file of this name is not what is imported
+        wanted = rest.partition(".")[0]
         for name, statements in self.cells.items():
             if name == f"{top}.py" or (name.startswith(f"{top}/") and name.endswith(".py")):
-                yield from ((name, statement) for statement in statements)
+                defining = [statement for statement in statements if wanted in defines(statement)]
+                yield from ((name, statement) for statement in defining or statements)
 
     def reach(self, statement: ast.stmt) -> _Reach:
         """What a statement uses; found once, and then remembered."""
         if statement not in self._reaches:
-            names = _globals(statement)
-            origins = {name: self.origins.get(name, "") for name in names} | _origins([statement], {}, inner=True)
+            names = global_names(statement)
+            origins = {name: self.origins.get(name, "") for name in names} | inner_origins(statement, self.origins)
             nodes = list(ast.walk(statement))
             calls = [node for node in nodes if isinstance(node, ast.Call) and _is_tensor_backward(node)]
             backward = calls[0].lineno if calls else 0
             self._reaches[statement] = _Reach(names, tuple(_paths(nodes, origins)), backward)
         return self._reaches[statement]
+
+
+def _rebinds(statement: ast.stmt, again: Collection[str]) -> bool:
+    """Whether a statement does nothing but give one of the names another meaning."""
+    if isinstance(statement, ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef):
+        return statement.name in again
+    targets = statement.targets if isinstance(statement, ast.Assign) else ()
+    return bool(targets) and all(isinstance(target, ast.Name) and target.id in again for target in targets)
 
 
 @functools.lru_cache(maxsize=2)  # called once for each solution cell of a notebook
@@ -159,76 +171,10 @@ def _read(
     return _Notebook(own, given, later)
 
 
-_TIMED = re.compile(r"^([ \t]*)%(?:time|timeit|prun)\b[ \t]*(?=\S)", re.MULTILINE)
-_MAGIC = re.compile(r"^([ \t]*)[%!?].*", re.MULTILINE)
-_SHELL = re.compile(r"=[ \t]*[%!].*|\?+[ \t]*$", re.MULTILINE)
-
-
-def parse(source: str) -> list[ast.stmt]:
-    """The statements of a cell. Lines that only IPython understands are left out, but code that they time is kept."""
-    plain = _MAGIC.sub(r"\1pass", _TIMED.sub(r"\1", source))
-    without = _SHELL.sub(lambda found: "= None" if found[0].startswith("=") else "", plain)
-    rest: list[Callable[[], str]] = [lambda: textwrap.dedent(without), functools.partial(_transformed, source)]
-    for make in (lambda: plain, lambda: without, *rest):
-        try:
-            with warnings.catch_warnings():
-                warnings.simplefilter("ignore")
-                return ast.parse(make()).body
-        except (SyntaxError, ValueError, RecursionError, MemoryError):
-            continue
-    return []  # a cell that cannot be parsed cannot run either
-
-
-def _transformed(source: str) -> str:
-    """The cell as IPython would run it: it knows more than the lines above."""
-    from IPython.core.inputtransformer2 import TransformerManager
-
-    manager: Any = TransformerManager
-    return str(manager().transform_cell(source))
-
-
-def _defines(statement: ast.stmt) -> list[str]:
-    """The names that a statement gives a meaning, also inside `if`, `for`, `try`, `with`, and by an attribute."""
-    found: list[str] = []
-    waiting: list[ast.AST] = [statement]
-    while waiting:
-        node = waiting.pop()
-        if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef):
-            found.append(node.name)
-            continue  # what stands in it is local
-        if isinstance(node, ast.Lambda):
-            continue
-        if isinstance(node, ast.Name) and isinstance(node.ctx, ast.Store):
-            found.append(node.id)
-        elif isinstance(node, ast.Attribute | ast.Subscript) and isinstance(node.ctx, ast.Store):
-            inner: ast.AST = node
-            while isinstance(inner, ast.Attribute | ast.Subscript):
-                inner = inner.value
-            if isinstance(inner, ast.Name):
-                found.append(inner.id)
-        waiting += ast.iter_child_nodes(node)
-    return list(dict.fromkeys(found))
-
-
-def _globals(statement: ast.stmt) -> frozenset[str]:
-    """The notebook's names that a statement reads, without its parameters and local variables."""
-    try:
-        table = symtable.symtable(ast.unparse(statement), "<cell>", "exec")
-    except (SyntaxError, ValueError, RecursionError, MemoryError):
-        return frozenset()
-    found = {symbol.get_name() for symbol in table.get_symbols() if symbol.is_referenced()}
-    waiting = list(table.get_children())
-    while waiting:
-        inner = waiting.pop()
-        found |= {symbol.get_name() for symbol in inner.get_symbols() if symbol.is_global() and symbol.is_referenced()}
-        waiting += inner.get_children()
-    return frozenset(found)
-
-
 @functools.lru_cache(maxsize=8)  # the locked cells are the same in all submissions of a notebook
 def _texts(given: tuple[tuple[str, str], ...]) -> frozenset[str]:
     """The statements of the locked cells. In a student's cell, too, they are the course's: cells can be merged."""
-    return frozenset(_form(statement) for _, source in given for statement in parse(source))
+    return frozenset(form(statement) for _, source in given for statement in parse(source))
 
 
 @functools.lru_cache(maxsize=8)
@@ -236,17 +182,9 @@ def _given_names(given: tuple[tuple[str, str], ...]) -> frozenset[str]:
     return frozenset(name for _, source in given for name in names(source))
 
 
-def _form(statement: ast.stmt) -> str:
-    """The statement without comments and layout. One that is nested too deeply for that is no statement of ours."""
-    try:
-        return ast.dump(statement)
-    except RecursionError:
-        return ""
-
-
 @functools.lru_cache(maxsize=8)
 def _given_origins(given: tuple[tuple[str, str], ...]) -> dict[str, str]:
-    return _origins([statement for _, source in given for statement in parse(source)], {})
+    return origins_of([statement for _, source in given for statement in parse(source)], {})
 
 
 def own_statements(own: Code, given: Code) -> dict[str, tuple[ast.stmt, ...]]:
@@ -257,35 +195,6 @@ def own_statements(own: Code, given: Code) -> dict[str, tuple[ast.stmt, ...]]:
 def sources_of(own: Code, given: Code) -> dict[str, str]:
     """The dotted path behind each name that the cells import or alias."""
     return dict(_read(tuple(own), tuple(given)).origins)
-
-
-def _origins(statements: Sequence[ast.stmt], before: Mapping[str, str], inner: bool = False) -> dict[str, str]:
-    """The dotted path behind each imported name and each alias: {'F': 'torch.nn.functional'}; `inner`: imports only."""
-    origins = dict(before)
-    for statement in statements:
-        for node in ast.walk(statement):
-            if isinstance(node, ast.Import):
-                for alias in node.names:
-                    first = alias.name.split(".")[0]
-                    origins[alias.asname or first] = alias.name if alias.asname else first
-            elif isinstance(node, ast.ImportFrom) and node.module:
-                for alias in node.names:
-                    origins[alias.asname or alias.name] = f"{node.module}.{alias.name}"
-        if not inner and isinstance(statement, ast.Assign) and isinstance(statement.targets[0], ast.Name):
-            meaning = path_of(statement.value, origins)  # '' removes the name's earlier meaning
-            origins[statement.targets[0].id] = meaning
-    return origins
-
-
-def path_of(node: ast.AST, origins: Mapping[str, str]) -> str:
-    """The dotted path that an expression such as `F.relu` stands for; '' when it is not one."""
-    names = []
-    while isinstance(node, ast.Attribute):
-        names.append(node.attr)
-        node = node.value
-    base = origins.get(node.id, "") if isinstance(node, ast.Name) else ""
-    path = ".".join([base, *reversed(names)]) if base else ""
-    return f"torch.{path.rpartition('.torch.')[2]}" if ".torch." in path else path  # torch.functional.torch is torch
 
 
 def _first_use(reach: _Reach, tool: Tool) -> tuple[str, int] | None:

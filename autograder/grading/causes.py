@@ -11,7 +11,7 @@ import msgspec
 from autograder.course.master import Master
 from autograder.course.names import names
 from autograder.examination.messages import NO_GPU, needs_gpu
-from autograder.forbidden.static import parse
+from autograder.forbidden.source import parse
 from autograder.results.result import CellResult, Output
 from autograder.submission import Gradable
 

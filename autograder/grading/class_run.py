@@ -70,7 +70,7 @@ def survey(submitted: Path, homework: str, homeworks: Sequence[str] = (), studen
         if students and student not in students:
             continue
         if why := _nothing_in(folder, homework, homeworks):
-            others = folder.is_dir() and bool(contents(folder, homework).files)
+            others = folder.is_dir() and bool(contents(folder, homework, unpack=False).files)
             absent.append(Absent(shown(folder.name), why, expected=others))
         elif student in todo:
             absent.append(Absent(shown(folder.name), f"{student} has a folder, too, which is graded", expected=False))
@@ -86,11 +86,13 @@ def survey(submitted: Path, homework: str, homeworks: Sequence[str] = (), studen
 
 def _nothing_in(folder: Path, homework: str, homeworks: Sequence[str]) -> str:
     """Why there is nothing to grade in a student's folder; '' if there is something."""
+    if folder.name in {f"{name}.csv" for name in (homework, *homeworks)}:
+        return "the results of a student of this name would be in the way of the table: rename the folder"
     if folder.is_file() and not folder.name.endswith(".zip"):
         return f"a file that belongs to no student: put it into <student>/{homework}/"
     if folder.is_dir() and is_called(folder.name, homework) and not any(map(Path.is_file, folder.iterdir())):
         return f"a folder for the homework, not for a student: put submissions into <student>/{homework}/"
-    found = contents(folder, homework, homeworks)
+    found = contents(folder, homework, homeworks, unpack=False)
     if found.files or found.passed_over:
         return ""
     there = sorted(shown(path.name) for path in folder.iterdir()) if folder.is_dir() else []

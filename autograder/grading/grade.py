@@ -119,8 +119,11 @@ def _notebook(
 
 
 def _unanswered(gradable: Gradable, files: Beside) -> frozenset[str]:
-    """The written answers that earn nothing. Where a document or a photo lies beside the notebook, a person looks."""
-    return frozenset() if files.answers else gradable.unanswered
+    """The written answers that earn nothing. Where a document or a photo lies beside the notebook, or it
+    came in parts, a person looks.
+    """
+    joined = any(repair.kind == "joined" for repair in gradable.repairs)  # its place among the cells is lost
+    return frozenset() if files.answers or joined else gradable.unanswered
 
 
 def _digest(gradable: Gradable, files: Mapping[str, bytes]) -> str:

@@ -110,6 +110,7 @@ class Session:
     def _begin_cells(self, seconds: float) -> None:
         """Give the cells a budget. The student's own cells have at most half of it: exercises come first."""
         self._patience, self._experiments = Patience(seconds), Patience(seconds / 2)
+        self._moments = Patience(seconds / 4)
 
     def run(self) -> None:
         """Run all cells. If a cell ends the process, start again without that cell."""
@@ -155,11 +156,13 @@ class Session:
         seconds = self._patience.seconds(self._limits.cell_seconds)
         self._seconds = seconds
         if cell.own:  # one that only defines a helper always runs
-            self._seconds = min(seconds, max(_MOMENT, self._experiments.seconds(seconds)))
+            moment = self._moments.seconds(_MOMENT)
+            self._seconds = min(seconds, max(moment, self._experiments.seconds(seconds)))
         if self._seconds <= 0:
             self._out_of_time(cell)
             return
-        with self._patience.spending(), self._experiments.spending() if cell.own else nullcontext():
+        own = self._experiments if not self._experiments.used_up else self._moments
+        with self._patience.spending(), own.spending() if cell.own else nullcontext():
             self._carry_out(process, cell)
 
     def _budget(self, cell: RunCell) -> Patience:
@@ -177,6 +180,8 @@ class Session:
                 if not interrupts and (more := self._waiting.more()) > WORTH:
                     stop += more
                     self._patience.left += more
+                    if cell.own:
+                        self._experiments.left += more
                     continue
                 interrupts += 1
                 if interrupts > 2:
@@ -204,12 +209,19 @@ class Session:
             self._add_incident("output", cell.id, f"Cell ‘{cell.id}’ printed more than {most}; the rest was not kept.")
 
     def _too_long(self, cell: RunCell) -> str:
-        if cell.own and self._seconds == _MOMENT:
+        if cell.own and self._experiments.used_up and not self._patience.used_up:
             most = f"{self._limits.total_seconds / 2:g} seconds"
-            return f"The cells that you added used up their {most}; so cell ‘{cell.id}’ had one second and "
+            had = f"cell ‘{cell.id}’ had {self._seconds:.3g} seconds and "
+            return f"The cells that you added used up their {most}; so {had}"
         return f"Cell ‘{cell.id}’ ran for more than {self._seconds:.3g} seconds (an endless loop?) and "
 
     def _out_of_time(self, cell: RunCell) -> None:
+        if not self._patience.used_up:  # one of the student's own cells, when their share is gone
+            half = f"{self._limits.total_seconds / 2:g} seconds"
+            text = f"The cells that you added used up their {half}, so your cell ‘{cell.id}’ was not run."
+            if not any("was not run" in incident.note for incident in self.incidents):
+                self._add_incident("timeout", cell.id, text)
+            return
         most = f"{self._limits.total_seconds:g} seconds"
         text = f"Your notebook used up its {most}, so no cell from ‘{cell.id}’ on was run."
         if not any(incident.cell == "" and incident.kind == "timeout" for incident in self.incidents):

@@ -10,6 +10,8 @@ from datetime import datetime
 
 _END = b"PK\x05\x06"
 """the start of the record at a zip file's end"""
+_LOCATOR = b"PK\x06\x07"
+"""the start of what leads to the record of a large archive (zip64)"""
 _RECORD = struct.Struct("<4s4H2LH")
 _COMMENT = 2**16
 """most bytes of the comment that may follow the record"""
@@ -31,7 +33,8 @@ class Archive:
         if at < 0 or len(data) < at + _RECORD.size:
             raise BadArchive("is a damaged zip archive")
         _, _, _, _, members, directory, _, _ = _RECORD.unpack_from(data, at)
-        if members > _MEMBERS or directory > _DIRECTORY:
+        # a larger archive has a second record, of which these numbers say nothing
+        if members > _MEMBERS or directory > _DIRECTORY or _LOCATOR in data[max(0, at - 20) : at]:
             raise BadArchive(f"is a zip archive of more than {_MEMBERS} files")
         try:
             self._zip = zipfile.ZipFile(io.BytesIO(data))

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -15,6 +15,7 @@ from autograder.submission.cells import read_cells
 from autograder.submission.file import Unreadable
 from autograder.submission.folder import Contents, Entry, Place, contents, named
 from autograder.submission.kinship import Kin, Kinship
+from autograder.submission.markless import parts as taken_apart
 from autograder.submission.rawcell import MAX_CELLS, RawCell, RawNotebook, file_note
 
 _NOTEBOOKS = (".ipynb.txt", ".ipynb.json", ".ipynb")
@@ -76,7 +77,10 @@ def choose(root: Path, releases: Mapping[str, Released], kinship: Kinship | None
     found = contents(root, homework, kinship.homeworks)
     candidates = [
         _candidate(entry, kinship, homework, tuple(releases))
-        for entry in sorted((entry for entry in found.files if _readable(entry, releases)), key=_by_place)[:_MOST]
+        for entry in sorted(
+            (entry for entry in found.files if _readable(entry, releases)),
+            key=lambda entry: (not _promising(entry, tuple(releases)), *_by_place(entry)),
+        )[:_MOST]
     ]
     chosen: dict[str, Chosen] = {}
     without: dict[str, Incident] = {}
@@ -85,8 +89,8 @@ def choose(root: Path, releases: Mapping[str, Released], kinship: Kinship | None
         if fitting:
             best = _best(fitting, notebook)
             assert best.raw is not None
-            parts = _complements(best, fitting, notebook)
-            raw = _together(best.raw, parts, lambda cells: kinship.own(cells, homework, notebook))  # noqa: B023
+            parts = _complements(best, fitting, releases[notebook])
+            raw = _together(best.raw, parts, releases[notebook], kinship)
             empty = [one for one in candidates if one.why and _names(one.entry.name, tuple(releases)) == [notebook]]
             others = [one for one in fitting if one not in parts]
             notes = (*_found(best, notebook), *_joined(best, parts), *_not_read(best, others, empty, notebook))
@@ -104,6 +108,11 @@ def _readable(entry: Entry, notebooks: Mapping[str, Released]) -> bool:
     return (
         name.endswith((*_NOTEBOOKS, *_SCRIPTS, ".zip")) or bool(_names(entry.name, tuple(notebooks))) or "." not in name
     )
+
+
+def _promising(entry: Entry, notebooks: tuple[str, ...]) -> bool:
+    """Whether the name is that of a notebook: these are read before the student's own modules."""
+    return entry.name.casefold().endswith(_NOTEBOOKS) or bool(_names(entry.name, notebooks))
 
 
 def _by_place(entry: Entry) -> tuple[Place, int, str]:
@@ -166,28 +175,33 @@ def _found(best: _Candidate, notebook: str) -> list[Repair]:
     return notes
 
 
-def _complements(best: _Candidate, fitting: Sequence[_Candidate], notebook: str) -> list[_Candidate]:
+def _complements(best: _Candidate, fitting: Sequence[_Candidate], release: Released) -> list[_Candidate]:
     """Other files that answer exercises which the best one leaves blank: a notebook may be handed in in parts."""
-    have: set[int | str] = set(best.kin[notebook].work)
+    have: set[int | str] = set(best.kin[release.notebook].work)
     found: list[_Candidate] = []
+    asked = any(cell.kind == "markdown" and cell.solution for cell in release.cells)
     for one in fitting:
-        kin = one.kin[notebook]
-        more = {place for place in kin.work if isinstance(place, int)} - have
-        if one is not best and kin.known and more and one.entry.place is not Place.CHECKPOINT and len(found) < 3:
+        kin = one.kin[release.notebook]
+        unwritten = asked and all(isinstance(place, int) for place in have)
+        more = {place for place in kin.work - have if isinstance(place, int) or unwritten}
+        recognised = kin.known or (one.raw is not None and one.raw.plain)
+        if one is not best and recognised and more and one.entry.place is not Place.CHECKPOINT:
             found.append(one)
             have |= more
     return found
 
 
-def _together(
-    best: RawNotebook, parts: Sequence[_Candidate], own: Callable[[Iterable[RawCell]], tuple[RawCell, ...]]
-) -> RawNotebook:
+def _together(best: RawNotebook, parts: Sequence[_Candidate], release: Released, kinship: Kinship) -> RawNotebook:
     """The cells of the best file, and the student's own of the others above them, so that the best one counts."""
-    if not parts or best.plain:
+    if not parts:
         return best
-    more = [own(one.raw.cells) for one in parts if one.raw is not None and not one.raw.plain]
-    cells = [cell for cells in more for cell in cells]
-    return msgspec.structs.replace(best, cells=(*cells, *best.cells)[:MAX_CELLS])
+
+    def cells_of(raw: RawNotebook) -> tuple[RawCell, ...]:
+        return taken_apart(raw.cells[0].source, release) if raw.plain else raw.cells
+
+    theirs = cells_of(best)
+    more = [cell for one in parts if one.raw is not None for cell in kinship.own(cells_of(one.raw), release)]
+    return msgspec.structs.replace(best, cells=(*more[: max(0, MAX_CELLS - len(theirs))], *theirs), plain=False)
 
 
 def _joined(best: _Candidate, parts: Sequence[_Candidate]) -> list[Repair]:

@@ -17,7 +17,8 @@ from autograder.submission.filename import shown
 
 _DEPTH = 6
 _FILES = 2000
-_ARCHIVE_BYTES = 64 * 2**20
+_ARCHIVES = 4
+_ARCHIVE_BYTES = 32 * 2**20
 """most bytes of one archive"""
 _UNPACKED_BYTES = 256 * 2**20
 """most bytes that are unpacked for one submission"""
@@ -74,18 +75,21 @@ class Contents:
     passed_over: list[tuple[str, str]] = field(default_factory=list)
     """path of each thing that is not read, and why: ‘…’ is a link"""
     unpacked: int = 0
+    archives: int = 0
+    unpack: bool = True
 
     @property
     def full(self) -> bool:
         return len(self.files) >= _FILES
 
 
-def contents(root: Path, homework: str, homeworks: Sequence[str] = ()) -> Contents:
+def contents(root: Path, homework: str, homeworks: Sequence[str] = (), unpack: bool = True) -> Contents:
     """The files in `root`, a student's folder (or archive) or the folder of one homework in it.
 
-    Folders that by their name belong to another one of `homeworks` are left out. Links are not followed.
+    Folders that by their name belong to another one of `homeworks` are left out. Links are not followed. Without
+    `unpack`, an archive is one file.
     """
-    found = Contents()
+    found = Contents(unpack=unpack)
     try:
         kind = stat.S_IFMT(root.lstat().st_mode)
     except OSError:
@@ -137,7 +141,8 @@ def _within(part: list[str], whole: list[str]) -> bool:
 def _listed(folder: Path | os.DirEntry[str], found: Contents, path: str) -> list[os.DirEntry[str]]:
     try:
         with os.scandir(folder) as entries:
-            return sorted(entries, key=lambda entry: entry.name)
+            # files first, so that no folder of a thousand pictures keeps a notebook from being seen
+            return sorted(entries, key=lambda entry: (entry.is_dir(follow_symlinks=False), entry.name))
     except OSError as error:
         found.passed_over.append((path, f"a folder that cannot be opened ({error.strerror})"))
         return []
@@ -184,8 +189,11 @@ def _add(found: Contents, file: Path, path: str, place: Place) -> None:
     except OSError as error:
         found.passed_over.append((path, f"a file that cannot be opened ({error.strerror})"))
         return
-    if start == b"PK\x03\x04" and not _office(path):
+    if start == b"PK\x03\x04" and not _office(path) and found.unpack:
         try:
+            found.archives += 1
+            if found.archives > _ARCHIVES:
+                raise BadArchive(f"is one of more than {_ARCHIVES} zip archives")
             archive = Archive(read(file, _ARCHIVE_BYTES))
             _add_members(found, archive, path, place)
         except (BadArchive, Unreadable) as error:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 
@@ -13,6 +14,7 @@ from autograder.submission.markless import parts
 from autograder.submission.match import normal
 from autograder.submission.rawcell import RawCell, RawNotebook
 
+_IMPORT = re.compile(r"^from[ \t]++[\w.]++[ \t]++import[ \t]++([\w, \t]++)$", re.MULTILINE)
 _TEXT = 24
 """characters; a shorter text may occur in any notebook"""
 
@@ -62,10 +64,9 @@ class Kinship:
                 found[marks.release.homework, marks.release.notebook] = kin
         return found
 
-    def own(self, cells: Iterable[RawCell], homework: str, notebook: str) -> tuple[RawCell, ...]:
+    def own(self, cells: Iterable[RawCell], release: Released) -> tuple[RawCell, ...]:
         """Those of a file's cells that are not as the course released them in this notebook."""
-        marks = next(one for one in self._marks if (one.release.homework, one.release.notebook) == (homework, notebook))
-        return tuple(marks.own(cells))
+        return tuple(next(marks for marks in self._marks if marks.release is release).own(cells))
 
 
 class _Marks:
@@ -110,5 +111,6 @@ class _Marks:
         if at is not None and released is not None and released.solution:
             return {at}
         if cell.kind == "code":
-            return {self._solutions[name] for name in names(cell.source) if name in self._solutions}
+            bound = names(cell.source) | {name for found in _IMPORT.findall(cell.source) for name in found.split(",")}
+            return {self._solutions[name.strip()] for name in bound if name.strip() in self._solutions}
         return {f"text {number}"} if released is None else set()

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 
 import msgspec
 
@@ -20,10 +20,11 @@ def parted(cells: Iterable[RawCell], released: Released) -> tuple[RawCell, ...]:
     known = {
         text for cell in released.cells if cell.kind == "markdown" and len(text := normal(cell.source)) >= _SHORTEST
     }
-    return tuple(part for cell in cells for part in _parts(cell, known))
+    given = {name: normal(cell.source) for cell in released.cells if cell.fixed for name in (cell.id, cell.grade_id)}
+    return tuple(part for cell in cells for part in _parts(cell, known, given))
 
 
-def _parts(cell: RawCell, known: set[str]) -> Iterator[RawCell]:
+def _parts(cell: RawCell, known: set[str], given: Mapping[str, str]) -> Iterator[RawCell]:
     text = normal(cell.source)
     inside = (
         [] if cell.kind == "code" or text in known or len(text) > _LONGEST else [one for one in known if one in text]
@@ -34,16 +35,17 @@ def _parts(cell: RawCell, known: set[str]) -> Iterator[RawCell]:
     if len(pieces) < 2:
         yield cell
         return
-    # The label stays with what is the student's, and so do the pictures.
-    keeper = next((at for at, piece in enumerate(pieces) if piece not in known), 0)
+    # Pictures stay with what is the student's. The label does as well, unless it is that of a given text.
+    mine = next((at for at, piece in enumerate(pieces) if piece not in known), 0)
+    text = next((given[name] for name in (cell.grade_id, *cell.ids) if name in given), "")
+    labelled = pieces.index(text) if text in pieces else mine
     for at, piece in enumerate(pieces):
-        own = at == keeper
         yield msgspec.structs.replace(
             cell,
             source=piece,
-            grade_id=cell.grade_id if own else "",
-            ids=cell.ids if own else (),
-            attachments=cell.attachments if own else {},
+            grade_id=cell.grade_id if at == labelled else "",
+            ids=cell.ids if at == labelled else (),
+            attachments=cell.attachments if at == mine else {},
         )
 
 

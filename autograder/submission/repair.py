@@ -40,6 +40,9 @@ def repaired(raw: RawNotebook, name: str, released: Released, notes: Sequence[Re
     """As `repair`, for a file of this name that has been read; `notes` tell how it was found."""
     cells = parts(raw.cells[0].source, released) if raw.plain else parted(raw.cells, released)
     repairs = [*notes, *raw.repairs]
+    if not raw.plain and len(cells) > len(raw.cells):
+        note = "Texts of the homework that stood in one cell with other text were parted from it again."
+        repairs.append(file_note("parted", note))
 
     matched = match(cells, released)
     slots = [_slot(cell, places, cells) for cell, places in zip(released.cells, matched.copies, strict=True)]
