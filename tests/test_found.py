@@ -240,6 +240,7 @@ def test_a_notebook_in_two_parts_is_graded_as_one(tmp_path: Path) -> None:
     mended = repaired(found.raw, found.entry.name, RELEASES["mlp"], found.notes)
     assert all(cell.source == solved[cell.id] for cell in mended.cells if cell.released and cell.released.solution)
     assert any("what it leaves blank was taken from" in note.note for note in found.notes)
+    assert not any("more than once" in note.note for note in mended.repairs)
 
 
 def test_an_exercise_a_file_is_graded_as_one_notebook(tmp_path: Path) -> None:

@@ -39,6 +39,10 @@ def test_a_helper_that_is_defined_anew_before_any_check_is_nobodys_business():
     assert rebindings([FIRST, own("own-1", "def g(x):\n    return 2 * x"), CHECK]) == ()
 
 
+def test_a_line_of_a_text_defines_nothing():
+    assert rebindings([FIRST, CHECK, own("own-1", '"""\\ng = better\\n"""')]) == ()
+
+
 def test_variables_may_change_as_they_like():
     assert rebindings([own("own-1", "x = 1"), CHECK, own("own-2", "x = 2")]) == ()
 

@@ -88,9 +88,8 @@ def choose(root: Path, releases: Mapping[str, Released], kinship: Kinship | None
         fitting = [one for one in candidates if one.raw is not None and one.means(notebook)]
         if fitting:
             best = _best(fitting, notebook)
-            assert best.raw is not None
             parts = _complements(best, fitting, releases[notebook])
-            raw = _together(best.raw, parts, releases[notebook], kinship)
+            raw = _together(best, parts, releases[notebook], kinship)
             empty = [one for one in candidates if one.why and _names(one.entry.name, tuple(releases)) == [notebook]]
             others = [one for one in fitting if one not in parts]
             notes = (*_found(best, notebook), *_joined(best, parts), *_not_read(best, others, empty, notebook))
@@ -191,17 +190,23 @@ def _complements(best: _Candidate, fitting: Sequence[_Candidate], release: Relea
     return found
 
 
-def _together(best: RawNotebook, parts: Sequence[_Candidate], release: Released, kinship: Kinship) -> RawNotebook:
+def _together(best: _Candidate, parts: Sequence[_Candidate], release: Released, kinship: Kinship) -> RawNotebook:
     """The cells of the best file, and the student's own of the others above them, so that the best one counts."""
+    assert best.raw is not None
     if not parts:
-        return best
+        return best.raw
 
     def cells_of(raw: RawNotebook) -> tuple[RawCell, ...]:
         return taken_apart(raw.cells[0].source, release) if raw.plain else raw.cells
 
-    theirs = cells_of(best)
-    more = [cell for one in parts if one.raw is not None for cell in kinship.own(cells_of(one.raw), release)]
-    return msgspec.structs.replace(best, cells=(*more[: max(0, MAX_CELLS - len(theirs))], *theirs), plain=False)
+    theirs = cells_of(best.raw)
+    more: list[RawCell] = []
+    have: set[int | str] = set(best.kin[release.notebook].work)
+    for one in parts:
+        if one.raw is not None:
+            more += kinship.own(cells_of(one.raw), release, have)
+            have |= one.kin[release.notebook].work
+    return msgspec.structs.replace(best.raw, cells=(*more[: max(0, MAX_CELLS - len(theirs))], *theirs), plain=False)
 
 
 def _joined(best: _Candidate, parts: Sequence[_Candidate]) -> list[Repair]:

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import re
 from collections import Counter
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Collection, Iterable, Iterator, Sequence
 
 import msgspec
 
 from autograder.course.names import functions, names
-from autograder.course.release import Released, ReleasedCell
+from autograder.course.release import Released
 from autograder.submission.markless import parts
 from autograder.submission.match import normal
 from autograder.submission.rawcell import RawCell, RawNotebook
@@ -64,9 +64,14 @@ class Kinship:
                 found[marks.release.homework, marks.release.notebook] = kin
         return found
 
-    def own(self, cells: Iterable[RawCell], release: Released) -> tuple[RawCell, ...]:
-        """Those of a file's cells that are not as the course released them in this notebook."""
-        return tuple(next(marks for marks in self._marks if marks.release is release).own(cells))
+    def own(self, cells: Iterable[RawCell], release: Released, besides: Collection[int | str]) -> tuple[RawCell, ...]:
+        """Those of a file's cells that are not as the course released them in this notebook.
+
+        Answers to the solution cells in `besides` are left out.
+        """
+        marks = next(marks for marks in self._marks if marks.release is release)
+        exercises = {place for place in besides if isinstance(place, int)}
+        return tuple(cell for cell, work in marks.own(cells) if not work or not work <= exercises)
 
 
 class _Marks:
@@ -90,27 +95,32 @@ class _Marks:
         defined: set[int] = set()
         answered: set[int | str] = set()
         for number, cell in enumerate(cells):
-            text = normal(cell.source)
-            label = next((name for name in (cell.grade_id, *cell.ids) if name in self.labels), None)
-            at = self.labels[label] if label is not None else self.texts.get(text)
+            text, at = normal(cell.source), self._at(cell)
             if at is not None:
                 known.add(at)
             else:
                 defined.update(self.functions[name] for name in functions(cell.source) if name in self.functions)
             if text and text not in self._given:
-                answered |= self._work(number, cell, self.release.cells[at] if at is not None else None, at)
+                answered |= self._work(number, cell, at)
         total = len({*self.labels.values(), *self.texts.values(), *self.functions.values()})
         return Kin(len(known), len(defined - known), frozenset(answered), total)
 
-    def own(self, cells: Iterable[RawCell]) -> Iterator[RawCell]:
-        """The cells that are not as the course released them."""
-        return (cell for cell in cells if normal(cell.source) not in self._given)
+    def own(self, cells: Iterable[RawCell]) -> Iterator[tuple[RawCell, set[int | str]]]:
+        """The cells that are not as the course released them, each with the solution cells that it answers."""
+        for number, cell in enumerate(cells):
+            if normal(cell.source) not in self._given:
+                yield cell, self._work(number, cell, self._at(cell))
 
-    def _work(self, number: int, cell: RawCell, released: ReleasedCell | None, at: int | None) -> set[int | str]:
+    def _at(self, cell: RawCell) -> int | None:
+        """The released cell that a cell is, judged by its label or its text."""
+        label = next((name for name in (cell.grade_id, *cell.ids) if name in self.labels), None)
+        return self.labels[label] if label is not None else self.texts.get(normal(cell.source))
+
+    def _work(self, number: int, cell: RawCell, at: int | None) -> set[int | str]:
         """The solution cells that a cell with a text of the student's answers."""
-        if at is not None and released is not None and released.solution:
+        if at is not None and self.release.cells[at].solution:
             return {at}
         if cell.kind == "code":
             bound = names(cell.source) | {name for found in _IMPORT.findall(cell.source) for name in found.split(",")}
             return {self._solutions[name.strip()] for name in bound if name.strip() in self._solutions}
-        return {f"text {number}"} if released is None else set()
+        return {f"text {number}"} if at is None else set()

@@ -39,7 +39,8 @@ def rebindings(cells: Sequence[GradableCell]) -> tuple[Rebinding, ...]:
         if cell.released is not None and (cell.released.fixed or cell.source == cell.released.source):
             continue
         for name in sorted(_functions_in_the_end(cell.source)):
-            again = next((later for later in range(number + 1, len(run)) if name in defined[later]), None)
+            places = (later for later in range(number + 1, len(run)) if name in defined[later])
+            again = next((later for later in places if _defines(run[later].source, name)), None)
             if again is not None:
                 between = tuple(one.released.grade_id for one in run[number:again] if one.released and one.tested)
                 if between:
@@ -72,6 +73,11 @@ def notes(cells: Sequence[GradableCell], found: Sequence[Rebinding]) -> Iterator
                     "defines and later cells use. Checks below it may fail for this reason. Choose another name."
                 )
                 yield Incident(kind="names", cell=cell.id, note=note)
+
+
+def _defines(source: str, name: str) -> bool:
+    """Whether a cell defines a name, and not only a line of a text in it looks like that."""
+    return any(name in defined for _, defined in statements(source))
 
 
 def _functions_in_the_end(source: str) -> Iterator[str]:
