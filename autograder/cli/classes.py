@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import functools
 import os
 from pathlib import Path
 from typing import Annotated
@@ -35,8 +34,9 @@ def grade(
         chosen = opened.homework(homework)
         found = class_run.survey(submitted or opened.root / "submitted", homework, opened.homeworks, student or ())
         with Progress(len(found.todo), json) as progress:
-            run = functools.partial(class_run.run, seen=progress.seen, absent=found.absent)
-            outcomes = run(opened, chosen, found.todo, out, workers, allow_unconfined)
+            outcomes = class_run.run(
+                opened, chosen, found.todo, out, workers, allow_unconfined, progress.seen, found.absent
+            )
     except CourseError as error:
         fail(error)
     progress.absent(found.absent)

@@ -10,7 +10,7 @@ import textwrap
 import warnings
 from collections import ChainMap
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from typing import Any
+from typing import Any, cast
 
 _TIMED = re.compile(r"^([ \t]*)%(?:time|timeit|prun)\b[ \t]*(?=\S)", re.MULTILINE)
 _MAGIC = re.compile(r"^([ \t]*)[%!?].*", re.MULTILINE)
@@ -91,6 +91,7 @@ def origins_of(statements: Sequence[ast.stmt], before: Mapping[str, str]) -> dic
 def inner_origins(statement: ast.stmt, origins: Mapping[str, str]) -> dict[str, str]:
     """The dotted paths behind the names that a statement imports or makes an alias, at any depth."""
     found: dict[str, str] = {}
+    known = ChainMap(found, cast(dict[str, str], origins))  # only the first is written to
     for node in ast.walk(statement):
         if isinstance(node, ast.Import):
             for alias in node.names:
@@ -100,7 +101,7 @@ def inner_origins(statement: ast.stmt, origins: Mapping[str, str]) -> dict[str, 
             for alias in node.names:
                 found[alias.asname or alias.name] = f"{node.module}.{alias.name}"
         for name, value in _aliases(node):
-            if path := path_of(value, ChainMap(found, dict(origins))):
+            if path := path_of(value, known):
                 found[name] = path
     return found
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack, suppress
 
 from autograder.course.course import Course, CourseError, Homework
@@ -16,7 +16,7 @@ from autograder.sandbox.zygote_client import Zygote
 from autograder.submission import Gradable, read, repair
 from autograder.submission.kinship import Kinship
 from autograder.submission.rawcell import MAX_CODE_CHARACTERS
-from autograder.submission.rebindings import rebindings
+from autograder.submission.rebindings import Rebinding, notes, rebindings
 
 EMPTY: Mapping[str, str] = {}
 
@@ -43,20 +43,24 @@ class GradingContext:
         """Use every release and every reference once, so that forks find everything loaded."""
         for name, suite in self.suites.items():
             path = self.homework.release(name)
-            forbidden_uses(suite, repair(read(path), path.name, self.released[name]))
+            gradable = repair(read(path), path.name, self.released[name])
+            forbidden_uses(suite, gradable)
+            list(notes(gradable.cells, rebindings(gradable.cells)))
             suite.diagnoser.warm()
             _ = suite.uses
             names = vars(suite.reference)
             suite.run(lambda _, names=names, spec=suite.spec: InProcessLine(dict(names), spec), training=())  # type: ignore[misc]
 
 
-def forbidden_uses(suite: Suite, gradable: Gradable, modules: Mapping[str, str] = EMPTY) -> dict[str, str]:
+def forbidden_uses(
+    suite: Suite, gradable: Gradable, modules: Mapping[str, str] = EMPTY, rebound: Sequence[Rebinding] = ()
+) -> dict[str, str]:
     """For each grade cell whose solution uses a forbidden tool, the reason why it earns nothing.
 
-    `modules` are the student's own Python files: path and source.
+    `modules` are the student's own Python files: path and source. `rebound` are the names with two meanings.
     """
     own, given = _code(gradable, modules)
-    later = frozenset((one.again, one.name) for one in rebindings(gradable.cells) if _own(gradable, one.again))
+    later = frozenset((one.again, one.name) for one in rebound if _own(gradable, one.again))
     return static.trespasses(suite.master, own, given, suite.spec.forbidden, later)
 
 

@@ -45,7 +45,7 @@ def grade(context: GradingContext, order: GradeOrder, announce: Callable[[str, s
         if unread or "" in barred:
             books.append(_waiting(context, spec))
         elif spec.name in choice.without:
-            books.append(_without_notebook(context, spec, "", choice.without[spec.name]))
+            books.append(_without_notebook(context, spec, choice.without[spec.name]))
         else:
             chosen = choice.notebooks[spec.name]
             files = beside(choice, chosen)
@@ -86,7 +86,7 @@ def _notebook(
         rebound = rebindings(gradable.cells)
         affected = {cell for one in rebound for cell in one.between}
         examined = suite.examine(session.fork, session.turn, affected, _digest(gradable, files.files), announce, barred)
-    forbidden = forbidden_uses(suite, gradable, modules)
+    forbidden = forbidden_uses(suite, gradable, modules, rebound)
     cells = score(blank, examined.tests, forbidden, examined.diagnoses, _unanswered(gradable, files), suite.uses)
     cells = with_causes(cells, gradable, session.outputs, suite.master, context.homework.packages)
     tried = attempts_in(suite, gradable, modules)
@@ -119,10 +119,11 @@ def _notebook(
 
 
 def _unanswered(gradable: Gradable, files: Beside) -> frozenset[str]:
-    """The written answers that earn nothing. Where a document or a photo lies beside the notebook, or it
-    came in parts, a person looks.
+    """The written answers that earn nothing.
+
+    Where a document or a photo lies beside the notebook, or the notebook came in several parts, a person looks.
     """
-    joined = any(repair.kind == "joined" for repair in gradable.repairs)  # its place among the cells is lost
+    joined = any(repair.kind == "joined" for repair in gradable.repairs)  # a text's place is lost
     return frozenset() if files.answers or joined else gradable.unanswered
 
 
@@ -161,19 +162,19 @@ def _for_a_person(cell: CellResult) -> CellResult:
 def _waiting(context: GradingContext, spec: NotebookSpec) -> NotebookResult:
     """The result if grading the notebook ended the process twice: all its cells wait for a person."""
     note = "The grader could not grade this notebook. Nothing is lost: your instructor has to look at it."
-    found = _without_notebook(context, spec, "", Incident(kind="internal", cell="", note=note))
+    found = _without_notebook(context, spec, Incident(kind="internal", cell="", note=note))
     cells = tuple(msgspec.structs.replace(cell, earned=None) for cell in found.cells)
     return msgspec.structs.replace(found, cells=cells)
 
 
-def _without_notebook(context: GradingContext, spec: NotebookSpec, file: str, incident: Incident) -> NotebookResult:
+def _without_notebook(context: GradingContext, spec: NotebookSpec, incident: Incident) -> NotebookResult:
     """The result if there is no notebook to run: all cells, with 0 points."""
     cells = score(context.released[spec.name], (), {}, {})
     cells = tuple(_unmarked(cell) for cell in cells)
     return NotebookResult(
         notebook=spec.name,
         title=spec.title,
-        file=file,
+        file="",
         score=0.0,
         max_score=sum(cell.points for cell in cells),
         cells=cells,

@@ -13,6 +13,7 @@ from autograder.course.release import Released
 from autograder.results.result import Incident, Repair
 from autograder.submission.cells import read_cells
 from autograder.submission.file import Unreadable
+from autograder.submission.filename import within, words
 from autograder.submission.folder import Contents, Entry, Place, contents, named
 from autograder.submission.kinship import Kin, Kinship
 from autograder.submission.markless import parts as taken_apart
@@ -287,16 +288,8 @@ def _stem(name: str) -> str:
     return name.rpartition(".")[0] or name
 
 
-def _words(name: str) -> list[str]:
-    return re.findall(r"[^\W\d_]+|\d+", name.casefold())
-
-
 def _names(name: str, notebooks: tuple[str, ...]) -> list[str]:
     """The notebooks that a file name may mean. When ‘mlp’ and ‘mlp_advanced’ both fit, only the longer one counts."""
-    words = _words(_stem(name))
-    found = [book for book in notebooks if _within(_words(book), words) or "".join(_words(book)) in words]
-    return [book for book in found if not any(_within(_words(book), _words(o)) for o in found if o != book)]
-
-
-def _within(part: list[str], whole: list[str]) -> bool:
-    return any(whole[at : at + len(part)] == part for at in range(len(whole) - len(part) + 1))
+    there = words(_stem(name))
+    found = [book for book in notebooks if within(words(book), there) or "".join(words(book)) in there]
+    return [book for book in found if not any(within(words(book), words(o)) for o in found if o != book)]

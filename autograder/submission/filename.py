@@ -18,3 +18,13 @@ def shown(name: str) -> str:
         sign if sign.isprintable() else "".join(f"%{byte:02X}" for byte in os.fsencode(sign))
         for sign in _ESCAPE.sub("%25", name)
     )
+
+
+def words(name: str) -> list[str]:
+    """The words and numbers in a name, in small letters."""
+    return re.findall(r"[^\W\d_]+|\d+", name.casefold())
+
+
+def within(part: list[str], whole: list[str]) -> bool:
+    """Whether words stand side by side among others."""
+    return any(whole[at : at + len(part)] == part for at in range(len(whole) - len(part) + 1))

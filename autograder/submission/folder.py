@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import re
 import stat
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
@@ -13,7 +12,7 @@ from pathlib import Path, PurePosixPath
 
 from autograder.submission.archive import Archive, BadArchive
 from autograder.submission.file import KINDS, USUAL_BYTES, Unreadable, read, too_big
-from autograder.submission.filename import shown
+from autograder.submission.filename import shown, within, words
 
 _DEPTH = 6
 _FILES = 2000
@@ -114,12 +113,12 @@ def contents(root: Path, homework: str, homeworks: Sequence[str] = (), unpack: b
 
 def reads_as(name: str, homeworks: Iterable[str]) -> set[str]:
     """Those of `homeworks` that a folder's name can mean: HW1, homework_1 and anna-hw01 mean hw1."""
-    words = _words(name)
+    there = _words(name)
     found = set()
     for homework in homeworks:
         wanted = _words(homework)
         number = wanted[-1] if wanted and wanted[-1].isdigit() else None
-        if _within(wanted, words) or any(word in _WORDS and following == number for word, following in pairwise(words)):
+        if within(wanted, there) or any(word in _WORDS and following == number for word, following in pairwise(there)):
             found.add(homework)
     return found
 
@@ -130,12 +129,8 @@ def is_called(name: str, homework: str) -> bool:
 
 
 def _words(name: str) -> list[str]:
-    found = re.findall(r"[^\W\d_]+|\d+", name.casefold())
-    return [str(int(word)) if word.isdigit() and len(word) < 9 else word for word in found]
-
-
-def _within(part: list[str], whole: list[str]) -> bool:
-    return any(whole[at : at + len(part)] == part for at in range(len(whole) - len(part) + 1))
+    """The words of a name, in which hw01 is hw1."""
+    return [str(int(word)) if word.isdigit() and len(word) < 9 else word for word in words(name)]
 
 
 def _listed(folder: Path | os.DirEntry[str], found: Contents, path: str) -> list[os.DirEntry[str]]:

@@ -16,9 +16,6 @@ from autograder.results.result import Output, Repair
 from autograder.submission.pictures import with_pictures
 from autograder.submission.rawcell import Attachments
 
-_MAX_REPAIRS = 60
-_JOINED = "# The code for this cell was found in another cell."
-
 
 class GradableCell(msgspec.Struct, frozen=True, kw_only=True):
     """One cell of a repaired submission."""
@@ -68,9 +65,7 @@ class Gradable(msgspec.Struct, frozen=True):
     def _around(self, at: int) -> Iterator[GradableCell]:
         """The cells near a cell: those above and below it, up to the next cells that students fill in or earn with."""
         for cells in (reversed(self.cells[:at]), self.cells[at + 1 :]):
-            yield from takewhile(
-                lambda one: one.own or not (one.released and (one.released.grade or one.released.solution)), cells
-            )
+            yield from takewhile(_between_exercises, cells)
 
     @property
     def pictures(self) -> Iterator[Output]:
@@ -107,6 +102,11 @@ class Gradable(msgspec.Struct, frozen=True):
             "nbformat": 4,
             "nbformat_minor": 5,
         }
+
+
+def _between_exercises(cell: GradableCell) -> bool:
+    """Whether students neither fill in a cell nor earn points with it."""
+    return cell.released is None or not (cell.released.grade or cell.released.solution)
 
 
 def _as_dict(cell: GradableCell) -> dict[str, Any]:

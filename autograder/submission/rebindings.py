@@ -5,6 +5,7 @@ Nothing is executed: the sources tell which names a cell defines.
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
@@ -62,7 +63,7 @@ def notes(cells: Sequence[GradableCell], found: Sequence[Rebinding]) -> Iterator
     for cell in cells:
         if cell.released is not None and cell.released.fixed:
             given |= dict.fromkeys(() if cell.skip else functions(cell.source), cell.id)
-            ours |= {bare(text) for text, _ in statements(cell.source)}
+            ours |= _given_statements(cell.source)
             continue
         own = {name for text, defined in statements(cell.source) for name in defined if bare(text) not in ours}
         for name in sorted(() if cell.skip else own & given.keys()):
@@ -73,6 +74,11 @@ def notes(cells: Sequence[GradableCell], found: Sequence[Rebinding]) -> Iterator
                     "defines and later cells use. Checks below it may fail for this reason. Choose another name."
                 )
                 yield Incident(kind="names", cell=cell.id, note=note)
+
+
+@functools.lru_cache(maxsize=512)  # the given cells are the same in all submissions
+def _given_statements(source: str) -> frozenset[str]:
+    return frozenset(bare(text) for text, _ in statements(source))
 
 
 def _defines(source: str, name: str) -> bool:

@@ -1,6 +1,6 @@
 """Harness of hw2/seq_classification: watches the student's `train` at work on the student's own model.
 
-A forward pass counts if a gradient has come back through it: whoever only looks, at an accuracy, say, does not train.
+A forward pass counts if a gradient has come back through it. A look at the accuracy is no training.
 """
 
 from collections.abc import Callable, Iterator
