@@ -2,6 +2,7 @@
 # make check  after every change: lint, format, types, import contracts, and the fast tests
 # make test   everything
 # make audit  all audits: every known answer with its training runs and under many draws, answers made by machine, hostile ones
+# make claims what the notebooks tell about their figures, measured over several seeds; an hour
 # make bench  the same class graded by this, by plain nbgrader and by otter: ratios
 # make build  source/ and release/ from the masters in hw1/ …
 # make docs   the README's figures from the masters, the tables of docs/results.md from the code
@@ -19,7 +20,7 @@ PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check
 # one process more than processors, as some tests wait; tests/conftest.py says in which order and what stays together
 PYTEST = $(BIN)/python -m pytest -n $$(($$(nproc 2>/dev/null || echo 2) + 1)) --dist loadscope --no-loadscope-reorder --durations 10
 
-.PHONY: demo check lint types fast-tests test audit bench build docs lock clean
+.PHONY: demo check lint types fast-tests test audit claims bench build docs lock clean
 
 demo: $(INSTALLED)
 	$(BIN)/autograder build
@@ -48,6 +49,9 @@ audit: $(INSTALLED)
 	$(BIN)/autograder audit --mutants
 	$(BIN)/autograder audit --hostile
 	$(BIN)/autograder audit --draws 20
+
+claims: $(INSTALLED)
+	$(PYTEST) -rP tests/claims/claims_*.py
 
 bench: $(INSTALLED)
 	$(BIN)/python benchmarks/class_of_forty.py

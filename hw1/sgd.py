@@ -69,7 +69,7 @@ Here it is: two convolutions and a linear layer. It trains on digits of 8×8 pix
 through noise cannot rely on single pixels: its gradients, and so its dreams, become smoother."""
 
 
-# %% nbgrader={"grade_id": "train-digits", "locked": true} tags=["demo"]
+# %% nbgrader={"grade_id": "train-digits", "locked": true, "gives": ["digit_classifier"]} tags=["demo"]
 def digit_classifier(images, labels, epochs=8):
     """A small convolutional network, trained on images (N, 1, 20, 20)."""
     torch.manual_seed(0)
@@ -93,7 +93,7 @@ def digit_classifier(images, labels, epochs=8):
     return net.eval()
 
 
-# %% nbgrader={"grade_id": "digits", "locked": true} tags=["demo"]
+# %% nbgrader={"grade_id": "digits", "locked": true, "gives": ["digit_net", "guesses", "images", "labels"]} tags=["demo"]
 from sklearn.datasets import load_digits
 
 digits = load_digits()

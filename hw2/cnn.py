@@ -81,7 +81,7 @@ def place(digits, generator, side=12, canvas=28):
     return images
 
 
-# %% nbgrader={"grade_id": "data", "locked": true} tags=["demo"]
+# %% nbgrader={"grade_id": "data", "locked": true, "gives": ["dice", "train_set", "valid_loader", "valid_set"]} tags=["demo"]
 from sklearn.datasets import load_digits
 
 dice = torch.Generator().manual_seed(0)

@@ -176,7 +176,7 @@ def spikes(losses):
     return found
 
 
-# %% nbgrader={"grade_id": "given-run", "locked": true} tags=["demo"]
+# %% nbgrader={"grade_id": "given-run", "locked": true, "gives": ["inherited_losses"]} tags=["demo"]
 batches = make_batches(16, "normal", SEED)
 model = make_model(SEED)
 inherited_losses, norms = inherited_train(model, batches, EPOCHS)

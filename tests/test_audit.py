@@ -195,6 +195,24 @@ def test_training(student, draw):
     assert rows["doubled-and-more"].lost == ("square-check",) and rows["doubled-and-more"].wrong == ()
 
 
+@pytest.mark.parametrize("weak", [False, True])
+def test_the_tests_of_an_optional_exercise_are_proven_like_all_others(small, weak):
+    optional = MASTER.partition("# %% nbgrader")[2].replace("square", "double").replace("x * x", "x + x")
+    solution = MASTER + "\n# %% nbgrader" + optional.replace('"points": 2', '"points": 0')
+    asked = "x + x" if weak else "student.double(x)"
+    test = f'''
+@earns("double-check")
+def test_double(student, draw):
+    """It doubles."""
+    x = draw.normal(3)
+    close({asked}, 2 * x, "double(x)")
+'''
+    rows = small(tests=f"{TESTS}\n{test}", solution=solution)
+    assert rows["master"].wrong == ()
+    assert rows["untouched"].lost == (("square-check",) if weak else ("square-check", "double-check"))
+    assert any("earns points in double-check" in text for text in rows["untouched"].wrong) is weak
+
+
 def test_an_alternative_that_is_wrong_is_found(small):
     rows = small(alternative="def square(x):\n    return abs(x)\n")
     assert "should not lose points in square-check" in rows["squares-other"].wrong[0]

@@ -174,9 +174,11 @@ def test_build_returns_the_files_that_changed(course: Course) -> None:
     assert build.build(course) == (course.root / "source/hw1/powers.ipynb",)
 
 
-def test_the_badge_and_the_set_up_follow_the_first_cell(release: dict[str, nbformat.NotebookNode]) -> None:
+def test_the_badge_and_the_set_up_follow_the_first_cell_and_a_last_cell_is_added(
+    release: dict[str, nbformat.NotebookNode],
+) -> None:
     assert list(release) == [
-        "powers-001", "colab", "setup", "powers-002", "square", "square-small", "powers-005",
+        "powers-001", "colab", "setup", "powers-002", "square", "square-small", "powers-005", "hand-in",
     ]  # fmt: skip
 
 
@@ -186,7 +188,7 @@ def test_the_badge_opens_this_release_in_colab(release: dict[str, nbformat.Noteb
     assert release["colab"].source.startswith("[![Open this notebook in Google Colab](")
 
 
-@pytest.mark.parametrize("added", ["colab", "setup"])
+@pytest.mark.parametrize("added", ["colab", "setup", "hand-in"])
 def test_students_can_neither_edit_nor_delete_the_added_cells(
     release: dict[str, nbformat.NotebookNode], added: str
 ) -> None:
@@ -246,7 +248,9 @@ def test_a_released_solution_cell_keeps_its_signature_and_gets_the_stub(
 def test_a_released_test_cell_is_the_authors_without_the_hidden_region(
     release: dict[str, nbformat.NotebookNode],
 ) -> None:
-    assert release["square-small"].source == 'assert square(2) == 4, f"square(2) is 4, yours gave {square(2)}"'
+    asked = 'assert square(2) == 4, f"square(2) is 4, yours gave {square(2)}"'
+    inside = f"def _check_square_small():\n    {asked}"
+    assert release["square-small"].source == f"{inside}\n\n\n_check_square_small()"
 
 
 def test_a_written_answer_is_released_as_an_invitation(built: Course) -> None:

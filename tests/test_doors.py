@@ -194,6 +194,41 @@ def test_a_name_that_is_defined_again_after_its_tests_accuses_nobody():
     assert static.uses("answer", own[:2], GIVEN, ["nn"], {"L"}, book) == ""
 
 
+@pytest.mark.parametrize(
+    "later",
+    [
+        "setattr(f, 'g', F.relu)",
+        "for g in [F.relu]:\n    setattr(f, 'g', g)",
+        "def install():\n    f.g = F.relu\ninstall()",
+        "def install(where):\n    where.g = F.relu\ninstall(f)",
+        "ways['g'] = F.relu",
+        "ways.update(g=F.relu)",
+        "def fill():\n    ways['g'] = F.relu\nfill()",
+        "type.__setattr__(f, 'g', F.relu)",
+        "vars(f)['g'] = F.relu",
+        "(lambda: ways.setdefault('g', F.relu))()",
+    ],
+)
+def test_what_another_cell_puts_into_a_solution_is_a_part_of_it(later):
+    solution = "ways = {}\ndef f(x):\n    return ways['g'](x)"
+    own = [("answer", solution), ("own-1", later)]
+    assert "own-1" in static.uses("answer", own, GIVEN, ["nn"], {"f"})
+
+
+@pytest.mark.parametrize(
+    "tried",
+    [
+        "def try_it(x):\n    seen = {}\n    seen['right'] = F.relu(x)\n    return seen, f(x)\ntry_it(X)",
+        "x.grad = None\nF.relu(f(x)).sum().backward()",
+        "class Mine(nn.Module):\n    def __init__(self):\n        self.layer = nn.Linear(1, 1)",
+        "errors = []\nerrors.append((f(X) - F.relu(X)).abs().max())",
+    ],
+)
+def test_what_another_cell_tries_out_accuses_nobody(tried):
+    own = [("answer", "def f(x):\n    return x"), ("own-1", tried)]
+    assert static.uses("answer", own, GIVEN, ["autograd", "nn"], {"f"}) == ""
+
+
 def test_a_solution_is_followed_into_the_cell_where_it_stands():
     own = [("answer", "# see below"), ("own-1", "def f(x):\n    return F.relu(x)")]
     assert "own-1" in static.uses("answer", own, GIVEN, ["nn"], {"f"})

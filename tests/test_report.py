@@ -220,6 +220,15 @@ def test_states_are_said_in_words():
     assert [word in text for word in ("✓ full", "◐ partly", "✗ none", "… not marked yet")] == [True] * 4
 
 
+def test_an_optional_exercise_shows_its_tests_and_costs_nothing():
+    passed, failed, undone = (
+        cell(0.0, points=0.0, tests=tests) for tests in ((check(),), (check(), check(False, "wrong sign")), ())
+    )
+    text = page_of(book(cell(), passed, failed, undone)).text
+    assert [word in text for word in ("✓ all passed", "◐ partly", "– not done", "wrong sign")] == [True] * 4
+    assert text.count("optional") == 3 and "Well done!" in text
+
+
 def test_failed_test_shows_its_message():
     assert "wrong shape" in page_of(book(cell(0.0, tests=(check(False, "wrong shape"),)))).text
 

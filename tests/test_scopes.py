@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from autograder.course.master import Cell
-from autograder.course.scopes import check_scopes, closed, given, listed
+from autograder.course.scopes import check_scopes, closed, given, listed, opened
 
 
 def cell(name, source, **more):
@@ -50,6 +50,15 @@ def test_the_students_own_cells_stay_as_they_are():
 def test_text_of_several_lines_keeps_its_lines():
     check = cell("f", 'text = """one\n  two\nthree"""\nassert text == "one\\n  two\\nthree"', locked=True, grade=True)
     assert "text" not in ran(book(check))
+
+
+def test_a_cell_in_a_function_is_opened_again():
+    data = cell("data", "a = 1\n\nb = a", locked=True, gives=("b",))
+    for one in (CHECK, data):
+        put = closed(book(one))[-1].source
+        assert put != one.source and opened(put).strip().removesuffix("\nreturn b") == one.source
+    assert opened(CHECK.source) == CHECK.source
+    assert opened("def _check_f():\n    x = 1\n\n\n_check_f()\nmine = 2") == "x = 1\n\n\nmine = 2"
 
 
 def said(*cells):

@@ -52,6 +52,16 @@ def test_a_module_beside_the_notebook_can_be_imported(hall: Hall) -> None:
     assert any("‘big.bin’" in note and "too large" in note for note in notes(result))
 
 
+@pytest.mark.parametrize(("name", "found"), [("dense.py", True), ("dense.txt", False)])
+def test_a_file_that_the_notebook_runs_is_python(hall: Hall, name: str, found: bool) -> None:
+    book = hall.rewritten("linear", lambda source: f"%run {name}")
+    dense = "import math\nimport torch\n" + source_of(hall, "linear")
+    result = hall.grade(f"runs-{name[6:]}", {"mlp.ipynb": dump(book), name: dense.encode()})
+    assert (lost_points(result) == {}) is found
+    told = any("runs Python files (.py) alone" in output.text for output in result.outputs)
+    assert told is not found
+
+
 def test_a_forbidden_tool_in_a_module_of_ones_own_is_found(hall: Hall) -> None:
     book = hall.rewritten("mse", lambda source: "import tools\nmse_loss = tools.mse_loss")
     tools = (

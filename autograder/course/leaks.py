@@ -6,6 +6,7 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from autograder.course.hand_in import hand_in_code
 from autograder.course.markers import DELIMITERS
 from autograder.course.master import Master, parted, syntax_error
 from autograder.course.source_notebook import setup_source
@@ -36,7 +37,7 @@ def verify(path: Path, master: Master, release: NotebookNode, script: str) -> No
 
 def _secrets(master: Master) -> tuple[str, ...]:
     """The lines of solutions and mark schemes that do not also occur in text that students may see."""
-    shown, hidden = [setup_source(), CODE_STUB, TEXT_STUB], []
+    shown, hidden = [setup_source(), hand_in_code(), CODE_STUB, TEXT_STUB], []
     for cell in master.cells:
         seen, unseen = parted(cell)
         shown += seen

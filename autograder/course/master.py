@@ -16,7 +16,7 @@ from autograder.course.markers import edge_of
 PERCENT = {"extension": ".py", "format_name": "percent", "comment_magics": False}
 """jupytext's format for the course's scripts; a comment stays a comment, even if it looks like an IPython magic"""
 
-ADDED_CELLS = ("colab", "setup")
+ADDED_CELLS = ("colab", "setup", "hand-in")
 """grade_ids of the locked cells that the build adds to every notebook"""
 
 

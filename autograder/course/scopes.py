@@ -1,12 +1,13 @@
 """Scopes: the notebook's own cells leave no names behind, so that students may name their helpers as they like.
 
-The build puts the code of a locked check or figure into a function. A locked cell that defines something for later
-cells says so: `"gives": ["blur"]`. The notebook's set-up cell lists these names.
+The build puts the code of a check, and of a locked figure that would leave names behind, into a function. A locked cell
+that defines something for later cells says so: `"gives": ["blur"]`. The notebook's set-up cell lists these names.
 """
 
 from __future__ import annotations
 
 import ast
+import re
 import symtable
 import textwrap
 from collections.abc import Iterator, Sequence
@@ -19,25 +20,37 @@ _LINE = 110
 """characters of a line in the list of names"""
 
 
+_HEAD = re.compile(r"def (_check_\w+|_figure)\(\):")
+"""the first line of a cell that the build has put into a function"""
+
+
 def closed(cells: Sequence[Cell]) -> tuple[Cell, ...]:
-    """The cells, with locked checks and figures that would leave names behind put into functions."""
-    began = _first_exercise(cells)
+    """The cells, with checks, and locked figures that would leave names behind, put into functions."""
     return tuple(
         msgspec.structs.replace(cell, source=_in_function(cell))
-        if number > began and cell.kind == "code" and cell.locked and _public(cell.source) - set(cell.gives)
+        if closable and cell.kind == "code" and cell.locked and _closes(cell)
         else cell
-        for number, cell in enumerate(cells)
+        for cell, closable in _with_place(cells)
     )
+
+
+def check_name(cell: Cell) -> str:
+    """The name of the function that a check is put into, by which the notebook's last cell calls it again."""
+    return f"_check_{re.sub('[^A-Za-z0-9]', '_', cell.grade_id)}"
 
 
 def given(cells: Sequence[Cell]) -> tuple[str, ...]:
     """The names that the notebook's own cells define for later cells, in their order. Imports are left out."""
-    began = _first_exercise(cells)
-    found: dict[str, None] = {}
-    for number, cell in enumerate(cells):
+    return tuple(dict.fromkeys(name for _, names in given_by(cells) for name in names))
+
+
+def given_by(cells: Sequence[Cell]) -> Iterator[tuple[Cell, Sequence[str]]]:
+    """The cells that define names for later cells, with these names."""
+    for cell, closable in _with_place(cells):
         if cell.kind == "code" and cell.locked:
-            found |= dict.fromkeys(_defined(cell.source) if number < began else cell.gives)
-    return tuple(found)
+            names = cell.gives if closable else _defined(cell.source)
+            if names:
+                yield cell, names
 
 
 def listed(names: Sequence[str]) -> str:
@@ -50,15 +63,14 @@ def listed(names: Sequence[str]) -> str:
 
 def check_scopes(cells: Sequence[Cell]) -> Iterator[tuple[int, str]]:
     """Lines and texts of an author's errors: names that are left behind, or that are needed and do not stay."""
-    began = _first_exercise(cells)
     hidden: dict[str, str] = {}
     """for each name that a function hides, the cell"""
-    for number, cell in enumerate(cells):
+    for cell, closable in _with_place(cells):
         if cell.kind != "code" or _bound(cell.source) is None:
             continue
-        if cell.gives and not (cell.locked and number > began):
+        if cell.gives and not (cell.locked and closable):
             yield cell.line, f'cell {cell.id}: "gives" belongs on a locked cell behind the first exercise: remove it'
-        for name in sorted(_needed(cell, number > began) & hidden.keys()):
+        for name in sorted(_needed(cell, closable) & hidden.keys()):
             yield (
                 cell.line,
                 f"cell {cell.id}: it uses {name!r} of the cell {hidden[name]}, whose names do not leave it: "
@@ -72,18 +84,28 @@ def check_scopes(cells: Sequence[Cell]) -> Iterator[tuple[int, str]]:
             )
         for name in sorted(set(cell.gives) - names):
             yield cell.line, f'cell {cell.id}: "gives" lists {name!r}, which the cell does not define'
-        stay = names if not (cell.locked and number > began) else names & set(cell.gives)
+        stay = names if not (cell.locked and closable) else names & set(cell.gives)
         hidden = {name: where for name, where in hidden.items() if name not in stay}
         hidden |= dict.fromkeys(names - stay, cell.id)
 
 
-def _first_exercise(cells: Sequence[Cell]) -> int:
-    return next((number for number, cell in enumerate(cells) if cell.kind == "code" and cell.solution), len(cells))
+def _with_place(cells: Sequence[Cell]) -> Iterator[tuple[Cell, bool]]:
+    """The cells, each with whether it is one whose names go: behind the first exercise, or only a demonstration."""
+    began = False
+    for cell in cells:
+        yield cell, began or cell.demo
+        began = began or (cell.kind == "code" and cell.solution)
+
+
+def _closes(cell: Cell) -> bool:
+    if cell.grade:
+        return bool(ast.parse(cell.source).body)
+    return bool(_public(cell.source) - set(cell.gives))
 
 
 def _in_function(cell: Cell) -> str:
     """The cell as a function that is called once and returns what the cell gives."""
-    name = "_check" if cell.grade else "_figure"
+    name = check_name(cell) if cell.grade else "_figure"
     lines = cell.source.split("\n")
     inner = {
         number
@@ -95,6 +117,20 @@ def _in_function(cell: Cell) -> str:
     given = ", ".join(cell.gives)
     back = [f"    return {given}"] if given else []
     return "\n".join([f"def {name}():", *body, *back, "", "", f"{given} = {name}()" if given else f"{name}()"])
+
+
+def opened(source: str) -> str:
+    """The lines of a cell that was put into a function, as they were before; any other source as it is.
+
+    What stands below the function stays below.
+    """
+    head, _, rest = source.partition("\n")
+    found = _HEAD.fullmatch(head.rstrip())
+    if not found:
+        return source
+    call = re.compile(rf"(?:[\w, ]+ = )?{found[1]}\(\)\s*")
+    lines = (line.removeprefix("    ") for line in rest.split("\n") if not call.fullmatch(line))
+    return "\n".join(lines)
 
 
 def _needed(cell: Cell, after: bool) -> set[str]:

@@ -7,6 +7,7 @@ from importlib.metadata import requires
 from typing import TYPE_CHECKING, Any
 
 from autograder.course.course import Course
+from autograder.course.hand_in import hand_in_source
 from autograder.course.master import ADDED_CELLS, Cell, Master
 from autograder.course.scopes import given, listed
 
@@ -38,7 +39,7 @@ def source_notebook(course: Course, master: Master) -> NotebookNode:
     """The notebook with solutions and hidden regions that nbgrader strips."""
     from nbformat import v4
 
-    colab, setup = ADDED_CELLS
+    colab, setup, hand_in = ADDED_CELLS
     badge = Cell(
         id=colab,
         grade_id=colab,
@@ -50,8 +51,17 @@ def source_notebook(course: Course, master: Master) -> NotebookNode:
     names = listed(given(master.cells))
     text = f"{setup_source()}\n\n{names}" if names else setup_source()
     start = Cell(id=setup, grade_id=setup, kind="code", source=text, line=0, locked=True)
+    end = Cell(
+        id=hand_in,
+        grade_id=hand_in,
+        kind="code",
+        source=hand_in_source(master),
+        line=0,
+        locked=True,
+        tags=("demo",),  # for students alone: grading does not run it
+    )
     cells = []
-    for cell in (*master.cells[:1], badge, start, *master.cells[1:]):
+    for cell in (*master.cells[:1], badge, start, *master.cells[1:], end):
         source = cell.source
         if cell.autograded:
             region = _HIDDEN_REGION.format(homework=master.homework, notebook=master.notebook, grade_id=cell.grade_id)

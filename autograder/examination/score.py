@@ -10,10 +10,15 @@ from autograder.results.result import CellResult, Diagnosis, TestResult
 
 def earned(points: float, tests: Sequence[TestResult]) -> float:
     """The points that one cell earns: `points` times the passed share of the tests' weight; 0 for a forbidden tool."""
+    return round(points * share(tests), 4)
+
+
+def share(tests: Sequence[TestResult]) -> float:
+    """The passed share of the tests' weight, from 0 to 1; 0 for a forbidden tool, and where there are no tests."""
     total = sum(test.weight for test in tests)
     if not total or any(test.forbidden for test in tests):
         return 0.0
-    return round(points * sum(test.weight for test in tests if test.passed) / total, 4)
+    return sum(test.weight for test in tests if test.passed) / total
 
 
 def score(
@@ -41,7 +46,7 @@ def score(
         if cell.solution or cell.task:
             points, why = (0.0, "Nothing was written here.") if cell.grade_id in unanswered else (None, "")
         follows: tuple[str, ...] = ()
-        if points is not None and points < cell.points:
+        if points is not None and (points < cell.points or not all(test.passed for test in own)):
             follows = () if why else tuple(name for name in (uses or {}).get(cell.grade_id, ()) if name in lost)
             lost.add(cell.grade_id)
         results.append(

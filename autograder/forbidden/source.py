@@ -9,11 +9,14 @@ import symtable
 import textwrap
 import warnings
 from collections import ChainMap
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Container, Iterable, Iterator, Mapping, Sequence
 from typing import Any, cast
 
 _TIMED = re.compile(r"^([ \t]*)%(?:time|timeit|prun)\b[ \t]*(?=\S)", re.MULTILINE)
 _MAGIC = re.compile(r"^([ \t]*)[%!?].*", re.MULTILINE)
+_CHANGING_METHODS = {
+    *("append", "extend", "insert", "update", "setdefault", "add", "__setattr__", "__setitem__", "__ior__"),
+}
 _SHELL = re.compile(r"=[ \t]*[%!].*|\?+[ \t]*$", re.MULTILINE)
 
 
@@ -40,27 +43,69 @@ def _transformed(source: str) -> str:
     return str(manager().transform_cell(source))
 
 
-def defines(statement: ast.stmt) -> list[str]:
-    """The names that a statement gives a meaning, also inside `if`, `for`, `try`, `with`, and by an attribute."""
+def defines(statement: ast.stmt, installers: Container[str] = ()) -> list[str]:
+    """The names that a statement gives or changes a meaning, also inside `if`, `for`, `try`, `with`, and in functions.
+
+    What a function does to the notebook's names counts where it is defined, whether or not it is called. `installers`
+    are functions that change what they are given.
+    """
     found: list[str] = []
-    waiting: list[ast.AST] = [statement]
+    waiting: list[tuple[ast.AST, frozenset[str]]] = [(statement, frozenset())]
     while waiting:
-        node = waiting.pop()
-        if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef):
+        node, local = waiting.pop()
+        if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef) and not local:
             found.append(node.name)
-            continue  # what stands in it is local
-        if isinstance(node, ast.Lambda):
-            continue
-        if isinstance(node, ast.Name) and isinstance(node.ctx, ast.Store):
+        if isinstance(node, ast.Name) and isinstance(node.ctx, ast.Store) and not local:
             found.append(node.id)
-        elif isinstance(node, ast.Attribute | ast.Subscript) and isinstance(node.ctx, ast.Store):
-            inner: ast.AST = node
-            while isinstance(inner, ast.Attribute | ast.Subscript):
-                inner = inner.value
-            if isinstance(inner, ast.Name):
-                found.append(inner.id)
-        waiting += ast.iter_child_nodes(node)
+        found += [name for name in _changed(node, installers) if name not in local]
+        if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef | ast.Lambda | ast.ClassDef):
+            local = local | {""} | _locals(node)
+        waiting += [(child, local) for child in ast.iter_child_nodes(node)]
     return list(dict.fromkeys(found))
+
+
+def installers(statements: Iterable[ast.stmt]) -> frozenset[str]:
+    """The functions among the statements that change an object which they are given: `def put(c): c.f = g`."""
+    found = set()
+    for statement in statements:
+        if isinstance(statement, ast.FunctionDef | ast.AsyncFunctionDef):
+            arguments = statement.args
+            given = {argument.arg for argument in (*arguments.posonlyargs, *arguments.args, *arguments.kwonlyargs)}
+            if any(name in given for node in ast.walk(statement) for name in _changed(node)):
+                found.add(statement.name)
+    return frozenset(found)
+
+
+def _changed(node: ast.AST, installers: Container[str] = ()) -> Iterator[str]:
+    """The names whose objects this node changes: f.x = …, f[0] = …, setattr(f, …), f.update(…)."""
+    match node:
+        case ast.Attribute(value=of, ctx=ast.Store()) | ast.Subscript(value=of, ctx=ast.Store()):
+            yield from _root(of)
+        case ast.Call(func=ast.Name(id="setattr" | "delattr"), args=[of, *_]):
+            yield from _root(of)
+        case ast.Call(func=ast.Attribute(value=of, attr=name), args=arguments) if name in _CHANGING_METHODS:
+            yield from _root(of)
+            if name == "__setattr__" and arguments:
+                yield from _root(arguments[0])
+        case ast.Call(func=ast.Name(id=name), args=arguments) if name in installers:
+            yield from (argument.id for argument in arguments if isinstance(argument, ast.Name))
+
+
+def _root(node: ast.AST) -> Iterator[str]:
+    while isinstance(node, ast.Attribute | ast.Subscript):
+        node = node.value
+    if isinstance(node, ast.Name):
+        yield node.id
+    elif isinstance(node, ast.Call) and isinstance(node.func, ast.Name) and node.func.id == "vars" and node.args:
+        yield from _root(node.args[0])
+
+
+def _locals(node: ast.FunctionDef | ast.AsyncFunctionDef | ast.Lambda | ast.ClassDef) -> set[str]:
+    """The names that belong to a function itself: its parameters, and what it assigns."""
+    declared = {name for inner in ast.walk(node) if isinstance(inner, ast.Global) for name in inner.names}
+    own = {inner.arg for inner in ast.walk(node) if isinstance(inner, ast.arg)}
+    own |= {inner.id for inner in ast.walk(node) if isinstance(inner, ast.Name) and isinstance(inner.ctx, ast.Store)}
+    return own - declared
 
 
 def global_names(statement: ast.stmt) -> frozenset[str]:

@@ -15,7 +15,16 @@ from autograder.course.course import Tool
 from autograder.course.master import Master
 from autograder.course.names import names
 from autograder.forbidden import WHY
-from autograder.forbidden.source import defines, form, global_names, inner_origins, origins_of, parse, path_of
+from autograder.forbidden.source import (
+    defines,
+    form,
+    global_names,
+    inner_origins,
+    installers,
+    origins_of,
+    parse,
+    path_of,
+)
 
 Code = Sequence[tuple[str, str]]
 """(cell id, source) of code cells, in order; of the student's own modules, the path in place of the id"""
@@ -112,12 +121,13 @@ class _Notebook:
         for name in {cell for cell, _ in later} & self.cells.keys():
             redefined = {defined for cell, defined in later if cell == name}
             self.cells[name] = tuple(one for one in self.cells[name] if not _rebinds(one, redefined))
+        own_statements = [statement for statements in self.cells.values() for statement in statements]
         self.definitions: dict[str, list[tuple[str, ast.stmt]]] = {}
+        changing = installers(own_statements)
         for name, statements in self.cells.items():
             for statement in statements:
-                for defined in defines(statement):
+                for defined in defines(statement, changing):
                     self.definitions.setdefault(defined, []).append((name, statement))
-        own_statements = [statement for statements in self.cells.values() for statement in statements]
         self.origins = origins_of(own_statements, _given_origins(given))
         self._reaches: dict[ast.stmt, _Reach] = {}
 

@@ -20,7 +20,7 @@ from autograder.course.course import Course, CourseError, Homework
 from autograder.course.mistakes import Mistake, mistakes, variants_left_out
 from autograder.course.release import released
 from autograder.examination.diagnosis import Exchange
-from autograder.examination.score import earned
+from autograder.examination.score import share
 from autograder.examination.suite import Suite
 from autograder.forbidden import static
 from autograder.proving.fork_pool import ForkPool
@@ -42,6 +42,7 @@ class Graded(msgspec.Struct):
     """How one solution was graded."""
 
     earned: dict[str, float]
+    """for each grade cell the share of its points that is earned; of an optional exercise, what its tests are worth"""
     tests: tuple[TestResult, ...]
     exchanges: dict[str, list[Exchange]]
     """for each test, its questions and the answers"""
@@ -180,13 +181,12 @@ def _judge(suite: Suite, solution: Solution, graded: Graded | str) -> Row:
     fails = [cell for cell in solution.fails if cell not in left_out]
     if isinstance(graded, str):
         return Row(book.notebook, kind, name, (), (), (*solution.also, f"it could not be graded: {graded}"))
-    points = {cell.grade_id: cell.points for cell in book.grade_cells() if cell.autograded}
-    points = {cell: full for cell, full in points.items() if cell not in left_out}
-    lost = tuple(cell for cell, full in points.items() if graded.earned[cell] < full)
+    cells = [cell.grade_id for cell in book.grade_cells() if cell.autograded and cell.grade_id not in left_out]
+    lost = tuple(cell for cell in cells if graded.earned[cell] < 1)
     named = tuple(dict.fromkeys(one.mistake for many in graded.diagnoses.values() for one in many))
     wrong = list(solution.also)
-    if kind == "untouched" and any(graded.earned[cell] for cell in points):
-        some = ", ".join(cell for cell in points if graded.earned[cell])
+    if kind == "untouched" and any(graded.earned[cell] for cell in cells):
+        some = ", ".join(cell for cell in cells if graded.earned[cell])
         wrong.append(f"it contains no solution but earns points in {some}")
     for cell in lost:
         if cell not in fails:
@@ -257,12 +257,12 @@ def _grade(
     tests = suite.run(line, cells, exchanges, solution.training, content)
     own, given = ([(c.id, solution.cells[c.id]) for c in book.code() if c.locked is locked] for locked in (False, True))
     forbidden = static.trespasses(book, own, given, suite.spec.forbidden)
-    points = {cell.grade_id: cell.points for cell in book.grade_cells() if cell.autograded}
+    cells_with_tests = [cell.grade_id for cell in book.grade_cells() if cell.autograded]
     tried = {test.cell for test in tests}
     return Graded(
         {
-            cell: 0.0 if cell in forbidden else earned(full, _of(cell, tests)) if cell in tried else full
-            for cell, full in points.items()
+            cell: 0.0 if cell in forbidden else share(_of(cell, tests)) if cell in tried else 1.0
+            for cell in cells_with_tests
         },
         tests,
         exchanges,

@@ -203,6 +203,11 @@ def _state(cell: CellResult) -> tuple[str, str, str]:
     """The state of a cell: a CSS class, a sign and words."""
     if cell.earned is None:
         return "waits", "…", "not marked yet"
+    if not cell.points:
+        passed = sum(test.passed for test in cell.tests)
+        if passed and passed == len(cell.tests):
+            return "full", "✓", "all passed"
+        return ("partly", "◐", "partly") if passed else ("waits", "–", "not done")
     if cell.earned >= cell.points:
         return "full", "✓", "full"
     return ("partly", "◐", "partly") if cell.earned > 0 else ("nothing", "✗", "none")

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from difflib import SequenceMatcher
 
 from autograder.course.names import statements
+from autograder.course.scopes import opened
 from autograder.submission.markless import bare
 from autograder.submission.match import ALIKE, likeness, normal
 
@@ -28,6 +29,8 @@ def added_code(submitted: str, given: str) -> Added:
 
     Changed lines of the given text are not kept, nor is what only prints or checks.
     """
+    if (body := opened(given)) != given:  # the build has put it into a function
+        submitted, given = opened(submitted), body
     theirs = [(plain, defined) for text, defined in statements(given) if (plain := bare(text))]
     texts = {text for text, _ in theirs}
     mine = statements(submitted)

@@ -161,7 +161,7 @@ def numerical_gradient(f, x, eps=1e-6):
 
 
 # %% nbgrader={"grade": true, "grade_id": "numerical-gradient", "locked": true, "points": 3, "schema_version": 3, "solution": false, "task": false}
-def _check():
+def _check_numerical_gradient():
     x = torch.tensor([[1.0, -2.0, 0.5], [3.0, 0.0, -1.0]], dtype=torch.float64)
     before = x.clone()
     compare("∂ Σx³ / ∂x", numerical_gradient(lambda x: (x**3).sum(), x), 3 * x**2, 1e-8)
@@ -171,7 +171,7 @@ def _check():
     # errors near 1e-10 are right; 1e-6 means a difference taken to one side only
 
 
-_check()
+_check_numerical_gradient()
 
 
 # %% nbgrader={"grade": false, "grade_id": "step-size-figure", "locked": true, "schema_version": 3, "solution": false, "task": false} tags=["demo"]
@@ -282,7 +282,7 @@ class Linear:
 
 
 # %% nbgrader={"grade": true, "grade_id": "linear-forward", "locked": true, "points": 2, "schema_version": 3, "solution": false, "task": false}
-def _check():
+def _check_linear_forward():
     layer = Linear(2, 3)
     layer.weight = torch.tensor([[1.0, 0.0], [0.0, 1.0], [1.0, 1.0]])
     layer.bias = torch.tensor([0.0, 0.0, 10.0])
@@ -296,11 +296,11 @@ def _check():
     compare("y, by torch", layer.forward(x), twin(x))  # errors near 1e-7: float32 carries seven digits
 
 
-_check()
+_check_linear_forward()
 
 
 # %% nbgrader={"grade": true, "grade_id": "linear-backward", "locked": true, "points": 5, "schema_version": 3, "solution": false, "task": false}
-def _check():
+def _check_linear_backward():
     torch.manual_seed(2)
     layer, twin, x, dy = Linear(4, 7), nn.Linear(4, 7), torch.randn(5, 4, requires_grad=True), torch.randn(5, 7)
     layer.weight, layer.bias = twin.weight.detach(), twin.bias.detach()
@@ -313,7 +313,7 @@ def _check():
         compare(f"bias_grad{call}", layer.bias_grad, twin.bias.grad)
 
 
-_check()
+_check_linear_backward()
 
 # %% [markdown] nbgrader={"grade": false, "grade_id": "activations-text", "locked": true, "schema_version": 3, "solution": false, "task": false}
 r"""
@@ -371,7 +371,7 @@ class Sigmoid:
 
 
 # %% nbgrader={"grade": true, "grade_id": "relu", "locked": true, "points": 3, "schema_version": 3, "solution": false, "task": false}
-def _check():
+def _check_relu():
     x = torch.tensor([[-2.0, -0.5, 3.0], [1.0, -1.0, 0.5]])
     dy = torch.tensor([[1.0, -1.0, -5.0], [2.0, 3.0, 4.0]])
     relu, before = ReLU(), (x.clone(), dy.clone())
@@ -382,11 +382,11 @@ def _check():
     assert torch.equal(dy, before[1]), "backward has changed dy: build a new tensor"
 
 
-_check()
+_check_relu()
 
 
 # %% nbgrader={"grade": true, "grade_id": "sigmoid", "locked": true, "points": 3, "schema_version": 3, "solution": false, "task": false}
-def _check():
+def _check_sigmoid():
     sigmoid, x = Sigmoid(), torch.tensor([[-3.0, -1.0, 0.0], [2.0, 0.5, 1.0]], requires_grad=True)
     dy = torch.tensor([[1.0, -2.0, 4.0], [3.0, -1.0, 2.0]])
     before = x.detach().clone(), dy.clone()
@@ -399,7 +399,7 @@ def _check():
     compare("σ, 1 + dx far out", 1 + sigmoid.backward(torch.ones(1, 2)), [[1.0, 1.0]], 1e-6)
 
 
-_check()
+_check_sigmoid()
 
 
 # %% nbgrader={"grade": false, "grade_id": "activations-figure", "locked": true, "schema_version": 3, "solution": false, "task": false} tags=["demo"]
@@ -464,7 +464,7 @@ def mse_loss(y, y_hat):
 
 
 # %% nbgrader={"grade": true, "grade_id": "mse-loss", "locked": true, "points": 3, "schema_version": 3, "solution": false, "task": false}
-def _check():
+def _check_mse_loss():
     y, y_hat = torch.tensor([[1.0, 2.0], [0.0, 4.0], [3.0, -1.0]]), torch.tensor([[2.0, 5.0], [0.0, 2.0], [3.0, 1.0]])
     J, dJdy_hat = mse_loss(y, y_hat)
     compare("MSE, by hand", J, 3.0)  # (1 + 9 + 0 + 4 + 0 + 4) / 6
@@ -479,7 +479,7 @@ def _check():
     compare("MSE, dJdy_hat", dJdy_hat, y_hat.grad)
 
 
-_check()
+_check_mse_loss()
 
 # %% [markdown] nbgrader={"grade": false, "grade_id": "bce-text", "locked": true, "schema_version": 3, "solution": false, "task": false}
 r"""
@@ -526,7 +526,7 @@ def bce_loss(y, y_hat):
 
 
 # %% nbgrader={"grade": true, "grade_id": "bce-loss", "locked": true, "points": 4, "schema_version": 3, "solution": false, "task": false}
-def _check():
+def _check_bce_loss():
     torch.manual_seed(4)
     y, y_hat = torch.randint(0, 2, (6, 4)).float(), torch.rand(6, 4).requires_grad_()
     right = nn.functional.binary_cross_entropy(y_hat, y)
@@ -541,7 +541,7 @@ def _check():
     compare("dJ, certain", dJdy_hat, [[0.0, 0.0], [0.25e12, -0.25e12]])  # ±1 / 1e-12, and 4 entries
 
 
-_check()
+_check_bce_loss()
 
 
 # %% nbgrader={"grade": false, "grade_id": "losses-figure", "locked": true, "schema_version": 3, "solution": false, "task": false} tags=["demo"]
@@ -634,7 +634,7 @@ class MLP:
 
 
 # %% nbgrader={"grade": true, "grade_id": "mlp-build", "locked": true, "points": 2, "schema_version": 3, "solution": false, "task": false}
-def _check():
+def _check_mlp_build():
     mlp = MLP(2, 20, "relu", 20, 5, "identity")
     shapes = {"W1": (20, 2), "b1": (20,), "W2": (5, 20), "b2": (5,)}
     for name, shape in shapes.items():
@@ -651,7 +651,7 @@ def _check():
         raise AssertionError("MLP(…, 'swoosh') should raise a ValueError")
 
 
-_check()
+_check_mlp_build()
 
 # %% nbgrader={"grade": false, "grade_id": "mlp-tools", "locked": true, "schema_version": 3, "solution": false, "task": false}
 MODULES = {"relu": nn.ReLU, "sigmoid": nn.Sigmoid, "identity": nn.Identity}
@@ -670,7 +670,7 @@ NETWORKS = [(2, 20, "relu", 5, "identity"), (2, 20, "sigmoid", 5, "sigmoid"), (2
 
 
 # %% nbgrader={"grade": true, "grade_id": "mlp-forward", "locked": true, "points": 2, "schema_version": 3, "solution": false, "task": false}
-def _check():
+def _check_mlp_forward():
     torch.manual_seed(5)
     x = torch.randn(10, 2)
     for network in NETWORKS:
@@ -680,11 +680,11 @@ def _check():
     assert not torch.allclose(mlp.forward(x), twin(x)), "parameters['W1'] was changed, but forward has not noticed"
 
 
-_check()
+_check_mlp_forward()
 
 
 # %% nbgrader={"grade": true, "grade_id": "mlp-backward", "locked": true, "points": 4, "schema_version": 3, "solution": false, "task": false}
-def _check():
+def _check_mlp_backward():
     torch.manual_seed(6)
     losses = {"mse": (mse_loss, nn.functional.mse_loss), "bce": (bce_loss, nn.functional.binary_cross_entropy)}
     for network, loss in zip(NETWORKS, ("mse", "bce", "mse"), strict=True):
@@ -699,11 +699,11 @@ def _check():
             compare(name, mlp.grads[name], right.grad)  # errors from 1e-8 to 1e-6 are right
 
 
-_check()
+_check_mlp_backward()
 
 
 # %% nbgrader={"grade": true, "grade_id": "mlp-memory", "locked": true, "points": 2, "schema_version": 3, "solution": false, "task": false}
-def _check():
+def _check_mlp_memory():
     torch.manual_seed(7)
     mlp, x, dJdy_hat = MLP(3, 8, "relu", 8, 2, "sigmoid"), torch.randn(4, 3), torch.randn(4, 2)
     mlp.forward(x)
@@ -724,7 +724,7 @@ def _check():
         compare(f"{name}, anew", grad, once[name])
 
 
-_check()
+_check_mlp_memory()
 
 
 # %% nbgrader={"grade": false, "grade_id": "network-figure", "locked": true, "schema_version": 3, "solution": false, "task": false}
@@ -803,7 +803,7 @@ def train_step(mlp, loss_function, x, y, learning_rate):
 
 
 # %% nbgrader={"grade": true, "grade_id": "train-step", "locked": true, "points": 2, "schema_version": 3, "solution": false, "task": false}
-def _check():
+def _check_train_step():
     torch.manual_seed(9)
     mlp, twin = pair(3, 16, "sigmoid", 2, "identity")
     x, y = torch.randn(8, 3), torch.randn(8, 2)
@@ -822,7 +822,7 @@ def _check():
     assert mlp.parameters["W1"] is W1, "parameters['W1'] is another tensor now: change the network's own, in place"
 
 
-_check()
+_check_train_step()
 
 # %% [markdown] nbgrader={"grade": false, "grade_id": "spiral-text", "locked": true, "schema_version": 3, "solution": false, "task": false}
 r"""
@@ -907,3 +907,93 @@ are enough to bend a plane around a spiral.
 what your first layer's `backward` returns: the gradient with respect to the *input*. In the next notebook the input
 is an image, we climb along that gradient, and the network begins to dream.
 """
+
+
+# %% nbgrader={"grade": false, "grade_id": "hand-in", "locked": true, "schema_version": 3, "solution": false, "task": false} tags=["demo"]
+# Before you hand in: save the notebook, run it from top to bottom, then run this cell.
+def _hand_in(file, exercises, answers, given, blank):
+    """Print which exercises pass their checks now, which names are defined twice, and which file to hand in.
+
+    file: the notebook's name; exercises and answers: "number grade_id" of each exercise, and of each written answer;
+    given: the names that the notebook's own cells define, by the crc32 of the cell; blank: an answer that nobody wrote
+    """
+    import contextlib
+    import json
+    import symtable
+    import zlib
+    from pathlib import Path
+
+    import matplotlib.pyplot as plt
+
+    try:
+        from IPython.utils.capture import capture_output as quiet
+    except ImportError:
+        quiet = contextlib.nullcontext
+
+    print("Your exercises, as they are in memory now:")
+    for label in exercises:
+        check = globals().get("_check_" + label.split()[-1].replace("-", "_"))
+        with quiet():
+            try:
+                said = "its check was not run yet" if check is None else check() or "passes its check"
+            except NotImplementedError:
+                said = "not written yet"
+            except Exception as error:
+                said = f"fails its check: {(str(error) or type(error).__name__).splitlines()[0]}"
+                if type(error) is NameError:
+                    said = f"not written, or its cell was not run: there is no {error.name}"
+            plt.close("all")
+        print(f"  {label}: {said}")
+
+    taken = {name for names in given.values() for name in names.split()}
+    order: dict[str, list[bool]] = {}
+    for text in globals().get("In", ()):
+        yours = zlib.crc32("".join(text.split()).encode()) not in given
+        with contextlib.suppress(SyntaxError):
+            for symbol in symtable.symtable(text, "cell", "exec").get_symbols():
+                if symbol.get_name() in taken and (symbol.is_assigned() or symbol.is_imported()):
+                    order.setdefault(symbol.get_name(), []).append(yours)
+    for name, runs in order.items():
+        if runs[-1]:
+            print(f"  You have redefined {name}, which the notebook's own cells use: give yours another name.")
+        elif any(runs):
+            print(f"  A cell of the notebook has replaced your {name} by its own: give yours another name.")
+
+    if answers:
+        try:
+            cells = json.loads(Path(file).read_text(encoding="utf-8"))["cells"]
+            saved = {cell["metadata"].get("nbgrader", {}).get("grade_id"): "".join(cell["source"]) for cell in cells}
+            empty = [label for label in answers if saved.get(label.split()[-1], "").strip() in ("", blank)]
+            print(f"Written answers in {file}, as it was saved last: {len(answers) - len(empty)} of {len(answers)}.")
+            print("".join(f"  {label}: still empty\n" for label in empty), end="")
+        except (OSError, ValueError, LookupError, TypeError, AttributeError):
+            print("This cell cannot see your written answers. Look through them yourself:", ", ".join(answers))
+    print(f"Hand in the file {file} (in Colab: File, Download, Download .ipynb).")
+
+
+_hand_in(
+    "mlp.ipynb",
+    [
+        "1 numerical-gradient",
+        "2 linear-forward",
+        "2 linear-backward",
+        "3 relu",
+        "3 sigmoid",
+        "4 mse-loss",
+        "5 bce-loss",
+        "6 mlp-build",
+        "6 mlp-forward",
+        "6 mlp-backward",
+        "6 mlp-memory",
+        "7 train-step",
+    ],
+    [],
+    {
+        4045588841: "BLUE compare GREEN ORANGE RED relative_error",
+        516375556: "Identity",
+        2345422488: "MODULES NETWORKS pair",
+        31793431: "spiral",
+        2550324731: "spiral_history spiral_mlp",
+    },
+    "*Your answer here: double-click this line and write.*",
+)

@@ -47,8 +47,7 @@ torch.manual_seed(0)
 device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
 
 # The cells below use these names themselves: MEAN, noise, normalize_and_jitter, show, STD, digit_classifier,
-# digit_net, digits, guesses, images, labels, order, Diary, FRAMES, film, blur. Give your own helpers other
-# names.
+# digit_net, guesses, images, labels, Diary, FRAMES, film, blur. Give your own helpers other names.
 
 # %% nbgrader={"grade": false, "grade_id": "helpers", "locked": true, "schema_version": 3, "solution": false, "task": false}
 import matplotlib.pyplot as plt
@@ -120,19 +119,24 @@ def digit_classifier(images, labels, epochs=8):
 
 
 # %% nbgrader={"grade": false, "grade_id": "digits", "locked": true, "schema_version": 3, "solution": false, "task": false} tags=["demo"]
-from sklearn.datasets import load_digits
+def _figure():
+    from sklearn.datasets import load_digits
 
-digits = load_digits()
-order = torch.randperm(len(digits.images), generator=torch.Generator().manual_seed(0))
-images = torch.tensor(digits.images, dtype=torch.float32)[order, None] / 16  # (1797, 1, 8, 8)
-images = functional.pad(functional.interpolate(images, scale_factor=2, mode="bilinear"), (2, 2, 2, 2))  # … 20, 20
-labels = torch.tensor(digits.target)[order]
-digit_net = digit_classifier(images[:1500], labels[:1500])
+    digits = load_digits()
+    order = torch.randperm(len(digits.images), generator=torch.Generator().manual_seed(0))
+    images = torch.tensor(digits.images, dtype=torch.float32)[order, None] / 16  # (1797, 1, 8, 8)
+    images = functional.pad(functional.interpolate(images, scale_factor=2, mode="bilinear"), (2, 2, 2, 2))  # … 20, 20
+    labels = torch.tensor(digits.target)[order]
+    digit_net = digit_classifier(images[:1500], labels[:1500])
 
-with torch.no_grad():
-    guesses = digit_net(normalize_and_jitter(images[1500:], 0)).argmax(1)  # step 0: no jitter
-print(f"\n{(guesses == labels[1500:]).float().mean():.1%} of 297 digits that it has never seen are read correctly")
-show(images[1500:1510].split(1), [f"says {guess}" for guess in guesses[:10].tolist()])
+    with torch.no_grad():
+        guesses = digit_net(normalize_and_jitter(images[1500:], 0)).argmax(1)  # step 0: no jitter
+    print(f"\n{(guesses == labels[1500:]).float().mean():.1%} of 297 digits that it has never seen are read correctly")
+    show(images[1500:1510].split(1), [f"says {guess}" for guess in guesses[:10].tolist()])
+    return digit_net, guesses, images, labels
+
+
+digit_net, guesses, images, labels = _figure()
 
 # %% [markdown] nbgrader={"grade": false, "grade_id": "input-gradient-text", "locked": true, "schema_version": 3, "solution": false, "task": false}
 r"""
@@ -183,7 +187,7 @@ def input_gradient(image, model, loss):
 
 
 # %% nbgrader={"grade": true, "grade_id": "input-gradient", "locked": true, "points": 3, "schema_version": 3, "solution": false, "task": false}
-def _check():
+def _check_input_gradient():
     image = torch.tensor([[[[1.0, -2.0, 0.25], [0.5, 3.0, -1.5]]]])
     before = image.clone()
     found = input_gradient(image, nn.Identity(), lambda scores: (scores**3).sum())
@@ -207,7 +211,7 @@ def _check():
     print("ok  your gradient is right, and there are no traces")
 
 
-_check()
+_check_input_gradient()
 
 
 # %% nbgrader={"grade": false, "grade_id": "gradient-figure", "locked": true, "schema_version": 3, "solution": false, "task": false} tags=["demo"]
@@ -283,7 +287,7 @@ def gradient_descent(image, model, loss, iterations=256, lr=0.05, jitter=1):
 
 
 # %% nbgrader={"grade": true, "grade_id": "ascent-climbs", "locked": true, "points": 3, "schema_version": 3, "solution": false, "task": false}
-def _check():
+def _check_ascent_climbs():
     # The highest point of −Σ(z − 1)² is z = 1 everywhere, in normalised pixels: rolling cannot disturb that.
     image = torch.full((1, 1, 4, 5), 0.8)
     summit = MEAN + STD * 1.0
@@ -300,7 +304,7 @@ def _check():
     print("ok  the first step and the tenth arrive where they should")
 
 
-_check()
+_check_ascent_climbs()
 
 
 # %% nbgrader={"grade": false, "grade_id": "diary", "locked": true, "schema_version": 3, "solution": false, "task": false}
@@ -316,7 +320,7 @@ Diary.pages = []  # of the class, so that a copy of the network writes into the 
 
 
 # %% nbgrader={"grade": true, "grade_id": "ascent-jitter", "locked": true, "points": 2, "schema_version": 3, "solution": false, "task": false}
-def _check():
+def _check_ascent_jitter():
     torch.manual_seed(1)
     image, diary = noise(1, 1, 7, 8), Diary()
     found = gradient_descent(image, diary, lambda scores: scores.sum(), iterations=12, jitter=2)
@@ -330,11 +334,11 @@ def _check():
     print(f"ok  12 iterations, {different} different rolls")
 
 
-_check()
+_check_ascent_jitter()
 
 
 # %% nbgrader={"grade": true, "grade_id": "ascent-untouched", "locked": true, "points": 2, "schema_version": 3, "solution": false, "task": false}
-def _check():
+def _check_ascent_untouched():
     torch.manual_seed(2)
     model = nn.Sequential(nn.Conv2d(1, 3, 3), nn.BatchNorm2d(3), nn.Dropout(0.5), nn.Flatten(), nn.Linear(48, 4))
     model[0].bias.requires_grad_(False)  # a frozen parameter …
@@ -356,7 +360,7 @@ def _check():
     print("ok  the image and the network are as they were")
 
 
-_check()
+_check_ascent_untouched()
 
 
 # %% nbgrader={"grade": false, "grade_id": "ascent-figure", "locked": true, "schema_version": 3, "solution": false, "task": false} tags=["demo"]
@@ -451,7 +455,7 @@ def dream(image, model, label, iterations=128, lr=0.2, decay=0.05, softness=0.1)
 
 
 # %% nbgrader={"grade": true, "grade_id": "dream-certain", "locked": true, "points": 3, "schema_version": 3, "solution": false, "task": false}
-def _check():
+def _check_dream_certain():
     class Stripes(nn.Module):
         """Two classes, made by hand: lying stripes (0) and standing stripes (1). Remembers the range of what it saw."""
 
@@ -478,11 +482,11 @@ def _check():
         print(f"ok  label {label}: from grey to p = {p:.3f}")
 
 
-_check()
+_check_dream_certain()
 
 
 # %% nbgrader={"grade": true, "grade_id": "dream-prior", "locked": true, "points": 2, "schema_version": 3, "solution": false, "task": false}
-def _check():
+def _check_dream_prior():
     def coarse_and_fine(z):
         """The strengths of a wave of 10 pixels to the right and of one of 2.5 pixels downwards, in an image of 20×20."""
         waves = torch.fft.fft2(z)[:, 0] / z[0].numel()
@@ -509,7 +513,7 @@ def _check():
     assert min(left, spread) < 0.8 or fine < 0.7 * coarse, "no trace of a second prior: add one beside the clamp"
 
 
-_check()
+_check_dream_prior()
 
 # %% nbgrader={"grade": false, "grade_id": "dream-film", "locked": true, "schema_version": 3, "solution": false, "task": false} tags=["demo"]
 film(lambda x, steps: dream(x, digit_net, 5, steps), 5, FRAMES)
@@ -581,3 +585,88 @@ training. Hold the weights and move the data: that is dreaming, and with a diffe
 (your first figure), or fooling a classifier (your second). And in both, the loss alone is rarely what we want. It takes
 a prior, weight decay for example, to come back with something sensible.
 """
+
+
+# %% nbgrader={"grade": false, "grade_id": "hand-in", "locked": true, "schema_version": 3, "solution": false, "task": false} tags=["demo"]
+# Before you hand in: save the notebook, run it from top to bottom, then run this cell.
+def _hand_in(file, exercises, answers, given, blank):
+    """Print which exercises pass their checks now, which names are defined twice, and which file to hand in.
+
+    file: the notebook's name; exercises and answers: "number grade_id" of each exercise, and of each written answer;
+    given: the names that the notebook's own cells define, by the crc32 of the cell; blank: an answer that nobody wrote
+    """
+    import contextlib
+    import json
+    import symtable
+    import zlib
+    from pathlib import Path
+
+    import matplotlib.pyplot as plt
+
+    try:
+        from IPython.utils.capture import capture_output as quiet
+    except ImportError:
+        quiet = contextlib.nullcontext
+
+    print("Your exercises, as they are in memory now:")
+    for label in exercises:
+        check = globals().get("_check_" + label.split()[-1].replace("-", "_"))
+        with quiet():
+            try:
+                said = "its check was not run yet" if check is None else check() or "passes its check"
+            except NotImplementedError:
+                said = "not written yet"
+            except Exception as error:
+                said = f"fails its check: {(str(error) or type(error).__name__).splitlines()[0]}"
+                if type(error) is NameError:
+                    said = f"not written, or its cell was not run: there is no {error.name}"
+            plt.close("all")
+        print(f"  {label}: {said}")
+
+    taken = {name for names in given.values() for name in names.split()}
+    order: dict[str, list[bool]] = {}
+    for text in globals().get("In", ()):
+        yours = zlib.crc32("".join(text.split()).encode()) not in given
+        with contextlib.suppress(SyntaxError):
+            for symbol in symtable.symtable(text, "cell", "exec").get_symbols():
+                if symbol.get_name() in taken and (symbol.is_assigned() or symbol.is_imported()):
+                    order.setdefault(symbol.get_name(), []).append(yours)
+    for name, runs in order.items():
+        if runs[-1]:
+            print(f"  You have redefined {name}, which the notebook's own cells use: give yours another name.")
+        elif any(runs):
+            print(f"  A cell of the notebook has replaced your {name} by its own: give yours another name.")
+
+    if answers:
+        try:
+            cells = json.loads(Path(file).read_text(encoding="utf-8"))["cells"]
+            saved = {cell["metadata"].get("nbgrader", {}).get("grade_id"): "".join(cell["source"]) for cell in cells}
+            empty = [label for label in answers if saved.get(label.split()[-1], "").strip() in ("", blank)]
+            print(f"Written answers in {file}, as it was saved last: {len(answers) - len(empty)} of {len(answers)}.")
+            print("".join(f"  {label}: still empty\n" for label in empty), end="")
+        except (OSError, ValueError, LookupError, TypeError, AttributeError):
+            print("This cell cannot see your written answers. Look through them yourself:", ", ".join(answers))
+    print(f"Hand in the file {file} (in Colab: File, Download, Download .ipynb).")
+
+
+_hand_in(
+    "sgd.ipynb",
+    [
+        "1 input-gradient",
+        "2 ascent-climbs",
+        "2 ascent-jitter",
+        "2 ascent-untouched",
+        "3 dream-certain",
+        "3 dream-prior",
+    ],
+    [],
+    {
+        2885463430: "MEAN noise normalize_and_jitter show STD",
+        3742293244: "digit_classifier",
+        959602305: "digit_net guesses images labels",
+        711179767: "Diary",
+        2660612367: "FRAMES film",
+        3270398792: "blur",
+    },
+    "*Your answer here: double-click this line and write.*",
+)

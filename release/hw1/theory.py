@@ -47,8 +47,8 @@ torch.manual_seed(0)
 device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
 
 # The cells below use these names themselves: BLUE, compare, compare_each, compare_factors, compare_gradients,
-# example, GREEN, measured_gradients, measured_jacobian, ORANGE, RED, relative_error, returned_by, ax, box,
-# boxes, entering, figure, fill, i, left, right. Give your own helpers other names.
+# example, GREEN, measured_gradients, measured_jacobian, ORANGE, RED, relative_error, returned_by. Give your
+# own helpers other names.
 
 # %% nbgrader={"grade": false, "grade_id": "helpers", "locked": true, "schema_version": 3, "solution": false, "task": false}
 import math
@@ -170,21 +170,26 @@ measuring device. Activations such as `torch.relu` or `torch.tanh` are welcome. 
 tensors that they are given.
 """
 
+
 # %% nbgrader={"grade": false, "grade_id": "network-figure", "locked": true, "schema_version": 3, "solution": false, "task": false} tags=["demo"]
-figure, ax = plt.subplots(figsize=(10, 2.2))
-boxes = {"Linear\nW₁, b₁": "x", "f": "z₁", "Linear\nW₂, b₂": "z₂", "g": "z₃", "ℓ": "ŷ"}  # each with what goes in
-for i, (box, entering) in enumerate(boxes.items()):
-    left, right = 2 * i - 1.45, 2 * i - 0.55
-    fill = {"f": "#FBEBC8", "g": "#FBEBC8", "ℓ": "#F8DCCB"}.get(box, "#D6E8F5")
-    ax.text(2 * i, 0, box, ha="center", va="center", bbox={"boxstyle": "round,pad=0.5", "facecolor": fill})
-    ax.annotate("", (right, 0.15), (left, 0.15), arrowprops={"arrowstyle": "->", "color": BLUE, "lw": 2})
-    ax.annotate("", (left, -0.2), (right, -0.2), arrowprops={"arrowstyle": "->", "color": RED, "ls": "--"})
-    ax.text(2 * i - 1, 0.3, entering, ha="center", color=BLUE, fontsize=13)
-    ax.text(2 * i - 1, -0.62, f"∂ℓ/∂{entering}", ha="center", color=RED)
-ax.annotate("y", (8, 0.35), (8, 1.1), ha="center", fontsize=13, arrowprops={"arrowstyle": "->"})
-ax.set(xlim=(-1.7, 8.8), ylim=(-1, 1.4), title="Forward to the right, backward to the left")
-ax.axis("off")
-plt.show()
+def _figure():
+    figure, ax = plt.subplots(figsize=(10, 2.2))
+    boxes = {"Linear\nW₁, b₁": "x", "f": "z₁", "Linear\nW₂, b₂": "z₂", "g": "z₃", "ℓ": "ŷ"}  # each with what goes in
+    for i, (box, entering) in enumerate(boxes.items()):
+        left, right = 2 * i - 1.45, 2 * i - 0.55
+        fill = {"f": "#FBEBC8", "g": "#FBEBC8", "ℓ": "#F8DCCB"}.get(box, "#D6E8F5")
+        ax.text(2 * i, 0, box, ha="center", va="center", bbox={"boxstyle": "round,pad=0.5", "facecolor": fill})
+        ax.annotate("", (right, 0.15), (left, 0.15), arrowprops={"arrowstyle": "->", "color": BLUE, "lw": 2})
+        ax.annotate("", (left, -0.2), (right, -0.2), arrowprops={"arrowstyle": "->", "color": RED, "ls": "--"})
+        ax.text(2 * i - 1, 0.3, entering, ha="center", color=BLUE, fontsize=13)
+        ax.text(2 * i - 1, -0.62, f"∂ℓ/∂{entering}", ha="center", color=RED)
+    ax.annotate("y", (8, 0.35), (8, 1.1), ha="center", fontsize=13, arrowprops={"arrowstyle": "->"})
+    ax.set(xlim=(-1.7, 8.8), ylim=(-1, 1.4), title="Forward to the right, backward to the left")
+    ax.axis("off")
+    plt.show()
+
+
+_figure()
 
 # %% [markdown] nbgrader={"grade": false, "grade_id": "steps-text", "locked": true, "schema_version": 3, "solution": false, "task": false}
 r"""
@@ -223,7 +228,7 @@ raise NotImplementedError
 
 
 # %% nbgrader={"grade": true, "grade_id": "sgd-steps", "locked": true, "points": 1, "schema_version": 3, "solution": false, "task": false}
-def _check():
+def _check_sgd_steps():
     assert sorted(sgd_steps) == ["backward", "forward", "loss", "step", "zero_grad"], "name each of the five steps once"
 
 
@@ -249,7 +254,7 @@ def _check():
     compare("w, 3 rounds", rehearse(sgd_steps), 2.976)
 
 
-_check()
+_check_sgd_steps()
 
 # %% [markdown] nbgrader={"grade": false, "grade_id": "forward-text", "locked": true, "schema_version": 3, "solution": false, "task": false}
 r"""
@@ -285,7 +290,7 @@ def forward_regression(x, W1, b1, W2, b2):
 
 
 # %% nbgrader={"grade": true, "grade_id": "forward-regression", "locked": true, "points": 3, "schema_version": 3, "solution": false, "task": false}
-def _check():
+def _check_forward_regression():
     # A network that is small enough to do in your head.
     x, W1 = torch.tensor([[1.0], [-2.0]]), torch.tensor([[1.0, 0.0], [0.0, 1.0], [1.0, 1.0]])
     b1, W2, b2 = torch.tensor([[0.0], [0.0], [3.0]]), torch.tensor([[1.0, 2.0, 3.0]]), torch.tensor([[10.0]])
@@ -293,7 +298,7 @@ def _check():
     compare_each("z1 z2 z3 ŷ", returned_by(forward_regression, x, W1, b1, W2, b2), right)
 
 
-_check()
+_check_forward_regression()
 
 # %% [markdown] nbgrader={"grade": false, "grade_id": "chain-rule-text", "locked": true, "schema_version": 3, "solution": false, "task": false}
 r"""
@@ -348,7 +353,7 @@ def chain_rule(x, z2, W2, dl_dyhat, dyhat_dz3, dz2_dz1):
 
 
 # %% nbgrader={"grade": true, "grade_id": "chain-rule", "locked": true, "points": 3, "schema_version": 3, "solution": false, "task": false}
-def _check():
+def _check_chain_rule():
     # Let f, g and ℓ be linear for once: z2 = A z1, ŷ = G z3, ℓ = r ŷ. Then A, G and r are the factors themselves.
     x, W1, b1, W2, b2 = example(n=4, d=3, K=2, seed=1)
     r, G, A = torch.tensor([[1.0, -2.0]]), torch.tensor([[1.0, 3.0], [0.0, 2.0]]), torch.arange(9.0).reshape(3, 3)
@@ -356,7 +361,7 @@ def _check():
     compare_gradients(yours, lambda z: z @ A.T, lambda z: z @ G.T, lambda y_hat: (r @ y_hat).sum(), x, W1, b1, W2, b2)
 
 
-_check()
+_check_chain_rule()
 
 # %% [markdown] nbgrader={"grade": false, "grade_id": "factors-regression-text", "locked": true, "schema_version": 3, "solution": false, "task": false}
 r"""
@@ -390,14 +395,14 @@ def factors_regression(z1, y_hat, y):
 
 
 # %% nbgrader={"grade": true, "grade_id": "factors-regression", "locked": true, "points": 2, "schema_version": 3, "solution": false, "task": false}
-def _check():
+def _check_factors_regression():
     z1, y_hat, y = torch.tensor([[2.0], [-1.0], [0.5]]), torch.tensor([[3.0], [1.0]]), torch.tensor([[1.0], [2.0]])
     loss, f = (lambda y_hat: ((y_hat - y) ** 2).sum()), (lambda z1: 5 * torch.relu(z1))
     compare_factors(returned_by(factors_regression, z1, y_hat, y), loss, y_hat, lambda z3: 1 * z3, y_hat, f, z1)
     print("with chain_rule these are all the gradients of a regression network")
 
 
-_check()
+_check_factors_regression()
 
 # %% [markdown] nbgrader={"grade": false, "grade_id": "classification-text", "locked": true, "schema_version": 3, "solution": false, "task": false}
 r"""
@@ -430,7 +435,7 @@ def forward_classification(x, W1, b1, W2, b2):
 
 
 # %% nbgrader={"grade": true, "grade_id": "forward-classification", "locked": true, "points": 4, "schema_version": 3, "solution": false, "task": false}
-def _check():
+def _check_forward_classification():
     # tanh(log 3) = 0.8, tanh(log 2) = 0.6 and σ(log 3) = 0.75: even this one can be done by hand.
     log2, log3 = math.log(2), math.log(3)
     x, W1, b1 = (
@@ -443,7 +448,7 @@ def _check():
     compare_each("z1 z2 z3 ŷ", returned_by(forward_classification, x, W1, b1, W2, b2), right)
 
 
-_check()
+_check_forward_classification()
 
 # %% [markdown] nbgrader={"grade": false, "grade_id": "factors-classification-text", "locked": true, "schema_version": 3, "solution": false, "task": false}
 r"""
@@ -472,14 +477,14 @@ def factors_classification(z2, y_hat, y):
 
 
 # %% nbgrader={"grade": true, "grade_id": "factors-classification", "locked": true, "points": 2, "schema_version": 3, "solution": false, "task": false}
-def _check():
+def _check_factors_classification():
     z1, z3, y = torch.tensor([[2.0], [-1.0], [0.5]]), torch.tensor([[3.0], [-1.0]]), torch.tensor([[1.0], [0.0]])
     y_hat, loss = torch.sigmoid(z3), (lambda y_hat: ((y_hat - y) ** 2).sum())
     yours = returned_by(factors_classification, torch.tanh(z1), y_hat, y)
     compare_factors(yours, loss, y_hat, torch.sigmoid, z3, torch.tanh, z1)
 
 
-_check()
+_check_factors_classification()
 
 # %% [markdown] nbgrader={"grade": false, "grade_id": "gradients-classification-text", "locked": true, "schema_version": 3, "solution": false, "task": false}
 r"""
@@ -518,14 +523,14 @@ def gradients_classification(x, y, W1, b1, W2, b2):
 
 
 # %% nbgrader={"grade": true, "grade_id": "gradients-classification", "locked": true, "points": 4, "schema_version": 3, "solution": false, "task": false}
-def _check():
+def _check_gradients_classification():
     x, W1, b1, W2, b2 = example(n=4, d=3, K=2, seed=2)
     y, numbers = torch.tensor([[1.0], [0.0]]), (x, W1, b1, W2, b2)
     yours = returned_by(gradients_classification, x, y, W1, b1, W2, b2)
     compare_gradients(yours, torch.tanh, torch.sigmoid, lambda y_hat: ((y_hat - y) ** 2).sum(), *numbers)
 
 
-_check()
+_check_gradients_classification()
 
 # %% [markdown] nbgrader={"grade": false, "grade_id": "bce-text", "locked": true, "schema_version": 3, "solution": false, "task": false}
 r"""
@@ -573,7 +578,7 @@ def bce_from_logits(y, z3):
 
 
 # %% nbgrader={"grade": true, "grade_id": "bce", "locked": true, "points": 3, "schema_version": 3, "solution": false, "task": false}
-def _check():
+def _check_bce():
     log3, y = math.log(3), torch.tensor([[1.0], [0.0], [1.0]])
     z3, right = torch.tensor([[0.0], [log3], [-log3]]), (math.log(2) + 2 * math.log(4)) / 3  # ŷ = ½, ¾ and ¼
     for name, loss, given, expected in (
@@ -587,7 +592,7 @@ def _check():
         compare(name, yours if yours is None else torch.as_tensor(yours).squeeze(), expected, tolerance=1e-3)
 
 
-_check()
+_check_bce()
 
 # %% [markdown] nbgrader={"grade": false, "grade_id": "factors-bce-text", "locked": true, "schema_version": 3, "solution": false, "task": false}
 r"""
@@ -613,13 +618,13 @@ def factors_bce(z2, y_hat, y):
 
 
 # %% nbgrader={"grade": true, "grade_id": "factors-bce", "locked": true, "points": 2, "schema_version": 3, "solution": false, "task": false}
-def _check():
+def _check_factors_bce():
     z1, z3, y = torch.tensor([[2.0], [-1.0]]), torch.tensor([[1.5], [-1.0], [0.5]]), torch.tensor([[1.0], [0.0], [0.0]])
     y_hat, loss = torch.sigmoid(z3), (lambda y_hat: functional.binary_cross_entropy(y_hat, y))
     compare_factors(returned_by(factors_bce, torch.tanh(z1), y_hat, y), loss, y_hat, torch.sigmoid, z3, torch.tanh, z1)
 
 
-_check()
+_check_factors_bce()
 
 # %% [markdown] nbgrader={"grade": false, "grade_id": "gradients-bce-text", "locked": true, "schema_version": 3, "solution": false, "task": false}
 r"""
@@ -660,7 +665,7 @@ def gradients_bce(x, y, W1, b1, W2, b2):
 
 
 # %% nbgrader={"grade": true, "grade_id": "gradients-bce", "locked": true, "points": 4, "schema_version": 3, "solution": false, "task": false}
-def _check():
+def _check_gradients_bce():
     y = torch.tensor([[1.0], [0.0], [1.0]])
 
 
@@ -676,7 +681,7 @@ def _check():
         compare_gradients(yours, torch.tanh, torch.clone, loss, x, W1, b1, W2, b2)
 
 
-_check()
+_check_gradients_bce()
 
 # %% [markdown] nbgrader={"grade": false, "grade_id": "deeper-text", "locked": true, "schema_version": 3, "solution": false, "task": false}
 r"""
@@ -762,11 +767,16 @@ something smaller?
 # exact_logits = …
 raise NotImplementedError
 
+
 # %% nbgrader={"grade": true, "grade_id": "softargmax", "locked": true, "points": 1, "schema_version": 3, "solution": false, "task": false}
-assert set(softargmax_exact) == {"real", "float32"}, "softargmax_exact takes the keys 'real' and 'float32'"
-assert all(isinstance(answer, bool) for answer in softargmax_exact.values()), "answer with True or False"
-if exact_logits is not None:
-    print("softargmax of your logits:", torch.softmax(torch.tensor(exact_logits, dtype=torch.float32), dim=0).tolist())
+def _check_softargmax():
+    assert set(softargmax_exact) == {"real", "float32"}, "softargmax_exact takes the keys 'real' and 'float32'"
+    assert all(isinstance(answer, bool) for answer in softargmax_exact.values()), "answer with True or False"
+    if exact_logits is not None:
+        print("softargmax of your logits:", torch.softmax(torch.tensor(exact_logits, dtype=torch.float32), dim=0).tolist())
+
+
+_check_softargmax()
 
 # %% [markdown] nbgrader={"grade": false, "grade_id": "graph-text", "locked": true, "schema_version": 3, "solution": false, "task": false}
 r"""
@@ -799,7 +809,7 @@ def graph_gradient(x, y, z, o):
 
 
 # %% nbgrader={"grade": true, "grade_id": "graph", "locked": true, "points": 3, "schema_version": 3, "solution": false, "task": false}
-def _check():
+def _check_graph():
     places = {"x": (0, 3), "y": (0, 2), "z": (0, 1), "o": (0, 0)}
     places |= {"a": (1, 2.5), "b": (1, 0.5), "c": (2, 2), "w": (3, 1.5)}
     assert {node for edge in graph_edges for node in edge} <= set(places), "the nodes are x, y, z, o, a, b, c and w"
@@ -824,7 +834,7 @@ def _check():
     compare_each("∂w/∂x ∂w/∂y ∂w/∂z ∂w/∂o", graph_gradient(**here), slopes)
 
 
-_check()
+_check_graph()
 
 # %% [markdown] nbgrader={"grade": false, "grade_id": "slopes-text", "locked": true, "schema_version": 3, "solution": false, "task": false}
 r"""
@@ -875,7 +885,7 @@ def gelu_slope(x):
 
 
 # %% nbgrader={"grade": true, "grade_id": "slopes", "locked": true, "points": 3, "schema_version": 3, "solution": false, "task": false}
-def _check():
+def _check_slopes():
     x = torch.tensor([[-1.5, -0.5, 0.3], [0.5, 1.0, 2.5]])
     for name, function, yours in (
         ("slope of ReLU", functional.relu, relu_slope),
@@ -886,7 +896,7 @@ def _check():
         compare(name, returned_by(yours, x), measured_jacobian(function, x).diagonal().reshape(2, 3))
 
 
-_check()
+_check_slopes()
 
 
 # %% nbgrader={"grade": false, "grade_id": "slopes-figure", "locked": true, "schema_version": 3, "solution": false, "task": false}
@@ -943,10 +953,15 @@ r"""
 # relu_statements = {"A": …, "B": …, "C": …, "D": …, "E": …, "F": …}
 raise NotImplementedError
 
+
 # %% nbgrader={"grade": true, "grade_id": "relu-statements", "locked": true, "points": 1, "schema_version": 3, "solution": false, "task": false}
-assert sorted(relu_statements) == list("ABCDEF"), "answer each of A to F"
-assert all(isinstance(answer, bool) for answer in relu_statements.values()), "answer with True or False"
-print("ok  six answers; whether they are right, the grader will tell")
+def _check_relu_statements():
+    assert sorted(relu_statements) == list("ABCDEF"), "answer each of A to F"
+    assert all(isinstance(answer, bool) for answer in relu_statements.values()), "answer with True or False"
+    print("ok  six answers; whether they are right, the grader will tell")
+
+
+_check_relu_statements()
 
 # %% [markdown] nbgrader={"grade": false, "grade_id": "maps-text", "locked": true, "schema_version": 3, "solution": false, "task": false}
 r"""
@@ -1002,7 +1017,7 @@ def collapse(W1, b1, W2, b2):
 
 
 # %% nbgrader={"grade": true, "grade_id": "maps", "locked": true, "points": 1, "schema_version": 3, "solution": false, "task": false}
-def _check():
+def _check_maps():
     point, W1, b1 = torch.tensor([[2.0], [1.0]]), torch.tensor([[1.0, 2.0], [0.0, 1.0], [1.0, 0.0]]), torch.ones(3, 1)
     for name, matrix, right in (
         ("rotated, 90°", rotation(math.pi / 2), [[-1.0], [2.0]]),
@@ -1016,7 +1031,7 @@ def _check():
     compare("collapsed, b", b, [[3.0]])
 
 
-_check()
+_check_maps()
 
 
 # %% nbgrader={"grade": false, "grade_id": "maps-figure", "locked": true, "schema_version": 3, "solution": false, "task": false}
@@ -1076,3 +1091,102 @@ r"""
 In the next notebook the rows of a batch take the place of the column, and the formulas that you have just proved
 become a working multilayer perceptron.
 """
+
+
+# %% nbgrader={"grade": false, "grade_id": "hand-in", "locked": true, "schema_version": 3, "solution": false, "task": false} tags=["demo"]
+# Before you hand in: save the notebook, run it from top to bottom, then run this cell.
+def _hand_in(file, exercises, answers, given, blank):
+    """Print which exercises pass their checks now, which names are defined twice, and which file to hand in.
+
+    file: the notebook's name; exercises and answers: "number grade_id" of each exercise, and of each written answer;
+    given: the names that the notebook's own cells define, by the crc32 of the cell; blank: an answer that nobody wrote
+    """
+    import contextlib
+    import json
+    import symtable
+    import zlib
+    from pathlib import Path
+
+    import matplotlib.pyplot as plt
+
+    try:
+        from IPython.utils.capture import capture_output as quiet
+    except ImportError:
+        quiet = contextlib.nullcontext
+
+    print("Your exercises, as they are in memory now:")
+    for label in exercises:
+        check = globals().get("_check_" + label.split()[-1].replace("-", "_"))
+        with quiet():
+            try:
+                said = "its check was not run yet" if check is None else check() or "passes its check"
+            except NotImplementedError:
+                said = "not written yet"
+            except Exception as error:
+                said = f"fails its check: {(str(error) or type(error).__name__).splitlines()[0]}"
+                if type(error) is NameError:
+                    said = f"not written, or its cell was not run: there is no {error.name}"
+            plt.close("all")
+        print(f"  {label}: {said}")
+
+    taken = {name for names in given.values() for name in names.split()}
+    order: dict[str, list[bool]] = {}
+    for text in globals().get("In", ()):
+        yours = zlib.crc32("".join(text.split()).encode()) not in given
+        with contextlib.suppress(SyntaxError):
+            for symbol in symtable.symtable(text, "cell", "exec").get_symbols():
+                if symbol.get_name() in taken and (symbol.is_assigned() or symbol.is_imported()):
+                    order.setdefault(symbol.get_name(), []).append(yours)
+    for name, runs in order.items():
+        if runs[-1]:
+            print(f"  You have redefined {name}, which the notebook's own cells use: give yours another name.")
+        elif any(runs):
+            print(f"  A cell of the notebook has replaced your {name} by its own: give yours another name.")
+
+    if answers:
+        try:
+            cells = json.loads(Path(file).read_text(encoding="utf-8"))["cells"]
+            saved = {cell["metadata"].get("nbgrader", {}).get("grade_id"): "".join(cell["source"]) for cell in cells}
+            empty = [label for label in answers if saved.get(label.split()[-1], "").strip() in ("", blank)]
+            print(f"Written answers in {file}, as it was saved last: {len(answers) - len(empty)} of {len(answers)}.")
+            print("".join(f"  {label}: still empty\n" for label in empty), end="")
+        except (OSError, ValueError, LookupError, TypeError, AttributeError):
+            print("This cell cannot see your written answers. Look through them yourself:", ", ".join(answers))
+    print(f"Hand in the file {file} (in Colab: File, Download, Download .ipynb).")
+
+
+_hand_in(
+    "theory.ipynb",
+    [
+        "1.1 sgd-steps",
+        "1.2 forward-regression",
+        "1.3 chain-rule",
+        "1.4 factors-regression",
+        "2.1 forward-classification",
+        "2.2 factors-classification",
+        "2.3 gradients-classification",
+        "3.1 bce",
+        "3.2 factors-bce",
+        "3.3 gradients-bce",
+        "4.1 softargmax",
+        "4.2 graph",
+        "4.3 slopes",
+        "4.4 relu-statements",
+        "4.5 maps",
+    ],
+    [
+        "1.2 layers-table",
+        "1.3 chain-rule-derivation",
+        "2.3 classification-derivation",
+        "3.1 bce-derivation",
+        "3.3 bce-gradient-derivation",
+        "3.4 deeper",
+        "4.4 relu-limits",
+        "4.5 bending",
+    ],
+    {
+        3718406582: "BLUE compare compare_each compare_factors compare_gradients example GREEN"
+        " " "measured_gradients measured_jacobian ORANGE RED relative_error returned_by",
+    },
+    "*Your answer here: double-click this line and write.*",
+)

@@ -49,8 +49,7 @@ torch.manual_seed(0)
 device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
 
 # The cells below use these names themselves: BLUE, count_parameters, device, GREEN, ORANGE, RED, show, place,
-# canvases, dice, digits, digits_8, digits_y, images, labels, order, train_loader, train_set, valid_loader,
-# valid_set, curves, digit_net. Give your own helpers other names.
+# dice, train_set, valid_loader, valid_set, curves, digit_net. Give your own helpers other names.
 
 # %% nbgrader={"grade": false, "grade_id": "helpers", "locked": true, "schema_version": 3, "solution": false, "task": false}
 import matplotlib.pyplot as plt
@@ -107,26 +106,31 @@ def place(digits, generator, side=12, canvas=28):
 
 
 # %% nbgrader={"grade": false, "grade_id": "data", "locked": true, "schema_version": 3, "solution": false, "task": false} tags=["demo"]
-from sklearn.datasets import load_digits
+def _figure():
+    from sklearn.datasets import load_digits
 
-dice = torch.Generator().manual_seed(0)
-digits = load_digits()
-order = torch.randperm(len(digits.target), generator=dice)
-digits_8 = torch.tensor(digits.images, dtype=torch.float32)[order, None] / 16  # (1797, 1, 8, 8)
-digits_y = torch.tensor(digits.target)[order]  # (1797,)
-
-
-def canvases(pool, number):
-    """A data set of so many canvases with digits from `pool`."""
-    rows = pool[torch.randint(len(pool), (number,), generator=dice)]
-    return TensorDataset(place(digits_8[rows], dice), digits_y[rows])
+    dice = torch.Generator().manual_seed(0)
+    digits = load_digits()
+    order = torch.randperm(len(digits.target), generator=dice)
+    digits_8 = torch.tensor(digits.images, dtype=torch.float32)[order, None] / 16  # (1797, 1, 8, 8)
+    digits_y = torch.tensor(digits.target)[order]  # (1797,)
 
 
-train_set, valid_set = canvases(torch.arange(1400), 6000), canvases(torch.arange(1400, 1797), 2000)
-train_loader = DataLoader(train_set, batch_size=64, shuffle=True)
-valid_loader = DataLoader(valid_set, batch_size=250)
-images, labels = next(iter(train_loader))
-show(images[:16, 0], [f"label {label}" for label in labels.tolist()], rows=2)
+    def canvases(pool, number):
+        """A data set of so many canvases with digits from `pool`."""
+        rows = pool[torch.randint(len(pool), (number,), generator=dice)]
+        return TensorDataset(place(digits_8[rows], dice), digits_y[rows])
+
+
+    train_set, valid_set = canvases(torch.arange(1400), 6000), canvases(torch.arange(1400, 1797), 2000)
+    train_loader = DataLoader(train_set, batch_size=64, shuffle=True)
+    valid_loader = DataLoader(valid_set, batch_size=250)
+    images, labels = next(iter(train_loader))
+    show(images[:16, 0], [f"label {label}" for label in labels.tolist()], rows=2)
+    return dice, train_set, valid_loader, valid_set
+
+
+dice, train_set, valid_loader, valid_set = _figure()
 
 # %% [markdown] nbgrader={"grade": false, "grade_id": "block-text", "locked": true, "schema_version": 3, "solution": false, "task": false}
 r"""
@@ -182,7 +186,7 @@ class ResidualBlock(nn.Module):
 
 
 # %% nbgrader={"grade": true, "grade_id": "block-shapes", "locked": true, "points": 3, "schema_version": 3, "solution": false, "task": false}
-def _check():
+def _check_block_shapes():
     torch.manual_seed(1)
     for in_channels, out_channels, stride in (4, 6, 2), (4, 6, 1), (4, 4, 2), (4, 4, 1):
         block = ResidualBlock(in_channels, out_channels, stride)
@@ -205,11 +209,11 @@ def _check():
         print(f"ok  {name}: (9, 12) becomes {tuple(y.shape[2:])}, {count_parameters(block)} parameters")
 
 
-_check()
+_check_block_shapes()
 
 
 # %% nbgrader={"grade": true, "grade_id": "block-shortcut", "locked": true, "points": 4, "schema_version": 3, "solution": false, "task": false}
-def _check():
+def _check_block_shortcut():
     torch.manual_seed(2)
     x = torch.randn(2, 4, 5, 7)
     for out_channels, stride in (6, 2), (6, 1), (4, 2), (4, 1):
@@ -229,7 +233,7 @@ def _check():
     print("ok  what comes in can take the shortcut")
 
 
-_check()
+_check_block_shortcut()
 
 # %% [markdown] nbgrader={"grade": false, "grade_id": "convnet-text", "locked": true, "schema_version": 3, "solution": false, "task": false}
 r"""
@@ -282,7 +286,7 @@ class ConvNet(nn.Module):
 
 
 # %% nbgrader={"grade": true, "grade_id": "convnet", "locked": true, "points": 5, "schema_version": 3, "solution": false, "task": false}
-def _check():
+def _check_convnet():
     torch.manual_seed(3)
     for num_classes in 10, 3:
         net, x = ConvNet(num_classes), torch.randn(5, 1, 28, 28)
@@ -302,7 +306,7 @@ def _check():
     print(f"ok  {count_parameters(ConvNet(10)):,} parameters")
 
 
-_check()
+_check_convnet()
 
 # %% [markdown] nbgrader={"grade": false, "grade_id": "loss-text", "locked": true, "schema_version": 3, "solution": false, "task": false}
 r"""
@@ -347,7 +351,7 @@ def get_loss_and_correct(model, batch, criterion, device):
 
 
 # %% nbgrader={"grade": true, "grade_id": "loss", "locked": true, "points": 3, "schema_version": 3, "solution": false, "task": false}
-def _check():
+def _check_loss():
     scores = torch.tensor([[3.0, 1.0, 0.0], [0.0, 2.0, 1.0], [1.0, 0.0, -1.0], [5.0, 0.0, 0.0]], requires_grad=True)
     batch = torch.arange(4), torch.tensor([0, 1, 2, 0])  # a "model" that looks its answer up: images are row numbers
     for criterion in nn.CrossEntropyLoss(), nn.CrossEntropyLoss(reduction="sum"), nn.MultiMarginLoss():
@@ -359,7 +363,7 @@ def _check():
     print("ok  loss and count are right")
 
 
-_check()
+_check_loss()
 
 
 # %% nbgrader={"grade": false, "grade_id": "step-code", "locked": false, "schema_version": 3, "solution": true, "task": false}
@@ -373,7 +377,7 @@ def step(loss, optimizer):
 
 
 # %% nbgrader={"grade": true, "grade_id": "step", "locked": true, "points": 2, "schema_version": 3, "solution": false, "task": false}
-def _check():
+def _check_step():
     w = torch.tensor([3.0, -1.0], requires_grad=True)
     optimizer = torch.optim.SGD([w], lr=0.25)
     for number in 1, 2, 3:  # w² has the gradient 2w: every step halves w
@@ -383,7 +387,7 @@ def _check():
     print("ok  three steps, each half as long as the one before")
 
 
-_check()
+_check_step()
 
 # %% [markdown] nbgrader={"grade": false, "grade_id": "evaluate-text", "locked": true, "schema_version": 3, "solution": false, "task": false}
 r"""
@@ -424,7 +428,7 @@ def evaluate(model, loader):
 
 
 # %% nbgrader={"grade": true, "grade_id": "evaluate", "locked": true, "points": 3, "schema_version": 3, "solution": false, "task": false}
-def _check():
+def _check_evaluate():
     torch.manual_seed(4)
     model = nn.Sequential(nn.BatchNorm1d(6), nn.Linear(6, 4), nn.Dropout(0.5)).to(device)
     x, y = 2 * torch.randn(25, 6) + 1, torch.randint(4, (25,))
@@ -443,7 +447,7 @@ def _check():
     print("ok  loss and accuracy are right, and there are no traces")
 
 
-_check()
+_check_evaluate()
 
 # %% [markdown] nbgrader={"grade": false, "grade_id": "train-text", "locked": true, "schema_version": 3, "solution": false, "task": false}
 r"""
@@ -494,7 +498,7 @@ def train(model, loader, epochs, lr=0.01, after_epoch=None):
 
 
 # %% nbgrader={"grade": true, "grade_id": "train-loop", "locked": true, "points": 2, "schema_version": 3, "solution": false, "task": false}
-def _check():
+def _check_train_loop():
     torch.manual_seed(5)
     x = torch.randn(60, 6)
     loader = DataLoader(TensorDataset(x, (x[:, 0] > 0).long()), batch_size=10, shuffle=True)
@@ -520,11 +524,11 @@ def _check():
     print("ok  the loop turns as it should; losses", [round(loss, 2) for loss in history])
 
 
-_check()
+_check_train_loop()
 
 
 # %% nbgrader={"grade": true, "grade_id": "train-learns", "locked": true, "points": 3, "schema_version": 3, "solution": false, "task": false}
-def _check():
+def _check_train_learns():
     # Forty random pictures with random labels: there is nothing to understand, but they can be learned by heart.
     torch.manual_seed(6)
     x, y = functional.avg_pool2d(torch.randn(40, 1, 30, 30), 3, stride=1) * 2, torch.arange(40) % 4
@@ -536,7 +540,7 @@ def _check():
     assert history[-1] < 0.5, f"train reports a loss of {history[-1]:.2f}: does the criterion get logits?"
 
 
-_check()
+_check_train_learns()
 
 # %% [markdown] nbgrader={"grade": false, "grade_id": "contrast-text", "locked": true, "schema_version": 3, "solution": false, "task": false}
 r"""
@@ -705,3 +709,88 @@ r"""
 over all 289 places and draw the probability of its label as a map: is your network as invariant as promised? Or train
 on canvases where digits only stand in the left half, and test on the right.
 """
+
+
+# %% nbgrader={"grade": false, "grade_id": "hand-in", "locked": true, "schema_version": 3, "solution": false, "task": false} tags=["demo"]
+# Before you hand in: save the notebook, run it from top to bottom, then run this cell.
+def _hand_in(file, exercises, answers, given, blank):
+    """Print which exercises pass their checks now, which names are defined twice, and which file to hand in.
+
+    file: the notebook's name; exercises and answers: "number grade_id" of each exercise, and of each written answer;
+    given: the names that the notebook's own cells define, by the crc32 of the cell; blank: an answer that nobody wrote
+    """
+    import contextlib
+    import json
+    import symtable
+    import zlib
+    from pathlib import Path
+
+    import matplotlib.pyplot as plt
+
+    try:
+        from IPython.utils.capture import capture_output as quiet
+    except ImportError:
+        quiet = contextlib.nullcontext
+
+    print("Your exercises, as they are in memory now:")
+    for label in exercises:
+        check = globals().get("_check_" + label.split()[-1].replace("-", "_"))
+        with quiet():
+            try:
+                said = "its check was not run yet" if check is None else check() or "passes its check"
+            except NotImplementedError:
+                said = "not written yet"
+            except Exception as error:
+                said = f"fails its check: {(str(error) or type(error).__name__).splitlines()[0]}"
+                if type(error) is NameError:
+                    said = f"not written, or its cell was not run: there is no {error.name}"
+            plt.close("all")
+        print(f"  {label}: {said}")
+
+    taken = {name for names in given.values() for name in names.split()}
+    order: dict[str, list[bool]] = {}
+    for text in globals().get("In", ()):
+        yours = zlib.crc32("".join(text.split()).encode()) not in given
+        with contextlib.suppress(SyntaxError):
+            for symbol in symtable.symtable(text, "cell", "exec").get_symbols():
+                if symbol.get_name() in taken and (symbol.is_assigned() or symbol.is_imported()):
+                    order.setdefault(symbol.get_name(), []).append(yours)
+    for name, runs in order.items():
+        if runs[-1]:
+            print(f"  You have redefined {name}, which the notebook's own cells use: give yours another name.")
+        elif any(runs):
+            print(f"  A cell of the notebook has replaced your {name} by its own: give yours another name.")
+
+    if answers:
+        try:
+            cells = json.loads(Path(file).read_text(encoding="utf-8"))["cells"]
+            saved = {cell["metadata"].get("nbgrader", {}).get("grade_id"): "".join(cell["source"]) for cell in cells}
+            empty = [label for label in answers if saved.get(label.split()[-1], "").strip() in ("", blank)]
+            print(f"Written answers in {file}, as it was saved last: {len(answers) - len(empty)} of {len(answers)}.")
+            print("".join(f"  {label}: still empty\n" for label in empty), end="")
+        except (OSError, ValueError, LookupError, TypeError, AttributeError):
+            print("This cell cannot see your written answers. Look through them yourself:", ", ".join(answers))
+    print(f"Hand in the file {file} (in Colab: File, Download, Download .ipynb).")
+
+
+_hand_in(
+    "cnn.ipynb",
+    [
+        "1 block-shapes",
+        "1 block-shortcut",
+        "2 convnet",
+        "3 loss",
+        "3 step",
+        "4 evaluate",
+        "5 train-loop",
+        "5 train-learns",
+    ],
+    [],
+    {
+        1697698499: "BLUE count_parameters device GREEN ORANGE RED show",
+        624893910: "place",
+        3452329505: "dice train_set valid_loader valid_set",
+        1114782007: "curves digit_net",
+    },
+    "*Your answer here: double-click this line and write.*",
+)

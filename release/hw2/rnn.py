@@ -121,7 +121,7 @@ class EchoDataset(Dataset):
 
 
 # %% nbgrader={"grade": true, "grade_id": "echo-data", "locked": true, "points": 2, "schema_version": 3, "solution": false, "task": false}
-def _check():
+def _check_echo_data():
     torch.manual_seed(1)
     data = EchoDataset(delay=2, seq_length=5, size=200)
     assert len(data) == 200, f"len() says {len(data)}, it should be the size, 200"
@@ -139,7 +139,7 @@ def _check():
     print("ok  for example:", "".join(SYMBOLS[k] for k in data[0][0]), "→", "".join(SYMBOLS[k] for k in data[0][1]))
 
 
-_check()
+_check_echo_data()
 
 
 # %% nbgrader={"grade": false, "grade_id": "echo-figure", "locked": true, "schema_version": 3, "solution": false, "task": false} tags=["demo"]
@@ -252,12 +252,16 @@ def check_memory(model, *delays):
 
 
 # %% nbgrader={"grade": true, "grade_id": "memory-forward", "locked": true, "points": 4, "schema_version": 3, "solution": false, "task": false}
-torch.manual_seed(3)
-check_memory(GRUMemory(hidden_size=16))
+def _check_memory_forward():
+    torch.manual_seed(3)
+    check_memory(GRUMemory(hidden_size=16))
+
+
+_check_memory_forward()
 
 
 # %% nbgrader={"grade": true, "grade_id": "memory-test-run", "locked": true, "points": 2, "schema_version": 3, "solution": false, "task": false}
-def _check():
+def _check_memory_test_run():
     torch.manual_seed(4)
     memory = GRUMemory(hidden_size=16)
     with torch.no_grad():
@@ -272,7 +276,7 @@ def _check():
         print(f"ok  {s!r} → {said!r}")
 
 
-_check()
+_check_memory_test_run()
 
 # %% [markdown] nbgrader={"grade": false, "grade_id": "train-text", "locked": true, "schema_version": 3, "solution": false, "task": false}
 r"""
@@ -323,7 +327,7 @@ def train(model, batches, lr=0.01):
 
 
 # %% nbgrader={"grade": true, "grade_id": "train", "locked": true, "points": 2, "schema_version": 3, "solution": false, "task": false}
-def _check():
+def _check_train():
     class Table(nn.Module):
         """The simplest model of all: a row of logits for each symbol, and no memory."""
 
@@ -353,7 +357,7 @@ def _check():
     print(f"ok  from {losses[0]:.3f} to {losses[-1]:.3f}")
 
 
-_check()
+_check_train()
 
 
 # %% nbgrader={"grade": false, "grade_id": "echo-training", "locked": true, "schema_version": 3, "solution": false, "task": false} tags=["demo"]
@@ -400,7 +404,7 @@ _figure()
 
 
 # %% nbgrader={"grade": true, "grade_id": "echo-trained", "locked": true, "points": 3, "schema_version": 3, "solution": false, "task": false}
-def _check():
+def _check_echo_trained():
     # The grader trains a GRUMemory(64) for 600 steps, with a delay that it draws. Here is a quick rehearsal at delay 1.
     torch.manual_seed(7)
     rehearsal = GRUMemory(hidden_size=32)
@@ -409,7 +413,7 @@ def _check():
     assert losses[-1] < 0.5 * losses[0], "with your network and your train the loss should be halved after 120 steps"
 
 
-_check()
+_check_echo_trained()
 
 # %% [markdown] nbgrader={"grade": false, "grade_id": "variable-text", "locked": true, "schema_version": 3, "solution": false, "task": false}
 r"""
@@ -465,7 +469,7 @@ class VariableDelayGRUMemory(nn.Module):
 
 
 # %% nbgrader={"grade": true, "grade_id": "variable-forward", "locked": true, "points": 3, "schema_version": 3, "solution": false, "task": false}
-def _check():
+def _check_variable_forward():
     torch.manual_seed(8)
     model = VariableDelayGRUMemory(hidden_size=16, max_delay=5)
     check_memory(model, torch.tensor([5, 0, 3]))
@@ -477,11 +481,11 @@ def _check():
     print("ok  every row follows its own delay")
 
 
-_check()
+_check_variable_forward()
 
 
 # %% nbgrader={"grade": true, "grade_id": "variable-test-run", "locked": true, "points": 1, "schema_version": 3, "solution": false, "task": false}
-def _check():
+def _check_variable_test_run():
     torch.manual_seed(9)
     model = VariableDelayGRUMemory(hidden_size=16, max_delay=4)
     with torch.no_grad():
@@ -495,7 +499,7 @@ def _check():
     print("ok  test_run passes the delay on")
 
 
-_check()
+_check_variable_test_run()
 
 
 # %% nbgrader={"grade": false, "grade_id": "echo-many", "locked": true, "schema_version": 3, "solution": false, "task": false}
@@ -552,7 +556,7 @@ _figure()
 
 
 # %% nbgrader={"grade": true, "grade_id": "variable-trained", "locked": true, "points": 3, "schema_version": 3, "solution": false, "task": false}
-def _check():
+def _check_variable_trained():
     # The grader trains a VariableDelayGRUMemory(96, 3) for 1000 steps. Here is a quick rehearsal with delays 0 and 1.
     torch.manual_seed(11)
     rehearsal = VariableDelayGRUMemory(hidden_size=32, max_delay=1)
@@ -561,7 +565,7 @@ def _check():
     assert losses[-1] < 0.6 * losses[0], "with your network and your train the loss should have fallen by 40 %"
 
 
-_check()
+_check_variable_trained()
 
 # %% [markdown] nbgrader={"grade": false, "grade_id": "farewell", "locked": true, "schema_version": 3, "solution": false, "task": false}
 r"""
@@ -582,3 +586,89 @@ step that it is kept; small errors, too, are kept, and they add up.
 a delay of 4 no longer fit? Replace the GRU by `nn.RNN`, at the same number of steps. Or put blanks in the middle of a
 word, and see whether the echo still comes.
 """
+
+
+# %% nbgrader={"grade": false, "grade_id": "hand-in", "locked": true, "schema_version": 3, "solution": false, "task": false} tags=["demo"]
+# Before you hand in: save the notebook, run it from top to bottom, then run this cell.
+def _hand_in(file, exercises, answers, given, blank):
+    """Print which exercises pass their checks now, which names are defined twice, and which file to hand in.
+
+    file: the notebook's name; exercises and answers: "number grade_id" of each exercise, and of each written answer;
+    given: the names that the notebook's own cells define, by the crc32 of the cell; blank: an answer that nobody wrote
+    """
+    import contextlib
+    import json
+    import symtable
+    import zlib
+    from pathlib import Path
+
+    import matplotlib.pyplot as plt
+
+    try:
+        from IPython.utils.capture import capture_output as quiet
+    except ImportError:
+        quiet = contextlib.nullcontext
+
+    print("Your exercises, as they are in memory now:")
+    for label in exercises:
+        check = globals().get("_check_" + label.split()[-1].replace("-", "_"))
+        with quiet():
+            try:
+                said = "its check was not run yet" if check is None else check() or "passes its check"
+            except NotImplementedError:
+                said = "not written yet"
+            except Exception as error:
+                said = f"fails its check: {(str(error) or type(error).__name__).splitlines()[0]}"
+                if type(error) is NameError:
+                    said = f"not written, or its cell was not run: there is no {error.name}"
+            plt.close("all")
+        print(f"  {label}: {said}")
+
+    taken = {name for names in given.values() for name in names.split()}
+    order: dict[str, list[bool]] = {}
+    for text in globals().get("In", ()):
+        yours = zlib.crc32("".join(text.split()).encode()) not in given
+        with contextlib.suppress(SyntaxError):
+            for symbol in symtable.symtable(text, "cell", "exec").get_symbols():
+                if symbol.get_name() in taken and (symbol.is_assigned() or symbol.is_imported()):
+                    order.setdefault(symbol.get_name(), []).append(yours)
+    for name, runs in order.items():
+        if runs[-1]:
+            print(f"  You have redefined {name}, which the notebook's own cells use: give yours another name.")
+        elif any(runs):
+            print(f"  A cell of the notebook has replaced your {name} by its own: give yours another name.")
+
+    if answers:
+        try:
+            cells = json.loads(Path(file).read_text(encoding="utf-8"))["cells"]
+            saved = {cell["metadata"].get("nbgrader", {}).get("grade_id"): "".join(cell["source"]) for cell in cells}
+            empty = [label for label in answers if saved.get(label.split()[-1], "").strip() in ("", blank)]
+            print(f"Written answers in {file}, as it was saved last: {len(answers) - len(empty)} of {len(answers)}.")
+            print("".join(f"  {label}: still empty\n" for label in empty), end="")
+        except (OSError, ValueError, LookupError, TypeError, AttributeError):
+            print("This cell cannot see your written answers. Look through them yourself:", ", ".join(answers))
+    print(f"Hand in the file {file} (in Colab: File, Download, Download .ipynb).")
+
+
+_hand_in(
+    "rnn.ipynb",
+    [
+        "1 echo-data",
+        "2 memory-forward",
+        "2 memory-test-run",
+        "3 train",
+        "3 echo-trained",
+        "4 variable-forward",
+        "4 variable-test-run",
+        "4 variable-trained",
+    ],
+    [],
+    {
+        2281801469: "accuracy BLUE GREEN N ORANGE RED SYMBOLS",
+        2966141663: "check_memory",
+        1660664878: "echo_history echo_memory",
+        874279109: "echo_of_rows variable_batches",
+        2126241842: "canyon canyon_history",
+    },
+    "*Your answer here: double-click this line and write.*",
+)

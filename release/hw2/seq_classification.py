@@ -43,8 +43,8 @@ device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
 
 # The cells below use these names themselves: BLUE, EPOCHS, GREEN, ORANGE, RED, SEED, CLASSES, k, LEVELS,
 # make_batches, sequence, SYMBOLS, temporal_order, text, x, y, accuracy, Classifier, make_model,
-# inherited_train, GUESSING, HIGH, IN_A_ROW, LOW, spikes, axes, batches, figure, found, inherited_losses,
-# model, norms, share, trial. Give your own helpers other names.
+# inherited_train, GUESSING, HIGH, IN_A_ROW, LOW, spikes, inherited_losses, trial. Give your own helpers other
+# names.
 
 # %% nbgrader={"grade": false, "grade_id": "helpers", "locked": true, "schema_version": 3, "solution": false, "task": false}
 import math
@@ -204,24 +204,29 @@ def spikes(losses):
 
 
 # %% nbgrader={"grade": false, "grade_id": "given-run", "locked": true, "schema_version": 3, "solution": false, "task": false} tags=["demo"]
-batches = make_batches(16, "normal", SEED)
-model = make_model(SEED)
-inherited_losses, norms = inherited_train(model, batches, EPOCHS)
-found = spikes(inherited_losses)
-print(f"spikes: {len(found)}; the highest reaches {max([inherited_losses[step] for step in found], default=0):.1f}")
-share = accuracy(model, *temporal_order(1000, "normal", SEED + 1))
-print(f"accuracy on new sequences, after the last step: {share:.1%}")
+def _figure():
+    batches = make_batches(16, "normal", SEED)
+    model = make_model(SEED)
+    inherited_losses, norms = inherited_train(model, batches, EPOCHS)
+    found = spikes(inherited_losses)
+    print(f"spikes: {len(found)}; the highest reaches {max([inherited_losses[step] for step in found], default=0):.1f}")
+    share = accuracy(model, *temporal_order(1000, "normal", SEED + 1))
+    print(f"accuracy on new sequences, after the last step: {share:.1%}")
 
-figure, axes = plt.subplots(2, 1, figsize=(9, 4.6), sharex=True)
-axes[0].semilogy(inherited_losses, color=BLUE, linewidth=0.8)
-axes[0].plot(found, [inherited_losses[step] for step in found], "v", color=RED, label="spikes")
-axes[0].axhline(GUESSING, color="0.5", linestyle="--")
-axes[0].text(0, 1.8, "guessing", color="0.4", fontsize=8)
-axes[0].set(ylabel="loss", title="The inherited procedure")
-axes[0].legend(loc="lower left")
-axes[1].semilogy(norms, color=BLUE, linewidth=0.8)
-axes[1].set(xlabel="step", ylabel="norm of the gradient")
-plt.show()
+    figure, axes = plt.subplots(2, 1, figsize=(9, 4.6), sharex=True)
+    axes[0].semilogy(inherited_losses, color=BLUE, linewidth=0.8)
+    axes[0].plot(found, [inherited_losses[step] for step in found], "v", color=RED, label="spikes")
+    axes[0].axhline(GUESSING, color="0.5", linestyle="--")
+    axes[0].text(0, 1.8, "guessing", color="0.4", fontsize=8)
+    axes[0].set(ylabel="loss", title="The inherited procedure")
+    axes[0].legend(loc="lower left")
+    axes[1].semilogy(norms, color=BLUE, linewidth=0.8)
+    axes[1].set(xlabel="step", ylabel="norm of the gradient")
+    plt.show()
+    return inherited_losses
+
+
+inherited_losses = _figure()
 
 # %% [markdown] nbgrader={"grade": false, "grade_id": "train-text", "locked": true, "schema_version": 3, "solution": false, "task": false}
 r"""
@@ -272,7 +277,7 @@ def train(model, batches, epochs):
 
 
 # %% nbgrader={"grade": true, "grade_id": "procedure", "locked": true, "points": 2, "schema_version": 3, "solution": false, "task": false}
-def _check():
+def _check_procedure():
     model, batches = make_model(SEED), make_batches(4, "easy", SEED, size=8)
     start = [parameter.detach().clone() for parameter in model.parameters()]
     losses = train(model, batches, 3)
@@ -286,7 +291,7 @@ def _check():
     print("ok  losses:", " ".join(f"{loss:.3f}" for loss in losses))
 
 
-_check()
+_check_procedure()
 
 
 # %% nbgrader={"grade": false, "grade_id": "trial", "locked": true, "schema_version": 3, "solution": false, "task": false}
@@ -300,7 +305,7 @@ def trial(seed):
 
 
 # %% nbgrader={"grade": true, "grade_id": "no-spike", "locked": true, "points": 3, "schema_version": 3, "solution": false, "task": false}
-def _check():
+def _check_no_spike():
     _, well = trial(SEED)
     verdicts = [well, trial(SEED + 1)[1]]
     if verdicts[0] != verdicts[1]:
@@ -309,7 +314,7 @@ def _check():
     print("ok  at these seeds: now try others")
 
 
-_check()
+_check_no_spike()
 
 
 # %% nbgrader={"grade": false, "grade_id": "both-figure", "locked": true, "schema_version": 3, "solution": false, "task": false} tags=["demo"]
@@ -343,3 +348,85 @@ Yours may be slower at first. It gets there, and it stays.
 **If you are still curious** (no points): does your procedure hold on `moderate`, and on `hard`, with more epochs? Which
 of its parts could you leave out? Does the inherited procedure spike with plain stochastic gradient descent in it?
 """
+
+
+# %% nbgrader={"grade": false, "grade_id": "hand-in", "locked": true, "schema_version": 3, "solution": false, "task": false} tags=["demo"]
+# Before you hand in: save the notebook, run it from top to bottom, then run this cell.
+def _hand_in(file, exercises, answers, given, blank):
+    """Print which exercises pass their checks now, which names are defined twice, and which file to hand in.
+
+    file: the notebook's name; exercises and answers: "number grade_id" of each exercise, and of each written answer;
+    given: the names that the notebook's own cells define, by the crc32 of the cell; blank: an answer that nobody wrote
+    """
+    import contextlib
+    import json
+    import symtable
+    import zlib
+    from pathlib import Path
+
+    import matplotlib.pyplot as plt
+
+    try:
+        from IPython.utils.capture import capture_output as quiet
+    except ImportError:
+        quiet = contextlib.nullcontext
+
+    print("Your exercises, as they are in memory now:")
+    for label in exercises:
+        check = globals().get("_check_" + label.split()[-1].replace("-", "_"))
+        with quiet():
+            try:
+                said = "its check was not run yet" if check is None else check() or "passes its check"
+            except NotImplementedError:
+                said = "not written yet"
+            except Exception as error:
+                said = f"fails its check: {(str(error) or type(error).__name__).splitlines()[0]}"
+                if type(error) is NameError:
+                    said = f"not written, or its cell was not run: there is no {error.name}"
+            plt.close("all")
+        print(f"  {label}: {said}")
+
+    taken = {name for names in given.values() for name in names.split()}
+    order: dict[str, list[bool]] = {}
+    for text in globals().get("In", ()):
+        yours = zlib.crc32("".join(text.split()).encode()) not in given
+        with contextlib.suppress(SyntaxError):
+            for symbol in symtable.symtable(text, "cell", "exec").get_symbols():
+                if symbol.get_name() in taken and (symbol.is_assigned() or symbol.is_imported()):
+                    order.setdefault(symbol.get_name(), []).append(yours)
+    for name, runs in order.items():
+        if runs[-1]:
+            print(f"  You have redefined {name}, which the notebook's own cells use: give yours another name.")
+        elif any(runs):
+            print(f"  A cell of the notebook has replaced your {name} by its own: give yours another name.")
+
+    if answers:
+        try:
+            cells = json.loads(Path(file).read_text(encoding="utf-8"))["cells"]
+            saved = {cell["metadata"].get("nbgrader", {}).get("grade_id"): "".join(cell["source"]) for cell in cells}
+            empty = [label for label in answers if saved.get(label.split()[-1], "").strip() in ("", blank)]
+            print(f"Written answers in {file}, as it was saved last: {len(answers) - len(empty)} of {len(answers)}.")
+            print("".join(f"  {label}: still empty\n" for label in empty), end="")
+        except (OSError, ValueError, LookupError, TypeError, AttributeError):
+            print("This cell cannot see your written answers. Look through them yourself:", ", ".join(answers))
+    print(f"Hand in the file {file} (in Colab: File, Download, Download .ipynb).")
+
+
+_hand_in(
+    "seq_classification.ipynb",
+    [
+        "1 procedure",
+        "1 no-spike",
+    ],
+    [],
+    {
+        2123768416: "BLUE EPOCHS GREEN ORANGE RED SEED",
+        4083360562: "CLASSES k LEVELS make_batches sequence SYMBOLS temporal_order text x y",
+        3708545349: "accuracy Classifier make_model",
+        822599850: "inherited_train",
+        3360903023: "GUESSING HIGH IN_A_ROW LOW spikes",
+        594901846: "inherited_losses",
+        4023193342: "trial",
+    },
+    "*Your answer here: double-click this line and write.*",
+)

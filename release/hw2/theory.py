@@ -168,10 +168,15 @@ Do not forget the place where you began.
 # first_shape = (…, …)
 raise NotImplementedError
 
+
 # %% nbgrader={"grade": true, "grade_id": "first-shape", "locked": true, "points": 1, "schema_version": 3, "solution": false, "task": false}
-assert len(first_shape) == 2, "first_shape is a pair: height, width"
-assert all(0 < size < 17 and size == int(size) for size in first_shape), "two whole numbers, smaller than the image"
-print("ok  a pair of sizes; whether they are right, the grader will tell")
+def _check_first_shape():
+    assert len(first_shape) == 2, "first_shape is a pair: height, width"
+    assert all(0 < size < 17 and size == int(size) for size in first_shape), "two whole numbers, smaller than the image"
+    print("ok  a pair of sizes; whether they are right, the grader will tell")
+
+
+_check_first_shape()
 
 # %% [markdown] nbgrader={"grade": false, "grade_id": "output-shape-text", "locked": true, "schema_version": 3, "solution": false, "task": false}
 r"""
@@ -201,7 +206,7 @@ def conv_output_shape(C, H, W, HK, WK, P, S, D, F):
 
 
 # %% nbgrader={"grade": true, "grade_id": "conv-output-shape", "locked": true, "points": 2, "schema_version": 3, "solution": false, "task": false}
-def _check():
+def _check_conv_output_shape():
     for C, H, W, HK, WK, P, S, D, F in ((3, 10, 7, 2, 4, 0, 1, 1, 8), (1, 9, 12, 3, 2, 1, 2, 2, 4)):
         made = functional.conv2d(torch.zeros(C, H, W), torch.zeros(F, C, HK, WK), stride=S, padding=P, dilation=D)
         yours = conv_output_shape(C, H, W, HK, WK, P, S, D, F)
@@ -210,7 +215,7 @@ def _check():
     print("ok  both shapes agree with the layer's")
 
 
-_check()
+_check_conv_output_shape()
 
 # %% [markdown] nbgrader={"grade": false, "grade_id": "windows-text", "locked": true, "schema_version": 3, "solution": false, "task": false}
 r"""
@@ -284,7 +289,7 @@ def convolution(x, W, stride=2):
 
 
 # %% nbgrader={"grade": true, "grade_id": "convolution", "locked": true, "points": 2, "schema_version": 3, "solution": false, "task": false}
-def _check():
+def _check_convolution():
     # One component, so that you can follow with a pencil; then the layer of this section
     x, W = torch.tensor([[1.0, 2.0, 4.0, 8.0, 16.0]]), torch.tensor([[[1.0, 0.0, -1.0]]])
     compare("cross-correlation", cross_correlation(x, W), [[1.0 - 4.0], [4.0 - 16.0]])
@@ -295,7 +300,7 @@ def _check():
     compare("7 components", cross_correlation(x, W), functional.conv1d(x, W, stride=2).T)
 
 
-_check()
+_check_convolution()
 
 # %% [markdown] nbgrader={"grade": false, "grade_id": "jacobian-weights-text", "locked": true, "schema_version": 3, "solution": false, "task": false}
 r"""
@@ -330,7 +335,7 @@ def jacobian_by_weights(x, k, stride=2):
 
 
 # %% nbgrader={"grade": true, "grade_id": "jacobian-weights", "locked": true, "points": 2, "schema_version": 3, "solution": false, "task": false}
-def _check():
+def _check_jacobian_weights():
     x, W = numbers((7, 11), (1, 7, 3), seed=2)
     compare("∂f/∂W", jacobian_by_weights(x, 3), measured_jacobian(lambda W: functional.conv1d(x, W, stride=2), W))
     x, W = numbers((2, 9), (1, 2, 4), seed=3)
@@ -338,7 +343,7 @@ def _check():
     compare("∂f/∂W, stride 3", jacobian_by_weights(x, 4, 3), measured)
 
 
-_check()
+_check_jacobian_weights()
 
 # %% [markdown] nbgrader={"grade": false, "grade_id": "jacobian-input-text", "locked": true, "schema_version": 3, "solution": false, "task": false}
 r"""
@@ -372,7 +377,7 @@ def jacobian_by_input(W, N, stride=2):
 
 
 # %% nbgrader={"grade": true, "grade_id": "jacobian-input", "locked": true, "points": 2, "schema_version": 3, "solution": false, "task": false}
-def _check():
+def _check_jacobian_input():
     x, W = numbers((7, 11), (1, 7, 3), seed=4)
     compare("∂f/∂x", jacobian_by_input(W, 11), measured_jacobian(lambda x: functional.conv1d(x, W, stride=2), x))
     x, W = numbers((2, 9), (1, 2, 4), seed=5)
@@ -380,7 +385,7 @@ def _check():
     compare("∂f/∂x, stride 3", jacobian_by_input(W, 9, 3), measured)
 
 
-_check()
+_check_jacobian_input()
 
 
 # %% nbgrader={"grade": false, "grade_id": "jacobians-figure", "locked": true, "schema_version": 3, "solution": false, "task": false} tags=["demo"]
@@ -438,7 +443,7 @@ def gradient_by_weights(x, dl_df, k, stride=2):
 
 
 # %% nbgrader={"grade": true, "grade_id": "gradient-weights", "locked": true, "points": 2, "schema_version": 3, "solution": false, "task": false}
-def _check():
+def _check_gradient_weights():
     # The loss here is linear in f, so that dl_df is its gradient wherever f may be
     x, W, dl_df = numbers((7, 11), (1, 7, 3), (1, 5), seed=7)
     measured = measured_jacobian(lambda W: (dl_df * functional.conv1d(x, W, stride=2)).sum(), W)
@@ -448,7 +453,7 @@ def _check():
     compare("∂ℓ/∂W, stride 3", gradient_by_weights(x, dl_df, 4, 3), measured)
 
 
-_check()
+_check_gradient_weights()
 
 # %% [markdown] nbgrader={"grade": false, "grade_id": "unrolled-text", "locked": true, "schema_version": 3, "solution": false, "task": false}
 r"""
@@ -486,7 +491,7 @@ def unrolled_edges(T):
 
 
 # %% nbgrader={"grade": true, "grade_id": "unrolled", "locked": true, "points": 2, "schema_version": 3, "solution": false, "task": false}
-def _check():
+def _check_unrolled():
     places = {"h0": (0, 2)}
     for t in (1, 2, 3):
         places |= {f"x{t}": (2 * t, 0), f"c{t}": (2 * t - 0.8, 1), f"h{t}": (2 * t, 2)}
@@ -498,7 +503,7 @@ def _check():
     plt.show()
 
 
-_check()
+_check_unrolled()
 
 # %% [markdown] nbgrader={"grade": false, "grade_id": "dimensions-text", "locked": true, "schema_version": 3, "solution": false, "task": false}
 r"""
@@ -524,7 +529,7 @@ def gated_dimensions(n, m):
 
 
 # %% nbgrader={"grade": true, "grade_id": "dimensions", "locked": true, "points": 1, "schema_version": 3, "solution": false, "task": false}
-def _check():
+def _check_dimensions():
     answer = gated_dimensions(2, 3)
     assert set(answer) >= {"W_c", "W_h", "W_x", "c"}, "the keys are W_c, W_h, W_x and c"
     shapes = [answer[name] for name in ("W_c", "W_x", "W_h", "c")]
@@ -535,7 +540,7 @@ def _check():
     print("ok  everything fits together")
 
 
-_check()
+_check_dimensions()
 
 
 # %% nbgrader={"grade": false, "grade_id": "gated-network", "locked": true, "schema_version": 3, "solution": false, "task": false}
@@ -592,14 +597,14 @@ def gated_jacobians(x, h, W_c, W_h, W_x):
 
 
 # %% nbgrader={"grade": true, "grade_id": "gated-jacobians", "locked": true, "points": 2, "schema_version": 3, "solution": false, "task": false}
-def _check():
+def _check_gated_jacobians():
     x, h, W_c, W_h, W_x = numbers((2, 1), (3, 1), (3, 2), (3, 3), (3, 2), seed=8)
     dc_dh, dh_dh = gated_jacobians(x, h, W_c, W_h, W_x)
     compare("∂c[t]/∂h[t−1]", dc_dh, measured_jacobian(lambda h: gated_step(x, h, W_c, W_h, W_x)[0], h))
     compare("∂h[t]/∂h[t−1]", dh_dh, measured_jacobian(lambda h: gated_step(x, h, W_c, W_h, W_x)[1], h))
 
 
-_check()
+_check_gated_jacobians()
 
 # %% [markdown] nbgrader={"grade": false, "grade_id": "gated-gradient-text", "locked": true, "schema_version": 3, "solution": false, "task": false}
 r"""
@@ -649,7 +654,7 @@ def gated_gradient(x, W_c, W_h, W_x, r):
 
 
 # %% nbgrader={"grade": true, "grade_id": "gated-gradient", "locked": true, "points": 3, "schema_version": 3, "solution": false, "task": false}
-def _check():
+def _check_gated_gradient():
     def seen_by_the_loss(W_x, x, W_c, W_h, r):
         """A loss that is linear in the states: the sum of r[t] h[t]."""
         _, hs = gated_rnn(x, W_c, W_h, W_x)
@@ -663,7 +668,7 @@ def _check():
         compare(f"∂ℓ/∂W_x, K = {K}", gated_gradient(x, W_c, W_h, W_x, r), measured.T)
 
 
-_check()
+_check_gated_gradient()
 
 # %% [markdown] nbgrader={"grade": false, "grade_id": "extremes-text", "locked": true, "schema_version": 3, "solution": false, "task": false}
 r"""
@@ -725,7 +730,7 @@ def size_of_the_past(x, W_c, W_h, W_x):
 
 
 # %% nbgrader={"grade": true, "grade_id": "extremes", "locked": true, "points": 2, "schema_version": 3, "solution": false, "task": false}
-def _check():
+def _check_extremes():
     for K in (1, 5):
         for name, network in (("fading", fading), ("carrying", carrying), ("exploding", exploding)):
             assert torch.as_tensor(network(K)[0]).shape[1] == K, f"{name}({K}) should return K inputs, as columns of x"
@@ -736,7 +741,7 @@ def _check():
         print(f"ok  K = {K}: s = {fade:.3g}, {carry:.3g} and {explode:.4g}")
 
 
-_check()
+_check_extremes()
 
 
 # %% nbgrader={"grade": false, "grade_id": "extremes-figure", "locked": true, "schema_version": 3, "solution": false, "task": false} tags=["demo"]
@@ -814,14 +819,14 @@ def attention_dimensions(n, m, d):
 
 
 # %% nbgrader={"grade": true, "grade_id": "attention-dimension", "locked": true, "points": 1, "schema_version": 3, "solution": false, "task": false}
-def _check():
+def _check_attention_dimension():
     answer, names = attention_dimensions(2, 3, 5), ("a", "Q0", "Q1", "V0", "V1")
     assert set(answer) >= set(names), "the keys are a, Q0, Q1, V0 and V1"
     assert all(len(answer[name]) == 2 for name in names), "each shape is a pair: rows, columns"
     print("ok  five pairs; whether they are right, the grader will tell")
 
 
-_check()
+_check_attention_dimension()
 
 # %% [markdown] nbgrader={"grade": false, "grade_id": "attention-k-text", "locked": true, "schema_version": 3, "solution": false, "task": false}
 r"""
@@ -858,7 +863,7 @@ def attention_step(x, history, Q, K, V):
 
 
 # %% nbgrader={"grade": true, "grade_id": "attention-step", "locked": true, "points": 2, "schema_version": 3, "solution": false, "task": false}
-def _check():
+def _check_attention_step():
     # States of one number, d = 2: w = (0, log 2, log 3), so a = (1, 2, 3) / 6, and the values are 6, 12 and 18
     one, both = torch.ones(1, 1), torch.ones(2, 1)
     h_new = attention_step(
@@ -872,7 +877,7 @@ def _check():
     compare("the mean of values", h_new, (V0 @ x + V1 @ h1) / 2)
 
 
-_check()
+_check_attention_step()
 
 # %% [markdown] nbgrader={"grade": false, "grade_id": "attention-all-text", "locked": true, "schema_version": 3, "solution": false, "task": false}
 r"""
@@ -917,7 +922,7 @@ def tied_attention_step(x, history, Q0, K0, V0, Q, K, V):
 
 
 # %% nbgrader={"grade": true, "grade_id": "attention-all", "locked": true, "points": 2, "schema_version": 3, "solution": false, "task": false}
-def _check():
+def _check_attention_all():
     assert attention_parameters(1, 1, 1, 2) == 9, "AttentionRNN(2) has nine matrices, here of one number each"
     assert attention_parameters(1, 1, 1, 2, tied=True) == 6, "tied, it has six matrices, here of one number each"
     assert attention_parameters(1, 2, 3, 2) == 40, "the number of parameters is not right for n = 1, m = 2, d = 3, k = 2"
@@ -934,7 +939,7 @@ def _check():
     print("for the past in reverse h[t] changes by", float((long_ago - reverse).abs().max()))
 
 
-_check()
+_check_attention_all()
 
 
 # %% nbgrader={"grade": false, "grade_id": "attention-growth-figure", "locked": true, "schema_version": 3, "solution": false, "task": false} tags=["demo"]
@@ -997,7 +1002,7 @@ def attention_jacobian(x, history, Q, K, V, j):
 
 
 # %% nbgrader={"grade": true, "grade_id": "attention-jacobian", "locked": true, "points": 3, "schema_version": 3, "solution": false, "task": false}
-def _check():
+def _check_attention_jacobian():
     def looking_back(x, history, Q, K, V):
         """h[t] again, for this check: with one product of many matrices in place of your sum."""
         sources = [x, *history]
@@ -1014,7 +1019,7 @@ def _check():
     compare("∂h[t]/∂h[t−2]", attention_jacobian(x, [old, older], Q, K, V, 2), right)
 
 
-_check()
+_check_attention_jacobian()
 
 # %% [markdown] nbgrader={"grade": false, "grade_id": "attention-backward-text", "locked": true, "schema_version": 3, "solution": false, "task": false}
 r"""
@@ -1054,7 +1059,7 @@ def attention_backward(r, J):
 
 
 # %% nbgrader={"grade": true, "grade_id": "attention-backward", "locked": true, "points": 2, "schema_version": 3, "solution": false, "task": false}
-def _check():
+def _check_attention_backward():
     # States of one number each, where every arrow doubles, triples, …: count the roads from h[1] to h[3] with a pencil
     r, J = torch.tensor([[0.0], [0.0], [1.0]]), {(3, 1): 10.0, (2, 1): 2.0, (3, 2): 3.0}
     yours = attention_backward(r, {arrow: torch.tensor([[slope]]) for arrow, slope in J.items()})
@@ -1069,7 +1074,7 @@ def _check():
     )
 
 
-_check()
+_check_attention_backward()
 
 # %% [markdown] nbgrader={"grade": false, "grade_id": "debugging-text", "locked": true, "schema_version": 3, "solution": false, "task": false}
 r"""
@@ -1165,9 +1170,14 @@ cannot double it. The last figure of part 2 is a witness.
 # kink_cause = "…"
 raise NotImplementedError
 
+
 # %% nbgrader={"grade": true, "grade_id": "kinks", "locked": true, "points": 1, "schema_version": 3, "solution": false, "task": false}
-assert kink_cause in list("ABCDEF"), "kink_cause is one of the letters A to F"
-print("ok  one letter; whether it is right, the grader will tell")
+def _check_kinks():
+    assert kink_cause in list("ABCDEF"), "kink_cause is one of the letters A to F"
+    print("ok  one letter; whether it is right, the grader will tell")
+
+
+_check_kinks()
 
 # %% [markdown] nbgrader={"grade": true, "grade_id": "kinks-words", "locked": false, "points": 1, "schema_version": 3, "solution": true, "task": false}
 r"""
@@ -1199,9 +1209,14 @@ What does one example cost when the network gives its right class the probabilit
 # spike_reason = "…"
 raise NotImplementedError
 
+
 # %% nbgrader={"grade": true, "grade_id": "spikes", "locked": true, "points": 1, "schema_version": 3, "solution": false, "task": false}
-assert spike_reason in list("ABCD"), "spike_reason is one of the letters A to D"
-print("ok  one letter; whether it is right, the grader will tell")
+def _check_spikes():
+    assert spike_reason in list("ABCD"), "spike_reason is one of the letters A to D"
+    print("ok  one letter; whether it is right, the grader will tell")
+
+
+_check_spikes()
 
 # %% [markdown] nbgrader={"grade": false, "grade_id": "fixes-text", "locked": true, "schema_version": 3, "solution": false, "task": false}
 r"""
@@ -1231,9 +1246,14 @@ Ask two things of each: does it touch the training procedure alone, and does it 
 # fixes = {"…", …}
 raise NotImplementedError
 
+
 # %% nbgrader={"grade": true, "grade_id": "fixes", "locked": true, "points": 1, "schema_version": 3, "solution": false, "task": false}
-assert set(fixes) <= set("ABCDEFG") and fixes, "fixes is a set of letters from A to G"
-print("ok  a set of letters; whether they are right, the grader will tell")
+def _check_fixes():
+    assert set(fixes) <= set("ABCDEFG") and fixes, "fixes is a set of letters from A to G"
+    print("ok  a set of letters; whether they are right, the grader will tell")
+
+
+_check_fixes()
 
 # %% [markdown] nbgrader={"grade": false, "grade_id": "initial-text", "locked": true, "schema_version": 3, "solution": false, "task": false}
 r"""
@@ -1256,10 +1276,15 @@ The cross-entropy of one example is $-\log$ of the probability that its right cl
 # initial_loss = …
 raise NotImplementedError
 
+
 # %% nbgrader={"grade": true, "grade_id": "initial", "locked": true, "points": 1, "schema_version": 3, "solution": false, "task": false}
-assert 0 <= initial_accuracy <= 1, "the accuracy is a number between 0 and 1"
-assert initial_loss > 0, "a cross-entropy is positive"
-print("ok  two numbers; compare the second with the dotted line of the figure")
+def _check_initial():
+    assert 0 <= initial_accuracy <= 1, "the accuracy is a number between 0 and 1"
+    assert initial_loss > 0, "a cross-entropy is positive"
+    print("ok  two numbers; compare the second with the dotted line of the figure")
+
+
+_check_initial()
 
 
 # %% nbgrader={"grade": false, "grade_id": "cures-figure", "locked": true, "schema_version": 3, "solution": false, "task": false} tags=["demo"]
@@ -1304,3 +1329,113 @@ same. Elsewhere a lower rate can be enough; try.*
 
 In the next notebooks the staircase becomes a network that sees, and the gate becomes a network that remembers.
 """
+
+
+# %% nbgrader={"grade": false, "grade_id": "hand-in", "locked": true, "schema_version": 3, "solution": false, "task": false} tags=["demo"]
+# Before you hand in: save the notebook, run it from top to bottom, then run this cell.
+def _hand_in(file, exercises, answers, given, blank):
+    """Print which exercises pass their checks now, which names are defined twice, and which file to hand in.
+
+    file: the notebook's name; exercises and answers: "number grade_id" of each exercise, and of each written answer;
+    given: the names that the notebook's own cells define, by the crc32 of the cell; blank: an answer that nobody wrote
+    """
+    import contextlib
+    import json
+    import symtable
+    import zlib
+    from pathlib import Path
+
+    import matplotlib.pyplot as plt
+
+    try:
+        from IPython.utils.capture import capture_output as quiet
+    except ImportError:
+        quiet = contextlib.nullcontext
+
+    print("Your exercises, as they are in memory now:")
+    for label in exercises:
+        check = globals().get("_check_" + label.split()[-1].replace("-", "_"))
+        with quiet():
+            try:
+                said = "its check was not run yet" if check is None else check() or "passes its check"
+            except NotImplementedError:
+                said = "not written yet"
+            except Exception as error:
+                said = f"fails its check: {(str(error) or type(error).__name__).splitlines()[0]}"
+                if type(error) is NameError:
+                    said = f"not written, or its cell was not run: there is no {error.name}"
+            plt.close("all")
+        print(f"  {label}: {said}")
+
+    taken = {name for names in given.values() for name in names.split()}
+    order: dict[str, list[bool]] = {}
+    for text in globals().get("In", ()):
+        yours = zlib.crc32("".join(text.split()).encode()) not in given
+        with contextlib.suppress(SyntaxError):
+            for symbol in symtable.symtable(text, "cell", "exec").get_symbols():
+                if symbol.get_name() in taken and (symbol.is_assigned() or symbol.is_imported()):
+                    order.setdefault(symbol.get_name(), []).append(yours)
+    for name, runs in order.items():
+        if runs[-1]:
+            print(f"  You have redefined {name}, which the notebook's own cells use: give yours another name.")
+        elif any(runs):
+            print(f"  A cell of the notebook has replaced your {name} by its own: give yours another name.")
+
+    if answers:
+        try:
+            cells = json.loads(Path(file).read_text(encoding="utf-8"))["cells"]
+            saved = {cell["metadata"].get("nbgrader", {}).get("grade_id"): "".join(cell["source"]) for cell in cells}
+            empty = [label for label in answers if saved.get(label.split()[-1], "").strip() in ("", blank)]
+            print(f"Written answers in {file}, as it was saved last: {len(answers) - len(empty)} of {len(answers)}.")
+            print("".join(f"  {label}: still empty\n" for label in empty), end="")
+        except (OSError, ValueError, LookupError, TypeError, AttributeError):
+            print("This cell cannot see your written answers. Look through them yourself:", ", ".join(answers))
+    print(f"Hand in the file {file} (in Colab: File, Download, Download .ipynb).")
+
+
+_hand_in(
+    "theory.ipynb",
+    [
+        "1.1 first-shape",
+        "1.2 conv-output-shape",
+        "1.3 convolution",
+        "1.4 jacobian-weights",
+        "1.5 jacobian-input",
+        "1.6 gradient-weights",
+        "2.1 unrolled",
+        "2.2 dimensions",
+        "2.3 gated-jacobians",
+        "2.4 gated-gradient",
+        "2.5 extremes",
+        "3.1 attention-dimension",
+        "3.2 attention-step",
+        "3.3 attention-all",
+        "3.4 attention-jacobian",
+        "3.5 attention-backward",
+        "4.1 kinks",
+        "4.2 spikes",
+        "4.3 fixes",
+        "4.4 initial",
+    ],
+    [
+        "1.3 convolution-formula",
+        "1.4 jacobian-weights-derivation",
+        "1.5 jacobian-input-derivation",
+        "1.6 gradient-weights-derivation",
+        "2.3 gated-jacobians-derivation",
+        "2.4 gated-gradient-derivation",
+        "2.5 extremes-discussion",
+        "3.2 attention-k-equations",
+        "3.3 attention-all-discussion",
+        "3.4 attention-jacobian-derivation",
+        "3.5 attention-backward-derivation",
+        "4.1 kinks-words",
+    ],
+    {
+        87619888: "BLUE compare draw_graph GREEN measured_jacobian numbers ORANGE RED relative_error",
+        3912114011: "gated_rnn gated_step",
+        3723960787: "size_of_the_past",
+        2335745527: "lstm_run train_lstm",
+    },
+    "*Your answer here: double-click this line and write.*",
+)

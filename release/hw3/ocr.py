@@ -54,9 +54,9 @@ torch.manual_seed(0)
 device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
 
 # The cells below use these names themselves: all_paths, ALPHABET, BETWEEN, BLUE, compare, energies_of, GREEN,
-# INFINITE, ORANGE, RED, relative_error, SYMBOLS, draw_letters, FONTS, LETTERS, SimpleWordsDataset, ax, axes,
-# figure, image, samples, word, letter_net, DOTS, draw_strips, examples, draw_paths, before, free_energies,
-# word_losses, stack_targets, word_loader, best_words, share, tests. Give your own helpers other names.
+# INFINITE, ORANGE, RED, relative_error, SYMBOLS, draw_letters, FONTS, LETTERS, SimpleWordsDataset,
+# letter_net, DOTS, draw_strips, examples, draw_paths, before, free_energies, word_losses, stack_targets,
+# word_loader, best_words, share, tests. Give your own helpers other names.
 
 # %% nbgrader={"grade": false, "grade_id": "helpers", "locked": true, "schema_version": 3, "solution": false, "task": false}
 import copy
@@ -201,14 +201,18 @@ class SimpleWordsDataset(Dataset):
 
 
 # %% nbgrader={"grade": false, "grade_id": "data-figure", "locked": true, "schema_version": 3, "solution": false, "task": false} tags=["demo"]
-torch.manual_seed(0)
-samples = SimpleWordsDataset(max_length=4, len=12, jitter=7, noise=True)
-figure, axes = plt.subplots(3, 4, figsize=(9, 3.3), layout="constrained")
-for ax, (image, word) in zip(axes.ravel(), samples, strict=True):
-    ax.imshow(image[0], cmap="gray_r")
-    ax.set_title(word, fontsize=9)
-    ax.axis("off")
-plt.show()
+def _figure():
+    torch.manual_seed(0)
+    samples = SimpleWordsDataset(max_length=4, len=12, jitter=7, noise=True)
+    figure, axes = plt.subplots(3, 4, figsize=(9, 3.3), layout="constrained")
+    for ax, (image, word) in zip(axes.ravel(), samples, strict=True):
+        ax.imshow(image[0], cmap="gray_r")
+        ax.set_title(word, fontsize=9)
+        ax.axis("off")
+    plt.show()
+
+
+_figure()
 
 # %% [markdown] nbgrader={"grade": false, "grade_id": "net-text", "locked": true, "schema_version": 3, "solution": false, "task": false}
 r"""
@@ -261,7 +265,7 @@ class SimpleNet(nn.Module):
 
 
 # %% nbgrader={"grade": true, "grade_id": "net-shapes", "locked": true, "points": 2, "schema_version": 3, "solution": false, "task": false}
-def _check():
+def _check_net_shapes():
     torch.manual_seed(1)
     net = SimpleNet()
     for B, width, L in (3, 18, 1), (3, 21, 1), (1, 22, 2), (2, 36, 5), (1, 88, 18), (2, 180, 41):
@@ -274,11 +278,11 @@ def _check():
     print(f"ok  the shapes are right, and there are {parameters:,} parameters")
 
 
-_check()
+_check_net_shapes()
 
 
 # %% nbgrader={"grade": true, "grade_id": "net-window", "locked": true, "points": 3, "schema_version": 3, "solution": false, "task": false}
-def _check():
+def _check_net_window():
     torch.manual_seed(2)
     net, image = SimpleNet(), torch.rand(1, 1, 32, 60)
     for parameter in net.parameters():
@@ -295,7 +299,7 @@ def _check():
     print("ok  each window sees its 18 columns and nothing else")
 
 
-_check()
+_check_net_window()
 
 # %% [markdown] nbgrader={"grade": false, "grade_id": "letters-text", "locked": true, "schema_version": 3, "solution": false, "task": false}
 r"""
@@ -343,7 +347,7 @@ def train_letters(model, loader, epochs, lr=0.01):
 
 
 # %% nbgrader={"grade": true, "grade_id": "letters-loop", "locked": true, "points": 2, "schema_version": 3, "solution": false, "task": false}
-def _check():
+def _check_letters_loop():
     torch.manual_seed(3)
     table = nn.Embedding(7, 27)  # a "network" that looks energies up: its images are row numbers
     start, labels = table.weight.detach().clone(), torch.tensor([3, 1, 4, 1, 5, 9, 0])
@@ -364,11 +368,11 @@ def _check():
     print("ok  the loop turns, and the right letters' energies fall")
 
 
-_check()
+_check_letters_loop()
 
 
 # %% nbgrader={"grade": true, "grade_id": "letters-learn", "locked": true, "points": 2, "schema_version": 3, "solution": false, "task": false}
-def _check():
+def _check_letters_learn():
     # The 26 letters of a single font, learned by heart: a network that cannot do that need not try the others.
     torch.manual_seed(4)
     net = SimpleNet()
@@ -378,7 +382,7 @@ def _check():
     assert hits >= 24, "that is too few: do the energies of the right letters fall?"
 
 
-_check()
+_check_letters_learn()
 
 
 # %% nbgrader={"grade": false, "grade_id": "letters-train", "locked": true, "schema_version": 3, "solution": false, "task": false} tags=["demo"]
@@ -496,7 +500,7 @@ def transform_word(word):
 
 
 # %% nbgrader={"grade": true, "grade_id": "transform", "locked": true, "points": 2, "schema_version": 3, "solution": false, "task": false}
-def _check():
+def _check_transform():
     for word, right in ("cat", "c_a_t_"), ("all", "a_l_l_"), ("z", "z_"):
         targets = transform_word(word)
         assert torch.is_tensor(targets) and targets.dtype == torch.int64, "the targets should be an int64 tensor"
@@ -506,7 +510,7 @@ def _check():
     print("ok  every letter is followed by BETWEEN")
 
 
-_check()
+_check_transform()
 
 
 # %% nbgrader={"grade": false, "grade_id": "path-matrix-code", "locked": false, "schema_version": 3, "solution": true, "task": false}
@@ -522,7 +526,7 @@ def build_path_matrix(energies, targets):
 
 
 # %% nbgrader={"grade": true, "grade_id": "path-matrix", "locked": true, "points": 3, "schema_version": 3, "solution": false, "task": false}
-def _check():
+def _check_path_matrix():
     torch.manual_seed(6)
     energies, targets = torch.randn(2, 7, 27), torch.tensor([[2, 26, 0, 26, 19, 26], [25, 26, 14, 26, 14, 26]])
     by_hand = [[[energies[b, i, targets[b, t]] for t in range(6)] for i in range(7)] for b in range(2)]
@@ -530,7 +534,7 @@ def _check():
     compare("the path matrix", P, torch.tensor(by_hand))
 
 
-_check()
+_check_path_matrix()
 
 
 # %% nbgrader={"grade": false, "grade_id": "ce-matrix-code", "locked": false, "schema_version": 3, "solution": true, "task": false}
@@ -546,7 +550,7 @@ def build_ce_matrix(energies, targets):
 
 
 # %% nbgrader={"grade": true, "grade_id": "ce-matrix", "locked": true, "points": 4, "schema_version": 3, "solution": false, "task": false}
-def _check():
+def _check_ce_matrix():
     torch.manual_seed(6)
     energies, targets = torch.randn(2, 7, 27), torch.tensor([[2, 26, 0, 26, 19, 26], [25, 26, 14, 26, 14, 26]])
     by_hand = [[[energies[b, i, targets[b, t]] for t in range(6)] for i in range(7)] for b in range(2)]
@@ -559,7 +563,7 @@ def _check():
     print("ok  large energies do no harm")
 
 
-_check()
+_check_ce_matrix()
 
 # %% [markdown] nbgrader={"grade": false, "grade_id": "path-energy-text", "locked": true, "schema_version": 3, "solution": false, "task": false}
 r"""
@@ -606,7 +610,7 @@ def path_energy(pm, path):
 
 
 # %% nbgrader={"grade": true, "grade_id": "path-energy", "locked": true, "points": 4, "schema_version": 3, "solution": false, "task": false}
-def _check():
+def _check_path_energy():
     pm = torch.arange(20.0).reshape(5, 4)  # L = 5 windows, T = 4 targets
     for path, right in ([0, 1, 2, 2, 3], 0 + 5 + 10 + 14 + 19), ([0, 0, 1, 2, 3], 0 + 4 + 9 + 14 + 19):
         compare(f"the energy of {path}", path_energy(pm, path), float(right))
@@ -623,7 +627,7 @@ def _check():
     print("ok  forbidden paths are refused")
 
 
-_check()
+_check_path_energy()
 
 # %% [markdown] nbgrader={"grade": false, "grade_id": "find-path-text", "locked": true, "schema_version": 3, "solution": false, "task": false}
 r"""
@@ -677,7 +681,7 @@ def find_path(pm):
 
 
 # %% nbgrader={"grade": true, "grade_id": "find-path-energy", "locked": true, "points": 4, "schema_version": 3, "solution": false, "task": false}
-def _check():
+def _check_find_path_energy():
     torch.manual_seed(7)
     pm = torch.randn(3, 7, 4)
     copied = pm.clone()
@@ -692,11 +696,11 @@ def _check():
     print("ok  no path is cheaper")
 
 
-_check()
+_check_find_path_energy()
 
 
 # %% nbgrader={"grade": true, "grade_id": "find-path-path", "locked": true, "points": 4, "schema_version": 3, "solution": false, "task": false}
-def _check():
+def _check_find_path_path():
     torch.manual_seed(7)
     pm = torch.randn(3, 7, 4)
     _, path, _ = find_path(pm)
@@ -711,11 +715,11 @@ def _check():
     print("ok  the paths are the best ones; for example", path[0].tolist())
 
 
-_check()
+_check_find_path_path()
 
 
 # %% nbgrader={"grade": true, "grade_id": "find-path-batch", "locked": true, "points": 2, "schema_version": 3, "solution": false, "task": false}
-def _check():
+def _check_find_path_batch():
     pm = torch.randn(40, 12, 6)
     free, path, dp = find_path(pm)
     for b in 0, 17, 39:
@@ -724,7 +728,7 @@ def _check():
         assert torch.equal(alone_path[0], path[b]), f"matrix {b} has another path when it is alone"
 
 
-_check()
+_check_find_path_batch()
 
 
 # %% nbgrader={"grade": false, "grade_id": "path-figure", "locked": true, "schema_version": 3, "solution": false, "task": false} tags=["demo"]
@@ -816,7 +820,7 @@ def path_cross_entropy(ce, path):
 
 
 # %% nbgrader={"grade": true, "grade_id": "path-ce", "locked": true, "points": 3, "schema_version": 3, "solution": false, "task": false}
-def _check():
+def _check_path_ce():
     torch.manual_seed(8)
     ce, path = torch.rand(2, 5, 4).requires_grad_(), torch.tensor([[0, 0, 1, 2, 3], [0, 1, 2, 3, 3]])
     sums = path_cross_entropy(ce, path)
@@ -827,7 +831,7 @@ def _check():
     compare("the gradient: 1 on the path, 0 elsewhere", ce.grad, functional.one_hot(path, 4))
 
 
-_check()
+_check_path_ce()
 
 
 # %% nbgrader={"grade": false, "grade_id": "train-code", "locked": false, "schema_version": 3, "solution": true, "task": false}
@@ -846,7 +850,7 @@ def train_ebm_model(model, loader, epochs, lr=0.003):
 
 
 # %% nbgrader={"grade": true, "grade_id": "train", "locked": true, "points": 4, "schema_version": 3, "solution": false, "task": false}
-def _check():
+def _check_train():
     class Table(nn.Module):
         """A "network" that looks the energies of L windows up: its images are row numbers."""
 
@@ -885,7 +889,7 @@ def _check():
     print(f"ok  loss {losses[0]:.2f} → {losses[-1]:.2f}, free energy {free_energies[0]:.1f} → {free_energies[-1]:.1f}")
 
 
-_check()
+_check_train()
 
 
 # %% nbgrader={"grade": false, "grade_id": "words-train", "locked": true, "schema_version": 3, "solution": false, "task": false} tags=["demo"]
@@ -992,7 +996,7 @@ def indices_to_str(indices):
 
 
 # %% nbgrader={"grade": true, "grade_id": "strings", "locked": true, "points": 2, "schema_version": 3, "solution": false, "task": false}
-def _check():
+def _check_strings():
     for seen, right in ("cc__aa_tt_", "cat"), ("l_l_", "ll"), ("lll_", "l"), ("__", ""), ("_zz", "z"), ("aa_ab", "aab"):
         for indices in [SYMBOLS.index(symbol) for symbol in seen], torch.tensor([SYMBOLS.index(s) for s in seen]):
             found = indices_to_str(indices)
@@ -1000,7 +1004,7 @@ def _check():
     print("ok  words are read off their windows")
 
 
-_check()
+_check_strings()
 
 
 # %% nbgrader={"grade": false, "grade_id": "decode-code", "locked": false, "schema_version": 3, "solution": true, "task": false}
@@ -1016,7 +1020,7 @@ def decode(model, image):
 
 
 # %% nbgrader={"grade": true, "grade_id": "decode", "locked": true, "points": 4, "schema_version": 3, "solution": false, "task": false}
-def _check():
+def _check_decode():
     class Given(nn.Module):
         """A "network" that has made up its mind: the same energies for every image."""
 
@@ -1048,11 +1052,11 @@ def _check():
     print("ok  the best word is found")
 
 
-_check()
+_check_decode()
 
 
 # %% nbgrader={"grade": true, "grade_id": "words-learn", "locked": true, "points": 5, "schema_version": 3, "solution": false, "task": false}
-def _check():
+def _check_words_learn():
     # Sixteen words of two letters, learned by heart without any warming up.
     torch.manual_seed(10)
     few = SimpleWordsDataset(max_length=2, len=16, jitter=3, min_length=2)
@@ -1065,7 +1069,7 @@ def _check():
     assert hits >= 8, "at least half of them should be known"
 
 
-_check()
+_check_words_learn()
 
 
 # %% nbgrader={"grade": false, "grade_id": "reading", "locked": true, "schema_version": 3, "solution": false, "task": false} tags=["demo"]
@@ -1192,3 +1196,100 @@ or two windows, and says BETWEEN everywhere else. Where every path counts, nobod
 Draw letters closer together; when does BETWEEN lose its meaning? Or give `decode` a prior: add the energy of a bigram
 model for English to every letter, and read real words through heavy noise.
 """
+
+
+# %% nbgrader={"grade": false, "grade_id": "hand-in", "locked": true, "schema_version": 3, "solution": false, "task": false} tags=["demo"]
+# Before you hand in: save the notebook, run it from top to bottom, then run this cell.
+def _hand_in(file, exercises, answers, given, blank):
+    """Print which exercises pass their checks now, which names are defined twice, and which file to hand in.
+
+    file: the notebook's name; exercises and answers: "number grade_id" of each exercise, and of each written answer;
+    given: the names that the notebook's own cells define, by the crc32 of the cell; blank: an answer that nobody wrote
+    """
+    import contextlib
+    import json
+    import symtable
+    import zlib
+    from pathlib import Path
+
+    import matplotlib.pyplot as plt
+
+    try:
+        from IPython.utils.capture import capture_output as quiet
+    except ImportError:
+        quiet = contextlib.nullcontext
+
+    print("Your exercises, as they are in memory now:")
+    for label in exercises:
+        check = globals().get("_check_" + label.split()[-1].replace("-", "_"))
+        with quiet():
+            try:
+                said = "its check was not run yet" if check is None else check() or "passes its check"
+            except NotImplementedError:
+                said = "not written yet"
+            except Exception as error:
+                said = f"fails its check: {(str(error) or type(error).__name__).splitlines()[0]}"
+                if type(error) is NameError:
+                    said = f"not written, or its cell was not run: there is no {error.name}"
+            plt.close("all")
+        print(f"  {label}: {said}")
+
+    taken = {name for names in given.values() for name in names.split()}
+    order: dict[str, list[bool]] = {}
+    for text in globals().get("In", ()):
+        yours = zlib.crc32("".join(text.split()).encode()) not in given
+        with contextlib.suppress(SyntaxError):
+            for symbol in symtable.symtable(text, "cell", "exec").get_symbols():
+                if symbol.get_name() in taken and (symbol.is_assigned() or symbol.is_imported()):
+                    order.setdefault(symbol.get_name(), []).append(yours)
+    for name, runs in order.items():
+        if runs[-1]:
+            print(f"  You have redefined {name}, which the notebook's own cells use: give yours another name.")
+        elif any(runs):
+            print(f"  A cell of the notebook has replaced your {name} by its own: give yours another name.")
+
+    if answers:
+        try:
+            cells = json.loads(Path(file).read_text(encoding="utf-8"))["cells"]
+            saved = {cell["metadata"].get("nbgrader", {}).get("grade_id"): "".join(cell["source"]) for cell in cells}
+            empty = [label for label in answers if saved.get(label.split()[-1], "").strip() in ("", blank)]
+            print(f"Written answers in {file}, as it was saved last: {len(answers) - len(empty)} of {len(answers)}.")
+            print("".join(f"  {label}: still empty\n" for label in empty), end="")
+        except (OSError, ValueError, LookupError, TypeError, AttributeError):
+            print("This cell cannot see your written answers. Look through them yourself:", ", ".join(answers))
+    print(f"Hand in the file {file} (in Colab: File, Download, Download .ipynb).")
+
+
+_hand_in(
+    "ocr.ipynb",
+    [
+        "1 net-shapes",
+        "1 net-window",
+        "2 letters-loop",
+        "2 letters-learn",
+        "3 transform",
+        "3 path-matrix",
+        "3 ce-matrix",
+        "4 path-energy",
+        "5 find-path-energy",
+        "5 find-path-path",
+        "5 find-path-batch",
+        "6 path-ce",
+        "6 train",
+        "7 strings",
+        "7 decode",
+        "7 words-learn",
+    ],
+    [],
+    {
+        1298035859: "all_paths ALPHABET BETWEEN BLUE compare energies_of GREEN INFINITE ORANGE RED"
+        " " "relative_error SYMBOLS",
+        3671835724: "draw_letters FONTS LETTERS SimpleWordsDataset",
+        2793422708: "letter_net",
+        2269613481: "DOTS draw_strips examples",
+        27389620: "draw_paths",
+        4145270504: "before free_energies word_losses stack_targets word_loader",
+        2561789293: "best_words share tests",
+    },
+    "*Your answer here: double-click this line and write.*",
+)

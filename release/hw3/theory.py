@@ -188,7 +188,7 @@ raise NotImplementedError
 
 
 # %% nbgrader={"grade": true, "grade_id": "circle", "locked": true, "points": 2, "schema_version": 3, "solution": false, "task": false}
-def _check():
+def _check_circle():
     for x, y in ((0.6, 0.8), (-0.28, 0.96)):
         answers = torch.tensor([y, -y, 0.0, 0.5, 1.2, -2.0])
         energies = torch.as_tensor(kept(circle_energy, torch.full((6,), x), answers))
@@ -198,7 +198,7 @@ def _check():
     letters(true_of_energies, "ABCDEF")
 
 
-_check()
+_check_circle()
 
 
 # %% nbgrader={"grade": false, "grade_id": "circle-figure", "locked": true, "schema_version": 3, "solution": false, "task": false} tags=["demo"]
@@ -266,7 +266,7 @@ def gibbs_variance(a, beta):
 
 
 # %% nbgrader={"grade": true, "grade_id": "gibbs-density", "locked": true, "points": 2, "schema_version": 3, "solution": false, "task": false}
-def _check():
+def _check_gibbs_density():
     F, right = torch.tensor([math.log(4), math.log(2), math.log(8)]), [16 / 21, 64 / 21, 4 / 21]
     compare("densities, β = 2", kept(gibbs_density, F, 0.25, 2.0), right)
     compare("the same, 5000 higher", gibbs_density(F.double() + 5000, 0.25, 2.0), right)
@@ -277,7 +277,7 @@ def _check():
     compare("variance, a = 3, β = ½", gibbs_variance(3.0, 0.5), summed)
 
 
-_check()
+_check_gibbs_density()
 
 
 # %% nbgrader={"grade": false, "grade_id": "gibbs-figure", "locked": true, "schema_version": 3, "solution": false, "task": false} tags=["demo"]
@@ -330,9 +330,14 @@ column of the table only.
 # role = {"A": "…", "B": "…", …, "F": "…"}
 raise NotImplementedError
 
+
 # %% nbgrader={"grade": true, "grade_id": "role", "locked": true, "points": 1, "schema_version": 3, "solution": false, "task": false}
-letters(role, "ABCDEF")
-assert set(role.values()) <= {"energy", "loss"}, 'the words are "energy" and "loss"'
+def _check_role():
+    letters(role, "ABCDEF")
+    assert set(role.values()) <= {"energy", "loss"}, 'the words are "energy" and "loss"'
+
+
+_check_role()
 
 # %% [markdown] nbgrader={"grade": true, "grade_id": "role-words", "locked": false, "points": 1, "schema_version": 3, "solution": true, "task": false}
 r"""
@@ -388,10 +393,15 @@ were it not for an extra term?
 # way = {"A": "…", "B": "…", …, "G": "…"}
 raise NotImplementedError
 
+
 # %% nbgrader={"grade": true, "grade_id": "collapse", "locked": true, "points": 3, "schema_version": 3, "solution": false, "task": false}
-letters(collapsing, "ABCDEF")
-letters(way, "ABCDEFG")
-assert set(way.values()) <= {"contrast", "architecture", "regulariser"}, "one of the three words for each letter"
+def _check_collapse():
+    letters(collapsing, "ABCDEF")
+    letters(way, "ABCDEFG")
+    assert set(way.values()) <= {"contrast", "architecture", "regulariser"}, "one of the three words for each letter"
+
+
+_check_collapse()
 
 # %% [markdown] nbgrader={"grade": true, "grade_id": "collapse-words", "locked": false, "points": 1, "schema_version": 3, "solution": true, "task": false}
 r"""
@@ -430,7 +440,7 @@ def my_loss(F_pos, F_neg):
 
 
 # %% nbgrader={"grade": true, "grade_id": "negatives", "locked": true, "points": 1, "schema_version": 3, "solution": false, "task": false}
-def _check():
+def _check_negatives():
     F_pos, F_neg = torch.tensor([0.98, 0.5, 0.8]), torch.tensor([0.9, 0.4, 0.02])
     changes = ((0, 0), (-0.05, 0), (0, 0.05))  # of the two energies
     value, lower_pos, higher_neg = (torch.as_tensor(kept(my_loss, F_pos + a, F_neg + b)) for a, b in changes)
@@ -443,7 +453,7 @@ def _check():
     print("ok  it pulls down and pushes up")
 
 
-_check()
+_check_negatives()
 
 # %% [markdown] nbgrader={"grade": true, "grade_id": "negatives-words", "locked": false, "points": 1, "schema_version": 3, "solution": true, "task": false}
 r"""
@@ -487,7 +497,7 @@ def infer_latent(E):
 
 
 # %% nbgrader={"grade": true, "grade_id": "infer", "locked": true, "points": 2, "schema_version": 3, "solution": false, "task": false}
-def _check():
+def _check_infer():
     compare("y", kept(infer, torch.tensor([[2.0, -1.0, 3.0], [0.5, 0.7, 0.1]])), [1, 2])
     # Three answers, four latents. In the first table answer 0 is best on average, answer 1 with the right latent
     first = [[2.0, 2.0, 3.0, 4.0], [9.0, 9.0, 1.0, 8.0], [5.0, 6.0, 7.0, 5.0]]
@@ -497,7 +507,7 @@ def _check():
     compare("z of the best pair", z, [2, 1])
 
 
-_check()
+_check_infer()
 
 # %% [markdown] nbgrader={"grade": false, "grade_id": "gibbs-text", "locked": true, "schema_version": 3, "solution": false, "task": false}
 r"""
@@ -536,7 +546,7 @@ raise NotImplementedError
 
 
 # %% nbgrader={"grade": true, "grade_id": "gibbs", "locked": true, "points": 2, "schema_version": 3, "solution": false, "task": false}
-def _check():
+def _check_gibbs():
     F = torch.tensor([[0.0, math.log(3), math.log(3)], [math.log(2), 0.0, math.log(2)]])
     compare("probabilities, β = 2", kept(gibbs, F, 2.0), [[9 / 11, 1 / 11, 1 / 11], [1 / 6, 4 / 6, 1 / 6]])
     compare("β = 1", gibbs(F, 1.0), [[0.6, 0.2, 0.2], [0.25, 0.5, 0.25]])
@@ -546,7 +556,7 @@ def _check():
     compare("sums of the limits", [float(sum(p_hot)), float(sum(p_cold))], [1.0, 1.0])
 
 
-_check()
+_check_gibbs()
 
 # %% [markdown] nbgrader={"grade": false, "grade_id": "nll-text", "locked": true, "schema_version": 3, "solution": false, "task": false}
 r"""
@@ -599,7 +609,7 @@ raise NotImplementedError
 
 
 # %% nbgrader={"grade": true, "grade_id": "nll", "locked": true, "points": 3, "schema_version": 3, "solution": false, "task": false}
-def _check():
+def _check_nll():
     F, y = torch.tensor([[0.0, math.log(3), math.log(3)], [2.0, 2.0, 2.0]]), torch.tensor([1, 0])
     compare("free energies, β = 2", kept(free_energy, F, 2.0), [-math.log(11 / 9) / 2, 2 - math.log(3) / 2])
     compare("losses, β = 2", kept(nll, F, y, 2.0), [math.log(11) / 2, math.log(3) / 2])
@@ -609,7 +619,7 @@ def _check():
     assert 0 <= nll_cold < nll_hot, "a probability is at most 1, so no loss is negative; and here heat makes it larger"
 
 
-_check()
+_check_nll()
 
 
 # %% nbgrader={"grade": false, "grade_id": "energy-network", "locked": true, "schema_version": 3, "solution": false, "task": false}
@@ -669,7 +679,7 @@ def nll_weight_gradient(F, J, y, beta):
 
 
 # %% nbgrader={"grade": true, "grade_id": "nll-gradient", "locked": true, "points": 3, "schema_version": 3, "solution": false, "task": false}
-def _check():
+def _check_nll_gradient():
     F, y = torch.tensor([[0.0, math.log(3), math.log(3)], [math.log(2), 0.0, math.log(2)]]), torch.tensor([1, 0])
     right = [[-9 / 11, 10 / 11, -1 / 11], [5 / 6, -4 / 6, -1 / 6]]
     compare("∂ℓ/∂F, β = 2", kept(nll_gradient, F, y, 2.0), right)
@@ -680,7 +690,7 @@ def _check():
     compare("∂ℓ/∂w of a network", kept(nll_weight_gradient, F, J, y, 0.7), right)
 
 
-_check()
+_check_nll_gradient()
 
 # %% [markdown] nbgrader={"grade": false, "grade_id": "sampling-text", "locked": true, "schema_version": 3, "solution": false, "task": false}
 r"""
@@ -731,7 +741,7 @@ def langevin_step(y, slope, beta, eta, noise):
 
 
 # %% nbgrader={"grade": true, "grade_id": "sampling", "locked": true, "points": 2, "schema_version": 3, "solution": false, "task": false}
-def _check():
+def _check_sampling():
     J_drawn = torch.tensor([[1.0, 0.0], [0.0, 4.0], [1.0, 0.0], [0.0, 0.0]])
     compare("estimate", kept(sampled_gradient, torch.tensor([[2.0, 3.0]]), J_drawn), [[1.5, 2.0]])
     kept(langevin_step, *torch.ones(2, 3), 0.4, 0.01, torch.ones(3))
@@ -743,7 +753,7 @@ def _check():
     compare("variance of the crowd", walkers.var(), 0.625, tolerance=0.04)
 
 
-_check()
+_check_sampling()
 
 
 # %% nbgrader={"grade": false, "grade_id": "sampling-figure", "locked": true, "schema_version": 3, "solution": false, "task": false} tags=["demo"]
@@ -838,7 +848,7 @@ raise NotImplementedError
 
 
 # %% nbgrader={"grade": true, "grade_id": "ends", "locked": true, "points": 3, "schema_version": 3, "solution": false, "task": false}
-def _check():
+def _check_ends():
     right = [math.log(5 / 3) / 2, 0.0, math.log(5 / 2) / 2]
     compare("3 : 5 : 2, β = 2", kept(best_energies, torch.tensor([0.3, 0.5, 0.2]), 2.0), right)
     often, never = best_energies(torch.tensor([1.0, 0.0]), 1.0)
@@ -848,7 +858,7 @@ def _check():
     letters(bounded, "ABCDEFG")
 
 
-_check()
+_check_ends()
 
 # %% [markdown] nbgrader={"grade": true, "grade_id": "ends-words", "locked": false, "points": 2, "schema_version": 3, "solution": true, "task": false}
 r"""
@@ -996,13 +1006,13 @@ def check_pair_loss(name, yours, right):
 
 
 # %% nbgrader={"grade": true, "grade_id": "corners", "locked": true, "points": 2, "schema_version": 3, "solution": false, "task": false}
-def _check():
+def _check_corners():
     relu = functional.relu
     check_pair_loss("simple", lambda a, b: simple_loss(a, b, 1.5), lambda a, b: relu(a) + relu(1.5 - b))
     check_pair_loss("hinge", lambda a, b: hinge_loss(a, b, 1.5), lambda a, b: relu(1.5 + a - b))
 
 
-_check()
+_check_corners()
 
 # %% [markdown] nbgrader={"grade": false, "grade_id": "smooth-text", "locked": true, "schema_version": 3, "solution": false, "task": false}
 r"""
@@ -1039,7 +1049,7 @@ def square_square_loss(F_pos, F_neg, m):
 
 
 # %% nbgrader={"grade": true, "grade_id": "smooth", "locked": true, "points": 2, "schema_version": 3, "solution": false, "task": false}
-def _check():
+def _check_smooth():
     check_pair_loss("log", log_loss, lambda a, b: functional.softplus(a - b))
     loss, d_pos, d_neg = log_loss(torch.tensor([1000.0, 0.0, 100.0]), torch.tensor([0.0, 1000.0, 0.0]))
     compare("ℓ, differences up to ±1000", loss, [1000.0, 0.0, 100.0])
@@ -1049,7 +1059,7 @@ def _check():
     check_pair_loss("sq–sq", lambda a, b: square_square_loss(a, b, 1.5), lambda a, b: relu(a) ** 2 + relu(1.5 - b) ** 2)
 
 
-_check()
+_check_smooth()
 
 
 # %% nbgrader={"grade": false, "grade_id": "losses-figure", "locked": true, "schema_version": 3, "solution": false, "task": false} tags=["demo"]
@@ -1123,7 +1133,7 @@ raise NotImplementedError
 
 
 # %% nbgrader={"grade": true, "grade_id": "margins", "locked": true, "points": 2, "schema_version": 3, "solution": false, "task": false}
-def _check():
+def _check_margins():
     F = torch.tensor([[0.0, 0.5, 2.0], [3.0, 1.0, 0.0], [0.0, 4.0, 5.0], [2.0, 9.0, 2.0]])
     y, right = torch.tensor([0, 1, 0, 0]), [[1.0, -1.0, 0.0], [0.0, 1.0, -1.0], [0.0, 0.0, 0.0], [1.0, 0.0, -1.0]]
     compare("∂ℓ/∂F, m = 0.8", kept(table_hinge_gradient, F, y, 0.8), right)
@@ -1132,7 +1142,7 @@ def _check():
     print("for comparison, the likelihood's:", nll_gradient(F, y, 1.0), sep="\n")
 
 
-_check()
+_check_margins()
 
 # %% [markdown] nbgrader={"grade": true, "grade_id": "margins-words", "locked": false, "points": 2, "schema_version": 3, "solution": true, "task": false}
 r"""
@@ -1174,7 +1184,7 @@ def square_square_rest(eps, m):
 
 
 # %% nbgrader={"grade": true, "grade_id": "doubt", "locked": true, "points": 2, "schema_version": 3, "solution": false, "task": false}
-def _check():
+def _check_doubt():
     def check_rest(name, rest, power):
         for eps, m in ((0.01, 3.0), (0.25, 2.0), (0.7, 1.5)):
             e = torch.as_tensor(float(rest(eps, m)), dtype=torch.double) + torch.tensor([0.0, -0.01, 0.01])
@@ -1187,7 +1197,7 @@ def _check():
     check_rest("square–square", square_square_rest, 2)
 
 
-_check()
+_check_doubt()
 
 # %% [markdown] nbgrader={"grade": true, "grade_id": "doubt-words", "locked": false, "points": 1, "schema_version": 3, "solution": true, "task": false}
 r"""
@@ -1254,3 +1264,109 @@ walls. In the last picture all of them along one x, and the likelihood after 400
 In the next notebook answers are words, latents are ways to cut them into letters, and the search for the best way is an
 algorithm that you write yourself.
 """
+
+
+# %% nbgrader={"grade": false, "grade_id": "hand-in", "locked": true, "schema_version": 3, "solution": false, "task": false} tags=["demo"]
+# Before you hand in: save the notebook, run it from top to bottom, then run this cell.
+def _hand_in(file, exercises, answers, given, blank):
+    """Print which exercises pass their checks now, which names are defined twice, and which file to hand in.
+
+    file: the notebook's name; exercises and answers: "number grade_id" of each exercise, and of each written answer;
+    given: the names that the notebook's own cells define, by the crc32 of the cell; blank: an answer that nobody wrote
+    """
+    import contextlib
+    import json
+    import symtable
+    import zlib
+    from pathlib import Path
+
+    import matplotlib.pyplot as plt
+
+    try:
+        from IPython.utils.capture import capture_output as quiet
+    except ImportError:
+        quiet = contextlib.nullcontext
+
+    print("Your exercises, as they are in memory now:")
+    for label in exercises:
+        check = globals().get("_check_" + label.split()[-1].replace("-", "_"))
+        with quiet():
+            try:
+                said = "its check was not run yet" if check is None else check() or "passes its check"
+            except NotImplementedError:
+                said = "not written yet"
+            except Exception as error:
+                said = f"fails its check: {(str(error) or type(error).__name__).splitlines()[0]}"
+                if type(error) is NameError:
+                    said = f"not written, or its cell was not run: there is no {error.name}"
+            plt.close("all")
+        print(f"  {label}: {said}")
+
+    taken = {name for names in given.values() for name in names.split()}
+    order: dict[str, list[bool]] = {}
+    for text in globals().get("In", ()):
+        yours = zlib.crc32("".join(text.split()).encode()) not in given
+        with contextlib.suppress(SyntaxError):
+            for symbol in symtable.symtable(text, "cell", "exec").get_symbols():
+                if symbol.get_name() in taken and (symbol.is_assigned() or symbol.is_imported()):
+                    order.setdefault(symbol.get_name(), []).append(yours)
+    for name, runs in order.items():
+        if runs[-1]:
+            print(f"  You have redefined {name}, which the notebook's own cells use: give yours another name.")
+        elif any(runs):
+            print(f"  A cell of the notebook has replaced your {name} by its own: give yours another name.")
+
+    if answers:
+        try:
+            cells = json.loads(Path(file).read_text(encoding="utf-8"))["cells"]
+            saved = {cell["metadata"].get("nbgrader", {}).get("grade_id"): "".join(cell["source"]) for cell in cells}
+            empty = [label for label in answers if saved.get(label.split()[-1], "").strip() in ("", blank)]
+            print(f"Written answers in {file}, as it was saved last: {len(answers) - len(empty)} of {len(answers)}.")
+            print("".join(f"  {label}: still empty\n" for label in empty), end="")
+        except (OSError, ValueError, LookupError, TypeError, AttributeError):
+            print("This cell cannot see your written answers. Look through them yourself:", ", ".join(answers))
+    print(f"Hand in the file {file} (in Colab: File, Download, Download .ipynb).")
+
+
+_hand_in(
+    "theory.ipynb",
+    [
+        "1.1 circle",
+        "1.2 gibbs-density",
+        "1.3 role",
+        "1.4 collapse",
+        "1.5 negatives",
+        "1.6 infer",
+        "2.1 gibbs",
+        "2.2 nll",
+        "2.3 nll-gradient",
+        "2.4 sampling",
+        "2.5 ends",
+        "3.1 corners",
+        "3.2 smooth",
+        "3.3 margins",
+        "3.4 doubt",
+    ],
+    [
+        "1.2 gibbs-density-words",
+        "1.3 role-words",
+        "1.4 collapse-words",
+        "1.5 negatives-words",
+        "2.2 nll-derivation",
+        "2.3 nll-gradient-derivation",
+        "2.4 sampling-words",
+        "2.5 ends-words",
+        "3.1 corners-derivation",
+        "3.2 smooth-derivation",
+        "3.3 margins-words",
+        "3.4 doubt-words",
+    ],
+    {
+        4281989: "BLUE compare GREEN kept letters numbers ORANGE RED relative_error",
+        1628162333: "energy_network measured",
+        2458322721: "answers draw_landscape questions train_on_moons",
+        781335846: "tables",
+        2299077513: "check_pair_loss",
+    },
+    "*Your answer here: double-click this line and write.*",
+)

@@ -240,7 +240,7 @@ def beta_for_share(gap, m, share):
 
 
 # %% nbgrader={"grade": true, "grade_id": "attention", "locked": true, "points": 2, "schema_version": 3, "solution": false, "task": false}
-def _check():
+def _check_attention():
     def check_attention():
         # Three queries of one number each: β times the scores of the two keys is 0 and log 3, 0 and 0, 0 and −log 3
         Q, K = torch.tensor([[2.0, 0.0, -2.0]]), torch.tensor([[0.0, math.log(3)]])
@@ -264,7 +264,7 @@ def _check():
     check_attention()
 
 
-_check()
+_check_attention()
 
 # %% [markdown] nbgrader={"grade": false, "grade_id": "queries-text", "locked": true, "schema_version": 3, "solution": false, "task": false}
 r"""
@@ -313,7 +313,7 @@ def diffusing_query(K, chosen, beta):
 
 
 # %% nbgrader={"grade": true, "grade_id": "queries", "locked": true, "points": 2, "schema_version": 3, "solution": false, "task": false}
-def _check():
+def _check_queries():
     def check_queries():
         keys = functional.normalize(numbers((3, 6), seed=1)[0], dim=0)
         bundle = functional.normalize(torch.cat([torch.ones(1, 7), 0.3 * torch.eye(7)[1:]]), dim=0)  # six, all near key 0
@@ -340,7 +340,7 @@ def _check():
     check_queries()
 
 
-_check()
+_check_queries()
 
 
 # %% nbgrader={"grade": false, "grade_id": "queries-figure", "locked": true, "schema_version": 3, "solution": false, "task": false} tags=["demo"]
@@ -443,7 +443,7 @@ def scale_key(h, v, a, s, alpha):
 
 
 # %% nbgrader={"grade": true, "grade_id": "nudges", "locked": true, "points": 3, "schema_version": 3, "solution": false, "task": false}
-def _check():
+def _check_nudges():
     def check_nudges():
         q, K, V, noises = numbers((3, 1), (3, 5), (2, 5), (3, 40), seed=3)
         K[:, 4], V[:, 4] = K[:, 0], V[:, 0]
@@ -487,7 +487,7 @@ def _check():
     check_nudges()
 
 
-_check()
+_check_nudges()
 
 
 # %% nbgrader={"grade": false, "grade_id": "nudges-figure", "locked": true, "schema_version": 3, "solution": false, "task": false} tags=["demo"]
@@ -574,7 +574,7 @@ def kernel_of_heads(offsets, W_V, W_O, k):
 
 
 # %% nbgrader={"grade": true, "grade_id": "heads", "locked": true, "points": 2, "schema_version": 3, "solution": false, "task": false}
-def _check():
+def _check_heads():
     def check_heads():
         Q, K, V, W_O = numbers((6, 3), (5, 4), (7, 4), (6, 6), seed=6)
         compare("attention, exercise 1.1", attention(Q, Q, Q)[0], library_attention(Q, Q, Q))
@@ -601,7 +601,7 @@ def _check():
     check_heads()
 
 
-_check()
+_check_heads()
 
 # %% [markdown] nbgrader={"grade": false, "grade_id": "self-attention-text", "locked": true, "schema_version": 3, "solution": false, "task": false}
 r"""
@@ -635,7 +635,7 @@ def self_attention_shapes(e, d, t, n):
 
 
 # %% nbgrader={"grade": true, "grade_id": "self-attention", "locked": true, "points": 2, "schema_version": 3, "solution": false, "task": false}
-def _check():
+def _check_self_attention():
     def check_self_attention():
         C, W_Q, W_K, W_V = numbers((4, 6), (3, 4), (3, 4), (2, 4), seed=10)
         compare("attention, exercise 1.1", attention(C, C, C)[0], library_attention(C, C, C))
@@ -655,7 +655,7 @@ def _check():
     check_self_attention()
 
 
-_check()
+_check_self_attention()
 
 # %% [markdown] nbgrader={"grade": false, "grade_id": "places-text", "locked": true, "schema_version": 3, "solution": false, "task": false}
 r"""
@@ -697,7 +697,7 @@ def step_matrix(e):
 
 
 # %% nbgrader={"grade": true, "grade_id": "places", "locked": true, "points": 1, "schema_version": 3, "solution": false, "task": false}
-def _check():
+def _check_places():
     def check_places():
         for n, e in ((3, 2), (40, 2), (40, 8)):
             P, R = torch.as_tensor(position_codes(n, e)).float(), torch.as_tensor(step_matrix(e)).float()
@@ -711,7 +711,7 @@ def _check():
     check_places()
 
 
-_check()
+_check_places()
 
 # %% [markdown] nbgrader={"grade": false, "grade_id": "machines-text", "locked": true, "schema_version": 3, "solution": false, "task": false}
 r"""
@@ -757,7 +757,7 @@ def shift_projections(e, n):
 
 
 # %% nbgrader={"grade": true, "grade_id": "machines", "locked": true, "points": 2, "schema_version": 3, "solution": false, "task": false}
-def _check():
+def _check_machines():
     def check_machines():
         short, long = torch.tensor([[1.0, -1, 0.5, 0, 0.25], [-1, -1, 1, 1, 0]]), numbers((3, 60), seed=11)[0].tanh()
         for C, order in ((short, [2, 0, 4, 1, 3]), (long, [*range(45, 60), *range(45)])):
@@ -770,7 +770,7 @@ def _check():
     check_machines()
 
 
-_check()
+_check_machines()
 
 # %% [markdown] nbgrader={"grade": false, "grade_id": "convolution-text", "locked": true, "schema_version": 3, "solution": false, "task": false}
 r"""
@@ -818,7 +818,7 @@ def convolution_heads(W, n):
 
 
 # %% nbgrader={"grade": true, "grade_id": "convolution", "locked": true, "points": 2, "schema_version": 3, "solution": false, "task": false}
-def _check():
+def _check_convolution():
     def check_convolution():
         for n, k in ((4, 3), (9, 3), (12, 5), (40, 1), (40, 3)):
             C, W = numbers((3, n), (2, 3, k), seed=n)
@@ -831,7 +831,7 @@ def _check():
     check_convolution()
 
 
-_check()
+_check_convolution()
 
 
 # %% nbgrader={"grade": false, "grade_id": "machines-figure", "locked": true, "schema_version": 3, "solution": false, "task": false} tags=["demo"]
@@ -908,7 +908,7 @@ def live_reach(layers, back, ahead):
 
 
 # %% nbgrader={"grade": true, "grade_id": "live", "locked": true, "points": 1, "schema_version": 3, "solution": false, "task": false}
-def _check():
+def _check_live():
     def check_live():
         right = [[1, 1, 1, 0, 0], [1, 1, 1, 1, 0], [0, 1, 1, 1, 1], [0, 0, 1, 1, 1], [0, 0, 0, 1, 1]]
         mask = torch.as_tensor(live_mask(5, 2, 1))
@@ -933,7 +933,7 @@ def _check():
     check_live()
 
 
-_check()
+_check_live()
 
 # %% [markdown] nbgrader={"grade": false, "grade_id": "roads-text", "locked": true, "schema_version": 3, "solution": false, "task": false}
 r"""
@@ -973,7 +973,7 @@ def compare_layers(n, e, k):
 
 
 # %% nbgrader={"grade": true, "grade_id": "roads", "locked": true, "points": 2, "schema_version": 3, "solution": false, "task": false}
-def _check():
+def _check_roads():
     def check_roads():
         layers = compare_layers(4, 3, 5)
         assert tuple(layers["recurrent"]) == (72, 4, 4), "recurrent, n = 4, e = 3: 72 multiplications, 4 steps, a road of 4"
@@ -992,7 +992,7 @@ def _check():
     check_roads()
 
 
-_check()
+_check_roads()
 
 # %% [markdown] nbgrader={"grade": false, "grade_id": "lookup-text", "locked": true, "schema_version": 3, "solution": false, "task": false}
 r"""
@@ -1029,7 +1029,7 @@ def lookup_projections(e):
 
 
 # %% nbgrader={"grade": true, "grade_id": "lookup", "locked": true, "points": 2, "schema_version": 3, "solution": false, "task": false}
-def _check():
+def _check_lookup():
     def check_lookup():
         bets = {"abracadabr": {"a": 1}, "to be or not to b": {"e": 1}, "xaxbxaxax": {"a": 3 / 4, "b": 1 / 4}}
         bets["the quick brown fox jumps over the lazy dog, as you f"] = {"o": 1}
@@ -1046,7 +1046,7 @@ def _check():
     check_lookup()
 
 
-_check()
+_check_lookup()
 
 
 # %% nbgrader={"grade": false, "grade_id": "lookup-figure", "locked": true, "schema_version": 3, "solution": false, "task": false} tags=["demo"]
@@ -1101,7 +1101,7 @@ def multi_head_counts(e, h, d, n):
 
 
 # %% nbgrader={"grade": true, "grade_id": "costs", "locked": true, "points": 2, "schema_version": 3, "solution": false, "task": false}
-def _check():
+def _check_costs():
     def check_costs():
         yours = tuple(multi_head_counts(3, 2, 4, 5))
         assert yours[0] == 123, f"e = 3, h = 2, d = 4: 123 weights and biases, you count {yours[0]}"
@@ -1117,7 +1117,7 @@ def _check():
     check_costs()
 
 
-_check()
+_check_costs()
 
 # %% [markdown] nbgrader={"grade": false, "grade_id": "columns-text", "locked": true, "schema_version": 3, "solution": false, "task": false}
 r"""
@@ -1158,7 +1158,7 @@ def block_counts(e, h, w, n):
 
 
 # %% nbgrader={"grade": true, "grade_id": "columns", "locked": true, "points": 2, "schema_version": 3, "solution": false, "task": false}
-def _check():
+def _check_columns():
     def check_columns():
         bits = torch.tensor([[0.0, 0, 1, 1], [0, 1, 0, 1]])
         W1, b1, W2, b2 = (torch.as_tensor(part).float() for part in xor_network())
@@ -1178,7 +1178,7 @@ def _check():
     check_columns()
 
 
-_check()
+_check_columns()
 
 # %% [markdown] nbgrader={"grade": false, "grade_id": "norm-text", "locked": true, "schema_version": 3, "solution": false, "task": false}
 r"""
@@ -1215,7 +1215,7 @@ def layer_norm_jacobian(x, eps=1e-5):
 
 
 # %% nbgrader={"grade": true, "grade_id": "norm", "locked": true, "points": 2, "schema_version": 3, "solution": false, "task": false}
-def _check():
+def _check_norm():
     def check_norm():
         (X,) = numbers((5, 3), seed=12)
         X = 3 * X + 7
@@ -1234,7 +1234,7 @@ def _check():
     check_norm()
 
 
-_check()
+_check_norm()
 
 # %% [markdown] nbgrader={"grade": false, "grade_id": "transformer-text", "locked": true, "schema_version": 3, "solution": false, "task": false}
 r"""
@@ -1318,7 +1318,7 @@ def vit_multiplications(image_size, p, channels, e, w, layers, classes):
 
 
 # %% nbgrader={"grade": true, "grade_id": "patches", "locked": true, "points": 2, "schema_version": 3, "solution": false, "task": false}
-def _check():
+def _check_patches():
     def check_patches():
         picture, E = numbers((2, 6, 9), (4, 18), seed=13)
         made = functional.conv2d(picture, torch.as_tensor(patch_kernel(E, 2, 3)).float(), stride=3)  # (4, 2, 3)
@@ -1350,7 +1350,7 @@ def _check():
     check_patches()
 
 
-_check()
+_check_patches()
 
 # %% [markdown] nbgrader={"grade": false, "grade_id": "token-text", "locked": true, "schema_version": 3, "solution": false, "task": false}
 r"""
@@ -1397,7 +1397,7 @@ raise NotImplementedError
 
 
 # %% nbgrader={"grade": true, "grade_id": "token", "locked": true, "points": 2, "schema_version": 3, "solution": false, "task": false}
-def _check():
+def _check_token():
     def check_token():
         X = torch.tensor([[1.0, 0.5, 0.25, -1.0, 0.75], [-1.0, 0.0, 1.0, 0.5, -0.5], [1.0, 0, 0, 0, 0]])
         compare("mean of 4 patches", run_head(X, pooling_projections(2))[:, 0], X[:2, 1:].mean(1), 5e-3)
@@ -1411,7 +1411,7 @@ def _check():
     check_token()
 
 
-_check()
+_check_token()
 
 
 # %% nbgrader={"grade": false, "grade_id": "pictures-figure", "locked": true, "schema_version": 3, "solution": false, "task": false} tags=["demo"]
@@ -1491,3 +1491,104 @@ r"""
 In the other notebook these parts become a transformer that learns by itself. Look out for your diagonals in its
 maps.
 """
+
+
+# %% nbgrader={"grade": false, "grade_id": "hand-in", "locked": true, "schema_version": 3, "solution": false, "task": false} tags=["demo"]
+# Before you hand in: save the notebook, run it from top to bottom, then run this cell.
+def _hand_in(file, exercises, answers, given, blank):
+    """Print which exercises pass their checks now, which names are defined twice, and which file to hand in.
+
+    file: the notebook's name; exercises and answers: "number grade_id" of each exercise, and of each written answer;
+    given: the names that the notebook's own cells define, by the crc32 of the cell; blank: an answer that nobody wrote
+    """
+    import contextlib
+    import json
+    import symtable
+    import zlib
+    from pathlib import Path
+
+    import matplotlib.pyplot as plt
+
+    try:
+        from IPython.utils.capture import capture_output as quiet
+    except ImportError:
+        quiet = contextlib.nullcontext
+
+    print("Your exercises, as they are in memory now:")
+    for label in exercises:
+        check = globals().get("_check_" + label.split()[-1].replace("-", "_"))
+        with quiet():
+            try:
+                said = "its check was not run yet" if check is None else check() or "passes its check"
+            except NotImplementedError:
+                said = "not written yet"
+            except Exception as error:
+                said = f"fails its check: {(str(error) or type(error).__name__).splitlines()[0]}"
+                if type(error) is NameError:
+                    said = f"not written, or its cell was not run: there is no {error.name}"
+            plt.close("all")
+        print(f"  {label}: {said}")
+
+    taken = {name for names in given.values() for name in names.split()}
+    order: dict[str, list[bool]] = {}
+    for text in globals().get("In", ()):
+        yours = zlib.crc32("".join(text.split()).encode()) not in given
+        with contextlib.suppress(SyntaxError):
+            for symbol in symtable.symtable(text, "cell", "exec").get_symbols():
+                if symbol.get_name() in taken and (symbol.is_assigned() or symbol.is_imported()):
+                    order.setdefault(symbol.get_name(), []).append(yours)
+    for name, runs in order.items():
+        if runs[-1]:
+            print(f"  You have redefined {name}, which the notebook's own cells use: give yours another name.")
+        elif any(runs):
+            print(f"  A cell of the notebook has replaced your {name} by its own: give yours another name.")
+
+    if answers:
+        try:
+            cells = json.loads(Path(file).read_text(encoding="utf-8"))["cells"]
+            saved = {cell["metadata"].get("nbgrader", {}).get("grade_id"): "".join(cell["source"]) for cell in cells}
+            empty = [label for label in answers if saved.get(label.split()[-1], "").strip() in ("", blank)]
+            print(f"Written answers in {file}, as it was saved last: {len(answers) - len(empty)} of {len(answers)}.")
+            print("".join(f"  {label}: still empty\n" for label in empty), end="")
+        except (OSError, ValueError, LookupError, TypeError, AttributeError):
+            print("This cell cannot see your written answers. Look through them yourself:", ", ".join(answers))
+    print(f"Hand in the file {file} (in Colab: File, Download, Download .ipynb).")
+
+
+_hand_in(
+    "theory.ipynb",
+    [
+        "1.1 attention",
+        "1.2 queries",
+        "1.3 nudges",
+        "2.1 heads",
+        "3.1 self-attention",
+        "3.2 places",
+        "3.3 machines",
+        "3.4 convolution",
+        "3.5 live",
+        "4.1 roads",
+        "4.2 lookup",
+        "4.3 costs",
+        "4.4 columns",
+        "4.5 norm",
+        "5.1 patches",
+        "5.2 token",
+    ],
+    [
+        "1.1 temperature",
+        "1.2 queries-derivation",
+        "1.3 nudges-derivation",
+        "2.1 heads-analogy",
+        "3.2 places-words",
+        "3.4 convolution-words",
+        "3.5 live-words",
+        "4.6 transformer-words",
+        "5.3 pictures-words",
+    ],
+    {
+        2409921808: "BLUE compare distances_moved draw_map GREEN head_map letters_with_left library_attention"
+        " " "numbers ORANGE RED relative_error ring run_head widened with_places",
+    },
+    "*Your answer here: double-click this line and write.*",
+)

@@ -179,7 +179,7 @@ def attention(Q, K, V, beta=None, mask=None):
 
 
 # %% nbgrader={"grade": true, "grade_id": "attention", "locked": true, "points": 4, "schema_version": 3, "solution": false, "task": false}
-def _check():
+def _check_attention():
     Q, K, V = numbers((2, 3, 5, 8), (2, 3, 7, 8), (2, 3, 7, 4), seed=1)
     H, A = attention(Q, K, V)
     assert A.shape == (2, 3, 5, 7), f"A has shape {tuple(A.shape)}: 5 queries look at 7 keys, in each of 2 × 3 problems"
@@ -190,11 +190,11 @@ def _check():
     compare("H without leading axes", attention(Q[0, 0], K[0, 0], V[0, 0])[0], H[0, 0])
 
 
-_check()
+_check_attention()
 
 
 # %% nbgrader={"grade": true, "grade_id": "attention-mask", "locked": true, "points": 3, "schema_version": 3, "solution": false, "task": false}
-def _check():
+def _check_attention_mask():
     Q, K, V = numbers((2, 3, 5, 8), (2, 3, 7, 8), (2, 3, 7, 4), seed=1)
     mask = torch.rand(5, 7, generator=torch.Generator().manual_seed(2)) < 0.5
     mask[:, 0] = True  # everybody may look at key 0
@@ -212,7 +212,7 @@ def _check():
     compare("H without the best key", attention(Q, best, V, mask=others)[0], right)
 
 
-_check()
+_check_attention_mask()
 
 # %% [markdown] nbgrader={"grade": false, "grade_id": "curve-text", "locked": true, "schema_version": 3, "solution": false, "task": false}
 r"""
@@ -296,7 +296,7 @@ class MultiHeadAttention(nn.Module):
 
 
 # %% nbgrader={"grade": true, "grade_id": "heads", "locked": true, "points": 6, "schema_version": 3, "solution": false, "task": false}
-def _check():
+def _check_heads():
     torch.manual_seed(3)
     library, ours = nn.MultiheadAttention(12, 3, batch_first=True), MultiHeadAttention(12, 3)
     with torch.no_grad():  # the same weights for both
@@ -315,7 +315,7 @@ def _check():
         compare(f"H of three heads that look {name}", H, right[0])
 
 
-_check()
+_check_heads()
 
 
 # %% nbgrader={"grade": false, "grade_id": "heads-figure", "locked": true, "schema_version": 3, "solution": false, "task": false} tags=["demo"]
@@ -387,7 +387,7 @@ def causal_mask(n):
 
 
 # %% nbgrader={"grade": true, "grade_id": "encoding", "locked": true, "points": 3, "schema_version": 3, "solution": false, "task": false}
-def _check():
+def _check_encoding():
     P = sinusoidal_encoding(50, 6)
     compare("place 0", P[0], torch.tensor([0.0, 1, 0, 1, 0, 1]))
     compare("place 1", P[1], torch.tensor([0.84147, 0.54030, 0.04640, 0.99892, 0.00215, 1.00000]))
@@ -395,11 +395,11 @@ def _check():
     assert P.dtype == torch.float32, f"P is {P.dtype}, it should be float32"
 
 
-_check()
+_check_encoding()
 
 
 # %% nbgrader={"grade": true, "grade_id": "causal", "locked": true, "points": 2, "schema_version": 3, "solution": false, "task": false}
-def _check():
+def _check_causal():
     mask = causal_mask(4)
     assert mask is not None, "causal_mask returns None: is a return statement missing?"
     assert mask.dtype == torch.bool and mask.shape == (4, 4), f"it should be boolean (4, 4), not {mask.dtype} {mask.shape}"
@@ -408,7 +408,7 @@ def _check():
     print("ok  nobody looks into the future")
 
 
-_check()
+_check_causal()
 
 
 # %% nbgrader={"grade": false, "grade_id": "encoding-figure", "locked": true, "schema_version": 3, "solution": false, "task": false} tags=["demo"]
@@ -484,7 +484,7 @@ class TransformerBlock(nn.Module):
 
 
 # %% nbgrader={"grade": true, "grade_id": "block", "locked": true, "points": 4, "schema_version": 3, "solution": false, "task": false}
-def _check():
+def _check_block():
     torch.manual_seed(5)
     block, (x, shift) = TransformerBlock(12, 3, 20, dropout=0.0), numbers((2, 6, 12), (2, 6, 1), seed=5)
     y = block(x)
@@ -505,11 +505,11 @@ def _check():
         compare("a hidden unit is GELU", (low - block(x)).mean(), 20 * functional.gelu(torch.tensor(-1.0)), tolerance=0.1)
 
 
-_check()
+_check_block()
 
 
 # %% nbgrader={"grade": true, "grade_id": "block-modes", "locked": true, "points": 3, "schema_version": 3, "solution": false, "task": false}
-def _check():
+def _check_block_modes():
     torch.manual_seed(6)
     block, [x] = TransformerBlock(12, 3, 20, dropout=0.5), numbers((2, 6, 12), seed=5)
     assert not torch.allclose(block(x), block(x)), "in training mode dropout should throw its dice anew each time"
@@ -528,7 +528,7 @@ def _check():
     print("ok  every parameter gets its gradient")
 
 
-_check()
+_check_block_modes()
 
 
 # %% nbgrader={"grade": false, "grade_id": "road-figure", "locked": true, "schema_version": 3, "solution": false, "task": false} tags=["demo"]
@@ -646,7 +646,7 @@ def train(model, sample, steps, lr=0.005):
 
 
 # %% nbgrader={"grade": true, "grade_id": "train", "locked": true, "points": 2, "schema_version": 3, "solution": false, "task": false}
-def _check():
+def _check_train():
     torch.manual_seed(7)
     for axes in (20,), (5, 4):  # labels (20,), then labels (5, 4)
         table, drawn, modes = nn.Sequential(nn.Embedding(6, 3), nn.Dropout(0.1)).to(device).eval(), [], []
@@ -668,11 +668,11 @@ def _check():
     assert (table[0].weight - before).abs().max() < 0.001, "with lr = 0.000001 the parameters should hardly move"
 
 
-_check()
+_check_train()
 
 
 # %% nbgrader={"grade": true, "grade_id": "reverse-learns", "locked": true, "points": 5, "schema_version": 3, "solution": false, "task": false}
-def _check():
+def _check_reverse_learns():
     # Words of five letters from an alphabet of eight.
     torch.manual_seed(8)
     small = SequenceModel(8, 5, embed_dim=32).to(device)
@@ -684,7 +684,7 @@ def _check():
     assert accuracy > 0.9, "short words should be learned: do the tokens know their places? Does the loss fall?"
 
 
-_check()
+_check_reverse_learns()
 
 # %% [markdown] nbgrader={"grade": false, "grade_id": "reverse-demo-text", "locked": true, "schema_version": 3, "solution": false, "task": false}
 r"""
@@ -826,7 +826,7 @@ class PatchEmbedding(nn.Module):
 
 
 # %% nbgrader={"grade": true, "grade_id": "patches", "locked": true, "points": 4, "schema_version": 3, "solution": false, "task": false}
-def _check():
+def _check_patches():
     torch.manual_seed(9)
     embed = PatchEmbedding(12, 4, 2, 10)
     tokens = embed(torch.randn(3, 2, 12, 12))
@@ -845,7 +845,7 @@ def _check():
     compare("a patch is the same token wherever it stands", torch.stack(alike), alike[0].expand(9, 10))
 
 
-_check()
+_check_patches()
 
 # %% [markdown] nbgrader={"grade": false, "grade_id": "vit-text", "locked": true, "schema_version": 3, "solution": false, "task": false}
 r"""
@@ -897,7 +897,7 @@ class VisionTransformer(nn.Module):
 
 
 # %% nbgrader={"grade": true, "grade_id": "vit", "locked": true, "points": 5, "schema_version": 3, "solution": false, "task": false}
-def _check():
+def _check_vit():
     torch.manual_seed(10)
     tiny = VisionTransformer(12, 4, 2, 8, 2, 16, 2, 5)
     images = torch.randn(3, 2, 12, 12)
@@ -917,11 +917,11 @@ def _check():
     assert not torch.allclose(tiny(images), tiny(swapped), atol=1e-6), "swapped patches go unnoticed: where are the places?"
 
 
-_check()
+_check_vit()
 
 
 # %% nbgrader={"grade": true, "grade_id": "vit-learns", "locked": true, "points": 6, "schema_version": 3, "solution": false, "task": false}
-def _check():
+def _check_vit_learns():
     # Twenty-four random pictures with random labels, learned by heart.
     torch.manual_seed(11)
     pictures, labels = functional.avg_pool2d(torch.randn(24, 1, 22, 22), 3, stride=1) * 2, torch.arange(24) % 4
@@ -933,7 +933,7 @@ def _check():
     assert accuracy > 0.9, "24 pictures should be learned by heart"
 
 
-_check()
+_check_vit_learns()
 
 
 # %% nbgrader={"grade": false, "grade_id": "vit-demo", "locked": true, "schema_version": 3, "solution": false, "task": false} tags=["demo"]
@@ -1025,7 +1025,7 @@ def attention_rollout(maps):
 
 
 # %% nbgrader={"grade": true, "grade_id": "rollout", "locked": true, "points": 3, "schema_version": 3, "solution": false, "task": false}
-def _check():
+def _check_rollout():
     first = torch.tensor([[1.0, 0], [1, 0]]).expand(1, 2, 2, 2)  # both tokens look at token 0
     second = torch.tensor([[0.0, 1], [1, 0]]).expand(1, 2, 2, 2)  # then each looks at the other one
     compare("R of one layer", attention_rollout([first]), torch.tensor([[[1.0, 0], [0.5, 0.5]]]))
@@ -1034,7 +1034,7 @@ def _check():
     compare("the rows of R add up to 1", attention_rollout(maps).sum(-1), torch.ones(2, 5))
 
 
-_check()
+_check_rollout()
 
 
 # %% nbgrader={"grade": false, "grade_id": "rollout-figure", "locked": true, "schema_version": 3, "solution": false, "task": false} tags=["demo"]
@@ -1175,3 +1175,96 @@ r"""
 **If you are still curious** (no points): train on words of 15 letters and draw the maps of four heads instead of one.
 Ask for *sorted* words: does one block suffice? Or replace the learned places of your ViT by sinusoidal ones.
 """
+
+
+# %% nbgrader={"grade": false, "grade_id": "hand-in", "locked": true, "schema_version": 3, "solution": false, "task": false} tags=["demo"]
+# Before you hand in: save the notebook, run it from top to bottom, then run this cell.
+def _hand_in(file, exercises, answers, given, blank):
+    """Print which exercises pass their checks now, which names are defined twice, and which file to hand in.
+
+    file: the notebook's name; exercises and answers: "number grade_id" of each exercise, and of each written answer;
+    given: the names that the notebook's own cells define, by the crc32 of the cell; blank: an answer that nobody wrote
+    """
+    import contextlib
+    import json
+    import symtable
+    import zlib
+    from pathlib import Path
+
+    import matplotlib.pyplot as plt
+
+    try:
+        from IPython.utils.capture import capture_output as quiet
+    except ImportError:
+        quiet = contextlib.nullcontext
+
+    print("Your exercises, as they are in memory now:")
+    for label in exercises:
+        check = globals().get("_check_" + label.split()[-1].replace("-", "_"))
+        with quiet():
+            try:
+                said = "its check was not run yet" if check is None else check() or "passes its check"
+            except NotImplementedError:
+                said = "not written yet"
+            except Exception as error:
+                said = f"fails its check: {(str(error) or type(error).__name__).splitlines()[0]}"
+                if type(error) is NameError:
+                    said = f"not written, or its cell was not run: there is no {error.name}"
+            plt.close("all")
+        print(f"  {label}: {said}")
+
+    taken = {name for names in given.values() for name in names.split()}
+    order: dict[str, list[bool]] = {}
+    for text in globals().get("In", ()):
+        yours = zlib.crc32("".join(text.split()).encode()) not in given
+        with contextlib.suppress(SyntaxError):
+            for symbol in symtable.symtable(text, "cell", "exec").get_symbols():
+                if symbol.get_name() in taken and (symbol.is_assigned() or symbol.is_imported()):
+                    order.setdefault(symbol.get_name(), []).append(yours)
+    for name, runs in order.items():
+        if runs[-1]:
+            print(f"  You have redefined {name}, which the notebook's own cells use: give yours another name.")
+        elif any(runs):
+            print(f"  A cell of the notebook has replaced your {name} by its own: give yours another name.")
+
+    if answers:
+        try:
+            cells = json.loads(Path(file).read_text(encoding="utf-8"))["cells"]
+            saved = {cell["metadata"].get("nbgrader", {}).get("grade_id"): "".join(cell["source"]) for cell in cells}
+            empty = [label for label in answers if saved.get(label.split()[-1], "").strip() in ("", blank)]
+            print(f"Written answers in {file}, as it was saved last: {len(answers) - len(empty)} of {len(answers)}.")
+            print("".join(f"  {label}: still empty\n" for label in empty), end="")
+        except (OSError, ValueError, LookupError, TypeError, AttributeError):
+            print("This cell cannot see your written answers. Look through them yourself:", ", ".join(answers))
+    print(f"Hand in the file {file} (in Colab: File, Download, Download .ipynb).")
+
+
+_hand_in(
+    "transformer.ipynb",
+    [
+        "1 attention",
+        "1 attention-mask",
+        "2 heads",
+        "3 encoding",
+        "3 causal",
+        "4 block",
+        "4 block-modes",
+        "5 train",
+        "5 reverse-learns",
+        "6 patches",
+        "7 vit",
+        "7 vit-learns",
+        "8 rollout",
+    ],
+    [],
+    {
+        1001429151: "announced BLUE compare device draw_map GREEN numbers ORANGE RED relative_error",
+        921474313: "SequenceModel attention_maps random_words",
+        3711279882: "models right_at",
+        3007277513: "place",
+        763453227: "digits_8 digits_y unseen",
+        1784425513: "accuracy_of vit_losses sampler vit",
+        2359389578: "numbers_of_digits scores",
+    },
+    "*Your answer here: double-click this line and write.*",
+)

@@ -131,6 +131,19 @@ class Shell(InteractiveShell):
         self.system(command)
         return SList() if split else ""
 
+    def safe_execfile(self, fname: Any, *where: Any, **options: Any) -> None:
+        """`%run FILE`: only a Python file, as these are read for what a notebook forbids."""
+        if not str(fname).endswith(".py"):
+            print(
+                f"The grader runs Python files (.py) alone, so this was left out: {str(fname)[:200]}", file=sys.stderr
+            )
+            return
+        super().safe_execfile(fname, *where, **options)  # type: ignore[no-untyped-call]
+
+    def safe_execfile_ipy(self, fname: Any, *where: Any, **options: Any) -> None:
+        """`%run FILE.ipynb`: nothing, as other notebooks are not put beside this one."""
+        self.safe_execfile(fname)
+
     def transform_cell(self, raw_cell: str) -> str:
         """Apply IPython's transformation, but only to cells that are not plain Python.
 

@@ -1,0 +1,73 @@
+"""The last cell of every notebook: it tells students what is done and what is not, before they hand in."""
+
+from __future__ import annotations
+
+import re
+import textwrap
+import zlib
+from collections.abc import Iterator, Sequence
+from importlib.resources import files
+
+from autograder.course.master import Cell, Master
+from autograder.course.scopes import check_name, given_by
+from autograder.course.stripping import TEXT_STUB
+
+_NUMBER = re.compile(r"\*\*[^*\n]*?(\d+(?:\.\d+)*)[^*\n]*\*\* · ")
+"""the number in the line that begins an exercise: **Exercise 1.2 · forward** · 3 points"""
+_CODE = files("autograder.course").joinpath("hand_in_cell.py").read_text(encoding="utf-8")
+
+
+def hand_in_source(master: Master) -> str:
+    """The source of the cell. It needs nothing but the notebook, and leaves no public name behind."""
+    exercises, answers = (
+        [label for label, cell in _labelled(master) if cell.manual is manual] for manual in (False, True)
+    )
+    lines = [
+        f'    "{master.notebook}.ipynb",',
+        *_listing(exercises),
+        *_listing(answers),
+        "    {",
+        *(line for cell, names in given_by(master.cells) for line in _names(checksum(cell.source), names)),
+        "    },",
+        f'    "{TEXT_STUB}",',
+    ]
+    return "\n".join([hand_in_code(), "", "", "_hand_in(", *lines, ")"])
+
+
+def hand_in_code() -> str:
+    """The part of the cell that is the same in all notebooks."""
+    return re.sub(r"  # (?:type: ignore|noqa).*", "", _CODE.partition('"""\n')[2]).strip("\n")
+
+
+def checksum(source: str) -> int:
+    """What the cell recognises another cell by. White space does not count."""
+    return zlib.crc32("".join(source.split()).encode())
+
+
+def _labelled(master: Master) -> Iterator[tuple[str, Cell]]:
+    """The grade cells, each with the number of its exercise and its grade_id."""
+    number = ""
+    for cell in master.cells:
+        if cell.kind == "markdown" and not cell.solution:
+            number = (_NUMBER.findall(cell.source) or [number])[-1]
+        if (cell.autograded and check_name(cell) in cell.source) or (cell.manual and cell.kind == "markdown"):
+            yield f"{number} {cell.grade_id}".strip(), cell
+
+
+def _names(key: int, names: Sequence[str]) -> Iterator[str]:
+    first, *others = (f'"{piece}"' for piece in textwrap.wrap(" ".join(names), 90))
+    if not others:
+        yield f"        {key}: {first},"
+    else:
+        yield f"        {key}: {first}"
+        yield from (f'        " " {piece}' for piece in others[:-1])
+        yield f'        " " {others[-1]},'
+
+
+def _listing(labels: list[str]) -> Iterator[str]:
+    if not labels:
+        yield "    [],"
+    else:
+        yield "    ["
+        yield from (f'        "{label}",' for label in labels)
+        yield "    ],"
