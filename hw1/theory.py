@@ -2,28 +2,27 @@
 r"""
 # Backpropagation on paper
 
-A derivation has a lovely property: it can be *tested*. In this notebook you take a small network apart with pencil
-and paper, and right after each derivation you hand your formula to the machine, which compares it with an honest
-measurement. No waiting for the marker to learn whether that transpose was right.
+In this notebook you derive every gradient of a two-layer network by hand. After each derivation you write the result as
+a short function, and a check compares it with what PyTorch measures. So you know at once whether that transpose was
+right.
 
-**What you will build.** All gradients of a two-layer network, first for regression, then for classification, twice;
-and on the way a chain rule that you write *once* and use three times. Then a handful of pictures: a computational
-graph, the slopes of four activations, and a plane that you turn, mirror, stretch and shear.
+**What you will build.** The gradients for regression, then for classification with two different losses. You write the
+chain rule *once* and use it three times. You also draw a computational graph and the slopes of four activations.
 
 | part | you answer | points by machine | by hand | minutes |
 | --- | --- | --- | --- | --- |
-| 1 Regression | five steps, forward, chain rule, factors | 1 + 3 + 3 + 2 | 1 + 3 | 50 |
-| 2 Classification | forward, factors, gradients | 4 + 2 + 4 | 2 | 35 |
-| 3 Cross-entropy | loss, factors, gradients, deeper nets | 3 + 2 + 4 | 1 + 2 + 1 | 45 |
-| 4 Ideas | softargmax, graph, slopes, ReLU, maps | 1 + 3 + 3 + 1 + 1 | 2 + 1 | 50 |
-| **in all** | **50 points** | **37** | **13** | **180** |
+| 1 Regression | training loop, forward, chain rule, factors | 1 + 2 + 3 + 2 | 1 + 3 | 50 |
+| 2 Classification | forward, factors and gradients | 2 + 2 + 4 | 2 | 35 |
+| 3 Cross-entropy | loss, factors and gradients, deeper nets | 3 + 2 + 4 + ½ | 1 + 2 + 1½ | 45 |
+| 4 Concepts | softargmax, graph, slopes, ReLU, maps | 1 + 3 + 3 + 1 + 2 | 1 + 2 + 1 | 50 |
+| **total** | **50 points** | **35½** | **14½** | **180** |
 
-**You need** matrix products, partial derivatives and the chain rule. Everything runs in a second on a CPU.
+**You need** matrix products, partial derivatives and the chain rule. Everything runs in seconds on a CPU.
 
-**How to work.** Think on paper. Cells that say *Your answer here* take a written derivation (LaTeX between dollar
-signs, or plain words) and are marked by a person, one small step at a time. Cells with
-`raise NotImplementedError` take the result as a tiny function. The cell below it checks an example; the grader asks
-again with other numbers and other sizes, from 1 on."""
+**How to work.** Derive on paper first. Cells that say *Your answer here* take the derivation, in LaTeX or in plain
+words; a person marks them. Cells with `raise NotImplementedError` take the result as code. The cell below tries your
+code on one example. The grader uses other numbers and other sizes, from 1 up.
+"""
 
 # %% nbgrader={"grade_id": "helpers", "locked": true}
 import math
@@ -49,13 +48,13 @@ def measured_gradients(f, g, loss, x, W1, b1, W2, b2):
 
 
 def example(n, d, K, seed):
-    """A network with n inputs, d hidden units and K outputs, and an input: x, W1, b1, W2, b2; vectors are columns."""
+    """An input and the parameters of a network with n inputs, d hidden units, K outputs: x, W1, b1, W2, b2."""
     generator = torch.Generator().manual_seed(seed)
     return [torch.randn(shape, generator=generator) for shape in ((n, 1), (d, n), (d, 1), (K, d), (K, 1))]
 
 
 def returned_by(function, *numbers):
-    """What your function returns; it must leave the tensors that it is given as they are."""
+    """What your function returns. Fails if the function changes a tensor that it is given."""
     before = [number.clone() for number in numbers]
     returned = function(*numbers)
     assert all(map(torch.equal, before, numbers)), "your function changes a tensor that it is given"
@@ -63,7 +62,7 @@ def returned_by(function, *numbers):
 
 
 def compare_each(names, yours, right):
-    """Compare the parts of your answer, one for each name."""
+    """Compare the parts of your answer; `names` holds one name for each part."""
     names = names.split()
     assert yours is not None, "your function returns nothing (None): is a return statement missing?"
     assert len(yours) == len(names), (
@@ -74,134 +73,141 @@ def compare_each(names, yours, right):
 
 
 def compare_gradients(yours, f, g, loss, *numbers):
-    """Compare your four gradients with the measured ones; f and g take examples as rows."""
+    """Compare your four gradients with the measured ones. f and g take examples as rows."""
     compare_each("∂ℓ/∂W1 ∂ℓ/∂b1 ∂ℓ/∂W2 ∂ℓ/∂b2", yours, measured_gradients(f, g, loss, *numbers))
 
 
 def compare_factors(yours, loss, y_hat, g, z3, f, z1):
-    """Compare your three factors with the measured derivatives of ℓ, g and f, each at the column that it is given."""
+    """Compare your three factors with the measured derivatives of ℓ at ŷ, of g at z3 and of f at z1."""
     measured = [measured_jacobian(loss, y_hat), measured_jacobian(g, z3), measured_jacobian(f, z1)]
     compare_each("∂ℓ/∂ŷ ∂ŷ/∂z3 ∂z2/∂z1", yours, measured)
 
 
 # %% [markdown] nbgrader={"grade_id": "rules", "locked": true}
 r"""
-## The network, and how we write
+## The network and the notation
 
 $$x \;\to\; \boxed{\text{Linear}(W_1, b_1)} \;\to\; z_1 \;\to\; \boxed{\;f\;} \;\to\; z_2
 \;\to\; \boxed{\text{Linear}(W_2, b_2)} \;\to\; z_3 \;\to\; \boxed{\;g\;} \;\to\; \hat y, \qquad \ell(\hat y, y)$$
 
-**Columns.** $x \in \mathbb{R}^n$, $z_1, z_2 \in \mathbb{R}^d$ and $z_3, \hat y, y \in \mathbb{R}^K$ are columns, and
-on this sheet they are columns in code, too: `x` has shape `(n, 1)`. So a formula on paper *is* a line of Python, with
-`@` for the matrix product and `.T` for the transpose.
+**Columns.** $x \in \mathbb{R}^n$, $z_1, z_2 \in \mathbb{R}^d$ and $z_3, \hat y, y \in \mathbb{R}^K$ are columns. In
+code they are columns too: `x` has shape `(n, 1)`. So you can copy a formula from paper into Python, with `@` for the
+matrix product and `.T` for the transpose.
 
 **Numerator layout.** The derivative of a column of $m$ numbers by a column of $n$ numbers is an $m \times n$ matrix:
-outputs count rows, inputs count columns. The gradient of the scalar $\ell$ by a column is therefore a *row*, and the
-chain rule reads from left to right,
+rows for the outputs, columns for the inputs. The gradient of the scalar $\ell$ by a column is therefore a *row*, and
+the chain rule reads from left to right,
 $\frac{\partial \ell}{\partial x} = \frac{\partial \ell}{\partial y}\,\frac{\partial y}{\partial x}$. For a matrix
 $W \in \mathbb{R}^{m \times n}$ we set
 $\left(\frac{\partial \ell}{\partial W}\right)_{ji} = \frac{\partial \ell}{\partial W_{ij}}$, an $n \times m$ matrix.
-Vectors and matrices are all that we ever need: nothing has three indices.
+You need vectors and matrices only, never an object with three indices.
 
 **Batches.** Elsewhere in this course a batch is a matrix $X$ of shape $(B, n)$ whose *rows* are the examples
-$x_i^\top$; the linear layer is then the same equation transposed, $Z = X W^\top + \mathbf{1} b^\top$, and the
-examples' gradients add up. Here one example is enough.
+$x_i^\top$. The linear layer is then the same equation transposed, $Z = X W^\top + \mathbf{1} b^\top$, and the gradients
+of the examples add up. In this notebook your derivations use one example at a time.
 
-**Rules.** In the cells that you write, leave automatic differentiation alone; the checks and the grader use it as their
-measuring device. Activations such as `torch.relu` or `torch.tanh` are welcome. Your functions must not change the
-tensors that they are given."""
-
-
-# %% nbgrader={"grade_id": "network-figure", "locked": true} tags=["demo"]
-figure, ax = plt.subplots(figsize=(10, 2.2))
-boxes = {"Linear\nW₁, b₁": "x", "f": "z₁", "Linear\nW₂, b₂": "z₂", "g": "z₃", "ℓ": "ŷ"}  # each with what goes in
-for i, (box, entering) in enumerate(boxes.items()):
-    left, right = 2 * i - 1.45, 2 * i - 0.55
-    fill = {"f": "#FBEBC8", "g": "#FBEBC8", "ℓ": "#F8DCCB"}.get(box, "#D6E8F5")
-    ax.text(2 * i, 0, box, ha="center", va="center", bbox={"boxstyle": "round,pad=0.5", "facecolor": fill})
-    ax.annotate("", (right, 0.15), (left, 0.15), arrowprops={"arrowstyle": "->", "color": BLUE, "lw": 2})
-    ax.annotate("", (left, -0.2), (right, -0.2), arrowprops={"arrowstyle": "->", "color": RED, "ls": "--"})
-    ax.text(2 * i - 1, 0.3, entering, ha="center", color=BLUE, fontsize=13)
-    ax.text(2 * i - 1, -0.62, f"∂ℓ/∂{entering}", ha="center", color=RED)
-ax.annotate("y", (8, 0.35), (8, 1.1), ha="center", fontsize=13, arrowprops={"arrowstyle": "->"})
-ax.set(xlim=(-1.7, 8.8), ylim=(-1, 1.4), title="Forward to the right, backward to the left")
-ax.axis("off")
-plt.show()
-
-# %% [markdown] nbgrader={"grade_id": "steps-text", "locked": true}
-r"""
-*In the figure: five boxes in a row, Linear, f, Linear, g and the loss ℓ, into which the label y comes from above. Solid
-arrows to the right carry $x, z_1, z_2, z_3, \hat y$; dashed arrows to the left carry the gradient of ℓ by each of
-them.*
+**Rules.** Your cells must not use automatic differentiation: no `torch.autograd`, no `torch.func`, no
+`loss.backward()`. You may use activations and losses such as `torch.relu`, `torch.tanh` or `functional.softplus`. Your
+functions must not change the tensors that they are given. They may return tensors, NumPy arrays or lists of rows.
 
 ## 1 · Regression
 
-Here $f(z) = 5 \cdot \text{ReLU}(z)$ entry by entry (mind the 5!), $g$ is the identity, and
+Here $f(z) = 5 \cdot \text{ReLU}(z)$ entry by entry (note the 5), $g$ is the identity, and
 $\ell = \lVert \hat y - y \rVert^2$.
 
-**Exercise 1.1 · five steps** · 1 point · ★☆☆ · 3 minutes
+**Exercise 1.1 · the training loop** · 1 point · ★☆☆ · 8 minutes
 
-*Before the mathematics, the machine room: what does one iteration of stochastic gradient descent do, in which order?*
+*Write one iteration of stochastic gradient descent (Robbins and Monro, "A stochastic approximation method", 1951).*
 
-- `"step"`: move every parameter a little against its gradient
-- `"loss"`: ask ℓ how far ŷ is from the label
-- `"zero_grad"`: forget the gradients of the iteration before
-- `"backward"`: add the gradients of ℓ to what the parameters have collected
-- `"forward"`: compute ŷ
+Complete `train`. In every iteration make each of these five calls exactly once, in an order that trains the model:
 
-Write a list of these five strings. One of them has more than one right place; any right order counts.
+- `optimiser.step()` moves every parameter a little against its gradient;
+- `model.backward(dl_dyhat)` takes $\partial \ell / \partial \hat y$ and *adds* the gradients to those that the
+  parameters already hold;
+- `criterion(y_hat, y)` returns a tuple of the scalar $\ell$ and $\partial \ell / \partial \hat y$;
+- `optimiser.zero_grad()` sets all gradients to zero;
+- `model(x)` returns $\hat y$ and keeps what `backward` will need.
+
+Keep ℓ in `loss`; the line below your code records it. When `train` starts, all gradients are zero. One of the calls has
+more than one right place. In a loop with autograd, `loss.backward()` stands where `model.backward(dl_dyhat)` stands
+here.
 
 <details><summary>Hint</summary>
 
-PyTorch *adds* gradients to those that are already there. When must the old ones be gone at the latest, and from when
-until when must the fresh ones not be lost?
+What does each call need, and which call provides it? When must an old gradient be gone, and how long must a new one
+stay?
 
 </details>
 """
 
+
 # %% nbgrader={"grade_id": "sgd-steps-code", "solution": true}
-# sgd_steps = ["…", "…", "…", "…", "…"]
-### BEGIN SOLUTION
-sgd_steps = ["forward", "loss", "zero_grad", "backward", "step"]
-### END SOLUTION
+def train(model, criterion, optimiser, batches, epochs):
+    """Minibatch gradient descent: visits every pair (x, y) of the list `batches` in order, `epochs` times.
+
+    Returns a list with the loss of every iteration, a float each.
+    """
+    losses = []
+    for _ in range(epochs):
+        for x, y in batches:
+            ### BEGIN SOLUTION
+            y_hat = model(x)
+            loss, dl_dyhat = criterion(y_hat, y)
+            optimiser.zero_grad()
+            model.backward(dl_dyhat)
+            optimiser.step()
+            ### END SOLUTION
+            losses.append(float(loss))
+    return losses
+
 
 # %% nbgrader={"grade_id": "sgd-steps", "grade": true, "points": 1, "locked": true}
-assert sorted(sgd_steps) == ["backward", "forward", "loss", "step", "zero_grad"], "name each of the five steps once"
+class Toy:
+    """The model ŷ = w x with its criterion and its optimiser, all in one; it writes down the calls."""
+
+    def __init__(self):
+        self.w, self.gradient, self.calls = 0.0, 0.0, []
+
+    def __call__(self, x):
+        self.calls, self.x = [*self.calls, "forward"], x
+        return self.w * x
+
+    def criterion(self, y_hat, y):
+        self.calls.append("loss")
+        return ((y_hat - y) ** 2).sum(), 2 * (y_hat - y)
+
+    def zero_grad(self):
+        self.calls, self.gradient = [*self.calls, "zero_grad"], 0.0
+
+    def backward(self, dl_dyhat):
+        self.calls.append("backward")
+        self.gradient += float((dl_dyhat * self.x).sum())
+
+    def step(self):
+        self.calls, self.w = [*self.calls, "step"], self.w - 0.1 * self.gradient
 
 
-def rehearse(steps, rounds=3):
-    """Fits ŷ = 2w to the label 6 in your order of steps, and returns w: 2.4 after one round, then 2.88, 2.976, …"""
-    w, made = torch.zeros((), requires_grad=True), {}
-    w.grad = torch.zeros(())
-    actions = {
-        "forward": lambda: made.update(y_hat=2 * w),
-        "loss": lambda: made.update(loss=(made["y_hat"] - 6) ** 2),
-        "zero_grad": lambda: w.grad.zero_(),
-        "backward": lambda: made["loss"].backward(),
-        "step": lambda: w.data.sub_(0.1 * w.grad),
-    }
-    for _ in range(rounds):
-        for step in steps:
-            needed = {"loss": "y_hat", "backward": "loss"}.get(step)
-            assert needed is None or needed in made, f"{step!r} comes too early: there is no {needed} yet"
-            actions[step]()
-    return w
-
-
-compare("w, 3 rounds", rehearse(sgd_steps), 2.976)
+toy = Toy()
+losses = train(toy, toy.criterion, toy, [(torch.tensor([1.0]), torch.tensor([3.0])), (torch.ones(1), torch.ones(1))], 2)
+print("your calls:", ", ".join(toy.calls))
+assert sorted(toy.calls) == sorted(4 * ["backward", "forward", "loss", "step", "zero_grad"]), (
+    "2 epochs of 2 batches should make each of the five calls 4 times"
+)
+compare("w after 4 iterations", toy.w, 1.1152)  # 0 → 0.6 → 0.68 → 1.144 → 1.1152
+compare("losses", losses, [9.0, 0.16, 5.3824, 0.020736])
 
 # %% [markdown] nbgrader={"grade_id": "forward-text", "locked": true}
 r"""
-**Exercise 1.2 · forward** · 1 point by hand, 3 by machine · ★☆☆ · 10 minutes
+**Exercise 1.2 · forward** · 1 point by hand, 2 by machine · ★☆☆ · 10 minutes
 
-*Walk along the arrows once, and write down what you meet.*
+*Write down what each box receives and returns.*
 
-By hand: a table with one row for each of the four boxes: its input, its output as a formula, and the output's
-dimensions. By machine: the same as a function.
+By hand: a table with one row for each of the four boxes: input, output as a formula, and dimensions of the output.
+By machine: `forward_regression` returns the same four outputs.
 
 <details><summary>Hint</summary>
 
-Is the 5 inside or outside of the ReLU? Would it matter? Does it belong to $z_1$ or to $z_2$?
+Does the 5 belong to $z_1$ or to $z_2$? Would it matter whether it stands inside or outside the ReLU?
 
 </details>
 """
@@ -211,15 +217,15 @@ r"""
 ### BEGIN SOLUTION
 | box | input | output | dimensions of the output |
 | --- | --- | --- | --- |
-| Linear$(W_1, b_1)$ | $x$ | $z_1 = W_1 x + b_1$ | $d \times 1$, for $W_1$ is $d \times n$ and $x$ is $n \times 1$ |
+| Linear$(W_1, b_1)$ | $x$ | $z_1 = W_1 x + b_1$ | $d \times 1$, because $W_1$ is $d \times n$ and $x$ is $n \times 1$ |
 | $f$ | $z_1$ | $z_2 = 5 \cdot \text{ReLU}(z_1) = 5 \max(0, z_1)$, entry by entry | $d \times 1$ |
-| Linear$(W_2, b_2)$ | $z_2$ | $z_3 = W_2 z_2 + b_2$ | $K \times 1$, for $W_2$ is $K \times d$ |
+| Linear$(W_2, b_2)$ | $z_2$ | $z_3 = W_2 z_2 + b_2$ | $K \times 1$, because $W_2$ is $K \times d$ |
 | $g$ | $z_3$ | $\hat y = z_3$ | $K \times 1$ |
 
 **Mark scheme (1 point)**
 
-1. ½ point: all four formulas are right, with the 5 in $z_2$ and the biases in $z_1$ and $z_3$.
-2. ½ point: all four dimensions are right and fit together.
+1. ½ point: the four formulas, with inputs, the 5 and both biases. ¼ if exactly three are right.
+2. ½ point: the four dimensions. ¼ if exactly three are right.
 ### END SOLUTION
 """
 
@@ -240,43 +246,61 @@ def forward_regression(x, W1, b1, W2, b2):
     ### END SOLUTION
 
 
-# %% nbgrader={"grade_id": "forward-regression", "grade": true, "points": 3, "locked": true}
-# A network that is small enough to do in your head.
+# %% nbgrader={"grade_id": "forward-regression", "grade": true, "points": 2, "locked": true}
+# A network that is small enough to compute in your head.
 x, W1 = torch.tensor([[1.0], [-2.0]]), torch.tensor([[1.0, 0.0], [0.0, 1.0], [1.0, 1.0]])
 b1, W2, b2 = torch.tensor([[0.0], [0.0], [3.0]]), torch.tensor([[1.0, 2.0, 3.0]]), torch.tensor([[10.0]])
-right = [[1.0], [-2.0], [2.0]], [[5.0], [0.0], [10.0]], [[45.0]], [[45.0]]
-compare_each("z1 z2 z3 ŷ", returned_by(forward_regression, x, W1, b1, W2, b2), right)
+yours = returned_by(forward_regression, x, W1, b1, W2, b2)
+compare_each("z1 z2 z3 ŷ", yours, ([[1.0], [-2.0], [2.0]], [[5.0], [0.0], [10.0]], [[45.0]], [[45.0]]))
+
+figure, ax = plt.subplots(figsize=(10, 2.4))
+boxes = {"Linear\nW₁, b₁": "x", "f": "z₁", "Linear\nW₂, b₂": "z₂", "g": "z₃", "ℓ": "ŷ"}  # each with what goes in
+for i, ((box, entering), column) in enumerate(zip(boxes.items(), (x, *yours), strict=True)):
+    left, right, numbers = 2 * i - 1.45, 2 * i - 0.55, torch.as_tensor(column).flatten().tolist()
+    fill = {"f": "#FBEBC8", "g": "#FBEBC8", "ℓ": "#F8DCCB"}.get(box, "#D6E8F5")
+    ax.text(2 * i, 0, box, ha="center", va="center", bbox={"boxstyle": "round,pad=0.5", "facecolor": fill})
+    ax.annotate("", (right, 0.15), (left, 0.15), arrowprops={"arrowstyle": "->", "color": BLUE, "lw": 2})
+    ax.annotate("", (left, -0.2), (right, -0.2), arrowprops={"arrowstyle": "->", "color": RED, "ls": "--"})
+    written = "\n".join(f"{number:g}" for number in numbers)
+    ax.text(2 * i - 1, 0.3, f"{entering}\n{written}", ha="center", color=BLUE, linespacing=1.3)
+    ax.text(2 * i - 1, -0.62, f"∂ℓ/∂{entering}", ha="center", color=RED)
+ax.annotate("y", (8, 0.35), (8, 1.1), ha="center", fontsize=13, arrowprops={"arrowstyle": "->"})
+ax.set(xlim=(-1.7, 8.8), ylim=(-1, 1.8), title="Your numbers go forward, the gradients come back")
+ax.axis("off")
+plt.show()
 
 # %% [markdown] nbgrader={"grade_id": "chain-rule-text", "locked": true}
 r"""
-**Exercise 1.3 · the chain rule, once and for all** · 3 points by hand, 3 by machine · ★★☆ · 25 minutes
+*In the figure: five boxes in a row, Linear, f, Linear, g and ℓ, which also receives y. Solid arrows to the right carry
+$x, z_1, z_2, z_3, \hat y$ with your numbers. Dashed arrows to the left carry the gradients of ℓ by them.*
 
-*Find the gradients without knowing what f, g and ℓ are.*
+**Exercise 1.3 · the chain rule, once for all three tasks** · 3 points by hand, 3 by machine · ★★☆ · 25 minutes
 
-The three boxes that may change from task to task shall stay closed. Somebody hands you their derivatives, as
-matrices:
+*Find the four gradients for any f, g and ℓ.*
+
+You are given the derivatives of the three boxes that change from task to task:
 
 $$\frac{\partial \ell}{\partial \hat y} \in \mathbb{R}^{1 \times K}, \qquad
 \frac{\partial \hat y}{\partial z_3} \in \mathbb{R}^{K \times K}, \qquad
 \frac{\partial z_2}{\partial z_1} \in \mathbb{R}^{d \times d}.$$
 
-Derive $\frac{\partial \ell}{\partial W_1}, \frac{\partial \ell}{\partial b_1}, \frac{\partial \ell}{\partial W_2},
-\frac{\partial \ell}{\partial b_2}$ from these three factors and from $x, y, W_1, b_1, W_2, b_2$ alone. (You may write
-$z_2$ for $f(W_1 x + b_1)$.) Say where each step comes from, and note the dimensions. By machine: the function
-`chain_rule`. Do not take the two square factors for diagonal: the grader's are not.
+By hand: derive $\frac{\partial \ell}{\partial W_1}, \frac{\partial \ell}{\partial b_1},
+\frac{\partial \ell}{\partial W_2}, \frac{\partial \ell}{\partial b_2}$ from these three factors and from
+$x, y, W_1, b_1, W_2, b_2$ alone. You may write $z_2$ for $f(W_1 x + b_1)$. Give a reason for each step, and the
+dimensions of each result. By machine: the function `chain_rule`. It must not assume that the two square factors are
+diagonal; the grader's are not.
 
 <details><summary>Hint for the two matrices</summary>
 
-Avoid the derivative of a vector by a matrix. Ask instead: in which entries of $z_3$ does the single number
-$(W_2)_{ij}$ appear, and times what? Then collect all answers in one matrix, row $j$, column $i$, and recognise a
-product of a column and a row.
+Avoid the derivative of a vector by a matrix. Ask instead in which entries of $z_3$ the single number $(W_2)_{ij}$
+appears, and what it is multiplied by. Then collect the answers in one matrix, row $j$, column $i$.
 
 </details>
 
-<details><summary>Hint for the way down</summary>
+<details><summary>Hint for the first layer</summary>
 
-Start at ℓ, and multiply by one factor for each box that you pass on the way to $z_1$. Each new factor stands to the
-*right*. The dimensions must chain like dominoes: $(1 \times K)(K \times K)(K \times d)(d \times d)$.
+Start at ℓ and multiply by one factor for each box that you pass on the way to $z_1$. Each new factor stands on the
+*right*. Neighbouring dimensions must agree.
 
 </details>
 """
@@ -297,37 +321,38 @@ $$\frac{\partial \ell}{\partial b_2} = \frac{\partial \ell}{\partial z_3}
 *Weights.* Entry $i$ of $z_3$ is $\sum_j (W_2)_{ij} (z_2)_j + (b_2)_i$. The number $(W_2)_{ij}$ appears in this entry
 alone, multiplied by $(z_2)_j$. So
 $\frac{\partial \ell}{\partial (W_2)_{ij}} = \left(\frac{\partial \ell}{\partial z_3}\right)_i (z_2)_j$. In numerator
-layout this number stands in row $j$ and column $i$: the column $z_2$ times the row
-$\frac{\partial \ell}{\partial z_3}$,
+layout this number stands in row $j$ and column $i$, so the matrix is the column $z_2$ times the row
+$\frac{\partial \ell}{\partial z_3}$:
 
 $$\frac{\partial \ell}{\partial W_2} = z_2 \, \frac{\partial \ell}{\partial \hat y}\frac{\partial \hat y}{\partial z_3},
 \qquad z_2 = f(W_1 x + b_1) \qquad (d \times 1)(1 \times K) = d \times K .$$
 
-*Down to the first layer.* $z_3 = W_2 z_2 + b_2$ gives $\frac{\partial z_3}{\partial z_2} = W_2$. One factor for each
-box on the way:
+*Down to the first layer.* $z_3 = W_2 z_2 + b_2$ gives $\frac{\partial z_3}{\partial z_2} = W_2$. With one factor for
+each box on the way:
 
 $$\frac{\partial \ell}{\partial z_1} = \frac{\partial \ell}{\partial \hat y}\frac{\partial \hat y}{\partial z_3}
 \, W_2 \, \frac{\partial z_2}{\partial z_1} \qquad (1 \times K)(K \times K)(K \times d)(d \times d) = 1 \times d .$$
 
-*First layer.* $z_1 = W_1 x + b_1$ has the form that we have just treated, with $x$ in the place of $z_2$:
+*First layer.* $z_1 = W_1 x + b_1$ has the same form, with $x$ in the place of $z_2$:
 
 $$\frac{\partial \ell}{\partial b_1} = \frac{\partial \ell}{\partial \hat y}\frac{\partial \hat y}{\partial z_3}
 \, W_2 \, \frac{\partial z_2}{\partial z_1} \quad (1 \times d), \qquad
 \frac{\partial \ell}{\partial W_1} = x \, \frac{\partial \ell}{\partial \hat y}\frac{\partial \hat y}{\partial z_3}
 \, W_2 \, \frac{\partial z_2}{\partial z_1} \quad (n \times 1)(1 \times d) = n \times d .$$
 
-The label $y$ and the bias $b_2$ appear nowhere by name: they act through the factors.
+The label $y$ and the bias $b_2$ appear only inside the factors.
 
-**Mark scheme (3 points, ½ for each step)**
+**Mark scheme (3 points)**
 
-1. $\partial \ell / \partial z_3$ is the product of the two given factors, in this order.
-2. $\partial \ell / \partial b_2$, with the reason $\partial z_3 / \partial b_2 = I$.
-3. $\partial \ell / \partial W_2$, with an argument about single entries (or an equal one), not by matching shapes.
-4. $\partial z_3 / \partial z_2 = W_2$, and $\partial \ell / \partial z_1$ with all four factors in the right order.
-5. $\partial \ell / \partial b_1$.
-6. $\partial \ell / \partial W_1$, the column $x$ on the left.
-
-A consistent use of the transposed layout loses ½ point once, not in every step.
+1. ½ point: $\partial \ell / \partial z_3$ is the product of the two given factors, in this order. The wrong order gives
+   nothing.
+2. ½ point: $\partial \ell / \partial b_2$ with the reason $\partial z_3 / \partial b_2 = I$. ¼ without a reason.
+3. ½ point: $\partial \ell / \partial W_2$ with an argument about single entries, or an equivalent one. ¼ if shapes are
+   the only argument.
+4. ½ point: $\partial \ell / \partial z_1$ with all four factors in the right order. ¼ if one is missing or misplaced.
+5. ½ point: $\partial \ell / \partial b_1$ is $\partial \ell / \partial z_1$, with a reason. ¼ without a reason.
+6. ½ point: $\partial \ell / \partial W_1$ is the column $x$ times the row $\partial \ell / \partial z_1$. ¼ if it is
+   transposed or in the wrong order.
 ### END SOLUTION
 """
 
@@ -349,7 +374,7 @@ def chain_rule(x, z2, W2, dl_dyhat, dyhat_dz3, dz2_dz1):
 
 
 # %% nbgrader={"grade_id": "chain-rule", "grade": true, "points": 3, "locked": true}
-# Let f, g and ℓ be linear for once: z2 = A z1, ŷ = G z3, ℓ = r ŷ. Then A, G and r are the factors themselves.
+# Here f, g and ℓ are linear: z2 = A z1, ŷ = G z3, ℓ = r ŷ. So the three factors are A, G and r.
 x, W1, b1, W2, b2 = example(n=4, d=3, K=2, seed=1)
 r, G, A = torch.tensor([[1.0, -2.0]]), torch.tensor([[1.0, 3.0], [0.0, 2.0]]), torch.arange(9.0).reshape(3, 3)
 yours = returned_by(chain_rule, x, A @ (W1 @ x + b1), W2, r, G, A)
@@ -357,21 +382,18 @@ compare_gradients(yours, lambda z: z @ A.T, lambda z: z @ G.T, lambda y_hat: (r 
 
 # %% [markdown] nbgrader={"grade_id": "factors-regression-text", "locked": true}
 r"""
-Four gradients, five matrix products, and nothing about the task in them. That function will serve you to the end of
-Part 3.
+**Exercise 1.4 · the three factors of regression** · 2 points · ★☆☆ · 7 minutes
 
-**Exercise 1.4 · the three factors of regression** · 2 points · ★☆☆ · 10 minutes
+*Write the three matrices entry by entry, for $f = 5 \cdot \text{ReLU}$, $g$ the identity and
+$\ell = \lVert \hat y - y \rVert^2$.*
 
-*Now open the three boxes: what is in each of the matrices, entry by entry?*
-
-Remember $f = 5 \cdot \text{ReLU}$, $g$ the identity, $\ell = \lVert \hat y - y \rVert^2$. (At exactly 0, where ReLU has
-no slope, any choice counts.)
+`factors_regression` returns all of them as matrices of the given shapes, also where a size is 1. At exactly 0, where
+ReLU has no slope, any value from 0 to 5 counts.
 
 <details><summary>Hint</summary>
 
-Entry $i$ of $f(z)$ looks at entry $i$ of $z$ and at nothing else. What does that say about the entries of
-$\partial z_2 / \partial z_1$ with $i \neq j$? `torch.diagflat` puts the entries of a vector on a diagonal, and is not
-confused by a vector of one entry.
+Which entries of $z_1$ does entry $i$ of $f(z_1)$ depend on? `torch.diagflat` puts the entries of a column on a
+diagonal, also if there is only one.
 
 </details>
 """
@@ -395,22 +417,24 @@ def factors_regression(z1, y_hat, y):
 z1, y_hat, y = torch.tensor([[2.0], [-1.0], [0.5]]), torch.tensor([[3.0], [1.0]]), torch.tensor([[1.0], [2.0]])
 loss, f = (lambda y_hat: ((y_hat - y) ** 2).sum()), (lambda z1: 5 * torch.relu(z1))
 compare_factors(returned_by(factors_regression, z1, y_hat, y), loss, y_hat, lambda z3: 1 * z3, y_hat, f, z1)
-print("with chain_rule these are all the gradients of a regression network")
+print("ok  chain_rule turns these factors into the gradients of a regression network")
 
 # %% [markdown] nbgrader={"grade_id": "classification-text", "locked": true}
 r"""
-## 2 · Classification, with the squared error
+## 2 · Classification with the squared error
 
-Same drawing, other boxes: $f = \tanh$, $g = \sigma$ with $\sigma(z) = \frac{1}{1 + e^{-z}}$, both entry by entry, and
-$\ell = \lVert \hat y - y \rVert^2$ stays for now. Each of the $K$ labels is 0 or 1.
+The boxes change: $f = \tanh$ and $g = \sigma$ with $\sigma(z) = \frac{1}{1 + e^{-z}}$, both entry by entry. The loss
+is still $\ell = \lVert \hat y - y \rVert^2$. Each of the $K$ labels is 0 or 1.
 
-**Exercise 2.1 · forward** · 4 points · ★☆☆ · 5 minutes
+**Exercise 2.1 · forward** · 2 points · ★☆☆ · 5 minutes
 
-*The walk along the arrows again, with new scenery.*
+*Write the four forward variables of the new network.*
+
+Your σ must also be right for logits as large as ±200, where $\hat y$ is rounded to 0 or 1. Part 3 will use it there.
 
 <details><summary>Hint</summary>
 
-Two boxes out of four are what they were. Which variable was equal to $\hat y$ before, and is not any more?
+Two of the four boxes are unchanged. Which variable was equal to $\hat y$ in Part 1 and is no longer?
 
 </details>
 """
@@ -432,8 +456,8 @@ def forward_classification(x, W1, b1, W2, b2):
     ### END SOLUTION
 
 
-# %% nbgrader={"grade_id": "forward-classification", "grade": true, "points": 4, "locked": true}
-# tanh(log 3) = 0.8, tanh(log 2) = 0.6 and σ(log 3) = 0.75: even this one can be done by hand.
+# %% nbgrader={"grade_id": "forward-classification", "grade": true, "points": 2, "locked": true}
+# You can check this one by hand: tanh(log 3) = 0.8, tanh(log 2) = 0.6 and σ(log 3) = 0.75.
 log2, log3 = math.log(2), math.log(3)
 x, W1, b1 = (
     torch.tensor([[1.0], [-1.0], [0.5]]),
@@ -444,20 +468,74 @@ W2, b2 = torch.tensor([[5.0, -5.0]]), torch.tensor([[log3 - 1]])
 right = [[log3], [log2]], [[0.8], [0.6]], [[log3]], [[0.75]]
 compare_each("z1 z2 z3 ŷ", returned_by(forward_classification, x, W1, b1, W2, b2), right)
 
-# %% [markdown] nbgrader={"grade_id": "factors-classification-text", "locked": true}
+# %% [markdown] nbgrader={"grade_id": "gradients-classification-text", "locked": true}
 r"""
-**Exercise 2.2 · the three factors** · 2 points · ★★☆ · 10 minutes
+**Exercise 2.2 · factors and gradients** · 2 points by hand, 2 + 4 by machine · ★★☆ · 30 minutes
 
-*Two classic derivatives, and a surprise: both can be read off the outputs.*
+*Derive the three factors, then put them together with the chain rule.*
 
-The function below is given $z_2 = \tanh(z_1)$ and $\hat y = \sigma(z_3)$, but neither $z_1$ nor $z_3$. That is enough.
+By hand:
 
-<details><summary>Hint</summary>
+1. Derive $\sigma'$ in terms of σ, and $\tanh'$ in terms of tanh.
+2. Write $\frac{\partial \ell}{\partial z_3}$ and the four gradients of the parameters. A row times a diagonal matrix is
+   a product entry by entry; use $\odot$ where that is shorter.
 
-$\sigma = (1 + e^{-z})^{-1}$: differentiate, then try to write what you get as $\sigma$ times something. For
-$\tanh = \sinh / \cosh$ use the quotient rule and $\sinh' = \cosh$, $\cosh' = \sinh$, then cancel.
+By machine, 2 points: `factors_classification` returns the three factors. It is given $z_2 = \tanh(z_1)$ and
+$\hat y = \sigma(z_3)$, but neither $z_1$ nor $z_3$. By machine, 4 points: `gradients_classification` returns the four
+gradients for an input, a label and the parameters. You may call any function that you have written so far.
+
+<details><summary>Hint for the slopes</summary>
+
+Differentiate $\sigma = (1 + e^{-z})^{-1}$, then write the result as σ times something. For $\tanh = \sinh / \cosh$ use
+the quotient rule with $\sinh' = \cosh$ and $\cosh' = \sinh$, and cancel.
 
 </details>
+
+<details><summary>Hint for the gradients</summary>
+
+For a row $r$ and a column $v$ of the same length, $r \, \text{diag}(v) = r \odot v^\top$. In code, one call gives the
+forward variables, one the factors and one the gradients.
+
+</details>
+"""
+
+# %% [markdown] nbgrader={"grade_id": "classification-derivation", "grade": true, "solution": true, "points": 2}
+r"""
+### BEGIN SOLUTION
+*Sigmoid.* With $\sigma(z) = (1 + e^{-z})^{-1}$ we have $1 - \sigma(z) = \frac{e^{-z}}{1 + e^{-z}}$, and so
+
+$$\sigma'(z) = -(1 + e^{-z})^{-2} \cdot (-e^{-z}) = \frac{1}{1 + e^{-z}} \cdot \frac{e^{-z}}{1 + e^{-z}}
+= \sigma(z)\,(1 - \sigma(z)) .$$
+
+*Hyperbolic tangent.* By the quotient rule
+
+$$\tanh'(z) = \frac{\cosh z \cosh z - \sinh z \sinh z}{\cosh^2 z} = 1 - \tanh^2 z .$$
+
+Entry $i$ of $\hat y$ depends on entry $i$ of $z_3$ alone, so
+$\frac{\partial \hat y}{\partial z_3} = \text{diag}\bigl(\hat y \odot (1 - \hat y)\bigr)$, and in the same way
+$\frac{\partial z_2}{\partial z_1} = \text{diag}(1 - z_2 \odot z_2)$. From $\ell = \sum_k (\hat y_k - y_k)^2$ we get
+$\frac{\partial \ell}{\partial \hat y} = 2 (\hat y - y)^\top$.
+
+*Put together* by the chain rule of Exercise 1.3:
+
+$$\frac{\partial \ell}{\partial z_3} = 2\,\bigl[(\hat y - y) \odot \hat y \odot (1 - \hat y)\bigr]^\top
+\quad (1 \times K), \qquad
+\frac{\partial \ell}{\partial z_1} = \Bigl(\frac{\partial \ell}{\partial z_3} W_2\Bigr) \odot (1 - z_2 \odot z_2)^\top
+\quad (1 \times d),$$
+
+$$\frac{\partial \ell}{\partial W_1} = x \, \frac{\partial \ell}{\partial z_1}, \qquad
+\frac{\partial \ell}{\partial b_1} = \frac{\partial \ell}{\partial z_1}, \qquad
+\frac{\partial \ell}{\partial W_2} = z_2 \, \frac{\partial \ell}{\partial z_3}, \qquad
+\frac{\partial \ell}{\partial b_2} = \frac{\partial \ell}{\partial z_3} .$$
+
+**Mark scheme (2 points)**
+
+1. ½ point: $\sigma' = \sigma (1 - \sigma)$, derived. ¼ if it is only stated.
+2. ½ point: $\tanh' = 1 - \tanh^2$, derived. ¼ if it is only stated.
+3. ½ point: $\partial \ell / \partial z_3$ as a row, with the 2, the error and the slope of σ. ¼ if one of them is
+   missing.
+4. ½ point: the four gradients, with $\partial \ell / \partial z_1$ written out. ¼ if exactly two or three are right.
+### END SOLUTION
 """
 
 
@@ -480,63 +558,6 @@ z1, z3, y = torch.tensor([[2.0], [-1.0], [0.5]]), torch.tensor([[3.0], [-1.0]]),
 y_hat, loss = torch.sigmoid(z3), (lambda y_hat: ((y_hat - y) ** 2).sum())
 yours = returned_by(factors_classification, torch.tanh(z1), y_hat, y)
 compare_factors(yours, loss, y_hat, torch.sigmoid, z3, torch.tanh, z1)
-
-# %% [markdown] nbgrader={"grade_id": "gradients-classification-text", "locked": true}
-r"""
-**Exercise 2.3 · all the gradients** · 2 points by hand, 4 by machine · ★★☆ · 20 minutes
-
-*Put factors and chain rule together, and let the diagonal matrices melt away.*
-
-By hand: derive $\sigma'$ and $\tanh'$ in terms of σ and tanh. Then write
-$\frac{\partial \ell}{\partial z_3}$, $\frac{\partial \ell}{\partial z_1}$ and the four gradients; multiplying by a
-diagonal matrix is the same as multiplying entry by entry, so use $\odot$ where that is shorter. By machine: the four
-gradients from scratch, for an input, a label and the parameters. You may call whatever you have written so far.
-
-<details><summary>Hint</summary>
-
-For any row $r$ and column $v$ of the same length, $r \, \text{diag}(v) = r \odot v^\top$. In code everything exists
-already: one call gives the forward variables, one the factors, one the gradients.
-
-</details>
-"""
-
-# %% [markdown] nbgrader={"grade_id": "classification-derivation", "grade": true, "solution": true, "points": 2}
-r"""
-### BEGIN SOLUTION
-*Sigmoid.* With $\sigma(z) = (1 + e^{-z})^{-1}$ we have $1 - \sigma(z) = \frac{e^{-z}}{1 + e^{-z}}$, and so
-
-$$\sigma'(z) = -(1 + e^{-z})^{-2} \cdot (-e^{-z}) = \frac{1}{1 + e^{-z}} \cdot \frac{e^{-z}}{1 + e^{-z}}
-= \sigma(z)\,(1 - \sigma(z)) .$$
-
-*Hyperbolic tangent.* By the quotient rule
-
-$$\tanh'(z) = \frac{\cosh z \cosh z - \sinh z \sinh z}{\cosh^2 z} = 1 - \tanh^2 z .$$
-
-Entry $i$ of $\hat y$ depends on entry $i$ of $z_3$ alone, so
-$\frac{\partial \hat y}{\partial z_3} = \text{diag}\bigl(\hat y \odot (1 - \hat y)\bigr)$, and in the same way
-$\frac{\partial z_2}{\partial z_1} = \text{diag}(1 - z_2 \odot z_2)$. From $\ell = \sum_k (\hat y_k - y_k)^2$ comes
-$\frac{\partial \ell}{\partial \hat y} = 2 (\hat y - y)^\top$.
-
-*Put together,* by the chain rule of exercise 1.3:
-
-$$\frac{\partial \ell}{\partial z_3} = 2\,\bigl[(\hat y - y) \odot \hat y \odot (1 - \hat y)\bigr]^\top
-\quad (1 \times K), \qquad
-\frac{\partial \ell}{\partial z_1} = \Bigl(\frac{\partial \ell}{\partial z_3} W_2\Bigr) \odot (1 - z_2 \odot z_2)^\top
-\quad (1 \times d),$$
-
-$$\frac{\partial \ell}{\partial W_1} = x \, \frac{\partial \ell}{\partial z_1}, \qquad
-\frac{\partial \ell}{\partial b_1} = \frac{\partial \ell}{\partial z_1}, \qquad
-\frac{\partial \ell}{\partial W_2} = z_2 \, \frac{\partial \ell}{\partial z_3}, \qquad
-\frac{\partial \ell}{\partial b_2} = \frac{\partial \ell}{\partial z_3} .$$
-
-**Mark scheme (2 points, ½ for each step)**
-
-1. $\sigma' = \sigma (1 - \sigma)$, derived and not only stated.
-2. $\tanh' = 1 - \tanh^2$, derived and not only stated.
-3. $\partial \ell / \partial z_3$ with the 2 and all three factors; rows and columns fit.
-4. $\partial \ell / \partial z_1$ and all four gradients.
-### END SOLUTION
-"""
 
 
 # %% nbgrader={"grade_id": "gradients-classification-code", "solution": true}
@@ -561,28 +582,29 @@ compare_gradients(yours, torch.tanh, torch.sigmoid, lambda y_hat: ((y_hat - y) *
 
 # %% [markdown] nbgrader={"grade_id": "bce-text", "locked": true}
 r"""
-## 3 · Classification, with the cross-entropy
+## 3 · Classification with the cross-entropy
 
-Keep tanh, keep σ, keep all the forward variables. Only the last box changes, to the binary cross-entropy
+Keep $f = \tanh$, $g = \sigma$ and all the forward variables. Only the last box changes, to the binary cross-entropy
 
 $$\ell = \frac{1}{K} \sum_{k=1}^{K} -\bigl[\, y_k \log \hat y_k + (1 - y_k) \log(1 - \hat y_k) \,\bigr] .$$
 
-**Exercise 3.1 · forward, and a better way to write the loss** · 1 point by hand, 3 by machine · ★★☆ · 15 minutes
+**Exercise 3.1 · two forms of the loss** · 1 point by hand, 3 by machine · ★★☆ · 15 minutes
 
-*The same number twice: once from ŷ, once from the logits, where it can never overflow.*
+*Compute the same number twice: from ŷ, and from the logits $z_3$ without overflow.*
 
-With $\hat y = \sigma(z_3)$, show by hand that
+By hand: show for $\hat y = \sigma(z_3)$ that
 
 $$\ell = \frac{1}{K} \sum_{k=1}^{K} \bigl[\, \text{softplus}\bigl((z_3)_k\bigr) - y_k \, (z_3)_k \,\bigr], \qquad
 \text{softplus}(z) = \log(1 + e^z) .$$
 
-By machine: both forms. The second must stay finite and right for logits as large as ±200, where $e^z$ leaves the
-range of `float32`.
+By machine: `bce` takes $\hat y$, with every entry strictly between 0 and 1. `bce_from_logits` takes $z_3$. It must be
+finite and right for logits of any size, for example ±1000, where $e^z$ exceeds the range of `float32`. It must also be
+right where the loss is small but not zero.
 
 <details><summary>Hint</summary>
 
-What is $1 - \sigma(z)$ in terms of σ? And $-\log \sigma(z)$ in terms of softplus? For the machine, pull the large part
-out before you exponentiate: $\log(1 + e^z) = z + \log(1 + e^{-z})$ tells how. PyTorch has functions for such sums, too.
+Write $1 - \sigma(z)$ in terms of σ, and $-\log \sigma(z)$ in terms of softplus. In code, take the large part out before
+you exponentiate: $\log(1 + e^z) = z + \log(1 + e^{-z})$. PyTorch also has functions for such sums.
 
 </details>
 """
@@ -598,17 +620,17 @@ $$-\log\bigl(1 - \sigma(z)\bigr) = -\log \frac{e^{-z}}{1 + e^{-z}} = -\log \frac
 $$-\log \sigma(z) = \log(1 + e^{-z}) = \log\bigl(e^{-z}(e^{z} + 1)\bigr) = -z + \log(1 + e^z)
 = \text{softplus}(z) - z .$$
 
-Put them into one term of the sum:
+Insert both into one term of the sum:
 
 $$-\bigl[ y \log \sigma(z) + (1 - y) \log(1 - \sigma(z)) \bigr]
 = y\,\bigl(\text{softplus}(z) - z\bigr) + (1 - y)\,\text{softplus}(z) = \text{softplus}(z) - y z .$$
 
-Averaging over $k$ gives the claim.
+The mean over $k$ is the claim.
 
-**Mark scheme (1 point, ½ for each step)**
+**Mark scheme (1 point)**
 
-1. Both logarithms in terms of softplus.
-2. Inserted, and the two softplus terms joined to one.
+1. ½ point: both logarithms in terms of softplus. ¼ for one of them.
+2. ½ point: both inserted and simplified to $\text{softplus}(z) - y z$. ¼ if they are inserted but not simplified.
 ### END SOLUTION
 """
 
@@ -642,17 +664,70 @@ for name, loss, given, expected in (
     yours = returned_by(loss, y[: len(given)], given)
     compare(name, yours if yours is None else torch.as_tensor(yours).squeeze(), expected, tolerance=1e-3)
 
-# %% [markdown] nbgrader={"grade_id": "factors-bce-text", "locked": true}
+# %% [markdown] nbgrader={"grade_id": "gradients-bce-text", "locked": true}
 r"""
-**Exercise 3.2 · the three factors** · 2 points · ★☆☆ · 5 minutes
+**Exercise 3.2 · factors and gradients again** · 2 points by hand, 2 + 4 by machine · ★★★ · 20 minutes
 
-*Two of the three you have already. Which one is new?*
+*Derive the new factor, and simplify its product with the slope of σ.*
+
+By hand:
+
+1. Derive $\frac{\partial \ell}{\partial \hat y}$. Multiply it by $\frac{\partial \hat y}{\partial z_3}$ and simplify.
+2. Write the four gradients.
+3. Compare $\frac{\partial \ell}{\partial z_3}$ with that of Part 2. How large is each of the two if $y_k = 1$ and
+   $\hat y_k$ is close to 0, so that the network is certain and *wrong*?
+
+By machine, 2 points: `factors_bce` returns the three factors before they are multiplied. By machine, 4 points:
+`gradients_bce` returns the four gradients. These must also be right where a logit is so large that ŷ is rounded to
+exactly 0 or 1. There `factors_bce` would divide by zero.
 
 <details><summary>Hint</summary>
 
-Differentiate one term of the sum, bring both fractions to a common denominator, and keep the $\frac{1}{K}$.
+Differentiate one term of the sum, bring both fractions to a common denominator, and keep the $\frac{1}{K}$. For
+`gradients_bce`: `chain_rule` uses the first two factors only in their *product*. So any two factors with the right
+product will do.
 
 </details>
+"""
+
+# %% [markdown] nbgrader={"grade_id": "bce-gradient-derivation", "grade": true, "solution": true, "points": 2}
+r"""
+### BEGIN SOLUTION
+*The new factor.* $\hat y_k$ appears in one term of the sum only, so entry $k$ of the row
+$\frac{\partial \ell}{\partial \hat y}$ is
+
+$$\frac{\partial \ell}{\partial \hat y_k}
+= \frac{1}{K} \Bigl[ -\frac{y_k}{\hat y_k} + \frac{1 - y_k}{1 - \hat y_k} \Bigr]
+= \frac{1}{K} \cdot \frac{-y_k (1 - \hat y_k) + (1 - y_k)\, \hat y_k}{\hat y_k (1 - \hat y_k)}
+= \frac{1}{K} \cdot \frac{\hat y_k - y_k}{\hat y_k (1 - \hat y_k)} .$$
+
+*The product.* $\frac{\partial \hat y}{\partial z_3} = \text{diag}\bigl(\hat y \odot (1 - \hat y)\bigr)$ multiplies
+entry $k$ by exactly the denominator:
+
+$$\frac{\partial \ell}{\partial z_3} = \frac{\partial \ell}{\partial \hat y}\frac{\partial \hat y}{\partial z_3}
+= \frac{1}{K} (\hat y - y)^\top \qquad (1 \times K) .$$
+
+*All gradients,* with $\frac{\partial \ell}{\partial z_1} = \frac{1}{K} \bigl[(\hat y - y)^\top W_2\bigr] \odot
+(1 - z_2 \odot z_2)^\top$:
+
+$$\frac{\partial \ell}{\partial W_1} = x \, \frac{\partial \ell}{\partial z_1}, \qquad
+\frac{\partial \ell}{\partial b_1} = \frac{\partial \ell}{\partial z_1}, \qquad
+\frac{\partial \ell}{\partial W_2} = \frac{1}{K}\, z_2 \, (\hat y - y)^\top, \qquad
+\frac{\partial \ell}{\partial b_2} = \frac{1}{K} (\hat y - y)^\top .$$
+
+*Certain and wrong,* $y_k = 1$ and $\hat y_k \to 0$. With the squared error, entry $k$ is
+$2 (\hat y_k - y_k)\, \hat y_k (1 - \hat y_k) \to 0$: the gradient vanishes although the answer is wrong. With the
+cross-entropy it is $\frac{1}{K}(\hat y_k - y_k) \to -\frac{1}{K}$, its largest possible size.
+
+**Mark scheme (2 points)**
+
+1. ½ point: $\partial \ell / \partial \hat y$ over a common denominator, with the right sign and $\frac{1}{K}$. ¼ if the
+   sign or $\frac{1}{K}$ is wrong.
+2. ½ point: the product simplified to $\frac{1}{K} (\hat y - y)^\top$. ¼ if the slope of σ is multiplied but not
+   cancelled.
+3. ½ point: the four gradients. ¼ if exactly two or three are right.
+4. ½ point: for the certain and wrong network one entry goes to 0 and the other to $-\frac{1}{K}$. ¼ for one of the two.
+### END SOLUTION
 """
 
 
@@ -674,65 +749,6 @@ def factors_bce(z2, y_hat, y):
 z1, z3, y = torch.tensor([[2.0], [-1.0]]), torch.tensor([[1.5], [-1.0], [0.5]]), torch.tensor([[1.0], [0.0], [0.0]])
 y_hat, loss = torch.sigmoid(z3), (lambda y_hat: functional.binary_cross_entropy(y_hat, y))
 compare_factors(returned_by(factors_bce, torch.tanh(z1), y_hat, y), loss, y_hat, torch.sigmoid, z3, torch.tanh, z1)
-
-# %% [markdown] nbgrader={"grade_id": "gradients-bce-text", "locked": true}
-r"""
-**Exercise 3.3 · all the gradients, and a small miracle** · 2 points by hand, 4 by machine · ★★★ · 15 minutes
-
-*Two ugly factors meet, and what remains is the simplest thing you could have wished for.*
-
-By hand: derive $\frac{\partial \ell}{\partial \hat y}$, multiply by $\frac{\partial \hat y}{\partial z_3}$ and
-simplify. Write the four gradients. Then compare $\frac{\partial \ell}{\partial z_3}$ with that of Part 2: what does
-each loss tell a network that is certain and *wrong*?
-
-By machine: the four gradients. They must be right also where a logit is so large that ŷ has been rounded to exactly 0
-or 1 and `factors_bce` would divide by zero.
-
-<details><summary>Hint</summary>
-
-`chain_rule` only ever uses the *product* of its two factors at the output. If you know the product in simplified form,
-you may choose the factors as you like.
-
-</details>
-"""
-
-# %% [markdown] nbgrader={"grade_id": "bce-gradient-derivation", "grade": true, "solution": true, "points": 2}
-r"""
-### BEGIN SOLUTION
-*The new factor.* Entry $k$ of the row $\frac{\partial \ell}{\partial \hat y}$, with $\hat y_k$ in one term of the sum
-only:
-
-$$\frac{\partial \ell}{\partial \hat y_k}
-= \frac{1}{K} \Bigl[ -\frac{y_k}{\hat y_k} + \frac{1 - y_k}{1 - \hat y_k} \Bigr]
-= \frac{1}{K} \cdot \frac{-y_k (1 - \hat y_k) + (1 - y_k)\, \hat y_k}{\hat y_k (1 - \hat y_k)}
-= \frac{1}{K} \cdot \frac{\hat y_k - y_k}{\hat y_k (1 - \hat y_k)} .$$
-
-*The miracle.* $\frac{\partial \hat y}{\partial z_3} = \text{diag}\bigl(\hat y \odot (1 - \hat y)\bigr)$ multiplies
-entry $k$ by exactly the denominator:
-
-$$\frac{\partial \ell}{\partial z_3} = \frac{\partial \ell}{\partial \hat y}\frac{\partial \hat y}{\partial z_3}
-= \frac{1}{K} (\hat y - y)^\top \qquad (1 \times K) .$$
-
-*All gradients,* with $\frac{\partial \ell}{\partial z_1} = \frac{1}{K} \bigl[(\hat y - y)^\top W_2\bigr] \odot
-(1 - z_2 \odot z_2)^\top$:
-
-$$\frac{\partial \ell}{\partial W_1} = x \, \frac{\partial \ell}{\partial z_1}, \qquad
-\frac{\partial \ell}{\partial b_1} = \frac{\partial \ell}{\partial z_1}, \qquad
-\frac{\partial \ell}{\partial W_2} = \frac{1}{K}\, z_2 \, (\hat y - y)^\top, \qquad
-\frac{\partial \ell}{\partial b_2} = \frac{1}{K} (\hat y - y)^\top .$$
-
-*Certain and wrong,* say $y_k = 1$ and $\hat y_k \to 0$: with the squared error entry $k$ is
-$2 (\hat y_k - y_k)\, \hat y_k (1 - \hat y_k) \to 0$, so the network hears nothing although it is as wrong as can be.
-With the cross-entropy it is $\frac{1}{K}(\hat y_k - y_k) \to -\frac{1}{K}$, the strongest push there is.
-
-**Mark scheme (2 points, ½ for each step)**
-
-1. $\partial \ell / \partial \hat y$ with common denominator, sign and $\frac{1}{K}$.
-2. The cancellation: $\partial \ell / \partial z_3 = \frac{1}{K} (\hat y - y)^\top$.
-3. The four gradients.
-4. The comparison: the squared error's gradient vanishes, that of the cross-entropy does not.
-### END SOLUTION
-"""
 
 
 # %% nbgrader={"grade_id": "gradients-bce-code", "solution": true}
@@ -767,88 +783,121 @@ for offset, which in ((0.0, "ordinary logits"), (200.0, "ŷ rounded to 1"), (-20
 
 # %% [markdown] nbgrader={"grade_id": "deeper-text", "locked": true}
 r"""
-**Exercise 3.4 · deeper** · 1 point by hand · ★☆☆ · 10 minutes
+**Exercise 3.3 · deeper networks** · ½ point by machine, 1½ by hand · ★★☆ · 10 minutes
 
-*What would change with twenty hidden layers in place of one?*
+*Predict what happens to a gradient on its way back through 20 hidden layers.*
 
-Suppose that the network gets deeper, each hidden layer with its own $f$. Why do practitioners then choose $f$ = ReLU
-over $f = \tanh$, and why does $g$ stay σ all the same? Two or three sentences; your factor
-$\frac{\partial z_2}{\partial z_1}$ is the key.
+Every layer has 200 units, zero biases, and normal weights with standard deviation gain$/\sqrt{200}$. A random gradient
+goes in at layer 20 and comes out at layer 1. We try three gains: 1, as in Glorot and Bengio, "Understanding the
+difficulty of training deep feedforward neural networks" (2010); $\sqrt 2$, for ReLU, from He et al., "Delving deep into
+rectifiers" (2015); and $5/3$, which `torch.nn.init.calculate_gain` recommends for tanh.
 
-The figure below sends a gradient back through such networks. *It shows the size of the gradient at layers 20 down to
-1, on a logarithmic axis: circles (ReLU) stay level, squares (tanh) sink, triangles (σ) plunge by a dozen decades.*"""
+**Prediction.** How large is the gradient at layer 1, compared with the one that was sent in?
 
+- **A** At all three gains ReLU's stays within a factor of 10, and tanh's falls to less than 1 %.
+- **B** With gain 1 ReLU's falls to less than 1 %, and tanh's keeps more than 1 %. With $\sqrt 2$ for ReLU and $5/3$ for
+  tanh, neither falls below 10 %.
+- **C** At all three gains both fall to less than 1 %, tanh's further than ReLU's.
 
-# %% nbgrader={"grade_id": "deeper-figure", "locked": true} tags=["demo"]
-# 20 hidden layers, 200 wide, with weights of the size that is recommended for each f, and some bias.
-# How large is the gradient when it arrives at each layer?
-figure, ax = plt.subplots(figsize=(5, 3))
-generator = torch.Generator().manual_seed(4)
-for name, f, slope, gain, colour, marker in (
-    ("ReLU", torch.relu, lambda z: (z > 0).float(), 2.0, BLUE, "o"),
-    ("tanh", torch.tanh, lambda z: 1 - torch.tanh(z) ** 2, 1.0, ORANGE, "s"),
-    ("σ", torch.sigmoid, lambda z: torch.sigmoid(z) * torch.sigmoid(-z), 1.0, RED, "^"),
-):
-    signal, layers = torch.randn(200, 1, generator=generator), []
-    for _ in range(20):
-        W = torch.randn(200, 200, generator=generator) * (gain / 200) ** 0.5
-        z = W @ signal + 0.5 * torch.randn(200, 1, generator=generator)
-        layers.append((W, slope(z)))
-        signal = f(z)
-    gradient, sizes = torch.randn(1, 200, generator=generator), []
-    for W, slopes in reversed(layers):
-        gradient = (gradient * slopes.T) @ W  # one layer down: ∂ℓ/∂z_out · diag(slopes) · W
-        sizes.append(float(gradient.norm()))
-    ax.semilogy(range(20, 0, -1), sizes, color=colour, marker=marker, markersize=4, label=f"f = {name}")
-ax.invert_xaxis()
-ax.set(
-    xticks=[20, 15, 10, 5, 1],
-    xlabel="layer (the gradient arrives from the left)",
-    ylabel="size of the gradient",
-    title="Through 20 layers",
-)
-ax.legend(fontsize=8)
+Any of the choices earns the point: what counts is that you commit before you look. The check below draws the figure.
+"""
+
+# %% nbgrader={"grade_id": "depth-prediction-code", "solution": true}
+# depth_prediction = "…"   # "A", "B" or "C"
+### BEGIN SOLUTION
+depth_prediction = "B"
+### END SOLUTION
+
+# %% nbgrader={"grade_id": "depth-prediction", "grade": true, "points": 0.5, "locked": true}
+assert depth_prediction in ("A", "B", "C"), 'depth_prediction should be one of the letters "A", "B" and "C"'
+
+activations = {
+    "ReLU": (torch.relu, lambda z: (z > 0).float(), BLUE, "o"),
+    "tanh": (torch.tanh, lambda z: 1 - torch.tanh(z) ** 2, ORANGE, "s"),
+}
+figure, axes = plt.subplots(1, 3, figsize=(10, 3), sharey=True)
+for ax, (title, gain) in zip(axes, {"1": 1.0, "√2": math.sqrt(2), "5/3": 5 / 3}.items(), strict=True):
+    for name, (f, slope, colour, marker) in activations.items():
+        generator = torch.Generator().manual_seed(4)
+        signal, layers = torch.randn(200, 1, generator=generator), []
+        for _ in range(20):
+            W = torch.randn(200, 200, generator=generator) * gain / math.sqrt(200)
+            z = W @ signal
+            layers.append((W, slope(z)))
+            signal = f(z)
+        gradient, sizes = torch.randn(1, 200, generator=generator), []
+        start = gradient.norm()
+        for W, slopes in reversed(layers):
+            gradient = (gradient * slopes.T) @ W  # one layer down: ∂ℓ/∂z_out · diag(slopes) · W
+            sizes.append(float(gradient.norm() / start))
+        ax.semilogy(range(20, 0, -1), sizes, color=colour, marker=marker, markersize=4, label=name)
+    ax.axhline(1, color="black", linestyle=":", linewidth=1)
+    ax.set(xlim=(21, 0), xticks=[20, 15, 10, 5, 1], xlabel="layer", title=f"gain {title}")
+axes[0].set_ylabel("size of the gradient")
+axes[0].legend(fontsize=8)
 plt.show()
 
-# %% [markdown] nbgrader={"grade_id": "deeper", "grade": true, "solution": true, "points": 1}
+# %% [markdown] nbgrader={"grade_id": "depth-seen", "locked": true}
+r"""
+*In the figure: the size of the gradient as a share of what was sent in, from layer 20 on the left to layer 1 on the
+right, on a logarithmic axis. Gain 1: ReLU (circles) falls to about a thousandth, tanh (squares) to between a tenth and
+a third. Gain √2: both stay within a factor of 3.5 of the start. Gain 5/3: both rise, ReLU to between 10 and 70 times,
+tanh to between 2.5 and 13 times the start. The ranges are those of 40 draws of the weights.*
+
+**Explain it** · 1½ points by hand. A wrong prediction costs nothing.
+
+1. In one or two sentences: what does the figure show for ReLU at gain 1, and what causes it? What does gain √2 offset?
+2. Suppose that training makes pre-activations large. Why does $f$ = ReLU then help a deeper network, compared with
+   $f = \tanh$? Use your factor $\frac{\partial z_2}{\partial z_1}$.
+3. Why does $g$ stay σ at the output?
+"""
+
+# %% [markdown] nbgrader={"grade_id": "deeper", "grade": true, "solution": true, "points": 1.5}
 r"""
 ### BEGIN SOLUTION
-The gradient of an early layer contains one factor $\partial z_{\text{out}} / \partial z_{\text{in}}$ for each
-activation above it. For tanh the entries are $1 - \tanh^2 z \le 1$, equal to 1 at $z = 0$ only and close to 0 where
-the unit is saturated: the product over many layers shrinks, and early layers hardly learn. For ReLU the entries on
-active units are exactly 1, whatever the size of $z$, and the gradient passes undiminished there.
+1. At gain 1 the gradient through ReLU shrinks by about $\sqrt 2$ in every layer, to about $2^{-10}$ of its size after
+   20 layers. ReLU is off for about half of the units. Its slope is 0 there, so half of the second moment (the mean
+   square) of the gradient is lost in each layer. Gain √2 doubles the second moment in each layer, which offsets this
+   loss.
+2. The entries of $\partial z_2 / \partial z_1$ for tanh are $1 - \tanh^2 z$. They are close to 0 where $|z|$ is large,
+   so large pre-activations make the product over many layers vanish. The right gain depends on the size of $z$. For
+   ReLU the entries are 1 for every active unit, however large $z$ is, so one gain, √2, suits all sizes of $z$.
+3. ŷ has to be a probability between 0 and 1. σ provides one and ReLU does not: the logarithms of the cross-entropy
+   would be undefined. σ stands at the output only, so its slope enters the product once, and with the cross-entropy it
+   cancels.
 
-$g$ stands at the end, once, so its slope does not pile up; and ŷ has to be a probability between 0 and 1, which σ
-provides and ReLU does not (the logarithms of the cross-entropy would not even be defined). With the cross-entropy, σ's
-slope cancels anyway.
+**Mark scheme (1½ points)**
 
-**Mark scheme (1 point, ½ for each step)**
-
-1. Many factors below 1 multiply and vanish with tanh; ReLU's are exactly 1 where it is active.
-2. The output must be a probability in (0, 1), so $g$ stays σ.
+1. ½ point: at gain 1 ReLU's gradient shrinks because it loses half of its second moment in each layer, and √2 makes up
+   for it. ¼ if the units that are off are named as the cause but not what √2 offsets.
+2. ½ point: tanh's slope falls as $|z|$ grows, while ReLU's is 1 on active units whatever their size. ¼ for one of the
+   two. An answer that tanh's gradient always sinks and ReLU's never does gives nothing: the figure shows otherwise.
+3. ½ point: the output must be a probability in (0, 1). ¼ if only the cancelling slope is named.
 ### END SOLUTION
 """
 
 # %% [markdown] nbgrader={"grade_id": "softargmax-text", "locked": true}
 r"""
-## 4 · Ideas, with pictures
+## 4 · Concepts and pictures
 
-$$\text{softargmax}(z)_i = \frac{e^{z_i}}{\sum_{j=1}^{n} e^{z_j}}, \qquad z \in \mathbb{R}^n,\; n \ge 2,$$
+$$\text{softargmax}(z)_i = \frac{e^{z_i}}{\sum_{j=1}^{n} e^{z_j}}, \qquad z \in \mathbb{R}^n,\; n \ge 2$$
 
-is what libraries call softmax, although it is soft about the arg max, not about the max.
+Libraries call it softmax, the name that it got from Bridle, "Probabilistic interpretation of feedforward classification
+network outputs" (1990). It is a soft version of the arg max, not of the max.
 
-**Exercise 4.1 · never say never** · 1 point · ★☆☆ · 5 minutes
+**Exercise 4.1 · exactly 0, exactly 1?** · 1 point by machine, 1 by hand · ★☆☆ · 6 minutes
 
-*Can an output of softargmax be exactly 0, or exactly 1?*
+*Can an output of softargmax be exactly 0, or exactly 1, if all logits are finite?*
 
-Answer twice: for real numbers, and for `float32` on a computer; `True` means that it can. Then show it: find finite
-`exact_logits`, a list of two or more numbers, for which `torch.softmax` in `float32` gives an exact 0 *and* an exact 1,
-or set it to `None` if there are none.
+By machine: `softargmax_exact` answers for real numbers and for `float32` on a computer; `True` means that it can. Also
+give finite `exact_logits`, a list of two or more numbers, for which `torch.softmax` in `float32` returns an exact 0
+*and* an exact 1. Set `exact_logits = None` if there are none. By hand, below the check: the reason for each of your two
+answers.
 
 <details><summary>Hint</summary>
 
-Can $e^z$ be zero for a real $z$? What is the smallest positive number that 32 bits can hold, and what becomes of
-something smaller?
+Can $e^z$ be zero for a real $z$? What is the smallest positive number that `float32` can hold, and what becomes of a
+smaller one?
 
 </details>
 """
@@ -869,30 +918,58 @@ assert all(isinstance(answer, bool) for answer in softargmax_exact.values()), "a
 if exact_logits is not None:
     print("softargmax of your logits:", torch.softmax(torch.tensor(exact_logits, dtype=torch.float32), dim=0).tolist())
 
+# %% [markdown] nbgrader={"grade_id": "softargmax-reason", "grade": true, "solution": true, "points": 1}
+r"""
+### BEGIN SOLUTION
+*Real numbers: no.* $e^{z} > 0$ for every real $z$. The numerator is positive, so no output is 0. With $n \ge 2$ the
+denominator contains at least one more positive term and is larger than the numerator, so no output is 1.
+
+*float32: yes.* `float32` has a smallest positive number, about $1.4 \cdot 10^{-45}$. If a logit lies more than about
+104 below the largest one, $e^{z_i - z_{\max}}$ is smaller than half of that number and is rounded to 0. An exact 1
+needs only a difference of about 17: then the other terms vanish beside 1 in the sum.
+
+**Mark scheme (1 point)**
+
+1. ½ point, real numbers: all exponentials are positive, so the numerator is not 0 and the denominator is larger than
+   the numerator. ¼ if only the 0 or only the 1 is explained.
+2. ½ point, `float32`: a number below the smallest positive one is rounded to 0 (underflow), and a sum of 1 and a tiny
+   number is rounded to 1. ¼ if only the 0 or only the 1 is explained.
+### END SOLUTION
+"""
+
 # %% [markdown] nbgrader={"grade_id": "graph-text", "locked": true}
 r"""
-**Exercise 4.2 · a computational graph** · 3 points · ★★☆ · 10 minutes
+**Exercise 4.2 · a computational graph** · 3 points · ★★☆ · 12 minutes
 
-*Draw the graph by listing its arrows, then run backpropagation through it.*
+*Draw the graph of w, then run backpropagation through it (Rumelhart, Hinton and Williams, "Learning representations by
+back-propagating errors", 1986).*
 
-$$a = x + y, \qquad b = z \cdot o, \qquad c = a \cdot b, \qquad w = c + z,$$
+$$a = x + y, \qquad b = z \cdot o, \qquad c = a \cdot b, \qquad w = c + z$$
 
-all of them numbers, with $x, y, z, o$ as inputs. Every variable is a node. An arrow `("u", "v")` says that $v$ is
-computed *directly* from $u$. The check draws your arrows. Then write the four derivatives of $w$; for this you need
-numbers, not matrices.
+All eight variables are numbers; $x, y, z, o$ are the inputs. Every variable is a node.
+
+1. `graph_edges`: a list of pairs of names. An arrow `("u", "v")` says that $v$ is computed *directly* from $u$.
+2. `graph_places`: a dictionary that gives every node its place in the drawing, two numbers $(x, y)$. No two nodes stand
+   in the same place, and every arrow runs to the right.
+3. `graph_gradient`: the four derivatives of $w$ as numbers, for any four inputs.
+
+The check draws your graph.
 
 <details><summary>Hint</summary>
 
-Count how many arrows each of the four equations needs. One input sends out two arrows; how does the chain rule treat
-someone who reaches $w$ by two roads?
+How many arrows does each of the four equations need? For the derivatives, follow every path from an input to $w$. How
+does the chain rule treat an input with two paths?
 
 </details>
 """
 
 # %% nbgrader={"grade_id": "graph-code", "solution": true}
 # graph_edges = [("…", "…"), …]
+# graph_places = {"x": (…, …), …}
 ### BEGIN SOLUTION
 graph_edges = [("x", "a"), ("y", "a"), ("z", "b"), ("o", "b"), ("a", "c"), ("b", "c"), ("c", "w"), ("z", "w")]
+graph_places = {"x": (0, 3), "y": (0, 2), "z": (0, 1), "o": (0, 0)}
+graph_places |= {"a": (1, 2.5), "b": (1, 0.5), "c": (2, 2), "w": (3, 1)}
 ### END SOLUTION
 
 
@@ -902,27 +979,31 @@ def graph_gradient(x, y, z, o):
     a, b = x + y, z * o
     dw_dc = 1.0
     dw_da, dw_db = dw_dc * b, dw_dc * a
-    return dw_da, dw_da, dw_db * o + 1.0, dw_db * z  # z reaches w by two roads: through b, and directly
+    return dw_da, dw_da, dw_db * o + 1.0, dw_db * z  # z reaches w by two paths: through b, and directly
     ### END SOLUTION
 
 
 # %% nbgrader={"grade_id": "graph", "grade": true, "points": 3, "locked": true}
-places = {"x": (0, 3), "y": (0, 2), "z": (0, 1), "o": (0, 0)}
-places |= {"a": (1, 2.5), "b": (1, 0.5), "c": (2, 2), "w": (3, 1.5)}
+assert set(graph_places) == set("xyzoabcw"), "graph_places should place x, y, z, o, a, b, c and w"
+places = {node: tuple(map(float, place)) for node, place in graph_places.items()}
+assert len(set(places.values())) == 8, "graph_places: two nodes stand in the same place"
 assert {node for edge in graph_edges for node in edge} <= set(places), "the nodes are x, y, z, o, a, b, c and w"
 figure, ax = plt.subplots(figsize=(5, 2.8))
 for start, end in graph_edges:
+    assert places[start][0] < places[end][0], f"the arrow from {start} to {end} does not run to the right"
     bend = {"arrowstyle": "->", "shrinkA": 12, "shrinkB": 12, "connectionstyle": "arc3,rad=0.08"}
     ax.annotate("", places[end], places[start], arrowprops=bend)
 for node, place in places.items():
     look = {"boxstyle": "circle", "facecolor": "#FBEBC8" if node in "xyzo" else "#D6E8F5"}
     ax.text(*place, node, ha="center", va="center", bbox=look)
-ax.set(xlim=(-0.4, 3.4), ylim=(-0.5, 3.5), title="Your computational graph")
+ax.scatter(*zip(*places.values(), strict=True), alpha=0)  # so that the axes reach all nodes
+ax.set_title("Your computational graph")
+ax.margins(0.15)
 ax.axis("off")
 plt.show()
 
 
-# Your derivatives, held against a nudge to either side; here a = 3, b = 12, c = 36, w = 39.
+# Your derivatives against differences of w; here a = 3, b = 12, c = 36, w = 39.
 here, slopes = {"x": 1.0, "y": 2.0, "z": 3.0, "o": 4.0}, []
 for name in here:
     up, down = ({**here, name: here[name] + h} for h in (1e-3, -1e-3))
@@ -932,26 +1013,30 @@ compare_each("∂w/∂x ∂w/∂y ∂w/∂z ∂w/∂o", graph_gradient(**here), 
 
 # %% [markdown] nbgrader={"grade_id": "slopes-text", "locked": true}
 r"""
-*In the figure: the inputs x, y, z, o on the left, then a and b, then c, then w, with the arrows that you gave.* Check
-that somebody could compute $w$ from your picture alone.
+*In the figure: the eight nodes where you placed them, with your arrows, all running to the right.*
 
-**Exercise 4.3 · four slopes** · 3 points · ★★☆ · 10 minutes
+**Exercise 4.3 · four slopes** · 3 points · ★★☆ · 12 minutes
 
-*Differentiate four activations, and draw the result.*
+*Differentiate four activations, and plot the derivatives.*
 
 | activation | definition |
 | --- | --- |
 | ReLU | $\max(0, x)$ |
 | LeakyReLU(0.01) | $x$ for $x > 0$, and $0.01\,x$ otherwise |
-| Softplus(β = 1) | $\log(1 + e^x)$ |
+| Softplus(β=1) | $\log(1 + e^x)$ |
 | GELU | $x \, \Phi(x)$, with $\Phi(x) = \frac12 \bigl[ 1 + \text{erf}(x / \sqrt 2) \bigr]$ |
 
-$\Phi$ is the distribution function of the standard normal, so its derivative is the bell curve
+$\Phi$ is the distribution function of the standard normal. Its derivative is the bell curve
 $\varphi(x) = e^{-x^2/2} / \sqrt{2\pi}$. At $x = 0$ any slope between the two sides counts for the first two.
+
+The first four functions take a tensor of any shape and return the slopes at its entries. `draw_slopes(ax)` plots the
+four slopes on the Matplotlib axes `ax`: one line for each, from −4 to 4, at 50 or more evenly spread points. Give each
+line its name from the table as its `label`, and the $x$-axis a label. Colours and styles are up to you. The check adds
+the legend and shows your figure.
 
 <details><summary>Hint</summary>
 
-GELU is a product of two functions of $x$. And the slope of softplus is an old acquaintance.
+GELU is a product of two functions of $x$. The slope of softplus is a function that you have used since Part 2.
 
 </details>
 """
@@ -988,6 +1073,18 @@ def gelu_slope(x):
     ### END SOLUTION
 
 
+def draw_slopes(ax):
+    """Plots the four slopes on the axes ax, from −4 to 4, each as one line with its name as the label."""
+    ### BEGIN SOLUTION
+    x = torch.linspace(-4, 4, 161)
+    ax.plot(x, relu_slope(x), color=BLUE, label="ReLU")
+    ax.plot(x, leaky_relu_slope(x), color=GREEN, linestyle="--", label="LeakyReLU(0.01)")
+    ax.plot(x, softplus_slope(x), color=ORANGE, linestyle="-.", label="Softplus(β=1)")
+    ax.plot(x, gelu_slope(x), color=RED, linestyle=":", label="GELU")
+    ax.set(xlabel="x", ylabel="slope")
+    ### END SOLUTION
+
+
 # %% nbgrader={"grade_id": "slopes", "grade": true, "points": 3, "locked": true}
 x = torch.tensor([[-1.5, -0.5, 0.3], [0.5, 1.0, 2.5]])
 for name, function, yours in (
@@ -998,44 +1095,38 @@ for name, function, yours in (
 ):
     compare(name, returned_by(yours, x), measured_jacobian(function, x).diagonal().reshape(2, 3))
 
-
-# %% nbgrader={"grade_id": "slopes-figure", "locked": true}
-x = torch.linspace(-4, 4, 161)
 figure, ax = plt.subplots(figsize=(5, 3))
-for label, curve, colour, marker in (
-    ("ReLU", relu_slope, BLUE, "o"),
-    ("LeakyReLU(0.01)", leaky_relu_slope, GREEN, "s"),
-    ("Softplus(β=1)", softplus_slope, ORANGE, "^"),
-    ("GELU", gelu_slope, RED, "v"),
-):
-    marked = (5 * len(label) % 16, 20)
-    ax.plot(x, curve(x), color=colour, marker=marker, markevery=marked, markersize=5, label=label)
-ax.set(xlabel="x", ylabel="slope", title="Your four slopes")
+draw_slopes(ax)
+labels = [str(line.get_label()) for line in ax.get_lines()]
+for name in ("ReLU", "LeakyReLU", "Softplus", "GELU"):
+    assert any(label.startswith(name) for label in labels), f"no line on the given axes carries the label {name}"
+assert ax.get_xlabel(), "the x-axis carries no label"
+ax.set_title("Your four slopes")
 ax.legend(fontsize=8)
 plt.show()
 
 # %% [markdown] nbgrader={"grade_id": "relu-text", "locked": true}
 r"""
-*In the figure: slopes from −4 to 4. ReLU (circles) and LeakyReLU (squares) jump at 0, from 0 and from 0.01 to 1;
-Softplus (triangles up) climbs smoothly; GELU (triangles down) dips below 0 near −1.4 and rises above 1 near 1.4.*
+*In the figure: slopes from −4 to 4. ReLU and LeakyReLU jump at 0, from 0 and from 0.01 to 1. Softplus rises smoothly
+from near 0 to near 1. GELU is lowest, at about −0.13, near −1.4 and highest, at about 1.13, near 1.4.*
 
-**Exercise 4.4 · what is wrong with ReLU?** · 2 points by hand, 1 by machine · ★★☆ · 10 minutes
+**Exercise 4.4 · limits of ReLU** · 2 points by hand, 1 by machine · ★★☆ · 8 minutes
 
-*It is everyone's favourite, and it has its limits.*
+*Name two weaknesses of ReLU, and what two of its relatives improve.*
 
-By hand: name two limits of ReLU, and for each of LeakyReLU and Softplus say what it mends and what it does not. By
-machine: true or false?
+By hand: give two limits of ReLU, each with a reason. Then say for LeakyReLU and for Softplus one thing that it mends
+and one thing that it does not. By machine: are these statements true or false?
 
 - **A** A ReLU unit whose pre-activation is negative for every training example receives no gradient for its weights.
-- **B** Like tanh, ReLU has slopes that fade away for large positive pre-activations.
+- **B** Like tanh, ReLU has slopes that go to 0 for large positive pre-activations.
 - **C** The slope of LeakyReLU(0.01) is nowhere zero.
 - **D** LeakyReLU(0.01) is differentiable at 0.
 - **E** The slope of Softplus at any real number lies strictly between 0 and 1.
-- **F** Softplus, unlike ReLU, has negative outputs, too.
+- **F** Softplus, unlike ReLU, also has negative outputs.
 
 <details><summary>Hint</summary>
 
-Every answer can be read from your last figure, or from the definitions above it.
+Every answer follows from your figure or from the definitions above it.
 
 </details>
 """
@@ -1043,24 +1134,25 @@ Every answer can be read from your last figure, or from the definitions above it
 # %% [markdown] nbgrader={"grade_id": "relu-limits", "grade": true, "solution": true, "points": 2}
 r"""
 ### BEGIN SOLUTION
-*Limits of ReLU.* (1) For $x < 0$ the slope is exactly 0. A unit that is negative for all examples gets no gradient, its
-weights stay as they are, and it may be dead for good. (2) The slope jumps at 0, where ReLU is not differentiable: the
-gradient changes abruptly, and there is no second derivative to speak of. (3) Outputs are never negative, so their mean
-is positive and the next layer sees shifted inputs. (Any two.)
+*Limits of ReLU* (any two). (1) For $x < 0$ the slope is exactly 0. A unit that is negative for all examples gets no
+gradient for its weights, and unless its inputs change it stays inactive ("dead"). (2) The slope jumps at 0, where ReLU
+is not differentiable: the gradient changes abruptly. (3) Outputs are never negative, so their mean is positive, and the
+next layer receives inputs that are not centred.
 
-*LeakyReLU* lets a slope of 0.01 through on the negative side: no unit is ever cut off from its gradient, and outputs
-may be (slightly) negative. It does not mend the kink at 0, and brings another number to choose.
+*LeakyReLU* has a slope of 0.01 on the negative side, so no unit is cut off from its gradient. It does not mend the kink
+at 0, and its slope is another number to choose.
 
-*Softplus* is smooth everywhere, and its slope $\sigma(x) > 0$ never vanishes exactly, so units do not die at once. It
-does not mend the positive mean (outputs are all positive), its slope still becomes tiny for very negative $x$, and it
-costs an exponential and a logarithm.
+*Softplus* is smooth everywhere, and its slope $\sigma(x)$ is never exactly 0. It does not mend the positive mean of the
+outputs. Its slope is still tiny for very negative $x$, and it costs an exponential and a logarithm.
 
-**Mark scheme (2 points, ½ for each step)**
+**Mark scheme (2 points)**
 
-1. A first limit, with its reason.
-2. A second limit, with its reason.
-3. LeakyReLU: gradient on the negative side mended; something that is not (kink, slope to be chosen).
-4. Softplus: kink or exact zero mended; something that is not (positive mean, tiny slopes far out, cost).
+1. ½ point: a first limit with a reason. ¼ without a reason.
+2. ½ point: a second limit with a reason. ¼ without a reason.
+3. ½ point: LeakyReLU mends the zero gradient on the negative side and leaves something (kink, slope to be chosen). ¼
+   for one of the two.
+4. ½ point: Softplus mends the kink or the exactly zero slope and leaves something (positive mean, tiny slopes, cost). ¼
+   for one of the two.
 ### END SOLUTION
 """
 
@@ -1073,32 +1165,54 @@ relu_statements = {"A": True, "B": False, "C": True, "D": False, "E": True, "F":
 # %% nbgrader={"grade_id": "relu-statements", "grade": true, "points": 1, "locked": true}
 assert sorted(relu_statements) == list("ABCDEF"), "answer each of A to F"
 assert all(isinstance(answer, bool) for answer in relu_statements.values()), "answer with True or False"
-print("ok  six answers; whether they are right, the grader will tell")
+print("ok  six answers; the grader tells you whether they are right")
 
 # %% [markdown] nbgrader={"grade_id": "maps-text", "locked": true}
 r"""
-**Exercise 4.5 · moving the plane** · 1 point by machine, 1 by hand · ★★☆ · 15 minutes
+**Exercise 4.5 · maps of the plane** · 2 points by machine, 1 by hand · ★★☆ · 12 minutes
 
-*Four matrices that every linear layer is made of; and what they can never do.*
+*Write four matrices that move the plane, and merge two linear layers.*
 
-Write the $2 \times 2$ matrices that, applied to a column $(x, y)^\top$,
+Return the $2 \times 2$ matrices that, applied to a column $(x, y)^\top$,
 
 - **rotate** it about the origin by θ, counter-clockwise;
-- **reflect** it in the line through the origin that makes the angle θ with the $x$-axis;
-- **scale** it by $s_x$ along $x$, and by $s_y$ along $y$;
-- **shear** it: $y$ stays, $x$ grows by $k$ times $y$.
+- **reflect** it in the line through the origin at the angle θ to the $x$-axis;
+- **scale** it by $s_x$ along $x$ and by $s_y$ along $y$;
+- **shear** it: $y$ stays, and $x$ grows by $k$ times $y$.
 
-Then two linear layers in a row *without* a nonlinear function between them, $W_2 (W_1 x + b_1) + b_2$: `collapse`
-returns the $W$ and $b$ of the one layer that does the same.
+Angles are in radians. Then take two linear layers *without* a function between them, $W_2 (W_1 x + b_1) + b_2$.
+`collapse` returns the $W$ and $b$ of a single layer with the same output for every $x$.
 
-By hand: what does a nonlinear function between the layers add, in algebra and in pictures?
+By hand: why do stacked linear layers without a function between them add nothing? What do nonlinear functions between
+them add, in algebra and in a picture of the plane?
 
 <details><summary>Hint</summary>
 
-The columns of a matrix are the places where $(1, 0)^\top$ and $(0, 1)^\top$ end up. For the reflection, think of
-turning the mirror line onto the $x$-axis, flipping, and turning back; or try where $(1, 0)^\top$ goes for θ = 45°.
+The columns of a matrix are the places where $(1, 0)^\top$ and $(0, 1)^\top$ end up. For the reflection, rotate the
+mirror line onto the $x$-axis, flip, and rotate back.
 
 </details>
+"""
+
+# %% [markdown] nbgrader={"grade_id": "bending", "grade": true, "solution": true, "points": 1}
+r"""
+### BEGIN SOLUTION
+*In algebra.* Without a function between them two linear layers are one,
+$W_2 (W_1 x + b_1) + b_2 = (W_2 W_1)\, x + (W_2 b_1 + b_2)$, and by repetition so is any number of them. With a
+nonlinear $f$ between them no such $W$ and $b$ exist in general, and the network can represent functions that are not
+affine.
+
+*In a picture.* A linear layer rotates, reflects, scales, shears and shifts the plane: straight lines stay straight
+and parallel lines stay parallel. Two classes that no straight line separates cannot be separated by one afterwards. A
+nonlinear function bends, folds or squeezes the plane. A straight cut in the new space is then a curved cut in the old
+one.
+
+**Mark scheme (1 point)**
+
+1. ½ point: linear layers compose to one linear layer, with $W_2 W_1$ or in words. ¼ if it is stated without a reason.
+2. ½ point: nonlinear functions make curved boundaries, or functions that are not affine, possible. ¼ for "more power"
+   or the like without saying which.
+### END SOLUTION
 """
 
 
@@ -1140,7 +1254,7 @@ def collapse(W1, b1, W2, b2):
     ### END SOLUTION
 
 
-# %% nbgrader={"grade_id": "maps", "grade": true, "points": 1, "locked": true}
+# %% nbgrader={"grade_id": "maps", "grade": true, "points": 2, "locked": true}
 point, W1, b1 = torch.tensor([[2.0], [1.0]]), torch.tensor([[1.0, 2.0], [0.0, 1.0], [1.0, 0.0]]), torch.ones(3, 1)
 for name, matrix, right in (
     ("rotated, 90°", rotation(math.pi / 2), [[-1.0], [2.0]]),
@@ -1153,8 +1267,6 @@ W, b = returned_by(collapse, W1, b1, torch.tensor([[1.0, 0.0, -2.0]]), torch.ten
 compare("collapsed, W", W, [[-1.0, 2.0]])
 compare("collapsed, b", b, [[3.0]])
 
-
-# %% nbgrader={"grade_id": "maps-figure", "locked": true}
 corners = [[0, 0], [0, 15], [9, 15], [9, 12], [3, 12], [3, 9], [7, 9], [7, 6], [3, 6], [3, 0], [0, 0]]
 letter = torch.tensor(corners).T / 10
 t, levels = torch.linspace(-2, 2, 41), torch.linspace(-2, 2, 5).expand(41, 5)
@@ -1180,43 +1292,24 @@ for ax, (title, matrix) in zip(axes, maps.items(), strict=True):
     ax.set_title(title, fontsize=9)
 plt.show()
 
-# %% [markdown] nbgrader={"grade_id": "maps-seen", "locked": true}
-r"""
-*In the figure: a letter F on a grid, dotted before and filled after each map, with a dot at the origin. Four grids stay
-straight; in the fifth tanh has bent the lines and squeezed everything into a square.*
-
-**And now in words** · 1 point by hand: why do stacked linear layers without a function between them gain nothing, and
-what do nonlinear ones add?"""
-
-# %% [markdown] nbgrader={"grade_id": "bending", "grade": true, "solution": true, "points": 1}
-r"""
-### BEGIN SOLUTION
-*In algebra.* Without a function between them two linear layers are one,
-$W_2 (W_1 x + b_1) + b_2 = (W_2 W_1)\, x + (W_2 b_1 + b_2)$, and by repetition so is any number of them: depth buys
-nothing. With a nonlinear $f$ between them no such $W$ and $b$ exist in general, and the network can represent functions
-that are not affine.
-
-*In pictures.* A linear layer rotates, reflects, scales, shears and shifts the plane: straight lines stay straight,
-parallel lines stay parallel, the grid stays evenly spaced. So two classes that no straight line separates before cannot
-be separated by one afterwards. A nonlinear function bends, folds or squeezes the plane; then a straight cut in
-the new space is a curved one in the old.
-
-**Mark scheme (1 point, ½ for each step)**
-
-1. Linear layers compose to one linear layer (with $W_2 W_1$ or in words).
-2. Nonlinear ones bend or fold space, so that curved boundaries or functions that are not affine become possible.
-### END SOLUTION
-"""
-
 # %% [markdown] nbgrader={"grade_id": "closing", "locked": true}
 r"""
+*In the figure: a letter F on a grid, dotted before and filled after each map, with a dot at the origin. In the first
+four pictures the grid lines stay straight. In the fifth, tanh has bent them and squeezed everything into a square.*
+
 **What you take along**
 
-- One chain rule serves every network of this shape: only the three factors change.
-- In numerator layout the chain reads from left to right, and the gradient of a weight matrix is *what came in* (a
-  column) times *the complaint about what went out* (a row).
-- Cross-entropy and sigmoid belong together: their slopes cancel, and what is left is the plain error.
-- A formula is a claim. Test it.
+- One chain rule serves every network of this shape. Only the three factors change.
+- In numerator layout the chain reads from left to right. The gradient of a weight matrix is its layer's *input* (a
+  column) times the gradient of its layer's *output* (a row).
+- With the cross-entropy, the slope of σ cancels, and what is left is the error $\hat y - y$ over $K$.
+- Whether a deep network's gradient sinks depends on the activation *and* on the gain of its weights.
 
-In the next notebook the rows of a batch take the place of the column, and the formulas that you have just proved
-become a working multilayer perceptron."""
+**Sources of the four activations.** ReLU: Nair and Hinton, "Rectified linear units improve restricted Boltzmann
+machines" (2010). LeakyReLU: Maas, Hannun and Ng, "Rectifier nonlinearities improve neural network acoustic models"
+(2013). Softplus: Dugas et al., "Incorporating second-order functional knowledge for better option pricing" (2000).
+GELU: Hendrycks and Gimpel, "Gaussian error linear units (GELUs)" (2016).
+
+In the next notebook a batch of rows takes the place of the column, and the formulas that you have derived become a
+working multilayer perceptron.
+"""

@@ -2,29 +2,26 @@
 r"""
 # Convolution, recurrence and what goes wrong
 
-Two ideas stand behind this homework, and both are *sharing*. A convolution uses the same few weights at every place; a
-recurrent network uses the same few weights at every time. On this sheet you find out what sharing does to gradients:
-they add up, over places or over times, and over long times they do strange things.
+A convolution uses the same few weights at every place. A recurrent network uses the same few weights at every time.
+This notebook asks what such sharing does to gradients.
 
-**What you will build.** The two Jacobians of a 1-D convolution, as honest matrices that you can look at. A gated
-recurrent network, unrolled, with its gradient through time; and weights for which that gradient fades, survives, or
-explodes, by your own design. A recurrent network with attention. At the end, a training run with kinks in its loss
-curve, and you as the detective.
+**What you will build.** The Jacobians of a 1-D convolution. A gated recurrent network whose gradient through time
+fades, survives or explodes as you choose. A recurrent network with attention. Two measurements that show why the loss
+of an LSTM jumps.
 
 | part | you answer | points by machine | by hand | minutes |
-| --- | --- | --- | --- | --- |
-| 1 Convolution | sizes, formula, two Jacobians, a gradient | 1 + 2 + 2 + 2 + 2 + 2 | 1 + 1 + 1 + 1 | 75 |
-| 2 A gated network | graph, dimensions, Jacobians, time, extremes | 2 + 1 + 2 + 3 + 2 | 2 + 2 + 1 | 75 |
-| 3 Attention in time | dimension, k steps, all steps, Jacobian, backward | 1 + 2 + 2 + 3 + 2 | 1 + 1 + 2 + 1 | 70 |
-| 4 A loss curve with kinks | cause, spikes, cures, first value | 1 + 1 + 1 + 1 | 1 | 20 |
-| **in all** | **50 points** | **35** | **15** | **240** |
+|---|---|---|---|---|
+| 1 Convolution | sizes, formula, three derivatives | 3+2+2+2+2 | 1+3 | 70 |
+| 2 A gated network | graph, gradient through time, extremes | 3+2+3+2 | 4+1 | 80 |
+| 3 Attention in time | equations, arrows, a prediction | 3+2+3+1+½ | 2+3+½ | 75 |
+| 4 A loss that jumps | two measurements, four questions | ½+2 | 2½ | 40 |
+| **in all** | **50 points** | **33** | **17** | **265** |
 
-**You need** homework 1: the chain rule in numerator layout. Everything runs in a few seconds on a CPU.
+**You need** homework 1: the chain rule in numerator layout. Everything runs in about ten seconds on a CPU.
 
-**How to work.** Think on paper. Cells that say *Your answer here* take a written derivation (LaTeX between dollar
-signs, or plain words) and are marked by a person, one small step at a time. Cells with
-`raise NotImplementedError` take the result as a tiny function. The cell below it checks an example; the grader asks
-again with other sizes and other numbers."""
+**How to work.** Start on paper. *Your answer here* takes a derivation or a few sentences; a person marks them step by
+step. `raise NotImplementedError` takes the result as a small function. The cell below it checks an example, and the
+grader asks again with other sizes and numbers."""
 
 # %% nbgrader={"grade_id": "helpers", "locked": true}
 import math
@@ -41,14 +38,14 @@ def measured_jacobian(f, v):
     return torch.autograd.functional.jacobian(f, v).reshape(-1, v.numel())
 
 
-def draw_graph(ax, edges, places, title, square=()):
-    """Arrows between named places; the nodes whose names begin with a letter in `square` get a box, others a circle."""
+def draw_graph(ax, edges, places, title, far=math.inf):
+    """Arrows between named places; inputs x get a box, others a circle. Arrows longer than `far` fly over the rest."""
     for start, end in edges:
-        bow = -0.35 if places[end][0] - places[start][0] > 3 else 0.1  # far arrows fly over what is between
+        bow = -0.35 if places[end][0] - places[start][0] > far else 0
         bend = {"arrowstyle": "->", "shrinkA": 13, "shrinkB": 13, "connectionstyle": f"arc3,rad={bow}"}
         ax.annotate("", places[end], places[start], arrowprops=bend)
     for node, place in places.items():
-        boxed = node[0] in square
+        boxed = node[0] == "x"
         look = {"boxstyle": "square" if boxed else "circle", "facecolor": "#FBEBC8" if boxed else "#D6E8F5"}
         ax.text(*place, node, ha="center", va="center", fontsize=9, bbox=look)
     across, up = zip(*places.values(), strict=True)
@@ -56,84 +53,58 @@ def draw_graph(ax, edges, places, title, square=()):
     ax.axis("off")
 
 
-# %% [markdown] nbgrader={"grade_id": "rules", "locked": true}
+# %% [markdown] nbgrader={"grade_id": "conv-output-shape-text", "locked": true}
 r"""
 ## How we write
 
 **Columns.** Vectors are columns, on paper and in code: a vector of $m$ numbers has shape `(m, 1)`. A sequence of $N$
-vectors $x[1], \dots, x[N] \in \mathbb{R}^C$ is a matrix with one *column* for each step, shape `(C, N)`, and its entry
-$x_c[n]$ is component $c$ at step $n$. We count from 1 on paper; Python counts from 0. (Batches of examples, elsewhere
-in this course, are stacked as rows: `(B, C)`, or `(B, C, N)` for sequences. Here one example is enough.)
+vectors $x[n]\in\mathbb{R}^C$ has shape `(C, N)`, with one *column* for each step; $x_c[n]$ is component $c$ at step
+$n$. We count from 1 on paper; Python counts from 0. (Elsewhere in this course, examples are rows, `(B, C)`.)
 
-**Numerator layout.** The derivative of a column of $m$ numbers by a column of $n$ numbers is an $m \times n$ matrix.
-The gradient of the scalar $\ell$ by a column is a row, and the chain rule reads from left to right. For a matrix
-$W \in \mathbb{R}^{m \times n}$ the gradient $\frac{\partial \ell}{\partial W}$ is $n \times m$, with
-$\frac{\partial \ell}{\partial W_{ij}}$ in row $j$, column $i$.
+**Numerator layout.** The derivative of $m$ numbers by $n$ numbers is an $m\times n$ matrix. The gradient of the scalar
+$\ell$ by a column is a row, and the chain rule reads from left to right. For $W\in\mathbb{R}^{m\times n}$ the gradient
+$\frac{\partial\ell}{\partial W}$ is $n\times m$, with $\frac{\partial\ell}{\partial W_{ij}}$ in row $j$, column $i$.
 
-**Flattening.** Vectors and matrices are all that we ever need. Where a derivative *by* a matrix or a filter would have
-three indices or more, we first lay its entries in one column, the last index running fastest, exactly as `reshape(-1,
-1)` does: a filter $W \in \mathbb{R}^{1 \times C \times k}$ becomes the column $(W_{111}, W_{112}, \dots, W_{11k},
-W_{121}, \dots, W_{1Ck})^\top$, and a sequence $x$ becomes $(x_1[1], x_1[2], \dots, x_1[N], x_2[1], \dots,
-x_C[N])^\top$.
+**Flattening.** Before we differentiate by a filter or a sequence, we lay its entries in one column, with the last index
+running fastest, as `reshape(-1, 1)` does. A filter $W\in\mathbb{R}^{1\times C\times k}$ becomes
+$(W_{111},\dots,W_{11k},W_{121},\dots,W_{1Ck})^\top$, and a sequence becomes
+$(x_1[1],\dots,x_1[N],x_2[1],\dots,x_C[N])^\top$.
 
-**Rules.** In the cells that you write, leave automatic differentiation and PyTorch's own convolutions alone; the checks
-and the grader use them as their measuring devices. Your functions must not change what they are given: no tensor, list
-or dictionary."""
+**Rules.** In your cells you must not use automatic differentiation or PyTorch's convolutions; the checks measure with
+them. Your functions must not change the tensors, lists and dictionaries they are given.
 
-# %% [markdown] nbgrader={"grade_id": "first-shape-text", "locked": true}
-r"""
 ## 1 · Convolution
 
-**Exercise 1.1 · warm up** · 1 point · ★☆☆ · 3 minutes
+**Exercise 1.1 · sizes** · 3 points · ★★☆ · 12 minutes
 
-*How many places are there for a small rectangle on a larger one?*
+1. A kernel of height 3 and width 5 slides over an image of height 17 and width 11, with stride 2 in both directions and
+no padding or dilation. Set `first_shape` to the pair (height, width) of the result. (1 point)
+2. Write `conv_output_shape(C, H, W, HK, WK, P, S, D, F)`. It returns the shape of a convolution layer's output for one
+image: a tuple (channels, height, width) of whole numbers. (2 points)
 
-An image of height 17 and width 11 meets a kernel of height 3 and width 5, with stride 2 in both directions, no padding
-and no dilation. Which height and width has the result?
-
-<details><summary>Hint</summary>
-
-Put the kernel into the upper left corner. How many pixels below it are still free, and how many strides fit into them?
-Do not forget the place where you began.
-
-</details>
-"""
-
-# %% nbgrader={"grade_id": "first-shape-code", "solution": true}
-# first_shape = (…, …)
-### BEGIN SOLUTION
-first_shape = (8, 4)  # (17 − 3) / 2 + 1 down, (11 − 5) / 2 + 1 across
-### END SOLUTION
-
-# %% nbgrader={"grade_id": "first-shape", "grade": true, "points": 1, "locked": true}
-assert len(first_shape) == 2, "first_shape is a pair: height, width"
-assert all(0 < size < 17 and size == int(size) for size in first_shape), "two whole numbers, smaller than the image"
-print("ok  a pair of sizes; whether they are right, the grader will tell")
-
-# %% [markdown] nbgrader={"grade_id": "output-shape-text", "locked": true}
-r"""
-**Exercise 1.2 · in general** · 2 points · ★★☆ · 10 minutes
-
-*The formula that you will look up a hundred times, unless you have derived it once.*
-
-An image of $C$ channels, height $H$ and width $W$; $F$ filters, each of $C$ channels, height $H_K$ and width $W_K$.
-Padding $P$ adds so many zeros on *every* side. Stride $S$ is the distance from one place to the next. Dilation $D$ is
-the distance between two neighbouring taps of the kernel in the image: $D = 1$ is an ordinary kernel, and $D = 2$
-leaves out every other pixel. $P$, $S$, $D$ hold in both directions. Sizes do not always divide well: a kernel never
-leans out of the padded image.
+The image has $C$ channels, height $H$ and width $W$; each of the $F$ filters has height $H_K$ and width $W_K$. Padding
+adds $P$ zeros on *every* side. Stride $S$ is the distance from one place to the next. Dilation $D$ is the distance
+between neighbouring taps of the kernel, so $D=1$ is an ordinary kernel. $P$, $S$ and $D$ hold in both directions. A
+kernel never reaches beyond the padded image, even where sizes do not divide evenly.
 
 <details><summary>Hint</summary>
 
-First the extent of a dilated kernel: how far is its last tap from its first, and how many pixels does it span? Then go
-on as in 1.1. Which of the arguments do not matter at all?
+Put the kernel in the upper left corner. How many strides fit into the pixels below it? Count the starting place too.
+How many pixels does a dilated kernel span?
 
 </details>
 """
 
 
 # %% nbgrader={"grade_id": "conv-output-shape-code", "solution": true}
+# first_shape = (…, …)
+### BEGIN SOLUTION
+first_shape = (8, 4)  # (17 − 3) / 2 + 1 down, (11 − 5) / 2 + 1 across
+### END SOLUTION
+
+
 def conv_output_shape(C, H, W, HK, WK, P, S, D, F):
-    """The shape of what a convolution layer makes of one image: a tuple of channels, height, width (all int)."""
+    """The shape of a convolution layer's output for one image: a tuple of channels, height, width (all int)."""
     ### BEGIN SOLUTION
     free_down = H + 2 * P - (D * (HK - 1) + 1)  # pixels below the kernel's first place
     free_across = W + 2 * P - (D * (WK - 1) + 1)
@@ -141,24 +112,43 @@ def conv_output_shape(C, H, W, HK, WK, P, S, D, F):
     ### END SOLUTION
 
 
-# %% nbgrader={"grade_id": "conv-output-shape", "grade": true, "points": 2, "locked": true}
+# %% nbgrader={"grade_id": "conv-output-shape", "grade": true, "points": 3, "locked": true}
+assert len(first_shape) == 2, "first_shape should be a pair: height, width"
+assert all(0 < size < 17 and size == int(size) for size in first_shape), "first_shape: two whole numbers below 17"
 for C, H, W, HK, WK, P, S, D, F in ((3, 10, 7, 2, 4, 0, 1, 1, 8), (1, 9, 12, 3, 2, 1, 2, 2, 4)):
     made = functional.conv2d(torch.zeros(C, H, W), torch.zeros(F, C, HK, WK), stride=S, padding=P, dilation=D)
     yours = conv_output_shape(C, H, W, HK, WK, P, S, D, F)
     assert yours is not None, "conv_output_shape returns nothing: is a return statement missing?"
     assert tuple(yours) == tuple(made.shape), f"you say {tuple(yours)}, the layer made {tuple(made.shape)}"
-print("ok  both shapes agree with the layer's")
+print("ok  both shapes agree with the layer's; the grader checks first_shape")
 
-# %% [markdown] nbgrader={"grade_id": "windows-text", "locked": true}
+# %% [markdown] nbgrader={"grade_id": "convolution-text", "locked": true}
 r"""
 ### One dimension
 
-From here on: a sequence $x[1], \dots, x[11]$ with $x[n] \in \mathbb{R}^7$, and a layer with *one* filter
-$W \in \mathbb{R}^{1 \times 7 \times 3}$ of width $k = 3$, stride 2, no padding, no bias. At each stop the filter lies
-over three neighbouring steps, multiplies entry by entry all 21 numbers under it with its own 21, and adds up.
+From here on the input is a sequence $x[1],\dots,x[11]$ with $x[n]\in\mathbb{R}^7$. The layer has *one* filter
+$W\in\mathbb{R}^{1\times7\times3}$ of width 3, with stride 2 and neither padding nor bias. At each stop it multiplies
+the 21 numbers it covers by its own 21 weights, entry by entry, and adds up the products.
 
-*In the figure below: the sequence as a grid of 7 rows (components) and 11 columns (steps). The first two stops of the
-filter are outlined, one solid and one dashed; they share the column of step 3.*"""
+**Exercise 1.2 · shape and formula** · 1 point by hand, 2 by machine · ★★☆ · 15 minutes
+
+Libraries use the filter as it stands. This is called **cross-correlation**, and we write it $f_W(x)$. A mathematical
+**convolution** visits the same windows but reads the filter backwards in time: its last column $W_{1\cdot3}$ meets the
+*first* step of the window, and so on.
+
+*By hand:* give the shape of $f_W(x)$, and its entry $r$ as a double sum over $W_{1ck}$ and $x$. Give the same sum for
+the convolution, and name the sign in an index that tells the two apart. Does it matter for a learnt filter?
+
+*By machine:* write `cross_correlation` and `convolution` for any sizes and any stride.
+
+<details><summary>Hint</summary>
+
+At which step does window $r$ begin? Which step does column $k$ of the filter meet, in each of the two readings?
+
+</details>
+
+*In the figure below: a grid of 7 rows (components) and 11 columns (steps). The first two stops of the filter are
+outlined, one solid and one dashed. They share the column of step 3.*"""
 
 # %% nbgrader={"grade_id": "windows-figure", "locked": true} tags=["demo"]
 figure, ax = plt.subplots(figsize=(6, 3.2))
@@ -172,34 +162,12 @@ ax.set(xticks=range(11), xticklabels=range(1, 12), yticks=range(7), yticklabels=
 ax.set(xlabel="step n", ylabel="component c", title="The first two stops")
 plt.show()
 
-# %% [markdown] nbgrader={"grade_id": "convolution-text", "locked": true}
-r"""
-**Exercise 1.3 · shape and formula** · 1 point by hand, 2 by machine · ★★☆ · 15 minutes
-
-*What libraries call a convolution is none, strictly speaking.*
-
-Libraries lay the filter down as it stands; the name for this is **cross-correlation**, and we write it $f_W(x)$. A
-**convolution** in the sense of mathematics visits the same windows but reads the filter backwards in time: its last
-column $W_{1 \cdot 3}$ meets the window's *first* step, and so on.
-
-By hand: the shape of $f_W(x)$; its entry $r$ as a double sum over $W_{1ck}$ and $x$; the same for the convolution, and
-the sign in an index that tells the two apart. Does it matter for a filter that is learnt? By machine: both as
-functions, for any sizes and any stride.
-
-<details><summary>Hint</summary>
-
-At which step does window $r$ begin? Try $r = 1$ and $r = 2$ in the figure. Then which step does column $k$ of the
-filter meet, in the one reading and in the other?
-
-</details>
-"""
-
 # %% [markdown] nbgrader={"grade_id": "convolution-formula", "grade": true, "solution": true, "points": 1}
 r"""
 ### BEGIN SOLUTION
-*Shape.* $\lfloor (11 - 3) / 2 \rfloor + 1 = 5$ windows and one filter: $f_W(x) \in \mathbb{R}^5$, a column.
+*Shape.* There are $\lfloor (11 - 3) / 2 \rfloor + 1 = 5$ windows and one filter: $f_W(x) \in \mathbb{R}^5$, a column.
 
-*Formula.* Window $r$ begins at step $2(r-1) + 1$, so that column $k$ of the filter meets step $2(r-1) + k$:
+*Formula.* Window $r$ begins at step $2(r-1) + 1$, so column $k$ of the filter meets step $2(r-1) + k$:
 
 $$f_W(x)[r] = \sum_{c=1}^{7} \sum_{k=1}^{3} W_{1ck}\; x_c[\,2(r-1) + k\,], \qquad r = 1, \dots, 5 .$$
 
@@ -208,13 +176,15 @@ $$f_W(x)[r] = \sum_{c=1}^{7} \sum_{k=1}^{3} W_{1ck}\; x_c[\,2(r-1) + k\,], \qqua
 $$(W * x)[r] = \sum_{c=1}^{7} \sum_{k=1}^{3} W_{1ck}\; x_c[\,2(r-1) + 4 - k\,] .$$
 
 The sign of $k$ in the index of $x$ flips: $+k$ in the cross-correlation, $-k$ in the convolution (up to a constant
-shift). Equally, a convolution is a cross-correlation with the filter flipped in time, $\tilde W_{1ck} = W_{1c(4-k)}$.
-For a filter that is learnt it does not matter: training would simply find the flipped one.
+shift). In other words, a convolution is a cross-correlation with the filter flipped in time, $\tilde W_{1ck} =
+W_{1c(4-k)}$. For a learnt filter it does not matter: training finds the flipped weights instead.
 
-**Mark scheme (1 point, ½ for each step)**
+**Mark scheme (1 point)**
 
-1. Five entries, and the double sum with the index $2(r-1) + k$ (or an equal one that counts from 0).
-2. The convolution with $-k$ in place of $+k$, or a flipped filter; learnt filters do not care.
+1. ½: five entries, and the double sum over $c$ and $k$ with index $2(r-1) + k$ (or an equal one that counts from 0). ¼
+   if only the number of entries or only the sum is right.
+2. ½: the convolution with $-k$ where the cross-correlation has $+k$ (or a flipped filter), and the statement that a
+   learnt filter does not care. ¼ for one of the two.
 ### END SOLUTION
 """
 
@@ -249,45 +219,88 @@ compare("convolution, stride 1", convolution(x, W, stride=1), [[3.0], [6.0], [12
 x, W = numbers((7, 11), (1, 7, 3), seed=1)
 compare("7 components", cross_correlation(x, W), functional.conv1d(x, W, stride=2).T)
 
-# %% [markdown] nbgrader={"grade_id": "jacobian-weights-text", "locked": true}
+# %% [markdown] nbgrader={"grade_id": "jacobians-text", "locked": true}
 r"""
-**Exercise 1.4 · by the filter** · 1 point by hand, 2 by machine · ★★☆ · 15 minutes
+**Exercise 1.3 · three derivatives** · 3 points by hand, 6 by machine · ★★☆ · 43 minutes
 
-*The output is linear in the filter. So its Jacobian is a matrix made of data alone.*
+*By hand* (1 point each), for our layer, with $W$ and $x$ flattened as agreed:
 
-By hand: the dimensions of $\frac{\partial f}{\partial W}$ for our layer, with $W$ flattened as agreed, and the entry in
-row $r$ and in the column that belongs to $W_{1ck}$; say which column that is. By machine: the matrix for any sizes.
+1. $\frac{\partial f}{\partial W}$: its dimensions, and the entry in row $r$ and in the column of $W_{1ck}$. Which
+column is that?
+2. $\frac{\partial f}{\partial x}$: its dimensions, and the entry in row $r$ and in the column of $x_c[n]$. For which
+$n$ is it zero?
+3. $\frac{\partial\ell}{\partial W}$ for a given $\frac{\partial\ell}{\partial f}$, a row of 5: its dimensions, and the
+entry of $W_{1ck}$ as a sum. How does this sum resemble the forward pass, and how does it differ?
 
-<details><summary>Hint</summary>
+*By machine* (2 points each): the three matrices as `jacobian_by_weights`, `jacobian_by_input` and
+`gradient_by_weights`, for any sizes and any stride.
 
-Read your formula for $f_W(x)[r]$ as a sum over 21 terms. What multiplies the one with $W_{1ck}$? How many entries come
-before $W_{1ck}$ when the last index runs fastest?
+<details><summary>Hint for 1 and 2</summary>
+
+Read your formula for $f_W(x)[r]$ as a sum of 21 terms. What multiplies $W_{1ck}$? How many entries come before it? And
+which column of the filter lies over step $n$ at stop $r$? There may be none.
+
+</details>
+
+<details><summary>Hint for 3</summary>
+
+Write the entry as a sum over $r$, next to the formula of $f_W(x)[r]$. In both, something slides over $x$. What slides,
+how long are its steps, and how far apart are its taps?
 
 </details>
 """
 
-# %% [markdown] nbgrader={"grade_id": "jacobian-weights-derivation", "grade": true, "solution": true, "points": 1}
+# %% [markdown] nbgrader={"grade_id": "jacobians-derivation", "grade": true, "solution": true, "points": 3}
 r"""
 ### BEGIN SOLUTION
-$f$ has 5 entries and $W$ has $1 \cdot 7 \cdot 3 = 21$, so $\frac{\partial f}{\partial W} \in \mathbb{R}^{5 \times
-21}$. Before $W_{1ck}$ stand $c - 1$ full rows of 3 entries and $k - 1$ more, so it owns column $3(c-1) + k$. In the
-formula of $f_W(x)[r]$ it is multiplied by one number of the sequence:
+**1.** $f$ has 5 entries and $W$ has $1 \cdot 7 \cdot 3 = 21$, so $\frac{\partial f}{\partial W} \in \mathbb{R}^{5
+\times 21}$. Before $W_{1ck}$ stand $c - 1$ full rows of 3 entries and $k - 1$ more, so its column is $3(c-1) + k$. In
+the formula of $f_W(x)[r]$ it is multiplied by one number of the sequence:
 
 $$\left(\frac{\partial f}{\partial W}\right)_{r,\; 3(c-1) + k} = \frac{\partial f_W(x)[r]}{\partial W_{1ck}}
 = x_c[\,2(r-1) + k\,] .$$
 
-Row $r$ is window $r$, flattened. No weight appears, for $f$ is linear in $W$; and for the same reason
-$f_W(x) = \frac{\partial f}{\partial W}\, w$ with $w$ the flattened filter.
+Row $r$ is window $r$, flattened. No weight appears, because $f$ is linear in $W$. For the same reason
+$f_W(x) = \frac{\partial f}{\partial W} W$ with $W$ flattened.
 
-**Mark scheme (1 point, ½ for each step)**
+**2.** $x$ has $7 \cdot 11 = 77$ entries, so $\frac{\partial f}{\partial x} \in \mathbb{R}^{5 \times 77}$, and the
+column of $x_c[n]$ is $11(c-1) + n$. In window $r$, step $n$ meets column $k = n - 2(r-1)$ of the filter, if there is
+such a column:
 
-1. $5 \times 21$, and column $3(c-1) + k$ for $W_{1ck}$.
-2. The entry $x_c[2(r-1) + k]$, read off the formula.
+$$\left(\frac{\partial f}{\partial x}\right)_{r,\; 11(c-1) + n} = \frac{\partial f_W(x)[r]}{\partial x_c[n]} =
+\begin{cases} W_{1c\,(n - 2(r-1))} & \text{if } 1 \le n - 2(r-1) \le 3, \\ 0 & \text{otherwise.} \end{cases}$$
+
+The matrix has 7 blocks of $5 \times 11$, one for each component. In block $c$ the three numbers $W_{1c1}, W_{1c2},
+W_{1c3}$ stand in every row, two places further to the right each time, between zeros.
+
+**3.**
+$$\frac{\partial \ell}{\partial W} = \frac{\partial \ell}{\partial f}\,\frac{\partial f}{\partial W}
+\qquad (1 \times 5)(5 \times 21) = 1 \times 21, \qquad
+\frac{\partial \ell}{\partial W_{1ck}} = \sum_{r=1}^{5} \left(\frac{\partial \ell}{\partial f}\right)_{\!r}
+x_c[\,2(r-1) + k\,] .$$
+
+*Alike:* both are cross-correlations of the same $x$. Forward, $W$ slides, and we sum over $c$ and $k$ for each $r$.
+Here the five numbers of $\frac{\partial \ell}{\partial f}$ slide, and we sum over $r$ for each $k$ and each $c$.
+*Different:* stride and dilation swap roles. As $k$ grows by 1 the window moves by 1 (stride 1), and neighbouring taps
+are 2 steps apart (dilation 2); forward it was stride 2 and dilation 1. Also, components are not summed: each $c$ has a
+result of its own.
+
+**Mark scheme (3 points)**
+
+1. ½: $\frac{\partial f}{\partial W}$ is $5 \times 21$ and the column of $W_{1ck}$ is $3(c-1) + k$. ¼ for one of the
+   two.
+2. ½: its entry $x_c[2(r-1) + k]$. Nothing for an entry with another index.
+3. ½: $\frac{\partial f}{\partial x}$ is $5 \times 77$ and the column of $x_c[n]$ is $11(c-1) + n$. ¼ for one of the
+   two.
+4. ½: its entry $W_{1c(n-2(r-1))}$, and zero where the filter does not reach. ¼ without the zeros.
+5. ½: $\frac{\partial \ell}{\partial W}$ is $1 \times 21$, with the sum over all five windows. ¼ for one of the two.
+6. ½: it is a cross-correlation with $x$ again (¼); one difference is named: dilation in place of stride, or components
+   not summed (¼).
 ### END SOLUTION
 """
 
 
-# %% nbgrader={"grade_id": "jacobian-weights-code", "solution": true}
+# %% nbgrader={"grade_id": "jacobians-code", "solution": true}
 def jacobian_by_weights(x, k, stride=2):
     """∂f/∂W for a sequence x (C, N) and one filter of width k.
 
@@ -299,52 +312,6 @@ def jacobian_by_weights(x, k, stride=2):
     ### END SOLUTION
 
 
-# %% nbgrader={"grade_id": "jacobian-weights", "grade": true, "points": 2, "locked": true}
-x, W = numbers((7, 11), (1, 7, 3), seed=2)
-compare("∂f/∂W", jacobian_by_weights(x, 3), measured_jacobian(lambda W: functional.conv1d(x, W, stride=2), W))
-x, W = numbers((2, 9), (1, 2, 4), seed=3)
-measured = measured_jacobian(lambda W: functional.conv1d(x, W, stride=3), W)
-compare("∂f/∂W, stride 3", jacobian_by_weights(x, 4, 3), measured)
-
-# %% [markdown] nbgrader={"grade_id": "jacobian-input-text", "locked": true}
-r"""
-**Exercise 1.5 · by the input** · 1 point by hand, 2 by machine · ★★☆ · 15 minutes
-
-*A convolution layer is a linear layer whose weight matrix is nearly empty, and whose few numbers repeat.*
-
-By hand: the dimensions of $\frac{\partial f}{\partial x}$ for our layer, with $x$ flattened as agreed, and the entry in
-row $r$ and in the column that belongs to $x_c[n]$. For which $n$ is it zero? By machine: the matrix for any sizes.
-
-<details><summary>Hint</summary>
-
-Which column $k$ of the filter lies over step $n$ while the filter is at its stop $r$? There may be none.
-
-</details>
-"""
-
-# %% [markdown] nbgrader={"grade_id": "jacobian-input-derivation", "grade": true, "solution": true, "points": 1}
-r"""
-### BEGIN SOLUTION
-$f$ has 5 entries and $x$ has $7 \cdot 11 = 77$, so $\frac{\partial f}{\partial x} \in \mathbb{R}^{5 \times 77}$, and
-$x_c[n]$ owns column $11(c-1) + n$. Step $n$ is met in window $r$ by the column $k = n - 2(r-1)$ of the filter, if there
-is such a column:
-
-$$\left(\frac{\partial f}{\partial x}\right)_{r,\; 11(c-1) + n} = \frac{\partial f_W(x)[r]}{\partial x_c[n]} =
-\begin{cases} W_{1c\,(n - 2(r-1))} & \text{if } 1 \le n - 2(r-1) \le 3, \\ 0 & \text{otherwise.} \end{cases}$$
-
-The matrix consists of 7 blocks of $5 \times 11$, one for each component. In block $c$ the three numbers $W_{1c1},
-W_{1c2}, W_{1c3}$ stand in every row, two places further to the right each time, between zeros. No entry of $x$
-appears, and $f_W(x) = \frac{\partial f}{\partial x}\, x$ with $x$ flattened.
-
-**Mark scheme (1 point, ½ for each step)**
-
-1. $5 \times 77$, and column $11(c-1) + n$ for $x_c[n]$.
-2. The entry $W_{1c(n-2(r-1))}$, and zero where the filter does not reach.
-### END SOLUTION
-"""
-
-
-# %% nbgrader={"grade_id": "jacobian-input-code", "solution": true}
 def jacobian_by_input(W, N, stride=2):
     """∂f/∂x for one filter W (1, C, k) on a sequence of N steps.
 
@@ -360,12 +327,40 @@ def jacobian_by_input(W, N, stride=2):
     ### END SOLUTION
 
 
+def gradient_by_weights(x, dl_df, k, stride=2):
+    """∂ℓ/∂W for a sequence x (C, N), the upstream gradient dl_df (1, R) and one filter of width k.
+
+    Returns a row (1, C·k); its entries are ordered like W.reshape(-1).
+    """
+    ### BEGIN SOLUTION
+    R = dl_df.shape[1]
+    taps = [x[:, j : j + stride * (R - 1) + 1 : stride] for j in range(k)]  # k times (C, R): what met column j
+    return torch.stack([(dl_df * tap).sum(1) for tap in taps], dim=1).reshape(1, -1)
+    ### END SOLUTION
+
+
+# %% nbgrader={"grade_id": "jacobian-weights", "grade": true, "points": 2, "locked": true}
+x, W = numbers((7, 11), (1, 7, 3), seed=2)
+compare("∂f/∂W", jacobian_by_weights(x, 3), measured_jacobian(lambda W: functional.conv1d(x, W, stride=2), W))
+x, W = numbers((2, 9), (1, 2, 4), seed=3)
+measured = measured_jacobian(lambda W: functional.conv1d(x, W, stride=3), W)
+compare("∂f/∂W, stride 3", jacobian_by_weights(x, 4, 3), measured)
+
 # %% nbgrader={"grade_id": "jacobian-input", "grade": true, "points": 2, "locked": true}
 x, W = numbers((7, 11), (1, 7, 3), seed=4)
 compare("∂f/∂x", jacobian_by_input(W, 11), measured_jacobian(lambda x: functional.conv1d(x, W, stride=2), x))
 x, W = numbers((2, 9), (1, 2, 4), seed=5)
 measured = measured_jacobian(lambda x: functional.conv1d(x, W, stride=3), x)
 compare("∂f/∂x, stride 3", jacobian_by_input(W, 9, 3), measured)
+
+# %% nbgrader={"grade_id": "gradient-weights", "grade": true, "points": 2, "locked": true}
+# The loss here is linear in f, so dl_df is its gradient for every value of f
+x, W, dl_df = numbers((7, 11), (1, 7, 3), (1, 5), seed=7)
+measured = measured_jacobian(lambda W: (dl_df * functional.conv1d(x, W, stride=2)).sum(), W)
+compare("∂ℓ/∂W", gradient_by_weights(x, dl_df, 3), measured)
+x, W, dl_df = numbers((2, 9), (1, 2, 4), (1, 2), seed=8)
+measured = measured_jacobian(lambda W: (dl_df * functional.conv1d(x, W, stride=3)).sum(), W)
+compare("∂ℓ/∂W, stride 3", gradient_by_weights(x, dl_df, 4, 3), measured)
 
 # %% nbgrader={"grade_id": "jacobians-figure", "locked": true} tags=["demo"]
 x, W = numbers((7, 11), (1, 7, 3), seed=6)
@@ -380,97 +375,40 @@ for ax, matrix, width, title in (
 figure.tight_layout()
 plt.show()
 
-# %% [markdown] nbgrader={"grade_id": "gradient-weights-text", "locked": true}
-r"""
-*In the figure: two matrices of five rows, orange negative, purple positive, white zero, cut into seven blocks. The
-upper one is full of data. In each block of the lower one three numbers step down to the right like stairs, and all
-else is white.*
-
-**Exercise 1.6 · from the loss to the filter** · 1 point by hand, 2 by machine · ★★☆ · 15 minutes
-
-*What the backward pass of a convolution does is a convolution, too, more or less.*
-
-Somebody hands you $\frac{\partial \ell}{\partial f} \in \mathbb{R}^{1 \times 5}$. By hand: the dimensions of
-$\frac{\partial \ell}{\partial W}$ ($W$ flattened), and the entry that belongs to $W_{1ck}$ as a sum. In what respect
-does this sum resemble the forward pass, and in what does it differ? By machine: the row for any sizes.
-
-<details><summary>Hint</summary>
-
-The chain rule gives the row at once. For the resemblance, write its entry as a sum over $r$, next to the formula of
-$f_W(x)[r]$: in both something slides over $x$. What slides, how long are its steps, and how far apart are its taps?
-
-</details>
-"""
-
-# %% [markdown] nbgrader={"grade_id": "gradient-weights-derivation", "grade": true, "solution": true, "points": 1}
-r"""
-### BEGIN SOLUTION
-$$\frac{\partial \ell}{\partial W} = \frac{\partial \ell}{\partial f}\,\frac{\partial f}{\partial W}
-\qquad (1 \times 5)(5 \times 21) = 1 \times 21, \qquad
-\frac{\partial \ell}{\partial W_{1ck}} = \sum_{r=1}^{5} \left(\frac{\partial \ell}{\partial f}\right)_{\!r}
-x_c[\,2(r-1) + k\,] .$$
-
-*Alike:* both are cross-correlations of the same $x$. In the forward pass $W$ slides, and we sum over $c$ and $k$ for
-each $r$; here the five numbers of $\frac{\partial \ell}{\partial f}$ slide, and we sum over $r$ for each $k$ and each
-$c$. *Different:* stride and dilation exchange their roles. As $k$ grows by 1 the window moves by 1 (stride 1), while
-neighbouring taps are 2 steps apart (dilation 2); forward it was stride 2 and dilation 1. And components are not summed:
-each $c$ has its own result.
-
-**Mark scheme (1 point, ½ for each step)**
-
-1. $1 \times 21$, and the sum over all five windows.
-2. It is again a cross-correlation with $x$, the upstream gradient in the role of the filter; and one difference is
-   named (dilation in place of stride, or each component by itself).
-### END SOLUTION
-"""
-
-
-# %% nbgrader={"grade_id": "gradient-weights-code", "solution": true}
-def gradient_by_weights(x, dl_df, k, stride=2):
-    """∂ℓ/∂W for a sequence x (C, N), the upstream gradient dl_df (1, R) and one filter of width k.
-
-    Returns a row (1, C·k); its entries are ordered like W.reshape(-1).
-    """
-    ### BEGIN SOLUTION
-    R = dl_df.shape[1]
-    taps = [x[:, j : j + stride * (R - 1) + 1 : stride] for j in range(k)]  # k times (C, R): what met column j
-    return torch.stack([(dl_df * tap).sum(1) for tap in taps], dim=1).reshape(1, -1)
-    ### END SOLUTION
-
-
-# %% nbgrader={"grade_id": "gradient-weights", "grade": true, "points": 2, "locked": true}
-# The loss here is linear in f, so that dl_df is its gradient wherever f may be
-x, W, dl_df = numbers((7, 11), (1, 7, 3), (1, 5), seed=7)
-measured = measured_jacobian(lambda W: (dl_df * functional.conv1d(x, W, stride=2)).sum(), W)
-compare("∂ℓ/∂W", gradient_by_weights(x, dl_df, 3), measured)
-x, W, dl_df = numbers((2, 9), (1, 2, 4), (1, 2), seed=8)
-measured = measured_jacobian(lambda W: (dl_df * functional.conv1d(x, W, stride=3)).sum(), W)
-compare("∂ℓ/∂W, stride 3", gradient_by_weights(x, dl_df, 4, 3), measured)
-
 # %% [markdown] nbgrader={"grade_id": "unrolled-text", "locked": true}
 r"""
-Stairs of equal numbers in the Jacobian, and sums over windows in the gradient: that is what sharing in *space* looks
-like. Now share in *time*.
+*In the figure: two matrices of five rows, cut into seven blocks; orange is negative, purple positive, white zero. The
+upper one is full of data. In each block of the lower one three numbers step down to the right like stairs, and the rest
+is white.* This is sharing in *space*. Next comes sharing in *time*.
 
 ## 2 · A gated recurrent network
 
-$$c[t] = \sigma\bigl(W_c\, x[t] + W_h\, h[t-1]\bigr), \qquad
-h[t] = c[t] \odot h[t-1] + (1 - c[t]) \odot \overline{W}_x\, x[t], \qquad h[0] = 0 .$$
+$$c[t]=\sigma\bigl(W_c\,x[t]+W_h\,h[t-1]\bigr),\qquad
+h[t]=c[t]\odot h[t-1]+(1-c[t])\odot\overline{W}_x\,x[t],\qquad h[0]=0.$$
 
-$x[t] \in \mathbb{R}^n$ comes in and $h[t] \in \mathbb{R}^m$ is the state. The gate $c[t]$ decides, entry by entry, how
-much of the old state stays and how much of the new candidate $\overline{W}_x x[t]$ comes in. (σ works entry by entry.)
+$x[t]\in\mathbb{R}^n$ is the input and $h[t]\in\mathbb{R}^m$ the state. The gate $c[t]$ decides, entry by entry, how
+much of the old state stays and how much of the new candidate $\overline{W}_xx[t]$ comes in.
 
-**Exercise 2.1 · unrolled** · 2 points · ★☆☆ · 10 minutes
+**Exercise 2.1 · draw it** · 3 points (1 each) · ★★☆ · 20 minutes
 
-*Draw the network through time, by listing its arrows.*
+Draw the network unrolled for $T$ steps, with the nodes `"h0"`, `"x1"`, `"c1"`, `"h1"`, `"x2"` and so on. The check
+shows your drawing for three steps.
 
-The nodes are called `"x1"`, `"c1"`, `"h0"`, `"h1"`, … The function returns the arrows `("u", "v")` of the first $T$
-steps; an arrow says that $v$ is computed *directly* from $u$. Weights are not drawn: they are the same at every step.
-The check draws your arrows for three steps.
+1. `unrolled_edges(T)` returns the arrows as a list of pairs `("u", "v")`: $v$ is computed *directly* from $u$. Weights
+are not drawn.
+2. `unrolled_places(T)` returns a dictionary from each node to its place `(x, y)`, with $x$ to the right and $y$
+upwards. The drawing must obey four rules:
+    - Time runs to the right: `x`, `c` and `h` of one step stand left of all nodes of the next, and `h0` left of step 1.
+    - All inputs stand at one height, all states at one greater height, and every gate between the two.
+    - Any two nodes are at least 1 apart.
+    - A straight arrow stays at least 0.2 away from the centre of every node that it does not join.
+3. `gated_dimensions(n, m)` returns a dictionary from `"W_c"`, `"W_h"`, `"W_x"` (the one with a bar) and `"c"` to pairs
+of whole numbers: rows and columns.
 
 <details><summary>Hint</summary>
 
-Write both equations for $t = 1$, and count the variables on their right-hand sides. Each of them sends an arrow.
+Each variable on a right-hand side sends an arrow. Which arrow would run through $c[t]$ if the three nodes of one step
+stood in one column?
 
 </details>
 """
@@ -488,35 +426,16 @@ def unrolled_edges(T):
     ### END SOLUTION
 
 
-# %% nbgrader={"grade_id": "unrolled", "grade": true, "points": 2, "locked": true}
-places = {"h0": (0, 2)}
-for t in (1, 2, 3):
-    places |= {f"x{t}": (2 * t, 0), f"c{t}": (2 * t - 0.8, 1), f"h{t}": (2 * t, 2)}
-edges = [tuple(edge) for edge in unrolled_edges(3)]
-assert all(len(edge) == 2 for edge in edges), 'each arrow is a pair of names such as ("x1", "c1")'
-assert {node for edge in edges for node in edge} == set(places), "for T = 3 the nodes are x1…x3, c1…c3 and h0…h3"
-figure, ax = plt.subplots(figsize=(7, 3))
-draw_graph(ax, edges, places, "Your network, unrolled for three steps", square="x")
-plt.show()
-
-# %% [markdown] nbgrader={"grade_id": "dimensions-text", "locked": true}
-r"""
-*In the figure: the states h0 to h3 in a row at the top, the gates c1 to c3 below, the inputs x1 to x3 in boxes at the
-bottom, and your arrows.* Follow with a finger: how many roads lead from h0 to h1, and how many from x1 to h3?
-
-**Exercise 2.2 · dimensions** · 1 point · ★☆☆ · 3 minutes
-
-*Before you differentiate, know what fits where.*
-
-<details><summary>Hint</summary>
-
-$\odot$ multiplies two columns of the same length. Which length must $c[t]$ have, then?
-
-</details>
-"""
+def unrolled_places(T):
+    """Where the nodes stand: a dictionary from the 3 T + 1 names to pairs (x, y)."""
+    ### BEGIN SOLUTION
+    places = {"h0": (0, 2)}
+    for t in range(1, 1 + T):
+        places |= {f"x{t}": (2 * t, 0), f"c{t}": (2 * t - 0.8, 1), f"h{t}": (2 * t, 2)}
+    return places
+    ### END SOLUTION
 
 
-# %% nbgrader={"grade_id": "dimensions-code", "solution": true}
 def gated_dimensions(n, m):
     """Rows and columns for x[t] (n, 1) and h[t] (m, 1): a dictionary from "W_c", "W_h", "W_x", "c" to pairs of int."""
     ### BEGIN SOLUTION
@@ -524,18 +443,26 @@ def gated_dimensions(n, m):
     ### END SOLUTION
 
 
-# %% nbgrader={"grade_id": "dimensions", "grade": true, "points": 1, "locked": true}
-answer = gated_dimensions(2, 3)
-assert set(answer) >= {"W_c", "W_h", "W_x", "c"}, "the keys are W_c, W_h, W_x and c"
-shapes = [answer[name] for name in ("W_c", "W_x", "W_h", "c")]
-assert all(len(shape) == 2 for shape in shapes), "each shape is a pair: rows, columns"
+# %% nbgrader={"grade_id": "unrolled", "grade": true, "points": 3, "locked": true}
+edges = [tuple(edge) for edge in unrolled_edges(3)]
+assert all(len(edge) == 2 for edge in edges), 'each arrow should be a pair of names such as ("x1", "c1")'
+places = {node: tuple(map(float, place)) for node, place in unrolled_places(3).items()}
+assert all(len(place) == 2 for place in places.values()), "each place should be a pair of numbers: x, y"
+nodes = {"h0", *(f"{letter}{t}" for letter in "xch" for t in (1, 2, 3))}
+assert {node for edge in edges for node in edge} == nodes, "for T = 3 the arrows join x1…x3, c1…c3 and h0…h3"
+assert set(places) == nodes, "for T = 3 there should be a place for each of x1…x3, c1…c3 and h0…h3"
+figure, ax = plt.subplots(figsize=(7, 3))
+draw_graph(ax, edges, places, "Your network, unrolled for three steps")
+plt.show()
+shapes = [gated_dimensions(2, 3)[name] for name in ("W_c", "W_x", "W_h", "c")]
+assert all(len(shape) == 2 for shape in shapes), "each shape should be a pair: rows, columns"
 fitting = [int(columns) for _, columns in shapes] == [2, 2, 3, 1]
-assert fitting, "a matrix has as many columns as what it multiplies has entries, and c is a column"
+assert fitting, "a matrix has as many columns as the vector it multiplies has entries, and c is a column"
 assert len({int(rows) for rows, _ in shapes}) == 1, "the terms of the equations differ in length"
-print("ok  everything fits together")
+print("ok  all nodes are there and the shapes fit; the grader checks the arrows and the four rules")
 
 
-# %% nbgrader={"grade_id": "gated-network", "locked": true, "gives": ["gated_rnn", "gated_step"]}
+# %% nbgrader={"grade_id": "gated-network", "locked": true, "gives": ["gated_rnn", "gated_step", "size_of_the_past"]}
 def gated_step(x, h, W_c, W_h, W_x):
     """c[t] (m, 1) and h[t] (m, 1), from x[t] (n, 1) and h[t−1] (m, 1); W_x is the matrix with a bar."""
     c = torch.sigmoid(W_c @ x + W_h @ h)
@@ -552,37 +479,59 @@ def gated_rnn(x, W_c, W_h, W_x, h0=None):
     return cs, hs
 
 
-# %% [markdown] nbgrader={"grade_id": "gated-jacobians-text", "locked": true}
+def size_of_the_past(x, W_c, W_h, W_x):
+    """s of exercise 2.3, the largest singular value of ∂h[K]/∂h[0] at h[0] = 0."""
+    x, W_c, W_h, W_x = (torch.as_tensor(part).double() for part in (x, W_c, W_h, W_x))
+    start = torch.zeros(len(W_h), 1, dtype=torch.double)
+    jacobian = measured_jacobian(lambda h0: gated_rnn(x, W_c, W_h, W_x, h0)[1][-1], start)
+    return float(torch.linalg.matrix_norm(jacobian, 2))
+
+
+# %% [markdown] nbgrader={"grade_id": "gated-text", "locked": true}
 r"""
-The cell above is the network itself, as a function of one step and of a whole sequence. You may call both.
+The cell above defines the network: `gated_step` for one step and `gated_rnn` for a sequence. You may call both.
 
-**Exercise 2.3 · one step back** · 2 points by hand, 2 by machine · ★★☆ · 20 minutes
+**Exercise 2.2 · one step back, then through time** · 4 points by hand, 5 by machine · ★★★ · 45 minutes
 
-*The two Jacobians on which everything else in this part rests.*
+*By hand, one step (2 points):* derive $\frac{\partial c[t]}{\partial h[t-1]}$ and then $J[t]=\frac{\partial
+h[t]}{\partial h[t-1]}$, with $x[t]$ held fixed, as products of matrices. $\text{diag}(v)$ has the entries of $v$ on its
+diagonal.
 
-By hand: derive $\frac{\partial c[t]}{\partial h[t-1]}$ and then $\frac{\partial h[t]}{\partial h[t-1]}$, for $x[t]$
-that does not change. Write products of matrices; $\text{diag}(v)$ is the matrix with the entries of $v$ on its
-diagonal. By machine: the same two.
+*By hand, all steps (2 points):* a loss $\ell(h[1],\dots,h[K])$ looks at all states. You are given the rows $r[t]$: the
+derivative of ℓ by $h[t]$ with the other states held fixed. Derive $\frac{\partial\ell}{\partial\overline{W}_x}$ from
+$r[t]$, $x[t]$, $c[t]$ and $J[t]$, with all dimensions. Then name two things that the forward pass and the backward pass
+through time (Werbos 1990, *Backpropagation through time*) share, and one in which they differ.
 
-<details><summary>Hint</summary>
+*By machine:* `gated_jacobians` (2 points) and `gated_gradient` (3 points), with the gradient laid out as agreed for
+matrices.
 
-$h[t-1]$ appears twice in the second equation, once in plain sight and once inside of $c[t]$. The rule for products,
-entry by entry: $\frac{\partial (u \odot v)}{\partial h} = \text{diag}(v) \frac{\partial u}{\partial h} +
-\text{diag}(u) \frac{\partial v}{\partial h}$.
+<details><summary>Hint for one step</summary>
+
+$h[t-1]$ appears twice in the second equation: in plain sight, and inside $c[t]$. The product rule is
+$\frac{\partial(u\odot v)}{\partial h}=\text{diag}(v)\frac{\partial u}{\partial h}+\text{diag}(u)\frac{\partial
+v}{\partial h}$.
+
+</details>
+
+<details><summary>Hint for all steps</summary>
+
+Let $\delta[t]$ be the gradient of ℓ by $h[t]$ with *all* paths counted. What is $\delta[K]$? How does $\delta[t]$
+follow from $\delta[t+1]$? At each single time, $\overline{W}_x$ is the weight of a linear layer, whose gradient you
+know from homework 1.
 
 </details>
 """
 
-# %% [markdown] nbgrader={"grade_id": "gated-jacobians-derivation", "grade": true, "solution": true, "points": 2}
+# %% [markdown] nbgrader={"grade_id": "gated-derivation", "grade": true, "solution": true, "points": 4}
 r"""
 ### BEGIN SOLUTION
-*The gate.* Let $z = W_c x[t] + W_h h[t-1]$, so that $\frac{\partial z}{\partial h[t-1]} = W_h$. Entry $i$ of
-$c[t] = \sigma(z)$ depends on entry $i$ of $z$ alone, with slope $\sigma'(z_i) = c_i (1 - c_i)$. By the chain rule
+*The gate.* Let $z = W_c x[t] + W_h h[t-1]$, so $\frac{\partial z}{\partial h[t-1]} = W_h$. Entry $i$ of $c[t] =
+\sigma(z)$ depends on entry $i$ of $z$ alone, with slope $\sigma'(z_i) = c_i (1 - c_i)$. By the chain rule
 
 $$\frac{\partial c[t]}{\partial h[t-1]} = \text{diag}\bigl(c[t] \odot (1 - c[t])\bigr)\, W_h
 \qquad (m \times m)(m \times m) .$$
 
-*The state.* Write $u = \overline{W}_x x[t]$, which does not depend on $h[t-1]$. The rule for products gives
+*The state.* Write $u = \overline{W}_x x[t]$, which does not depend on $h[t-1]$. The product rule gives
 
 $$\frac{\partial \bigl(c[t] \odot h[t-1]\bigr)}{\partial h[t-1]} = \text{diag}(c[t]) +
 \text{diag}(h[t-1])\, \frac{\partial c[t]}{\partial h[t-1]}, \qquad
@@ -591,20 +540,45 @@ $$\frac{\partial \bigl(c[t] \odot h[t-1]\bigr)}{\partial h[t-1]} = \text{diag}(c
 
 and the sum of the two is
 
-$$\frac{\partial h[t]}{\partial h[t-1]} = \text{diag}(c[t]) + \text{diag}\bigl(h[t-1] - \overline{W}_x x[t]\bigr)\,
-\text{diag}\bigl(c[t] \odot (1 - c[t])\bigr)\, W_h \qquad m \times m .$$
+$$J[t] = \frac{\partial h[t]}{\partial h[t-1]} = \text{diag}(c[t]) + \text{diag}\bigl(h[t-1] - \overline{W}_x
+x[t]\bigr)\, \text{diag}\bigl(c[t] \odot (1 - c[t])\bigr)\, W_h \qquad m \times m .$$
 
-**Mark scheme (2 points, ½ for each step)**
+*Backward in time.* Let $\delta[t] \in \mathbb{R}^{1 \times m}$ be the gradient of ℓ by $h[t]$ with everything that
+follows from it. $h[K]$ acts on the loss only directly; an earlier $h[t]$ acts directly, and through $h[t+1]$:
 
-1. $\sigma' = \sigma (1 - \sigma)$ on a diagonal, because σ works entry by entry.
-2. $W_h$ as the inner derivative, on the right; $\frac{\partial c[t]}{\partial h[t-1]}$ complete.
-3. The direct road: $\text{diag}(c[t])$.
-4. The road through the gate, with $h[t-1]$ and with minus $\overline{W}_x x[t]$.
+$$\delta[K] = r[K], \qquad \delta[t] = r[t] + \delta[t+1]\, J[t+1]
+\qquad (1 \times m) + (1 \times m)(m \times m), \quad t = K - 1, \dots, 1 .$$
+
+*At one time.* Let $u[t] = \overline{W}_x x[t]$. With $h[t-1]$ held fixed, $c[t]$ does not depend on $\overline{W}_x$,
+so $\frac{\partial h[t]}{\partial u[t]} = \text{diag}(1 - c[t])$ and the gradient of ℓ by $u[t]$ is the row
+$\delta[t] \odot (1 - c[t])^\top$. For a linear layer the gradient of the weights is the input, a column, times this
+row.
+
+*All times.* The same matrix is used at each of them, so the contributions add up:
+
+$$\frac{\partial \ell}{\partial \overline{W}_x} = \sum_{t=1}^{K} x[t]\, \bigl(\delta[t] \odot (1 - c[t])^\top\bigr)
+\qquad (n \times 1)(1 \times m) = n \times m .$$
+
+*Forward and backward* share: both are recursions with one step for each time; something new comes in at each step
+($x[t]$ there, $r[t]$ here); both use the same weights and gates; both carry $m$ numbers. They differ: backward runs
+from $K$ to 1, it is linear in what it carries, and it needs the values $h[t-1]$ and $c[t]$ that forward has stored.
+
+**Mark scheme (4 points)**
+
+1. ½: $\sigma' = \sigma (1 - \sigma)$ on a diagonal. Nothing without the diagonal (or an equal form by entries).
+2. ½: $W_h$ as the inner derivative, on the right. ¼ if it stands on the left or transposed.
+3. ½: the direct path, $\text{diag}(c[t])$. ¼ for $c[t]$ without the diagonal.
+4. ½: the path through the gate, with $h[t-1] - \overline{W}_x x[t]$. ¼ if one of the two terms is missing.
+5. ½: $\delta[K] = r[K]$ and $\delta[t] = r[t] + \delta[t+1] J[t+1]$, or the same as a sum of products. ¼ if the order
+   of the factors is wrong.
+6. ½: the contribution of one time, with the factor $1 - c[t]$ (¼) and $x[t]$ as a column on the left (¼).
+7. ½: the sum over $1 \dots K$ (¼), because one matrix is used at every time (¼).
+8. ½: two things shared (¼) and one difference (¼).
 ### END SOLUTION
 """
 
 
-# %% nbgrader={"grade_id": "gated-jacobians-code", "solution": true}
+# %% nbgrader={"grade_id": "gated-code", "solution": true}
 def gated_jacobians(x, h, W_c, W_h, W_x):
     """The Jacobians of one step, for x[t] (n, 1) and h[t−1] (m, 1); W_c (m, n), W_h (m, m), W_x (m, n).
 
@@ -618,80 +592,6 @@ def gated_jacobians(x, h, W_c, W_h, W_x):
     ### END SOLUTION
 
 
-# %% nbgrader={"grade_id": "gated-jacobians", "grade": true, "points": 2, "locked": true}
-x, h, W_c, W_h, W_x = numbers((2, 1), (3, 1), (3, 2), (3, 3), (3, 2), seed=8)
-dc_dh, dh_dh = gated_jacobians(x, h, W_c, W_h, W_x)
-compare("∂c[t]/∂h[t−1]", dc_dh, measured_jacobian(lambda h: gated_step(x, h, W_c, W_h, W_x)[0], h))
-compare("∂h[t]/∂h[t−1]", dh_dh, measured_jacobian(lambda h: gated_step(x, h, W_c, W_h, W_x)[1], h))
-
-# %% [markdown] nbgrader={"grade_id": "gated-gradient-text", "locked": true}
-r"""
-**Exercise 2.4 · through time** · 2 points by hand, 3 by machine · ★★★ · 25 minutes
-
-*One matrix, used K times: its gradient is a sum over all the times.*
-
-The network runs on $x[1], \dots, x[K]$. A loss looks at all states, $\ell = \ell(h[1], \dots, h[K])$, and somebody
-hands you what it says about each of them *directly*, when the others are held fixed: rows $r[t] \in \mathbb{R}^{1
-\times m}$. (If only the last state counts, all but $r[K]$ are zero.)
-
-By hand: derive $\frac{\partial \ell}{\partial \overline{W}_x}$ from $r[t]$, $x[t]$, $c[t]$ and the Jacobians
-$J[t] = \frac{\partial h[t]}{\partial h[t-1]}$. Define whatever you find useful on the way, and state dimensions. Then
-name two things that the forward and the backward pass through time share, and one in which they differ. By machine:
-the gradient, laid out as agreed for matrices.
-
-<details><summary>Hint 1</summary>
-
-Let $\delta[t]$ be the gradient of ℓ by $h[t]$, *all* roads counted. What is $\delta[K]$? How do you get $\delta[t]$
-once you know $\delta[t+1]$?
-
-</details>
-
-<details><summary>Hint 2</summary>
-
-At each single time, $\overline{W}_x$ is the weight of a linear layer with input $x[t]$. You know its gradient from
-homework 1: a column times a row. Which row is it here, after the gate?
-
-</details>
-"""
-
-# %% [markdown] nbgrader={"grade_id": "gated-gradient-derivation", "grade": true, "solution": true, "points": 2}
-r"""
-### BEGIN SOLUTION
-*Backward in time.* Let $\delta[t] \in \mathbb{R}^{1 \times m}$ be the gradient of ℓ by $h[t]$ with everything that
-follows from it. $h[K]$ acts on the loss only directly; an earlier $h[t]$ acts directly, and through $h[t+1]$:
-
-$$\delta[K] = r[K], \qquad \delta[t] = r[t] + \delta[t+1]\, J[t+1]
-\qquad (1 \times m) + (1 \times m)(m \times m), \quad t = K - 1, \dots, 1 .$$
-
-Written out, $\delta[t] = \sum_{s=t}^{K} r[s]\, J[s]\, J[s-1] \cdots J[t+1]$, the term $s = t$ being $r[t]$ alone.
-
-*At one time.* Let $u[t] = \overline{W}_x x[t]$. With $h[t-1]$ held fixed, $c[t]$ does not depend on $\overline{W}_x$,
-so $\frac{\partial h[t]}{\partial u[t]} = \text{diag}(1 - c[t])$ and the gradient of ℓ by $u[t]$ is $\delta[t] \odot (1
-- c[t])^\top$, a row of $m$ numbers. For a linear layer the gradient of the weights is the input, a column, times this
-row: $x[t] \, \bigl(\delta[t] \odot (1 - c[t])^\top\bigr)$.
-
-*All times.* The same matrix is used at each of them, so the contributions add up:
-
-$$\frac{\partial \ell}{\partial \overline{W}_x} = \sum_{t=1}^{K} x[t]\, \bigl(\delta[t] \odot (1 - c[t])^\top\bigr)
-\qquad (n \times 1)(1 \times m) = n \times m .$$
-
-*Forward and backward* share: both are recursions with one step for each time and with something new coming in at each
-($x[t]$ there, $r[t]$ here); both use the same weights and gates at each time; both carry a state of $m$ numbers, and
-their direct road is the same factor $c[t]$. They differ: backward runs from $K$ to 1, it is linear in what it carries,
-and it needs the values $h[t-1]$, $c[t]$ that forward has stored.
-
-**Mark scheme (2 points, ½ for each step)**
-
-1. $\delta[K] = r[K]$ and the recursion $\delta[t] = r[t] + \delta[t+1] J[t+1]$, or the sum of products in the right
-   order.
-2. The contribution of one time, with the factor $1 - c[t]$ and $x[t]$ as a column on the left.
-3. The sum over $1 \dots K$, with the reason: one matrix, used at every time.
-4. Two things shared and one difference.
-### END SOLUTION
-"""
-
-
-# %% nbgrader={"grade_id": "gated-gradient-code", "solution": true}
 def gated_gradient(x, W_c, W_h, W_x, r):
     """∂ℓ/∂W_x (the one with a bar) over the steps 1…K.
 
@@ -712,6 +612,13 @@ def gated_gradient(x, W_c, W_h, W_x, r):
     ### END SOLUTION
 
 
+# %% nbgrader={"grade_id": "gated-jacobians", "grade": true, "points": 2, "locked": true}
+x, h, W_c, W_h, W_x = numbers((2, 1), (3, 1), (3, 2), (3, 3), (3, 2), seed=8)
+dc_dh, dh_dh = gated_jacobians(x, h, W_c, W_h, W_x)
+compare("∂c[t]/∂h[t−1]", dc_dh, measured_jacobian(lambda h: gated_step(x, h, W_c, W_h, W_x)[0], h))
+compare("∂h[t]/∂h[t−1]", dh_dh, measured_jacobian(lambda h: gated_step(x, h, W_c, W_h, W_x)[1], h))
+
+
 # %% nbgrader={"grade_id": "gated-gradient", "grade": true, "points": 3, "locked": true}
 def seen_by_the_loss(W_x, x, W_c, W_h, r):
     """A loss that is linear in the states: the sum of r[t] h[t]."""
@@ -727,28 +634,27 @@ for K in (1, 2, 6):
 
 # %% [markdown] nbgrader={"grade_id": "extremes-text", "locked": true}
 r"""
-**Exercise 2.5 · fade, carry, explode** · 1 point by hand, 2 by machine · ★★★ · 15 minutes
+**Exercise 2.3 · fade, carry, explode** · 1 point by hand, 2 by machine · ★★★ · 15 minutes
 
-*How much of what happens at the end can still be felt at the beginning?*
+By the chain rule $\frac{\partial h[K]}{\partial h[0]}=J[K]\,J[K-1]\cdots J[1]$. Such products tend to vanish or to
+explode (Bengio, Simard and Frasconi 1994, *Learning long-term dependencies with gradient descent is difficult*).
 
-By the chain rule $\frac{\partial h[K]}{\partial h[0]} = J[K]\, J[K-1] \cdots J[1]$: a product of $K$ matrices. By
-hand: can it vanish in this network? Can it explode? Under which conditions, in terms of $c[t]$, $W_h$ and $h[t-1] -
-\overline{W}_x x[t]$; and when does it do neither? By machine: three networks with inputs, for every $K$ from 1 to 12,
-whose size $s = \lVert \frac{\partial h[K]}{\partial h[0]} \rVert$ (largest singular value, at $h[0] = 0$) behaves as
-you order it:
+*By hand:* can the product vanish in this network? Can it explode? Under which conditions, in terms of $c[t]$, $W_h$ and
+$h[t-1]-\overline{W}_xx[t]$? When does it do neither?
 
-- `fading(K)`: $s \le 0.9^K$;
-- `carrying(K)`: $0.9 \le s \le 1.1$;
-- `exploding(K)`: $s \ge 2^K$.
+*By machine:* let $s$ be the largest singular value of $\frac{\partial h[K]}{\partial h[0]}$ at $h[0]=0$. Write three
+functions that return a network and its inputs, `x, W_c, W_h, W_x`, for every $K$ from 1 to 12. You choose $n$, $m$ and
+all numbers.
 
-You choose everything: $n$, $m$, the weights, the inputs.
+- `fading(K)`: $s\le0.9^K$;
+- `carrying(K)`: $0.9\le s\le1.1$;
+- `exploding(K)`: $s\ge2^K$.
 
 <details><summary>Hint</summary>
 
-$m = 1$ makes $J[t]$ a number, with two terms. Two of the networks are a matter of the gate alone. For the third take
-$n = 2$, and let one component of $x[t]$ speak to the gate and the other be the candidate. Then you can steer both,
-step by step: where is $c (1 - c)$ largest, and how must the candidate move so that $h[t-1] - \overline{W}_x x[t]$
-stays large?
+Take $m=1$: $J[t]$ is a number with two terms. For two networks the gate is enough. For the third take $n=2$: one
+component of $x[t]$ feeds the gate, and the other is the candidate. Where is $c(1-c)$ largest? How does the candidate
+stay away from $h[t-1]$?
 
 </details>
 """
@@ -758,23 +664,23 @@ r"""
 ### BEGIN SOLUTION
 $J[t] = \text{diag}(c[t]) + \text{diag}\bigl((h[t-1] - \overline{W}_x x[t]) \odot c[t] \odot (1 - c[t])\bigr) W_h$.
 
-*Neither.* With the gate wide open, $c[t] \to 1$, the factor $c(1-c)$ in the second term goes to 0, and $J[t] \to I$:
-the product stays near $I$ over any number of steps. This road without a weight matrix is what the gate is for.
+*Neither.* With the gate wide open, $c[t] \to 1$, the factor $c(1-c)$ in the second term goes to 0 and $J[t] \to I$. The
+product stays near $I$ over any number of steps.
 
 *Vanishing.* With $c[t] \to 0$ both terms go to 0, and one step erases the past. More generally the product shrinks
 exponentially whenever $\lVert J[t] \rVert \le \rho < 1$ at all times, for example with $W_h = 0$ and gates below ρ.
 
-*Exploding.* The first term never exceeds 1, but the second is as large as $W_h$ and $h[t-1] - \overline{W}_x x[t]$
-make it, as long as the gate is undecided ($c(1-c) \le \frac14$, with equality at $c = \frac12$). For $m = 1$ the
-product grows exponentially when $\lvert J[t] \rvert \ge \rho > 1$ time after time, as in the network below, where
-every $J[t] = 4.5$; for $m > 1$ it can, along some directions. The gate offers a safe road, but it does not exclude an
-explosion.
+*Exploding.* The first term never exceeds 1. The second is as large as $W_h$ and $h[t-1] - \overline{W}_x x[t]$ make it,
+as long as the gate is undecided ($c(1-c) \le \frac14$, with equality at $c = \frac12$). For $m = 1$ the product grows
+exponentially when $\lvert J[t] \rvert \ge \rho > 1$ time after time, as in the network below, where every $J[t] = 4.5$.
+For $m > 1$ it can grow along some directions. The gate offers a safe path, but it does not exclude an explosion.
 
-**Mark scheme (1 point, ½ for each step)**
+**Mark scheme (1 point)**
 
-1. Vanishing, with a condition ($c \to 0$, or all norms below a number $< 1$), and its opposite $c \to 1$, $J \to I$.
-2. Exploding is possible through the second term: large $W_h$ or large difference of state and candidate, gate
-   undecided.
+1. ½: vanishing with a condition ($c \to 0$, or all norms below a number $< 1$), and neither for $c \to 1$, $J \to I$. ¼
+   for one of the two.
+2. ½: exploding is possible through the second term: $W_h$ or the difference of state and candidate is large (¼), and
+   the gate is undecided (¼).
 ### END SOLUTION
 """
 
@@ -805,28 +711,17 @@ def exploding(K):
     ### END SOLUTION
 
 
-# %% nbgrader={"grade_id": "extremes-tools", "locked": true, "gives": ["size_of_the_past"]}
-def size_of_the_past(x, W_c, W_h, W_x):
-    """s, the largest singular value of ∂h[K]/∂h[0] at h[0] = 0."""
-    x, W_c, W_h, W_x = (torch.as_tensor(part).double() for part in (x, W_c, W_h, W_x))
-    start = torch.zeros(len(W_h), 1, dtype=torch.double)
-    jacobian = measured_jacobian(lambda h0: gated_rnn(x, W_c, W_h, W_x, h0)[1][-1], start)
-    return float(torch.linalg.matrix_norm(jacobian, 2))
-
-
 # %% nbgrader={"grade_id": "extremes", "grade": true, "points": 2, "locked": true}
+networks = {"fading": (fading, BLUE, "v"), "carrying": (carrying, GREEN, "s"), "exploding": (exploding, RED, "^")}
 for K in (1, 5):
-    for name, network in (("fading", fading), ("carrying", carrying), ("exploding", exploding)):
+    for name, (network, *_) in networks.items():
         assert torch.as_tensor(network(K)[0]).shape[1] == K, f"{name}({K}) should return K inputs, as columns of x"
-    fade, carry, explode = (size_of_the_past(*network(K)) for network in (fading, carrying, exploding))
+    fade, carry, explode = (size_of_the_past(*network(K)) for network, *_ in networks.values())
     assert fade <= 0.9**K * 1.001, f"fading({K}) has s = {fade:.3g}, more than 0.9^K"
-    assert 0.9 <= carry <= 1.1, f"carrying({K}) has s = {carry:.3g}"
+    assert 0.9 <= carry <= 1.1, f"carrying({K}) has s = {carry:.3g}, not between 0.9 and 1.1"
     assert explode >= 2**K * 0.999, f"exploding({K}) has s = {explode:.3g}, less than 2^K"
     print(f"ok  K = {K}: s = {fade:.3g}, {carry:.3g} and {explode:.4g}")
-
-# %% nbgrader={"grade_id": "extremes-figure", "locked": true} tags=["demo"]
 figure, ax = plt.subplots(figsize=(5, 3))
-networks = {"fading": (fading, BLUE, "v"), "carrying": (carrying, GREEN, "s"), "exploding": (exploding, RED, "^")}
 for name, (network, colour, marker) in networks.items():
     sizes = [size_of_the_past(*network(K)) for K in range(1, 13)]
     ax.semilogy(range(1, 13), sizes, color=colour, marker=marker, label=name)
@@ -837,86 +732,58 @@ plt.show()
 # %% [markdown] nbgrader={"grade_id": "attention-text", "locked": true}
 r"""
 *In the figure: s against the number of steps, on a logarithmic axis. Triangles down (fading) sink along a straight
-line, squares (carrying) stay at 1, triangles up (exploding) climb along a straight line.* A straight line here is an
-exponential, and this is why gradients through time are rarely lukewarm.
+line, squares (carrying) stay at 1, and triangles up (exploding) climb along a straight line.*
 
 ## 3 · Attention in time
 
-A gated network has to push everything it wants to keep through the last state. Why not look back? **AttentionRNN(2)**
-asks three questions at each step, one to the input and one to each of the two states before:
+A gated network must push everything it keeps through its last state. Attention looks back directly (Bahdanau, Cho and
+Bengio 2015, *Neural machine translation by jointly learning to align and translate*; Vaswani et al. 2017, *Attention is
+all you need*). **AttentionRNN(2)** looks at three sources in each step: the input and the two states before.
 
 $$\begin{aligned}
-q_0 &= Q_0\, x[t], & q_1 &= Q_1\, h[t-1], & q_2 &= Q_2\, h[t-2], \\
-k_0 &= K_0\, x[t], & k_1 &= K_1\, h[t-1], & k_2 &= K_2\, h[t-2], \\
-v_0 &= V_0\, x[t], & v_1 &= V_1\, h[t-1], & v_2 &= V_2\, h[t-2],
+q_0&=Q_0\,x[t],&q_1&=Q_1\,h[t-1],&q_2&=Q_2\,h[t-2],\\
+k_0&=K_0\,x[t],&k_1&=K_1\,h[t-1],&k_2&=K_2\,h[t-2],\\
+v_0&=V_0\,x[t],&v_1&=V_1\,h[t-1],&v_2&=V_2\,h[t-2],
 \end{aligned}$$
 
-$$w_i = q_i^\top k_i, \qquad a = \text{softargmax}(w), \qquad h[t] = \sum_i a_i\, v_i .$$
+$$w_i=q_i^\top k_i,\qquad a=\text{softargmax}(w),\qquad h[t]=\sum_i a_i\,v_i.$$
 
-$x[t] \in \mathbb{R}^n$, $h[t] \in \mathbb{R}^m$, queries and keys have $d$ entries, and $h[t] = 0$ for $t \le 0$.
+$x[t]\in\mathbb{R}^n$, $h[t]\in\mathbb{R}^m$, queries and keys have $d$ entries, and $h[t]=0$ for $t\le0$.
 
-*In the figure below: four steps of it. Each state in the upper row receives a straight arrow from its input in the
-lower row, and arrows from the one or two states before it.*"""
+**Exercise 3.1 · two states, k states, all states** · 2 points by hand, 5 by machine · ★★☆ · 30 minutes
+
+1. *By machine (1 point):* `attention_dimensions(n, m, d)` returns the rows and columns of $a$, $Q_0$, $Q_1$, $V_0$ and
+$V_1$ in AttentionRNN(2).
+2. *By hand (1 point):* write the equations of AttentionRNN(k), with the range of every index and the dimension of $a$.
+*By machine (2 points):* one step of it, `attention_step`.
+3. AttentionRNN(∞) looks back to $h[1]$. *By hand (1 point):* write the sum for $h[t]$. How many parameters does step
+$t$ need if every distance has its own matrices, and why is this a problem? *Tying* uses $Q_i=Q$, $K_i=K$, $V_i=V$ for
+all $i\ge1$. How does it solve the problem, and what is lost? *By machine (2 points):* the number of parameters,
+`attention_parameters`, and one step of the tied network, `tied_attention_step`.
+
+<details><summary>Hint</summary>
+
+There is one weight for each source. `torch.softmax(w, dim=0)` is softargmax for a column. Does the tied network notice
+when two states of the past are swapped?
+
+</details>
+
+*In the figure below: four steps. Each state in the upper row receives an arrow from its input in the lower row, and
+arrows from the one or two states before it.*"""
 
 # %% nbgrader={"grade_id": "attention-figure", "locked": true} tags=["demo"]
 figure, ax = plt.subplots(figsize=(7, 2.6))
 places = {f"x{t}": (2 * t, 0) for t in (1, 2, 3, 4)} | {f"h{t}": (2 * t, 1.5) for t in (1, 2, 3, 4)}
 edges = [(f"x{t}", f"h{t}") for t in (1, 2, 3, 4)]
 edges += [(f"h{t - i}", f"h{t}") for t in (2, 3, 4) for i in (1, 2) if t > i]
-draw_graph(ax, edges, places, "AttentionRNN(2), unrolled", square="x")
+draw_graph(ax, edges, places, "AttentionRNN(2), unrolled", far=3)
 plt.show()
 
-# %% [markdown] nbgrader={"grade_id": "attention-dimension-text", "locked": true}
-r"""
-**Exercise 3.1 · dimensions** · 1 point · ★☆☆ · 3 minutes
-
-*Who is asked, and how many numbers does the answer hold?*
-
-Rows and columns of $a$, $Q_0$, $Q_1$, $V_0$ and $V_1$ in AttentionRNN(2).
-
-<details><summary>Hint</summary>
-
-One weight for each that is asked. And which length must $v_i$ have, so that the sum can be a state?
-
-</details>
-"""
-
-
-# %% nbgrader={"grade_id": "attention-dimension-code", "solution": true}
-def attention_dimensions(n, m, d):
-    """Rows and columns in AttentionRNN(2): a dictionary from "a", "Q0", "Q1", "V0", "V1" to pairs of int."""
-    ### BEGIN SOLUTION
-    return {"a": (3, 1), "Q0": (d, n), "Q1": (d, m), "V0": (m, n), "V1": (m, m)}
-    ### END SOLUTION
-
-
-# %% nbgrader={"grade_id": "attention-dimension", "grade": true, "points": 1, "locked": true}
-answer, names = attention_dimensions(2, 3, 5), ("a", "Q0", "Q1", "V0", "V1")
-assert set(answer) >= set(names), "the keys are a, Q0, Q1, V0 and V1"
-assert all(len(answer[name]) == 2 for name in names), "each shape is a pair: rows, columns"
-print("ok  five pairs; whether they are right, the grader will tell")
-
-# %% [markdown] nbgrader={"grade_id": "attention-k-text", "locked": true}
-r"""
-**Exercise 3.2 · AttentionRNN(k)** · 1 point by hand, 2 by machine · ★★☆ · 12 minutes
-
-*From two states to any fixed number of them.*
-
-By hand: write the equations of AttentionRNN(k) in general, with the range of every index, and the dimension of $a$. By
-machine: one step of it.
-
-<details><summary>Hint</summary>
-
-Give the input the index 0, and let index $i$ mean “i steps ago”. `torch.softmax(w, dim=0)` is softargmax for a column.
-
-</details>
-"""
-
-# %% [markdown] nbgrader={"grade_id": "attention-k-equations", "grade": true, "solution": true, "points": 1}
+# %% [markdown] nbgrader={"grade_id": "attention-equations", "grade": true, "solution": true, "points": 2}
 r"""
 ### BEGIN SOLUTION
-With matrices $Q_0, K_0 \in \mathbb{R}^{d \times n}$, $V_0 \in \mathbb{R}^{m \times n}$ for the input, and $Q_i, K_i
-\in \mathbb{R}^{d \times m}$, $V_i \in \mathbb{R}^{m \times m}$ for the state $i$ steps ago, $i = 1, \dots, k$:
+*k states.* With matrices $Q_0, K_0 \in \mathbb{R}^{d \times n}$, $V_0 \in \mathbb{R}^{m \times n}$ for the input, and
+$Q_i, K_i \in \mathbb{R}^{d \times m}$, $V_i \in \mathbb{R}^{m \times m}$ for the state $i$ steps ago:
 
 $$q_0 = Q_0 x[t], \quad k_0 = K_0 x[t], \quad v_0 = V_0 x[t], \qquad
 q_i = Q_i h[t-i], \quad k_i = K_i h[t-i], \quad v_i = V_i h[t-i] \quad (i = 1, \dots, k),$$
@@ -924,15 +791,38 @@ q_i = Q_i h[t-i], \quad k_i = K_i h[t-i], \quad v_i = V_i h[t-i] \quad (i = 1, \
 $$w_i = q_i^\top k_i \quad (i = 0, \dots, k), \qquad a = \text{softargmax}(w) \in \mathbb{R}^{k+1}, \qquad
 h[t] = \sum_{i=0}^{k} a_i\, v_i, \qquad h[t] = 0 \text{ for } t \le 0 .$$
 
-**Mark scheme (1 point, ½ for each step)**
+*All states.*
+$$h[t] = \sum_{i=0}^{t-1} a_i\, v_i, \qquad a = \text{softargmax}(w) \in \mathbb{R}^{t}, \qquad w_i = q_i^\top k_i,
+\qquad i = 0 \text{ for } x[t], \quad i = 1, \dots, t-1 \text{ for } h[t-i] .$$
 
-1. Queries, keys and values for $i = 0$ from $x[t]$, and for $i = 1 \dots k$ from $h[t-i]$.
-2. Weights and sum over $i = 0 \dots k$, with $a \in \mathbb{R}^{k+1}$.
+*Growth.* The input needs $2dn + mn$ numbers and every distance $2dm + m^2$ more, in all
+$2dn + mn + (t-1)(2dm + m^2)$ at step $t$: without bound as $t$ grows. Memory grows with the sequence. Matrices for long
+distances see few examples. Distances beyond the longest training sequence have no trained matrices at all.
+
+*Tying.* With $Q_i = Q$, $K_i = K$, $V_i = V$ for $i \ge 1$ the number is $2dn + mn + 2dm + m^2$, whatever $t$ is, and
+each matrix learns from all distances. The order is lost: the sum does not change when states of the past swap places.
+“How long ago” must come from elsewhere, for example from a code for the position that is added to the states.
+
+**Mark scheme (2 points)**
+
+1. ½: queries, keys and values for $i = 0$ from $x[t]$, and for $i = 1 \dots k$ from $h[t-i]$. ¼ if an index range is
+   missing or wrong.
+2. ½: weights and sum over $i = 0 \dots k$ (¼), with $a \in \mathbb{R}^{k+1}$ (¼).
+3. ½: the sum up to $t - 1$ (¼); parameters grow linearly with $t$, with one consequence: memory, few examples or unseen
+   lengths (¼).
+4. ½: tying makes the number constant (¼); the order of the past is lost, or all distances are treated alike (¼).
 ### END SOLUTION
 """
 
 
-# %% nbgrader={"grade_id": "attention-step-code", "solution": true}
+# %% nbgrader={"grade_id": "attention-code", "solution": true}
+def attention_dimensions(n, m, d):
+    """Rows and columns in AttentionRNN(2): a dictionary from "a", "Q0", "Q1", "V0", "V1" to pairs of int."""
+    ### BEGIN SOLUTION
+    return {"a": (3, 1), "Q0": (d, n), "Q1": (d, m), "V0": (m, n), "V1": (m, m)}
+    ### END SOLUTION
+
+
 def attention_step(x, history, Q, K, V):
     """One step of AttentionRNN(k), for any k from 1 on.
 
@@ -949,64 +839,6 @@ def attention_step(x, history, Q, K, V):
     ### END SOLUTION
 
 
-# %% nbgrader={"grade_id": "attention-step", "grade": true, "points": 2, "locked": true}
-# States of one number, d = 2: w = (0, log 2, log 3), so a = (1, 2, 3) / 6, and the values are 6, 12 and 18
-one, both = torch.ones(1, 1), torch.ones(2, 1)
-h_new = attention_step(
-    *(6 * one, [12 * one, 18 * one], [0 * both, both, both]),
-    *([both, math.log(2) / 288 * both, math.log(3) / 648 * both], [one, one, one]),
-)
-compare("h[t]", h_new, [[(1 * 6 + 2 * 12 + 3 * 18) / 6]])
-# All sizes different, and keys of zeros: then everybody counts alike, and h[t] is the mean of the values
-x, h1, Q0, Q1, V0, V1 = numbers((2, 1), (3, 1), (4, 2), (4, 3), (3, 2), (3, 3), seed=9)
-h_new = attention_step(x, [h1], [Q0, Q1], [torch.zeros(4, 2), torch.zeros(4, 3)], [V0, V1])
-compare("the mean of values", h_new, (V0 @ x + V1 @ h1) / 2)
-
-# %% [markdown] nbgrader={"grade_id": "attention-all-text", "locked": true}
-r"""
-**Exercise 3.3 · AttentionRNN(∞)** · 1 point by hand, 2 by machine · ★★☆ · 15 minutes
-
-*Let it look back as far as there is anything to see, to $h[1]$.*
-
-By hand: write the sum for $h[t]$. How many parameters does step $t$ need if every distance has its own matrices, and
-why is this a problem, in more than one respect? How does *tying* cure it, and what is lost? By machine: the number of
-parameters, and one step of the tied network, with $Q_i = Q$, $K_i = K$, $V_i = V$ for all $i \ge 1$ (the matrices for
-the input stay its own).
-
-<details><summary>Hint</summary>
-
-What becomes of a sequence that is longer than all sequences of the training set? And what changes for the tied network
-if two states of the past are exchanged?
-
-</details>
-"""
-
-# %% [markdown] nbgrader={"grade_id": "attention-all-discussion", "grade": true, "solution": true, "points": 1}
-r"""
-### BEGIN SOLUTION
-$$h[t] = \sum_{i=0}^{t-1} a_i\, v_i, \qquad a = \text{softargmax}(w) \in \mathbb{R}^{t}, \qquad w_i = q_i^\top k_i,
-\qquad i = 0 \text{ for } x[t], \quad i = 1, \dots, t-1 \text{ for } h[t-i] .$$
-
-*Growth.* The input needs $2dn + mn$ numbers and every distance $2dm + m^2$ more, in all
-$2dn + mn + (t-1)(2dm + m^2)$ at step $t$: without bound as $t$ grows. Memory grows with the sequence; matrices for long
-distances are trained by few examples; and for distances beyond the longest training sequence there are no trained
-matrices at all.
-
-*Tying.* With $Q_i = Q$, $K_i = K$, $V_i = V$ for $i \ge 1$ the number is $2dn + mn + 2dm + m^2$, whatever $t$ is, and
-each matrix learns from all distances: the sharing of this whole homework. What is lost is the order. The sum does not
-change when states of the past exchange their places, so “how long ago” has to come from elsewhere, for example from a
-code for the position that is added to the states.
-
-**Mark scheme (1 point, ½ for each step)**
-
-1. The sum up to $t - 1$; parameters grow linearly with $t$, with one consequence (memory, few examples, unseen
-   lengths).
-2. Tying makes the number constant; the order of the past is lost (or: all distances are treated alike).
-### END SOLUTION
-"""
-
-
-# %% nbgrader={"grade_id": "attention-all-code", "solution": true}
 def attention_parameters(n, m, d, k, tied=False):
     """How many numbers are in all the matrices of an AttentionRNN that looks at x[t] and k ≥ 1 states; an int."""
     ### BEGIN SOLUTION
@@ -1030,6 +862,22 @@ def tied_attention_step(x, history, Q0, K0, V0, Q, K, V):
     ### END SOLUTION
 
 
+# %% nbgrader={"grade_id": "attention-step", "grade": true, "points": 3, "locked": true}
+answer, names = attention_dimensions(2, 3, 5), ("a", "Q0", "Q1", "V0", "V1")
+assert set(answer) >= set(names), "the keys should be a, Q0, Q1, V0 and V1"
+assert all(len(answer[name]) == 2 for name in names), "each shape should be a pair: rows, columns"
+# States of one number, d = 2: w = (0, log 2, log 3), so a = (1, 2, 3) / 6, and the values are 6, 12 and 18
+one, both = torch.ones(1, 1), torch.ones(2, 1)
+h_new = attention_step(
+    *(6 * one, [12 * one, 18 * one], [0 * both, both, both]),
+    *([both, math.log(2) / 288 * both, math.log(3) / 648 * both], [one, one, one]),
+)
+compare("h[t]", h_new, [[(1 * 6 + 2 * 12 + 3 * 18) / 6]])
+# All sizes different, and keys of zeros: then all weights are equal, and h[t] is the mean of the values
+x, h1, Q0, Q1, V0, V1 = numbers((2, 1), (3, 1), (4, 2), (4, 3), (3, 2), (3, 3), seed=9)
+h_new = attention_step(x, [h1], [Q0, Q1], [torch.zeros(4, 2), torch.zeros(4, 3)], [V0, V1])
+compare("the mean of values", h_new, (V0 @ x + V1 @ h1) / 2)
+
 # %% nbgrader={"grade_id": "attention-all", "grade": true, "points": 2, "locked": true}
 assert attention_parameters(1, 1, 1, 2) == 9, "AttentionRNN(2) has nine matrices, here of one number each"
 assert attention_parameters(1, 1, 1, 2, tied=True) == 6, "tied, it has six matrices, here of one number each"
@@ -1044,50 +892,43 @@ h_new = tied_attention_step(3 * one, [one, 2 * one], 0 * one, one, 5 * one, one,
 compare("third step", h_new, [[(1 * 15 + 2 * 7 + 16 * 14) / 19]])
 states = (torch.as_tensor(tied_attention_step(x, past[::way], Q0, K0, V0, Q, K, V)) for way in (1, -1))
 long_ago, reverse = states
-print("for the past in reverse h[t] changes by", float((long_ago - reverse).abs().max()))
-
-# %% nbgrader={"grade_id": "attention-growth-figure", "locked": true} tags=["demo"]
-figure, ax = plt.subplots(figsize=(5, 2.8))
-steps = range(2, 101)
-for tied, colour, style, label in ((False, RED, "--", "a matrix for each distance"), (True, BLUE, "-", "tied")):
-    ax.semilogy(steps, [attention_parameters(32, 64, 16, t - 1, tied) for t in steps], style, color=colour, label=label)
-ax.set(xlabel="step t", ylabel="parameters in use", title="Your AttentionRNN(∞), with n = 32, m = 64, d = 16")
-ax.legend()
-plt.show()
+print("with the past in reverse order h[t] changes by", float((long_ago - reverse).abs().max()))
+counts = [attention_parameters(32, 64, 16, 99, tied) for tied in (False, True)]
+print(f"parameters at step 100, with n = 32, m = 64, d = 16: {counts[0]}, and tied: {counts[1]}")
 
 # %% [markdown] nbgrader={"grade_id": "attention-jacobian-text", "locked": true}
 r"""
-*In the figure: parameters against the step, on a logarithmic axis. The dashed line climbs to more than half a million
-at step 100; the solid one is level at about ten thousand.*
+**Exercise 3.2 · one arrow, then all arrows** · 3 points by hand, 4 by machine · ★★★ · 40 minutes
 
-**Exercise 3.4 · one arrow** · 2 points by hand, 3 by machine · ★★★ · 25 minutes
+*By hand, one arrow (2 points):* derive $\frac{\partial h[t]}{\partial h[t-1]}$ in AttentionRNN(2) along the arrow from
+$h[t-1]$ to $h[t]$ alone; $x[t]$ and $h[t-2]$ are held fixed. Simplify until no sum is left. *By machine (3 points):*
+`attention_jacobian`, the same for the state $j$ steps ago in AttentionRNN(k).
 
-*The same state is query, key and value, and through softargmax it even changes what the others weigh.*
+*By hand, all arrows (1 point):* AttentionRNN(k) has run for $L$ steps. The rows $r[t]$ are those of 2.2, and
+$J[t,s]=\frac{\partial h[t]}{\partial h[s]}$ is the Jacobian along the arrow from $h[s]$ to $h[t]$. Express
+$\frac{\partial\ell}{\partial h[T]}$ by $r[T]$ and by the gradients *upstream*, $\frac{\partial\ell}{\partial h[t]}$
+with $t>T$. Which $t$ appear, also near the end? Why does no product of two Jacobians appear? *By machine (1 point):*
+`attention_backward`, all gradients of a sequence.
 
-By hand: derive $\frac{\partial h[t]}{\partial h[t-1]}$ in AttentionRNN(2) along the arrow from $h[t-1]$ to $h[t]$
-alone: $x[t]$ and $h[t-2]$ are held fixed. Simplify until no sum is left. By machine: the same for the state $j$ steps
-ago, in AttentionRNN(k).
+<details><summary>Hint for one arrow</summary>
 
-<details><summary>Hint 1</summary>
-
-Two roads: through $v_1$, with $a$ fixed, and through $w_1$, with the values fixed. On the second road $w_1$ is a
-number, and its gradient by $h[t-1]$ is a row. A number such as $q_1^\top k_1$ with both factors depending on the state
-has two terms.
+There are two paths: through $v_1$ with $a$ fixed, and through $w_1$ with the values fixed. In $q_1^\top k_1$ both
+factors depend on the state. What is $\frac{\partial a_i}{\partial w_1}$, for $i=1$ and for the others? Put it into
+$\sum_iv_i\frac{\partial a_i}{\partial w_1}$, and look for $h[t]$ there.
 
 </details>
 
-<details><summary>Hint 2</summary>
+<details><summary>Hint for all arrows</summary>
 
-How does softargmax react when $w_1$ alone grows: what is $\frac{\partial a_i}{\partial w_1}$, for $i = 1$ and for the
-others? Put this into $\sum_i v_i \frac{\partial a_i}{\partial w_1}$, and look for $h[t]$ in it.
+Which arrows *leave* $h[2]$ in the figure of this part? In which order must you compute the gradients?
 
 </details>
 """
 
-# %% [markdown] nbgrader={"grade_id": "attention-jacobian-derivation", "grade": true, "solution": true, "points": 2}
+# %% [markdown] nbgrader={"grade_id": "attention-jacobian-derivation", "grade": true, "solution": true, "points": 3}
 r"""
 ### BEGIN SOLUTION
-Write $h = h[t-1]$. It enters $v_1 = V_1 h$ and, in $a$, the weight $w_1$ only; so
+**One arrow.** Write $h = h[t-1]$. It enters $v_1 = V_1 h$ and, in $a$, the weight $w_1$ only; so
 
 $$\frac{\partial h[t]}{\partial h} = a_1 \frac{\partial v_1}{\partial h} + \Bigl(\sum_{i=0}^{2} v_i\,
 \frac{\partial a_i}{\partial w_1}\Bigr) \frac{\partial w_1}{\partial h}
@@ -1095,7 +936,7 @@ $$\frac{\partial h[t]}{\partial h} = a_1 \frac{\partial v_1}{\partial h} + \Bigl
 
 *Value.* $\frac{\partial v_1}{\partial h} = V_1$.
 
-*Weight.* $w_1 = (Q_1 h)^\top (K_1 h) = h^\top Q_1^\top K_1 h$. The rule for products gives
+*Weight.* $w_1 = (Q_1 h)^\top (K_1 h) = h^\top Q_1^\top K_1 h$. The product rule gives
 $\frac{\partial w_1}{\partial h} = k_1^\top Q_1 + q_1^\top K_1 = h^\top \bigl(K_1^\top Q_1 + Q_1^\top K_1\bigr)$, a row.
 
 *Softargmax.* From $a_i = e^{w_i} / \sum_j e^{w_j}$: $\frac{\partial a_1}{\partial w_1} = a_1 (1 - a_1)$, and
@@ -1109,14 +950,28 @@ $$\sum_{i=0}^{2} v_i\, \frac{\partial a_i}{\partial w_1} = a_1 v_1 - a_1 \sum_{i
 $$\frac{\partial h[t]}{\partial h[t-1]}
 = a_1 \Bigl[\, V_1 + \bigl(v_1 - h[t]\bigr)\, \bigl(k_1^\top Q_1 + q_1^\top K_1\bigr) \Bigr] .$$
 
-For the state $j$ steps ago replace every index 1 by $j$. Where nobody looks ($a_j \to 0$) nothing flows back.
+For the state $j$ steps ago replace every index 1 by $j$. A source with $a_j \to 0$ passes nothing back.
 
-**Mark scheme (2 points, ½ for each step)**
+**All arrows.** $h[T]$ acts on the loss directly, and through every state that looks back at it: $h[T+1], \dots,
+h[T+k]$, as far as they exist. Each of these contributes the gradient at the end of the arrow times the Jacobian of the
+arrow:
 
-1. Two roads, value and weight, are added; the road of the value is $a_1 V_1$.
-2. $\frac{\partial w_1}{\partial h}$ with both terms, as a row.
-3. The derivatives of softargmax, for $i = 1$ and $i \neq 1$ (or as $\text{diag}(a) - a a^\top$).
-4. Everything together; $h[t]$ recognised in the sum, or an equal form.
+$$\frac{\partial \ell}{\partial h[T]} = r[T] + \sum_{i=1}^{\min(k,\, L-T)}
+\frac{\partial \ell}{\partial h[T+i]}\; J[T+i, T] \qquad (1 \times m) + (1 \times m)(m \times m) .$$
+
+For $T = L$ the sum is empty. Longer paths, such as from $h[T]$ through $h[T+1]$ to $h[T+2]$, are already contained in
+$\frac{\partial \ell}{\partial h[T+1]}$, which counts everything that follows from $h[T+1]$. So each arrow is used
+once, with the other states held fixed, and the gradients are computed from $L$ down to 1.
+
+**Mark scheme (3 points)**
+
+1. ½: two paths, value and weight, are added (¼); the path of the value gives $a_1 V_1$ (¼).
+2. ½: $\frac{\partial w_1}{\partial h}$ as a row with both terms. ¼ for one term.
+3. ½: the derivatives of softargmax, for $i = 1$ (¼) and for $i \neq 1$ (¼), or both as $\text{diag}(a) - a a^\top$.
+4. ½: everything together without a sum, with $h[t]$. ¼ if the sum is still there.
+5. ½: $r[T]$ plus the sum of gradient times Jacobian, in this order, over the $k$ following states. ¼ if it is not cut
+   off at $L$.
+6. ½: longer paths are contained in the upstream gradients. Nothing for “computed from the end” alone.
 ### END SOLUTION
 """
 
@@ -1125,7 +980,7 @@ For the state $j$ steps ago replace every index 1 by $j$. Where nobody looks ($a
 def attention_jacobian(x, history, Q, K, V, j):
     """∂h[t]/∂h[t−j] in AttentionRNN(k), 1 ≤ j ≤ k, the other states and x[t] held fixed.
 
-    x (n, 1); history = [h[t−1], …, h[t−k]], each (m, 1); Q, K, V: lists of k + 1 matrices, as in 3.2
+    x (n, 1); history = [h[t−1], …, h[t−k]], each (m, 1); Q, K, V: lists of k + 1 matrices, as in attention_step
 
     Returns a matrix (m, m).
     """
@@ -1137,6 +992,24 @@ def attention_jacobian(x, history, Q, K, V, j):
     q, k = Q[j] @ sources[j], K[j] @ sources[j]  # (d, 1)
     dw_dh = k.T @ Q[j] + q.T @ K[j]  # (1, m)
     return a[j] * (V[j] + (v[:, j : j + 1] - v @ a) @ dw_dh)
+    ### END SOLUTION
+
+
+def attention_backward(r, J):
+    """∂ℓ/∂h[t] for all t from 1 to L.
+
+    r (L, m): row t is r[t]; J: a dictionary from (t, s) to ∂h[t]/∂h[s] (m, m), with an entry for each arrow, in any
+    order; t = 1, …, L counted from 1, so that r[t] is r[t - 1] in Python
+
+    Returns a matrix (L, m) whose rows are ∂ℓ/∂h[1], …, ∂ℓ/∂h[L]; r stays as it is.
+    """
+    ### BEGIN SOLUTION
+    gradients = r.clone()
+    for t in range(len(r), 1, -1):  # complete by now: all that look back at h[t] have paid in
+        for s in range(1, t):
+            if (t, s) in J:
+                gradients[s - 1] += gradients[t - 1] @ J[t, s]
+    return gradients
     ### END SOLUTION
 
 
@@ -1156,67 +1029,8 @@ compare("∂h[t]/∂h[t−1]", attention_jacobian(x, [old, older], Q, K, V, 1), 
 right = measured_jacobian(lambda h: looking_back(x, [old, h], Q, K, V), older)
 compare("∂h[t]/∂h[t−2]", attention_jacobian(x, [old, older], Q, K, V, 2), right)
 
-# %% [markdown] nbgrader={"grade_id": "attention-backward-text", "locked": true}
-r"""
-**Exercise 3.5 · all arrows** · 1 point by hand, 2 by machine · ★★☆ · 15 minutes
-
-*A state that many look back at hears from all of them.*
-
-AttentionRNN(k) has run for $L$ steps. As in 2.4 the rows $r[t] \in \mathbb{R}^{1 \times m}$ say what the loss sees of
-each state directly, and the Jacobians $J[t, s] = \frac{\partial h[t]}{\partial h[s]}$ of 3.4, one for each arrow from
-$h[s]$ to $h[t]$, are known. By hand: express $\frac{\partial \ell}{\partial h[T]}$ by $r[T]$ and by the gradients
-*upstream*, $\frac{\partial \ell}{\partial h[t]}$ with $t > T$. Which $t$ appear, also near the end of the sequence?
-Why does no product of two Jacobians appear? By machine: all gradients of a sequence.
-
-<details><summary>Hint</summary>
-
-Look at the unrolled figure of this part: which arrows *leave* $h[2]$? In which order must the gradients be computed?
-
-</details>
-"""
-
-# %% [markdown] nbgrader={"grade_id": "attention-backward-derivation", "grade": true, "solution": true, "points": 1}
-r"""
-### BEGIN SOLUTION
-$h[T]$ acts on the loss directly, and through every state that looks back at it: $h[T+1], \dots, h[T+k]$, as far as they
-exist. Each of these roads contributes the gradient at its end times the Jacobian of its first arrow:
-
-$$\frac{\partial \ell}{\partial h[T]} = r[T] + \sum_{i=1}^{\min(k,\, L-T)}
-\frac{\partial \ell}{\partial h[T+i]}\; J[T+i, T] \qquad (1 \times m) + (1 \times m)(m \times m) .$$
-
-For $T = L$ the sum is empty. Longer roads, such as from $h[T]$ through $h[T+1]$ to $h[T+2]$, are already contained in
-$\frac{\partial \ell}{\partial h[T+1]}$, which counts everything that follows from $h[T+1]$. So each arrow is used
-once, with the other states held fixed, and the gradients are computed from $L$ down to 1.
-
-**Mark scheme (1 point, ½ for each step)**
-
-1. $r[T]$ plus the sum over the $k$ following states, gradient times Jacobian in this order, cut off at $L$.
-2. Longer roads are contained in the upstream gradients; hence computed from the end.
-### END SOLUTION
-"""
-
-
-# %% nbgrader={"grade_id": "attention-backward-code", "solution": true}
-def attention_backward(r, J):
-    """∂ℓ/∂h[t] for all t from 1 to L.
-
-    r (L, m): row t is r[t]; J: a dictionary from (t, s) to ∂h[t]/∂h[s] (m, m), with an entry for each arrow, in any
-    order; t = 1, …, L counted from 1, so that r[t] is r[t - 1] in Python
-
-    Returns a matrix (L, m) whose rows are ∂ℓ/∂h[1], …, ∂ℓ/∂h[L]; r stays as it is.
-    """
-    ### BEGIN SOLUTION
-    gradients = r.clone()
-    for t in range(len(r), 1, -1):  # complete by now: all that look back at h[t] have paid in
-        for s in range(1, t):
-            if (t, s) in J:
-                gradients[s - 1] += gradients[t - 1] @ J[t, s]
-    return gradients
-    ### END SOLUTION
-
-
-# %% nbgrader={"grade_id": "attention-backward", "grade": true, "points": 2, "locked": true}
-# States of one number each, where every arrow doubles, triples, …: count the roads from h[1] to h[3] with a pencil
+# %% nbgrader={"grade_id": "attention-backward", "grade": true, "points": 1, "locked": true}
+# States of one number each, where every arrow multiplies by a number: count the paths from h[1] to h[3] with a pencil
 r, J = torch.tensor([[0.0], [0.0], [1.0]]), {(3, 1): 10.0, (2, 1): 2.0, (3, 2): 3.0}
 yours = attention_backward(r, {arrow: torch.tensor([[slope]]) for arrow, slope in J.items()})
 compare("from h[3] alone", yours, [[10.0 + 2.0 * 3.0], [3.0], [1.0]])
@@ -1229,21 +1043,127 @@ compare(
     "two numbers each", attention_backward(r, {(2, 1): torch.tensor([[1.0, 2.0], [3.0, 4.0]])}), [[13, 24], [10, 1]]
 )
 
+# %% [markdown] nbgrader={"grade_id": "reach-text", "locked": true}
+r"""
+**Exercise 3.3 · which gradient reaches furthest?** · ½ point by machine, ½ by hand · ★☆☆ · 5 minutes
+
+Three networks with states of 8 numbers and random weights run for 60 steps. The loss looks at $h[60]$ alone. Which one
+has the longest gradient $\frac{\partial\ell}{\partial h[1]}$?
+
+- **A** The gated network with gates near 0.5.
+- **B** The gated network with gates near 0.7.
+- **C** The tied AttentionRNN(∞).
+
+**Prediction.** Set `reach_prediction` to one letter before you run the figure. Any of the three earns the point: what
+counts is that you commit before you look.
+
+*By hand, after the figure:* in one sentence or two, what does the figure show, and what causes it? The control is
+AttentionRNN(2) with the same tied weights. A wrong prediction costs nothing."""
+
+# %% nbgrader={"grade_id": "reach-code", "solution": true}
+# reach_prediction = "…"   # "A", "B" or "C"
+### BEGIN SOLUTION
+reach_prediction = "C"
+### END SOLUTION
+
+# %% nbgrader={"grade_id": "reach", "grade": true, "points": 0.5, "locked": true}
+assert reach_prediction in ("A", "B", "C"), 'reach_prediction should be one letter in quotes: "A", "B" or "C"'
+print("ok  your prediction is", reach_prediction)
+
+
+# %% nbgrader={"grade_id": "reach-figure", "locked": true} tags=["demo"]
+def reach(seed, T=60, m=8):
+    """The lengths of ∂ℓ/∂h[1], …, ∂ℓ/∂h[T] in four networks with random weights; ℓ = r h[T], with ‖r‖ = 1."""
+    generator = torch.Generator().manual_seed(seed)
+
+    def random(*shape):
+        return torch.randn(shape, generator=generator) / m**0.5
+
+    x = torch.cat([m**0.5 * random(m, T), torch.ones(1, T)])  # the last input is the bias of the gate
+    states = {}
+    for name, gate in (("A: gates near 0.5", 0.5), ("B: gates near 0.7", 0.7)):
+        W_c, W_h, W_x = random(m, m + 1) / 4, random(m, m), random(m, m + 1)
+        W_c[:, m] = math.log(gate / (1 - gate))
+        states[name] = gated_rnn(x, W_c, W_h, W_x, torch.zeros(m, 1, requires_grad=True))[1][1:]
+    Q0, K0, V0, Q, K, V = (random(rows, n) for n in (m + 1, m) for rows in (4, 4, m))
+    V0.requires_grad_()
+    V = 0.7 * V  # otherwise the gradient of AttentionRNN(2) explodes in some draws
+    for name, window in (("C: AttentionRNN(∞)", T), ("control: AttentionRNN(2)", 2)):
+        hs = states[name] = []
+        for now in x.T:
+            past = torch.stack(hs[-window:], dim=1) if hs else torch.zeros(m, 0)  # (m, states in sight)
+            w = torch.cat([((Q0 @ now) @ (K0 @ now))[None], ((Q @ past) * (K @ past)).sum(0)])
+            hs.append(torch.cat([(V0 @ now)[:, None], V @ past], dim=1) @ torch.softmax(w, dim=0))
+    row = functional.normalize(random(m), dim=0)
+    gradients = {name: torch.autograd.grad(row @ hs[-1].reshape(m), hs) for name, hs in states.items()}
+    return {name: [float(row.norm()) for row in rows] for name, rows in gradients.items()}
+
+
+figure, ax = plt.subplots(figsize=(7, 3))
+for (name, lengths), style, colour in zip(
+    reach(0).items(), ("-", "--", "-", ":"), (RED, ORANGE, BLUE, BLUE), strict=True
+):
+    ax.semilogy(range(1, 61), lengths, style, color=colour, label=name)
+ax.set(xlabel="step t", ylabel="length of ∂ℓ/∂h[t]", title="What a loss at step 60 tells each state")
+ax.legend(fontsize=8)
+plt.show()
+
+# %% [markdown] nbgrader={"grade_id": "reach-words", "grade": true, "solution": true, "points": 0.5}
+r"""
+### BEGIN SOLUTION
+The gradients of both gated networks and of the control shrink exponentially with the distance, by more than a million
+over 60 steps. That of AttentionRNN(∞) hardly shrinks any more after the first step back. AttentionRNN(2) has the same
+weights and lacks only the far arrows, so the direct arrows are the cause: one arrow replaces a product of many
+Jacobians.
+
+**Mark scheme (½ point)**
+
+1. ¼: AttentionRNN(∞) keeps a much longer gradient at early steps than the others.
+2. ¼: the cause is the direct arrow, supported by the control or by the product of many Jacobians. Nothing for
+   “attention is better”.
+### END SOLUTION
+"""
+
 # %% [markdown] nbgrader={"grade_id": "debugging-text", "locked": true}
 r"""
-## 4 · A loss curve with kinks
+*In the figure: the length of the gradient at each state, on a logarithmic axis. Towards early steps A (solid, red), B
+(dashed) and the control (dotted) sink steadily, to below a millionth. C (solid, blue) never falls far below a
+hundredth.*
 
-Enough paper. Below, an LSTM with 24 units reads sequences of 12 symbols. Among four meaningless letters stand two that
-count, each of them X or Y, early and late; XX, XY, YX and YY are the four classes, all equally frequent. It is trained
-by plain gradient descent on the cross-entropy, on fresh batches, with the learning rate 0.5. It does learn, but look
-how.
+## 4 · A loss that jumps
 
-*In the figure below: the loss of 500 steps. It begins at the dotted line, which marks its first value. On its way down,
-during the first 200 steps, it jumps up time and again within one or two steps, often far above that line, and falls
-back; after that it creeps to nearly 0.*"""
+An LSTM (Hochreiter and Schmidhuber 1997, *Long short-term memory*) reads sequences of 12 symbols. Two of them, one
+early and one late, are X or Y; the others mean nothing. XX, XY, YX and YY are four equally frequent classes. Training
+is plain gradient descent on the cross-entropy, with learning rate 0.5 and a fresh batch of 32 sequences for each step.
+The loss falls, but it jumps on the way. Why?
+
+**Exercise 4.1 · two suspects, two measurements** · ½ point · ★★☆ · 12 minutes
+
+*Explosion:* the gradient grows on its way back through time (Pascanu, Mikolov and Bengio 2013, *On the difficulty of
+training recurrent neural networks*). *Overshooting:* the step is too long for the curvature of the loss, so it crosses
+the valley and climbs the other side (Cohen et al. 2021, *Gradient descent on neural networks typically occurs at the
+edge of stability*). Write one measurement for each. Both return a number.
+
+1. `growth_through_time(early, late)`: how many times as long is the gradient at step 2 as at step 12? `early` (B, 2m)
+holds the gradients by $h[2]$ and by the cell state after step 2, one row for each sequence. `late` (B, m) holds those
+by $h[12]$. The length of a matrix is the root of the sum of its squared entries.
+2. `step_times_curvature(before, after, rate, length)`: you are given the loss of *one* batch before and after a step,
+the learning rate $\eta$ and the length $L$ of the gradient. Describe the loss along the step, for $s$ from 0 to $\eta$,
+by the parabola $\ell(s)=\ell(0)-sL^2+\frac{\kappa}{2}s^2L^2$ with curvature κ. Choose κ so that it ends at `after`, and
+return $\eta\kappa$.
+
+<details><summary>Hint</summary>
+
+Put $s=\eta$ into the parabola. For which $\eta\kappa$ does the step end at the lowest point? For which does it end as
+high as it began?
+
+</details>
+
+*In the figure below: the loss of 500 steps. The dotted line marks its first value. For about 200 steps the loss jumps
+again and again within one or two steps, often above that line. Then it settles near 0.*"""
 
 # %% nbgrader={"grade_id": "debugging-run", "locked": true, "gives": ["lstm_run", "train_lstm"]} tags=["demo"]
-torch.set_num_threads(1)  # several threads on so small a network get in each other's way
+torch.set_num_threads(1)  # several threads slow down so small a network
 generator = torch.Generator()
 
 
@@ -1257,214 +1177,215 @@ def draw_batch(size=32, length=12):
     return functional.one_hot(symbols, 6).float(), 2 * marks[:, 0] + marks[:, 1]
 
 
-def train_lstm(rate=0.5, tame=lambda parameters: None, steps=500, units=24):
-    """The loss at every step and the size of its gradient; `tame` may change the gradients before each step."""
-    torch.manual_seed(0)
-    generator.manual_seed(0)
+def train_lstm(rate=0.5, tame=lambda parameters: None, steps=500, units=24, seed=0):
+    """For every step: the loss before it and, on the same batch, after it; the length of the gradient; the gradients
+    by the memory after step 2 and by the last state. `tame` may change the gradients before the step is taken."""
+    torch.manual_seed(seed)
+    generator.manual_seed(seed)
     lstm, head = torch.nn.LSTM(6, units, batch_first=True), torch.nn.Linear(units, 4)
-    lstm.bias_ih_l0.data[units : 2 * units] += 2  # the forget gates begin open, so that it learns at all
+    lstm.bias_ih_l0.data[units : 2 * units] += 2  # the forget gates begin open
     parameters = [*lstm.parameters(), *head.parameters()]
-    optimizer, losses, sizes = torch.optim.SGD(parameters, lr=rate), [], []
+    optimizer = torch.optim.SGD(parameters, lr=rate)
+    run = {"before": [], "after": [], "length": [], "early": [], "late": []}
     for _ in range(steps):
         sequences, classes = draw_batch()
-        outputs, _ = lstm(sequences)  # (B, T, units)
+        _, memory = lstm(sequences[:, :2])  # h[2] and the cell state, each (1, B, units)
+        outputs, _ = lstm(sequences[:, 2:], memory)  # (B, 10, units)
         loss = functional.cross_entropy(head(outputs[:, -1]), classes)
+        watched = [*memory, outputs]
+        for values in watched:
+            values.retain_grad()
         optimizer.zero_grad()
         loss.backward()
-        losses.append(loss.item())
-        sizes.append(torch.cat([parameter.grad.flatten() for parameter in parameters]).norm().item())
+        run["before"].append(loss.item())
+        run["length"].append(torch.cat([parameter.grad.flatten() for parameter in parameters]).norm().item())
+        run["early"].append(torch.cat([values.grad[0] for values in memory], dim=1))  # (B, 2 units)
+        run["late"].append(outputs.grad[:, -1])  # (B, units)
         tame(parameters)
         optimizer.step()
-    return losses, sizes
+        with torch.no_grad():
+            run["after"].append(functional.cross_entropy(head(lstm(sequences)[0][:, -1]), classes).item())
+    return run
 
 
 lstm_run = train_lstm()
-losses, _ = lstm_run
 figure, ax = plt.subplots(figsize=(8, 3))
-ax.plot(losses, color=BLUE, linewidth=1)
-ax.axhline(losses[0], color="black", linestyle=":", label="first value")
+ax.plot(lstm_run["before"], color=BLUE, linewidth=1)
+ax.axhline(lstm_run["before"][0], color="black", linestyle=":", label="first value")
 ax.set(xlabel="step", ylabel="loss", title="What is wrong here?", ylim=(0, None))
 ax.legend()
 plt.show()
 
+
+# %% nbgrader={"grade_id": "evidence-code", "solution": true}
+def growth_through_time(early, late):
+    """The length of the gradient `early` (B, 2m), divided by that of `late` (B, m); a number."""
+    ### BEGIN SOLUTION
+    return float(early.norm() / late.norm())
+    ### END SOLUTION
+
+
+def step_times_curvature(before, after, rate, length):
+    """ηκ, for the parabola that starts at `before` with slope −length² and ends at `after`; a number."""
+    ### BEGIN SOLUTION
+    promised = rate * length**2  # the fall along the tangent
+    return 2 * (after - before + promised) / promised
+    ### END SOLUTION
+
+
+# %% nbgrader={"grade_id": "evidence", "grade": true, "points": 0.5, "locked": true}
+compare("growth", growth_through_time(torch.tensor([[3.0, 4.0], [0.0, 0.0]]), torch.tensor([[0.0], [10.0]])), 0.5)
+compare("no curvature", step_times_curvature(before=2.0, after=1.0, rate=0.25, length=2.0), 0.0)
+compare("as high as before", step_times_curvature(before=2.0, after=2.0, rate=0.25, length=2.0), 2.0)
+
+# %% nbgrader={"grade_id": "evidence-figure", "locked": true} tags=["demo"]
+before, after, length = (lstm_run[name][:250] for name in ("before", "after", "length"))
+growths = [
+    float(growth_through_time(early, late)) for early, late in zip(lstm_run["early"], lstm_run["late"], strict=True)
+]
+bends = [float(step_times_curvature(b, a, 0.5, g)) for b, a, g in zip(before, after, length, strict=True)]
+jumps = [step for step in range(250) if lstm_run["before"][step + 1] - before[step] > 0.5]
+figure, (left, right) = plt.subplots(1, 2, figsize=(11, 3.2))
+left.set(title="Your growth through time", yscale="log", ylim=(0.01, 1e4), xlabel="step")
+right.set(title="Your step times curvature", ylim=(-3, 6), xlabel="step")
+for ax, measured, line in ((left, growths, 1), (right, bends, 2)):
+    ax.plot(measured[:250], color=BLUE, linewidth=1)
+    ax.plot(jumps, [measured[step] for step in jumps], "o", color=RED, fillstyle="none", label="before a jump")
+    ax.axhline(line, color="black", linestyle=":", label=str(line))
+    ax.legend(fontsize=8)
+plt.show()
+
 # %% [markdown] nbgrader={"grade_id": "kinks-text", "locked": true}
 r"""
-**Exercise 4.1 · the kinks** · 1 point by hand, 1 by machine · ★★☆ · 8 minutes
+*In the figure: your two measurements for 250 steps. Circles mark steps after which the loss rises by more than ½. On
+the left, on a logarithmic axis, all values stay between 0.05 and 5. On the right most values lie below the dotted line
+at 2, and all circles above it.*
 
-*Many things make a loss curve rough. Only one of them makes this.*
+**Exercise 4.2 · four questions** · 2 points by machine, 2½ by hand · ★★☆ · 28 minutes
 
-- **A** Each batch holds other examples, and some batches are harder than others.
-- **B** The network overfits, and forgets its training examples again.
-- **C** The gradients vanish on their way back through time, and the parameters no longer move.
-- **D** At some steps the gradient is several times as long as usual, and one step along it throws the parameters out of
-  the valley in which they were.
-- **E** The four classes are not equally frequent.
-- **F** Numbers in `float32` overflow, and become infinite.
+*By machine* (½ point each): set the names below. *By hand*: give the reason for each answer in one to three sentences
+(1 point for the first question, ½ for each of the others).
 
-By machine: the letter of the cause. By hand: explain in two or three sentences where, in a recurrent network, such
-steps come from, and why *one* of them is enough for a kink. The next exercises ask about what happens after it.
+**Why does the loss jump?** Set `kink_cause` to one letter. In words: what do your two measurements say about D and
+about E? Give numbers from the figure.
+
+- **A** Some batches are harder than others.
+- **B** The network overfits.
+- **C** The gradients vanish on their way back through time.
+- **D** The gradients explode on their way back through time.
+- **E** Some updates are too long for the curvature of the loss.
+- **F** Numbers in `float32` overflow and become infinite.
+
+**Why can an early spike exceed the very first loss?** Set `spike_reason` to one letter.
+
+- **A** The learning rate has grown since the beginning.
+- **B** After some training the network is confident, and a step that throws it off makes it confident of wrong classes.
+- **C** The first value is a lower limit of the cross-entropy.
+- **D** At a spike every sequence is classified wrongly, and this costs twice the first value.
+
+**How can you stop the jumps?** Model, data, loss and seed stay; only the training procedure may change. Set `fixes` to
+the set of all letters that remove the cause. In words: what do they have in common?
+
+- **A** Shrink the whole gradient to a fixed length whenever it is longer.
+- **B** Replace the LSTM by a GRU (Cho et al. 2014, *Learning phrase representations using RNN encoder–decoder for
+statistical machine translation*).
+- **C** Shrink the update to a fixed length whenever it is longer.
+- **D** Plot the mean of the last hundred losses.
+- **E** Limit every entry of the gradient to a small interval around 0.
+- **F** Try seeds until a run has no spike.
+- **G** Use twice as many layers.
+
+**Where should training begin?** Set `initial_accuracy` (between 0 and 1) and `initial_loss` (natural logarithm) to what
+you expect of an untrained network that gives all classes the same probability. Use the task alone. In words: why these
+values?
 
 <details><summary>Hint</summary>
 
-For each suspect, ask how the curve would look if he alone had done it. A suspect who can shake a curve by a tenth
-cannot double it. The last figure of part 2 is a witness.
+Both losses in `step_times_curvature` belong to one batch: what does this say about A? What does one example cost when
+its right class has probability 1/4, and what with 1/1000?
 
 </details>
 """
 
 # %% nbgrader={"grade_id": "kinks-code", "solution": true}
 # kink_cause = "…"
-### BEGIN SOLUTION
-kink_cause = "D"
-### END SOLUTION
-
-# %% nbgrader={"grade_id": "kinks", "grade": true, "points": 1, "locked": true}
-assert kink_cause in list("ABCDEF"), "kink_cause is one of the letters A to F"
-print("ok  one letter; whether it is right, the grader will tell")
-
-# %% [markdown] nbgrader={"grade_id": "kinks-words", "grade": true, "solution": true, "points": 1}
-r"""
-### BEGIN SOLUTION
-The gradient through time contains products of one Jacobian for each step, and they can grow exponentially with the
-length: the loss has walls that are very steep beside valleys that are flat. The learning rate is the same everywhere,
-so where the gradient is many times its usual size, the step is too, and the parameters land far from where the network
-worked. The loss jumps within one update, and then needs many ordinary steps to come down again: a kink.
-
-**Mark scheme (1 point, ½ for each step)**
-
-1. Exploding gradient: products of many Jacobians through time (or: steep walls in the loss).
-2. Step = learning rate × gradient: a single step that is too long moves the parameters away from a good place.
-### END SOLUTION
-"""
-
-# %% [markdown] nbgrader={"grade_id": "spikes-text", "locked": true}
-r"""
-**Exercise 4.2 · worse than knowing nothing** · 1 point · ★★☆ · 3 minutes
-
-*The network began without any knowledge. How can it be worse than that, after it has learnt something?*
-
-Why do the early spikes go beyond the value with which the loss began?
-
-- **A** The learning rate has grown since the beginning.
-- **B** An untrained network bets on all classes alike. After some training it bets with confidence; thrown off its
-  place, it bets with confidence on wrong classes, and for these $-\log p$ has no upper limit.
-- **C** The first value is a lower limit of the cross-entropy as long as the accuracy is below one half.
-- **D** At a spike every sequence of the batch is classified wrongly, and this costs exactly twice the first value.
-
-<details><summary>Hint</summary>
-
-What does one example cost when the network gives its right class the probability 1/4, and what when it gives 1/1000?
-
-</details>
-"""
-
-# %% nbgrader={"grade_id": "spikes-code", "solution": true}
 # spike_reason = "…"
-### BEGIN SOLUTION
-spike_reason = "B"
-### END SOLUTION
-
-# %% nbgrader={"grade_id": "spikes", "grade": true, "points": 1, "locked": true}
-assert spike_reason in list("ABCD"), "spike_reason is one of the letters A to D"
-print("ok  one letter; whether it is right, the grader will tell")
-
-# %% [markdown] nbgrader={"grade_id": "fixes-text", "locked": true}
-r"""
-**Exercise 4.3 · cures** · 1 point · ★★☆ · 3 minutes
-
-*Keep the model, keep the data, keep the loss. Change how it is trained, and nothing else.*
-
-Which of these remove the cause, by a change of the training procedure alone? Give the set of all that do.
-
-- **A** If the gradient of all parameters together is longer than a limit, shrink it to that length.
-- **B** Replace the LSTM by a GRU.
-- **C** Compute how far the update would move the parameters; if it is farther than a fixed distance, move them by that
-  distance only, in the same direction.
-- **D** Plot the mean of the last hundred losses instead of each single one.
-- **E** Limit every single entry of the gradient to a small interval around 0.
-- **F** Try seeds until there is one without a spike.
-- **G** Twice as many layers.
-
-<details><summary>Hint</summary>
-
-Ask two things of each: does it touch the training procedure alone, and does it keep a single step from being too long?
-
-</details>
-"""
-
-# %% nbgrader={"grade_id": "fixes-code", "solution": true}
 # fixes = {"…", …}
-### BEGIN SOLUTION
-fixes = {"A", "C", "E"}
-### END SOLUTION
-
-# %% nbgrader={"grade_id": "fixes", "grade": true, "points": 1, "locked": true}
-assert set(fixes) <= set("ABCDEFG") and fixes, "fixes is a set of letters from A to G"
-print("ok  a set of letters; whether they are right, the grader will tell")
-
-# %% [markdown] nbgrader={"grade_id": "initial-text", "locked": true}
-r"""
-**Exercise 4.4 · the first value** · 1 point · ★☆☆ · 3 minutes
-
-*The cheapest bug finder of all: know what the loss should be before anything has been learnt.*
-
-From the task alone, and not from the figure: which accuracy (between 0 and 1) and which loss do you expect of an
-untrained network that gives all four classes the same probability?
-
-<details><summary>Hint</summary>
-
-The cross-entropy of one example is $-\log$ of the probability that its right class was given; log is the natural one.
-
-</details>
-"""
-
-# %% nbgrader={"grade_id": "initial-code", "solution": true}
 # initial_accuracy = …
 # initial_loss = …
 ### BEGIN SOLUTION
+kink_cause = "E"
+spike_reason = "B"
+fixes = {"A", "C", "E"}
 initial_accuracy = 1 / 4  # a blind guess is right in one case of four
 initial_loss = math.log(4)  # −log(1/4), for each example and so on average
 ### END SOLUTION
 
-# %% nbgrader={"grade_id": "initial", "grade": true, "points": 1, "locked": true}
-assert 0 <= initial_accuracy <= 1, "the accuracy is a number between 0 and 1"
-assert initial_loss > 0, "a cross-entropy is positive"
-print("ok  two numbers; compare the second with the dotted line of the figure")
+# %% nbgrader={"grade_id": "kinks", "grade": true, "points": 2, "locked": true}
+assert kink_cause in list("ABCDEF"), "kink_cause should be one of the letters A to F"
+assert spike_reason in list("ABCD"), "spike_reason should be one of the letters A to D"
+assert set(fixes) <= set("ABCDEFG") and fixes, "fixes should be a set of letters from A to G"
+assert 0 <= initial_accuracy <= 1, "initial_accuracy should be a number between 0 and 1"
+assert initial_loss > 0, "initial_loss should be positive, as every cross-entropy is"
+print("ok  the form is right; the grader checks the answers")
+
+# %% [markdown] nbgrader={"grade_id": "kinks-words", "grade": true, "solution": true, "points": 2.5}
+r"""
+### BEGIN SOLUTION
+*Cause.* The gradient does not explode: over ten steps back in time its length changes by a factor between about 0.5 and
+2.3 before a jump, hardly more than at other steps. But before every jump $\eta\kappa$ is above 2, and there the step
+ends higher than it began, on the very same batch. The step crosses the valley and climbs the other side. Since both
+losses belong to one batch, a harder batch cannot be the reason.
+
+*Early spikes.* The untrained network gives each class about ¼, and each example costs about $\ln 4$. A network that has
+learnt something gives high probabilities. When a step throws it off, it gives high probability to wrong classes, and
+the right class may have a probability far below ¼: $-\log p$ then exceeds $\ln 4$, without limit.
+
+*Fixes.* A, C and E limit how far one update can move the parameters, so no step is too long for the curvature. (B and G
+change the model, F the seed, and D only the picture.)
+
+*First values.* There are four equally frequent classes. A network that knows nothing is right in one case of four, so
+the accuracy is 25 %. It gives the right class the probability ¼, so the loss is $-\ln \frac14 = \ln 4 \approx 1.39$.
+
+**Mark scheme (2½ points)**
+
+1. ½: the growth through time stays near 1 before the jumps, so gradients do not explode. ¼ without a number from the
+   figure.
+2. ½: step times curvature is above 2 before every jump, so the step ends higher than it began. ¼ without a number from
+   the figure.
+3. ½: after some training the network is confident (¼); $-\log p$ of a right class with small $p$ exceeds $\ln 4$ (¼).
+4. ½: the right fixes limit the length of a single update. ¼ for a true reason that fits only one of them.
+5. ½: accuracy ¼ because there are four equally frequent classes (¼); loss $-\ln \frac14$ (¼).
+### END SOLUTION
+"""
 
 # %% nbgrader={"grade_id": "cures-figure", "locked": true} tags=["demo"]
-losses, sizes = lstm_run
-cures = {
-    "as it was": (losses, BLUE, "-"),
-    "length at most 0.5": (train_lstm(tame=lambda p: torch.nn.utils.clip_grad_norm_(p, 0.5))[0], GREEN, "-"),
-    "entries at most 0.01": (train_lstm(tame=lambda p: torch.nn.utils.clip_grad_value_(p, 0.01))[0], ORANGE, "--"),
-    "learning rate 0.05": (train_lstm(rate=0.05)[0], RED, ":"),
+changes = {
+    "length at most 0.5": ({"tame": lambda p: torch.nn.utils.clip_grad_norm_(p, 0.5)}, GREEN, "-"),
+    "entries at most 0.01": ({"tame": lambda p: torch.nn.utils.clip_grad_value_(p, 0.01)}, ORANGE, "--"),
+    "learning rate 0.05": ({"rate": 0.05}, RED, ":"),
 }
-figure, (left, right) = plt.subplots(1, 2, figsize=(11, 3.2))
-left.semilogy(sizes, color=BLUE, linewidth=1)
-before = [step for step in range(499) if losses[step + 1] - losses[step] > 0.5]
-left.plot(before, [sizes[step] for step in before], "o", color=RED, fillstyle="none", label="before a jump")
-left.legend(fontsize=8)
-left.set(xlabel="step", ylabel="length of the gradient", title="As it was: the gradient")
-for label, (curve, colour, style) in cures.items():
-    right.plot(curve, style, color=colour, linewidth=1, label=label)
-right.set(xlabel="step", ylabel="loss", title="Cured, and not cured", ylim=(0, None))
-right.legend(fontsize=8)
+figure, ax = plt.subplots(figsize=(8, 3.2))
+ax.plot(lstm_run["before"], color=BLUE, linewidth=1, label="as it was")
+for label, (change, colour, style) in changes.items():
+    print("training with", label, "…")
+    ax.plot(train_lstm(**change)["before"], style, color=colour, linewidth=1, label=label)
+ax.set(xlabel="step", ylabel="loss", title="Three changes of the training procedure", ylim=(0, None))
+ax.legend(fontsize=8)
 plt.show()
 
 # %% [markdown] nbgrader={"grade_id": "closing", "locked": true}
 r"""
-*In the figure: on the left the length of the gradient on a logarithmic axis; circles mark the steps just before a jump
-of the loss, and they sit on peaks. On the right the loss again. With a limit for the length of the gradient (solid,
-green) or for its entries (dashed) nothing jumps any more, and the loss comes down to nearly 0. A tenth of the
-learning rate alone (dotted) only makes it slower: it walks to the same walls in smaller steps, and jumps there all the
-same. Elsewhere a lower rate can be enough; try.*
+*In the figure: the loss again. With a limit for the length of the gradient (solid, green) or for its entries (dashed)
+the jumps are gone, and the loss comes down to nearly 0. With a tenth of the learning rate alone (dotted) the loss still
+jumps, only later.* There the curvature grows until even the short step is too long.
 
 **What you take along**
 
-- Weights that are shared have gradients that are summed: over windows in space, over steps in time.
-- A Jacobian can be looked at. That of a convolution is a staircase of equal numbers.
-- A product of many Jacobians fades or explodes unless something holds it near the identity: a gate that is open, or an
-  arrow that leads directly back.
-- Know the first value of your loss, and watch the length of your gradient.
+- Shared weights have gradients that are summed: over windows in space, over steps in time.
+- A product of many Jacobians fades or explodes, unless a gate is open or an arrow leads directly back.
+- A jump has more than one possible cause. Measure before you name it.
+- Know the first value of your loss, and watch how far each update moves.
 
-In the next notebooks the staircase becomes a network that sees, and the gate becomes a network that remembers."""
+More on strides, padding and dilation: Dumoulin and Visin 2016, *A guide to convolution arithmetic for deep
+learning*."""

@@ -2,30 +2,24 @@
 r"""
 # Attention, by construction
 
-Attention is usually met as something that training has found. Here you meet it as something that *you* have built. You
-will choose queries, keys and projection matrices so that attention does exactly as it is told: keep one value, mix a
-few, permute, shift, convolve, and at last look up what came next the last time. Who can set the weights of a machine
-by hand knows what it can learn.
+**What you will build.** Queries, keys and projections, chosen by hand so that attention does exactly what you want:
+keep one value, average several, permute, shift, convolve, compute exclusive or, look up what came next last time. You
+also bound how far noise moves its output, and count what a transformer costs.
 
-**What you will build.** Attention with its temperature, and two proofs of how much a nudge can move it. Heads that are
-the taps of a convolution. A layer that remembers, made of three matrices and one idea. A feed-forward layer that
-computes what no attention can. And, on the way, what all of this costs.
+|part|points by machine|by hand|minutes|
+|---|---|---|---|
+|1 Attention|2 + 2 + 3|1 + 2 + 3|70|
+|2 Heads and self-attention|3 + 1 + 2 + 2 + 1|5|85|
+|3 The transformer|2 + 2 + 2 + 3½|5|90|
+|4 Pictures|2 + 2 + ½|4|45|
+|**in all: 50 points**|**30**|**20**|**290**|
 
-| part | you answer | points by machine | by hand | minutes |
-| --- | --- | --- | --- | --- |
-| 1 Attention | temperature, two queries, three nudges | 2 + 2 + 3 | 1 + 2 + 3 | 70 |
-| 2 Many heads | heads, and heads as a kernel | 2 | 1 | 20 |
-| 3 Self-attention | projections, places, four constructions, live | 2 + 1 + 2 + 2 + 1 | 1 + 1 + 1 | 65 |
-| 4 The transformer | roads, lookup, costs, columns, norms | 2 + 2 + 2 + 2 + 2 | 5 | 90 |
-| 5 Pictures | patches, the class token, words | 2 + 2 | 4 | 45 |
-| **in all** | **50 points** | **31** | **19** | **290** |
+**You need** softargmax, matrix products, and convolutions (Homework 2).
 
-**You need** softargmax, matrix products, and convolutions as in homework 2. Everything runs in a few seconds on a CPU.
-
-**How to work.** Think on paper. Cells that say *Your answer here* take a written answer (LaTeX between dollar signs, or
-plain words) and are marked by a person, one small step at a time. Cells with `raise NotImplementedError` take a
-construction or a result as a tiny function. The cell below it checks an example; the grader asks again with other sizes
-and other numbers, and looks only at what your matrices *do*: every construction that works is right."""
+**How to work.** *By hand*: a written answer, LaTeX between dollar signs or plain words, marked by a person. *By
+machine*, and wherever nothing else is said: code in place of `raise NotImplementedError`. The cell below it checks an
+example. The grader uses other sizes and numbers, and looks only at what your matrices do: every construction that
+works is right."""
 
 # %% nbgrader={"grade_id": "helpers", "locked": true}
 import math
@@ -38,9 +32,9 @@ from common import BLUE, GREEN, ORANGE, RED, compare, numbers
 
 
 def library_attention(Q, K, V, beta=None, allowed=None):
-    """H by PyTorch's own attention, which wants rows: the measuring device of the checks.
+    """H from PyTorch's own attention, which works on rows; the checks compare with it.
 
-    allowed (m, n) is False where a query must not see a key; beta is 1/√d where none is given.
+    allowed (m, n) is False where a query must not see a key; beta=None stands for 1/√d.
     """
     mask = None if allowed is None else allowed.T
     return functional.scaled_dot_product_attention(Q.T, K.T, V.T, attn_mask=mask, scale=beta).T
@@ -53,38 +47,31 @@ def run_head(X, head, allowed=None):
 
 
 def head_map(X, head, allowed=None):
-    """The weights A (m, n) of that head: what it makes of values that are one-hot."""
-    return run_head(torch.cat([X, torch.eye(X.shape[1])]), widened(head, X.shape[1]), allowed)
-
-
-def widened(head, n):
-    """The head for columns with n more entries, which it takes as its values and does not look at otherwise."""
-    W_Q, W_K, _ = (torch.as_tensor(matrix).float() for matrix in head)
-    blind = torch.zeros(len(W_Q), n)
-    W_V = torch.cat([torch.zeros(n, W_Q.shape[1]), torch.eye(n)], dim=1)
-    return torch.cat([W_Q, blind], dim=1), torch.cat([W_K, blind], dim=1), W_V
+    """The weights A (m, n) of that head."""
+    Q, K = (torch.as_tensor(matrix).float() @ X for matrix in head[:2])
+    return library_attention(Q, K, torch.eye(X.shape[1]), allowed=allowed)  # one-hot values return the weights
 
 
 def ring(n):
-    """n places on a circle, as columns (2, n), for exercise 3.4."""
+    """n places on a circle, as columns (2, n), for exercise 2.4."""
     angles = 2 * math.pi / n * torch.arange(n)
     return torch.stack([angles.cos(), angles.sin()])
 
 
 def with_places(C):
-    """C (e, n) with one-hot places below, for exercise 3.3."""
+    """C (e, n) with one-hot places below it, for exercise 2.3."""
     return torch.cat([C, torch.eye(C.shape[1])])
 
 
 def letters_with_left(text):
-    """X (2e, n) of a text over its own alphabet, which is returned as well, for exercise 4.2."""
+    """X (2e, n) of a text, and its alphabet of e letters, for exercise 3.1."""
     alphabet = sorted(set(text))
     C = functional.one_hot(torch.tensor([alphabet.index(letter) for letter in text])).T.float()
     return torch.cat([C, functional.pad(C, (1, 0))[:, :-1]]), alphabet
 
 
 def distances_moved(q, K, V, beta, noises, j=None):
-    """How far h moves for each column of `noises` on key j, or on the query without j, for exercise 1.3."""
+    """How far h moves for each column of `noises`, added to key j or, without j, to the query; for exercise 1.3."""
     before, far = library_attention(q, K, V, beta), []
     for noise in noises.T:
         nudged = K.clone()
@@ -102,54 +89,55 @@ def draw_map(ax, A, title, keys="key", queries="query"):
     ax.set(xlabel=queries, ylabel=keys, xticks=[], yticks=[])
 
 
-# %% [markdown] nbgrader={"grade_id": "rules", "locked": true}
+# %% [markdown] nbgrader={"grade_id": "attention-text", "locked": true}
 r"""
 ## How we write
 
-**Columns.** $n$ queries, $m$ keys and their $m$ values are the columns of three matrices,
+**Columns.** $n$ queries, $m$ keys and $m$ values are the columns of
 
-$$Q \in \mathbb{R}^{d \times n}, \qquad K \in \mathbb{R}^{d \times m}, \qquad V \in \mathbb{R}^{t \times m} .$$
+$$Q\in\mathbb{R}^{d\times n},\qquad K\in\mathbb{R}^{d\times m},\qquad V\in\mathbb{R}^{t\times m}.$$
 
-Column $i$ of $Q$ is $q_i$, and so on. On paper we count from 1, Python counts from 0. (The other notebook of this
-homework stacks them as *rows*, with a batch in front, `(B, n, d)`, as libraries do: its equations are these ones
-transposed.)
+Column $i$ of $Q$ is $q_i$. Formulas count from 1, Python from 0. The notebook *transformer* builds the same attention
+in code, for batches of rows, and trains it; its equations are these, transposed.
 
-**Attention.** The *score* of key $j$ for query $i$ is $k_j^\top q_i$. Over the keys, softargmax turns scores into
-weights:
+**Attention** (Bahdanau et al. 2015; in this form Vaswani et al. 2017). The *score* of key $j$ for query $i$ is
+$k_j^\top q_i$. Softargmax over the keys (libraries: softmax) turns scores into weights, with inverse temperature
+$\beta>0$:
 
-$$A = \text{softargmax}_\beta(K^\top Q), \qquad
-A_{ji} = \frac{\exp(\beta\, k_j^\top q_i)}{\sum_{l=1}^{m} \exp(\beta\, k_l^\top q_i)}, \qquad H = V A .$$
+$$A=\text{softargmax}_\beta(K^\top Q),\qquad
+A_{ji}=\frac{\exp(\beta\,k_j^\top q_i)}{\sum_{l=1}^{m}\exp(\beta\,k_l^\top q_i)},\qquad
+h_i=\sum_{j=1}^{m}A_{ji}\,v_j.$$
 
-So column $i$ of $A$ is positive and adds up to 1, and column $i$ of $H$ is a mean of all values with these weights.
-(Libraries call it softmax; $\beta > 0$ is an inverse temperature.) With a single query we write $q$, $a$ and $h$.
+So each column of $A$ is positive and adds up to 1. The output $h_i$ is column $i$ of $H$. With a single query we write
+$q$, $a$ and $h$.
 
-**Sizes.** $\lVert x \rVert$ is the Euclidean length of a column. The *diameter* of some columns is the largest distance
-between two of them: $D_K$ for the keys, $D_V$ for the values.
+**Sizes.** $\lVert x\rVert$ is the Euclidean length. $D_K$ is the largest distance between two keys, $D_V$ between two
+values.
 
-**Rules.** In the cells that you write, you must not use automatic differentiation or PyTorch's own attention. The
-checks and the grader measure with them. `torch.softmax` is welcome, and so are `torch.cdist` and the like. Your
-functions must not change what they are given. What they return may be tensors, NumPy arrays or lists of rows."""
+**Rules.** Your cells must not use automatic differentiation or PyTorch's own attention. Other functions of PyTorch and
+NumPy are allowed. Your functions must not change their arguments. They may return tensors, NumPy arrays or lists of
+rows.
 
-# %% [markdown] nbgrader={"grade_id": "attention-text", "locked": true}
-r"""
 ## 1 · Attention
 
-**Exercise 1.1 · a soft lookup** · 1 point by hand, 2 by machine · ★☆☆ · 15 minutes
+**Exercise 1.1 · a soft lookup** · 1 point by hand, 2 by machine · ★☆☆, 15 minutes
 
-*A dictionary that never says “no such key”: everybody answers, and those who fit speak louder.*
+By hand:
 
-By hand: what becomes of a column of $A$ as $\beta \to 0$, and as $\beta \to \infty$ (with one largest score, or with
-several)? If all entries of $q$ and $k$ are independent, with mean 0 and variance 1, what is the variance of
-$k^\top q$? Which β is therefore convenient, and what would go wrong without it when $d$ is large?
+1. What does a column of $A$ tend to as $\beta\to0$? As $\beta\to\infty$, with one largest score or several?
+2. All entries of $q$ and $k$ are independent, with mean 0 and variance 1. What is the variance of $k^\top q$? Which
+   *convenient* β gives $\beta\,k^\top q$ the variance 1? What goes wrong with $\beta=1$ when $d$ is large?
 
-By machine: attention as defined above, where `beta=None` stands for your convenient choice. And β by order: one key's
-score is higher by `gap` than those of the $m - 1$ others, which are all equal. For which β does it get the weight
-`share`?
+By machine:
+
+- `attention` returns $H$ and $A$. `beta=None` stands for your convenient β.
+- `attention_shapes` returns the rows and columns of $A$ and $H$.
+- `beta_for_share`: one key's score is by `gap` larger than those of the $m-1$ others, which are all equal. Return the
+  β that gives this key the weight `share`.
 
 <details><summary>Hint</summary>
 
-$k^\top q$ is a sum of $d$ terms that do not know of each other. For the second function write down the share as a
-function of β; you may subtract the same number from all scores first.
+$k^\top q$ is a sum of $d$ independent terms. Subtracting the same number from all scores changes no weight.
 
 </details>
 """
@@ -157,30 +145,32 @@ function of β; you may subtract the same number from all scores first.
 # %% [markdown] nbgrader={"grade_id": "temperature", "grade": true, "solution": true, "points": 1}
 r"""
 ### BEGIN SOLUTION
-*Limits.* For $\beta \to 0$ all exponents go to 0, so that every key gets $1/m$, whatever its score. For
-$\beta \to \infty$ divide numerator and denominator by the largest exponential: the others go to 0. The key with the
-largest score gets 1 and the rest 0 (argmax, one-hot); if several share the largest score, they share the weight in
-equal parts.
+*Limits.* As $\beta \to 0$ all exponents go to 0, so every key gets $1/m$, whatever its score. As
+$\beta \to \infty$, divide numerator and denominator by the largest exponential: all smaller ones go to 0. The key with
+the largest score gets 1 and the rest 0 (argmax, one-hot). If several keys share the largest score, they share the
+weight equally.
 
 *Variance.* $k^\top q = \sum_{c=1}^d k_c q_c$. Every term has mean 0 and variance
-$\mathbb{E}[k_c^2]\,\mathbb{E}[q_c^2] = 1$, and they are independent, so the variance is $d$ and the standard deviation
-$\sqrt d$. With $\beta = 1/\sqrt d$ the product $\beta\, k^\top q$ has variance 1 for every $d$. With $\beta = 1$ and a
-large $d$ the scores are far apart, one weight is nearly 1, and the derivatives of softargmax, $A_{ji}(1 - A_{ji})$ and
-$-A_{ji} A_{li}$, are nearly 0: learning by gradients stops before it has begun.
+$\mathbb{E}[k_c^2]\,\mathbb{E}[q_c^2] = 1$, and the terms are independent. So the variance is $d$ and the standard
+deviation $\sqrt d$. With $\beta = 1/\sqrt d$ the product $\beta\, k^\top q$ has variance 1 for every $d$. With
+$\beta = 1$ and large $d$ the scores lie far apart and one weight is nearly 1. The derivatives of softargmax,
+$A_{ji}(1 - A_{ji})$ and $-A_{ji} A_{li}$, are then nearly 0: gradients through the weights vanish.
 
-**Mark scheme (1 point, ½ for each step)**
+**Mark scheme (1 point; a half-right step earns nothing)**
 
-1. $\beta \to 0$: equal weights; $\beta \to \infty$: one-hot, or shared equally among equal maxima.
-2. Variance $d$ with a reason, $\beta = 1/\sqrt d$, and saturation (or vanishing gradients) without it.
+1. ¼ for $\beta \to 0$: equal weights.
+2. ¼ for $\beta \to \infty$: one-hot, or equal shares among several largest scores.
+3. ¼ for the variance $d$ with a reason, and hence $\beta = 1/\sqrt d$.
+4. ¼ for saturation, or vanishing gradients, with $\beta = 1$ and large $d$.
 ### END SOLUTION
 """
 
 
 # %% nbgrader={"grade_id": "attention-code", "solution": true}
 def attention(Q, K, V, beta=None):
-    """Attention of the columns of Q (d, n) to keys K (d, m) with values V (t, m); beta=None is the convenient choice.
+    """Attention of the columns of Q to keys K with values V; beta=None stands for the convenient β.
 
-    Returns a tuple of H (t, n) and the weights A (m, n).
+    Returns a tuple of H and A.
     """
     ### BEGIN SOLUTION
     if beta is None:
@@ -190,8 +180,15 @@ def attention(Q, K, V, beta=None):
     ### END SOLUTION
 
 
+def attention_shapes(d, t, n, m):
+    """A dictionary from "A" and "H" to pairs of int: rows, columns."""
+    ### BEGIN SOLUTION
+    return {"A": (m, n), "H": (t, n)}
+    ### END SOLUTION
+
+
 def beta_for_share(gap, m, share):
-    """The β that gives the weight `share` (between 1/m and 1) to a key whose score leads by gap > 0; m ≥ 2 keys."""
+    """The β that gives a key whose score leads by gap > 0 the weight share (between 1/m and 1); m ≥ 2 keys."""
     ### BEGIN SOLUTION
     # share = 1 / (1 + (m − 1) exp(−β gap)), solved for β
     return math.log((m - 1) * share / (1 - share)) / gap
@@ -200,46 +197,49 @@ def beta_for_share(gap, m, share):
 
 # %% nbgrader={"grade_id": "attention", "grade": true, "points": 2, "locked": true}
 def check_attention():
-    # Three queries of one number each: β times the scores of the two keys is 0 and log 3, 0 and 0, 0 and −log 3
-    Q, K = torch.tensor([[2.0, 0.0, -2.0]]), torch.tensor([[0.0, math.log(3)]])
-    V = torch.tensor([[4.0, 8.0], [0.0, 4.0], [1.0, 1.0], [8.0, 0.0]])
-    H, A = attention(Q, K, V, beta=0.5)
-    compare("A by hand", A, [[1 / 4, 1 / 2, 3 / 4], [3 / 4, 1 / 2, 1 / 4]])
-    compare("H by hand", H, [[7.0, 6.0, 5.0], [3.0, 2.0, 1.0], [1.0, 1.0, 1.0], [2.0, 4.0, 6.0]])
-    Q, K, V = numbers((5, 3), (5, 4), (2, 4), seed=0)
+    Q, K, V = numbers((5, 3), (5, 4), (2, 4), seed=0)  # d = 5, n = 3, m = 4, t = 2
     before = [part.clone() for part in (Q, K, V)]
-    H, A = attention(Q, K, V)
-    assert all(map(torch.equal, (Q, K, V), before)), "attention has changed Q, K or V"
-    compare("A, your own β", A, library_attention(Q, K, torch.eye(4)))
-    compare("H, your own β", H, library_attention(Q, K, V))
+    for beta, name in ((None, "your own β"), (0.3, "β = 0.3"), (2.0, "β = 2")):
+        H, A = attention(Q, K, V) if beta is None else attention(Q, K, V, beta)
+        assert all(map(torch.equal, (Q, K, V), before)), "attention has changed Q, K or V"
+        compare(f"A, {name}", A, library_attention(Q, K, torch.eye(4), beta))
+        compare(f"H, {name}", H, library_attention(Q, K, V, beta))
+    for name, matrix in (("A", A), ("H", H)):
+        yours = tuple(attention_shapes(5, 2, 3, 4)[name])
+        assert yours == tuple(torch.as_tensor(matrix).shape), f"{name} above has another shape than {yours}"
     for gap, m, share in ((2.0, 5, 0.9), (0.5, 3, 0.4)):
         scores = torch.full((1, m), 7.0)
         scores[0, 1] += gap
         beta = float(beta_for_share(gap, m, share))
-        compare(f"share {share}", library_attention(torch.ones(1, 1), scores, torch.eye(m), beta)[1, 0], share)
+        compare(
+            f"share {share} of {m} keys", library_attention(torch.ones(1, 1), scores, torch.eye(m), beta)[1, 0], share
+        )
 
 
 check_attention()
 
 # %% [markdown] nbgrader={"grade_id": "queries-text", "locked": true}
 r"""
-**Exercise 1.2 · one, or some** · 2 points by hand, 2 by machine · ★★☆ · 20 minutes
+**Exercise 1.2 · one key, or several** · 2 points by hand, 2 by machine · ★★☆, 20 minutes
 
-*You are the query. Which one must you be to hear a single voice, and which to hear a choir?*
+By hand, **preserving** a value:
 
-By hand, **preserving** (1 point): when is there a $q$ that brings the weight of key $k_j$ as near to 1 as you like?
-Give a condition on $k_j$ and the other keys, and an example of three keys of which one can never be preserved. If all
-keys have length 1 and differ, which direction for $q$ is good, and which length is enough for a weight of 0.999?
-**Diffusing** (1 point): name two ways to the plain mean of all values that leave $V$ alone. Let the $m$ values be
-independent, with mean 0 and variance 1 in every entry: what is the variance of an entry of $h$, and what does this
-mean for the network?
+1. Under which condition on $k_j$ and the other keys can some $q$ bring the weight of $k_j$ as near to 1 as you like?
+   Give three keys of which one does not meet it.
+2. All keys have length 1, and no two are equal. Give a direction and a length of $q$ with which key $j$ gets a weight
+   of at least 0.999.
 
-By machine: two queries, for whichever β > 0 the grader will use.
+By hand, **diffusing** values:
+
+3. Name two ways to make $h$ the plain mean of all values without changing $V$.
+4. The $m$ values are independent, with mean 0 and variance 1 in every entry. What is the variance of an entry of their
+   mean? What does that mean for the layers above?
+
+By machine: `preserving_query` and `diffusing_query`, for any β > 0.
 
 <details><summary>Hint</summary>
 
-Only differences of scores matter, and a query can be as long as you like. For the choir: which scores should the chosen
-keys have, which the others? With keys that are orthonormal you can order any scores at all, one by one.
+Only differences of scores matter. With orthonormal keys you can choose each score separately.
 
 </details>
 """
@@ -247,29 +247,30 @@ keys have, which the others? With keys that are orthonormal you can order any sc
 # %% [markdown] nbgrader={"grade_id": "queries-derivation", "grade": true, "solution": true, "points": 2}
 r"""
 ### BEGIN SOLUTION
-*Preserving.* $a_j = 1 / \bigl(1 + \sum_{l \ne j} \exp(-\beta\, q^\top (k_j - k_l))\bigr)$ is near 1 exactly when every
-exponent is very negative. So there must be a direction $u$ with $u^\top k_j > u^\top k_l$ for all $l \ne j$, and
-$q = c\,u$ with a large $c$ does it. In other words, $k_j$ has to be a corner of the keys' convex hull and no other key
-may equal it. The middle one of three keys on a line, such as $-1, 0, 1$, is never preserved: whenever it beats one
-neighbour the other one beats it.
+1. $a_j = 1 / \bigl(1 + \sum_{l \ne j} \exp(-\beta\, q^\top (k_j - k_l))\bigr)$ is near 1 exactly when every
+   $\beta\, q^\top (k_j - k_l)$ is large. So there must be a direction $u$ with $u^\top k_j > u^\top k_l$ for all
+   $l \ne j$; then $q = c\,u$ with a large $c$ works. In other words, $k_j$ is a corner of the convex hull of the keys,
+   and no other key equals it. Among the three keys $-1, 0, 1$ on a line the middle one fails: whenever it beats one
+   neighbour, the other neighbour beats it.
+2. Take $u = k_j$, because $k_j^\top k_j = 1 > k_j^\top k_l$ for $k_l \neq k_j$. With
+   $\gamma = \max_{l \ne j} k_j^\top k_l < 1$ the weight is at least $1 / (1 + (m-1)\, e^{-\beta c (1 - \gamma)})$. This
+   is 0.999 for
 
-For keys of length 1 take $u = k_j$: $k_j^\top k_j = 1 > k_j^\top k_l$ for $k_l \neq k_j$. With
-$\gamma = \max_{l \ne j} k_j^\top k_l < 1$ the weight is at least $1 / (1 + (m-1)\, e^{-\beta c (1 - \gamma)})$, and
-this is 0.999 for
+   $$c = \lVert q \rVert = \frac{\ln\bigl(999\,(m - 1)\bigr)}{\beta\,(1 - \gamma)} .$$
 
-$$c = \lVert q \rVert = \frac{\ln\bigl(999\,(m - 1)\bigr)}{\beta\,(1 - \gamma)} .$$
+3. All scores must be equal: $q = 0$; or $q$ orthogonal to all differences of keys; or all keys equal. In the limit
+   $\beta \to 0$ the scores no longer count.
+4. $h = \frac1m \sum_j v_j$ has entries of variance $\frac{1}{m^2}\, m = \frac1m$. The longer the sequence, the smaller
+   the output: what single values said is lost to the layers above, and the scale of $h$ depends on $m$.
 
-*Diffusing.* All scores must be equal (or must not count): $q = 0$; or $q$ orthogonal to all differences of keys; or
-all keys equal; or, in the limit, $\beta \to 0$. Then $h = \frac1m \sum_j v_j$, whose entries have the variance
-$\frac{1}{m^2}\, m = \frac1m$: the longer the sequence the paler the mean, down to nothing. What single values said is
-lost to the layers above, and the scale of $h$ depends on $m$.
+**Mark scheme (2 points)**
 
-**Mark scheme (2 points, ½ for each step)**
-
-1. Condition (some direction in which $k_j$ leads alone, or a corner of the convex hull), with an example that fails.
-2. $q$ along $k_j$, and a length that grows like $1/\beta$, like $\ln m$ and with the nearness of the next key.
-3. Two ways to equal scores.
-4. Variance $1/m$, and a consequence.
+1. ½ for the condition: some direction in which $k_j$ alone leads, or a corner of the convex hull. The example alone
+   earns ¼.
+2. ½ for $q$ along $k_j$ with a length that contains $1/\beta$, $\ln(m - 1)$ or $\ln m$, and $1/(1 - \gamma)$. The
+   direction alone, or a length without one of the three, earns ¼.
+3. ½ for two ways to equal scores. One way earns ¼.
+4. ½ for the variance $1/m$ and one consequence. One of the two earns ¼.
 ### END SOLUTION
 """
 
@@ -289,7 +290,7 @@ def preserving_query(K, j, beta):
 
 
 def diffusing_query(K, chosen, beta):
-    """A query (d, 1) that spreads the weight evenly over some keys: each within 0.001 of 1/len(chosen).
+    """A query (d, 1) that shares the weight equally among some keys: each within 0.001 of 1/len(chosen).
 
     K (d, m): orthonormal columns; chosen: a list of different column numbers, not empty; beta > 0
     """
@@ -300,92 +301,55 @@ def diffusing_query(K, chosen, beta):
 
 # %% nbgrader={"grade_id": "queries", "grade": true, "points": 2, "locked": true}
 def check_queries():
-    keys = functional.normalize(numbers((3, 6), seed=1)[0], dim=0)
-    bundle = functional.normalize(torch.cat([torch.ones(1, 7), 0.3 * torch.eye(7)[1:]]), dim=0)  # six, all near key 0
+    bundle = torch.cat([torch.ones(1, 7), 0.3 * torch.eye(7)[1:]])
     corners = torch.tensor([[1.0, 1, 1, 1], [1, -1, 1, -1], [1, 1, -1, -1], [1, -1, -1, 1]]) / 2  # orthonormal
-    for beta in (0.25, 2.0):
-        cases = [(keys, j, "six random keys") for j in range(6)] + [
-            (bundle, 0, "six keys near the one to be preserved")
-        ]
-        for K, j, which in cases:
-            q = torch.as_tensor(preserving_query(K, j, beta)).float()
-            assert q.shape == (len(K), 1), f"q should be a column {(len(K), 1)}, yours is {tuple(q.shape)}"
-            weight = float(library_attention(q, K, torch.eye(K.shape[1]), beta)[j])
-            assert weight > 0.99899, f"{which}, β = {beta}: the key to be preserved has the weight {weight:.4f}"
+    for beta in (0.02, 3.0):
+        for name, K in (
+            ("random keys", numbers((3, 6), seed=1)[0]),
+            ("keys around key 0", bundle),
+            ("two near keys, one far away", torch.tensor([[1.0, 1, 0.1], [0, 0.2, -1]])),
+        ):
+            K = functional.normalize(K, dim=0)
+            for j in range(1 if K is bundle else K.shape[1]):
+                q = torch.as_tensor(preserving_query(K, j, beta)).float()
+                assert q.shape == (len(K), 1), f"q should be a column {(len(K), 1)}, yours is {tuple(q.shape)}"
+                weight = float(library_attention(q, K, torch.eye(K.shape[1]), beta)[j])
+                assert weight > 0.99899, f"{name}, β = {beta}: your query gives key {j} only the weight {weight:.4f}"
         print(f"ok  β = {beta}: one key is preserved")
-        for K, chosen, right in ((corners, [3, 0, 2], [1 / 3, 0, 1 / 3, 1 / 3]), (corners[:, :3], [1], [0, 1, 0])):
-            before = list(chosen)
+        for K, chosen in ((corners, [3, 0, 2]), (corners[:, :3], [1]), (torch.eye(12), list(range(11)))):
+            before, right = list(chosen), torch.zeros(K.shape[1])
+            right[chosen] = 1 / len(chosen)
             q = torch.as_tensor(diffusing_query(K, chosen, beta)).float()
             assert chosen == before, "diffusing_query has changed the list of chosen keys"
-            assert q.shape == (4, 1), f"q should be a column (4, 1), yours is {tuple(q.shape)}"
+            assert q.shape == (len(K), 1), f"q should be a column {(len(K), 1)}, yours is {tuple(q.shape)}"
             weights = library_attention(q, K, torch.eye(len(right)), beta)[:, 0]
-            compare(f"β = {beta}, chosen {chosen}", weights, right, 1e-3)
+            compare(f"β = {beta}, {len(chosen)} of {len(right)} keys", weights, right, 1e-3)
 
 
 check_queries()
 
-
-# %% nbgrader={"grade_id": "queries-figure", "locked": true} tags=["demo"]
-def draw_queries():
-    _, (left, middle, right) = plt.subplots(1, 3, figsize=(12, 3.2))
-    scores = torch.tensor([[2.0], [1.5], [0.5], [0.0], [-1.0]])
-    betas = torch.logspace(-2, 1.5, 60)
-    curves = torch.cat(
-        [library_attention(torch.ones(1, 1), scores.T, torch.eye(5), beta) for beta in betas.tolist()], 1
-    )
-    looks = zip(scores[:, 0].tolist(), (BLUE, ORANGE, GREEN, RED, "black"), ("-", "--", "-.", ":", "-"), strict=True)
-    for curve, (score, colour, style) in zip(curves, looks, strict=True):
-        left.semilogx(betas, curve, style, color=colour, label=f"score {score}")
-    left.set(xlabel="β", ylabel="weight", title="Five keys, from mean to argmax")
-    left.legend(fontsize=8)
-    K = functional.normalize(numbers((8, 6), seed=2)[0], dim=0)
-    queries = torch.cat([torch.as_tensor(preserving_query(K, j, 1.0)).float() for j in range(6)], dim=1)
-    draw_map(middle, library_attention(queries, K, torch.eye(6), 1.0), "Six queries that preserve")
-    K, parties = torch.eye(6), ([0], [0, 1], [0, 1, 2], [3, 5], [1, 2, 3, 4], [0, 1, 2, 3, 4, 5])
-    queries = torch.cat([torch.as_tensor(diffusing_query(K, party, 1.0)).float() for party in parties], dim=1)
-    draw_map(right, library_attention(queries, K, torch.eye(6), 1.0), "Six queries that diffuse")
-    plt.show()
-
-
-draw_queries()
-
 # %% [markdown] nbgrader={"grade_id": "nudges-text", "locked": true}
 r"""
-*In the figure: on the left the weights of five keys against β. On the far left all meet at 1/5; to the right the key
-with the largest score takes everything. In the middle a diagonal, one dark square in each column: each query hears
-one key. On the right each column shares its blue among the chosen keys, the paler the more they are.*
+**Exercise 1.3 · three nudges** · 3 points by hand, 3 by machine · ★★★, 35 minutes
 
-**Exercise 1.3 · three nudges** · 3 points by hand, 3 by machine · ★★★ · 35 minutes
+Add noise ε of length $\lVert\varepsilon\rVert\le r$ to *one* column, or make one key longer. How far does $h$ move?
 
-*Keys come from data, and data tremble. By how much can the answer move, at the very most?*
+- **A key**, $k_j\to k_j+\varepsilon$. By hand: which columns of $H$ move? Differentiate $h$ with respect to
+  $s_j=\beta\,k_j^\top q$. Derive a bound on the move from β, $r$, $\lVert q\rVert$ and $D_V$. By machine:
+  `key_noise_bound`, for whichever key is hit.
+- **A query**, $q\to q+\varepsilon$. By hand: which columns of $H$ move? Give $\frac{\partial h}{\partial q}$.
+  Derive a bound on the move from β, $r$, $D_K$ and $D_V$. By machine: `query_noise_bound`.
+- **A longer key**, $k_j\to\alpha k_j$ with $\alpha>1$. By hand: the new weight from the old one; what happens for
+  $s_j>0$, $s_j=0$ and $s_j<0$; what one very long key does to many queries. By machine: `scale_key`.
 
-Somebody nudges *one* column, by noise ε of length $\lVert \varepsilon \rVert \le r$. How far does $h$ move?
+A bound must hold for *every* noise, however large $r$ is, and for all keys and values, equal ones included. It must be
+tight: for two keys with equal scores and small $r$, some noise must move $h$ by at least 95 % of it.
 
-- **A key**, $k_j \to k_j + \varepsilon$. By hand: which columns of $H$ move? How does $h$ change with
-  $s_j = \beta\, k_j^\top q$, the score times β, and why can the move never exceed a bound made of β, $r$,
-  $\lVert q \rVert$ and $D_V$? By machine: a bound, for whichever key is hit.
-- **A query**, $q \to q + \varepsilon$. By hand: which columns of $H$ move? Express $\frac{\partial h}{\partial q}$,
-  and bound the move by β, $r$, $D_K$ and $D_V$. By machine: a bound.
-- **A long key**, $k_j \to \alpha k_j$ with $\alpha > 1$. By hand: the new weight from the old one, three cases
-  according to the sign of $s_j$, and what one very long key does to many queries. By machine: the new weight and the
-  new $h$.
+<details><summary>Hint</summary>
 
-A bound has to hold for *every* noise, small or large, and for all keys and values: some may be equal, some may lie on a
-line. And it has to be good: for two keys with equal scores and small $r$ some noise must move $h$ by 95 % of the bound,
-whatever the values are.
-
-<details><summary>Hint 1: a key</summary>
-
-In $\frac{\partial h}{\partial s_j}$ you meet $v_j - h$. Write $h$ as $a_j v_j$ plus $1 - a_j$ times the mean of the
-others. How large is $a (1 - a)$ at most, wherever $a$ may be on its way?
-
-</details>
-
-<details><summary>Hint 2: a query</summary>
-
-$\frac{\partial h}{\partial q}$ is a covariance, of values with keys, if $a$ is read as probabilities. A covariance is
-at most the product of two standard deviations. How large is the standard deviation of numbers from an interval of
-length $L$?
+Key: the derivative contains $v_j-h$. Write $h$ as $a_jv_j$ plus $1-a_j$ times the mean of the others. How large
+can $a(1-a)$ become? Query: with $a$ as probabilities the derivative is a covariance. How large can the standard
+deviation of numbers from an interval of length $L$ be?
 
 </details>
 """
@@ -400,13 +364,13 @@ $\frac{\partial a_j}{\partial s_j} = a_j (1 - a_j)$ and $\frac{\partial a_l}{\pa
 $$\frac{\partial h}{\partial s_j} = a_j (v_j - h) = a_j (1 - a_j) \bigl(v_j - \bar v\bigr), \qquad
 \bar v = \sum_{l \ne j} \frac{a_l}{1 - a_j}\, v_l .$$
 
-$\bar v$ is a mean of values, so $\lVert v_j - \bar v \rVert \le D_V$; and $a_j (1 - a_j) \le \frac14$ wherever $a_j$
-is. Along the whole way from $s_j$ to $s_j + \delta$ the slope is at most $D_V / 4$, hence
+$\bar v$ is a mean of values, so $\lVert v_j - \bar v \rVert \le D_V$; and $a_j (1 - a_j) \le \frac14$ for every $a_j$.
+On the whole way from $s_j$ to $s_j + \delta$ the slope is therefore at most $D_V / 4$, hence
 
 $$\lVert h' - h \rVert \le \tfrac14\, \beta\, r\, \lVert q \rVert\, D_V .$$
 
-Two keys with $a = \frac12$ reach it as $r \to 0$, with ε along $q$; keys that are ignored or that already have all the
-weight hardly move anything, as long as $r$ is small.
+Two keys with $a = \frac12$ reach the bound as $r \to 0$, with ε along $q$. Small noise on a key with a weight near 0 or
+1 hardly moves $h$.
 
 *A query.* Only its own column moves. With $s = \beta K^\top q$ and
 $\frac{\partial a}{\partial s} = \text{diag}(a) - a a^\top$,
@@ -420,34 +384,39 @@ $$\Bigl\lvert u^\top \frac{\partial h}{\partial q}\, \varepsilon \Bigr\rvert
 = \beta\, \bigl\lvert \text{cov}(u^\top v, \varepsilon^\top k) \bigr\rvert
 \le \beta\, \text{std}(u^\top v)\, \text{std}(\varepsilon^\top k) \le \beta\, \frac{D_V}{2}\, \frac{r D_K}{2},$$
 
-for numbers in an interval of length $L$ have a standard deviation of at most $L/2$. This holds all along the way, so
-$\lVert h' - h \rVert \le \frac14\, \beta\, r\, D_K D_V$. (Both bounds hold with $\tanh(x/4)$ in place of $x/4$, too.)
+because numbers in an interval of length $L$ have a standard deviation of at most $L/2$. This holds on the whole way, so
+$\lVert h' - h \rVert \le \frac14\, \beta\, r\, D_K D_V$. (With $x = \beta\, r \lVert q \rVert$ or $x = \beta\, r D_K$,
+both bounds also hold in the sharper form $D_V \tanh(x/4)$.)
 
-*A long key.* $s_j = \beta\, k_j^\top q$ becomes $\alpha s_j$, the others stay:
+*A longer key.* $s_j = \beta\, k_j^\top q$ becomes $\alpha s_j$, the others stay:
 
 $$a_j' = \frac{a_j\, e^{(\alpha - 1) s_j}}{1 - a_j + a_j\, e^{(\alpha - 1) s_j}}, \qquad
 h' = a_j' v_j + (1 - a_j')\, \frac{h - a_j v_j}{1 - a_j} .$$
 
 $s_j > 0$: the weight grows, to 1 as $\alpha \to \infty$, and $h \to v_j$. $s_j < 0$: it shrinks to 0, and
-$h \to \bar v$. $s_j = 0$: nothing changes. A very long key takes all the weight of every query on its side of the
-hyperplane $q^\top k_j = 0$, however well other keys fit, and is invisible to those on the other side: length drowns
-direction, a reason to normalise.
+$h \to \bar v$. $s_j = 0$: nothing changes. A very long key takes nearly all the weight of every query on its side of
+the hyperplane $q^\top k_j = 0$, however well other keys fit. Queries on the other side ignore it. Length overrules
+direction, which is one reason to normalise.
 
-**Mark scheme (3 points, ½ for each step)**
+**Mark scheme (3 points; a half-right step of ¼ earns nothing)**
 
-1. Key: all columns move; $\frac{\partial h}{\partial s_j}$ (or the exact new $a_j$).
-2. Key: $a(1-a) \le \frac14$ along the whole way, $D_V$, and the bound.
-3. Query: only its column moves; $\frac{\partial h}{\partial q}$ with $\text{diag}(a) - a a^\top$ (or as a covariance).
-4. Query: a bound with $D_K D_V$, the factor ¼ argued for.
-5. Long key: $a_j'$, with $(\alpha - 1) s_j$ in the exponent.
-6. Three cases, and the effect on many queries.
+1. ¼, key: all columns of $H$ move.
+2. ¼, key: $\frac{\partial h}{\partial s_j}$, or the exact new $a_j$.
+3. ½, key: the bound, with $a(1-a) \le \frac14$ argued for all weights on the way. The bound without that argument earns
+   ¼.
+4. ¼, query: only its own column moves.
+5. ¼, query: $\frac{\partial h}{\partial q}$ with $\text{diag}(a) - a a^\top$, or as a covariance.
+6. ½, query: the bound with $D_K D_V$, the factor ¼ argued for. The bound without the argument earns ¼.
+7. ½, longer key: $a_j'$ with $(\alpha - 1) s_j$ in the exponent. A formula that is not normalised earns ¼.
+8. ¼, longer key: the three cases.
+9. ¼, longer key: one long key takes over all queries on its side, about half of them.
 ### END SOLUTION
 """
 
 
 # %% nbgrader={"grade_id": "nudges-code", "solution": true}
 def key_noise_bound(q, K, V, beta, r):
-    """How far h moves at most when noise of length up to r hits any one key; a number.
+    """A bound on how far h moves when noise of length up to r hits any one key; a number.
 
     q (d, 1), K (d, m), V (t, m), m ≥ 2
     """
@@ -457,18 +426,18 @@ def key_noise_bound(q, K, V, beta, r):
 
 
 def query_noise_bound(q, K, V, beta, r):
-    """How far h moves at most when noise of length up to r hits the query; shapes as above."""
+    """A bound on how far h moves when noise of length up to r hits the query; shapes as above."""
     ### BEGIN SOLUTION
     return float(beta * r * torch.cdist(K.T, K.T).max() * torch.cdist(V.T, V.T).max() / 4)
     ### END SOLUTION
 
 
 def scale_key(h, v, a, s, alpha):
-    """What becomes of weight and output when key j is replaced by alpha times itself.
+    """The new weight and the new output when key j is multiplied by alpha.
 
-    h (t, 1): the old output; v (t, 1): the key's value; a: its old weight, 0 < a < 1; s: β k_jᵀ q before
+    h (t, 1): the old output; v (t, 1): the value of key j; a: its old weight, 0 < a < 1; s: its old β k_jᵀ q
 
-    Returns a tuple of the new weight and the new output (t, 1).
+    Returns a tuple of the new weight, a number, and the new output (t, 1).
     """
     ### BEGIN SOLUTION
     grown = a * math.exp((alpha - 1) * s)
@@ -480,42 +449,40 @@ def scale_key(h, v, a, s, alpha):
 
 # %% nbgrader={"grade_id": "nudges", "grade": true, "points": 3, "locked": true}
 def check_nudges():
-    q, K, V, noises = numbers((3, 1), (3, 5), (2, 5), (3, 40), seed=3)
-    K[:, 4], V[:, 4] = K[:, 0], V[:, 0]
+    q, K, V, noises = numbers((3, 1), (3, 5), (2, 5), (3, 40), seed=7)
     noises = functional.normalize(noises, dim=0)
-    for r in (0.1, 1.0, 5.0):
-        worst = {"a key": max(max(distances_moved(q, K, V, 0.6, r * noises, j)) for j in range(5))}
-        worst["the query"] = max(distances_moved(q, K, V, 0.6, r * noises))
+    for longer, r in ((1, 0.1), (1, 5.0), (20, 40.0)):  # with keys 20 times as long one key has all the weight
+        keys = longer * K
+        worst = {"a key": max(max(distances_moved(q, keys, V, 0.6, r * noises, j)) for j in range(5))}
+        worst["the query"] = max(distances_moved(q, keys, V, 0.6, r * noises))
         for (where, far), bound in zip(worst.items(), (key_noise_bound, query_noise_bound), strict=True):
-            yours = float(bound(q, K, V, 0.6, r))
-            assert yours >= far, f"noise of length {r} on {where} has moved h by {far:.3g}, your bound is {yours:.3g}"
-    print("ok  the bounds hold for these 200 noises of each length on keys and these 40 on the query")
-    # Two keys of equal score, and then a third one between them that is hardly heard
-    q, K, V = (
-        torch.tensor([[0.0], [20.0]]),
-        torch.tensor([[1.0, -1.0], [3.0, 3.0]]),
-        torch.tensor([[5.0, 7.0], [2.0, 1.0]]),
-    )
-    between = torch.tensor([[0.5], [2.5]]), torch.tensor([[6.0], [1.5]])
-    for case, good in (("two keys of equal score", 0.95), ("three keys in a row", 0)):
-        far = max(distances_moved(q, K, V, 1.5, torch.tensor([[0.0], [0.001]]), 0))
-        reached = far / float(key_noise_bound(q, K, V, 1.5, 0.001))
-        assert good < reached < 1.01, f"{case}: noise on a key reaches {reached:.0%} of your bound"
-        far = max(distances_moved(q, K, V, 1.5, torch.tensor([[0.01], [0.0]])))
-        reached = far / float(query_noise_bound(q, K, V, 1.5, 0.01))
-        assert good < reached < 1.01, f"{case}: noise on the query reaches {reached:.0%} of your bound"
-        print(f"ok  for {case} they hold" + (", and are reached" if good else ""))
-        K, V = (torch.cat([P[:, :1], middle, P[:, 1:]], 1) for P, middle in zip((K, V), between, strict=True))
+            yours = float(bound(q, keys, V, 0.6, r))
+            assert yours >= 0.999 * far, (
+                f"noise of length {r} on {where} has moved h by {far:.3g}, your bound is {yours:.3g}"
+            )
+    # Two keys of equal score; then a third column between them, with hardly any weight, comes first or second
+    q, K, V = torch.tensor([[0.0], [20]]), torch.tensor([[1.0, -1], [3, 3]]), torch.tensor([[5.0, 7], [2, 1]])
+    between = torch.tensor([[0.5, 6.0], [2.5, 1.5]])
+    for third in (None, 0, 1):
+        order = {None: [0, 1], 0: [2, 0, 1], 1: [0, 2, 1]}[third]
+        keys, values = (torch.cat([P, between[:, c : c + 1]], 1)[:, order] for c, P in enumerate((K, V)))
+        for where, bound, noise, j in (
+            ("a key", key_noise_bound, [[0.0], [0.001]], order.index(0)),
+            ("the query", query_noise_bound, [[0.01], [0.0]], None),
+        ):
+            far, r = max(distances_moved(q, keys, values, 1.5, torch.tensor(noise), j)), max(max(noise))
+            reached = far / float(bound(q, keys, values, 1.5, r))
+            case = f"{len(order)} keys in a row: noise on {where} moves h by {reached:.0%} of your bound"
+            assert reached < 1.01 and (reached > 0.95 or third is not None), case
+    print("ok  the bounds hold, and are reached where two scores are equal")
     q, K, V = numbers((3, 1), (3, 4), (2, 4), seed=4)
     h, a = library_attention(q, K, V, 1.5), library_attention(q, K, torch.eye(4), 1.5)
     for j in range(4):
-        longer, before = K.clone(), h.clone()
+        longer, before, s = K.clone(), h.clone(), 1.5 * float(q[:, 0] @ K[:, j])
         longer[:, j] *= 2.5
-        s = 1.5 * float(q[:, 0] @ K[:, j])
         weight, output = scale_key(h, V[:, j : j + 1], float(a[j]), s, 2.5)
         assert torch.equal(h, before), "scale_key has changed h"
-        right = library_attention(q, longer, torch.eye(4), 1.5)[j, 0]
-        compare(f"weight, s = {s:.2f}", float(weight), right, 1e-3)
+        compare(f"weight, s = {s:.2f}", float(weight), library_attention(q, longer, torch.eye(4), 1.5)[j, 0], 1e-3)
         compare(f"h, s = {s:.2f}", output, library_attention(q, longer, V, 1.5), 1e-3)
 
 
@@ -524,10 +491,18 @@ check_nudges()
 
 # %% nbgrader={"grade_id": "nudges-figure", "locked": true} tags=["demo"]
 def draw_nudges():
+    _, (left, *axes) = plt.subplots(1, 3, figsize=(12, 3.2))
+    scores, betas = [2.0, 1.5, 0.5, 0.0, -1.0], torch.logspace(-2, 1.5, 60)
+    curves = torch.cat(
+        [library_attention(torch.ones(1, 1), torch.tensor([scores]), torch.eye(5), b) for b in betas.tolist()], 1
+    )
+    looks = zip(scores, (BLUE, ORANGE, GREEN, RED, "black"), ("-", "--", "-.", ":", "-"), strict=True)
+    for curve, (score, colour, style) in zip(curves, looks, strict=True):
+        left.semilogx(betas, curve, style, color=colour, label=f"score {score}")
+    left.set(xlabel="β", ylabel="weight", title="Five keys, from mean to argmax")
     q, K, V, noises = numbers((3, 1), (3, 6), (2, 6), (3, 150), seed=5)
     lengths = torch.logspace(-2, 1.3, 150)
     noises = lengths * functional.normalize(noises, dim=0)
-    _, axes = plt.subplots(1, 2, figsize=(10, 3.2), sharey=True)
     for ax, bound, keys, title in (
         (axes[0], key_noise_bound, range(6), "Noise on a key"),
         (axes[1], query_noise_bound, [None], "Noise on the query"),
@@ -536,9 +511,10 @@ def draw_nudges():
         ax.loglog(lengths, far, ".", color=BLUE, label="moves of h")
         ax.loglog(lengths, [bound(q, K, V, 1.0, r) for r in lengths.tolist()], color=RED, label="your bound")
         ax.axhline(float(torch.cdist(V.T, V.T).max()), color="black", linestyle=":", label="diameter of the values")
-        ax.set(xlabel="length of the noise", title=title)
+        ax.set(xlabel="length of the noise", ylabel="distance", title=title)
+    for ax in (left, *axes):
         ax.legend(fontsize=8)
-    axes[0].set_ylabel("distance")
+    plt.tight_layout()
     plt.show()
 
 
@@ -546,59 +522,41 @@ draw_nudges()
 
 # %% [markdown] nbgrader={"grade_id": "heads-text", "locked": true}
 r"""
-*In the figure: 150 random noises, their length to the right and the move of h upward, both logarithmic; on the left for
-the key that moves h most. All dots stay below the slanted line, your bound. Far right they flatten: h cannot leave the
-convex hull of the values (dotted line), and there the bound has become generous.*
+*In the figure, left: the weights of five keys are all 1/5 at small β; at large β the largest score has weight 1. Middle
+and right: moves of $h$ under 150 random noises against their length; in the middle for the key that moves $h$ most. All
+dots lie below the line of your bound. For long noise they level off below the dotted diameter: $h$ stays in the convex
+hull of the values.*
 
-## 2 · Many heads
+## 2 · Heads and self-attention
 
-**Exercise 2.1 · heads, and heads as taps** · 1 point by hand, 2 by machine · ★★☆ · 20 minutes
+**Exercise 2.1 · heads** · 3 points · ★★☆, 25 minutes
 
-*One softargmax has one opinion per query. Ask several.*
+*Many heads* (Vaswani et al. 2017). Head $r$ of $h$ heads has its own projections $W_Q^r,W_K^r,W_V^r$. It attends with
+$W_Q^rQ$, $W_K^rK$ and $W_V^rV$, at the β that is convenient for these columns. The outputs are stacked, head 1 on
+top, and multiplied by a matrix $W_O$.
 
-Head $r$ of $h$ heads has projections $W_Q^r, W_K^r, W_V^r$ of its own. All heads look at the same $Q$, $K$, $V$; their
-outputs are stacked on top of each other, head 1 uppermost, and mixed by one matrix:
+*Self-attention.* Queries, keys and values all come from the columns of $C\in\mathbb{R}^{e\times n}$: words, sounds
+or patches.
 
-$$H = W_O \begin{bmatrix} H^1 \\ \vdots \\ H^h \end{bmatrix}, \qquad
-H^r = W_V^r V\; \text{softargmax}_{\beta}\bigl((W_K^r K)^\top\, W_Q^r Q\bigr) .$$
-
-By hand: what corresponds to a head, to the stacking and to $W_O$ in a network of convolutions? Name one thing that a
-filter has fixed and a head decides anew for each input.
-
-By machine: these heads, β being the convenient choice for the columns that each head compares. Then freeze them: query
-$i$ of head $r$ puts all its weight on position $i + \delta_r$, and $W_O$ is cut into $[\,W_O^1 \cdots W_O^h\,]$. The
-network has become a cross-correlation. Write down its kernel, in the layout of `conv1d` with a padding of $(k-1)/2$.
+- `multi_head`: the output of several heads.
+- `kernel_of_heads`: freeze the heads, so that query $i$ of head $r$ puts all its weight on position $i+\delta_r$. Cut
+  $W_O$ into $[\,W_O^1\cdots W_O^h\,]$. Return the kernel of the cross-correlation that the heads compute now, for
+  `conv1d` with padding $(k-1)/2$.
+- `self_attention`: one head on $C$, without $W_O$.
+- `self_attention_shapes`: rows and columns of every matrix when $h$ heads attend to $C$. Queries and keys have $d$
+  entries, values have $t$; the output has as many rows as $C$.
 
 <details><summary>Hint</summary>
 
-$W_O$ times a stack is a sum. In which column of a kernel of width 3 stands the tap that reads position $i - 1$? Two
-heads may look at the same place.
+$W_O$ times a stack is a sum over heads. In a kernel of width 3, which tap reads position $i-1$?
 
 </details>
-"""
-
-# %% [markdown] nbgrader={"grade_id": "heads-analogy", "grade": true, "solution": true, "points": 1}
-r"""
-### BEGIN SOLUTION
-A head is like a filter (or a small group of output channels): all of them read the same input in parallel, each looks
-for something of its own. Stacking the heads is stacking feature maps as channels. $W_O$ acts on every position alone
-and mixes what the heads have found, as a $1 \times 1$ convolution does after a layer of filters (or of groups).
-
-*The difference:* a filter looks at fixed offsets with fixed weights, the same for all inputs and all positions. A head
-computes from the input, for each query anew, where to look. (On the other hand a head looks through one matrix $W_V$ at
-all places; a filter has a matrix for each of its taps. So it takes a head for each tap to be a convolution.)
-
-**Mark scheme (1 point, ½ for each step)**
-
-1. Heads as filters or channels, stacking as channels, $W_O$ as a $1 \times 1$ convolution.
-2. Fixed offsets and weights there, places chosen by content here.
-### END SOLUTION
 """
 
 
 # %% nbgrader={"grade_id": "heads-code", "solution": true}
 def multi_head(Q, K, V, heads, W_O):
-    """Attention with several heads, each a tuple (W_Q, W_K, W_V); W_O (f, sum of the heads' value sizes).
+    """Attention with several heads, each a tuple (W_Q, W_K, W_V) of its own sizes; W_O (f, rows of the stack).
 
     Returns H (f, n).
     """
@@ -622,127 +580,68 @@ def kernel_of_heads(offsets, W_V, W_O, k):
     ### END SOLUTION
 
 
-# %% nbgrader={"grade_id": "heads", "grade": true, "points": 2, "locked": true}
-def check_heads():
-    Q, K, V, W_O = numbers((6, 3), (5, 4), (7, 4), (6, 6), seed=6)
-    compare("attention, exercise 1.1", attention(Q, Q, Q)[0], library_attention(Q, Q, Q))
-    heads = [numbers((2, 6), (2, 5), (2, 7), seed=seed) for seed in (7, 8, 9)]
-    library = torch.nn.MultiheadAttention(6, 3, bias=False, kdim=5, vdim=7, batch_first=True)
-    with torch.no_grad():
-        for part, name in enumerate("qkv"):
-            getattr(library, f"{name}_proj_weight").copy_(torch.cat([head[part] for head in heads]))
-        library.out_proj.weight.copy_(W_O)
-        right = library(Q.T[None], K.T[None], V.T[None])[0][0].T
-    compare("three heads", multi_head(Q, K, V, heads, W_O), right)
-    heads, (W_O,) = [numbers((d, 6), (d, 5), (t, 7), seed=d) for d, t in ((3, 4), (1, 2))], numbers((5, 6), seed=9)
-    alone = (torch.as_tensor(multi_head(Q, K, V, [heads[r]], W_O[:, c])) for r, c in ((0, slice(4)), (1, slice(4, 6))))
-    compare("two heads of two sizes", multi_head(Q, K, V, heads, W_O), sum(alone))
-    C, *W = numbers((2, 9), (3, 2), (3, 2), (3, 2), (4, 3), (4, 3), (4, 3), seed=10)
-    offsets, W_V, W_O = [1, -2, 1], W[:3], W[3:]
-    kernel = torch.as_tensor(kernel_of_heads(offsets, W_V, W_O, 5)).float()
-    looked_at = [functional.pad(C, (2, 2))[:, 2 + offset : 11 + offset] for offset in offsets]  # (2, 9) for each head
-    right = sum(W_O[r] @ (W_V[r] @ looked_at[r]) for r in range(3))
-    assert kernel.shape == (4, 2, 5), f"the kernel should have the shape (4, 2, 5), yours has {tuple(kernel.shape)}"
-    compare("three heads as a kernel", functional.conv1d(C, kernel, padding=2), right)
-
-
-check_heads()
-
-# %% [markdown] nbgrader={"grade_id": "self-attention-text", "locked": true}
-r"""
-## 3 · Self-attention
-
-**Exercise 3.1 · one sequence asks itself** · 2 points · ★☆☆ · 8 minutes
-
-*Queries, keys and values are three views of the same columns.*
-
-The columns of $C \in \mathbb{R}^{e \times n}$ are $n$ words, sounds or patches. Queries and keys have $d$ entries,
-values have $t$. Write self-attention as a function of $C$ and its three projections, and give rows and columns of all
-eight matrices.
-
-<details><summary>Hint</summary>
-
-A projection stands to the left of $C$. Which of its two sizes has to be $e$?
-
-</details>
-"""
-
-
-# %% nbgrader={"grade_id": "self-attention-code", "solution": true}
 def self_attention(C, W_Q, W_K, W_V, beta=None):
-    """Self-attention on the columns of C; beta=None is the convenient choice. Returns a tuple of H (t, n), A (n, n)."""
+    """One head of self-attention on the columns of C; beta=None is the convenient β. Returns a tuple of H and A."""
     ### BEGIN SOLUTION
     return attention(W_Q @ C, W_K @ C, W_V @ C, beta)
     ### END SOLUTION
 
 
-def self_attention_shapes(e, d, t, n):
-    """Rows and columns: a dictionary from "W_Q", "W_K", "W_V", "Q", "K", "V", "A", "H" to pairs of int."""
+def self_attention_shapes(e, d, t, h, n):
+    """A dictionary to pairs of int: rows, columns.
+
+    Of each head "W_Q", "W_K", "W_V", "Q", "K", "V" and "A"; of all heads together "stack", "W_O" and "H".
+    """
     ### BEGIN SOLUTION
     projections = {"W_Q": (d, e), "W_K": (d, e), "W_V": (t, e)}
-    return projections | {"Q": (d, n), "K": (d, n), "V": (t, n), "A": (n, n), "H": (t, n)}
+    together = {"stack": (h * t, n), "W_O": (e, h * t), "H": (e, n)}
+    return projections | {"Q": (d, n), "K": (d, n), "V": (t, n), "A": (n, n)} | together
     ### END SOLUTION
 
 
-# %% nbgrader={"grade_id": "self-attention", "grade": true, "points": 2, "locked": true}
-def check_self_attention():
-    C, W_Q, W_K, W_V = numbers((4, 6), (3, 4), (3, 4), (2, 4), seed=10)
-    compare("attention, exercise 1.1", attention(C, C, C)[0], library_attention(C, C, C))
-    H, A = map(torch.as_tensor, self_attention(C, W_Q, W_K, W_V))
-    compare("H", H, run_head(C, (W_Q, W_K, W_V)))
-    compare("A", A, head_map(C, (W_Q, W_K, W_V)))
-    compare("H, β = 0.3", self_attention(C, W_Q, W_K, W_V, 0.3)[0], library_attention(W_Q @ C, W_K @ C, W_V @ C, 0.3))
-    order = torch.tensor([3, 0, 5, 1, 2, 4])
-    compare("H of a shuffled C", self_attention(C[:, order], W_Q, W_K, W_V)[0], H[:, order])
-    shapes = self_attention_shapes(4, 3, 2, 6)
-    made = {"W_Q": W_Q, "W_K": W_K, "W_V": W_V, "Q": W_Q @ C, "K": W_K @ C, "V": W_V @ C, "A": A, "H": H}
+# %% nbgrader={"grade_id": "heads", "grade": true, "points": 3, "locked": true}
+def check_heads():
+    Q, K, V, W_O = numbers((6, 3), (5, 4), (7, 4), (5, 6), seed=6)
+    compare("attention, exercise 1.1", attention(Q, Q, Q)[0], library_attention(Q, Q, Q))
+    heads = [numbers((d, 6), (d, 5), (t, 7), seed=d) for d, t in ((3, 4), (1, 2))]  # two heads of different sizes
+    parts = [library_attention(W_Q @ Q, W_K @ K, W_V @ V) for W_Q, W_K, W_V in heads]
+    compare("two heads", multi_head(Q, K, V, heads, W_O), W_O @ torch.cat(parts))
+    C, *W = numbers((2, 9), (3, 2), (3, 2), (3, 2), (4, 3), (4, 3), (4, 3), seed=10)
+    offsets, W_V, W_O = [1, -2, 1], W[:3], W[3:]
+    kernel = torch.as_tensor(kernel_of_heads(offsets, W_V, W_O, 5)).float()
+    assert kernel.shape == (4, 2, 5), f"the shape {tuple(kernel.shape)} of your kernel is not that of the docstring"
+    right = sum(W_O[r] @ W_V[r] @ functional.pad(C, (2, 2))[:, 2 + offsets[r] : 11 + offsets[r]] for r in range(3))
+    compare("three heads as a kernel", functional.conv1d(C, kernel, padding=2), right)
+    C, W_Q, W_K, W_V, W_O = numbers((4, 6), (3, 4), (3, 4), (2, 4), (4, 10), seed=10)
+    for beta, name in ((None, "β left out"), (0.3, "β = 0.3")):
+        H, A = map(torch.as_tensor, self_attention(C, W_Q, W_K, W_V, beta))
+        compare(f"H of C, {name}", H, library_attention(W_Q @ C, W_K @ C, W_V @ C, beta))
+        compare(f"A of C, {name}", A, library_attention(W_Q @ C, W_K @ C, torch.eye(6), beta))
+    made = {"W_Q": W_Q, "W_K": W_K, "W_V": W_V, "Q": W_Q @ C, "K": W_K @ C, "V": W_V @ C, "A": A}
+    made |= {"stack": torch.cat([H] * 5), "W_O": W_O, "H": C}  # five heads; the output is as large as C
     for name, matrix in made.items():
-        yours, right = tuple(shapes[name]), tuple(matrix.shape)
-        assert yours == right, f"{name}: you say {yours}, it is {right}"
+        yours = tuple(self_attention_shapes(4, 3, 2, 5, 6)[name])
+        assert yours == tuple(matrix.shape), f"e = 4, d = 3, t = 2, h = 5, n = 6: {name} is not {yours[0]} × {yours[1]}"
 
 
-check_self_attention()
+check_heads()
 
 # %% [markdown] nbgrader={"grade_id": "places-text", "locked": true}
 r"""
-**Exercise 3.2 · where am I?** · 1 point by hand, 1 by machine · ★★☆ · 12 minutes
+**Exercise 2.2 · places** · 1 point · ★★☆, 10 minutes
 
-*The last line of the check has betrayed a secret: shuffle the words, and the output is shuffled, too. Nothing else.*
+If you permute the columns of $C$, self-attention permutes the columns of $H$ in the same way, and nothing else changes.
+So every column must be told its place.
 
-So places must be told. By hand: why does the order of the columns not matter to self-attention, beyond the order of
-the output? Where does an *absolute* encoding enter the equations and where a *relative* one, and what is an advantage
-of each?
-
-By machine: absolute codes from which relative places are easy to read. Columns $p_1, \dots, p_n \in \mathbb{R}^e$ and
-one matrix $R \in \mathbb{R}^{e \times e}$, the same for every place, so that $R\, p_i = p_{i+1}$; no entry exceeds 1
-in size, and any two codes are at least 0.05 apart. For every even $e \ge 2$ and every $n \le 40$.
+`position_codes` returns codes $p_1,\dots,p_n\in\mathbb{R}^e$, and `step_matrix` one matrix $R$ with
+$R\,p_i=p_{i+1}$ for every $i$. No entry of a code exceeds 1 in size, and any two codes are at least 0.05 apart, for
+every even $e\ge2$ and every $n\le40$.
 
 <details><summary>Hint</summary>
 
-Which linear map can be applied for ever, without anything growing or dying out? Think of the hands of a clock;
-$e = 2$ has one hand.
+Which linear maps can you apply for ever without growth or decay? Think of the hands of a clock.
 
 </details>
-"""
-
-# %% [markdown] nbgrader={"grade_id": "places-words", "grade": true, "solution": true, "points": 1}
-r"""
-### BEGIN SOLUTION
-With a permutation matrix $\Pi$ the projections of $C \Pi$ are $Q\Pi, K\Pi, V\Pi$; the scores become
-$\Pi^\top K^\top Q\, \Pi$, softargmax acts on each column and commutes with both permutations, and
-$H' = V \Pi\, \Pi^\top A\, \Pi = H\, \Pi$: permutation equivariant. Each column sees the others as a set.
-
-*Absolute:* a code $p_i$ for place $i$ is added to (or put below) column $i$ of $C$ before the projections. It is
-simple, and knows places such as “first”; but learnt codes end at the longest training sequence. *Relative:* something
-that depends on $j - i$ alone acts on the scores, $k_j^\top q_i + b_{j-i}$ (or queries and keys are rotated by an
-angle proportional to their place). What has been learnt at one place holds at all of them, as in a convolution, and
-longer sequences are less strange.
-
-**Mark scheme (1 point, ½ for each step)**
-
-1. Equivariance, with a reason (sums over a set, or the line with $\Pi$).
-2. Absolute at the input, relative at the scores, with one advantage of each.
-### END SOLUTION
 """
 
 
@@ -772,34 +671,47 @@ def step_matrix(e):
 def check_places():
     for n, e in ((3, 2), (40, 2), (40, 8)):
         P, R = torch.as_tensor(position_codes(n, e)).float(), torch.as_tensor(step_matrix(e)).float()
-        assert P.shape == (e, n), f"{n} codes of {e} entries should be a matrix {(e, n)}, yours is {tuple(P.shape)}"
+        assert P.shape == (e, n), f"{n} codes of {e} entries: the shape {tuple(P.shape)} is not (e, n)"
         compare(f"R p, n = {n}, e = {e}", R @ P[:, :-1], P[:, 1:])
-        assert P.abs().max() <= 1.001, "an entry exceeds 1"
-        apart = (torch.cdist(P.T, P.T) + 9 * torch.eye(n)).min()
-        assert apart >= 0.05, f"two codes are only {float(apart):.3f} apart"
+        assert P.abs().max() <= 1.001, f"n = {n}, e = {e}: an entry of a code exceeds 1"
+        apart = float((torch.cdist(P.T, P.T) + 9 * torch.eye(n)).min())
+        assert apart >= 0.05, f"n = {n}, e = {e}: two codes are only {apart:.3f} apart"
 
 
 check_places()
 
 # %% [markdown] nbgrader={"grade_id": "machines-text", "locked": true}
 r"""
-**Exercise 3.3 · identity, permutation, shift** · 2 points · ★★☆ · 15 minutes
+**Exercise 2.3 · identity, permutation, shift** · 2 points · ★★☆, 10 minutes
 
-*A head is a telephone exchange. Plug in the wires.*
+The simplest codes: place $i$ has a 1 in entry $i$. Put them below the content, whose entries lie from −1 to 1:
 
-The simplest codes of all: place $i$ has a 1 in entry $i$. Content above, places below, the columns are those of
+$$X=\begin{bmatrix}C\\I_n\end{bmatrix}\in\mathbb{R}^{(e+n)\times n}.$$
 
-$$X = \begin{bmatrix} C \\ I_n \end{bmatrix} \in \mathbb{R}^{(e + n) \times n}, \qquad \text{entries of } C
-\text{ between } -1 \text{ and } 1 .$$
+Write three heads $W_Q,W_K,W_V$ with any $d$. Self-attention on $X$ at $\beta=1/\sqrt d$ must return, up to 0.01,
+for every content and every $n\le100$:
 
-Find three heads. With your $W_Q, W_K$ (any $d$) and $W_V$ self-attention at $\beta = 1/\sqrt d$ has to return, up to
-0.01: $C$ itself; its columns in any given order; in each column what stood one place to the left (the first column may
-be anything). For *every* content and every length $n$; the grader goes up to 100.
+- `identity_projections`: $C$ itself;
+- `permutation_projections`: the columns of $C$ in a given order;
+- `shift_projections`: in each column, the column to its left. The first column may be anything.
+
+**Exercise 2.4 · a convolution** · 2 points · ★★★, 15 minutes
+
+Now the places lie on a circle, so the last is next to the first, and have two entries:
+
+$$X=\begin{bmatrix}C\\P\end{bmatrix}\in\mathbb{R}^{(e+2)\times n},\qquad
+p_i=\begin{bmatrix}\cos(2\pi i/n)\\\sin(2\pi i/n)\end{bmatrix}.$$
+
+`convolution_heads` returns heads whose outputs *add up* to the circular cross-correlation of $C$ with a kernel
+$W\in\mathbb{R}^{f\times e\times k}$, $k$ odd: column $i$ is $\sum_{\delta}W_\delta\,c_{i+\delta}$ over
+$\delta=-\frac{k-1}{2},\dots,\frac{k-1}{2}$, and places beyond one end continue at the other. Again
+$\beta=1/\sqrt d$. The sum must be right up to 1 % of its largest entry, for every $n\le200$. (For pictures:
+Cordonnier et al. 2020.)
 
 <details><summary>Hint</summary>
 
-What should queries and keys read: the content, or the place? Give query $i$ and key $j$ the same code whenever $i$
-shall look at $j$. Then think of exercise 1.2: pointing in the right direction is not enough.
+Give query $i$ and key $j$ the same code if $i$ should look at $j$, and recall from 1.2 how long a query must be. How
+much does a cosine fall from one place of the circle to the next?
 
 </details>
 """
@@ -821,23 +733,23 @@ def permutation_projections(order, e):
 
 
 def identity_projections(e, n):
-    """The same with which H = C."""
+    """The same, with H = C."""
     ### BEGIN SOLUTION
     return permutation_projections(list(range(n)), e)
     ### END SOLUTION
 
 
 def shift_projections(e, n):
-    """The same with which column i of H is column i − 1 of C, for i from 1 to n − 1 counted from 0."""
+    """The same, with column i − 1 of C in column i of H, for i from 1 to n − 1 counted from 0."""
     ### BEGIN SOLUTION
-    return permutation_projections([0, *range(n - 1)], e)  # no permutation, but who would object
+    return permutation_projections([0, *range(n - 1)], e)  # not a permutation, but it works
     ### END SOLUTION
 
 
 # %% nbgrader={"grade_id": "machines", "grade": true, "points": 2, "locked": true}
 def check_machines():
-    short, long = torch.tensor([[1.0, -1, 0.5, 0, 0.25], [-1, -1, 1, 1, 0]]), numbers((3, 60), seed=11)[0].tanh()
-    for C, order in ((short, [2, 0, 4, 1, 3]), (long, [*range(45, 60), *range(45)])):
+    short, long = torch.tensor([[1.0, -1, 0.5, 0, 0.25], [-1, -1, 1, 1, 0]]), numbers((3, 100), seed=11)[0].tanh()
+    for C, order in ((short, [2, 0, 4, 1, 3]), (long, [*range(45, 100), *range(45)])):
         (e, n), X = C.shape, with_places(C)
         compare(f"identity, n = {n}", run_head(X, identity_projections(e, n)), C, 5e-3)
         compare(f"permutation, n = {n}", run_head(X, permutation_projections(order, e)), C[:, order], 5e-3)
@@ -845,60 +757,6 @@ def check_machines():
 
 
 check_machines()
-
-# %% [markdown] nbgrader={"grade_id": "convolution-text", "locked": true}
-r"""
-**Exercise 3.4 · a convolution** · 1 point by hand, 2 by machine · ★★★ · 20 minutes
-
-*Whatever a convolution layer can do, self-attention could do as well, if it only wanted.*
-
-Codes as long as the sequence are a luxury. Now two entries must be enough: the places are points on a circle, and the
-last one is a neighbour of the first,
-
-$$X = \begin{bmatrix} C \\ P \end{bmatrix} \in \mathbb{R}^{(e + 2) \times n}, \qquad
-p_i = \begin{bmatrix} \cos(2 \pi i / n) \\ \sin(2 \pi i / n) \end{bmatrix} .$$
-
-By machine: heads whose outputs *add up* to the circular cross-correlation of $C$ with a kernel
-$W \in \mathbb{R}^{f \times e \times k}$, $k$ odd: column $i$ is $\sum_{\delta} W_\delta\, c_{i+\delta}$ over the
-offsets $\delta = -\frac{k-1}{2}, \dots, \frac{k-1}{2}$, and places beyond the end go on at the beginning. Again
-$\beta = 1/\sqrt d$, and up to 1 % of the largest entry; the
-grader goes up to 200 places.
-
-By hand: how many heads does a kernel of width $k$ need in your construction, and what does each of its three
-projections do? Which score has key $j$ for query $i$, and how must the length of the queries grow with $n$ so that
-the neighbour stays unheard? What can such heads do that a convolution never could?
-
-<details><summary>Hint</summary>
-
-A rotation by the angle of δ steps turns one place into another. Where is the cosine of a difference of angles
-largest? And how much smaller is it one place further on?
-
-</details>
-"""
-
-# %% [markdown] nbgrader={"grade_id": "convolution-words", "grade": true, "solution": true, "points": 1}
-r"""
-### BEGIN SOLUTION
-One head for each offset, so $k$ heads. In the head of offset δ, $W_K = [\,0 \;\; I_2\,]$ reads the place of each
-column, $W_Q = \lambda\, [\,0 \;\; R_\delta\,]$ rotates it by δ steps and makes it long, and
-$W_V = [\,W_\delta \;\; 0\,]$ applies the tap to the content. With $\omega = 2\pi / n$ the score of key $j$ for query
-$i$ is
-
-$$p_j^\top\, \lambda R_\delta\, p_i = \lambda \cos\bigl(\omega\,(i + \delta - j)\bigr),$$
-
-largest, λ, for $j = i + \delta$. The next places are behind by
-$\lambda\,(1 - \cos \omega) \approx 2 \pi^2 \lambda / n^2$. To keep $\beta$ times this gap at a fixed size (about 8
-for a leak of one per mille), λ must grow like $n^2$.
-
-Beyond a convolution: the offset may be any, so with one head for each the kernel can be as wide as the sequence. And
-softer or turned queries, or queries that read the content as well, let the place and the width depend on the input.
-
-**Mark scheme (1 point, ½ for each step)**
-
-1. $k$ heads; places in queries and keys, taps in the values.
-2. Score with the cosine, gap shrinking like $1/n^2$ (or: λ must grow with $n$), and one thing beyond a convolution.
-### END SOLUTION
-"""
 
 
 # %% nbgrader={"grade_id": "convolution-code", "solution": true}
@@ -923,10 +781,10 @@ def convolution_heads(W, n):
 
 # %% nbgrader={"grade_id": "convolution", "grade": true, "points": 2, "locked": true}
 def check_convolution():
-    for n, k in ((4, 3), (9, 3), (12, 5), (40, 1), (40, 3)):
+    for n, k in ((4, 3), (9, 3), (12, 5), (40, 1), (200, 3)):
         C, W = numbers((3, n), (2, 3, k), seed=n)
         side = (k - 1) // 2
-        right = functional.conv1d(torch.cat([C[:, n - side :], C, C[:, :side]], dim=1), W)  # on a ring
+        right = functional.conv1d(torch.cat([C[:, n - side :], C, C[:, :side]], dim=1), W)  # on a circle
         yours = sum(run_head(torch.cat([C, ring(n)]), head) for head in convolution_heads(W, n))
         compare(f"kernel {k}, {n} places", yours, right, 5e-3)
 
@@ -937,8 +795,7 @@ check_convolution()
 # %% nbgrader={"grade_id": "machines-figure", "locked": true} tags=["demo"]
 def draw_machines():
     n, order = 8, [5, 2, 7, 0, 4, 1, 6, 3]
-    on_ring = torch.cat([torch.zeros(1, n), ring(n)])
-    with_codes = with_places(torch.zeros(1, n))
+    on_ring, with_codes = torch.cat([torch.zeros(1, n), ring(n)]), with_places(torch.zeros(1, n))
     maps = {
         "identity": head_map(with_codes, identity_projections(1, n)),
         "permutation": head_map(with_codes, permutation_projections(order, 1)),
@@ -948,7 +805,7 @@ def draw_machines():
     maps |= {f"kernel, head {number}": head_map(on_ring, head) for number, head in enumerate(heads, 1)}
     W_Q, W_K, W_V = (torch.as_tensor(matrix).float() for matrix in heads[0])
     largest = (on_ring.T @ W_K.T @ W_Q @ on_ring).abs().max() / math.sqrt(len(W_Q))
-    maps["head 1, made softer"] = head_map(on_ring, (2 / largest * W_Q, W_K, W_V))
+    maps["head 1, short queries"] = head_map(on_ring, (2 / largest * W_Q, W_K, W_V))
     _, axes = plt.subplots(1, len(maps), figsize=(12, 2.3))
     for ax, (title, A) in zip(axes, maps.items(), strict=True):
         draw_map(ax, A, title)
@@ -961,56 +818,40 @@ draw_machines()
 
 # %% [markdown] nbgrader={"grade_id": "live-text", "locked": true}
 r"""
-*In the figure: seven maps of weights, keys downward, queries to the right, eight each. A diagonal; a scattered
-permutation; a diagonal one step up, whose first column is free; then the heads of a convolution, diagonals shifted
-up, not at all and down, going round at the edges; and the first of them again with shorter queries: the same band,
-blurred.*
+*In the figure: seven maps, eight keys down and eight queries across. The identity is the diagonal, the permutation has
+one dark square in each row and column, the shift is a diagonal one step up. The heads of the kernel are diagonals one
+step up, in place and one step down. With short queries head 1 is blurred.*
 
-**Exercise 3.5 · live** · 1 point by hand, 1 by machine · ★★☆ · 10 minutes
+**Exercise 2.5 · live** · 1 point · ★★☆, 10 minutes
 
-*A subtitle that appears after the speech is over is of little use.*
-
-A stack of $L$ self-attention layers recognises speech while somebody is speaking. Position $i$ may see the positions
-from $i - b$ to $i + a$: `back` $= b$ keeps the memory small, `ahead` $= a$ allows a little patience.
-
-By hand: which changes make self-attention fit for live use, in training and when it runs? Think of what each frame may
-see, of how training stays parallel, and of what need not be computed again when the next frame arrives.
-
-By machine: the mask, and how far the output at a place reaches back and ahead in the *input* after $L$ layers: the
-reach ahead is the delay.
+A stack of $L$ self-attention layers transcribes live speech. Position $i$ may see positions $i-b$ to $i+a$, with
+`back` $=b$ and `ahead` $=a$. `live_mask` returns this mask. `live_reach` returns how many frames of the *input*, back
+and ahead, an output depends on after $L$ layers. The reach ahead is the delay.
 
 <details><summary>Hint</summary>
 
-Keys count rows, queries count columns. For the second function follow one road through two layers, as far as it goes.
+Follow one path through two layers, as far as it goes.
 
 </details>
-"""
 
-# %% [markdown] nbgrader={"grade_id": "live-words", "grade": true, "solution": true, "points": 1}
-r"""
-### BEGIN SOLUTION
-*Mask.* Scores of keys that have not been heard yet (beyond $i + a$) are set to $-\infty$ before softargmax, so that
-their weights are exactly 0 and the others still add up to 1. In training the whole utterance is there, and with the
-mask all positions are trained in one parallel pass, each under the conditions of live use. Keys older than $i - b$
-are hidden, too, or cost and memory per frame would grow without bound.
+**Exercise 2.6 · four answers** · 5 points by hand, below the check of 2.5 · ★★☆, 15 minutes
 
-*Running.* Once the $a$ frames after it have come, a column does not change any more: keys and values of old frames
-are kept in a cache of $b$ columns, and for a new frame one query, key and value are computed, about $2 b d$
-multiplications for scores and mean instead of $2 n^2 d$. Places are told relative to the current frame (speech has no
-end that could be known). Looking ahead adds up: with $a$ frames in each of $L$ layers the answer is late by $L a$
-frames, so most layers are strictly causal, or chunks share one look ahead.
-
-**Mark scheme (1 point, ½ for each step)**
-
-1. Mask of the future before softargmax (with or without a short look ahead), parallel in training.
-2. One of: cache of keys and values, limited past, relative places, delay $L a$.
-### END SOLUTION
+1. **Heads** (1½). Write attention with $h$ heads as a formula, from $Q$, $K$, $V$ to $H$. In a network of convolutions,
+   what corresponds to a head, to the stack, and to $W_O$? What does a filter fix that a head chooses anew for each
+   input?
+2. **Places** (1½). Why does self-attention not see the order of its columns? Where does an *absolute* code enter the
+   equations, and where a *relative* one (Shaw et al. 2018)? Name a task for absolute places and a task for relative
+   ones, each with the reason.
+3. **Convolution** (1). In 2.4, what is the score of key $j$ for query $i$, and how must the length of the queries grow
+   with $n$? What can such heads do that no convolution can?
+4. **Live** (1). For live transcription, what may each frame see, and how is training still parallel? What need you not
+   compute again when the next frame arrives?
 """
 
 
 # %% nbgrader={"grade_id": "live-code", "solution": true}
 def live_mask(n, back, ahead):
-    """Who may see whom: a bool matrix (n, n), keys × queries, True where the query may see the key."""
+    """A matrix (n, n) of bool, keys × queries: True where the query may see the key."""
     ### BEGIN SOLUTION
     key, query = torch.arange(n)[:, None], torch.arange(n)[None, :]
     return (key >= query - back) & (key <= query + ahead)
@@ -1027,112 +868,87 @@ def live_reach(layers, back, ahead):
 # %% nbgrader={"grade_id": "live", "grade": true, "points": 1, "locked": true}
 def check_live():
     right = [[1, 1, 1, 0, 0], [1, 1, 1, 1, 0], [0, 1, 1, 1, 1], [0, 0, 1, 1, 1], [0, 0, 0, 1, 1]]
-    mask = torch.as_tensor(live_mask(5, 2, 1))
-    compare("back 2, ahead 1", mask, right)
-    assert mask.dtype == torch.bool, f"the mask should be bool, yours is {mask.dtype}"
-    C, W_Q, W_K, W_V = numbers((2, 7), (2, 2), (2, 2), (2, 2), seed=11)
-    later = C.clone()
-    later[:, 5:] += 1  # the future is rewritten from frame 5 on
-    mask = torch.as_tensor(live_mask(7, 3, 1))
-    before, after = (run_head(sequence, (W_Q, W_K, W_V), mask) for sequence in (C, later))
-    changed = (before - after).abs().amax(0) > 1e-6
-    assert changed.tolist() == [False] * 4 + [True] * 3, "with ahead = 1, frame 4 and nobody before it should notice"
-    print("ok  frame 4 notices what changes in frame 5, frame 3 does not")
-    mask = torch.as_tensor(live_mask(20, 3, 2)).double()
+    compare("back 2, ahead 1", live_mask(5, 2, 1), right)
+    mask = torch.as_tensor(live_mask(20, 3, 2))
+    assert mask.dtype == torch.bool, f"the entries of the mask should be bool, yours are {mask.dtype}"
     for layers in (1, 2, 3):
-        frames = (mask.matrix_power(layers)[:, 10] > 0).nonzero()[:, 0] - 10  # those that frame 10 has heard of
-        right, yours = (-int(frames[0]), int(frames[-1])), tuple(live_reach(layers, 3, 2))
-        assert yours == right, f"{layers} layers with your mask, back 3, ahead 2, reach {right}; you say {yours}"
+        frames = (mask.double().matrix_power(layers)[:, 10] > 0).nonzero()[:, 0] - 10  # that reach output 10
+        yours = tuple(live_reach(layers, 3, 2))
+        case = f"back 3, ahead 2: {layers} layers with your mask do not reach {yours}"
+        assert yours == (-int(frames[0]), int(frames[-1])), case
     print("ok  the reach of one, two and three layers")
 
 
 check_live()
 
-# %% [markdown] nbgrader={"grade_id": "roads-text", "locked": true}
+# %% [markdown] nbgrader={"grade_id": "self-attention-words", "grade": true, "solution": true, "points": 5}
 r"""
-## 4 · The transformer
+### BEGIN SOLUTION
+1. *Heads.*
 
-**Exercise 4.1 · three ways to read a sequence** · 2 points · ★★☆ · 10 minutes
+   $$H = W_O \begin{bmatrix} H^1 \\ \vdots \\ H^h \end{bmatrix}, \qquad
+   H^r = W_V^r V\; \text{softargmax}_{\beta_r}\bigl((W_K^r K)^\top\, W_Q^r Q\bigr) .$$
 
-*Before 2017 translators read like people, word by word. What was to be gained?*
+   A head is like a filter, or a small group of output channels: all read the same input in parallel, and each looks for
+   something of its own. The stack is the stack of feature maps as channels. $W_O$ acts on every position alone and
+   mixes what the heads have found, as a $1 \times 1$ convolution does. A filter fixes its offsets and weights for all
+   inputs and positions. A head computes from the input, for each query, where to look.
+2. *Places.* With a permutation matrix $\Pi$ the projections of $C \Pi$ are $Q\Pi, K\Pi, V\Pi$, and the scores are
+   $\Pi^\top K^\top Q\, \Pi$. Softargmax acts on each column and commutes with both permutations, so
+   $H' = V \Pi\, \Pi^\top A\, \Pi = H\, \Pi$. An *absolute* code $p_i$ is added to column $i$ of $C$, or put below it,
+   before the projections. A *relative* code changes the scores: $k_j^\top q_i + b_{j-i}$, or queries and keys that are
+   rotated by an angle proportional to their place (Su et al. 2021). Absolute places suit inputs of a fixed size whose
+   places mean something by themselves: patches of a picture, fields of a form, the first word of a sentence. Relative
+   places suit inputs in which only distances count and whose length varies: long texts, speech, music. What is learned
+   at one place then holds at all places, also beyond the lengths seen in training.
+3. *Convolution.* In the head of offset δ, $W_K$ reads the place of a column, and $W_Q$ reads it, rotates it by δ steps
+   and multiplies it by λ. With $\omega = 2\pi / n$ the score of key $j$ for query $i$ is
+   $p_j^\top\, \lambda R_\delta\, p_i = \lambda \cos\bigl(\omega\,(i + \delta - j)\bigr)$. It is largest, λ, for
+   $j = i + \delta$. The next places are behind by $\lambda\,(1 - \cos \omega) \approx 2 \pi^2 \lambda / n^2$. So λ must
+   grow like $n^2$ to keep this lead. What a convolution cannot do: let the content decide. If the queries read the
+   content as well, place and width of what is read depend on the input. (A kernel as wide as the sequence is no such
+   thing: a convolution can have one.)
+4. *Live.* Mask: the scores of keys beyond $i + a$ are set to $-\infty$ before softargmax, so their weights are exactly
+   0. In training the whole utterance is there, and one parallel pass trains all positions under live conditions. When
+      it runs, keys and values of old frames stay as they are: they are kept in a cache, and a new frame needs only one
+      new query, key and value per layer. Keys older than $i - b$ are dropped, which bounds memory and time per frame.
+      Places are told relative to the current frame. The look-ahead adds up to a delay of $L a$ frames.
 
-$n$ columns of $e$ numbers come in, and $n$ columns of $e$ numbers go out of one layer:
+**Mark scheme (5 points)**
 
-- `"recurrent"`: $h[t] = \tanh(W h[t-1] + U x[t])$, $h[0] = 0$;
-- `"convolution"`: width $k$ (odd, at least 3), zero padding at both ends so that the length stays;
-- `"attention"`: one head of self-attention with $d = t = e$, no $W_O$.
-
-For each of them three numbers:
-
-1. the *multiplications* inside matrix products (nothing else counts; products with padding and with $h[0]$ do);
-2. the *steps* that have to wait for each other in one layer, when any number of matrix products may run side by side:
-   the recurrent layer takes one for each time, the other layers count as 1;
-3. the *road*: how often the information in column 1 passes through the layer's formula, at the least, until it is in
-   column $n$: recurrent steps on the way, or layers on top of each other.
-
-<details><summary>Hint</summary>
-
-A matrix product of sizes $(r \times c)(c \times w)$ takes $r c w$ multiplications. How far to the right does a word
-travel in one layer of convolution? And what if it has to travel one place further than that?
-
-</details>
+1. ½, heads: a formula with projections for each head, the stack and $W_O$. Without $W_O$ it earns ¼.
+2. ½, heads: filters or channels; stacking channels; $W_O$ as a $1 \times 1$ convolution. Two of the three earn ¼.
+3. ½, heads: a filter fixes offsets and weights, a head computes them from the input. Half-right earns nothing.
+4. ½, places: a reason for the equivariance, with $\Pi$ or as sums over a set. Half-right earns nothing.
+5. ½, places: absolute at the input, relative at the scores. One of the two earns ¼.
+6. ½, places: a task with its reason for each kind. One of the two earns ¼.
+7. ½, convolution: the score with the cosine, and λ growing like $n^2$. One of the two earns ¼.
+8. ½, convolution: content can decide where to look. "A wide kernel" earns nothing.
+9. ½, live: the mask before softargmax, or weights of exactly 0 for what lies ahead. Half-right earns nothing.
+10. ½, live: a cache of keys and values. One of limited past, relative places or the delay $L a$ earns ¼ in its place.
+### END SOLUTION
 """
-
-
-# %% nbgrader={"grade_id": "roads-code", "solution": true}
-def compare_layers(n, e, k):
-    """A dictionary from the three names to tuples (multiplications, steps, road) of int; n ≥ 2."""
-    ### BEGIN SOLUTION
-    reach = (k - 1) // 2
-    return {
-        "recurrent": (2 * n * e**2, n, n),
-        "convolution": (n * k * e**2, 1, math.ceil((n - 1) / reach)),
-        "attention": (3 * n * e**2 + 2 * n**2 * e, 1, 1),
-    }
-    ### END SOLUTION
-
-
-# %% nbgrader={"grade_id": "roads", "grade": true, "points": 2, "locked": true}
-def check_roads():
-    layers = compare_layers(4, 3, 5)
-    assert tuple(layers["recurrent"]) == (72, 4, 4), "recurrent, n = 4, e = 3: 72 multiplications, 4 steps, a road of 4"
-    assert tuple(layers["convolution"]) == (180, 1, 2), "n = 4, e = 3, k = 5: 180 multiplications, 1 step, a road of 2"
-    assert tuple(layers["attention"]) == (204, 1, 1), "attention, n = 4, e = 3: 108 in projections, 48 scores, 48 means"
-    for n, k in ((2, 3), (5, 3), (6, 5), (7, 5), (8, 7), (9, 7)):
-        wave = torch.zeros(1, 1, n)
-        wave[0, 0, 0] = 1
-        for _ in range(int(compare_layers(n, 4, k)["convolution"][2])):
-            assert wave[0, 0, -1] == 0, f"n = {n}, k = {k}: column {n} has heard of column 1 earlier than you say"
-            wave = functional.conv1d(wave, torch.ones(1, 1, k), padding=(k - 1) // 2)
-        assert wave[0, 0, -1] > 0, f"n = {n}, k = {k}: after so many layers column {n} has not heard of column 1 yet"
-    print("ok  four columns, and the roads of six convolutions")
-
-
-check_roads()
 
 # %% [markdown] nbgrader={"grade_id": "lookup-text", "locked": true}
 r"""
-**Exercise 4.2 · what came next, the last time?** · 2 points · ★★★ · 15 minutes
+## 3 · The transformer
 
-*A layer that learns from its own input, while it reads.*
+**Exercise 3.1 · what came next last time?** · 2 points · ★★★, 15 minutes
 
-In *abracadabr…* you would bet on *a*. Why? The last letter was an *r*; an *r* was there before, and an *a* came after
-it. No statistics of English are needed, only this text. Trained transformers grow heads that do just this.
+After *abracadabr* you would bet on *a*, because after the earlier *r* came an *a*. Trained transformers contain heads
+that predict in this way (*induction heads*, Olsson et al. 2022). It takes two heads. The first is your shift: it brings
+to each column the letter to its left. So the second reads
 
-It takes two layers. The first is a shift, and you have built it: it tells each column what stood to its left. So let
-the columns of the second layer be
+$$X=\begin{bmatrix}C\\B\end{bmatrix}\in\mathbb{R}^{2e\times n},\qquad
+c_i\text{ one-hot: the letter at place }i,\qquad b_i=c_{i-1},\quad b_1=0.$$
 
-$$X = \begin{bmatrix} C \\ B \end{bmatrix} \in \mathbb{R}^{2e \times n}, \qquad
-c_i \text{ one-hot: the letter at place } i, \qquad b_i = c_{i-1}, \quad b_1 = 0 .$$
-
-Find projections with which a *causal* head (place $i$ sees places $j \le i$) predicts: whenever the letter at $i$ stood
-somewhere before, column $i$ of $H$ is the mean, up to 0.01, of the letters that followed it there. In other columns
-anything goes. For every text over every alphabet; the grader goes up to 300 letters of 60 kinds.
+`lookup_projections` returns the second head. It is *causal*: place $i$ sees only places $j\le i$. If the letter at $i$
+stood at earlier places, column $i$ of $H$ must be the mean of the letters that followed it there, up to 0.01. Other
+columns may be anything. Texts have up to 300 letters of up to 60 kinds.
 
 <details><summary>Hint</summary>
 
-Say in words whom place $i$ is looking for: “I am an *r*, and I seek somebody who …”. The first half of the sentence is
-the query, the second half the key, and what you want from him is the value.
+Complete the sentence: "I am an *r*, and I look for a place that …". The first half is the query, the second the key.
 
 </details>
 """
@@ -1144,24 +960,21 @@ def lookup_projections(e):
     ### BEGIN SOLUTION
     zero, one = torch.zeros(e, e), torch.eye(e)
     W_Q = 20 * math.sqrt(e) * torch.cat([one, zero], dim=1)  # I am this letter …
-    W_K = torch.cat([zero, one], dim=1)  # … and seek a place that has it on its left,
-    W_V = torch.cat([one, zero], dim=1)  # to hear which letter is there
+    W_K = torch.cat([zero, one], dim=1)  # … and look for a place that has it on its left,
+    W_V = torch.cat([one, zero], dim=1)  # to know which letter is there
     return W_Q, W_K, W_V
     ### END SOLUTION
 
 
 # %% nbgrader={"grade_id": "lookup", "grade": true, "points": 2, "locked": true}
 def check_lookup():
-    bets = {"abracadabr": {"a": 1}, "to be or not to b": {"e": 1}, "xaxbxaxax": {"a": 3 / 4, "b": 1 / 4}}
-    bets["the quick brown fox jumps over the lazy dog, as you f"] = {"o": 1}
-    for text, expected in bets.items():
-        X, alphabet = letters_with_left(text)
-        n = len(text)
+    texts = {"abracadabr": {"a": 1}, "to be or not to b": {"e": 1}, "xaxbxaxax": {"a": 3 / 4, "b": 1 / 4}}
+    texts["the quick brown fox jumps over the lazy dog, as you f"] = {"o": 1}
+    for text, expected in texts.items():
+        (X, alphabet), n = letters_with_left(text), len(text)
         causal = torch.ones(n, n).triu().bool()  # keys × queries: key j ≤ query i
         H = run_head(X, lookup_projections(len(alphabet)), causal)
-        right = torch.tensor([expected.get(letter, 0.0) for letter in alphabet])
-        compare(text[-17:], H[:, -1], right, 5e-3)
-        print(f"    {text[-17:]} … {alphabet[int(H[:, -1].argmax())]}")
+        compare(text[-17:], H[:, -1], torch.tensor([expected.get(letter, 0.0) for letter in alphabet]), 5e-3)
 
 
 check_lookup()
@@ -1170,12 +983,11 @@ check_lookup()
 # %% nbgrader={"grade_id": "lookup-figure", "locked": true} tags=["demo"]
 def draw_lookup():
     text = "abracadabra"
-    X, alphabet = letters_with_left(text)
+    (X, alphabet), head = letters_with_left(text), lookup_projections(5)
     causal = torch.ones(11, 11).triu().bool()
     _, (left, right) = plt.subplots(1, 2, figsize=(9, 3.6))
-    head = lookup_projections(5)
-    draw_map(left, head_map(X, head, causal), "Who listens to whom", "key: letter seen", "query: letter now")
-    draw_map(right, run_head(X, head, causal), "What comes next, it says", "letter", "letter now")
+    draw_map(left, head_map(X, head, causal), "Which letter looks at which", "key: letter seen", "query: letter now")
+    draw_map(right, run_head(X, head, causal), "What comes next", "letter", "letter now")
     for ax in (left, right):
         ax.set_xticks(range(11), text)
     left.set_yticks(range(11), text)
@@ -1185,77 +997,44 @@ def draw_lookup():
 
 draw_lookup()
 
-# %% [markdown] nbgrader={"grade_id": "costs-text", "locked": true}
-r"""
-*In the figure: the text abracadabra along both axes of the left map. A letter that was not seen before looks around
-evenly. The second a looks at the b that followed the first a; later ones share their look among b, c and d. On the
-right what the head expects at each place: at the second a it is sure of b, at the second b of r, at the second r of a.*
-
-**Exercise 4.3 · what do heads cost?** · 2 points · ★☆☆ · 10 minutes
-
-*Eight opinions for the price of one: how?*
-
-Self-attention with $h$ heads on $n$ columns of $e$ numbers; queries, keys and values of every head have $d$ entries.
-The three projections of each head and $W_O$ have biases. Count the *parameters*, and the *multiplications* inside
-matrix products (as in 4.1: no biases, no β, no softargmax). The check prints your counts.
-
-<details><summary>Hint</summary>
-
-Follow the sizes of one head from $C$ to $H^r$, multiply by $h$, and do not forget the mixing. What happens to your
-count when $h$ doubles and $d$ halves?
-
-</details>
-"""
-
-
-# %% nbgrader={"grade_id": "costs-code", "solution": true}
-def multi_head_counts(e, h, d, n):
-    """Parameters and multiplications of multi-head self-attention; a pair of int."""
-    ### BEGIN SOLUTION
-    parameters = 3 * h * (d * e + d) + e * h * d + e
-    projections = 3 * h * d * e * n + e * h * d * n  # in, and out by W_O
-    maps = 2 * h * d * n * n  # the scores, and the means of values
-    return parameters, projections + maps
-    ### END SOLUTION
-
-
-# %% nbgrader={"grade_id": "costs", "grade": true, "points": 2, "locked": true}
-def check_costs():
-    yours = tuple(multi_head_counts(3, 2, 4, 5))
-    assert yours[0] == 123, f"e = 3, h = 2, d = 4: 123 weights and biases, you count {yours[0]}"
-    assert yours[1] == 880, f"e = 3, h = 2, d = 4, n = 5: 880 multiplications, you count {yours[1]}"
-    library = torch.nn.MultiheadAttention(12, 3)
-    made = sum(parameter.numel() for parameter in library.parameters())
-    assert multi_head_counts(12, 3, 4, 5)[0] == made, f"PyTorch's layer with e = 12, h = 3, d = 4 has {made} parameters"
-    for heads, d in ((1, 64), (8, 8), (8, 64)):
-        costs = " ".join(f"{multi_head_counts(64, heads, d, n)[1]:>15,}" for n in (16, 256, 4096))
-        print(f"h = {heads}, d = {d:2}, e = 64; multiplications for n = 16, 256, 4096: {costs}")
-
-
-check_costs()
-
 # %% [markdown] nbgrader={"grade_id": "columns-text", "locked": true}
 r"""
-*In the table: eight heads of 8 cost what one head of 64 costs, eight heads of 64 far more. From 256 columns to 4096, 16
-times as many, the cost grows more than a hundredfold: there the square of the length rules.*
+*In the figure: the text abracadabra along both axes of the left map. A new letter looks equally at all places up to its
+own. The second a looks at the first b; the fifth a at two b's, c and d. Right, what the head expects: at the second a
+it is sure of b, at the second r of a.*
 
-**Exercise 4.4 · each column by itself** · 2 points · ★★☆ · 15 minutes
+**Exercise 3.2 · exclusive or, twice** · 2 points · ★★☆, 15 minutes
 
-*Attention carries things around; it never computes anything new from them. Who does?*
+For bits $x_1,x_2\in\{0,1\}$ exclusive or is 1 if exactly one of them is 1, else 0. Build it twice, up to 0.01:
 
-After the attention of a block every column goes through the same small network on its own,
-$F(x) = W_2\, \text{ReLU}(W_1 x + b_1) + b_2$, with $W_1 \in \mathbb{R}^{w \times e}$ and
-$W_2 \in \mathbb{R}^{e \times w}$.
+- `xor_network`: the feed-forward network of a transformer block, $F(x)=W_2\,\text{ReLU}(W_1x+b_1)+b_2$, which
+  acts on each column by itself. Here it has two inputs, one output and any width $w$.
+- `xor_head`: one head with $\beta=1/\sqrt d$, any $d$, and no ReLU. It reads the bits' column and a constant token;
+  the last two rows of $X$ mark which is which. Column 1 of $H\in\mathbb{R}^{1\times2}$ must be the exclusive or;
+  column 2 may be anything:
 
-Build one for $e = 2$ (with one output instead of two, and a width of your choice) that computes *exclusive or* for
-columns of zeros and ones: 1 if exactly one of the two entries is 1, else 0. Then count a whole block: attention with
-$h$ heads of $d = e/h$ as in 4.3, the feed-forward network of width $w$ with biases, and two layer norms, each with a
-scale and a shift for each of the $e$ entries.
+$$X=\begin{bmatrix}x_1&0\\x_2&0\\1&0\\0&1\end{bmatrix}.$$
 
 <details><summary>Hint</summary>
 
-The sum of the two bits is 0, 1 or 2. Which function of this sum is wanted, and out of which hinges can it be glued? As
-for the count: norms, sums and ReLU contain no matrix product.
+Network: which function of the sum of the bits do you need? Head: a score is a product of two
+linear functions of the bits. Which product is the same for (0, 0) and (1, 1)?
+
+</details>
+
+**Exercise 3.3 · layer norm and its Jacobian** · 2 points · ★★★, 15 minutes
+
+Layer norm (Ba et al. 2016) acts on each column $x\in\mathbb{R}^e$ by itself; here without scale and shift:
+
+$$\hat x=\frac{x-\mu\mathbf{1}}{\sigma},\qquad\mu=\frac1e\sum_{c=1}^ex_c,\qquad
+\sigma=\sqrt{\frac1e\sum_{c=1}^e(x_c-\mu)^2+\epsilon}.$$
+
+Write `layer_norm`, and `layer_norm_jacobian` as a formula for $\frac{\partial\hat x}{\partial x}$. Row $i$ belongs to
+$\hat x_i$.
+
+<details><summary>Hint</summary>
+
+Which matrix turns $x$ into $x-\mu\mathbf{1}$? For $1/\sigma$, differentiate $\sigma^2$ first.
 
 </details>
 """
@@ -1271,12 +1050,12 @@ def xor_network():
     ### END SOLUTION
 
 
-def block_counts(e, h, w, n):
-    """Parameters and multiplications of one block on n columns; a pair of int. h divides e."""
+def xor_head():
+    """W_Q (d, 4), W_K (d, 4), W_V (1, 4) of a head that computes exclusive or; a tuple."""
     ### BEGIN SOLUTION
-    parameters, multiplications = multi_head_counts(e, h, e // h, n)
-    feed_forward = 2 * e * w
-    return parameters + feed_forward + w + e + 4 * e, multiplications + feed_forward * n
+    W_Q = torch.tensor([[1.0, -1, 0, 0], [0, 0, 1, 0]])  # the bits ask with (x₁ − x₂, 1)
+    W_K = 40 * torch.tensor([[1, -1, 0, 0], [0, 0, 0, 0.5]])  # scores: 40 (x₁ − x₂)², and 20 for the constant token
+    return W_Q, W_K, torch.tensor([[0.0, 0, 1, 0]])
     ### END SOLUTION
 
 
@@ -1284,42 +1063,19 @@ def block_counts(e, h, w, n):
 def check_columns():
     bits = torch.tensor([[0.0, 0, 1, 1], [0, 1, 0, 1]])
     W1, b1, W2, b2 = (torch.as_tensor(part).float() for part in xor_network())
-    shapes = [tuple(part.shape) for part in (W1, b1, W2, b2)]
-    w = len(W1)
+    shapes, w = [tuple(part.shape) for part in (W1, b1, W2, b2)], len(W1)
     assert shapes == [(w, 2), (w, 1), (1, w), (1, 1)], f"your W1, b1, W2, b2 have the shapes {shapes}"
-    compare("exclusive or", W2 @ torch.relu(W1 @ bits + b1) + b2, [[0.0, 1, 1, 0]], 1e-3)
-    assert tuple(multi_head_counts(6, 3, 2, 4)) == (168, 768), "first mend multi_head_counts, exercise 4.3"
-    yours = block_counts(6, 3, 5, 4)[1]
-    assert yours == 1008, f"e = 6, h = 3, w = 5, n = 4: a block takes 1008 multiplications, you count {yours}"
-    library = torch.nn.TransformerEncoderLayer(12, 3, 20)
-    made = sum(parameter.numel() for parameter in library.parameters())
-    assert block_counts(12, 3, 20, 5)[0] == made, f"PyTorch's block with e = 12, h = 3, w = 20 has {made} parameters"
-    print("ok  two blocks")
+    found = (W2 @ torch.relu(W1 @ bits + b1) + b2)[0]
+    heads = [run_head(torch.tensor([[x, 0], [y, 0], [1, 0], [0, 1]]), xor_head()) for x, y in bits.T.tolist()]
+    for name, outputs in (("network", found), ("head", [H[0, 0] for H in heads])):
+        for (x, y), output in zip(bits.T.tolist(), outputs, strict=True):
+            assert abs(float(output) - (x != y)) < 0.01, (
+                f"for the bits {x:.0f}, {y:.0f} your {name} returns {output:.3f}"
+            )
+        print(f"ok  exclusive or by a {name}")
 
 
 check_columns()
-
-# %% [markdown] nbgrader={"grade_id": "norm-text", "locked": true}
-r"""
-**Exercise 4.5 · layer norm and its Jacobian** · 2 points · ★★★ · 15 minutes
-
-*The quiet layer that keeps the loud ones in check.*
-
-Layer norm acts on each column $x \in \mathbb{R}^e$ alone (here without scale and shift):
-
-$$\hat x = \frac{x - \mu \mathbf{1}}{\sigma}, \qquad \mu = \frac1e \sum_{c=1}^e x_c, \qquad
-\sigma = \sqrt{\frac1e \sum_{c=1}^e (x_c - \mu)^2 + \epsilon} .$$
-
-Write it, and derive $\frac{\partial \hat x}{\partial x}$ in numerator layout (row $i$ belongs to $\hat x_i$). Then
-look at your formula: what happens to a gradient on its way back through the norm of a very long $x$?
-
-<details><summary>Hint</summary>
-
-$x - \mu \mathbf{1}$ is linear in $x$: by which matrix? For $1/\sigma$ differentiate $\sigma^2$ first; in its derivative
-$\hat x$ turns up again.
-
-</details>
-"""
 
 
 # %% nbgrader={"grade_id": "norm-code", "solution": true}
@@ -1344,42 +1100,146 @@ def layer_norm_jacobian(x, eps=1e-5):
 
 # %% nbgrader={"grade_id": "norm", "grade": true, "points": 2, "locked": true}
 def check_norm():
-    (X,) = numbers((5, 3), seed=12)
-    X = 3 * X + 7
+    X = 3 * numbers((5, 3), seed=12)[0] + 7
     before = X.clone()
     for eps in (1e-5, 0.5):
         compare(f"layer norm, ε = {eps}", layer_norm(X, eps), functional.layer_norm(before.T, (5,), eps=eps).T)
     assert torch.equal(X, before), "layer_norm has changed X"
-    for scale, eps in ((0.3, 1e-5), (3.0, 1e-5), (3e-4, 1e-5), (1.0, 0.5)):
-        x = scale * (before[:, 1:2] - 7)
+    for spread, offset, eps in (
+        (1.0, 0.0, 1e-5),
+        (1.0, 30.0, 1e-5),
+        (10.0, 0.0, 1e-5),
+        (1e-3, 0.0, 1e-5),
+        (1.0, 0.0, 0.5),
+    ):
+        x = spread * functional.normalize(before[:, 1:2] - before[:, 1:2].mean(), dim=0) * 5**0.5 + offset
         measured = torch.autograd.functional.jacobian(lambda x, eps=eps: functional.layer_norm(x.T, (5,), eps=eps).T, x)
-        yours = layer_norm_jacobian(x, eps)
-        compare(f"∂x̂/∂x at length {float(x.norm()):.2g}", yours, measured.reshape(5, 5), 1e-3)
-        print(f"    its largest singular value: {float(torch.linalg.matrix_norm(torch.as_tensor(yours), 2)):.3g}")
+        yours = torch.as_tensor(layer_norm_jacobian(x, eps)).float()
+        compare(f"∂x̂/∂x, ε = {eps}", yours, measured.reshape(5, 5), 1e-3)
+        size = float(torch.linalg.matrix_norm(yours, 2))
+        print(f"    spread {spread}, length {float(x.norm()):.3g}: its largest singular value is {size:.3g}")
 
 
 check_norm()
 
-# %% [markdown] nbgrader={"grade_id": "transformer-text", "locked": true}
+# %% [markdown] nbgrader={"grade_id": "roads-text", "locked": true}
 r"""
-**Exercise 4.6 · five answers** · 5 points by hand, 1 for each · ★★☆ · 25 minutes
+**Exercise 3.4 · what does it cost?** · 3½ points · ★★☆, 20 minutes
 
-*You have built the parts. Now say what they are for.* Two to four sentences each; lean on your own constructions.
+Count *multiplications* inside matrix products only: a product $(r\times c)(c\times w)$ takes $rcw$. Nothing
+else counts.
 
-1. **Recurrent seq2seq.** Two advantages of a transformer over an encoder and a decoder that are recurrent, and one
-   price. Lean on the three numbers of 4.1.
-2. **Self-attention.** What does it give to each column, and on what do its weights depend? How do the attention of an
-   encoder, of a decoder over its own past, and of a decoder over the encoder differ?
-3. **Several heads.** What can two heads do that one cannot? Why do they cost no more?
-4. **Feed-forward.** Why is it called position-wise, which convolution is it, and why would a stack of attention
-   layers be poor without it?
-5. **Stability.** Name two techniques that keep deep transformers trainable, where they stand in a block, and what
-   each does to signals or gradients.
+`compare_layers`: $n$ columns of $e$ numbers go into one layer, and as many come out.
+
+- `"recurrent"`: $h[t]=\tanh(Wh[t-1]+Ux[t])$, $h[0]=0$;
+- `"convolution"`: width $k$ (odd, at least 3), zero padding that keeps the length;
+- `"attention"`: one head of self-attention with $d=t=e$, without $W_O$.
+
+For each, return three numbers:
+
+1. the multiplications; products with padding and with $h[0]$ count;
+2. the *steps*: how many columns must be computed one after another; 1 if no column waits for another;
+3. the *path*: how often, at least, information from column 1 passes through the layer's formula until it is in column
+   $n$. Count recurrent steps, or stacked layers.
+
+`multi_head_counts`: parameters and multiplications of self-attention with $h$ heads on $n$ columns of $e$ numbers.
+Queries, keys and values of a head have $d$ entries. All projections and $W_O$ have biases.
+
+`block_counts`: the same for a block: $h$ heads with $d=e/h$; a feed-forward network from $e$ to $w$ to $e$ entries
+with both biases; two layer norms, each with a scale and a shift for every entry.
 
 <details><summary>Hint</summary>
 
-4: with its weights $A$ held fixed, what kind of function of $V$ is $H = VA$? Which hull can it never leave? 5: look
-at the singular values that your last check has printed, and remember part 2 of homework 2.
+How far does one layer of convolution carry a word?
+
+</details>
+"""
+
+
+# %% nbgrader={"grade_id": "roads-code", "solution": true}
+def compare_layers(n, e, k):
+    """A dictionary from the three names to tuples (multiplications, steps, path) of int; n ≥ 2."""
+    ### BEGIN SOLUTION
+    reach = (k - 1) // 2
+    return {
+        "recurrent": (2 * n * e**2, n, n),
+        "convolution": (n * k * e**2, 1, math.ceil((n - 1) / reach)),
+        "attention": (3 * n * e**2 + 2 * n**2 * e, 1, 1),
+    }
+    ### END SOLUTION
+
+
+def multi_head_counts(e, h, d, n):
+    """Parameters and multiplications of multi-head self-attention; a pair of int."""
+    ### BEGIN SOLUTION
+    parameters = 3 * h * (d * e + d) + e * h * d + e
+    projections = 3 * h * d * e * n + e * h * d * n  # in, and out by W_O
+    maps = 2 * h * d * n * n  # the scores, and the means of values
+    return parameters, projections + maps
+    ### END SOLUTION
+
+
+def block_counts(e, h, w, n):
+    """Parameters and multiplications of one block on n columns; a pair of int. h divides e."""
+    ### BEGIN SOLUTION
+    parameters, multiplications = multi_head_counts(e, h, e // h, n)
+    feed_forward = 2 * e * w
+    return parameters + feed_forward + w + e + 4 * e, multiplications + feed_forward * n
+    ### END SOLUTION
+
+
+# %% nbgrader={"grade_id": "roads", "grade": true, "points": 3.5, "locked": true}
+def check_roads():
+    right = {"recurrent": (72, 4, 4), "convolution": (180, 1, 2), "attention": (204, 1, 1)}
+    for name, three in right.items():
+        for what, count, yours in zip(
+            ("multiplications", "steps", "path"), three, compare_layers(4, 3, 5)[name], strict=True
+        ):
+            assert yours == count, f"{name}, n = 4, e = 3, k = 5: {what}: {yours} is not right"
+    for n, k in ((2, 3), (5, 3), (6, 5), (8, 7), (9, 7)):
+        path, wave = int(compare_layers(n, 4, k)["convolution"][2]), torch.eye(1, n)[None]
+        for layer in range(path + 1):
+            assert (wave[0, 0, -1] > 0) == (layer == path), (
+                f"n = {n}, k = {k}: a path of {path} layers is not the shortest"
+            )
+            wave = functional.conv1d(wave, torch.ones(1, 1, k), padding=(k - 1) // 2)
+    for name, made, yours in (
+        ("attention", torch.nn.MultiheadAttention(12, 3), multi_head_counts(12, 3, 4, 5)),
+        ("block", torch.nn.TransformerEncoderLayer(12, 3, 20), block_counts(12, 3, 20, 5)),
+    ):
+        count = sum(parameter.numel() for parameter in made.parameters())
+        assert yours[0] == count, f"e = 12, h = 3, d = 4, w = 20: PyTorch's {name} has not {yours[0]} parameters"
+    assert multi_head_counts(3, 2, 4, 5)[0] == 123, "e = 3, h = 2, d = 4: your number of parameters is not right"
+    assert multi_head_counts(3, 2, 4, 5)[1] == 880, "e = 3, h = 2, d = 4, n = 5: your multiplications are not right"
+    assert block_counts(6, 3, 5, 4)[1] == 1008, "e = 6, h = 3, w = 5, n = 4: a block's multiplications are not right"
+    for heads, d in ((1, 64), (8, 8), (8, 64)):
+        costs = " ".join(f"{multi_head_counts(64, heads, d, n)[1]:>15,}" for n in (16, 256, 4096))
+        print(f"h = {heads}, d = {d:2}, e = 64; multiplications for n = 16, 256, 4096: {costs}")
+
+
+check_roads()
+
+# %% [markdown] nbgrader={"grade_id": "transformer-text", "locked": true}
+r"""
+**Exercise 3.5 · five answers** · 5 points by hand · ★★☆, 25 minutes
+
+Two to four sentences each.
+
+1. **Recurrent seq2seq** (Sutskever et al. 2014). Name two advantages of a transformer over a recurrent encoder and
+   decoder, and one price.
+2. **Self-attention.** What does each column receive, and what decides the weights? How do the attention of an encoder,
+   of a decoder over its own past, and of a decoder over the encoder differ?
+3. **Several heads.** What can two heads do that one cannot? Why do $h$ heads of $d=e/h$ cost no more than one head of
+   $e$?
+4. **Feed-forward.** Why is it called position-wise, and which convolution is it? What does it add? When is attention
+   linear: on an isolated column, for fixed weights $A$, always? Your `xor_head` is a counterexample to one of these.
+5. **Stability.** Name two techniques that keep gradients in deep transformers from exploding or vanishing. Say where
+   each stands in a block and what it does. If one is layer norm: what does it do to a gradient where the entries of $x$
+   are widely spread?
+
+<details><summary>Hint</summary>
+
+4: which part of $H=VA$ depends on the content, and how? 5: the check of 3.3 prints what you need.
 
 </details>
 """
@@ -1387,70 +1247,88 @@ at the singular values that your last check has printed, and remember part 2 of 
 # %% [markdown] nbgrader={"grade_id": "transformer-words", "grade": true, "solution": true, "points": 5}
 r"""
 ### BEGIN SOLUTION
-1. *Recurrent seq2seq.* All positions are computed side by side in training (1 step instead of $n$), and any two
-   positions are one layer apart instead of up to $n$ steps, so gradients have short roads; nor must a sentence be
-   squeezed into one last state. The price: scores for all pairs, $2 n^2 e$ multiplications and $n^2$ weights in
-   memory, and places have to be told.
-2. *Self-attention.* Each column receives a mean of (projected) columns, with weights that depend on the content of
-   both, query and key: it gathers from anywhere what it asks for, as in 4.2. Encoder: all see all. Decoder over its
-   own past: masked, position $i$ sees $j \le i$ only. Decoder over the encoder (cross-attention): queries from the
-   decoder, keys and values from the encoder, no causal mask.
-3. *Several heads.* One head has a single column of weights per query, so that what it collects from two places
-   arrives as one mixture; two heads deliver both separately, by different criteria, into different rows (the three
-   taps of 3.4 are three heads). With $d = e/h$ the $h$ heads together have the parameters and multiplications of one
-   head with $d = e$, as the count in 4.3 shows: only $h d$ matters.
-4. *Feed-forward.* The same network is applied to each column alone, without exchange between positions: a convolution
-   of width 1 (twice, with ReLU between). With $A$ given attention is linear in the values, and its outputs stay in
-   their convex hull: it moves and mixes. The nonlinear function of a column's content (exclusive or, for instance) is
-   computed here, and here most of the parameters are ($8e^2$ of $12 e^2$ for $w = 4e$).
-5. *Stability.* Residual connections around attention and around feed-forward, $x + F(x)$: their Jacobian is
-   $I + \frac{\partial F}{\partial x}$, so that gradients have a road without any weight back to the input, and a
-   block with small weights is near the identity. Layer norm before each of the two (pre-norm; originally after each
-   sum): signals have mean 0 and variance 1 in every column whatever the scale of the input, so that scores do not
-   saturate softargmax; its Jacobian is proportional to $1/\sigma$, which damps gradients where signals are long.
-   (Also right: warm-up of the learning rate, $\beta = 1/\sqrt d$, dropout as regularisation, small initial weights.)
+1. *Recurrent seq2seq.* In training all positions are computed at the same time, 1 step in place of $n$. Any two
+   positions are one layer apart in place of up to $n$ steps, so gradients have short paths. Nor must a sentence fit
+   into one last state. The price: scores for all pairs, $2 n^2 e$ multiplications and $n^2$ weights in memory.
+2. *Self-attention.* Each column receives a weighted mean of projected columns. The content of both query and key
+   decides the weights: a column gathers from anywhere what it asks for, as in 3.1. Encoder: every position sees every
+   position. Decoder over its own past: a mask, so that position $i$ sees $j \le i$ only. Decoder over the encoder
+   (cross-attention): queries from the decoder, keys and values from the encoder, no causal mask.
+3. *Several heads.* One head has one column of weights per query, so what it collects from two places arrives as one
+   mixture. Two heads deliver both separately, by different criteria, in different rows; the three taps of 2.4 are three
+   heads. The counts contain $h$ and $d$ only through the product $h d$, so with $h d = e$ all heads together
+   have the parameters and multiplications of one head with $d = e$.
+4. *Feed-forward.* The same network acts on each column by itself, with no exchange between positions: a convolution of
+   width 1, twice, with ReLU between. It adds a nonlinear function of a column's own content. An isolated column attends
+   to itself with weight 1, so attention returns $W_V x$, which is linear. With $A$ held fixed, attention is linear in
+   all columns, too, and its outputs stay in the convex hull of the values. It is not always linear: $A$ depends on the
+   content, through products of two linear functions, and with a constant token one head computes exclusive or. (Most
+   parameters of a block are in the feed-forward network: $8e^2$ of $12 e^2$ for $w = 4e$.)
+5. *Stability.* Residual connections (He et al. 2016) around attention and around the feed-forward network, $x + F(x)$:
+   their Jacobian is $I + \frac{\partial F}{\partial x}$, so gradients have a path back to the input that no weight
+   multiplies. Layer norm before attention and before the feed-forward network (pre-norm, Xiong et al. 2020; originally
+   after each sum): every column gets mean 0 and variance 1, whatever its scale, so scores keep their size. Its Jacobian
+   is proportional to $1/\sigma$: it damps gradients where entries are widely spread, and amplifies them where they are
+   nearly equal. A constant added to all entries changes nothing. (Also right: warm-up of the learning rate,
+   $\beta = 1/\sqrt d$, dropout, gradient clipping, small initial weights.)
 
-**Mark scheme (5 points, ½ for each step)**
+**Mark scheme (5 points)**
 
-1. Recurrent: two advantages (parallel; short roads; no bottleneck).
-2. Recurrent: the quadratic price.
-3. Self-attention: a weighted mean of all columns, weights by content.
-4. Self-attention: the three kinds are told apart.
-5. Heads: separate patterns that one column of weights cannot hold.
-6. Heads: $d = e/h$ keeps the count.
-7. Feed-forward: the same network on every column, a convolution of width 1.
-8. Feed-forward: the nonlinearity that attention lacks.
-9. Stability: one technique with its place and effect.
-10. Stability: another one with its place and effect.
+1. ½, recurrent: two advantages (parallel; short paths; no bottleneck). One earns ¼.
+2. ½, recurrent: the price grows with $n^2$. "More memory" without $n^2$ earns ¼.
+3. ½, self-attention: a weighted mean of all columns, weights from the content. One of the two earns ¼.
+4. ½, self-attention: encoder, masked decoder and cross-attention told apart. Two of the three earn ¼.
+5. ½, heads: separate results that one column of weights cannot hold. Half-right earns nothing.
+6. ½, heads: only $h d$ counts, so $d = e/h$ keeps the cost. Half-right earns nothing.
+7. ½, feed-forward: the same network on every column, a convolution of width 1. One of the two earns ¼.
+8. ½, feed-forward: a nonlinear function of a column's own content; attention is linear for an isolated column and for
+   fixed $A$, but not always. Without "not always" it earns ¼. "No attention computes exclusive or" earns nothing.
+9. ½, stability: one technique with its place and its effect. Without one of these it earns ¼.
+10. ½, stability: a second technique with its place and its effect. Without one of these it earns ¼. "Layer norm damps
+    long $x$" is no effect: what counts is the spread.
 ### END SOLUTION
 """
 
 # %% [markdown] nbgrader={"grade_id": "patches-text", "locked": true}
 r"""
-## 5 · Pictures
+## 4 · Pictures
 
-A vision transformer (ViT) cuts a picture into patches of $p \times p$ pixels, calls each a word, and goes on as above.
+A vision transformer (ViT, Dosovitskiy et al. 2021) treats patches of $p\times p$ pixels as words.
 
-**Exercise 5.1 · patches** · 2 points · ★★☆ · 20 minutes
+**Exercise 4.1 · patches** · 2 points · ★★☆, 20 minutes
 
-*There is a convolution in every vision transformer, although hardly anybody calls it by its name.*
+- `patch_kernel`: a patch with $C$ channels is flattened by `reshape(-1)` of $(C,p,p)$ and multiplied by $E$. Return
+  the kernel with which `conv2d` at stride $p$ does this to all patches.
+- `receptive_field`: the width in pixels of the input on which one unit of a CNN's last layer depends.
+- `vit_parameters`: a dictionary. `"patches"`: $E$ and a bias. `"class token"`: one learned column before the
+  patches. `"positions"`: a learned column for every place, the class token's included. `"blocks"`: all blocks, as in
+  3.4. `"head"`: a last layer norm (scale and shift) and a linear layer with a bias from $e$ to the classes.
+- `vit_multiplications`, counted as in 3.4: the patch embedding, the blocks, and the last linear layer, which reads only
+  the class token's column.
 
-- A patch with its $C$ channels is laid in one column, as `reshape(-1)` of $(C, p, p)$ does it, and multiplied by
-  $E \in \mathbb{R}^{e \times C p^2}$. Give the kernel with which `conv2d` with stride $p$ does the same to all
-  patches.
-- The *receptive field* of a CNN: how many pixels wide is the part of the input on which one unit of the last layer
-  depends? `layers` lists kernel size and stride of each layer, first one first.
-- The parameters of a ViT, part by part. `"patches"`: $E$ with a bias. `"class token"`: one learnt column, put in
-  front of the patches. `"positions"`: a learnt column for each place, the class token's included. `"blocks"`: all of
-  them, as in 4.4. `"head"`: a last layer norm (scale and shift), and a linear layer with a bias from $e$ to the
-  classes.
-- Its multiplications for one picture, those inside matrix products: the patch embedding, the blocks as in 4.4, and the
-  linear layer at the end, which reads the class token's column alone.
+**Exercise 4.2 · class token and data** · 2 points · ★★☆, 10 minutes
+
+The columns are the class token, marked by a 1 in the last row, and $n$ patches:
+
+$$X=\begin{bmatrix}c&x_1&\cdots&x_n\\1&0&\cdots&0\end{bmatrix}\in\mathbb{R}^{(e+1)\times(n+1)}.$$
+
+`pooling_projections` returns a head whose output *at the class token* is the mean of the patches, up to 0.01, whatever
+$c$ is. Entries of $X$ are from −1 to 1, $e\le60$, and the same head must work for every $n\le200$.
+
+`data_regimes` is the set of all letters that are true:
+
+- **A** Trained from scratch on a few thousand labelled pictures, a CNN usually beats a ViT of the same size.
+- **B** A ViT needs more data because it always has more parameters than a CNN.
+- **C** A convolution assumes that neighbours belong together and that places are alike. A ViT must learn most of this.
+- **D** With very large training sets a ViT matches CNNs or beats them.
+- **E** Pretrained on many pictures and fine-tuned on few, a ViT usually beats the same ViT trained on the few alone.
+- **F** Augmentation is useless for a ViT, because its position embeddings change with the picture.
+- **G** From one million labelled pictures alone, no ViT can learn to compete with CNNs.
 
 <details><summary>Hint</summary>
 
-In the receptive field each layer adds its kernel less one, measured in pixels of the *input*. How many of those lie
-between two neighbouring units of the layer below?
+4.1: a layer adds its kernel less one, in units of the layer below. How many pixels apart are those? 4.2: which row of
+$X$ marks the class token?
 
 </details>
 """
@@ -1465,7 +1343,10 @@ def patch_kernel(E, channels, p):
 
 
 def receptive_field(layers):
-    """Width in pixels of what one unit of the last layer sees; layers: a list of pairs (kernel, stride); an int."""
+    """Width in pixels of what one unit of the last layer sees; an int.
+
+    layers: a list of pairs (kernel, stride), first layer first
+    """
     ### BEGIN SOLUTION
     width, distance = 1, 1  # pixels seen, and pixels between neighbouring units
     for kernel, stride in layers:
@@ -1505,63 +1386,27 @@ def check_patches():
     made = functional.conv2d(picture, torch.as_tensor(patch_kernel(E, 2, 3)).float(), stride=3)  # (4, 2, 3)
     compare("second patch", made[:, 0, 1], E @ picture[:, :3, 3:6].reshape(-1))
     compare("last patch", made[:, 1, 2], E @ picture[:, 3:, 6:].reshape(-1))
-    for layers, right in (([(3, 1)], 3), ([(3, 2), (3, 1)], 7), ([(5, 2), (3, 3), (2, 1)], 15)):
+    for layers, width in (([(3, 1)], 3), ([(3, 2), (3, 1)], 7), ([(5, 2), (3, 3), (2, 1)], 15)):
         before = list(layers)
         yours = receptive_field(layers)
         assert layers == before, "receptive_field has changed the list of layers"
-        assert yours == right, f"layers {layers}, first one first: one unit sees {right} pixels, you say {yours}"
-    assert tuple(block_counts(6, 1, 5, 5)) == (263, 1320), "first mend block_counts, exercise 4.4"
+        assert yours == width, f"layers {layers}, first layer first: one unit does not see {yours} pixels"
+    assert tuple(block_counts(6, 1, 5, 5)) == (263, 1320), "first correct block_counts, exercise 3.4"
     parts = {"patches": 294, "class token": 6, "positions": 30, "blocks": 526, "head": 61}
-    for name, right in parts.items():  # pictures of 8 × 8 pixels
+    for name, count in parts.items():
         yours = vit_parameters(8, 4, 3, 6, 5, 2, 7)[name]
-        assert yours == right, f"the small ViT has {right} parameters under {name!r}, you count {yours}"
+        assert yours == count, (
+            f"pictures of 8 × 8, p = 4, 3 channels, e = 6, w = 5, 2 blocks, 7 classes: {name}: not {yours}"
+        )
     yours = vit_multiplications(8, 4, 3, 6, 5, 2, 7)
-    assert yours == 3834, f"the small ViT takes 3,834 multiplications a picture, you count {yours:,}"
-    sizes = (224, 16, 3, 768, 3072, 12, 1000)  # of a well-known ViT, called B/16
+    assert yours == 3834, f"the same ViT does not take {yours:,} multiplications"
+    sizes = (224, 16, 3, 768, 3072, 12, 1000)  # ViT-B/16
     counts = vit_parameters(*sizes)
-    whole = sum(counts.values())
-    assert whole == 86_567_656, f"ViT-B/16 has 86,567,656 parameters, you count {whole:,}"
-    products = vit_multiplications(*sizes)
-    assert products == 17_563_828_224, (
-        f"ViT-B/16 takes 17,563,828,224 multiplications a picture, you count {products:,}"
-    )
-    print("ok ", ", ".join(f"{name} {count:,}" for name, count in counts.items()))
+    print("ok  ViT-B/16:", ", ".join(f"{name} {count:,}" for name, count in counts.items()))
+    print(f"    {sum(counts.values()):,} parameters, {vit_multiplications(*sizes):,} multiplications")
 
 
 check_patches()
-
-# %% [markdown] nbgrader={"grade_id": "token-text", "locked": true}
-r"""
-**Exercise 5.2 · the class token, and how much data?** · 2 points · ★★☆ · 10 minutes
-
-*An empty chair at the table that listens to everybody, and then votes.*
-
-The columns are the class token, marked by a 1 in the last row, and $n$ patches,
-
-$$X = \begin{bmatrix} c & x_1 & \cdots & x_n \\ 1 & 0 & \cdots & 0 \end{bmatrix} \in \mathbb{R}^{(e+1) \times (n+1)} .$$
-
-Find a head whose output *at the class token* is the plain mean of the patches, $\frac1n \sum_i x_i$ up to 0.01: what
-CNNs call global average pooling. Its own content $c$ must leave no trace, whatever it is; entries of $X$ are between
-−1 and 1, and $n$ is not known to you (it is at most 200; $e$ is at most 60).
-
-Then give the set of all letters that are true:
-
-- **A** Trained from nothing on a few thousand labelled pictures, a CNN usually beats a ViT of about the same size.
-- **B** A ViT needs more data because it always has more parameters than a CNN.
-- **C** A convolution assumes that neighbours belong together and that a pattern means the same everywhere; a ViT has
-  to learn most of this from data.
-- **D** With very large training sets a ViT catches up with CNNs or passes them.
-- **E** A ViT that was pretrained on many pictures and then fine-tuned on few is usually better than the same ViT
-  trained on the few alone.
-- **F** Strong augmentation makes no difference to a ViT, for its position embeddings change with the picture.
-- **G** Without position embeddings a ViT would need fewer pictures and lose nothing.
-
-<details><summary>Hint</summary>
-
-The class token should find all patches equally attractive, and itself not at all. Which row of $X$ tells them apart?
-
-</details>
-"""
 
 
 # %% nbgrader={"grade_id": "token-code", "solution": true}
@@ -1584,14 +1429,39 @@ data_regimes = {"A", "C", "D", "E"}
 def check_token():
     X = torch.tensor([[1.0, 0.5, 0.25, -1.0, 0.75], [-1.0, 0.0, 1.0, 0.5, -0.5], [1.0, 0, 0, 0, 0]])
     compare("mean of 4 patches", run_head(X, pooling_projections(2))[:, 0], X[:2, 1:].mean(1), 5e-3)
-    X = torch.tensor([[-1.0, 0.5], [1.0, 0.25], [1.0, -1.0], [1.0, 0.0]])
-    compare("a single patch", run_head(X, pooling_projections(3))[:, 0], X[:3, 1], 2e-3)
+    X = torch.cat([torch.ones(60, 1), torch.linspace(-1, 1, 60)[:, None]], 1)
+    X = torch.cat([X, torch.tensor([[1.0, 0.0]])])
+    compare("a single patch", run_head(X, pooling_projections(60))[:, 0], X[:60, 1], 5e-3)
     letters = {str(letter).strip().upper() for letter in data_regimes}
     assert letters and letters <= set("ABCDEFG"), "data_regimes is a set of letters from A to G"
-    print("ok  a set of letters; whether they are right, the grader will tell")
+    print("ok  a set of letters; the grader checks which of them are true")
 
 
 check_token()
+
+# %% [markdown] nbgrader={"grade_id": "prediction-text", "locked": true}
+r"""
+**Prediction** · ½ point by machine · 2 minutes
+
+In ViT-B/16 ($e=768$, $w=4e$) a picture of 224 × 224 pixels becomes 197 columns. Which share of a block's
+multiplications do the scores $K^\top Q$ and the means $VA$ take together?
+
+- **A** less than a tenth;
+- **B** between a tenth and a half;
+- **C** more than a half.
+
+Any letter earns the ½ point: what counts is that you commit before you look.
+"""
+
+# %% nbgrader={"grade_id": "share-prediction", "solution": true}
+# share_prediction = "…"   # "A", "B" or "C"
+### BEGIN SOLUTION
+share_prediction = "A"
+### END SOLUTION
+
+# %% nbgrader={"grade_id": "prediction", "grade": true, "points": 0.5, "locked": true}
+assert str(share_prediction).strip().upper() in ("A", "B", "C"), "share_prediction is one letter: A, B or C"
+print("ok  a prediction; now look at the figure")
 
 
 # %% nbgrader={"grade_id": "pictures-figure", "locked": true} tags=["demo"]
@@ -1607,14 +1477,15 @@ def draw_pictures():
         left.plot(depths, [min(width, 224) for width in widths], color=colour, marker=marker, label=label)
     left.set(xlabel="layers", ylabel="pixels, of 224", title="How wide one unit sees")
     left.legend(fontsize=8)
-    sides = [64, 128, 224, 384, 512]
+    sides = [64, 128, 224, 384, 768, 1536, 3072]
     tokens = [(side // 16) ** 2 + 1 for side in sides]
-    whole = [block_counts(768, 12, 3072, n)[1] / 1e9 for n in tokens]
-    scores = [2 * n * n * 768 / 1e9 for n in tokens]
-    right.plot(sides, whole, color=BLUE, marker="o", label="one block")
-    right.plot(sides, scores, color=RED, marker="^", linestyle="--", label="of these: scores and means")
-    right.set(xlabel="side of the picture in pixels", ylabel="billions", title="Multiplications, patches of 16")
-    right.legend(fontsize=8)
+    shares = [100 * 2 * n * n * 768 / block_counts(768, 12, 3072, n)[1] for n in tokens]
+    right.semilogx(sides, shares, color=BLUE, marker="o")
+    right.axhline(50, color="black", linestyle=":")
+    right.set(xlabel="side of the picture in pixels, patches of 16", ylabel="percent", ylim=(0, 100))
+    right.set_title("Scores and means: share of a block")
+    right.set_xticks(sides, sides)
+    right.minorticks_off()
     plt.show()
 
 
@@ -1622,75 +1493,75 @@ draw_pictures()
 
 # %% [markdown] nbgrader={"grade_id": "pictures-text", "locked": true}
 r"""
-*In the figure: on the left how many pixels one unit sees against the number of layers. A stack of 3×3 convolutions
-(circles) creeps up by two pixels for each layer; with strides (squares) it takes twelve layers to see the whole
-picture; a ViT (triangles) sees all of it from the first block on. On the right multiplications of one block against
-the side of the picture: the dashed part, of attention itself, is small for small pictures and grows fastest.*
+*In the figure, left: a stack of 3×3 convolutions (circles) sees two pixels more with each layer. With a stride of 2 in
+every second layer (squares) a unit sees the whole picture after twelve layers, in a ViT (triangles) after one. Right:
+the share of scores and means is 4 % at 224 pixels, passes a half between 768 and 1,536, and reaches 89 % at 3,072.*
 
-**Exercise 5.3 · four answers** · 4 points by hand, 1 for each · ★★☆ · 15 minutes
+**Exercise 4.3 · five answers** · 4 points by hand · ★★☆, 13 minutes
 
-*Two to four sentences each.*
-
-1. **Against CNNs.** In which two respects does a block of a ViT see differently from a layer of a CNN, and where in a
-   ViT does a convolution hide?
-2. **Position embeddings.** What would a ViT without them not notice? What do you have to do with learnt ones when the
-   pictures become larger, and why do 2-D places hardly need special codes?
-3. **The class token.** Follow it from the input to the classes: what is it at the start, what happens to it in each
-   block, what becomes of the patches' columns after the last one?
-4. **Data.** Why does a ViT need more pictures than a CNN, and what can you do if you have few?
-
-<details><summary>Hint</summary>
-
-2: count the parameters of the positions for two sizes of pictures. 3: what would change in the answer if the last block
-computed its class column alone?
-
-</details>
+1. **The figure** (½). In a sentence or two: what does the right panel show, and what causes it? A wrong prediction
+   costs nothing.
+2. **Against CNNs** (½). How do a ViT's block and a CNN's layer differ in what they see and what their weights depend
+   on? Where does a ViT contain a convolution?
+3. **Position embeddings** (2). The original transformer adds fixed waves of the place number; ViT learns a column for
+   every place. What is stored, and for which lengths or picture sizes is each defined? Why can ViT afford to learn
+   them, and without a code for two dimensions? What do you do when pictures become larger? What would a ViT without
+   any not notice?
+4. **Class token** (½). Follow it from the input to the classes. What becomes of the patches' columns?
+5. **Data** (½). Why does a ViT trained from scratch need more pictures than a CNN? Name a remedy.
 """
 
 # %% [markdown] nbgrader={"grade_id": "pictures-words", "grade": true, "solution": true, "points": 4}
 r"""
 ### BEGIN SOLUTION
-1. *Against CNNs.* A block sees the whole picture at once where a convolution sees a small window and needs depth for
-   the rest; and its weights depend on the content, where a filter is the same for all pictures and places. (Or:
-   convolutions have locality and equivariance to shifts built in.) The convolution hides in the patch embedding, with
-   kernel and stride $p$, as `patch_kernel` shows; position-wise networks are $1 \times 1$ convolutions, too.
-2. *Position embeddings.* Without them the class token's output does not change when the patches are shuffled: a bag
-   of patches, no arrangement. There are $(N + 1)\, e$ of them for $N$ patches; larger pictures have more patches, so
-   the learnt grid is interpolated (as an image of $e$ channels) and fine-tuned. One learnt column for each patch can
-   hold row and column by itself: codes of patches near each other become similar in training.
-3. *Class token.* It begins as one learnt column, the same for every picture, with its position embedding, in front of
-   the patches. In each block it asks all columns and adds what it hears (residual), then goes through feed-forward;
-   the patches can look at it as well. After the last block it is normalised and goes through the linear head; the
-   patches' last columns are thrown away, so only their keys and values matter in the last block. (Their mean in its
-   place works nearly as well.)
-4. *Data.* Locality and shift equivariance are not built in but have to be learnt, and with few pictures many other
-   functions fit as well: overfitting. With few: take a pretrained ViT and fine-tune it; strong augmentation and
-   regularisation; distil from a CNN; put a few convolutions in front; or take a CNN.
+1. *The figure.* At 224 pixels scores and means are only 4 % of a block; for large pictures they dominate. They grow
+   with $n^2$, as $2 n^2 e$, and all other products grow with $n$, as $12 n e^2$. So the share is $n / (n + 6e)$, small
+   as long as $n \ll 6e = 4608$ columns.
+2. *Against CNNs.* A block sees the whole picture at once, where a convolution sees a small window. Its weights depend
+   on the content, where a filter is the same for all pictures and places. The convolution is the patch embedding, with
+   kernel and stride $p$, as in `patch_kernel`. (The feed-forward network is a $1 \times 1$ convolution, too.)
+3. *Position embeddings.* Sinusoidal codes are a formula: nothing is stored, and every place number has a code, also
+   beyond the longest training sequence. Learned ones are parameters, $(N + 1)\, e$ for $N$ patches, and exist only for
+   the places seen in training. ViT can afford this because all pictures have the same size and few patches, 196 in
+   place of sentences of any length. It needs no two-dimensional code because every patch has its own column, which can
+   come to hold row and column: after training, embeddings of patches in the same row or column are similar (Dosovitskiy
+   et al. 2021). For larger pictures the learned grid is interpolated like an image of $e$ channels, and fine-tuned;
+   the class token's column stays. Without any, shuffled patches give the same output at the class token: a bag of
+   patches.
+4. *Class token.* It begins as one learned column, the same for every picture, plus its position embedding. In each
+   block it attends to all columns, adds what it receives, and goes through the feed-forward network; patches can
+   attend to it as well. After the last block its column is normalised and goes through the linear head. The patches'
+   last columns are not used. (The mean of the patches in its place works about as well.)
+5. *Data.* Locality and equivariance to shifts are built into a CNN; a ViT has to learn them, and with few pictures many
+   other functions fit the data, too. Remedies: fine-tune a pretrained ViT; strong augmentation and regularisation, or
+   distillation from a CNN, with which ImageNet's 1.3 million pictures are enough (Touvron et al. 2021); convolutions in
+   front.
 
-**Mark scheme (4 points, ½ for each step)**
+**Mark scheme (4 points)**
 
-1. CNNs: two differences (whole picture; weights by content; built-in assumptions).
-2. CNNs: the patch embedding, with kernel and stride $p$.
-3. Positions: shuffled patches are not noticed.
-4. Positions: interpolate for another number of patches; each patch has a column of its own.
-5. Class token: learnt, the same for all pictures, takes part in every block.
-6. Class token: only its column is read at the end.
-7. Data: assumptions that must be learnt.
-8. Data: one way out (pretraining, augmentation, distillation, a hybrid).
+1. ½, figure: $n^2$ against $n$ as the cause. What it shows without the cause earns ¼. The prediction does not count.
+2. ½, CNNs: whole picture, or weights by content; and the patch embedding as the convolution. One of the two earns ¼.
+3. ½, positions: a formula against stored parameters. Half-right earns nothing.
+4. ½, positions: every place has a sinusoidal code; learned ones exist for the trained size only, so larger pictures
+   need interpolation. One of the two earns ¼.
+5. ½, positions: the number of patches is fixed and small, and every patch has a column of its own. One of the two earns
+   ¼.
+6. ½, positions: without them, shuffled patches are not noticed. Half-right earns nothing.
+7. ½, class token: learned and the same for all pictures; attends in every block; only its column is read at the end.
+   Two of the three earn ¼.
+8. ½, data: what must be learned that a CNN has built in, and one remedy. One of the two earns ¼.
 ### END SOLUTION
 """
 
 # %% [markdown] nbgrader={"grade_id": "closing", "locked": true}
 r"""
-**What you take along**
+You have wired attention by place and by content. The notebook *transformer* trains the same parts.
 
-- Attention is a mean. Its output never leaves the convex hull of the values, and a nudge moves it by at most a quarter
-  of β times the nudge times two sizes.
-- Direction says who is meant, length says how firmly. A longer query, longer keys (all of them) and a larger β are one
-  and the same knob.
-- Who looks where can be wired by places (identity, permutation, convolution) or by content (lookup). Learnt heads do
-  both.
-- Attention moves, feed-forward computes, residuals keep the road open, norms keep it smooth.
-
-In the other notebook these parts become a transformer that learns by itself. Look out for your diagonals in its
-maps."""
+**Sources.** Ba, Kiros, Hinton 2016, *Layer normalization*. Bahdanau, Cho, Bengio 2015, *Neural machine translation by
+jointly learning to align and translate*. Cordonnier, Loukas, Jaggi 2020, *On the relationship between self-attention
+and convolutional layers*. Dosovitskiy et al. 2021, *An image is worth 16x16 words*. He et al. 2016, *Deep residual
+learning for image recognition*. Olsson et al. 2022, *In-context learning and induction heads*. Shaw, Uszkoreit, Vaswani
+2018, *Self-attention with relative position representations*. Su et al. 2021, *RoFormer*. Sutskever, Vinyals, Le 2014,
+*Sequence to sequence learning with neural networks*. Touvron et al. 2021, *Training data-efficient image transformers &
+distillation through attention*. Vaswani et al. 2017, *Attention is all you need*. Xiong et al. 2020, *On layer
+normalization in the transformer architecture*."""

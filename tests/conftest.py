@@ -173,9 +173,14 @@ def points(result: NotebookResult) -> dict[str, float | None]:
     return {cell.grade_id: cell.earned for cell in result.cells}
 
 
+MARKED_BY_HAND = {"step-reason"}
+"""grade cells of hw1/mlp that a person marks"""
+
+
 def lost_points(result: NotebookResult) -> dict[str, float]:
-    """Grade cells that did not earn all, and what they earned."""
-    return {cell.grade_id: cell.earned or 0.0 for cell in result.cells if cell.earned != cell.points}
+    """Grade cells with tests that did not earn all, and what they earned."""
+    tested = [cell for cell in result.cells if cell.grade_id not in MARKED_BY_HAND]
+    return {cell.grade_id: cell.earned or 0.0 for cell in tested if cell.earned != cell.points}
 
 
 def shown(result: NotebookResult) -> str:

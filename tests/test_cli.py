@@ -44,7 +44,7 @@ def test_a_class_is_graded_and_every_submission_has_a_line(graded):
     _, said = graded
     assert said.exit_code == 0
     lines = {line["student"]: line for line in map(json.loads, said.stdout.splitlines())}
-    assert {student: line["score"] for student, line in lines.items()} == {"ada": 35, "ben": 33.5, "eve": 0, "joe": 0}
+    assert {student: line["score"] for student, line in lines.items()} == {"ada": 34, "ben": 32.5, "eve": 0, "joe": 0}
     assert lines["joe"]["found"] == ["unreadable"]
 
 
@@ -57,7 +57,7 @@ def test_results_pages_table_and_autograded_notebooks_are_written(graded):
         assert (results / student / "hw1.html").is_file()
     with (results / "hw1.csv").open(newline="") as file:
         first = next(csv.DictReader(file))
-    assert (first["student"], first["score"]) == ("ada", "35")
+    assert (first["student"], first["score"]) == ("ada", "34")
     marked = json.loads((course.root / "autograded" / "ben" / "hw1" / "mlp.ipynb").read_text())
     assert any(
         cell["id"] == "mse-loss" and cell["outputs"][0]["data"]["text/plain"] == "1.5" for cell in marked["cells"]
@@ -71,7 +71,7 @@ def test_the_gradebook_has_the_scores(graded):
     course, _ = graded
     with Gradebook(f"sqlite:///{course.root / 'gradebook.db'}", course.id) as book:
         scores = {student: book.find_submission("hw1", student).score for student in ("ada", "ben", "eve", "joe")}
-    assert scores == {"ada": 35, "ben": 33.5, "eve": 0, "joe": 0}
+    assert scores == {"ada": 34, "ben": 32.5, "eve": 0, "joe": 0}
 
 
 @graded_once

@@ -18,7 +18,7 @@ BASIS = {"grade": True, "solution": False, "locked": True, "task": False, "demo"
 def test_an_exercise_depends_on_code_that_it_uses_directly_or_through_given_cells():
     uses = dependencies(read_master(COURSE.homework("hw4"), "transformer"))
     assert "attention" in uses["heads"] and uses["attention"] == ()
-    assert {"attention", "heads", "block"} <= set(uses["reverse-learns"])  # through the given SequenceModel
+    assert {"attention", "heads", "block"} <= set(uses["language-learns"])  # through CharModel
     assert "train" in uses["vit-learns"]  # only its check trains
 
 

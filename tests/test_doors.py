@@ -229,6 +229,15 @@ def test_what_another_cell_tries_out_accuses_nobody(tried):
     assert static.uses("answer", own, GIVEN, ["autograd", "nn"], {"f"}) == ""
 
 
+OWN = "class Value:\n    def backward({}):\n        self.left.backward()"
+
+
+@pytest.mark.parametrize(("arguments", "accused"), [("self", False), ("self, seed=1.0", False), ("self, dy", True)])
+def test_backward_of_a_class_of_ones_own_is_no_tensors(arguments, accused):
+    own = [("answer", OWN.format(arguments))]
+    assert bool(static.uses("answer", own, GIVEN, ["autograd"], {"Value"})) is accused
+
+
 def test_a_solution_is_followed_into_the_cell_where_it_stands():
     own = [("answer", "# see below"), ("own-1", "def f(x):\n    return F.relu(x)")]
     assert "own-1" in static.uses("answer", own, GIVEN, ["nn"], {"f"})

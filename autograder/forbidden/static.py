@@ -91,7 +91,7 @@ def uses(
         seen.add(statement)
         reach = notebook.reach(statement)
         for tool in tools:
-            found = _first_use(reach, tool)
+            found = _first_use(reach, tool, where not in notebook.defining_backward)
             if found is not None:
                 return f"{WHY[tool]}. Cell ‘{where}’ uses {found[0]} in line {found[1]}."
         waiting += [place for name in reach.names for place in notebook.definitions.get(name, ())]
@@ -128,6 +128,10 @@ class _Notebook:
             for statement in statements:
                 for defined in defines(statement, changing):
                     self.definitions.setdefault(defined, []).append((name, statement))
+        self.defining_backward = {
+            name for name, statements in self.cells.items() if any(map(_has_backward, statements))
+        }
+        """cells with a class whose own backward() takes no arguments: there such a call need not be a tensor's"""
         self.origins = origins_of(own_statements, _given_origins(given))
         self._reaches: dict[ast.stmt, _Reach] = {}
 
@@ -207,12 +211,12 @@ def sources_of(own: Code, given: Code) -> dict[str, str]:
     return dict(_read(tuple(own), tuple(given)).origins)
 
 
-def _first_use(reach: _Reach, tool: Tool) -> tuple[str, int] | None:
+def _first_use(reach: _Reach, tool: Tool, backward: bool) -> tuple[str, int] | None:
     forbidden = (*_MODULES[tool], *_INTERNALS)
     for path, line in reach.paths:
         if any(path == module or path.startswith(module + ".") for module in forbidden):
             return path, line
-    return (".backward()", reach.backward) if tool == "autograd" and reach.backward else None
+    return (".backward()", reach.backward) if tool == "autograd" and reach.backward and backward else None
 
 
 def _paths(nodes: Iterable[ast.AST], origins: Mapping[str, str]) -> Iterator[tuple[str, int]]:
@@ -231,6 +235,14 @@ def _paths(nodes: Iterable[ast.AST], origins: Mapping[str, str]) -> Iterator[tup
             starred = any(alias.name == "*" for alias in node.names)
             if starred or node.module.startswith(_INTERNALS):
                 yield f"{node.module}.{node.names[0].name}", node.lineno
+
+
+def _has_backward(statement: ast.stmt) -> bool:
+    """Whether a statement defines a class with a method backward(self)."""
+    methods = [node for node in ast.walk(statement) if isinstance(node, ast.FunctionDef) and node.name == "backward"]
+    return isinstance(statement, ast.ClassDef) and any(
+        len(method.args.posonlyargs) + len(method.args.args) - len(method.args.defaults) == 1 for method in methods
+    )
 
 
 def _is_tensor_backward(call: ast.Call) -> bool:

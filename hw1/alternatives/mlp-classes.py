@@ -117,3 +117,75 @@ def train_step(mlp, loss_function, x, y, learning_rate):
         parameter = mlp.parameters[name]
         parameter.copy_(torch.lerp(parameter, parameter - mlp.grads["dJd" + name], learning_rate))
     return result[0]
+
+
+# %% nbgrader={"grade_id": "value-code", "solution": true}
+import heapq
+import itertools
+
+
+class Value:
+    """Values are numbered as they are made, so a result always has a higher number than its parents."""
+
+    number = itertools.count()
+
+    def __init__(self, data, parents=(), op="", pull=None):
+        self.data, self.grad, self.parents, self.op, self.pull = float(data), 0.0, list(parents), op, pull
+        self.index = next(Value.number)
+
+    def __lt__(self, other):
+        return self.index > other.index  # a heap gives the latest first
+
+    def _unary(self, name, data, slope):
+        return Value(data, [self], name, lambda upstream: [slope * upstream])
+
+    def __add__(self, other):
+        if not isinstance(other, Value):
+            return self._unary(f"+ {other}", self.data + other, 1)
+        return Value(self.data + other.data, [self, other], "sum", lambda upstream: [upstream, upstream])
+
+    def __mul__(self, other):
+        if not isinstance(other, Value):
+            return self._unary(f"* {other}", self.data * other, other)
+        pull = lambda upstream: [upstream * other.data, upstream * self.data]  # noqa: E731
+        return Value(self.data * other.data, [self, other], "product", pull)
+
+    def __pow__(self, n):
+        return self._unary("power", self.data**n, n * self.data ** (n - 1))
+
+    def exp(self):
+        return self._unary("exp", math.e**self.data, math.e**self.data)
+
+    def log(self):
+        return self._unary("log", math.log(self.data), self.data**-1)
+
+    def relu(self):
+        return self._unary("relu", (self.data + abs(self.data)) / 2, int(self.data >= 0))
+
+    def backward(self):
+        upstream, heap = {self.index: 1.0}, [self]
+        while heap:
+            value = heapq.heappop(heap)
+            arrived = upstream.pop(value.index)
+            value.grad += arrived
+            for parent, part in zip(value.parents, value.pull(arrived) if value.pull else (), strict=True):
+                if parent.index not in upstream:
+                    heapq.heappush(heap, parent)
+                upstream[parent.index] = upstream.get(parent.index, 0.0) + part
+
+    __radd__, __rmul__ = __add__, __mul__
+
+    def __neg__(self):
+        return -1 * self
+
+    def __sub__(self, other):
+        return self + -1 * other
+
+    def __rsub__(self, other):
+        return other + -self
+
+    def __truediv__(self, other):
+        return self * (1 / other)
+
+    def __rtruediv__(self, other):
+        return other * self**-1

@@ -15,6 +15,10 @@ def numerical_gradient(f, x, eps=1e-6):
     return torch.tensor(values, dtype=torch.float64).reshape(x.shape)
 
 
+# %% nbgrader={"grade_id": "step-prediction-answer", "solution": true}
+step_prediction = "B"
+
+
 # %% nbgrader={"grade_id": "linear", "solution": true}
 class Linear:
     def __init__(self, in_features, out_features, bias=True):
@@ -180,3 +184,113 @@ def train_step(mlp, loss_function, x, y, learning_rate):
     mlp.parameters["b2"] -= learning_rate * mlp.grads["dJdb2"]
     mlp.clear_grad_and_cache()
     return loss
+
+
+# %% nbgrader={"grade_id": "value-code", "solution": true}
+def as_value(number):
+    if isinstance(number, Value):
+        return number
+    return Value(number)
+
+
+class Value:
+    """Each result keeps a function that hands its gradient on to its parents."""
+
+    def __init__(self, data, parents=(), op=""):
+        self.data = data
+        self.grad = 0
+        self.parents = parents
+        self.op = op
+        self.hand_on = None
+
+    def __add__(self, other):
+        other = as_value(other)
+        result = Value(self.data + other.data, (self, other), "plus")
+
+        def hand_on():
+            self.grad += result.grad
+            other.grad += result.grad
+
+        result.hand_on = hand_on
+        return result
+
+    def __mul__(self, other):
+        other = as_value(other)
+        result = Value(self.data * other.data, (self, other), "times")
+
+        def hand_on():
+            self.grad += other.data * result.grad
+            other.grad += self.data * result.grad
+
+        result.hand_on = hand_on
+        return result
+
+    def __pow__(self, n):
+        result = Value(self.data**n, (self,), "to the power")
+
+        def hand_on():
+            self.grad += n * self.data ** (n - 1) * result.grad
+
+        result.hand_on = hand_on
+        return result
+
+    def exp(self):
+        result = Value(math.exp(self.data), (self,), "e to the power")
+
+        def hand_on():
+            self.grad += result.data * result.grad
+
+        result.hand_on = hand_on
+        return result
+
+    def log(self):
+        result = Value(math.log(self.data), (self,), "ln")
+
+        def hand_on():
+            self.grad += result.grad / self.data
+
+        result.hand_on = hand_on
+        return result
+
+    def relu(self):
+        result = Value(self.data if self.data > 0 else 0, (self,), "max(0, ·)")
+
+        def hand_on():
+            if self.data > 0:
+                self.grad += result.grad
+
+        result.hand_on = hand_on
+        return result
+
+    def backward(self):
+        found = []
+
+        def look(value):
+            for parent in value.parents:
+                if parent not in found:
+                    look(parent)
+            if value not in found:
+                found.append(value)
+
+        look(self)
+        self.grad = 1
+        for value in reversed(found):
+            if value.hand_on is not None:
+                value.hand_on()
+
+    def __neg__(self):
+        return self * -1
+
+    def __sub__(self, other):
+        return self + -other
+
+    def __rsub__(self, other):
+        return -self + other
+
+    def __truediv__(self, other):
+        return self * other**-1
+
+    def __rtruediv__(self, other):
+        return self**-1 * other
+
+    __radd__, __rmul__ = __add__, __mul__

@@ -9,6 +9,10 @@ def numerical_gradient(f, x, eps=1e-6):
     return g
 
 
+# %% nbgrader={"grade_id": "step-prediction-answer", "solution": true}
+step_prediction = "A"
+
+
 # %% nbgrader={"grade_id": "linear", "solution": true}
 class Linear:
     def __init__(self, n, m):
@@ -94,3 +98,52 @@ def train_step(mlp, loss_function, x, y, learning_rate):
     for k, p in mlp.parameters.items():
         p.add_(mlp.grads["dJd" + k], alpha=-learning_rate)
     return J
+
+
+# %% nbgrader={"grade_id": "value-code", "solution": true}
+class Value:
+    def __init__(self, data, *edges, op=""):
+        self.data, self.grad, self.edges, self.op = data, 0, edges, op
+        self.parents = [parent for parent, _ in edges]
+
+    def __add__(self, other):
+        v = other if isinstance(other, Value) else Value(other)
+        return Value(self.data + v.data, (self, 1), (v, 1), op="+")
+
+    def __mul__(self, other):
+        v = other if isinstance(other, Value) else Value(other)
+        return Value(self.data * v.data, (self, v.data), (v, self.data), op="*")
+
+    def __pow__(self, n):
+        return Value(self.data**n, (self, n * self.data**n / self.data), op="**")
+
+    def exp(self):
+        return Value(math.exp(self.data), (self, math.exp(self.data)), op="exp")
+
+    def log(self):
+        return Value(math.log(self.data), (self, 1 / self.data), op="log")
+
+    def relu(self):
+        return Value(max(0, self.data), (self, self.data > 0), op="relu")
+
+    def backward(self, upstream=1):
+        self.grad += upstream  # one path after the other
+        for parent, slope in self.edges:
+            parent.backward(slope * upstream)
+
+    def __neg__(self):
+        return self * -1
+
+    def __sub__(self, other):
+        return self + -other
+
+    def __rsub__(self, other):
+        return -self + other
+
+    def __truediv__(self, other):
+        return self * other**-1
+
+    def __rtruediv__(self, other):
+        return self**-1 * other
+
+    __radd__, __rmul__ = __add__, __mul__

@@ -2,14 +2,23 @@
 # ruff: noqa: F821 (the other names are those of the notebook)
 
 # %% nbgrader={"grade_id": "sgd-steps-code", "solution": true}
-### BEGIN SOLUTION
-sgd_steps = []
-sgd_steps.append("forward")
-sgd_steps.append("zero_grad")
-sgd_steps.append("loss")
-sgd_steps.append("backward")
-sgd_steps.append("step")
-### END SOLUTION
+def train(model, criterion, optimiser, batches, epochs):
+    ### BEGIN SOLUTION
+    losses = []
+    for epoch in range(epochs):
+        for i in range(len(batches)):
+            optimiser.zero_grad()
+            x = batches[i][0]
+            y = batches[i][1]
+            prediction = model(x)
+            answer = criterion(prediction, y)
+            loss = answer[0].item()
+            print("epoch", epoch, "batch", i, "loss", loss)
+            model.backward(answer[1])
+            optimiser.step()
+            losses.append(loss)
+    return losses
+    ### END SOLUTION
 
 
 # %% nbgrader={"grade_id": "forward-regression-code", "solution": true}
@@ -178,6 +187,13 @@ exact_logits = [5, 10, 500]
 # %% nbgrader={"grade_id": "graph-code", "solution": true}
 ### BEGIN SOLUTION
 graph_edges = [("z", "w"), ("c", "w"), ("b", "c"), ("a", "c"), ("o", "b"), ("z", "b"), ("y", "a"), ("x", "a")]
+graph_places = {}
+for name in ["x", "y", "z", "o"]:
+    graph_places[name] = [0, "xyzo".index(name)]
+graph_places["a"] = [1, 0]
+graph_places["b"] = [1, 3]
+graph_places["c"] = [2, 1]
+graph_places["w"] = [3, 2]
 ### END SOLUTION
 
 
@@ -230,6 +246,24 @@ def gelu_slope(x):
         return 0.5 + 0.5 * math.erf(number / 2**0.5) + number * bell
 
     return at_every_entry(rule, x)
+    ### END SOLUTION
+
+
+def draw_slopes(ax):
+    ### BEGIN SOLUTION
+    numbers = []
+    number = -4.0
+    while number < 4.001:
+        numbers.append(number)
+        number = number + 0.125
+    x = torch.tensor(numbers)
+    ax.plot(numbers, relu_slope(x).float().tolist(), "k", label="ReLU")
+    ax.plot(numbers, leaky_relu_slope(x).tolist(), "b--", label="LeakyReLU(0.01)")
+    ax.plot(numbers, softplus_slope(x).tolist(), "r-.", label="Softplus")
+    ax.plot(numbers, gelu_slope(x).tolist(), "g:", label="GELU")
+    ax.set_xlabel("number x")
+    ax.set_ylabel("slope")
+    ax.grid()
     ### END SOLUTION
 
 

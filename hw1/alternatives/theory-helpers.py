@@ -2,10 +2,27 @@
 # ruff: noqa: F821 (the other names are those of the notebook)
 
 # %% nbgrader={"grade_id": "sgd-steps-code", "solution": true}
-### BEGIN SOLUTION
-rehearse = ["forward", "loss"]
-sgd_steps = [*rehearse, "zero_grad", "backward", "step"]
-### END SOLUTION
+class Toy:
+    """One iteration of training."""
+
+    def __init__(self, model, criterion, optimiser):
+        self.model, self.criterion, self.optimiser = model, criterion, optimiser
+
+    def rehearse(self, batch):
+        loss, dl_dyhat = self.criterion(self.model(batch[0]), batch[1])
+        self.model.backward(dl_dyhat)
+        self.optimiser.step()
+        self.optimiser.zero_grad()  # for the next iteration
+        return float(loss)
+
+
+def train(model, criterion, optimiser, batches, epochs):
+    ### BEGIN SOLUTION
+    losses, toy = [], Toy(model, criterion, optimiser)
+    for _ in range(epochs):
+        losses += [toy.rehearse(batch) for batch in batches]
+    return tuple(losses)
+    ### END SOLUTION
 
 
 # %% nbgrader={"grade_id": "forward-regression-code", "solution": true}
@@ -160,6 +177,8 @@ exact_logits = [1e4, -1e4, 0.0]
 ### BEGIN SOLUTION
 places = {"a": "x y", "b": "z o", "c": "a b", "w": "c z"}
 graph_edges = {(start, end) for end, starts in places.items() for start in starts.split()}
+levels = {"w": 3, "c": 2, "b": 1, "a": 1}
+graph_places = {node: (levels.get(node, 0), 0.5 * i) for i, node in enumerate("xyzobacw")}
 ### END SOLUTION
 
 
@@ -219,6 +238,22 @@ def gelu_slope(x):
     ### BEGIN SOLUTION
     below, density = label(x)
     return below + density * x
+    ### END SOLUTION
+
+
+def draw_slopes(ax):
+    ### BEGIN SOLUTION
+    slopes = {
+        "ReLU": relu_slope,
+        "LeakyReLU(0.01)": leaky_relu_slope,
+        "Softplus(β=1)": softplus_slope,
+        "GELU": gelu_slope,
+    }
+    left, right = torch.linspace(-4, -1e-4, 60), torch.linspace(1e-4, 4, 60)
+    for name, of in slopes.items():
+        gap = torch.tensor([float("nan")])  # no line from one side of a jump to the other
+        ax.plot(torch.cat([left, gap, right]), torch.cat([of(left), gap, of(right)]), label=name)
+    ax.set_xlabel("pre-activation")
     ### END SOLUTION
 
 

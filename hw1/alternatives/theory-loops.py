@@ -2,9 +2,20 @@
 # ruff: noqa: F821 (the other names are those of the notebook)
 
 # %% nbgrader={"grade_id": "sgd-steps-code", "solution": true}
-### BEGIN SOLUTION
-sgd_steps = ["forward", "loss", "backward", "step", "zero_grad"]
-### END SOLUTION
+def train(model, criterion, optimiser, batches, epochs):
+    ### BEGIN SOLUTION
+    losses, step = [], 0
+    while step < epochs * len(batches):
+        x, y = batches[step % len(batches)]
+        y_hat = model(x)
+        optimiser.zero_grad()
+        loss, dl_dyhat = criterion(y_hat, y)
+        model.backward(dl_dyhat=dl_dyhat)
+        optimiser.step()
+        losses.append(loss)
+        step += 1
+    return losses
+    ### END SOLUTION
 
 
 # %% nbgrader={"grade_id": "forward-regression-code", "solution": true}
@@ -106,6 +117,9 @@ graph_edges = []
 for child, parents in {"w": "cz", "c": "ab", "b": "oz", "a": "yx"}.items():
     for parent in parents:
         graph_edges.append([parent, child])
+graph_places = {"w": (9.0, 0.0), "z": (-1, -1)}
+for name, place in zip("xyoabc", [(0, 9), (0, 8), (0, -3), (1, 8), (1.5, -2), (2, 3)], strict=True):
+    graph_places[name] = torch.tensor(place)
 ### END SOLUTION
 
 
@@ -141,4 +155,18 @@ def gelu_slope(x):
         bell = math.exp(-value * value / 2) / math.sqrt(2 * math.pi)
         slopes.append(0.5 * math.erfc(-value / math.sqrt(2)) + value * bell)
     return torch.tensor(slopes).reshape(x.shape)
+    ### END SOLUTION
+
+
+def draw_slopes(ax):
+    ### BEGIN SOLUTION
+    x = torch.arange(-40, 41) / 10
+    for name, slope in zip(
+        ["GELU", "Softplus(β=1)", "LeakyReLU(0.01)", "ReLU"],
+        [gelu_slope, softplus_slope, leaky_relu_slope, relu_slope],
+        strict=True,
+    ):
+        heights = [float(slope(x[i : i + 1])) for i in range(len(x))]
+        ax.plot(x, heights, marker=".", label=name)
+    ax.set(xlabel="x", xlim=(-5, 5))
     ### END SOLUTION

@@ -80,6 +80,7 @@ def factors_bce(z2, y_hat, y):
 # %% nbgrader={"grade_id": "graph-code", "solution": true}
 ### BEGIN SOLUTION
 graph_edges = [*zip("xyzoabcz", "aabbccww", strict=True)]
+graph_places = dict(zip("xyzoabcw", np.array([[0, 0, 0, 0, 1, 1, 2, 3], [3, 2, 1, 0, 3, 0, 2, 1]]).T / 3, strict=True))
 ### END SOLUTION
 
 
@@ -117,6 +118,19 @@ def gelu_slope(x):
     ### BEGIN SOLUTION
     z = x.numpy()
     return torch.special.ndtr(x).numpy() + z * np.exp(-0.5 * z * z) / np.sqrt(2 * np.pi)
+    ### END SOLUTION
+
+
+def draw_slopes(ax):
+    ### BEGIN SOLUTION
+    x = torch.from_numpy(np.linspace(4, -4, 50))  # from right to left
+    lines = ax.plot(
+        x, np.stack([slope(x) for slope in (relu_slope, leaky_relu_slope, softplus_slope, gelu_slope)], axis=1)
+    )
+    for line, name in zip(lines, ("ReLU", "LeakyReLU(0.01)", "Softplus(β=1)", "GELU"), strict=True):
+        line.set_label(name)
+    ax.set_xlabel("$x$")
+    ax.axhline(0, color="grey")
     ### END SOLUTION
 
 

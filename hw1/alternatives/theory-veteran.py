@@ -107,6 +107,7 @@ exact_logits = torch.tensor([[0.0], [-1e30]])
 # %% nbgrader={"grade_id": "graph-code", "solution": true}
 ### BEGIN SOLUTION
 graph_edges = ("xa", "ya", "zb", "ob", "ac", "bc", "cw", "zw")
+graph_places = {node: (i, -i % 3) for i, node in enumerate("xyzoabcw")}
 ### END SOLUTION
 
 
@@ -139,6 +140,22 @@ def gelu_slope(x):
     ### BEGIN SOLUTION
     x = x.double()
     return torch.special.ndtr(x).addcmul(x, torch.exp(x.square() / -2), value=(2 * math.pi) ** -0.5)
+    ### END SOLUTION
+
+
+def draw_slopes(ax):
+    ### BEGIN SOLUTION
+    x = torch.cat([torch.linspace(-4, 0, 400), torch.linspace(0, 4, 400)]).double()
+    named = {
+        "GELU": gelu_slope,
+        "ReLU": relu_slope,
+        "Softplus(β=1)": softplus_slope,
+        "LeakyReLU(0.01)": leaky_relu_slope,
+    }
+    for name, slope in named.items():
+        ax.plot(x, slope(x), label=name, lw=1)
+    ax.set(xlabel="$x$", ylabel="$f'(x)$", xlim=(-4, 4))
+    ax.legend()
     ### END SOLUTION
 
 

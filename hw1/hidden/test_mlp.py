@@ -1,4 +1,4 @@
-"""Hidden tests of hw1/mlp: each layer, both losses, the network and its steps, on sizes and numbers that are drawn."""
+"""Hidden tests of hw1/mlp: each layer, both losses, the network, its steps and Value, on drawn sizes and numbers."""
 
 import functools
 
@@ -10,12 +10,20 @@ from autograder import Harness, StudentError, close, earns
 
 HARNESS = Harness(__file__)
 FUNCTIONS = {"relu": torch.relu, "sigmoid": torch.sigmoid, "identity": lambda z: z}
-ODD = (3, 5)  # sizes of a batch: neither they nor their roots are 2, which is a slip of its own
-FINAL = {"ForbiddenTool", "TimeoutError", "Crash"}  # right layers do not help against these
+ODD = (3, 5)  # batch sizes. A missing factor 2 is a mistake of its own, so neither they nor their roots are 2
+VALUES = {  # expressions of a, b and c, from 0.5 to 2
+    "sum": ["a + b", "a - b", "-a"],
+    "product": ["a * b", "a / b"],
+    "power": ["a**3", "a**-2", "a**0.5", "a**1"],
+    "exp": ["a.exp()", "(a * b).exp()"],
+    "log": ["a.log()", "(a * b).log()"],
+    "relu": ["a.relu()", "(a - 5).relu()", "(a / 8).relu()", "(a / -8).relu()"],
+}
+FINAL = {"ForbiddenTool", "TimeoutError", "Crash"}  # errors that right layers do not prevent
 
 
 class RightLayers:
-    """The student's notebook, whose networks are made of right layers."""
+    """The student's notebook, with networks that are built from right layers."""
 
     def __init__(self, student):
         self.run, self._student = student.run, student
@@ -26,9 +34,10 @@ class RightLayers:
 
 
 def network_test(test):
-    """A test that passes if it passes with the student's own layers or with right ones.
+    """Let a test pass if it passes with the student's own layers or with right ones.
 
-    A slip in a layer does not cost points twice. The student's own come first, because a network may need more of them.
+    So a slip in a layer does not cost points twice. The student's own layers come first, because a network may use
+    more of them than ours offer.
     """
 
     @functools.wraps(test)
@@ -47,19 +56,19 @@ def network_test(test):
 
 
 def batch(draw):
-    """A batch size, an input width and an output width that are all different, so that no two axes can be confused."""
+    """A batch size, an input width and an output width, all different: swapped axes then show."""
     B = draw.choice(ODD)
     return B, B + draw.size(1, 3), B + draw.size(4, 6)
 
 
 def sizes(draw):
-    """Input, hidden and output width of a network, all different."""
+    """The input, hidden and output widths of a network, all different."""
     n = draw.size(2, 4)
     return n, n + draw.size(4, 6), n + draw.size(1, 3)
 
 
 def numbers(draw, n, hidden, out):
-    """Values for the four parameters of a network."""
+    """Drawn values for the four parameters of a network."""
     shapes = {"W1": (hidden, n), "b1": (hidden,), "W2": (out, hidden), "b2": (out,)}
     return {name: draw.normal(*shape) for name, shape in shapes.items()}
 
@@ -72,22 +81,22 @@ def predict(values, functions, x):
 
 
 def gradients(values, functions, x, dJdy_hat):
-    """What autograd says that the network's gradients are, under the names of `grads`."""
+    """The network's gradients according to autograd, under the names of `grads`."""
     leaves = {name: value.clone().requires_grad_() for name, value in values.items()}
     predict(leaves, functions, x).backward(dJdy_hat)
     return {f"dJd{name}": leaf.grad for name, leaf in leaves.items()}
 
 
 def both(result, name):
-    """The two things that a loss returns, once it is asserted that they are two."""
+    """Assert that a loss returned a tuple of two, and return it."""
     assert result is not None, f"{name} returned None: is a return statement missing?"
     two = isinstance(result, tuple | list) and len(result) == 2
-    assert two, f"{name} should return a tuple of two things, J and dJdy_hat"
+    assert two, f"{name} should return a tuple of two: J and dJdy_hat"
     return result
 
 
 def loss_value(J, right, name, B, K):
-    """Assert that a loss is right; if it is off by a size of the batch, say so."""
+    """Assert that a loss is right. If it is off by a factor that is B, K or B·K, say so."""
     if isinstance(J, float | torch.Tensor) and torch.as_tensor(J).numel() == 1:
         for size, factor in (("B", B), ("K", K), ("B·K", B * K)):
             off = factor > 1 and abs(float(J) - factor * right.item()) < 1e-3 * abs(factor * right.item())
@@ -96,9 +105,9 @@ def loss_value(J, right, name, B, K):
 
 
 def left_alone(tools, work, result, expected, **tensors):
-    """Calls `work` with the named tensors; asserts that its result is right and that no tensor was written to.
+    """Assert that `work` returns the right result for the named tensors and changes none of them.
 
-    The result is looked at because code that does nothing leaves everything alone, and earns nothing.
+    The result is checked because code that does nothing changes nothing, and must earn nothing.
     """
     value, *after = tools.result_and_inputs(work, *tensors.values())
     if isinstance(expected, tuple):
@@ -106,7 +115,7 @@ def left_alone(tools, work, result, expected, **tensors):
     close(value, expected, result)
     for (name, tensor), now in zip(tensors.items(), after, strict=True):
         assert isinstance(now, torch.Tensor) and torch.equal(tensor, now), (
-            f"{name} was changed in place: it belongs to the caller"
+            f"{name} was changed in place; it must stay as it is"
         )
 
 
@@ -115,7 +124,7 @@ def left_alone(tools, work, result, expected, **tensors):
 
 @earns("numerical-gradient", weight=2)
 def test_two_sided_difference(student, draw):
-    """The estimate is a central difference, with the step that was asked for."""
+    """The estimate is a central difference with the step `eps`."""
     tools = HARNESS.beside(student)
     for shape, eps in ((draw.size(3, 5),), 1e-2), ((2, draw.size(3, 4)), draw.size(2, 9) / 20):
         x, a = draw.normal(*shape, dtype=torch.float64), draw.normal(1, dtype=torch.float64)
@@ -126,9 +135,9 @@ def test_two_sided_difference(student, draw):
 
 @earns("numerical-gradient")
 def test_the_step_of_the_signature(student, draw):
-    """Without `eps` the step is 1e-6, to both sides."""
+    """Without `eps`, the step is 1e-6 to both sides."""
     found = HARNESS.beside(student).widths(student.numerical_gradient, draw.normal(2, 3, dtype=torch.float64))
-    assert found, "numerical_gradient never asked the function"
+    assert found, "numerical_gradient never called f"
     down, up = found
     assert -1.1e-6 < down < -0.9e-6, f"without eps the step downwards should be 1e-6; yours is {abs(down):.2g}"
     assert 0.9e-6 < up < 1.1e-6, f"without eps the step upwards should be 1e-6; yours is {abs(up):.2g}"
@@ -136,7 +145,7 @@ def test_the_step_of_the_signature(student, draw):
 
 @earns("numerical-gradient")
 def test_gradient_for_any_shape(student, draw):
-    """The gradient has the shape of x, whatever it is."""
+    """The gradient has the shape of x, for vectors, matrices and tensors with three axes."""
     tools, n = HARNESS.beside(student), draw.size(2, 4)
     for shape in (1,), (1, n), (n, 1), (2, 3, n):
         x = draw.normal(*shape, dtype=torch.float64)
@@ -146,7 +155,7 @@ def test_gradient_for_any_shape(student, draw):
 
 @earns("numerical-gradient", weight=2)
 def test_gradient_of_a_matrix(student, draw):
-    """The gradient has the shape of x, also where all entries of x meet in one number."""
+    """The gradient of a function that mixes the entries of a matrix is right."""
     m, n = draw.size(2, 3), draw.size(4, 5)
     x, A = draw.normal(m, n, dtype=torch.float64), draw.normal(n, m, dtype=torch.float64)
     found = student.numerical_gradient(HARNESS.beside(student).sine(A), x)
@@ -156,10 +165,21 @@ def test_gradient_of_a_matrix(student, draw):
 
 @earns("numerical-gradient")
 def test_measuring_leaves_the_point_alone(student, draw):
-    """x is the same after the measurement as before."""
+    """x is the same after the call as before."""
     x = draw.normal(2, 3, dtype=torch.float64)
     work = student.run("lambda x: numerical_gradient(lambda x: (x**2).sum(), x)")
     left_alone(HARNESS.beside(student), work, "gradient", 2 * x, x=x)
+
+
+# ---------------------------------------------------------------------------------------------- prediction
+
+
+@earns("step-prediction")
+def test_step_prediction(student):
+    """step_prediction is one of the letters A, B and C; any of them is right."""
+    letter = student.step_prediction
+    assert isinstance(letter, str), "step_prediction should be a text: one letter in quotes"
+    assert letter in ("A", "B", "C"), 'step_prediction should be "A", "B" or "C", and nothing else'
 
 
 # ---------------------------------------------------------------------------------------------- linear layer
@@ -169,7 +189,7 @@ ONES = (1, 4, 3), (3, 1, 4), (4, 3, 1), (1, 1, 3), (3, 1, 1), (1, 3, 1), (1, 1, 
 
 
 def given_linear(student, draw, n, m):
-    """The student's Linear(n, m) with drawn numbers in it, and these numbers."""
+    """The student's Linear(n, m) with a drawn weight and bias, and these two."""
     layer, W, b = student.Linear(n, m), draw.normal(m, n), draw.normal(m)
     layer.weight, layer.bias = W, b
     return layer, W, b
@@ -186,7 +206,7 @@ def test_linear_forward(student, draw):
 
 @earns("linear-forward")
 def test_linear_forward_of_a_square(student, draw):
-    """The bias belongs to the outputs, also where batch, input and output are equally large."""
+    """The output is right where batch, input and output have the same size."""
     n = draw.size(3, 6)
     layer, W, b = given_linear(student, draw, n, n)
     x = draw.normal(n, n)
@@ -195,7 +215,7 @@ def test_linear_forward_of_a_square(student, draw):
 
 @earns("linear-forward")
 def test_linear_forward_of_ones(student, draw):
-    """The shapes stay (B, in) and (B, out) where the batch, the input or the output is 1."""
+    """The output is right, and of shape (B, out), where the batch, the input or the output is 1."""
     for B, n, m in ONES:
         layer, W, b = given_linear(student, draw, n, m)
         x = draw.normal(B, n)
@@ -204,7 +224,7 @@ def test_linear_forward_of_ones(student, draw):
 
 @earns("linear-backward")
 def test_linear_backward_of_ones(student, draw):
-    """All gradients keep their shapes where the batch, the input or the output is 1."""
+    """All gradients are right, and have the right shapes, where the batch, the input or the output is 1."""
     for B, n, m in ONES:
         layer, W, _ = given_linear(student, draw, n, m)
         x, dy, name = draw.normal(B, n), draw.normal(B, m), f"Linear({n}, {m}) for a batch of {B}"
@@ -248,7 +268,7 @@ def test_linear_bias_gradient(student, draw):
 
 @earns("linear-backward", weight=2)
 def test_linear_gradients_accumulate(student, draw):
-    """Two rounds of forward and backward add up, each with its own input, be it a single example."""
+    """The gradients of two rounds of forward and backward add up; the second batch is a single example."""
     n, m = draw.size(2, 4), draw.size(5, 7)
     layer, _, _ = given_linear(student, draw, n, m)
     weight_grad, bias_grad = torch.zeros(m, n), torch.zeros(m)
@@ -263,7 +283,7 @@ def test_linear_gradients_accumulate(student, draw):
 
 @earns("linear-backward")
 def test_linear_leaves_its_inputs_alone(student, draw):
-    """Neither x nor dy is written to, and weight and bias stay as they are."""
+    """forward and backward change neither x nor dy, nor weight and bias."""
     tools, W, b = HARNESS.beside(student), draw.normal(2, 4), draw.normal(2)
     x, dy = draw.normal(3, 4), draw.normal(3, 2)
     left_alone(tools, tools.linear_backward(student.Linear), "dx", dy @ W, weight=W, bias=b, x=x, dy=dy)
@@ -271,7 +291,7 @@ def test_linear_leaves_its_inputs_alone(student, draw):
 
 @earns("linear-backward", weight=2)
 def test_linear_layers_keep_apart(student, draw):
-    """Each of two layers remembers its own input and collects its own gradients, while they are used in turn."""
+    """Two layers that are used in turn each keep their own input and their own gradients."""
     sizes = [batch(draw), (draw.size(1, 2), draw.size(2, 4), draw.size(5, 7))]
     (one, W, _), (other, _, _) = (given_linear(student, draw, n, m) for _, n, m in sizes)
     (x, dy), (z, dz) = ((draw.normal(B, n), draw.normal(B, m)) for B, n, m in sizes)
@@ -287,7 +307,7 @@ def test_linear_layers_keep_apart(student, draw):
 
 
 def in_turn(one, other, x, z):
-    """What `backward` of an activation returns where another one of its kind was asked about z after forward(x)."""
+    """dx of an activation, where another one of its kind is used between its forward(x) and its backward."""
     one.forward(x)
     other.forward(z)
     other.backward(torch.ones_like(z))
@@ -296,7 +316,7 @@ def in_turn(one, other, x, z):
 
 @earns("relu", weight=2)
 def test_relu_forward(student, draw):
-    """ReLU keeps what is positive, and gives 0 for the rest."""
+    """ReLU returns positive entries unchanged, and 0 for the others."""
     relu = student.ReLU()
     for shape in (draw.size(2, 4), draw.size(5, 8)), (1, draw.size(3, 6)), (draw.size(3, 6), 1), (1, 1):
         x = draw.normal(*shape) * 3
@@ -305,7 +325,7 @@ def test_relu_forward(student, draw):
 
 @earns("relu", weight=3)
 def test_relu_backward(student, draw):
-    """The gradient passes where the last input was positive, whatever its own sign, and nowhere else."""
+    """dx is dy where the last input was positive, whatever the sign of dy, and 0 elsewhere."""
     B, n = draw.size(2, 4), draw.size(5, 8)
     relu, x, dy = student.ReLU(), draw.normal(B, n), draw.normal(B, n)
     relu.forward(draw.normal(B, n))
@@ -315,14 +335,14 @@ def test_relu_backward(student, draw):
 
 @earns("relu", weight=2)
 def test_relu_leaves_its_inputs_alone(student, draw):
-    """Neither x nor dy is written to."""
+    """forward and backward change neither x nor dy."""
     tools, x, dy = HARNESS.beside(student), draw.normal(3, 5), draw.normal(3, 5)
     left_alone(tools, tools.activation(student.ReLU), "y", torch.relu(x), x=x, dy=dy)
 
 
 @earns("relu", weight=2)
 def test_relus_keep_apart(student, draw):
-    """Each of two ReLUs remembers its own input, while they are used in turn."""
+    """Two ReLUs that are used in turn each keep their own input."""
     x = draw.normal(draw.size(2, 4), draw.size(5, 8))
     for z in -x, draw.normal(1, 3):
         found = in_turn(student.ReLU(), student.ReLU(), x, z)
@@ -331,7 +351,7 @@ def test_relus_keep_apart(student, draw):
 
 @earns("sigmoid", weight=2)
 def test_sigmoid_forward(student, draw):
-    """The sigmoid agrees with torch's."""
+    """The sigmoid agrees with PyTorch's."""
     sigmoid = student.Sigmoid()
     for shape in (draw.size(2, 4), draw.size(5, 8)), (1, draw.size(3, 6)), (draw.size(3, 6), 1), (1, 1):
         x = draw.normal(*shape) * 3
@@ -340,7 +360,7 @@ def test_sigmoid_forward(student, draw):
 
 @earns("sigmoid", weight=3)
 def test_sigmoid_backward(student, draw):
-    """The gradient of the sigmoid agrees with autograd, for the last forward pass."""
+    """dx agrees with autograd, for the last forward pass."""
     B, n = draw.size(2, 4), draw.size(5, 8)
     sigmoid, x, dy = student.Sigmoid(), draw.normal(B, n).requires_grad_(), draw.normal(B, n)
     torch.sigmoid(x).backward(dy)
@@ -351,7 +371,7 @@ def test_sigmoid_backward(student, draw):
 
 @earns("sigmoid", weight=2)
 def test_sigmoid_far_out(student, draw):
-    """Far from 0 the sigmoid is 0 or 1 and its slope is 0: finite, never a NaN."""
+    """Far from 0, the sigmoid is 0 or 1 and its slope is 0, never infinite or NaN."""
     sigmoid = student.Sigmoid()
     for low, high in (17, 90), (100, 900), (1e5, 1e30):
         x = torch.cat([draw.uniform(1, 3, low=low, high=high), draw.uniform(1, 3, low=-high, high=-low)])
@@ -365,14 +385,14 @@ def test_sigmoid_far_out(student, draw):
 
 @earns("sigmoid")
 def test_sigmoid_leaves_its_inputs_alone(student, draw):
-    """Neither x nor dy is written to."""
+    """forward and backward change neither x nor dy."""
     tools, x, dy = HARNESS.beside(student), draw.normal(3, 5), draw.normal(3, 5)
     left_alone(tools, tools.activation(student.Sigmoid), "y", torch.sigmoid(x), x=x, dy=dy)
 
 
 @earns("sigmoid", weight=2)
 def test_sigmoids_keep_apart(student, draw):
-    """Each of two sigmoids remembers its own pass, while they are used in turn."""
+    """Two sigmoids that are used in turn each keep their own forward pass."""
     x = draw.normal(draw.size(2, 4), draw.size(5, 8))
     y = torch.sigmoid(x)
     for z in x + 2, draw.normal(1, 3):
@@ -385,7 +405,7 @@ def test_sigmoids_keep_apart(student, draw):
 
 @earns("mse-loss", weight=2)
 def test_mse_value(student, draw):
-    """The squared error is averaged over all B·K entries."""
+    """J is the squared error, averaged over all B·K entries."""
     for B, K in (draw.choice(ODD), draw.size(6, 7)), (1, 3), (3, 1), (1, 1):
         y, y_hat = draw.normal(B, K), draw.normal(B, K)
         J, _ = both(student.mse_loss(y, y_hat), "mse_loss")
@@ -394,7 +414,7 @@ def test_mse_value(student, draw):
 
 @earns("mse-loss", weight=3)
 def test_mse_gradient(student, draw):
-    """The gradient of the squared error agrees with autograd."""
+    """dJdy_hat of the squared error agrees with autograd."""
     for B, K in (draw.choice(ODD), draw.size(6, 7)), (1, 3), (3, 1), (1, 1):
         y, y_hat = draw.normal(B, K), draw.normal(B, K).requires_grad_()
         functional.mse_loss(y_hat, y).backward()
@@ -404,14 +424,14 @@ def test_mse_gradient(student, draw):
 
 @earns("mse-loss")
 def test_mse_leaves_its_inputs_alone(student, draw):
-    """Neither labels nor predictions are written to."""
+    """The labels and the predictions are not changed."""
     tools, y, y_hat = HARNESS.beside(student), draw.normal(2, 3), draw.normal(2, 3)
     left_alone(tools, student.mse_loss, "J of mse_loss", (functional.mse_loss(y_hat, y),), y=y, y_hat=y_hat)
 
 
 @earns("bce-loss", weight=2)
 def test_bce_value(student, draw):
-    """The cross-entropy is averaged over all B·K entries."""
+    """J is the cross-entropy, averaged over all B·K entries."""
     for B, K in (draw.choice(ODD), draw.size(6, 7)), (1, 3), (3, 1), (1, 1):
         y, y_hat = draw.bernoulli(B, K), draw.uniform(B, K, low=0.05, high=0.95)
         J, _ = both(student.bce_loss(y, y_hat), "bce_loss")
@@ -420,7 +440,7 @@ def test_bce_value(student, draw):
 
 @earns("bce-loss", weight=3)
 def test_bce_gradient(student, draw):
-    """The gradient of the cross-entropy agrees with autograd."""
+    """dJdy_hat of the cross-entropy agrees with autograd."""
     for B, K in (draw.choice(ODD), draw.size(6, 7)), (1, 3), (3, 1), (1, 1):
         y, y_hat = draw.bernoulli(B, K), draw.uniform(B, K, low=0.05, high=0.95).requires_grad_()
         functional.binary_cross_entropy(y_hat, y).backward()
@@ -430,7 +450,7 @@ def test_bce_gradient(student, draw):
 
 @earns("bce-loss")
 def test_bce_of_nearly_certain_predictions(student, draw):
-    """Close to 0 and 1 nothing is cut off but what the text says: logarithms at -100, the denominator at 1e-12."""
+    """Close to 0 and 1, the limits are those of the text: logarithms at -100, the denominator at 1e-12."""
     B, K = draw.choice(ODD), draw.size(6, 7)
     y, z = draw.bernoulli(B, K), draw.uniform(B, K, low=4, high=7) * (2 * draw.bernoulli(B, K) - 1)
     y_hat = torch.sigmoid(z)
@@ -444,7 +464,7 @@ def test_bce_of_nearly_certain_predictions(student, draw):
 
 @earns("bce-loss", weight=2)
 def test_bce_of_certain_predictions(student, draw):
-    """Where ŷ is exactly 0 or 1 the loss is that of PyTorch: 0 when right, 100 when wrong."""
+    """Where ŷ is exactly 0 or 1, an entry's loss is 0 if it is right and 100 if it is wrong."""
     B, K = draw.choice(ODD), draw.size(6, 7)
     y, y_hat = draw.bernoulli(B, K), draw.bernoulli(B, K)
     y_hat[0, 0], y_hat[0, 1] = y[0, 0], 1 - y[0, 1]  # at least one is right and one is wrong
@@ -456,7 +476,7 @@ def test_bce_of_certain_predictions(student, draw):
 
 @earns("bce-loss", weight=2)
 def test_bce_gradient_of_certain_predictions(student, draw):
-    """Where ŷ is exactly 0 or 1 the gradient is 0 when right; when wrong the denominator is 1e-12."""
+    """Where ŷ is exactly 0 or 1, the gradient is 0 if it is right, and its denominator 1e-12 if it is wrong."""
     B, K = draw.choice(ODD), draw.size(6, 7)
     y, y_hat = draw.bernoulli(B, K), draw.bernoulli(B, K)
     y_hat[0, 0], y_hat[0, 1] = y[0, 0], 1 - y[0, 1]
@@ -467,7 +487,7 @@ def test_bce_gradient_of_certain_predictions(student, draw):
 
 @earns("bce-loss")
 def test_bce_leaves_its_inputs_alone(student, draw):
-    """Neither labels nor predictions are written to."""
+    """The labels and the predictions are not changed."""
     tools, y, y_hat = HARNESS.beside(student), draw.bernoulli(2, 3), draw.uniform(2, 3)
     expected = functional.binary_cross_entropy(y_hat, y)
     left_alone(tools, student.bce_loss, "J of bce_loss", (expected,), y=y, y_hat=y_hat)
@@ -479,17 +499,17 @@ def test_bce_leaves_its_inputs_alone(student, draw):
 @earns("mlp-build", weight=2)
 @network_test
 def test_network_shapes(student, draw):
-    """Parameters and gradients have their names and shapes, the gradients are zero and the cache is empty."""
+    """A new network has parameters and gradients of the right names and shapes, zero gradients and an empty cache."""
     n, hidden, out = sizes(draw)
     tools = HARNESS.beside(student)
     parameters, grads, cache = tools.built(student.MLP, (n, hidden, out), ("relu", "identity"))
     shapes = {"W1": (hidden, n), "b1": (hidden,), "W2": (out, hidden), "b2": (out,)}
-    assert set(parameters) == set(shapes), f"parameters should hold W1, b1, W2, b2; it holds {sorted(parameters)}"
-    assert set(grads) == {f"dJd{name}" for name in shapes}, f"grads should hold dJdW1 …; it holds {sorted(grads)}"
+    assert set(parameters) == set(shapes), f"parameters should hold W1, b1, W2, b2; yours holds {sorted(parameters)}"
+    assert set(grads) == {f"dJd{name}" for name in shapes}, f"grads should hold dJdW1 …; yours holds {sorted(grads)}"
     for name, shape in shapes.items():
         assert isinstance(parameters[name], torch.Tensor), f"parameters[{name!r}] should be a tensor"
         found = tuple(parameters[name].shape)
-        assert found == shape, f"the shape of {name} is {found}, it should be {shape}"
+        assert found == shape, f"the shape of {name} is {found}; it should be {shape}"
         close(grads[f"dJd{name}"], torch.zeros(shape), f"dJd{name} before the first backward")
     assert not cache, "the cache should be empty before the first forward"
 
@@ -497,20 +517,22 @@ def test_network_shapes(student, draw):
 @earns("mlp-build")
 @network_test
 def test_initial_weights_differ(student, draw):
-    """The hidden units start from different weights, for equal ones would stay equal for ever."""
+    """The hidden units start with different weights, and W2 is not zero."""
     n, hidden, out = sizes(draw)
     built = HARNESS.beside(student).built(student.MLP, (n, hidden, out), ("relu", "identity"))
     W1, W2 = (built[0].get(name) for name in ("W1", "W2"))
     assert isinstance(W1, torch.Tensor) and isinstance(W2, torch.Tensor), "parameters should hold W1 and W2"
-    assert len(W1.unique(dim=0)) == hidden, "some rows of W1 are equal: those hidden units will always learn the same"
-    assert W2.isfinite().all() and W2.any(), "W2 starts at zero: no gradient reaches the first layer"
+    assert len(W1.unique(dim=0)) == hidden, "rows of W1 should differ: hidden units that start equal stay equal"
+    assert W2.isfinite().all() and W2.any(), (
+        "W2 should be finite and not zero at first: with zeros, W1 gets no gradient"
+    )
 
 
 @earns("mlp-build", weight=2)
 @network_test
 def test_unknown_function_is_refused(student):
-    """A function of any other name raises a ValueError, in either place."""
-    student.MLP(2, 3, "identity", 3, 1, "sigmoid")  # a class that refuses every name is wrong, too
+    """Any other name of a function raises a ValueError, for f_function and for g_function."""
+    student.MLP(2, 3, "identity", 3, 1, "sigmoid")  # a class that refuses every name is wrong too
     raised = {}
     for unknown in "tanh", "softplus":
         for place, functions in ("f_function", (unknown, "relu")), ("g_function", ("relu", unknown)):
@@ -530,12 +552,12 @@ def test_unknown_function_is_refused(student):
 @earns("mlp-build")
 @network_test
 def test_networks_are_independent(student, draw):
-    """Two networks do not share their parameters and gradients."""
+    """Two networks share neither parameters nor gradients."""
     widths = sizes(draw)
     values, tools = numbers(draw, *widths), HARNESS.beside(student)
     parameters, grads = tools.beside_another(student.MLP, widths, ("sigmoid", "identity"), values)
     for name, value in values.items():
-        assert f"dJd{name}" in grads, f"grads of a new network holds no dJd{name}"
+        assert f"dJd{name}" in grads, f"grads['dJd{name}'] of a new network is missing"
         close(parameters[name], value, f"{name} of the first network")
         close(grads[f"dJd{name}"], torch.zeros_like(value), f"dJd{name} of the first network")
 
@@ -543,7 +565,7 @@ def test_networks_are_independent(student, draw):
 @earns("mlp-forward")
 @network_test
 def test_network_forward(student, draw):
-    """The prediction is g(W2 f(W1 x + b1) + b2), with what stands in `parameters` at that moment, for any f and g."""
+    """The prediction is g(W2 f(W1 x + b1) + b2) with the current `parameters`, for every f and g."""
     widths = sizes(draw)
     values, x = numbers(draw, *widths), draw.normal(draw.size(1, 4), widths[0])
     pairs = [(f, g) for f in FUNCTIONS for g in FUNCTIONS]
@@ -556,7 +578,7 @@ def test_network_forward(student, draw):
 @pytest.mark.parametrize("functions", [("relu", "identity"), ("sigmoid", "sigmoid"), ("relu", "relu")], ids="/".join)
 @network_test
 def test_network_gradients(student, draw, functions):
-    """All four gradients of the last batch agree with autograd, for any gradient that comes from the loss."""
+    """All four gradients agree with autograd, for the last batch and any dJdy_hat."""
     widths = sizes(draw)
     values, B = numbers(draw, *widths), draw.choice(ODD)
     x, dJdy_hat = draw.normal(B, widths[0]), draw.normal(B, widths[2])
@@ -564,16 +586,16 @@ def test_network_gradients(student, draw, functions):
     net = tools.network(student.MLP, widths, functions, values)
     grads = tools.gradients(net, [another, x], dJdy_hat)
     right = gradients(values, functions, x, dJdy_hat)
-    assert set(grads) == set(right), f"after backward grads should hold {', '.join(right)}; it holds {sorted(grads)}"
+    assert set(grads) == set(right), f"the keys of grads should be {', '.join(right)}; yours are {sorted(grads)}"
     for name, expected in right.items():
-        # float32 sums of some ten terms: their rounding stays below 1e-5
+        # float32 sums of about ten terms: rounding stays below 1e-5
         close(grads[name], expected, name, atol=1e-5, sizes={"B": B, "K": widths[2]})
 
 
 @earns("mlp-backward")
 @network_test
 def test_network_of_ones(student, draw):
-    """Prediction and gradients are right for one example, one input, one hidden unit and one output."""
+    """All gradients are right where the batch or a width of the network is 1."""
     tools, functions = HARNESS.beside(student), ("sigmoid", "identity")
     for B, *widths in (1, 3, 4, 2), (3, 1, 4, 2), (4, 3, 1, 2), (2, 3, 4, 1), (1, 1, 1, 1):
         values, x, dJdy_hat = numbers(draw, *widths), draw.normal(B, widths[0]), draw.normal(B, widths[2])
@@ -587,7 +609,7 @@ def test_network_of_ones(student, draw):
 @earns("mlp-backward")
 @network_test
 def test_networks_in_turn(student, draw):
-    """Each of two networks computes its gradients from its own passes, while they are used in turn."""
+    """Two networks that are used in turn each compute the gradients of their own pass."""
     tools, functions, kinds = HARNESS.beside(student), ("relu", "sigmoid"), [sizes(draw), sizes(draw)]
     values = [numbers(draw, *widths) for widths in kinds]
     questions = [(draw.normal(B, n), draw.normal(B, out)) for B, (n, _, out) in zip((3, 2), kinds, strict=True)]
@@ -602,7 +624,7 @@ def test_networks_in_turn(student, draw):
 @earns("mlp-backward")
 @network_test
 def test_network_leaves_its_inputs_alone(student, draw):
-    """Neither x nor dJdy_hat is written to."""
+    """forward and backward change neither x nor dJdy_hat."""
     widths, tools = sizes(draw), HARNESS.beside(student)
     for functions in ("identity", "identity"), ("relu", "sigmoid"):
         values, x, dJdy_hat = numbers(draw, *widths), draw.normal(3, widths[0]), draw.normal(3, widths[2])
@@ -610,13 +632,13 @@ def test_network_leaves_its_inputs_alone(student, draw):
         left_alone(tools, work, "ŷ", predict(values, functions, x), x=x, dJdy_hat=dJdy_hat)
 
 
-# The next two hold the network against itself, once and again.
+# The next two compare the network with itself.
 
 
 @earns("mlp-memory")
 @network_test
 def test_network_gradients_accumulate(student, draw):
-    """Gradients of two batches add up until they are cleared."""
+    """The gradients of two batches add up."""
     widths, functions = sizes(draw), ("sigmoid", "identity")
     values, tools = numbers(draw, *widths), HARNESS.beside(student)
     batches = [(draw.normal(B, widths[0]), draw.normal(B, widths[2])) for B in (3, 2)]
@@ -633,7 +655,7 @@ def test_network_gradients_accumulate(student, draw):
 @earns("mlp-memory")
 @network_test
 def test_clearing(student, draw):
-    """clear_grad_and_cache sets every gradient to zero, empties the cache, and a fresh start gives fresh gradients."""
+    """clear_grad_and_cache sets every gradient to zero and empties the cache; the next gradients start from zero."""
     widths = sizes(draw)
     values, tools = numbers(draw, *widths), HARNESS.beside(student)
     x, dJdy_hat = draw.normal(3, widths[0]), draw.normal(3, widths[2])
@@ -647,19 +669,19 @@ def test_clearing(student, draw):
         close(cleared[name], torch.zeros_like(grad), f"{name} after clearing")
         close(after[name], grad, f"{name} of the same batch after clearing", atol=1e-5)
     for name, value in values.items():
-        close(parameters[name], value, f"{name}, which clearing should leave alone")
+        close(parameters[name], value, f"{name} after clearing, which should not change it")
 
 
 @earns("mlp-memory")
 @network_test
 def test_cache_of_the_last_pass(student, draw):
-    """The cache holds tensors of the last forward pass, the input among them."""
+    """The cache holds tensors of the last forward pass, and none of an earlier one."""
     widths, tools = sizes(draw), HARNESS.beside(student)
     values, first, last = numbers(draw, *widths), draw.normal(2, widths[0]), draw.normal(3, widths[0])
     cache = tools.cached(tools.network(student.MLP, widths, ("relu", "sigmoid"), values), [first, last])
     kept = [value for value in cache.values() if isinstance(value, torch.Tensor)]
     assert kept, "the cache holds no tensor after forward"
-    assert all(value.isfinite().all() for value in kept), "the cache holds numbers that are not finite"
+    assert all(value.isfinite().all() for value in kept), "a tensor in the cache is not finite"
     old = any(value.shape == first.shape and torch.equal(value, first) for value in kept)
     assert not old, "the cache still holds the input of an earlier forward pass"
     another = tools.cached(tools.network(student.MLP, widths, ("relu", "sigmoid"), values), [first, last + 1])
@@ -667,28 +689,28 @@ def test_cache_of_the_last_pass(student, draw):
     same = [
         value.shape == other.shape and torch.equal(value, other) for value, other in zip(kept, others, strict=False)
     ]
-    assert not all(same), "the cache holds the same tensors whatever the input of the last forward pass is"
+    assert not all(same), "the cache does not depend on the input of the last forward pass"
 
 
 @earns("mlp-memory")
 @network_test
 def test_caches_keep_apart(student, draw):
-    """The cache holds what its own network keeps, also after another network was asked."""
+    """The cache of a network does not change when another network runs."""
     widths, tools = sizes(draw), HARNESS.beside(student)
     values, x, z = numbers(draw, *widths), draw.normal(2, widths[0]), draw.normal(3, widths[0])
     one, other, alone = (tools.network(student.MLP, widths, ("relu", "sigmoid"), values) for _ in range(3))
     own, shared = tools.cached(alone, [z, x]), tools.cached(one, [z, x], other)
     for name, value in own.items():
         if isinstance(value, torch.Tensor):
-            assert name in shared, f"cache[{name!r}] of a network is missing after another network was asked"
-            close(shared[name], value, f"cache[{name!r}] of a network, after another network was asked")
+            assert name in shared, f"cache[{name!r}] of a network is missing after another network ran"
+            close(shared[name], value, f"cache[{name!r}] of a network, after another network ran")
 
 
 # ---------------------------------------------------------------------------------------------- descent
 
 
 def expected_steps(values, x, y, rate, steps):
-    """J before each step of descent on the toy loss, and the parameters after the last."""
+    """J before each step of descent on the toy loss, and the parameters after the last step."""
     expected = []
     for _ in range(steps):
         leaves = {name: value.clone().requires_grad_() for name, value in values.items()}
@@ -701,7 +723,7 @@ def expected_steps(values, x, y, rate, steps):
 
 @earns("train-step", weight=2)
 def test_steps_of_descent(student, draw):
-    """Three steps lead where the gradients of each step say: those that lie around before the first have no part."""
+    """One step and three steps change the parameters by -η times the gradients, without gradients from before."""
     widths = sizes(draw)
     values, B, rate = numbers(draw, *widths), draw.choice(ODD), draw.size(2, 8) / 100
     x, y = draw.normal(B, widths[0]), draw.normal(B, widths[2])
@@ -711,18 +733,18 @@ def test_steps_of_descent(student, draw):
         for name, value in expected_steps(values, x, y, rate, steps)[1].items():
             if torch.equal(moved[name], values[name]):
                 new = isinstance(listed.get(name), torch.Tensor) and not torch.equal(listed[name], values[name])
-                why = f"parameters[{name!r}] is a new tensor, with which the network does not compute" if new else ""
+                why = f"parameters[{name!r}] is a new tensor that the network does not compute with" if new else ""
                 raise AssertionError(f"{name} of the network has not changed after {count}: {why}".removesuffix(": "))
             change = f"the change of {name} in {count}"
             # float32 differences of numbers near 1
             close(moved[name] - values[name], value - values[name], change, rtol=1e-3, atol=1e-5, sizes={"B": B})
         for name, tensor, now in zip(("x", "y"), (x, y), after, strict=True):
-            assert torch.equal(tensor, now), f"{name} was changed in place: it belongs to the caller"
+            assert torch.equal(tensor, now), f"{name} was changed in place; it must stay as it is"
 
 
 @earns("train-step")
 def test_loss_before_each_step(student, draw):
-    """What is returned is the loss of the given function, as it was before the update."""
+    """train_step returns the loss of the given function before the update."""
     widths = sizes(draw)
     values, B, rate = numbers(draw, *widths), draw.choice(ODD), draw.size(2, 8) / 100
     x, y = draw.normal(B, widths[0]), draw.normal(B, widths[2])
@@ -732,5 +754,82 @@ def test_loss_before_each_step(student, draw):
         assert J is not None, "train_step returned None: is a return statement missing?"
         late = isinstance(J, torch.Tensor | float) and torch.as_tensor(J).numel() == 1
         late = late and abs(float(J) - expected[number]) < 1e-4 * abs(expected[number])
-        assert not late, f"what step {number} returned is the loss after the update; it should be the one before"
+        assert not late, f"step {number} returned the loss after the update; it should be the loss before"
         close(J, right, f"J of step {number}", rtol=1e-3, sizes={"B": B, "K": widths[2]})
+
+
+# ---------------------------------------------------------------------------------------------- Value
+
+
+def judge_values(student, draw, *names):
+    """Assert that data and gradients of these expressions agree with autograd, and that no data changes."""
+    tools = HARNESS.beside(student)
+    for name in names:
+        numbers = draw.uniform(3, low=0.5, high=2).tolist()
+        twins = [torch.tensor(number, dtype=torch.float64, requires_grad=True) for number in numbers]
+        right = HARNESS.ours.expression(name, *twins)
+        right.backward()
+        data, grad, grads, inputs = tools.differentiated(student.Value, name, numbers)
+        close(data, right, f"data of {name}")
+        close(grad, 1.0, f"grad of the result of {name}")
+        for letter, found, twin in zip("abc", grads, twins, strict=True):
+            expected = torch.tensor(0.0) if twin.grad is None else twin.grad
+            close(found, expected, f"grad of {letter} for {name}")
+        for letter, found, number in zip("abc", inputs, numbers, strict=True):
+            close(found, number, f"data of {letter} after backward for {name}")
+
+
+@earns("value")
+@pytest.mark.parametrize("names", VALUES.values(), ids=VALUES)
+def test_value_operations(student, draw, names):
+    """Data and gradients agree with autograd, for each operation on its own."""
+    judge_values(student, draw, *names)
+
+
+@earns("value")
+def test_value_numbers(student, draw):
+    """A plain number may stand on either side of an operation."""
+    judge_values(student, draw, "a + 2", "2 + a", "a - 2", "2 - a", "a * 3", "3 * a", "a / 2", "2 / a")
+
+
+@earns("value")
+def test_value_used_twice(student, draw):
+    """Where a value is used twice, both contributions count."""
+    judge_values(student, draw, "a + a", "a * a", "(a * b) * (a + c)", "a * b + a.log() + a**2")
+
+
+@earns("value")
+def test_value_order(student, draw):
+    """A value passes its gradient on only when all contributions to it have arrived, along paths of any length."""
+    judge_values(student, draw, "d = a * b; d + (d * c).exp()", "d = a + b; (d.log() * c) ** 2 * d", "ten doublings")
+
+
+@earns("value")
+def test_value_results_add(student, draw):
+    """Gradients of two results that share inputs add up."""
+    numbers = draw.uniform(2, low=0.5, high=2)
+    a, b = numbers.double()
+    found = HARNESS.beside(student).of_two_results(student.Value, numbers.tolist())
+    close(
+        found,
+        torch.stack([b + 1 / a, a + 1 / b]),
+        "grad of a and b after backward of a * b and of log(a) + log(b)",
+    )
+
+
+@earns("value")
+def test_value_between(student, draw):
+    """Values between the inputs and the result get their gradients, too."""
+    numbers = draw.uniform(3, low=0.5, high=2)
+    a, b, c = numbers.double()
+    found = HARNESS.beside(student).between(student.Value, numbers.tolist())
+    close(found, torch.stack([2 * (a * b + c), 2 * (a * b + c)]), "grad of a * b and of a * b + c for (a * b + c) ** 2")
+
+
+@earns("value")
+def test_value_tape(student):
+    """`parents` are the Values that a result was computed from, and `op` is a text that is not empty."""
+    for name, complete, foreign, op in HARNESS.beside(student).tape(student.Value):
+        assert complete, f"the parents of {name} should include every Value in it"
+        assert not foreign, f"the parents of {name} should be the Values and numbers in it, and nothing else"
+        assert isinstance(op, str) and op, f"op of {name} should be a text that is not empty"

@@ -1,4 +1,4 @@
-"""Hidden tests of hw1/sgd: gradients of the input, the ascent and its manners, dreams on a network nobody has seen."""
+"""Hidden tests of hw1/sgd: the gradient of the input, the ascent, the prediction, and dreams on an unseen network."""
 
 import functools
 
@@ -29,7 +29,8 @@ class Mended:
 def after(*names):
     """Mark a test that passes if it passes with the student's own functions of these names, or with right ones.
 
-    An earlier slip does not cost points twice. The student's own come first, because they may take more arguments.
+    A mistake in an earlier exercise does not cost points twice. The student's own functions come first, because they
+    may take more arguments.
     """
 
     def mark(test):
@@ -89,8 +90,8 @@ def unseen(reference, draw, gain=12.0):
 def reachable(reference, network, image):
     """The two labels that a plain climb from an image comes to most clearly, by our own copy of a network.
 
-    Where every pixel is black or white a few networks see another label than the one whose score was climbed: it would
-    be bad luck to be asked for that one, for such a dream is no worse than others.
+    On a few networks, a picture whose pixels are all black or white is given another label than the one that was
+    climbed. A dream of that label would fail without being worse than others, so such labels are not asked for.
     """
     model, leads = HARNESS.ours.Unseen(*network), []
     for label in range(CLASSES):
@@ -105,7 +106,7 @@ def reachable(reference, network, image):
 
 
 def probability(reference, network, image, label):
-    """What our own copy of a network says to an image."""
+    """The probability that our own copy of a network gives to the label."""
     with torch.no_grad():
         return HARNESS.ours.Unseen(*network)((image - reference.MEAN) / reference.STD).softmax(1)[0, label].item()
 
@@ -126,25 +127,23 @@ def fragile(tools, draw, moody=True):
 
 
 def no_traces(name, result, before, after):
-    """Assert that a call has left network and image as they were, and that no graph hangs on what it returned."""
+    """Assert that a call has left network and image as they were, and that its result requires no gradient."""
     picture(result, before["image"], name)
-    assert not result.requires_grad, "what is returned still requires a gradient: it hangs on a graph"
-    assert torch.equal(before["image"], after["image"]), "the caller's image was changed in place"
-    assert not after["image in a graph"], "the caller's image now requires a gradient, or holds one: work on a copy"
+    assert not result.requires_grad, "the result requires a gradient, and it should not"
+    assert torch.equal(before["image"], after["image"]), "the values of the caller's image have changed"
+    assert not after["image in a graph"], "the caller's image requires a gradient after the call, or has a .grad"
     for name, value in before["values"].items():
         assert torch.equal(value, after["values"][name]), f"{name} of the network has changed"
-        assert after["requires_grad"].get(name) == before["requires_grad"].get(name), (
-            f"requires_grad of {name} is not what it was: {after['requires_grad'].get(name)} instead of "
-            f"{before['requires_grad'].get(name)}"
-        )
+        same = after["requires_grad"].get(name) == before["requires_grad"].get(name)
+        assert same, f"requires_grad of {name} has changed"
     for name, grad in before["grads"].items():
         left = after["grads"][name]
         same = left is None if grad is None else left is not None and torch.equal(left, grad)
-        assert same, f"the .grad of {name} is not what it was: an optimiser may be collecting there"
+        assert same, f"the .grad of {name} has changed"
 
 
 def same_mode(before, after, training):
-    """Assert that a network is given back in the mode in which it came."""
+    """Assert that a network was given back in the mode in which it came."""
     mode = "training" if training else "evaluation"
     assert after["modes"] == before["modes"], f"a network that came in {mode} mode was given back in another"
 
@@ -154,7 +153,7 @@ def same_mode(before, after, training):
 
 @earns("input-gradient", weight=2)
 def test_gradient_of_the_input(student, reference, draw):
-    """The gradient agrees with autograd, for a network and a loss that were drawn, again and again."""
+    """The gradient agrees with autograd, for a random network and a random loss, in two calls."""
     tools, network, w = HARNESS.beside(student), unseen(reference, draw), draw.normal(1, CLASSES)
     model, loss = tools.Unseen(*network), tools.weighted(w)
     for call in "first", "second":
@@ -177,13 +176,13 @@ def test_gradient_for_any_shape(student, draw):
 
 @earns("input-gradient")
 def test_measuring_leaves_no_traces(student, draw):
-    """Neither the image nor anything in the network is changed, gradients that others collect included.
+    """Image and network stay as they are, the .grad of every parameter included.
 
-    The same holds where the model is a function that asks a network.
+    This also holds when the model is a plain function that uses a network.
     """
     tools = HARNESS.beside(student)
     for training, plain in (False, False), (True, False), (False, True):
-        # in training mode batch norm would change whatever passes, so the network leaves it out there
+        # in training mode a forward pass through batch norm changes its averages, so this network leaves batch norm out
         network, image = fragile(tools, draw, moody=not training), draw.normal(1, 1, 6, 7)
         work = tools.measuring(student.input_gradient, plain)
         result, before, after, _ = tools.before_and_after(work, network, image, training)
@@ -213,8 +212,8 @@ def climb(student, reference, draw, rate, **settings):
 @earns("ascent-climbs", weight=2)
 @ascent
 def test_steps_towards_a_known_summit(student, reference, draw):
-    """Each step goes uphill by lr times the gradient, and there are as many as `iterations` says."""
-    # the last goes too far: each step jumps over the summit to a lower place, and is a step all the same
+    """Each step adds lr times the gradient, and there are `iterations` steps."""
+    # the last case jumps over the summit to a lower place in each step: such a step is taken as well
     for iterations, share in (0, 20), (1, draw.size(5, 30)), (draw.size(3, 8), draw.size(5, 30)), (2, 240):
         rate = share / 100
         found, image, top = climb(student, reference, draw, rate, iterations=iterations)
@@ -226,7 +225,7 @@ def test_steps_towards_a_known_summit(student, reference, draw):
 @earns("ascent-climbs")
 @ascent
 def test_the_rate_of_the_signature(student, reference, draw):
-    """Without `lr` the factor of the gradient is 0.05."""
+    """Without the argument `lr`, the step is that of the signature's `lr`."""
     found, image, top = climb(student, reference, draw, None, iterations=1)
     close(found - image, 0.1 * (top - image), "the first step without an argument lr", rtol=1e-3, atol=1e-5)
 
@@ -234,7 +233,7 @@ def test_the_rate_of_the_signature(student, reference, draw):
 @earns("ascent-climbs")
 @ascent
 def test_no_step_is_cut_off(student, reference, draw):
-    """The ascent adds lr times the gradient also where pixels leave [0, 1]: it knows no limits, unlike a dream."""
+    """The ascent adds lr times the gradient even where pixels leave [0, 1]."""
     tools, image = HARNESS.beside(student), snow(draw, 1, 1, 5, 8)
     w = torch.full((1, 1, 5, 8), draw.choice([-1, 1]) * draw.size(20, 30) / 10)  # the same wherever it is rolled
     found = student.gradient_descent(image, tools.WeightedSum(w), tools.identity, 2, 0.3, 1)
@@ -245,7 +244,7 @@ def test_no_step_is_cut_off(student, reference, draw):
 @earns("ascent-climbs")
 @ascent
 def test_as_many_iterations_as_the_signature_says(student, reference, draw):
-    """Without `iterations` there are 256 steps."""
+    """Without the argument `iterations`, there are as many steps as the signature says."""
     # 0.99²⁵⁶ = 0.076 of the way is left; one iteration more or less changes that by 1 %
     found, image, top = climb(student, reference, draw, 0.01)
     close(found - top, (image - top) * 0.99**256, "what is left of the way after 256 steps", rtol=3e-3, atol=1e-5)
@@ -254,13 +253,13 @@ def test_as_many_iterations_as_the_signature_says(student, reference, draw):
 @earns("ascent-climbs", weight=2)
 @ascent
 def test_ascent_convinces_an_unseen_network(student, reference, draw):
-    """The probability of the target rises above 0.9 on a network that was made for this test."""
+    """The probability of the label rises above 0.9 on a network that was made for this test."""
     tools, network, image = HARNESS.beside(student), unseen(reference, draw), snow(draw, 1, 1, SIZE, SIZE)
     label = draw.size(0, CLASSES - 1)
     arguments = image, tools.Unseen(*network), tools.logit(label)
     found = student.gradient_descent(*arguments, iterations=128, lr=0.05)
     p = probability(reference, network, picture(found, image, "gradient_descent"), label)
-    assert p > 0.9, f"the probability of the target is {p:.2f} after 128 iterations, it should be above 0.9"
+    assert p > 0.9, f"the probability of the label is {p:.2f} after 128 iterations; it should be above 0.9"
 
 
 def roll_of(image, shown, jitter):
@@ -282,8 +281,8 @@ def rolls_shown(tools, reference, image, iterations, jitter):
         if roll is None and roll_of(image, page, jitter):
             raise AssertionError(f"in step {step} the network was shown an image that is not normalised")
         if roll is None and (roll := roll_of(normal, page, 4)):
-            raise AssertionError(f"in step {step} jitter={jitter} has rolled the image by {max(map(abs, roll))} pixels")
-        assert roll, f"in step {step} the network was shown something else than the image, normalised once and rolled"
+            raise AssertionError(f"in step {step} the roll was {max(map(abs, roll))} pixels, with jitter={jitter}")
+        assert roll, f"in step {step} the network was not shown the image, normalised once and rolled"
         rolls.append(roll)
     return rolls
 
@@ -291,7 +290,7 @@ def rolls_shown(tools, reference, image, iterations, jitter):
 @earns("ascent-jitter", weight=2)
 @ascent
 def test_a_fresh_roll_in_every_step(student, reference, draw):
-    """In every step the network sees the image normalised once and rolled anew; the image itself stays in place."""
+    """In every step the network sees the image, normalised once and rolled anew; the image itself is not rolled."""
     # no slope: the image has no reason to move
     tools, wide = HARNESS.beside(student), draw.size(2, 3)
     for settings, jitter, iterations in ({}, 1, 40), ({"jitter": wide}, wide, 100):
@@ -300,31 +299,31 @@ def test_a_fresh_roll_in_every_step(student, reference, draw):
         found = student.gradient_descent(image, witness, tools.identity, iterations=iterations, **settings)
         rolls = rolls_shown(tools, reference, image, iterations, jitter)
         different, name = len(set(rolls)), f"jitter={jitter}" if settings else "the jitter of the signature"
-        assert different > 3, f"{iterations} iterations showed {different} different rolls: draw a new one in each"
-        assert any(down != right for down, right in rolls), "both axes are always rolled by the same number of pixels"
-        # if all is well, not to reach one of the ends has a probability below (6/7)¹⁰⁰ = 2·10⁻⁷
+        assert different > 3, f"{different} different rolls in {iterations} steps: each step should draw its own"
+        assert any(down != right for down, right in rolls), "in every step both axes were rolled alike"
+        # a right answer misses one of the ends with a probability below (6/7)¹⁰⁰ = 2·10⁻⁷
         for axis, where in enumerate(("down or up", "to the right or left")):
             reached = {roll[axis] for roll in rolls}
-            message = f"{name} should roll by 0 to {jitter} pixels {where}, in both directions"
+            message = f"{name} should roll by 0 to {jitter} pixels {where}"
             assert {-jitter, 0, jitter} <= reached, f"{message}; yours rolls by {', '.join(map(str, sorted(reached)))}"
-        close(picture(found, image, "gradient_descent"), image, "an image that nothing pulls at", atol=1e-5)
+        close(picture(found, image, "gradient_descent"), image, "an image whose gradient is zero", atol=1e-5)
 
 
 @earns("ascent-jitter")
 @ascent
 def test_no_roll_without_jitter(student, reference, draw):
-    """With jitter=0 the network sees the image in its place."""
+    """With jitter=0 the network sees the normalised image without a roll."""
     tools, image = HARNESS.beside(student), snow(draw, 1, 1, 9, 11)
     witness = tools.WeightedSum(torch.zeros(1, 1, 9, 11))
     found = student.gradient_descent(image, witness, tools.identity, iterations=4, jitter=0)
     rolls_shown(tools, reference, image, 4, 0)
-    close(picture(found, image, "gradient_descent"), image, "an image that nothing pulls at", atol=1e-5)
+    close(picture(found, image, "gradient_descent"), image, "an image whose gradient is zero", atol=1e-5)
 
 
 @earns("ascent-jitter")
 @ascent
 def test_the_gradient_returns_to_its_place(student, reference, draw):
-    """A step adds the gradient where the pixels were before they were rolled, and in the scale that they had."""
+    """The gradient is taken through roll and normalisation, with respect to the image before them."""
     tools, w = HARNESS.beside(student), draw.normal(1, 1, 9, 11)
     for _ in range(3):  # a roll by (0, 0) alone would show nothing
         image, witness = snow(draw, 1, 1, 9, 11), tools.WeightedSum(w)
@@ -333,7 +332,7 @@ def test_the_gradient_returns_to_its_place(student, reference, draw):
         assert shown, "the network was not asked in the only iteration"
         page = torch.tensor(shown[-1])
         roll = roll_of(normal, page, 2) if page.shape == image.shape else None
-        assert roll, "the network was shown something else than the image, normalised once and rolled"
+        assert roll, "the network was not shown the image, normalised once and rolled"
         expected = 0.1 * w.roll((-roll[0], -roll[1]), (-2, -1)) / reference.STD
         close(picture(found, image, "gradient_descent") - image, expected, "the step", rtol=1e-3, atol=1e-5)
 
@@ -341,7 +340,7 @@ def test_the_gradient_returns_to_its_place(student, reference, draw):
 @earns("ascent-untouched")
 @ascent
 def test_ascent_leaves_no_traces(student, draw):
-    """The image and the network are as they were: parameters, buffers, gradients, requires_grad."""
+    """Image and network stay as they are: values, buffers, .grad and requires_grad."""
     tools = HARNESS.beside(student)
     work = tools.ascending(student.gradient_descent, 3)
     result, before, after, _ = tools.before_and_after(work, fragile(tools, draw), draw.normal(1, 1, 6, 7), False)
@@ -351,14 +350,14 @@ def test_ascent_leaves_no_traces(student, draw):
 @earns("ascent-untouched")
 @ascent
 def test_ascent_runs_in_evaluation_mode(student, draw):
-    """The network is asked in evaluation mode, and given back in the mode in which it came, be it the one or other."""
+    """The network runs in evaluation mode and is given back in the mode in which it came."""
     tools = HARNESS.beside(student)
     work = tools.ascending(student.gradient_descent, 3)
     for training, mode in (True, "training"), (False, "evaluation"):
         image = draw.normal(1, 1, 6, 7)
         result, before, after, modes = tools.before_and_after(work, fragile(tools, draw), image, training)
         assert modes, "the network was never asked"
-        assert not any(modes), f"a network that came in {mode} mode was asked in training mode"
+        assert not any(modes), f"a network that came in {mode} mode was run in training mode"
         same_mode(before, after, training)
         no_traces("gradient_descent", result, before, after)
 
@@ -366,15 +365,27 @@ def test_ascent_runs_in_evaluation_mode(student, draw):
 @earns("ascent-untouched")
 @ascent
 def test_ascent_returns_a_new_image(student, draw):
-    """What is returned is a tensor of its own, also after 0 iterations: writing into it does not change the image."""
+    """The result is a new tensor, also after 0 iterations: changing it in place does not change the image."""
     tools = HARNESS.beside(student)
     for iterations in draw.size(1, 3), 0:
         work = tools.climbed(student.gradient_descent, iterations)
         found, before, after = tools.written_into(work, snow(draw, 1, 1, 4, 6))
         picture(found, before, "gradient_descent")
         assert torch.equal(before, after), (
-            f"after {iterations} iterations gradient_descent returns the caller's own tensor: it should be a new one"
+            f"after {iterations} iterations the result shares its memory with the caller's image: return a new tensor"
         )
+
+
+# ---------------------------------------------------------------------------------------------- the prediction
+
+
+@earns("certain-prediction")
+def test_a_prediction_is_one_letter(student):
+    """The prediction is one of the letters A, B and C; each of them earns the points."""
+    letter = student.certain_prediction
+    assert isinstance(letter, str) and letter in {"A", "B", "C"}, (
+        "certain_prediction should be one of the three letters"
+    )
 
 
 # ---------------------------------------------------------------------------------------------- the dream
@@ -383,19 +394,19 @@ def test_ascent_returns_a_new_image(student, draw):
 @earns("dream-certain", weight=3)
 @dreams
 def test_dreams_convince_an_unseen_network(student, reference, draw):
-    """With the default settings noise becomes an image whose label has a probability above 0.9."""
+    """With the default settings, noise becomes an image to whose label the network gives more than 0.9."""
     tools, network = HARNESS.beside(student), unseen(reference, draw)
     for label in reachable(reference, network, snow(draw, 1, 1, SIZE, SIZE)):
         image = snow(draw, 1, 1, SIZE, SIZE)
         found = picture(student.dream(image, tools.Unseen(*network), label), image, "dream")
         p = probability(reference, network, found, label)
-        assert p > 0.9, f"the probability of the label is {p:.2f} at the end, it should be above 0.9"
+        assert p > 0.9, f"the probability of the label is {p:.2f} at the end; it should be above 0.9"
 
 
 @earns("dream-certain", weight=2)
 @dreams
 def test_dreams_stay_within_range(student, reference, draw):
-    """No pixel leaves [0, 1], neither at the end nor on the way, however strongly the network pulls."""
+    """No pixel leaves [0, 1], neither at the end nor in what the network is shown, however large the gradient."""
     # three channels, no square, and a model that is a plain function
     tools, image = HARNESS.beside(student), draw.uniform(1, 3, 17, 22)
     network = draw.normal(6, 3, 5, 5) / 8, 40 * draw.normal(6 * 4 * 5 + 1, CLASSES)
@@ -411,13 +422,13 @@ def test_dreams_stay_within_range(student, reference, draw):
 @earns("dream-certain")
 @dreams
 def test_dreams_leave_no_traces(student, draw):
-    """The image and the network are as they were, and in their old mode."""
+    """The network runs in evaluation mode; afterwards image and network are as they were, the mode included."""
     tools = HARNESS.beside(student)
     work = tools.dreaming(student.dream, 2)
     for training in True, False:
         image = draw.uniform(1, 1, SIZE, SIZE + 3)
         result, before, after, modes = tools.before_and_after(work, fragile(tools, draw), image, training)
-        assert not any(modes), "the network was asked in training mode"
+        assert not any(modes), "the network was run in training mode"
         same_mode(before, after, training)
         no_traces("dream", result, before, after)
 
@@ -425,9 +436,9 @@ def test_dreams_leave_no_traces(student, draw):
 @earns("dream-certain")
 @dreams
 def test_dreams_take_the_steps_that_were_asked_for(student, draw):
-    """A dream takes as many gradient steps as `iterations` says, 128 if it is left out."""
+    """A dream takes `iterations` gradient steps in all, and without the argument as many as the signature says."""
     tools, image, w = HARNESS.beside(student), draw.uniform(1, 1, 12, 15), draw.normal(1, 1, 12, 15)
-    # 120 can be shared out among any few scales; a step may ask for several gradients of one image
+    # 120 can be divided evenly among a few scales; a step may ask for several gradients of one image
     calls, images = tools.steps(student.dream, tools.Counting(w), image, 120)
     assert calls >= 120, f"with iterations=120 the network was asked for {calls} gradients with respect to the image"
     assert images <= 120, f"with iterations=120 the network was asked for the gradients of {images} different images"
@@ -438,20 +449,20 @@ def test_dreams_take_the_steps_that_were_asked_for(student, draw):
 @earns("dream-certain")
 @dreams
 def test_dreams_begin_with_the_image(student, draw):
-    """After few iterations on a network without an opinion, the dream still resembles the image."""
+    """A dream starts at the image: after four iterations with constant scores it still resembles it."""
     tools, n = HARNESS.beside(student), draw.size(14, 17)
     image = (smooth(draw.normal(1, 1, n, n + 4), 6) > 0).float() * 0.8 + 0.1
     model = tools.Waves([(0, 1), (1, 0)], 0.0)
     found = picture(student.dream(image, model, draw.size(0, 1), iterations=4), image, "dream")
     alike = torch.corrcoef(torch.stack([image.flatten(), found.flatten()]))[0, 1]
-    assert alike > 0.5, "after four iterations the dream has nothing to do with the image: where does it begin?"
+    assert alike > 0.5, "after four iterations with constant scores, the dream does not resemble the image"
 
 
 @earns("dream-prior")
 @dreams
 def test_dreams_have_a_second_prior(student, draw):
-    """Beside the clamp, something makes snow fade that nobody likes, or lets coarse waves grow more than fine ones."""
-    # one wave runs down and one to the right: then they are equals in whatever a clamp does to their sum
+    """A second prior makes snow fade when scores are constant, or lets a coarse wave grow more than a fine one."""
+    # one wave runs down and one to the right, so that the clamp treats both alike
     tools, coarse, fine = HARNESS.beside(student), draw.size(1, 2), draw.size(7, 8)
     waves = draw.choice([[(0, coarse), (fine, 0)], [(coarse, 0), (0, fine)]])
     flat = draw.uniform(1, 1, SIZE, SIZE)
@@ -462,5 +473,7 @@ def test_dreams_have_a_second_prior(student, draw):
     image = 0.5 + 0.05 * sum(torch.cos(2 * torch.pi * (m * down + n * right) / SIZE) for m, n in waves)[None, None]
     found = picture(student.dream(image, tools.Waves(waves, 20.0), 0), image, "dream")
     coarse, fine = HARNESS.ours.Waves(waves, 1.0).strengths(found)
-    assert coarse > 0.03, "a wave that the network likes does not grow in your dream"  # at the start it is 0.025
-    assert fades or fine < 0.7 * coarse, "beside the clamp there is no trace of a second prior"
+    assert coarse > 0.03, (
+        "the coarse wave, which the network likes, does not grow in your dream"
+    )  # at the start it is 0.025
+    assert fades or fine < 0.7 * coarse, "neither the snow nor the waves show a second prior beside the clamp"

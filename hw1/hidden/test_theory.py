@@ -1,4 +1,4 @@
-"""Hidden tests of hw1/theory: every formula, written as a function, against autograd on networks that are drawn.
+"""Hidden tests of hw1/theory: formulas against autograd on random networks; loops, graphs and curves as data.
 
 A test asks for all its answers before it compares any, so that known mistakes are told apart on every size.
 """
@@ -15,7 +15,6 @@ HARNESS = Harness(__file__)
 PARAMETERS = ("W1", "b1", "W2", "b2")
 INPUTS = ("x", *PARAMETERS)
 GRADIENTS = tuple(f"∂ℓ/∂{name}" for name in PARAMETERS)
-STEPS = ["backward", "forward", "loss", "step", "zero_grad"]
 SIZES = (3, 5, 6, 7)
 EDGES = {("x", "a"), ("y", "a"), ("z", "b"), ("o", "b"), ("a", "c"), ("b", "c"), ("c", "w"), ("z", "w")}
 
@@ -30,7 +29,7 @@ def asked(student, function, form="parts"):
 
 
 def same(actual, expected, name, K=1):
-    """As close, with an absolute tolerance that follows the largest entry: float32 sums round relative to it."""
+    """Like close, with an absolute tolerance that grows with the largest entry, as rounding in float32 sums does."""
     close(actual, expected, name, atol=1e-5 * max(1.0, float(expected.abs().max())), sizes={"K": K})
 
 
@@ -45,20 +44,20 @@ def together(answer, names):
 
 
 def compare_each(answer, names, right, **named):
-    """Hold the parts of an answer against those that are right. Messages name the sizes of the case."""
+    """Compare the parts of an answer with the right ones. Messages name the sizes of the case."""
     where = f" ({', '.join(f'{name} = {size}' for name, size in named.items())})" if named else ""
     for name, actual, expected in zip(names, together(answer, names), right, strict=True):
         same(actual, expected, name + where, named.get("K", 1))
 
 
 def compare_and_keep(student, function, arguments, compare, form="parts"):
-    """The answer is right, and the arguments, given by name, are afterwards what they were before."""
+    """Assert that the answer is right and that the call leaves its arguments, given by name, unchanged."""
     tools = HARNESS.beside(student)
     answer, *after = tools.answer_and_arguments(getattr(tools, form), getattr(student, function), *arguments.values())
     compare(answer)
     for (name, before), now in zip(arguments.items(), after, strict=True):
         assert torch.equal(now, before), (
-            f"{function} should leave its argument {name} as it is; your function, or one that it calls, changes it"
+            f"{function} must not change its argument {name}; your function, or one that it calls, changes it"
         )
 
 
@@ -149,27 +148,79 @@ FORWARD = ("z1", "z2", "z3", "y_hat")
 # ---------------------------------------------------------------------------------------------- regression
 
 
-def steps_of(student):
-    found = HARNESS.beside(student).order_of_steps(student.run("lambda: sgd_steps"))
-    assert found is not None, "sgd_steps should be a list of five strings"
-    assert found[0] == STEPS, "sgd_steps should name each of the five steps once"
-    return found
+def watched_training(student, draw):
+    """The calls, the weights and the losses of the student's loop on drawn batches, and what drives an independent one.
+
+    The batches have different sizes, so that none can stand for another.
+    """
+    n, epochs = draw.size(2, 3), draw.choice((2, 3))
+    xs = [draw.normal(size, n) for size in (3, 2, 4)]
+    ys = [draw.normal(len(x), 1) for x in xs]
+    w, lr = draw.normal(n, 1), 0.02
+    calls, after, losses = HARNESS.beside(student).trained(student.train, xs, ys, w, lr, epochs)
+    return (calls, after, losses), (xs, ys, w, lr, epochs)
+
+
+def count(calls, name):
+    """How often a call was made, whatever it worked on."""
+    return sum(call.split()[0] == name for call in calls)
 
 
 @earns("sgd-steps")
-def test_steps_build_on_each_other(student):
-    """Each step finds what it works on: a prediction, a loss, gradients, in this order."""
-    _, order, _ = steps_of(student)
-    for step, needed in (("loss", "forward"), ("backward", "loss"), ("step", "backward")):
-        assert order.index(needed) < order.index(step), f'"{step}" needs what "{needed}" computes, but comes before it'
+def test_every_step_of_every_batch(student, draw):
+    """Each iteration makes the five calls once each, on its own batch, and every batch is visited in every epoch."""
+    (calls, _, _), (xs, _, _, _, epochs) = watched_training(student, draw)
+    for name in ("forward", "loss", "zero_grad", "backward", "step"):
+        made, needed = count(calls, name), epochs * len(xs)
+        often = "never made" if not made else "made too seldom" if made < needed else "made too often"
+        assert made == needed, (
+            f"the call that belongs to “{name}” is {often}: it should be made once in every iteration"
+        )
+    for name in ("forward", "loss"):
+        found = [call.split()[1] for call in calls if call.split()[0] == name]
+        assert "?" not in found, (
+            f"“{name}” should work on the batch of its iteration, as it comes; it gets something else"
+        )
+        visited = [str(i) for _ in range(epochs) for i in range(len(xs))]
+        assert found == visited, f"“{name}” should work on the batches in their order, in every epoch"
+    assert "backward ?" not in calls, "backward should receive the ∂ℓ/∂ŷ that the criterion returned in this iteration"
 
 
 @earns("sgd-steps")
-def test_fresh_gradients_reach_the_step(student):
-    """Old gradients are forgotten in time, and fresh ones are not lost before they have been used."""
-    _, _, between = steps_of(student)
-    assert "forward" not in between, "the step does not see this iteration's gradients, for it comes before them"
-    assert "zero_grad" not in between, "the step finds no gradients: they are forgotten between backward and step"
+def test_order_of_the_steps(student, draw):
+    """Each call comes after the one that provides what it needs, and fresh gradients last until the step."""
+    (calls, _, _), _ = watched_training(student, draw)
+    names = [call.split()[0] for call in calls]
+    assert {"forward", "loss", "backward", "step"} <= set(names), "some of the five calls are never made"
+    order = [name for name in names if name != "zero_grad"]
+    for start in range(0, len(order), 4):
+        right = ["forward", "loss", "backward", "step"]
+        assert order[start : start + 4] == right, "in some iteration a call comes before one whose result it needs"
+    holding = 0  # how many gradients are added up
+    for name in names:
+        if name == "backward":
+            holding += 1
+        elif name == "zero_grad":
+            holding = 0
+        elif name == "step":
+            assert holding, "the step finds no gradients: they are cleared between backward and step"
+            assert holding == 1, "the step still finds gradients of earlier iterations: they are not cleared in time"
+
+
+@earns("sgd-steps")
+def test_training_moves_the_parameters(student, draw):
+    """After several epochs the parameters and the losses equal those of an independent loop."""
+    (_, after, losses), (xs, ys, w, lr, epochs) = watched_training(student, draw)
+    right = []
+    for _ in range(epochs):
+        for x, y in zip(xs, ys, strict=True):
+            error = x @ w - y
+            right.append(float((error**2).sum()))
+            w = w - lr * 2 * x.T @ error
+    close(after, w, "the parameters after training", rtol=1e-3, atol=1e-4)
+    assert losses is not None, "train should return a list of numbers, one loss for each iteration"
+    assert len(losses) == len(right), "train should return one loss for each iteration; the number of losses differs"
+    close(torch.tensor(losses), torch.tensor(right), "the losses that train returns", rtol=1e-3, atol=1e-4)
 
 
 @earns("forward-regression", weight=3)
@@ -214,7 +265,7 @@ def test_chain_rule(student, draw):
 
 @earns("chain-rule")
 def test_chain_rule_on_a_square_network(student, draw):
-    """Every transpose is in its place, also where all sizes are equal and wrong products would fit."""
+    """The gradients are also right where all sizes are equal, so that wrong products would have the right shapes."""
     n = draw.size(3, 5)
     given, right = linear_case(draw, network(draw, n, n, n))
     compare_each(asked(student, "chain_rule")(*given), GRADIENTS, right)
@@ -235,7 +286,7 @@ def widths(draw):
 
 
 def compare_factors(answers, cases):
-    """Hold the factors of each case against the Jacobians of its functions."""
+    """Compare the factors of each case with the Jacobians of its functions."""
     for answer, (loss, y_hat, g, z3, f, z1) in zip(answers, cases, strict=True):
         right = measured_factors(loss, y_hat, g, z3, f, z1)
         compare_each(answer, FACTORS, right, d=len(z1), K=len(z3))
@@ -331,7 +382,7 @@ def cross_entropy_of(y):
 
 
 def compare_gradients(student, answer, y, numbers, loss):
-    """Hold four gradients against autograd. A message on wrong ones names the earlier functions that are wrong, too."""
+    """Compare four gradients with autograd. The message on wrong ones also names earlier functions that are wrong."""
     try:
         compare_each(answer, GRADIENTS, measured(loss(y), numbers), **size_of(numbers))
     except AssertionError as error:
@@ -340,12 +391,12 @@ def compare_gradients(student, answer, y, numbers, loss):
             raise
         text = str(error).rstrip(".")
         raise AssertionError(
-            f"{text}. For these numbers this fails, too: {', '.join(spoiled)}. Look there first."
+            f"{text}. For these numbers {' and '.join(spoiled)} also fails. Look there first."
         ) from None
 
 
 def earlier(student, y, numbers, loss):
-    """What gradients are commonly made of, each with a check of it on the same network."""
+    """The functions that gradients are usually built from, each with a check of it on the same network."""
     x, _, _, W2, _ = numbers
     z1, z2, z3, y_hat = right = classification_of(numbers)
     of_part_2 = measured_factors(squared_error(y), y_hat, torch.sigmoid, z3, torch.tanh, z1)
@@ -417,7 +468,7 @@ def test_bce_from_predictions(student, draw):
 
 
 def compare_loss(answer, right, y, name, atol=1e-6):
-    """As close, for a mean over the outputs."""
+    """Like close, for a mean over the outputs."""
     K = len(y)
     if K > 1 and isinstance(answer, torch.Tensor) and answer.numel() == 1:
         assert abs(float(answer / right) / K - 1) > 1e-4, f"{name} is K times what it should be, for K = {K}"
@@ -435,7 +486,7 @@ def compare_bce_from_logits(student, cases):
 
 @earns("bce")
 def test_bce_from_logits(student, draw):
-    """The cross-entropy from the logits agrees with PyTorch's, also where a term is small but not zero."""
+    """The cross-entropy from the logits agrees with PyTorch's, even where a term is small but not zero."""
     cases = [(labels(draw, K), 3 * draw.normal(K, 1)) for K in (draw.choice(SIZES), 1)]
     for size in (3, 5, 7, 9):
         y = draw.bernoulli(1, 1)
@@ -446,7 +497,7 @@ def test_bce_from_logits(student, draw):
 
 @earns("bce")
 def test_bce_from_large_logits(student, draw):
-    """The cross-entropy from logits beyond ±100, right and wrong ones, is finite and right."""
+    """The cross-entropy is finite and right for logits beyond ±100, whether they fit the label or not."""
     K = draw.choice(SIZES)
     y, z3 = labels(draw, K), draw.uniform(K, 1, low=100.0, high=200.0) * (2 * draw.bernoulli(K, 1) - 1)
     z3[1], z3[2] = z3[1].abs(), torch.where(y[2] == 1, 1, -1) * z3[2].abs()  # one is wrong, and one is right
@@ -493,7 +544,7 @@ def test_bce_gradients(student, draw):
 
 @earns("gradients-bce")
 def test_bce_gradients_of_a_certain_network(student, draw):
-    """The gradients are right also where ŷ has been rounded to exactly 0 or 1, be the label 0 or 1."""
+    """The gradients are also right where ŷ is rounded to exactly 0 or 1, whether the label is 0 or 1."""
     drawn, ys = [], []
     for low, high in ((40.0, 60.0), (120.0, 160.0), (-160.0, -120.0)):
         for K in (draw.choice(SIZES), 1):
@@ -516,12 +567,19 @@ def test_bce_gradients_keep_their_arguments(student, draw):
     )
 
 
-# ---------------------------------------------------------------------------------------------- ideas
+@earns("depth-prediction")
+def test_depth_prediction(student):
+    """The prediction is one of the three letters. Each of them earns the point."""
+    found = HARNESS.beside(student).letter(student.run("lambda: depth_prediction"))
+    assert found in ("A", "B", "C"), 'depth_prediction should be exactly one of the letters "A", "B" and "C"'
+
+
+# ---------------------------------------------------------------------------------------------- concepts
 
 
 @earns("softargmax")
 def test_softargmax_on_paper_and_in_the_machine(student):
-    """It is right for real numbers as well as for float32 whether an output can be exactly 0 or 1."""
+    """Both answers are right: whether an output can be exactly 0 or 1 for real numbers, and in float32."""
     pairs = HARNESS.beside(student).answers(student.run("lambda: softargmax_exact"))
     assert pairs is not None, "softargmax_exact should be a dictionary"
     answer = dict(pairs)
@@ -541,17 +599,33 @@ def test_softargmax_shown(student):
     assert (p == 0).any(), "softargmax of your logits holds no exact 0"
 
 
-@earns("graph", weight=2)
+@earns("graph")
 def test_graph_edges(student):
-    """The graph has all the arrows that it needs, each in the right direction, and no others."""
+    """The graph has every arrow that it needs, in the right direction, and no others."""
     found = HARNESS.beside(student).arrows(student.run("lambda: graph_edges"))
     assert found is not None, "graph_edges should be a list of pairs of names"
     missing, extra = EDGES - set(found), set(found) - EDGES
     turned = {edge for edge in extra if edge[::-1] in missing}
-    assert not turned, "some arrows point the wrong way: they run from what is known to what is computed"
-    assert len(missing) != 1, "of the arrows that are needed one is missing"
-    assert not missing, f"of the arrows that are needed {len(missing)} are missing"
-    assert not extra, "some arrows are too many: each runs to what is computed directly from its start"
+    assert not turned, "some arrows point the wrong way: an arrow runs from a variable to what is computed from it"
+    assert len(missing) != 1, "one of the arrows that the graph needs is missing"
+    assert not missing, f"{len(missing)} of the arrows that the graph needs are missing"
+    assert not extra, "some arrows do not belong: an arrow runs only to what is computed directly from its start"
+
+
+@earns("graph")
+def test_graph_places(student):
+    """Every node has a place of its own, to the right of all that it is computed from."""
+    found = HARNESS.beside(student).placed(student.run("lambda: graph_places"))
+    assert isinstance(found, list), "graph_places should be a dictionary from names to pairs of finite numbers"
+    places = {name: (x, y) for name, x, y in found}
+    missing, extra = set("xyzoabcw") - places.keys(), places.keys() - set("xyzoabcw")
+    assert not missing, f"graph_places leaves out {len(missing)} of the eight nodes"
+    assert not extra, "graph_places places something that is none of the eight nodes"
+    assert len(set(places.values())) == len(places), "in graph_places two nodes stand in the same place"
+    leftward = [end for start, end in sorted(EDGES) if not places[start][0] < places[end][0]]
+    assert not leftward, (
+        "in graph_places at least one variable does not stand to the right of all that it is computed from"
+    )
 
 
 @earns("graph")
@@ -569,7 +643,7 @@ def test_graph_gradient(student, draw):
 
 
 def compare_slope(slope, function, draw, name):
-    """Hold a slope against autograd between −6 and 6, away from the kinks at 0, for vectors and for a matrix."""
+    """Compare a slope with autograd between −6 and 6, away from the kinks at 0, for vectors and for a matrix."""
     points = []
     for shape in ((draw.size(5, 9),), (2, draw.size(3, 5)), (1,)):
         x = 3 * away_from_zero(draw, *shape)
@@ -603,6 +677,40 @@ def test_slope_of_gelu(student, draw):
     compare_slope(asked(student, "gelu_slope", "one"), functional.gelu, draw, "the slope of GELU")
 
 
+CURVES = (  # in the order of the harness
+    ("LeakyReLU", functional.leaky_relu),
+    ("Softplus", functional.softplus),
+    ("GELU", functional.gelu),
+    ("ReLU", functional.relu),
+)
+HEIGHTS = (-3.7, -2.6, -1.9, -1.4, -0.9, -0.5, 0.5, 0.9, 1.4, 1.9, 2.6, 3.7)  # well away from the kinks at 0
+
+
+@earns("slopes")
+def test_slopes_drawn(student):
+    """draw_slopes plots the four slopes on the axes that it is given, each with its name, from −4 to 4."""
+    answer = HARNESS.beside(student).drawn(student.draw_slopes, list(HEIGHTS))
+    assert not isinstance(answer, str), (
+        "draw_slopes draws no line with one of the four names on the axes that it is given"
+    )
+    labelled, lines = answer
+    at = torch.tensor(HEIGHTS)
+    for number, (name, activation) in enumerate(CURVES):
+        found = [line[1:] for line in lines if line[0] == number]
+        assert found, f"draw_slopes draws no line with the label {name} on the axes that it is given"
+        assert len(found) == 1, f"draw_slopes should draw one line with the label {name}; it draws {len(found)}"
+        points, *extent = found[0]
+        assert points >= 50, f"the curve of {name} should have 50 or more points; it has {int(points)}"
+        first, last, gap = extent[:3]
+        assert abs(first + 4) <= 0.2, f"the curve of {name} should begin at −4; it begins elsewhere"
+        assert abs(last - 4) <= 0.2, f"the curve of {name} should end at 4; it ends elsewhere"
+        assert gap <= 0.4, f"the points of the curve of {name} should be spread evenly; they leave a wide gap"
+        leaf = at.clone().requires_grad_()
+        activation(leaf).sum().backward()
+        close(torch.tensor(extent[3:]), leaf.grad, f"the heights of the curve of {name}", rtol=0.0, atol=0.0085)
+    assert labelled, "the x-axis that draw_slopes is given carries no label"
+
+
 @earns("slopes", weight=0.5)
 def test_slopes_at_zero_and_of_kept_arguments(student, draw):
     """The slopes at 0 lie between 0 and 1, and no function changes the tensor that it is given."""
@@ -624,24 +732,24 @@ def compare_statements(student, right):
         assert isinstance(answers.get(letter), bool), f"relu_statements should answer {letter} with True or False"
     wrong = sum(answers[letter] is not truth for letter, truth in right.items())
     found = f"{wrong} {'is' if wrong == 1 else 'are'} wrong"
-    assert not wrong, f"of your answers to {', '.join(right)} {found}: look at your figure of the slopes once more"
+    assert not wrong, f"of your answers to {', '.join(right)} {found}: look at your figure of the slopes again"
 
 
 @earns("relu-statements")
 def test_statements_on_relu(student):
-    """The statements on ReLU, A and B, and on LeakyReLU, C, are judged rightly."""
+    """The answers to A, B and C, on ReLU and LeakyReLU, are right."""
     compare_statements(student, {"A": True, "B": False, "C": True})
 
 
 @earns("relu-statements")
 def test_statements_on_smooth_relatives(student):
-    """The statements on LeakyReLU, D, and on Softplus, E and F, are judged rightly."""
+    """The answers to D, E and F, on LeakyReLU and Softplus, are right."""
     compare_statements(student, {"D": False, "E": True, "F": False})
 
 
 @earns("maps", weight=2)
 def test_maps_of_the_plane(student, draw):
-    """Rotation, reflection, scaling and shear move random points to where they belong."""
+    """Rotation, reflection, scaling and shear move random points to the right places."""
     within, turns = float(draw.uniform(1, low=0.2, high=0.6)), [cmath.pi / 2 * n for n in (0, 1, -1, -2)]
     moved = []
     for theta in (within + turn for turn in turns):  # in each of the four quadrants, and away from their middle
@@ -677,7 +785,7 @@ def collapsed(numbers):
 
 @earns("maps")
 def test_two_linear_layers_collapse(student, draw):
-    """One linear layer does the work of two, on networks of several sizes."""
+    """The single linear layer equals the two that it replaces, on networks of several sizes."""
     drawn, collapse = networks(draw), asked(student, "collapse")
     answers = [collapse(*numbers[1:]) for numbers in drawn]
     for numbers, answer in zip(drawn, answers, strict=True):

@@ -100,3 +100,7 @@ def train(model, loader, epochs, lr=0.01, after_epoch=None, *, trainer=Trainer):
         history.append(own.epoch(loader))
         _ = after_epoch() if after_epoch else None
     return history
+
+
+# %% nbgrader={"grade_id": "permuted-prediction-code", "solution": true}
+permuted_prediction = "D"

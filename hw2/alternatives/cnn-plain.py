@@ -89,3 +89,7 @@ def train(model, loader, epochs, lr=0.01, after_epoch=None):
         if after_epoch is not None:
             after_epoch()
     return history
+
+
+# %% nbgrader={"grade_id": "permuted-prediction-code", "solution": true}
+permuted_prediction = "A"

@@ -55,3 +55,7 @@ def train(model, loader, epochs, lr=0.004, after_epoch=None):
         if after_epoch:
             after_epoch()
     return history
+
+
+# %% nbgrader={"grade_id": "permuted-prediction-code", "solution": true}
+permuted_prediction = "C"

@@ -78,3 +78,26 @@ def train(model, batches, lr=0.01, betas=(0.9, 0.99)):
         optimizer.step()
         losses.append(float(loss))
     return losses
+
+
+# %% nbgrader={"grade_id": "recurrence-loop-code", "solution": true}
+def linear_recurrence_loop(a, b):
+    h = torch.zeros_like(b)
+    previous = torch.zeros(b.shape[0], b.shape[2])
+    for t in range(b.shape[1]):
+        previous = a[:, t, :] * previous + b[:, t, :]
+        h[:, t, :] = previous
+    return h
+
+
+# %% nbgrader={"grade_id": "recurrence-scan-code", "solution": true}
+def linear_recurrence_scan(a, b):
+    T = a.shape[1]
+    step = 1
+    while step < T:
+        a_new = a[:, step:] * a[:, : T - step]
+        b_new = a[:, step:] * b[:, : T - step] + b[:, step:]
+        a = torch.cat([a[:, :step], a_new], dim=1)
+        b = torch.cat([b[:, :step], b_new], dim=1)
+        step = step * 2
+    return b

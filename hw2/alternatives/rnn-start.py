@@ -69,3 +69,31 @@ class VariableDelayGRUMemory(nn.Module):
     def test_run(self, s, delay):
         self.eval()
         return say(self(torch.as_tensor([[ord(c) - 96 for c in s]]), delays=torch.as_tensor([delay])))
+
+
+# %% nbgrader={"grade_id": "longer-prediction-code", "solution": true}
+longer_prediction = "A"
+
+
+# %% nbgrader={"grade_id": "recurrence-scan-code", "solution": true}
+def linear_recurrence_scan(a, b):
+    """Up a tree of sums of two, and down again, as Blelloch does it."""
+    B, T, n = b.shape
+    if T == 1:
+        return b
+
+    def combine(first, second):
+        return first[0] * second[0], second[0] * first[1] + second[1]
+
+    size = 1 << (T - 1).bit_length()
+    level = tuple(functional.pad(x, (0, 0, 0, size - T)) for x in (a, b))
+    levels = [level]
+    while level[0].shape[1] > 1:
+        level = combine(*(tuple(x[:, k::2] for x in level) for k in (0, 1)))
+        levels.append(level)
+    before = torch.ones(B, 1, n), torch.zeros(B, 1, n)  # what comes before each node of a level
+    for level in reversed(levels[:-1]):
+        left = tuple(x[:, ::2] for x in level)
+        right = combine(before, left)
+        before = tuple(torch.stack(pair, 2).flatten(1, 2) for pair in zip(before, right, strict=True))
+    return combine(before, levels[0])[1][:, :T]

@@ -1,7 +1,8 @@
 # Plain Python: loops, numbers and lists of lists, with helpers whose names the checks and figures use as well.
 # ruff: noqa: F821 (the other names are those of the notebook)
 
-# %% nbgrader={"grade_id": "first-shape-code", "solution": true}
+
+# %% nbgrader={"grade_id": "conv-output-shape-code", "solution": true}
 ### BEGIN SOLUTION
 height = 0
 while 2 * height + 3 <= 17:
@@ -13,7 +14,6 @@ first_shape = [float(height), float(width)]
 ### END SOLUTION
 
 
-# %% nbgrader={"grade_id": "conv-output-shape-code", "solution": true}
 def places(size, kernel, stride):
     """At how many places does a kernel fit?"""
     ### BEGIN SOLUTION
@@ -69,14 +69,13 @@ def convolution(x, W, stride=2):
     ### END SOLUTION
 
 
-# %% nbgrader={"grade_id": "jacobian-weights-code", "solution": true}
+# %% nbgrader={"grade_id": "jacobians-code", "solution": true}
 def jacobian_by_weights(x, k, stride=2):
     ### BEGIN SOLUTION
     return [values(x, r * stride, k) for r in range(places(x.shape[1], k, stride))]
     ### END SOLUTION
 
 
-# %% nbgrader={"grade_id": "jacobian-input-code", "solution": true}
 def jacobian_by_input(W, N, stride=2):
     ### BEGIN SOLUTION
     k = W.shape[2]
@@ -90,7 +89,6 @@ def jacobian_by_input(W, N, stride=2):
     ### END SOLUTION
 
 
-# %% nbgrader={"grade_id": "gradient-weights-code", "solution": true}
 def gradient_by_weights(x, dl_df, k, stride=2):
     ### BEGIN SOLUTION
     matrix = jacobian_by_weights(x, k, stride)
@@ -122,7 +120,18 @@ def unrolled_edges(T):
     ### END SOLUTION
 
 
-# %% nbgrader={"grade_id": "dimensions-code", "solution": true}
+def unrolled_places(T):
+    ### BEGIN SOLUTION
+    where = {}
+    for t in range(T + 1):
+        where["h" + str(t)] = [3.0 * t, 5.0]
+        if t > 0:
+            where["c" + str(t)] = [3.0 * t - 1.5, 3.0]
+            where["x" + str(t)] = [3.0 * t, 1.0]
+    return where
+    ### END SOLUTION
+
+
 def gated_dimensions(n, m):
     ### BEGIN SOLUTION
     shapes = {}
@@ -135,7 +144,7 @@ def gated_dimensions(n, m):
     ### END SOLUTION
 
 
-# %% nbgrader={"grade_id": "gated-jacobians-code", "solution": true}
+# %% nbgrader={"grade_id": "gated-code", "solution": true}
 def times(matrix, column):
     ### BEGIN SOLUTION
     return [sum(a * b for a, b in zip(row, column, strict=True)) for row in matrix.tolist()]
@@ -157,7 +166,6 @@ def gated_jacobians(x, h, W_c, W_h, W_x):
     ### END SOLUTION
 
 
-# %% nbgrader={"grade_id": "gated-gradient-code", "solution": true}
 def gated_gradient(x, W_c, W_h, W_x, r):
     ### BEGIN SOLUTION
     n, m, K = len(x), len(W_h), x.shape[1]
@@ -199,7 +207,7 @@ def exploding(K):
     ### END SOLUTION
 
 
-# %% nbgrader={"grade_id": "attention-dimension-code", "solution": true}
+# %% nbgrader={"grade_id": "attention-code", "solution": true}
 def attention_dimensions(n, m, d):
     ### BEGIN SOLUTION
     lengths = [n, m, m]  # of x[t], h[t−1], h[t−2]
@@ -211,7 +219,6 @@ def attention_dimensions(n, m, d):
     ### END SOLUTION
 
 
-# %% nbgrader={"grade_id": "attention-step-code", "solution": true}
 def past(x, history):
     ### BEGIN SOLUTION
     return [[part[0] for part in state.tolist()] for state in [x, *history]]
@@ -235,7 +242,6 @@ def attention_step(x, history, Q, K, V):
     ### END SOLUTION
 
 
-# %% nbgrader={"grade_id": "attention-all-code", "solution": true}
 def attention_parameters(n, m, d, k, tied=False):
     ### BEGIN SOLUTION
     total = 0
@@ -275,7 +281,6 @@ def attention_jacobian(x, history, Q, K, V, j):
     ### END SOLUTION
 
 
-# %% nbgrader={"grade_id": "attention-backward-code", "solution": true}
 def attention_backward(r, J):
     ### BEGIN SOLUTION
     rows = r.tolist()
@@ -292,19 +297,53 @@ def attention_backward(r, J):
 # %% nbgrader={"grade_id": "kinks-code", "solution": true}
 ### BEGIN SOLUTION
 losses = ["A", "B", "C", "D", "E", "F"]
-kink_cause = losses[3]
+kink_cause = losses[4]
 ### END SOLUTION
 
 
-# %% nbgrader={"grade_id": "fixes-code", "solution": true}
+# spike_reason = "…"
+### BEGIN SOLUTION
+spike_reason = "B"
+### END SOLUTION
+
+
 ### BEGIN SOLUTION
 fixes = ("C", "A", "E")
 ### END SOLUTION
 
 
-# %% nbgrader={"grade_id": "initial-code", "solution": true}
 ### BEGIN SOLUTION
 classes = [0.25, 0.25, 0.25, 0.25]
 initial_accuracy = classes[0]
 initial_loss = round(-sum(p * math.log(p) for p in classes), 2)
+### END SOLUTION
+
+
+# %% nbgrader={"grade_id": "evidence-code", "solution": true}
+def length_of(rows):
+    ### BEGIN SOLUTION
+    total = 0.0
+    for row in rows.tolist():
+        for entry in row:
+            total += entry**2
+    return total**0.5
+    ### END SOLUTION
+
+
+def growth_through_time(early, late):
+    ### BEGIN SOLUTION
+    return length_of(early) / length_of(late)
+    ### END SOLUTION
+
+
+def step_times_curvature(before, after, rate, length):
+    ### BEGIN SOLUTION
+    curvature = (after - before + rate * length**2) / (0.5 * rate**2 * length**2)
+    return rate * curvature
+    ### END SOLUTION
+
+
+# %% nbgrader={"grade_id": "reach-code", "solution": true}
+### BEGIN SOLUTION
+reach_prediction = "A"
 ### END SOLUTION

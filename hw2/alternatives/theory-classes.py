@@ -1,7 +1,8 @@
 # Objects that are called, closures and lambdas; results in float64; sizes as named tuples.
 # ruff: noqa: F821, E731 (the other names are those of the notebook; a lambda may have a name)
 
-# %% nbgrader={"grade_id": "first-shape-code", "solution": true}
+
+# %% nbgrader={"grade_id": "conv-output-shape-code", "solution": true}
 import functools
 from typing import NamedTuple
 
@@ -10,7 +11,6 @@ first_shape = torch.tensor([17 - 3, 11 - 5]) // 2 + 1
 ### END SOLUTION
 
 
-# %% nbgrader={"grade_id": "conv-output-shape-code", "solution": true}
 ### BEGIN SOLUTION
 class Axis(NamedTuple):
     size: int
@@ -51,7 +51,7 @@ cross_correlation, convolution = Slide(False), Slide(backwards=True)
 ### END SOLUTION
 
 
-# %% nbgrader={"grade_id": "jacobian-weights-code", "solution": true}
+# %% nbgrader={"grade_id": "jacobians-code", "solution": true}
 ### BEGIN SOLUTION
 def windows(N, k, stride, matrix):
     """Which step (row of the result) is met by which tap: window r, tap j."""
@@ -62,7 +62,6 @@ jacobian_by_weights = lambda x, k, stride=2: torch.movedim(windows(x.shape[1], k
 ### END SOLUTION
 
 
-# %% nbgrader={"grade_id": "jacobian-input-code", "solution": true}
 def jacobian_by_input(W, N, stride=2, *, verbose=False):
     ### BEGIN SOLUTION
     if verbose:
@@ -72,7 +71,6 @@ def jacobian_by_input(W, N, stride=2, *, verbose=False):
     ### END SOLUTION
 
 
-# %% nbgrader={"grade_id": "gradient-weights-code", "solution": true}
 def gradient_by_weights(x, dl_df, k, stride=2, **options):
     ### BEGIN SOLUTION
     J = jacobian_by_weights(x, k, stride=stride)
@@ -90,7 +88,14 @@ def unrolled_edges(T):
     ### END SOLUTION
 
 
-# %% nbgrader={"grade_id": "dimensions-code", "solution": true}
+def unrolled_places(T):
+    ### BEGIN SOLUTION
+    rise = {"x": (0.7, -4.0), "c": (0.0, -1.5), "h": (0.2, -0.5)}
+    names = ["h0"] + [f"{letter}{t}" for letter in rise for t in range(1, T + 1)]
+    return {name: torch.tensor([10.0 * int(name[1:]) + 3 * rise[name[0]][0], rise[name[0]][1]]) for name in names}
+    ### END SOLUTION
+
+
 def gated_dimensions(n, m):
     ### BEGIN SOLUTION
     x, h = torch.ones(n, 1), torch.ones(m, 1)
@@ -99,7 +104,7 @@ def gated_dimensions(n, m):
     ### END SOLUTION
 
 
-# %% nbgrader={"grade_id": "gated-jacobians-code", "solution": true}
+# %% nbgrader={"grade_id": "gated-code", "solution": true}
 ### BEGIN SOLUTION
 class Step:
     """One step of the gated network, in double precision."""
@@ -125,7 +130,6 @@ def gated_jacobians(x, h, W_c, W_h, W_x, only_state=False):
 ### END SOLUTION
 
 
-# %% nbgrader={"grade_id": "gated-gradient-code", "solution": true}
 def gated_gradient(x, W_c, W_h, W_x, r):
     ### BEGIN SOLUTION
     def contribution(t, coming):
@@ -169,7 +173,14 @@ def exploding(K):
 ### END SOLUTION
 
 
-# %% nbgrader={"grade_id": "attention-step-code", "solution": true}
+# %% nbgrader={"grade_id": "attention-code", "solution": true}
+def attention_dimensions(n, m, d):
+    """Rows and columns in AttentionRNN(2): a dictionary from "a", "Q0", "Q1", "V0", "V1" to pairs of int."""
+    ### BEGIN SOLUTION
+    return {"a": (3, 1), "Q0": (d, n), "Q1": (d, m), "V0": (m, n), "V1": (m, m)}
+    ### END SOLUTION
+
+
 ### BEGIN SOLUTION
 class Looking:
     """What one step of attention looks at: the weights and the values, in double precision."""
@@ -189,7 +200,6 @@ def attention_step(x, history, Q, K, V):
 ### END SOLUTION
 
 
-# %% nbgrader={"grade_id": "attention-all-code", "solution": true}
 ### BEGIN SOLUTION
 def attention_parameters(n, m, d, k, tied=False):
     numbers_of = lambda length: torch.tensor([d, d, m]).sum() * length
@@ -219,7 +229,6 @@ def attention_jacobian(x, history, Q, K, V, j):
     ### END SOLUTION
 
 
-# %% nbgrader={"grade_id": "attention-backward-code", "solution": true}
 def attention_backward(r, J):
     ### BEGIN SOLUTION
     # every road from a state on, arrow by arrow, until no road goes on
@@ -235,14 +244,43 @@ def attention_backward(r, J):
     ### END SOLUTION
 
 
-# %% nbgrader={"grade_id": "fixes-code", "solution": true}
+# %% nbgrader={"grade_id": "kinks-code", "solution": true}
+# kink_cause = "…"
+### BEGIN SOLUTION
+kink_cause = "E"
+### END SOLUTION
+
+
+# spike_reason = "…"
+### BEGIN SOLUTION
+spike_reason = "B"
+### END SOLUTION
+
+
 ### BEGIN SOLUTION
 fixes = frozenset("ACE")
 ### END SOLUTION
 
 
-# %% nbgrader={"grade_id": "initial-code", "solution": true}
 ### BEGIN SOLUTION
 initial_accuracy = torch.tensor(0.25)
 initial_loss = torch.nn.functional.cross_entropy(torch.zeros(1, 4), torch.tensor([2]))
+### END SOLUTION
+
+
+# %% nbgrader={"grade_id": "evidence-code", "solution": true}
+### BEGIN SOLUTION
+class Ratio:
+    def __call__(self, early, late):
+        return torch.sqrt((early.double() ** 2).sum() / (late.double() ** 2).sum())
+
+
+growth_through_time = Ratio()
+step_times_curvature = lambda before, after, rate, length: 2 - 2 * (before - after) / (rate * length * length)
+### END SOLUTION
+
+
+# %% nbgrader={"grade_id": "reach-code", "solution": true}
+### BEGIN SOLUTION
+reach_prediction = "B"
 ### END SOLUTION

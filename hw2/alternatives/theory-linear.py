@@ -17,7 +17,7 @@ def convolution(x, W, stride=2):
     ### END SOLUTION
 
 
-# %% nbgrader={"grade_id": "jacobian-weights-code", "solution": true}
+# %% nbgrader={"grade_id": "jacobians-code", "solution": true}
 def jacobian_by_weights(x, k, stride=2):
     ### BEGIN SOLUTION
     units = torch.eye(len(x) * k).reshape(-1, 1, len(x), k)
@@ -25,7 +25,6 @@ def jacobian_by_weights(x, k, stride=2):
     ### END SOLUTION
 
 
-# %% nbgrader={"grade_id": "jacobian-input-code", "solution": true}
 def jacobian_by_input(W, N, stride=2):
     ### BEGIN SOLUTION
     units = torch.eye(W.shape[1] * N).reshape(-1, W.shape[1], N)
@@ -33,14 +32,13 @@ def jacobian_by_input(W, N, stride=2):
     ### END SOLUTION
 
 
-# %% nbgrader={"grade_id": "gradient-weights-code", "solution": true}
 def gradient_by_weights(x, dl_df, k, stride=2):
     ### BEGIN SOLUTION
     return dl_df @ jacobian_by_weights(x, k, stride)
     ### END SOLUTION
 
 
-# %% nbgrader={"grade_id": "gated-jacobians-code", "solution": true}
+# %% nbgrader={"grade_id": "gated-code", "solution": true}
 def gated_jacobians(x, h, W_c, W_h, W_x):
     ### BEGIN SOLUTION
     c = torch.sigmoid(torch.addmm(W_c @ x, W_h, h)).flatten()
@@ -49,7 +47,6 @@ def gated_jacobians(x, h, W_c, W_h, W_x):
     ### END SOLUTION
 
 
-# %% nbgrader={"grade_id": "gated-gradient-code", "solution": true}
 def gated_gradient(x, W_c, W_h, W_x, r):
     ### BEGIN SOLUTION
     # forward in time: carry ∂h[t]/∂W_x along, flattened as W_x.reshape(-1), and collect what the loss sees of it
@@ -89,13 +86,43 @@ def exploding(K):
     ### END SOLUTION
 
 
-# %% nbgrader={"grade_id": "attention-step-code", "solution": true}
+# %% nbgrader={"grade_id": "attention-code", "solution": true}
+def attention_dimensions(n, m, d):
+    """Rows and columns in AttentionRNN(2): a dictionary from "a", "Q0", "Q1", "V0", "V1" to pairs of int."""
+    ### BEGIN SOLUTION
+    return {"a": (3, 1), "Q0": (d, n), "Q1": (d, m), "V0": (m, n), "V1": (m, m)}
+    ### END SOLUTION
+
+
 def attention_step(x, history, Q, K, V):
     ### BEGIN SOLUTION
     sources = [x, *history]
     w = torch.stack([(s.T @ Qi.T @ Ki @ s).squeeze() for Qi, Ki, s in zip(Q, K, sources, strict=True)])
     weights = torch.exp(w - torch.logsumexp(w, dim=0))
     return sum(a * (Vi @ s) for a, Vi, s in zip(weights, V, sources, strict=True))
+    ### END SOLUTION
+
+
+def attention_parameters(n, m, d, k, tied=False):
+    """How many numbers are in all the matrices of an AttentionRNN that looks at x[t] and k ≥ 1 states; an int."""
+    ### BEGIN SOLUTION
+    own = 2 * d * n + m * n
+    distance = 2 * d * m + m * m
+    return own + (1 if tied else k) * distance
+    ### END SOLUTION
+
+
+def tied_attention_step(x, history, Q0, K0, V0, Q, K, V):
+    """One step of the tied AttentionRNN(∞).
+
+    x = x[t] (n, 1); history = [h[t−1], …, h[1]], each (m, 1), a list of any length, empty at the first step
+    Q0, K0 (d, n), V0 (m, n) for the input; Q, K (d, m), V (m, m) for all states
+
+    Returns h[t] (m, 1).
+    """
+    ### BEGIN SOLUTION
+    past = len(history)
+    return attention_step(x, history, [Q0, *[Q] * past], [K0, *[K] * past], [V0, *[V] * past])
     ### END SOLUTION
 
 
@@ -114,7 +141,6 @@ def attention_jacobian(x, history, Q, K, V, j):
     ### END SOLUTION
 
 
-# %% nbgrader={"grade_id": "attention-backward-code", "solution": true}
 def attention_backward(r, J):
     ### BEGIN SOLUTION
     # all the arrows as one block matrix A: the gradients g, side by side, satisfy g = r + g A

@@ -1,13 +1,13 @@
 # Loops over single entries, numbers from math, formulas as sums with indices.
 # ruff: noqa: F821 (the other names are those of the notebook)
 
-# %% nbgrader={"grade_id": "first-shape-code", "solution": true}
+
+# %% nbgrader={"grade_id": "conv-output-shape-code", "solution": true}
 ### BEGIN SOLUTION
 first_shape = [len(range(0, 17 - 3 + 1, 2)), len(range(0, 11 - 5 + 1, 2))]
 ### END SOLUTION
 
 
-# %% nbgrader={"grade_id": "conv-output-shape-code", "solution": true}
 def conv_output_shape(C, H, W, HK, WK, P, S, D, F):
     ### BEGIN SOLUTION
     sizes = []
@@ -46,7 +46,7 @@ def convolution(x, W, stride=2):
     ### END SOLUTION
 
 
-# %% nbgrader={"grade_id": "jacobian-weights-code", "solution": true}
+# %% nbgrader={"grade_id": "jacobians-code", "solution": true}
 def jacobian_by_weights(x, k, stride=2):
     ### BEGIN SOLUTION
     C, N = x.shape
@@ -60,7 +60,6 @@ def jacobian_by_weights(x, k, stride=2):
     ### END SOLUTION
 
 
-# %% nbgrader={"grade_id": "jacobian-input-code", "solution": true}
 def jacobian_by_input(W, N, stride=2):
     ### BEGIN SOLUTION
     _, C, k = W.shape
@@ -75,7 +74,6 @@ def jacobian_by_input(W, N, stride=2):
     ### END SOLUTION
 
 
-# %% nbgrader={"grade_id": "gradient-weights-code", "solution": true}
 def gradient_by_weights(x, dl_df, k, stride=2):
     ### BEGIN SOLUTION
     gradient = torch.zeros(1, len(x) * k)
@@ -99,7 +97,25 @@ def unrolled_edges(T):
     ### END SOLUTION
 
 
-# %% nbgrader={"grade_id": "gated-jacobians-code", "solution": true}
+def unrolled_places(T):
+    ### BEGIN SOLUTION
+    found = {}
+    for letter, across, up in (("x", 1, -3), ("c", 0, 0), ("h", 1, 1)):
+        for t in range(T + 1):
+            if t or letter == "h":
+                found[f"{letter}{t}"] = (4 * t + across, up)
+    return found
+    ### END SOLUTION
+
+
+def gated_dimensions(n, m):
+    """Rows and columns for x[t] (n, 1) and h[t] (m, 1): a dictionary from "W_c", "W_h", "W_x", "c" to pairs of int."""
+    ### BEGIN SOLUTION
+    return {"W_c": (m, n), "W_h": (m, m), "W_x": (m, n), "c": (m, 1)}
+    ### END SOLUTION
+
+
+# %% nbgrader={"grade_id": "gated-code", "solution": true}
 def gated_jacobians(x, h, W_c, W_h, W_x):
     ### BEGIN SOLUTION
     m = len(h)
@@ -114,7 +130,6 @@ def gated_jacobians(x, h, W_c, W_h, W_x):
     ### END SOLUTION
 
 
-# %% nbgrader={"grade_id": "gated-gradient-code", "solution": true}
 def gated_gradient(x, W_c, W_h, W_x, r):
     ### BEGIN SOLUTION
     # the double sum over pairs s ≥ t, with the product of the Jacobians between them
@@ -134,7 +149,14 @@ def gated_gradient(x, W_c, W_h, W_x, r):
     ### END SOLUTION
 
 
-# %% nbgrader={"grade_id": "attention-step-code", "solution": true}
+# %% nbgrader={"grade_id": "attention-code", "solution": true}
+def attention_dimensions(n, m, d):
+    """Rows and columns in AttentionRNN(2): a dictionary from "a", "Q0", "Q1", "V0", "V1" to pairs of int."""
+    ### BEGIN SOLUTION
+    return {"a": (3, 1), "Q0": (d, n), "Q1": (d, m), "V0": (m, n), "V1": (m, m)}
+    ### END SOLUTION
+
+
 def attention_step(x, history, Q, K, V):
     ### BEGIN SOLUTION
     sources = [x, *history]
@@ -146,7 +168,48 @@ def attention_step(x, history, Q, K, V):
     ### END SOLUTION
 
 
-# %% nbgrader={"grade_id": "attention-backward-code", "solution": true}
+def attention_parameters(n, m, d, k, tied=False):
+    """How many numbers are in all the matrices of an AttentionRNN that looks at x[t] and k ≥ 1 states; an int."""
+    ### BEGIN SOLUTION
+    own = 2 * d * n + m * n
+    distance = 2 * d * m + m * m
+    return own + (1 if tied else k) * distance
+    ### END SOLUTION
+
+
+def tied_attention_step(x, history, Q0, K0, V0, Q, K, V):
+    """One step of the tied AttentionRNN(∞).
+
+    x = x[t] (n, 1); history = [h[t−1], …, h[1]], each (m, 1), a list of any length, empty at the first step
+    Q0, K0 (d, n), V0 (m, n) for the input; Q, K (d, m), V (m, m) for all states
+
+    Returns h[t] (m, 1).
+    """
+    ### BEGIN SOLUTION
+    past = len(history)
+    return attention_step(x, history, [Q0, *[Q] * past], [K0, *[K] * past], [V0, *[V] * past])
+    ### END SOLUTION
+
+
+# %% nbgrader={"grade_id": "attention-jacobian-code", "solution": true}
+def attention_jacobian(x, history, Q, K, V, j):
+    """∂h[t]/∂h[t−j] in AttentionRNN(k), 1 ≤ j ≤ k, the other states and x[t] held fixed.
+
+    x (n, 1); history = [h[t−1], …, h[t−k]], each (m, 1); Q, K, V: lists of k + 1 matrices, as in 3.2
+
+    Returns a matrix (m, m).
+    """
+    ### BEGIN SOLUTION
+    sources = [x, *history]
+    w = torch.cat([(Q[i] @ s).T @ (K[i] @ s) for i, s in enumerate(sources)])  # (k + 1, 1)
+    v = torch.cat([V[i] @ s for i, s in enumerate(sources)], dim=1)  # (m, k + 1)
+    a = torch.softmax(w, dim=0)  # (k + 1, 1)
+    q, k = Q[j] @ sources[j], K[j] @ sources[j]  # (d, 1)
+    dw_dh = k.T @ Q[j] + q.T @ K[j]  # (1, m)
+    return a[j] * (V[j] + (v[:, j : j + 1] - v @ a) @ dw_dh)
+    ### END SOLUTION
+
+
 def attention_backward(r, J):
     ### BEGIN SOLUTION
     found = {}
@@ -163,13 +226,24 @@ def attention_backward(r, J):
     ### END SOLUTION
 
 
-# %% nbgrader={"grade_id": "fixes-code", "solution": true}
+# %% nbgrader={"grade_id": "kinks-code", "solution": true}
+# kink_cause = "…"
+### BEGIN SOLUTION
+kink_cause = "E"
+### END SOLUTION
+
+
+# spike_reason = "…"
+### BEGIN SOLUTION
+spike_reason = "B"
+### END SOLUTION
+
+
 ### BEGIN SOLUTION
 fixes = ["E", "C", "A"]
 ### END SOLUTION
 
 
-# %% nbgrader={"grade_id": "initial-code", "solution": true}
 ### BEGIN SOLUTION
 initial_accuracy = 0.25
 initial_loss = 1.386

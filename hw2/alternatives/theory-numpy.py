@@ -1,7 +1,8 @@
 # Numpy inside and numpy returned.
 # ruff: noqa: F821 (the other names are those of the notebook)
 
-# %% nbgrader={"grade_id": "first-shape-code", "solution": true}
+
+# %% nbgrader={"grade_id": "conv-output-shape-code", "solution": true}
 import numpy as np
 
 ### BEGIN SOLUTION
@@ -9,7 +10,6 @@ first_shape = (math.floor((17 - 3) / 2 + 1), math.floor((11 - 5) / 2 + 1))
 ### END SOLUTION
 
 
-# %% nbgrader={"grade_id": "conv-output-shape-code", "solution": true}
 def conv_output_shape(C, H, W, HK, WK, P, S, D, F):
     ### BEGIN SOLUTION
     return (F, *(math.floor((n + 2 * P - D * (k - 1) - 1) / S + 1) for n, k in ((H, HK), (W, WK))))
@@ -31,7 +31,7 @@ def convolution(x, W, stride=2):
     ### END SOLUTION
 
 
-# %% nbgrader={"grade_id": "jacobian-weights-code", "solution": true}
+# %% nbgrader={"grade_id": "jacobians-code", "solution": true}
 def jacobian_by_weights(x, k, stride=2):
     ### BEGIN SOLUTION
     windows = np.lib.stride_tricks.sliding_window_view(x.numpy(), k, axis=1)[:, ::stride]  # (C, R, k)
@@ -39,7 +39,6 @@ def jacobian_by_weights(x, k, stride=2):
     ### END SOLUTION
 
 
-# %% nbgrader={"grade_id": "jacobian-input-code", "solution": true}
 def jacobian_by_input(W, N, stride=2):
     ### BEGIN SOLUTION
     k = W.shape[2]
@@ -51,7 +50,6 @@ def jacobian_by_input(W, N, stride=2):
     ### END SOLUTION
 
 
-# %% nbgrader={"grade_id": "gradient-weights-code", "solution": true}
 def gradient_by_weights(x, dl_df, k, stride=2):
     ### BEGIN SOLUTION
     x, upstream = x.double().numpy(), dl_df.double().numpy()[0]
@@ -61,14 +59,34 @@ def gradient_by_weights(x, dl_df, k, stride=2):
     ### END SOLUTION
 
 
-# %% nbgrader={"grade_id": "dimensions-code", "solution": true}
+# %% nbgrader={"grade_id": "unrolled-code", "solution": true}
+def unrolled_edges(T):
+    """The arrows of the gated network unrolled for T steps: a list of pairs of names such as ("x1", "c1")."""
+    ### BEGIN SOLUTION
+    edges = []
+    for t in range(1, T + 1):
+        x, c, old, new = f"x{t}", f"c{t}", f"h{t - 1}", f"h{t}"
+        edges += [(x, c), (old, c), (c, new), (old, new), (x, new)]
+    return edges
+    ### END SOLUTION
+
+
+def unrolled_places(T):
+    ### BEGIN SOLUTION
+    steps = np.arange(T + 1)[:, None] * 2.5
+    rows = {"x": np.hstack([steps, 0 * steps]), "c": np.hstack([steps - 1, 0 * steps + 1.2])}
+    rows["h"] = np.hstack([steps, 0 * steps + 2.4])
+    return {f"{letter}{t}": row[t] for letter, row in rows.items() for t in range(letter != "h", T + 1)}
+    ### END SOLUTION
+
+
 def gated_dimensions(n, m):
     ### BEGIN SOLUTION
     return {name: [m, n] for name in ("W_c", "W_x")} | {"W_h": [m, m], "c": [m, 1]}
     ### END SOLUTION
 
 
-# %% nbgrader={"grade_id": "gated-jacobians-code", "solution": true}
+# %% nbgrader={"grade_id": "gated-code", "solution": true}
 def gated_jacobians(x, h, W_c, W_h, W_x):
     ### BEGIN SOLUTION
     x, h, W_c, W_h, W_x = (part.numpy() for part in (x, h, W_c, W_h, W_x))
@@ -78,7 +96,6 @@ def gated_jacobians(x, h, W_c, W_h, W_x):
     ### END SOLUTION
 
 
-# %% nbgrader={"grade_id": "gated-gradient-code", "solution": true}
 def gated_gradient(x, W_c, W_h, W_x, r):
     ### BEGIN SOLUTION
     cs, hs = gated_rnn(x, W_c, W_h, W_x)
@@ -116,7 +133,14 @@ def exploding(K):
     ### END SOLUTION
 
 
-# %% nbgrader={"grade_id": "attention-step-code", "solution": true}
+# %% nbgrader={"grade_id": "attention-code", "solution": true}
+def attention_dimensions(n, m, d):
+    """Rows and columns in AttentionRNN(2): a dictionary from "a", "Q0", "Q1", "V0", "V1" to pairs of int."""
+    ### BEGIN SOLUTION
+    return {"a": (3, 1), "Q0": (d, n), "Q1": (d, m), "V0": (m, n), "V1": (m, m)}
+    ### END SOLUTION
+
+
 def attention_step(x, history, Q, K, V):
     ### BEGIN SOLUTION
     sources = [source.numpy() for source in (x, *history)]
@@ -129,7 +153,6 @@ def attention_step(x, history, Q, K, V):
     ### END SOLUTION
 
 
-# %% nbgrader={"grade_id": "attention-all-code", "solution": true}
 def attention_parameters(n, m, d, k, tied=False):
     ### BEGIN SOLUTION
     shapes = [(d, n), (d, n), (m, n)]
@@ -167,7 +190,6 @@ def attention_jacobian(x, history, Q, K, V, j):
     ### END SOLUTION
 
 
-# %% nbgrader={"grade_id": "attention-backward-code", "solution": true}
 def attention_backward(r, J):
     ### BEGIN SOLUTION
     rows = {t: r[t - 1].numpy() for t in range(1, len(r) + 1)}
@@ -177,8 +199,40 @@ def attention_backward(r, J):
     ### END SOLUTION
 
 
-# %% nbgrader={"grade_id": "initial-code", "solution": true}
+# %% nbgrader={"grade_id": "kinks-code", "solution": true}
+# kink_cause = "…"
+### BEGIN SOLUTION
+kink_cause = "E"
+### END SOLUTION
+
+
+# spike_reason = "…"
+### BEGIN SOLUTION
+spike_reason = "B"
+### END SOLUTION
+
+
+# fixes = {"…", …}
+### BEGIN SOLUTION
+fixes = {"A", "C", "E"}
+### END SOLUTION
+
+
 ### BEGIN SOLUTION
 initial_accuracy = np.full(4, 1 / 4).max()
 initial_loss = -np.mean(np.log(np.full(4, 0.25)))
 ### END SOLUTION
+
+
+# %% nbgrader={"grade_id": "evidence-code", "solution": true}
+def growth_through_time(early, late):
+    ### BEGIN SOLUTION
+    return np.linalg.norm(early.numpy()) / np.linalg.norm(late.numpy())
+    ### END SOLUTION
+
+
+def step_times_curvature(before, after, rate, length):
+    ### BEGIN SOLUTION
+    kappa = np.roots([rate**2 * length**2 / 2, before - after - rate * length**2])[0]  # a line has one root
+    return rate * kappa
+    ### END SOLUTION

@@ -31,6 +31,11 @@ def H(V, A):
 attention = Lookup()
 
 
+def attention_shapes(d, t, n, m):
+    rows = {"H": t, "A": m}
+    return {name: [rows[name], n] for name in rows}
+
+
 def q(odds):
     return math.log(odds)
 
@@ -115,18 +120,14 @@ def kernel_of_heads(offsets, W_V, W_O, k):
     return sum((o @ v)[:, :, None] * kernel(tap, k) for tap, v, o in zip(offsets, W_V, W_O, strict=True))
 
 
-### END SOLUTION
-
-
-# %% nbgrader={"grade_id": "self-attention-code", "solution": true}
-### BEGIN SOLUTION
 def self_attention(C, W_Q, W_K, W_V, beta=None):
     return attention(Q=W_Q @ C, K=W_K @ C, V=W_V @ C, beta=beta)
 
 
-def self_attention_shapes(e, d, t, n):
+def self_attention_shapes(e, d, t, h, n):
     shapes = {f"W_{name}": [size, e] for name, size in zip("QKV", (d, d, t), strict=True)}
-    shapes.update({name: [size, n] for name, size in zip("QKVAH", (d, d, t, n, t), strict=True)})
+    shapes.update({name: [size, n] for name, size in zip("QKVAH", (d, d, t, n, e), strict=True)})
+    shapes.update(stack=[t * h, n], W_O=[e, t * h])
     return shapes
 
 

@@ -1,4 +1,4 @@
-# Nested lists in, nested lists out: what a student writes who thinks in single numbers and Python's own types.
+# Nested lists in, nested lists out: single numbers and Python's own types.
 # ruff: noqa: F821 (the other names are those of the notebook)
 
 
@@ -27,6 +27,12 @@ def attention(Q, K, V, beta=None):
         columns.append([power / sum(powers) for power in powers])
     A = flipped(columns)
     return [times(V, A), A]
+    ### END SOLUTION
+
+
+def attention_shapes(d, t, n, m):
+    ### BEGIN SOLUTION
+    return {"H": [t, n], "A": [m, n]}
     ### END SOLUTION
 
 
@@ -113,7 +119,6 @@ def kernel_of_heads(offsets, W_V, W_O, k):
     ### END SOLUTION
 
 
-# %% nbgrader={"grade_id": "self-attention-code", "solution": true}
 def self_attention(C, W_Q, W_K, W_V, beta=None):
     ### BEGIN SOLUTION
     C = as_lists(C)
@@ -121,9 +126,11 @@ def self_attention(C, W_Q, W_K, W_V, beta=None):
     ### END SOLUTION
 
 
-def self_attention_shapes(e, d, t, n):
+def self_attention_shapes(e, d, t, h, n):
     ### BEGIN SOLUTION
-    return dict(W_Q=(d, e), W_K=(d, e), W_V=(t, e), Q=(d, n), K=(d, n), V=(t, n), A=(n, n), H=(t, n))  # noqa: C408
+    each = dict(W_Q=(d, e), W_K=(d, e), W_V=(t, e), Q=(d, n), K=(d, n), V=(t, n), A=(n, n))  # noqa: C408
+    rows = sum(t for _ in range(h))
+    return {**each, "stack": (rows, n), "W_O": (e, rows), "H": (e, n)}
     ### END SOLUTION
 
 

@@ -18,6 +18,13 @@ def attention(Q, K, V, beta=None):
     ### END SOLUTION
 
 
+def attention_shapes(d, t, n, m):
+    ### BEGIN SOLUTION
+    H, A = attention(torch.zeros(d, n), torch.zeros(d, m), torch.zeros(t, m))  # measured
+    return {"A": A.shape, "H": H.shape}
+    ### END SOLUTION
+
+
 def beta_for_share(gap, m, share):
     ### BEGIN SOLUTION
     low, high = 0.0, 1e6  # by halving the interval
@@ -50,6 +57,24 @@ def kernel_of_heads(offsets, W_V, W_O, k):
                     for j in range(e):
                         kernel[i, j, tap] += W_O[r][i] @ W_V[r][:, j]
     return kernel
+    ### END SOLUTION
+
+
+def self_attention(C, W_Q, W_K, W_V, beta=None):
+    ### BEGIN SOLUTION
+    Q, K, V = (torch.stack([W @ column for column in C.T], dim=1) for W in (W_Q, W_K, W_V))
+    return attention(Q, K, V, beta)
+    ### END SOLUTION
+
+
+def self_attention_shapes(e, d, t, h, n):
+    ### BEGIN SOLUTION
+    C, W_Q, W_V, W_O = torch.zeros(e, n), torch.zeros(d, e), torch.zeros(t, e), torch.zeros(e, h * t)  # measured
+    H, A = self_attention(C, W_Q, W_Q, W_V)
+    stack = torch.cat([H] * h)
+    made = {"W_Q": W_Q, "W_K": W_Q, "W_V": W_V, "Q": W_Q @ C, "K": W_Q @ C, "V": W_V @ C, "A": A}
+    made |= {"stack": stack, "W_O": W_O, "H": W_O @ stack}
+    return {name: tuple(matrix.shape) for name, matrix in made.items()}
     ### END SOLUTION
 
 
@@ -87,18 +112,6 @@ def compare_layers(n, e, k):
     ### END SOLUTION
 
 
-# %% nbgrader={"grade_id": "lookup-code", "solution": true}
-def lookup_projections(e):
-    ### BEGIN SOLUTION
-    W_Q, W_K, W_V = ([[0.0] * (2 * e) for _ in range(e)] for _ in "QKV")
-    for letter in range(e):
-        W_Q[letter][letter] = W_K[letter][e + letter] = 20.0
-        W_V[letter][letter] = 1.0
-    return W_Q, W_K, W_V
-    ### END SOLUTION
-
-
-# %% nbgrader={"grade_id": "costs-code", "solution": true}
 def multi_head_counts(e, h, d, n):
     ### BEGIN SOLUTION
     parameters = multiplications = 0
@@ -111,13 +124,6 @@ def multi_head_counts(e, h, d, n):
     ### END SOLUTION
 
 
-# %% nbgrader={"grade_id": "columns-code", "solution": true}
-def xor_network():
-    ### BEGIN SOLUTION
-    return [[1.0, 1.0], [-1.0, -1.0]], [[-1.0], [1.0]], [[-1.0, -1.0]], [[1.0]]  # 1 − |s − 1|
-    ### END SOLUTION
-
-
 def block_counts(e, h, w, n):
     ### BEGIN SOLUTION
     parameters, multiplications = multi_head_counts(e, h, e // h, n)
@@ -127,6 +133,33 @@ def block_counts(e, h, w, n):
     for _ in range(n):
         multiplications += w * e + e * w
     return parameters, multiplications
+    ### END SOLUTION
+
+
+# %% nbgrader={"grade_id": "lookup-code", "solution": true}
+def lookup_projections(e):
+    ### BEGIN SOLUTION
+    W_Q, W_K, W_V = ([[0.0] * (2 * e) for _ in range(e)] for _ in "QKV")
+    for letter in range(e):
+        W_Q[letter][letter] = W_K[letter][e + letter] = 20.0
+        W_V[letter][letter] = 1.0
+    return W_Q, W_K, W_V
+    ### END SOLUTION
+
+
+# %% nbgrader={"grade_id": "columns-code", "solution": true}
+def xor_network():
+    ### BEGIN SOLUTION
+    return [[1.0, 1.0], [-1.0, -1.0]], [[-1.0], [1.0]], [[-1.0, -1.0]], [[1.0]]  # 1 − |s − 1|
+    ### END SOLUTION
+
+
+def xor_head():
+    ### BEGIN SOLUTION
+    # the bits' score is 90 (x₁ + x₂ − 2 x₁ x₂), the constant token's is 45
+    W_Q = [[-90.0, 0.0, 0.0, 0.0], [0.0, -90.0, 0.0, 0.0], [0.0, 0.0, 90.0, 0.0]]
+    W_K = [[0.0, 2.0, 0.0, 0.0], [0.0, 0.0, 0.0, 0.0], [1.0, 1.0, 0.0, 0.5]]
+    return W_Q, W_K, [[0.0, 0.0, 1.0, 0.0]]
     ### END SOLUTION
 
 

@@ -1,4 +1,4 @@
-# Numpy inside and numpy returned.
+# NumPy inside, NumPy arrays returned.
 
 # %% nbgrader={"grade_id": "attention-code", "solution": true}
 import numpy as np
@@ -11,6 +11,12 @@ def attention(Q, K, V, beta=None):
     E = np.exp(scores - scores.max(axis=0))
     A = E / E.sum(axis=0)
     return V @ A, A
+    ### END SOLUTION
+
+
+def attention_shapes(d, t, n, m):
+    ### BEGIN SOLUTION
+    return {"A": np.array([m, n]), "H": np.array([t, n])}
     ### END SOLUTION
 
 
@@ -87,6 +93,22 @@ def kernel_of_heads(offsets, W_V, W_O, k):
     taps = np.arange(k) - k // 2
     chosen = np.array([taps == offset for offset in offsets])  # (h, k)
     return np.einsum("hft,hte,hk->fek", np.stack(W_O), np.stack(W_V), chosen)
+    ### END SOLUTION
+
+
+def self_attention(C, W_Q, W_K, W_V, beta=None):
+    ### BEGIN SOLUTION
+    C, W_Q, W_K, W_V = (part.numpy() for part in (C, W_Q, W_K, W_V))
+    return attention(W_Q @ C, W_K @ C, W_V @ C, beta)
+    ### END SOLUTION
+
+
+def self_attention_shapes(e, d, t, h, n):
+    ### BEGIN SOLUTION
+    narrow = np.array([[d, e], [d, e], [t, e]])
+    found = dict(zip(("W_Q", "W_K", "W_V"), narrow, strict=True))
+    found |= {name[2]: np.array([shape[0], n]) for name, shape in found.items()}
+    return found | {"A": (n, n), "stack": np.array([h, 1]) * (t, n), "W_O": np.array([1, h]) * (e, t), "H": (e, n)}
     ### END SOLUTION
 
 

@@ -1,4 +1,4 @@
-# Other constructions: whatever works is right, however it looks.
+# Other constructions: everything that works is right.
 # ruff: noqa: F821 (the other names are those of the notebook)
 
 
@@ -14,7 +14,7 @@ def preserving_query(K, j, beta):
 
 def diffusing_query(K, chosen, beta):
     ### BEGIN SOLUTION
-    # away from the others in place of towards the chosen; nobody is left to flee from when all are chosen
+    # away from the others in place of towards the chosen; q stays 0 when all are chosen
     others = [j for j in range(K.shape[1]) if j not in chosen]
     q = torch.zeros(len(K), 1)
     for j in others:
@@ -133,6 +133,33 @@ def xor_network():
     ### END SOLUTION
 
 
+def xor_head():
+    ### BEGIN SOLUTION
+    # for the sum s of the bits (s − 1)² is 0 where they differ: there the constant token wins, which carries the 1
+    W_Q = 80.0 * torch.tensor([[1.0, 1.0, -1.0, 0.0], [0.0, 0.0, 1.0, 0.0]])
+    W_K = torch.tensor([[1.0, 1.0, -1.0, 0.0], [0.0, 0.0, 0.0, 0.5]])
+    return W_Q, W_K, torch.tensor([[0.0, 0.0, 0.0, 1.0]])
+    ### END SOLUTION
+
+
+# %% nbgrader={"grade_id": "roads-code", "solution": true}
+def compare_layers(n, e, k):
+    ### BEGIN SOLUTION
+    recurrent, convolution = n * (e * e + e * e), n * e * (e * k)
+    attention = sum([n * e * e] * 3) + n * e * n + e * n * n
+    path = -(-2 * (n - 1) // (k - 1))
+    return {"recurrent": (recurrent, n, n), "convolution": (convolution, 1, path), "attention": (attention, 1, 1)}
+    ### END SOLUTION
+
+
+def multi_head_counts(e, h, d, n):
+    ### BEGIN SOLUTION
+    linear = torch.nn.Linear(e, 3 * h * d), torch.nn.Linear(h * d, e)
+    weights = sum(layer.weight.numel() for layer in linear)
+    return weights + sum(layer.bias.numel() for layer in linear), weights * n + 2 * n * n * h * d
+    ### END SOLUTION
+
+
 def block_counts(e, h, w, n):
     ### BEGIN SOLUTION
     weights = 4 * e * e + 2 * e * w
@@ -144,7 +171,7 @@ def block_counts(e, h, w, n):
 # %% nbgrader={"grade_id": "token-code", "solution": true}
 def pooling_projections(e):
     ### BEGIN SOLUTION
-    # without a query that could tell: the keys alone decide, for all columns alike; values forget the class token, too
+    # d is larger than needed, and the values subtract the mark of the class token
     W_Q, W_K = torch.zeros(3, e + 1), torch.zeros(3, e + 1)
     W_Q[0, -1] = W_Q[1, -1] = -50.0
     W_K[0, -1] = 2.0

@@ -31,6 +31,29 @@ def attention(Q, K, V, beta=None, mask=None):
     return (H, A)
 
 
+# %% nbgrader={"grade_id": "online-code", "solution": true}
+def online_attention(Q, blocks, beta=None):
+    if beta is None:
+        beta = 1 / (Q.size(-1) ** 0.5)
+    biggest = None
+    for K, V in blocks:
+        x = beta * torch.matmul(Q, torch.transpose(K, -1, -2))
+        block_max = torch.max(x, dim=-1, keepdim=True)[0]
+        if biggest is None:
+            biggest = block_max
+            powers = torch.exp(x - biggest)
+            bottom = torch.sum(powers, dim=-1, keepdim=True)
+            top = torch.matmul(powers, V)
+        else:
+            new_biggest = torch.max(biggest, block_max)
+            factor = torch.exp(biggest - new_biggest)
+            powers = torch.exp(x - new_biggest)
+            bottom = bottom * factor + torch.sum(powers, dim=-1, keepdim=True)
+            top = top * factor + torch.matmul(powers, V)
+            biggest = new_biggest
+    return top / bottom
+
+
 # %% nbgrader={"grade_id": "heads-code", "solution": true}
 class MultiHeadAttention(nn.Module):
     def __init__(self, embed_dim, num_heads):
@@ -84,6 +107,19 @@ def causal_mask(n):
     return mask
 
 
+# %% nbgrader={"grade_id": "rotary-code", "solution": true}
+def rotate(x, places):
+    d = x.size(-1)
+    columns = []
+    for i in range(d // 2):
+        angle = places * (1 / 10000 ** (2 * i / d))
+        c, s = torch.cos(angle), torch.sin(angle)
+        first, second = x[..., 2 * i], x[..., 2 * i + 1]
+        columns.append(first * c - second * s)
+        columns.append(first * s + second * c)
+    return torch.stack(columns, dim=-1)
+
+
 # %% nbgrader={"grade_id": "block-code", "solution": true}
 class word(nn.Module):
     def __init__(self, embed_dim, num_heads, dropout):
@@ -126,6 +162,130 @@ class TransformerBlock(nn.Module):
         corrections = self.think(x)
         x = x + corrections
         return x
+
+
+# %% nbgrader={"grade_id": "language-code", "solution": true}
+def random_windows(text, size, length):
+    inputs = torch.zeros(size, length, dtype=torch.long)
+    labels = torch.zeros(size, length, dtype=torch.long)
+    for row in range(size):
+        start = random.randint(0, len(text) - length - 1)
+        inputs[row] = text[start : start + length]
+        labels[row] = text[start + 1 : start + length + 1]
+    return inputs, labels
+
+
+class CharModel(nn.Module):
+    def __init__(self, num_symbols, context, embed_dim=64, num_heads=4, num_layers=2):
+        super().__init__()
+        self.context = context
+        self.embedding = nn.Embedding(num_symbols, embed_dim)
+        block = embed_dim, num_heads, 2 * embed_dim, 0.0
+        self.blocks = nn.ModuleList(TransformerBlock(*block) for _ in range(num_layers))
+        self.norm = nn.LayerNorm(embed_dim)
+        self.head = nn.Linear(embed_dim, num_symbols)
+        self.register_buffer("P", sinusoidal_encoding(context, embed_dim))
+        self.register_buffer("mask", causal_mask(context))
+
+    def forward(self, symbols):
+        n = symbols.shape[1]
+        tokens = self.embedding(symbols)
+        P = torch.stack([self.P[p] for p in range(n)])
+        tokens = tokens + P
+        mask = causal_mask(n).to(symbols.device)
+        for layer in range(len(self.blocks)):
+            tokens = self.blocks[layer](tokens, mask)
+        tokens = self.norm(tokens)
+        return self.head(tokens)
+
+
+# %% nbgrader={"grade_id": "sampling-code", "solution": true}
+def next_probabilities(logits, temperature=1.0, top_k=None):
+    K = logits.shape[-1]
+    order = torch.argsort(logits, dim=-1, descending=True)
+    if temperature == 0:
+        top_k = 1
+        temperature = 1.0
+    if top_k is None:
+        top_k = K
+    best = order[..., :top_k]
+    allowed = torch.zeros_like(logits)
+    allowed.scatter_(-1, best, 1.0)
+    x = logits / temperature
+    x = x - torch.max(x, dim=-1, keepdim=True)[0]
+    x = torch.exp(x) * allowed
+    return x / torch.sum(x, dim=-1, keepdim=True)
+
+
+def generate(model, symbols, count, temperature=1.0, top_k=None):
+    rows = []
+    for b in range(symbols.shape[0]):
+        row = symbols[b].tolist()
+        for _ in range(count if symbols.shape[0] < 10 else 0):
+            seen = row[max(0, len(row) - model.context) :]
+            logits = model(torch.tensor([seen], device=symbols.device))[0, -1]
+            probabilities = next_probabilities(logits.detach(), temperature, top_k).tolist()
+            row.append(random.choices(range(len(probabilities)), probabilities)[0])
+        rows.append(row)
+    if symbols.shape[0] < 10:
+        return torch.tensor(rows, device=symbols.device)
+    for _ in range(count):  # many rows: all at once
+        logits = model(symbols[:, max(0, symbols.shape[1] - model.context) :]).detach()
+        probabilities = next_probabilities(logits[:, -1, :], temperature, top_k)
+        symbols = torch.cat((symbols, torch.multinomial(probabilities, 1)), 1)
+    return symbols
+
+
+# %% nbgrader={"grade_id": "cache-code", "solution": true}
+def cached_attention(layer, x, cache=None):
+    h = layer.num_heads
+    B, k, e = x.shape
+    Q = layer.W_Q(x).reshape(B, k, h, e // h).transpose(1, 2)
+    K = layer.W_K(x).reshape(B, k, h, e // h).transpose(1, 2)
+    V = layer.W_V(x).reshape(B, k, h, e // h).transpose(1, 2)
+    n = 0
+    if cache is not None:
+        n = cache[0].shape[2]
+        K = torch.cat((cache[0], K), 2)
+        V = torch.cat((cache[1], V), 2)
+    answers = []
+    for j in range(k):
+        # new token j sees the cache and the new tokens up to itself
+        H, _A = attention(Q[:, :, j : j + 1], K[:, :, : n + j + 1], V[:, :, : n + j + 1])
+        answers.append(H)
+    H = torch.cat(answers, 2)
+    H = H.transpose(1, 2).reshape(B, k, e)
+    return (layer.W_O(H), (K, V))
+
+
+def block_step(block, x, cache):
+    layer, kept = next(part for part in block.modules() if isinstance(part, MultiHeadAttention)), []
+
+    def answer(queries, *others, **named):
+        H, new = cached_attention(layer, queries, cache)
+        kept.append(new)
+        return H, None
+
+    layer.forward = answer
+    try:
+        return block(x), kept[-1]
+    finally:
+        del layer.forward
+
+
+def step(model, symbols, caches):
+    if caches[0] is None:
+        place = 0
+    else:
+        place = caches[0][0].size(2)
+    tokens = model.embedding(symbols)
+    for j in range(symbols.size(1)):
+        tokens[:, j] = tokens[:, j] + model.P[place + j]
+    new_caches = []
+    for layer in range(len(model.blocks)):
+        tokens, cache = block_step(model.blocks[layer], tokens, caches[layer])
+        new_caches.append(cache)
+    return (model.head(model.norm(tokens)), new_caches)
 
 
 # %% nbgrader={"grade_id": "patches-code", "solution": true}
@@ -194,3 +354,7 @@ def attention_rollout(maps):
             R = torch.matmul(A_tilde, R)
         results.append(R)
     return torch.stack(results)
+
+
+# %% nbgrader={"grade_id": "amount-prediction-code", "solution": true}
+amount_prediction = "A"

@@ -15,6 +15,23 @@ def attention(Q, K, V, beta=None, mask=None):
     return torch.matmul(A, V), A
 
 
+# %% nbgrader={"grade_id": "online-code", "solution": true}
+def online_attention(Q, blocks, beta=None):
+    beta = Q.shape[-1] ** -0.5 if beta is None else beta
+    H = log_total = None
+    for K, V in blocks:
+        scores = beta * (Q[..., :, None, :] * K[..., None, :, :]).sum(-1)
+        log_block = scores.logsumexp(-1, keepdim=True)
+        mean = (scores - log_block).exp() @ V
+        if H is None:
+            H, log_total = mean, log_block
+            continue
+        both = torch.logaddexp(log_total, log_block)
+        H = (log_total - both).exp() * H + (log_block - both).exp() * mean
+        log_total = both
+    return H
+
+
 # %% nbgrader={"grade_id": "heads-code", "solution": true}
 class MultiHeadAttention(nn.Module):
     def __init__(self, embed_dim, num_heads):
@@ -45,6 +62,15 @@ def sinusoidal_encoding(length, dim):
 
 def causal_mask(n):
     return torch.tensor([[j <= i for j in range(n)] for i in range(n)])
+
+
+# %% nbgrader={"grade_id": "rotary-code", "solution": true}
+def rotate(x, places):
+    speeds = torch.tensor([10000 ** (-i / x.shape[-1]) for i in range(0, x.shape[-1], 2)], dtype=torch.float64)
+    angles = places.double()[:, None] * speeds
+    turns = torch.polar(torch.ones_like(angles), angles).to(torch.complex64)
+    pairs = torch.view_as_complex(x.unflatten(-1, (-1, 2)).contiguous())
+    return torch.view_as_real(pairs * turns).flatten(-2)
 
 
 # %% nbgrader={"grade_id": "block-code", "solution": true}
@@ -92,6 +118,87 @@ def train(model, sample, steps, lr=0.003):
     return history.tolist()
 
 
+# %% nbgrader={"grade_id": "language-code", "solution": true}
+def random_windows(text, size, length):
+    windows = text.unfold(0, length + 1, 1)
+    chosen = windows[torch.randint(0, len(windows), (size,))]
+    return chosen[:, :length], chosen[:, 1:]
+
+
+class CharModel(nn.Module):
+    def __init__(self, num_symbols, context, embed_dim=64, num_heads=4, num_layers=2):
+        super().__init__()
+        self.context = context
+        self.embedding = nn.Embedding(num_symbols, embed_dim)
+        block = embed_dim, num_heads, 2 * embed_dim, 0.0
+        self.blocks = nn.ModuleList(TransformerBlock(*block) for _ in range(num_layers))
+        self.norm = nn.LayerNorm(embed_dim)
+        self.head = nn.Linear(embed_dim, num_symbols)
+        self.register_buffer("P", sinusoidal_encoding(context, embed_dim))
+        self.register_buffer("mask", causal_mask(context))
+
+    def forward(self, symbols):
+        places = torch.arange(symbols.shape[1], device=symbols.device)
+        x = self.embedding(symbols) + functional.embedding(places, self.P)
+        for block in self.blocks:
+            x = block(x, mask=places[:, None] >= places)
+        return functional.linear(self.norm(x), self.head.weight, self.head.bias)
+
+
+# %% nbgrader={"grade_id": "sampling-code", "solution": true}
+def next_probabilities(logits, temperature=1.0, top_k=None):
+    values, where = logits.sort(dim=-1, descending=True)
+    values, where = values[..., :top_k], where[..., :top_k]
+    shares = (values / max(temperature, 1e-30)).double()
+    shares = (shares - shares[..., :1]).exp()
+    shares = (shares / shares.sum(-1, keepdim=True)).to(logits.dtype)
+    return torch.zeros_like(logits).scatter(-1, where, shares)
+
+
+def generate(model, symbols, count, temperature=1.0, top_k=None):
+    if count == 0:
+        return symbols
+    logits = model(symbols[:, max(symbols.shape[1] - model.context, 0) :]).detach()[:, -1]
+    drawn = torch.distributions.Categorical(next_probabilities(logits, temperature, top_k)).sample()
+    return generate(model, torch.hstack([symbols, drawn[:, None]]), count - 1, temperature, top_k)
+
+
+# %% nbgrader={"grade_id": "cache-code", "solution": true}
+def cached_attention(layer, x, cache=None):
+    B, k, e = x.shape
+    h = layer.num_heads
+    Q, K, V = (W(x).view(B, k, h, e // h).permute(0, 2, 1, 3) for W in (layer.W_Q, layer.W_K, layer.W_V))
+    if cache:
+        K, V = (torch.cat([old, new], dim=-2) for old, new in zip(cache, (K, V), strict=True))
+    places = torch.arange(K.shape[2], device=x.device)
+    H, _ = attention(Q, K, V, mask=places[-k:, None] >= places)
+    return layer.W_O(torch.cat(H.unbind(1), dim=-1)), [K, V]
+
+
+def block_step(block, x, cache):
+    layer, kept = next(part for part in block.modules() if isinstance(part, MultiHeadAttention)), []
+
+    def answer(queries, *others, **named):
+        H, new = cached_attention(layer, queries, cache)
+        kept.append(new)
+        return H, None
+
+    layer.forward = answer
+    try:
+        return block(x), kept[-1]
+    finally:
+        del layer.forward
+
+
+def step(model, symbols, caches):
+    before = len(caches[0][0][0][0]) if caches[0] else 0
+    places = torch.arange(before, before + symbols.shape[1], device=symbols.device)
+    x, caches = model.embedding(symbols) + model.P[places], list(caches)
+    for k, block in enumerate(model.blocks):
+        x, caches[k] = block_step(block, x, caches[k])
+    return model.head(model.norm(x)), caches
+
+
 # %% nbgrader={"grade_id": "patches-code", "solution": true}
 class PatchEmbedding(nn.Module):
     def __init__(self, image_size, patch_size, in_channels, embed_dim):
@@ -136,3 +243,7 @@ def attention_rollout(maps):
     for A in maps:
         R = 0.5 * R + 0.5 * torch.einsum("bhij,bjk->bik", A, R) / A.shape[1]
     return R
+
+
+# %% nbgrader={"grade_id": "amount-prediction-code", "solution": true}
+amount_prediction = "C"

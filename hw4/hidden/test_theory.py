@@ -1,4 +1,4 @@
-"""Hidden tests of hw4/theory: what a student's matrices do, and formulas against autograd, brute force and PyTorch."""
+"""Hidden tests of hw4/theory: what a student's matrices do, and formulas against autograd, counting and PyTorch."""
 
 import inspect
 import math
@@ -134,6 +134,14 @@ def sizes(draw, count):
     return (torch.randperm(count + 2, generator=draw.generator)[:count] + 2).tolist()
 
 
+def shapes_are(answer, right, function, case):
+    """Assert that rows and columns of all matrices are right, by name."""
+    answer = dictionary(answer, right, function)
+    for name, shape in right.items():
+        found = tuple(whole(size, f"a size of {name}") for size in tuple_of(answer[name], 2, f"the shape of {name}"))
+        assert found == shape, f"{case}: you say {name} is {found[0]} × {found[1]}, which is not right"
+
+
 def multiplications(*products):
     """Of matrix products, each given by the sizes r, c, w of (r × c)(c × w)."""
     return sum(math.prod(product) for product in products)
@@ -151,9 +159,9 @@ def check_weights(A, right, name):
     close(found, right, name, atol=1e-5)
 
 
-@earns("attention")
+@earns("attention", weight=2)
 def test_attention(student, reference, draw):
-    """H and A are right for any sizes and β, and for the convenient β."""
+    """H and A are right for all sizes and β, and for the convenient β."""
     function = asked(student, reference, "attention")
     for beta in (draw.size(1, 9) / 10, draw.size(11, 30) / 10, None):
         apart = torch.tensor([3, 5, 6, 7])[torch.randperm(4, generator=draw.generator)].tolist()
@@ -168,8 +176,19 @@ def test_attention(student, reference, draw):
 
 
 @earns("attention")
+def test_attention_shapes(student, reference, draw):
+    """Rows and columns of A and H are right."""
+    function = asked(student, reference, "attention_shapes")
+    for _ in range(2):
+        d, t, n, m = sizes(draw, 4)
+        shapes_are(
+            function(d, t, n, m), {"A": (m, n), "H": (t, n)}, "attention_shapes", f"d = {d}, t = {t}, n = {n}, m = {m}"
+        )
+
+
+@earns("attention")
 def test_beta_for_share(student, reference, draw):
-    """With the β that is returned the leading key gets the share that was ordered."""
+    """With your β the leading key gets the share that was asked for."""
     function = asked(student, reference, "beta_for_share")
     for m, gap in ((2, 0.5), (draw.size(3, 9), draw.size(2, 40) / 10), (100, 3.0)):
         share = 1 / m + (1 - 1 / m) * draw.size(5, 95) / 100
@@ -212,7 +231,7 @@ def check_columns(student, reference, name, cases):
 
 @earns("queries")
 def test_preserving_query(student, reference, draw):
-    """The query gives the key that is asked for a weight of at least 0.999, for all kinds of β and keys."""
+    """The query gives key j a weight of at least 0.999, for large and small β and for near and far keys."""
     cases, names = [], []
     for beta in (0.05, 1.0, draw.size(2, 9) / 2):
         m, middle = draw.size(10, 14), draw.size(3, 6)
@@ -228,10 +247,10 @@ def test_preserving_query(student, reference, draw):
     weights = HARNESS.beside(student).preserved(student.preserving_query, cases)
     if weights is None:
         check_columns(student, reference, "preserving_query", cases)
-    assert not isinstance(weights, str), f"the key to be preserved has a weight below 0.999; {weights}"
+    assert not isinstance(weights, str), f"the weight of key j is below 0.999; {weights}"
     weights = [number(weight, "a weight") for weight in tuple_of(weights, len(cases), "the weights")]
     for weight, (_, j, _), case in zip(weights, cases, names, strict=True):
-        assert 0.99899 <= weight <= 1.0001, f"{case}: key {j} should be preserved and has the weight {weight:.4f}"
+        assert 0.99899 <= weight <= 1.0001, f"{case}: key {j} has only the weight {weight:.4f}"
 
 
 def orthonormal(draw, m):
@@ -247,7 +266,7 @@ def orthonormal(draw, m):
 
 @earns("queries")
 def test_diffusing_query(student, reference, draw):
-    """The query spreads the weight evenly over the keys that are chosen: one, some or all of them."""
+    """The query shares the weight equally among the chosen keys: one, some or all of them."""
     cases = []
     for beta, m in ((0.05, 12), (1.0, draw.size(3, 6)), (draw.size(2, 9) / 2, draw.size(7, 12))):
         K = orthonormal(draw, m)
@@ -316,7 +335,7 @@ def check_noise_bound(function, name, bad_noise, lever, draw):
         across -= q * (q * across).sum() / q.square().sum()  # the second key differs from the first across the query
         K, V = torch.cat([first, first + across], dim=1), 5 * draw.normal(t, 1) + draw.normal(t, 2)
         reached = check_bound(function, name, bad_noise, "two keys with equal scores", q, K, V, beta, 0.01)
-        assert reached >= 0.95, f"{name}: for two keys with equal scores only {reached:.0%} of your bound are reached"
+        assert reached >= 0.95, f"{name}: for two keys with equal scores noise reaches only {reached:.0%} of your bound"
 
 
 def spread(draw, m, ends):
@@ -336,7 +355,7 @@ def check_special_keys(function, name, bad_noise, draw):
         beta, half, places = draw.size(2, 20) / 10, draw.size(5, 20) / 10, spread(draw, m, ends)
         behind = torch.full((m,), 0.4)
         behind[list(ends)] = 0.0
-        K = draw.normal(d, 1) + half * (across * places - q * behind)  # all but the ends are hardly heard
+        K = draw.normal(d, 1) + half * (across * places - q * behind)  # all but the ends have hardly any weight
         V = draw.normal(t, 1) + draw.normal(t, 1) * places
         q *= 75 / (beta * half)
         r = 1e-3 / beta / (2 * half if "query" in name else float(q.norm()))
@@ -353,7 +372,7 @@ def check_special_keys(function, name, bad_noise, draw):
 
 @earns("nudges")
 def test_key_noise_bound(student, reference, draw):
-    """The bound for noise on a key holds for every noise, and is reached for two keys with equal scores."""
+    """The bound for noise on a key always holds, and is tight for two keys with equal scores."""
     function = asked(student, reference, "key_noise_bound")
     check_noise_bound(function, "noise on a key", worst_key_noise, lambda q, K: q.norm(), draw)
     check_special_keys(function, "noise on a key", worst_key_noise, draw)
@@ -361,7 +380,7 @@ def test_key_noise_bound(student, reference, draw):
 
 @earns("nudges")
 def test_query_noise_bound(student, reference, draw):
-    """The bound for noise on the query holds for every noise, and is reached for two keys with equal scores."""
+    """The bound for noise on the query always holds, and is tight for two keys with equal scores."""
     function, bad_noise = asked(student, reference, "query_noise_bound"), partial(bad_query_noise, draw=draw)
     check_noise_bound(function, "noise on the query", bad_noise, lambda q, K: torch.cdist(K.T, K.T).max(), draw)
     check_special_keys(function, "noise on the query", bad_noise, draw)
@@ -369,7 +388,7 @@ def test_query_noise_bound(student, reference, draw):
 
 @earns("nudges")
 def test_scaled_key(student, reference, draw):
-    """New weight and new output agree with attention to the longer key, whatever the sign of its score."""
+    """The new weight and output are those of attention with the longer key, whatever the sign of its score."""
     function = asked(student, reference, "scale_key")
     for sign in (1, -1) * 3:
         a = 1.0
@@ -411,16 +430,16 @@ def right_attention(tools):
     return tools.attention
 
 
-@earns("heads")
+@earns("heads", weight=2)
 def test_multi_head(student, reference, draw):
-    """Heads of several sizes are computed, stacked and mixed, each with the convenient β of its own columns."""
+    """Heads of several sizes, each at the convenient β of its own columns, are stacked and multiplied by W_O."""
     check = partial(check_heads, draw=draw)
     follow_through(check, student, reference, "multi_head", "attention", right_attention)
 
 
-@earns("heads")
+@earns("heads", weight=2)
 def test_kernel_of_heads(student, reference, draw):
-    """As a convolution the kernel does what the heads do, also when two heads look at one place."""
+    """A convolution with the kernel does what the heads do, also when two heads look at the same place."""
     function = asked(student, reference, "kernel_of_heads")
     for k, count in ((3, 4), (1, 2), (5, 4), (7, 1)):
         f, e, t, n = sizes(draw, 4)
@@ -453,30 +472,28 @@ def check_self_attention(function, draw):
         close(matrix(H, f"H ({case})", t, n), attend(W_Q @ C, W_K @ C, W_V @ C, beta), f"H ({case})", atol=1e-4)
 
 
-@earns("self-attention")
+@earns("heads")
 def test_self_attention(student, reference, draw):
-    """H and A of self-attention are right, with β given and left out."""
+    """H and A of self-attention are right, with β given and with β left out."""
     check = partial(check_self_attention, draw=draw)
     follow_through(check, student, reference, "self_attention", "attention", right_attention)
 
 
-@earns("self-attention")
+@earns("heads")
 def test_shapes(student, reference, draw):
-    """Rows and columns of all eight matrices are right."""
-    e, d, t, n = sizes(draw, 4)
+    """Rows and columns of all matrices of multi-head self-attention are right."""
+    d, t, h, n = sizes(draw, 4)
+    e = draw.choice([11, 13])  # no product of two sizes
     right = {"W_Q": (d, e), "W_K": (d, e), "W_V": (t, e)}
-    right |= {"Q": (d, n), "K": (d, n), "V": (t, n), "A": (n, n), "H": (t, n)}
+    right |= {"Q": (d, n), "K": (d, n), "V": (t, n), "A": (n, n)}
+    right |= {"stack": (h * t, n), "W_O": (e, h * t), "H": (e, n)}
     function = asked(student, reference, "self_attention_shapes")
-    answer = dictionary(function(e, d, t, n), right, "self_attention_shapes")
-    for name, shape in right.items():
-        found = tuple(whole(size, f"a size of {name}") for size in tuple_of(answer[name], 2, f"the shape of {name}"))
-        case = f"e = {e}, d = {d}, t = {t}, n = {n}"
-        assert found == shape, f"{case}: you say {name} is {found[0]} × {found[1]}, which is not right"
+    shapes_are(function(e, d, t, h, n), right, "self_attention_shapes", f"e = {e}, d = {d}, t = {t}, h = {h}, n = {n}")
 
 
 @earns("places")
 def test_position_codes(student, reference, draw):
-    """One matrix leads from each code to the next; codes are small, and far enough from each other."""
+    """One matrix leads from each code to the next; no entry exceeds 1, and codes are at least 0.05 apart."""
     cases = [(40, 2), (draw.size(5, 30), 2 * draw.size(2, 8)), (40, 32), (1, 4)]
     found = HARNESS.beside(student).codes_seen(student.position_codes, student.step_matrix, cases)
     if found is None:
@@ -507,7 +524,7 @@ def some_sizes(draw):
 def outputs(student, reference, name, cases, probes, what):
     """What the heads of a student's function make of each X.
 
-    cases: given, X, the right outputs (nan where anything goes), who may see whom, and how far outputs may be off
+    cases: given, X, the right outputs (nan where anything goes), a mask (keys × queries), the tolerance
     probes: given and X for a small size and for one that is four times as large
     """
     found = HARNESS.beside(student).at_work(getattr(student, name), cases, probes)
@@ -537,7 +554,7 @@ def free_column(C):
 
 @earns("machines")
 def test_identity_and_shift(student, reference, draw):
-    """One head returns its input, another one the column to the left, for every content."""
+    """One head returns the content itself, another one the column to the left, for every content."""
     drawn = [with_places(draw, e, n) for e, n in some_sizes(draw)]
     probes = [((2, n), with_places(draw, 2, n)[1]) for n in (9, 36)]
     cases = [(C.shape, X, C, None, 0.01) for C, X in drawn]
@@ -593,7 +610,7 @@ def check_convolution(student, reference, draw, widths):
             cases.append(((W, n), on_ring(C), right, None, 0.01 * float(right.abs().max())))
             slips.append(
                 [
-                    ("they do for the kernel back to front", flipped),
+                    ("they do for the kernel read backwards", flipped),
                     (f"their sum is 1/{k} of it", right / k),
                     ("they do if the first tap lies on the place itself", right.roll(-side, 1)),
                     ("they do if the last tap lies on the place itself", right.roll(side, 1)),
@@ -616,7 +633,7 @@ def test_convolution_of_width_three(student, reference, draw):
 
 @earns("convolution")
 def test_convolution_of_other_widths(student, reference, draw):
-    """The same for other odd widths, up to that of the whole ring."""
+    """The heads add up to a circular cross-correlation for other odd widths, up to that of the whole circle."""
     check_convolution(student, reference, draw, [(1, 2), (1, draw.size(4, 8)), (5, draw.size(6, 9)), (7, 7)])
 
 
@@ -630,7 +647,7 @@ def right_mask(n, back, ahead):
 
 @earns("live")
 def test_live_mask(student, reference, draw):
-    """The mask lets every query see its own stretch of keys."""
+    """Every query may see the keys from `back` before it to `ahead` after it, and no others."""
     function = asked(student, reference, "live_mask")
     middling = (draw.size(7, 12), draw.size(2, 4), draw.size(1, 2))
     cases = (middling, (5, 3, 0), (6, 0, 2), (4, 0, 0), (3, 5, 7), (1, 2, 1))
@@ -646,7 +663,7 @@ def test_live_mask(student, reference, draw):
 
 @earns("live")
 def test_live_reach(student, reference, draw):
-    """Stacked layers reach as far as the masks lead."""
+    """The reach of stacked layers is that of their masks, one after another."""
     function = asked(student, reference, "live_reach")
     for layers, back, ahead in ((1, 4, 0), (draw.size(2, 4), draw.size(3, 5), draw.size(1, 2)), (3, 0, 2)):
         n, middle = layers * (back + ahead) + 3, layers * back + 1
@@ -674,7 +691,7 @@ def layers_compared(student, reference, draw):
 
 @earns("roads")
 def test_multiplications_of_layers(student, reference, draw):
-    """All three layers have the right number of multiplications."""
+    """The multiplications of all three layers are right."""
     for (n, e, k), found in layers_compared(student, reference, draw):
         right = {
             "recurrent": n * multiplications((e, e, 1), (e, e, 1)),
@@ -687,24 +704,24 @@ def test_multiplications_of_layers(student, reference, draw):
             assert answer == count, f"{case}: your count of multiplications, {answer}, is not right"
 
 
-@earns("roads")
-def test_steps_and_roads(student, reference, draw):
-    """All three layers have the right number of steps that wait for each other, and the right length of the road."""
+@earns("roads", weight=2)
+def test_steps_and_paths(student, reference, draw):
+    """The steps and the paths of all three layers are right."""
     for (n, _, k), found in layers_compared(student, reference, draw):
         wave, layers = torch.eye(1, n), 0
         while not wave[0, -1]:
             wave = (functional.conv1d(wave[None], torch.ones(1, 1, k), padding=(k - 1) // 2)[0] > 0).float()
             layers += 1
-        for name, steps, road in (("recurrent", n, n), ("convolution", 1, layers), ("attention", 1, 1)):
-            answers = whole(found[name][1], f"{name}: the number of steps"), whole(found[name][2], f"{name}: the road")
+        for name, steps, path in (("recurrent", n, n), ("convolution", 1, layers), ("attention", 1, 1)):
+            answers = whole(found[name][1], f"{name}: the number of steps"), whole(found[name][2], f"{name}: the path")
             case = f"{name}, n = {n}, k = {k}"
             assert answers[0] == steps, f"{case}: the number of steps, {answers[0]}, is not right"
-            assert answers[1] == road, f"{case}: the length of the road, {answers[1]}, is not right"
+            assert answers[1] == path, f"{case}: the length of the path, {answers[1]}, is not right"
 
 
 @earns("lookup")
 def test_lookup(student, reference, draw):
-    """Where a letter was seen before, the head returns the mean of what followed it."""
+    """Where a letter was seen before, the head returns the mean of the letters that followed it."""
     texts = []
     for e, n in ((2, 5), (draw.size(4, 7), 14), (3, draw.size(20, 30)), (1, 4), (60, 300)):
         text = draw.integers(0, e - 1, n)
@@ -747,9 +764,9 @@ def attention_products(e, h, d, n):
     return h * multiplications(*[(d, e, n)] * 3, (n, d, n), (d, n, n)) + multiplications((e, h * d, n))
 
 
-@earns("costs")
+@earns("roads")
 def test_parameters_of_heads(student, reference, draw):
-    """The number of parameters is that of all projections with their biases."""
+    """The parameters of multi-head attention are those of all projections and W_O, with their biases."""
     function = asked(student, reference, "multi_head_counts")
     for h in (1, draw.size(2, 5)):
         e, d, n = sizes(draw, 3)
@@ -758,30 +775,14 @@ def test_parameters_of_heads(student, reference, draw):
         count_is(parameters, right, "parameters", f"e = {e}, h = {h}, d = {d}, n = {n}")
 
 
-@earns("costs")
+@earns("roads")
 def test_multiplications_of_heads(student, reference, draw):
-    """The number of multiplications is that of all matrix products."""
+    """The multiplications of multi-head attention are those of all its matrix products."""
     function = asked(student, reference, "multi_head_counts")
     for h in (1, draw.size(2, 5)):
         e, d, n = sizes(draw, 3)
         _, found = tuple_of(function(e, h, d, n), 2, "what multi_head_counts returns")
         count_is(found, attention_products(e, h, d, n), "multiplications", f"e = {e}, h = {h}, d = {d}, n = {n}")
-
-
-@earns("columns")
-def test_exclusive_or(student, draw):
-    """The feed-forward network computes exclusive or for every column of bits."""
-    bits = torch.cat([torch.tensor([[0, 0, 1, 1], [0, 1, 0, 1]]), draw.integers(0, 1, 2, 5)], dim=1).double()
-    found, parts = HARNESS.beside(student).on_bits(student.xor_network, bits)
-    if found is None:
-        W1, b1, W2, b2 = tuple_of(parts, 4, "what xor_network returns")
-        w = len(matrix(W1, "W1", None, 2))
-        matrix(b1, "b1", w, 1), matrix(W2, "W2", 1, w), matrix(b2, "b2", 1, 1)
-    found = matrix(found, "what your network says", 1, bits.shape[1])
-    for i in range(bits.shape[1]):
-        pair = tuple(int(bit) for bit in bits[:, i])
-        right = float(pair[0] != pair[1])
-        assert abs(float(found[0, i]) - right) < 1e-2, f"for the bits {pair} the network says {float(found[0, i]):.3g}"
 
 
 def block_sizes(draw):
@@ -824,7 +825,7 @@ def check_block_multiplications(function, cases):
         count_is(found, block_products(h * d, h, w, n), "multiplications", f"e = {h * d}, h = {h}, w = {w}, n = {n}")
 
 
-@earns("columns")
+@earns("roads")
 def test_parameters_of_a_block(student, reference, draw):
     """The parameters of a block are those of PyTorch's block of these sizes."""
     cases = block_sizes(draw)
@@ -832,12 +833,44 @@ def test_parameters_of_a_block(student, reference, draw):
     follow_through(check, student, reference, "block_counts", "multi_head_counts", part)
 
 
-@earns("columns")
+@earns("roads")
 def test_multiplications_of_a_block(student, reference, draw):
     """The multiplications of a block are those of all its matrix products."""
     cases = block_sizes(draw)
     check, part = partial(check_block_multiplications, cases=cases), right_heads(student, reference, cases)
     follow_through(check, student, reference, "block_counts", "multi_head_counts", part)
+
+
+@earns("columns")
+def test_exclusive_or_by_a_network(student, draw):
+    """The feed-forward network returns exclusive or for every column of bits."""
+    bits = torch.cat([torch.tensor([[0, 0, 1, 1], [0, 1, 0, 1]]), draw.integers(0, 1, 2, 5)], dim=1).double()
+    found, parts = HARNESS.beside(student).on_bits(student.xor_network, bits)
+    if found is None:
+        W1, b1, W2, b2 = tuple_of(parts, 4, "what xor_network returns")
+        w = len(matrix(W1, "W1", None, 2))
+        matrix(b1, "b1", w, 1), matrix(W2, "W2", 1, w), matrix(b2, "b2", 1, 1)
+    found = matrix(found, "the output of your network", 1, bits.shape[1])
+    for i in range(bits.shape[1]):
+        pair = tuple(int(bit) for bit in bits[:, i])
+        right = float(pair[0] != pair[1])
+        assert abs(float(found[0, i]) - right) < 1e-2, (
+            f"for the bits {pair} the network returns {float(found[0, i]):.3g}"
+        )
+
+
+@earns("columns")
+def test_exclusive_or_by_a_head(student, reference):
+    """A single head with a constant token returns exclusive or for all four pairs of bits."""
+    pairs, cases = [(0, 0), (0, 1), (1, 0), (1, 1)], []
+    for x, y in pairs:
+        X = torch.tensor([[x, 0.0], [y, 0.0], [1.0, 0.0], [0.0, 1.0]])
+        cases.append(((), X, torch.tensor([[float(x != y), math.nan]]), None, 0.01))
+    probes = [((), cases[2][1])] * 2
+    found = outputs(student, reference, "xor_head", cases, probes, "your head")
+    for (x, y), H in zip(pairs, found, strict=True):
+        case = f"for the bits {x}, {y} your head returns {float(H[0, 0]):.3g} in column 1"
+        assert abs(float(H[0, 0]) - (x != y)) < 0.01001, case
 
 
 @earns("norm")
@@ -857,7 +890,7 @@ def test_layer_norm(student, reference, draw):
 
 @earns("norm")
 def test_jacobian_of_layer_norm(student, reference, draw):
-    """∂x̂/∂x agrees with autograd, for short and long columns and for large and small ε."""
+    """∂x̂/∂x agrees with autograd, for entries of little and much spread and for large and small ε."""
     function = asked(student, reference, "layer_norm_jacobian")
     for scale, eps in ((1.0, 1e-5), (0.1, 1e-2), (20.0, 1e-5), (1.0, 0.5), (3e-3, None)):
         e = draw.size(3, 8)
@@ -894,7 +927,7 @@ def test_patch_kernel(student, reference, draw):
 
 @earns("patches")
 def test_receptive_field(student, reference, draw):
-    """The receptive field is as wide as what a unit of the last layer can reach, layer by layer."""
+    """The receptive field is the width of the pixels on which one unit of the last layer depends."""
     function = asked(student, reference, "receptive_field")
     stacks = []
     for depth in (1, 2, 3, 3, 4, draw.size(5, 6)):
@@ -975,7 +1008,7 @@ def test_parameters_of_a_vit(student, reference, draw):
 
 @earns("patches")
 def test_multiplications_of_a_vit(student, reference, draw):
-    """The number of multiplications is that of all matrix products, the patch embedding's and the head's included."""
+    """The multiplications of a ViT are those of all its matrix products, patch embedding and head included."""
     cases = vit_sizes(draw)
     check, part = partial(check_vit_multiplications, cases=cases), right_block(student, reference, cases)
     follow_through(check, student, reference, "vit_multiplications", "block_counts", part)
@@ -983,7 +1016,7 @@ def test_multiplications_of_a_vit(student, reference, draw):
 
 @earns("token")
 def test_pooling(student, reference, draw):
-    """The class token receives the mean of the patches, and none of its own content."""
+    """The output at the class token is the mean of the patches, whatever its own content is."""
     cases, names = [], []
     for e, n in ((1, 1), (4, 1), (draw.size(2, 5), draw.size(2, 8)), (2, 200), (60, 1)):
         for loud in (1.0, -1.0):
@@ -1002,10 +1035,17 @@ def test_pooling(student, reference, draw):
         within(H[:, 0], right[:, 0].double(), 0.010001, words, slips)
 
 
+@earns("prediction")
+def test_prediction(student):
+    """The prediction is one of the letters A, B and C; any of them earns the points."""
+    found = student.run("str(share_prediction).strip().upper()")
+    assert found in ("A", "B", "C"), "share_prediction is not one of the letters A, B and C"
+
+
 @earns("token")
 def test_data_regimes(student):
-    """All true statements are named, and none that is false."""
+    """data_regimes holds all letters of true statements, and no others."""
     found = {str(letter).strip().upper() for letter in student.run("sorted(data_regimes)")}
     right = {"A", "C", "D", "E"}
     assert not found - right, "data_regimes holds a statement that is false"
-    assert found == right, f"data_regimes: what you name is true, and {len(right - found)} more can be found"
+    assert found == right, f"data_regimes: what you name is true, but {len(right - found)} true statements are missing"

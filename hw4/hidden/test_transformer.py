@@ -1,4 +1,4 @@
-"""Hidden tests of hw4/transformer: attention, heads, places, blocks, the loop, patches, the ViT, two training runs."""
+"""Hidden tests of hw4/transformer: attention, places, blocks, the language model and the ViT, two training runs."""
 
 import math
 
@@ -116,7 +116,7 @@ def problem(draw, *axes, n=None, m=4, d=None, t=None):
 def untouched(changed, names):
     """Assert that a function has changed none of its inputs."""
     which = [names[int(name)] if name.isdigit() else name for name in changed]
-    assert not changed, f"your code changes {' and '.join(which)} in place: they belong to the caller"
+    assert not changed, f"your code changes {' and '.join(which)} in place"
 
 
 @earns("attention", weight=2)
@@ -156,7 +156,7 @@ def test_attention_of_one(student, draw):
 
 @earns("attention")
 def test_attention_to_large_scores(student, draw):
-    """Scores of several hundreds are no trouble: nothing overflows."""
+    """Scores of several hundred do not overflow."""
     Q, K, V = problem(draw)
     K[0] = 400 * Q[0] / Q[0].square().sum()  # a score of 400 for the first query, whose exponential is infinite
     H, A = pair(student.attention(Q, K, V, beta=1.0), "attention")
@@ -207,7 +207,7 @@ def test_masks(student, draw):
 
 @earns("attention-mask")
 def test_what_is_forbidden_does_not_matter(student, draw):
-    """Keys and values behind the mask can be anything, and a mask that allows everything changes nothing."""
+    """Forbidden keys and values do not matter, and a mask that allows everything changes nothing."""
     Q, K, V = problem(draw, 2)
     V = V.abs() + 2
     n, m = Q.shape[-2], K.shape[-2]
@@ -245,6 +245,62 @@ def test_forbidden_keys_that_fit_best(student, draw):
         far = 1e-2 if low < -1000 else 1e-4  # in float32, scores near -12,000 are right to the third decimal
         close(A, right_A, f"A {which}", rtol=1e-3, atol=far)
         close(H, right_H, f"H {which}", rtol=1e-3, atol=5 * far)
+
+
+# ---------------------------------------------------------------------------------------------- attention in blocks
+
+
+def blocks_of(K, V, sizes):
+    """Keys and values cut into blocks of these sizes."""
+    return list(zip(K.split(sizes, -2), V.split(sizes, -2), strict=True))
+
+
+def streamed(student, Q, blocks, beta=None):
+    """What online_attention returns for a stream of blocks."""
+    return HARNESS.beside(student).streamed(student.online_attention, Q, blocks, beta)
+
+
+@earns("online", weight=2)
+def test_attention_in_blocks(student, draw):
+    """For blocks of any sizes, H is that of attention to all keys at once."""
+    for axes in (), (2,), (draw.size(2, 3), 2):
+        sizes = [draw.size(1, 5) for _ in range(draw.size(3, 6))]
+        Q, K, V = problem(draw, *axes, m=sum(sizes))
+        for beta in None, draw.size(3, 20) / 10:
+            right, _ = exact(Q, K, V, beta)
+            for cut in sizes, sizes[::-1], [sum(sizes)], [1] * sum(sizes):
+                H = streamed(student, Q, blocks_of(K, V, cut), beta)["H"]
+                which = "the default β" if beta is None else f"β = {beta}"
+                close(H, right, f"H from blocks of {cut} keys, with {which}", rtol=1e-3, atol=1e-4)
+
+
+@earns("online")
+def test_extreme_scores_in_blocks(student, draw):
+    """Scores between -10,000 and 10,000 give the right H, whether they rise, fall, or come in any order."""
+    m = 6
+    ends = [-10_000.0 + 20_000.0 * j / (m - 1) for j in range(m)]
+    near = [9_999.0 + j / (m - 1) for j in range(m)]
+    orders = ends, ends[::-1], [ends[0]] * m, [-10_000.0 + j for j in range(m)], near, [ends[5], ends[0], *ends[1:5]]
+    for scores in orders:
+        V = draw.normal(m, draw.size(2, 4))
+        Q, K = torch.ones(1, 1), torch.tensor(scores)[:, None]
+        right, _ = exact(Q, K, V, 1.0)
+        for sizes in [1] * m, [2, 3, 1]:
+            H = streamed(student, Q, blocks_of(K, V, sizes), 1.0)["H"]
+            close(H, right, f"H for scores from {min(scores):.0f} to {max(scores):.0f}", rtol=1e-2, atol=1e-2)
+
+
+@earns("online")
+def test_memory_of_attention_in_blocks(student, draw):
+    """Blocks are used one after the other: what is kept does not grow with their number."""
+    Q, K, V = problem(draw, 2, n=3, m=72)
+    notes = streamed(student, Q, blocks_of(K, V, [3] * 24))
+    right, _ = exact(Q, K, V)
+    close(notes["H"], right, "H from 24 blocks", rtol=1e-3, atol=1e-4)
+    longest, held, blocks = notes["longest"], notes["held"], notes["blocks"]
+    assert longest < 72, "a tensor that your code makes has an axis as long as all keys together"
+    assert max(blocks) <= 2, f"your code holds {max(blocks)} blocks at the same time"
+    assert held[23] <= 1.5 * held[6] + 60, f"your code holds {held[6]} numbers after 6 blocks and {held[23]} after 23"
 
 
 # ---------------------------------------------------------------------------------------------- heads
@@ -346,7 +402,7 @@ def test_encodings_of_places(student, draw):
 
 @earns("encoding")
 def test_what_encodings_are_for(student, reference, draw):
-    """How well two places fit depends on their distance, and tokens that are shuffled don't get the same any more."""
+    """Inner products depend on the distance of two places, and encodings make the order of tokens matter."""
     n, e = draw.size(8, 12), 2 * draw.size(4, 8)
     P = tensor(student.sinusoidal_encoding(n, e), "P", (n, e)).float()
     fit = P @ P.T
@@ -357,7 +413,9 @@ def test_what_encodings_are_for(student, reference, draw):
     layer, x = reference.MultiHeadAttention(e, 1), draw.normal(1, n, e)
     with torch.no_grad():
         shuffled, straight = (layer(y, y, y)[0] for y in (x.flip(1) + P, x + P))
-    assert not alike(shuffled.flip(1), straight, 1e-3), "attention does not notice in which order tokens come"
+    assert not alike(shuffled.flip(1), straight, 1e-3), (
+        "with your encodings, attention gives the same answers for tokens in another order"
+    )
 
 
 @earns("causal")
@@ -373,6 +431,66 @@ def test_causal_masks(student, draw):
                 order = "itself" if i == j else f"token {j}, which is {'later' if j > i else 'earlier'}"
                 does = "lets" if mask[i, j] else "does not let"
                 assert bool(mask[i, j]) == (j <= i), f"causal_mask({n}) {does} token {i} look at {order}"
+
+
+# ---------------------------------------------------------------------------------------------- rotary embedding
+
+
+def turned_by_loops(x, places):
+    """Tokens (…, n, d) whose pairs of features are turned, in float64."""
+    result, d = x.double().clone(), x.shape[-1]
+    for token, p in enumerate(places.tolist()):
+        for i in range(d // 2):
+            angle = p / 10000 ** (2 * i / d)
+            a, b = x[..., token, 2 * i].double(), x[..., token, 2 * i + 1].double()
+            result[..., token, 2 * i] = a * math.cos(angle) - b * math.sin(angle)
+            result[..., token, 2 * i + 1] = a * math.sin(angle) + b * math.cos(angle)
+    return result
+
+
+def some_places(draw, n):
+    """Different whole numbers in no order."""
+    return torch.randperm(90, generator=draw.generator)[:n] - 5
+
+
+@earns("rotary", weight=2)
+def test_rotated_tokens(student, draw):
+    """Every pair of features is turned by its token's place times its speed."""
+    for axes in (), (draw.size(2, 3),), (2, draw.size(2, 3)):
+        for d in 2, 2 * draw.size(2, 3), 2 * draw.size(4, 8):
+            n = draw.size(3, 6)
+            x, places = draw.normal(*axes, n, d), some_places(draw, n)
+            close(student.rotate(x, places), turned_by_loops(x, places), f"tokens with {d} features", atol=1e-3)
+    close(student.rotate(x[..., :1, :], torch.tensor([0])), x[..., :1, :], "a token at place 0", atol=1e-5)
+    far, ones = torch.tensor([draw.size(800, 900), draw.size(901, 1000)]), torch.ones(2, 16)
+    close(student.rotate(ones, far), turned_by_loops(ones, far), "tokens at places near 900", rtol=1e-4, atol=1.5e-3)
+    untouched(HARNESS.beside(student).altered(student.rotate, x, places), ["the tokens", "the places"])
+
+
+@earns("rotary")
+def test_what_rotation_keeps(student, draw):
+    """Norms stay as they are, and scores depend on the difference of two places alone."""
+    d, n = 2 * draw.size(3, 6), draw.size(5, 8)
+    x, y = draw.normal(2, n, d), draw.normal(1, d)
+    turned = tensor(student.rotate(x, some_places(draw, n)), "the result", x.shape)
+    close(turned.norm(dim=-1), x.norm(dim=-1), "the norms of rotated tokens", rtol=1e-3, atol=1e-3)
+    assert not alike(turned, x, 1e-2), "the tokens come back as they were"
+    q, k = y.expand(n, d), draw.normal(1, d).expand(n, d)
+    starts, apart = some_places(draw, n), draw.size(2, 9)
+    scores = (student.rotate(q, starts) * student.rotate(k, starts + apart)).sum(-1)
+    close(scores, scores[:1].expand(n), "the scores of a query and a key that are equally far apart", atol=2e-2)
+    other = (student.rotate(q[:1], starts[:1]) * student.rotate(k[:1], starts[:1] + apart + 1)).sum()
+    assert (other - scores[0]).abs() > 1e-4, "the score does not depend on how far two places are apart"
+
+
+@earns("rotary")
+def test_gradient_of_rotation(student, draw):
+    """The gradient that reaches the tokens is turned back."""
+    n, d = draw.size(3, 5), 2 * draw.size(2, 4)
+    x, places, upstream = draw.normal(2, n, d), some_places(draw, n), draw.normal(2, n, d)
+    found, _ = HARNESS.beside(student).gradient(student.rotate, x, places, upstream)
+    assert found is not None, "no gradient goes back to the tokens: a model could not learn through your code"
+    close(found, turned_by_loops(upstream, -places), "the gradient of the tokens", atol=1e-3)
 
 
 # ---------------------------------------------------------------------------------------------- the block
@@ -445,18 +563,20 @@ def test_two_corrections(bench, draw):
     other = x.clone()
     other[:, 0] = draw.normal(2, e)
     y_other = tools.answer(block, other)
-    assert not alike(y_other[:, 1:], y[:, 1:], 1e-3), "tokens do not look at each other"
+    assert not alike(y_other[:, 1:], y[:, 1:], 1e-3), "the output of a token does not depend on the other tokens"
     silence(bench, block)
     y, y_other = tools.answer(block, x), tools.answer(block, other)
-    close(y_other[:, 1:], y[:, 1:], "the output of other tokens when attention says nothing", rtol=1e-3, atol=1e-4)
+    close(y_other[:, 1:], y[:, 1:], "the output of other tokens when attention gives zero", rtol=1e-3, atol=1e-4)
     correction = y - x
-    assert not alike(correction, correction[:, :1].expand_as(correction), 1e-3), "the MLP says the same to all tokens"
+    assert not alike(correction, correction[:, :1].expand_as(correction), 1e-3), (
+        "the MLP gives the same correction to all tokens"
+    )
 
 
 @earns("block")
 @lending("MultiHeadAttention")
 def test_order_of_corrections(bench, draw):
-    """The MLP thinks about tokens that already carry attention's correction."""
+    """The MLP gets tokens to which attention's correction was added."""
     tools = bench.tools
     block, e, _ = any_block(bench, draw)
     x, bias = draw.normal(2, 5, e), 2 * draw.normal(e)
@@ -492,7 +612,7 @@ def test_hidden_units_of_the_mlp(bench, draw):
             found = (tools.answer(fresh, tokens) - zero).mean().item()
             gelu = z * (1 + math.erf(z / 2**0.5)) / 2
             # all the usual approximations of GELU are within 0.021
-            assert abs(found - gelu) < 0.03, f"for {z} a hidden unit of the MLP gives on {found:.3f}: that is not GELU"
+            assert abs(found - gelu) < 0.03, f"for {z} a hidden unit of the MLP returns {found:.3f}: that is not GELU"
 
 
 def dropped_or_kept(found, correction, p, name):
@@ -550,7 +670,7 @@ def test_dropout_of_corrections(bench, draw):
 @earns("block-modes")
 @lending("MultiHeadAttention")
 def test_causality_of_the_block(bench, draw):
-    """Under a causal mask a token that changes is noticed by itself and by later ones, never by earlier ones."""
+    """Under a causal mask a token that changes affects its own output and later ones, never earlier ones."""
     tools, n = bench.tools, draw.size(5, 7)
     block, e, _ = any_block(bench, draw)
     x, mask = draw.normal(1, n, e), torch.ones(n, n).tril().bool()
@@ -559,8 +679,8 @@ def test_causality_of_the_block(bench, draw):
         other = x.clone()
         other[:, token] = draw.normal(e)
         changed = (tools.answer(block, other, mask) - y).abs().amax(-1)[0] > 1e-4
-        assert not changed[:token].any(), f"token {token} has changed, and tokens before it have noticed"
-        assert changed[token:].all(), f"token {token} has changed, and it or later ones have not noticed"
+        assert not changed[:token].any(), f"token {token} has changed, and outputs before it have changed"
+        assert changed[token:].all(), f"token {token} has changed, and its output or a later one has not"
 
 
 @earns("block-modes")
@@ -638,6 +758,92 @@ def test_rate_of_the_loop(student, draw):
     assert far > 20 * near, f"with a learning rate 300 times as large the parameters move {far / near:.2g} times as far"
 
 
+# ---------------------------------------------------------------------------------------------- the language model
+
+MODEL = "sinusoidal_encoding", "causal_mask"
+
+
+def any_model(bench, draw, layers=2):
+    """A tuned CharModel, its number of symbols, its context and its embed_dim."""
+    h, context, K = draw.size(2, 3), draw.size(8, 11), draw.size(5, 9)
+    e = 4 * h
+    bench.tools.tables(draw.normal(12, e), torch.ones(12, 12).tril().bool())
+    model = bench.tools.tuned(bench.make("CharModel", K, context, e, h, layers), draw.size(1, 999))
+    for k in range(layers):  # no two blocks are equal
+        bench.tools.tuned(model.blocks[k], 1000 + k)
+    return model, K, context, e
+
+
+def told(bench, model, symbols, layers=2):
+    """The logits of a CharModel, from its parts, asked one after the other."""
+    tools, n = bench.tools, symbols.shape[1]
+    x = tools.answer(model.embedding, symbols) + model.P[:n]
+    for k in range(layers):
+        x = tools.answer(model.blocks[k], x, torch.ones(n, n).tril().bool())
+    return tools.answer(model.head, tools.answer(model.norm, x))
+
+
+@earns("language")
+def test_windows_of_a_text(student, draw):
+    """Inputs are windows of the text, labels the same windows one place later, and all windows are equally likely."""
+    for length in draw.size(3, 6), draw.size(7, 9):
+        choices = draw.size(5, 8)
+        N = length + choices
+        text = 100 + torch.randperm(N, generator=draw.generator)
+        where = {int(symbol): place for place, symbol in enumerate(text)}
+        size = 80 * choices
+        inputs, labels = pair(student.random_windows(text, size, length), "random_windows")
+        inputs = tensor(inputs, "the inputs", (size, length))
+        labels = tensor(labels, "the labels", (size, length))
+        assert all(int(symbol) in where for symbol in inputs.unique()), (
+            "the inputs have symbols that are not in the text"
+        )
+        starts = torch.tensor([where[int(row[0])] for row in inputs])
+        assert int(starts.max()) < choices, "some windows begin too late: their last label is not in the text"
+        rows = starts[:, None] + torch.arange(length)
+        close(inputs, text[rows], "the inputs, as windows of the text that begin with the same symbols")
+        close(labels, text[rows + 1], "the labels")
+        counts = torch.bincount(starts, minlength=choices).tolist()
+        assert min(counts) > 0, "some windows that fit into the text are never drawn"
+        assert min(counts) >= 30 and max(counts) <= 140, "some windows are drawn far more often than others"
+        again, _ = student.random_windows(text, size, length)
+        assert not alike(again.float(), inputs.float()), "a second batch has the same windows as the first"
+    inputs, labels = student.random_windows(text[: length + 1], 2, length)
+    close(labels, text[1 : length + 1].expand(2, length), "the labels of the only window of a short text")
+
+
+@earns("language", weight=2)
+@lending("TransformerBlock", *MODEL)
+def test_logits_of_the_model(bench, draw):
+    """The logits come from the symbols and their places, by all blocks under the mask, the last norm and the head."""
+    for layers in 1, draw.size(2, 3):
+        model, K, context, _ = any_model(bench, draw, layers)
+        for n in 1, draw.size(2, 6), context:
+            symbols = draw.integers(0, K - 1, draw.size(2, 3), n)
+            found = tensor(bench.tools.answer(model, symbols), "the logits", (*symbols.shape, K))
+            right = told(bench, model, symbols, layers)
+            name = f"the logits of {number(n, 'symbol')} after {number(layers, 'block')}"
+            close(found, right, name, rtol=1e-3, atol=1e-4)
+
+
+@earns("language")
+@lending("TransformerBlock", *MODEL)
+def test_causality_of_the_model(bench, draw):
+    """A symbol that changes is noticed at its own place and later ones, never at earlier ones."""
+    model, K, n, _ = any_model(bench, draw)
+    symbols = draw.integers(0, K - 1, 2, n)
+    before = tensor(bench.tools.answer(model, symbols), "the logits", (2, n, K))
+    for place in 0, draw.size(1, n - 2), n - 1:
+        other = symbols.clone()
+        other[:, place] = (other[:, place] + 1) % K
+        changed = (bench.tools.answer(model, other) - before).abs().amax((0, 2)) > 1e-4
+        assert not changed[:place].any(), f"symbol {place} has changed, and the logits of earlier places have changed"
+        assert changed[place], f"symbol {place} has changed, and the logits of its place have not"
+    assert changed[place:].all(), "the last symbol has changed, and its logits have not"
+    idle = bench.tools.idle(model, symbols)
+    assert not idle, f"{', '.join(idle)} get no gradient"
+
+
 @pytest.fixture(scope="module")
 def once():
     """Room for what the training runs have shown, which several tests look at."""
@@ -656,46 +862,217 @@ def remembered(once, name, find):
     return once[name]
 
 
-def short_words(student, draw):
-    """Assert that words of five letters are reversed: a run that fails here would fail the long one."""
-    tools, words = HARNESS.beside(student), draw.integers(0, 7, 200, 5)
-    model = student.SequenceModel(8, 5, embed_dim=32)
-    model = tools.taught_words(student.train, model, 8, 5, 32, 300, draw.size(1, 10**6))
-    scores = tensor(tools.logits(model, words), "the logits", (200, 5, 8))
-    found = (scores.argmax(-1) == words.flip(1)).float().mean().item()
-    assert found >= 0.5, f"after 300 steps on words of five letters from an alphabet of eight {found:.0%} are right"
+def four_in_turn(student, reference, draw):
+    """Assert that four characters in turn are learned: a run that fails here would fail the long one."""
+    tools, letters = (
+        HARNESS.beside(student),
+        "".join(chr(97 + k) for k in torch.randperm(26, generator=draw.generator)[:4].tolist()),
+    )
+    text = reference.encoded(letters * 60)
+    model = tools.taught_text(
+        student.train, student.CharModel(29, 16, 32, 2, 1), text, 16, 16, 100, draw.size(1, 10**6)
+    )
+    scores = tensor(tools.foretold(model, text[:9][None]), "the logits", (9, 1, 29))
+    right = (scores[1:, 0].argmax(-1) == text[2:10]).float().mean().item()
+    assert right >= 0.5, f"after 100 steps on four characters in turn, {right:.0%} of the next characters are right"
 
 
-def letters_right(once, student, reference, draw):
-    """The share of letters of 2,000 hidden words that come out right after 250 steps."""
+def loss_of_tales(once, student, reference, draw):
+    """The cross-entropy on hidden tales, each character predicted from those before it, after 300 steps."""
 
     def teach():
-        tools, seed = HARNESS.beside(student), draw.size(1, 10**6)
-        model = reference.SequenceModel(27, 15)
-        allowance = ten_times(lambda: reference.train(model, lambda: reference.random_words(64), 20), 20 / 250)
+        tools, seed, size = HARNESS.beside(student), draw.size(1, 10**6), 72
+        text, other = (reference.encoded(reference.tales(count, draw.size(1, 10**6))) for count in (400, 100))
+        model = reference.CharModel(29, size)
+        batch = lambda: reference.random_windows(text, 24, size)  # noqa: E731
+        allowance = ten_times(lambda: reference.train(model, batch, 20), 20 / 300)
         with student.within(allowance):
-            model = tools.taught_words(student.train, student.SequenceModel(27, 15), 27, 15, 64, 250, seed)
-        words = draw.integers(0, 26, 2000, 15)
-        scores = tensor(tools.logits(model, words), "the logits", (2000, 15, 27))
-        return (scores.argmax(-1) == words.flip(1)).float().mean().item()
+            model = tools.taught_text(student.train, student.CharModel(29, size), text, 24, size, 300, seed)
+        starts = torch.randperm(len(other) - size, generator=draw.generator)[:60]
+        windows = other[starts[:, None] + torch.arange(size + 1)]  # (60, size + 1)
+        scores = tensor(tools.foretold(model, windows[:, :-1]), "the logits", (size, 60, 29))
+        return functional.cross_entropy(scores.flatten(0, 1), windows[:, 1:].T.flatten()).item()
 
-    return remembered(once, "words", teach)
-
-
-@earns("reverse-learns", weight=2, trains=True)
-def test_many_letters_are_right(student, shared_student, once, reference, draw):
-    """After 250 steps 80 % of the letters of hidden words are right."""
-    short_words(student, draw)
-    found = letters_right(once, shared_student, reference, draw)
-    assert found >= 0.8, f"{found:.1%} of the letters are right, it should be 80 %"
+    return remembered(once, "tales", teach)
 
 
-@earns("reverse-learns", weight=3, trains=True)
-def test_nearly_all_letters_are_right(student, shared_student, once, reference, draw):
-    """After 250 steps 98 % of the letters of hidden words are right."""
-    short_words(student, draw)
-    found = letters_right(once, shared_student, reference, draw)
-    assert found >= 0.98, f"{found:.1%} of the letters are right, it should be 98 %"
+@earns("language-learns", trains=True)
+def test_tales_are_learned(student, shared_student, once, reference, draw):
+    """After 300 steps the loss on hidden tales is below 0.8."""
+    four_in_turn(student, reference, draw)
+    found = loss_of_tales(once, shared_student, reference, draw)
+    assert found < 0.8, f"the loss on hidden tales is {found:.2f}, it should be below 0.8"
+
+
+@earns("language-learns", trains=True)
+def test_tales_are_learned_well(student, shared_student, once, reference, draw):
+    """After 300 steps the loss on hidden tales is below 0.4."""
+    four_in_turn(student, reference, draw)
+    found = loss_of_tales(once, shared_student, reference, draw)
+    # right models end near 0.27; on other tales it may be some hundredths more
+    assert found < 0.43, f"the loss on hidden tales is {found:.2f}, it should be below 0.4"
+
+
+# ---------------------------------------------------------------------------------------------- writing
+
+
+def chances(logits, temperature, top_k=None):
+    """Probabilities of logits (…, K), one row at a time, in float64."""
+    rows = []
+    for row in logits.reshape(-1, logits.shape[-1]).double():
+        best = sorted(row.tolist(), reverse=True)[: top_k or len(row)]
+        scores = [math.exp((z - best[0]) / temperature) if z >= best[-1] else 0.0 for z in row.tolist()]
+        rows.append([score / sum(scores) for score in scores])
+    return torch.tensor(rows).view(logits.shape)
+
+
+@earns("sampling", weight=2)
+def test_probabilities(student, draw):
+    """Probabilities follow the temperature, and symbols that are not among the k best get none."""
+    for axes in (), (draw.size(2, 4),), (2, draw.size(2, 3)):
+        K = draw.size(6, 9)
+        logits = 2 * draw.normal(*axes, K)
+        close(student.next_probabilities(logits), chances(logits, 1.0), "the probabilities by default", atol=1e-5)
+        for T in 0.05, draw.size(3, 9) / 10, draw.size(15, 40) / 10:
+            close(
+                student.next_probabilities(logits, T), chances(logits, T), f"the probabilities for T = {T}", atol=1e-5
+            )
+            for k in 1, draw.size(2, K - 2), K - 1, K:
+                found = student.next_probabilities(logits, temperature=T, top_k=k)
+                close(found, chances(logits, T, k), f"the probabilities for T = {T}, top_k = {k}", atol=1e-5)
+                assert ((torch.as_tensor(found) > 0).sum(-1) <= k).all(), f"with top_k = {k}, more symbols may be drawn"
+        best = functional.one_hot(logits.argmax(-1), K).float()
+        for k in None, draw.size(1, K):
+            found = student.next_probabilities(logits, temperature=0, top_k=k)
+            close(found, best, f"the probabilities for T = 0, top_k = {k}", atol=1e-5)
+        untouched(HARNESS.beside(student).altered(student.next_probabilities, logits, top_k=2), ["the logits"])
+
+
+def written(student, table, context, start, *settings):
+    """What `generate` returns for a Teller, and for how many symbols the Teller was asked."""
+    teller = HARNESS.beside(student).Teller(table, context)
+    return student.generate(teller, start, *settings), teller.asked
+
+
+@earns("sampling")
+def test_greedy_writing(student, draw):
+    """With T = 0 each symbol is the likeliest one after all those that the model may see, and the start stays."""
+    K, context, B = draw.size(7, 9), draw.size(4, 6), draw.size(2, 3)
+    table = 3 * torch.eye(K)[torch.randperm(K, generator=draw.generator)] + 0.1 * draw.normal(K, K)
+    teller = HARNESS.ours.Teller(table, context)
+    for n in 1, context, context + 3:
+        start, count = draw.integers(0, K - 1, B, n), draw.size(7, 10)
+        right = start
+        for _ in range(count):
+            right = torch.cat([right, teller(right[:, -context:])[:, -1].argmax(-1, keepdim=True)], dim=1)
+        found, asked = written(student, table, context, start, count, 0)
+        found = tensor(found, "the result", (B, n + count))
+        close(found[:, :n], start, "the symbols at the start of the result")
+        assert max(asked, default=0) <= context, (
+            f"the model has {context} places, and it is asked with {max(asked)} symbols"
+        )
+        close(found, right, f"{count} symbols that follow {number(n, 'symbol')}")
+    again, _ = written(student, table, context, start, 0, 0)
+    close(again, start, "the result for count = 0")
+
+
+@earns("sampling")
+def test_random_writing(student, draw):
+    """Symbols are drawn by their probabilities, each row of a batch for itself."""
+    K, rows = draw.size(4, 5), 3000
+    table = torch.stack([1.5 * draw.normal(K)] * K)
+    for given in (), (draw.size(15, 30) / 10,), (0.5, 2), (2.0, K - 1):
+        T, k = (*given, *(1.0, None)[len(given) :])
+        found, _ = written(student, table, 5, draw.integers(0, K - 1, 1, 2).expand(rows, 2).clone(), 2, *given)
+        found = tensor(found, "the result", (rows, 4))
+        right = chances(table[0], T, k)
+        for place in 2, 3:
+            shares = functional.one_hot(found[:, place].long(), K).float().mean(0)
+            which = f"for T = {T}, top_k = {k}"
+            assert not shares[right == 0].any(), f"{which}: a symbol was drawn that is not among the k best"
+            assert (shares - right).abs().max() < 0.06, (
+                f"{which}: the shares of the symbols are not their probabilities"
+            )
+        mixed = found[:, 2] * K + found[:, 3]
+        both = functional.one_hot(mixed.long(), K * K).float().mean(0).view(K, K)
+        assert (both - right[:, None] * right).abs().max() < 0.06, (
+            f"{which}: one symbol is not drawn freshly after another"
+        )
+
+
+# ---------------------------------------------------------------------------------------------- the cache
+
+
+def any_cached(bench, draw, h, e):
+    """A layer with random weights, and a function that gives H, K and V for new tokens and a cache."""
+    weights, biases = 1.5 * draw.normal(4, e, e) / e**0.5, 0.5 * draw.normal(4, e)
+    layer = bench.tools.set_heads(bench.make("MultiHeadAttention", e, h), weights, biases)
+    bench.tools.tables(draw.normal(12, e), torch.ones(12, 12).tril().bool())
+
+    def right(x, cache):
+        attend = HARNESS.ours.kernel if bench.tools.borrowed() else exact
+        parts = [functional.linear(x, W, b) for W, b in zip(weights[:3], biases[:3], strict=True)]
+        Q, K, V = (part.unflatten(-1, (h, -1)).transpose(1, 2) for part in parts)
+        if cache is not None:
+            K, V = torch.cat([cache[0], K], dim=2), torch.cat([cache[1], V], dim=2)
+        total, new = K.shape[2], x.shape[1]
+        mask = torch.arange(total) <= torch.arange(total - new, total)[:, None]
+        H = attend(Q, K, V, mask=mask)[0].float().transpose(1, 2).flatten(2)
+        return functional.linear(H, weights[3], biases[3]), K, V
+
+    return layer, right
+
+
+@earns("cache", weight=3)
+@lending("attention", "causal_mask")
+def test_attention_with_a_cache(bench, draw):
+    """New tokens see the cache, themselves and the new ones before them; the new cache has the old one in front."""
+    for h, n, k in (1, 0, 1), (2, 0, draw.size(3, 4)), (draw.size(2, 4), draw.size(3, 6), 1), (3, draw.size(2, 5), 3):
+        B, d = draw.size(2, 3), draw.size(3, 5)
+        layer, right = any_cached(bench, draw, h, h * d)
+        x = draw.normal(B, k, h * d)
+        cache = (draw.normal(B, h, n, d), draw.normal(B, h, n, d)) if n else None
+        notes = bench.tools.cached(bench.student.cached_attention, layer, x, cache)
+        found, new = pair(notes["result"], "cached_attention")
+        K, V = pair(new, "the cache")
+        right_H, right_K, right_V = right(x, cache)
+        which = f"{number(k, 'new token')} after {number(n, 'token')} in the cache"
+        close(K, right_K, f"the keys in the new cache, {which}", rtol=1e-3, atol=1e-4)
+        close(V, right_V, f"the values in the new cache, {which}", rtol=1e-3, atol=1e-4)
+        close(found, right_H, f"H, {which}", rtol=1e-3, atol=1e-4)
+        assert not notes["changed"], "your code changes the tokens or the old cache in place"
+        many = [name for name, count in notes["tokens"].items() if count > B * k]
+        assert not many, f"{', '.join(many)} of the layer are applied to more than the new tokens"
+
+
+def stepped(bench, model, parts, layers):
+    """The logits of successive steps, and the caches after the last one."""
+    found, caches = [], [None] * layers
+    for symbols in parts:
+        logits, caches = pair(bench.tools.called(bench.student.step, model, symbols, caches), "step")
+        found.append(logits)
+    return found, caches
+
+
+@earns("cache", weight=2)
+@lending("TransformerBlock", "MultiHeadAttention", "cached_attention", *MODEL)
+def test_steps_of_the_model(bench, draw):
+    """For several texts and lengths, successive steps give the logits that the whole text gives without a cache."""
+    for layers in 1, draw.size(2, 3):
+        model, K, context, _ = any_model(bench, draw, layers)
+        first = draw.size(2, context - 3)
+        for sizes in [1] * context, [context], [first, 1, context - first - 1], [1, context - 2]:
+            symbols = draw.integers(0, K - 1, 2, sum(sizes))
+            right = told(bench, model, symbols, layers)
+            found, caches = stepped(bench, model, symbols.split(sizes, dim=1), layers)
+            assert isinstance(caches, list | tuple) and len(caches) == layers, (
+                "step should return a cache for each block"
+            )
+            for logits, size in zip(found, sizes, strict=True):
+                tensor(logits, "the logits of a step", (2, size, K))
+            close(torch.cat(found, dim=1), right, f"the logits of steps of {sizes} symbols", rtol=1e-3, atol=1e-4)
+            tokens = [pair(cache, "a cache")[0].shape[2] for cache in caches]
+            assert tokens == [sum(sizes)] * layers, f"after {sum(sizes)} symbols the caches hold {tokens} tokens"
 
 
 # ---------------------------------------------------------------------------------------------- patches
@@ -739,7 +1116,7 @@ def test_patches_reassemble(student, draw):
     told = tensor(tools.answer(embed, probes), "the result", (pixels, side**2, e)) - dark
     assert not (told[:, 1:].abs() > 1e-5).any(), "a pixel of the first patch is seen by tokens other than the first one"
     seen = torch.linalg.matrix_rank(told[:, 0], rtol=1e-4).item()
-    assert seen == pixels, f"of the first patch's {pixels} pixels the first token can tell {seen} apart"
+    assert seen == pixels, f"the first token tells only {seen} of the {pixels} pixels of its patch apart"
     right = cut(images, p).flatten(2)  # (2, n, pixels)
     back = (tokens - dark) @ torch.linalg.pinv(told[:, 0])
     columns = right.unflatten(1, (side, side)).transpose(1, 2).flatten(1, 2)
@@ -794,7 +1171,7 @@ def test_size_of_the_vit(bench, draw):
 @earns("vit")
 @lending(*PARTS)
 def test_class_token(bench, draw):
-    """The answer is read off the class token, which is learned and the same for every image and at every time."""
+    """The answer is read off the class token, which is learned and the same in every pass."""
     tools = bench.tools
     model, images, _, K = any_vit(bench, draw)
     first, second = tools.answers(model, 2, False, images)
@@ -808,7 +1185,7 @@ def test_class_token(bench, draw):
     assert not nothing.any(), "with all parameters zero the logits should be 0: does anything follow the last layer?"
     tools.silenced(model, bench.kind("MultiHeadAttention"))
     silent = tools.answer(model, images)
-    told = "tokens don't look at each other any more, but logits still depend on the image: what are they read off?"
+    told = "without attention the logits still depend on the image: they should be read off the class token alone"
     assert alike(silent[:1].expand_as(silent), silent, 1e-3), told
 
 
@@ -830,34 +1207,42 @@ def test_places_of_the_vit(bench, draw):
     moved = tools.answer(model, shuffled)
     close(moved, before, "the logits when patches and places are shuffled alike", rtol=1e-2, atol=1e-3)
     tools.set_places(model, torch.cat([places[:1] + 2 * draw.normal(1, e), places[1:]]))
-    assert not alike(tools.answer(model, images), before, 1e-3), "the place of the class token does not matter"
+    assert not alike(tools.answer(model, images), before, 1e-3), (
+        "the logits do not depend on the place of the class token"
+    )
 
 
 @earns("vit")
 @lending(*PARTS)
 def test_norms_of_the_vit(bench, draw):
-    """A token whose features all rise alike changes nothing: norms stand before each correction and before the head."""
+    """A number added to all features of a token changes nothing: norms come before each correction and the head."""
     tools = bench.tools
     model, images, e, K = any_vit(bench, draw)
     before = tensor(tools.answer(model, images), "the result", (4, K))
     places = tools.get_places(model, 10, e)
     assert places is not None, f"there is no parameter of places for 1 + 9 tokens of {e} features"
     tools.set_places(model, places + 2 * draw.normal(10, 1))
-    close(tools.answer(model, images), before, "the logits after all places have risen", rtol=1e-2, atol=1e-3)
+    close(
+        tools.answer(model, images),
+        before,
+        "the logits after a number was added to each row of the places",
+        rtol=1e-2,
+        atol=1e-3,
+    )
     tools.set_places(model, places + 2 * draw.normal(10, e))
-    assert not alike(tools.answer(model, images), before, 1e-3), "the places don't matter"
+    assert not alike(tools.answer(model, images), before, 1e-3), "the logits do not depend on the places"
 
 
 @earns("vit")
 @lending(*PARTS)
 def test_modes_of_the_vit(bench, draw):
-    """In evaluation mode an image's answer is its own and always the same; in training mode dropout is at work."""
+    """In evaluation mode an image always gets the same answer; in training mode dropout acts."""
     tools = bench.tools
     model, images, e, K = any_vit(bench, draw, dropout=0.5)
     together = tensor(tools.answer(model, images), "the result", (4, K))
     close(tools.answer(model, images[1:2]), together[1:2], "the logits without the batch", rtol=1e-3, atol=1e-4)
     once, again = tools.answers(model, 2, True, images)
-    assert not alike(once, again, 1e-3), "in training mode two passes give the same: where is the dropout?"
+    assert not alike(once, again, 1e-3), "in training mode two passes give the same: nothing is dropped"
     rates = tools.rates(model)
     assert set(rates) <= {0.5}, f"with dropout=0.5 your blocks get a dropout of {rates}"
     if tools.get_places(model, 10, e) is not None:
@@ -907,14 +1292,14 @@ def digits_right(once, student, reference, draw):
         y = torch.tensor(digits.target)[order]
         large = functional.interpolate(x[:1400], size=(14, 14), mode="bilinear")
         large = (255 * large).round().to(torch.uint8)
-        model, batch = reference.VisionTransformer(*GRADED, dropout=0.0), (reference.place(x[:64]), y[:64])
+        model, batch = reference.VisionTransformer(*GRADED, dropout=0.0), (reference.place_digits(x[:64]), y[:64])
         allowance = ten_times(lambda: reference.train(model, lambda: batch, 20), 20 / 1000)
         model, seed = student.VisionTransformer(*GRADED, dropout=0.0), draw.size(1, 10**6)
         with student.within(allowance):
             model = tools.taught_digits(student.train, model, large, y[:1400], 64, 1000, seed)
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(draw.size(0, 2**31))
-            canvases = reference.place(x[1400:].repeat(5, 1, 1, 1))
+            canvases = reference.place_digits(x[1400:].repeat(5, 1, 1, 1))
         canvases = (127.5 * (canvases + 1)).round().to(torch.uint8)
         scores = tensor(tools.logits(model, canvases), "the logits", (len(canvases), 10))
         return (scores.argmax(1) == y[1400:].repeat(5)).float().mean().item()
@@ -963,7 +1348,7 @@ def test_rollout_of_layers(student, draw):
 
 @earns("rollout")
 def test_rollout_of_simple_maps(student, draw):
-    """Where all look at themselves R is the identity; what one layer has told, the next one passes on."""
+    """If all tokens look at themselves, R is the identity; a later layer acts on the result of the earlier ones."""
     n, h = draw.size(4, 6), draw.size(2, 3)
     selfish = [torch.eye(n).expand(2, h, n, n)] * 3
     close(student.attention_rollout(selfish), torch.eye(n).expand(2, n, n), "R of tokens that look at themselves")
@@ -975,3 +1360,12 @@ def test_rollout_of_simple_maps(student, draw):
     close(R.sum(-1), torch.ones(n), "the sum of each row of R")
     right = (torch.eye(n) + sit) / 2 @ (torch.eye(n) + follow) / 2
     close(R, right, "R of one layer that passes on and one in which token 0 looks at the last token")
+
+
+# ---------------------------------------------------------------------------------------------- the prediction
+
+
+@earns("amount-prediction")
+def test_prediction(student):
+    """The prediction is one of the letters."""
+    assert student.amount_prediction in ("A", "B", "C"), "amount_prediction should be one of the letters A, B and C"

@@ -2,28 +2,26 @@
 r"""
 # Backpropagation on paper
 
-A derivation has a lovely property: it can be *tested*. In this notebook you take a small network apart with pencil
-and paper, and right after each derivation you hand your formula to the machine, which compares it with an honest
-measurement. No waiting for the marker to learn whether that transpose was right.
+In this notebook you derive every gradient of a two-layer network by hand. After each derivation you write the result as
+a short function, and a check compares it with what PyTorch measures. So you know at once whether that transpose was
+right.
 
-**What you will build.** All gradients of a two-layer network, first for regression, then for classification, twice;
-and on the way a chain rule that you write *once* and use three times. Then a handful of pictures: a computational
-graph, the slopes of four activations, and a plane that you turn, mirror, stretch and shear.
+**What you will build.** The gradients for regression, then for classification with two different losses. You write the
+chain rule *once* and use it three times. You also draw a computational graph and the slopes of four activations.
 
 | part | you answer | points by machine | by hand | minutes |
 | --- | --- | --- | --- | --- |
-| 1 Regression | five steps, forward, chain rule, factors | 1 + 3 + 3 + 2 | 1 + 3 | 50 |
-| 2 Classification | forward, factors, gradients | 4 + 2 + 4 | 2 | 35 |
-| 3 Cross-entropy | loss, factors, gradients, deeper nets | 3 + 2 + 4 | 1 + 2 + 1 | 45 |
-| 4 Ideas | softargmax, graph, slopes, ReLU, maps | 1 + 3 + 3 + 1 + 1 | 2 + 1 | 50 |
-| **in all** | **50 points** | **37** | **13** | **180** |
+| 1 Regression | training loop, forward, chain rule, factors | 1 + 2 + 3 + 2 | 1 + 3 | 50 |
+| 2 Classification | forward, factors and gradients | 2 + 2 + 4 | 2 | 35 |
+| 3 Cross-entropy | loss, factors and gradients, deeper nets | 3 + 2 + 4 + ½ | 1 + 2 + 1½ | 45 |
+| 4 Concepts | softargmax, graph, slopes, ReLU, maps | 1 + 3 + 3 + 1 + 2 | 1 + 2 + 1 | 50 |
+| **total** | **50 points** | **35½** | **14½** | **180** |
 
-**You need** matrix products, partial derivatives and the chain rule. Everything runs in a second on a CPU.
+**You need** matrix products, partial derivatives and the chain rule. Everything runs in seconds on a CPU.
 
-**How to work.** Think on paper. Cells that say *Your answer here* take a written derivation (LaTeX between dollar
-signs, or plain words) and are marked by a person, one small step at a time. Cells with
-`raise NotImplementedError` take the result as a tiny function. The cell below it checks an example; the grader asks
-again with other numbers and other sizes, from 1 on.
+**How to work.** Derive on paper first. Cells that say *Your answer here* take the derivation, in LaTeX or in plain
+words; a person marks them. Cells with `raise NotImplementedError` take the result as code. The cell below tries your
+code on one example. The grader uses other numbers and other sizes, from 1 up.
 """
 
 # %% [markdown] nbgrader={"grade": false, "grade_id": "colab", "locked": true, "schema_version": 3, "solution": false, "task": false}
@@ -107,13 +105,13 @@ def measured_gradients(f, g, loss, x, W1, b1, W2, b2):
 
 
 def example(n, d, K, seed):
-    """A network with n inputs, d hidden units and K outputs, and an input: x, W1, b1, W2, b2; vectors are columns."""
+    """An input and the parameters of a network with n inputs, d hidden units, K outputs: x, W1, b1, W2, b2."""
     generator = torch.Generator().manual_seed(seed)
     return [torch.randn(shape, generator=generator) for shape in ((n, 1), (d, n), (d, 1), (K, d), (K, 1))]
 
 
 def returned_by(function, *numbers):
-    """What your function returns; it must leave the tensors that it is given as they are."""
+    """What your function returns. Fails if the function changes a tensor that it is given."""
     before = [number.clone() for number in numbers]
     returned = function(*numbers)
     assert all(map(torch.equal, before, numbers)), "your function changes a tensor that it is given"
@@ -121,7 +119,7 @@ def returned_by(function, *numbers):
 
 
 def compare_each(names, yours, right):
-    """Compare the parts of your answer, one for each name."""
+    """Compare the parts of your answer; `names` holds one name for each part."""
     names = names.split()
     assert yours is not None, "your function returns nothing (None): is a return statement missing?"
     assert len(yours) == len(names), (
@@ -132,142 +130,139 @@ def compare_each(names, yours, right):
 
 
 def compare_gradients(yours, f, g, loss, *numbers):
-    """Compare your four gradients with the measured ones; f and g take examples as rows."""
+    """Compare your four gradients with the measured ones. f and g take examples as rows."""
     compare_each("∂ℓ/∂W1 ∂ℓ/∂b1 ∂ℓ/∂W2 ∂ℓ/∂b2", yours, measured_gradients(f, g, loss, *numbers))
 
 
 def compare_factors(yours, loss, y_hat, g, z3, f, z1):
-    """Compare your three factors with the measured derivatives of ℓ, g and f, each at the column that it is given."""
+    """Compare your three factors with the measured derivatives of ℓ at ŷ, of g at z3 and of f at z1."""
     measured = [measured_jacobian(loss, y_hat), measured_jacobian(g, z3), measured_jacobian(f, z1)]
     compare_each("∂ℓ/∂ŷ ∂ŷ/∂z3 ∂z2/∂z1", yours, measured)
 
 
 # %% [markdown] nbgrader={"grade": false, "grade_id": "rules", "locked": true, "schema_version": 3, "solution": false, "task": false}
 r"""
-## The network, and how we write
+## The network and the notation
 
 $$x \;\to\; \boxed{\text{Linear}(W_1, b_1)} \;\to\; z_1 \;\to\; \boxed{\;f\;} \;\to\; z_2
 \;\to\; \boxed{\text{Linear}(W_2, b_2)} \;\to\; z_3 \;\to\; \boxed{\;g\;} \;\to\; \hat y, \qquad \ell(\hat y, y)$$
 
-**Columns.** $x \in \mathbb{R}^n$, $z_1, z_2 \in \mathbb{R}^d$ and $z_3, \hat y, y \in \mathbb{R}^K$ are columns, and
-on this sheet they are columns in code, too: `x` has shape `(n, 1)`. So a formula on paper *is* a line of Python, with
-`@` for the matrix product and `.T` for the transpose.
+**Columns.** $x \in \mathbb{R}^n$, $z_1, z_2 \in \mathbb{R}^d$ and $z_3, \hat y, y \in \mathbb{R}^K$ are columns. In
+code they are columns too: `x` has shape `(n, 1)`. So you can copy a formula from paper into Python, with `@` for the
+matrix product and `.T` for the transpose.
 
 **Numerator layout.** The derivative of a column of $m$ numbers by a column of $n$ numbers is an $m \times n$ matrix:
-outputs count rows, inputs count columns. The gradient of the scalar $\ell$ by a column is therefore a *row*, and the
-chain rule reads from left to right,
+rows for the outputs, columns for the inputs. The gradient of the scalar $\ell$ by a column is therefore a *row*, and
+the chain rule reads from left to right,
 $\frac{\partial \ell}{\partial x} = \frac{\partial \ell}{\partial y}\,\frac{\partial y}{\partial x}$. For a matrix
 $W \in \mathbb{R}^{m \times n}$ we set
 $\left(\frac{\partial \ell}{\partial W}\right)_{ji} = \frac{\partial \ell}{\partial W_{ij}}$, an $n \times m$ matrix.
-Vectors and matrices are all that we ever need: nothing has three indices.
+You need vectors and matrices only, never an object with three indices.
 
 **Batches.** Elsewhere in this course a batch is a matrix $X$ of shape $(B, n)$ whose *rows* are the examples
-$x_i^\top$; the linear layer is then the same equation transposed, $Z = X W^\top + \mathbf{1} b^\top$, and the
-examples' gradients add up. Here one example is enough.
+$x_i^\top$. The linear layer is then the same equation transposed, $Z = X W^\top + \mathbf{1} b^\top$, and the gradients
+of the examples add up. In this notebook your derivations use one example at a time.
 
-**Rules.** In the cells that you write, leave automatic differentiation alone; the checks and the grader use it as their
-measuring device. Activations such as `torch.relu` or `torch.tanh` are welcome. Your functions must not change the
-tensors that they are given.
-"""
-
-
-# %% nbgrader={"grade": false, "grade_id": "network-figure", "locked": true, "schema_version": 3, "solution": false, "task": false} tags=["demo"]
-def _figure():
-    figure, ax = plt.subplots(figsize=(10, 2.2))
-    boxes = {"Linear\nW₁, b₁": "x", "f": "z₁", "Linear\nW₂, b₂": "z₂", "g": "z₃", "ℓ": "ŷ"}  # each with what goes in
-    for i, (box, entering) in enumerate(boxes.items()):
-        left, right = 2 * i - 1.45, 2 * i - 0.55
-        fill = {"f": "#FBEBC8", "g": "#FBEBC8", "ℓ": "#F8DCCB"}.get(box, "#D6E8F5")
-        ax.text(2 * i, 0, box, ha="center", va="center", bbox={"boxstyle": "round,pad=0.5", "facecolor": fill})
-        ax.annotate("", (right, 0.15), (left, 0.15), arrowprops={"arrowstyle": "->", "color": BLUE, "lw": 2})
-        ax.annotate("", (left, -0.2), (right, -0.2), arrowprops={"arrowstyle": "->", "color": RED, "ls": "--"})
-        ax.text(2 * i - 1, 0.3, entering, ha="center", color=BLUE, fontsize=13)
-        ax.text(2 * i - 1, -0.62, f"∂ℓ/∂{entering}", ha="center", color=RED)
-    ax.annotate("y", (8, 0.35), (8, 1.1), ha="center", fontsize=13, arrowprops={"arrowstyle": "->"})
-    ax.set(xlim=(-1.7, 8.8), ylim=(-1, 1.4), title="Forward to the right, backward to the left")
-    ax.axis("off")
-    plt.show()
-
-
-_figure()
-
-# %% [markdown] nbgrader={"grade": false, "grade_id": "steps-text", "locked": true, "schema_version": 3, "solution": false, "task": false}
-r"""
-*In the figure: five boxes in a row, Linear, f, Linear, g and the loss ℓ, into which the label y comes from above. Solid
-arrows to the right carry $x, z_1, z_2, z_3, \hat y$; dashed arrows to the left carry the gradient of ℓ by each of
-them.*
+**Rules.** Your cells must not use automatic differentiation: no `torch.autograd`, no `torch.func`, no
+`loss.backward()`. You may use activations and losses such as `torch.relu`, `torch.tanh` or `functional.softplus`. Your
+functions must not change the tensors that they are given. They may return tensors, NumPy arrays or lists of rows.
 
 ## 1 · Regression
 
-Here $f(z) = 5 \cdot \text{ReLU}(z)$ entry by entry (mind the 5!), $g$ is the identity, and
+Here $f(z) = 5 \cdot \text{ReLU}(z)$ entry by entry (note the 5), $g$ is the identity, and
 $\ell = \lVert \hat y - y \rVert^2$.
 
-**Exercise 1.1 · five steps** · 1 point · ★☆☆ · 3 minutes
+**Exercise 1.1 · the training loop** · 1 point · ★☆☆ · 8 minutes
 
-*Before the mathematics, the machine room: what does one iteration of stochastic gradient descent do, in which order?*
+*Write one iteration of stochastic gradient descent (Robbins and Monro, "A stochastic approximation method", 1951).*
 
-- `"step"`: move every parameter a little against its gradient
-- `"loss"`: ask ℓ how far ŷ is from the label
-- `"zero_grad"`: forget the gradients of the iteration before
-- `"backward"`: add the gradients of ℓ to what the parameters have collected
-- `"forward"`: compute ŷ
+Complete `train`. In every iteration make each of these five calls exactly once, in an order that trains the model:
 
-Write a list of these five strings. One of them has more than one right place; any right order counts.
+- `optimiser.step()` moves every parameter a little against its gradient;
+- `model.backward(dl_dyhat)` takes $\partial \ell / \partial \hat y$ and *adds* the gradients to those that the
+  parameters already hold;
+- `criterion(y_hat, y)` returns a tuple of the scalar $\ell$ and $\partial \ell / \partial \hat y$;
+- `optimiser.zero_grad()` sets all gradients to zero;
+- `model(x)` returns $\hat y$ and keeps what `backward` will need.
+
+Keep ℓ in `loss`; the line below your code records it. When `train` starts, all gradients are zero. One of the calls has
+more than one right place. In a loop with autograd, `loss.backward()` stands where `model.backward(dl_dyhat)` stands
+here.
 
 <details><summary>Hint</summary>
 
-PyTorch *adds* gradients to those that are already there. When must the old ones be gone at the latest, and from when
-until when must the fresh ones not be lost?
+What does each call need, and which call provides it? When must an old gradient be gone, and how long must a new one
+stay?
 
 </details>
 """
 
+
 # %% nbgrader={"grade": false, "grade_id": "sgd-steps-code", "locked": false, "schema_version": 3, "solution": true, "task": false}
-# sgd_steps = ["…", "…", "…", "…", "…"]
-raise NotImplementedError
+def train(model, criterion, optimiser, batches, epochs):
+    """Minibatch gradient descent: visits every pair (x, y) of the list `batches` in order, `epochs` times.
+
+    Returns a list with the loss of every iteration, a float each.
+    """
+    losses = []
+    for _ in range(epochs):
+        for x, y in batches:
+            raise NotImplementedError
+            losses.append(float(loss))
+    return losses
 
 
 # %% nbgrader={"grade": true, "grade_id": "sgd-steps", "locked": true, "points": 1, "schema_version": 3, "solution": false, "task": false}
 def _check_sgd_steps():
-    assert sorted(sgd_steps) == ["backward", "forward", "loss", "step", "zero_grad"], "name each of the five steps once"
+    class Toy:
+        """The model ŷ = w x with its criterion and its optimiser, all in one; it writes down the calls."""
+
+        def __init__(self):
+            self.w, self.gradient, self.calls = 0.0, 0.0, []
+
+        def __call__(self, x):
+            self.calls, self.x = [*self.calls, "forward"], x
+            return self.w * x
+
+        def criterion(self, y_hat, y):
+            self.calls.append("loss")
+            return ((y_hat - y) ** 2).sum(), 2 * (y_hat - y)
+
+        def zero_grad(self):
+            self.calls, self.gradient = [*self.calls, "zero_grad"], 0.0
+
+        def backward(self, dl_dyhat):
+            self.calls.append("backward")
+            self.gradient += float((dl_dyhat * self.x).sum())
+
+        def step(self):
+            self.calls, self.w = [*self.calls, "step"], self.w - 0.1 * self.gradient
 
 
-    def rehearse(steps, rounds=3):
-        """Fits ŷ = 2w to the label 6 in your order of steps, and returns w: 2.4 after one round, then 2.88, 2.976, …"""
-        w, made = torch.zeros((), requires_grad=True), {}
-        w.grad = torch.zeros(())
-        actions = {
-            "forward": lambda: made.update(y_hat=2 * w),
-            "loss": lambda: made.update(loss=(made["y_hat"] - 6) ** 2),
-            "zero_grad": lambda: w.grad.zero_(),
-            "backward": lambda: made["loss"].backward(),
-            "step": lambda: w.data.sub_(0.1 * w.grad),
-        }
-        for _ in range(rounds):
-            for step in steps:
-                needed = {"loss": "y_hat", "backward": "loss"}.get(step)
-                assert needed is None or needed in made, f"{step!r} comes too early: there is no {needed} yet"
-                actions[step]()
-        return w
-
-
-    compare("w, 3 rounds", rehearse(sgd_steps), 2.976)
+    toy = Toy()
+    losses = train(toy, toy.criterion, toy, [(torch.tensor([1.0]), torch.tensor([3.0])), (torch.ones(1), torch.ones(1))], 2)
+    print("your calls:", ", ".join(toy.calls))
+    assert sorted(toy.calls) == sorted(4 * ["backward", "forward", "loss", "step", "zero_grad"]), (
+        "2 epochs of 2 batches should make each of the five calls 4 times"
+    )
+    compare("w after 4 iterations", toy.w, 1.1152)  # 0 → 0.6 → 0.68 → 1.144 → 1.1152
+    compare("losses", losses, [9.0, 0.16, 5.3824, 0.020736])
 
 
 _check_sgd_steps()
 
 # %% [markdown] nbgrader={"grade": false, "grade_id": "forward-text", "locked": true, "schema_version": 3, "solution": false, "task": false}
 r"""
-**Exercise 1.2 · forward** · 1 point by hand, 3 by machine · ★☆☆ · 10 minutes
+**Exercise 1.2 · forward** · 1 point by hand, 2 by machine · ★☆☆ · 10 minutes
 
-*Walk along the arrows once, and write down what you meet.*
+*Write down what each box receives and returns.*
 
-By hand: a table with one row for each of the four boxes: its input, its output as a formula, and the output's
-dimensions. By machine: the same as a function.
+By hand: a table with one row for each of the four boxes: input, output as a formula, and dimensions of the output.
+By machine: `forward_regression` returns the same four outputs.
 
 <details><summary>Hint</summary>
 
-Is the 5 inside or outside of the ReLU? Would it matter? Does it belong to $z_1$ or to $z_2$?
+Does the 5 belong to $z_1$ or to $z_2$? Would it matter whether it stands inside or outside the ReLU?
 
 </details>
 """
@@ -289,47 +284,65 @@ def forward_regression(x, W1, b1, W2, b2):
     raise NotImplementedError
 
 
-# %% nbgrader={"grade": true, "grade_id": "forward-regression", "locked": true, "points": 3, "schema_version": 3, "solution": false, "task": false}
+# %% nbgrader={"grade": true, "grade_id": "forward-regression", "locked": true, "points": 2, "schema_version": 3, "solution": false, "task": false}
 def _check_forward_regression():
-    # A network that is small enough to do in your head.
+    # A network that is small enough to compute in your head.
     x, W1 = torch.tensor([[1.0], [-2.0]]), torch.tensor([[1.0, 0.0], [0.0, 1.0], [1.0, 1.0]])
     b1, W2, b2 = torch.tensor([[0.0], [0.0], [3.0]]), torch.tensor([[1.0, 2.0, 3.0]]), torch.tensor([[10.0]])
-    right = [[1.0], [-2.0], [2.0]], [[5.0], [0.0], [10.0]], [[45.0]], [[45.0]]
-    compare_each("z1 z2 z3 ŷ", returned_by(forward_regression, x, W1, b1, W2, b2), right)
+    yours = returned_by(forward_regression, x, W1, b1, W2, b2)
+    compare_each("z1 z2 z3 ŷ", yours, ([[1.0], [-2.0], [2.0]], [[5.0], [0.0], [10.0]], [[45.0]], [[45.0]]))
+
+    figure, ax = plt.subplots(figsize=(10, 2.4))
+    boxes = {"Linear\nW₁, b₁": "x", "f": "z₁", "Linear\nW₂, b₂": "z₂", "g": "z₃", "ℓ": "ŷ"}  # each with what goes in
+    for i, ((box, entering), column) in enumerate(zip(boxes.items(), (x, *yours), strict=True)):
+        left, right, numbers = 2 * i - 1.45, 2 * i - 0.55, torch.as_tensor(column).flatten().tolist()
+        fill = {"f": "#FBEBC8", "g": "#FBEBC8", "ℓ": "#F8DCCB"}.get(box, "#D6E8F5")
+        ax.text(2 * i, 0, box, ha="center", va="center", bbox={"boxstyle": "round,pad=0.5", "facecolor": fill})
+        ax.annotate("", (right, 0.15), (left, 0.15), arrowprops={"arrowstyle": "->", "color": BLUE, "lw": 2})
+        ax.annotate("", (left, -0.2), (right, -0.2), arrowprops={"arrowstyle": "->", "color": RED, "ls": "--"})
+        written = "\n".join(f"{number:g}" for number in numbers)
+        ax.text(2 * i - 1, 0.3, f"{entering}\n{written}", ha="center", color=BLUE, linespacing=1.3)
+        ax.text(2 * i - 1, -0.62, f"∂ℓ/∂{entering}", ha="center", color=RED)
+    ax.annotate("y", (8, 0.35), (8, 1.1), ha="center", fontsize=13, arrowprops={"arrowstyle": "->"})
+    ax.set(xlim=(-1.7, 8.8), ylim=(-1, 1.8), title="Your numbers go forward, the gradients come back")
+    ax.axis("off")
+    plt.show()
 
 
 _check_forward_regression()
 
 # %% [markdown] nbgrader={"grade": false, "grade_id": "chain-rule-text", "locked": true, "schema_version": 3, "solution": false, "task": false}
 r"""
-**Exercise 1.3 · the chain rule, once and for all** · 3 points by hand, 3 by machine · ★★☆ · 25 minutes
+*In the figure: five boxes in a row, Linear, f, Linear, g and ℓ, which also receives y. Solid arrows to the right carry
+$x, z_1, z_2, z_3, \hat y$ with your numbers. Dashed arrows to the left carry the gradients of ℓ by them.*
 
-*Find the gradients without knowing what f, g and ℓ are.*
+**Exercise 1.3 · the chain rule, once for all three tasks** · 3 points by hand, 3 by machine · ★★☆ · 25 minutes
 
-The three boxes that may change from task to task shall stay closed. Somebody hands you their derivatives, as
-matrices:
+*Find the four gradients for any f, g and ℓ.*
+
+You are given the derivatives of the three boxes that change from task to task:
 
 $$\frac{\partial \ell}{\partial \hat y} \in \mathbb{R}^{1 \times K}, \qquad
 \frac{\partial \hat y}{\partial z_3} \in \mathbb{R}^{K \times K}, \qquad
 \frac{\partial z_2}{\partial z_1} \in \mathbb{R}^{d \times d}.$$
 
-Derive $\frac{\partial \ell}{\partial W_1}, \frac{\partial \ell}{\partial b_1}, \frac{\partial \ell}{\partial W_2},
-\frac{\partial \ell}{\partial b_2}$ from these three factors and from $x, y, W_1, b_1, W_2, b_2$ alone. (You may write
-$z_2$ for $f(W_1 x + b_1)$.) Say where each step comes from, and note the dimensions. By machine: the function
-`chain_rule`. Do not take the two square factors for diagonal: the grader's are not.
+By hand: derive $\frac{\partial \ell}{\partial W_1}, \frac{\partial \ell}{\partial b_1},
+\frac{\partial \ell}{\partial W_2}, \frac{\partial \ell}{\partial b_2}$ from these three factors and from
+$x, y, W_1, b_1, W_2, b_2$ alone. You may write $z_2$ for $f(W_1 x + b_1)$. Give a reason for each step, and the
+dimensions of each result. By machine: the function `chain_rule`. It must not assume that the two square factors are
+diagonal; the grader's are not.
 
 <details><summary>Hint for the two matrices</summary>
 
-Avoid the derivative of a vector by a matrix. Ask instead: in which entries of $z_3$ does the single number
-$(W_2)_{ij}$ appear, and times what? Then collect all answers in one matrix, row $j$, column $i$, and recognise a
-product of a column and a row.
+Avoid the derivative of a vector by a matrix. Ask instead in which entries of $z_3$ the single number $(W_2)_{ij}$
+appears, and what it is multiplied by. Then collect the answers in one matrix, row $j$, column $i$.
 
 </details>
 
-<details><summary>Hint for the way down</summary>
+<details><summary>Hint for the first layer</summary>
 
-Start at ℓ, and multiply by one factor for each box that you pass on the way to $z_1$. Each new factor stands to the
-*right*. The dimensions must chain like dominoes: $(1 \times K)(K \times K)(K \times d)(d \times d)$.
+Start at ℓ and multiply by one factor for each box that you pass on the way to $z_1$. Each new factor stands on the
+*right*. Neighbouring dimensions must agree.
 
 </details>
 """
@@ -354,7 +367,7 @@ def chain_rule(x, z2, W2, dl_dyhat, dyhat_dz3, dz2_dz1):
 
 # %% nbgrader={"grade": true, "grade_id": "chain-rule", "locked": true, "points": 3, "schema_version": 3, "solution": false, "task": false}
 def _check_chain_rule():
-    # Let f, g and ℓ be linear for once: z2 = A z1, ŷ = G z3, ℓ = r ŷ. Then A, G and r are the factors themselves.
+    # Here f, g and ℓ are linear: z2 = A z1, ŷ = G z3, ℓ = r ŷ. So the three factors are A, G and r.
     x, W1, b1, W2, b2 = example(n=4, d=3, K=2, seed=1)
     r, G, A = torch.tensor([[1.0, -2.0]]), torch.tensor([[1.0, 3.0], [0.0, 2.0]]), torch.arange(9.0).reshape(3, 3)
     yours = returned_by(chain_rule, x, A @ (W1 @ x + b1), W2, r, G, A)
@@ -365,21 +378,18 @@ _check_chain_rule()
 
 # %% [markdown] nbgrader={"grade": false, "grade_id": "factors-regression-text", "locked": true, "schema_version": 3, "solution": false, "task": false}
 r"""
-Four gradients, five matrix products, and nothing about the task in them. That function will serve you to the end of
-Part 3.
+**Exercise 1.4 · the three factors of regression** · 2 points · ★☆☆ · 7 minutes
 
-**Exercise 1.4 · the three factors of regression** · 2 points · ★☆☆ · 10 minutes
+*Write the three matrices entry by entry, for $f = 5 \cdot \text{ReLU}$, $g$ the identity and
+$\ell = \lVert \hat y - y \rVert^2$.*
 
-*Now open the three boxes: what is in each of the matrices, entry by entry?*
-
-Remember $f = 5 \cdot \text{ReLU}$, $g$ the identity, $\ell = \lVert \hat y - y \rVert^2$. (At exactly 0, where ReLU has
-no slope, any choice counts.)
+`factors_regression` returns all of them as matrices of the given shapes, also where a size is 1. At exactly 0, where
+ReLU has no slope, any value from 0 to 5 counts.
 
 <details><summary>Hint</summary>
 
-Entry $i$ of $f(z)$ looks at entry $i$ of $z$ and at nothing else. What does that say about the entries of
-$\partial z_2 / \partial z_1$ with $i \neq j$? `torch.diagflat` puts the entries of a vector on a diagonal, and is not
-confused by a vector of one entry.
+Which entries of $z_1$ does entry $i$ of $f(z_1)$ depend on? `torch.diagflat` puts the entries of a column on a
+diagonal, also if there is only one.
 
 </details>
 """
@@ -399,25 +409,27 @@ def _check_factors_regression():
     z1, y_hat, y = torch.tensor([[2.0], [-1.0], [0.5]]), torch.tensor([[3.0], [1.0]]), torch.tensor([[1.0], [2.0]])
     loss, f = (lambda y_hat: ((y_hat - y) ** 2).sum()), (lambda z1: 5 * torch.relu(z1))
     compare_factors(returned_by(factors_regression, z1, y_hat, y), loss, y_hat, lambda z3: 1 * z3, y_hat, f, z1)
-    print("with chain_rule these are all the gradients of a regression network")
+    print("ok  chain_rule turns these factors into the gradients of a regression network")
 
 
 _check_factors_regression()
 
 # %% [markdown] nbgrader={"grade": false, "grade_id": "classification-text", "locked": true, "schema_version": 3, "solution": false, "task": false}
 r"""
-## 2 · Classification, with the squared error
+## 2 · Classification with the squared error
 
-Same drawing, other boxes: $f = \tanh$, $g = \sigma$ with $\sigma(z) = \frac{1}{1 + e^{-z}}$, both entry by entry, and
-$\ell = \lVert \hat y - y \rVert^2$ stays for now. Each of the $K$ labels is 0 or 1.
+The boxes change: $f = \tanh$ and $g = \sigma$ with $\sigma(z) = \frac{1}{1 + e^{-z}}$, both entry by entry. The loss
+is still $\ell = \lVert \hat y - y \rVert^2$. Each of the $K$ labels is 0 or 1.
 
-**Exercise 2.1 · forward** · 4 points · ★☆☆ · 5 minutes
+**Exercise 2.1 · forward** · 2 points · ★☆☆ · 5 minutes
 
-*The walk along the arrows again, with new scenery.*
+*Write the four forward variables of the new network.*
+
+Your σ must also be right for logits as large as ±200, where $\hat y$ is rounded to 0 or 1. Part 3 will use it there.
 
 <details><summary>Hint</summary>
 
-Two boxes out of four are what they were. Which variable was equal to $\hat y$ before, and is not any more?
+Two of the four boxes are unchanged. Which variable was equal to $\hat y$ in Part 1 and is no longer?
 
 </details>
 """
@@ -434,9 +446,9 @@ def forward_classification(x, W1, b1, W2, b2):
     raise NotImplementedError
 
 
-# %% nbgrader={"grade": true, "grade_id": "forward-classification", "locked": true, "points": 4, "schema_version": 3, "solution": false, "task": false}
+# %% nbgrader={"grade": true, "grade_id": "forward-classification", "locked": true, "points": 2, "schema_version": 3, "solution": false, "task": false}
 def _check_forward_classification():
-    # tanh(log 3) = 0.8, tanh(log 2) = 0.6 and σ(log 3) = 0.75: even this one can be done by hand.
+    # You can check this one by hand: tanh(log 3) = 0.8, tanh(log 2) = 0.6 and σ(log 3) = 0.75.
     log2, log3 = math.log(2), math.log(3)
     x, W1, b1 = (
         torch.tensor([[1.0], [-1.0], [0.5]]),
@@ -450,20 +462,40 @@ def _check_forward_classification():
 
 _check_forward_classification()
 
-# %% [markdown] nbgrader={"grade": false, "grade_id": "factors-classification-text", "locked": true, "schema_version": 3, "solution": false, "task": false}
+# %% [markdown] nbgrader={"grade": false, "grade_id": "gradients-classification-text", "locked": true, "schema_version": 3, "solution": false, "task": false}
 r"""
-**Exercise 2.2 · the three factors** · 2 points · ★★☆ · 10 minutes
+**Exercise 2.2 · factors and gradients** · 2 points by hand, 2 + 4 by machine · ★★☆ · 30 minutes
 
-*Two classic derivatives, and a surprise: both can be read off the outputs.*
+*Derive the three factors, then put them together with the chain rule.*
 
-The function below is given $z_2 = \tanh(z_1)$ and $\hat y = \sigma(z_3)$, but neither $z_1$ nor $z_3$. That is enough.
+By hand:
 
-<details><summary>Hint</summary>
+1. Derive $\sigma'$ in terms of σ, and $\tanh'$ in terms of tanh.
+2. Write $\frac{\partial \ell}{\partial z_3}$ and the four gradients of the parameters. A row times a diagonal matrix is
+   a product entry by entry; use $\odot$ where that is shorter.
 
-$\sigma = (1 + e^{-z})^{-1}$: differentiate, then try to write what you get as $\sigma$ times something. For
-$\tanh = \sinh / \cosh$ use the quotient rule and $\sinh' = \cosh$, $\cosh' = \sinh$, then cancel.
+By machine, 2 points: `factors_classification` returns the three factors. It is given $z_2 = \tanh(z_1)$ and
+$\hat y = \sigma(z_3)$, but neither $z_1$ nor $z_3$. By machine, 4 points: `gradients_classification` returns the four
+gradients for an input, a label and the parameters. You may call any function that you have written so far.
+
+<details><summary>Hint for the slopes</summary>
+
+Differentiate $\sigma = (1 + e^{-z})^{-1}$, then write the result as σ times something. For $\tanh = \sinh / \cosh$ use
+the quotient rule with $\sinh' = \cosh$ and $\cosh' = \sinh$, and cancel.
 
 </details>
+
+<details><summary>Hint for the gradients</summary>
+
+For a row $r$ and a column $v$ of the same length, $r \, \text{diag}(v) = r \odot v^\top$. In code, one call gives the
+forward variables, one the factors and one the gradients.
+
+</details>
+"""
+
+# %% [markdown] nbgrader={"grade": true, "grade_id": "classification-derivation", "locked": false, "points": 2, "schema_version": 3, "solution": true, "task": false}
+r"""
+*Your answer here: double-click this line and write.*
 """
 
 
@@ -485,30 +517,6 @@ def _check_factors_classification():
 
 
 _check_factors_classification()
-
-# %% [markdown] nbgrader={"grade": false, "grade_id": "gradients-classification-text", "locked": true, "schema_version": 3, "solution": false, "task": false}
-r"""
-**Exercise 2.3 · all the gradients** · 2 points by hand, 4 by machine · ★★☆ · 20 minutes
-
-*Put factors and chain rule together, and let the diagonal matrices melt away.*
-
-By hand: derive $\sigma'$ and $\tanh'$ in terms of σ and tanh. Then write
-$\frac{\partial \ell}{\partial z_3}$, $\frac{\partial \ell}{\partial z_1}$ and the four gradients; multiplying by a
-diagonal matrix is the same as multiplying entry by entry, so use $\odot$ where that is shorter. By machine: the four
-gradients from scratch, for an input, a label and the parameters. You may call whatever you have written so far.
-
-<details><summary>Hint</summary>
-
-For any row $r$ and column $v$ of the same length, $r \, \text{diag}(v) = r \odot v^\top$. In code everything exists
-already: one call gives the forward variables, one the factors, one the gradients.
-
-</details>
-"""
-
-# %% [markdown] nbgrader={"grade": true, "grade_id": "classification-derivation", "locked": false, "points": 2, "schema_version": 3, "solution": true, "task": false}
-r"""
-*Your answer here: double-click this line and write.*
-"""
 
 
 # %% nbgrader={"grade": false, "grade_id": "gradients-classification-code", "locked": false, "schema_version": 3, "solution": true, "task": false}
@@ -534,28 +542,29 @@ _check_gradients_classification()
 
 # %% [markdown] nbgrader={"grade": false, "grade_id": "bce-text", "locked": true, "schema_version": 3, "solution": false, "task": false}
 r"""
-## 3 · Classification, with the cross-entropy
+## 3 · Classification with the cross-entropy
 
-Keep tanh, keep σ, keep all the forward variables. Only the last box changes, to the binary cross-entropy
+Keep $f = \tanh$, $g = \sigma$ and all the forward variables. Only the last box changes, to the binary cross-entropy
 
 $$\ell = \frac{1}{K} \sum_{k=1}^{K} -\bigl[\, y_k \log \hat y_k + (1 - y_k) \log(1 - \hat y_k) \,\bigr] .$$
 
-**Exercise 3.1 · forward, and a better way to write the loss** · 1 point by hand, 3 by machine · ★★☆ · 15 minutes
+**Exercise 3.1 · two forms of the loss** · 1 point by hand, 3 by machine · ★★☆ · 15 minutes
 
-*The same number twice: once from ŷ, once from the logits, where it can never overflow.*
+*Compute the same number twice: from ŷ, and from the logits $z_3$ without overflow.*
 
-With $\hat y = \sigma(z_3)$, show by hand that
+By hand: show for $\hat y = \sigma(z_3)$ that
 
 $$\ell = \frac{1}{K} \sum_{k=1}^{K} \bigl[\, \text{softplus}\bigl((z_3)_k\bigr) - y_k \, (z_3)_k \,\bigr], \qquad
 \text{softplus}(z) = \log(1 + e^z) .$$
 
-By machine: both forms. The second must stay finite and right for logits as large as ±200, where $e^z$ leaves the
-range of `float32`.
+By machine: `bce` takes $\hat y$, with every entry strictly between 0 and 1. `bce_from_logits` takes $z_3$. It must be
+finite and right for logits of any size, for example ±1000, where $e^z$ exceeds the range of `float32`. It must also be
+right where the loss is small but not zero.
 
 <details><summary>Hint</summary>
 
-What is $1 - \sigma(z)$ in terms of σ? And $-\log \sigma(z)$ in terms of softplus? For the machine, pull the large part
-out before you exponentiate: $\log(1 + e^z) = z + \log(1 + e^{-z})$ tells how. PyTorch has functions for such sums, too.
+Write $1 - \sigma(z)$ in terms of σ, and $-\log \sigma(z)$ in terms of softplus. In code, take the large part out before
+you exponentiate: $\log(1 + e^z) = z + \log(1 + e^{-z})$. PyTorch also has functions for such sums.
 
 </details>
 """
@@ -594,17 +603,35 @@ def _check_bce():
 
 _check_bce()
 
-# %% [markdown] nbgrader={"grade": false, "grade_id": "factors-bce-text", "locked": true, "schema_version": 3, "solution": false, "task": false}
+# %% [markdown] nbgrader={"grade": false, "grade_id": "gradients-bce-text", "locked": true, "schema_version": 3, "solution": false, "task": false}
 r"""
-**Exercise 3.2 · the three factors** · 2 points · ★☆☆ · 5 minutes
+**Exercise 3.2 · factors and gradients again** · 2 points by hand, 2 + 4 by machine · ★★★ · 20 minutes
 
-*Two of the three you have already. Which one is new?*
+*Derive the new factor, and simplify its product with the slope of σ.*
+
+By hand:
+
+1. Derive $\frac{\partial \ell}{\partial \hat y}$. Multiply it by $\frac{\partial \hat y}{\partial z_3}$ and simplify.
+2. Write the four gradients.
+3. Compare $\frac{\partial \ell}{\partial z_3}$ with that of Part 2. How large is each of the two if $y_k = 1$ and
+   $\hat y_k$ is close to 0, so that the network is certain and *wrong*?
+
+By machine, 2 points: `factors_bce` returns the three factors before they are multiplied. By machine, 4 points:
+`gradients_bce` returns the four gradients. These must also be right where a logit is so large that ŷ is rounded to
+exactly 0 or 1. There `factors_bce` would divide by zero.
 
 <details><summary>Hint</summary>
 
-Differentiate one term of the sum, bring both fractions to a common denominator, and keep the $\frac{1}{K}$.
+Differentiate one term of the sum, bring both fractions to a common denominator, and keep the $\frac{1}{K}$. For
+`gradients_bce`: `chain_rule` uses the first two factors only in their *product*. So any two factors with the right
+product will do.
 
 </details>
+"""
+
+# %% [markdown] nbgrader={"grade": true, "grade_id": "bce-gradient-derivation", "locked": false, "points": 2, "schema_version": 3, "solution": true, "task": false}
+r"""
+*Your answer here: double-click this line and write.*
 """
 
 
@@ -625,32 +652,6 @@ def _check_factors_bce():
 
 
 _check_factors_bce()
-
-# %% [markdown] nbgrader={"grade": false, "grade_id": "gradients-bce-text", "locked": true, "schema_version": 3, "solution": false, "task": false}
-r"""
-**Exercise 3.3 · all the gradients, and a small miracle** · 2 points by hand, 4 by machine · ★★★ · 15 minutes
-
-*Two ugly factors meet, and what remains is the simplest thing you could have wished for.*
-
-By hand: derive $\frac{\partial \ell}{\partial \hat y}$, multiply by $\frac{\partial \hat y}{\partial z_3}$ and
-simplify. Write the four gradients. Then compare $\frac{\partial \ell}{\partial z_3}$ with that of Part 2: what does
-each loss tell a network that is certain and *wrong*?
-
-By machine: the four gradients. They must be right also where a logit is so large that ŷ has been rounded to exactly 0
-or 1 and `factors_bce` would divide by zero.
-
-<details><summary>Hint</summary>
-
-`chain_rule` only ever uses the *product* of its two factors at the output. If you know the product in simplified form,
-you may choose the factors as you like.
-
-</details>
-"""
-
-# %% [markdown] nbgrader={"grade": true, "grade_id": "bce-gradient-derivation", "locked": false, "points": 2, "schema_version": 3, "solution": true, "task": false}
-r"""
-*Your answer here: double-click this line and write.*
-"""
 
 
 # %% nbgrader={"grade": false, "grade_id": "gradients-bce-code", "locked": false, "schema_version": 3, "solution": true, "task": false}
@@ -685,79 +686,105 @@ _check_gradients_bce()
 
 # %% [markdown] nbgrader={"grade": false, "grade_id": "deeper-text", "locked": true, "schema_version": 3, "solution": false, "task": false}
 r"""
-**Exercise 3.4 · deeper** · 1 point by hand · ★☆☆ · 10 minutes
+**Exercise 3.3 · deeper networks** · ½ point by machine, 1½ by hand · ★★☆ · 10 minutes
 
-*What would change with twenty hidden layers in place of one?*
+*Predict what happens to a gradient on its way back through 20 hidden layers.*
 
-Suppose that the network gets deeper, each hidden layer with its own $f$. Why do practitioners then choose $f$ = ReLU
-over $f = \tanh$, and why does $g$ stay σ all the same? Two or three sentences; your factor
-$\frac{\partial z_2}{\partial z_1}$ is the key.
+Every layer has 200 units, zero biases, and normal weights with standard deviation gain$/\sqrt{200}$. A random gradient
+goes in at layer 20 and comes out at layer 1. We try three gains: 1, as in Glorot and Bengio, "Understanding the
+difficulty of training deep feedforward neural networks" (2010); $\sqrt 2$, for ReLU, from He et al., "Delving deep into
+rectifiers" (2015); and $5/3$, which `torch.nn.init.calculate_gain` recommends for tanh.
 
-The figure below sends a gradient back through such networks. *It shows the size of the gradient at layers 20 down to
-1, on a logarithmic axis: circles (ReLU) stay level, squares (tanh) sink, triangles (σ) plunge by a dozen decades.*
+**Prediction.** How large is the gradient at layer 1, compared with the one that was sent in?
+
+- **A** At all three gains ReLU's stays within a factor of 10, and tanh's falls to less than 1 %.
+- **B** With gain 1 ReLU's falls to less than 1 %, and tanh's keeps more than 1 %. With $\sqrt 2$ for ReLU and $5/3$ for
+  tanh, neither falls below 10 %.
+- **C** At all three gains both fall to less than 1 %, tanh's further than ReLU's.
+
+Any of the choices earns the point: what counts is that you commit before you look. The check below draws the figure.
 """
 
+# %% nbgrader={"grade": false, "grade_id": "depth-prediction-code", "locked": false, "schema_version": 3, "solution": true, "task": false}
+# depth_prediction = "…"   # "A", "B" or "C"
+raise NotImplementedError
 
-# %% nbgrader={"grade": false, "grade_id": "deeper-figure", "locked": true, "schema_version": 3, "solution": false, "task": false} tags=["demo"]
-def _figure():
-    # 20 hidden layers, 200 wide, with weights of the size that is recommended for each f, and some bias.
-    # How large is the gradient when it arrives at each layer?
-    figure, ax = plt.subplots(figsize=(5, 3))
-    generator = torch.Generator().manual_seed(4)
-    for name, f, slope, gain, colour, marker in (
-        ("ReLU", torch.relu, lambda z: (z > 0).float(), 2.0, BLUE, "o"),
-        ("tanh", torch.tanh, lambda z: 1 - torch.tanh(z) ** 2, 1.0, ORANGE, "s"),
-        ("σ", torch.sigmoid, lambda z: torch.sigmoid(z) * torch.sigmoid(-z), 1.0, RED, "^"),
-    ):
-        signal, layers = torch.randn(200, 1, generator=generator), []
-        for _ in range(20):
-            W = torch.randn(200, 200, generator=generator) * (gain / 200) ** 0.5
-            z = W @ signal + 0.5 * torch.randn(200, 1, generator=generator)
-            layers.append((W, slope(z)))
-            signal = f(z)
-        gradient, sizes = torch.randn(1, 200, generator=generator), []
-        for W, slopes in reversed(layers):
-            gradient = (gradient * slopes.T) @ W  # one layer down: ∂ℓ/∂z_out · diag(slopes) · W
-            sizes.append(float(gradient.norm()))
-        ax.semilogy(range(20, 0, -1), sizes, color=colour, marker=marker, markersize=4, label=f"f = {name}")
-    ax.invert_xaxis()
-    ax.set(
-        xticks=[20, 15, 10, 5, 1],
-        xlabel="layer (the gradient arrives from the left)",
-        ylabel="size of the gradient",
-        title="Through 20 layers",
-    )
-    ax.legend(fontsize=8)
+
+# %% nbgrader={"grade": true, "grade_id": "depth-prediction", "locked": true, "points": 0.5, "schema_version": 3, "solution": false, "task": false}
+def _check_depth_prediction():
+    assert depth_prediction in ("A", "B", "C"), 'depth_prediction should be one of the letters "A", "B" and "C"'
+
+    activations = {
+        "ReLU": (torch.relu, lambda z: (z > 0).float(), BLUE, "o"),
+        "tanh": (torch.tanh, lambda z: 1 - torch.tanh(z) ** 2, ORANGE, "s"),
+    }
+    figure, axes = plt.subplots(1, 3, figsize=(10, 3), sharey=True)
+    for ax, (title, gain) in zip(axes, {"1": 1.0, "√2": math.sqrt(2), "5/3": 5 / 3}.items(), strict=True):
+        for name, (f, slope, colour, marker) in activations.items():
+            generator = torch.Generator().manual_seed(4)
+            signal, layers = torch.randn(200, 1, generator=generator), []
+            for _ in range(20):
+                W = torch.randn(200, 200, generator=generator) * gain / math.sqrt(200)
+                z = W @ signal
+                layers.append((W, slope(z)))
+                signal = f(z)
+            gradient, sizes = torch.randn(1, 200, generator=generator), []
+            start = gradient.norm()
+            for W, slopes in reversed(layers):
+                gradient = (gradient * slopes.T) @ W  # one layer down: ∂ℓ/∂z_out · diag(slopes) · W
+                sizes.append(float(gradient.norm() / start))
+            ax.semilogy(range(20, 0, -1), sizes, color=colour, marker=marker, markersize=4, label=name)
+        ax.axhline(1, color="black", linestyle=":", linewidth=1)
+        ax.set(xlim=(21, 0), xticks=[20, 15, 10, 5, 1], xlabel="layer", title=f"gain {title}")
+    axes[0].set_ylabel("size of the gradient")
+    axes[0].legend(fontsize=8)
     plt.show()
 
 
-_figure()
+_check_depth_prediction()
 
-# %% [markdown] nbgrader={"grade": true, "grade_id": "deeper", "locked": false, "points": 1, "schema_version": 3, "solution": true, "task": false}
+# %% [markdown] nbgrader={"grade": false, "grade_id": "depth-seen", "locked": true, "schema_version": 3, "solution": false, "task": false}
+r"""
+*In the figure: the size of the gradient as a share of what was sent in, from layer 20 on the left to layer 1 on the
+right, on a logarithmic axis. Gain 1: ReLU (circles) falls to about a thousandth, tanh (squares) to between a tenth and
+a third. Gain √2: both stay within a factor of 3.5 of the start. Gain 5/3: both rise, ReLU to between 10 and 70 times,
+tanh to between 2.5 and 13 times the start. The ranges are those of 40 draws of the weights.*
+
+**Explain it** · 1½ points by hand. A wrong prediction costs nothing.
+
+1. In one or two sentences: what does the figure show for ReLU at gain 1, and what causes it? What does gain √2 offset?
+2. Suppose that training makes pre-activations large. Why does $f$ = ReLU then help a deeper network, compared with
+   $f = \tanh$? Use your factor $\frac{\partial z_2}{\partial z_1}$.
+3. Why does $g$ stay σ at the output?
+"""
+
+# %% [markdown] nbgrader={"grade": true, "grade_id": "deeper", "locked": false, "points": 1.5, "schema_version": 3, "solution": true, "task": false}
 r"""
 *Your answer here: double-click this line and write.*
 """
 
 # %% [markdown] nbgrader={"grade": false, "grade_id": "softargmax-text", "locked": true, "schema_version": 3, "solution": false, "task": false}
 r"""
-## 4 · Ideas, with pictures
+## 4 · Concepts and pictures
 
-$$\text{softargmax}(z)_i = \frac{e^{z_i}}{\sum_{j=1}^{n} e^{z_j}}, \qquad z \in \mathbb{R}^n,\; n \ge 2,$$
+$$\text{softargmax}(z)_i = \frac{e^{z_i}}{\sum_{j=1}^{n} e^{z_j}}, \qquad z \in \mathbb{R}^n,\; n \ge 2$$
 
-is what libraries call softmax, although it is soft about the arg max, not about the max.
+Libraries call it softmax, the name that it got from Bridle, "Probabilistic interpretation of feedforward classification
+network outputs" (1990). It is a soft version of the arg max, not of the max.
 
-**Exercise 4.1 · never say never** · 1 point · ★☆☆ · 5 minutes
+**Exercise 4.1 · exactly 0, exactly 1?** · 1 point by machine, 1 by hand · ★☆☆ · 6 minutes
 
-*Can an output of softargmax be exactly 0, or exactly 1?*
+*Can an output of softargmax be exactly 0, or exactly 1, if all logits are finite?*
 
-Answer twice: for real numbers, and for `float32` on a computer; `True` means that it can. Then show it: find finite
-`exact_logits`, a list of two or more numbers, for which `torch.softmax` in `float32` gives an exact 0 *and* an exact 1,
-or set it to `None` if there are none.
+By machine: `softargmax_exact` answers for real numbers and for `float32` on a computer; `True` means that it can. Also
+give finite `exact_logits`, a list of two or more numbers, for which `torch.softmax` in `float32` returns an exact 0
+*and* an exact 1. Set `exact_logits = None` if there are none. By hand, below the check: the reason for each of your two
+answers.
 
 <details><summary>Hint</summary>
 
-Can $e^z$ be zero for a real $z$? What is the smallest positive number that 32 bits can hold, and what becomes of
-something smaller?
+Can $e^z$ be zero for a real $z$? What is the smallest positive number that `float32` can hold, and what becomes of a
+smaller one?
 
 </details>
 """
@@ -778,28 +805,40 @@ def _check_softargmax():
 
 _check_softargmax()
 
+# %% [markdown] nbgrader={"grade": true, "grade_id": "softargmax-reason", "locked": false, "points": 1, "schema_version": 3, "solution": true, "task": false}
+r"""
+*Your answer here: double-click this line and write.*
+"""
+
 # %% [markdown] nbgrader={"grade": false, "grade_id": "graph-text", "locked": true, "schema_version": 3, "solution": false, "task": false}
 r"""
-**Exercise 4.2 · a computational graph** · 3 points · ★★☆ · 10 minutes
+**Exercise 4.2 · a computational graph** · 3 points · ★★☆ · 12 minutes
 
-*Draw the graph by listing its arrows, then run backpropagation through it.*
+*Draw the graph of w, then run backpropagation through it (Rumelhart, Hinton and Williams, "Learning representations by
+back-propagating errors", 1986).*
 
-$$a = x + y, \qquad b = z \cdot o, \qquad c = a \cdot b, \qquad w = c + z,$$
+$$a = x + y, \qquad b = z \cdot o, \qquad c = a \cdot b, \qquad w = c + z$$
 
-all of them numbers, with $x, y, z, o$ as inputs. Every variable is a node. An arrow `("u", "v")` says that $v$ is
-computed *directly* from $u$. The check draws your arrows. Then write the four derivatives of $w$; for this you need
-numbers, not matrices.
+All eight variables are numbers; $x, y, z, o$ are the inputs. Every variable is a node.
+
+1. `graph_edges`: a list of pairs of names. An arrow `("u", "v")` says that $v$ is computed *directly* from $u$.
+2. `graph_places`: a dictionary that gives every node its place in the drawing, two numbers $(x, y)$. No two nodes stand
+   in the same place, and every arrow runs to the right.
+3. `graph_gradient`: the four derivatives of $w$ as numbers, for any four inputs.
+
+The check draws your graph.
 
 <details><summary>Hint</summary>
 
-Count how many arrows each of the four equations needs. One input sends out two arrows; how does the chain rule treat
-someone who reaches $w$ by two roads?
+How many arrows does each of the four equations need? For the derivatives, follow every path from an input to $w$. How
+does the chain rule treat an input with two paths?
 
 </details>
 """
 
 # %% nbgrader={"grade": false, "grade_id": "graph-code", "locked": false, "schema_version": 3, "solution": true, "task": false}
 # graph_edges = [("…", "…"), …]
+# graph_places = {"x": (…, …), …}
 raise NotImplementedError
 
 
@@ -810,22 +849,26 @@ def graph_gradient(x, y, z, o):
 
 # %% nbgrader={"grade": true, "grade_id": "graph", "locked": true, "points": 3, "schema_version": 3, "solution": false, "task": false}
 def _check_graph():
-    places = {"x": (0, 3), "y": (0, 2), "z": (0, 1), "o": (0, 0)}
-    places |= {"a": (1, 2.5), "b": (1, 0.5), "c": (2, 2), "w": (3, 1.5)}
+    assert set(graph_places) == set("xyzoabcw"), "graph_places should place x, y, z, o, a, b, c and w"
+    places = {node: tuple(map(float, place)) for node, place in graph_places.items()}
+    assert len(set(places.values())) == 8, "graph_places: two nodes stand in the same place"
     assert {node for edge in graph_edges for node in edge} <= set(places), "the nodes are x, y, z, o, a, b, c and w"
     figure, ax = plt.subplots(figsize=(5, 2.8))
     for start, end in graph_edges:
+        assert places[start][0] < places[end][0], f"the arrow from {start} to {end} does not run to the right"
         bend = {"arrowstyle": "->", "shrinkA": 12, "shrinkB": 12, "connectionstyle": "arc3,rad=0.08"}
         ax.annotate("", places[end], places[start], arrowprops=bend)
     for node, place in places.items():
         look = {"boxstyle": "circle", "facecolor": "#FBEBC8" if node in "xyzo" else "#D6E8F5"}
         ax.text(*place, node, ha="center", va="center", bbox=look)
-    ax.set(xlim=(-0.4, 3.4), ylim=(-0.5, 3.5), title="Your computational graph")
+    ax.scatter(*zip(*places.values(), strict=True), alpha=0)  # so that the axes reach all nodes
+    ax.set_title("Your computational graph")
+    ax.margins(0.15)
     ax.axis("off")
     plt.show()
 
 
-    # Your derivatives, held against a nudge to either side; here a = 3, b = 12, c = 36, w = 39.
+    # Your derivatives against differences of w; here a = 3, b = 12, c = 36, w = 39.
     here, slopes = {"x": 1.0, "y": 2.0, "z": 3.0, "o": 4.0}, []
     for name in here:
         up, down = ({**here, name: here[name] + h} for h in (1e-3, -1e-3))
@@ -838,26 +881,30 @@ _check_graph()
 
 # %% [markdown] nbgrader={"grade": false, "grade_id": "slopes-text", "locked": true, "schema_version": 3, "solution": false, "task": false}
 r"""
-*In the figure: the inputs x, y, z, o on the left, then a and b, then c, then w, with the arrows that you gave.* Check
-that somebody could compute $w$ from your picture alone.
+*In the figure: the eight nodes where you placed them, with your arrows, all running to the right.*
 
-**Exercise 4.3 · four slopes** · 3 points · ★★☆ · 10 minutes
+**Exercise 4.3 · four slopes** · 3 points · ★★☆ · 12 minutes
 
-*Differentiate four activations, and draw the result.*
+*Differentiate four activations, and plot the derivatives.*
 
 | activation | definition |
 | --- | --- |
 | ReLU | $\max(0, x)$ |
 | LeakyReLU(0.01) | $x$ for $x > 0$, and $0.01\,x$ otherwise |
-| Softplus(β = 1) | $\log(1 + e^x)$ |
+| Softplus(β=1) | $\log(1 + e^x)$ |
 | GELU | $x \, \Phi(x)$, with $\Phi(x) = \frac12 \bigl[ 1 + \text{erf}(x / \sqrt 2) \bigr]$ |
 
-$\Phi$ is the distribution function of the standard normal, so its derivative is the bell curve
+$\Phi$ is the distribution function of the standard normal. Its derivative is the bell curve
 $\varphi(x) = e^{-x^2/2} / \sqrt{2\pi}$. At $x = 0$ any slope between the two sides counts for the first two.
+
+The first four functions take a tensor of any shape and return the slopes at its entries. `draw_slopes(ax)` plots the
+four slopes on the Matplotlib axes `ax`: one line for each, from −4 to 4, at 50 or more evenly spread points. Give each
+line its name from the table as its `label`, and the $x$-axis a label. Colours and styles are up to you. The check adds
+the legend and shows your figure.
 
 <details><summary>Hint</summary>
 
-GELU is a product of two functions of $x$. And the slope of softplus is an old acquaintance.
+GELU is a product of two functions of $x$. The slope of softplus is a function that you have used since Part 2.
 
 </details>
 """
@@ -884,6 +931,11 @@ def gelu_slope(x):
     raise NotImplementedError
 
 
+def draw_slopes(ax):
+    """Plots the four slopes on the axes ax, from −4 to 4, each as one line with its name as the label."""
+    raise NotImplementedError
+
+
 # %% nbgrader={"grade": true, "grade_id": "slopes", "locked": true, "points": 3, "schema_version": 3, "solution": false, "task": false}
 def _check_slopes():
     x = torch.tensor([[-1.5, -0.5, 0.3], [0.5, 1.0, 2.5]])
@@ -895,51 +947,41 @@ def _check_slopes():
     ):
         compare(name, returned_by(yours, x), measured_jacobian(function, x).diagonal().reshape(2, 3))
 
-
-_check_slopes()
-
-
-# %% nbgrader={"grade": false, "grade_id": "slopes-figure", "locked": true, "schema_version": 3, "solution": false, "task": false}
-def _figure():
-    x = torch.linspace(-4, 4, 161)
     figure, ax = plt.subplots(figsize=(5, 3))
-    for label, curve, colour, marker in (
-        ("ReLU", relu_slope, BLUE, "o"),
-        ("LeakyReLU(0.01)", leaky_relu_slope, GREEN, "s"),
-        ("Softplus(β=1)", softplus_slope, ORANGE, "^"),
-        ("GELU", gelu_slope, RED, "v"),
-    ):
-        marked = (5 * len(label) % 16, 20)
-        ax.plot(x, curve(x), color=colour, marker=marker, markevery=marked, markersize=5, label=label)
-    ax.set(xlabel="x", ylabel="slope", title="Your four slopes")
+    draw_slopes(ax)
+    labels = [str(line.get_label()) for line in ax.get_lines()]
+    for name in ("ReLU", "LeakyReLU", "Softplus", "GELU"):
+        assert any(label.startswith(name) for label in labels), f"no line on the given axes carries the label {name}"
+    assert ax.get_xlabel(), "the x-axis carries no label"
+    ax.set_title("Your four slopes")
     ax.legend(fontsize=8)
     plt.show()
 
 
-_figure()
+_check_slopes()
 
 # %% [markdown] nbgrader={"grade": false, "grade_id": "relu-text", "locked": true, "schema_version": 3, "solution": false, "task": false}
 r"""
-*In the figure: slopes from −4 to 4. ReLU (circles) and LeakyReLU (squares) jump at 0, from 0 and from 0.01 to 1;
-Softplus (triangles up) climbs smoothly; GELU (triangles down) dips below 0 near −1.4 and rises above 1 near 1.4.*
+*In the figure: slopes from −4 to 4. ReLU and LeakyReLU jump at 0, from 0 and from 0.01 to 1. Softplus rises smoothly
+from near 0 to near 1. GELU is lowest, at about −0.13, near −1.4 and highest, at about 1.13, near 1.4.*
 
-**Exercise 4.4 · what is wrong with ReLU?** · 2 points by hand, 1 by machine · ★★☆ · 10 minutes
+**Exercise 4.4 · limits of ReLU** · 2 points by hand, 1 by machine · ★★☆ · 8 minutes
 
-*It is everyone's favourite, and it has its limits.*
+*Name two weaknesses of ReLU, and what two of its relatives improve.*
 
-By hand: name two limits of ReLU, and for each of LeakyReLU and Softplus say what it mends and what it does not. By
-machine: true or false?
+By hand: give two limits of ReLU, each with a reason. Then say for LeakyReLU and for Softplus one thing that it mends
+and one thing that it does not. By machine: are these statements true or false?
 
 - **A** A ReLU unit whose pre-activation is negative for every training example receives no gradient for its weights.
-- **B** Like tanh, ReLU has slopes that fade away for large positive pre-activations.
+- **B** Like tanh, ReLU has slopes that go to 0 for large positive pre-activations.
 - **C** The slope of LeakyReLU(0.01) is nowhere zero.
 - **D** LeakyReLU(0.01) is differentiable at 0.
 - **E** The slope of Softplus at any real number lies strictly between 0 and 1.
-- **F** Softplus, unlike ReLU, has negative outputs, too.
+- **F** Softplus, unlike ReLU, also has negative outputs.
 
 <details><summary>Hint</summary>
 
-Every answer can be read from your last figure, or from the definitions above it.
+Every answer follows from your figure or from the definitions above it.
 
 </details>
 """
@@ -958,35 +1000,41 @@ raise NotImplementedError
 def _check_relu_statements():
     assert sorted(relu_statements) == list("ABCDEF"), "answer each of A to F"
     assert all(isinstance(answer, bool) for answer in relu_statements.values()), "answer with True or False"
-    print("ok  six answers; whether they are right, the grader will tell")
+    print("ok  six answers; the grader tells you whether they are right")
 
 
 _check_relu_statements()
 
 # %% [markdown] nbgrader={"grade": false, "grade_id": "maps-text", "locked": true, "schema_version": 3, "solution": false, "task": false}
 r"""
-**Exercise 4.5 · moving the plane** · 1 point by machine, 1 by hand · ★★☆ · 15 minutes
+**Exercise 4.5 · maps of the plane** · 2 points by machine, 1 by hand · ★★☆ · 12 minutes
 
-*Four matrices that every linear layer is made of; and what they can never do.*
+*Write four matrices that move the plane, and merge two linear layers.*
 
-Write the $2 \times 2$ matrices that, applied to a column $(x, y)^\top$,
+Return the $2 \times 2$ matrices that, applied to a column $(x, y)^\top$,
 
 - **rotate** it about the origin by θ, counter-clockwise;
-- **reflect** it in the line through the origin that makes the angle θ with the $x$-axis;
-- **scale** it by $s_x$ along $x$, and by $s_y$ along $y$;
-- **shear** it: $y$ stays, $x$ grows by $k$ times $y$.
+- **reflect** it in the line through the origin at the angle θ to the $x$-axis;
+- **scale** it by $s_x$ along $x$ and by $s_y$ along $y$;
+- **shear** it: $y$ stays, and $x$ grows by $k$ times $y$.
 
-Then two linear layers in a row *without* a nonlinear function between them, $W_2 (W_1 x + b_1) + b_2$: `collapse`
-returns the $W$ and $b$ of the one layer that does the same.
+Angles are in radians. Then take two linear layers *without* a function between them, $W_2 (W_1 x + b_1) + b_2$.
+`collapse` returns the $W$ and $b$ of a single layer with the same output for every $x$.
 
-By hand: what does a nonlinear function between the layers add, in algebra and in pictures?
+By hand: why do stacked linear layers without a function between them add nothing? What do nonlinear functions between
+them add, in algebra and in a picture of the plane?
 
 <details><summary>Hint</summary>
 
-The columns of a matrix are the places where $(1, 0)^\top$ and $(0, 1)^\top$ end up. For the reflection, think of
-turning the mirror line onto the $x$-axis, flipping, and turning back; or try where $(1, 0)^\top$ goes for θ = 45°.
+The columns of a matrix are the places where $(1, 0)^\top$ and $(0, 1)^\top$ end up. For the reflection, rotate the
+mirror line onto the $x$-axis, flip, and rotate back.
 
 </details>
+"""
+
+# %% [markdown] nbgrader={"grade": true, "grade_id": "bending", "locked": false, "points": 1, "schema_version": 3, "solution": true, "task": false}
+r"""
+*Your answer here: double-click this line and write.*
 """
 
 
@@ -1016,7 +1064,7 @@ def collapse(W1, b1, W2, b2):
     raise NotImplementedError
 
 
-# %% nbgrader={"grade": true, "grade_id": "maps", "locked": true, "points": 1, "schema_version": 3, "solution": false, "task": false}
+# %% nbgrader={"grade": true, "grade_id": "maps", "locked": true, "points": 2, "schema_version": 3, "solution": false, "task": false}
 def _check_maps():
     point, W1, b1 = torch.tensor([[2.0], [1.0]]), torch.tensor([[1.0, 2.0], [0.0, 1.0], [1.0, 0.0]]), torch.ones(3, 1)
     for name, matrix, right in (
@@ -1030,12 +1078,6 @@ def _check_maps():
     compare("collapsed, W", W, [[-1.0, 2.0]])
     compare("collapsed, b", b, [[3.0]])
 
-
-_check_maps()
-
-
-# %% nbgrader={"grade": false, "grade_id": "maps-figure", "locked": true, "schema_version": 3, "solution": false, "task": false}
-def _figure():
     corners = [[0, 0], [0, 15], [9, 15], [9, 12], [3, 12], [3, 9], [7, 9], [7, 6], [3, 6], [3, 0], [0, 0]]
     letter = torch.tensor(corners).T / 10
     t, levels = torch.linspace(-2, 2, 41), torch.linspace(-2, 2, 5).expand(41, 5)
@@ -1062,34 +1104,28 @@ def _figure():
     plt.show()
 
 
-_figure()
-
-# %% [markdown] nbgrader={"grade": false, "grade_id": "maps-seen", "locked": true, "schema_version": 3, "solution": false, "task": false}
-r"""
-*In the figure: a letter F on a grid, dotted before and filled after each map, with a dot at the origin. Four grids stay
-straight; in the fifth tanh has bent the lines and squeezed everything into a square.*
-
-**And now in words** · 1 point by hand: why do stacked linear layers without a function between them gain nothing, and
-what do nonlinear ones add?
-"""
-
-# %% [markdown] nbgrader={"grade": true, "grade_id": "bending", "locked": false, "points": 1, "schema_version": 3, "solution": true, "task": false}
-r"""
-*Your answer here: double-click this line and write.*
-"""
+_check_maps()
 
 # %% [markdown] nbgrader={"grade": false, "grade_id": "closing", "locked": true, "schema_version": 3, "solution": false, "task": false}
 r"""
+*In the figure: a letter F on a grid, dotted before and filled after each map, with a dot at the origin. In the first
+four pictures the grid lines stay straight. In the fifth, tanh has bent them and squeezed everything into a square.*
+
 **What you take along**
 
-- One chain rule serves every network of this shape: only the three factors change.
-- In numerator layout the chain reads from left to right, and the gradient of a weight matrix is *what came in* (a
-  column) times *the complaint about what went out* (a row).
-- Cross-entropy and sigmoid belong together: their slopes cancel, and what is left is the plain error.
-- A formula is a claim. Test it.
+- One chain rule serves every network of this shape. Only the three factors change.
+- In numerator layout the chain reads from left to right. The gradient of a weight matrix is its layer's *input* (a
+  column) times the gradient of its layer's *output* (a row).
+- With the cross-entropy, the slope of σ cancels, and what is left is the error $\hat y - y$ over $K$.
+- Whether a deep network's gradient sinks depends on the activation *and* on the gain of its weights.
 
-In the next notebook the rows of a batch take the place of the column, and the formulas that you have just proved
-become a working multilayer perceptron.
+**Sources of the four activations.** ReLU: Nair and Hinton, "Rectified linear units improve restricted Boltzmann
+machines" (2010). LeakyReLU: Maas, Hannun and Ng, "Rectifier nonlinearities improve neural network acoustic models"
+(2013). Softplus: Dugas et al., "Incorporating second-order functional knowledge for better option pricing" (2000).
+GELU: Hendrycks and Gimpel, "Gaussian error linear units (GELUs)" (2016).
+
+In the next notebook a batch of rows takes the place of the column, and the formulas that you have derived become a
+working multilayer perceptron.
 """
 
 
@@ -1164,10 +1200,11 @@ _hand_in(
         "1.4 factors-regression",
         "2.1 forward-classification",
         "2.2 factors-classification",
-        "2.3 gradients-classification",
+        "2.2 gradients-classification",
         "3.1 bce",
         "3.2 factors-bce",
-        "3.3 gradients-bce",
+        "3.2 gradients-bce",
+        "3.3 depth-prediction",
         "4.1 softargmax",
         "4.2 graph",
         "4.3 slopes",
@@ -1177,15 +1214,16 @@ _hand_in(
     [
         "1.2 layers-table",
         "1.3 chain-rule-derivation",
-        "2.3 classification-derivation",
+        "2.2 classification-derivation",
         "3.1 bce-derivation",
-        "3.3 bce-gradient-derivation",
-        "3.4 deeper",
+        "3.2 bce-gradient-derivation",
+        "3.3 deeper",
+        "4.1 softargmax-reason",
         "4.4 relu-limits",
         "4.5 bending",
     ],
     {
-        3718406582: "BLUE compare compare_each compare_factors compare_gradients example GREEN"
+        1355248018: "BLUE compare compare_each compare_factors compare_gradients example GREEN"
         " " "measured_gradients measured_jacobian ORANGE RED relative_error returned_by",
     },
     "*Your answer here: double-click this line and write.*",

@@ -2,29 +2,26 @@
 r"""
 # Convolution, recurrence and what goes wrong
 
-Two ideas stand behind this homework, and both are *sharing*. A convolution uses the same few weights at every place; a
-recurrent network uses the same few weights at every time. On this sheet you find out what sharing does to gradients:
-they add up, over places or over times, and over long times they do strange things.
+A convolution uses the same few weights at every place. A recurrent network uses the same few weights at every time.
+This notebook asks what such sharing does to gradients.
 
-**What you will build.** The two Jacobians of a 1-D convolution, as honest matrices that you can look at. A gated
-recurrent network, unrolled, with its gradient through time; and weights for which that gradient fades, survives, or
-explodes, by your own design. A recurrent network with attention. At the end, a training run with kinks in its loss
-curve, and you as the detective.
+**What you will build.** The Jacobians of a 1-D convolution. A gated recurrent network whose gradient through time
+fades, survives or explodes as you choose. A recurrent network with attention. Two measurements that show why the loss
+of an LSTM jumps.
 
 | part | you answer | points by machine | by hand | minutes |
-| --- | --- | --- | --- | --- |
-| 1 Convolution | sizes, formula, two Jacobians, a gradient | 1 + 2 + 2 + 2 + 2 + 2 | 1 + 1 + 1 + 1 | 75 |
-| 2 A gated network | graph, dimensions, Jacobians, time, extremes | 2 + 1 + 2 + 3 + 2 | 2 + 2 + 1 | 75 |
-| 3 Attention in time | dimension, k steps, all steps, Jacobian, backward | 1 + 2 + 2 + 3 + 2 | 1 + 1 + 2 + 1 | 70 |
-| 4 A loss curve with kinks | cause, spikes, cures, first value | 1 + 1 + 1 + 1 | 1 | 20 |
-| **in all** | **50 points** | **35** | **15** | **240** |
+|---|---|---|---|---|
+| 1 Convolution | sizes, formula, three derivatives | 3+2+2+2+2 | 1+3 | 70 |
+| 2 A gated network | graph, gradient through time, extremes | 3+2+3+2 | 4+1 | 80 |
+| 3 Attention in time | equations, arrows, a prediction | 3+2+3+1+½ | 2+3+½ | 75 |
+| 4 A loss that jumps | two measurements, four questions | ½+2 | 2½ | 40 |
+| **in all** | **50 points** | **33** | **17** | **265** |
 
-**You need** homework 1: the chain rule in numerator layout. Everything runs in a few seconds on a CPU.
+**You need** homework 1: the chain rule in numerator layout. Everything runs in about ten seconds on a CPU.
 
-**How to work.** Think on paper. Cells that say *Your answer here* take a written derivation (LaTeX between dollar
-signs, or plain words) and are marked by a person, one small step at a time. Cells with
-`raise NotImplementedError` take the result as a tiny function. The cell below it checks an example; the grader asks
-again with other sizes and other numbers.
+**How to work.** Start on paper. *Your answer here* takes a derivation or a few sentences; a person marks them step by
+step. `raise NotImplementedError` takes the result as a small function. The cell below it checks an example, and the
+grader asks again with other sizes and numbers.
 """
 
 # %% [markdown] nbgrader={"grade": false, "grade_id": "colab", "locked": true, "schema_version": 3, "solution": false, "task": false}
@@ -105,14 +102,14 @@ def measured_jacobian(f, v):
     return torch.autograd.functional.jacobian(f, v).reshape(-1, v.numel())
 
 
-def draw_graph(ax, edges, places, title, square=()):
-    """Arrows between named places; the nodes whose names begin with a letter in `square` get a box, others a circle."""
+def draw_graph(ax, edges, places, title, far=math.inf):
+    """Arrows between named places; inputs x get a box, others a circle. Arrows longer than `far` fly over the rest."""
     for start, end in edges:
-        bow = -0.35 if places[end][0] - places[start][0] > 3 else 0.1  # far arrows fly over what is between
+        bow = -0.35 if places[end][0] - places[start][0] > far else 0
         bend = {"arrowstyle": "->", "shrinkA": 13, "shrinkB": 13, "connectionstyle": f"arc3,rad={bow}"}
         ax.annotate("", places[end], places[start], arrowprops=bend)
     for node, place in places.items():
-        boxed = node[0] in square
+        boxed = node[0] == "x"
         look = {"boxstyle": "square" if boxed else "circle", "facecolor": "#FBEBC8" if boxed else "#D6E8F5"}
         ax.text(*place, node, ha="center", va="center", fontsize=9, bbox=look)
     across, up = zip(*places.values(), strict=True)
@@ -120,113 +117,99 @@ def draw_graph(ax, edges, places, title, square=()):
     ax.axis("off")
 
 
-# %% [markdown] nbgrader={"grade": false, "grade_id": "rules", "locked": true, "schema_version": 3, "solution": false, "task": false}
+# %% [markdown] nbgrader={"grade": false, "grade_id": "conv-output-shape-text", "locked": true, "schema_version": 3, "solution": false, "task": false}
 r"""
 ## How we write
 
 **Columns.** Vectors are columns, on paper and in code: a vector of $m$ numbers has shape `(m, 1)`. A sequence of $N$
-vectors $x[1], \dots, x[N] \in \mathbb{R}^C$ is a matrix with one *column* for each step, shape `(C, N)`, and its entry
-$x_c[n]$ is component $c$ at step $n$. We count from 1 on paper; Python counts from 0. (Batches of examples, elsewhere
-in this course, are stacked as rows: `(B, C)`, or `(B, C, N)` for sequences. Here one example is enough.)
+vectors $x[n]\in\mathbb{R}^C$ has shape `(C, N)`, with one *column* for each step; $x_c[n]$ is component $c$ at step
+$n$. We count from 1 on paper; Python counts from 0. (Elsewhere in this course, examples are rows, `(B, C)`.)
 
-**Numerator layout.** The derivative of a column of $m$ numbers by a column of $n$ numbers is an $m \times n$ matrix.
-The gradient of the scalar $\ell$ by a column is a row, and the chain rule reads from left to right. For a matrix
-$W \in \mathbb{R}^{m \times n}$ the gradient $\frac{\partial \ell}{\partial W}$ is $n \times m$, with
-$\frac{\partial \ell}{\partial W_{ij}}$ in row $j$, column $i$.
+**Numerator layout.** The derivative of $m$ numbers by $n$ numbers is an $m\times n$ matrix. The gradient of the scalar
+$\ell$ by a column is a row, and the chain rule reads from left to right. For $W\in\mathbb{R}^{m\times n}$ the gradient
+$\frac{\partial\ell}{\partial W}$ is $n\times m$, with $\frac{\partial\ell}{\partial W_{ij}}$ in row $j$, column $i$.
 
-**Flattening.** Vectors and matrices are all that we ever need. Where a derivative *by* a matrix or a filter would have
-three indices or more, we first lay its entries in one column, the last index running fastest, exactly as `reshape(-1,
-1)` does: a filter $W \in \mathbb{R}^{1 \times C \times k}$ becomes the column $(W_{111}, W_{112}, \dots, W_{11k},
-W_{121}, \dots, W_{1Ck})^\top$, and a sequence $x$ becomes $(x_1[1], x_1[2], \dots, x_1[N], x_2[1], \dots,
-x_C[N])^\top$.
+**Flattening.** Before we differentiate by a filter or a sequence, we lay its entries in one column, with the last index
+running fastest, as `reshape(-1, 1)` does. A filter $W\in\mathbb{R}^{1\times C\times k}$ becomes
+$(W_{111},\dots,W_{11k},W_{121},\dots,W_{1Ck})^\top$, and a sequence becomes
+$(x_1[1],\dots,x_1[N],x_2[1],\dots,x_C[N])^\top$.
 
-**Rules.** In the cells that you write, leave automatic differentiation and PyTorch's own convolutions alone; the checks
-and the grader use them as their measuring devices. Your functions must not change what they are given: no tensor, list
-or dictionary.
-"""
+**Rules.** In your cells you must not use automatic differentiation or PyTorch's convolutions; the checks measure with
+them. Your functions must not change the tensors, lists and dictionaries they are given.
 
-# %% [markdown] nbgrader={"grade": false, "grade_id": "first-shape-text", "locked": true, "schema_version": 3, "solution": false, "task": false}
-r"""
 ## 1 · Convolution
 
-**Exercise 1.1 · warm up** · 1 point · ★☆☆ · 3 minutes
+**Exercise 1.1 · sizes** · 3 points · ★★☆ · 12 minutes
 
-*How many places are there for a small rectangle on a larger one?*
+1. A kernel of height 3 and width 5 slides over an image of height 17 and width 11, with stride 2 in both directions and
+no padding or dilation. Set `first_shape` to the pair (height, width) of the result. (1 point)
+2. Write `conv_output_shape(C, H, W, HK, WK, P, S, D, F)`. It returns the shape of a convolution layer's output for one
+image: a tuple (channels, height, width) of whole numbers. (2 points)
 
-An image of height 17 and width 11 meets a kernel of height 3 and width 5, with stride 2 in both directions, no padding
-and no dilation. Which height and width has the result?
+The image has $C$ channels, height $H$ and width $W$; each of the $F$ filters has height $H_K$ and width $W_K$. Padding
+adds $P$ zeros on *every* side. Stride $S$ is the distance from one place to the next. Dilation $D$ is the distance
+between neighbouring taps of the kernel, so $D=1$ is an ordinary kernel. $P$, $S$ and $D$ hold in both directions. A
+kernel never reaches beyond the padded image, even where sizes do not divide evenly.
 
 <details><summary>Hint</summary>
 
-Put the kernel into the upper left corner. How many pixels below it are still free, and how many strides fit into them?
-Do not forget the place where you began.
+Put the kernel in the upper left corner. How many strides fit into the pixels below it? Count the starting place too.
+How many pixels does a dilated kernel span?
 
 </details>
 """
 
-# %% nbgrader={"grade": false, "grade_id": "first-shape-code", "locked": false, "schema_version": 3, "solution": true, "task": false}
+# %% nbgrader={"grade": false, "grade_id": "conv-output-shape-code", "locked": false, "schema_version": 3, "solution": true, "task": false}
 # first_shape = (…, …)
 raise NotImplementedError
 
 
-# %% nbgrader={"grade": true, "grade_id": "first-shape", "locked": true, "points": 1, "schema_version": 3, "solution": false, "task": false}
-def _check_first_shape():
-    assert len(first_shape) == 2, "first_shape is a pair: height, width"
-    assert all(0 < size < 17 and size == int(size) for size in first_shape), "two whole numbers, smaller than the image"
-    print("ok  a pair of sizes; whether they are right, the grader will tell")
-
-
-_check_first_shape()
-
-# %% [markdown] nbgrader={"grade": false, "grade_id": "output-shape-text", "locked": true, "schema_version": 3, "solution": false, "task": false}
-r"""
-**Exercise 1.2 · in general** · 2 points · ★★☆ · 10 minutes
-
-*The formula that you will look up a hundred times, unless you have derived it once.*
-
-An image of $C$ channels, height $H$ and width $W$; $F$ filters, each of $C$ channels, height $H_K$ and width $W_K$.
-Padding $P$ adds so many zeros on *every* side. Stride $S$ is the distance from one place to the next. Dilation $D$ is
-the distance between two neighbouring taps of the kernel in the image: $D = 1$ is an ordinary kernel, and $D = 2$
-leaves out every other pixel. $P$, $S$, $D$ hold in both directions. Sizes do not always divide well: a kernel never
-leans out of the padded image.
-
-<details><summary>Hint</summary>
-
-First the extent of a dilated kernel: how far is its last tap from its first, and how many pixels does it span? Then go
-on as in 1.1. Which of the arguments do not matter at all?
-
-</details>
-"""
-
-
-# %% nbgrader={"grade": false, "grade_id": "conv-output-shape-code", "locked": false, "schema_version": 3, "solution": true, "task": false}
 def conv_output_shape(C, H, W, HK, WK, P, S, D, F):
-    """The shape of what a convolution layer makes of one image: a tuple of channels, height, width (all int)."""
+    """The shape of a convolution layer's output for one image: a tuple of channels, height, width (all int)."""
     raise NotImplementedError
 
 
-# %% nbgrader={"grade": true, "grade_id": "conv-output-shape", "locked": true, "points": 2, "schema_version": 3, "solution": false, "task": false}
+# %% nbgrader={"grade": true, "grade_id": "conv-output-shape", "locked": true, "points": 3, "schema_version": 3, "solution": false, "task": false}
 def _check_conv_output_shape():
+    assert len(first_shape) == 2, "first_shape should be a pair: height, width"
+    assert all(0 < size < 17 and size == int(size) for size in first_shape), "first_shape: two whole numbers below 17"
     for C, H, W, HK, WK, P, S, D, F in ((3, 10, 7, 2, 4, 0, 1, 1, 8), (1, 9, 12, 3, 2, 1, 2, 2, 4)):
         made = functional.conv2d(torch.zeros(C, H, W), torch.zeros(F, C, HK, WK), stride=S, padding=P, dilation=D)
         yours = conv_output_shape(C, H, W, HK, WK, P, S, D, F)
         assert yours is not None, "conv_output_shape returns nothing: is a return statement missing?"
         assert tuple(yours) == tuple(made.shape), f"you say {tuple(yours)}, the layer made {tuple(made.shape)}"
-    print("ok  both shapes agree with the layer's")
+    print("ok  both shapes agree with the layer's; the grader checks first_shape")
 
 
 _check_conv_output_shape()
 
-# %% [markdown] nbgrader={"grade": false, "grade_id": "windows-text", "locked": true, "schema_version": 3, "solution": false, "task": false}
+# %% [markdown] nbgrader={"grade": false, "grade_id": "convolution-text", "locked": true, "schema_version": 3, "solution": false, "task": false}
 r"""
 ### One dimension
 
-From here on: a sequence $x[1], \dots, x[11]$ with $x[n] \in \mathbb{R}^7$, and a layer with *one* filter
-$W \in \mathbb{R}^{1 \times 7 \times 3}$ of width $k = 3$, stride 2, no padding, no bias. At each stop the filter lies
-over three neighbouring steps, multiplies entry by entry all 21 numbers under it with its own 21, and adds up.
+From here on the input is a sequence $x[1],\dots,x[11]$ with $x[n]\in\mathbb{R}^7$. The layer has *one* filter
+$W\in\mathbb{R}^{1\times7\times3}$ of width 3, with stride 2 and neither padding nor bias. At each stop it multiplies
+the 21 numbers it covers by its own 21 weights, entry by entry, and adds up the products.
 
-*In the figure below: the sequence as a grid of 7 rows (components) and 11 columns (steps). The first two stops of the
-filter are outlined, one solid and one dashed; they share the column of step 3.*
+**Exercise 1.2 · shape and formula** · 1 point by hand, 2 by machine · ★★☆ · 15 minutes
+
+Libraries use the filter as it stands. This is called **cross-correlation**, and we write it $f_W(x)$. A mathematical
+**convolution** visits the same windows but reads the filter backwards in time: its last column $W_{1\cdot3}$ meets the
+*first* step of the window, and so on.
+
+*By hand:* give the shape of $f_W(x)$, and its entry $r$ as a double sum over $W_{1ck}$ and $x$. Give the same sum for
+the convolution, and name the sign in an index that tells the two apart. Does it matter for a learnt filter?
+
+*By machine:* write `cross_correlation` and `convolution` for any sizes and any stride.
+
+<details><summary>Hint</summary>
+
+At which step does window $r$ begin? Which step does column $k$ of the filter meet, in each of the two readings?
+
+</details>
+
+*In the figure below: a grid of 7 rows (components) and 11 columns (steps). The first two stops of the filter are
+outlined, one solid and one dashed. They share the column of step 3.*
 """
 
 
@@ -245,28 +228,6 @@ def _figure():
 
 
 _figure()
-
-# %% [markdown] nbgrader={"grade": false, "grade_id": "convolution-text", "locked": true, "schema_version": 3, "solution": false, "task": false}
-r"""
-**Exercise 1.3 · shape and formula** · 1 point by hand, 2 by machine · ★★☆ · 15 minutes
-
-*What libraries call a convolution is none, strictly speaking.*
-
-Libraries lay the filter down as it stands; the name for this is **cross-correlation**, and we write it $f_W(x)$. A
-**convolution** in the sense of mathematics visits the same windows but reads the filter backwards in time: its last
-column $W_{1 \cdot 3}$ meets the window's *first* step, and so on.
-
-By hand: the shape of $f_W(x)$; its entry $r$ as a double sum over $W_{1ck}$ and $x$; the same for the convolution, and
-the sign in an index that tells the two apart. Does it matter for a filter that is learnt? By machine: both as
-functions, for any sizes and any stride.
-
-<details><summary>Hint</summary>
-
-At which step does window $r$ begin? Try $r = 1$ and $r = 2$ in the figure. Then which step does column $k$ of the
-filter meet, in the one reading and in the other?
-
-</details>
-"""
 
 # %% [markdown] nbgrader={"grade": true, "grade_id": "convolution-formula", "locked": false, "points": 1, "schema_version": 3, "solution": true, "task": false}
 r"""
@@ -302,34 +263,64 @@ def _check_convolution():
 
 _check_convolution()
 
-# %% [markdown] nbgrader={"grade": false, "grade_id": "jacobian-weights-text", "locked": true, "schema_version": 3, "solution": false, "task": false}
+# %% [markdown] nbgrader={"grade": false, "grade_id": "jacobians-text", "locked": true, "schema_version": 3, "solution": false, "task": false}
 r"""
-**Exercise 1.4 · by the filter** · 1 point by hand, 2 by machine · ★★☆ · 15 minutes
+**Exercise 1.3 · three derivatives** · 3 points by hand, 6 by machine · ★★☆ · 43 minutes
 
-*The output is linear in the filter. So its Jacobian is a matrix made of data alone.*
+*By hand* (1 point each), for our layer, with $W$ and $x$ flattened as agreed:
 
-By hand: the dimensions of $\frac{\partial f}{\partial W}$ for our layer, with $W$ flattened as agreed, and the entry in
-row $r$ and in the column that belongs to $W_{1ck}$; say which column that is. By machine: the matrix for any sizes.
+1. $\frac{\partial f}{\partial W}$: its dimensions, and the entry in row $r$ and in the column of $W_{1ck}$. Which
+column is that?
+2. $\frac{\partial f}{\partial x}$: its dimensions, and the entry in row $r$ and in the column of $x_c[n]$. For which
+$n$ is it zero?
+3. $\frac{\partial\ell}{\partial W}$ for a given $\frac{\partial\ell}{\partial f}$, a row of 5: its dimensions, and the
+entry of $W_{1ck}$ as a sum. How does this sum resemble the forward pass, and how does it differ?
 
-<details><summary>Hint</summary>
+*By machine* (2 points each): the three matrices as `jacobian_by_weights`, `jacobian_by_input` and
+`gradient_by_weights`, for any sizes and any stride.
 
-Read your formula for $f_W(x)[r]$ as a sum over 21 terms. What multiplies the one with $W_{1ck}$? How many entries come
-before $W_{1ck}$ when the last index runs fastest?
+<details><summary>Hint for 1 and 2</summary>
+
+Read your formula for $f_W(x)[r]$ as a sum of 21 terms. What multiplies $W_{1ck}$? How many entries come before it? And
+which column of the filter lies over step $n$ at stop $r$? There may be none.
+
+</details>
+
+<details><summary>Hint for 3</summary>
+
+Write the entry as a sum over $r$, next to the formula of $f_W(x)[r]$. In both, something slides over $x$. What slides,
+how long are its steps, and how far apart are its taps?
 
 </details>
 """
 
-# %% [markdown] nbgrader={"grade": true, "grade_id": "jacobian-weights-derivation", "locked": false, "points": 1, "schema_version": 3, "solution": true, "task": false}
+# %% [markdown] nbgrader={"grade": true, "grade_id": "jacobians-derivation", "locked": false, "points": 3, "schema_version": 3, "solution": true, "task": false}
 r"""
 *Your answer here: double-click this line and write.*
 """
 
 
-# %% nbgrader={"grade": false, "grade_id": "jacobian-weights-code", "locked": false, "schema_version": 3, "solution": true, "task": false}
+# %% nbgrader={"grade": false, "grade_id": "jacobians-code", "locked": false, "schema_version": 3, "solution": true, "task": false}
 def jacobian_by_weights(x, k, stride=2):
     """∂f/∂W for a sequence x (C, N) and one filter of width k.
 
     Returns a matrix (R, C·k); its columns are ordered like W.reshape(-1).
+    """
+    raise NotImplementedError
+
+
+def jacobian_by_input(W, N, stride=2):
+    """∂f/∂x for one filter W (1, C, k) on a sequence of N steps.
+
+    Returns a matrix (R, C·N); its columns are ordered like x.reshape(-1).
+    """
+    raise NotImplementedError
+
+
+def gradient_by_weights(x, dl_df, k, stride=2):
+    """∂ℓ/∂W for a sequence x (C, N), the upstream gradient dl_df (1, R) and one filter of width k.
+
+    Returns a row (1, C·k); its entries are ordered like W.reshape(-1).
     """
     raise NotImplementedError
 
@@ -345,36 +336,6 @@ def _check_jacobian_weights():
 
 _check_jacobian_weights()
 
-# %% [markdown] nbgrader={"grade": false, "grade_id": "jacobian-input-text", "locked": true, "schema_version": 3, "solution": false, "task": false}
-r"""
-**Exercise 1.5 · by the input** · 1 point by hand, 2 by machine · ★★☆ · 15 minutes
-
-*A convolution layer is a linear layer whose weight matrix is nearly empty, and whose few numbers repeat.*
-
-By hand: the dimensions of $\frac{\partial f}{\partial x}$ for our layer, with $x$ flattened as agreed, and the entry in
-row $r$ and in the column that belongs to $x_c[n]$. For which $n$ is it zero? By machine: the matrix for any sizes.
-
-<details><summary>Hint</summary>
-
-Which column $k$ of the filter lies over step $n$ while the filter is at its stop $r$? There may be none.
-
-</details>
-"""
-
-# %% [markdown] nbgrader={"grade": true, "grade_id": "jacobian-input-derivation", "locked": false, "points": 1, "schema_version": 3, "solution": true, "task": false}
-r"""
-*Your answer here: double-click this line and write.*
-"""
-
-
-# %% nbgrader={"grade": false, "grade_id": "jacobian-input-code", "locked": false, "schema_version": 3, "solution": true, "task": false}
-def jacobian_by_input(W, N, stride=2):
-    """∂f/∂x for one filter W (1, C, k) on a sequence of N steps.
-
-    Returns a matrix (R, C·N); its columns are ordered like x.reshape(-1).
-    """
-    raise NotImplementedError
-
 
 # %% nbgrader={"grade": true, "grade_id": "jacobian-input", "locked": true, "points": 2, "schema_version": 3, "solution": false, "task": false}
 def _check_jacobian_input():
@@ -386,6 +347,20 @@ def _check_jacobian_input():
 
 
 _check_jacobian_input()
+
+
+# %% nbgrader={"grade": true, "grade_id": "gradient-weights", "locked": true, "points": 2, "schema_version": 3, "solution": false, "task": false}
+def _check_gradient_weights():
+    # The loss here is linear in f, so dl_df is its gradient for every value of f
+    x, W, dl_df = numbers((7, 11), (1, 7, 3), (1, 5), seed=7)
+    measured = measured_jacobian(lambda W: (dl_df * functional.conv1d(x, W, stride=2)).sum(), W)
+    compare("∂ℓ/∂W", gradient_by_weights(x, dl_df, 3), measured)
+    x, W, dl_df = numbers((2, 9), (1, 2, 4), (1, 2), seed=8)
+    measured = measured_jacobian(lambda W: (dl_df * functional.conv1d(x, W, stride=3)).sum(), W)
+    compare("∂ℓ/∂W, stride 3", gradient_by_weights(x, dl_df, 4, 3), measured)
+
+
+_check_gradient_weights()
 
 
 # %% nbgrader={"grade": false, "grade_id": "jacobians-figure", "locked": true, "schema_version": 3, "solution": false, "task": false} tags=["demo"]
@@ -405,80 +380,40 @@ def _figure():
 
 _figure()
 
-# %% [markdown] nbgrader={"grade": false, "grade_id": "gradient-weights-text", "locked": true, "schema_version": 3, "solution": false, "task": false}
-r"""
-*In the figure: two matrices of five rows, orange negative, purple positive, white zero, cut into seven blocks. The
-upper one is full of data. In each block of the lower one three numbers step down to the right like stairs, and all
-else is white.*
-
-**Exercise 1.6 · from the loss to the filter** · 1 point by hand, 2 by machine · ★★☆ · 15 minutes
-
-*What the backward pass of a convolution does is a convolution, too, more or less.*
-
-Somebody hands you $\frac{\partial \ell}{\partial f} \in \mathbb{R}^{1 \times 5}$. By hand: the dimensions of
-$\frac{\partial \ell}{\partial W}$ ($W$ flattened), and the entry that belongs to $W_{1ck}$ as a sum. In what respect
-does this sum resemble the forward pass, and in what does it differ? By machine: the row for any sizes.
-
-<details><summary>Hint</summary>
-
-The chain rule gives the row at once. For the resemblance, write its entry as a sum over $r$, next to the formula of
-$f_W(x)[r]$: in both something slides over $x$. What slides, how long are its steps, and how far apart are its taps?
-
-</details>
-"""
-
-# %% [markdown] nbgrader={"grade": true, "grade_id": "gradient-weights-derivation", "locked": false, "points": 1, "schema_version": 3, "solution": true, "task": false}
-r"""
-*Your answer here: double-click this line and write.*
-"""
-
-
-# %% nbgrader={"grade": false, "grade_id": "gradient-weights-code", "locked": false, "schema_version": 3, "solution": true, "task": false}
-def gradient_by_weights(x, dl_df, k, stride=2):
-    """∂ℓ/∂W for a sequence x (C, N), the upstream gradient dl_df (1, R) and one filter of width k.
-
-    Returns a row (1, C·k); its entries are ordered like W.reshape(-1).
-    """
-    raise NotImplementedError
-
-
-# %% nbgrader={"grade": true, "grade_id": "gradient-weights", "locked": true, "points": 2, "schema_version": 3, "solution": false, "task": false}
-def _check_gradient_weights():
-    # The loss here is linear in f, so that dl_df is its gradient wherever f may be
-    x, W, dl_df = numbers((7, 11), (1, 7, 3), (1, 5), seed=7)
-    measured = measured_jacobian(lambda W: (dl_df * functional.conv1d(x, W, stride=2)).sum(), W)
-    compare("∂ℓ/∂W", gradient_by_weights(x, dl_df, 3), measured)
-    x, W, dl_df = numbers((2, 9), (1, 2, 4), (1, 2), seed=8)
-    measured = measured_jacobian(lambda W: (dl_df * functional.conv1d(x, W, stride=3)).sum(), W)
-    compare("∂ℓ/∂W, stride 3", gradient_by_weights(x, dl_df, 4, 3), measured)
-
-
-_check_gradient_weights()
-
 # %% [markdown] nbgrader={"grade": false, "grade_id": "unrolled-text", "locked": true, "schema_version": 3, "solution": false, "task": false}
 r"""
-Stairs of equal numbers in the Jacobian, and sums over windows in the gradient: that is what sharing in *space* looks
-like. Now share in *time*.
+*In the figure: two matrices of five rows, cut into seven blocks; orange is negative, purple positive, white zero. The
+upper one is full of data. In each block of the lower one three numbers step down to the right like stairs, and the rest
+is white.* This is sharing in *space*. Next comes sharing in *time*.
 
 ## 2 · A gated recurrent network
 
-$$c[t] = \sigma\bigl(W_c\, x[t] + W_h\, h[t-1]\bigr), \qquad
-h[t] = c[t] \odot h[t-1] + (1 - c[t]) \odot \overline{W}_x\, x[t], \qquad h[0] = 0 .$$
+$$c[t]=\sigma\bigl(W_c\,x[t]+W_h\,h[t-1]\bigr),\qquad
+h[t]=c[t]\odot h[t-1]+(1-c[t])\odot\overline{W}_x\,x[t],\qquad h[0]=0.$$
 
-$x[t] \in \mathbb{R}^n$ comes in and $h[t] \in \mathbb{R}^m$ is the state. The gate $c[t]$ decides, entry by entry, how
-much of the old state stays and how much of the new candidate $\overline{W}_x x[t]$ comes in. (σ works entry by entry.)
+$x[t]\in\mathbb{R}^n$ is the input and $h[t]\in\mathbb{R}^m$ the state. The gate $c[t]$ decides, entry by entry, how
+much of the old state stays and how much of the new candidate $\overline{W}_xx[t]$ comes in.
 
-**Exercise 2.1 · unrolled** · 2 points · ★☆☆ · 10 minutes
+**Exercise 2.1 · draw it** · 3 points (1 each) · ★★☆ · 20 minutes
 
-*Draw the network through time, by listing its arrows.*
+Draw the network unrolled for $T$ steps, with the nodes `"h0"`, `"x1"`, `"c1"`, `"h1"`, `"x2"` and so on. The check
+shows your drawing for three steps.
 
-The nodes are called `"x1"`, `"c1"`, `"h0"`, `"h1"`, … The function returns the arrows `("u", "v")` of the first $T$
-steps; an arrow says that $v$ is computed *directly* from $u$. Weights are not drawn: they are the same at every step.
-The check draws your arrows for three steps.
+1. `unrolled_edges(T)` returns the arrows as a list of pairs `("u", "v")`: $v$ is computed *directly* from $u$. Weights
+are not drawn.
+2. `unrolled_places(T)` returns a dictionary from each node to its place `(x, y)`, with $x$ to the right and $y$
+upwards. The drawing must obey four rules:
+    - Time runs to the right: `x`, `c` and `h` of one step stand left of all nodes of the next, and `h0` left of step 1.
+    - All inputs stand at one height, all states at one greater height, and every gate between the two.
+    - Any two nodes are at least 1 apart.
+    - A straight arrow stays at least 0.2 away from the centre of every node that it does not join.
+3. `gated_dimensions(n, m)` returns a dictionary from `"W_c"`, `"W_h"`, `"W_x"` (the one with a bar) and `"c"` to pairs
+of whole numbers: rows and columns.
 
 <details><summary>Hint</summary>
 
-Write both equations for $t = 1$, and count the variables on their right-hand sides. Each of them sends an arrow.
+Each variable on a right-hand side sends an arrow. Which arrow would run through $c[t]$ if the three nodes of one step
+stood in one column?
 
 </details>
 """
@@ -490,57 +425,37 @@ def unrolled_edges(T):
     raise NotImplementedError
 
 
-# %% nbgrader={"grade": true, "grade_id": "unrolled", "locked": true, "points": 2, "schema_version": 3, "solution": false, "task": false}
-def _check_unrolled():
-    places = {"h0": (0, 2)}
-    for t in (1, 2, 3):
-        places |= {f"x{t}": (2 * t, 0), f"c{t}": (2 * t - 0.8, 1), f"h{t}": (2 * t, 2)}
-    edges = [tuple(edge) for edge in unrolled_edges(3)]
-    assert all(len(edge) == 2 for edge in edges), 'each arrow is a pair of names such as ("x1", "c1")'
-    assert {node for edge in edges for node in edge} == set(places), "for T = 3 the nodes are x1…x3, c1…c3 and h0…h3"
-    figure, ax = plt.subplots(figsize=(7, 3))
-    draw_graph(ax, edges, places, "Your network, unrolled for three steps", square="x")
-    plt.show()
+def unrolled_places(T):
+    """Where the nodes stand: a dictionary from the 3 T + 1 names to pairs (x, y)."""
+    raise NotImplementedError
 
 
-_check_unrolled()
-
-# %% [markdown] nbgrader={"grade": false, "grade_id": "dimensions-text", "locked": true, "schema_version": 3, "solution": false, "task": false}
-r"""
-*In the figure: the states h0 to h3 in a row at the top, the gates c1 to c3 below, the inputs x1 to x3 in boxes at the
-bottom, and your arrows.* Follow with a finger: how many roads lead from h0 to h1, and how many from x1 to h3?
-
-**Exercise 2.2 · dimensions** · 1 point · ★☆☆ · 3 minutes
-
-*Before you differentiate, know what fits where.*
-
-<details><summary>Hint</summary>
-
-$\odot$ multiplies two columns of the same length. Which length must $c[t]$ have, then?
-
-</details>
-"""
-
-
-# %% nbgrader={"grade": false, "grade_id": "dimensions-code", "locked": false, "schema_version": 3, "solution": true, "task": false}
 def gated_dimensions(n, m):
     """Rows and columns for x[t] (n, 1) and h[t] (m, 1): a dictionary from "W_c", "W_h", "W_x", "c" to pairs of int."""
     raise NotImplementedError
 
 
-# %% nbgrader={"grade": true, "grade_id": "dimensions", "locked": true, "points": 1, "schema_version": 3, "solution": false, "task": false}
-def _check_dimensions():
-    answer = gated_dimensions(2, 3)
-    assert set(answer) >= {"W_c", "W_h", "W_x", "c"}, "the keys are W_c, W_h, W_x and c"
-    shapes = [answer[name] for name in ("W_c", "W_x", "W_h", "c")]
-    assert all(len(shape) == 2 for shape in shapes), "each shape is a pair: rows, columns"
+# %% nbgrader={"grade": true, "grade_id": "unrolled", "locked": true, "points": 3, "schema_version": 3, "solution": false, "task": false}
+def _check_unrolled():
+    edges = [tuple(edge) for edge in unrolled_edges(3)]
+    assert all(len(edge) == 2 for edge in edges), 'each arrow should be a pair of names such as ("x1", "c1")'
+    places = {node: tuple(map(float, place)) for node, place in unrolled_places(3).items()}
+    assert all(len(place) == 2 for place in places.values()), "each place should be a pair of numbers: x, y"
+    nodes = {"h0", *(f"{letter}{t}" for letter in "xch" for t in (1, 2, 3))}
+    assert {node for edge in edges for node in edge} == nodes, "for T = 3 the arrows join x1…x3, c1…c3 and h0…h3"
+    assert set(places) == nodes, "for T = 3 there should be a place for each of x1…x3, c1…c3 and h0…h3"
+    figure, ax = plt.subplots(figsize=(7, 3))
+    draw_graph(ax, edges, places, "Your network, unrolled for three steps")
+    plt.show()
+    shapes = [gated_dimensions(2, 3)[name] for name in ("W_c", "W_x", "W_h", "c")]
+    assert all(len(shape) == 2 for shape in shapes), "each shape should be a pair: rows, columns"
     fitting = [int(columns) for _, columns in shapes] == [2, 2, 3, 1]
-    assert fitting, "a matrix has as many columns as what it multiplies has entries, and c is a column"
+    assert fitting, "a matrix has as many columns as the vector it multiplies has entries, and c is a column"
     assert len({int(rows) for rows, _ in shapes}) == 1, "the terms of the equations differ in length"
-    print("ok  everything fits together")
+    print("ok  all nodes are there and the shapes fit; the grader checks the arrows and the four rules")
 
 
-_check_dimensions()
+_check_unrolled()
 
 
 # %% nbgrader={"grade": false, "grade_id": "gated-network", "locked": true, "schema_version": 3, "solution": false, "task": false}
@@ -560,38 +475,70 @@ def gated_rnn(x, W_c, W_h, W_x, h0=None):
     return cs, hs
 
 
-# %% [markdown] nbgrader={"grade": false, "grade_id": "gated-jacobians-text", "locked": true, "schema_version": 3, "solution": false, "task": false}
+def size_of_the_past(x, W_c, W_h, W_x):
+    """s of exercise 2.3, the largest singular value of ∂h[K]/∂h[0] at h[0] = 0."""
+    x, W_c, W_h, W_x = (torch.as_tensor(part).double() for part in (x, W_c, W_h, W_x))
+    start = torch.zeros(len(W_h), 1, dtype=torch.double)
+    jacobian = measured_jacobian(lambda h0: gated_rnn(x, W_c, W_h, W_x, h0)[1][-1], start)
+    return float(torch.linalg.matrix_norm(jacobian, 2))
+
+
+# %% [markdown] nbgrader={"grade": false, "grade_id": "gated-text", "locked": true, "schema_version": 3, "solution": false, "task": false}
 r"""
-The cell above is the network itself, as a function of one step and of a whole sequence. You may call both.
+The cell above defines the network: `gated_step` for one step and `gated_rnn` for a sequence. You may call both.
 
-**Exercise 2.3 · one step back** · 2 points by hand, 2 by machine · ★★☆ · 20 minutes
+**Exercise 2.2 · one step back, then through time** · 4 points by hand, 5 by machine · ★★★ · 45 minutes
 
-*The two Jacobians on which everything else in this part rests.*
+*By hand, one step (2 points):* derive $\frac{\partial c[t]}{\partial h[t-1]}$ and then $J[t]=\frac{\partial
+h[t]}{\partial h[t-1]}$, with $x[t]$ held fixed, as products of matrices. $\text{diag}(v)$ has the entries of $v$ on its
+diagonal.
 
-By hand: derive $\frac{\partial c[t]}{\partial h[t-1]}$ and then $\frac{\partial h[t]}{\partial h[t-1]}$, for $x[t]$
-that does not change. Write products of matrices; $\text{diag}(v)$ is the matrix with the entries of $v$ on its
-diagonal. By machine: the same two.
+*By hand, all steps (2 points):* a loss $\ell(h[1],\dots,h[K])$ looks at all states. You are given the rows $r[t]$: the
+derivative of ℓ by $h[t]$ with the other states held fixed. Derive $\frac{\partial\ell}{\partial\overline{W}_x}$ from
+$r[t]$, $x[t]$, $c[t]$ and $J[t]$, with all dimensions. Then name two things that the forward pass and the backward pass
+through time (Werbos 1990, *Backpropagation through time*) share, and one in which they differ.
 
-<details><summary>Hint</summary>
+*By machine:* `gated_jacobians` (2 points) and `gated_gradient` (3 points), with the gradient laid out as agreed for
+matrices.
 
-$h[t-1]$ appears twice in the second equation, once in plain sight and once inside of $c[t]$. The rule for products,
-entry by entry: $\frac{\partial (u \odot v)}{\partial h} = \text{diag}(v) \frac{\partial u}{\partial h} +
-\text{diag}(u) \frac{\partial v}{\partial h}$.
+<details><summary>Hint for one step</summary>
+
+$h[t-1]$ appears twice in the second equation: in plain sight, and inside $c[t]$. The product rule is
+$\frac{\partial(u\odot v)}{\partial h}=\text{diag}(v)\frac{\partial u}{\partial h}+\text{diag}(u)\frac{\partial
+v}{\partial h}$.
+
+</details>
+
+<details><summary>Hint for all steps</summary>
+
+Let $\delta[t]$ be the gradient of ℓ by $h[t]$ with *all* paths counted. What is $\delta[K]$? How does $\delta[t]$
+follow from $\delta[t+1]$? At each single time, $\overline{W}_x$ is the weight of a linear layer, whose gradient you
+know from homework 1.
 
 </details>
 """
 
-# %% [markdown] nbgrader={"grade": true, "grade_id": "gated-jacobians-derivation", "locked": false, "points": 2, "schema_version": 3, "solution": true, "task": false}
+# %% [markdown] nbgrader={"grade": true, "grade_id": "gated-derivation", "locked": false, "points": 4, "schema_version": 3, "solution": true, "task": false}
 r"""
 *Your answer here: double-click this line and write.*
 """
 
 
-# %% nbgrader={"grade": false, "grade_id": "gated-jacobians-code", "locked": false, "schema_version": 3, "solution": true, "task": false}
+# %% nbgrader={"grade": false, "grade_id": "gated-code", "locked": false, "schema_version": 3, "solution": true, "task": false}
 def gated_jacobians(x, h, W_c, W_h, W_x):
     """The Jacobians of one step, for x[t] (n, 1) and h[t−1] (m, 1); W_c (m, n), W_h (m, m), W_x (m, n).
 
     Returns a tuple of ∂c[t]/∂h[t−1] (m, m), ∂h[t]/∂h[t−1] (m, m).
+    """
+    raise NotImplementedError
+
+
+def gated_gradient(x, W_c, W_h, W_x, r):
+    """∂ℓ/∂W_x (the one with a bar) over the steps 1…K.
+
+    x (n, K): column t is x[t]; W_c (m, n), W_h (m, m), W_x (m, n); r (K, m): row t is r[t]; h[0] = 0
+
+    Returns a matrix (n, m).
     """
     raise NotImplementedError
 
@@ -605,52 +552,6 @@ def _check_gated_jacobians():
 
 
 _check_gated_jacobians()
-
-# %% [markdown] nbgrader={"grade": false, "grade_id": "gated-gradient-text", "locked": true, "schema_version": 3, "solution": false, "task": false}
-r"""
-**Exercise 2.4 · through time** · 2 points by hand, 3 by machine · ★★★ · 25 minutes
-
-*One matrix, used K times: its gradient is a sum over all the times.*
-
-The network runs on $x[1], \dots, x[K]$. A loss looks at all states, $\ell = \ell(h[1], \dots, h[K])$, and somebody
-hands you what it says about each of them *directly*, when the others are held fixed: rows $r[t] \in \mathbb{R}^{1
-\times m}$. (If only the last state counts, all but $r[K]$ are zero.)
-
-By hand: derive $\frac{\partial \ell}{\partial \overline{W}_x}$ from $r[t]$, $x[t]$, $c[t]$ and the Jacobians
-$J[t] = \frac{\partial h[t]}{\partial h[t-1]}$. Define whatever you find useful on the way, and state dimensions. Then
-name two things that the forward and the backward pass through time share, and one in which they differ. By machine:
-the gradient, laid out as agreed for matrices.
-
-<details><summary>Hint 1</summary>
-
-Let $\delta[t]$ be the gradient of ℓ by $h[t]$, *all* roads counted. What is $\delta[K]$? How do you get $\delta[t]$
-once you know $\delta[t+1]$?
-
-</details>
-
-<details><summary>Hint 2</summary>
-
-At each single time, $\overline{W}_x$ is the weight of a linear layer with input $x[t]$. You know its gradient from
-homework 1: a column times a row. Which row is it here, after the gate?
-
-</details>
-"""
-
-# %% [markdown] nbgrader={"grade": true, "grade_id": "gated-gradient-derivation", "locked": false, "points": 2, "schema_version": 3, "solution": true, "task": false}
-r"""
-*Your answer here: double-click this line and write.*
-"""
-
-
-# %% nbgrader={"grade": false, "grade_id": "gated-gradient-code", "locked": false, "schema_version": 3, "solution": true, "task": false}
-def gated_gradient(x, W_c, W_h, W_x, r):
-    """∂ℓ/∂W_x (the one with a bar) over the steps 1…K.
-
-    x (n, K): column t is x[t]; W_c (m, n), W_h (m, m), W_x (m, n); r (K, m): row t is r[t]; h[0] = 0
-
-    Returns a matrix (n, m).
-    """
-    raise NotImplementedError
 
 
 # %% nbgrader={"grade": true, "grade_id": "gated-gradient", "locked": true, "points": 3, "schema_version": 3, "solution": false, "task": false}
@@ -672,28 +573,27 @@ _check_gated_gradient()
 
 # %% [markdown] nbgrader={"grade": false, "grade_id": "extremes-text", "locked": true, "schema_version": 3, "solution": false, "task": false}
 r"""
-**Exercise 2.5 · fade, carry, explode** · 1 point by hand, 2 by machine · ★★★ · 15 minutes
+**Exercise 2.3 · fade, carry, explode** · 1 point by hand, 2 by machine · ★★★ · 15 minutes
 
-*How much of what happens at the end can still be felt at the beginning?*
+By the chain rule $\frac{\partial h[K]}{\partial h[0]}=J[K]\,J[K-1]\cdots J[1]$. Such products tend to vanish or to
+explode (Bengio, Simard and Frasconi 1994, *Learning long-term dependencies with gradient descent is difficult*).
 
-By the chain rule $\frac{\partial h[K]}{\partial h[0]} = J[K]\, J[K-1] \cdots J[1]$: a product of $K$ matrices. By
-hand: can it vanish in this network? Can it explode? Under which conditions, in terms of $c[t]$, $W_h$ and $h[t-1] -
-\overline{W}_x x[t]$; and when does it do neither? By machine: three networks with inputs, for every $K$ from 1 to 12,
-whose size $s = \lVert \frac{\partial h[K]}{\partial h[0]} \rVert$ (largest singular value, at $h[0] = 0$) behaves as
-you order it:
+*By hand:* can the product vanish in this network? Can it explode? Under which conditions, in terms of $c[t]$, $W_h$ and
+$h[t-1]-\overline{W}_xx[t]$? When does it do neither?
 
-- `fading(K)`: $s \le 0.9^K$;
-- `carrying(K)`: $0.9 \le s \le 1.1$;
-- `exploding(K)`: $s \ge 2^K$.
+*By machine:* let $s$ be the largest singular value of $\frac{\partial h[K]}{\partial h[0]}$ at $h[0]=0$. Write three
+functions that return a network and its inputs, `x, W_c, W_h, W_x`, for every $K$ from 1 to 12. You choose $n$, $m$ and
+all numbers.
 
-You choose everything: $n$, $m$, the weights, the inputs.
+- `fading(K)`: $s\le0.9^K$;
+- `carrying(K)`: $0.9\le s\le1.1$;
+- `exploding(K)`: $s\ge2^K$.
 
 <details><summary>Hint</summary>
 
-$m = 1$ makes $J[t]$ a number, with two terms. Two of the networks are a matter of the gate alone. For the third take
-$n = 2$, and let one component of $x[t]$ speak to the gate and the other be the candidate. Then you can steer both,
-step by step: where is $c (1 - c)$ largest, and how must the candidate move so that $h[t-1] - \overline{W}_x x[t]$
-stays large?
+Take $m=1$: $J[t]$ is a number with two terms. For two networks the gate is enough. For the third take $n=2$: one
+component of $x[t]$ feeds the gate, and the other is the candidate. Where is $c(1-c)$ largest? How does the candidate
+stay away from $h[t-1]$?
 
 </details>
 """
@@ -720,34 +620,18 @@ def exploding(K):
     raise NotImplementedError
 
 
-# %% nbgrader={"grade": false, "grade_id": "extremes-tools", "locked": true, "schema_version": 3, "solution": false, "task": false}
-def size_of_the_past(x, W_c, W_h, W_x):
-    """s, the largest singular value of ∂h[K]/∂h[0] at h[0] = 0."""
-    x, W_c, W_h, W_x = (torch.as_tensor(part).double() for part in (x, W_c, W_h, W_x))
-    start = torch.zeros(len(W_h), 1, dtype=torch.double)
-    jacobian = measured_jacobian(lambda h0: gated_rnn(x, W_c, W_h, W_x, h0)[1][-1], start)
-    return float(torch.linalg.matrix_norm(jacobian, 2))
-
-
 # %% nbgrader={"grade": true, "grade_id": "extremes", "locked": true, "points": 2, "schema_version": 3, "solution": false, "task": false}
 def _check_extremes():
+    networks = {"fading": (fading, BLUE, "v"), "carrying": (carrying, GREEN, "s"), "exploding": (exploding, RED, "^")}
     for K in (1, 5):
-        for name, network in (("fading", fading), ("carrying", carrying), ("exploding", exploding)):
+        for name, (network, *_) in networks.items():
             assert torch.as_tensor(network(K)[0]).shape[1] == K, f"{name}({K}) should return K inputs, as columns of x"
-        fade, carry, explode = (size_of_the_past(*network(K)) for network in (fading, carrying, exploding))
+        fade, carry, explode = (size_of_the_past(*network(K)) for network, *_ in networks.values())
         assert fade <= 0.9**K * 1.001, f"fading({K}) has s = {fade:.3g}, more than 0.9^K"
-        assert 0.9 <= carry <= 1.1, f"carrying({K}) has s = {carry:.3g}"
+        assert 0.9 <= carry <= 1.1, f"carrying({K}) has s = {carry:.3g}, not between 0.9 and 1.1"
         assert explode >= 2**K * 0.999, f"exploding({K}) has s = {explode:.3g}, less than 2^K"
         print(f"ok  K = {K}: s = {fade:.3g}, {carry:.3g} and {explode:.4g}")
-
-
-_check_extremes()
-
-
-# %% nbgrader={"grade": false, "grade_id": "extremes-figure", "locked": true, "schema_version": 3, "solution": false, "task": false} tags=["demo"]
-def _figure():
     figure, ax = plt.subplots(figsize=(5, 3))
-    networks = {"fading": (fading, BLUE, "v"), "carrying": (carrying, GREEN, "s"), "exploding": (exploding, RED, "^")}
     for name, (network, colour, marker) in networks.items():
         sizes = [size_of_the_past(*network(K)) for K in range(1, 13)]
         ax.semilogy(range(1, 13), sizes, color=colour, marker=marker, label=name)
@@ -756,31 +640,49 @@ def _figure():
     plt.show()
 
 
-_figure()
+_check_extremes()
 
 # %% [markdown] nbgrader={"grade": false, "grade_id": "attention-text", "locked": true, "schema_version": 3, "solution": false, "task": false}
 r"""
 *In the figure: s against the number of steps, on a logarithmic axis. Triangles down (fading) sink along a straight
-line, squares (carrying) stay at 1, triangles up (exploding) climb along a straight line.* A straight line here is an
-exponential, and this is why gradients through time are rarely lukewarm.
+line, squares (carrying) stay at 1, and triangles up (exploding) climb along a straight line.*
 
 ## 3 · Attention in time
 
-A gated network has to push everything it wants to keep through the last state. Why not look back? **AttentionRNN(2)**
-asks three questions at each step, one to the input and one to each of the two states before:
+A gated network must push everything it keeps through its last state. Attention looks back directly (Bahdanau, Cho and
+Bengio 2015, *Neural machine translation by jointly learning to align and translate*; Vaswani et al. 2017, *Attention is
+all you need*). **AttentionRNN(2)** looks at three sources in each step: the input and the two states before.
 
 $$\begin{aligned}
-q_0 &= Q_0\, x[t], & q_1 &= Q_1\, h[t-1], & q_2 &= Q_2\, h[t-2], \\
-k_0 &= K_0\, x[t], & k_1 &= K_1\, h[t-1], & k_2 &= K_2\, h[t-2], \\
-v_0 &= V_0\, x[t], & v_1 &= V_1\, h[t-1], & v_2 &= V_2\, h[t-2],
+q_0&=Q_0\,x[t],&q_1&=Q_1\,h[t-1],&q_2&=Q_2\,h[t-2],\\
+k_0&=K_0\,x[t],&k_1&=K_1\,h[t-1],&k_2&=K_2\,h[t-2],\\
+v_0&=V_0\,x[t],&v_1&=V_1\,h[t-1],&v_2&=V_2\,h[t-2],
 \end{aligned}$$
 
-$$w_i = q_i^\top k_i, \qquad a = \text{softargmax}(w), \qquad h[t] = \sum_i a_i\, v_i .$$
+$$w_i=q_i^\top k_i,\qquad a=\text{softargmax}(w),\qquad h[t]=\sum_i a_i\,v_i.$$
 
-$x[t] \in \mathbb{R}^n$, $h[t] \in \mathbb{R}^m$, queries and keys have $d$ entries, and $h[t] = 0$ for $t \le 0$.
+$x[t]\in\mathbb{R}^n$, $h[t]\in\mathbb{R}^m$, queries and keys have $d$ entries, and $h[t]=0$ for $t\le0$.
 
-*In the figure below: four steps of it. Each state in the upper row receives a straight arrow from its input in the
-lower row, and arrows from the one or two states before it.*
+**Exercise 3.1 · two states, k states, all states** · 2 points by hand, 5 by machine · ★★☆ · 30 minutes
+
+1. *By machine (1 point):* `attention_dimensions(n, m, d)` returns the rows and columns of $a$, $Q_0$, $Q_1$, $V_0$ and
+$V_1$ in AttentionRNN(2).
+2. *By hand (1 point):* write the equations of AttentionRNN(k), with the range of every index and the dimension of $a$.
+*By machine (2 points):* one step of it, `attention_step`.
+3. AttentionRNN(∞) looks back to $h[1]$. *By hand (1 point):* write the sum for $h[t]$. How many parameters does step
+$t$ need if every distance has its own matrices, and why is this a problem? *Tying* uses $Q_i=Q$, $K_i=K$, $V_i=V$ for
+all $i\ge1$. How does it solve the problem, and what is lost? *By machine (2 points):* the number of parameters,
+`attention_parameters`, and one step of the tied network, `tied_attention_step`.
+
+<details><summary>Hint</summary>
+
+There is one weight for each source. `torch.softmax(w, dim=0)` is softargmax for a column. Does the tied network notice
+when two states of the past are swapped?
+
+</details>
+
+*In the figure below: four steps. Each state in the upper row receives an arrow from its input in the lower row, and
+arrows from the one or two states before it.*
 """
 
 
@@ -790,67 +692,24 @@ def _figure():
     places = {f"x{t}": (2 * t, 0) for t in (1, 2, 3, 4)} | {f"h{t}": (2 * t, 1.5) for t in (1, 2, 3, 4)}
     edges = [(f"x{t}", f"h{t}") for t in (1, 2, 3, 4)]
     edges += [(f"h{t - i}", f"h{t}") for t in (2, 3, 4) for i in (1, 2) if t > i]
-    draw_graph(ax, edges, places, "AttentionRNN(2), unrolled", square="x")
+    draw_graph(ax, edges, places, "AttentionRNN(2), unrolled", far=3)
     plt.show()
 
 
 _figure()
 
-# %% [markdown] nbgrader={"grade": false, "grade_id": "attention-dimension-text", "locked": true, "schema_version": 3, "solution": false, "task": false}
-r"""
-**Exercise 3.1 · dimensions** · 1 point · ★☆☆ · 3 minutes
-
-*Who is asked, and how many numbers does the answer hold?*
-
-Rows and columns of $a$, $Q_0$, $Q_1$, $V_0$ and $V_1$ in AttentionRNN(2).
-
-<details><summary>Hint</summary>
-
-One weight for each that is asked. And which length must $v_i$ have, so that the sum can be a state?
-
-</details>
-"""
-
-
-# %% nbgrader={"grade": false, "grade_id": "attention-dimension-code", "locked": false, "schema_version": 3, "solution": true, "task": false}
-def attention_dimensions(n, m, d):
-    """Rows and columns in AttentionRNN(2): a dictionary from "a", "Q0", "Q1", "V0", "V1" to pairs of int."""
-    raise NotImplementedError
-
-
-# %% nbgrader={"grade": true, "grade_id": "attention-dimension", "locked": true, "points": 1, "schema_version": 3, "solution": false, "task": false}
-def _check_attention_dimension():
-    answer, names = attention_dimensions(2, 3, 5), ("a", "Q0", "Q1", "V0", "V1")
-    assert set(answer) >= set(names), "the keys are a, Q0, Q1, V0 and V1"
-    assert all(len(answer[name]) == 2 for name in names), "each shape is a pair: rows, columns"
-    print("ok  five pairs; whether they are right, the grader will tell")
-
-
-_check_attention_dimension()
-
-# %% [markdown] nbgrader={"grade": false, "grade_id": "attention-k-text", "locked": true, "schema_version": 3, "solution": false, "task": false}
-r"""
-**Exercise 3.2 · AttentionRNN(k)** · 1 point by hand, 2 by machine · ★★☆ · 12 minutes
-
-*From two states to any fixed number of them.*
-
-By hand: write the equations of AttentionRNN(k) in general, with the range of every index, and the dimension of $a$. By
-machine: one step of it.
-
-<details><summary>Hint</summary>
-
-Give the input the index 0, and let index $i$ mean “i steps ago”. `torch.softmax(w, dim=0)` is softargmax for a column.
-
-</details>
-"""
-
-# %% [markdown] nbgrader={"grade": true, "grade_id": "attention-k-equations", "locked": false, "points": 1, "schema_version": 3, "solution": true, "task": false}
+# %% [markdown] nbgrader={"grade": true, "grade_id": "attention-equations", "locked": false, "points": 2, "schema_version": 3, "solution": true, "task": false}
 r"""
 *Your answer here: double-click this line and write.*
 """
 
 
-# %% nbgrader={"grade": false, "grade_id": "attention-step-code", "locked": false, "schema_version": 3, "solution": true, "task": false}
+# %% nbgrader={"grade": false, "grade_id": "attention-code", "locked": false, "schema_version": 3, "solution": true, "task": false}
+def attention_dimensions(n, m, d):
+    """Rows and columns in AttentionRNN(2): a dictionary from "a", "Q0", "Q1", "V0", "V1" to pairs of int."""
+    raise NotImplementedError
+
+
 def attention_step(x, history, Q, K, V):
     """One step of AttentionRNN(k), for any k from 1 on.
 
@@ -862,49 +721,6 @@ def attention_step(x, history, Q, K, V):
     raise NotImplementedError
 
 
-# %% nbgrader={"grade": true, "grade_id": "attention-step", "locked": true, "points": 2, "schema_version": 3, "solution": false, "task": false}
-def _check_attention_step():
-    # States of one number, d = 2: w = (0, log 2, log 3), so a = (1, 2, 3) / 6, and the values are 6, 12 and 18
-    one, both = torch.ones(1, 1), torch.ones(2, 1)
-    h_new = attention_step(
-        *(6 * one, [12 * one, 18 * one], [0 * both, both, both]),
-        *([both, math.log(2) / 288 * both, math.log(3) / 648 * both], [one, one, one]),
-    )
-    compare("h[t]", h_new, [[(1 * 6 + 2 * 12 + 3 * 18) / 6]])
-    # All sizes different, and keys of zeros: then everybody counts alike, and h[t] is the mean of the values
-    x, h1, Q0, Q1, V0, V1 = numbers((2, 1), (3, 1), (4, 2), (4, 3), (3, 2), (3, 3), seed=9)
-    h_new = attention_step(x, [h1], [Q0, Q1], [torch.zeros(4, 2), torch.zeros(4, 3)], [V0, V1])
-    compare("the mean of values", h_new, (V0 @ x + V1 @ h1) / 2)
-
-
-_check_attention_step()
-
-# %% [markdown] nbgrader={"grade": false, "grade_id": "attention-all-text", "locked": true, "schema_version": 3, "solution": false, "task": false}
-r"""
-**Exercise 3.3 · AttentionRNN(∞)** · 1 point by hand, 2 by machine · ★★☆ · 15 minutes
-
-*Let it look back as far as there is anything to see, to $h[1]$.*
-
-By hand: write the sum for $h[t]$. How many parameters does step $t$ need if every distance has its own matrices, and
-why is this a problem, in more than one respect? How does *tying* cure it, and what is lost? By machine: the number of
-parameters, and one step of the tied network, with $Q_i = Q$, $K_i = K$, $V_i = V$ for all $i \ge 1$ (the matrices for
-the input stay its own).
-
-<details><summary>Hint</summary>
-
-What becomes of a sequence that is longer than all sequences of the training set? And what changes for the tied network
-if two states of the past are exchanged?
-
-</details>
-"""
-
-# %% [markdown] nbgrader={"grade": true, "grade_id": "attention-all-discussion", "locked": false, "points": 1, "schema_version": 3, "solution": true, "task": false}
-r"""
-*Your answer here: double-click this line and write.*
-"""
-
-
-# %% nbgrader={"grade": false, "grade_id": "attention-all-code", "locked": false, "schema_version": 3, "solution": true, "task": false}
 def attention_parameters(n, m, d, k, tied=False):
     """How many numbers are in all the matrices of an AttentionRNN that looks at x[t] and k ≥ 1 states; an int."""
     raise NotImplementedError
@@ -919,6 +735,27 @@ def tied_attention_step(x, history, Q0, K0, V0, Q, K, V):
     Returns h[t] (m, 1).
     """
     raise NotImplementedError
+
+
+# %% nbgrader={"grade": true, "grade_id": "attention-step", "locked": true, "points": 3, "schema_version": 3, "solution": false, "task": false}
+def _check_attention_step():
+    answer, names = attention_dimensions(2, 3, 5), ("a", "Q0", "Q1", "V0", "V1")
+    assert set(answer) >= set(names), "the keys should be a, Q0, Q1, V0 and V1"
+    assert all(len(answer[name]) == 2 for name in names), "each shape should be a pair: rows, columns"
+    # States of one number, d = 2: w = (0, log 2, log 3), so a = (1, 2, 3) / 6, and the values are 6, 12 and 18
+    one, both = torch.ones(1, 1), torch.ones(2, 1)
+    h_new = attention_step(
+        *(6 * one, [12 * one, 18 * one], [0 * both, both, both]),
+        *([both, math.log(2) / 288 * both, math.log(3) / 648 * both], [one, one, one]),
+    )
+    compare("h[t]", h_new, [[(1 * 6 + 2 * 12 + 3 * 18) / 6]])
+    # All sizes different, and keys of zeros: then all weights are equal, and h[t] is the mean of the values
+    x, h1, Q0, Q1, V0, V1 = numbers((2, 1), (3, 1), (4, 2), (4, 3), (3, 2), (3, 3), seed=9)
+    h_new = attention_step(x, [h1], [Q0, Q1], [torch.zeros(4, 2), torch.zeros(4, 3)], [V0, V1])
+    compare("the mean of values", h_new, (V0 @ x + V1 @ h1) / 2)
+
+
+_check_attention_step()
 
 
 # %% nbgrader={"grade": true, "grade_id": "attention-all", "locked": true, "points": 2, "schema_version": 3, "solution": false, "task": false}
@@ -936,55 +773,43 @@ def _check_attention_all():
     compare("third step", h_new, [[(1 * 15 + 2 * 7 + 16 * 14) / 19]])
     states = (torch.as_tensor(tied_attention_step(x, past[::way], Q0, K0, V0, Q, K, V)) for way in (1, -1))
     long_ago, reverse = states
-    print("for the past in reverse h[t] changes by", float((long_ago - reverse).abs().max()))
+    print("with the past in reverse order h[t] changes by", float((long_ago - reverse).abs().max()))
+    counts = [attention_parameters(32, 64, 16, 99, tied) for tied in (False, True)]
+    print(f"parameters at step 100, with n = 32, m = 64, d = 16: {counts[0]}, and tied: {counts[1]}")
 
 
 _check_attention_all()
 
-
-# %% nbgrader={"grade": false, "grade_id": "attention-growth-figure", "locked": true, "schema_version": 3, "solution": false, "task": false} tags=["demo"]
-def _figure():
-    figure, ax = plt.subplots(figsize=(5, 2.8))
-    steps = range(2, 101)
-    for tied, colour, style, label in ((False, RED, "--", "a matrix for each distance"), (True, BLUE, "-", "tied")):
-        ax.semilogy(steps, [attention_parameters(32, 64, 16, t - 1, tied) for t in steps], style, color=colour, label=label)
-    ax.set(xlabel="step t", ylabel="parameters in use", title="Your AttentionRNN(∞), with n = 32, m = 64, d = 16")
-    ax.legend()
-    plt.show()
-
-
-_figure()
-
 # %% [markdown] nbgrader={"grade": false, "grade_id": "attention-jacobian-text", "locked": true, "schema_version": 3, "solution": false, "task": false}
 r"""
-*In the figure: parameters against the step, on a logarithmic axis. The dashed line climbs to more than half a million
-at step 100; the solid one is level at about ten thousand.*
+**Exercise 3.2 · one arrow, then all arrows** · 3 points by hand, 4 by machine · ★★★ · 40 minutes
 
-**Exercise 3.4 · one arrow** · 2 points by hand, 3 by machine · ★★★ · 25 minutes
+*By hand, one arrow (2 points):* derive $\frac{\partial h[t]}{\partial h[t-1]}$ in AttentionRNN(2) along the arrow from
+$h[t-1]$ to $h[t]$ alone; $x[t]$ and $h[t-2]$ are held fixed. Simplify until no sum is left. *By machine (3 points):*
+`attention_jacobian`, the same for the state $j$ steps ago in AttentionRNN(k).
 
-*The same state is query, key and value, and through softargmax it even changes what the others weigh.*
+*By hand, all arrows (1 point):* AttentionRNN(k) has run for $L$ steps. The rows $r[t]$ are those of 2.2, and
+$J[t,s]=\frac{\partial h[t]}{\partial h[s]}$ is the Jacobian along the arrow from $h[s]$ to $h[t]$. Express
+$\frac{\partial\ell}{\partial h[T]}$ by $r[T]$ and by the gradients *upstream*, $\frac{\partial\ell}{\partial h[t]}$
+with $t>T$. Which $t$ appear, also near the end? Why does no product of two Jacobians appear? *By machine (1 point):*
+`attention_backward`, all gradients of a sequence.
 
-By hand: derive $\frac{\partial h[t]}{\partial h[t-1]}$ in AttentionRNN(2) along the arrow from $h[t-1]$ to $h[t]$
-alone: $x[t]$ and $h[t-2]$ are held fixed. Simplify until no sum is left. By machine: the same for the state $j$ steps
-ago, in AttentionRNN(k).
+<details><summary>Hint for one arrow</summary>
 
-<details><summary>Hint 1</summary>
-
-Two roads: through $v_1$, with $a$ fixed, and through $w_1$, with the values fixed. On the second road $w_1$ is a
-number, and its gradient by $h[t-1]$ is a row. A number such as $q_1^\top k_1$ with both factors depending on the state
-has two terms.
+There are two paths: through $v_1$ with $a$ fixed, and through $w_1$ with the values fixed. In $q_1^\top k_1$ both
+factors depend on the state. What is $\frac{\partial a_i}{\partial w_1}$, for $i=1$ and for the others? Put it into
+$\sum_iv_i\frac{\partial a_i}{\partial w_1}$, and look for $h[t]$ there.
 
 </details>
 
-<details><summary>Hint 2</summary>
+<details><summary>Hint for all arrows</summary>
 
-How does softargmax react when $w_1$ alone grows: what is $\frac{\partial a_i}{\partial w_1}$, for $i = 1$ and for the
-others? Put this into $\sum_i v_i \frac{\partial a_i}{\partial w_1}$, and look for $h[t]$ in it.
+Which arrows *leave* $h[2]$ in the figure of this part? In which order must you compute the gradients?
 
 </details>
 """
 
-# %% [markdown] nbgrader={"grade": true, "grade_id": "attention-jacobian-derivation", "locked": false, "points": 2, "schema_version": 3, "solution": true, "task": false}
+# %% [markdown] nbgrader={"grade": true, "grade_id": "attention-jacobian-derivation", "locked": false, "points": 3, "schema_version": 3, "solution": true, "task": false}
 r"""
 *Your answer here: double-click this line and write.*
 """
@@ -994,9 +819,20 @@ r"""
 def attention_jacobian(x, history, Q, K, V, j):
     """∂h[t]/∂h[t−j] in AttentionRNN(k), 1 ≤ j ≤ k, the other states and x[t] held fixed.
 
-    x (n, 1); history = [h[t−1], …, h[t−k]], each (m, 1); Q, K, V: lists of k + 1 matrices, as in 3.2
+    x (n, 1); history = [h[t−1], …, h[t−k]], each (m, 1); Q, K, V: lists of k + 1 matrices, as in attention_step
 
     Returns a matrix (m, m).
+    """
+    raise NotImplementedError
+
+
+def attention_backward(r, J):
+    """∂ℓ/∂h[t] for all t from 1 to L.
+
+    r (L, m): row t is r[t]; J: a dictionary from (t, s) to ∂h[t]/∂h[s] (m, m), with an entry for each arrow, in any
+    order; t = 1, …, L counted from 1, so that r[t] is r[t - 1] in Python
+
+    Returns a matrix (L, m) whose rows are ∂ℓ/∂h[1], …, ∂ℓ/∂h[L]; r stays as it is.
     """
     raise NotImplementedError
 
@@ -1021,46 +857,10 @@ def _check_attention_jacobian():
 
 _check_attention_jacobian()
 
-# %% [markdown] nbgrader={"grade": false, "grade_id": "attention-backward-text", "locked": true, "schema_version": 3, "solution": false, "task": false}
-r"""
-**Exercise 3.5 · all arrows** · 1 point by hand, 2 by machine · ★★☆ · 15 minutes
 
-*A state that many look back at hears from all of them.*
-
-AttentionRNN(k) has run for $L$ steps. As in 2.4 the rows $r[t] \in \mathbb{R}^{1 \times m}$ say what the loss sees of
-each state directly, and the Jacobians $J[t, s] = \frac{\partial h[t]}{\partial h[s]}$ of 3.4, one for each arrow from
-$h[s]$ to $h[t]$, are known. By hand: express $\frac{\partial \ell}{\partial h[T]}$ by $r[T]$ and by the gradients
-*upstream*, $\frac{\partial \ell}{\partial h[t]}$ with $t > T$. Which $t$ appear, also near the end of the sequence?
-Why does no product of two Jacobians appear? By machine: all gradients of a sequence.
-
-<details><summary>Hint</summary>
-
-Look at the unrolled figure of this part: which arrows *leave* $h[2]$? In which order must the gradients be computed?
-
-</details>
-"""
-
-# %% [markdown] nbgrader={"grade": true, "grade_id": "attention-backward-derivation", "locked": false, "points": 1, "schema_version": 3, "solution": true, "task": false}
-r"""
-*Your answer here: double-click this line and write.*
-"""
-
-
-# %% nbgrader={"grade": false, "grade_id": "attention-backward-code", "locked": false, "schema_version": 3, "solution": true, "task": false}
-def attention_backward(r, J):
-    """∂ℓ/∂h[t] for all t from 1 to L.
-
-    r (L, m): row t is r[t]; J: a dictionary from (t, s) to ∂h[t]/∂h[s] (m, m), with an entry for each arrow, in any
-    order; t = 1, …, L counted from 1, so that r[t] is r[t - 1] in Python
-
-    Returns a matrix (L, m) whose rows are ∂ℓ/∂h[1], …, ∂ℓ/∂h[L]; r stays as it is.
-    """
-    raise NotImplementedError
-
-
-# %% nbgrader={"grade": true, "grade_id": "attention-backward", "locked": true, "points": 2, "schema_version": 3, "solution": false, "task": false}
+# %% nbgrader={"grade": true, "grade_id": "attention-backward", "locked": true, "points": 1, "schema_version": 3, "solution": false, "task": false}
 def _check_attention_backward():
-    # States of one number each, where every arrow doubles, triples, …: count the roads from h[1] to h[3] with a pencil
+    # States of one number each, where every arrow multiplies by a number: count the paths from h[1] to h[3] with a pencil
     r, J = torch.tensor([[0.0], [0.0], [1.0]]), {(3, 1): 10.0, (2, 1): 2.0, (3, 2): 3.0}
     yours = attention_backward(r, {arrow: torch.tensor([[slope]]) for arrow, slope in J.items()})
     compare("from h[3] alone", yours, [[10.0 + 2.0 * 3.0], [3.0], [1.0]])
@@ -1076,24 +876,127 @@ def _check_attention_backward():
 
 _check_attention_backward()
 
+# %% [markdown] nbgrader={"grade": false, "grade_id": "reach-text", "locked": true, "schema_version": 3, "solution": false, "task": false}
+r"""
+**Exercise 3.3 · which gradient reaches furthest?** · ½ point by machine, ½ by hand · ★☆☆ · 5 minutes
+
+Three networks with states of 8 numbers and random weights run for 60 steps. The loss looks at $h[60]$ alone. Which one
+has the longest gradient $\frac{\partial\ell}{\partial h[1]}$?
+
+- **A** The gated network with gates near 0.5.
+- **B** The gated network with gates near 0.7.
+- **C** The tied AttentionRNN(∞).
+
+**Prediction.** Set `reach_prediction` to one letter before you run the figure. Any of the three earns the point: what
+counts is that you commit before you look.
+
+*By hand, after the figure:* in one sentence or two, what does the figure show, and what causes it? The control is
+AttentionRNN(2) with the same tied weights. A wrong prediction costs nothing.
+"""
+
+# %% nbgrader={"grade": false, "grade_id": "reach-code", "locked": false, "schema_version": 3, "solution": true, "task": false}
+# reach_prediction = "…"   # "A", "B" or "C"
+raise NotImplementedError
+
+
+# %% nbgrader={"grade": true, "grade_id": "reach", "locked": true, "points": 0.5, "schema_version": 3, "solution": false, "task": false}
+def _check_reach():
+    assert reach_prediction in ("A", "B", "C"), 'reach_prediction should be one letter in quotes: "A", "B" or "C"'
+    print("ok  your prediction is", reach_prediction)
+
+
+_check_reach()
+
+
+# %% nbgrader={"grade": false, "grade_id": "reach-figure", "locked": true, "schema_version": 3, "solution": false, "task": false} tags=["demo"]
+def _figure():
+    def reach(seed, T=60, m=8):
+        """The lengths of ∂ℓ/∂h[1], …, ∂ℓ/∂h[T] in four networks with random weights; ℓ = r h[T], with ‖r‖ = 1."""
+        generator = torch.Generator().manual_seed(seed)
+
+        def random(*shape):
+            return torch.randn(shape, generator=generator) / m**0.5
+
+        x = torch.cat([m**0.5 * random(m, T), torch.ones(1, T)])  # the last input is the bias of the gate
+        states = {}
+        for name, gate in (("A: gates near 0.5", 0.5), ("B: gates near 0.7", 0.7)):
+            W_c, W_h, W_x = random(m, m + 1) / 4, random(m, m), random(m, m + 1)
+            W_c[:, m] = math.log(gate / (1 - gate))
+            states[name] = gated_rnn(x, W_c, W_h, W_x, torch.zeros(m, 1, requires_grad=True))[1][1:]
+        Q0, K0, V0, Q, K, V = (random(rows, n) for n in (m + 1, m) for rows in (4, 4, m))
+        V0.requires_grad_()
+        V = 0.7 * V  # otherwise the gradient of AttentionRNN(2) explodes in some draws
+        for name, window in (("C: AttentionRNN(∞)", T), ("control: AttentionRNN(2)", 2)):
+            hs = states[name] = []
+            for now in x.T:
+                past = torch.stack(hs[-window:], dim=1) if hs else torch.zeros(m, 0)  # (m, states in sight)
+                w = torch.cat([((Q0 @ now) @ (K0 @ now))[None], ((Q @ past) * (K @ past)).sum(0)])
+                hs.append(torch.cat([(V0 @ now)[:, None], V @ past], dim=1) @ torch.softmax(w, dim=0))
+        row = functional.normalize(random(m), dim=0)
+        gradients = {name: torch.autograd.grad(row @ hs[-1].reshape(m), hs) for name, hs in states.items()}
+        return {name: [float(row.norm()) for row in rows] for name, rows in gradients.items()}
+
+
+    figure, ax = plt.subplots(figsize=(7, 3))
+    for (name, lengths), style, colour in zip(
+        reach(0).items(), ("-", "--", "-", ":"), (RED, ORANGE, BLUE, BLUE), strict=True
+    ):
+        ax.semilogy(range(1, 61), lengths, style, color=colour, label=name)
+    ax.set(xlabel="step t", ylabel="length of ∂ℓ/∂h[t]", title="What a loss at step 60 tells each state")
+    ax.legend(fontsize=8)
+    plt.show()
+
+
+_figure()
+
+# %% [markdown] nbgrader={"grade": true, "grade_id": "reach-words", "locked": false, "points": 0.5, "schema_version": 3, "solution": true, "task": false}
+r"""
+*Your answer here: double-click this line and write.*
+"""
+
 # %% [markdown] nbgrader={"grade": false, "grade_id": "debugging-text", "locked": true, "schema_version": 3, "solution": false, "task": false}
 r"""
-## 4 · A loss curve with kinks
+*In the figure: the length of the gradient at each state, on a logarithmic axis. Towards early steps A (solid, red), B
+(dashed) and the control (dotted) sink steadily, to below a millionth. C (solid, blue) never falls far below a
+hundredth.*
 
-Enough paper. Below, an LSTM with 24 units reads sequences of 12 symbols. Among four meaningless letters stand two that
-count, each of them X or Y, early and late; XX, XY, YX and YY are the four classes, all equally frequent. It is trained
-by plain gradient descent on the cross-entropy, on fresh batches, with the learning rate 0.5. It does learn, but look
-how.
+## 4 · A loss that jumps
 
-*In the figure below: the loss of 500 steps. It begins at the dotted line, which marks its first value. On its way down,
-during the first 200 steps, it jumps up time and again within one or two steps, often far above that line, and falls
-back; after that it creeps to nearly 0.*
+An LSTM (Hochreiter and Schmidhuber 1997, *Long short-term memory*) reads sequences of 12 symbols. Two of them, one
+early and one late, are X or Y; the others mean nothing. XX, XY, YX and YY are four equally frequent classes. Training
+is plain gradient descent on the cross-entropy, with learning rate 0.5 and a fresh batch of 32 sequences for each step.
+The loss falls, but it jumps on the way. Why?
+
+**Exercise 4.1 · two suspects, two measurements** · ½ point · ★★☆ · 12 minutes
+
+*Explosion:* the gradient grows on its way back through time (Pascanu, Mikolov and Bengio 2013, *On the difficulty of
+training recurrent neural networks*). *Overshooting:* the step is too long for the curvature of the loss, so it crosses
+the valley and climbs the other side (Cohen et al. 2021, *Gradient descent on neural networks typically occurs at the
+edge of stability*). Write one measurement for each. Both return a number.
+
+1. `growth_through_time(early, late)`: how many times as long is the gradient at step 2 as at step 12? `early` (B, 2m)
+holds the gradients by $h[2]$ and by the cell state after step 2, one row for each sequence. `late` (B, m) holds those
+by $h[12]$. The length of a matrix is the root of the sum of its squared entries.
+2. `step_times_curvature(before, after, rate, length)`: you are given the loss of *one* batch before and after a step,
+the learning rate $\eta$ and the length $L$ of the gradient. Describe the loss along the step, for $s$ from 0 to $\eta$,
+by the parabola $\ell(s)=\ell(0)-sL^2+\frac{\kappa}{2}s^2L^2$ with curvature κ. Choose κ so that it ends at `after`, and
+return $\eta\kappa$.
+
+<details><summary>Hint</summary>
+
+Put $s=\eta$ into the parabola. For which $\eta\kappa$ does the step end at the lowest point? For which does it end as
+high as it began?
+
+</details>
+
+*In the figure below: the loss of 500 steps. The dotted line marks its first value. For about 200 steps the loss jumps
+again and again within one or two steps, often above that line. Then it settles near 0.*
 """
 
 
 # %% nbgrader={"grade": false, "grade_id": "debugging-run", "locked": true, "schema_version": 3, "solution": false, "task": false} tags=["demo"]
 def _figure():
-    torch.set_num_threads(1)  # several threads on so small a network get in each other's way
+    torch.set_num_threads(1)  # several threads slow down so small a network
     generator = torch.Generator()
 
 
@@ -1107,32 +1010,41 @@ def _figure():
         return functional.one_hot(symbols, 6).float(), 2 * marks[:, 0] + marks[:, 1]
 
 
-    def train_lstm(rate=0.5, tame=lambda parameters: None, steps=500, units=24):
-        """The loss at every step and the size of its gradient; `tame` may change the gradients before each step."""
-        torch.manual_seed(0)
-        generator.manual_seed(0)
+    def train_lstm(rate=0.5, tame=lambda parameters: None, steps=500, units=24, seed=0):
+        """For every step: the loss before it and, on the same batch, after it; the length of the gradient; the gradients
+    by the memory after step 2 and by the last state. `tame` may change the gradients before the step is taken."""
+        torch.manual_seed(seed)
+        generator.manual_seed(seed)
         lstm, head = torch.nn.LSTM(6, units, batch_first=True), torch.nn.Linear(units, 4)
-        lstm.bias_ih_l0.data[units : 2 * units] += 2  # the forget gates begin open, so that it learns at all
+        lstm.bias_ih_l0.data[units : 2 * units] += 2  # the forget gates begin open
         parameters = [*lstm.parameters(), *head.parameters()]
-        optimizer, losses, sizes = torch.optim.SGD(parameters, lr=rate), [], []
+        optimizer = torch.optim.SGD(parameters, lr=rate)
+        run = {"before": [], "after": [], "length": [], "early": [], "late": []}
         for _ in range(steps):
             sequences, classes = draw_batch()
-            outputs, _ = lstm(sequences)  # (B, T, units)
+            _, memory = lstm(sequences[:, :2])  # h[2] and the cell state, each (1, B, units)
+            outputs, _ = lstm(sequences[:, 2:], memory)  # (B, 10, units)
             loss = functional.cross_entropy(head(outputs[:, -1]), classes)
+            watched = [*memory, outputs]
+            for values in watched:
+                values.retain_grad()
             optimizer.zero_grad()
             loss.backward()
-            losses.append(loss.item())
-            sizes.append(torch.cat([parameter.grad.flatten() for parameter in parameters]).norm().item())
+            run["before"].append(loss.item())
+            run["length"].append(torch.cat([parameter.grad.flatten() for parameter in parameters]).norm().item())
+            run["early"].append(torch.cat([values.grad[0] for values in memory], dim=1))  # (B, 2 units)
+            run["late"].append(outputs.grad[:, -1])  # (B, units)
             tame(parameters)
             optimizer.step()
-        return losses, sizes
+            with torch.no_grad():
+                run["after"].append(functional.cross_entropy(head(lstm(sequences)[0][:, -1]), classes).item())
+        return run
 
 
     lstm_run = train_lstm()
-    losses, _ = lstm_run
     figure, ax = plt.subplots(figsize=(8, 3))
-    ax.plot(losses, color=BLUE, linewidth=1)
-    ax.axhline(losses[0], color="black", linestyle=":", label="first value")
+    ax.plot(lstm_run["before"], color=BLUE, linewidth=1)
+    ax.axhline(lstm_run["before"][0], color="black", linestyle=":", label="first value")
     ax.set(xlabel="step", ylabel="loss", title="What is wrong here?", ylim=(0, None))
     ax.legend()
     plt.show()
@@ -1141,171 +1053,142 @@ def _figure():
 
 lstm_run, train_lstm = _figure()
 
+
+# %% nbgrader={"grade": false, "grade_id": "evidence-code", "locked": false, "schema_version": 3, "solution": true, "task": false}
+def growth_through_time(early, late):
+    """The length of the gradient `early` (B, 2m), divided by that of `late` (B, m); a number."""
+    raise NotImplementedError
+
+
+def step_times_curvature(before, after, rate, length):
+    """ηκ, for the parabola that starts at `before` with slope −length² and ends at `after`; a number."""
+    raise NotImplementedError
+
+
+# %% nbgrader={"grade": true, "grade_id": "evidence", "locked": true, "points": 0.5, "schema_version": 3, "solution": false, "task": false}
+def _check_evidence():
+    compare("growth", growth_through_time(torch.tensor([[3.0, 4.0], [0.0, 0.0]]), torch.tensor([[0.0], [10.0]])), 0.5)
+    compare("no curvature", step_times_curvature(before=2.0, after=1.0, rate=0.25, length=2.0), 0.0)
+    compare("as high as before", step_times_curvature(before=2.0, after=2.0, rate=0.25, length=2.0), 2.0)
+
+
+_check_evidence()
+
+
+# %% nbgrader={"grade": false, "grade_id": "evidence-figure", "locked": true, "schema_version": 3, "solution": false, "task": false} tags=["demo"]
+def _figure():
+    before, after, length = (lstm_run[name][:250] for name in ("before", "after", "length"))
+    growths = [
+        float(growth_through_time(early, late)) for early, late in zip(lstm_run["early"], lstm_run["late"], strict=True)
+    ]
+    bends = [float(step_times_curvature(b, a, 0.5, g)) for b, a, g in zip(before, after, length, strict=True)]
+    jumps = [step for step in range(250) if lstm_run["before"][step + 1] - before[step] > 0.5]
+    figure, (left, right) = plt.subplots(1, 2, figsize=(11, 3.2))
+    left.set(title="Your growth through time", yscale="log", ylim=(0.01, 1e4), xlabel="step")
+    right.set(title="Your step times curvature", ylim=(-3, 6), xlabel="step")
+    for ax, measured, line in ((left, growths, 1), (right, bends, 2)):
+        ax.plot(measured[:250], color=BLUE, linewidth=1)
+        ax.plot(jumps, [measured[step] for step in jumps], "o", color=RED, fillstyle="none", label="before a jump")
+        ax.axhline(line, color="black", linestyle=":", label=str(line))
+        ax.legend(fontsize=8)
+    plt.show()
+
+
+_figure()
+
 # %% [markdown] nbgrader={"grade": false, "grade_id": "kinks-text", "locked": true, "schema_version": 3, "solution": false, "task": false}
 r"""
-**Exercise 4.1 · the kinks** · 1 point by hand, 1 by machine · ★★☆ · 8 minutes
+*In the figure: your two measurements for 250 steps. Circles mark steps after which the loss rises by more than ½. On
+the left, on a logarithmic axis, all values stay between 0.05 and 5. On the right most values lie below the dotted line
+at 2, and all circles above it.*
 
-*Many things make a loss curve rough. Only one of them makes this.*
+**Exercise 4.2 · four questions** · 2 points by machine, 2½ by hand · ★★☆ · 28 minutes
 
-- **A** Each batch holds other examples, and some batches are harder than others.
-- **B** The network overfits, and forgets its training examples again.
-- **C** The gradients vanish on their way back through time, and the parameters no longer move.
-- **D** At some steps the gradient is several times as long as usual, and one step along it throws the parameters out of
-  the valley in which they were.
-- **E** The four classes are not equally frequent.
-- **F** Numbers in `float32` overflow, and become infinite.
+*By machine* (½ point each): set the names below. *By hand*: give the reason for each answer in one to three sentences
+(1 point for the first question, ½ for each of the others).
 
-By machine: the letter of the cause. By hand: explain in two or three sentences where, in a recurrent network, such
-steps come from, and why *one* of them is enough for a kink. The next exercises ask about what happens after it.
+**Why does the loss jump?** Set `kink_cause` to one letter. In words: what do your two measurements say about D and
+about E? Give numbers from the figure.
+
+- **A** Some batches are harder than others.
+- **B** The network overfits.
+- **C** The gradients vanish on their way back through time.
+- **D** The gradients explode on their way back through time.
+- **E** Some updates are too long for the curvature of the loss.
+- **F** Numbers in `float32` overflow and become infinite.
+
+**Why can an early spike exceed the very first loss?** Set `spike_reason` to one letter.
+
+- **A** The learning rate has grown since the beginning.
+- **B** After some training the network is confident, and a step that throws it off makes it confident of wrong classes.
+- **C** The first value is a lower limit of the cross-entropy.
+- **D** At a spike every sequence is classified wrongly, and this costs twice the first value.
+
+**How can you stop the jumps?** Model, data, loss and seed stay; only the training procedure may change. Set `fixes` to
+the set of all letters that remove the cause. In words: what do they have in common?
+
+- **A** Shrink the whole gradient to a fixed length whenever it is longer.
+- **B** Replace the LSTM by a GRU (Cho et al. 2014, *Learning phrase representations using RNN encoder–decoder for
+statistical machine translation*).
+- **C** Shrink the update to a fixed length whenever it is longer.
+- **D** Plot the mean of the last hundred losses.
+- **E** Limit every entry of the gradient to a small interval around 0.
+- **F** Try seeds until a run has no spike.
+- **G** Use twice as many layers.
+
+**Where should training begin?** Set `initial_accuracy` (between 0 and 1) and `initial_loss` (natural logarithm) to what
+you expect of an untrained network that gives all classes the same probability. Use the task alone. In words: why these
+values?
 
 <details><summary>Hint</summary>
 
-For each suspect, ask how the curve would look if he alone had done it. A suspect who can shake a curve by a tenth
-cannot double it. The last figure of part 2 is a witness.
+Both losses in `step_times_curvature` belong to one batch: what does this say about A? What does one example cost when
+its right class has probability 1/4, and what with 1/1000?
 
 </details>
 """
 
 # %% nbgrader={"grade": false, "grade_id": "kinks-code", "locked": false, "schema_version": 3, "solution": true, "task": false}
 # kink_cause = "…"
-raise NotImplementedError
-
-
-# %% nbgrader={"grade": true, "grade_id": "kinks", "locked": true, "points": 1, "schema_version": 3, "solution": false, "task": false}
-def _check_kinks():
-    assert kink_cause in list("ABCDEF"), "kink_cause is one of the letters A to F"
-    print("ok  one letter; whether it is right, the grader will tell")
-
-
-_check_kinks()
-
-# %% [markdown] nbgrader={"grade": true, "grade_id": "kinks-words", "locked": false, "points": 1, "schema_version": 3, "solution": true, "task": false}
-r"""
-*Your answer here: double-click this line and write.*
-"""
-
-# %% [markdown] nbgrader={"grade": false, "grade_id": "spikes-text", "locked": true, "schema_version": 3, "solution": false, "task": false}
-r"""
-**Exercise 4.2 · worse than knowing nothing** · 1 point · ★★☆ · 3 minutes
-
-*The network began without any knowledge. How can it be worse than that, after it has learnt something?*
-
-Why do the early spikes go beyond the value with which the loss began?
-
-- **A** The learning rate has grown since the beginning.
-- **B** An untrained network bets on all classes alike. After some training it bets with confidence; thrown off its
-  place, it bets with confidence on wrong classes, and for these $-\log p$ has no upper limit.
-- **C** The first value is a lower limit of the cross-entropy as long as the accuracy is below one half.
-- **D** At a spike every sequence of the batch is classified wrongly, and this costs exactly twice the first value.
-
-<details><summary>Hint</summary>
-
-What does one example cost when the network gives its right class the probability 1/4, and what when it gives 1/1000?
-
-</details>
-"""
-
-# %% nbgrader={"grade": false, "grade_id": "spikes-code", "locked": false, "schema_version": 3, "solution": true, "task": false}
 # spike_reason = "…"
-raise NotImplementedError
-
-
-# %% nbgrader={"grade": true, "grade_id": "spikes", "locked": true, "points": 1, "schema_version": 3, "solution": false, "task": false}
-def _check_spikes():
-    assert spike_reason in list("ABCD"), "spike_reason is one of the letters A to D"
-    print("ok  one letter; whether it is right, the grader will tell")
-
-
-_check_spikes()
-
-# %% [markdown] nbgrader={"grade": false, "grade_id": "fixes-text", "locked": true, "schema_version": 3, "solution": false, "task": false}
-r"""
-**Exercise 4.3 · cures** · 1 point · ★★☆ · 3 minutes
-
-*Keep the model, keep the data, keep the loss. Change how it is trained, and nothing else.*
-
-Which of these remove the cause, by a change of the training procedure alone? Give the set of all that do.
-
-- **A** If the gradient of all parameters together is longer than a limit, shrink it to that length.
-- **B** Replace the LSTM by a GRU.
-- **C** Compute how far the update would move the parameters; if it is farther than a fixed distance, move them by that
-  distance only, in the same direction.
-- **D** Plot the mean of the last hundred losses instead of each single one.
-- **E** Limit every single entry of the gradient to a small interval around 0.
-- **F** Try seeds until there is one without a spike.
-- **G** Twice as many layers.
-
-<details><summary>Hint</summary>
-
-Ask two things of each: does it touch the training procedure alone, and does it keep a single step from being too long?
-
-</details>
-"""
-
-# %% nbgrader={"grade": false, "grade_id": "fixes-code", "locked": false, "schema_version": 3, "solution": true, "task": false}
 # fixes = {"…", …}
-raise NotImplementedError
-
-
-# %% nbgrader={"grade": true, "grade_id": "fixes", "locked": true, "points": 1, "schema_version": 3, "solution": false, "task": false}
-def _check_fixes():
-    assert set(fixes) <= set("ABCDEFG") and fixes, "fixes is a set of letters from A to G"
-    print("ok  a set of letters; whether they are right, the grader will tell")
-
-
-_check_fixes()
-
-# %% [markdown] nbgrader={"grade": false, "grade_id": "initial-text", "locked": true, "schema_version": 3, "solution": false, "task": false}
-r"""
-**Exercise 4.4 · the first value** · 1 point · ★☆☆ · 3 minutes
-
-*The cheapest bug finder of all: know what the loss should be before anything has been learnt.*
-
-From the task alone, and not from the figure: which accuracy (between 0 and 1) and which loss do you expect of an
-untrained network that gives all four classes the same probability?
-
-<details><summary>Hint</summary>
-
-The cross-entropy of one example is $-\log$ of the probability that its right class was given; log is the natural one.
-
-</details>
-"""
-
-# %% nbgrader={"grade": false, "grade_id": "initial-code", "locked": false, "schema_version": 3, "solution": true, "task": false}
 # initial_accuracy = …
 # initial_loss = …
 raise NotImplementedError
 
 
-# %% nbgrader={"grade": true, "grade_id": "initial", "locked": true, "points": 1, "schema_version": 3, "solution": false, "task": false}
-def _check_initial():
-    assert 0 <= initial_accuracy <= 1, "the accuracy is a number between 0 and 1"
-    assert initial_loss > 0, "a cross-entropy is positive"
-    print("ok  two numbers; compare the second with the dotted line of the figure")
+# %% nbgrader={"grade": true, "grade_id": "kinks", "locked": true, "points": 2, "schema_version": 3, "solution": false, "task": false}
+def _check_kinks():
+    assert kink_cause in list("ABCDEF"), "kink_cause should be one of the letters A to F"
+    assert spike_reason in list("ABCD"), "spike_reason should be one of the letters A to D"
+    assert set(fixes) <= set("ABCDEFG") and fixes, "fixes should be a set of letters from A to G"
+    assert 0 <= initial_accuracy <= 1, "initial_accuracy should be a number between 0 and 1"
+    assert initial_loss > 0, "initial_loss should be positive, as every cross-entropy is"
+    print("ok  the form is right; the grader checks the answers")
 
 
-_check_initial()
+_check_kinks()
+
+# %% [markdown] nbgrader={"grade": true, "grade_id": "kinks-words", "locked": false, "points": 2.5, "schema_version": 3, "solution": true, "task": false}
+r"""
+*Your answer here: double-click this line and write.*
+"""
 
 
 # %% nbgrader={"grade": false, "grade_id": "cures-figure", "locked": true, "schema_version": 3, "solution": false, "task": false} tags=["demo"]
 def _figure():
-    losses, sizes = lstm_run
-    cures = {
-        "as it was": (losses, BLUE, "-"),
-        "length at most 0.5": (train_lstm(tame=lambda p: torch.nn.utils.clip_grad_norm_(p, 0.5))[0], GREEN, "-"),
-        "entries at most 0.01": (train_lstm(tame=lambda p: torch.nn.utils.clip_grad_value_(p, 0.01))[0], ORANGE, "--"),
-        "learning rate 0.05": (train_lstm(rate=0.05)[0], RED, ":"),
+    changes = {
+        "length at most 0.5": ({"tame": lambda p: torch.nn.utils.clip_grad_norm_(p, 0.5)}, GREEN, "-"),
+        "entries at most 0.01": ({"tame": lambda p: torch.nn.utils.clip_grad_value_(p, 0.01)}, ORANGE, "--"),
+        "learning rate 0.05": ({"rate": 0.05}, RED, ":"),
     }
-    figure, (left, right) = plt.subplots(1, 2, figsize=(11, 3.2))
-    left.semilogy(sizes, color=BLUE, linewidth=1)
-    before = [step for step in range(499) if losses[step + 1] - losses[step] > 0.5]
-    left.plot(before, [sizes[step] for step in before], "o", color=RED, fillstyle="none", label="before a jump")
-    left.legend(fontsize=8)
-    left.set(xlabel="step", ylabel="length of the gradient", title="As it was: the gradient")
-    for label, (curve, colour, style) in cures.items():
-        right.plot(curve, style, color=colour, linewidth=1, label=label)
-    right.set(xlabel="step", ylabel="loss", title="Cured, and not cured", ylim=(0, None))
-    right.legend(fontsize=8)
+    figure, ax = plt.subplots(figsize=(8, 3.2))
+    ax.plot(lstm_run["before"], color=BLUE, linewidth=1, label="as it was")
+    for label, (change, colour, style) in changes.items():
+        print("training with", label, "…")
+        ax.plot(train_lstm(**change)["before"], style, color=colour, linewidth=1, label=label)
+    ax.set(xlabel="step", ylabel="loss", title="Three changes of the training procedure", ylim=(0, None))
+    ax.legend(fontsize=8)
     plt.show()
 
 
@@ -1313,21 +1196,19 @@ _figure()
 
 # %% [markdown] nbgrader={"grade": false, "grade_id": "closing", "locked": true, "schema_version": 3, "solution": false, "task": false}
 r"""
-*In the figure: on the left the length of the gradient on a logarithmic axis; circles mark the steps just before a jump
-of the loss, and they sit on peaks. On the right the loss again. With a limit for the length of the gradient (solid,
-green) or for its entries (dashed) nothing jumps any more, and the loss comes down to nearly 0. A tenth of the
-learning rate alone (dotted) only makes it slower: it walks to the same walls in smaller steps, and jumps there all the
-same. Elsewhere a lower rate can be enough; try.*
+*In the figure: the loss again. With a limit for the length of the gradient (solid, green) or for its entries (dashed)
+the jumps are gone, and the loss comes down to nearly 0. With a tenth of the learning rate alone (dotted) the loss still
+jumps, only later.* There the curvature grows until even the short step is too long.
 
 **What you take along**
 
-- Weights that are shared have gradients that are summed: over windows in space, over steps in time.
-- A Jacobian can be looked at. That of a convolution is a staircase of equal numbers.
-- A product of many Jacobians fades or explodes unless something holds it near the identity: a gate that is open, or an
-  arrow that leads directly back.
-- Know the first value of your loss, and watch the length of your gradient.
+- Shared weights have gradients that are summed: over windows in space, over steps in time.
+- A product of many Jacobians fades or explodes, unless a gate is open or an arrow leads directly back.
+- A jump has more than one possible cause. Measure before you name it.
+- Know the first value of your loss, and watch how far each update moves.
 
-In the next notebooks the staircase becomes a network that sees, and the gate becomes a network that remembers.
+More on strides, padding and dilation: Dumoulin and Visin 2016, *A guide to convolution arithmetic for deep
+learning*.
 """
 
 
@@ -1396,46 +1277,37 @@ def _hand_in(file, exercises, answers, given, blank):
 _hand_in(
     "theory.ipynb",
     [
-        "1.1 first-shape",
-        "1.2 conv-output-shape",
-        "1.3 convolution",
-        "1.4 jacobian-weights",
-        "1.5 jacobian-input",
-        "1.6 gradient-weights",
+        "1.1 conv-output-shape",
+        "1.2 convolution",
+        "1.3 jacobian-weights",
+        "1.3 jacobian-input",
+        "1.3 gradient-weights",
         "2.1 unrolled",
-        "2.2 dimensions",
-        "2.3 gated-jacobians",
-        "2.4 gated-gradient",
-        "2.5 extremes",
-        "3.1 attention-dimension",
-        "3.2 attention-step",
-        "3.3 attention-all",
-        "3.4 attention-jacobian",
-        "3.5 attention-backward",
-        "4.1 kinks",
-        "4.2 spikes",
-        "4.3 fixes",
-        "4.4 initial",
+        "2.2 gated-jacobians",
+        "2.2 gated-gradient",
+        "2.3 extremes",
+        "3.1 attention-step",
+        "3.1 attention-all",
+        "3.2 attention-jacobian",
+        "3.2 attention-backward",
+        "3.3 reach",
+        "4.1 evidence",
+        "4.2 kinks",
     ],
     [
-        "1.3 convolution-formula",
-        "1.4 jacobian-weights-derivation",
-        "1.5 jacobian-input-derivation",
-        "1.6 gradient-weights-derivation",
-        "2.3 gated-jacobians-derivation",
-        "2.4 gated-gradient-derivation",
-        "2.5 extremes-discussion",
-        "3.2 attention-k-equations",
-        "3.3 attention-all-discussion",
-        "3.4 attention-jacobian-derivation",
-        "3.5 attention-backward-derivation",
-        "4.1 kinks-words",
+        "1.2 convolution-formula",
+        "1.3 jacobians-derivation",
+        "2.2 gated-derivation",
+        "2.3 extremes-discussion",
+        "3.1 attention-equations",
+        "3.2 attention-jacobian-derivation",
+        "3.3 reach-words",
+        "4.2 kinks-words",
     ],
     {
-        87619888: "BLUE compare draw_graph GREEN measured_jacobian numbers ORANGE RED relative_error",
-        3912114011: "gated_rnn gated_step",
-        3723960787: "size_of_the_past",
-        2335745527: "lstm_run train_lstm",
+        1743943416: "BLUE compare draw_graph GREEN measured_jacobian numbers ORANGE RED relative_error",
+        2628370880: "gated_rnn gated_step size_of_the_past",
+        327161496: "lstm_run train_lstm",
     },
     "*Your answer here: double-click this line and write.*",
 )

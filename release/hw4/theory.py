@@ -2,30 +2,24 @@
 r"""
 # Attention, by construction
 
-Attention is usually met as something that training has found. Here you meet it as something that *you* have built. You
-will choose queries, keys and projection matrices so that attention does exactly as it is told: keep one value, mix a
-few, permute, shift, convolve, and at last look up what came next the last time. Who can set the weights of a machine
-by hand knows what it can learn.
+**What you will build.** Queries, keys and projections, chosen by hand so that attention does exactly what you want:
+keep one value, average several, permute, shift, convolve, compute exclusive or, look up what came next last time. You
+also bound how far noise moves its output, and count what a transformer costs.
 
-**What you will build.** Attention with its temperature, and two proofs of how much a nudge can move it. Heads that are
-the taps of a convolution. A layer that remembers, made of three matrices and one idea. A feed-forward layer that
-computes what no attention can. And, on the way, what all of this costs.
+|part|points by machine|by hand|minutes|
+|---|---|---|---|
+|1 Attention|2 + 2 + 3|1 + 2 + 3|70|
+|2 Heads and self-attention|3 + 1 + 2 + 2 + 1|5|85|
+|3 The transformer|2 + 2 + 2 + 3½|5|90|
+|4 Pictures|2 + 2 + ½|4|45|
+|**in all: 50 points**|**30**|**20**|**290**|
 
-| part | you answer | points by machine | by hand | minutes |
-| --- | --- | --- | --- | --- |
-| 1 Attention | temperature, two queries, three nudges | 2 + 2 + 3 | 1 + 2 + 3 | 70 |
-| 2 Many heads | heads, and heads as a kernel | 2 | 1 | 20 |
-| 3 Self-attention | projections, places, four constructions, live | 2 + 1 + 2 + 2 + 1 | 1 + 1 + 1 | 65 |
-| 4 The transformer | roads, lookup, costs, columns, norms | 2 + 2 + 2 + 2 + 2 | 5 | 90 |
-| 5 Pictures | patches, the class token, words | 2 + 2 | 4 | 45 |
-| **in all** | **50 points** | **31** | **19** | **290** |
+**You need** softargmax, matrix products, and convolutions (Homework 2).
 
-**You need** softargmax, matrix products, and convolutions as in homework 2. Everything runs in a few seconds on a CPU.
-
-**How to work.** Think on paper. Cells that say *Your answer here* take a written answer (LaTeX between dollar signs, or
-plain words) and are marked by a person, one small step at a time. Cells with `raise NotImplementedError` take a
-construction or a result as a tiny function. The cell below it checks an example; the grader asks again with other sizes
-and other numbers, and looks only at what your matrices *do*: every construction that works is right.
+**How to work.** *By hand*: a written answer, LaTeX between dollar signs or plain words, marked by a person. *By
+machine*, and wherever nothing else is said: code in place of `raise NotImplementedError`. The cell below it checks an
+example. The grader uses other sizes and numbers, and looks only at what your matrices do: every construction that
+works is right.
 """
 
 # %% [markdown] nbgrader={"grade": false, "grade_id": "colab", "locked": true, "schema_version": 3, "solution": false, "task": false}
@@ -49,8 +43,8 @@ torch.manual_seed(0)
 device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
 
 # The cells below use these names themselves: BLUE, compare, distances_moved, draw_map, GREEN, head_map,
-# letters_with_left, library_attention, numbers, ORANGE, RED, relative_error, ring, run_head, widened,
-# with_places. Give your own helpers other names.
+# letters_with_left, library_attention, numbers, ORANGE, RED, relative_error, ring, run_head, with_places.
+# Give your own helpers other names.
 
 # %% nbgrader={"grade": false, "grade_id": "helpers", "locked": true, "schema_version": 3, "solution": false, "task": false}
 import math
@@ -102,9 +96,9 @@ def numbers(*shapes, seed):
 
 
 def library_attention(Q, K, V, beta=None, allowed=None):
-    """H by PyTorch's own attention, which wants rows: the measuring device of the checks.
+    """H from PyTorch's own attention, which works on rows; the checks compare with it.
 
-    allowed (m, n) is False where a query must not see a key; beta is 1/√d where none is given.
+    allowed (m, n) is False where a query must not see a key; beta=None stands for 1/√d.
     """
     mask = None if allowed is None else allowed.T
     return functional.scaled_dot_product_attention(Q.T, K.T, V.T, attn_mask=mask, scale=beta).T
@@ -117,38 +111,31 @@ def run_head(X, head, allowed=None):
 
 
 def head_map(X, head, allowed=None):
-    """The weights A (m, n) of that head: what it makes of values that are one-hot."""
-    return run_head(torch.cat([X, torch.eye(X.shape[1])]), widened(head, X.shape[1]), allowed)
-
-
-def widened(head, n):
-    """The head for columns with n more entries, which it takes as its values and does not look at otherwise."""
-    W_Q, W_K, _ = (torch.as_tensor(matrix).float() for matrix in head)
-    blind = torch.zeros(len(W_Q), n)
-    W_V = torch.cat([torch.zeros(n, W_Q.shape[1]), torch.eye(n)], dim=1)
-    return torch.cat([W_Q, blind], dim=1), torch.cat([W_K, blind], dim=1), W_V
+    """The weights A (m, n) of that head."""
+    Q, K = (torch.as_tensor(matrix).float() @ X for matrix in head[:2])
+    return library_attention(Q, K, torch.eye(X.shape[1]), allowed=allowed)  # one-hot values return the weights
 
 
 def ring(n):
-    """n places on a circle, as columns (2, n), for exercise 3.4."""
+    """n places on a circle, as columns (2, n), for exercise 2.4."""
     angles = 2 * math.pi / n * torch.arange(n)
     return torch.stack([angles.cos(), angles.sin()])
 
 
 def with_places(C):
-    """C (e, n) with one-hot places below, for exercise 3.3."""
+    """C (e, n) with one-hot places below it, for exercise 2.3."""
     return torch.cat([C, torch.eye(C.shape[1])])
 
 
 def letters_with_left(text):
-    """X (2e, n) of a text over its own alphabet, which is returned as well, for exercise 4.2."""
+    """X (2e, n) of a text, and its alphabet of e letters, for exercise 3.1."""
     alphabet = sorted(set(text))
     C = functional.one_hot(torch.tensor([alphabet.index(letter) for letter in text])).T.float()
     return torch.cat([C, functional.pad(C, (1, 0))[:, :-1]]), alphabet
 
 
 def distances_moved(q, K, V, beta, noises, j=None):
-    """How far h moves for each column of `noises` on key j, or on the query without j, for exercise 1.3."""
+    """How far h moves for each column of `noises`, added to key j or, without j, to the query; for exercise 1.3."""
     before, far = library_attention(q, K, V, beta), []
     for noise in noises.T:
         nudged = K.clone()
@@ -166,55 +153,55 @@ def draw_map(ax, A, title, keys="key", queries="query"):
     ax.set(xlabel=queries, ylabel=keys, xticks=[], yticks=[])
 
 
-# %% [markdown] nbgrader={"grade": false, "grade_id": "rules", "locked": true, "schema_version": 3, "solution": false, "task": false}
+# %% [markdown] nbgrader={"grade": false, "grade_id": "attention-text", "locked": true, "schema_version": 3, "solution": false, "task": false}
 r"""
 ## How we write
 
-**Columns.** $n$ queries, $m$ keys and their $m$ values are the columns of three matrices,
+**Columns.** $n$ queries, $m$ keys and $m$ values are the columns of
 
-$$Q \in \mathbb{R}^{d \times n}, \qquad K \in \mathbb{R}^{d \times m}, \qquad V \in \mathbb{R}^{t \times m} .$$
+$$Q\in\mathbb{R}^{d\times n},\qquad K\in\mathbb{R}^{d\times m},\qquad V\in\mathbb{R}^{t\times m}.$$
 
-Column $i$ of $Q$ is $q_i$, and so on. On paper we count from 1, Python counts from 0. (The other notebook of this
-homework stacks them as *rows*, with a batch in front, `(B, n, d)`, as libraries do: its equations are these ones
-transposed.)
+Column $i$ of $Q$ is $q_i$. Formulas count from 1, Python from 0. The notebook *transformer* builds the same attention
+in code, for batches of rows, and trains it; its equations are these, transposed.
 
-**Attention.** The *score* of key $j$ for query $i$ is $k_j^\top q_i$. Over the keys, softargmax turns scores into
-weights:
+**Attention** (Bahdanau et al. 2015; in this form Vaswani et al. 2017). The *score* of key $j$ for query $i$ is
+$k_j^\top q_i$. Softargmax over the keys (libraries: softmax) turns scores into weights, with inverse temperature
+$\beta>0$:
 
-$$A = \text{softargmax}_\beta(K^\top Q), \qquad
-A_{ji} = \frac{\exp(\beta\, k_j^\top q_i)}{\sum_{l=1}^{m} \exp(\beta\, k_l^\top q_i)}, \qquad H = V A .$$
+$$A=\text{softargmax}_\beta(K^\top Q),\qquad
+A_{ji}=\frac{\exp(\beta\,k_j^\top q_i)}{\sum_{l=1}^{m}\exp(\beta\,k_l^\top q_i)},\qquad
+h_i=\sum_{j=1}^{m}A_{ji}\,v_j.$$
 
-So column $i$ of $A$ is positive and adds up to 1, and column $i$ of $H$ is a mean of all values with these weights.
-(Libraries call it softmax; $\beta > 0$ is an inverse temperature.) With a single query we write $q$, $a$ and $h$.
+So each column of $A$ is positive and adds up to 1. The output $h_i$ is column $i$ of $H$. With a single query we write
+$q$, $a$ and $h$.
 
-**Sizes.** $\lVert x \rVert$ is the Euclidean length of a column. The *diameter* of some columns is the largest distance
-between two of them: $D_K$ for the keys, $D_V$ for the values.
+**Sizes.** $\lVert x\rVert$ is the Euclidean length. $D_K$ is the largest distance between two keys, $D_V$ between two
+values.
 
-**Rules.** In the cells that you write, you must not use automatic differentiation or PyTorch's own attention. The
-checks and the grader measure with them. `torch.softmax` is welcome, and so are `torch.cdist` and the like. Your
-functions must not change what they are given. What they return may be tensors, NumPy arrays or lists of rows.
-"""
+**Rules.** Your cells must not use automatic differentiation or PyTorch's own attention. Other functions of PyTorch and
+NumPy are allowed. Your functions must not change their arguments. They may return tensors, NumPy arrays or lists of
+rows.
 
-# %% [markdown] nbgrader={"grade": false, "grade_id": "attention-text", "locked": true, "schema_version": 3, "solution": false, "task": false}
-r"""
 ## 1 · Attention
 
-**Exercise 1.1 · a soft lookup** · 1 point by hand, 2 by machine · ★☆☆ · 15 minutes
+**Exercise 1.1 · a soft lookup** · 1 point by hand, 2 by machine · ★☆☆, 15 minutes
 
-*A dictionary that never says “no such key”: everybody answers, and those who fit speak louder.*
+By hand:
 
-By hand: what becomes of a column of $A$ as $\beta \to 0$, and as $\beta \to \infty$ (with one largest score, or with
-several)? If all entries of $q$ and $k$ are independent, with mean 0 and variance 1, what is the variance of
-$k^\top q$? Which β is therefore convenient, and what would go wrong without it when $d$ is large?
+1. What does a column of $A$ tend to as $\beta\to0$? As $\beta\to\infty$, with one largest score or several?
+2. All entries of $q$ and $k$ are independent, with mean 0 and variance 1. What is the variance of $k^\top q$? Which
+   *convenient* β gives $\beta\,k^\top q$ the variance 1? What goes wrong with $\beta=1$ when $d$ is large?
 
-By machine: attention as defined above, where `beta=None` stands for your convenient choice. And β by order: one key's
-score is higher by `gap` than those of the $m - 1$ others, which are all equal. For which β does it get the weight
-`share`?
+By machine:
+
+- `attention` returns $H$ and $A$. `beta=None` stands for your convenient β.
+- `attention_shapes` returns the rows and columns of $A$ and $H$.
+- `beta_for_share`: one key's score is by `gap` larger than those of the $m-1$ others, which are all equal. Return the
+  β that gives this key the weight `share`.
 
 <details><summary>Hint</summary>
 
-$k^\top q$ is a sum of $d$ terms that do not know of each other. For the second function write down the share as a
-function of β; you may subtract the same number from all scores first.
+$k^\top q$ is a sum of $d$ independent terms. Subtracting the same number from all scores changes no weight.
 
 </details>
 """
@@ -227,38 +214,43 @@ r"""
 
 # %% nbgrader={"grade": false, "grade_id": "attention-code", "locked": false, "schema_version": 3, "solution": true, "task": false}
 def attention(Q, K, V, beta=None):
-    """Attention of the columns of Q (d, n) to keys K (d, m) with values V (t, m); beta=None is the convenient choice.
+    """Attention of the columns of Q to keys K with values V; beta=None stands for the convenient β.
 
-    Returns a tuple of H (t, n) and the weights A (m, n).
+    Returns a tuple of H and A.
     """
     raise NotImplementedError
 
 
+def attention_shapes(d, t, n, m):
+    """A dictionary from "A" and "H" to pairs of int: rows, columns."""
+    raise NotImplementedError
+
+
 def beta_for_share(gap, m, share):
-    """The β that gives the weight `share` (between 1/m and 1) to a key whose score leads by gap > 0; m ≥ 2 keys."""
+    """The β that gives a key whose score leads by gap > 0 the weight share (between 1/m and 1); m ≥ 2 keys."""
     raise NotImplementedError
 
 
 # %% nbgrader={"grade": true, "grade_id": "attention", "locked": true, "points": 2, "schema_version": 3, "solution": false, "task": false}
 def _check_attention():
     def check_attention():
-        # Three queries of one number each: β times the scores of the two keys is 0 and log 3, 0 and 0, 0 and −log 3
-        Q, K = torch.tensor([[2.0, 0.0, -2.0]]), torch.tensor([[0.0, math.log(3)]])
-        V = torch.tensor([[4.0, 8.0], [0.0, 4.0], [1.0, 1.0], [8.0, 0.0]])
-        H, A = attention(Q, K, V, beta=0.5)
-        compare("A by hand", A, [[1 / 4, 1 / 2, 3 / 4], [3 / 4, 1 / 2, 1 / 4]])
-        compare("H by hand", H, [[7.0, 6.0, 5.0], [3.0, 2.0, 1.0], [1.0, 1.0, 1.0], [2.0, 4.0, 6.0]])
-        Q, K, V = numbers((5, 3), (5, 4), (2, 4), seed=0)
+        Q, K, V = numbers((5, 3), (5, 4), (2, 4), seed=0)  # d = 5, n = 3, m = 4, t = 2
         before = [part.clone() for part in (Q, K, V)]
-        H, A = attention(Q, K, V)
-        assert all(map(torch.equal, (Q, K, V), before)), "attention has changed Q, K or V"
-        compare("A, your own β", A, library_attention(Q, K, torch.eye(4)))
-        compare("H, your own β", H, library_attention(Q, K, V))
+        for beta, name in ((None, "your own β"), (0.3, "β = 0.3"), (2.0, "β = 2")):
+            H, A = attention(Q, K, V) if beta is None else attention(Q, K, V, beta)
+            assert all(map(torch.equal, (Q, K, V), before)), "attention has changed Q, K or V"
+            compare(f"A, {name}", A, library_attention(Q, K, torch.eye(4), beta))
+            compare(f"H, {name}", H, library_attention(Q, K, V, beta))
+        for name, matrix in (("A", A), ("H", H)):
+            yours = tuple(attention_shapes(5, 2, 3, 4)[name])
+            assert yours == tuple(torch.as_tensor(matrix).shape), f"{name} above has another shape than {yours}"
         for gap, m, share in ((2.0, 5, 0.9), (0.5, 3, 0.4)):
             scores = torch.full((1, m), 7.0)
             scores[0, 1] += gap
             beta = float(beta_for_share(gap, m, share))
-            compare(f"share {share}", library_attention(torch.ones(1, 1), scores, torch.eye(m), beta)[1, 0], share)
+            compare(
+                f"share {share} of {m} keys", library_attention(torch.ones(1, 1), scores, torch.eye(m), beta)[1, 0], share
+            )
 
 
     check_attention()
@@ -268,23 +260,26 @@ _check_attention()
 
 # %% [markdown] nbgrader={"grade": false, "grade_id": "queries-text", "locked": true, "schema_version": 3, "solution": false, "task": false}
 r"""
-**Exercise 1.2 · one, or some** · 2 points by hand, 2 by machine · ★★☆ · 20 minutes
+**Exercise 1.2 · one key, or several** · 2 points by hand, 2 by machine · ★★☆, 20 minutes
 
-*You are the query. Which one must you be to hear a single voice, and which to hear a choir?*
+By hand, **preserving** a value:
 
-By hand, **preserving** (1 point): when is there a $q$ that brings the weight of key $k_j$ as near to 1 as you like?
-Give a condition on $k_j$ and the other keys, and an example of three keys of which one can never be preserved. If all
-keys have length 1 and differ, which direction for $q$ is good, and which length is enough for a weight of 0.999?
-**Diffusing** (1 point): name two ways to the plain mean of all values that leave $V$ alone. Let the $m$ values be
-independent, with mean 0 and variance 1 in every entry: what is the variance of an entry of $h$, and what does this
-mean for the network?
+1. Under which condition on $k_j$ and the other keys can some $q$ bring the weight of $k_j$ as near to 1 as you like?
+   Give three keys of which one does not meet it.
+2. All keys have length 1, and no two are equal. Give a direction and a length of $q$ with which key $j$ gets a weight
+   of at least 0.999.
 
-By machine: two queries, for whichever β > 0 the grader will use.
+By hand, **diffusing** values:
+
+3. Name two ways to make $h$ the plain mean of all values without changing $V$.
+4. The $m$ values are independent, with mean 0 and variance 1 in every entry. What is the variance of an entry of their
+   mean? What does that mean for the layers above?
+
+By machine: `preserving_query` and `diffusing_query`, for any β > 0.
 
 <details><summary>Hint</summary>
 
-Only differences of scores matter, and a query can be as long as you like. For the choir: which scores should the chosen
-keys have, which the others? With keys that are orthonormal you can order any scores at all, one by one.
+Only differences of scores matter. With orthonormal keys you can choose each score separately.
 
 </details>
 """
@@ -305,7 +300,7 @@ def preserving_query(K, j, beta):
 
 
 def diffusing_query(K, chosen, beta):
-    """A query (d, 1) that spreads the weight evenly over some keys: each within 0.001 of 1/len(chosen).
+    """A query (d, 1) that shares the weight equally among some keys: each within 0.001 of 1/len(chosen).
 
     K (d, m): orthonormal columns; chosen: a list of different column numbers, not empty; beta > 0
     """
@@ -315,26 +310,29 @@ def diffusing_query(K, chosen, beta):
 # %% nbgrader={"grade": true, "grade_id": "queries", "locked": true, "points": 2, "schema_version": 3, "solution": false, "task": false}
 def _check_queries():
     def check_queries():
-        keys = functional.normalize(numbers((3, 6), seed=1)[0], dim=0)
-        bundle = functional.normalize(torch.cat([torch.ones(1, 7), 0.3 * torch.eye(7)[1:]]), dim=0)  # six, all near key 0
+        bundle = torch.cat([torch.ones(1, 7), 0.3 * torch.eye(7)[1:]])
         corners = torch.tensor([[1.0, 1, 1, 1], [1, -1, 1, -1], [1, 1, -1, -1], [1, -1, -1, 1]]) / 2  # orthonormal
-        for beta in (0.25, 2.0):
-            cases = [(keys, j, "six random keys") for j in range(6)] + [
-                (bundle, 0, "six keys near the one to be preserved")
-            ]
-            for K, j, which in cases:
-                q = torch.as_tensor(preserving_query(K, j, beta)).float()
-                assert q.shape == (len(K), 1), f"q should be a column {(len(K), 1)}, yours is {tuple(q.shape)}"
-                weight = float(library_attention(q, K, torch.eye(K.shape[1]), beta)[j])
-                assert weight > 0.99899, f"{which}, β = {beta}: the key to be preserved has the weight {weight:.4f}"
+        for beta in (0.02, 3.0):
+            for name, K in (
+                ("random keys", numbers((3, 6), seed=1)[0]),
+                ("keys around key 0", bundle),
+                ("two near keys, one far away", torch.tensor([[1.0, 1, 0.1], [0, 0.2, -1]])),
+            ):
+                K = functional.normalize(K, dim=0)
+                for j in range(1 if K is bundle else K.shape[1]):
+                    q = torch.as_tensor(preserving_query(K, j, beta)).float()
+                    assert q.shape == (len(K), 1), f"q should be a column {(len(K), 1)}, yours is {tuple(q.shape)}"
+                    weight = float(library_attention(q, K, torch.eye(K.shape[1]), beta)[j])
+                    assert weight > 0.99899, f"{name}, β = {beta}: your query gives key {j} only the weight {weight:.4f}"
             print(f"ok  β = {beta}: one key is preserved")
-            for K, chosen, right in ((corners, [3, 0, 2], [1 / 3, 0, 1 / 3, 1 / 3]), (corners[:, :3], [1], [0, 1, 0])):
-                before = list(chosen)
+            for K, chosen in ((corners, [3, 0, 2]), (corners[:, :3], [1]), (torch.eye(12), list(range(11)))):
+                before, right = list(chosen), torch.zeros(K.shape[1])
+                right[chosen] = 1 / len(chosen)
                 q = torch.as_tensor(diffusing_query(K, chosen, beta)).float()
                 assert chosen == before, "diffusing_query has changed the list of chosen keys"
-                assert q.shape == (4, 1), f"q should be a column (4, 1), yours is {tuple(q.shape)}"
+                assert q.shape == (len(K), 1), f"q should be a column {(len(K), 1)}, yours is {tuple(q.shape)}"
                 weights = library_attention(q, K, torch.eye(len(right)), beta)[:, 0]
-                compare(f"β = {beta}, chosen {chosen}", weights, right, 1e-3)
+                compare(f"β = {beta}, {len(chosen)} of {len(right)} keys", weights, right, 1e-3)
 
 
     check_queries()
@@ -342,72 +340,28 @@ def _check_queries():
 
 _check_queries()
 
-
-# %% nbgrader={"grade": false, "grade_id": "queries-figure", "locked": true, "schema_version": 3, "solution": false, "task": false} tags=["demo"]
-def _figure():
-    def draw_queries():
-        _, (left, middle, right) = plt.subplots(1, 3, figsize=(12, 3.2))
-        scores = torch.tensor([[2.0], [1.5], [0.5], [0.0], [-1.0]])
-        betas = torch.logspace(-2, 1.5, 60)
-        curves = torch.cat(
-            [library_attention(torch.ones(1, 1), scores.T, torch.eye(5), beta) for beta in betas.tolist()], 1
-        )
-        looks = zip(scores[:, 0].tolist(), (BLUE, ORANGE, GREEN, RED, "black"), ("-", "--", "-.", ":", "-"), strict=True)
-        for curve, (score, colour, style) in zip(curves, looks, strict=True):
-            left.semilogx(betas, curve, style, color=colour, label=f"score {score}")
-        left.set(xlabel="β", ylabel="weight", title="Five keys, from mean to argmax")
-        left.legend(fontsize=8)
-        K = functional.normalize(numbers((8, 6), seed=2)[0], dim=0)
-        queries = torch.cat([torch.as_tensor(preserving_query(K, j, 1.0)).float() for j in range(6)], dim=1)
-        draw_map(middle, library_attention(queries, K, torch.eye(6), 1.0), "Six queries that preserve")
-        K, parties = torch.eye(6), ([0], [0, 1], [0, 1, 2], [3, 5], [1, 2, 3, 4], [0, 1, 2, 3, 4, 5])
-        queries = torch.cat([torch.as_tensor(diffusing_query(K, party, 1.0)).float() for party in parties], dim=1)
-        draw_map(right, library_attention(queries, K, torch.eye(6), 1.0), "Six queries that diffuse")
-        plt.show()
-
-
-    draw_queries()
-
-
-_figure()
-
 # %% [markdown] nbgrader={"grade": false, "grade_id": "nudges-text", "locked": true, "schema_version": 3, "solution": false, "task": false}
 r"""
-*In the figure: on the left the weights of five keys against β. On the far left all meet at 1/5; to the right the key
-with the largest score takes everything. In the middle a diagonal, one dark square in each column: each query hears
-one key. On the right each column shares its blue among the chosen keys, the paler the more they are.*
+**Exercise 1.3 · three nudges** · 3 points by hand, 3 by machine · ★★★, 35 minutes
 
-**Exercise 1.3 · three nudges** · 3 points by hand, 3 by machine · ★★★ · 35 minutes
+Add noise ε of length $\lVert\varepsilon\rVert\le r$ to *one* column, or make one key longer. How far does $h$ move?
 
-*Keys come from data, and data tremble. By how much can the answer move, at the very most?*
+- **A key**, $k_j\to k_j+\varepsilon$. By hand: which columns of $H$ move? Differentiate $h$ with respect to
+  $s_j=\beta\,k_j^\top q$. Derive a bound on the move from β, $r$, $\lVert q\rVert$ and $D_V$. By machine:
+  `key_noise_bound`, for whichever key is hit.
+- **A query**, $q\to q+\varepsilon$. By hand: which columns of $H$ move? Give $\frac{\partial h}{\partial q}$.
+  Derive a bound on the move from β, $r$, $D_K$ and $D_V$. By machine: `query_noise_bound`.
+- **A longer key**, $k_j\to\alpha k_j$ with $\alpha>1$. By hand: the new weight from the old one; what happens for
+  $s_j>0$, $s_j=0$ and $s_j<0$; what one very long key does to many queries. By machine: `scale_key`.
 
-Somebody nudges *one* column, by noise ε of length $\lVert \varepsilon \rVert \le r$. How far does $h$ move?
+A bound must hold for *every* noise, however large $r$ is, and for all keys and values, equal ones included. It must be
+tight: for two keys with equal scores and small $r$, some noise must move $h$ by at least 95 % of it.
 
-- **A key**, $k_j \to k_j + \varepsilon$. By hand: which columns of $H$ move? How does $h$ change with
-  $s_j = \beta\, k_j^\top q$, the score times β, and why can the move never exceed a bound made of β, $r$,
-  $\lVert q \rVert$ and $D_V$? By machine: a bound, for whichever key is hit.
-- **A query**, $q \to q + \varepsilon$. By hand: which columns of $H$ move? Express $\frac{\partial h}{\partial q}$,
-  and bound the move by β, $r$, $D_K$ and $D_V$. By machine: a bound.
-- **A long key**, $k_j \to \alpha k_j$ with $\alpha > 1$. By hand: the new weight from the old one, three cases
-  according to the sign of $s_j$, and what one very long key does to many queries. By machine: the new weight and the
-  new $h$.
+<details><summary>Hint</summary>
 
-A bound has to hold for *every* noise, small or large, and for all keys and values: some may be equal, some may lie on a
-line. And it has to be good: for two keys with equal scores and small $r$ some noise must move $h$ by 95 % of the bound,
-whatever the values are.
-
-<details><summary>Hint 1: a key</summary>
-
-In $\frac{\partial h}{\partial s_j}$ you meet $v_j - h$. Write $h$ as $a_j v_j$ plus $1 - a_j$ times the mean of the
-others. How large is $a (1 - a)$ at most, wherever $a$ may be on its way?
-
-</details>
-
-<details><summary>Hint 2: a query</summary>
-
-$\frac{\partial h}{\partial q}$ is a covariance, of values with keys, if $a$ is read as probabilities. A covariance is
-at most the product of two standard deviations. How large is the standard deviation of numbers from an interval of
-length $L$?
+Key: the derivative contains $v_j-h$. Write $h$ as $a_jv_j$ plus $1-a_j$ times the mean of the others. How large
+can $a(1-a)$ become? Query: with $a$ as probabilities the derivative is a covariance. How large can the standard
+deviation of numbers from an interval of length $L$ be?
 
 </details>
 """
@@ -420,7 +374,7 @@ r"""
 
 # %% nbgrader={"grade": false, "grade_id": "nudges-code", "locked": false, "schema_version": 3, "solution": true, "task": false}
 def key_noise_bound(q, K, V, beta, r):
-    """How far h moves at most when noise of length up to r hits any one key; a number.
+    """A bound on how far h moves when noise of length up to r hits any one key; a number.
 
     q (d, 1), K (d, m), V (t, m), m ≥ 2
     """
@@ -428,16 +382,16 @@ def key_noise_bound(q, K, V, beta, r):
 
 
 def query_noise_bound(q, K, V, beta, r):
-    """How far h moves at most when noise of length up to r hits the query; shapes as above."""
+    """A bound on how far h moves when noise of length up to r hits the query; shapes as above."""
     raise NotImplementedError
 
 
 def scale_key(h, v, a, s, alpha):
-    """What becomes of weight and output when key j is replaced by alpha times itself.
+    """The new weight and the new output when key j is multiplied by alpha.
 
-    h (t, 1): the old output; v (t, 1): the key's value; a: its old weight, 0 < a < 1; s: β k_jᵀ q before
+    h (t, 1): the old output; v (t, 1): the value of key j; a: its old weight, 0 < a < 1; s: its old β k_jᵀ q
 
-    Returns a tuple of the new weight and the new output (t, 1).
+    Returns a tuple of the new weight, a number, and the new output (t, 1).
     """
     raise NotImplementedError
 
@@ -445,42 +399,40 @@ def scale_key(h, v, a, s, alpha):
 # %% nbgrader={"grade": true, "grade_id": "nudges", "locked": true, "points": 3, "schema_version": 3, "solution": false, "task": false}
 def _check_nudges():
     def check_nudges():
-        q, K, V, noises = numbers((3, 1), (3, 5), (2, 5), (3, 40), seed=3)
-        K[:, 4], V[:, 4] = K[:, 0], V[:, 0]
+        q, K, V, noises = numbers((3, 1), (3, 5), (2, 5), (3, 40), seed=7)
         noises = functional.normalize(noises, dim=0)
-        for r in (0.1, 1.0, 5.0):
-            worst = {"a key": max(max(distances_moved(q, K, V, 0.6, r * noises, j)) for j in range(5))}
-            worst["the query"] = max(distances_moved(q, K, V, 0.6, r * noises))
+        for longer, r in ((1, 0.1), (1, 5.0), (20, 40.0)):  # with keys 20 times as long one key has all the weight
+            keys = longer * K
+            worst = {"a key": max(max(distances_moved(q, keys, V, 0.6, r * noises, j)) for j in range(5))}
+            worst["the query"] = max(distances_moved(q, keys, V, 0.6, r * noises))
             for (where, far), bound in zip(worst.items(), (key_noise_bound, query_noise_bound), strict=True):
-                yours = float(bound(q, K, V, 0.6, r))
-                assert yours >= far, f"noise of length {r} on {where} has moved h by {far:.3g}, your bound is {yours:.3g}"
-        print("ok  the bounds hold for these 200 noises of each length on keys and these 40 on the query")
-        # Two keys of equal score, and then a third one between them that is hardly heard
-        q, K, V = (
-            torch.tensor([[0.0], [20.0]]),
-            torch.tensor([[1.0, -1.0], [3.0, 3.0]]),
-            torch.tensor([[5.0, 7.0], [2.0, 1.0]]),
-        )
-        between = torch.tensor([[0.5], [2.5]]), torch.tensor([[6.0], [1.5]])
-        for case, good in (("two keys of equal score", 0.95), ("three keys in a row", 0)):
-            far = max(distances_moved(q, K, V, 1.5, torch.tensor([[0.0], [0.001]]), 0))
-            reached = far / float(key_noise_bound(q, K, V, 1.5, 0.001))
-            assert good < reached < 1.01, f"{case}: noise on a key reaches {reached:.0%} of your bound"
-            far = max(distances_moved(q, K, V, 1.5, torch.tensor([[0.01], [0.0]])))
-            reached = far / float(query_noise_bound(q, K, V, 1.5, 0.01))
-            assert good < reached < 1.01, f"{case}: noise on the query reaches {reached:.0%} of your bound"
-            print(f"ok  for {case} they hold" + (", and are reached" if good else ""))
-            K, V = (torch.cat([P[:, :1], middle, P[:, 1:]], 1) for P, middle in zip((K, V), between, strict=True))
+                yours = float(bound(q, keys, V, 0.6, r))
+                assert yours >= 0.999 * far, (
+                    f"noise of length {r} on {where} has moved h by {far:.3g}, your bound is {yours:.3g}"
+                )
+        # Two keys of equal score; then a third column between them, with hardly any weight, comes first or second
+        q, K, V = torch.tensor([[0.0], [20]]), torch.tensor([[1.0, -1], [3, 3]]), torch.tensor([[5.0, 7], [2, 1]])
+        between = torch.tensor([[0.5, 6.0], [2.5, 1.5]])
+        for third in (None, 0, 1):
+            order = {None: [0, 1], 0: [2, 0, 1], 1: [0, 2, 1]}[third]
+            keys, values = (torch.cat([P, between[:, c : c + 1]], 1)[:, order] for c, P in enumerate((K, V)))
+            for where, bound, noise, j in (
+                ("a key", key_noise_bound, [[0.0], [0.001]], order.index(0)),
+                ("the query", query_noise_bound, [[0.01], [0.0]], None),
+            ):
+                far, r = max(distances_moved(q, keys, values, 1.5, torch.tensor(noise), j)), max(max(noise))
+                reached = far / float(bound(q, keys, values, 1.5, r))
+                case = f"{len(order)} keys in a row: noise on {where} moves h by {reached:.0%} of your bound"
+                assert reached < 1.01 and (reached > 0.95 or third is not None), case
+        print("ok  the bounds hold, and are reached where two scores are equal")
         q, K, V = numbers((3, 1), (3, 4), (2, 4), seed=4)
         h, a = library_attention(q, K, V, 1.5), library_attention(q, K, torch.eye(4), 1.5)
         for j in range(4):
-            longer, before = K.clone(), h.clone()
+            longer, before, s = K.clone(), h.clone(), 1.5 * float(q[:, 0] @ K[:, j])
             longer[:, j] *= 2.5
-            s = 1.5 * float(q[:, 0] @ K[:, j])
             weight, output = scale_key(h, V[:, j : j + 1], float(a[j]), s, 2.5)
             assert torch.equal(h, before), "scale_key has changed h"
-            right = library_attention(q, longer, torch.eye(4), 1.5)[j, 0]
-            compare(f"weight, s = {s:.2f}", float(weight), right, 1e-3)
+            compare(f"weight, s = {s:.2f}", float(weight), library_attention(q, longer, torch.eye(4), 1.5)[j, 0], 1e-3)
             compare(f"h, s = {s:.2f}", output, library_attention(q, longer, V, 1.5), 1e-3)
 
 
@@ -493,10 +445,18 @@ _check_nudges()
 # %% nbgrader={"grade": false, "grade_id": "nudges-figure", "locked": true, "schema_version": 3, "solution": false, "task": false} tags=["demo"]
 def _figure():
     def draw_nudges():
+        _, (left, *axes) = plt.subplots(1, 3, figsize=(12, 3.2))
+        scores, betas = [2.0, 1.5, 0.5, 0.0, -1.0], torch.logspace(-2, 1.5, 60)
+        curves = torch.cat(
+            [library_attention(torch.ones(1, 1), torch.tensor([scores]), torch.eye(5), b) for b in betas.tolist()], 1
+        )
+        looks = zip(scores, (BLUE, ORANGE, GREEN, RED, "black"), ("-", "--", "-.", ":", "-"), strict=True)
+        for curve, (score, colour, style) in zip(curves, looks, strict=True):
+            left.semilogx(betas, curve, style, color=colour, label=f"score {score}")
+        left.set(xlabel="β", ylabel="weight", title="Five keys, from mean to argmax")
         q, K, V, noises = numbers((3, 1), (3, 6), (2, 6), (3, 150), seed=5)
         lengths = torch.logspace(-2, 1.3, 150)
         noises = lengths * functional.normalize(noises, dim=0)
-        _, axes = plt.subplots(1, 2, figsize=(10, 3.2), sharey=True)
         for ax, bound, keys, title in (
             (axes[0], key_noise_bound, range(6), "Noise on a key"),
             (axes[1], query_noise_bound, [None], "Noise on the query"),
@@ -505,9 +465,10 @@ def _figure():
             ax.loglog(lengths, far, ".", color=BLUE, label="moves of h")
             ax.loglog(lengths, [bound(q, K, V, 1.0, r) for r in lengths.tolist()], color=RED, label="your bound")
             ax.axhline(float(torch.cdist(V.T, V.T).max()), color="black", linestyle=":", label="diameter of the values")
-            ax.set(xlabel="length of the noise", title=title)
+            ax.set(xlabel="length of the noise", ylabel="distance", title=title)
+        for ax in (left, *axes):
             ax.legend(fontsize=8)
-        axes[0].set_ylabel("distance")
+        plt.tight_layout()
         plt.show()
 
 
@@ -518,46 +479,41 @@ _figure()
 
 # %% [markdown] nbgrader={"grade": false, "grade_id": "heads-text", "locked": true, "schema_version": 3, "solution": false, "task": false}
 r"""
-*In the figure: 150 random noises, their length to the right and the move of h upward, both logarithmic; on the left for
-the key that moves h most. All dots stay below the slanted line, your bound. Far right they flatten: h cannot leave the
-convex hull of the values (dotted line), and there the bound has become generous.*
+*In the figure, left: the weights of five keys are all 1/5 at small β; at large β the largest score has weight 1. Middle
+and right: moves of $h$ under 150 random noises against their length; in the middle for the key that moves $h$ most. All
+dots lie below the line of your bound. For long noise they level off below the dotted diameter: $h$ stays in the convex
+hull of the values.*
 
-## 2 · Many heads
+## 2 · Heads and self-attention
 
-**Exercise 2.1 · heads, and heads as taps** · 1 point by hand, 2 by machine · ★★☆ · 20 minutes
+**Exercise 2.1 · heads** · 3 points · ★★☆, 25 minutes
 
-*One softargmax has one opinion per query. Ask several.*
+*Many heads* (Vaswani et al. 2017). Head $r$ of $h$ heads has its own projections $W_Q^r,W_K^r,W_V^r$. It attends with
+$W_Q^rQ$, $W_K^rK$ and $W_V^rV$, at the β that is convenient for these columns. The outputs are stacked, head 1 on
+top, and multiplied by a matrix $W_O$.
 
-Head $r$ of $h$ heads has projections $W_Q^r, W_K^r, W_V^r$ of its own. All heads look at the same $Q$, $K$, $V$; their
-outputs are stacked on top of each other, head 1 uppermost, and mixed by one matrix:
+*Self-attention.* Queries, keys and values all come from the columns of $C\in\mathbb{R}^{e\times n}$: words, sounds
+or patches.
 
-$$H = W_O \begin{bmatrix} H^1 \\ \vdots \\ H^h \end{bmatrix}, \qquad
-H^r = W_V^r V\; \text{softargmax}_{\beta}\bigl((W_K^r K)^\top\, W_Q^r Q\bigr) .$$
-
-By hand: what corresponds to a head, to the stacking and to $W_O$ in a network of convolutions? Name one thing that a
-filter has fixed and a head decides anew for each input.
-
-By machine: these heads, β being the convenient choice for the columns that each head compares. Then freeze them: query
-$i$ of head $r$ puts all its weight on position $i + \delta_r$, and $W_O$ is cut into $[\,W_O^1 \cdots W_O^h\,]$. The
-network has become a cross-correlation. Write down its kernel, in the layout of `conv1d` with a padding of $(k-1)/2$.
+- `multi_head`: the output of several heads.
+- `kernel_of_heads`: freeze the heads, so that query $i$ of head $r$ puts all its weight on position $i+\delta_r$. Cut
+  $W_O$ into $[\,W_O^1\cdots W_O^h\,]$. Return the kernel of the cross-correlation that the heads compute now, for
+  `conv1d` with padding $(k-1)/2$.
+- `self_attention`: one head on $C$, without $W_O$.
+- `self_attention_shapes`: rows and columns of every matrix when $h$ heads attend to $C$. Queries and keys have $d$
+  entries, values have $t$; the output has as many rows as $C$.
 
 <details><summary>Hint</summary>
 
-$W_O$ times a stack is a sum. In which column of a kernel of width 3 stands the tap that reads position $i - 1$? Two
-heads may look at the same place.
+$W_O$ times a stack is a sum over heads. In a kernel of width 3, which tap reads position $i-1$?
 
 </details>
-"""
-
-# %% [markdown] nbgrader={"grade": true, "grade_id": "heads-analogy", "locked": false, "points": 1, "schema_version": 3, "solution": true, "task": false}
-r"""
-*Your answer here: double-click this line and write.*
 """
 
 
 # %% nbgrader={"grade": false, "grade_id": "heads-code", "locked": false, "schema_version": 3, "solution": true, "task": false}
 def multi_head(Q, K, V, heads, W_O):
-    """Attention with several heads, each a tuple (W_Q, W_K, W_V); W_O (f, sum of the heads' value sizes).
+    """Attention with several heads, each a tuple (W_Q, W_K, W_V) of its own sizes; W_O (f, rows of the stack).
 
     Returns H (f, n).
     """
@@ -573,29 +529,43 @@ def kernel_of_heads(offsets, W_V, W_O, k):
     raise NotImplementedError
 
 
-# %% nbgrader={"grade": true, "grade_id": "heads", "locked": true, "points": 2, "schema_version": 3, "solution": false, "task": false}
+def self_attention(C, W_Q, W_K, W_V, beta=None):
+    """One head of self-attention on the columns of C; beta=None is the convenient β. Returns a tuple of H and A."""
+    raise NotImplementedError
+
+
+def self_attention_shapes(e, d, t, h, n):
+    """A dictionary to pairs of int: rows, columns.
+
+    Of each head "W_Q", "W_K", "W_V", "Q", "K", "V" and "A"; of all heads together "stack", "W_O" and "H".
+    """
+    raise NotImplementedError
+
+
+# %% nbgrader={"grade": true, "grade_id": "heads", "locked": true, "points": 3, "schema_version": 3, "solution": false, "task": false}
 def _check_heads():
     def check_heads():
-        Q, K, V, W_O = numbers((6, 3), (5, 4), (7, 4), (6, 6), seed=6)
+        Q, K, V, W_O = numbers((6, 3), (5, 4), (7, 4), (5, 6), seed=6)
         compare("attention, exercise 1.1", attention(Q, Q, Q)[0], library_attention(Q, Q, Q))
-        heads = [numbers((2, 6), (2, 5), (2, 7), seed=seed) for seed in (7, 8, 9)]
-        library = torch.nn.MultiheadAttention(6, 3, bias=False, kdim=5, vdim=7, batch_first=True)
-        with torch.no_grad():
-            for part, name in enumerate("qkv"):
-                getattr(library, f"{name}_proj_weight").copy_(torch.cat([head[part] for head in heads]))
-            library.out_proj.weight.copy_(W_O)
-            right = library(Q.T[None], K.T[None], V.T[None])[0][0].T
-        compare("three heads", multi_head(Q, K, V, heads, W_O), right)
-        heads, (W_O,) = [numbers((d, 6), (d, 5), (t, 7), seed=d) for d, t in ((3, 4), (1, 2))], numbers((5, 6), seed=9)
-        alone = (torch.as_tensor(multi_head(Q, K, V, [heads[r]], W_O[:, c])) for r, c in ((0, slice(4)), (1, slice(4, 6))))
-        compare("two heads of two sizes", multi_head(Q, K, V, heads, W_O), sum(alone))
+        heads = [numbers((d, 6), (d, 5), (t, 7), seed=d) for d, t in ((3, 4), (1, 2))]  # two heads of different sizes
+        parts = [library_attention(W_Q @ Q, W_K @ K, W_V @ V) for W_Q, W_K, W_V in heads]
+        compare("two heads", multi_head(Q, K, V, heads, W_O), W_O @ torch.cat(parts))
         C, *W = numbers((2, 9), (3, 2), (3, 2), (3, 2), (4, 3), (4, 3), (4, 3), seed=10)
         offsets, W_V, W_O = [1, -2, 1], W[:3], W[3:]
         kernel = torch.as_tensor(kernel_of_heads(offsets, W_V, W_O, 5)).float()
-        looked_at = [functional.pad(C, (2, 2))[:, 2 + offset : 11 + offset] for offset in offsets]  # (2, 9) for each head
-        right = sum(W_O[r] @ (W_V[r] @ looked_at[r]) for r in range(3))
-        assert kernel.shape == (4, 2, 5), f"the kernel should have the shape (4, 2, 5), yours has {tuple(kernel.shape)}"
+        assert kernel.shape == (4, 2, 5), f"the shape {tuple(kernel.shape)} of your kernel is not that of the docstring"
+        right = sum(W_O[r] @ W_V[r] @ functional.pad(C, (2, 2))[:, 2 + offsets[r] : 11 + offsets[r]] for r in range(3))
         compare("three heads as a kernel", functional.conv1d(C, kernel, padding=2), right)
+        C, W_Q, W_K, W_V, W_O = numbers((4, 6), (3, 4), (3, 4), (2, 4), (4, 10), seed=10)
+        for beta, name in ((None, "β left out"), (0.3, "β = 0.3")):
+            H, A = map(torch.as_tensor, self_attention(C, W_Q, W_K, W_V, beta))
+            compare(f"H of C, {name}", H, library_attention(W_Q @ C, W_K @ C, W_V @ C, beta))
+            compare(f"A of C, {name}", A, library_attention(W_Q @ C, W_K @ C, torch.eye(6), beta))
+        made = {"W_Q": W_Q, "W_K": W_K, "W_V": W_V, "Q": W_Q @ C, "K": W_K @ C, "V": W_V @ C, "A": A}
+        made |= {"stack": torch.cat([H] * 5), "W_O": W_O, "H": C}  # five heads; the output is as large as C
+        for name, matrix in made.items():
+            yours = tuple(self_attention_shapes(4, 3, 2, 5, 6)[name])
+            assert yours == tuple(matrix.shape), f"e = 4, d = 3, t = 2, h = 5, n = 6: {name} is not {yours[0]} × {yours[1]}"
 
 
     check_heads()
@@ -603,85 +573,22 @@ def _check_heads():
 
 _check_heads()
 
-# %% [markdown] nbgrader={"grade": false, "grade_id": "self-attention-text", "locked": true, "schema_version": 3, "solution": false, "task": false}
-r"""
-## 3 · Self-attention
-
-**Exercise 3.1 · one sequence asks itself** · 2 points · ★☆☆ · 8 minutes
-
-*Queries, keys and values are three views of the same columns.*
-
-The columns of $C \in \mathbb{R}^{e \times n}$ are $n$ words, sounds or patches. Queries and keys have $d$ entries,
-values have $t$. Write self-attention as a function of $C$ and its three projections, and give rows and columns of all
-eight matrices.
-
-<details><summary>Hint</summary>
-
-A projection stands to the left of $C$. Which of its two sizes has to be $e$?
-
-</details>
-"""
-
-
-# %% nbgrader={"grade": false, "grade_id": "self-attention-code", "locked": false, "schema_version": 3, "solution": true, "task": false}
-def self_attention(C, W_Q, W_K, W_V, beta=None):
-    """Self-attention on the columns of C; beta=None is the convenient choice. Returns a tuple of H (t, n), A (n, n)."""
-    raise NotImplementedError
-
-
-def self_attention_shapes(e, d, t, n):
-    """Rows and columns: a dictionary from "W_Q", "W_K", "W_V", "Q", "K", "V", "A", "H" to pairs of int."""
-    raise NotImplementedError
-
-
-# %% nbgrader={"grade": true, "grade_id": "self-attention", "locked": true, "points": 2, "schema_version": 3, "solution": false, "task": false}
-def _check_self_attention():
-    def check_self_attention():
-        C, W_Q, W_K, W_V = numbers((4, 6), (3, 4), (3, 4), (2, 4), seed=10)
-        compare("attention, exercise 1.1", attention(C, C, C)[0], library_attention(C, C, C))
-        H, A = map(torch.as_tensor, self_attention(C, W_Q, W_K, W_V))
-        compare("H", H, run_head(C, (W_Q, W_K, W_V)))
-        compare("A", A, head_map(C, (W_Q, W_K, W_V)))
-        compare("H, β = 0.3", self_attention(C, W_Q, W_K, W_V, 0.3)[0], library_attention(W_Q @ C, W_K @ C, W_V @ C, 0.3))
-        order = torch.tensor([3, 0, 5, 1, 2, 4])
-        compare("H of a shuffled C", self_attention(C[:, order], W_Q, W_K, W_V)[0], H[:, order])
-        shapes = self_attention_shapes(4, 3, 2, 6)
-        made = {"W_Q": W_Q, "W_K": W_K, "W_V": W_V, "Q": W_Q @ C, "K": W_K @ C, "V": W_V @ C, "A": A, "H": H}
-        for name, matrix in made.items():
-            yours, right = tuple(shapes[name]), tuple(matrix.shape)
-            assert yours == right, f"{name}: you say {yours}, it is {right}"
-
-
-    check_self_attention()
-
-
-_check_self_attention()
-
 # %% [markdown] nbgrader={"grade": false, "grade_id": "places-text", "locked": true, "schema_version": 3, "solution": false, "task": false}
 r"""
-**Exercise 3.2 · where am I?** · 1 point by hand, 1 by machine · ★★☆ · 12 minutes
+**Exercise 2.2 · places** · 1 point · ★★☆, 10 minutes
 
-*The last line of the check has betrayed a secret: shuffle the words, and the output is shuffled, too. Nothing else.*
+If you permute the columns of $C$, self-attention permutes the columns of $H$ in the same way, and nothing else changes.
+So every column must be told its place.
 
-So places must be told. By hand: why does the order of the columns not matter to self-attention, beyond the order of
-the output? Where does an *absolute* encoding enter the equations and where a *relative* one, and what is an advantage
-of each?
-
-By machine: absolute codes from which relative places are easy to read. Columns $p_1, \dots, p_n \in \mathbb{R}^e$ and
-one matrix $R \in \mathbb{R}^{e \times e}$, the same for every place, so that $R\, p_i = p_{i+1}$; no entry exceeds 1
-in size, and any two codes are at least 0.05 apart. For every even $e \ge 2$ and every $n \le 40$.
+`position_codes` returns codes $p_1,\dots,p_n\in\mathbb{R}^e$, and `step_matrix` one matrix $R$ with
+$R\,p_i=p_{i+1}$ for every $i$. No entry of a code exceeds 1 in size, and any two codes are at least 0.05 apart, for
+every even $e\ge2$ and every $n\le40$.
 
 <details><summary>Hint</summary>
 
-Which linear map can be applied for ever, without anything growing or dying out? Think of the hands of a clock;
-$e = 2$ has one hand.
+Which linear maps can you apply for ever without growth or decay? Think of the hands of a clock.
 
 </details>
-"""
-
-# %% [markdown] nbgrader={"grade": true, "grade_id": "places-words", "locked": false, "points": 1, "schema_version": 3, "solution": true, "task": false}
-r"""
-*Your answer here: double-click this line and write.*
 """
 
 
@@ -701,11 +608,11 @@ def _check_places():
     def check_places():
         for n, e in ((3, 2), (40, 2), (40, 8)):
             P, R = torch.as_tensor(position_codes(n, e)).float(), torch.as_tensor(step_matrix(e)).float()
-            assert P.shape == (e, n), f"{n} codes of {e} entries should be a matrix {(e, n)}, yours is {tuple(P.shape)}"
+            assert P.shape == (e, n), f"{n} codes of {e} entries: the shape {tuple(P.shape)} is not (e, n)"
             compare(f"R p, n = {n}, e = {e}", R @ P[:, :-1], P[:, 1:])
-            assert P.abs().max() <= 1.001, "an entry exceeds 1"
-            apart = (torch.cdist(P.T, P.T) + 9 * torch.eye(n)).min()
-            assert apart >= 0.05, f"two codes are only {float(apart):.3f} apart"
+            assert P.abs().max() <= 1.001, f"n = {n}, e = {e}: an entry of a code exceeds 1"
+            apart = float((torch.cdist(P.T, P.T) + 9 * torch.eye(n)).min())
+            assert apart >= 0.05, f"n = {n}, e = {e}: two codes are only {apart:.3f} apart"
 
 
     check_places()
@@ -715,23 +622,36 @@ _check_places()
 
 # %% [markdown] nbgrader={"grade": false, "grade_id": "machines-text", "locked": true, "schema_version": 3, "solution": false, "task": false}
 r"""
-**Exercise 3.3 · identity, permutation, shift** · 2 points · ★★☆ · 15 minutes
+**Exercise 2.3 · identity, permutation, shift** · 2 points · ★★☆, 10 minutes
 
-*A head is a telephone exchange. Plug in the wires.*
+The simplest codes: place $i$ has a 1 in entry $i$. Put them below the content, whose entries lie from −1 to 1:
 
-The simplest codes of all: place $i$ has a 1 in entry $i$. Content above, places below, the columns are those of
+$$X=\begin{bmatrix}C\\I_n\end{bmatrix}\in\mathbb{R}^{(e+n)\times n}.$$
 
-$$X = \begin{bmatrix} C \\ I_n \end{bmatrix} \in \mathbb{R}^{(e + n) \times n}, \qquad \text{entries of } C
-\text{ between } -1 \text{ and } 1 .$$
+Write three heads $W_Q,W_K,W_V$ with any $d$. Self-attention on $X$ at $\beta=1/\sqrt d$ must return, up to 0.01,
+for every content and every $n\le100$:
 
-Find three heads. With your $W_Q, W_K$ (any $d$) and $W_V$ self-attention at $\beta = 1/\sqrt d$ has to return, up to
-0.01: $C$ itself; its columns in any given order; in each column what stood one place to the left (the first column may
-be anything). For *every* content and every length $n$; the grader goes up to 100.
+- `identity_projections`: $C$ itself;
+- `permutation_projections`: the columns of $C$ in a given order;
+- `shift_projections`: in each column, the column to its left. The first column may be anything.
+
+**Exercise 2.4 · a convolution** · 2 points · ★★★, 15 minutes
+
+Now the places lie on a circle, so the last is next to the first, and have two entries:
+
+$$X=\begin{bmatrix}C\\P\end{bmatrix}\in\mathbb{R}^{(e+2)\times n},\qquad
+p_i=\begin{bmatrix}\cos(2\pi i/n)\\\sin(2\pi i/n)\end{bmatrix}.$$
+
+`convolution_heads` returns heads whose outputs *add up* to the circular cross-correlation of $C$ with a kernel
+$W\in\mathbb{R}^{f\times e\times k}$, $k$ odd: column $i$ is $\sum_{\delta}W_\delta\,c_{i+\delta}$ over
+$\delta=-\frac{k-1}{2},\dots,\frac{k-1}{2}$, and places beyond one end continue at the other. Again
+$\beta=1/\sqrt d$. The sum must be right up to 1 % of its largest entry, for every $n\le200$. (For pictures:
+Cordonnier et al. 2020.)
 
 <details><summary>Hint</summary>
 
-What should queries and keys read: the content, or the place? Give query $i$ and key $j$ the same code whenever $i$
-shall look at $j$. Then think of exercise 1.2: pointing in the right direction is not enough.
+Give query $i$ and key $j$ the same code if $i$ should look at $j$, and recall from 1.2 how long a query must be. How
+much does a cosine fall from one place of the circle to the next?
 
 </details>
 """
@@ -747,20 +667,20 @@ def permutation_projections(order, e):
 
 
 def identity_projections(e, n):
-    """The same with which H = C."""
+    """The same, with H = C."""
     raise NotImplementedError
 
 
 def shift_projections(e, n):
-    """The same with which column i of H is column i − 1 of C, for i from 1 to n − 1 counted from 0."""
+    """The same, with column i − 1 of C in column i of H, for i from 1 to n − 1 counted from 0."""
     raise NotImplementedError
 
 
 # %% nbgrader={"grade": true, "grade_id": "machines", "locked": true, "points": 2, "schema_version": 3, "solution": false, "task": false}
 def _check_machines():
     def check_machines():
-        short, long = torch.tensor([[1.0, -1, 0.5, 0, 0.25], [-1, -1, 1, 1, 0]]), numbers((3, 60), seed=11)[0].tanh()
-        for C, order in ((short, [2, 0, 4, 1, 3]), (long, [*range(45, 60), *range(45)])):
+        short, long = torch.tensor([[1.0, -1, 0.5, 0, 0.25], [-1, -1, 1, 1, 0]]), numbers((3, 100), seed=11)[0].tanh()
+        for C, order in ((short, [2, 0, 4, 1, 3]), (long, [*range(45, 100), *range(45)])):
             (e, n), X = C.shape, with_places(C)
             compare(f"identity, n = {n}", run_head(X, identity_projections(e, n)), C, 5e-3)
             compare(f"permutation, n = {n}", run_head(X, permutation_projections(order, e)), C[:, order], 5e-3)
@@ -771,41 +691,6 @@ def _check_machines():
 
 
 _check_machines()
-
-# %% [markdown] nbgrader={"grade": false, "grade_id": "convolution-text", "locked": true, "schema_version": 3, "solution": false, "task": false}
-r"""
-**Exercise 3.4 · a convolution** · 1 point by hand, 2 by machine · ★★★ · 20 minutes
-
-*Whatever a convolution layer can do, self-attention could do as well, if it only wanted.*
-
-Codes as long as the sequence are a luxury. Now two entries must be enough: the places are points on a circle, and the
-last one is a neighbour of the first,
-
-$$X = \begin{bmatrix} C \\ P \end{bmatrix} \in \mathbb{R}^{(e + 2) \times n}, \qquad
-p_i = \begin{bmatrix} \cos(2 \pi i / n) \\ \sin(2 \pi i / n) \end{bmatrix} .$$
-
-By machine: heads whose outputs *add up* to the circular cross-correlation of $C$ with a kernel
-$W \in \mathbb{R}^{f \times e \times k}$, $k$ odd: column $i$ is $\sum_{\delta} W_\delta\, c_{i+\delta}$ over the
-offsets $\delta = -\frac{k-1}{2}, \dots, \frac{k-1}{2}$, and places beyond the end go on at the beginning. Again
-$\beta = 1/\sqrt d$, and up to 1 % of the largest entry; the
-grader goes up to 200 places.
-
-By hand: how many heads does a kernel of width $k$ need in your construction, and what does each of its three
-projections do? Which score has key $j$ for query $i$, and how must the length of the queries grow with $n$ so that
-the neighbour stays unheard? What can such heads do that a convolution never could?
-
-<details><summary>Hint</summary>
-
-A rotation by the angle of δ steps turns one place into another. Where is the cosine of a difference of angles
-largest? And how much smaller is it one place further on?
-
-</details>
-"""
-
-# %% [markdown] nbgrader={"grade": true, "grade_id": "convolution-words", "locked": false, "points": 1, "schema_version": 3, "solution": true, "task": false}
-r"""
-*Your answer here: double-click this line and write.*
-"""
 
 
 # %% nbgrader={"grade": false, "grade_id": "convolution-code", "locked": false, "schema_version": 3, "solution": true, "task": false}
@@ -820,10 +705,10 @@ def convolution_heads(W, n):
 # %% nbgrader={"grade": true, "grade_id": "convolution", "locked": true, "points": 2, "schema_version": 3, "solution": false, "task": false}
 def _check_convolution():
     def check_convolution():
-        for n, k in ((4, 3), (9, 3), (12, 5), (40, 1), (40, 3)):
+        for n, k in ((4, 3), (9, 3), (12, 5), (40, 1), (200, 3)):
             C, W = numbers((3, n), (2, 3, k), seed=n)
             side = (k - 1) // 2
-            right = functional.conv1d(torch.cat([C[:, n - side :], C, C[:, :side]], dim=1), W)  # on a ring
+            right = functional.conv1d(torch.cat([C[:, n - side :], C, C[:, :side]], dim=1), W)  # on a circle
             yours = sum(run_head(torch.cat([C, ring(n)]), head) for head in convolution_heads(W, n))
             compare(f"kernel {k}, {n} places", yours, right, 5e-3)
 
@@ -838,8 +723,7 @@ _check_convolution()
 def _figure():
     def draw_machines():
         n, order = 8, [5, 2, 7, 0, 4, 1, 6, 3]
-        on_ring = torch.cat([torch.zeros(1, n), ring(n)])
-        with_codes = with_places(torch.zeros(1, n))
+        on_ring, with_codes = torch.cat([torch.zeros(1, n), ring(n)]), with_places(torch.zeros(1, n))
         maps = {
             "identity": head_map(with_codes, identity_projections(1, n)),
             "permutation": head_map(with_codes, permutation_projections(order, 1)),
@@ -849,7 +733,7 @@ def _figure():
         maps |= {f"kernel, head {number}": head_map(on_ring, head) for number, head in enumerate(heads, 1)}
         W_Q, W_K, W_V = (torch.as_tensor(matrix).float() for matrix in heads[0])
         largest = (on_ring.T @ W_K.T @ W_Q @ on_ring).abs().max() / math.sqrt(len(W_Q))
-        maps["head 1, made softer"] = head_map(on_ring, (2 / largest * W_Q, W_K, W_V))
+        maps["head 1, short queries"] = head_map(on_ring, (2 / largest * W_Q, W_K, W_V))
         _, axes = plt.subplots(1, len(maps), figsize=(12, 2.3))
         for ax, (title, A) in zip(axes, maps.items(), strict=True):
             draw_map(ax, A, title)
@@ -865,40 +749,40 @@ _figure()
 
 # %% [markdown] nbgrader={"grade": false, "grade_id": "live-text", "locked": true, "schema_version": 3, "solution": false, "task": false}
 r"""
-*In the figure: seven maps of weights, keys downward, queries to the right, eight each. A diagonal; a scattered
-permutation; a diagonal one step up, whose first column is free; then the heads of a convolution, diagonals shifted
-up, not at all and down, going round at the edges; and the first of them again with shorter queries: the same band,
-blurred.*
+*In the figure: seven maps, eight keys down and eight queries across. The identity is the diagonal, the permutation has
+one dark square in each row and column, the shift is a diagonal one step up. The heads of the kernel are diagonals one
+step up, in place and one step down. With short queries head 1 is blurred.*
 
-**Exercise 3.5 · live** · 1 point by hand, 1 by machine · ★★☆ · 10 minutes
+**Exercise 2.5 · live** · 1 point · ★★☆, 10 minutes
 
-*A subtitle that appears after the speech is over is of little use.*
-
-A stack of $L$ self-attention layers recognises speech while somebody is speaking. Position $i$ may see the positions
-from $i - b$ to $i + a$: `back` $= b$ keeps the memory small, `ahead` $= a$ allows a little patience.
-
-By hand: which changes make self-attention fit for live use, in training and when it runs? Think of what each frame may
-see, of how training stays parallel, and of what need not be computed again when the next frame arrives.
-
-By machine: the mask, and how far the output at a place reaches back and ahead in the *input* after $L$ layers: the
-reach ahead is the delay.
+A stack of $L$ self-attention layers transcribes live speech. Position $i$ may see positions $i-b$ to $i+a$, with
+`back` $=b$ and `ahead` $=a$. `live_mask` returns this mask. `live_reach` returns how many frames of the *input*, back
+and ahead, an output depends on after $L$ layers. The reach ahead is the delay.
 
 <details><summary>Hint</summary>
 
-Keys count rows, queries count columns. For the second function follow one road through two layers, as far as it goes.
+Follow one path through two layers, as far as it goes.
 
 </details>
-"""
 
-# %% [markdown] nbgrader={"grade": true, "grade_id": "live-words", "locked": false, "points": 1, "schema_version": 3, "solution": true, "task": false}
-r"""
-*Your answer here: double-click this line and write.*
+**Exercise 2.6 · four answers** · 5 points by hand, below the check of 2.5 · ★★☆, 15 minutes
+
+1. **Heads** (1½). Write attention with $h$ heads as a formula, from $Q$, $K$, $V$ to $H$. In a network of convolutions,
+   what corresponds to a head, to the stack, and to $W_O$? What does a filter fix that a head chooses anew for each
+   input?
+2. **Places** (1½). Why does self-attention not see the order of its columns? Where does an *absolute* code enter the
+   equations, and where a *relative* one (Shaw et al. 2018)? Name a task for absolute places and a task for relative
+   ones, each with the reason.
+3. **Convolution** (1). In 2.4, what is the score of key $j$ for query $i$, and how must the length of the queries grow
+   with $n$? What can such heads do that no convolution can?
+4. **Live** (1). For live transcription, what may each frame see, and how is training still parallel? What need you not
+   compute again when the next frame arrives?
 """
 
 
 # %% nbgrader={"grade": false, "grade_id": "live-code", "locked": false, "schema_version": 3, "solution": true, "task": false}
 def live_mask(n, back, ahead):
-    """Who may see whom: a bool matrix (n, n), keys × queries, True where the query may see the key."""
+    """A matrix (n, n) of bool, keys × queries: True where the query may see the key."""
     raise NotImplementedError
 
 
@@ -911,22 +795,14 @@ def live_reach(layers, back, ahead):
 def _check_live():
     def check_live():
         right = [[1, 1, 1, 0, 0], [1, 1, 1, 1, 0], [0, 1, 1, 1, 1], [0, 0, 1, 1, 1], [0, 0, 0, 1, 1]]
-        mask = torch.as_tensor(live_mask(5, 2, 1))
-        compare("back 2, ahead 1", mask, right)
-        assert mask.dtype == torch.bool, f"the mask should be bool, yours is {mask.dtype}"
-        C, W_Q, W_K, W_V = numbers((2, 7), (2, 2), (2, 2), (2, 2), seed=11)
-        later = C.clone()
-        later[:, 5:] += 1  # the future is rewritten from frame 5 on
-        mask = torch.as_tensor(live_mask(7, 3, 1))
-        before, after = (run_head(sequence, (W_Q, W_K, W_V), mask) for sequence in (C, later))
-        changed = (before - after).abs().amax(0) > 1e-6
-        assert changed.tolist() == [False] * 4 + [True] * 3, "with ahead = 1, frame 4 and nobody before it should notice"
-        print("ok  frame 4 notices what changes in frame 5, frame 3 does not")
-        mask = torch.as_tensor(live_mask(20, 3, 2)).double()
+        compare("back 2, ahead 1", live_mask(5, 2, 1), right)
+        mask = torch.as_tensor(live_mask(20, 3, 2))
+        assert mask.dtype == torch.bool, f"the entries of the mask should be bool, yours are {mask.dtype}"
         for layers in (1, 2, 3):
-            frames = (mask.matrix_power(layers)[:, 10] > 0).nonzero()[:, 0] - 10  # those that frame 10 has heard of
-            right, yours = (-int(frames[0]), int(frames[-1])), tuple(live_reach(layers, 3, 2))
-            assert yours == right, f"{layers} layers with your mask, back 3, ahead 2, reach {right}; you say {yours}"
+            frames = (mask.double().matrix_power(layers)[:, 10] > 0).nonzero()[:, 0] - 10  # that reach output 10
+            yours = tuple(live_reach(layers, 3, 2))
+            case = f"back 3, ahead 2: {layers} layers with your mask do not reach {yours}"
+            assert yours == (-int(frames[0]), int(frames[-1])), case
         print("ok  the reach of one, two and three layers")
 
 
@@ -935,88 +811,31 @@ def _check_live():
 
 _check_live()
 
-# %% [markdown] nbgrader={"grade": false, "grade_id": "roads-text", "locked": true, "schema_version": 3, "solution": false, "task": false}
+# %% [markdown] nbgrader={"grade": true, "grade_id": "self-attention-words", "locked": false, "points": 5, "schema_version": 3, "solution": true, "task": false}
 r"""
-## 4 · The transformer
-
-**Exercise 4.1 · three ways to read a sequence** · 2 points · ★★☆ · 10 minutes
-
-*Before 2017 translators read like people, word by word. What was to be gained?*
-
-$n$ columns of $e$ numbers come in, and $n$ columns of $e$ numbers go out of one layer:
-
-- `"recurrent"`: $h[t] = \tanh(W h[t-1] + U x[t])$, $h[0] = 0$;
-- `"convolution"`: width $k$ (odd, at least 3), zero padding at both ends so that the length stays;
-- `"attention"`: one head of self-attention with $d = t = e$, no $W_O$.
-
-For each of them three numbers:
-
-1. the *multiplications* inside matrix products (nothing else counts; products with padding and with $h[0]$ do);
-2. the *steps* that have to wait for each other in one layer, when any number of matrix products may run side by side:
-   the recurrent layer takes one for each time, the other layers count as 1;
-3. the *road*: how often the information in column 1 passes through the layer's formula, at the least, until it is in
-   column $n$: recurrent steps on the way, or layers on top of each other.
-
-<details><summary>Hint</summary>
-
-A matrix product of sizes $(r \times c)(c \times w)$ takes $r c w$ multiplications. How far to the right does a word
-travel in one layer of convolution? And what if it has to travel one place further than that?
-
-</details>
+*Your answer here: double-click this line and write.*
 """
-
-
-# %% nbgrader={"grade": false, "grade_id": "roads-code", "locked": false, "schema_version": 3, "solution": true, "task": false}
-def compare_layers(n, e, k):
-    """A dictionary from the three names to tuples (multiplications, steps, road) of int; n ≥ 2."""
-    raise NotImplementedError
-
-
-# %% nbgrader={"grade": true, "grade_id": "roads", "locked": true, "points": 2, "schema_version": 3, "solution": false, "task": false}
-def _check_roads():
-    def check_roads():
-        layers = compare_layers(4, 3, 5)
-        assert tuple(layers["recurrent"]) == (72, 4, 4), "recurrent, n = 4, e = 3: 72 multiplications, 4 steps, a road of 4"
-        assert tuple(layers["convolution"]) == (180, 1, 2), "n = 4, e = 3, k = 5: 180 multiplications, 1 step, a road of 2"
-        assert tuple(layers["attention"]) == (204, 1, 1), "attention, n = 4, e = 3: 108 in projections, 48 scores, 48 means"
-        for n, k in ((2, 3), (5, 3), (6, 5), (7, 5), (8, 7), (9, 7)):
-            wave = torch.zeros(1, 1, n)
-            wave[0, 0, 0] = 1
-            for _ in range(int(compare_layers(n, 4, k)["convolution"][2])):
-                assert wave[0, 0, -1] == 0, f"n = {n}, k = {k}: column {n} has heard of column 1 earlier than you say"
-                wave = functional.conv1d(wave, torch.ones(1, 1, k), padding=(k - 1) // 2)
-            assert wave[0, 0, -1] > 0, f"n = {n}, k = {k}: after so many layers column {n} has not heard of column 1 yet"
-        print("ok  four columns, and the roads of six convolutions")
-
-
-    check_roads()
-
-
-_check_roads()
 
 # %% [markdown] nbgrader={"grade": false, "grade_id": "lookup-text", "locked": true, "schema_version": 3, "solution": false, "task": false}
 r"""
-**Exercise 4.2 · what came next, the last time?** · 2 points · ★★★ · 15 minutes
+## 3 · The transformer
 
-*A layer that learns from its own input, while it reads.*
+**Exercise 3.1 · what came next last time?** · 2 points · ★★★, 15 minutes
 
-In *abracadabr…* you would bet on *a*. Why? The last letter was an *r*; an *r* was there before, and an *a* came after
-it. No statistics of English are needed, only this text. Trained transformers grow heads that do just this.
+After *abracadabr* you would bet on *a*, because after the earlier *r* came an *a*. Trained transformers contain heads
+that predict in this way (*induction heads*, Olsson et al. 2022). It takes two heads. The first is your shift: it brings
+to each column the letter to its left. So the second reads
 
-It takes two layers. The first is a shift, and you have built it: it tells each column what stood to its left. So let
-the columns of the second layer be
+$$X=\begin{bmatrix}C\\B\end{bmatrix}\in\mathbb{R}^{2e\times n},\qquad
+c_i\text{ one-hot: the letter at place }i,\qquad b_i=c_{i-1},\quad b_1=0.$$
 
-$$X = \begin{bmatrix} C \\ B \end{bmatrix} \in \mathbb{R}^{2e \times n}, \qquad
-c_i \text{ one-hot: the letter at place } i, \qquad b_i = c_{i-1}, \quad b_1 = 0 .$$
-
-Find projections with which a *causal* head (place $i$ sees places $j \le i$) predicts: whenever the letter at $i$ stood
-somewhere before, column $i$ of $H$ is the mean, up to 0.01, of the letters that followed it there. In other columns
-anything goes. For every text over every alphabet; the grader goes up to 300 letters of 60 kinds.
+`lookup_projections` returns the second head. It is *causal*: place $i$ sees only places $j\le i$. If the letter at $i$
+stood at earlier places, column $i$ of $H$ must be the mean of the letters that followed it there, up to 0.01. Other
+columns may be anything. Texts have up to 300 letters of up to 60 kinds.
 
 <details><summary>Hint</summary>
 
-Say in words whom place $i$ is looking for: “I am an *r*, and I seek somebody who …”. The first half of the sentence is
-the query, the second half the key, and what you want from him is the value.
+Complete the sentence: "I am an *r*, and I look for a place that …". The first half is the query, the second the key.
 
 </details>
 """
@@ -1031,16 +850,13 @@ def lookup_projections(e):
 # %% nbgrader={"grade": true, "grade_id": "lookup", "locked": true, "points": 2, "schema_version": 3, "solution": false, "task": false}
 def _check_lookup():
     def check_lookup():
-        bets = {"abracadabr": {"a": 1}, "to be or not to b": {"e": 1}, "xaxbxaxax": {"a": 3 / 4, "b": 1 / 4}}
-        bets["the quick brown fox jumps over the lazy dog, as you f"] = {"o": 1}
-        for text, expected in bets.items():
-            X, alphabet = letters_with_left(text)
-            n = len(text)
+        texts = {"abracadabr": {"a": 1}, "to be or not to b": {"e": 1}, "xaxbxaxax": {"a": 3 / 4, "b": 1 / 4}}
+        texts["the quick brown fox jumps over the lazy dog, as you f"] = {"o": 1}
+        for text, expected in texts.items():
+            (X, alphabet), n = letters_with_left(text), len(text)
             causal = torch.ones(n, n).triu().bool()  # keys × queries: key j ≤ query i
             H = run_head(X, lookup_projections(len(alphabet)), causal)
-            right = torch.tensor([expected.get(letter, 0.0) for letter in alphabet])
-            compare(text[-17:], H[:, -1], right, 5e-3)
-            print(f"    {text[-17:]} … {alphabet[int(H[:, -1].argmax())]}")
+            compare(text[-17:], H[:, -1], torch.tensor([expected.get(letter, 0.0) for letter in alphabet]), 5e-3)
 
 
     check_lookup()
@@ -1053,12 +869,11 @@ _check_lookup()
 def _figure():
     def draw_lookup():
         text = "abracadabra"
-        X, alphabet = letters_with_left(text)
+        (X, alphabet), head = letters_with_left(text), lookup_projections(5)
         causal = torch.ones(11, 11).triu().bool()
         _, (left, right) = plt.subplots(1, 2, figsize=(9, 3.6))
-        head = lookup_projections(5)
-        draw_map(left, head_map(X, head, causal), "Who listens to whom", "key: letter seen", "query: letter now")
-        draw_map(right, run_head(X, head, causal), "What comes next, it says", "letter", "letter now")
+        draw_map(left, head_map(X, head, causal), "Which letter looks at which", "key: letter seen", "query: letter now")
+        draw_map(right, run_head(X, head, causal), "What comes next", "letter", "letter now")
         for ax in (left, right):
             ax.set_xticks(range(11), text)
         left.set_yticks(range(11), text)
@@ -1071,76 +886,44 @@ def _figure():
 
 _figure()
 
-# %% [markdown] nbgrader={"grade": false, "grade_id": "costs-text", "locked": true, "schema_version": 3, "solution": false, "task": false}
-r"""
-*In the figure: the text abracadabra along both axes of the left map. A letter that was not seen before looks around
-evenly. The second a looks at the b that followed the first a; later ones share their look among b, c and d. On the
-right what the head expects at each place: at the second a it is sure of b, at the second b of r, at the second r of a.*
-
-**Exercise 4.3 · what do heads cost?** · 2 points · ★☆☆ · 10 minutes
-
-*Eight opinions for the price of one: how?*
-
-Self-attention with $h$ heads on $n$ columns of $e$ numbers; queries, keys and values of every head have $d$ entries.
-The three projections of each head and $W_O$ have biases. Count the *parameters*, and the *multiplications* inside
-matrix products (as in 4.1: no biases, no β, no softargmax). The check prints your counts.
-
-<details><summary>Hint</summary>
-
-Follow the sizes of one head from $C$ to $H^r$, multiply by $h$, and do not forget the mixing. What happens to your
-count when $h$ doubles and $d$ halves?
-
-</details>
-"""
-
-
-# %% nbgrader={"grade": false, "grade_id": "costs-code", "locked": false, "schema_version": 3, "solution": true, "task": false}
-def multi_head_counts(e, h, d, n):
-    """Parameters and multiplications of multi-head self-attention; a pair of int."""
-    raise NotImplementedError
-
-
-# %% nbgrader={"grade": true, "grade_id": "costs", "locked": true, "points": 2, "schema_version": 3, "solution": false, "task": false}
-def _check_costs():
-    def check_costs():
-        yours = tuple(multi_head_counts(3, 2, 4, 5))
-        assert yours[0] == 123, f"e = 3, h = 2, d = 4: 123 weights and biases, you count {yours[0]}"
-        assert yours[1] == 880, f"e = 3, h = 2, d = 4, n = 5: 880 multiplications, you count {yours[1]}"
-        library = torch.nn.MultiheadAttention(12, 3)
-        made = sum(parameter.numel() for parameter in library.parameters())
-        assert multi_head_counts(12, 3, 4, 5)[0] == made, f"PyTorch's layer with e = 12, h = 3, d = 4 has {made} parameters"
-        for heads, d in ((1, 64), (8, 8), (8, 64)):
-            costs = " ".join(f"{multi_head_counts(64, heads, d, n)[1]:>15,}" for n in (16, 256, 4096))
-            print(f"h = {heads}, d = {d:2}, e = 64; multiplications for n = 16, 256, 4096: {costs}")
-
-
-    check_costs()
-
-
-_check_costs()
-
 # %% [markdown] nbgrader={"grade": false, "grade_id": "columns-text", "locked": true, "schema_version": 3, "solution": false, "task": false}
 r"""
-*In the table: eight heads of 8 cost what one head of 64 costs, eight heads of 64 far more. From 256 columns to 4096, 16
-times as many, the cost grows more than a hundredfold: there the square of the length rules.*
+*In the figure: the text abracadabra along both axes of the left map. A new letter looks equally at all places up to its
+own. The second a looks at the first b; the fifth a at two b's, c and d. Right, what the head expects: at the second a
+it is sure of b, at the second r of a.*
 
-**Exercise 4.4 · each column by itself** · 2 points · ★★☆ · 15 minutes
+**Exercise 3.2 · exclusive or, twice** · 2 points · ★★☆, 15 minutes
 
-*Attention carries things around; it never computes anything new from them. Who does?*
+For bits $x_1,x_2\in\{0,1\}$ exclusive or is 1 if exactly one of them is 1, else 0. Build it twice, up to 0.01:
 
-After the attention of a block every column goes through the same small network on its own,
-$F(x) = W_2\, \text{ReLU}(W_1 x + b_1) + b_2$, with $W_1 \in \mathbb{R}^{w \times e}$ and
-$W_2 \in \mathbb{R}^{e \times w}$.
+- `xor_network`: the feed-forward network of a transformer block, $F(x)=W_2\,\text{ReLU}(W_1x+b_1)+b_2$, which
+  acts on each column by itself. Here it has two inputs, one output and any width $w$.
+- `xor_head`: one head with $\beta=1/\sqrt d$, any $d$, and no ReLU. It reads the bits' column and a constant token;
+  the last two rows of $X$ mark which is which. Column 1 of $H\in\mathbb{R}^{1\times2}$ must be the exclusive or;
+  column 2 may be anything:
 
-Build one for $e = 2$ (with one output instead of two, and a width of your choice) that computes *exclusive or* for
-columns of zeros and ones: 1 if exactly one of the two entries is 1, else 0. Then count a whole block: attention with
-$h$ heads of $d = e/h$ as in 4.3, the feed-forward network of width $w$ with biases, and two layer norms, each with a
-scale and a shift for each of the $e$ entries.
+$$X=\begin{bmatrix}x_1&0\\x_2&0\\1&0\\0&1\end{bmatrix}.$$
 
 <details><summary>Hint</summary>
 
-The sum of the two bits is 0, 1 or 2. Which function of this sum is wanted, and out of which hinges can it be glued? As
-for the count: norms, sums and ReLU contain no matrix product.
+Network: which function of the sum of the bits do you need? Head: a score is a product of two
+linear functions of the bits. Which product is the same for (0, 0) and (1, 1)?
+
+</details>
+
+**Exercise 3.3 · layer norm and its Jacobian** · 2 points · ★★★, 15 minutes
+
+Layer norm (Ba et al. 2016) acts on each column $x\in\mathbb{R}^e$ by itself; here without scale and shift:
+
+$$\hat x=\frac{x-\mu\mathbf{1}}{\sigma},\qquad\mu=\frac1e\sum_{c=1}^ex_c,\qquad
+\sigma=\sqrt{\frac1e\sum_{c=1}^e(x_c-\mu)^2+\epsilon}.$$
+
+Write `layer_norm`, and `layer_norm_jacobian` as a formula for $\frac{\partial\hat x}{\partial x}$. Row $i$ belongs to
+$\hat x_i$.
+
+<details><summary>Hint</summary>
+
+Which matrix turns $x$ into $x-\mu\mathbf{1}$? For $1/\sigma$, differentiate $\sigma^2$ first.
 
 </details>
 """
@@ -1152,8 +935,8 @@ def xor_network():
     raise NotImplementedError
 
 
-def block_counts(e, h, w, n):
-    """Parameters and multiplications of one block on n columns; a pair of int. h divides e."""
+def xor_head():
+    """W_Q (d, 4), W_K (d, 4), W_V (1, 4) of a head that computes exclusive or; a tuple."""
     raise NotImplementedError
 
 
@@ -1162,45 +945,22 @@ def _check_columns():
     def check_columns():
         bits = torch.tensor([[0.0, 0, 1, 1], [0, 1, 0, 1]])
         W1, b1, W2, b2 = (torch.as_tensor(part).float() for part in xor_network())
-        shapes = [tuple(part.shape) for part in (W1, b1, W2, b2)]
-        w = len(W1)
+        shapes, w = [tuple(part.shape) for part in (W1, b1, W2, b2)], len(W1)
         assert shapes == [(w, 2), (w, 1), (1, w), (1, 1)], f"your W1, b1, W2, b2 have the shapes {shapes}"
-        compare("exclusive or", W2 @ torch.relu(W1 @ bits + b1) + b2, [[0.0, 1, 1, 0]], 1e-3)
-        assert tuple(multi_head_counts(6, 3, 2, 4)) == (168, 768), "first mend multi_head_counts, exercise 4.3"
-        yours = block_counts(6, 3, 5, 4)[1]
-        assert yours == 1008, f"e = 6, h = 3, w = 5, n = 4: a block takes 1008 multiplications, you count {yours}"
-        library = torch.nn.TransformerEncoderLayer(12, 3, 20)
-        made = sum(parameter.numel() for parameter in library.parameters())
-        assert block_counts(12, 3, 20, 5)[0] == made, f"PyTorch's block with e = 12, h = 3, w = 20 has {made} parameters"
-        print("ok  two blocks")
+        found = (W2 @ torch.relu(W1 @ bits + b1) + b2)[0]
+        heads = [run_head(torch.tensor([[x, 0], [y, 0], [1, 0], [0, 1]]), xor_head()) for x, y in bits.T.tolist()]
+        for name, outputs in (("network", found), ("head", [H[0, 0] for H in heads])):
+            for (x, y), output in zip(bits.T.tolist(), outputs, strict=True):
+                assert abs(float(output) - (x != y)) < 0.01, (
+                    f"for the bits {x:.0f}, {y:.0f} your {name} returns {output:.3f}"
+                )
+            print(f"ok  exclusive or by a {name}")
 
 
     check_columns()
 
 
 _check_columns()
-
-# %% [markdown] nbgrader={"grade": false, "grade_id": "norm-text", "locked": true, "schema_version": 3, "solution": false, "task": false}
-r"""
-**Exercise 4.5 · layer norm and its Jacobian** · 2 points · ★★★ · 15 minutes
-
-*The quiet layer that keeps the loud ones in check.*
-
-Layer norm acts on each column $x \in \mathbb{R}^e$ alone (here without scale and shift):
-
-$$\hat x = \frac{x - \mu \mathbf{1}}{\sigma}, \qquad \mu = \frac1e \sum_{c=1}^e x_c, \qquad
-\sigma = \sqrt{\frac1e \sum_{c=1}^e (x_c - \mu)^2 + \epsilon} .$$
-
-Write it, and derive $\frac{\partial \hat x}{\partial x}$ in numerator layout (row $i$ belongs to $\hat x_i$). Then
-look at your formula: what happens to a gradient on its way back through the norm of a very long $x$?
-
-<details><summary>Hint</summary>
-
-$x - \mu \mathbf{1}$ is linear in $x$: by which matrix? For $1/\sigma$ differentiate $\sigma^2$ first; in its derivative
-$\hat x$ turns up again.
-
-</details>
-"""
 
 
 # %% nbgrader={"grade": false, "grade_id": "norm-code", "locked": false, "schema_version": 3, "solution": true, "task": false}
@@ -1217,18 +977,24 @@ def layer_norm_jacobian(x, eps=1e-5):
 # %% nbgrader={"grade": true, "grade_id": "norm", "locked": true, "points": 2, "schema_version": 3, "solution": false, "task": false}
 def _check_norm():
     def check_norm():
-        (X,) = numbers((5, 3), seed=12)
-        X = 3 * X + 7
+        X = 3 * numbers((5, 3), seed=12)[0] + 7
         before = X.clone()
         for eps in (1e-5, 0.5):
             compare(f"layer norm, ε = {eps}", layer_norm(X, eps), functional.layer_norm(before.T, (5,), eps=eps).T)
         assert torch.equal(X, before), "layer_norm has changed X"
-        for scale, eps in ((0.3, 1e-5), (3.0, 1e-5), (3e-4, 1e-5), (1.0, 0.5)):
-            x = scale * (before[:, 1:2] - 7)
+        for spread, offset, eps in (
+            (1.0, 0.0, 1e-5),
+            (1.0, 30.0, 1e-5),
+            (10.0, 0.0, 1e-5),
+            (1e-3, 0.0, 1e-5),
+            (1.0, 0.0, 0.5),
+        ):
+            x = spread * functional.normalize(before[:, 1:2] - before[:, 1:2].mean(), dim=0) * 5**0.5 + offset
             measured = torch.autograd.functional.jacobian(lambda x, eps=eps: functional.layer_norm(x.T, (5,), eps=eps).T, x)
-            yours = layer_norm_jacobian(x, eps)
-            compare(f"∂x̂/∂x at length {float(x.norm()):.2g}", yours, measured.reshape(5, 5), 1e-3)
-            print(f"    its largest singular value: {float(torch.linalg.matrix_norm(torch.as_tensor(yours), 2)):.3g}")
+            yours = torch.as_tensor(layer_norm_jacobian(x, eps)).float()
+            compare(f"∂x̂/∂x, ε = {eps}", yours, measured.reshape(5, 5), 1e-3)
+            size = float(torch.linalg.matrix_norm(yours, 2))
+            print(f"    spread {spread}, length {float(x.norm()):.3g}: its largest singular value is {size:.3g}")
 
 
     check_norm()
@@ -1236,26 +1002,112 @@ def _check_norm():
 
 _check_norm()
 
-# %% [markdown] nbgrader={"grade": false, "grade_id": "transformer-text", "locked": true, "schema_version": 3, "solution": false, "task": false}
+# %% [markdown] nbgrader={"grade": false, "grade_id": "roads-text", "locked": true, "schema_version": 3, "solution": false, "task": false}
 r"""
-**Exercise 4.6 · five answers** · 5 points by hand, 1 for each · ★★☆ · 25 minutes
+**Exercise 3.4 · what does it cost?** · 3½ points · ★★☆, 20 minutes
 
-*You have built the parts. Now say what they are for.* Two to four sentences each; lean on your own constructions.
+Count *multiplications* inside matrix products only: a product $(r\times c)(c\times w)$ takes $rcw$. Nothing
+else counts.
 
-1. **Recurrent seq2seq.** Two advantages of a transformer over an encoder and a decoder that are recurrent, and one
-   price. Lean on the three numbers of 4.1.
-2. **Self-attention.** What does it give to each column, and on what do its weights depend? How do the attention of an
-   encoder, of a decoder over its own past, and of a decoder over the encoder differ?
-3. **Several heads.** What can two heads do that one cannot? Why do they cost no more?
-4. **Feed-forward.** Why is it called position-wise, which convolution is it, and why would a stack of attention
-   layers be poor without it?
-5. **Stability.** Name two techniques that keep deep transformers trainable, where they stand in a block, and what
-   each does to signals or gradients.
+`compare_layers`: $n$ columns of $e$ numbers go into one layer, and as many come out.
+
+- `"recurrent"`: $h[t]=\tanh(Wh[t-1]+Ux[t])$, $h[0]=0$;
+- `"convolution"`: width $k$ (odd, at least 3), zero padding that keeps the length;
+- `"attention"`: one head of self-attention with $d=t=e$, without $W_O$.
+
+For each, return three numbers:
+
+1. the multiplications; products with padding and with $h[0]$ count;
+2. the *steps*: how many columns must be computed one after another; 1 if no column waits for another;
+3. the *path*: how often, at least, information from column 1 passes through the layer's formula until it is in column
+   $n$. Count recurrent steps, or stacked layers.
+
+`multi_head_counts`: parameters and multiplications of self-attention with $h$ heads on $n$ columns of $e$ numbers.
+Queries, keys and values of a head have $d$ entries. All projections and $W_O$ have biases.
+
+`block_counts`: the same for a block: $h$ heads with $d=e/h$; a feed-forward network from $e$ to $w$ to $e$ entries
+with both biases; two layer norms, each with a scale and a shift for every entry.
 
 <details><summary>Hint</summary>
 
-4: with its weights $A$ held fixed, what kind of function of $V$ is $H = VA$? Which hull can it never leave? 5: look
-at the singular values that your last check has printed, and remember part 2 of homework 2.
+How far does one layer of convolution carry a word?
+
+</details>
+"""
+
+
+# %% nbgrader={"grade": false, "grade_id": "roads-code", "locked": false, "schema_version": 3, "solution": true, "task": false}
+def compare_layers(n, e, k):
+    """A dictionary from the three names to tuples (multiplications, steps, path) of int; n ≥ 2."""
+    raise NotImplementedError
+
+
+def multi_head_counts(e, h, d, n):
+    """Parameters and multiplications of multi-head self-attention; a pair of int."""
+    raise NotImplementedError
+
+
+def block_counts(e, h, w, n):
+    """Parameters and multiplications of one block on n columns; a pair of int. h divides e."""
+    raise NotImplementedError
+
+
+# %% nbgrader={"grade": true, "grade_id": "roads", "locked": true, "points": 3.5, "schema_version": 3, "solution": false, "task": false}
+def _check_roads():
+    def check_roads():
+        right = {"recurrent": (72, 4, 4), "convolution": (180, 1, 2), "attention": (204, 1, 1)}
+        for name, three in right.items():
+            for what, count, yours in zip(
+                ("multiplications", "steps", "path"), three, compare_layers(4, 3, 5)[name], strict=True
+            ):
+                assert yours == count, f"{name}, n = 4, e = 3, k = 5: {what}: {yours} is not right"
+        for n, k in ((2, 3), (5, 3), (6, 5), (8, 7), (9, 7)):
+            path, wave = int(compare_layers(n, 4, k)["convolution"][2]), torch.eye(1, n)[None]
+            for layer in range(path + 1):
+                assert (wave[0, 0, -1] > 0) == (layer == path), (
+                    f"n = {n}, k = {k}: a path of {path} layers is not the shortest"
+                )
+                wave = functional.conv1d(wave, torch.ones(1, 1, k), padding=(k - 1) // 2)
+        for name, made, yours in (
+            ("attention", torch.nn.MultiheadAttention(12, 3), multi_head_counts(12, 3, 4, 5)),
+            ("block", torch.nn.TransformerEncoderLayer(12, 3, 20), block_counts(12, 3, 20, 5)),
+        ):
+            count = sum(parameter.numel() for parameter in made.parameters())
+            assert yours[0] == count, f"e = 12, h = 3, d = 4, w = 20: PyTorch's {name} has not {yours[0]} parameters"
+        assert multi_head_counts(3, 2, 4, 5)[0] == 123, "e = 3, h = 2, d = 4: your number of parameters is not right"
+        assert multi_head_counts(3, 2, 4, 5)[1] == 880, "e = 3, h = 2, d = 4, n = 5: your multiplications are not right"
+        assert block_counts(6, 3, 5, 4)[1] == 1008, "e = 6, h = 3, w = 5, n = 4: a block's multiplications are not right"
+        for heads, d in ((1, 64), (8, 8), (8, 64)):
+            costs = " ".join(f"{multi_head_counts(64, heads, d, n)[1]:>15,}" for n in (16, 256, 4096))
+            print(f"h = {heads}, d = {d:2}, e = 64; multiplications for n = 16, 256, 4096: {costs}")
+
+
+    check_roads()
+
+
+_check_roads()
+
+# %% [markdown] nbgrader={"grade": false, "grade_id": "transformer-text", "locked": true, "schema_version": 3, "solution": false, "task": false}
+r"""
+**Exercise 3.5 · five answers** · 5 points by hand · ★★☆, 25 minutes
+
+Two to four sentences each.
+
+1. **Recurrent seq2seq** (Sutskever et al. 2014). Name two advantages of a transformer over a recurrent encoder and
+   decoder, and one price.
+2. **Self-attention.** What does each column receive, and what decides the weights? How do the attention of an encoder,
+   of a decoder over its own past, and of a decoder over the encoder differ?
+3. **Several heads.** What can two heads do that one cannot? Why do $h$ heads of $d=e/h$ cost no more than one head of
+   $e$?
+4. **Feed-forward.** Why is it called position-wise, and which convolution is it? What does it add? When is attention
+   linear: on an isolated column, for fixed weights $A$, always? Your `xor_head` is a counterexample to one of these.
+5. **Stability.** Name two techniques that keep gradients in deep transformers from exploding or vanishing. Say where
+   each stands in a block and what it does. If one is layer norm: what does it do to a gradient where the entries of $x$
+   are widely spread?
+
+<details><summary>Hint</summary>
+
+4: which part of $H=VA$ depends on the content, and how? 5: the check of 3.3 prints what you need.
 
 </details>
 """
@@ -1267,30 +1119,44 @@ r"""
 
 # %% [markdown] nbgrader={"grade": false, "grade_id": "patches-text", "locked": true, "schema_version": 3, "solution": false, "task": false}
 r"""
-## 5 · Pictures
+## 4 · Pictures
 
-A vision transformer (ViT) cuts a picture into patches of $p \times p$ pixels, calls each a word, and goes on as above.
+A vision transformer (ViT, Dosovitskiy et al. 2021) treats patches of $p\times p$ pixels as words.
 
-**Exercise 5.1 · patches** · 2 points · ★★☆ · 20 minutes
+**Exercise 4.1 · patches** · 2 points · ★★☆, 20 minutes
 
-*There is a convolution in every vision transformer, although hardly anybody calls it by its name.*
+- `patch_kernel`: a patch with $C$ channels is flattened by `reshape(-1)` of $(C,p,p)$ and multiplied by $E$. Return
+  the kernel with which `conv2d` at stride $p$ does this to all patches.
+- `receptive_field`: the width in pixels of the input on which one unit of a CNN's last layer depends.
+- `vit_parameters`: a dictionary. `"patches"`: $E$ and a bias. `"class token"`: one learned column before the
+  patches. `"positions"`: a learned column for every place, the class token's included. `"blocks"`: all blocks, as in
+  3.4. `"head"`: a last layer norm (scale and shift) and a linear layer with a bias from $e$ to the classes.
+- `vit_multiplications`, counted as in 3.4: the patch embedding, the blocks, and the last linear layer, which reads only
+  the class token's column.
 
-- A patch with its $C$ channels is laid in one column, as `reshape(-1)` of $(C, p, p)$ does it, and multiplied by
-  $E \in \mathbb{R}^{e \times C p^2}$. Give the kernel with which `conv2d` with stride $p$ does the same to all
-  patches.
-- The *receptive field* of a CNN: how many pixels wide is the part of the input on which one unit of the last layer
-  depends? `layers` lists kernel size and stride of each layer, first one first.
-- The parameters of a ViT, part by part. `"patches"`: $E$ with a bias. `"class token"`: one learnt column, put in
-  front of the patches. `"positions"`: a learnt column for each place, the class token's included. `"blocks"`: all of
-  them, as in 4.4. `"head"`: a last layer norm (scale and shift), and a linear layer with a bias from $e$ to the
-  classes.
-- Its multiplications for one picture, those inside matrix products: the patch embedding, the blocks as in 4.4, and the
-  linear layer at the end, which reads the class token's column alone.
+**Exercise 4.2 · class token and data** · 2 points · ★★☆, 10 minutes
+
+The columns are the class token, marked by a 1 in the last row, and $n$ patches:
+
+$$X=\begin{bmatrix}c&x_1&\cdots&x_n\\1&0&\cdots&0\end{bmatrix}\in\mathbb{R}^{(e+1)\times(n+1)}.$$
+
+`pooling_projections` returns a head whose output *at the class token* is the mean of the patches, up to 0.01, whatever
+$c$ is. Entries of $X$ are from −1 to 1, $e\le60$, and the same head must work for every $n\le200$.
+
+`data_regimes` is the set of all letters that are true:
+
+- **A** Trained from scratch on a few thousand labelled pictures, a CNN usually beats a ViT of the same size.
+- **B** A ViT needs more data because it always has more parameters than a CNN.
+- **C** A convolution assumes that neighbours belong together and that places are alike. A ViT must learn most of this.
+- **D** With very large training sets a ViT matches CNNs or beats them.
+- **E** Pretrained on many pictures and fine-tuned on few, a ViT usually beats the same ViT trained on the few alone.
+- **F** Augmentation is useless for a ViT, because its position embeddings change with the picture.
+- **G** From one million labelled pictures alone, no ViT can learn to compete with CNNs.
 
 <details><summary>Hint</summary>
 
-In the receptive field each layer adds its kernel less one, measured in pixels of the *input*. How many of those lie
-between two neighbouring units of the layer below?
+4.1: a layer adds its kernel less one, in units of the layer below. How many pixels apart are those? 4.2: which row of
+$X$ marks the class token?
 
 </details>
 """
@@ -1303,7 +1169,10 @@ def patch_kernel(E, channels, p):
 
 
 def receptive_field(layers):
-    """Width in pixels of what one unit of the last layer sees; layers: a list of pairs (kernel, stride); an int."""
+    """Width in pixels of what one unit of the last layer sees; an int.
+
+    layers: a list of pairs (kernel, stride), first layer first
+    """
     raise NotImplementedError
 
 
@@ -1324,66 +1193,30 @@ def _check_patches():
         made = functional.conv2d(picture, torch.as_tensor(patch_kernel(E, 2, 3)).float(), stride=3)  # (4, 2, 3)
         compare("second patch", made[:, 0, 1], E @ picture[:, :3, 3:6].reshape(-1))
         compare("last patch", made[:, 1, 2], E @ picture[:, 3:, 6:].reshape(-1))
-        for layers, right in (([(3, 1)], 3), ([(3, 2), (3, 1)], 7), ([(5, 2), (3, 3), (2, 1)], 15)):
+        for layers, width in (([(3, 1)], 3), ([(3, 2), (3, 1)], 7), ([(5, 2), (3, 3), (2, 1)], 15)):
             before = list(layers)
             yours = receptive_field(layers)
             assert layers == before, "receptive_field has changed the list of layers"
-            assert yours == right, f"layers {layers}, first one first: one unit sees {right} pixels, you say {yours}"
-        assert tuple(block_counts(6, 1, 5, 5)) == (263, 1320), "first mend block_counts, exercise 4.4"
+            assert yours == width, f"layers {layers}, first layer first: one unit does not see {yours} pixels"
+        assert tuple(block_counts(6, 1, 5, 5)) == (263, 1320), "first correct block_counts, exercise 3.4"
         parts = {"patches": 294, "class token": 6, "positions": 30, "blocks": 526, "head": 61}
-        for name, right in parts.items():  # pictures of 8 × 8 pixels
+        for name, count in parts.items():
             yours = vit_parameters(8, 4, 3, 6, 5, 2, 7)[name]
-            assert yours == right, f"the small ViT has {right} parameters under {name!r}, you count {yours}"
+            assert yours == count, (
+                f"pictures of 8 × 8, p = 4, 3 channels, e = 6, w = 5, 2 blocks, 7 classes: {name}: not {yours}"
+            )
         yours = vit_multiplications(8, 4, 3, 6, 5, 2, 7)
-        assert yours == 3834, f"the small ViT takes 3,834 multiplications a picture, you count {yours:,}"
-        sizes = (224, 16, 3, 768, 3072, 12, 1000)  # of a well-known ViT, called B/16
+        assert yours == 3834, f"the same ViT does not take {yours:,} multiplications"
+        sizes = (224, 16, 3, 768, 3072, 12, 1000)  # ViT-B/16
         counts = vit_parameters(*sizes)
-        whole = sum(counts.values())
-        assert whole == 86_567_656, f"ViT-B/16 has 86,567,656 parameters, you count {whole:,}"
-        products = vit_multiplications(*sizes)
-        assert products == 17_563_828_224, (
-            f"ViT-B/16 takes 17,563,828,224 multiplications a picture, you count {products:,}"
-        )
-        print("ok ", ", ".join(f"{name} {count:,}" for name, count in counts.items()))
+        print("ok  ViT-B/16:", ", ".join(f"{name} {count:,}" for name, count in counts.items()))
+        print(f"    {sum(counts.values()):,} parameters, {vit_multiplications(*sizes):,} multiplications")
 
 
     check_patches()
 
 
 _check_patches()
-
-# %% [markdown] nbgrader={"grade": false, "grade_id": "token-text", "locked": true, "schema_version": 3, "solution": false, "task": false}
-r"""
-**Exercise 5.2 · the class token, and how much data?** · 2 points · ★★☆ · 10 minutes
-
-*An empty chair at the table that listens to everybody, and then votes.*
-
-The columns are the class token, marked by a 1 in the last row, and $n$ patches,
-
-$$X = \begin{bmatrix} c & x_1 & \cdots & x_n \\ 1 & 0 & \cdots & 0 \end{bmatrix} \in \mathbb{R}^{(e+1) \times (n+1)} .$$
-
-Find a head whose output *at the class token* is the plain mean of the patches, $\frac1n \sum_i x_i$ up to 0.01: what
-CNNs call global average pooling. Its own content $c$ must leave no trace, whatever it is; entries of $X$ are between
-−1 and 1, and $n$ is not known to you (it is at most 200; $e$ is at most 60).
-
-Then give the set of all letters that are true:
-
-- **A** Trained from nothing on a few thousand labelled pictures, a CNN usually beats a ViT of about the same size.
-- **B** A ViT needs more data because it always has more parameters than a CNN.
-- **C** A convolution assumes that neighbours belong together and that a pattern means the same everywhere; a ViT has
-  to learn most of this from data.
-- **D** With very large training sets a ViT catches up with CNNs or passes them.
-- **E** A ViT that was pretrained on many pictures and then fine-tuned on few is usually better than the same ViT
-  trained on the few alone.
-- **F** Strong augmentation makes no difference to a ViT, for its position embeddings change with the picture.
-- **G** Without position embeddings a ViT would need fewer pictures and lose nothing.
-
-<details><summary>Hint</summary>
-
-The class token should find all patches equally attractive, and itself not at all. Which row of $X$ tells them apart?
-
-</details>
-"""
 
 
 # %% nbgrader={"grade": false, "grade_id": "token-code", "locked": false, "schema_version": 3, "solution": true, "task": false}
@@ -1401,17 +1234,45 @@ def _check_token():
     def check_token():
         X = torch.tensor([[1.0, 0.5, 0.25, -1.0, 0.75], [-1.0, 0.0, 1.0, 0.5, -0.5], [1.0, 0, 0, 0, 0]])
         compare("mean of 4 patches", run_head(X, pooling_projections(2))[:, 0], X[:2, 1:].mean(1), 5e-3)
-        X = torch.tensor([[-1.0, 0.5], [1.0, 0.25], [1.0, -1.0], [1.0, 0.0]])
-        compare("a single patch", run_head(X, pooling_projections(3))[:, 0], X[:3, 1], 2e-3)
+        X = torch.cat([torch.ones(60, 1), torch.linspace(-1, 1, 60)[:, None]], 1)
+        X = torch.cat([X, torch.tensor([[1.0, 0.0]])])
+        compare("a single patch", run_head(X, pooling_projections(60))[:, 0], X[:60, 1], 5e-3)
         letters = {str(letter).strip().upper() for letter in data_regimes}
         assert letters and letters <= set("ABCDEFG"), "data_regimes is a set of letters from A to G"
-        print("ok  a set of letters; whether they are right, the grader will tell")
+        print("ok  a set of letters; the grader checks which of them are true")
 
 
     check_token()
 
 
 _check_token()
+
+# %% [markdown] nbgrader={"grade": false, "grade_id": "prediction-text", "locked": true, "schema_version": 3, "solution": false, "task": false}
+r"""
+**Prediction** · ½ point by machine · 2 minutes
+
+In ViT-B/16 ($e=768$, $w=4e$) a picture of 224 × 224 pixels becomes 197 columns. Which share of a block's
+multiplications do the scores $K^\top Q$ and the means $VA$ take together?
+
+- **A** less than a tenth;
+- **B** between a tenth and a half;
+- **C** more than a half.
+
+Any letter earns the ½ point: what counts is that you commit before you look.
+"""
+
+# %% nbgrader={"grade": false, "grade_id": "share-prediction", "locked": false, "schema_version": 3, "solution": true, "task": false}
+# share_prediction = "…"   # "A", "B" or "C"
+raise NotImplementedError
+
+
+# %% nbgrader={"grade": true, "grade_id": "prediction", "locked": true, "points": 0.5, "schema_version": 3, "solution": false, "task": false}
+def _check_prediction():
+    assert str(share_prediction).strip().upper() in ("A", "B", "C"), "share_prediction is one letter: A, B or C"
+    print("ok  a prediction; now look at the figure")
+
+
+_check_prediction()
 
 
 # %% nbgrader={"grade": false, "grade_id": "pictures-figure", "locked": true, "schema_version": 3, "solution": false, "task": false} tags=["demo"]
@@ -1428,14 +1289,15 @@ def _figure():
             left.plot(depths, [min(width, 224) for width in widths], color=colour, marker=marker, label=label)
         left.set(xlabel="layers", ylabel="pixels, of 224", title="How wide one unit sees")
         left.legend(fontsize=8)
-        sides = [64, 128, 224, 384, 512]
+        sides = [64, 128, 224, 384, 768, 1536, 3072]
         tokens = [(side // 16) ** 2 + 1 for side in sides]
-        whole = [block_counts(768, 12, 3072, n)[1] / 1e9 for n in tokens]
-        scores = [2 * n * n * 768 / 1e9 for n in tokens]
-        right.plot(sides, whole, color=BLUE, marker="o", label="one block")
-        right.plot(sides, scores, color=RED, marker="^", linestyle="--", label="of these: scores and means")
-        right.set(xlabel="side of the picture in pixels", ylabel="billions", title="Multiplications, patches of 16")
-        right.legend(fontsize=8)
+        shares = [100 * 2 * n * n * 768 / block_counts(768, 12, 3072, n)[1] for n in tokens]
+        right.semilogx(sides, shares, color=BLUE, marker="o")
+        right.axhline(50, color="black", linestyle=":")
+        right.set(xlabel="side of the picture in pixels, patches of 16", ylabel="percent", ylim=(0, 100))
+        right.set_title("Scores and means: share of a block")
+        right.set_xticks(sides, sides)
+        right.minorticks_off()
         plt.show()
 
 
@@ -1446,29 +1308,22 @@ _figure()
 
 # %% [markdown] nbgrader={"grade": false, "grade_id": "pictures-text", "locked": true, "schema_version": 3, "solution": false, "task": false}
 r"""
-*In the figure: on the left how many pixels one unit sees against the number of layers. A stack of 3×3 convolutions
-(circles) creeps up by two pixels for each layer; with strides (squares) it takes twelve layers to see the whole
-picture; a ViT (triangles) sees all of it from the first block on. On the right multiplications of one block against
-the side of the picture: the dashed part, of attention itself, is small for small pictures and grows fastest.*
+*In the figure, left: a stack of 3×3 convolutions (circles) sees two pixels more with each layer. With a stride of 2 in
+every second layer (squares) a unit sees the whole picture after twelve layers, in a ViT (triangles) after one. Right:
+the share of scores and means is 4 % at 224 pixels, passes a half between 768 and 1,536, and reaches 89 % at 3,072.*
 
-**Exercise 5.3 · four answers** · 4 points by hand, 1 for each · ★★☆ · 15 minutes
+**Exercise 4.3 · five answers** · 4 points by hand · ★★☆, 13 minutes
 
-*Two to four sentences each.*
-
-1. **Against CNNs.** In which two respects does a block of a ViT see differently from a layer of a CNN, and where in a
-   ViT does a convolution hide?
-2. **Position embeddings.** What would a ViT without them not notice? What do you have to do with learnt ones when the
-   pictures become larger, and why do 2-D places hardly need special codes?
-3. **The class token.** Follow it from the input to the classes: what is it at the start, what happens to it in each
-   block, what becomes of the patches' columns after the last one?
-4. **Data.** Why does a ViT need more pictures than a CNN, and what can you do if you have few?
-
-<details><summary>Hint</summary>
-
-2: count the parameters of the positions for two sizes of pictures. 3: what would change in the answer if the last block
-computed its class column alone?
-
-</details>
+1. **The figure** (½). In a sentence or two: what does the right panel show, and what causes it? A wrong prediction
+   costs nothing.
+2. **Against CNNs** (½). How do a ViT's block and a CNN's layer differ in what they see and what their weights depend
+   on? Where does a ViT contain a convolution?
+3. **Position embeddings** (2). The original transformer adds fixed waves of the place number; ViT learns a column for
+   every place. What is stored, and for which lengths or picture sizes is each defined? Why can ViT afford to learn
+   them, and without a code for two dimensions? What do you do when pictures become larger? What would a ViT without
+   any not notice?
+4. **Class token** (½). Follow it from the input to the classes. What becomes of the patches' columns?
+5. **Data** (½). Why does a ViT trained from scratch need more pictures than a CNN? Name a remedy.
 """
 
 # %% [markdown] nbgrader={"grade": true, "grade_id": "pictures-words", "locked": false, "points": 4, "schema_version": 3, "solution": true, "task": false}
@@ -1478,18 +1333,16 @@ r"""
 
 # %% [markdown] nbgrader={"grade": false, "grade_id": "closing", "locked": true, "schema_version": 3, "solution": false, "task": false}
 r"""
-**What you take along**
+You have wired attention by place and by content. The notebook *transformer* trains the same parts.
 
-- Attention is a mean. Its output never leaves the convex hull of the values, and a nudge moves it by at most a quarter
-  of β times the nudge times two sizes.
-- Direction says who is meant, length says how firmly. A longer query, longer keys (all of them) and a larger β are one
-  and the same knob.
-- Who looks where can be wired by places (identity, permutation, convolution) or by content (lookup). Learnt heads do
-  both.
-- Attention moves, feed-forward computes, residuals keep the road open, norms keep it smooth.
-
-In the other notebook these parts become a transformer that learns by itself. Look out for your diagonals in its
-maps.
+**Sources.** Ba, Kiros, Hinton 2016, *Layer normalization*. Bahdanau, Cho, Bengio 2015, *Neural machine translation by
+jointly learning to align and translate*. Cordonnier, Loukas, Jaggi 2020, *On the relationship between self-attention
+and convolutional layers*. Dosovitskiy et al. 2021, *An image is worth 16x16 words*. He et al. 2016, *Deep residual
+learning for image recognition*. Olsson et al. 2022, *In-context learning and induction heads*. Shaw, Uszkoreit, Vaswani
+2018, *Self-attention with relative position representations*. Su et al. 2021, *RoFormer*. Sutskever, Vinyals, Le 2014,
+*Sequence to sequence learning with neural networks*. Touvron et al. 2021, *Training data-efficient image transformers &
+distillation through attention*. Vaswani et al. 2017, *Attention is all you need*. Xiong et al. 2020, *On layer
+normalization in the transformer architecture*.
 """
 
 
@@ -1562,33 +1415,29 @@ _hand_in(
         "1.2 queries",
         "1.3 nudges",
         "2.1 heads",
-        "3.1 self-attention",
-        "3.2 places",
-        "3.3 machines",
-        "3.4 convolution",
-        "3.5 live",
-        "4.1 roads",
-        "4.2 lookup",
-        "4.3 costs",
-        "4.4 columns",
-        "4.5 norm",
-        "5.1 patches",
-        "5.2 token",
+        "2.2 places",
+        "2.4 machines",
+        "2.4 convolution",
+        "2.6 live",
+        "3.1 lookup",
+        "3.3 columns",
+        "3.3 norm",
+        "3.4 roads",
+        "4.2 patches",
+        "4.2 token",
+        "4.2 prediction",
     ],
     [
         "1.1 temperature",
         "1.2 queries-derivation",
         "1.3 nudges-derivation",
-        "2.1 heads-analogy",
-        "3.2 places-words",
-        "3.4 convolution-words",
-        "3.5 live-words",
-        "4.6 transformer-words",
-        "5.3 pictures-words",
+        "2.6 self-attention-words",
+        "3.5 transformer-words",
+        "4.3 pictures-words",
     ],
     {
-        2409921808: "BLUE compare distances_moved draw_map GREEN head_map letters_with_left library_attention"
-        " " "numbers ORANGE RED relative_error ring run_head widened with_places",
+        2737648305: "BLUE compare distances_moved draw_map GREEN head_map letters_with_left library_attention"
+        " " "numbers ORANGE RED relative_error ring run_head with_places",
     },
     "*Your answer here: double-click this line and write.*",
 )

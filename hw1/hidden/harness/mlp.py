@@ -1,7 +1,7 @@
 """Harness of hw1/mlp: runs the student's layers and networks on numbers that the tests draw."""
 
 from collections.abc import Callable, Sequence
-from typing import Protocol
+from typing import Any, Protocol
 
 import torch
 from torch import Tensor
@@ -338,3 +338,87 @@ def descended(
 def _number(J: object) -> object:
     """A copy, because a step may return the same tensor again."""
     return J.detach().clone() if isinstance(J, Tensor) else J
+
+
+# ---------------------------------------------------------------------------------------------- Value
+
+
+class _Value(Protocol):
+    data: float
+    grad: float
+    parents: Sequence["_Value"]
+    op: str
+
+    def __add__(self, other: "_Value | float") -> "_Value": ...
+
+    def __mul__(self, other: "_Value | float") -> "_Value": ...
+
+    def __pow__(self, n: float) -> "_Value": ...
+
+    def __rmul__(self, other: float) -> "_Value": ...
+
+    def exp(self) -> "_Value": ...
+
+    def log(self) -> "_Value": ...
+
+    def relu(self) -> "_Value": ...
+
+    def backward(self) -> object: ...
+
+
+_Number = Callable[[float], _Value]  # the student's class Value
+
+
+def expression(name: str, a: Any, b: Any, c: Any) -> Any:
+    """The value of an expression of a, b and c, which may be Values or tensors. It may begin with `d = …;`."""
+    names = {"a": a, "b": b, "c": c}
+    if name == "ten doublings":
+        for _ in range(10):
+            a = a + a * b
+        return a
+    first, _, last = name.rpartition("; ")
+    if first:
+        names["d"] = eval(first.removeprefix("d = "), {}, names)
+    return eval(last, {}, names)
+
+
+def differentiated(kind: _Number, name: str, numbers: Sequence[float]) -> list[object]:
+    """Data and grad of an expression after its backward, then the grads and the data of a, b and c."""
+    inputs = [kind(number) for number in numbers]
+    result: _Value = expression(name, *inputs)
+    result.backward()
+    return [result.data, result.grad, [one.grad for one in inputs], [one.data for one in inputs]]
+
+
+def of_two_results(kind: _Number, numbers: Sequence[float]) -> list[float]:
+    """The grads of a and b after the backward of a * b and that of log(a) + log(b)."""
+    a, b = (kind(number) for number in numbers)
+    first, second = a * b, a.log() + b.log()
+    first.backward()
+    second.backward()
+    return [a.grad, b.grad]
+
+
+def between(kind: _Number, numbers: Sequence[float]) -> list[float]:
+    """The grads of a * b and of a * b + c after the backward of (a * b + c) ** 2."""
+    a, b, c = (kind(number) for number in numbers)
+    product = a * b
+    total = product + c
+    (total**2).backward()
+    return [product.grad, total.grad]
+
+
+def tape(kind: _Number) -> list[tuple[str, bool, bool, object]]:
+    """For some results: the expression, whether all its Values are parents, whether other data is, and its op."""
+    a, b = kind(1.5), kind(0.75)
+    results = {"a + b": ((a, b), a + b), "a * b": ((a, b), a * b), "a + 2": ((a,), a + 2), "3 * a": ((a,), 3 * a)}
+    results |= {"a**2": ((a,), a**2), "a.exp()": ((a,), a.exp()), "a.log()": ((a,), a.log())}
+    results |= {"a.relu()": ((a,), a.relu()), "a * a": ((a,), a * a)}
+    found: list[tuple[str, bool, bool, object]] = []
+    for name, (inside, result) in results.items():
+        complete = all(any(parent is value for parent in result.parents) for value in inside)
+        others = [parent for parent in result.parents if not any(parent is value for value in inside)]
+        numbers: list[Any] = [getattr(other, "data", other) for other in others]
+        foreign = any(number not in (2, 3) for number in numbers)
+        found.append((name, complete, foreign, result.op))
+    return found

@@ -1,11 +1,12 @@
-"""Harness of hw1/theory: answers in one form, however they are written, and arguments as they are afterwards.
+"""Harness of hw1/theory: puts answers into one form, and watches the student's training loop and figure.
 
-What is the same in every form can be compared with the answers of known mistakes.
+Answers that mean the same get the same form, so that they can be compared with the answers of known mistakes.
 """
 
+import itertools
 import math
 import struct
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import torch
@@ -48,20 +49,133 @@ def _tensor(answer: object) -> object:
     return answer if tensor.is_complex() else tensor.float()
 
 
-def order_of_steps(given: Callable[[], object]) -> list[list[str]] | None:
-    """Three lists: all steps by name; the order without "zero_grad"; by name, those between "backward" and "step".
+# ---------------------------------------------------------------------------------------------- the training loop
 
-    What runs from "backward" to "step" goes on at the beginning of the list, for iterations follow each other.
+
+class _Watched:
+    """A linear model ŷ = x w with its criterion and its optimiser, which notes the calls in order.
+
+    A call that gets what another call made names it: "loss 1" compares the prediction of batch 1 with its labels.
     """
-    steps = _names(given())
-    if steps is None:
-        return None
-    between: list[str] = []
-    if "backward" in steps and "step" in steps:
-        start = steps.index("backward") + 1
-        turned = steps[start:] + steps[:start]
-        between = sorted(turned[: turned.index("step")])
-    return [sorted(steps), [step for step in steps if step != "zero_grad"], between]
+
+    def __init__(self, xs: Sequence[Tensor], ys: Sequence[Tensor], w: Tensor, lr: float) -> None:
+        self.w, self.gradient, self.lr = w.clone(), torch.zeros_like(w), lr
+        self.batches = [(x.clone(), y.clone()) for x, y in zip(xs, ys, strict=True)]
+        self.calls: list[str] = []
+        self._x = self._y_hat = self._dl_dyhat = torch.zeros(0)
+
+    def __call__(self, x: Tensor) -> Tensor:
+        self.calls.append(f"forward {_place(x, [x for x, _ in self.batches])}")
+        self._x = x
+        self._y_hat = x @ self.w
+        return self._y_hat
+
+    forward = __call__
+
+    def criterion(self, y_hat: Tensor, y: Tensor) -> tuple[Tensor, Tensor]:
+        of = _place(y, [y for _, y in self.batches]) if y_hat is self._y_hat else "?"
+        self.calls.append(f"loss {of}")
+        self._dl_dyhat = 2 * (y_hat - y)
+        return ((y_hat - y) ** 2).sum(), self._dl_dyhat
+
+    def zero_grad(self) -> None:
+        self.calls.append("zero_grad")
+        self.gradient = torch.zeros_like(self.gradient)
+
+    def backward(self, dl_dyhat: Tensor) -> None:
+        self.calls.append("backward" if dl_dyhat is self._dl_dyhat else "backward ?")
+        self.gradient = self.gradient + (self._x * dl_dyhat).sum(0)[:, None]
+
+    def step(self) -> None:
+        self.calls.append("step")
+        self.w = self.w - self.lr * self.gradient
+
+
+def _place(one: object, among: Sequence[object]) -> str:
+    """The number of an object in a list, "?" if it is none of them."""
+    return next((str(i) for i, other in enumerate(among) if one is other), "?")
+
+
+def trained(
+    train: Callable[..., object], xs: Sequence[Tensor], ys: Sequence[Tensor], w: Tensor, lr: float, epochs: int
+) -> tuple[list[str], Tensor, list[float] | None]:
+    """Train a watched model: its calls in order, its weights afterwards, and the losses if they are numbers."""
+    watched = _Watched(xs, ys, w, lr)
+    returned = train(watched, watched.criterion, watched, watched.batches, epochs)
+    losses = _listed(returned)
+    try:
+        numbers = [float(loss) for loss in losses] if losses is not None else None  # type: ignore[arg-type]
+    except (TypeError, ValueError, RuntimeError):
+        numbers = None
+    return watched.calls, watched.w, numbers
+
+
+# ---------------------------------------------------------------------------------------------- pictures
+
+
+def letter(given: Callable[[], object]) -> str:
+    """A text as it is; the kind of anything else, in words."""
+    found = given()
+    return found if isinstance(found, str) else f"a {type(found).__name__}"
+
+
+def placed(given: Callable[[], object]) -> list[tuple[str, float, float]] | str:
+    """Names and places in alphabetical order; a text if it is no dictionary of pairs of finite numbers."""
+    found = given()
+    if not isinstance(found, dict) or not all(isinstance(name, str) for name in found):
+        return "no dictionary of names"
+    places = []
+    for name, place in found.items():
+        pair = _listed(place)
+        try:
+            numbers = [float(number) for number in pair or ()]  # type: ignore[arg-type]
+        except (TypeError, ValueError, RuntimeError, OverflowError):
+            return "places that are no numbers"
+        if len(numbers) != 2 or not all(map(math.isfinite, numbers)):
+            return "places that are no pairs of finite numbers"
+        places.append((name, numbers[0], numbers[1]))
+    return sorted(places)
+
+
+_CURVES = ("leakyrelu", "softplus", "gelu", "relu")  # in this order: "leakyrelu" contains "relu"
+
+
+def drawn(draw_slopes: Callable[..., object], at: Sequence[float]) -> tuple[bool, list[list[float]]] | str:
+    """What is drawn on axes: whether the x-axis has a label, and for each of _CURVES one list per line of that name.
+
+    The list holds the number of points, the first x, the last x, the widest gap, and the heights at the places `at`,
+    read off between the neighbouring points and rounded to two decimals, so that they do not depend on the points.
+    A text if there is no such line.
+    """
+    import matplotlib.pyplot as plt
+    import numpy as np
+
+    figure, ax = plt.subplots()
+    try:
+        draw_slopes(ax)
+        found = []
+        for line in ax.get_lines():
+            label = "".join(c for c in str(line.get_label()).lower() if c.isalpha())
+            number = next((i for i, curve in enumerate(_CURVES) if curve in label), None)
+            if number is None:
+                continue
+            x, y = (np.asarray(data, dtype=float) for data in line.get_data(orig=False))
+            kept = np.isfinite(x) & np.isfinite(y)
+            x, y = x[kept], y[kept]
+            order = np.argsort(x, kind="stable")
+            x, y = x[order], y[order]
+            if len(x) < 2:
+                found.append([float(number), float(len(x))])
+                continue
+            heights = np.round(np.interp(np.asarray(at), x, y), 2)
+            extent = [float(len(x)), float(x[0]), float(x[-1]), float(np.diff(x).max())]
+            found.append([float(number), *(round(value, 2) for value in extent), *heights.tolist()])
+        return (bool(ax.get_xlabel()), sorted(found)) if found else "no line with one of the names"
+    finally:
+        plt.close(figure)
+
+
+# ---------------------------------------------------------------------------------------------- lists and names
 
 
 def arrows(given: Callable[[], object]) -> list[tuple[str, str]] | None:
@@ -102,9 +216,9 @@ def answers(given: Callable[[], object]) -> list[tuple[object, object]] | None:
 
 
 def _listed(given: object) -> list[object] | None:
-    """What a list, a tuple, a set or the like holds; None for anything else."""
+    """What a list, a tuple, a set or the like holds, up to a thousand things; None for anything else."""
     try:
-        return list(given)  # type: ignore[call-overload,no-any-return]
+        return list(itertools.islice(given, 1000))  # type: ignore[call-overload]
     except TypeError:
         return None
 

@@ -15,17 +15,17 @@ _Batch = tuple[Tensor, Tensor]
 _Loader = DataLoader[tuple[Tensor, ...]]
 _Measure = Callable[[torch.nn.Module, Sequence[Tensor], torch.nn.Module, object], tuple[Tensor, object]]
 
-# Each time that a Watched model is asked: the training modes of its parts, then whether gradients are recorded.
+# For each run of a Watched model: the training modes of its parts, then whether gradients are recorded.
 _MODES: list[list[bool]] = []
-# Each time that somebody begins to go through a loader of `counted`: how often a model has been asked before.
+# For each pass over a loader of `counted`: how often a model had run when it began.
 _PASSES: list[int] = []
-# Each time that something of a batch is sent to _GOAL: whether it was the images or the labels.
+# For each part of a batch that is sent to _GOAL: whether it was the images or the labels.
 _SENT: list[str] = []
 _GOAL = torch.device("cpu", 0)
 
 
 def _plain(value: Any) -> Any:
-    """One number as a Python number, be it a tensor or one of numpy's; anything else as it is."""
+    """A Python number for a number of torch or numpy; anything else unchanged."""
     return value.item() if hasattr(value, "item") and getattr(value, "shape", None) in ((), (1,)) else value
 
 
@@ -41,7 +41,7 @@ class _Convolution:
 
 
 class _Running(TorchDispatchMode):  # type: ignore[no-untyped-call]
-    """Notes what really runs: the names of operations, and convolutions with their batch norms."""
+    """Records what runs: the names of operations, and convolutions with their batch norms."""
 
     def __init__(self) -> None:
         super().__init__()  # type: ignore[no-untyped-call]
@@ -94,7 +94,7 @@ def _idle(model: torch.nn.Module) -> list[str]:
 
 
 def output(block: torch.nn.Module, x: Tensor, training: bool) -> list[object]:
-    """The output of a block, and whether x is what it was before."""
+    """The output of a block, and whether x is unchanged."""
     before = x.clone()
     with torch.no_grad():
         y: Tensor = block.train(training)(x)
@@ -143,7 +143,7 @@ def rigged(
 
 def net_facts(net: torch.nn.Module, x: Tensor) -> list[object]:
     """The logits, the operations that ran, the number of parameters, parameters without a gradient, and whether x is
-    what it was before."""
+    unchanged."""
     before = x.clone()
     with _Running() as running:
         y: Tensor = net.train()(x)
@@ -197,7 +197,7 @@ _LENT = {"ResidualBlock": ResidualBlock, "get_loss_and_correct": _get_loss_and_c
 
 
 def lent(function: Any) -> Callable[..., object]:
-    """A function or class of the notebook that finds right parts under the names of earlier exercises."""
+    """A function or class of the notebook that uses our parts in place of the earlier exercises."""
     inner = inspect.unwrap(function.__init__ if inspect.isclass(function) else function)
     names: dict[str, Any] = getattr(inner, "__globals__", {})
 
@@ -218,7 +218,7 @@ def lent(function: Any) -> Callable[..., object]:
 
 
 class _Noting(Tensor):
-    """A tensor that notes when it is sent to _GOAL."""
+    """A tensor that records when it is sent to _GOAL."""
 
     @classmethod
     def __torch_function__(cls, function: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
@@ -235,7 +235,7 @@ def linear(weight: Tensor, bias: Tensor) -> torch.nn.Module:
 
 
 def moved(get_loss_and_correct: _Measure, x: Tensor, y: Tensor) -> dict[str, bool]:
-    """Whether images and labels were sent to the device that get_loss_and_correct is told."""
+    """Whether get_loss_and_correct sends images and labels to the given device."""
     batch = x.as_subclass(_Noting), y.as_subclass(_Noting)
     get_loss_and_correct(torch.nn.Flatten(), batch, torch.nn.CrossEntropyLoss(), _GOAL)
     return {name: name in _SENT for name in ("images", "labels")}
@@ -249,7 +249,7 @@ def measured(
     criterion: torch.nn.Module,
     training: bool,
 ) -> list[object]:
-    """What get_loss_and_correct returns for a batch that is a list, the gradient of the loss, what else has changed.
+    """What get_loss_and_correct returns for a batch that is a list, the gradient of the loss, and what has changed.
 
     The gradient is None where the loss has lost its graph.
     """
@@ -293,7 +293,7 @@ def stepped(
 
 
 class Watched(torch.nn.Module):
-    """Batch norm, dropout that drops nothing, and a linear layer. Notes in which modes it is asked.
+    """Batch norm, dropout that drops nothing, and a linear layer. Records the modes in which it runs.
 
     When it is `constant`, nothing can be learned: the logits of question k (0, 1, ...) are the input times 1 + k / 4.
     """
@@ -318,7 +318,7 @@ class _Counted(_Loader):
 
 
 def counted(x: Tensor, y: Tensor, size: int) -> _Loader:
-    """Batches of x and y; notes each time that somebody begins to go through them."""
+    """Batches of x and y; records the start of each pass over them."""
     return _Counted(TensorDataset(x, y), batch_size=size)
 
 
@@ -329,7 +329,7 @@ def evaluated(
     y: Tensor,
     sizes: Sequence[int],
 ) -> object:
-    """What evaluate says about batches of these sizes, which are a plain list."""
+    """What evaluate returns for a list of batches of these sizes."""
     answer = evaluate(model, _listed(x, y, sizes))
     return [_plain(value) for value in answer] if isinstance(answer, tuple | list) else answer
 
@@ -337,7 +337,7 @@ def evaluated(
 def evaluated_without_the_rest(
     evaluate: Callable[[torch.nn.Module, _Loader], object], model: torch.nn.Module, x: Tensor, y: Tensor, size: int
 ) -> object:
-    """What evaluate says about a loader that leaves out an incomplete batch."""
+    """What evaluate returns for a loader that leaves out an incomplete batch."""
     answer = evaluate(model, DataLoader(TensorDataset(x, y), batch_size=size, drop_last=True))
     return [_plain(value) for value in answer] if isinstance(answer, tuple | list) else answer
 
@@ -419,7 +419,7 @@ def remembered(
 def taught(
     train: Callable[..., object], net: torch.nn.Module, images: Tensor, labels: Tensor, size: int, epochs: int
 ) -> list[object]:
-    """The net after training on images (N, 1, H, W), and the last loss reported; bytes are brought to [0, 1]."""
+    """The net after training on images (N, 1, H, W), and the last loss reported; bytes are scaled to [0, 1]."""
     images = images / 255 if images.dtype == torch.uint8 else images
     loader = DataLoader(TensorDataset(images, labels), batch_size=size, shuffle=True)
     history = train(net, loader, epochs=epochs)

@@ -1,10 +1,11 @@
-"""Harness of hw2/rnn: asks networks what they say, watches the training loop, and trains networks on echoes."""
+"""Harness of hw2/rnn: asks networks what they say, watches the training loop, trains networks, counts operations."""
 
 from collections.abc import Callable, Iterable, Sequence
 from typing import Any, Protocol
 
 import torch
 from torch import Tensor
+from torch.utils._python_dispatch import TorchDispatchMode
 
 _SEEN = 2e-6  # a change of logits that is not one of rounding
 
@@ -237,3 +238,46 @@ def answer(model: _Memory, *inputs: Tensor) -> Tensor:
     """The numbers of the symbols with the largest logits."""
     with torch.no_grad():
         return model(*inputs).argmax(-1)
+
+
+# ---------------------------------------------------------------------------------------------- the linear recurrence
+
+
+_Recurrence = Callable[[Tensor, Tensor], Any]
+
+
+def answered(recurrence: _Recurrence, a: Tensor, b: Tensor) -> list[object]:
+    """What the function returns, and whether a and b are as before."""
+    before = a.clone(), b.clone()
+    h = recurrence(a, b)
+    return [h.detach() if isinstance(h, Tensor) else h, torch.equal(a, before[0]) and torch.equal(b, before[1])]
+
+
+class _Counter(TorchDispatchMode):  # type: ignore[no-untyped-call]
+    """Counts the tensor operations that run inside it, and the entries of the largest result."""
+
+    operations, largest = 0, 0
+
+    def __torch_dispatch__(self, operation: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
+        result = operation(*args, **(kwargs or {}))
+        self.operations += 1
+        for part in result if isinstance(result, tuple | list) else [result]:
+            if isinstance(part, Tensor):
+                self.largest = max(self.largest, part.numel())
+        return result
+
+
+def counted(recurrence: _Recurrence, a: Tensor, b: Tensor) -> list[object]:
+    """What the function returns, its number of tensor operations, and the entries of their largest result."""
+    with _Counter() as counter:  # type: ignore[no-untyped-call]
+        h = recurrence(a, b)
+    return [h, counter.operations, counter.largest]
+
+
+def slopes(recurrence: _Recurrence, a: Tensor, b: Tensor, weights: Tensor) -> list[Tensor | None]:
+    """The gradients of the weighted sum of all states by a and by b; None where there is none."""
+    a, b = a.clone().requires_grad_(), b.clone().requires_grad_()
+    h = recurrence(a, b)
+    if not isinstance(h, Tensor) or h.shape != b.shape or not h.requires_grad:
+        return [None, None]
+    return list(torch.autograd.grad((h * weights).sum(), (a, b), allow_unused=True))

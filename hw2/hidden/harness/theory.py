@@ -220,4 +220,4 @@ _RIGHT: dict[str, Callable[..., object]] = {
     "attention_step": _attention_step,
     "tied_attention_step": _tied_attention_step,
 }
-"""what `lent` may name: measured, or as the sheet itself defines it, so that nothing here answers an exercise"""
+"""what `lent` may name: measured, or as the notebook itself defines it, so that nothing here answers an exercise"""

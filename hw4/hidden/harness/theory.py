@@ -1,4 +1,4 @@
-"""Harness of hw4/theory: calls the student's functions, sees what they change, and lends them right earlier parts."""
+"""Harness of hw4/theory: calls the student's functions, notes what they change, lends them right earlier parts."""
 
 import copy
 import math
@@ -86,7 +86,7 @@ def listed(
 
 
 def on_bits(network: Callable[[], Any], bits: Tensor) -> tuple[Tensor | None, Any]:
-    """What the feed-forward network says for columns of bits, and None; or None and its parts, if sizes do not fit."""
+    """The feed-forward network's output for columns of bits, and None; or None and its parts, if sizes do not fit."""
     parts = plain(network())
     try:
         W1, b1, W2, b2 = (torch.as_tensor(part).double() for part in parts)
@@ -101,7 +101,7 @@ def on_bits(network: Callable[[], Any], bits: Tensor) -> tuple[Tensor | None, An
 def preserved(function: Callable[..., Any], cases: Sequence[tuple[Tensor, int, float]]) -> list[float] | str | None:
     """For cases (K, j, β) the weights that the queries give to key j.
 
-    Or what the queries have in common, in words, if a weight is too small; or None, if a query is not what it should.
+    Or what the queries have in common, in words, if a weight is too small; or None, if a query is no finite column.
     """
     found = []
     for K, j, beta in cases:
@@ -137,7 +137,7 @@ def diffused(
 ) -> list[Tensor] | str | None:
     """For cases (K, chosen, β) the weights of all keys.
 
-    Or what the queries have in common, in words, if a weight is wrong; or None, if a query is not what it should.
+    Or what the queries have in common, in words, if a weight is wrong; or None, if a query is no finite column.
     """
     found, right = [], True
     for K, chosen, beta in cases:
@@ -228,7 +228,8 @@ def at_work(
     small, large = (_lead(_heads(projections, given, len(X), None), X) for given, X in probes)
     growth = large / max(small, 1e-9)
     words = "falls fast" if growth < 0.1 else "falls" if growth < 0.9 else "stays" if growth < 1.1 else "grows"
-    return f"others are heard: β times the lead is {'less' if small < 5 else 'more'} than 5, and {words} with the size"
+    size = "less" if small < 5 else "more"
+    return f"others keep weight: β times the lead is {size} than 5, and {words} with the size"
 
 
 def _lead(heads: list[tuple[Tensor, Tensor, Tensor]] | None, X: Tensor) -> float:

@@ -3,6 +3,7 @@
 import contextlib
 import inspect
 import types
+import weakref
 import zlib
 from collections.abc import Callable, Iterator, Sequence
 from typing import Any, Protocol
@@ -93,6 +94,33 @@ class Patches(Module):
         return tokens
 
 
+def kernel_step(layer: Any, x: Tensor, cache: tuple[Tensor, Tensor] | None = None) -> tuple[Tensor, Any]:
+    """In place of cached_attention: what `Heads` gives under a causal mask, for new tokens."""
+    Q, K, V = layer.W_Q(x)[:, None], layer.W_K(x)[:, None], layer.W_V(x)[:, None]
+    if cache is not None:
+        K, V = torch.cat([cache[0], K], 2), torch.cat([cache[1], V], 2)
+    H, _ = kernel(Q, K, V, mask=_tables["mask"][: K.shape[2], : K.shape[2]][-x.shape[1] :])
+    return layer.W_O(H.mean(1)), (K, V)
+
+
+_tables: dict[str, Tensor] = {}
+
+
+def tables(P: Tensor, mask: Tensor) -> None:
+    """What the lent sinusoidal_encoding and causal_mask are cut from: P (length, dim) and a mask (length, length)."""
+    _tables.update(P=P, mask=mask)
+
+
+def _encoding(length: int, dim: int) -> Tensor:
+    """In place of sinusoidal_encoding: rows of a table."""
+    return _tables["P"][:length, :dim].clone()
+
+
+def _mask(n: int) -> Tensor:
+    """In place of causal_mask: a corner of a table."""
+    return _tables["mask"][:n, :n].clone()
+
+
 _borrowed: list[str] = []
 
 
@@ -109,6 +137,9 @@ _PARTS = {
     "MultiHeadAttention": Heads,
     "TransformerBlock": Block,
     "PatchEmbedding": Patches,
+    "cached_attention": kernel_step,
+    "sinusoidal_encoding": _encoding,
+    "causal_mask": _mask,
 }
 _lent: list[str] = []
 
@@ -125,15 +156,21 @@ def borrowed() -> int:
     return count
 
 
+def _names_of(thing: Any) -> dict[str, Any]:
+    """The names that the code of a student's module, class or function finds."""
+    kind = thing if isinstance(thing, type) else type(thing)
+    methods = [vars(base).get(name) for base in kind.__mro__ for name in ("forward", "__init__")]
+    functions = [thing] if isinstance(thing, types.FunctionType) else methods
+    found = [inspect.unwrap(function) for function in functions if isinstance(function, types.FunctionType)]
+    return next((f.__globals__ for f in found if all(name in f.__globals__ for name in _lent)), {})
+
+
 @contextlib.contextmanager
-def _lending(thing: Any) -> Iterator[None]:
-    """While it lasts, the code of a student's module or class finds the parts that are lent."""
+def _lending(thing: Any, functions: bool = False) -> Iterator[None]:
+    """While it lasts, the code of a student's module or class, or function, finds the parts that are lent."""
     names: dict[str, Any] = {}
-    if _lent and not isinstance(thing, types.FunctionType):
-        kind = thing if isinstance(thing, type) else type(thing)
-        methods = [vars(base).get(name) for base in kind.__mro__ for name in ("forward", "__init__")]
-        found = [inspect.unwrap(method) for method in methods if isinstance(method, types.FunctionType)]
-        names = next((m.__globals__ for m in found if all(name in m.__globals__ for name in _lent)), {})
+    if _lent and (functions or not isinstance(thing, types.FunctionType)):
+        names = _names_of(thing)
     own = {name: names[name] for name in _lent if name in names}
     names.update({name: _PARTS[name] for name in own})
     try:
@@ -255,6 +292,7 @@ def answers(module: Module, times: int, training: bool, *inputs: Tensor) -> list
 def altered(function: Callable[..., object], *inputs: Any, **named: Any) -> list[str]:
     """Which inputs, tensors or lists of tensors, the function or module has changed: their numbers or names."""
     given = {**{str(number): value for number, value in enumerate(inputs)}, **named}
+    given = {name: value for name, value in given.items() if not isinstance(value, int)}
     before = {name: [part.clone() for part in value] for name, value in given.items()}
     with torch.no_grad(), _lending(function):
         (function.eval() if isinstance(function, Module) else function)(*inputs, **named)
@@ -270,6 +308,109 @@ def pulled(attention: Callable[..., Any], Q: Tensor, K: Tensor, V: Tensor, upstr
     if H.requires_grad:
         H.backward(upstream)
     return [x.grad for x in inputs]
+
+
+def called(function: Callable[..., Any], *inputs: Any) -> Any:
+    """What a function of the student's returns, with the parts that are lent."""
+    with torch.no_grad(), _lending(function, functions=True):
+        return function(*inputs)
+
+
+def cached(function: Callable[..., Any], layer: Any, x: Tensor, cache: Any) -> dict[str, Any]:
+    """What a cached_attention does with new tokens.
+
+    result:  what it returns
+    tokens:  for W_Q, W_K, W_V and W_O how many tokens of an example they have seen
+    changed: whether the tokens or the cache were changed
+    """
+    counts, before = dict[str, int](), [part.clone() for part in (x, *(cache or ()))]
+    hooks = []
+    for name in "W_Q", "W_K", "W_V", "W_O":
+
+        def count(_: Module, inputs: tuple[Tensor, ...], result: Tensor, name: str = name) -> None:
+            counts[name] = counts.get(name, 0) + result[..., 0].numel()
+
+        hooks.append(getattr(layer, name).register_forward_hook(count))
+    try:
+        result = called(function, layer, x, cache)
+    finally:
+        for hook in hooks:
+            hook.remove()
+    same = all(torch.equal(a, b) for a, b in zip(before, (x, *(cache or ())), strict=True))
+    return {"result": result, "tokens": counts, "changed": not same}
+
+
+class _Makes(TorchFunctionMode):
+    """Notes the longest axis of the tensors that are made, and how many numbers of them are still held."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.longest = 0
+        self.found: list[tuple[int, Any]] = []
+
+    def __torch_function__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
+        result = func(*args, **(kwargs or {}))
+        for part in result if isinstance(result, tuple | list) else (result,):
+            if isinstance(part, Tensor):
+                self.longest = max(self.longest, *part.shape, 0)
+                self.found.append((part.numel(), weakref.ref(part)))
+        return result
+
+    def held(self) -> int:
+        return sum(size for size, part in self.found if part() is not None)
+
+
+def streamed(function: Callable[..., Any], Q: Tensor, blocks: Sequence[Any], beta: float | None) -> dict[str, Any]:
+    """Attention of an online_attention to blocks that come one after the other, and can be read once.
+
+    H:       what it returns
+    longest: the longest axis of a tensor that it has made
+    held:    how many numbers of such tensors were held each time that a block was asked for
+    blocks:  how many of the earlier blocks were held
+    """
+    makes, fresh = _Makes(), [(K.clone(), V.clone()) for K, V in blocks]
+    given, held, kept = list[Any](), list[int](), list[int]()
+
+    def stream() -> Iterator[tuple[Tensor, Tensor]]:
+        while fresh:
+            held.append(makes.held())
+            kept.append(sum(block() is not None for block in given))
+            pair = fresh.pop(0)
+            given.append(weakref.ref(pair[1]))
+            yield pair
+            del pair
+
+    with torch.no_grad(), makes:
+        H = function(Q, stream()) if beta is None else function(Q, stream(), beta)
+    return {"H": H, "longest": makes.longest, "held": held, "blocks": kept}
+
+
+def gradient(function: Callable[..., Any], x: Tensor, places: Tensor, upstream: Tensor) -> list[Tensor | None]:
+    """The gradient that reaches x when that of the result is `upstream`, and the result."""
+    x.requires_grad_()
+    result = function(x, places)
+    if result.requires_grad:
+        result.backward(upstream)
+    return [x.grad, result.detach()]
+
+
+class Teller(Module):
+    """Gives the last place the logits of a row of a table; which row, depends on all the symbols it sees.
+
+    Other places get other logits. Notes the number of symbols of each question.
+    """
+
+    def __init__(self, table: Tensor, context: int) -> None:
+        super().__init__()
+        self.table, self.context = table, context
+        self.asked: list[int] = []
+
+    def forward(self, symbols: Tensor) -> Tensor:
+        n = symbols.shape[1]
+        self.asked.append(n)
+        steps = torch.arange(n, 0, -1, device=symbols.device)
+        rows = (symbols * steps).cumsum(1) % len(self.table)
+        return self.table.to(symbols.device)[rows]
 
 
 def shown(module: Module, kind: type[Module], training: bool, x: Tensor) -> list[Tensor]:
@@ -431,13 +572,14 @@ def watched(
 # ---------------------------------------------------------------------------------------------- training runs
 
 
-def taught_words(train: _Train, model: Module, symbols: int, length: int, size: int, steps: int, seed: int) -> Module:
-    """The model after training on random words that are to be reversed."""
+def taught_text(train: _Train, model: Module, text: Tensor, size: int, length: int, steps: int, seed: int) -> Module:
+    """The model after training on windows of a text, to predict what comes next."""
+    windows = text.unfold(0, length + 1, 1)  # (N - length, length + 1)
     dice = torch.Generator().manual_seed(seed)
 
     def sample() -> tuple[Tensor, Tensor]:
-        words = torch.randint(symbols, (size, length), generator=dice)
-        return words, words.flip(1)
+        rows = windows[torch.randint(len(windows), (size,), generator=dice)]
+        return rows[:, :-1].clone(), rows[:, 1:].clone()
 
     train(model.to(_DEVICE), sample, steps)
     return model
@@ -478,3 +620,10 @@ def logits(model: Module, inputs: Tensor) -> Tensor:
     inputs = inputs / 127.5 - 1 if inputs.dtype == torch.uint8 else inputs
     with torch.no_grad():
         return torch.cat([model.eval()(part.to(_DEVICE)).float().cpu() for part in torch.split(inputs, 500)])
+
+
+def foretold(model: Module, windows: Tensor) -> Tensor:
+    """The logits (n, B, K) for what follows the first symbol, the first two, …, of windows (B, n), asked one by one."""
+    with torch.no_grad():
+        ends = range(1, windows.shape[1] + 1)
+        return torch.stack([model.eval()(windows[:, :end].to(_DEVICE))[:, -1].float().cpu() for end in ends])
