@@ -278,8 +278,8 @@ r"""
 *In the figure, on logarithmic axes: above, the loss of both runs, with a dashed line at the loss of guessing. In the
 middle, the norm of the gradient, and below, the length of the step $\lVert \Delta w \rVert$, both for the procedure as
 it is.* Once the task is learned, the gradient shrinks with the loss: in eleven of twelve runs that we made, to less
-than a quarter, and in some to less than a hundredth. The usual length of a step hardly changes with it. It stays
-between 0.03 and 0.07.
+than a quarter, and in some to less than a hundredth. The usual length of a step does not: in the
+same runs it is between 0.03 and 0.07.
 
 **In one sentence or two:** what does clipping do to the spikes, and what causes them? Find the last steps before the
 first spike in all three panels, and look at RMSprop's formula. A wrong prediction costs nothing.
