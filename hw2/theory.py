@@ -399,7 +399,7 @@ are not drawn.
 2. `unrolled_places(T)` returns a dictionary from each node to its place `(x, y)`, with $x$ to the right and $y$
 upwards. The drawing must obey four rules:
     - Time runs to the right: `x`, `c` and `h` of one step stand left of all nodes of the next, and `h0` left of step 1.
-    - All inputs stand at one height, all states at one greater height, and every gate between the two.
+    - All inputs stand at one height, all states (`h0` too) at one greater height, and every gate between the two.
     - Any two nodes are at least 1 apart.
     - A straight arrow stays at least 0.2 away from the centre of every node that it does not join.
 3. `gated_dimensions(n, m)` returns a dictionary from `"W_c"`, `"W_h"`, `"W_x"` (the one with a bar) and `"c"` to pairs

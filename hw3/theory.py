@@ -2,29 +2,25 @@
 r"""
 # Energies, probabilities and losses
 
-A classifier says how *likely* an answer is. An energy says something humbler: how badly a question and an answer go
-together. Low energy, good fit; high energy, bad fit; and no word about all the other answers. Giving up probabilities
-for a while turns out to be a great freedom, and this sheet is about what one can do with it.
+A classifier says how *likely* each answer is. An energy says only how badly a question and an answer fit: low energy,
+good fit (LeCun, Chopra, Hadsell, Ranzato and Huang, "A tutorial on energy-based learning", 2006).
 
-**What you will build.** A landscape with two right answers to the same question. Gibbs' formula, by which landscapes
-become probabilities, in a version that no large number can break. The negative log-likelihood with its gradient, and
-a swarm of noisy walkers for the case in which that gradient is out of reach. Four losses that dig valleys and raise
-hills; with your gradients a small network learns two crescents, once for each loss, and you see what each loss sees.
+**What you will build.** A landscape with two right answers to one question. Gibbs' formula. The negative log-likelihood
+with its gradient, and random walkers that estimate it. Four losses that compare a right answer with a wrong one.
 
 | part | you answer | points by machine | by hand | minutes |
 | --- | --- | --- | --- | --- |
-| 1 Landscapes | many answers, Gibbs, roles, collapse, contrast, search | 2 + 2 + 1 + 3 + 1 + 2 | 1 + 1 + 1 + 1 | 80 |
-| 2 Likelihood | n classes, the loss, its gradient, sampling, no end | 2 + 3 + 3 + 2 + 3 | 2 + 2 + 1 + 2 | 90 |
-| 3 Contrast | corners, smooth ones, all or one, doubtful labels | 2 + 2 + 2 + 2 | 2 + 2 + 2 + 1 | 70 |
-| **in all** | **50 points** | **32** | **18** | **240** |
+| 1 Landscapes | two answers, Gibbs, roles and collapse, wrong answers | 2+2+4+3 | 2+1½+1½ | 85 |
+| 2 Likelihood | probabilities, loss, gradient, sampling, no end | 5+5+3 | 2+3+1½ | 90 |
+| 3 Contrast | four losses, tables, a prediction | 4+4+½ | 3+3 | 65 |
+| **total** | **50 points** | **32½** | **17½** | **240** |
 
-**You need** homework 1, the logarithm, and an idea of what a probability density is. A full run takes less than half a
-minute on a CPU.
+**You need** homework 1 and probability densities. Everything runs in under a minute on a CPU.
 
-**How to work.** Think on paper. Cells that say *Your answer here* take a written answer (LaTeX between dollar signs,
-or plain words) and are marked by a person, one small step at a time. Cells with `raise NotImplementedError` take the
-result as a tiny function or a value. The cell below it checks an example; the grader asks again with other sizes and
-other numbers."""
+**How to work.** Cells that say *Your answer here* take words or LaTeX; a person marks them. Cells with
+`raise NotImplementedError` take code. The cell below tries it on one example. The grader uses other numbers and other
+sizes, from 1 up.
+"""
 
 # %% nbgrader={"grade_id": "helpers", "locked": true}
 import math
@@ -37,15 +33,15 @@ from common import BLUE, GREEN, ORANGE, RED, compare, numbers
 
 
 def letters(answer, allowed):
-    """Assert that `answer` is a set of letters (or a dictionary with a key for each) out of `allowed`."""
+    """Fails unless `answer` holds letters from `allowed` only; a dictionary needs a key for each of them."""
     missing = set(allowed) - set(answer) if isinstance(answer, dict) else set()
     assert not missing, f"there is no answer yet for {', '.join(sorted(missing))}"
-    assert answer and set(answer) <= set(allowed), f"only letters from {allowed[0]} to {allowed[-1]} can be chosen"
-    print("ok  letters only; whether they are right, the grader will tell")
+    assert answer and set(answer) <= set(allowed), f"choose letters from {allowed[0]} to {allowed[-1]}"
+    print("ok  letters only; the grader checks whether they are right")
 
 
 def kept(function, *given):
-    """What the function returns; assert that it leaves the tensors that it is given as they are."""
+    """What your function returns. Fails if the function changes a tensor that it is given."""
     before = [torch.as_tensor(thing).clone() for thing in given]
     answer = function(*given)
     for old, new in zip(before, given, strict=True):
@@ -53,59 +49,63 @@ def kept(function, *given):
     return answer
 
 
-# %% [markdown] nbgrader={"grade_id": "rules", "locked": true}
-r"""
-## How we write
+def check_pair_loss(name, yours, values):
+    """Compare a loss of six pairs with its values, and its derivatives with slopes measured on your loss."""
+    pos, neg = torch.tensor([[0.5, -0.4, -0.7, 3.0, 0.4, -2.0], [0.2, 0.3, 1.9, 0.1, 2.5, -2.5]], dtype=torch.double)
 
-**Energies.** $F_w(x, y)$ is a number: low where the answer $y$ fits the question $x$. The network that computes it has
-the weights $w$; we drop the $w$ where nothing is trained. To **infer** is to look for $\check y = \arg\min_y F(x, y)$.
+    def slope(a, b):
+        above, below = (torch.as_tensor(yours(pos + h * a, neg + h * b)[0]).double() for h in (0.01, -0.01))
+        return (above - below) / 0.02
 
-**Tables.** With $n$ possible answers, all that matters about one $x$ is a row of $n$ energies. In code a batch stacks
-such rows: `F` has shape `(B, n)`, and `F[b, i]` is the energy of example $b$ with answer $i$, counted from 0. Right
-answers are whole numbers, `y` of shape `(B,)`.
+    loss, d_pos, d_neg = kept(yours, pos, neg)
+    compare(f"{name}: ℓ", loss, values)
+    compare(f"{name}: ∂ℓ/∂F⁺", d_pos, slope(1, 0), tolerance=1e-3)
+    compare(f"{name}: ∂ℓ/∂F⁻", d_neg, slope(0, 1), tolerance=1e-3)
 
-**Gradients.** Numerator layout as always: the gradient of a scalar by a column is a row. So the gradient of one
-example's loss by its $n$ energies is a row of $n$ numbers, and a batch of them has the shape of `F`: row $b$ is
-$\frac{\partial \ell_b}{\partial F(x_b, \cdot)}$. All weights of a network stand in *one* column $w \in \mathbb{R}^P$,
-so that $\frac{\partial F}{\partial w}$ is a row of $P$ numbers, too.
-
-**Two more signs.** $[a]_+ = \max(a, 0)$ is the positive part. $\beta > 0$ is the inverse temperature, or **coldness**.
-
-**Rule.** In the cells that you write, leave automatic differentiation alone; the checks and the grader use it as their
-measuring device. You may call `softmax`, `logsumexp` and their kin; but they do half of part 2 for you, and you will
-know more about them if you build them from `exp`, `log` and sums.
-
-**Your functions** must leave the tensors that they are given as they are. They must work for every size, also for a
-single example, answer, weight or latent."""
 
 # %% [markdown] nbgrader={"grade_id": "circle-text", "locked": true}
 r"""
+## Notation
+
+**Energies.** $F_w(x,y)$ is a number, low where the answer $y$ fits the question $x$. $w$ is the column of all $P$
+weights. To **infer** is to find the $y$ of lowest energy.
+
+**Tables.** `F[b, i]` is the energy of example `b` with answer `i`, counted from 0; `F` has shape `(B, n)`. Right
+answers are whole numbers `y` of shape `(B,)`.
+
+**Gradients.** Numerator layout: $\frac{\partial{F}}{\partial{w}}$ is a row, $1\times P$. Row $b$ of a gradient by the
+energies, in the shape of `F`, belongs to the loss of example `b`.
+
+**Signs.** $[a]_+=\max(a,0)$. $\beta>0$ is the inverse temperature: large β is cold.
+
+**Rules.** Your cells must not use automatic differentiation. You may use `softmax`, `logsumexp`, `cross_entropy`
+and all other functions of PyTorch and NumPy. Your functions must not change the tensors that they are given. They may
+return tensors, NumPy arrays, lists or numbers.
+
 ## 1 · Landscapes
 
-**Exercise 1.1 · two right answers** · 2 points · ★☆☆ · 10 minutes
+**Exercise 1.1 · two right answers** · 2 points by machine · ★☆☆ · 10 minutes
 
-*What shall a machine say when two different answers are right?*
+*Write an energy for a question with two right answers.*
 
-The pairs $(x, y)$ of our training set lie on the unit circle, evenly all around. For $x = 0.6$ both $y = 0.8$ and
-$y = -0.8$ are right.
+The training pairs fill the unit circle evenly. For $x=0.6$ both $y=0.8$ and $y=-0.8$ are right.
 
-(a) Write an energy, continuous, *any* that you like, such that for each $x$ strictly between $-1$ and 1 both right
-answers have the same energy, and every other $y$ has a higher one.
+(a) `circle_energy`: any continuous energy. For every $x$ strictly between $-1$ and 1, both right answers must have the
+same energy, and every other $y$ a higher one.
 
-(b) Which of these statements are true? Give the set of their letters.
+(b) `true_of_energies`: the set of letters of the true statements.
 
-- **A** A network $\hat y = f(x)$, trained on these pairs with the squared error, answers (nearly) 0 to every $x$.
-- **B** Such a network finds both answers as soon as it is large enough and is trained for long enough.
-- **C** An energy can be lowest at several $y$ for the same $x$, and then every one of them is an answer.
-- **D** To infer with an energy one must first make it sum to one over all $y$.
-- **E** A density $p(y|x)$ can raise one answer only by lowering others, for it must integrate to 1. The energy of each
-  pair can be chosen for itself.
-- **F** Every continuous energy on $y \in \mathbb{R}$ belongs to some density $p(y|x) \propto e^{-F(x, y)}$.
+- **A** A large network $\hat y=f(x)$, trained on these pairs with the squared error, answers nearly 0 to every $x$.
+- **B** Such a network finds both answers if it is trained for long enough.
+- **C** An energy can be lowest at several $y$ for the same $x$.
+- **D** Before you infer with an energy, you must make it sum to 1 over all $y$.
+- **E** A density $p(y|x)$ can rise at one answer only if it falls at others. An energy can change at one pair alone.
+- **F** Every continuous energy on $y\in \mathbb{R}$ has a density $p(y|x)\propto e^{-F(x,y)}$.
 
 <details><summary>Hint</summary>
 
-How do you tell from $x$ and $y$ whether a point is on the circle? For (b): which single number has the least mean
-squared distance from 0.8 and $-0.8$? And what is the area under $e^{-F}$ when $F$ is flat?
+For (b): which single number has the smallest mean squared distance from 0.8 and $-0.8$? What is the area under
+$e^{-F}$ if $F$ is 0 everywhere?
 
 </details>
 """
@@ -113,13 +113,12 @@ squared distance from 0.8 and $-0.8$? And what is the area under $e^{-F}$ when $
 
 # %% nbgrader={"grade_id": "circle-code", "solution": true}
 def circle_energy(x, y):
-    """F(x, y) of tensors of one shape, entry by entry: lowest where the point (x, y) is on the unit circle."""
+    """The energies F(x, y) of the pairs in two tensors of the same shape, entry by entry."""
     ### BEGIN SOLUTION
     return (x**2 + y**2 - 1) ** 2
     ### END SOLUTION
 
 
-# %% nbgrader={"grade_id": "freedom-code", "solution": true}
 # true_of_energies = {"…", …}
 ### BEGIN SOLUTION
 true_of_energies = {"A", "C", "E"}
@@ -129,67 +128,38 @@ true_of_energies = {"A", "C", "E"}
 for x, y in ((0.6, 0.8), (-0.28, 0.96)):
     answers = torch.tensor([y, -y, 0.0, 0.5, 1.2, -2.0])
     energies = torch.as_tensor(kept(circle_energy, torch.full((6,), x), answers))
-    assert energies.shape == (6,), "return one energy for each pair"
+    assert energies.shape == (6,), "circle_energy should return one energy for each pair"
     assert torch.isclose(energies[0], energies[1], atol=1e-5), f"x = {x}: {y} and −{y} should have the same energy"
     assert (energies[2:] > energies[:2].max()).all(), f"x = {x}: a wrong answer has an energy as low as a right one"
 letters(true_of_energies, "ABCDEF")
 
-# %% nbgrader={"grade_id": "circle-figure", "locked": true} tags=["demo"]
-across, up = torch.meshgrid(torch.linspace(-1.5, 1.5, 121), torch.linspace(-1.5, 1.5, 121), indexing="xy")
-angles = 2 * math.pi * torch.rand(60, generator=torch.Generator().manual_seed(0))
-figure, ax = plt.subplots(figsize=(4.6, 3.8), layout="constrained")
-levels = ax.contourf(across, up, torch.as_tensor(circle_energy(across, up)).detach().clamp(max=1.5), 12, cmap="viridis")
-ax.plot(angles.cos(), angles.sin(), "o", color="white", markeredgecolor="black", markersize=4, label="training pairs")
-ax.plot([-1.5, 1.5], [0, 0], "--", color=ORANGE, linewidth=2, label="least squares")
-figure.colorbar(levels, label="energy (cut at 1.5)")
-ax.set(xlabel="x", ylabel="y", title="Your landscape", aspect="equal")
-ax.legend(loc="lower right", fontsize=8)
-plt.show()
-
 # %% [markdown] nbgrader={"grade_id": "gibbs-density-text", "locked": true}
 r"""
-*In the figure: the plane of all pairs, dark where your energy is low. White points, the training pairs, lie in a dark
-ring; a dashed level line, the answer by least squares, passes between the two right answers and is right for next to
-no $x$.*
+**Exercise 1.2 · from energies to probabilities** · 2 points by machine, 2 by hand · ★★☆ · 25 minutes
 
-**Exercise 1.2 · from energies to probabilities** · 1 point by hand, 2 by machine · ★★☆ · 20 minutes
+*Turn energies into a density, and say what β does to it.*
 
-*Gibbs asked: which probabilities go with energies, if all I want is that low energy means likely?*
+Gibbs' distribution (Gibbs, "Elementary principles in statistical mechanics", 1902) makes $p(y|x)$
+proportional to $e^{-\beta F(x,y)}$.
 
-By hand: write Gibbs' formula for $p(y|x)$ with coldness $\beta$ and a continuous $y$. Say what the minus sign, the
-exponential and the denominator are for, and when the formula makes sense at all. What happens to $p$ if one number
-$c(x)$ is added to all energies of the same $x$?
+By machine: (a) `gibbs_density` on a grid. The integral becomes a sum times the distance of grid points. Your function
+must also work for energies of thousands. (b) `gibbs_variance`: what is the variance of $y$
+under this density for $F(x,y)=\frac{a}{2}(y-c)^2$?
 
-By machine: (a) the density on a grid. The integral becomes a sum over grid points times their distance. Energies of
-thousands must not break it. (b) For the parabola $F(x, y) = \frac{a}{2} (y - c)^2$ Gibbs' formula gives a density that
-you know. What is its variance? Say to yourself: what does a large β do to the density, and what a small one?
+By hand, below the figures:
+
+1. Write Gibbs' formula for a continuous $y$. When does it make sense? What happens to $p$ if the same number $c(x)$ is
+   added to all energies of one $x$?
+2. Why can an energy give one $x$ several right answers, while $\hat y=f(x)$ with the squared error cannot?
+3. How does an energy-based model differ from a probabilistic one, in training and in inference?
+4. What does a larger β do to the smoothness of the density and to its variance? Give numbers from your functions.
 
 <details><summary>Hint</summary>
 
-Your answer about $c(x)$ tells how to tame large energies: which $c$ makes all exponentials at most 1, and one of them
-exactly 1? For (b) compare exponents with those of $e^{-(y - c)^2 / (2 \sigma^2)}$.
+For large energies: which $c$ makes every exponential at most 1? For (b) compare exponents with those of a normal
+density.
 
 </details>
-"""
-
-# %% [markdown] nbgrader={"grade_id": "gibbs-density-words", "grade": true, "solution": true, "points": 1}
-r"""
-### BEGIN SOLUTION
-$$p(y|x) = \frac{e^{-\beta F(x, y)}}{\int e^{-\beta F(x, y')}\, dy'}$$
-
-The minus sign makes low energies likely. The exponential makes every value positive, and turns a *difference* of
-energies into a *ratio* of probabilities: $p(y_1|x) / p(y_2|x) = e^{-\beta (F(x, y_1) - F(x, y_2))}$. The denominator,
-an integral over all answers to the same question, makes the whole integrate to 1. The formula makes sense if and only
-if that integral is finite (and not 0); for an energy that is flat on all of $\mathbb{R}$ it is not.
-
-If all energies of $x$ rise by $c(x)$, numerator and denominator are both multiplied by $e^{-\beta c(x)}$, which
-cancels: $p$ stays as it is. Only differences of energies between answers to the same question count.
-
-**Mark scheme (1 point, ½ for each step)**
-
-1. The formula, with the integral over *y* in the denominator, and the condition that it is finite.
-2. The roles (low is likely, positive, sums to one), and $p$ does not change under $c(x)$.
-### END SOLUTION
 """
 
 
@@ -197,7 +167,7 @@ cancels: $p$ stays as it is. Only differences of energies between answers to the
 def gibbs_density(F, dy, beta):
     """Gibbs' density at the points of a grid.
 
-    F: the energies (n,) at points of distance dy; beta > 0
+    F: the energies (n,) of grid points that lie dy apart; beta > 0
 
     Returns p (n,), with p.sum() · dy = 1.
     """
@@ -224,10 +194,17 @@ y = torch.linspace(-30, 30, 6001)
 summed = (y**2 * torch.as_tensor(gibbs_density(1.5 * y**2, 0.01, 0.5))).sum() * 0.01
 compare("variance, a = 3, β = ½", gibbs_variance(3.0, 0.5), summed)
 
-# %% nbgrader={"grade_id": "gibbs-figure", "locked": true} tags=["demo"]
-y = torch.linspace(-2, 2, 401)
+# %% nbgrader={"grade_id": "landscape-figure", "locked": true} tags=["demo"]
+across, up = torch.meshgrid(torch.linspace(-1.5, 1.5, 121), torch.linspace(-1.5, 1.5, 121), indexing="xy")
+angles, y = 2 * math.pi * torch.rand(60, generator=torch.Generator().manual_seed(0)), torch.linspace(-2, 2, 401)
 wells = 2 * (y**2 - 1) ** 2 + 0.3 * y  # two valleys, the left one a little deeper
-figure, (left, right) = plt.subplots(1, 2, figsize=(9, 2.8), layout="constrained")
+figure, (circle, left, right) = plt.subplots(1, 3, figsize=(13, 3.2), layout="constrained")
+levels = torch.as_tensor(circle_energy(across, up)).detach().clamp(max=1.5)
+figure.colorbar(circle.contourf(across, up, levels, 12, cmap="viridis"), label="energy (cut at 1.5)")
+circle.plot(angles.cos(), angles.sin(), "o", color="white", markeredgecolor="black", markersize=4, label="pairs")
+circle.plot([-1.5, 1.5], [0, 0], "--", color=ORANGE, linewidth=2, label="least squares")
+circle.set(xlabel="x", ylabel="y", title="Your landscape", aspect="equal")
+circle.legend(loc="lower right", fontsize=8)
 left.plot(y, wells, color="black")
 left.set(xlabel="y", ylabel="F", title="Energies", ylim=(-0.6, 4))
 for beta, colour, style in ((0.2, GREEN, ":"), (1.0, BLUE, "-"), (5.0, ORANGE, "--"), (25.0, RED, "-.")):
@@ -236,155 +213,164 @@ right.set(xlabel="y", ylabel="p", title="Your densities")
 right.legend(fontsize=8)
 plt.show()
 
+# %% [markdown] nbgrader={"grade_id": "gibbs-density-words", "grade": true, "solution": true, "points": 2}
+r"""
+### BEGIN SOLUTION
+1. $$p(y|x) = \frac{e^{-\beta F(x, y)}}{\int e^{-\beta F(x, y')}\, dy'}$$
+   The integral runs over all answers to the same question. The formula makes sense if the integral is finite and not
+   0. Adding $c(x)$ multiplies numerator and denominator by $e^{-\beta c(x)}$, so $p$ does not change: only differences
+   between answers to the same $x$ count.
+2. A function returns one number for each $x$. The squared error is smallest at the mean of the right answers, here 0,
+   which is wrong. An energy is a number for each *pair*, so it can be lowest at several $y$ for the same $x$.
+3. A probabilistic model must sum (or integrate) to 1 over all answers: training needs the denominator, and an answer
+   can only gain what others lose. An energy-based model needs no normalisation. Training only has to give right answers
+   lower energies than wrong ones, and inference compares energies. In return an energy says nothing about how likely an
+   answer is, until Gibbs' formula turns it into a probability.
+4. A larger β makes the density sharper: in the figure two peaks get narrower and higher, and more of the probability
+   goes to the lowest energy. A smaller β makes it smoother and flatter. For the parabola the variance is
+   $1/(a\beta)$: with $a = 1$ it is 4 at β = ¼, 1 at β = 1, and ¼ at β = 4.
+
+**Mark scheme (2 points)**
+
+1. ½ point: the formula with the integral over *y* in the denominator, its condition, and that $c(x)$ cancels. ¼ if the
+   formula is right and one of the other two is missing.
+2. ½ point: one output for each $x$ against a minimum at several $y$. ¼ if only the mean of the answers is named.
+3. ½ point: normalised against not normalised, with a consequence for training *and* one for inference. ¼ for one of
+   the two consequences.
+4. ½ point: sharper and smaller variance, with at least two numbers for the variance. ¼ without numbers, or if only one
+   of smoothness and variance is described.
+### END SOLUTION
+"""
+
 # %% [markdown] nbgrader={"grade_id": "role-text", "locked": true}
 r"""
-*In the figure: on the left an energy with two valleys, the left one slightly deeper. On the right its densities: dotted
-(hot) it is broad and nearly flat, and as β grows, two peaks get narrow; dash-dotted (cold) nearly everything stands in
-the deeper valley.* Large β: sharp and certain, small variance. Small β: smooth and undecided.
+*In the figures: left, training pairs in a dark ring of low energy; the dashed line, the answer of least squares, runs
+between the right answers. Middle: an energy with two valleys, the left a little deeper. Right: its densities, broad at
+β=0.2, with two peaks at β=1 and 5, and at β=25 nearly all in the deeper valley.*
 
-**Exercise 1.3 · who is who** · 1 point by hand, 1 by machine · ★☆☆ · 10 minutes
+**Exercise 1.3 · roles, and what keeps energies up** · 4 points by machine, 1½ by hand · ★★☆ · 30 minutes
 
-*Two functions, both wanted small. Do not mix them up.*
+*Tell energy and loss apart, and find out how models avoid low energies everywhere.*
 
-By machine: which of the two is meant, the `"energy"` or the `"loss"`? Give a dictionary from letters to these words.
+(a) `role`: a dictionary from each letter to `"energy"` or `"loss"`.
 
-- **A** It judges a whole landscape, together with the pairs that the landscape should respect.
-- **B** It belongs to one pair $(x, y)$, whether that pair is in the training set or not.
-- **C** One looks for the $y$ that makes it least, with $w$ held fixed.
-- **D** One looks for the $w$ that makes it least, with the pairs held fixed.
+- **A** It judges a whole landscape, together with the training pairs.
+- **B** It belongs to one pair $(x,y)$, also outside the training set.
+- **C** You look for the $y$ that makes it smallest, with $w$ fixed.
+- **D** You look for the $w$ that makes it smallest, with the training pairs fixed.
 - **E** Its gradient by $y$ says how an answer should change to fit better.
-- **F** After training nobody computes it any more.
+- **F** After training you do not need to compute it any more.
 
-By hand: a friend reports, “the mean energy of my right answers has become 0, and it cannot be negative. So inference
-will be right.” Refute this with a table of numbers for one $x$ and three answers, and say what a loss must look at.
+(b) `collapsing`: these energies are made small at right pairs, and trained by nothing else. All parts with an index $w$
+are learned. Which energies can become zero **everywhere**? Give the set of letters.
+
+- **A** $F=(y-f_w(x))^2$, with a number $y$.
+- **B** $F=\lVert g_w(y)-f_w(x)\rVert^2$, where $g_w$ and $f_w$ are networks.
+- **C** $F=\min_z\lVert y-d_w(z)\rVert^2$, where $z$ has as many entries as $y$.
+- **D** $F=\min_{k=1,2,3}\lVert y-c_{w,k}\rVert^2$, with three points $c_{w,k}$.
+- **E** $F=\lVert y-W_w^\top W_w\, y\rVert^2$, where $y$ has 10 entries and $W_w$ is $2\times10$.
+- **F** $F=h_w(x,y)^2$, with a network $h_w$.
+
+(c) `way`: there are three ways to keep most answers from having low energy. Sort these machines by the way that is at
+work: a dictionary from each letter to a word of your own, the same word for the same way, three words in all.
+
+- **A** K-means: the energy is the squared distance from the nearest of K points.
+- **B** Sparse coding: $F(y)=\min_z\lVert y-Dz\rVert^2+\lambda\lVert z \rVert_1$, with columns of $D$ of length 1.
+- **C** A softargmax classifier, trained by its log-likelihood.
+- **D** Principal components: the energy is the squared distance from a plane.
+- **E** A denoising autoencoder leads points back that were moved off the data. The energy is how far it leads a point.
+- **F** Face verification: photographs of two people must lie farther apart than two of one person, by a margin.
+- **G** A variational autoencoder: noise is added to the code $z$, and a term keeps codes near 0.
+
+By hand:
+
+1. A friend says: "All my right answers have energy 0, and no energy is negative. So inference is right." Refute it with
+   the energies of three answers to one $x$. What must a loss look at?
+2. What happens to (b)F in training: to the landscape, to inference, and to the loss curve?
+3. Name the three ways. For each, say what keeps energies up, with an example.
 
 <details><summary>Hint</summary>
 
-One of the two is computed when the machine is used, the other when it is built. For your friend: he has looked at one
-column of the table only.
+For (b) try constants, zeros and identities. For (c): does training ever look at a wrong answer? If not, would the model
+still work without an extra term?
 
 </details>
 """
 
 # %% nbgrader={"grade_id": "role-code", "solution": true}
 # role = {"A": "…", "B": "…", …, "F": "…"}
+# collapsing = {"…", …}
+# way = {"A": "…", "B": "…", …, "G": "…"}
 ### BEGIN SOLUTION
 role = {"A": "loss", "B": "energy", "C": "energy", "D": "loss", "E": "energy", "F": "loss"}
+collapsing = {"B", "C", "F"}
+way = {"A": "architecture", "B": "regulariser", "C": "contrast", "D": "architecture"}
+way |= {"E": "contrast", "F": "contrast", "G": "regulariser"}
 ### END SOLUTION
 
 # %% nbgrader={"grade_id": "role", "grade": true, "points": 1, "locked": true}
 letters(role, "ABCDEF")
 assert set(role.values()) <= {"energy", "loss"}, 'the words are "energy" and "loss"'
 
-# %% [markdown] nbgrader={"grade_id": "role-words", "grade": true, "solution": true, "points": 1}
-r"""
-### BEGIN SOLUTION
-Take one $x$ whose right answer is the first of three, with the energies $F = (0, 0, 0)$. The friend's loss is 0, its
-least value, but $\arg\min_y F(x, y)$ may be any answer: inference is a blind guess. (If wrong answers have energies
-near 0, say $(0.001, 0, 0)$, it is even reliably wrong.) The energies of right answers alone say nothing about
-inference, which *compares*. A loss has to look at the energies of wrong answers, too, and it must be small only if the
-right answer's energy is below all of them, at best with some distance.
-
-**Mark scheme (1 point, ½ for each step)**
-
-1. A table in which the right answer has energy 0 (or nearly) and a wrong one is as low or lower.
-2. Inference compares; so the loss must look at right *and* wrong energies of the same $x$.
-### END SOLUTION
-"""
-
-# %% [markdown] nbgrader={"grade_id": "collapse-text", "locked": true}
-r"""
-**Exercise 1.4 · keeping the lowlands small** · 1 point by hand, 3 by machine · ★★☆ · 20 minutes
-
-*Digging valleys is easy. The art is not to flood the whole country.*
-
-(a) These energies are trained by making them small at right pairs, *and by nothing else*. Everything with an index $w$
-is learnt, and the networks are as large as you wish. Which of them can become zero **everywhere**, for right and wrong
-alike? Give the set of letters.
-
-- **A** $F = (y - f_w(x))^2$, with a number $y$.
-- **B** $F = \lVert g_w(y) - f_w(x) \rVert^2$, both of them networks.
-- **C** $F = \min_z \lVert y - d_w(z) \rVert^2$, where $z$ has as many entries as $y$.
-- **D** $F = \min_{k = 1, 2, 3} \lVert y - c_{w,k} \rVert^2$, with three points $c_{w,k}$.
-- **E** $F = \lVert y - W_w^\top W_w\, y \rVert^2$, where $y$ has 10 entries and $W_w$ is $2 \times 10$.
-- **F** $F = h_w(x, y)^2$, with a network $h_w$.
-
-(b) There are three ways to keep the volume of low energy small: energies of wrong answers are pushed up
-(`"contrast"`); the machine is built so that it *cannot* be low on a large volume (`"architecture"`); or a term is added
-that makes a large low volume expensive (`"regulariser"`). Which of them is at work? A dictionary again.
-
-- **A** K-means: the energy is the squared distance from the nearest of K points.
-- **B** Sparse coding: $F(y) = \min_z \lVert y - Dz \rVert^2 + \lambda \lVert z \rVert_1$, with a wide $D$ whose columns
-  have length 1.
-- **C** A softargmax classifier that is trained by its log-likelihood.
-- **D** Principal components: the energy is the squared distance from a plane.
-- **E** A denoising autoencoder: points are moved off the data on purpose, and the network must lead them back; the
-  energy of a point is the distance over which it is led.
-- **F** Faces: photographs of two persons must lie farther apart than two photographs of one, by a margin.
-- **G** A variational autoencoder: noise is added to the code $z$, and codes pay for being far from 0, so that few of
-  them can be told apart.
-
-By hand: what happens if the machine of (a)F is trained in this way? Describe the landscape, what inference does on it,
-and what the loss curve shows meanwhile.
-
-<details><summary>Hint</summary>
-
-For (a) be lazy: try to choose constants, zeros or identities. How many $y$ of energy zero does a given $x$ have at
-best? For (b) ask: does training ever look at a wrong answer? If not, would a larger model of the same kind collapse,
-were it not for an extra term?
-
-</details>
-"""
-
-# %% nbgrader={"grade_id": "collapse-code", "solution": true}
-# collapsing = {"…", …}
-# way = {"A": "…", "B": "…", …, "G": "…"}
-### BEGIN SOLUTION
-collapsing = {"B", "C", "F"}
-way = {"A": "architecture", "B": "regulariser", "C": "contrast", "D": "architecture"}
-way |= {"E": "contrast", "F": "contrast", "G": "regulariser"}
-### END SOLUTION
-
 # %% nbgrader={"grade_id": "collapse", "grade": true, "points": 3, "locked": true}
 letters(collapsing, "ABCDEF")
 letters(way, "ABCDEFG")
-assert set(way.values()) <= {"contrast", "architecture", "regulariser"}, "one of the three words for each letter"
+assert len(set(way.values())) == 3, "`way` should use three different words in all"
 
-# %% [markdown] nbgrader={"grade_id": "collapse-words", "grade": true, "solution": true, "points": 1}
+# %% [markdown] nbgrader={"grade_id": "collapse-words", "grade": true, "solution": true, "points": 1.5}
 r"""
 ### BEGIN SOLUTION
-The easiest way to make $h_w^2$ small at all right pairs is to make it small everywhere: zero weights in the last layer
-will do. The landscape becomes flat and low; it **collapses**. All answers to a question have (nearly) the same energy,
-so that $\arg\min$ picks an arbitrary one, whatever $x$ is. The loss curve gives no warning: it falls to 0, its lowest
-value, and looks like a perfect training. Nothing in it ever asked for high energies anywhere.
+1. Take $F = (0, 0, 0)$, where the first answer is right. Its energy is 0, but $\arg\min_y F(x, y)$ can be any of the
+   three. With $(0.001, 0, 0)$ inference is even reliably wrong. Inference *compares*, so a loss must also look at the
+   energies of wrong answers to the same $x$.
+2. Zero weights in the last layer make $h_w^2$ zero for all pairs. The landscape becomes flat (it **collapses**),
+   inference picks an arbitrary answer, and the loss curve falls to 0 and looks perfect.
+3. *Contrast*: training pushes up the energies of wrong answers (classifier, denoising autoencoder, faces).
+   *Architecture*: the machine is built so that only a small set can have low energy, whatever is learned (K points, a
+   plane). *Regularisation*: a term in the energy or loss makes it costly to have low energy in many places (the
+   $\ell_1$ norm of a sparse code, the noise and price on the codes of a variational autoencoder).
 
-**Mark scheme (1 point, ½ for each step)**
+**Mark scheme (1½ points)**
 
-1. Collapse: energy low (zero) everywhere, flat landscape, because nothing pushes up.
-2. Inference is arbitrary, and the loss looks perfect all the same.
+1. ½ point: a row in which the right answer has energy 0 (or nearly) and a wrong one is as low or lower, and that a loss
+   must look at wrong answers. ¼ for one of the two.
+2. ¼ point: zero or equal energies everywhere. Nothing for "it overfits".
+3. ¼ point: inference is arbitrary *and* the loss looks perfect. Nothing for one of the two.
+4. ½ point: the three ways, each with what keeps energies up and an example. ¼ for two of them.
 ### END SOLUTION
 """
 
 # %% [markdown] nbgrader={"grade_id": "negatives-text", "locked": true}
 r"""
-**Exercise 1.5 · the other side** · 1 point by hand, 1 by machine · ★★☆ · 10 minutes
+**Exercise 1.4 · wrong answers, and the search** · 3 points by machine, 1½ by hand · ★★☆ · 20 minutes
 
-*Now push up as well. Invent a loss of your own.*
+*Write a loss that uses wrong answers, and search for the best answer, also with a latent.*
 
-$F^+$ is the energy of a right answer, $F^-$ that of a wrong one, both at least 0. By machine: write *any* loss
-$\ell(F^+, F^-)$ such that
+$F^+$ is the energy of a right answer and $F^-$ that of a wrong one, both at least 0.
 
-1. it never grows when $F^+$ falls, and never grows when $F^-$ rises;
-2. as long as $0 \le F^- < F^+ \le 1$, it becomes truly smaller by either;
-3. it is bounded from below: driving $F^-$ to infinity is not rewarded without end.
+(a) `my_loss`: any loss $\ell(F^+,F^-)$ such that
 
-By hand: there are many wrong answers, and your loss looks at one. Which one should it be, for a $y$ out of a finite
-list, and for a continuous $y$? What goes wrong if it is picked at random among very many?
+1. it never grows if $F^+$ falls or $F^-$ rises;
+2. for $0\le F^-<F^+\le1$ it becomes smaller if $F^+$ falls and if $F^-$ rises;
+3. it is bounded from below: it must not keep falling as $F^-$ goes to infinity.
+
+(b) `infer`: the best answer for each row of a table. Of several equally low ones, return any.
+
+(c) `infer_latent`: often an answer can be judged only together with a **latent** $z$, such as the slant of a letter.
+The machine computes $E(x,y,z)$. Find the pair of answer and latent with the lowest energy. Of several, return
+any.
+
+By hand:
+
+1. Your loss looks at one wrong answer. Which one should it be, in a finite list and for a continuous $y$? What goes
+   wrong if you draw it at random among very many?
+2. Write inference as a formula, without a latent and with one. Which energy $F(x,y)$, made from $E(x,y,z)$, turns
+   the second into the first?
 
 <details><summary>Hint</summary>
 
-A straight line pushes with constant force but knows no end. How do you cut it off? By hand: after some training, where
-is the energy of a random wrong answer, and how strong is its push?
+For (a): a straight line never stops falling. How do you cut it off? For (c) you may find the best latent *of each
+answer* first, or search all pairs at once.
 
 </details>
 """
@@ -392,7 +378,7 @@ is the energy of a random wrong answer, and how strong is its push?
 
 # %% nbgrader={"grade_id": "negatives-code", "solution": true}
 def my_loss(F_pos, F_neg):
-    """Your loss for energies F_pos, F_neg (B,) of right and wrong answers, one value for each pair: (B,)."""
+    """Your loss for energies F_pos, F_neg (B,) of right and wrong answers: one value for each pair, (B,)."""
     ### BEGIN SOLUTION
     return F_pos + (2 - F_neg).clamp(min=0)
     ### END SOLUTION
@@ -402,53 +388,13 @@ def my_loss(F_pos, F_neg):
 F_pos, F_neg = torch.tensor([0.98, 0.5, 0.8]), torch.tensor([0.9, 0.4, 0.02])
 changes = ((0, 0), (-0.05, 0), (0, 0.05))  # of the two energies
 value, lower_pos, higher_neg = (torch.as_tensor(kept(my_loss, F_pos + a, F_neg + b)) for a, b in changes)
-assert value.shape == (3,), "return one value for each pair of energies"
-assert (lower_pos < value).all(), "when F⁺ falls, the loss should fall"
-assert (higher_neg < value).all(), "when F⁻ rises, the loss should fall"
+assert value.shape == (3,), "my_loss should return one value for each pair of energies"
+assert (lower_pos < value).all(), "if F⁺ falls, the loss should fall"
+assert (higher_neg < value).all(), "if F⁻ rises, the loss should fall"
 high, higher = (torch.as_tensor(my_loss(F_pos, torch.full((3,), level))) for level in (300.0, 600.0))
-assert not (higher > high).any(), "when F⁻ rises from 300 to 600, the loss should not grow"
-assert not (high - higher > 5).any(), "when F⁻ rises from 300 to 600, the loss still falls: is there an end?"
-print("ok  it pulls down and pushes up")
-
-# %% [markdown] nbgrader={"grade_id": "negatives-words", "grade": true, "solution": true, "points": 1}
-r"""
-### BEGIN SOLUTION
-*Which.* The **most offending** one, the wrong answer with the lowest energy, for it is the one that inference would
-confuse with the right one: $\bar y = \arg\min_{y \ne y^+} F(x, y)$ out of a list. For a continuous $y$ there are wrong
-answers as near to $y^+$ as you like, so one asks for a distance: $\bar y = \arg\min_{\lVert y - y^+ \rVert > \epsilon}
-F(x, y)$, or one takes a sample from where energies are low.
-
-*At random.* Among very many answers (all images, say) nearly all are absurd; after little training their energy is
-high, beyond the margin, and their push is weak or zero. The dangerous ones, low in energy and near the data, are
-practically never drawn: training is slow, and valleys remain at wrong places.
-
-**Mark scheme (1 point, ½ for each step)**
-
-1. The wrong answer of lowest energy; for continuous *y* at some distance from the right one (or by sampling).
-2. Random ones are soon high, hence teach nothing, and the dangerous ones are hardly ever met.
-### END SOLUTION
-"""
-
-# %% [markdown] nbgrader={"grade_id": "infer-text", "locked": true}
-r"""
-**Exercise 1.6 · asking the landscape** · 2 points · ★★☆ · 10 minutes
-
-*Inference is a search. Sometimes one also searches for something that nobody asked for.*
-
-(a) The best answer for each row of a table: $\check y = \arg\min_y F(x, y)$. Of several equally low ones, any will do.
-
-(b) Often an answer can be judged only together with a **latent** $z$: which letter this is depends on how it is
-slanted, which sentence this is depends on where its words begin. The machine computes $E(x, y, z)$, and inference looks
-for the best pair, $(\check y, \check z) = \arg\min_{y, z} E(x, y, z)$. This is the same as
-$\check y = \arg\min_y F(x, y)$ with $F(x, y) = \min_z E(x, y, z)$. Of several equally low pairs, any will do.
-
-<details><summary>Hint</summary>
-
-For (b) there are two ways: first the best latent *of each answer*, then the best answer; or one search over all pairs
-at once. `argmin` of a flattened table gives one number. How do you get two indices back from it?
-
-</details>
-"""
+assert not (higher > high).any(), "if F⁻ rises from 300 to 600, the loss should not grow"
+assert not (high - higher > 5).any(), "if F⁻ rises from 300 to 600, the loss still falls: is it bounded?"
+print("ok  the loss pulls F⁺ down and pushes F⁻ up")
 
 
 # %% nbgrader={"grade_id": "infer-code", "solution": true}
@@ -480,25 +426,59 @@ y, z = kept(infer_latent, torch.tensor([first, second]))
 compare("y of the best pair", y, [1, 0])
 compare("z of the best pair", z, [2, 1])
 
+# %% [markdown] nbgrader={"grade_id": "infer-words", "grade": true, "solution": true, "points": 1.5}
+r"""
+### BEGIN SOLUTION
+1. The wrong answer with the lowest energy, the **most offending** one, because inference would take it by mistake:
+   $\bar y = \arg\min_{y \ne y^+} F(x, y)$ in a list. For a continuous $y$ there are wrong answers as close to $y^+$ as
+   you like. So require a distance, $\bar y = \arg\min_{\lVert y - y^+ \rVert > \epsilon} F(x, y)$, or sample where
+   energies are low. Among very many answers a random one is soon beyond the margin, where it teaches nothing. The
+   dangerous ones near the data are hardly ever drawn.
+2. Without a latent: $\check y = \arg\min_y F(x, y)$. With one: $(\check y, \check z) = \arg\min_{y, z} E(x, y, z)$. It
+   becomes the first with $F(x, y) = \min_z E(x, y, z)$.
+
+**Mark scheme (1½ points)**
+
+1. ½ point: lowest energy among wrong answers, and at a distance (or by sampling) for a continuous *y*. ¼ for one of
+   the two.
+2. ¼ point: random wrong answers soon have high energies and teach nothing.
+3. ½ point: both formulas, the second over *y and z*. ¼ for one of them.
+4. ¼ point: $F(x, y) = \min_z E(x, y, z)$.
+### END SOLUTION
+"""
+
 # %% [markdown] nbgrader={"grade_id": "gibbs-text", "locked": true}
 r"""
 ## 2 · Likelihood
 
-Now let $y$ be one of $n$ classes, and return to probabilities: the sum over all answers is short, so we can afford it.
+Now $y$ is one of $n$ classes.
 
-**Exercise 2.1 · Gibbs, n classes** · 2 points · ★☆☆ · 10 minutes
+**Exercise 2.1 · probabilities and the loss** · 5 points by machine, 2 by hand · ★★☆ · 30 minutes
 
-*The formula of 1.2, row by row, and what becomes of it when it freezes or boils.*
+*Go from energies to probabilities, and from probabilities to a loss.*
 
-(a) The probabilities for a batch, for any $\beta > 0$ and for energies of any size.
+(a) `gibbs`: the probabilities for each row of a table, for any $\beta>0$ and energies of any size.
 
-(b) One $x$ has the energies $F = (3, 1, 1, 6)$. What are the four probabilities in the limit $\beta \to 0$ (hot), and
-what in the limit $\beta \to \infty$ (cold)? Numbers, please.
+(b) `p_hot` and `p_cold`: the four probabilities for the energies $(3,1,1,6)$ in the limits $\beta\to0$ and
+$\beta\to\infty$, as numbers.
+
+(c) By hand: the training pairs $(x_1,y_1),\dots,(x_N,y_N)$ are independent, and the product of all $p(y_b|x_b)$ should
+be as large as possible. Go from there, step by step, to the loss of one pair, scaled by $\frac{1}{\beta}$:
+
+$$\ell(w) = -\frac{1}{\beta} \log p(y|x) = F_w(x, y) - A(x).$$
+
+Find $A(x)$, the **free energy**. Why the factor $\frac{1}{\beta}$? Which term pulls energies down and which pushes them
+up? What does ℓ become as $\beta\to\infty$, and why?
+
+(d) `free_energy` and `nll`: $A$ and ℓ for a batch, with β and energies as in (a).
+
+(e) `nll_hot` and `nll_cold`: the limits of ℓ as $\beta\to0$ and as $\beta\to\infty$ for the energies
+$(3,1,1,6)$, where the *first* answer is right. Both may be any number from 0 to `math.inf`.
 
 <details><summary>Hint</summary>
 
-Each row needs a shift of its own. For the limits look at the *ratio* of two probabilities, and mind answers that are
-equally good.
+Each row needs its own shift. For (b) look at the *ratio* of two probabilities. For $A$, write every energy as the
+lowest plus a rest, and take the lowest out of the sum and the logarithm.
 
 </details>
 """
@@ -513,7 +493,6 @@ def gibbs(F, beta):
     ### END SOLUTION
 
 
-# %% nbgrader={"grade_id": "limits-code", "solution": true}
 # p_hot = [… four numbers …]
 # p_cold = [… four numbers …]
 ### BEGIN SOLUTION
@@ -530,64 +509,34 @@ compare("one 5000 above the other", gibbs(torch.tensor([[5000.0, 0.0]]), 1.0), [
 assert len(p_hot) == len(p_cold) == 4, "four probabilities in each limit"
 compare("sums of the limits", [float(sum(p_hot)), float(sum(p_cold))], [1.0, 1.0])
 
-# %% [markdown] nbgrader={"grade_id": "nll-text", "locked": true}
-r"""
-**Exercise 2.2 · the loss** · 2 points by hand, 3 by machine · ★★☆ · 20 minutes
-
-*From “make the right answers likely” to a formula with energies alone.*
-
-Given independent training pairs $(x_1, y_1), \dots, (x_N, y_N)$ we want the $w$ under which the observed answers are
-most probable. By hand: go from the product of the $p(y_b | x_b)$, in steps that you can name, to the loss of one pair,
-scaled by $\frac{1}{\beta}$,
-
-$$\ell(w) = -\frac{1}{\beta} \log p(y|x) = F_w(x, y) - A(x), \qquad A(x) = \;?$$
-
-and find $A(x)$, the **free energy** of all $n$ answers together. What is the factor $\frac{1}{\beta}$ good for? Which
-of the two terms pulls down, which pushes up? What does $\ell$ become as $\beta \to \infty$, and why?
-
-By machine: (a) the free energy, for any β and energies of any size; (b) the loss; (c) for $F = (3, 1, 1, 6)$, where the
-*first* answer is the right one, the limits of $\ell$ as $\beta \to 0$ and as $\beta \to \infty$ (`math.inf` is a
-number, too).
-
-<details><summary>Hint</summary>
-
-The logarithm turns a product into a sum, and a quotient into a difference. To tame $A$, write every energy as the
-lowest plus a rest, pull the lowest out of the sum and out of the logarithm. What is the rest worth as β grows?
-
-</details>
-"""
-
 # %% [markdown] nbgrader={"grade_id": "nll-derivation", "grade": true, "solution": true, "points": 2}
 r"""
 ### BEGIN SOLUTION
 *Likelihood to loss.* The pairs are independent, so the probability of all answers is $\prod_b p(y_b|x_b)$. The
-logarithm grows strictly, hence has its maximum at the same $w$, and turns the product into the sum $\sum_b \log
-p(y_b|x_b)$. To maximise it is to minimise its negative, and a positive factor does not move the minimum: minimise
-$\sum_b \ell_b$ with $\ell = -\frac{1}{\beta} \log p(y|x)$.
+logarithm grows strictly, so its maximum is at the same $w$, and it turns the product into $\sum_b \log p(y_b|x_b)$. We
+minimise the negative. A positive factor does not move the minimum: $\ell = -\frac{1}{\beta} \log p(y|x)$ for each pair.
 
 *Gibbs.* With $p(y|x) = e^{-\beta F_w(x, y)} / \sum_{y'} e^{-\beta F_w(x, y')}$,
 
-$$\ell = -\frac{1}{\beta} \Bigl( -\beta F_w(x, y) - \log \sum_{y'} e^{-\beta F_w(x, y')} \Bigr)
-= F_w(x, y) + \frac{1}{\beta} \log \sum_{y'} e^{-\beta F_w(x, y')}, \qquad
+$$\ell = F_w(x, y) + \frac{1}{\beta} \log \sum_{y'} e^{-\beta F_w(x, y')}, \qquad
 A(x) = -\frac{1}{\beta} \log \sum_{y'} e^{-\beta F_w(x, y')} .$$
 
-*The factor* makes the loss an energy: the right answer's energy enters with factor 1, whatever β is, gradients do not
-grow with β, and the cold limit is finite.
+*The factor* makes the loss an energy. The right answer's energy enters with factor 1, the gradient has no factor β, and
+the cold limit is finite.
 
-*The terms.* The first pulls the right answer's energy down. The second, $-A(x)$, falls when any energy rises: it pushes
-up all of them, the right one included, and the low ones most.
+*The terms.* The first pulls the right answer's energy down. The second, $-A(x)$, falls if any energy rises. So it
+pushes all of them up, the right one too, and the lowest most.
 
 *Cold limit.* Let $m = \min_{y'} F_w(x, y')$. Then $A = m - \frac{1}{\beta} \log \sum_{y'} e^{-\beta (F_w(x, y') - m)}$.
-The sum lies between 1 and $n$, so the second term is at most $\frac{1}{\beta} \log n$ and vanishes. $A \to m$, and
-$\ell \to F_w(x, y) - \min_{y'} F_w(x, y')$, the loss of the perceptron. (For $\beta \to 0$ the term
-$\frac{1}{\beta} \log n$ drives $\ell$ to infinity.)
+The sum lies between 1 and $n$, so the second term is at most $\frac{1}{\beta} \log n$ and vanishes. Hence $A \to m$
+and $\ell \to F_w(x, y) - \min_{y'} F_w(x, y')$, the loss of the perceptron.
 
-**Mark scheme (2 points, ½ for each step)**
+**Mark scheme (2 points)**
 
-1. Product, logarithm, negative and factor, with the reason why the best $w$ stays the same.
-2. Gibbs inserted and simplified; $A(x)$ with the sum over all answers.
-3. The purpose of $\frac{1}{\beta}$ (one is enough), and which term pulls, which pushes.
-4. Cold limit with a reason: the lowest energy dominates the sum.
+1. ½ point: product, logarithm, negative, and why the best $w$ stays the same. ¼ without the reason.
+2. ½ point: Gibbs inserted and simplified, and $A(x)$ with the sum over *all* answers. ¼ if the right one is left out.
+3. ½ point: one purpose of $\frac{1}{\beta}$ (¼), and which term pulls and which pushes (¼).
+4. ½ point: the cold limit, because the lowest energy dominates the sum. ¼ without the reason.
 ### END SOLUTION
 """
 
@@ -608,7 +557,6 @@ def nll(F, y, beta):
     ### END SOLUTION
 
 
-# %% nbgrader={"grade_id": "nll-limits-code", "solution": true}
 # nll_hot = …
 # nll_cold = …
 ### BEGIN SOLUTION
@@ -623,82 +571,98 @@ compare("losses, β = 2", kept(nll, F, y, 2.0), [math.log(11) / 2, math.log(3) /
 compare("losses, β = 1", nll(F, y, 1.0), [math.log(5), math.log(3)])
 compare("rows far apart", nll(F.double() + torch.tensor([[4000.0], [-4000.0]]), y, 1.0), nll(F, y, 1.0))
 compare("one 5000 above the other", nll(torch.tensor([[5000.0, 0.0]]), torch.tensor([0]), 1.0), [5000.0])
-assert 0 <= nll_cold < nll_hot, "a probability is at most 1, so no loss is negative; and here heat makes it larger"
-
-
-# %% nbgrader={"grade_id": "energy-network", "locked": true, "gives": ["energy_network", "measured"]}
-def energy_network(w, x, n):
-    """F_w(x, y) for the answers y = 0, …, n − 1, as a row (1, n), by a network with one hidden layer of 5 units.
-
-    w: all its weights, 5 · (len(x) + n + 2) numbers in a column; x: a vector. An answer goes in as a one-hot vector.
-    """
-    pairs = torch.cat([x.expand(n, -1), torch.eye(n, dtype=x.dtype)], dim=1)  # (n, len(x) + n)
-    W, b, v = w[:, 0].split([5 * pairs.shape[1], 5, 5])
-    return (torch.tanh(pairs @ W.reshape(5, -1).T + b) @ v)[None]
-
-
-def measured(f, w):
-    """∂f/∂w by autograd: a row for each entry of f(w), a column for each weight."""
-    return torch.autograd.functional.jacobian(f, w).reshape(-1, w.numel())
-
+assert nll_hot >= 0 and nll_cold >= 0, "a probability is at most 1, so no loss is negative, and no limit of it"
 
 # %% [markdown] nbgrader={"grade_id": "nll-gradient-text", "locked": true}
 r"""
-**Exercise 2.3 · the gradient** · 2 points by hand, 3 by machine · ★★☆ · 20 minutes
+**Exercise 2.2 · the gradient, and too many answers** · 5 points by machine, 3 by hand · ★★★ · 40 minutes
 
-*The most beautiful line of this sheet: what is, minus what the machine believes.*
+*Derive the gradient of the loss, and estimate it where its sum cannot be computed.*
 
-The cell above is a small energy network, with which the checks measure. By hand: derive
-$\frac{\partial \ell}{\partial w}$ of the loss of 2.2 from the rows $\frac{\partial F_w(x, y')}{\partial w}$, one for
-each answer $y'$, and from probabilities. Read it as an *expected value*, and explain in a sentence when the gradient
-is zero. How does β enter?
+By hand:
 
-By machine: (a) the gradient by the energies; (b) with the rows $\frac{\partial F}{\partial w}$ at hand, the gradient by
-the weights.
+1. Derive $\frac{\partial\ell}{\partial{w}}$ from the rows $\frac{\partial{F}_w(x,y')}{\partial{w}}$, one for each
+   answer $y'$, and from probabilities. Write it with an *expected value*. How does β enter?
+2. A friend says: "My mean gradient is zero, so the machine's probabilities are the observed frequencies." Test this on
+   one $x$ with three answers, $F_w(y)=w\,\varphi_y$ with $\varphi=(0,1,2)$, at $w=0$ and $\beta=1$. The
+   answers come with the frequencies $q=(\frac12,0,\frac12)$. Compute the mean gradient and the machine's
+   probabilities. What does a zero gradient say?
+3. Why can this gradient not be computed if $y$ is a sentence or an image? Name two ways around, each with its price.
 
-<details><summary>Hint</summary>
+By machine:
 
-What is the derivative of $\log \sum_{y'} e^{-\beta F_{y'}}$ by one of the energies, $F_i$? You have seen that quotient.
-The right answer appears in both terms of ℓ. For (b): the loss depends on $w$ through $n$ energies, and the chain rule
-reads from left to right.
+(a) `nll_gradient`: $\frac{\partial\ell}{\partial{F}}$ for a batch.
+
+(b) `nll_weight_gradient`: $\frac{\partial\ell}{\partial{w}}$ for one example, from the rows
+$\frac{\partial{F}(x,i)}{\partial{w}}$.
+
+(c) `sampled_gradient`: if you cannot sum over all answers, draw $S$ of them from $p(\cdot|x)$. Return an estimate of
+$\frac{\partial\ell}{\partial{w}}$ that is right on average.
+
+(d) `langevin_step`: drawing from $p$ without its denominator, by Langevin's method (Welling and Teh, "Bayesian learning
+via stochastic gradient Langevin dynamics", 2011). A walker at $y$ steps down the slope and gets a random kick:
+
+$$y \;\leftarrow\; y - \eta\, \frac{\partial F(x, y)}{\partial y} + s \cdot \text{noise}, \qquad
+\text{noise standard normal.}$$
+
+Find $s$, from η and β alone, for which many walkers settle into Gibbs' distribution if η is small.
+
+<details><summary>Hint for the gradient</summary>
+
+What is the derivative of $\log\sum_{y'}e^{-\beta{F}_{y'}}$ by one energy? The right answer appears in both terms of ℓ.
+
+</details>
+
+<details><summary>Hint for the walkers</summary>
+
+Try $F=\frac{a}{2} y^2$. If the walkers have variance $v$ before a step, what is it afterwards? It should not change
+at the $v$ that you found in 1.2. Drop terms in $\eta^2$.
 
 </details>
 """
 
-# %% [markdown] nbgrader={"grade_id": "nll-gradient-derivation", "grade": true, "solution": true, "points": 2}
+# %% [markdown] nbgrader={"grade_id": "nll-gradient-derivation", "grade": true, "solution": true, "points": 3}
 r"""
 ### BEGIN SOLUTION
-*Second term.* By the chain rule, logarithm outside, then the sum of exponentials,
+1. By the chain rule,
 
-$$\frac{\partial}{\partial w} \frac{1}{\beta} \log \sum_{y'} e^{-\beta F_w(x, y')} = \frac{1}{\beta} \cdot
-\frac{\sum_{y'} e^{-\beta F_w(x, y')} \cdot (-\beta)\, \frac{\partial F_w(x, y')}{\partial w}}
-{\sum_{y''} e^{-\beta F_w(x, y'')}} = -\sum_{y'} p(y'|x)\, \frac{\partial F_w(x, y')}{\partial w} .$$
+   $$\frac{\partial}{\partial w} \frac{1}{\beta} \log \sum_{y'} e^{-\beta F_w(x, y')} = \frac{1}{\beta} \cdot
+   \frac{\sum_{y'} e^{-\beta F_w(x, y')} \cdot (-\beta)\, \frac{\partial F_w(x, y')}{\partial w}}
+   {\sum_{y''} e^{-\beta F_w(x, y'')}} = -\sum_{y'} p(y'|x)\, \frac{\partial F_w(x, y')}{\partial w} .$$
 
-The factors $\frac{1}{\beta}$ and $\beta$ cancel, and each quotient is Gibbs' probability of the answer $y'$.
+   The factors $\frac{1}{\beta}$ and β cancel, and each quotient is Gibbs' probability of $y'$. With the first term,
 
-*Together* with the first term,
+   $$\frac{\partial \ell}{\partial w} = \frac{\partial F_w(x, y)}{\partial w}
+   - \mathbb{E}_{y' \sim p(\cdot|x)} \Bigl[ \frac{\partial F_w(x, y')}{\partial w} \Bigr] \qquad (1 \times P) .$$
 
-$$\frac{\partial \ell}{\partial w} = \frac{\partial F_w(x, y)}{\partial w}
-- \sum_{y'} p(y'|x)\, \frac{\partial F_w(x, y')}{\partial w}
-= \frac{\partial F_w(x, y)}{\partial w} - \mathbb{E}_{y' \sim p(\cdot|x)} \Bigl[ \frac{\partial F_w(x, y')}{\partial w}
-\Bigr] \qquad (1 \times P) .$$
+   By the energies: $\frac{\partial \ell}{\partial F_i} = [i = y] - p(i|x)$. β enters only through the probabilities.
+2. The slopes are $\varphi$. At $w = 0$ all probabilities are one third, so the mean gradient is
+   $\sum_i q_i \varphi_i - \sum_i p_i \varphi_i = 1 - 1 = 0$. But $p = (\frac13, \frac13, \frac13)$ is not
+   $q = (\frac12, 0, \frac12)$. A zero gradient says that the *expected slopes* match: under the data and under the
+   machine, $\frac{\partial F}{\partial w}$ has the same mean. Only if every energy can move on its own does this force
+   $p = q$.
+3. The expected value and the denominator of $p$ run over *all* answers. Their number grows exponentially with the
+   length of $y$ ($26^{10}$ words of ten letters). For a continuous $y$ it is an integral in many dimensions, without a
+   closed form for a network. Ways around, for example: Markov chains such as Langevin's (right in the limit, but slow,
+   and rarely crossing from valley to valley); contrastive divergence, short chains that start at the data (cheap, but
+   biased, and it misses valleys far from the data; Hinton, "Training products of experts by minimizing contrastive
+   divergence", 2002); noise-contrastive estimation (needs a good noise distribution; Gutmann and Hyvärinen,
+   "Noise-contrastive estimation: a new estimation principle for unnormalized statistical models", 2010); score matching
+   (only for continuous $y$, and needs second derivatives; Hyvärinen, "Estimation of non-normalized statistical models
+   by score matching", 2005); a variational bound (a second model, and a gap); energies whose sum is easy (less
+   expressive); losses with one or a few wrong answers (no longer a likelihood).
 
-By the energies alone: $\frac{\partial \ell}{\partial F_i} = [i = y] - p(i|x)$, which is 1 minus its own probability at
-the right answer (down), and minus its probability at each wrong one (up).
+**Mark scheme (3 points)**
 
-*Zero* it is (on average over the data) when the slope at the observed answers equals the slope expected under the
-machine's own distribution: the model cannot be told from the data any more. For a single pair and free energies this
-means $p(y|x) = 1$.
-
-*β* does not appear as a factor, thanks to the scaling. It enters through the probabilities alone: cold, the expected
-value sees the lowest answers only.
-
-**Mark scheme (2 points, ½ for each step)**
-
-1. Chain rule for logarithm and sum, inner derivative $-\beta\, \partial F / \partial w$ for every answer.
-2. The quotient recognised as $p(y'|x)$; β cancels.
-3. Both terms together: observed minus expected (all answers in the sum, the right one too).
-4. When it is zero, and β enters through $p$ only.
+1. ½ point: chain rule for logarithm and sum, with the inner derivative $-\beta\, \partial F / \partial w$ for every
+   answer. ¼ without $-\beta$.
+2. ½ point: the quotient is $p(y'|x)$, and the result is observed slope minus expected slope. ¼ if the sign is wrong or
+   the right answer is missing from the sum.
+3. ¼ point: β enters through $p$ only.
+4. ½ point: zero gradient *and* $p = (\frac13, \frac13, \frac13) \ne q$. ¼ for one of the two.
+5. ¼ point: a zero gradient says that expected slopes match, no more.
+6. ½ point: exponentially many answers, or an integral in many dimensions, without a closed form. ¼ for "it is slow".
+7. ½ point: two ways, each with its price. ¼ for one of them.
 ### END SOLUTION
 """
 
@@ -725,60 +689,8 @@ F, y = torch.tensor([[0.0, math.log(3), math.log(3)], [math.log(2), 0.0, math.lo
 right = [[-9 / 11, 10 / 11, -1 / 11], [5 / 6, -4 / 6, -1 / 6]]
 compare("∂ℓ/∂F, β = 2", kept(nll_gradient, F, y, 2.0), right)
 compare("∂ℓ/∂F, β = 1", nll_gradient(F, y, 1.0), [[-0.6, 0.8, -0.2], [0.75, -0.5, -0.25]])
-(x, w), y = numbers((3,), (5 * (3 + 4 + 2), 1), seed=1), torch.tensor([1])
-F, J = energy_network(w, x, 4), measured(lambda w: energy_network(w, x, 4), w)
-right = measured(lambda w: functional.cross_entropy(-0.7 * energy_network(w, x, 4), y) / 0.7, w)
-compare("∂ℓ/∂w of a network", kept(nll_weight_gradient, F, J, y, 0.7), right)
-
-# %% [markdown] nbgrader={"grade_id": "sampling-text", "locked": true}
-r"""
-**Exercise 2.4 · too many answers** · 1 point by hand, 2 by machine · ★★★ · 20 minutes
-
-*An expected value over all pictures, all sentences, all of $\mathbb{R}^{1000}$. Who is going to compute that?*
-
-(a) If you cannot sum over all answers, draw some: $S$ answers $y_1, \dots, y_S$ from $p(\cdot|x)$. Write an estimate of
-$\frac{\partial \ell}{\partial w}$ that is right on average.
-
-(b) But how do you draw from $p$ without its denominator? Let walkers loose on the landscape. At each step a walker at
-$y$ goes down the slope, and is kicked at random:
-
-$$y \;\leftarrow\; y - \eta\, \frac{\partial F(x, y)}{\partial y} + s \cdot \text{noise},$$
-
-with standard normal noise. Find the strength $s$ of the kicks, depending on η and β alone, with which the crowd, for
-small $\eta$, comes to rest in Gibbs' distribution. This is **Langevin's** way of sampling.
-
-By hand: why is the gradient of 2.3 intractable, in general? Name two ways around it, and for each the price.
-
-<details><summary>Hint</summary>
-
-Test (b) on $F = \frac{a}{2} y^2$, where $y - \eta a y = (1 - \eta a)\, y$. If the crowd has the variance $v$ before the
-step, which variance has it afterwards? It should be unchanged at the $v$ that you found in 1.2. Drop what is quadratic
-in $\eta$.
-
-</details>
-"""
-
-# %% [markdown] nbgrader={"grade_id": "sampling-words", "grade": true, "solution": true, "points": 1}
-r"""
-### BEGIN SOLUTION
-*Intractable.* The expected value runs over *all* answers, and so does the denominator of $p$. Their number grows
-exponentially with the number of entries of $y$: $26^{10}$ words of ten letters; and for a continuous $y$ it is an
-integral over a space of many dimensions, without a closed form when $F$ is a network. And it is needed anew for each
-$x$ and each step of training.
-
-*Ways around* (two are enough). Sampling by Markov chains such as Langevin's: correct in the limit, but walks are long,
-they hardly cross from valley to valley, and gradients are noisy. Contrastive divergence: short walks that begin at the
-data; cheap but biased, valleys far from the data stay unseen. A list of drawn answers with importance weights, or
-noise-contrastive estimation: needs a good distribution to draw from. A variational bound: one more model, and a gap
-between bound and loss. Energies for which the sum is easy (chains, trees, Gaussians): less expressive. Losses that
-look at one or a few wrong answers (part 3): no longer a likelihood.
-
-**Mark scheme (1 point, ½ for each step)**
-
-1. Sum or integral over exponentially many (continuous) answers, no closed form.
-2. Two ways, each with its price.
-### END SOLUTION
-"""
+J = torch.tensor([[1.0, 0.0], [0.0, 2.0], [4.0, 1.0]])  # three answers, two weights
+compare("∂ℓ/∂w, β = 2", kept(nll_weight_gradient, F[:1], J, y[:1], 2.0), [[-13 / 11, 19 / 11]])
 
 
 # %% nbgrader={"grade_id": "sampling-code", "solution": true}
@@ -808,7 +720,7 @@ walkers = torch.randn(20_000)
 for _ in range(300):  # with a = 4 and β = 0.4
     noise = torch.randn(20_000)
     walkers = torch.as_tensor(langevin_step(walkers, 4 * walkers, beta=0.4, eta=0.01, noise=noise)).float()
-compare("variance of the crowd", walkers.var(), 0.625, tolerance=0.04)
+compare("variance of the walkers", walkers.var(), 0.625, tolerance=0.04)
 
 
 # %% nbgrader={"grade_id": "sampling-figure", "locked": true} tags=["demo"]
@@ -825,12 +737,11 @@ def draw_walkers(ax):
 
 
 def draw_misses(ax):
-    x, w = numbers((3,), (5 * (3 + 50 + 2), 1), seed=2)
-    F, J = energy_network(w, x, 50), measured(lambda w: energy_network(w, x, 50), w)
+    F, J = numbers((1, 50), (50, 20), seed=2)
     exact = torch.as_tensor(nll_weight_gradient(F, J, torch.tensor([7]), 1.0))
     amounts, misses = [1, 4, 16, 64, 256, 1024, 4096], []
     for S in amounts:
-        drawn = torch.multinomial(torch.as_tensor(gibbs(F, 1.0))[0], 20 * S, replacement=True).reshape(20, S)
+        drawn = torch.multinomial(torch.as_tensor(gibbs(F, 1.0))[0].float(), 20 * S, replacement=True).reshape(20, S)
         estimates = (torch.as_tensor(sampled_gradient(J[7:8], J[row])) for row in drawn)
         misses.append(sum(float((estimate - exact).norm()) for estimate in estimates) / 20)
     ax.loglog(amounts, misses, "o-", color=GREEN)
@@ -844,39 +755,41 @@ plt.show()
 
 # %% [markdown] nbgrader={"grade_id": "ends-text", "locked": true}
 r"""
-*In the figure: on the left a histogram of walkers, who all began on the right, and a line, Gibbs' density; they agree,
-in both valleys. On the right, both axes logarithmic, the distance of the sampled from the exact gradient falls along a
-straight line: a hundred times as many answers make it ten times as good.*
+*In the figures: left, a histogram of walkers that all started on the right agrees with Gibbs' density in both valleys.
+Right, on logarithmic axes: with a hundred times as many drawn answers, the sampled gradient is ten times closer to the
+exact one.*
 
-**Exercise 2.5 · to the ends of the world** · 2 points by hand, 3 by machine · ★★★ · 20 minutes
+**Exercise 2.3 · no end** · 3 points by machine, 1½ by hand · ★★★ · 20 minutes
 
-*When is the likelihood satisfied?*
+*Find out when the likelihood stops pushing.*
 
-(a) The same $x$ was seen often, and its $n$ answers came with the frequencies $q_1, \dots, q_n$. Which energies make
-the mean loss $\sum_i q_i\, \ell_i$ least? Fix the free constant so that the lowest energy is 0. (A frequency may be 0.)
+(a) `best_energies`: the $n$ answers to one $x$ came with the frequencies $q_1,\dots,q_n$. Which energies make the mean
+loss $\sum_i q_i\, \ell_i$ smallest? The lowest energy should be 0. If $q_i=0$, give the limit of its energy
+as $q_i\to0$.
 
-(b) Let all $n - 1$ wrong answers have one energy, higher by a gap $\Delta$ than the right one's. At which gap has the
-push $\left|\frac{\partial \ell}{\partial F(x, y)}\right|$ on the right answer fallen to a given $g$, $0 < g < 1$?
+(b) `gap_for_push`: all $n-1$ wrong answers have the same energy, higher than the right one's by a gap Δ. At which gap
+is the push $\left|\frac{\partial\ell}{\partial{F}(x,y)}\right|$ on the right answer equal to a given $g$,
+$0<g<1$? The gap may be negative.
 
-(c) With these changes, does the gap stay below some bound *however long one trains*, on a training set where each $x$
-has one right answer? The network is large. Give the set of letters for which it does.
+(c) `bounded`: each $x$ has one right answer, and the network is large. With which changes does the gap stay below some
+bound, *however long you train*? Give the set of letters.
 
-- **A** A penalty $\lambda \lVert w \rVert^2$ with a fixed $\lambda > 0$ is added to the loss.
-- **B** A smaller learning rate.
-- **C** A larger β.
-- **D** The network ends in a σ, so that every energy is between 0 and 1.
-- **E** The mean of the $n$ energies of an $x$ is subtracted from each of them.
+- **A** A penalty $\lambda\lVert w\rVert^2$ with a fixed $\lambda>0$ is added to the loss.
+- **B** The learning rate is smaller.
+- **C** β is larger.
+- **D** The network ends in a σ: every energy is between 0 and 1.
+- **E** The mean energy of each $x$ is subtracted from its $n$ energies.
 - **F** Label smoothing: the right answer counts 0.9, and the others share 0.1.
-- **G** In place of the likelihood, the loss $[m + F(x, y) - F(x, \bar y)]_+$ with the lowest wrong answer $\bar y$.
+- **G** Another loss: how far the gap to the lowest wrong answer falls short of $m>0$, and 0 if it does not.
 
-By hand: explain why the likelihood pushes the energy of the right answer towards $-\infty$ and those of all others
-towards $+\infty$ (relative to each other). What does this mean for a *continuous* $y$ whose data lie on a thin curve,
-such as all good photographs among all pictures? Why is such a landscape bad to work with?
+By hand: why does the likelihood push the energy of the right answer towards $-\infty$ and all others towards
+$+\infty$? What does this mean for a *continuous* $y$ whose data lie on a thin curve? Why is such a landscape
+hard to work with, and what helps?
 
 <details><summary>Hint</summary>
 
-At the least mean loss the gradient by each energy is zero; average your result of 2.3 over the answers. For (b) the
-push is one minus a probability. For (c): is the smallest loss attained anywhere, and does its gradient ever vanish?
+For (a) average your gradient by the energies over the answers. For (b) the push is one minus a probability. For (c): is
+the smallest loss reached anywhere?
 
 </details>
 """
@@ -884,7 +797,7 @@ push is one minus a probability. For (c): is the smallest loss attained anywhere
 
 # %% nbgrader={"grade_id": "ends-code", "solution": true}
 def best_energies(q, beta):
-    """Energies (n,) with the least mean loss for frequencies q (n,) that sum to 1; the lowest energy is 0."""
+    """Energies (n,) with the smallest mean loss for frequencies q (n,) that sum to 1; the lowest energy is 0."""
     ### BEGIN SOLUTION
     return torch.log(q.max() / q) / beta  # p = q at the minimum; log(…/0) = ∞
     ### END SOLUTION
@@ -897,7 +810,6 @@ def gap_for_push(n, beta, g):
     ### END SOLUTION
 
 
-# %% nbgrader={"grade_id": "bounded-code", "solution": true}
 # bounded = {"…", …}
 ### BEGIN SOLUTION
 bounded = {"A", "D", "F", "G"}
@@ -907,77 +819,73 @@ bounded = {"A", "D", "F", "G"}
 right = [math.log(5 / 3) / 2, 0.0, math.log(5 / 2) / 2]
 compare("3 : 5 : 2, β = 2", kept(best_energies, torch.tensor([0.3, 0.5, 0.2]), 2.0), right)
 often, never = best_energies(torch.tensor([1.0, 0.0]), 1.0)
-assert often == 0 and never == math.inf, "an answer that never comes can never be too high"
+assert often == 0 and never == math.inf, (
+    "frequencies 1 and 0: one energy should be the lowest, the other the limit for a frequency that goes to 0"
+)
 compare("gap for 1/11", gap_for_push(6, 2.0, 1 / 11), math.log(50) / 2)
 compare("gap for a quarter", gap_for_push(2, 1.0, 1 / 4), math.log(3))
 letters(bounded, "ABCDEFG")
 
-# %% [markdown] nbgrader={"grade_id": "ends-words", "grade": true, "solution": true, "points": 2}
+# %% [markdown] nbgrader={"grade_id": "ends-words", "grade": true, "solution": true, "points": 1.5}
 r"""
 ### BEGIN SOLUTION
-*Never satisfied.* A step against the gradient moves the right answer's energy down with the force $1 - p(y|x)$, and
-each wrong one up with the force $p(y'|x)$. All $p(y'|x)$ are positive for finite energies, so no force is ever zero.
-The least value of the loss, 0, requires $p(y|x) = 1$, thus an infinite gap, and is not attained. The gap grows on and
-on, ever more slowly (like the logarithm of time over β). Only differences count, so “$-\infty$ and $+\infty$” means:
-relative to each other.
+*No end.* A step against the gradient moves the right answer's energy down with the force $1 - p(y|x)$, and each wrong
+one up with $p(y'|x)$. For finite energies every $p(y'|x)$ is positive, so no force is ever zero. The smallest loss, 0,
+needs $p(y|x) = 1$ and so an infinite gap. It is never reached. The gap keeps growing, ever more slowly (with free
+energies, like the logarithm of time over β). Only differences count, so "$-\infty$ and $+\infty$" means: relative to
+each other.
 
 *Continuous $y$.* The density of data on a thin curve is infinite on the curve and zero beside it. The likelihood makes
-the machine imitate this: $F \to -\infty$ on the curve, $F \to +\infty$ right beside it. The landscape becomes a canyon,
-infinitely deep and narrow, with vertical walls.
+the machine imitate this: $F \to -\infty$ on the curve and $F \to +\infty$ beside it, a canyon that is infinitely deep
+and narrow.
 
-*Bad to work with.* Inference or sampling by gradients fails: the slope is huge at the walls and says nothing far away;
-steps that are small enough for the walls go nowhere on the plain. Answers that are nearly right are judged like
-absurd ones, so energies say nothing about how good an answer is, and the landscape between training points is
-arbitrary: it is over-confident, weights become huge. What helps is a bound or a price: regularisation, energies that
-are bounded, noise on the data, or a loss with a margin, which is content at some distance.
+*Hard to work with.* The walls are so steep that gradient steps must be tiny, or they jump across the canyon. A near
+miss gets as little probability as an absurd answer. Weights grow and the machine is over-confident. What helps: a
+penalty on the weights, bounded energies, label smoothing, noise on the data, or a loss with a margin.
 
-**Mark scheme (2 points, ½ for each step)**
+**Mark scheme (1½ points)**
 
-1. Forces $1 - p(y|x)$ and $p(y'|x)$ are positive at every finite gap.
-2. The least loss is not attained; only differences of energies count.
-3. Continuous: infinite density on a thin set, hence a canyon with vertical walls.
-4. A consequence (gradients useless, no graded judgement, over-confidence), and one remedy.
+1. ½ point: forces $1 - p(y|x)$ and $p(y'|x)$ that are positive at every finite gap. ¼ for "the loss is never zero"
+   without the forces.
+2. ¼ point: only differences of energies count.
+3. ½ point: infinite density on a thin set (¼), hence an infinitely deep and narrow canyon (¼).
+4. ¼ point: one consequence *and* one remedy. Nothing for one of the two.
 ### END SOLUTION
 """
 
-# %% nbgrader={"grade_id": "moons-tools", "locked": true, "gives": ["answers", "draw_landscape", "questions", "train_on_moons"]} tags=["demo"]
+# %% nbgrader={"grade_id": "moons-likelihood", "locked": true, "gives": ["draw_landscape", "train_on_moons"]} tags=["demo"]
 from sklearn.datasets import make_moons
 
-torch.set_num_threads(1)  # several threads on so small a network get in each other's way
+torch.set_num_threads(1)  # more threads make a small network slower
 moons = torch.tensor(make_moons(400, noise=0.04, random_state=0)[0]).float()  # (400, 2): x across, y up
 answers, questions = torch.linspace(-1.2, 1.7, 59), torch.linspace(-1.4, 2.4, 77)
 
 
-def moon_energies(net, xs):
-    """The table of energies (len(xs), 59) of every x with every answer of the grid."""
-    return net(torch.cartesian_prod(xs, answers)).reshape(len(xs), 59)
-
-
-def train_on_moons(push, steps, keep):
-    """Train a small energy network on the two moons; the table for all questions after each number of steps in keep.
+def train_on_moons(push, keep):
+    """Train a small energy network; the table (77, 59) of all questions and answers at each step in `keep`.
 
     push: from energies (B, 59) and right answers (B,), as indices on the grid, to the gradient by the energies
     """
     torch.manual_seed(0)
     layers = torch.nn.Linear(2, 48), torch.nn.SiLU(), torch.nn.Linear(48, 48), torch.nn.SiLU(), torch.nn.Linear(48, 1)
     net, tables = torch.nn.Sequential(*layers), []
-    net[0].weight.data *= 4  # so that it can see fine detail from the beginning
+    net[0].weight.data *= 4  # so that it can represent fine detail from the start
     optimizer = torch.optim.Adam(net.parameters(), lr=0.01)
-    for step in range(steps + 1):
+    for step in range(keep[-1] + 1):
         if step in keep:
-            tables.append(moon_energies(net, questions).detach())
+            tables.append(net(torch.cartesian_prod(questions, answers)).reshape(77, 59).detach())
         pairs = moons[torch.randint(len(moons), (64,))]
-        F = moon_energies(net, pairs[:, 0])
+        F = net(torch.cartesian_prod(pairs[:, 0], answers)).reshape(64, 59)
         right = (pairs[:, 1:] - answers).abs().argmin(dim=1)
         optimizer.zero_grad()
-        gradient = torch.as_tensor(push(F.detach(), right)).to(F.dtype)  # here your gradient takes over
+        gradient = torch.as_tensor(push(F.detach(), right)).to(F.dtype)  # your gradient
         F.backward(gradient / len(F))
         optimizer.step()
     return tables
 
 
 def draw_landscape(ax, table, title):
-    """What inference sees: each energy above the lowest for the same x, cut at 3."""
+    """Each energy above the lowest for the same x, cut at 3."""
     above = (table - table.min(dim=1, keepdim=True).values).clamp(max=3)
     picture = ax.imshow(above.T, origin="lower", extent=(-1.4, 2.4, -1.2, 1.7), aspect="auto", cmap="viridis", vmax=3)
     ax.plot(*moons[::3].T, ".", color="white", markersize=2)
@@ -985,10 +893,9 @@ def draw_landscape(ax, table, title):
     return picture
 
 
-# %% nbgrader={"grade_id": "moons-likelihood", "locked": true, "gives": ["tables"]} tags=["demo"]
 print("training with the likelihood, for some five seconds …")
 marks = (0, 100, 400, 1200)
-tables = train_on_moons(lambda F, right: nll_gradient(F, right, 1.0), 1200, marks)
+tables = train_on_moons(lambda F, right: nll_gradient(F, right, 1.0), marks)
 figure, axes = plt.subplots(1, 4, figsize=(14, 3.2), layout="constrained")
 for ax, mark, table in zip(axes, (0, 100, 1200), (tables[0], tables[1], tables[3]), strict=False):
     picture = draw_landscape(ax, table, f"{mark} steps")
@@ -1001,69 +908,71 @@ plt.show()
 
 # %% [markdown] nbgrader={"grade_id": "corners-text", "locked": true}
 r"""
-*In the figure: the landscape of a network that learns two crescents with your gradient; white points are the data, dark
-is low. Before training it is nearly flat; after 100 steps there is a broad basin, after 1200 two sharp canyons, one for
-each crescent. On the right a cut along one x: with every hundred steps the walls are higher; look at the numbers on the
-axis.* There was room for two answers, and the walls keep growing.
+*In the figures: the landscape of a network that learns two crescents (white points) with your gradient; dark is low.
+Nearly flat at first, a broad basin after 100 steps, two sharp canyons after 1200. Right, along one x: the walls rise
+from mark to mark.*
 
 ## 3 · Contrast
 
-The likelihood looks at *all* answers. The losses of this part look at two: $F^+ = F_w(x, y^+)$, the energy of a right
-answer, and $F^- = F_w(x, \bar y)$, the energy of a wrong one. With a margin $m > 0$,
+These losses look at the energy $F^+$ of a right answer $y^+$ and the energy $F^-$ of one wrong answer $\bar y$ to the
+same $x$. $m>0$ is a margin.
 
-| | |
-| --- | --- |
-| simple | $[F^+]_+ + [m - F^-]_+$ |
-| hinge | $[m + F^+ - F^-]_+$ |
-| log, or soft hinge | $\log\bigl(1 + e^{F^+ - F^-}\bigr)$ |
-| square–square | $[F^+]_+^2 + [m - F^-]_+^2$ |
+**Exercise 3.1 · four losses** · 4 points by machine, 3 by hand · ★★☆ · 35 minutes
 
-**Exercise 3.1 · two with corners** · 2 points by hand, 2 by machine · ★★☆ · 20 minutes
+*Write four losses from their descriptions, then their gradients.*
 
-*Push, until it is good enough. Then stop.*
+- **simple**: $F^+$ costs as much as it lies above 0, and $F^-$ as much as it lies below $m$. The two costs add up.
+- **hinge**: a pair costs as much as the gap $F^--F^+$ falls short of $m$, and otherwise nothing.
+- **log**, or soft hinge: the loss ℓ of 2.1 for β = 1, if these two are the only answers. Write it with the difference
+  $F^+-F^-$ alone.
+- **square–square**: like simple, but each of the two costs is squared.
 
-By hand, for the simple and the hinge loss: derive $\frac{\partial \ell}{\partial w}$ from the rows
-$\frac{\partial F^+}{\partial w}$ and $\frac{\partial F^-}{\partial w}$, say for which energies nothing moves any more,
-and whether the loss knows about the *level* of the energies or about their difference only. By machine: for a batch of
-pairs the loss, and its derivatives by the two energies.
+By hand, for each loss: its formula; $\frac{\partial\ell}{\partial{w}}$ from the rows
+$\frac{\partial{F}^+}{\partial{w}}$ and $\frac{\partial{F}^-}{\partial{w}}$; the energies at which nothing moves any
+more; and whether the *levels* of the energies count, or only their difference.
+
+By machine: each function returns a tuple of the loss and its derivatives by $F^+$ and by $F^-$, for a batch of pairs.
+At a corner you may return the slope of either side. The log loss must also work for differences of thousands.
 
 <details><summary>Hint</summary>
 
-What is the slope of $[a]_+$ on either side of 0? (What you choose at the corner itself does not matter here.) How many
-corners has each of the two losses, and does a corner of the one depend on the other energy?
+What is the slope of $[a]_+$ on either side of 0? For the log loss, take the larger of the difference and 0 out of the
+logarithm first.
 
 </details>
 """
 
-# %% [markdown] nbgrader={"grade_id": "corners-derivation", "grade": true, "solution": true, "points": 2}
+# %% [markdown] nbgrader={"grade_id": "corners-derivation", "grade": true, "solution": true, "points": 3}
 r"""
 ### BEGIN SOLUTION
-The slope of $[a]_+$ is $[a > 0]$, which is 1 if $a > 0$ and 0 if $a < 0$. The loss depends on $w$ through two numbers,
-so $\frac{\partial \ell}{\partial w} = \frac{\partial \ell}{\partial F^+} \frac{\partial F^+}{\partial w} +
-\frac{\partial \ell}{\partial F^-} \frac{\partial F^-}{\partial w}$.
+The loss depends on $w$ through two numbers, so $\frac{\partial \ell}{\partial w} =
+\frac{\partial \ell}{\partial F^+} \frac{\partial F^+}{\partial w} +
+\frac{\partial \ell}{\partial F^-} \frac{\partial F^-}{\partial w}$. The slope of $[a]_+$ is 1 for $a > 0$ and 0 for
+$a < 0$, written $[a > 0]$.
 
-*Simple.* Each energy has a term for itself:
+*Simple.* $\ell = [F^+]_+ + [m - F^-]_+$ and $\frac{\partial \ell}{\partial w} =
+[F^+ > 0]\, \frac{\partial F^+}{\partial w} - [F^- < m]\, \frac{\partial F^-}{\partial w}$. Nothing moves if
+$F^+ \le 0$ and $F^- \ge m$. Levels count.
 
-$$\frac{\partial \ell}{\partial w} = [F^+ > 0]\, \frac{\partial F^+}{\partial w} - [F^- < m]\,
-\frac{\partial F^-}{\partial w} .$$
+*Hinge.* $\ell = [m + F^+ - F^-]_+$ and $\frac{\partial \ell}{\partial w} = [F^- < F^+ + m]\,
+\bigl( \frac{\partial F^+}{\partial w} - \frac{\partial F^-}{\partial w} \bigr)$. Nothing moves if
+$F^- \ge F^+ + m$. Only the difference counts.
 
-Nothing moves when $F^+ \le 0$ and $F^- \ge m$. The loss knows levels: right answers belong below 0, wrong ones above
-$m$, each with no regard to the other.
+*Log.* $\ell = F^+ + \log(e^{-F^+} + e^{-F^-}) = \log\bigl(1 + e^{F^+ - F^-}\bigr)$ and
+$\frac{\partial \ell}{\partial w} = \sigma(F^+ - F^-)\, \bigl( \frac{\partial F^+}{\partial w} -
+\frac{\partial F^-}{\partial w} \bigr)$. σ is positive everywhere, so it never rests, though the push fades
+exponentially as the gap grows. Only the difference counts.
 
-*Hinge.* One corner for both together:
+*Square–square.* $\ell = [F^+]_+^2 + [m - F^-]_+^2$ and $\frac{\partial \ell}{\partial w} =
+2 [F^+]_+\, \frac{\partial F^+}{\partial w} - 2 [m - F^-]_+\, \frac{\partial F^-}{\partial w}$. Nothing moves if
+$F^+ \le 0$ and $F^- \ge m$. Levels count.
 
-$$\frac{\partial \ell}{\partial w} = [F^- < F^+ + m]\, \Bigl( \frac{\partial F^+}{\partial w} -
-\frac{\partial F^-}{\partial w} \Bigr) .$$
+**Mark scheme (3 points)**
 
-Nothing moves when $F^- \ge F^+ + m$. The loss knows the difference only: both energies may rise or fall together, at
-any level, and as far as they like.
-
-**Mark scheme (2 points, ½ for each step)**
-
-1. Simple: both terms, with minus for the wrong answer and both conditions.
-2. Simple: at rest for $F^+ \le 0$ and $F^- \ge m$; levels count.
-3. Hinge: one common condition with the margin in it, plus and minus.
-4. Hinge: at rest for $F^- - F^+ \ge m$; only the difference counts.
+1. 1 point: the four definitions, ¼ each.
+2. 1 point: the four gradients, with signs and conditions, ¼ each. Nothing for a gradient without its rows.
+3. ½ point: where nothing moves, for all four (the log loss: nowhere). ¼ if two or three are right.
+4. ½ point: levels for simple and square–square, differences for hinge and log. ¼ if two or three are right.
 ### END SOLUTION
 """
 
@@ -1078,7 +987,7 @@ def simple_loss(F_pos, F_neg, m):
 
 
 def hinge_loss(F_pos, F_neg, m):
-    """The hinge loss; shapes as above."""
+    """The hinge loss; arguments and results as above."""
     ### BEGIN SOLUTION
     violation = m + F_pos - F_neg
     active = (violation > 0).to(violation.dtype)
@@ -1086,72 +995,11 @@ def hinge_loss(F_pos, F_neg, m):
     ### END SOLUTION
 
 
-# %% nbgrader={"grade_id": "corners-tools", "locked": true, "gives": ["check_pair_loss"]}
-def check_pair_loss(name, yours, right):
-    """Hold a loss and its derivatives against autograd, for six pairs and through the small energy network."""
-    pairs = torch.tensor([[0.5, 0.2], [-0.4, 0.3], [-0.7, 1.9], [3.0, 0.1], [0.4, 2.5], [-2.0, -2.5]])
-    leaves = [column.clone().requires_grad_() for column in pairs.T]
-    loss, d_pos, d_neg = kept(yours, *pairs.T)
-    compare(f"{name}: ℓ", loss, right(*leaves))
-    right_pos, right_neg = torch.autograd.grad(right(*leaves).sum(), leaves)
-    compare(f"{name}: ∂ℓ/∂F⁺", d_pos, right_pos)
-    compare(f"{name}: ∂ℓ/∂F⁻", d_neg, right_neg)
-    x, w = numbers((3,), (5 * (3 + 4 + 2), 1), seed=3)
-    F, J = energy_network(w, x, 4), measured(lambda w: energy_network(w, x, 4), w)
-    _, d_pos, d_neg = map(torch.as_tensor, yours(F[:, 2], F[:, 0]))  # answer 2 is right, answer 0 is wrong
-    through = measured(lambda w: right(*energy_network(w, x, 4)[0, [2, 0]]), w)
-    compare(f"{name}: ∂ℓ/∂w", d_pos * J[2] + d_neg * J[0], through[0])
-
-
 # %% nbgrader={"grade_id": "corners", "grade": true, "points": 2, "locked": true}
-relu = functional.relu
-check_pair_loss("simple", lambda a, b: simple_loss(a, b, 1.5), lambda a, b: relu(a) + relu(1.5 - b))
-check_pair_loss("hinge", lambda a, b: hinge_loss(a, b, 1.5), lambda a, b: relu(1.5 + a - b))
-
-# %% [markdown] nbgrader={"grade_id": "smooth-text", "locked": true}
-r"""
-**Exercise 3.2 · two smooth ones** · 2 points by hand, 2 by machine · ★★☆ · 20 minutes
-
-*The same ideas without corners.*
-
-By hand: the same questions for the log loss and for square–square. By machine: the same, too. Differences $F^+ - F^-$
-of a thousand, up or down, must not break your log loss.
-
-<details><summary>Hint</summary>
-
-The derivative of $\log(1 + e^a)$ is an old acquaintance. For large $a$ the loss is nearly $a$: pull the larger of $a$
-and 0 out of the logarithm, as you did with the lowest energy in 2.2. (PyTorch has functions that know this.)
-
-</details>
-"""
-
-# %% [markdown] nbgrader={"grade_id": "smooth-derivation", "grade": true, "solution": true, "points": 2}
-r"""
-### BEGIN SOLUTION
-*Log.* With $a = F^+ - F^-$, $\frac{d}{da} \log(1 + e^a) = \frac{e^a}{1 + e^a} = \sigma(a)$, and so
-
-$$\frac{\partial \ell}{\partial w} = \sigma(F^+ - F^-)\, \Bigl( \frac{\partial F^+}{\partial w} -
-\frac{\partial F^-}{\partial w} \Bigr) .$$
-
-$\sigma > 0$ everywhere: it never rests, though the push fades exponentially as $F^- - F^+$ grows. Only the difference
-counts. For a large violation the push approaches 1, as that of the hinge.
-
-*Square–square.* The slope of $[a]_+^2$ is $2 [a]_+$, continuous at 0, and so
-
-$$\frac{\partial \ell}{\partial w} = 2 [F^+]_+\, \frac{\partial F^+}{\partial w} - 2 [m - F^-]_+\,
-\frac{\partial F^-}{\partial w} .$$
-
-At rest for $F^+ \le 0$ and $F^- \ge m$, exactly as the simple loss; levels count. But the push is proportional to the
-violation: the worst pairs are moved most, and near the goal it fades.
-
-**Mark scheme (2 points, ½ for each step)**
-
-1. Log: the factor $\sigma(F^+ - F^-)$, common to both rows, plus and minus.
-2. Log: never at rest (fading exponentially); only the difference counts.
-3. Square–square: $2 [F^+]_+$ and $-2 [m - F^-]_+$ with their rows.
-4. Square–square: at rest for $F^+ \le 0$ and $F^- \ge m$; push proportional to the violation.
-### END SOLUTION
-"""
+values = [1.8, 1.2, 0, 4.4, 0.4, 4]
+check_pair_loss("simple", lambda a, b: simple_loss(a, b, 1.5), values)
+values = [1.8, 0.8, 0, 4.4, 0, 2]
+check_pair_loss("hinge", lambda a, b: hinge_loss(a, b, 1.5), values)
 
 
 # %% nbgrader={"grade_id": "smooth-code", "solution": true}
@@ -1165,7 +1013,7 @@ def log_loss(F_pos, F_neg):
 
 
 def square_square_loss(F_pos, F_neg, m):
-    """The square–square loss; shapes as above."""
+    """The square–square loss; arguments and results as above."""
     ### BEGIN SOLUTION
     too_high, too_low = F_pos.clamp(min=0), (m - F_neg).clamp(min=0)
     return too_high**2 + too_low**2, 2 * too_high, -2 * too_low
@@ -1173,13 +1021,12 @@ def square_square_loss(F_pos, F_neg, m):
 
 
 # %% nbgrader={"grade_id": "smooth", "grade": true, "points": 2, "locked": true}
-check_pair_loss("log", log_loss, lambda a, b: functional.softplus(a - b))
+check_pair_loss("log", log_loss, [0.854355, 0.403186, 0.071645, 2.953563, 0.115520, 0.974077])
 loss, d_pos, d_neg = log_loss(torch.tensor([1000.0, 0.0, 100.0]), torch.tensor([0.0, 1000.0, 0.0]))
 compare("ℓ, differences up to ±1000", loss, [1000.0, 0.0, 100.0])
 compare("its ∂ℓ/∂F⁺", d_pos, [1.0, 0.0, 1.0])
 compare("its ∂ℓ/∂F⁻", d_neg, [-1.0, 0.0, -1.0])
-relu = functional.relu
-check_pair_loss("sq–sq", lambda a, b: square_square_loss(a, b, 1.5), lambda a, b: relu(a) ** 2 + relu(1.5 - b) ** 2)
+check_pair_loss("sq–sq", lambda a, b: square_square_loss(a, b, 1.5), [1.94, 1.44, 0, 10.96, 0.16, 16])
 
 
 # %% nbgrader={"grade_id": "losses-figure", "locked": true} tags=["demo"]
@@ -1202,36 +1049,35 @@ plt.show()
 
 # %% [markdown] nbgrader={"grade_id": "margins-text", "locked": true}
 r"""
-*In the figure: the four losses over the plane of $F^+$ (across) and $F^-$ (up), dark where they are low; white arrows
-show how they move a pair of energies, against the gradient. On the dotted diagonal right and wrong are equal; above it
-inference is right. For simple and square–square the arrows lead to the upper left corner and end there, with equal
-lengths in the one and ever shorter in the other. For hinge and log all arrows are parallel; those of the hinge end at a
-line above the diagonal, those of log fade.*
+*In the figures: the four losses over $F^+$ (across) and $F^-$ (up), dark where low. Arrows show how they move a pair of
+energies. For simple and square–square they end at the upper left; those of square–square get shorter on the way. For
+hinge and log all are parallel: the hinge's end above the dotted diagonal, those of log get ever shorter.*
 
-**Exercise 3.3 · all of them or one** · 2 points by hand, 2 by machine · ★★☆ · 15 minutes
+**Exercise 3.2 · tables and doubtful labels** · 4 points by machine · ★★☆ · 15 minutes
 
-*How much does a loss have to see, and how much does it want?*
+*Apply the hinge to a row of answers, and find where contradicting labels leave an energy.*
 
-(a) The hinge for a table: with right answer $y$, take the *most offending* wrong answer as $\bar y$. Write the gradient
-of this loss by all energies of the row, as you did for the likelihood in 2.3.
+(a) `table_hinge_gradient`: the gradient by all energies of a row, for the hinge with the *most offending* (lowest)
+wrong answer as $\bar y$. Wrong answers never tie for lowest.
 
-(b) Which statements about the log loss are true? Give the set of letters.
+(b) `simple_rest` and `square_square_rest`: a share $1-\epsilon$ of people call a pair right, so its energy $e$ appears
+as an $F^+$. The others call it wrong, so it appears as an $F^-$. Take only the terms with $e$. Where is the mean loss
+smallest, for $0<\epsilon<1$ and $\epsilon\ne\frac12$?
+
+(c) `true_of_log`: the set of letters of the true statements about the log loss.
 
 - **A** Its derivative by $F^+$ changes continuously from 0 to 1, while that of the hinge jumps.
-- **B** It is exactly zero as soon as the gap $F^- - F^+$ is large enough.
-- **C** It pushes a pair that is violated by 100 ten times as hard as one that is violated by 10.
-- **D** A pair that is right by a hair is still pushed on, and no margin has to be chosen for this.
-- **E** It is the likelihood of 2.2 for $n = 2$ answers, with $\beta = 1$.
+- **B** It is exactly zero if the gap $F^--F^+$ is large enough.
+- **C** It pushes a pair that is violated by 100 ten times as hard as one violated by 10.
+- **D** It still pushes a pair that is barely right, without a margin to choose.
+- **E** It pushes a pair that is violated by a lot nearly as hard as the hinge does.
 - **F** It keeps the energies of right answers near 0.
-- **G** It is bounded: no pair, however wrong, costs more than a fixed amount.
-
-By hand: (i) compare the likelihood with margin losses: which answers do they look at, with what strength, when are they
-content, and what must be computed? (ii) Name two advantages that the log loss has over the hinge, with reasons.
+- **G** It is bounded: no pair costs more than a fixed amount.
 
 <details><summary>Hint</summary>
 
-For (a): the lowest of a row may be the right answer; that one must not be taken. Nothing happens where the margin is
-kept. For (b) and (ii) look at the two middle pictures above.
+For (a): the lowest energy of a row may be the right answer's. For (b) draw both means over $e$ for $\epsilon=0.1$ and
+$m=1$.
 
 </details>
 """
@@ -1252,7 +1098,20 @@ def table_hinge_gradient(F, y, m):
     ### END SOLUTION
 
 
-# %% nbgrader={"grade_id": "log-code", "solution": true}
+def simple_rest(eps, m):
+    """The energy at which the mean simple loss is smallest, if a share eps ≠ ½ says “wrong”: a number."""
+    ### BEGIN SOLUTION
+    return 0.0 if eps < 0.5 else m  # slope 1 − 2ε between 0 and m
+    ### END SOLUTION
+
+
+def square_square_rest(eps, m):
+    """The same for the mean square–square loss."""
+    ### BEGIN SOLUTION
+    return eps * m  # 2 (1 − ε) e = 2 ε (m − e)
+    ### END SOLUTION
+
+
 # true_of_log = {"…", …}
 ### BEGIN SOLUTION
 true_of_log = {"A", "D", "E"}
@@ -1265,70 +1124,6 @@ compare("∂ℓ/∂F, m = 0.8", kept(table_hinge_gradient, F, y, 0.8), right)
 compare("energies near 3000", table_hinge_gradient(F + 3000, y, 0.8), right)
 letters(true_of_log, "ABCDEFG")
 print("for comparison, the likelihood's:", nll_gradient(F, y, 1.0), sep="\n")
-
-# %% [markdown] nbgrader={"grade_id": "margins-words", "grade": true, "solution": true, "points": 2}
-r"""
-### BEGIN SOLUTION
-(i) *The likelihood* looks at all answers. It pushes every wrong one up in proportion to its probability, and pulls the
-right one down with $1 - p(y|x)$. It is never content; the gap grows for ever. And it needs the sum or integral over all
-answers (or samples in its place).
-
-*Margin losses* look at two energies: the right one's and that of one wrong answer, preferably the most offending. They
-push it with a strength that depends on the violation and leave all others alone. They are content when the gap (or
-the levels) reach the margin; then the gradient is exactly zero, and energies stay finite and the landscape smooth.
-They need a search for a good wrong answer, a minimisation in place of an integral; they yield no probabilities.
-
-(ii) *Log over hinge.* Its gradient is continuous, without a corner at the margin, where the hinge jumps between pushing
-fully and not at all: easier for gradient methods. It grades the push between 0 and 1 by how badly the pair is off, so
-that difficult pairs count more than nearly good ones. It does not stop at an arbitrary place: pairs inside and beyond
-any margin are still improved a little, and there is no $m$ to be chosen. Its push stays bounded, as the hinge's. And it
-can be read as a probability, being the likelihood for two answers. (Two are enough. The price: it is never content.)
-
-**Mark scheme (2 points, ½ for each step)**
-
-1. (i) All answers by their probability, against one (the most offending).
-2. (i) Never content, against a gap that is enough; or integral against search.
-3. (ii) First advantage with its reason.
-4. (ii) Second advantage with its reason.
-### END SOLUTION
-"""
-
-# %% [markdown] nbgrader={"grade_id": "doubt-text", "locked": true}
-r"""
-**Exercise 3.4 · doubtful labels** · 1 point by hand, 2 by machine · ★★★ · 15 minutes
-
-*The same answer, called right by some and wrong by others. Where does its energy come to rest?*
-
-A share $1 - \epsilon$ of all people calls a pair $(x, y)$ right, so that its energy $e$ appears as an $F^+$; the others
-call it wrong, so that it appears as an $F^-$. Keep only the terms with $e$: the simple loss is, on average,
-$(1 - \epsilon)\, [e]_+ + \epsilon\, [m - e]_+$, and square–square is the same with squares. By machine: the $e$ that
-makes it least, for $0 < \epsilon < 1$, $\epsilon \ne \frac12$.
-
-By hand: compare simple and square–square: the push on a large violation, the push on a small one, and what your two
-results say. When would you prefer the one, and when the other?
-
-<details><summary>Hint</summary>
-
-Draw both averages over $e$, for $\epsilon = 0.1$ and $m = 1$. One consists of straight lines, and those have their
-minimum at a corner. Where is the slope of the other zero?
-
-</details>
-"""
-
-
-# %% nbgrader={"grade_id": "doubt-code", "solution": true}
-def simple_rest(eps, m):
-    """The energy at which the mean simple loss is least, for a share eps ≠ ½ of “wrong”: a number."""
-    ### BEGIN SOLUTION
-    return 0.0 if eps < 0.5 else m  # slope 1 − 2ε between 0 and m
-    ### END SOLUTION
-
-
-def square_square_rest(eps, m):
-    """The same for the mean square–square loss."""
-    ### BEGIN SOLUTION
-    return eps * m  # 2 (1 − ε) e = 2 ε (m − e)
-    ### END SOLUTION
 
 
 # %% nbgrader={"grade_id": "doubt", "grade": true, "points": 2, "locked": true}
@@ -1343,78 +1138,129 @@ def check_rest(name, rest, power):
 check_rest("simple", simple_rest, 1)
 check_rest("square–square", square_square_rest, 2)
 
-# %% [markdown] nbgrader={"grade_id": "doubt-words", "grade": true, "solution": true, "points": 1}
+# %% [markdown] nbgrader={"grade_id": "level-prediction-text", "locked": true}
 r"""
-### BEGIN SOLUTION
-*Simple* pushes with constant force 1, however large or small the violation. A few contradicting labels cannot win
-against the majority: $e$ rests at 0 or at $m$, a vote (like a median). It is robust against wrong labels and outliers,
-and drives energies into the corners; but it pushes with full force until the last moment, jumps at the corner, and
-takes no special care of the worst cases. *Square–square* pushes in proportion to the violation: the worst pairs first,
-gently near the goal. $e$ rests at $\epsilon m$, a mean: a graded energy that tells how doubtful the answer is. But one
-gross outlier pushes harder than many good pairs, and large violations make huge gradients.
+**Exercise 3.3 · a prediction, and a comparison** · ½ point by machine, 3 by hand · ★★☆ · 15 minutes
 
-Prefer the simple loss when labels are noisy or energies may be far off; prefer square–square when labels are clean (or
-when their doubt shall be visible) and smooth energies and a quick repair of the worst pairs are wanted.
+*Predict where four losses leave the energies of a whole landscape.*
 
-**Mark scheme (1 point, ½ for each step)**
+The network of 2.3 learns the crescents with each of your four losses, at $m=1$. For each training pair a wrong answer
+is drawn at random. **Prediction.** What becomes of the *highest* energy of the landscape?
 
-1. Constant push against one proportional to the violation, with a consequence for large or small violations.
-2. Vote against mean (or robust against graded), and a case in which each is preferred.
-### END SOLUTION
+- **A** With simple and square–square it stays below 3. With hinge and log it rises above 3.
+- **B** With the three losses that have a margin it stays below 3. Only with log does it rise above 3.
+- **C** With all four it rises above 3, and is higher after 600 steps than after 150.
+
+Set `level_prediction` to one letter. Any of the three earns the ½ point: what counts is that you commit before you
+look.
 """
+
+# %% nbgrader={"grade_id": "level-prediction-code", "solution": true}
+# level_prediction = "…"   # "A", "B" or "C"
+### BEGIN SOLUTION
+level_prediction = "C"
+### END SOLUTION
+
+# %% nbgrader={"grade_id": "level-prediction", "grade": true, "points": 0.5, "locked": true}
+assert level_prediction in ("A", "B", "C"), 'level_prediction should be one letter in quotes: "A", "B" or "C"'
+print("ok  your prediction is", level_prediction)
 
 
 # %% nbgrader={"grade_id": "moons-contrast", "locked": true} tags=["demo"]
 def with_random_wrong_answers(loss):
-    """The gradient by all energies of a row when one wrong answer is drawn at random."""
+    """The gradient by all energies of a row, if one wrong answer is drawn at random."""
 
     def push(F, right):
-        rows = torch.arange(len(F))
         wrong = (right + torch.randint(1, F.shape[1], (len(F),))) % F.shape[1]
-        gradient = torch.zeros_like(F)
-        _, d_pos, d_neg = loss(F[rows, right], F[rows, wrong])
-        gradient[rows, right], gradient[rows, wrong] = (torch.as_tensor(d).to(F.dtype) for d in (d_pos, d_neg))
-        return gradient
+        places = [functional.one_hot(which, F.shape[1]) for which in (right, wrong)]
+        _, *slopes = loss(*(F[place == 1] for place in places))
+        return sum(torch.as_tensor(slope)[:, None] * place for slope, place in zip(slopes, places, strict=True))
 
     return push
 
 
-pushes = {
-    "simple": with_random_wrong_answers(lambda a, b: simple_loss(a, b, 1.0)),
-    "hinge": with_random_wrong_answers(lambda a, b: hinge_loss(a, b, 1.0)),
-    "log": with_random_wrong_answers(log_loss),
-    "square–square": with_random_wrong_answers(lambda a, b: square_square_loss(a, b, 1.0)),
+losses = {
+    "simple": lambda a, b: simple_loss(a, b, 1.0),
+    "hinge": lambda a, b: hinge_loss(a, b, 1.0),
+    "log": log_loss,
+    "square–square": lambda a, b: square_square_loss(a, b, 1.0),
 }
 print("training with four losses, for some eight seconds …")
-figure, axes = plt.subplots(2, 3, figsize=(12, 6.2), layout="constrained")
-draw_landscape(axes[0, 0], tables[0], "before training")
-styles = ("-", GREEN), ("--", RED), (":", ORANGE), ("-.", "black")
-for ax, (name, push), (style, colour) in zip(axes.flat[1:], pushes.items(), styles, strict=False):
-    (table,) = train_on_moons(push, 600, (600,))
-    picture = draw_landscape(ax, table, f"{name}, highest {float((table.T - table.min(dim=1).values).max()):.0f}")
-    axes[1, 2].plot(answers, table[38] - table[38].min(), style, color=colour, label=name)
-figure.colorbar(picture, ax=axes[0, 2], label="energy above the lowest")
-axes[1, 2].plot(answers, tables[2][38] - tables[2][38].min(), color=BLUE, linewidth=2.5, label="likelihood")
-axes[1, 2].set(xlabel="y", ylabel="energy above the lowest", title=f"Along x = {questions[38]:.1f}", ylim=(0, 17))
-axes[1, 2].legend(fontsize=8, loc="upper center", ncols=2, framealpha=1)
+figure, axes = plt.subplots(1, 5, figsize=(17, 3.2), layout="constrained")
+marks, styles = (0, 37, 75, 150, 300, 600), (("-", GREEN), ("--", RED), (":", ORANGE), ("-.", "black"))
+for ax, (name, loss), (style, colour) in zip(axes, losses.items(), styles, strict=False):
+    tables = train_on_moons(with_random_wrong_answers(loss), marks)
+    picture = draw_landscape(ax, tables[-1], name)
+    axes[4].semilogy(marks, [float(table.max()) for table in tables], style, color=colour, label=name)
+figure.colorbar(picture, ax=axes[3], label="energy above the lowest")
+axes[4].axhline(1, color="gray", linestyle=(0, (1, 3)), label="margin")
+axes[4].set(xlabel="steps", ylabel="highest energy", title="Highest energy")
+axes[4].legend(fontsize=7)
 plt.show()
+
+# %% [markdown] nbgrader={"grade_id": "contrast-text", "locked": true}
+r"""
+*In the figure: the four landscapes after 600 steps, and the highest energy on a logarithmic axis over the steps. All
+four pass the margin (dotted), and are higher at 600 steps than at 150. Square–square ends lowest, log highest.*
+One more run: if square–square also pulls wrong answers *down* to the margin, the highest energy stays below 3, for five
+random starts.
+
+**Explain and compare**, by hand. A wrong prediction costs nothing.
+
+1. In one or two sentences: what does the figure show, and what causes it?
+2. Compare the likelihood with losses that have a margin: which answers they look at, when they stop, and what must be
+   computed.
+3. Name two advantages of the log loss over the hinge, with reasons.
+4. Compare simple with square–square: the push on a large and on a small violation, and what 3.2(b) says. When would you
+   prefer each?
+"""
+
+# %% [markdown] nbgrader={"grade_id": "margins-words", "grade": true, "solution": true, "points": 3}
+r"""
+### BEGIN SOLUTION
+1. With all four losses the highest energy rises far past the margin. None of them pulls back a wrong answer whose
+   energy is already high enough. The extra run shows that this is the cause: with a pull back to the margin, and all
+   else alike, the highest energy stays low.
+2. *The likelihood* looks at all answers. It pushes wrong ones up in proportion to their probability and the right one
+   down with $1 - p(y|x)$. It never stops, and needs the sum or integral over all answers (or samples).
+   *Losses with a margin* look at the right answer and one wrong answer, best the most offending. Simple and hinge push
+   with 0 or 1, whatever the violation; square–square in proportion to it. They stop at the margin, where the gradient
+   is exactly zero. That does not bound the levels. They need a search for a wrong answer, and give no probabilities.
+3. The gradient of the log loss is continuous, while that of the hinge jumps at the margin. The log loss grades the push
+   between 0 and 1, so pairs that are far off count more than pairs that are nearly right. You need not choose a margin:
+   pairs that are barely right are still pushed. It can be read as a probability. (Two are enough.)
+4. *Simple* pushes with 1 whatever the violation. A few contradicting labels cannot win: $e$ rests at 0 or at $m$, a
+   vote. It is robust to wrong labels, but pushes fully up to the last moment and treats bad cases like mild ones.
+   *Square–square* pushes in proportion: the worst pairs first, gently near the goal. $e$ rests at $\epsilon m$, a mean,
+   which shows how doubtful the answer is. But one gross outlier pushes harder than many good pairs. Prefer simple if
+   labels are noisy, and square–square if they are clean or their doubt should be visible.
+
+**Mark scheme (3 points)**
+
+1. ½ point: all four rise past the margin (¼), because nothing pulls energies above it back (¼). The prediction does not
+   count.
+2. ½ point: all answers by probability against one wrong answer. ¼ for one of the two.
+3. ½ point: never stops against stops at the margin (¼), and sum or integral against search (¼).
+4. ½ point: two advantages of the log loss, each with its reason. ¼ for one of them.
+5. ½ point: a push of 0 or 1 against one in proportion to the violation. ¼ for one of the two.
+6. ½ point: vote against mean (or robust against graded), ¼, and a case in which each is preferred, ¼.
+### END SOLUTION
+"""
 
 # %% [markdown] nbgrader={"grade_id": "closing", "locked": true}
 r"""
-*In the figure: first the flat landscape of the untrained network, then what becomes of it on the same crescents after
-600 steps with each of your losses and wrong answers drawn at random; over each stands its highest energy. Square–square
-digs the broadest valleys with the gentlest sides; simple, hinge and log, in this order, dig narrower ones with higher
-walls. In the last picture all of them along one x, and the likelihood after 400 steps (thick), steepest of all.*
-
 **What you take along**
 
-- An energy judges a pair. It may be low at many answers, and it owes nothing to a denominator.
-- Only pulling down floods the country: every loss needs something that pushes up, be it wrong answers, a
-  construction that cannot collapse, or a price on lowlands.
-- The likelihood's gradient is what was observed minus what the machine expects. It needs all answers or a crowd of
-  walkers, and it is never satisfied.
-- Margins are content. Some losses know levels, others only differences; some vote, others take means.
-- Subtract the lowest energy before you exponentiate.
+- Pulling right answers down is not enough: something must keep other energies high.
+- If the likelihood's mean gradient is zero, observed and expected slopes match, no more.
+- A margin tells a loss when to stop pushing a pair. It does not bound the energies.
 
-In the next notebook answers are words, latents are ways to cut them into letters, and the search for the best way is an
-algorithm that you write yourself."""
+**Sources.** K-means: MacQueen, "Some methods for classification and analysis of multivariate observations" (1967).
+Principal components: Pearson, "On lines and planes of closest fit to systems of points in space" (1901). Sparse coding:
+Olshausen and Field, "Emergence of simple-cell receptive field properties by learning a sparse code for natural images"
+(1996). Denoising autoencoders: Vincent et al., "Extracting and composing robust features with denoising autoencoders"
+(2008). Variational autoencoders: Kingma and Welling, "Auto-encoding variational Bayes" (2013). Label smoothing: Szegedy
+et al., "Rethinking the Inception architecture for computer vision" (2016). Pairs: Chopra, Hadsell and LeCun, "Learning
+a similarity metric discriminatively, with application to face verification" (2005); Hadsell, Chopra and LeCun,
+"Dimensionality reduction by learning an invariant mapping" (2006).
+"""

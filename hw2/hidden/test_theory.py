@@ -245,6 +245,7 @@ def test_unrolled_places(student, draw):
         low, high = heights["x"], heights["h"]
         assert max(low) - min(low) < 1e-4, f"T = {T}: all inputs should stand at one height"
         assert max(high) - min(high) < 1e-4, f"T = {T}: all states should stand at one height"
+        assert max(low) < min(high), f"T = {T}: the states should stand above the inputs"
         between = max(low) < min(heights["c"]) and max(heights["c"]) < min(high)
         assert between, f"T = {T}: every gate should stand above the inputs and below the states"
         nodes = sorted(places)
@@ -625,6 +626,7 @@ def test_fixes(student):
     found = HARNESS.beside(student).members(student.run("lambda: fixes"))
     assert isinstance(found, list), "fixes should be a set of letters"
     fixes = {str(letter).strip().upper() for letter in found}
+    assert all(len(letter) == 1 and letter.isalpha() for letter in fixes), "fixes should be a set of single letters"
     assert fixes - {"A", "C", "E"} == set(), "fixes: some of it leaves the cause, or changes more than the training"
     assert fixes == {"A", "C", "E"}, f"fixes: what you name is right, and {3 - len(fixes)} more can be found"
 

@@ -17,6 +17,12 @@ def circle_energy(x, y):
     ### END SOLUTION
 
 
+# true_of_energies = {"…", …}
+### BEGIN SOLUTION
+true_of_energies = {"A", "C", "E"}
+### END SOLUTION
+
+
 # %% nbgrader={"grade_id": "gibbs-density-code", "solution": true}
 def gibbs_density(F, dy, beta):
     ### BEGIN SOLUTION
@@ -89,7 +95,6 @@ def gibbs(F, beta):
     ### END SOLUTION
 
 
-# %% nbgrader={"grade_id": "limits-code", "solution": true}
 ### BEGIN SOLUTION
 p_hot, p_cold = (0.25, 0.25, 0.25, 0.25), (0.0, 0.5, 0.5, 0.0)
 ### END SOLUTION
@@ -113,6 +118,14 @@ def nll(F, y, beta):
     A = free_energy(F, beta)
     return [float(F[b, y[b]]) - A[b] for b in range(len(F))]
     ### END SOLUTION
+
+
+# nll_hot = …
+# nll_cold = …
+### BEGIN SOLUTION
+nll_hot = math.inf  # 1/β log 4 grows without end
+nll_cold = 2  # 3 − min F
+### END SOLUTION
 
 
 # %% nbgrader={"grade_id": "nll-gradient-code", "solution": true}
@@ -167,6 +180,12 @@ def gap_for_push(n, beta, g):
     ratio = p / each
     return math.log(ratio) / beta
     ### END SOLUTION
+
+
+# bounded = {"…", …}
+### BEGIN SOLUTION
+bounded = {"A", "D", "F", "G"}
+### END SOLUTION
 
 
 # %% nbgrader={"grade_id": "corners-code", "solution": true}
@@ -238,3 +257,29 @@ def table_hinge_gradient(F, y, m):
             answer[b][offender] = -1
     return answer
     ### END SOLUTION
+
+
+def simple_rest(eps, m):
+    """The energy at which the mean simple loss is least, for a share eps ≠ ½ of “wrong”: a number."""
+    ### BEGIN SOLUTION
+    return 0.0 if eps < 0.5 else m  # slope 1 − 2ε between 0 and m
+    ### END SOLUTION
+
+
+def square_square_rest(eps, m):
+    """The same for the mean square–square loss."""
+    ### BEGIN SOLUTION
+    return eps * m  # 2 (1 − ε) e = 2 ε (m − e)
+    ### END SOLUTION
+
+
+# true_of_log = {"…", …}
+### BEGIN SOLUTION
+true_of_log = {"A", "D", "E"}
+### END SOLUTION
+
+
+# %% nbgrader={"grade_id": "level-prediction-code", "solution": true}
+### BEGIN SOLUTION
+level_prediction = "A"
+### END SOLUTION

@@ -36,7 +36,6 @@ def circle_energy(x, y):
     ### END SOLUTION
 
 
-# %% nbgrader={"grade_id": "freedom-code", "solution": true}
 ### BEGIN SOLUTION
 true_of_energies = frozenset("ACE")
 ### END SOLUTION
@@ -56,11 +55,17 @@ def gibbs_variance(a, beta):
     ### END SOLUTION
 
 
-# %% nbgrader={"grade_id": "collapse-code", "solution": true}
+# %% nbgrader={"grade_id": "role-code", "solution": true}
+# role = {"A": "…", "B": "…", …, "F": "…"}
+### BEGIN SOLUTION
+role = {"A": "loss", "B": "energy", "C": "energy", "D": "loss", "E": "energy", "F": "loss"}
+### END SOLUTION
+
+
 ### BEGIN SOLUTION
 collapsing = ("F", "B", "C")
 way = {
-    letter: ("contrast", "architecture", "regulariser")[kind]
+    letter: ("Pushed up", "built so", "price")[kind]
     for letter, kind in zip("GFEDCBA", (2, 0, 0, 1, 0, 2, 1), strict=True)
 }
 ### END SOLUTION
@@ -96,6 +101,14 @@ def gibbs(F, beta):
     ### END SOLUTION
 
 
+# p_hot = [… four numbers …]
+# p_cold = [… four numbers …]
+### BEGIN SOLUTION
+p_hot = [1 / 4, 1 / 4, 1 / 4, 1 / 4]  # all ratios e^(−β(F_i − F_j)) go to 1
+p_cold = [0, 1 / 2, 1 / 2, 0]  # all is shared by the lowest
+### END SOLUTION
+
+
 # %% nbgrader={"grade_id": "nll-code", "solution": true}
 def free_energy(F, beta):
     ### BEGIN SOLUTION
@@ -108,6 +121,14 @@ def nll(F, y, beta):
     mine = Landscape(F, beta)
     return mine.energies.take_along_dim(y.unsqueeze(1), 1).squeeze(1) - mine.free()
     ### END SOLUTION
+
+
+# nll_hot = …
+# nll_cold = …
+### BEGIN SOLUTION
+nll_hot = math.inf  # 1/β log 4 grows without end
+nll_cold = 2  # 3 − min F
+### END SOLUTION
 
 
 # %% nbgrader={"grade_id": "nll-gradient-code", "solution": true}
@@ -167,7 +188,6 @@ def table_hinge_gradient(F, y, m):
     ### END SOLUTION
 
 
-# %% nbgrader={"grade_id": "doubt-code", "solution": true}
 class Rest:
     def __init__(self, power):
         self.power = power
@@ -179,3 +199,9 @@ class Rest:
 
 
 simple_rest, square_square_rest = Rest(1), Rest(2)
+
+
+# true_of_log = {"…", …}
+### BEGIN SOLUTION
+true_of_log = {"A", "D", "E"}
+### END SOLUTION

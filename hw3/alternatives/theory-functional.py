@@ -7,6 +7,13 @@
 circle_energy = lambda x, y: torch.log(1 + (1 - x.square() - y.square()).abs())
 ### END SOLUTION
 
+
+# true_of_energies = {"…", …}
+### BEGIN SOLUTION
+true_of_energies = {"A", "C", "E"}
+### END SOLUTION
+
+
 # %% nbgrader={"grade_id": "gibbs-density-code", "solution": true}
 from functools import partial
 
@@ -57,6 +64,14 @@ def gibbs(F, beta, log=False):
 ### END SOLUTION
 
 
+# p_hot = [… four numbers …]
+# p_cold = [… four numbers …]
+### BEGIN SOLUTION
+p_hot = [1 / 4, 1 / 4, 1 / 4, 1 / 4]  # all ratios e^(−β(F_i − F_j)) go to 1
+p_cold = [0, 1 / 2, 1 / 2, 0]  # all is shared by the lowest
+### END SOLUTION
+
+
 # %% nbgrader={"grade_id": "nll-code", "solution": true}
 ### BEGIN SOLUTION
 def free_energy(F, beta):
@@ -68,10 +83,11 @@ nll = lambda F, y, beta: (
 )
 ### END SOLUTION
 
-# %% nbgrader={"grade_id": "nll-limits-code", "solution": true}
+
 ### BEGIN SOLUTION
 nll_hot, nll_cold = torch.tensor(torch.inf), torch.tensor([2.0])
 ### END SOLUTION
+
 
 # %% nbgrader={"grade_id": "nll-gradient-code", "solution": true}
 ### BEGIN SOLUTION
@@ -95,7 +111,7 @@ best_energies = lambda q, beta: torch.where(q > 0, (q.max().log() - q.log()) / b
 gap_for_push = lambda n, beta, g: (math.log(n - 1) + math.log(1 / g - 1)) / beta
 ### END SOLUTION
 
-# %% nbgrader={"grade_id": "bounded-code", "solution": true}
+
 ### BEGIN SOLUTION
 bounded = set("ABCDEFG") - set("BCE")
 ### END SOLUTION
@@ -145,8 +161,14 @@ def table_hinge_gradient(F, y, m):
 
 ### END SOLUTION
 
-# %% nbgrader={"grade_id": "doubt-code", "solution": true}
+
 ### BEGIN SOLUTION
 simple_rest = lambda eps, m: m if eps > 0.5 else 0
 square_square_rest = lambda eps, m: eps * m / (eps + (1 - eps))
+### END SOLUTION
+
+
+# true_of_log = {"…", …}
+### BEGIN SOLUTION
+true_of_log = {"A", "D", "E"}
 ### END SOLUTION

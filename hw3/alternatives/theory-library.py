@@ -8,6 +8,12 @@ def circle_energy(x, y):
     ### END SOLUTION
 
 
+# true_of_energies = {"…", …}
+### BEGIN SOLUTION
+true_of_energies = {"A", "C", "E"}
+### END SOLUTION
+
+
 # %% nbgrader={"grade_id": "gibbs-density-code", "solution": true}
 def gibbs_density(F, dy, beta):
     ### BEGIN SOLUTION
@@ -49,6 +55,14 @@ def gibbs(F, beta):
     ### END SOLUTION
 
 
+# p_hot = [… four numbers …]
+# p_cold = [… four numbers …]
+### BEGIN SOLUTION
+p_hot = [1 / 4, 1 / 4, 1 / 4, 1 / 4]  # all ratios e^(−β(F_i − F_j)) go to 1
+p_cold = [0, 1 / 2, 1 / 2, 0]  # all is shared by the lowest
+### END SOLUTION
+
+
 # %% nbgrader={"grade_id": "nll-code", "solution": true}
 def free_energy(F, beta):
     ### BEGIN SOLUTION
@@ -60,6 +74,14 @@ def nll(F, y, beta):
     ### BEGIN SOLUTION
     return functional.cross_entropy(-beta * F, y, reduction="none") / beta
     ### END SOLUTION
+
+
+# nll_hot = …
+# nll_cold = …
+### BEGIN SOLUTION
+nll_hot = math.inf  # 1/β log 4 grows without end
+nll_cold = 2  # 3 − min F
+### END SOLUTION
 
 
 # %% nbgrader={"grade_id": "nll-gradient-code", "solution": true}
@@ -101,6 +123,12 @@ def gap_for_push(n, beta, g):
     ### END SOLUTION
 
 
+# bounded = {"…", …}
+### BEGIN SOLUTION
+bounded = {"A", "D", "F", "G"}
+### END SOLUTION
+
+
 # %% nbgrader={"grade_id": "corners-code", "solution": true}
 def simple_loss(F_pos, F_neg, m):
     ### BEGIN SOLUTION
@@ -138,3 +166,23 @@ def table_hinge_gradient(F, y, m):
     active = F[right] + m > wrong.amin(dim=1)
     return active[:, None] * (right.float() - offender)
     ### END SOLUTION
+
+
+def simple_rest(eps, m):
+    """The energy at which the mean simple loss is least, for a share eps ≠ ½ of “wrong”: a number."""
+    ### BEGIN SOLUTION
+    return 0.0 if eps < 0.5 else m  # slope 1 − 2ε between 0 and m
+    ### END SOLUTION
+
+
+def square_square_rest(eps, m):
+    """The same for the mean square–square loss."""
+    ### BEGIN SOLUTION
+    return eps * m  # 2 (1 − ε) e = 2 ε (m − e)
+    ### END SOLUTION
+
+
+# true_of_log = {"…", …}
+### BEGIN SOLUTION
+true_of_log = {"A", "D", "E"}
+### END SOLUTION

@@ -8,7 +8,6 @@ def circle_energy(x, y):
     ### END SOLUTION
 
 
-# %% nbgrader={"grade_id": "freedom-code", "solution": true}
 ### BEGIN SOLUTION
 true_of_energies = ["A", "C", "E"]
 ### END SOLUTION
@@ -35,11 +34,11 @@ def gibbs_variance(a, beta):
 role = dict(zip("ABCDEF", ("loss", "energy", "energy", "loss", "energy", "loss"), strict=True))
 ### END SOLUTION
 
-# %% nbgrader={"grade_id": "collapse-code", "solution": true}
+
 ### BEGIN SOLUTION
 collapsing = "BCF"
 way = {}
-for word, machines in (("architecture", "AD"), ("regulariser", "BG"), ("contrast", "CEF")):
+for word, machines in (("shape", "AD"), ("cost", "BG"), ("wrong answers", "CEF")):
     for machine in machines:
         way[machine] = word
 ### END SOLUTION
@@ -88,7 +87,6 @@ def gibbs(F, beta):
     ### END SOLUTION
 
 
-# %% nbgrader={"grade_id": "limits-code", "solution": true}
 ### BEGIN SOLUTION
 p_hot, p_cold = torch.full((4,), 0.25), torch.tensor([0.0, 0.5, 0.5, 0.0])
 ### END SOLUTION
@@ -115,7 +113,6 @@ def nll(F, y, beta):
     ### END SOLUTION
 
 
-# %% nbgrader={"grade_id": "nll-limits-code", "solution": true}
 ### BEGIN SOLUTION
 nll_hot, nll_cold = float("inf"), 3 - min(3, 1, 1, 6)
 ### END SOLUTION
@@ -174,7 +171,6 @@ def gap_for_push(n, beta, g):
     ### END SOLUTION
 
 
-# %% nbgrader={"grade_id": "bounded-code", "solution": true}
 ### BEGIN SOLUTION
 bounded = {"G", "F", "D", "A"}
 ### END SOLUTION
@@ -237,13 +233,6 @@ def table_hinge_gradient(F, y, m):
     ### END SOLUTION
 
 
-# %% nbgrader={"grade_id": "log-code", "solution": true}
-### BEGIN SOLUTION
-true_of_log = {"E", "A", "D"}
-### END SOLUTION
-
-
-# %% nbgrader={"grade_id": "doubt-code", "solution": true}
 def simple_rest(eps, m):
     ### BEGIN SOLUTION
     return min((0.0, m), key=lambda e: (1 - eps) * e + eps * (m - e))
@@ -254,3 +243,8 @@ def square_square_rest(eps, m):
     ### BEGIN SOLUTION
     return m - (1 - eps) * m
     ### END SOLUTION
+
+
+### BEGIN SOLUTION
+true_of_log = {"E", "A", "D"}
+### END SOLUTION

@@ -12,6 +12,12 @@ def circle_energy(x, y):
     ### END SOLUTION
 
 
+# true_of_energies = {"…", …}
+### BEGIN SOLUTION
+true_of_energies = {"A", "C", "E"}
+### END SOLUTION
+
+
 # %% nbgrader={"grade_id": "gibbs-density-code", "solution": true}
 def gibbs_density(F, dy, beta):
     ### BEGIN SOLUTION
@@ -56,7 +62,6 @@ def gibbs(F, beta):
     ### END SOLUTION
 
 
-# %% nbgrader={"grade_id": "limits-code", "solution": true}
 ### BEGIN SOLUTION
 lowest = np.array([3, 1, 1, 6]) == 1
 p_hot, p_cold = np.ones(4) / 4, lowest / lowest.sum()
@@ -77,7 +82,6 @@ def nll(F, y, beta):
     ### END SOLUTION
 
 
-# %% nbgrader={"grade_id": "nll-limits-code", "solution": true}
 ### BEGIN SOLUTION
 nll_hot, nll_cold = np.inf, np.float64(2)
 ### END SOLUTION
@@ -124,6 +128,12 @@ def gap_for_push(n, beta, g):
     ### END SOLUTION
 
 
+# bounded = {"…", …}
+### BEGIN SOLUTION
+bounded = {"A", "D", "F", "G"}
+### END SOLUTION
+
+
 # %% nbgrader={"grade_id": "corners-code", "solution": true}
 def simple_loss(F_pos, F_neg, m):
     ### BEGIN SOLUTION
@@ -166,7 +176,6 @@ def table_hinge_gradient(F, y, m):
     ### END SOLUTION
 
 
-# %% nbgrader={"grade_id": "doubt-code", "solution": true}
 def simple_rest(eps, m):
     ### BEGIN SOLUTION
     return np.median([0] * round(100 * (1 - eps)) + [m] * round(100 * eps))
@@ -177,3 +186,15 @@ def square_square_rest(eps, m):
     ### BEGIN SOLUTION
     return np.average([0, m], weights=[1 - eps, eps])
     ### END SOLUTION
+
+
+# true_of_log = {"…", …}
+### BEGIN SOLUTION
+true_of_log = {"A", "D", "E"}
+### END SOLUTION
+
+
+# %% nbgrader={"grade_id": "level-prediction-code", "solution": true}
+### BEGIN SOLUTION
+level_prediction = "B"
+### END SOLUTION

@@ -1,4 +1,4 @@
-"""Hidden tests of hw3/ocr: the sliding network, matrices, paths, the training loop, reading, one training run."""
+"""Hidden tests of hw3/ocr: the sliding network, matrices, paths, both training loops, reading, the soft minimum."""
 
 import itertools
 
@@ -42,10 +42,10 @@ def spell(word, length=0):
 
 
 def stays_short(student, function, small, larger, but=None):
-    """Assert that a function executes about as many lines for large arguments as for small ones."""
+    """Assert that a function runs about as many lines for large arguments as for small ones."""
     grows = HARNESS.beside(student).grows(getattr(student, function), small, list(larger.values()), but)
     for what, grown in zip(larger, grows, strict=True):
-        assert not grown, f"{function} executes more lines for more {what}: there is a loop too many"
+        assert not grown, f"{function} runs more lines of Python for more {what}: a loop goes over them"
 
 
 # ---------------------------------------------------------------------------------------------- the network
@@ -83,14 +83,14 @@ def test_windows_alone(student, draw):
     for width, (shape, cut, alone, there) in zip(widths, said, strict=True):
         right = (3, (width - 18) // 4 + 1, 27)
         assert shape == right, f"width {width}: the energies have shape {shape}; it should be {right}"
-        assert all(cut) or not there, "the energies of the windows are all there, but in other places"
+        assert all(cut) or not there, "the windows have the right energies, but in the wrong places"
         assert all(cut), f"window {cut.index(False)} gets other energies when its 18 columns are cut out"
         assert all(alone), "an image gets other energies when there are other images in its batch"
 
 
 @earns("net-window")
 def test_what_a_window_sees(student, draw):
-    """A window sees all of its 18 columns and no other one."""
+    """The energies of a window depend on all of its 18 columns, and on no other column."""
     tools, L = HARNESS.beside(student), draw.size(6, 12)
     net = tools.settled(student.SimpleNet())
     windows, images = (0, draw.size(2, L - 2), L - 1), draw.uniform(4, 1, 32, 18 + 4 * (L - 1))
@@ -98,7 +98,9 @@ def test_what_a_window_sees(student, draw):
         right = list(range(4 * window, 4 * window + 18))
         span = f"columns {columns[0]} to {columns[-1]}" if columns else "nothing"
         span += ", and not all of them" if columns and len(columns) <= columns[-1] - columns[0] else ""
-        assert columns == right, f"window {window} should see columns {right[0]} to {right[-1]}; yours sees {span}"
+        assert columns == right, (
+            f"window {window} should depend on columns {right[0]} to {right[-1]}; yours depends on {span}"
+        )
 
 
 # ---------------------------------------------------------------------------------------------- single letters
@@ -115,12 +117,12 @@ def plain_numbers(values, name, steps):
 def right_steps(modes, rows, gradients, stale, expected, epochs):
     """Assert that each step of a training run follows the gradient of its own loss, in training mode."""
     steps = 3 * epochs
-    assert rows, "the model that was to be trained is never asked"
-    assert len(rows) == steps, f"{epochs} epochs of 3 batches ask the model {len(rows)} times, not {steps} times"
+    assert rows, "the model that should be trained is never called"
+    assert len(rows) == steps, f"{epochs} epochs of 3 batches call the model {len(rows)} times, not {steps} times"
     assert all(modes), "the model is not in training mode"
     assert len(gradients) == steps, f"there are {len(gradients)} backward passes in {steps} steps"
     assert 0 not in stale, "the first step follows a gradient that was there before the training"
-    assert not stale, "a step does not follow the gradient of its own loss alone: something is left of earlier ones"
+    assert not stale, "a step follows more than its own gradient: earlier gradients are left over"
     for gradient, right in zip(gradients, expected, strict=True):
         sizes = {"B": len(right), "L": right.shape[1]}
         close(gradient, right, "the gradient of a step's loss", rtol=1e-3, atol=1e-6, sizes=sizes)
@@ -150,10 +152,10 @@ def letters_run(student, draw):
 
 @earns("letters-loop")
 def test_losses_of_letters(student, draw):
-    """There is one loss for each step: the mean cross-entropy of the energies' softargmax, as a plain number."""
+    """For each step there is one loss, a plain number: the batch's mean cross-entropy."""
     losses, _, right, epochs = letters_run(student, draw)
     losses = plain_numbers(losses, "the list of losses", 3 * epochs)
-    assert len(right) == len(losses), f"the model is asked {len(right)} times in {len(losses)} steps"
+    assert len(right) == len(losses), f"the model is called {len(right)} times in {len(losses)} steps"
     close(losses, torch.tensor([loss for loss, _ in right]), "the list of losses", atol=1e-5)
 
 
@@ -166,7 +168,7 @@ def test_steps_on_letters(student, draw):
 
 @earns("letters-loop")
 def test_letters_are_learned(student, draw):
-    """The model itself learns: its loss falls, and the learning rate decides how fast."""
+    """The training changes the model that it is given: its loss falls, and faster with a larger learning rate."""
     size, epochs, N = three_batches(draw)
     labels, start = draw.integers(0, 25, N), 2 * draw.normal(N, 1, 27)
     leaf = start.clone().requires_grad_()
@@ -176,20 +178,20 @@ def test_letters_are_learned(student, draw):
 
 
 def downhill(way, slower):
-    """Assert that the energies of a training run have gone down the loss, the farther the larger the learning rate."""
+    """Assert that a training run has lowered the loss, and moved farther with a larger learning rate."""
     assert way != 0, "after the training the model's parameters are what they were before"
-    assert -1e6 < way < 0, "the steps go uphill: they make the loss larger"
+    assert -1e6 < way < 0, "the steps make the loss larger"
     assert slower, "a learning rate of 0.000001 moves the parameters nearly as far as one of 0.1"
 
 
 @pytest.fixture(scope="module")
 def once():
-    """Room for what the training runs have shown, which several tests look at."""
+    """What the training runs have shown: several tests look at it."""
     return {}
 
 
 def remembered(once, name, find):
-    """What `find()` returns or raises, found out only once."""
+    """What `find()` returns or raises; it is called only once."""
     if name not in once:
         try:
             once[name] = find()
@@ -201,7 +203,7 @@ def remembered(once, name, find):
 
 
 def words(reference, draw, *arguments, **more):
-    """Images, as bytes (N, 1, 32, W), and words of a SimpleWordsDataset that nobody can guess."""
+    """Images, as bytes (N, 1, 32, W), and words of a SimpleWordsDataset with a drawn seed."""
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(draw.size(0, 2**31))
         data = reference.SimpleWordsDataset(*arguments, **more)
@@ -213,18 +215,20 @@ def as_bytes(images):
 
 
 def loader(images, labels, size):
-    """Batches for the reference, of the images that a student's process gets as bytes."""
+    """Batches for the reference, of images in bytes."""
     return DataLoader(TensorDataset(images / 255, labels), batch_size=size)
 
 
 def letters_by_heart(student, reference, draw):
-    """Assert that the 26 letters of one font are learned by heart: whoever cannot do that need not run for long."""
+    """Assert that half of the letters of one font are learned in 60 steps, before a long run begins."""
     images, labels = reference.LETTERS[draw.size(0, len(reference.LETTERS) - 1), :, None], torch.arange(26)
     tools = HARNESS.beside(student)
     net = tools.taught(student.train_letters, student.SimpleNet(), as_bytes(images), labels, 13, 30)
     energies = tensor(tools.answers(net, as_bytes(images)), "the result", (26, 1, 27))
     known = int((energies[:, 0].argmin(1) == labels).sum())
-    assert known >= 13, f"after 60 steps on the 26 letters of one font your network knows {known} of them"
+    assert known >= 13, (
+        f"after 60 steps on the 26 letters of one font your network reads {known} of them; it should read 13"
+    )
 
 
 def warm(once, student, reference, draw):
@@ -246,18 +250,18 @@ def warm(once, student, reference, draw):
 
 @earns("letters-learn", trains=True)
 def test_many_letters_are_read(student, shared_student, once, reference, draw):
-    """After two epochs 90 % of other letters are read correctly."""
+    """After two epochs, 90 % of other letters are read correctly."""
     letters_by_heart(student, reference, draw)
     _, share = warm(once, shared_student, reference, draw)
-    assert share >= 0.9, f"your network reads {share:.1%} of the hidden letters, it should be 90 %"
+    assert share >= 0.9, f"your network reads {share:.1%} of the hidden letters; it should read 90 %"
 
 
 @earns("letters-learn", trains=True)
 def test_nearly_all_letters_are_read(student, shared_student, once, reference, draw):
-    """After two epochs 98 % of other letters are read correctly."""
+    """After two epochs, 98 % of other letters are read correctly."""
     letters_by_heart(student, reference, draw)
     _, share = warm(once, shared_student, reference, draw)
-    assert share >= 0.98, f"your network reads {share:.1%} of the hidden letters, it should be 98 %"
+    assert share >= 0.98, f"your network reads {share:.1%} of the hidden letters; it should read 98 %"
 
 
 # ---------------------------------------------------------------------------------------------- matrices
@@ -265,13 +269,15 @@ def test_nearly_all_letters_are_read(student, shared_student, once, reference, d
 
 @earns("transform")
 def test_spelling(student, draw):
-    """Every letter is followed by BETWEEN, double letters too."""
+    """Every letter is followed by BETWEEN, also between double letters."""
     some = draw.integers(0, 25, 1), draw.integers(0, 25, 7), draw.integers(0, 25, 1).repeat(3), draw.integers(0, 25, 40)
     words = ["".join(ALPHABET[k] for k in letters) for letters in (torch.tensor([0, 25]), *some)]
     for word, targets in zip(words, [student.transform_word(word) for word in words], strict=True):
         targets = tensor(targets, f"transform_word({word!r})", (2 * len(word),))
         assert targets.dtype == torch.int64, f"the targets are {targets.dtype}; they should be int64"
-        assert torch.equal(targets, spell(word)), f"transform_word({word!r}) is misspelt"
+        assert torch.equal(targets, spell(word)), (
+            f"transform_word({word!r}): each letter's number should come once, followed by BETWEEN"
+        )
 
 
 def batch(draw, B, L, T):
@@ -282,7 +288,7 @@ def batch(draw, B, L, T):
 
 
 def batches(draw):
-    """Some energies and targets: usual ones, the smallest ones, more targets than windows, more than symbols."""
+    """Energies and targets of usual sizes, the smallest, more targets than windows, more targets than symbols."""
     yield batch(draw, draw.size(2, 4), draw.size(8, 11), 2 * draw.size(2, 3))
     yield batch(draw, 1, 1, 2)
     yield batch(draw, 3, 1, 4)
@@ -322,7 +328,7 @@ def test_path_matrix(student, draw):
 
 @earns("path-matrix")
 def test_path_matrix_without_loops(student, draw):
-    """The values are right, and the number of lines does not grow with the batch, the image or the word."""
+    """The values are right, and the number of lines that run does not grow with the batch, the image or the word."""
     small, larger = larger_batches(draw)
     close(answer(student, "build_path_matrix", *small), looked_up(*small), "the path matrix")
     stays_short(student, "build_path_matrix", small, larger)
@@ -335,7 +341,7 @@ def surprises(energies):
 
 @earns("ce-matrix", weight=3)
 def test_ce_matrix(student, draw):
-    """C[b, l, t] is the cross-entropy of target t in window l, with its gradient, and with large energies, too."""
+    """C[b, l, t] is the cross-entropy of target t in window l, and gradients reach the energies, also large ones."""
     tools = HARNESS.beside(student)
     for scale in 1.0, 300.0:
         what = "" if scale == 1 else " of large energies"
@@ -351,7 +357,7 @@ def test_ce_matrix(student, draw):
             (right.flatten() * weights.flatten()).sum().backward()
             C = tensor(C, f"the matrix of cross-entropies{what}", right.shape)
             close(C, right, f"the matrix of cross-entropies{what}", atol=1e-4 * scale, sizes=named(energies, targets))
-            assert gradient is not None, "the matrix has lost its graph: nothing can learn from it"
+            assert gradient is not None, "the matrix has lost its graph: no gradient reaches the energies"
             close(gradient, leaf.grad, f"the gradient with respect to energies{what}", rtol=1e-3, atol=1e-4)
 
 
@@ -376,7 +382,7 @@ def as_the_student_looks_up(tools, student, leaf, targets, weights, C, scale, ri
 
 @earns("ce-matrix")
 def test_ce_matrix_without_loops(student, draw):
-    """The values are right, and the number of lines does not grow with the batch, the image or the word."""
+    """The values are right, and the number of lines that run does not grow with the batch, the image or the word."""
     small, larger = larger_batches(draw)
     C, right = answer(student, "build_ce_matrix", *small), looked_up(surprises(small[0]), small[1])
     if isinstance(C, torch.Tensor) and not near(C, right, 1.0):
@@ -414,7 +420,7 @@ def energies_of(student, pm, paths):
 
 @earns("path-energy")
 def test_energy_of_a_path(student, draw):
-    """The energy of an allowed path, as a list or as a tensor, is the sum of what it steps on."""
+    """The energy of an allowed path, a list or a tensor, is the sum of the entries that it visits."""
     sizes = [(T + draw.size(0, 5), T) for T in (2, draw.size(3, 5), draw.size(6, 8))]
     for L, T in *sizes, (1, 1), (draw.size(2, 4), 1), (40, 31):
         pm, z = draw.normal(L, T), some_path(draw, L, T)
@@ -425,7 +431,7 @@ def test_energy_of_a_path(student, draw):
 
 @earns("path-energy")
 def test_forbidden_paths(student, draw):
-    """A path that starts late, ends early, skips, goes back or has a wrong length costs 2³⁰."""
+    """A path that starts late, ends early, skips a target, goes back or has a wrong length has the energy 2³⁰."""
     T = draw.size(4, 6)
     L = T + draw.size(3, 5)
     pm, z = draw.normal(L, T), torch.tensor(some_path(draw, L, T))
@@ -454,7 +460,7 @@ def test_forbidden_paths(student, draw):
 
 
 def matrices(draw):
-    """Path matrices (B, L, T), each with a name that says which forbidden shortcut would pay."""
+    """Path matrices (B, L, T); the names say which forbidden path would be cheaper."""
     L, T = draw.size(6, 7), 3
     late, early, skip, back, twice = (draw.normal(3, L, T) for _ in range(5))
     late[:, 0, 1:] -= 50  # a start at any other target
@@ -514,7 +520,7 @@ def found(student, pm, name, wanted):
 
 @earns("find-path-energy", weight=2)
 def test_free_energies(student, reference, draw):
-    """The free energy is the least energy of all allowed paths, wherever forbidden ones would be cheaper."""
+    """The free energy is the least energy of all allowed paths, also where forbidden paths would be cheaper."""
     for name, pm in matrices(draw).items():
         free = found(student, pm, name, "free")
         close(free, torch.tensor([cheapest(matrix) for matrix in pm]), f"{name}: the list of free energies", atol=1e-4)
@@ -537,7 +543,7 @@ def test_dp(student, draw):
 
 @earns("find-path-energy")
 def test_more_targets_than_windows(student, draw):
-    """Where no path exists the free energy is infinite, and nothing breaks."""
+    """If there are more targets than windows, the free energy is infinite."""
     for L, T in (1, 2), (draw.size(2, 4), draw.size(5, 8)):
         free = found(student, draw.normal(3, L, T), f"{L} windows and {T} targets", "free")
         number = "a single window" if L == 1 else f"{L} windows"
@@ -546,7 +552,7 @@ def test_more_targets_than_windows(student, draw):
 
 @earns("find-path-path", weight=3)
 def test_paths(student, reference, draw):
-    """The path is allowed, and its energy is the least one."""
+    """The path is allowed, and no other path is cheaper."""
     for name, pm in matrices(draw).items():
         path = found(student, pm, name, "path")
         assert path.dtype == torch.int64, f"the paths are {path.dtype}; they should be int64"
@@ -569,20 +575,20 @@ def of_paths(free, pm, path):
 
 @earns("find-path-path")
 def test_paths_that_tie(student, draw):
-    """Where several paths are equally cheap, one of them comes back."""
+    """If several paths are equally cheap, find_path returns one of them."""
     tools = HARNESS.beside(student)
     for pm in torch.zeros(2, 6, 3), draw.integers(0, 1, 12, 6, 4).float(), torch.zeros(2, 4, 4):
         shapes, walks = tools.walks(student.find_path, pm)
         of_the_right_shapes(shapes, pm, "path")
         for matrix, (first, last, least, most, energy) in zip(pm, walks, strict=True):
             allowed = (first, last) == (0, pm.shape[2] - 1) and least >= 0 and most <= 1
-            assert allowed, "where paths tie, the path is forbidden"
-            assert energy == cheapest(matrix), "where paths tie, the path is not the cheapest"
+            assert allowed, "several paths are equally cheap, and yours is forbidden"
+            assert energy == cheapest(matrix), "several paths are equally cheap, and yours is not one of them"
 
 
 @earns("find-path-batch")
 def test_matrices_of_a_batch(student, draw):
-    """Each matrix of a batch gets its own free energy and its own path, whatever its neighbours."""
+    """Each matrix of a batch gets its own free energy and its own path, whatever else is in the batch."""
     pm = 3 * draw.normal(draw.size(9, 12), draw.size(8, 10), draw.size(4, 5))
     free, path = found(student, pm, "a batch", "free path")
     assert len({tuple(z) for z in path.tolist()}) > 1, "all matrices of a batch get the same path"
@@ -596,7 +602,7 @@ def test_matrices_of_a_batch(student, draw):
 
 @earns("find-path-batch")
 def test_loop_over_windows_only(student, draw):
-    """The free energies are right, and the number of lines does not grow with the batch or the word."""
+    """The free energies are right, and the number of lines that run does not grow with the batch or the word."""
     L = draw.size(14, 16)
     pm = draw.normal(2, L, 4)
     pm[:, 1:-1, -1], pm[:, -1, :-1], pm[:, 0, 0] = 50, 50, 0  # whatever may be wrong elsewhere, this is easy
@@ -613,7 +619,7 @@ def test_loop_over_windows_only(student, draw):
 
 @earns("path-ce")
 def test_cross_entropy_along_a_path(student, draw):
-    """Along each path the entries of its matrix are summed, and each of them gets its gradient."""
+    """Each image gets the sum of its entries along its path, and gradients reach these entries."""
     tools = HARNESS.beside(student)
     for B, L, T in (draw.size(3, 5), draw.size(7, 9), draw.size(3, 6)), (1, 6, 2), (2, 1, 1), (4, 4, 4):
         ce, path = draw.uniform(B, L, T, high=5), torch.tensor([some_path(draw, L, T) for _ in range(B)])
@@ -623,7 +629,7 @@ def test_cross_entropy_along_a_path(student, draw):
         right = torch.stack([sum(ce[b, i, path[b, i]] for i in range(L)) for b in range(B)])
         sizes = {"B": B, "L": L, "T": T}
         close(tensor(sums, "the list of sums", (B,)), right, "the list of sums along the paths", sizes=sizes)
-        assert gradient is not None, "the sums have lost their graph: nothing can learn from them"
+        assert gradient is not None, "the sums have lost their graph: no gradient reaches the matrix"
         close(gradient, functional.one_hot(path, T) * weights[:, None, None], "the gradient", sizes=sizes)
 
 
@@ -639,7 +645,9 @@ def words_run(student, draw):
     own = [tools.along_the_path(pieces, script[step // 3, rows], targets[rows]) for step, rows in steps]
     if broken:
         tools.run(*how)  # raises the error
-    assert isinstance(result, tuple | list) and len(result) == 2, "two lists should come back: losses and free energies"
+    assert isinstance(result, tuple | list) and len(result) == 2, (
+        "train_ebm_model should return two lists: losses and free energies"
+    )
     assert not any(wrong for wrong, *_ in own), "find_path does not find paths (B, L) of whole numbers"
     return result, notes, [right for _, *right in own], epochs
 
@@ -657,11 +665,11 @@ def some_targets(draw, N):
 
 @earns("train")
 def test_history_of_training(student, draw):
-    """One loss and one mean free energy for each step, those that your own functions give for the step's energies."""
+    """Each step has a loss and a mean free energy: those that your own functions give for its energies."""
     (losses, free), _, right, epochs = words_run(student, draw)
     losses = plain_numbers(losses, "the list of losses", 3 * epochs)
     free = plain_numbers(free, "the list of mean free energies", 3 * epochs)
-    assert len(right) == len(losses), f"the model is asked {len(right)} times in {len(losses)} steps"
+    assert len(right) == len(losses), f"the model is called {len(right)} times in {len(losses)} steps"
     expected_losses, expected_free, _ = map(list, zip(*right, strict=True))
     sizes = {"L": right[0][2].shape[1]} if right[0][2] is not None else {}
     close(losses, torch.tensor(expected_losses), "the list of losses", atol=1e-5, sizes=sizes)
@@ -673,20 +681,20 @@ def test_steps_of_training(student, draw):
     """Each step follows the gradient of its own loss, in training mode."""
     _, (modes, rows, gradients, stale), right, epochs = words_run(student, draw)
     expected = [gradient for _, _, gradient in right]
-    assert None not in expected, "nothing can be learned from the loss that your own functions give"
+    assert None not in expected, "no gradient reaches the energies from the loss that your own functions give"
     right_steps(modes, rows, gradients, stale, expected, epochs)
 
 
 @earns("train")
 def test_words_are_learned(student, draw):
-    """The model itself learns: its loss falls, and the learning rate decides how fast."""
+    """The training changes the model that it is given: its loss falls, and faster with a larger learning rate."""
     size, epochs, N = three_batches(draw)
     targets, L = some_targets(draw, N)
     start = 2 * draw.normal(N, L, 27)
     tools = HARNESS.beside(student)
     wrong, *_, uphill = tools.along_the_path(own_pieces(student), start, targets)
     assert not wrong, "find_path does not find paths (B, L) of whole numbers"
-    assert uphill is not None, "nothing can be learned from the loss that your own functions give"
+    assert uphill is not None, "no gradient reaches the energies from the loss that your own functions give"
     width = 18 + 4 * (L - 1)
     downhill(*tools.learned(student.train_ebm_model, start, targets, width, size, epochs, uphill))
 
@@ -696,7 +704,7 @@ def test_words_are_learned(student, draw):
 
 @earns("strings")
 def test_words_from_windows(student, draw):
-    """Runs of equal symbols count once, and then BETWEEN is dropped."""
+    """Equal neighbours become one symbol, then BETWEEN is dropped."""
     given = [[0, 0, BETWEEN, 0, 25], [BETWEEN, BETWEEN], [BETWEEN, 0], [25, 0, 0]]
     for length in 1, draw.size(4, 8), draw.size(20, 30):
         few = [*draw.integers(0, 25, 2).tolist(), BETWEEN]
@@ -719,7 +727,7 @@ def test_words_from_windows(student, draw):
 
 @earns("decode")
 def test_clear_windows(student, draw):
-    """Where each window's favourite is clear and allowed, the word is what the favourites say."""
+    """If the favourites of all windows are clear and obey the rules, decode reads the word that they spell."""
     tools = HARNESS.beside(student)
     for training in False, True:
         n = draw.size(2, 5)
@@ -732,7 +740,7 @@ def test_clear_windows(student, draw):
         found = written(found, word.__eq__, again(tools, student, energies))
         assert found == word, f"windows that clearly show {word!r} are read as {found!r}"
         modes, left, shown, same = tools.reading(student.decode, energies, training)
-        assert modes and not any(modes), "the model should be asked in evaluation mode"
+        assert modes and not any(modes), "the model should be called in evaluation mode"
         assert left == training, "the model was left in another mode than it came in"
         assert shown, "the model should be shown the image as a batch, of shape (1, 1, 32, W)"
         assert same, "decode has changed the image that it was given"
@@ -740,7 +748,7 @@ def test_clear_windows(student, draw):
 
 @earns("decode", weight=2)
 def test_best_of_all_words(student, draw):
-    """No word has a lower free energy than the one that is read, where windows contradict each other."""
+    """If favourites break the rules, no word has a lower free energy than the one that decode reads."""
     letters = torch.randperm(26, generator=draw.generator)[:3]  # only these can be cheap
     for energies in *temptations(draw, letters), *close_calls(draw, letters), *contradictions(draw, letters):
         words = words_of(letters, len(energies) // 2)
@@ -749,7 +757,7 @@ def test_best_of_all_words(student, draw):
 
 @earns("decode")
 def test_best_of_all_letters(student, reference, draw):
-    """The best word is found in wide images, with all letters, however large the energies, and where words tie."""
+    """decode finds the best word in wide images, among all letters, with large energies, and where words tie."""
     ties = [torch.zeros(L, 27) for L in (2, 5)] + [draw.integers(0, 1, L, 27).float() for L in (3, 6, 12)]
     for energies in 2 * draw.normal(40, 27), 2000 * draw.normal(15, 27), 5 + draw.uniform(9, 27), *ties:
         word = reference.decode(HARNESS.ours.Given(energies), torch.zeros(1, 32, 18 + 4 * (len(energies) - 1)))
@@ -812,7 +820,7 @@ def close_calls(draw, letters):
 
 
 def contradictions(draw, letters):
-    """Energies (L, 27) for windows that say now this, now that."""
+    """Energies (L, 27) of windows that contradict each other."""
     for L in 2, 3, 4, 5, 6, 6, 6, 6, 6:
         energies = 60 + draw.uniform(L, 27)
         energies[:, [*letters, BETWEEN]] = 2 * draw.normal(L, 4)
@@ -850,12 +858,12 @@ def words_of(letters, longest):
 
 
 def words_by_heart(student, reference, draw):
-    """Assert that a few short words are learned by heart: whoever cannot do that need not run for long."""
+    """Assert that a few short words are learned in 60 steps, before a long run begins."""
     images, spelt = words(reference, draw, 2, 16, jitter=3, min_length=2)
     targets, tools = torch.stack([spell(word, 4) for word in spelt]), HARNESS.beside(student)
     net = tools.taught(student.train_ebm_model, student.SimpleNet(), images, targets, 16, 60, lr=0.01)
     known = right_words(tools, student, net, images, spelt, 4)
-    assert known >= 4, f"after 60 steps on 16 words of two letters {known} of them are read correctly"
+    assert known >= 4, f"after 60 steps on 16 words of two letters {known} of them are read correctly; it should be 4"
 
 
 def right_words(tools, student, net, images, spelt, enough):
@@ -893,15 +901,79 @@ def words_right(once, student, reference, draw):
 
 @earns("words-learn", trains=True)
 def test_many_words_are_read(student, shared_student, once, reference, draw):
-    """After training 40 % of hidden words of two to four letters are read correctly."""
+    """After training, 40 % of hidden words of two to four letters are read correctly."""
     words_by_heart(student, reference, draw)
     share = words_right(once, shared_student, reference, draw)
-    assert share >= 0.4, f"{share:.1%} of the hidden words are read correctly, it should be 40 %"
+    assert share >= 0.4, f"{share:.1%} of the hidden words are read correctly; it should be 40 %"
 
 
 @earns("words-learn", trains=True)
 def test_most_words_are_read(student, shared_student, once, reference, draw):
-    """After training 75 % of hidden words of two to four letters are read correctly."""
+    """After training, 75 % of hidden words of two to four letters are read correctly."""
     words_by_heart(student, reference, draw)
     share = words_right(once, shared_student, reference, draw)
-    assert share >= 0.75, f"{share:.1%} of the hidden words are read correctly, it should be 75 %"
+    assert share >= 0.75, f"{share:.1%} of the hidden words are read correctly; it should be 75 %"
+
+
+# ---------------------------------------------------------------------------------------------- all paths at once
+
+
+@earns("ctc-prediction")
+def test_prediction_is_a_letter(student):
+    """The prediction is one of the three letters; each of them earns the point."""
+    value = student.ctc_prediction
+    assert isinstance(value, str), "ctc_prediction should be a string"
+    assert value in ("A", "B", "C"), "ctc_prediction should be one of the letters that the text offers"
+
+
+def soft_minimum(pm, beta):
+    """The free energies of path matrices (B, L, T) at β, by a sum over all allowed paths."""
+    paths = torch.tensor(all_paths(*pm.shape[1:]))  # (paths, L)
+    energies = pm[:, torch.arange(pm.shape[1]), paths].sum(2)  # (B, paths)
+    return -torch.logsumexp(-beta * energies, 1) / beta
+
+
+def soft_cases(draw):
+    """Path matrices and β: usual ones, small and large β, as many windows as targets, a single target or window."""
+    L, T = draw.size(7, 8), draw.size(3, 4)
+    for beta in 0.3 + 0.4 * draw.uniform(1).item(), 1.0, float(draw.size(20, 40)):
+        yield draw.normal(3, L, T), beta
+    yield draw.normal(2, 4, 4), 1.5
+    yield draw.normal(2, 5, 1), 2.0
+    yield draw.normal(3, 1, 1), 2.0
+
+
+@earns("soft-check")
+def test_soft_free_energies(student, draw):
+    """The free energy at β is the soft minimum over all allowed paths, also with large energies."""
+    for scale, tolerance in (1.0, 1e-3), (1000.0, 0.1):
+        for pm, beta in soft_cases(draw):
+            pm = scale * pm
+            free = tensor(answer(student, "soft_free_energy", pm, beta), "the list of free energies", (len(pm),))
+            right = soft_minimum(pm.double(), beta)
+            close(free, right, f"the list of free energies at β = {beta:.3g}", atol=tolerance, sizes=named_sizes(pm))
+
+
+def named_sizes(pm):
+    return dict(zip("BLT", pm.shape, strict=True))
+
+
+@earns("soft-check")
+def test_soft_gradients(student, draw):
+    """Gradients reach the path matrices: they agree with those of the sum over all paths."""
+    tools = HARNESS.beside(student)
+    for pm, beta in soft_cases(draw):
+        weights, leaf = 1 + draw.uniform(len(pm)), pm.double().requires_grad_()
+        (soft_minimum(leaf, beta) * weights).sum().backward()
+        _, gradient, changed = tools.softened(student.soft_free_energy, pm, beta, weights)
+        assert not changed, "soft_free_energy has changed the matrices that it was given"
+        assert gradient is not None, "the free energies have lost their graph: no gradient reaches the matrices"
+        close(gradient, leaf.grad, "the gradient of the free energies", rtol=1e-3, atol=1e-4)
+
+
+@earns("soft-check")
+def test_soft_minimum_of_many_paths(student, reference, draw):
+    """Wide images with long words get their free energies, too."""
+    pm, beta = draw.normal(2, 40, draw.size(10, 14)), 0.5 + draw.uniform(1).item()
+    free = tensor(answer(student, "soft_free_energy", pm, beta), "the list of free energies", (2,))
+    close(free, reference.soft_free_energy(pm.double(), beta), "the list of free energies", atol=1e-2)

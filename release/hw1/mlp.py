@@ -927,8 +927,7 @@ then applies the chain rule from the end of the tape to its start (Linnainmaa 19
 - `result.backward()` adds $\partial\,\text{result} / \partial v$ to `v.grad`, for `result` and for every `v` that it
   was computed from. It changes no `data`. The tests call it once per result; two results share inputs at most.
 
-Differences, quotients and numbers on the left are given. Use `math`, not tensors. In this cell, do not call
-`.backward()` without arguments: the grader takes it for autograd's.
+Differences, quotients and numbers on the left are given. Use `math`, not tensors.
 
 <details><summary>Hint</summary>
 

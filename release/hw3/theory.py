@@ -2,29 +2,24 @@
 r"""
 # Energies, probabilities and losses
 
-A classifier says how *likely* an answer is. An energy says something humbler: how badly a question and an answer go
-together. Low energy, good fit; high energy, bad fit; and no word about all the other answers. Giving up probabilities
-for a while turns out to be a great freedom, and this sheet is about what one can do with it.
+A classifier says how *likely* each answer is. An energy says only how badly a question and an answer fit: low energy,
+good fit (LeCun, Chopra, Hadsell, Ranzato and Huang, "A tutorial on energy-based learning", 2006).
 
-**What you will build.** A landscape with two right answers to the same question. Gibbs' formula, by which landscapes
-become probabilities, in a version that no large number can break. The negative log-likelihood with its gradient, and
-a swarm of noisy walkers for the case in which that gradient is out of reach. Four losses that dig valleys and raise
-hills; with your gradients a small network learns two crescents, once for each loss, and you see what each loss sees.
+**What you will build.** A landscape with two right answers to one question. Gibbs' formula. The negative log-likelihood
+with its gradient, and random walkers that estimate it. Four losses that compare a right answer with a wrong one.
 
 | part | you answer | points by machine | by hand | minutes |
 | --- | --- | --- | --- | --- |
-| 1 Landscapes | many answers, Gibbs, roles, collapse, contrast, search | 2 + 2 + 1 + 3 + 1 + 2 | 1 + 1 + 1 + 1 | 80 |
-| 2 Likelihood | n classes, the loss, its gradient, sampling, no end | 2 + 3 + 3 + 2 + 3 | 2 + 2 + 1 + 2 | 90 |
-| 3 Contrast | corners, smooth ones, all or one, doubtful labels | 2 + 2 + 2 + 2 | 2 + 2 + 2 + 1 | 70 |
-| **in all** | **50 points** | **32** | **18** | **240** |
+| 1 Landscapes | two answers, Gibbs, roles and collapse, wrong answers | 2+2+4+3 | 2+1½+1½ | 85 |
+| 2 Likelihood | probabilities, loss, gradient, sampling, no end | 5+5+3 | 2+3+1½ | 90 |
+| 3 Contrast | four losses, tables, a prediction | 4+4+½ | 3+3 | 65 |
+| **total** | **50 points** | **32½** | **17½** | **240** |
 
-**You need** homework 1, the logarithm, and an idea of what a probability density is. A full run takes less than half a
-minute on a CPU.
+**You need** homework 1 and probability densities. Everything runs in under a minute on a CPU.
 
-**How to work.** Think on paper. Cells that say *Your answer here* take a written answer (LaTeX between dollar signs,
-or plain words) and are marked by a person, one small step at a time. Cells with `raise NotImplementedError` take the
-result as a tiny function or a value. The cell below it checks an example; the grader asks again with other sizes and
-other numbers.
+**How to work.** Cells that say *Your answer here* take words or LaTeX; a person marks them. Cells with
+`raise NotImplementedError` take code. The cell below tries it on one example. The grader uses other numbers and other
+sizes, from 1 up.
 """
 
 # %% [markdown] nbgrader={"grade": false, "grade_id": "colab", "locked": true, "schema_version": 3, "solution": false, "task": false}
@@ -47,9 +42,8 @@ np.random.seed(0)
 torch.manual_seed(0)
 device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
 
-# The cells below use these names themselves: BLUE, compare, GREEN, kept, letters, numbers, ORANGE, RED,
-# relative_error, energy_network, measured, answers, draw_landscape, questions, train_on_moons, tables,
-# check_pair_loss. Give your own helpers other names.
+# The cells below use these names themselves: BLUE, check_pair_loss, compare, GREEN, kept, letters, numbers,
+# ORANGE, RED, relative_error, draw_landscape, train_on_moons. Give your own helpers other names.
 
 # %% nbgrader={"grade": false, "grade_id": "helpers", "locked": true, "schema_version": 3, "solution": false, "task": false}
 import math
@@ -101,15 +95,15 @@ def numbers(*shapes, seed):
 
 
 def letters(answer, allowed):
-    """Assert that `answer` is a set of letters (or a dictionary with a key for each) out of `allowed`."""
+    """Fails unless `answer` holds letters from `allowed` only; a dictionary needs a key for each of them."""
     missing = set(allowed) - set(answer) if isinstance(answer, dict) else set()
     assert not missing, f"there is no answer yet for {', '.join(sorted(missing))}"
-    assert answer and set(answer) <= set(allowed), f"only letters from {allowed[0]} to {allowed[-1]} can be chosen"
-    print("ok  letters only; whether they are right, the grader will tell")
+    assert answer and set(answer) <= set(allowed), f"choose letters from {allowed[0]} to {allowed[-1]}"
+    print("ok  letters only; the grader checks whether they are right")
 
 
 def kept(function, *given):
-    """What the function returns; assert that it leaves the tensors that it is given as they are."""
+    """What your function returns. Fails if the function changes a tensor that it is given."""
     before = [torch.as_tensor(thing).clone() for thing in given]
     answer = function(*given)
     for old, new in zip(before, given, strict=True):
@@ -117,60 +111,63 @@ def kept(function, *given):
     return answer
 
 
-# %% [markdown] nbgrader={"grade": false, "grade_id": "rules", "locked": true, "schema_version": 3, "solution": false, "task": false}
-r"""
-## How we write
+def check_pair_loss(name, yours, values):
+    """Compare a loss of six pairs with its values, and its derivatives with slopes measured on your loss."""
+    pos, neg = torch.tensor([[0.5, -0.4, -0.7, 3.0, 0.4, -2.0], [0.2, 0.3, 1.9, 0.1, 2.5, -2.5]], dtype=torch.double)
 
-**Energies.** $F_w(x, y)$ is a number: low where the answer $y$ fits the question $x$. The network that computes it has
-the weights $w$; we drop the $w$ where nothing is trained. To **infer** is to look for $\check y = \arg\min_y F(x, y)$.
+    def slope(a, b):
+        above, below = (torch.as_tensor(yours(pos + h * a, neg + h * b)[0]).double() for h in (0.01, -0.01))
+        return (above - below) / 0.02
 
-**Tables.** With $n$ possible answers, all that matters about one $x$ is a row of $n$ energies. In code a batch stacks
-such rows: `F` has shape `(B, n)`, and `F[b, i]` is the energy of example $b$ with answer $i$, counted from 0. Right
-answers are whole numbers, `y` of shape `(B,)`.
+    loss, d_pos, d_neg = kept(yours, pos, neg)
+    compare(f"{name}: ℓ", loss, values)
+    compare(f"{name}: ∂ℓ/∂F⁺", d_pos, slope(1, 0), tolerance=1e-3)
+    compare(f"{name}: ∂ℓ/∂F⁻", d_neg, slope(0, 1), tolerance=1e-3)
 
-**Gradients.** Numerator layout as always: the gradient of a scalar by a column is a row. So the gradient of one
-example's loss by its $n$ energies is a row of $n$ numbers, and a batch of them has the shape of `F`: row $b$ is
-$\frac{\partial \ell_b}{\partial F(x_b, \cdot)}$. All weights of a network stand in *one* column $w \in \mathbb{R}^P$,
-so that $\frac{\partial F}{\partial w}$ is a row of $P$ numbers, too.
-
-**Two more signs.** $[a]_+ = \max(a, 0)$ is the positive part. $\beta > 0$ is the inverse temperature, or **coldness**.
-
-**Rule.** In the cells that you write, leave automatic differentiation alone; the checks and the grader use it as their
-measuring device. You may call `softmax`, `logsumexp` and their kin; but they do half of part 2 for you, and you will
-know more about them if you build them from `exp`, `log` and sums.
-
-**Your functions** must leave the tensors that they are given as they are. They must work for every size, also for a
-single example, answer, weight or latent.
-"""
 
 # %% [markdown] nbgrader={"grade": false, "grade_id": "circle-text", "locked": true, "schema_version": 3, "solution": false, "task": false}
 r"""
+## Notation
+
+**Energies.** $F_w(x,y)$ is a number, low where the answer $y$ fits the question $x$. $w$ is the column of all $P$
+weights. To **infer** is to find the $y$ of lowest energy.
+
+**Tables.** `F[b, i]` is the energy of example `b` with answer `i`, counted from 0; `F` has shape `(B, n)`. Right
+answers are whole numbers `y` of shape `(B,)`.
+
+**Gradients.** Numerator layout: $\frac{\partial{F}}{\partial{w}}$ is a row, $1\times P$. Row $b$ of a gradient by the
+energies, in the shape of `F`, belongs to the loss of example `b`.
+
+**Signs.** $[a]_+=\max(a,0)$. $\beta>0$ is the inverse temperature: large β is cold.
+
+**Rules.** Your cells must not use automatic differentiation. You may use `softmax`, `logsumexp`, `cross_entropy`
+and all other functions of PyTorch and NumPy. Your functions must not change the tensors that they are given. They may
+return tensors, NumPy arrays, lists or numbers.
+
 ## 1 · Landscapes
 
-**Exercise 1.1 · two right answers** · 2 points · ★☆☆ · 10 minutes
+**Exercise 1.1 · two right answers** · 2 points by machine · ★☆☆ · 10 minutes
 
-*What shall a machine say when two different answers are right?*
+*Write an energy for a question with two right answers.*
 
-The pairs $(x, y)$ of our training set lie on the unit circle, evenly all around. For $x = 0.6$ both $y = 0.8$ and
-$y = -0.8$ are right.
+The training pairs fill the unit circle evenly. For $x=0.6$ both $y=0.8$ and $y=-0.8$ are right.
 
-(a) Write an energy, continuous, *any* that you like, such that for each $x$ strictly between $-1$ and 1 both right
-answers have the same energy, and every other $y$ has a higher one.
+(a) `circle_energy`: any continuous energy. For every $x$ strictly between $-1$ and 1, both right answers must have the
+same energy, and every other $y$ a higher one.
 
-(b) Which of these statements are true? Give the set of their letters.
+(b) `true_of_energies`: the set of letters of the true statements.
 
-- **A** A network $\hat y = f(x)$, trained on these pairs with the squared error, answers (nearly) 0 to every $x$.
-- **B** Such a network finds both answers as soon as it is large enough and is trained for long enough.
-- **C** An energy can be lowest at several $y$ for the same $x$, and then every one of them is an answer.
-- **D** To infer with an energy one must first make it sum to one over all $y$.
-- **E** A density $p(y|x)$ can raise one answer only by lowering others, for it must integrate to 1. The energy of each
-  pair can be chosen for itself.
-- **F** Every continuous energy on $y \in \mathbb{R}$ belongs to some density $p(y|x) \propto e^{-F(x, y)}$.
+- **A** A large network $\hat y=f(x)$, trained on these pairs with the squared error, answers nearly 0 to every $x$.
+- **B** Such a network finds both answers if it is trained for long enough.
+- **C** An energy can be lowest at several $y$ for the same $x$.
+- **D** Before you infer with an energy, you must make it sum to 1 over all $y$.
+- **E** A density $p(y|x)$ can rise at one answer only if it falls at others. An energy can change at one pair alone.
+- **F** Every continuous energy on $y\in \mathbb{R}$ has a density $p(y|x)\propto e^{-F(x,y)}$.
 
 <details><summary>Hint</summary>
 
-How do you tell from $x$ and $y$ whether a point is on the circle? For (b): which single number has the least mean
-squared distance from 0.8 and $-0.8$? And what is the area under $e^{-F}$ when $F$ is flat?
+For (b): which single number has the smallest mean squared distance from 0.8 and $-0.8$? What is the area under
+$e^{-F}$ if $F$ is 0 everywhere?
 
 </details>
 """
@@ -178,11 +175,10 @@ squared distance from 0.8 and $-0.8$? And what is the area under $e^{-F}$ when $
 
 # %% nbgrader={"grade": false, "grade_id": "circle-code", "locked": false, "schema_version": 3, "solution": true, "task": false}
 def circle_energy(x, y):
-    """F(x, y) of tensors of one shape, entry by entry: lowest where the point (x, y) is on the unit circle."""
+    """The energies F(x, y) of the pairs in two tensors of the same shape, entry by entry."""
     raise NotImplementedError
 
 
-# %% nbgrader={"grade": false, "grade_id": "freedom-code", "locked": false, "schema_version": 3, "solution": true, "task": false}
 # true_of_energies = {"…", …}
 raise NotImplementedError
 
@@ -192,7 +188,7 @@ def _check_circle():
     for x, y in ((0.6, 0.8), (-0.28, 0.96)):
         answers = torch.tensor([y, -y, 0.0, 0.5, 1.2, -2.0])
         energies = torch.as_tensor(kept(circle_energy, torch.full((6,), x), answers))
-        assert energies.shape == (6,), "return one energy for each pair"
+        assert energies.shape == (6,), "circle_energy should return one energy for each pair"
         assert torch.isclose(energies[0], energies[1], atol=1e-5), f"x = {x}: {y} and −{y} should have the same energy"
         assert (energies[2:] > energies[:2].max()).all(), f"x = {x}: a wrong answer has an energy as low as a right one"
     letters(true_of_energies, "ABCDEF")
@@ -200,52 +196,33 @@ def _check_circle():
 
 _check_circle()
 
-
-# %% nbgrader={"grade": false, "grade_id": "circle-figure", "locked": true, "schema_version": 3, "solution": false, "task": false} tags=["demo"]
-def _figure():
-    across, up = torch.meshgrid(torch.linspace(-1.5, 1.5, 121), torch.linspace(-1.5, 1.5, 121), indexing="xy")
-    angles = 2 * math.pi * torch.rand(60, generator=torch.Generator().manual_seed(0))
-    figure, ax = plt.subplots(figsize=(4.6, 3.8), layout="constrained")
-    levels = ax.contourf(across, up, torch.as_tensor(circle_energy(across, up)).detach().clamp(max=1.5), 12, cmap="viridis")
-    ax.plot(angles.cos(), angles.sin(), "o", color="white", markeredgecolor="black", markersize=4, label="training pairs")
-    ax.plot([-1.5, 1.5], [0, 0], "--", color=ORANGE, linewidth=2, label="least squares")
-    figure.colorbar(levels, label="energy (cut at 1.5)")
-    ax.set(xlabel="x", ylabel="y", title="Your landscape", aspect="equal")
-    ax.legend(loc="lower right", fontsize=8)
-    plt.show()
-
-
-_figure()
-
 # %% [markdown] nbgrader={"grade": false, "grade_id": "gibbs-density-text", "locked": true, "schema_version": 3, "solution": false, "task": false}
 r"""
-*In the figure: the plane of all pairs, dark where your energy is low. White points, the training pairs, lie in a dark
-ring; a dashed level line, the answer by least squares, passes between the two right answers and is right for next to
-no $x$.*
+**Exercise 1.2 · from energies to probabilities** · 2 points by machine, 2 by hand · ★★☆ · 25 minutes
 
-**Exercise 1.2 · from energies to probabilities** · 1 point by hand, 2 by machine · ★★☆ · 20 minutes
+*Turn energies into a density, and say what β does to it.*
 
-*Gibbs asked: which probabilities go with energies, if all I want is that low energy means likely?*
+Gibbs' distribution (Gibbs, "Elementary principles in statistical mechanics", 1902) makes $p(y|x)$
+proportional to $e^{-\beta F(x,y)}$.
 
-By hand: write Gibbs' formula for $p(y|x)$ with coldness $\beta$ and a continuous $y$. Say what the minus sign, the
-exponential and the denominator are for, and when the formula makes sense at all. What happens to $p$ if one number
-$c(x)$ is added to all energies of the same $x$?
+By machine: (a) `gibbs_density` on a grid. The integral becomes a sum times the distance of grid points. Your function
+must also work for energies of thousands. (b) `gibbs_variance`: what is the variance of $y$
+under this density for $F(x,y)=\frac{a}{2}(y-c)^2$?
 
-By machine: (a) the density on a grid. The integral becomes a sum over grid points times their distance. Energies of
-thousands must not break it. (b) For the parabola $F(x, y) = \frac{a}{2} (y - c)^2$ Gibbs' formula gives a density that
-you know. What is its variance? Say to yourself: what does a large β do to the density, and what a small one?
+By hand, below the figures:
+
+1. Write Gibbs' formula for a continuous $y$. When does it make sense? What happens to $p$ if the same number $c(x)$ is
+   added to all energies of one $x$?
+2. Why can an energy give one $x$ several right answers, while $\hat y=f(x)$ with the squared error cannot?
+3. How does an energy-based model differ from a probabilistic one, in training and in inference?
+4. What does a larger β do to the smoothness of the density and to its variance? Give numbers from your functions.
 
 <details><summary>Hint</summary>
 
-Your answer about $c(x)$ tells how to tame large energies: which $c$ makes all exponentials at most 1, and one of them
-exactly 1? For (b) compare exponents with those of $e^{-(y - c)^2 / (2 \sigma^2)}$.
+For large energies: which $c$ makes every exponential at most 1? For (b) compare exponents with those of a normal
+density.
 
 </details>
-"""
-
-# %% [markdown] nbgrader={"grade": true, "grade_id": "gibbs-density-words", "locked": false, "points": 1, "schema_version": 3, "solution": true, "task": false}
-r"""
-*Your answer here: double-click this line and write.*
 """
 
 
@@ -253,7 +230,7 @@ r"""
 def gibbs_density(F, dy, beta):
     """Gibbs' density at the points of a grid.
 
-    F: the energies (n,) at points of distance dy; beta > 0
+    F: the energies (n,) of grid points that lie dy apart; beta > 0
 
     Returns p (n,), with p.sum() · dy = 1.
     """
@@ -280,11 +257,18 @@ def _check_gibbs_density():
 _check_gibbs_density()
 
 
-# %% nbgrader={"grade": false, "grade_id": "gibbs-figure", "locked": true, "schema_version": 3, "solution": false, "task": false} tags=["demo"]
+# %% nbgrader={"grade": false, "grade_id": "landscape-figure", "locked": true, "schema_version": 3, "solution": false, "task": false} tags=["demo"]
 def _figure():
-    y = torch.linspace(-2, 2, 401)
+    across, up = torch.meshgrid(torch.linspace(-1.5, 1.5, 121), torch.linspace(-1.5, 1.5, 121), indexing="xy")
+    angles, y = 2 * math.pi * torch.rand(60, generator=torch.Generator().manual_seed(0)), torch.linspace(-2, 2, 401)
     wells = 2 * (y**2 - 1) ** 2 + 0.3 * y  # two valleys, the left one a little deeper
-    figure, (left, right) = plt.subplots(1, 2, figsize=(9, 2.8), layout="constrained")
+    figure, (circle, left, right) = plt.subplots(1, 3, figsize=(13, 3.2), layout="constrained")
+    levels = torch.as_tensor(circle_energy(across, up)).detach().clamp(max=1.5)
+    figure.colorbar(circle.contourf(across, up, levels, 12, cmap="viridis"), label="energy (cut at 1.5)")
+    circle.plot(angles.cos(), angles.sin(), "o", color="white", markeredgecolor="black", markersize=4, label="pairs")
+    circle.plot([-1.5, 1.5], [0, 0], "--", color=ORANGE, linewidth=2, label="least squares")
+    circle.set(xlabel="x", ylabel="y", title="Your landscape", aspect="equal")
+    circle.legend(loc="lower right", fontsize=8)
     left.plot(y, wells, color="black")
     left.set(xlabel="y", ylabel="F", title="Energies", ylim=(-0.6, 4))
     for beta, colour, style in ((0.2, GREEN, ":"), (1.0, BLUE, "-"), (5.0, ORANGE, "--"), (25.0, RED, "-.")):
@@ -296,38 +280,70 @@ def _figure():
 
 _figure()
 
+# %% [markdown] nbgrader={"grade": true, "grade_id": "gibbs-density-words", "locked": false, "points": 2, "schema_version": 3, "solution": true, "task": false}
+r"""
+*Your answer here: double-click this line and write.*
+"""
+
 # %% [markdown] nbgrader={"grade": false, "grade_id": "role-text", "locked": true, "schema_version": 3, "solution": false, "task": false}
 r"""
-*In the figure: on the left an energy with two valleys, the left one slightly deeper. On the right its densities: dotted
-(hot) it is broad and nearly flat, and as β grows, two peaks get narrow; dash-dotted (cold) nearly everything stands in
-the deeper valley.* Large β: sharp and certain, small variance. Small β: smooth and undecided.
+*In the figures: left, training pairs in a dark ring of low energy; the dashed line, the answer of least squares, runs
+between the right answers. Middle: an energy with two valleys, the left a little deeper. Right: its densities, broad at
+β=0.2, with two peaks at β=1 and 5, and at β=25 nearly all in the deeper valley.*
 
-**Exercise 1.3 · who is who** · 1 point by hand, 1 by machine · ★☆☆ · 10 minutes
+**Exercise 1.3 · roles, and what keeps energies up** · 4 points by machine, 1½ by hand · ★★☆ · 30 minutes
 
-*Two functions, both wanted small. Do not mix them up.*
+*Tell energy and loss apart, and find out how models avoid low energies everywhere.*
 
-By machine: which of the two is meant, the `"energy"` or the `"loss"`? Give a dictionary from letters to these words.
+(a) `role`: a dictionary from each letter to `"energy"` or `"loss"`.
 
-- **A** It judges a whole landscape, together with the pairs that the landscape should respect.
-- **B** It belongs to one pair $(x, y)$, whether that pair is in the training set or not.
-- **C** One looks for the $y$ that makes it least, with $w$ held fixed.
-- **D** One looks for the $w$ that makes it least, with the pairs held fixed.
+- **A** It judges a whole landscape, together with the training pairs.
+- **B** It belongs to one pair $(x,y)$, also outside the training set.
+- **C** You look for the $y$ that makes it smallest, with $w$ fixed.
+- **D** You look for the $w$ that makes it smallest, with the training pairs fixed.
 - **E** Its gradient by $y$ says how an answer should change to fit better.
-- **F** After training nobody computes it any more.
+- **F** After training you do not need to compute it any more.
 
-By hand: a friend reports, “the mean energy of my right answers has become 0, and it cannot be negative. So inference
-will be right.” Refute this with a table of numbers for one $x$ and three answers, and say what a loss must look at.
+(b) `collapsing`: these energies are made small at right pairs, and trained by nothing else. All parts with an index $w$
+are learned. Which energies can become zero **everywhere**? Give the set of letters.
+
+- **A** $F=(y-f_w(x))^2$, with a number $y$.
+- **B** $F=\lVert g_w(y)-f_w(x)\rVert^2$, where $g_w$ and $f_w$ are networks.
+- **C** $F=\min_z\lVert y-d_w(z)\rVert^2$, where $z$ has as many entries as $y$.
+- **D** $F=\min_{k=1,2,3}\lVert y-c_{w,k}\rVert^2$, with three points $c_{w,k}$.
+- **E** $F=\lVert y-W_w^\top W_w\, y\rVert^2$, where $y$ has 10 entries and $W_w$ is $2\times10$.
+- **F** $F=h_w(x,y)^2$, with a network $h_w$.
+
+(c) `way`: there are three ways to keep most answers from having low energy. Sort these machines by the way that is at
+work: a dictionary from each letter to a word of your own, the same word for the same way, three words in all.
+
+- **A** K-means: the energy is the squared distance from the nearest of K points.
+- **B** Sparse coding: $F(y)=\min_z\lVert y-Dz\rVert^2+\lambda\lVert z \rVert_1$, with columns of $D$ of length 1.
+- **C** A softargmax classifier, trained by its log-likelihood.
+- **D** Principal components: the energy is the squared distance from a plane.
+- **E** A denoising autoencoder leads points back that were moved off the data. The energy is how far it leads a point.
+- **F** Face verification: photographs of two people must lie farther apart than two of one person, by a margin.
+- **G** A variational autoencoder: noise is added to the code $z$, and a term keeps codes near 0.
+
+By hand:
+
+1. A friend says: "All my right answers have energy 0, and no energy is negative. So inference is right." Refute it with
+   the energies of three answers to one $x$. What must a loss look at?
+2. What happens to (b)F in training: to the landscape, to inference, and to the loss curve?
+3. Name the three ways. For each, say what keeps energies up, with an example.
 
 <details><summary>Hint</summary>
 
-One of the two is computed when the machine is used, the other when it is built. For your friend: he has looked at one
-column of the table only.
+For (b) try constants, zeros and identities. For (c): does training ever look at a wrong answer? If not, would the model
+still work without an extra term?
 
 </details>
 """
 
 # %% nbgrader={"grade": false, "grade_id": "role-code", "locked": false, "schema_version": 3, "solution": true, "task": false}
 # role = {"A": "…", "B": "…", …, "F": "…"}
+# collapsing = {"…", …}
+# way = {"A": "…", "B": "…", …, "G": "…"}
 raise NotImplementedError
 
 
@@ -339,95 +355,52 @@ def _check_role():
 
 _check_role()
 
-# %% [markdown] nbgrader={"grade": true, "grade_id": "role-words", "locked": false, "points": 1, "schema_version": 3, "solution": true, "task": false}
-r"""
-*Your answer here: double-click this line and write.*
-"""
-
-# %% [markdown] nbgrader={"grade": false, "grade_id": "collapse-text", "locked": true, "schema_version": 3, "solution": false, "task": false}
-r"""
-**Exercise 1.4 · keeping the lowlands small** · 1 point by hand, 3 by machine · ★★☆ · 20 minutes
-
-*Digging valleys is easy. The art is not to flood the whole country.*
-
-(a) These energies are trained by making them small at right pairs, *and by nothing else*. Everything with an index $w$
-is learnt, and the networks are as large as you wish. Which of them can become zero **everywhere**, for right and wrong
-alike? Give the set of letters.
-
-- **A** $F = (y - f_w(x))^2$, with a number $y$.
-- **B** $F = \lVert g_w(y) - f_w(x) \rVert^2$, both of them networks.
-- **C** $F = \min_z \lVert y - d_w(z) \rVert^2$, where $z$ has as many entries as $y$.
-- **D** $F = \min_{k = 1, 2, 3} \lVert y - c_{w,k} \rVert^2$, with three points $c_{w,k}$.
-- **E** $F = \lVert y - W_w^\top W_w\, y \rVert^2$, where $y$ has 10 entries and $W_w$ is $2 \times 10$.
-- **F** $F = h_w(x, y)^2$, with a network $h_w$.
-
-(b) There are three ways to keep the volume of low energy small: energies of wrong answers are pushed up
-(`"contrast"`); the machine is built so that it *cannot* be low on a large volume (`"architecture"`); or a term is added
-that makes a large low volume expensive (`"regulariser"`). Which of them is at work? A dictionary again.
-
-- **A** K-means: the energy is the squared distance from the nearest of K points.
-- **B** Sparse coding: $F(y) = \min_z \lVert y - Dz \rVert^2 + \lambda \lVert z \rVert_1$, with a wide $D$ whose columns
-  have length 1.
-- **C** A softargmax classifier that is trained by its log-likelihood.
-- **D** Principal components: the energy is the squared distance from a plane.
-- **E** A denoising autoencoder: points are moved off the data on purpose, and the network must lead them back; the
-  energy of a point is the distance over which it is led.
-- **F** Faces: photographs of two persons must lie farther apart than two photographs of one, by a margin.
-- **G** A variational autoencoder: noise is added to the code $z$, and codes pay for being far from 0, so that few of
-  them can be told apart.
-
-By hand: what happens if the machine of (a)F is trained in this way? Describe the landscape, what inference does on it,
-and what the loss curve shows meanwhile.
-
-<details><summary>Hint</summary>
-
-For (a) be lazy: try to choose constants, zeros or identities. How many $y$ of energy zero does a given $x$ have at
-best? For (b) ask: does training ever look at a wrong answer? If not, would a larger model of the same kind collapse,
-were it not for an extra term?
-
-</details>
-"""
-
-# %% nbgrader={"grade": false, "grade_id": "collapse-code", "locked": false, "schema_version": 3, "solution": true, "task": false}
-# collapsing = {"…", …}
-# way = {"A": "…", "B": "…", …, "G": "…"}
-raise NotImplementedError
-
 
 # %% nbgrader={"grade": true, "grade_id": "collapse", "locked": true, "points": 3, "schema_version": 3, "solution": false, "task": false}
 def _check_collapse():
     letters(collapsing, "ABCDEF")
     letters(way, "ABCDEFG")
-    assert set(way.values()) <= {"contrast", "architecture", "regulariser"}, "one of the three words for each letter"
+    assert len(set(way.values())) == 3, "`way` should use three different words in all"
 
 
 _check_collapse()
 
-# %% [markdown] nbgrader={"grade": true, "grade_id": "collapse-words", "locked": false, "points": 1, "schema_version": 3, "solution": true, "task": false}
+# %% [markdown] nbgrader={"grade": true, "grade_id": "collapse-words", "locked": false, "points": 1.5, "schema_version": 3, "solution": true, "task": false}
 r"""
 *Your answer here: double-click this line and write.*
 """
 
 # %% [markdown] nbgrader={"grade": false, "grade_id": "negatives-text", "locked": true, "schema_version": 3, "solution": false, "task": false}
 r"""
-**Exercise 1.5 · the other side** · 1 point by hand, 1 by machine · ★★☆ · 10 minutes
+**Exercise 1.4 · wrong answers, and the search** · 3 points by machine, 1½ by hand · ★★☆ · 20 minutes
 
-*Now push up as well. Invent a loss of your own.*
+*Write a loss that uses wrong answers, and search for the best answer, also with a latent.*
 
-$F^+$ is the energy of a right answer, $F^-$ that of a wrong one, both at least 0. By machine: write *any* loss
-$\ell(F^+, F^-)$ such that
+$F^+$ is the energy of a right answer and $F^-$ that of a wrong one, both at least 0.
 
-1. it never grows when $F^+$ falls, and never grows when $F^-$ rises;
-2. as long as $0 \le F^- < F^+ \le 1$, it becomes truly smaller by either;
-3. it is bounded from below: driving $F^-$ to infinity is not rewarded without end.
+(a) `my_loss`: any loss $\ell(F^+,F^-)$ such that
 
-By hand: there are many wrong answers, and your loss looks at one. Which one should it be, for a $y$ out of a finite
-list, and for a continuous $y$? What goes wrong if it is picked at random among very many?
+1. it never grows if $F^+$ falls or $F^-$ rises;
+2. for $0\le F^-<F^+\le1$ it becomes smaller if $F^+$ falls and if $F^-$ rises;
+3. it is bounded from below: it must not keep falling as $F^-$ goes to infinity.
+
+(b) `infer`: the best answer for each row of a table. Of several equally low ones, return any.
+
+(c) `infer_latent`: often an answer can be judged only together with a **latent** $z$, such as the slant of a letter.
+The machine computes $E(x,y,z)$. Find the pair of answer and latent with the lowest energy. Of several, return
+any.
+
+By hand:
+
+1. Your loss looks at one wrong answer. Which one should it be, in a finite list and for a continuous $y$? What goes
+   wrong if you draw it at random among very many?
+2. Write inference as a formula, without a latent and with one. Which energy $F(x,y)$, made from $E(x,y,z)$, turns
+   the second into the first?
 
 <details><summary>Hint</summary>
 
-A straight line pushes with constant force but knows no end. How do you cut it off? By hand: after some training, where
-is the energy of a random wrong answer, and how strong is its push?
+For (a): a straight line never stops falling. How do you cut it off? For (c) you may find the best latent *of each
+answer* first, or search all pairs at once.
 
 </details>
 """
@@ -435,7 +408,7 @@ is the energy of a random wrong answer, and how strong is its push?
 
 # %% nbgrader={"grade": false, "grade_id": "negatives-code", "locked": false, "schema_version": 3, "solution": true, "task": false}
 def my_loss(F_pos, F_neg):
-    """Your loss for energies F_pos, F_neg (B,) of right and wrong answers, one value for each pair: (B,)."""
+    """Your loss for energies F_pos, F_neg (B,) of right and wrong answers: one value for each pair, (B,)."""
     raise NotImplementedError
 
 
@@ -444,42 +417,16 @@ def _check_negatives():
     F_pos, F_neg = torch.tensor([0.98, 0.5, 0.8]), torch.tensor([0.9, 0.4, 0.02])
     changes = ((0, 0), (-0.05, 0), (0, 0.05))  # of the two energies
     value, lower_pos, higher_neg = (torch.as_tensor(kept(my_loss, F_pos + a, F_neg + b)) for a, b in changes)
-    assert value.shape == (3,), "return one value for each pair of energies"
-    assert (lower_pos < value).all(), "when F⁺ falls, the loss should fall"
-    assert (higher_neg < value).all(), "when F⁻ rises, the loss should fall"
+    assert value.shape == (3,), "my_loss should return one value for each pair of energies"
+    assert (lower_pos < value).all(), "if F⁺ falls, the loss should fall"
+    assert (higher_neg < value).all(), "if F⁻ rises, the loss should fall"
     high, higher = (torch.as_tensor(my_loss(F_pos, torch.full((3,), level))) for level in (300.0, 600.0))
-    assert not (higher > high).any(), "when F⁻ rises from 300 to 600, the loss should not grow"
-    assert not (high - higher > 5).any(), "when F⁻ rises from 300 to 600, the loss still falls: is there an end?"
-    print("ok  it pulls down and pushes up")
+    assert not (higher > high).any(), "if F⁻ rises from 300 to 600, the loss should not grow"
+    assert not (high - higher > 5).any(), "if F⁻ rises from 300 to 600, the loss still falls: is it bounded?"
+    print("ok  the loss pulls F⁺ down and pushes F⁻ up")
 
 
 _check_negatives()
-
-# %% [markdown] nbgrader={"grade": true, "grade_id": "negatives-words", "locked": false, "points": 1, "schema_version": 3, "solution": true, "task": false}
-r"""
-*Your answer here: double-click this line and write.*
-"""
-
-# %% [markdown] nbgrader={"grade": false, "grade_id": "infer-text", "locked": true, "schema_version": 3, "solution": false, "task": false}
-r"""
-**Exercise 1.6 · asking the landscape** · 2 points · ★★☆ · 10 minutes
-
-*Inference is a search. Sometimes one also searches for something that nobody asked for.*
-
-(a) The best answer for each row of a table: $\check y = \arg\min_y F(x, y)$. Of several equally low ones, any will do.
-
-(b) Often an answer can be judged only together with a **latent** $z$: which letter this is depends on how it is
-slanted, which sentence this is depends on where its words begin. The machine computes $E(x, y, z)$, and inference looks
-for the best pair, $(\check y, \check z) = \arg\min_{y, z} E(x, y, z)$. This is the same as
-$\check y = \arg\min_y F(x, y)$ with $F(x, y) = \min_z E(x, y, z)$. Of several equally low pairs, any will do.
-
-<details><summary>Hint</summary>
-
-For (b) there are two ways: first the best latent *of each answer*, then the best answer; or one search over all pairs
-at once. `argmin` of a flattened table gives one number. How do you get two indices back from it?
-
-</details>
-"""
 
 
 # %% nbgrader={"grade": false, "grade_id": "infer-code", "locked": false, "schema_version": 3, "solution": true, "task": false}
@@ -509,25 +456,43 @@ def _check_infer():
 
 _check_infer()
 
+# %% [markdown] nbgrader={"grade": true, "grade_id": "infer-words", "locked": false, "points": 1.5, "schema_version": 3, "solution": true, "task": false}
+r"""
+*Your answer here: double-click this line and write.*
+"""
+
 # %% [markdown] nbgrader={"grade": false, "grade_id": "gibbs-text", "locked": true, "schema_version": 3, "solution": false, "task": false}
 r"""
 ## 2 · Likelihood
 
-Now let $y$ be one of $n$ classes, and return to probabilities: the sum over all answers is short, so we can afford it.
+Now $y$ is one of $n$ classes.
 
-**Exercise 2.1 · Gibbs, n classes** · 2 points · ★☆☆ · 10 minutes
+**Exercise 2.1 · probabilities and the loss** · 5 points by machine, 2 by hand · ★★☆ · 30 minutes
 
-*The formula of 1.2, row by row, and what becomes of it when it freezes or boils.*
+*Go from energies to probabilities, and from probabilities to a loss.*
 
-(a) The probabilities for a batch, for any $\beta > 0$ and for energies of any size.
+(a) `gibbs`: the probabilities for each row of a table, for any $\beta>0$ and energies of any size.
 
-(b) One $x$ has the energies $F = (3, 1, 1, 6)$. What are the four probabilities in the limit $\beta \to 0$ (hot), and
-what in the limit $\beta \to \infty$ (cold)? Numbers, please.
+(b) `p_hot` and `p_cold`: the four probabilities for the energies $(3,1,1,6)$ in the limits $\beta\to0$ and
+$\beta\to\infty$, as numbers.
+
+(c) By hand: the training pairs $(x_1,y_1),\dots,(x_N,y_N)$ are independent, and the product of all $p(y_b|x_b)$ should
+be as large as possible. Go from there, step by step, to the loss of one pair, scaled by $\frac{1}{\beta}$:
+
+$$\ell(w) = -\frac{1}{\beta} \log p(y|x) = F_w(x, y) - A(x).$$
+
+Find $A(x)$, the **free energy**. Why the factor $\frac{1}{\beta}$? Which term pulls energies down and which pushes them
+up? What does ℓ become as $\beta\to\infty$, and why?
+
+(d) `free_energy` and `nll`: $A$ and ℓ for a batch, with β and energies as in (a).
+
+(e) `nll_hot` and `nll_cold`: the limits of ℓ as $\beta\to0$ and as $\beta\to\infty$ for the energies
+$(3,1,1,6)$, where the *first* answer is right. Both may be any number from 0 to `math.inf`.
 
 <details><summary>Hint</summary>
 
-Each row needs a shift of its own. For the limits look at the *ratio* of two probabilities, and mind answers that are
-equally good.
+Each row needs its own shift. For (b) look at the *ratio* of two probabilities. For $A$, write every energy as the
+lowest plus a rest, and take the lowest out of the sum and the logarithm.
 
 </details>
 """
@@ -539,7 +504,6 @@ def gibbs(F, beta):
     raise NotImplementedError
 
 
-# %% nbgrader={"grade": false, "grade_id": "limits-code", "locked": false, "schema_version": 3, "solution": true, "task": false}
 # p_hot = [… four numbers …]
 # p_cold = [… four numbers …]
 raise NotImplementedError
@@ -558,33 +522,6 @@ def _check_gibbs():
 
 _check_gibbs()
 
-# %% [markdown] nbgrader={"grade": false, "grade_id": "nll-text", "locked": true, "schema_version": 3, "solution": false, "task": false}
-r"""
-**Exercise 2.2 · the loss** · 2 points by hand, 3 by machine · ★★☆ · 20 minutes
-
-*From “make the right answers likely” to a formula with energies alone.*
-
-Given independent training pairs $(x_1, y_1), \dots, (x_N, y_N)$ we want the $w$ under which the observed answers are
-most probable. By hand: go from the product of the $p(y_b | x_b)$, in steps that you can name, to the loss of one pair,
-scaled by $\frac{1}{\beta}$,
-
-$$\ell(w) = -\frac{1}{\beta} \log p(y|x) = F_w(x, y) - A(x), \qquad A(x) = \;?$$
-
-and find $A(x)$, the **free energy** of all $n$ answers together. What is the factor $\frac{1}{\beta}$ good for? Which
-of the two terms pulls down, which pushes up? What does $\ell$ become as $\beta \to \infty$, and why?
-
-By machine: (a) the free energy, for any β and energies of any size; (b) the loss; (c) for $F = (3, 1, 1, 6)$, where the
-*first* answer is the right one, the limits of $\ell$ as $\beta \to 0$ and as $\beta \to \infty$ (`math.inf` is a
-number, too).
-
-<details><summary>Hint</summary>
-
-The logarithm turns a product into a sum, and a quotient into a difference. To tame $A$, write every energy as the
-lowest plus a rest, pull the lowest out of the sum and out of the logarithm. What is the rest worth as β grows?
-
-</details>
-"""
-
 # %% [markdown] nbgrader={"grade": true, "grade_id": "nll-derivation", "locked": false, "points": 2, "schema_version": 3, "solution": true, "task": false}
 r"""
 *Your answer here: double-click this line and write.*
@@ -602,7 +539,6 @@ def nll(F, y, beta):
     raise NotImplementedError
 
 
-# %% nbgrader={"grade": false, "grade_id": "nll-limits-code", "locked": false, "schema_version": 3, "solution": true, "task": false}
 # nll_hot = …
 # nll_cold = …
 raise NotImplementedError
@@ -616,52 +552,60 @@ def _check_nll():
     compare("losses, β = 1", nll(F, y, 1.0), [math.log(5), math.log(3)])
     compare("rows far apart", nll(F.double() + torch.tensor([[4000.0], [-4000.0]]), y, 1.0), nll(F, y, 1.0))
     compare("one 5000 above the other", nll(torch.tensor([[5000.0, 0.0]]), torch.tensor([0]), 1.0), [5000.0])
-    assert 0 <= nll_cold < nll_hot, "a probability is at most 1, so no loss is negative; and here heat makes it larger"
+    assert nll_hot >= 0 and nll_cold >= 0, "a probability is at most 1, so no loss is negative, and no limit of it"
 
 
 _check_nll()
 
-
-# %% nbgrader={"grade": false, "grade_id": "energy-network", "locked": true, "schema_version": 3, "solution": false, "task": false}
-def energy_network(w, x, n):
-    """F_w(x, y) for the answers y = 0, …, n − 1, as a row (1, n), by a network with one hidden layer of 5 units.
-
-    w: all its weights, 5 · (len(x) + n + 2) numbers in a column; x: a vector. An answer goes in as a one-hot vector.
-    """
-    pairs = torch.cat([x.expand(n, -1), torch.eye(n, dtype=x.dtype)], dim=1)  # (n, len(x) + n)
-    W, b, v = w[:, 0].split([5 * pairs.shape[1], 5, 5])
-    return (torch.tanh(pairs @ W.reshape(5, -1).T + b) @ v)[None]
-
-
-def measured(f, w):
-    """∂f/∂w by autograd: a row for each entry of f(w), a column for each weight."""
-    return torch.autograd.functional.jacobian(f, w).reshape(-1, w.numel())
-
-
 # %% [markdown] nbgrader={"grade": false, "grade_id": "nll-gradient-text", "locked": true, "schema_version": 3, "solution": false, "task": false}
 r"""
-**Exercise 2.3 · the gradient** · 2 points by hand, 3 by machine · ★★☆ · 20 minutes
+**Exercise 2.2 · the gradient, and too many answers** · 5 points by machine, 3 by hand · ★★★ · 40 minutes
 
-*The most beautiful line of this sheet: what is, minus what the machine believes.*
+*Derive the gradient of the loss, and estimate it where its sum cannot be computed.*
 
-The cell above is a small energy network, with which the checks measure. By hand: derive
-$\frac{\partial \ell}{\partial w}$ of the loss of 2.2 from the rows $\frac{\partial F_w(x, y')}{\partial w}$, one for
-each answer $y'$, and from probabilities. Read it as an *expected value*, and explain in a sentence when the gradient
-is zero. How does β enter?
+By hand:
 
-By machine: (a) the gradient by the energies; (b) with the rows $\frac{\partial F}{\partial w}$ at hand, the gradient by
-the weights.
+1. Derive $\frac{\partial\ell}{\partial{w}}$ from the rows $\frac{\partial{F}_w(x,y')}{\partial{w}}$, one for each
+   answer $y'$, and from probabilities. Write it with an *expected value*. How does β enter?
+2. A friend says: "My mean gradient is zero, so the machine's probabilities are the observed frequencies." Test this on
+   one $x$ with three answers, $F_w(y)=w\,\varphi_y$ with $\varphi=(0,1,2)$, at $w=0$ and $\beta=1$. The
+   answers come with the frequencies $q=(\frac12,0,\frac12)$. Compute the mean gradient and the machine's
+   probabilities. What does a zero gradient say?
+3. Why can this gradient not be computed if $y$ is a sentence or an image? Name two ways around, each with its price.
 
-<details><summary>Hint</summary>
+By machine:
 
-What is the derivative of $\log \sum_{y'} e^{-\beta F_{y'}}$ by one of the energies, $F_i$? You have seen that quotient.
-The right answer appears in both terms of ℓ. For (b): the loss depends on $w$ through $n$ energies, and the chain rule
-reads from left to right.
+(a) `nll_gradient`: $\frac{\partial\ell}{\partial{F}}$ for a batch.
+
+(b) `nll_weight_gradient`: $\frac{\partial\ell}{\partial{w}}$ for one example, from the rows
+$\frac{\partial{F}(x,i)}{\partial{w}}$.
+
+(c) `sampled_gradient`: if you cannot sum over all answers, draw $S$ of them from $p(\cdot|x)$. Return an estimate of
+$\frac{\partial\ell}{\partial{w}}$ that is right on average.
+
+(d) `langevin_step`: drawing from $p$ without its denominator, by Langevin's method (Welling and Teh, "Bayesian learning
+via stochastic gradient Langevin dynamics", 2011). A walker at $y$ steps down the slope and gets a random kick:
+
+$$y \;\leftarrow\; y - \eta\, \frac{\partial F(x, y)}{\partial y} + s \cdot \text{noise}, \qquad
+\text{noise standard normal.}$$
+
+Find $s$, from η and β alone, for which many walkers settle into Gibbs' distribution if η is small.
+
+<details><summary>Hint for the gradient</summary>
+
+What is the derivative of $\log\sum_{y'}e^{-\beta{F}_{y'}}$ by one energy? The right answer appears in both terms of ℓ.
+
+</details>
+
+<details><summary>Hint for the walkers</summary>
+
+Try $F=\frac{a}{2} y^2$. If the walkers have variance $v$ before a step, what is it afterwards? It should not change
+at the $v$ that you found in 1.2. Drop terms in $\eta^2$.
 
 </details>
 """
 
-# %% [markdown] nbgrader={"grade": true, "grade_id": "nll-gradient-derivation", "locked": false, "points": 2, "schema_version": 3, "solution": true, "task": false}
+# %% [markdown] nbgrader={"grade": true, "grade_id": "nll-gradient-derivation", "locked": false, "points": 3, "schema_version": 3, "solution": true, "task": false}
 r"""
 *Your answer here: double-click this line and write.*
 """
@@ -684,46 +628,11 @@ def _check_nll_gradient():
     right = [[-9 / 11, 10 / 11, -1 / 11], [5 / 6, -4 / 6, -1 / 6]]
     compare("∂ℓ/∂F, β = 2", kept(nll_gradient, F, y, 2.0), right)
     compare("∂ℓ/∂F, β = 1", nll_gradient(F, y, 1.0), [[-0.6, 0.8, -0.2], [0.75, -0.5, -0.25]])
-    (x, w), y = numbers((3,), (5 * (3 + 4 + 2), 1), seed=1), torch.tensor([1])
-    F, J = energy_network(w, x, 4), measured(lambda w: energy_network(w, x, 4), w)
-    right = measured(lambda w: functional.cross_entropy(-0.7 * energy_network(w, x, 4), y) / 0.7, w)
-    compare("∂ℓ/∂w of a network", kept(nll_weight_gradient, F, J, y, 0.7), right)
+    J = torch.tensor([[1.0, 0.0], [0.0, 2.0], [4.0, 1.0]])  # three answers, two weights
+    compare("∂ℓ/∂w, β = 2", kept(nll_weight_gradient, F[:1], J, y[:1], 2.0), [[-13 / 11, 19 / 11]])
 
 
 _check_nll_gradient()
-
-# %% [markdown] nbgrader={"grade": false, "grade_id": "sampling-text", "locked": true, "schema_version": 3, "solution": false, "task": false}
-r"""
-**Exercise 2.4 · too many answers** · 1 point by hand, 2 by machine · ★★★ · 20 minutes
-
-*An expected value over all pictures, all sentences, all of $\mathbb{R}^{1000}$. Who is going to compute that?*
-
-(a) If you cannot sum over all answers, draw some: $S$ answers $y_1, \dots, y_S$ from $p(\cdot|x)$. Write an estimate of
-$\frac{\partial \ell}{\partial w}$ that is right on average.
-
-(b) But how do you draw from $p$ without its denominator? Let walkers loose on the landscape. At each step a walker at
-$y$ goes down the slope, and is kicked at random:
-
-$$y \;\leftarrow\; y - \eta\, \frac{\partial F(x, y)}{\partial y} + s \cdot \text{noise},$$
-
-with standard normal noise. Find the strength $s$ of the kicks, depending on η and β alone, with which the crowd, for
-small $\eta$, comes to rest in Gibbs' distribution. This is **Langevin's** way of sampling.
-
-By hand: why is the gradient of 2.3 intractable, in general? Name two ways around it, and for each the price.
-
-<details><summary>Hint</summary>
-
-Test (b) on $F = \frac{a}{2} y^2$, where $y - \eta a y = (1 - \eta a)\, y$. If the crowd has the variance $v$ before the
-step, which variance has it afterwards? It should be unchanged at the $v$ that you found in 1.2. Drop what is quadratic
-in $\eta$.
-
-</details>
-"""
-
-# %% [markdown] nbgrader={"grade": true, "grade_id": "sampling-words", "locked": false, "points": 1, "schema_version": 3, "solution": true, "task": false}
-r"""
-*Your answer here: double-click this line and write.*
-"""
 
 
 # %% nbgrader={"grade": false, "grade_id": "sampling-code", "locked": false, "schema_version": 3, "solution": true, "task": false}
@@ -750,7 +659,7 @@ def _check_sampling():
     for _ in range(300):  # with a = 4 and β = 0.4
         noise = torch.randn(20_000)
         walkers = torch.as_tensor(langevin_step(walkers, 4 * walkers, beta=0.4, eta=0.01, noise=noise)).float()
-    compare("variance of the crowd", walkers.var(), 0.625, tolerance=0.04)
+    compare("variance of the walkers", walkers.var(), 0.625, tolerance=0.04)
 
 
 _check_sampling()
@@ -771,12 +680,11 @@ def _figure():
 
 
     def draw_misses(ax):
-        x, w = numbers((3,), (5 * (3 + 50 + 2), 1), seed=2)
-        F, J = energy_network(w, x, 50), measured(lambda w: energy_network(w, x, 50), w)
+        F, J = numbers((1, 50), (50, 20), seed=2)
         exact = torch.as_tensor(nll_weight_gradient(F, J, torch.tensor([7]), 1.0))
         amounts, misses = [1, 4, 16, 64, 256, 1024, 4096], []
         for S in amounts:
-            drawn = torch.multinomial(torch.as_tensor(gibbs(F, 1.0))[0], 20 * S, replacement=True).reshape(20, S)
+            drawn = torch.multinomial(torch.as_tensor(gibbs(F, 1.0))[0].float(), 20 * S, replacement=True).reshape(20, S)
             estimates = (torch.as_tensor(sampled_gradient(J[7:8], J[row])) for row in drawn)
             misses.append(sum(float((estimate - exact).norm()) for estimate in estimates) / 20)
         ax.loglog(amounts, misses, "o-", color=GREEN)
@@ -793,39 +701,41 @@ _figure()
 
 # %% [markdown] nbgrader={"grade": false, "grade_id": "ends-text", "locked": true, "schema_version": 3, "solution": false, "task": false}
 r"""
-*In the figure: on the left a histogram of walkers, who all began on the right, and a line, Gibbs' density; they agree,
-in both valleys. On the right, both axes logarithmic, the distance of the sampled from the exact gradient falls along a
-straight line: a hundred times as many answers make it ten times as good.*
+*In the figures: left, a histogram of walkers that all started on the right agrees with Gibbs' density in both valleys.
+Right, on logarithmic axes: with a hundred times as many drawn answers, the sampled gradient is ten times closer to the
+exact one.*
 
-**Exercise 2.5 · to the ends of the world** · 2 points by hand, 3 by machine · ★★★ · 20 minutes
+**Exercise 2.3 · no end** · 3 points by machine, 1½ by hand · ★★★ · 20 minutes
 
-*When is the likelihood satisfied?*
+*Find out when the likelihood stops pushing.*
 
-(a) The same $x$ was seen often, and its $n$ answers came with the frequencies $q_1, \dots, q_n$. Which energies make
-the mean loss $\sum_i q_i\, \ell_i$ least? Fix the free constant so that the lowest energy is 0. (A frequency may be 0.)
+(a) `best_energies`: the $n$ answers to one $x$ came with the frequencies $q_1,\dots,q_n$. Which energies make the mean
+loss $\sum_i q_i\, \ell_i$ smallest? The lowest energy should be 0. If $q_i=0$, give the limit of its energy
+as $q_i\to0$.
 
-(b) Let all $n - 1$ wrong answers have one energy, higher by a gap $\Delta$ than the right one's. At which gap has the
-push $\left|\frac{\partial \ell}{\partial F(x, y)}\right|$ on the right answer fallen to a given $g$, $0 < g < 1$?
+(b) `gap_for_push`: all $n-1$ wrong answers have the same energy, higher than the right one's by a gap Δ. At which gap
+is the push $\left|\frac{\partial\ell}{\partial{F}(x,y)}\right|$ on the right answer equal to a given $g$,
+$0<g<1$? The gap may be negative.
 
-(c) With these changes, does the gap stay below some bound *however long one trains*, on a training set where each $x$
-has one right answer? The network is large. Give the set of letters for which it does.
+(c) `bounded`: each $x$ has one right answer, and the network is large. With which changes does the gap stay below some
+bound, *however long you train*? Give the set of letters.
 
-- **A** A penalty $\lambda \lVert w \rVert^2$ with a fixed $\lambda > 0$ is added to the loss.
-- **B** A smaller learning rate.
-- **C** A larger β.
-- **D** The network ends in a σ, so that every energy is between 0 and 1.
-- **E** The mean of the $n$ energies of an $x$ is subtracted from each of them.
+- **A** A penalty $\lambda\lVert w\rVert^2$ with a fixed $\lambda>0$ is added to the loss.
+- **B** The learning rate is smaller.
+- **C** β is larger.
+- **D** The network ends in a σ: every energy is between 0 and 1.
+- **E** The mean energy of each $x$ is subtracted from its $n$ energies.
 - **F** Label smoothing: the right answer counts 0.9, and the others share 0.1.
-- **G** In place of the likelihood, the loss $[m + F(x, y) - F(x, \bar y)]_+$ with the lowest wrong answer $\bar y$.
+- **G** Another loss: how far the gap to the lowest wrong answer falls short of $m>0$, and 0 if it does not.
 
-By hand: explain why the likelihood pushes the energy of the right answer towards $-\infty$ and those of all others
-towards $+\infty$ (relative to each other). What does this mean for a *continuous* $y$ whose data lie on a thin curve,
-such as all good photographs among all pictures? Why is such a landscape bad to work with?
+By hand: why does the likelihood push the energy of the right answer towards $-\infty$ and all others towards
+$+\infty$? What does this mean for a *continuous* $y$ whose data lie on a thin curve? Why is such a landscape
+hard to work with, and what helps?
 
 <details><summary>Hint</summary>
 
-At the least mean loss the gradient by each energy is zero; average your result of 2.3 over the answers. For (b) the
-push is one minus a probability. For (c): is the smallest loss attained anywhere, and does its gradient ever vanish?
+For (a) average your gradient by the energies over the answers. For (b) the push is one minus a probability. For (c): is
+the smallest loss reached anywhere?
 
 </details>
 """
@@ -833,7 +743,7 @@ push is one minus a probability. For (c): is the smallest loss attained anywhere
 
 # %% nbgrader={"grade": false, "grade_id": "ends-code", "locked": false, "schema_version": 3, "solution": true, "task": false}
 def best_energies(q, beta):
-    """Energies (n,) with the least mean loss for frequencies q (n,) that sum to 1; the lowest energy is 0."""
+    """Energies (n,) with the smallest mean loss for frequencies q (n,) that sum to 1; the lowest energy is 0."""
     raise NotImplementedError
 
 
@@ -842,7 +752,6 @@ def gap_for_push(n, beta, g):
     raise NotImplementedError
 
 
-# %% nbgrader={"grade": false, "grade_id": "bounded-code", "locked": false, "schema_version": 3, "solution": true, "task": false}
 # bounded = {"…", …}
 raise NotImplementedError
 
@@ -852,7 +761,9 @@ def _check_ends():
     right = [math.log(5 / 3) / 2, 0.0, math.log(5 / 2) / 2]
     compare("3 : 5 : 2, β = 2", kept(best_energies, torch.tensor([0.3, 0.5, 0.2]), 2.0), right)
     often, never = best_energies(torch.tensor([1.0, 0.0]), 1.0)
-    assert often == 0 and never == math.inf, "an answer that never comes can never be too high"
+    assert often == 0 and never == math.inf, (
+        "frequencies 1 and 0: one energy should be the lowest, the other the limit for a frequency that goes to 0"
+    )
     compare("gap for 1/11", gap_for_push(6, 2.0, 1 / 11), math.log(50) / 2)
     compare("gap for a quarter", gap_for_push(2, 1.0, 1 / 4), math.log(3))
     letters(bounded, "ABCDEFG")
@@ -860,67 +771,56 @@ def _check_ends():
 
 _check_ends()
 
-# %% [markdown] nbgrader={"grade": true, "grade_id": "ends-words", "locked": false, "points": 2, "schema_version": 3, "solution": true, "task": false}
+# %% [markdown] nbgrader={"grade": true, "grade_id": "ends-words", "locked": false, "points": 1.5, "schema_version": 3, "solution": true, "task": false}
 r"""
 *Your answer here: double-click this line and write.*
 """
 
 
-# %% nbgrader={"grade": false, "grade_id": "moons-tools", "locked": true, "schema_version": 3, "solution": false, "task": false} tags=["demo"]
+# %% nbgrader={"grade": false, "grade_id": "moons-likelihood", "locked": true, "schema_version": 3, "solution": false, "task": false} tags=["demo"]
 def _figure():
     from sklearn.datasets import make_moons
 
-    torch.set_num_threads(1)  # several threads on so small a network get in each other's way
+    torch.set_num_threads(1)  # more threads make a small network slower
     moons = torch.tensor(make_moons(400, noise=0.04, random_state=0)[0]).float()  # (400, 2): x across, y up
     answers, questions = torch.linspace(-1.2, 1.7, 59), torch.linspace(-1.4, 2.4, 77)
 
 
-    def moon_energies(net, xs):
-        """The table of energies (len(xs), 59) of every x with every answer of the grid."""
-        return net(torch.cartesian_prod(xs, answers)).reshape(len(xs), 59)
-
-
-    def train_on_moons(push, steps, keep):
-        """Train a small energy network on the two moons; the table for all questions after each number of steps in keep.
+    def train_on_moons(push, keep):
+        """Train a small energy network; the table (77, 59) of all questions and answers at each step in `keep`.
 
     push: from energies (B, 59) and right answers (B,), as indices on the grid, to the gradient by the energies
     """
         torch.manual_seed(0)
         layers = torch.nn.Linear(2, 48), torch.nn.SiLU(), torch.nn.Linear(48, 48), torch.nn.SiLU(), torch.nn.Linear(48, 1)
         net, tables = torch.nn.Sequential(*layers), []
-        net[0].weight.data *= 4  # so that it can see fine detail from the beginning
+        net[0].weight.data *= 4  # so that it can represent fine detail from the start
         optimizer = torch.optim.Adam(net.parameters(), lr=0.01)
-        for step in range(steps + 1):
+        for step in range(keep[-1] + 1):
             if step in keep:
-                tables.append(moon_energies(net, questions).detach())
+                tables.append(net(torch.cartesian_prod(questions, answers)).reshape(77, 59).detach())
             pairs = moons[torch.randint(len(moons), (64,))]
-            F = moon_energies(net, pairs[:, 0])
+            F = net(torch.cartesian_prod(pairs[:, 0], answers)).reshape(64, 59)
             right = (pairs[:, 1:] - answers).abs().argmin(dim=1)
             optimizer.zero_grad()
-            gradient = torch.as_tensor(push(F.detach(), right)).to(F.dtype)  # here your gradient takes over
+            gradient = torch.as_tensor(push(F.detach(), right)).to(F.dtype)  # your gradient
             F.backward(gradient / len(F))
             optimizer.step()
         return tables
 
 
     def draw_landscape(ax, table, title):
-        """What inference sees: each energy above the lowest for the same x, cut at 3."""
+        """Each energy above the lowest for the same x, cut at 3."""
         above = (table - table.min(dim=1, keepdim=True).values).clamp(max=3)
         picture = ax.imshow(above.T, origin="lower", extent=(-1.4, 2.4, -1.2, 1.7), aspect="auto", cmap="viridis", vmax=3)
         ax.plot(*moons[::3].T, ".", color="white", markersize=2)
         ax.set(title=title, xlabel="x", ylabel="y")
         return picture
-    return answers, draw_landscape, questions, train_on_moons
 
 
-answers, draw_landscape, questions, train_on_moons = _figure()
-
-
-# %% nbgrader={"grade": false, "grade_id": "moons-likelihood", "locked": true, "schema_version": 3, "solution": false, "task": false} tags=["demo"]
-def _figure():
     print("training with the likelihood, for some five seconds …")
     marks = (0, 100, 400, 1200)
-    tables = train_on_moons(lambda F, right: nll_gradient(F, right, 1.0), 1200, marks)
+    tables = train_on_moons(lambda F, right: nll_gradient(F, right, 1.0), marks)
     figure, axes = plt.subplots(1, 4, figsize=(14, 3.2), layout="constrained")
     for ax, mark, table in zip(axes, (0, 100, 1200), (tables[0], tables[1], tables[3]), strict=False):
         picture = draw_landscape(ax, table, f"{mark} steps")
@@ -930,48 +830,48 @@ def _figure():
     axes[3].set(xlabel="y", ylabel="energy", title=f"Along x = {questions[38]:.1f}")
     axes[3].legend(fontsize=8)
     plt.show()
-    return tables
+    return draw_landscape, train_on_moons
 
 
-tables = _figure()
+draw_landscape, train_on_moons = _figure()
 
 # %% [markdown] nbgrader={"grade": false, "grade_id": "corners-text", "locked": true, "schema_version": 3, "solution": false, "task": false}
 r"""
-*In the figure: the landscape of a network that learns two crescents with your gradient; white points are the data, dark
-is low. Before training it is nearly flat; after 100 steps there is a broad basin, after 1200 two sharp canyons, one for
-each crescent. On the right a cut along one x: with every hundred steps the walls are higher; look at the numbers on the
-axis.* There was room for two answers, and the walls keep growing.
+*In the figures: the landscape of a network that learns two crescents (white points) with your gradient; dark is low.
+Nearly flat at first, a broad basin after 100 steps, two sharp canyons after 1200. Right, along one x: the walls rise
+from mark to mark.*
 
 ## 3 · Contrast
 
-The likelihood looks at *all* answers. The losses of this part look at two: $F^+ = F_w(x, y^+)$, the energy of a right
-answer, and $F^- = F_w(x, \bar y)$, the energy of a wrong one. With a margin $m > 0$,
+These losses look at the energy $F^+$ of a right answer $y^+$ and the energy $F^-$ of one wrong answer $\bar y$ to the
+same $x$. $m>0$ is a margin.
 
-| | |
-| --- | --- |
-| simple | $[F^+]_+ + [m - F^-]_+$ |
-| hinge | $[m + F^+ - F^-]_+$ |
-| log, or soft hinge | $\log\bigl(1 + e^{F^+ - F^-}\bigr)$ |
-| square–square | $[F^+]_+^2 + [m - F^-]_+^2$ |
+**Exercise 3.1 · four losses** · 4 points by machine, 3 by hand · ★★☆ · 35 minutes
 
-**Exercise 3.1 · two with corners** · 2 points by hand, 2 by machine · ★★☆ · 20 minutes
+*Write four losses from their descriptions, then their gradients.*
 
-*Push, until it is good enough. Then stop.*
+- **simple**: $F^+$ costs as much as it lies above 0, and $F^-$ as much as it lies below $m$. The two costs add up.
+- **hinge**: a pair costs as much as the gap $F^--F^+$ falls short of $m$, and otherwise nothing.
+- **log**, or soft hinge: the loss ℓ of 2.1 for β = 1, if these two are the only answers. Write it with the difference
+  $F^+-F^-$ alone.
+- **square–square**: like simple, but each of the two costs is squared.
 
-By hand, for the simple and the hinge loss: derive $\frac{\partial \ell}{\partial w}$ from the rows
-$\frac{\partial F^+}{\partial w}$ and $\frac{\partial F^-}{\partial w}$, say for which energies nothing moves any more,
-and whether the loss knows about the *level* of the energies or about their difference only. By machine: for a batch of
-pairs the loss, and its derivatives by the two energies.
+By hand, for each loss: its formula; $\frac{\partial\ell}{\partial{w}}$ from the rows
+$\frac{\partial{F}^+}{\partial{w}}$ and $\frac{\partial{F}^-}{\partial{w}}$; the energies at which nothing moves any
+more; and whether the *levels* of the energies count, or only their difference.
+
+By machine: each function returns a tuple of the loss and its derivatives by $F^+$ and by $F^-$, for a batch of pairs.
+At a corner you may return the slope of either side. The log loss must also work for differences of thousands.
 
 <details><summary>Hint</summary>
 
-What is the slope of $[a]_+$ on either side of 0? (What you choose at the corner itself does not matter here.) How many
-corners has each of the two losses, and does a corner of the one depend on the other energy?
+What is the slope of $[a]_+$ on either side of 0? For the log loss, take the larger of the difference and 0 out of the
+logarithm first.
 
 </details>
 """
 
-# %% [markdown] nbgrader={"grade": true, "grade_id": "corners-derivation", "locked": false, "points": 2, "schema_version": 3, "solution": true, "task": false}
+# %% [markdown] nbgrader={"grade": true, "grade_id": "corners-derivation", "locked": false, "points": 3, "schema_version": 3, "solution": true, "task": false}
 r"""
 *Your answer here: double-click this line and write.*
 """
@@ -984,57 +884,19 @@ def simple_loss(F_pos, F_neg, m):
 
 
 def hinge_loss(F_pos, F_neg, m):
-    """The hinge loss; shapes as above."""
+    """The hinge loss; arguments and results as above."""
     raise NotImplementedError
-
-
-# %% nbgrader={"grade": false, "grade_id": "corners-tools", "locked": true, "schema_version": 3, "solution": false, "task": false}
-def check_pair_loss(name, yours, right):
-    """Hold a loss and its derivatives against autograd, for six pairs and through the small energy network."""
-    pairs = torch.tensor([[0.5, 0.2], [-0.4, 0.3], [-0.7, 1.9], [3.0, 0.1], [0.4, 2.5], [-2.0, -2.5]])
-    leaves = [column.clone().requires_grad_() for column in pairs.T]
-    loss, d_pos, d_neg = kept(yours, *pairs.T)
-    compare(f"{name}: ℓ", loss, right(*leaves))
-    right_pos, right_neg = torch.autograd.grad(right(*leaves).sum(), leaves)
-    compare(f"{name}: ∂ℓ/∂F⁺", d_pos, right_pos)
-    compare(f"{name}: ∂ℓ/∂F⁻", d_neg, right_neg)
-    x, w = numbers((3,), (5 * (3 + 4 + 2), 1), seed=3)
-    F, J = energy_network(w, x, 4), measured(lambda w: energy_network(w, x, 4), w)
-    _, d_pos, d_neg = map(torch.as_tensor, yours(F[:, 2], F[:, 0]))  # answer 2 is right, answer 0 is wrong
-    through = measured(lambda w: right(*energy_network(w, x, 4)[0, [2, 0]]), w)
-    compare(f"{name}: ∂ℓ/∂w", d_pos * J[2] + d_neg * J[0], through[0])
 
 
 # %% nbgrader={"grade": true, "grade_id": "corners", "locked": true, "points": 2, "schema_version": 3, "solution": false, "task": false}
 def _check_corners():
-    relu = functional.relu
-    check_pair_loss("simple", lambda a, b: simple_loss(a, b, 1.5), lambda a, b: relu(a) + relu(1.5 - b))
-    check_pair_loss("hinge", lambda a, b: hinge_loss(a, b, 1.5), lambda a, b: relu(1.5 + a - b))
+    values = [1.8, 1.2, 0, 4.4, 0.4, 4]
+    check_pair_loss("simple", lambda a, b: simple_loss(a, b, 1.5), values)
+    values = [1.8, 0.8, 0, 4.4, 0, 2]
+    check_pair_loss("hinge", lambda a, b: hinge_loss(a, b, 1.5), values)
 
 
 _check_corners()
-
-# %% [markdown] nbgrader={"grade": false, "grade_id": "smooth-text", "locked": true, "schema_version": 3, "solution": false, "task": false}
-r"""
-**Exercise 3.2 · two smooth ones** · 2 points by hand, 2 by machine · ★★☆ · 20 minutes
-
-*The same ideas without corners.*
-
-By hand: the same questions for the log loss and for square–square. By machine: the same, too. Differences $F^+ - F^-$
-of a thousand, up or down, must not break your log loss.
-
-<details><summary>Hint</summary>
-
-The derivative of $\log(1 + e^a)$ is an old acquaintance. For large $a$ the loss is nearly $a$: pull the larger of $a$
-and 0 out of the logarithm, as you did with the lowest energy in 2.2. (PyTorch has functions that know this.)
-
-</details>
-"""
-
-# %% [markdown] nbgrader={"grade": true, "grade_id": "smooth-derivation", "locked": false, "points": 2, "schema_version": 3, "solution": true, "task": false}
-r"""
-*Your answer here: double-click this line and write.*
-"""
 
 
 # %% nbgrader={"grade": false, "grade_id": "smooth-code", "locked": false, "schema_version": 3, "solution": true, "task": false}
@@ -1044,19 +906,18 @@ def log_loss(F_pos, F_neg):
 
 
 def square_square_loss(F_pos, F_neg, m):
-    """The square–square loss; shapes as above."""
+    """The square–square loss; arguments and results as above."""
     raise NotImplementedError
 
 
 # %% nbgrader={"grade": true, "grade_id": "smooth", "locked": true, "points": 2, "schema_version": 3, "solution": false, "task": false}
 def _check_smooth():
-    check_pair_loss("log", log_loss, lambda a, b: functional.softplus(a - b))
+    check_pair_loss("log", log_loss, [0.854355, 0.403186, 0.071645, 2.953563, 0.115520, 0.974077])
     loss, d_pos, d_neg = log_loss(torch.tensor([1000.0, 0.0, 100.0]), torch.tensor([0.0, 1000.0, 0.0]))
     compare("ℓ, differences up to ±1000", loss, [1000.0, 0.0, 100.0])
     compare("its ∂ℓ/∂F⁺", d_pos, [1.0, 0.0, 1.0])
     compare("its ∂ℓ/∂F⁻", d_neg, [-1.0, 0.0, -1.0])
-    relu = functional.relu
-    check_pair_loss("sq–sq", lambda a, b: square_square_loss(a, b, 1.5), lambda a, b: relu(a) ** 2 + relu(1.5 - b) ** 2)
+    check_pair_loss("sq–sq", lambda a, b: square_square_loss(a, b, 1.5), [1.94, 1.44, 0, 10.96, 0.16, 16])
 
 
 _check_smooth()
@@ -1086,36 +947,35 @@ _figure()
 
 # %% [markdown] nbgrader={"grade": false, "grade_id": "margins-text", "locked": true, "schema_version": 3, "solution": false, "task": false}
 r"""
-*In the figure: the four losses over the plane of $F^+$ (across) and $F^-$ (up), dark where they are low; white arrows
-show how they move a pair of energies, against the gradient. On the dotted diagonal right and wrong are equal; above it
-inference is right. For simple and square–square the arrows lead to the upper left corner and end there, with equal
-lengths in the one and ever shorter in the other. For hinge and log all arrows are parallel; those of the hinge end at a
-line above the diagonal, those of log fade.*
+*In the figures: the four losses over $F^+$ (across) and $F^-$ (up), dark where low. Arrows show how they move a pair of
+energies. For simple and square–square they end at the upper left; those of square–square get shorter on the way. For
+hinge and log all are parallel: the hinge's end above the dotted diagonal, those of log get ever shorter.*
 
-**Exercise 3.3 · all of them or one** · 2 points by hand, 2 by machine · ★★☆ · 15 minutes
+**Exercise 3.2 · tables and doubtful labels** · 4 points by machine · ★★☆ · 15 minutes
 
-*How much does a loss have to see, and how much does it want?*
+*Apply the hinge to a row of answers, and find where contradicting labels leave an energy.*
 
-(a) The hinge for a table: with right answer $y$, take the *most offending* wrong answer as $\bar y$. Write the gradient
-of this loss by all energies of the row, as you did for the likelihood in 2.3.
+(a) `table_hinge_gradient`: the gradient by all energies of a row, for the hinge with the *most offending* (lowest)
+wrong answer as $\bar y$. Wrong answers never tie for lowest.
 
-(b) Which statements about the log loss are true? Give the set of letters.
+(b) `simple_rest` and `square_square_rest`: a share $1-\epsilon$ of people call a pair right, so its energy $e$ appears
+as an $F^+$. The others call it wrong, so it appears as an $F^-$. Take only the terms with $e$. Where is the mean loss
+smallest, for $0<\epsilon<1$ and $\epsilon\ne\frac12$?
+
+(c) `true_of_log`: the set of letters of the true statements about the log loss.
 
 - **A** Its derivative by $F^+$ changes continuously from 0 to 1, while that of the hinge jumps.
-- **B** It is exactly zero as soon as the gap $F^- - F^+$ is large enough.
-- **C** It pushes a pair that is violated by 100 ten times as hard as one that is violated by 10.
-- **D** A pair that is right by a hair is still pushed on, and no margin has to be chosen for this.
-- **E** It is the likelihood of 2.2 for $n = 2$ answers, with $\beta = 1$.
+- **B** It is exactly zero if the gap $F^--F^+$ is large enough.
+- **C** It pushes a pair that is violated by 100 ten times as hard as one violated by 10.
+- **D** It still pushes a pair that is barely right, without a margin to choose.
+- **E** It pushes a pair that is violated by a lot nearly as hard as the hinge does.
 - **F** It keeps the energies of right answers near 0.
-- **G** It is bounded: no pair, however wrong, costs more than a fixed amount.
-
-By hand: (i) compare the likelihood with margin losses: which answers do they look at, with what strength, when are they
-content, and what must be computed? (ii) Name two advantages that the log loss has over the hinge, with reasons.
+- **G** It is bounded: no pair costs more than a fixed amount.
 
 <details><summary>Hint</summary>
 
-For (a): the lowest of a row may be the right answer; that one must not be taken. Nothing happens where the margin is
-kept. For (b) and (ii) look at the two middle pictures above.
+For (a): the lowest energy of a row may be the right answer's. For (b) draw both means over $e$ for $\epsilon=0.1$ and
+$m=1$.
 
 </details>
 """
@@ -1127,7 +987,16 @@ def table_hinge_gradient(F, y, m):
     raise NotImplementedError
 
 
-# %% nbgrader={"grade": false, "grade_id": "log-code", "locked": false, "schema_version": 3, "solution": true, "task": false}
+def simple_rest(eps, m):
+    """The energy at which the mean simple loss is smallest, if a share eps ≠ ½ says “wrong”: a number."""
+    raise NotImplementedError
+
+
+def square_square_rest(eps, m):
+    """The same for the mean square–square loss."""
+    raise NotImplementedError
+
+
 # true_of_log = {"…", …}
 raise NotImplementedError
 
@@ -1143,44 +1012,6 @@ def _check_margins():
 
 
 _check_margins()
-
-# %% [markdown] nbgrader={"grade": true, "grade_id": "margins-words", "locked": false, "points": 2, "schema_version": 3, "solution": true, "task": false}
-r"""
-*Your answer here: double-click this line and write.*
-"""
-
-# %% [markdown] nbgrader={"grade": false, "grade_id": "doubt-text", "locked": true, "schema_version": 3, "solution": false, "task": false}
-r"""
-**Exercise 3.4 · doubtful labels** · 1 point by hand, 2 by machine · ★★★ · 15 minutes
-
-*The same answer, called right by some and wrong by others. Where does its energy come to rest?*
-
-A share $1 - \epsilon$ of all people calls a pair $(x, y)$ right, so that its energy $e$ appears as an $F^+$; the others
-call it wrong, so that it appears as an $F^-$. Keep only the terms with $e$: the simple loss is, on average,
-$(1 - \epsilon)\, [e]_+ + \epsilon\, [m - e]_+$, and square–square is the same with squares. By machine: the $e$ that
-makes it least, for $0 < \epsilon < 1$, $\epsilon \ne \frac12$.
-
-By hand: compare simple and square–square: the push on a large violation, the push on a small one, and what your two
-results say. When would you prefer the one, and when the other?
-
-<details><summary>Hint</summary>
-
-Draw both averages over $e$, for $\epsilon = 0.1$ and $m = 1$. One consists of straight lines, and those have their
-minimum at a corner. Where is the slope of the other zero?
-
-</details>
-"""
-
-
-# %% nbgrader={"grade": false, "grade_id": "doubt-code", "locked": false, "schema_version": 3, "solution": true, "task": false}
-def simple_rest(eps, m):
-    """The energy at which the mean simple loss is least, for a share eps ≠ ½ of “wrong”: a number."""
-    raise NotImplementedError
-
-
-def square_square_rest(eps, m):
-    """The same for the mean square–square loss."""
-    raise NotImplementedError
 
 
 # %% nbgrader={"grade": true, "grade_id": "doubt", "locked": true, "points": 2, "schema_version": 3, "solution": false, "task": false}
@@ -1199,70 +1030,111 @@ def _check_doubt():
 
 _check_doubt()
 
-# %% [markdown] nbgrader={"grade": true, "grade_id": "doubt-words", "locked": false, "points": 1, "schema_version": 3, "solution": true, "task": false}
+# %% [markdown] nbgrader={"grade": false, "grade_id": "level-prediction-text", "locked": true, "schema_version": 3, "solution": false, "task": false}
 r"""
-*Your answer here: double-click this line and write.*
+**Exercise 3.3 · a prediction, and a comparison** · ½ point by machine, 3 by hand · ★★☆ · 15 minutes
+
+*Predict where four losses leave the energies of a whole landscape.*
+
+The network of 2.3 learns the crescents with each of your four losses, at $m=1$. For each training pair a wrong answer
+is drawn at random. **Prediction.** What becomes of the *highest* energy of the landscape?
+
+- **A** With simple and square–square it stays below 3. With hinge and log it rises above 3.
+- **B** With the three losses that have a margin it stays below 3. Only with log does it rise above 3.
+- **C** With all four it rises above 3, and is higher after 600 steps than after 150.
+
+Set `level_prediction` to one letter. Any of the three earns the ½ point: what counts is that you commit before you
+look.
 """
+
+# %% nbgrader={"grade": false, "grade_id": "level-prediction-code", "locked": false, "schema_version": 3, "solution": true, "task": false}
+# level_prediction = "…"   # "A", "B" or "C"
+raise NotImplementedError
+
+
+# %% nbgrader={"grade": true, "grade_id": "level-prediction", "locked": true, "points": 0.5, "schema_version": 3, "solution": false, "task": false}
+def _check_level_prediction():
+    assert level_prediction in ("A", "B", "C"), 'level_prediction should be one letter in quotes: "A", "B" or "C"'
+    print("ok  your prediction is", level_prediction)
+
+
+_check_level_prediction()
 
 
 # %% nbgrader={"grade": false, "grade_id": "moons-contrast", "locked": true, "schema_version": 3, "solution": false, "task": false} tags=["demo"]
 def _figure():
     def with_random_wrong_answers(loss):
-        """The gradient by all energies of a row when one wrong answer is drawn at random."""
+        """The gradient by all energies of a row, if one wrong answer is drawn at random."""
 
         def push(F, right):
-            rows = torch.arange(len(F))
             wrong = (right + torch.randint(1, F.shape[1], (len(F),))) % F.shape[1]
-            gradient = torch.zeros_like(F)
-            _, d_pos, d_neg = loss(F[rows, right], F[rows, wrong])
-            gradient[rows, right], gradient[rows, wrong] = (torch.as_tensor(d).to(F.dtype) for d in (d_pos, d_neg))
-            return gradient
+            places = [functional.one_hot(which, F.shape[1]) for which in (right, wrong)]
+            _, *slopes = loss(*(F[place == 1] for place in places))
+            return sum(torch.as_tensor(slope)[:, None] * place for slope, place in zip(slopes, places, strict=True))
 
         return push
 
 
-    pushes = {
-        "simple": with_random_wrong_answers(lambda a, b: simple_loss(a, b, 1.0)),
-        "hinge": with_random_wrong_answers(lambda a, b: hinge_loss(a, b, 1.0)),
-        "log": with_random_wrong_answers(log_loss),
-        "square–square": with_random_wrong_answers(lambda a, b: square_square_loss(a, b, 1.0)),
+    losses = {
+        "simple": lambda a, b: simple_loss(a, b, 1.0),
+        "hinge": lambda a, b: hinge_loss(a, b, 1.0),
+        "log": log_loss,
+        "square–square": lambda a, b: square_square_loss(a, b, 1.0),
     }
     print("training with four losses, for some eight seconds …")
-    figure, axes = plt.subplots(2, 3, figsize=(12, 6.2), layout="constrained")
-    draw_landscape(axes[0, 0], tables[0], "before training")
-    styles = ("-", GREEN), ("--", RED), (":", ORANGE), ("-.", "black")
-    for ax, (name, push), (style, colour) in zip(axes.flat[1:], pushes.items(), styles, strict=False):
-        (table,) = train_on_moons(push, 600, (600,))
-        picture = draw_landscape(ax, table, f"{name}, highest {float((table.T - table.min(dim=1).values).max()):.0f}")
-        axes[1, 2].plot(answers, table[38] - table[38].min(), style, color=colour, label=name)
-    figure.colorbar(picture, ax=axes[0, 2], label="energy above the lowest")
-    axes[1, 2].plot(answers, tables[2][38] - tables[2][38].min(), color=BLUE, linewidth=2.5, label="likelihood")
-    axes[1, 2].set(xlabel="y", ylabel="energy above the lowest", title=f"Along x = {questions[38]:.1f}", ylim=(0, 17))
-    axes[1, 2].legend(fontsize=8, loc="upper center", ncols=2, framealpha=1)
+    figure, axes = plt.subplots(1, 5, figsize=(17, 3.2), layout="constrained")
+    marks, styles = (0, 37, 75, 150, 300, 600), (("-", GREEN), ("--", RED), (":", ORANGE), ("-.", "black"))
+    for ax, (name, loss), (style, colour) in zip(axes, losses.items(), styles, strict=False):
+        tables = train_on_moons(with_random_wrong_answers(loss), marks)
+        picture = draw_landscape(ax, tables[-1], name)
+        axes[4].semilogy(marks, [float(table.max()) for table in tables], style, color=colour, label=name)
+    figure.colorbar(picture, ax=axes[3], label="energy above the lowest")
+    axes[4].axhline(1, color="gray", linestyle=(0, (1, 3)), label="margin")
+    axes[4].set(xlabel="steps", ylabel="highest energy", title="Highest energy")
+    axes[4].legend(fontsize=7)
     plt.show()
 
 
 _figure()
 
+# %% [markdown] nbgrader={"grade": false, "grade_id": "contrast-text", "locked": true, "schema_version": 3, "solution": false, "task": false}
+r"""
+*In the figure: the four landscapes after 600 steps, and the highest energy on a logarithmic axis over the steps. All
+four pass the margin (dotted), and are higher at 600 steps than at 150. Square–square ends lowest, log highest.*
+One more run: if square–square also pulls wrong answers *down* to the margin, the highest energy stays below 3, for five
+random starts.
+
+**Explain and compare**, by hand. A wrong prediction costs nothing.
+
+1. In one or two sentences: what does the figure show, and what causes it?
+2. Compare the likelihood with losses that have a margin: which answers they look at, when they stop, and what must be
+   computed.
+3. Name two advantages of the log loss over the hinge, with reasons.
+4. Compare simple with square–square: the push on a large and on a small violation, and what 3.2(b) says. When would you
+   prefer each?
+"""
+
+# %% [markdown] nbgrader={"grade": true, "grade_id": "margins-words", "locked": false, "points": 3, "schema_version": 3, "solution": true, "task": false}
+r"""
+*Your answer here: double-click this line and write.*
+"""
+
 # %% [markdown] nbgrader={"grade": false, "grade_id": "closing", "locked": true, "schema_version": 3, "solution": false, "task": false}
 r"""
-*In the figure: first the flat landscape of the untrained network, then what becomes of it on the same crescents after
-600 steps with each of your losses and wrong answers drawn at random; over each stands its highest energy. Square–square
-digs the broadest valleys with the gentlest sides; simple, hinge and log, in this order, dig narrower ones with higher
-walls. In the last picture all of them along one x, and the likelihood after 400 steps (thick), steepest of all.*
-
 **What you take along**
 
-- An energy judges a pair. It may be low at many answers, and it owes nothing to a denominator.
-- Only pulling down floods the country: every loss needs something that pushes up, be it wrong answers, a
-  construction that cannot collapse, or a price on lowlands.
-- The likelihood's gradient is what was observed minus what the machine expects. It needs all answers or a crowd of
-  walkers, and it is never satisfied.
-- Margins are content. Some losses know levels, others only differences; some vote, others take means.
-- Subtract the lowest energy before you exponentiate.
+- Pulling right answers down is not enough: something must keep other energies high.
+- If the likelihood's mean gradient is zero, observed and expected slopes match, no more.
+- A margin tells a loss when to stop pushing a pair. It does not bound the energies.
 
-In the next notebook answers are words, latents are ways to cut them into letters, and the search for the best way is an
-algorithm that you write yourself.
+**Sources.** K-means: MacQueen, "Some methods for classification and analysis of multivariate observations" (1967).
+Principal components: Pearson, "On lines and planes of closest fit to systems of points in space" (1901). Sparse coding:
+Olshausen and Field, "Emergence of simple-cell receptive field properties by learning a sparse code for natural images"
+(1996). Denoising autoencoders: Vincent et al., "Extracting and composing robust features with denoising autoencoders"
+(2008). Variational autoencoders: Kingma and Welling, "Auto-encoding variational Bayes" (2013). Label smoothing: Szegedy
+et al., "Rethinking the Inception architecture for computer vision" (2016). Pairs: Chopra, Hadsell and LeCun, "Learning
+a similarity metric discriminatively, with application to face verification" (2005); Hadsell, Chopra and LeCun,
+"Dimensionality reduction by learning an invariant mapping" (2006).
 """
 
 
@@ -1334,39 +1206,33 @@ _hand_in(
         "1.1 circle",
         "1.2 gibbs-density",
         "1.3 role",
-        "1.4 collapse",
-        "1.5 negatives",
-        "1.6 infer",
+        "1.3 collapse",
+        "1.4 negatives",
+        "1.4 infer",
         "2.1 gibbs",
-        "2.2 nll",
-        "2.3 nll-gradient",
-        "2.4 sampling",
-        "2.5 ends",
+        "2.1 nll",
+        "2.2 nll-gradient",
+        "2.2 sampling",
+        "2.3 ends",
         "3.1 corners",
-        "3.2 smooth",
-        "3.3 margins",
-        "3.4 doubt",
+        "3.1 smooth",
+        "3.2 margins",
+        "3.2 doubt",
+        "3.3 level-prediction",
     ],
     [
         "1.2 gibbs-density-words",
-        "1.3 role-words",
-        "1.4 collapse-words",
-        "1.5 negatives-words",
-        "2.2 nll-derivation",
-        "2.3 nll-gradient-derivation",
-        "2.4 sampling-words",
-        "2.5 ends-words",
+        "1.3 collapse-words",
+        "1.4 infer-words",
+        "2.1 nll-derivation",
+        "2.2 nll-gradient-derivation",
+        "2.3 ends-words",
         "3.1 corners-derivation",
-        "3.2 smooth-derivation",
         "3.3 margins-words",
-        "3.4 doubt-words",
     ],
     {
-        4281989: "BLUE compare GREEN kept letters numbers ORANGE RED relative_error",
-        1628162333: "energy_network measured",
-        2458322721: "answers draw_landscape questions train_on_moons",
-        781335846: "tables",
-        2299077513: "check_pair_loss",
+        4047226036: "BLUE check_pair_loss compare GREEN kept letters numbers ORANGE RED relative_error",
+        2038715975: "draw_landscape train_on_moons",
     },
     "*Your answer here: double-click this line and write.*",
 )

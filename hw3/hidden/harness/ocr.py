@@ -1,7 +1,7 @@
 """Harness of hw3/ocr: looks into networks, calls functions, builds models from drawn numbers, and watches training.
 
 What it returns does not depend on what the notebook leaves open: widths of layers, optimisers, lists or tensors. So
-two wrong answers that do the same give the same replies.
+two wrong answers that behave alike give the same replies.
 """
 
 import contextlib
@@ -241,6 +241,13 @@ def slope(
     if learnable and not changed and isinstance(result, Tensor):
         (result.flatten() * weights.flatten()).sum().backward()  # type: ignore[no-untyped-call]
     return plain(result), leaf.grad, changed
+
+
+def softened(
+    function: Callable[[Tensor, float], object], pm: Tensor, beta: float, weights: Tensor
+) -> tuple[object, Tensor | None, list[int]]:
+    """What `slope` says of the free energies of path matrices at β."""
+    return slope(lambda values, _: function(values, beta), pm, weights, weights)
 
 
 # ---------------------------------------------------------------------------------------------- training

@@ -57,6 +57,25 @@ def plain(value: Any) -> _Answer:
     return "complex numbers" if tensor.is_complex() else tensor.double()
 
 
+def letter(given: Callable[[], object]) -> str:
+    """A text as it is; the kind of anything else, in words."""
+    found = given()
+    return found if isinstance(found, str) else f"a {type(found).__name__}"
+
+
+def groups(given: Callable[[], object], letters: str) -> list[int] | None:
+    """The number of the group of each letter, for a dictionary from letters to words that stand for groups.
+
+    Groups are counted in the order in which they appear; -1 is a letter without a word. None if it is no dictionary.
+    """
+    found = given()
+    if not isinstance(found, dict):
+        return None
+    words = {str(letter).strip().upper(): str(word).strip().lower() for letter, word in found.items()}
+    seen = list(dict.fromkeys(words[letter] for letter in letters if letter in words))
+    return [seen.index(words[letter]) if letter in words else -1 for letter in letters]
+
+
 # ---------------------------------------------------------------------------------------------- invented functions
 
 
