@@ -149,10 +149,10 @@ plt.show()
 
 # %% [markdown] nbgrader={"grade_id": "step-reason-text", "locked": true}
 r"""
-*In the figure: two V-shaped curves on logarithmic axes.* With `float64` (circles) the error falls by two decades per
-decade of the step, to about $10^{-11}$ at $\varepsilon = 10^{-5}$. Then it rises by one decade per decade. With
+*In the figure: two V-shaped curves on logarithmic axes.* With `float64` (circles) the error falls to a hundredth
+for each tenfold smaller step, to about $10^{-11}$ at $\varepsilon = 10^{-5}$. Then it rises tenfold each time. With
 `float32` (squares) the lowest error is about half a million times larger. So check gradients in `float64`; the default
-$\varepsilon = 10^{-6}$ is close to its lowest point.
+$\varepsilon = 10^{-6}$ is close to the best.
 
 **Explanation** · 1 point by hand · 4 minutes
 
@@ -219,8 +219,8 @@ the layer has to remember its input.
 
 All $B$ examples of a batch share $W$ and $b$, so their gradients are *added*. Only the loss averages, once.
 
-`backward` also **adds** to `weight_grad` and `bias_grad`, and does not overwrite them. A layer that is used twice
-collects both contributions. Each layer object keeps its own input and its own gradients.
+`backward` also **adds** to `weight_grad` and `bias_grad`, and does not overwrite them. The gradients
+of two passes add up. Each layer object keeps its own input and its own gradients.
 
 **Exercise 2 · `Linear`** · 2 points forward, 5 points backward · ★★☆ · 30 minutes
 
@@ -314,7 +314,7 @@ At 0 the ReLU has no derivative. You may take any value from 0 to 1; PyTorch tak
 
 <details><summary>Hint</summary>
 
-What does each class have to remember, to know the slope at its last input? For the sigmoid, look at $\sigma'$ again:
+What must each object remember to know the slope at its last input? For the sigmoid, look at $\sigma'$ again:
 does it need $x$? Try $x = \pm 200$ in every formula that you consider: $\infty / \infty$ is not a number.
 
 </details>"""
@@ -392,13 +392,13 @@ plt.show()
 r"""
 *In the figure: two functions as solid lines, their slopes dashed; circles for ReLU, squares for the sigmoid.* The
 slope of the ReLU is 0 or 1. The slope of the sigmoid is at most ¼ and approaches 0 on both sides. So every sigmoid
-makes a gradient at least four times smaller.
+shrinks each gradient entry at least fourfold.
 
 ## 4 · Squared error
 
 A loss takes the labels $y$ and the predictions $\hat y$, both of shape $(B, K)$. It returns a number $J$ and the first
-gradient of the way back, $\partial J / \partial \hat y$. The **mean squared error** averages over *all* $B \cdot K$
-entries:
+gradient of the backward pass, $\partial J / \partial \hat y$. The **mean squared error** averages over *all*
+$B \cdot K$ entries:
 
 $$J = \frac{1}{BK} \sum_{i=1}^{B} \sum_{k=1}^{K} \bigl(\hat y_{ik} - y_{ik}\bigr)^2 .$$
 
@@ -463,7 +463,7 @@ counts as $-100$, and a denominator $\hat y\,(1 - \hat y)$ below $10^{-12}$ coun
 
 **Exercise 5 · `bce_loss`** · 4 points · ★★☆ · 20 minutes
 
-*Write `bce_loss(y, y_hat)` with these two limits, label first. It returns the tuple `(J, dJdy_hat)`.*
+*Write `bce_loss(y, y_hat)` with these two limits, label first. It returns `(J, dJdy_hat)`, like `mse_loss`.*
 
 <details><summary>Hint</summary>
 
@@ -535,10 +535,10 @@ on.
 
 **Exercise 6 · `MLP`** · 2 points construction, 2 forward, 4 backward, 2 memory · ★★★ · 40 minutes
 
-*Build the network from your layers. The tests rely on this:*
+*Build the network from your layers. Requirements:*
 
 - `parameters` maps `W1`, `b1`, `W2`, `b2` to the very tensors that `forward` uses: changing one in place changes the
-  network. They start as your `Linear` starts.
+  network. They start as in your `Linear`.
 - `grads` maps `dJdW1`, `dJdb1`, `dJdW2`, `dJdb2` to the gradients, each in the shape of its parameter. They are zero at
   first, and **accumulate** until they are cleared.
 - `cache` is a dictionary, empty at first. After `forward` it holds tensors of that pass ($x$, $z_1$, $z_2$, $z_3$,
@@ -858,17 +858,17 @@ ReLU, the same training gets 47 % of the points right.
 ## 8 · Optional: automatic differentiation
 
 A program can choose the order of the backward calls by itself: it records every operation on a *tape* (Wengert 1964),
-then applies the chain rule from the end of the tape to its start (Linnainmaa 1976).
+then applies the chain rule from its end to its start (Linnainmaa 1976).
 
 **Exercise 8 · `Value`** · optional, no points; the tests tell you whether it is right · ★★★ · 40 minutes
 
 *Write the missing methods of `Value`, a number that remembers how it was computed.*
 
 - `a + b` and `a * b`, where `b` is a `Value` or a number; `a**n` for a number $n$; `a.exp()`, `a.log()`, `a.relu()`.
-  Each returns a new `Value`. Its `parents` are the Values that it was computed from; a number may become a Value among
-  them. Its `op` is any text that is not empty.
+  Each returns a new `Value`. Its `parents` are the Values that it was computed from; a plain number may be among them,
+  as a Value. Its `op` is any nonempty text.
 - `result.backward()` adds $\partial\,\text{result} / \partial v$ to `v.grad`, for `result` and for every `v` that it
-  was computed from. It changes no `data`. The tests call it once per result; two results share inputs at most.
+  was computed from. It changes no `data`. The tests call it once per result; two results share only inputs.
 
 Differences, quotients and numbers on the left are given. Use `math`, not tensors.
 
@@ -1023,7 +1023,7 @@ r"""
 *In the figure: the tape, from the inputs (left) to the loss (right); operation, data and gradient at each node.* Two
 arrows leave `w`. Its gradient, 14, is the sum of both paths: 12 through the product, 2 through the square.
 
-**What you take along**
+**What to remember**
 
 - Backpropagation is the chain rule with a memory: forward keeps what backward needs.
 - A new layer is a new `forward` and a new `backward`.

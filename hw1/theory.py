@@ -3,8 +3,8 @@ r"""
 # Backpropagation on paper
 
 In this notebook you derive every gradient of a two-layer network by hand. After each derivation you write the result as
-a short function, and a check compares it with what PyTorch measures. So you know at once whether that transpose was
-right.
+a short function, and a check compares it with PyTorch's own gradient. So you see at once whether a transpose is
+missing.
 
 **What you will build.** The gradients for regression, then for classification with two different losses. You write the
 chain rule *once* and use it three times. You also draw a computational graph and the slopes of four activations.
@@ -21,7 +21,7 @@ chain rule *once* and use it three times. You also draw a computational graph an
 
 **How to work.** Derive on paper first. Cells that say *Your answer here* take the derivation, in LaTeX or in plain
 words; a person marks them. Cells with `raise NotImplementedError` take the result as code. The cell below tries your
-code on one example. The grader uses other numbers and other sizes, from 1 up.
+code on one example. The grader uses other numbers and sizes, which may be 1.
 """
 
 # %% nbgrader={"grade_id": "helpers", "locked": true}
@@ -94,10 +94,10 @@ $$x \;\to\; \boxed{\text{Linear}(W_1, b_1)} \;\to\; z_1 \;\to\; \boxed{\;f\;} \;
 code they are columns too: `x` has shape `(n, 1)`. So you can copy a formula from paper into Python, with `@` for the
 matrix product and `.T` for the transpose.
 
-**Numerator layout.** The derivative of a column of $m$ numbers by a column of $n$ numbers is an $m \times n$ matrix:
-rows for the outputs, columns for the inputs. The gradient of the scalar $\ell$ by a column is therefore a *row*, and
-the chain rule reads from left to right,
-$\frac{\partial \ell}{\partial x} = \frac{\partial \ell}{\partial y}\,\frac{\partial y}{\partial x}$. For a matrix
+**Numerator layout.** The derivative of $u \in \mathbb{R}^m$ with respect to $v \in \mathbb{R}^n$ is an $m \times n$
+matrix: rows for the outputs, columns for the inputs. So the gradient of the scalar $\ell$ is a *row*, and the chain
+rule reads from left to right,
+$\frac{\partial \ell}{\partial z_1} = \frac{\partial \ell}{\partial z_2}\frac{\partial z_2}{\partial z_1}$. For a matrix
 $W \in \mathbb{R}^{m \times n}$ we set
 $\left(\frac{\partial \ell}{\partial W}\right)_{ji} = \frac{\partial \ell}{\partial W_{ij}}$, an $n \times m$ matrix.
 You need vectors and matrices only, never an object with three indices.
@@ -128,9 +128,8 @@ Complete `train`. In every iteration make each of these five calls exactly once,
 - `optimiser.zero_grad()` sets all gradients to zero;
 - `model(x)` returns $\hat y$ and keeps what `backward` will need.
 
-Keep ℓ in `loss`; the line below your code records it. When `train` starts, all gradients are zero. One of the calls has
-more than one right place. In a loop with autograd, `loss.backward()` stands where `model.backward(dl_dyhat)` stands
-here.
+Keep ℓ in `loss`; the line below your code records it. When `train` starts, all gradients are zero. One of the calls
+may stand in more than one place. In a loop with autograd, `loss.backward()` replaces `model.backward(dl_dyhat)`.
 
 <details><summary>Hint</summary>
 
@@ -163,7 +162,7 @@ def train(model, criterion, optimiser, batches, epochs):
 
 # %% nbgrader={"grade_id": "sgd-steps", "grade": true, "points": 1, "locked": true}
 class Toy:
-    """The model ŷ = w x with its criterion and its optimiser, all in one; it writes down the calls."""
+    """The model ŷ = w x with its criterion and its optimiser, all in one; it records the calls."""
 
     def __init__(self):
         self.w, self.gradient, self.calls = 0.0, 0.0, []
@@ -234,7 +233,7 @@ r"""
 def forward_regression(x, W1, b1, W2, b2):
     """The forward variables of the regression network.
 
-    x (n, 1), W1 (d, n), b1 (d, 1), W2 (K, d), b2 (K, 1); every size from 1 on
+    x (n, 1), W1 (d, n), b1 (d, 1), W2 (K, d), b2 (K, 1); any size may be 1
 
     Returns a tuple of z1 (d, 1), z2 (d, 1), z3 (K, 1), y_hat (K, 1).
     """
@@ -272,7 +271,7 @@ plt.show()
 # %% [markdown] nbgrader={"grade_id": "chain-rule-text", "locked": true}
 r"""
 *In the figure: five boxes in a row, Linear, f, Linear, g and ℓ, which also receives y. Solid arrows to the right carry
-$x, z_1, z_2, z_3, \hat y$ with your numbers. Dashed arrows to the left carry the gradients of ℓ by them.*
+$x, z_1, z_2, z_3, \hat y$ with your numbers. Dashed arrows to the left carry the gradients with respect to them.*
 
 **Exercise 1.3 · the chain rule, once for all three tasks** · 3 points by hand, 3 by machine · ★★☆ · 25 minutes
 
@@ -286,9 +285,9 @@ $$\frac{\partial \ell}{\partial \hat y} \in \mathbb{R}^{1 \times K}, \qquad
 
 By hand: derive $\frac{\partial \ell}{\partial W_1}, \frac{\partial \ell}{\partial b_1},
 \frac{\partial \ell}{\partial W_2}, \frac{\partial \ell}{\partial b_2}$ from these three factors and from
-$x, y, W_1, b_1, W_2, b_2$ alone. You may write $z_2$ for $f(W_1 x + b_1)$. Give a reason for each step, and the
-dimensions of each result. By machine: the function `chain_rule`. It must not assume that the two square factors are
-diagonal; the grader's are not.
+$x, y, W_1, b_1, W_2, b_2$ alone. You may write $z_2$ for $f(W_1 x + b_1)$. Give a reason for each step, and use the
+dimensions as a check. By machine: `chain_rule` returns the four gradients. It must not assume diagonal square factors;
+the grader's are not.
 
 <details><summary>Hint for the two matrices</summary>
 
@@ -384,16 +383,16 @@ compare_gradients(yours, lambda z: z @ A.T, lambda z: z @ G.T, lambda y_hat: (r 
 r"""
 **Exercise 1.4 · the three factors of regression** · 2 points · ★☆☆ · 7 minutes
 
-*Write the three matrices entry by entry, for $f = 5 \cdot \text{ReLU}$, $g$ the identity and
+*Write out the three matrices, for $f = 5 \cdot \text{ReLU}$, $g$ the identity and
 $\ell = \lVert \hat y - y \rVert^2$.*
 
-`factors_regression` returns all of them as matrices of the given shapes, also where a size is 1. At exactly 0, where
-ReLU has no slope, any value from 0 to 5 counts.
+`factors_regression` returns matrices of the shapes in its docstring, even where a size is 1. At exactly 0,
+where ReLU has no slope, any value from 0 to 5 is right.
 
 <details><summary>Hint</summary>
 
 Which entries of $z_1$ does entry $i$ of $f(z_1)$ depend on? `torch.diagflat` puts the entries of a column on a
-diagonal, also if there is only one.
+diagonal, even if there is only one.
 
 </details>
 """
@@ -401,7 +400,7 @@ diagonal, also if there is only one.
 
 # %% nbgrader={"grade_id": "factors-regression-code", "solution": true}
 def factors_regression(z1, y_hat, y):
-    """The three factors of regression, for z1 (d, 1), y_hat (K, 1), y (K, 1); every size from 1 on.
+    """The three factors of regression, for z1 (d, 1), y_hat (K, 1), y (K, 1); any size may be 1.
 
     Returns a tuple of ∂ℓ/∂ŷ (1, K), ∂ŷ/∂z3 (K, K), ∂z2/∂z1 (d, d).
     """
@@ -444,7 +443,7 @@ Two of the four boxes are unchanged. Which variable was equal to $\hat y$ in Par
 def forward_classification(x, W1, b1, W2, b2):
     """The forward variables of the classification network.
 
-    x (n, 1), W1 (d, n), b1 (d, 1), W2 (K, d), b2 (K, 1); every size from 1 on
+    x (n, 1), W1 (d, n), b1 (d, 1), W2 (K, d), b2 (K, 1); any size may be 1
 
     Returns a tuple of z1 (d, 1), z2 (d, 1), z3 (K, 1), y_hat (K, 1).
     """
@@ -541,7 +540,7 @@ $$\frac{\partial \ell}{\partial W_1} = x \, \frac{\partial \ell}{\partial z_1}, 
 
 # %% nbgrader={"grade_id": "factors-classification-code", "solution": true}
 def factors_classification(z2, y_hat, y):
-    """The three factors of classification by squared error, for z2 (d, 1), y_hat (K, 1), y (K, 1); sizes from 1 on.
+    """The three factors of classification by squared error, for z2 (d, 1), y_hat (K, 1), y (K, 1); sizes may be 1.
 
     Returns a tuple of ∂ℓ/∂ŷ (1, K), ∂ŷ/∂z3 (K, K), ∂z2/∂z1 (d, d).
     """
@@ -597,9 +596,9 @@ By hand: show for $\hat y = \sigma(z_3)$ that
 $$\ell = \frac{1}{K} \sum_{k=1}^{K} \bigl[\, \text{softplus}\bigl((z_3)_k\bigr) - y_k \, (z_3)_k \,\bigr], \qquad
 \text{softplus}(z) = \log(1 + e^z) .$$
 
-By machine: `bce` takes $\hat y$, with every entry strictly between 0 and 1. `bce_from_logits` takes $z_3$. It must be
-finite and right for logits of any size, for example ±1000, where $e^z$ exceeds the range of `float32`. It must also be
-right where the loss is small but not zero.
+By machine: `bce(y, y_hat)` may assume $0 < \hat y_k < 1$. `bce_from_logits(y, z3)` must be finite and right, up to
+rounding, for logits of any size, for example ±1000, where $e^z$ leaves the range of `float32`. It must also be right
+where the loss is small but not zero.
 
 <details><summary>Hint</summary>
 
@@ -674,7 +673,7 @@ By hand:
 
 1. Derive $\frac{\partial \ell}{\partial \hat y}$. Multiply it by $\frac{\partial \hat y}{\partial z_3}$ and simplify.
 2. Write the four gradients.
-3. Compare $\frac{\partial \ell}{\partial z_3}$ with that of Part 2. How large is each of the two if $y_k = 1$ and
+3. Compare $\frac{\partial \ell}{\partial z_3}$ with that of Part 2. How large is entry $k$ of each if $y_k = 1$ and
    $\hat y_k$ is close to 0, so that the network is certain and *wrong*?
 
 By machine, 2 points: `factors_bce` returns the three factors before they are multiplied. By machine, 4 points:
@@ -799,7 +798,7 @@ rectifiers" (2015); and $5/3$, which `torch.nn.init.calculate_gain` recommends f
   tanh, neither falls below 10 %.
 - **C** At all three gains both fall to less than 1 %, tanh's further than ReLU's.
 
-Any of the choices earns the point: what counts is that you commit before you look. The check below draws the figure.
+Any of the three earns the ½ point: what counts is that you commit before you look. The check draws the figure.
 """
 
 # %% nbgrader={"grade_id": "depth-prediction-code", "solution": true}
@@ -882,15 +881,15 @@ r"""
 
 $$\text{softargmax}(z)_i = \frac{e^{z_i}}{\sum_{j=1}^{n} e^{z_j}}, \qquad z \in \mathbb{R}^n,\; n \ge 2$$
 
-Libraries call it softmax, the name that it got from Bridle, "Probabilistic interpretation of feedforward classification
+Libraries call it softmax, as did Bridle in "Probabilistic interpretation of feedforward classification
 network outputs" (1990). It is a soft version of the arg max, not of the max.
 
 **Exercise 4.1 · exactly 0, exactly 1?** · 1 point by machine, 1 by hand · ★☆☆ · 6 minutes
 
 *Can an output of softargmax be exactly 0, or exactly 1, if all logits are finite?*
 
-By machine: `softargmax_exact` answers for real numbers and for `float32` on a computer; `True` means that it can. Also
-give finite `exact_logits`, a list of two or more numbers, for which `torch.softmax` in `float32` returns an exact 0
+By machine: `softargmax_exact` answers for real numbers and for `float32`; `True` means that an output can. Also give
+finite `exact_logits`, a list of two or more numbers, for which `torch.softmax` in `float32` returns an exact 0
 *and* an exact 1. Set `exact_logits = None` if there are none. By hand, below the check: the reason for each of your two
 answers.
 
@@ -949,8 +948,8 @@ $$a = x + y, \qquad b = z \cdot o, \qquad c = a \cdot b, \qquad w = c + z$$
 All eight variables are numbers; $x, y, z, o$ are the inputs. Every variable is a node.
 
 1. `graph_edges`: a list of pairs of names. An arrow `("u", "v")` says that $v$ is computed *directly* from $u$.
-2. `graph_places`: a dictionary that gives every node its place in the drawing, two numbers $(x, y)$. No two nodes stand
-   in the same place, and every arrow runs to the right.
+2. `graph_places`: a dictionary from each node's name to its place, two numbers (right, up). No two nodes may share a
+   place, and every arrow must run to the right.
 3. `graph_gradient`: the four derivatives of $w$ as numbers, for any four inputs.
 
 The check draws your graph.
@@ -1027,12 +1026,12 @@ r"""
 | GELU | $x \, \Phi(x)$, with $\Phi(x) = \frac12 \bigl[ 1 + \text{erf}(x / \sqrt 2) \bigr]$ |
 
 $\Phi$ is the distribution function of the standard normal. Its derivative is the bell curve
-$\varphi(x) = e^{-x^2/2} / \sqrt{2\pi}$. At $x = 0$ any slope between the two sides counts for the first two.
+$\varphi(x) = e^{-x^2/2} / \sqrt{2\pi}$. At $x = 0$ the first two may return any value between their two slopes.
 
 The first four functions take a tensor of any shape and return the slopes at its entries. `draw_slopes(ax)` plots the
-four slopes on the Matplotlib axes `ax`: one line for each, from −4 to 4, at 50 or more evenly spread points. Give each
-line its name from the table as its `label`, with or without the brackets, and the $x$-axis a label. Colours and styles
-are up to you. The check adds the legend and shows your figure.
+four slopes on the Matplotlib axes `ax`: one line for each, from −4 to 4, at 50 or more evenly spaced points. Set each
+line's `label` to its name in the table, with or without the part in brackets, and label the $x$-axis. Colours and
+styles are up to you. The check adds the legend and shows your figure.
 
 <details><summary>Hint</summary>
 
@@ -1111,12 +1110,12 @@ r"""
 *In the figure: slopes from −4 to 4. ReLU and LeakyReLU jump at 0, from 0 and from 0.01 to 1. Softplus rises smoothly
 from near 0 to near 1. GELU is lowest, at about −0.13, near −1.4 and highest, at about 1.13, near 1.4.*
 
-**Exercise 4.4 · limits of ReLU** · 2 points by hand, 1 by machine · ★★☆ · 8 minutes
+**Exercise 4.4 · weaknesses of ReLU** · 2 points by hand, 1 by machine · ★★☆ · 8 minutes
 
 *Name two weaknesses of ReLU, and what two of its relatives improve.*
 
-By hand: give two limits of ReLU, each with a reason. Then say for LeakyReLU and for Softplus one thing that it mends
-and one thing that it does not. By machine: are these statements true or false?
+By hand: give two weaknesses of ReLU, each with a reason. Then name one thing that LeakyReLU fixes and one that it does
+not; do the same for Softplus. By machine: are these statements true or false?
 
 - **A** A ReLU unit whose pre-activation is negative for every training example receives no gradient for its weights.
 - **B** Like tanh, ReLU has slopes that go to 0 for large positive pre-activations.
@@ -1135,7 +1134,7 @@ Every answer follows from your figure or from the definitions above it.
 # %% [markdown] nbgrader={"grade_id": "relu-limits", "grade": true, "solution": true, "points": 2}
 r"""
 ### BEGIN SOLUTION
-*Limits of ReLU* (any two). (1) For $x < 0$ the slope is exactly 0. A unit that is negative for all examples gets no
+*Weaknesses of ReLU* (any two). (1) For $x < 0$ the slope is exactly 0. A unit that is negative for all examples gets no
 gradient for its weights, and unless its inputs change it stays inactive ("dead"). (2) The slope jumps at 0, where ReLU
 is not differentiable: the gradient changes abruptly. (3) Outputs are never negative, so their mean is positive, and the
 next layer receives inputs that are not centred.
@@ -1148,8 +1147,8 @@ outputs. Its slope is still tiny for very negative $x$, and it costs an exponent
 
 **Mark scheme (2 points)**
 
-1. ½ point: a first limit with a reason. ¼ without a reason.
-2. ½ point: a second limit with a reason. ¼ without a reason.
+1. ½ point: a first weakness with a reason. ¼ without a reason.
+2. ½ point: a second weakness with a reason. ¼ without a reason.
 3. ½ point: LeakyReLU mends the zero gradient on the negative side and leaves something (kink, slope to be chosen). ¼
    for one of the two.
 4. ½ point: Softplus mends the kink or the exactly zero slope and leaves something (positive mean, tiny slopes, cost). ¼
@@ -1185,7 +1184,7 @@ Angles are in radians. Then take two linear layers *without* a function between 
 `collapse` returns the $W$ and $b$ of a single layer with the same output for every $x$.
 
 By hand: why do stacked linear layers without a function between them add nothing? What do nonlinear functions between
-them add, in algebra and in a picture of the plane?
+them add, in algebra or in a picture of the plane?
 
 <details><summary>Hint</summary>
 
@@ -1298,12 +1297,12 @@ r"""
 *In the figure: a letter F on a grid, dotted before and filled after each map, with a dot at the origin. In the first
 four pictures the grid lines stay straight. In the fifth, tanh has bent them and squeezed everything into a square.*
 
-**What you take along**
+**What to remember**
 
 - One chain rule serves every network of this shape. Only the three factors change.
 - In numerator layout the chain reads from left to right. The gradient of a weight matrix is its layer's *input* (a
   column) times the gradient of its layer's *output* (a row).
-- With the cross-entropy, the slope of σ cancels, and what is left is the error $\hat y - y$ over $K$.
+- With the cross-entropy, the slope of σ cancels, and the error $\hat y - y$, divided by $K$, is left.
 - Whether a deep network's gradient sinks depends on the activation *and* on the gain of its weights.
 
 **Sources of the four activations.** ReLU: Nair and Hinton, "Rectified linear units improve restricted Boltzmann

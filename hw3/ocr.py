@@ -2,11 +2,11 @@
 r"""
 # Reading words with energies
 
-To cut a word into letters, you would have to know the letters. To know the letters, you would have to cut it. The way
-out is to treat the cut as a *latent variable*. Every way to lay the word over the image has an energy; the cheapest
-tells where the letters are.
+To cut a word into letters, you must know the letters. To know the letters, you must cut it. The way out is to treat
+the cut as a *latent variable*. Every way to lay the word over the image has an energy; the one with the lowest energy
+shows where the letters are.
 
-**What you will build.** A network that slides over an image, a dynamic programme for the cheapest path, training
+**What you will build.** A network that slides over an image, dynamic programming for the cheapest path, training
 along it, and a decoder.
 
 | exercise | you write | points | minutes |
@@ -49,7 +49,7 @@ torch.set_num_threads(1)  # enough for a network as small as this
 ALPHABET = "abcdefghijklmnopqrstuvwxyz"
 BETWEEN = 26  # the symbol for windows that show no letter, written _
 SYMBOLS = ALPHABET + "_"  # SYMBOLS[k] is the symbol with number k, from 0 to 26
-INFINITE = 2.0**30  # the energy of whatever is forbidden
+INFINITE = 2.0**30  # the energy of anything forbidden
 
 
 def energies_of(model, images):
@@ -75,9 +75,9 @@ r"""
 The computer draws words with ten fonts. Images are 32 pixels high, ink is 1, paper is 0, and each letter has 18
 columns.
 
-`SimpleWordsDataset(max_length, len, jitter, noise)` draws `len` words of 1 to `max_length` random letters. Up to
-`jitter` blank columns lie before and between the letters. `noise=True` adds up to 0.1 of random brightness. All
-images have the same width, so blank paper follows a short word.
+`SimpleWordsDataset(max_length, len, jitter, noise)` draws `len` words of 1 to `max_length` random letters. In all,
+up to `jitter` blank columns lie before and between the letters. `noise=True` adds random grey, up to 0.1. All images
+are equally wide, so blank paper follows a short word.
 
 Item $i$ is a pair `(image, word)`: a tensor `(1, 32, W)` and a string."""
 
@@ -247,7 +247,7 @@ energies are low.
 
 *Write `train_letters`, which trains on batches of letters and returns the loss of every step.* Optimiser and schedule
 are up to you. The grader calls `train_letters(model, loader, epochs=2)` for your `SimpleNet()`, on 4,800 letters in
-batches of 64. One point needs 90 % of 1,000 other letters right, both need 98 %. Before that, your network must learn
+batches of 64. Reading 90 % of 1,000 other letters earns one point, 98 % both. Before that, your network must learn
 13 of the 26 letters of one font in 60 steps; otherwise both points are lost.
 
 <details><summary>Hint</summary>
@@ -379,7 +379,7 @@ $$\texttt{cat}\;\to\;\texttt{c\_a\_t\_}\;\to\;y=(2,26,0,26,19,26),\qquad T=2\cdo
 
 `ll` becomes `l_l_`: BETWEEN separates two equal letters.
 
-The **path matrix** keeps the energies of the word's targets, in the order of its spelling. The second matrix holds
+The **path matrix** $P$ holds the energies of the word's targets, in the order of its spelling; $C$ holds their
 cross-entropies:
 
 $$P[l,t]=E[l,y_t],\qquad C[l,t]=-\log\mathrm{softargmax}(-E[l])_{y_t}=E[l,y_t]+\log\sum_k e^{-E[l,k]}.$$
@@ -388,9 +388,9 @@ The sum runs over all 27 symbols. $e^{200}$ overflows in `float32`: use a functi
 
 **Exercise 3** · 2 + 3 + 4 points · ★★☆ · 35 minutes
 
-*Write `transform_word`, which spells a word, and `build_path_matrix` and `build_ce_matrix` for batches.* The matrices
-must not need Python loops. The grader counts the lines that run: their number must not grow with the images, windows
-or targets.
+*Write `transform_word`, which spells a word, and `build_path_matrix` and `build_ce_matrix` for batches.* Build the
+matrices without Python loops: the grader counts the lines that run, and their number must not grow with the images,
+windows or targets.
 
 <details><summary>Hint</summary>
 
@@ -451,7 +451,7 @@ compare("the path matrix", P, torch.tensor(by_hand))
 def build_ce_matrix(energies, targets):
     """The cross-entropy of each target in each window, without loops.
 
-    energies: (B, L, 27); also for large ones, nothing must overflow
+    energies: (B, L, 27); large ones must not overflow
     targets:  (B, T), int64
 
     Returns C (B, L, T) with C[b, l, t] = -log softargmax(-energies[b, l])[targets[b, t]]; gradients reach energies.
@@ -493,7 +493,7 @@ The energy of a forbidden path is infinite. Here that is $2^{30}$, the constant 
 **Exercise 4** · 3 points · ★☆☆ · 15 minutes
 
 *Write `path_energy` for one matrix `(L, T)` and one path: return the sum, or `INFINITE` if the path is forbidden.* A
-path with too few or too many entries is forbidden, too, even an empty one.
+path with too few or too many entries, or none, is also forbidden.
 
 <details><summary>Hint</summary>
 
@@ -510,7 +510,7 @@ def path_energy(pm, path):
     pm:   a path matrix (L, T)
     path: a list or an int64 tensor of whole numbers, z[0], z[1], …
 
-    Returns one number, or a tensor of one: the sum of pm[l, z[l]], or INFINITE (2³⁰) if the path is forbidden. A path
+    Returns a number or a one-element tensor: the sum of pm[l, z[l]], or INFINITE (2³⁰) if the path is forbidden. A path
     is allowed if it has L entries, starts at 0, ends at T - 1, and has only steps of 0 and +1.
     """
     ### BEGIN SOLUTION
@@ -550,15 +550,15 @@ energy** (for $\beta\to\infty$):
 
 $$F(x,y)=\min_z E(x,y,z).$$
 
-A path moves on at $T-1$ of its $L-1$ steps, so there are $\binom{L-1}{T-1}$ of them: more than 200 million for five
-letters in 40 windows. But they share their beginnings. Let $D[i,j]$ be the least energy of all paths from $(0,0)$ to
+A path moves on at $T-1$ of its $L-1$ steps, so there are $\binom{L-1}{T-1}$ paths: more than 200 million for five
+letters in 40 windows. But many share their beginnings. Let $D[i,j]$ be the least energy of all paths from $(0,0)$ to
 $(i,j)$. The last step came from one of two places, so
 
 $$D[i,j]=\min\bigl(D[i-1,j],\;D[i-1,j-1]\bigr)+P[i,j].$$
 
-Window 0 can only show target 0: $D[0,0]=P[0,0]$, and $D[0,j]=\infty$ for $j>0$. The free energy stands in the last
-corner. This is the **Viterbi algorithm** (Viterbi 1967). To find the path, walk back from the last corner: at each
-row, go to the place that the minimum came from.
+Window 0 can only show target 0: $D[0,0]=P[0,0]$, and $D[0,j]=\infty$ for $j>0$; also $D[i,-1]=\infty$. The free energy
+is $D[L-1,T-1]$. This is the **Viterbi algorithm** (Viterbi 1967). To find the path, walk back from there: in each row,
+go to the place that the minimum came from.
 
 **Exercise 5** · 4 + 4 + 2 points · ★★★ · 50 minutes
 
@@ -688,10 +688,10 @@ Why not just lower the free energy? The loss has two parts:
 $$\sum_l C[l,\check z_l]=\underbrace{\sum_l P[l,\check z_l]}_{F(x,y)}+\sum_l\log\sum_k e^{-E[l,k]}.$$
 
 The first part lowers energies along the path. The second raises *all* energies of a window, the lowest most. Without
-it, wrong words fall far as well, and after one epoch about 80 % of three-letter words are read, not 98 %. It does not
-depend on the path, so $P$ and $C$ have the same best path.
+it, wrong words' $F$ falls far, too, and after one epoch about 80 % of three-letter words are read, not 98 %. It does
+not depend on the path, so $P$ and $C$ have the same best path.
 
-In a batch, fill up short words with BETWEEN, `ox` to `o_x___` beside `cat`.
+In a batch, short words come filled up with BETWEEN: `ox` as `o_x___` beside `cat`.
 
 **Exercise 6** · 3 + 4 points · ★★☆ · 35 minutes
 
@@ -857,7 +857,7 @@ windows before the next letter.
 ## 7 · Reading
 
 Two rules turn one symbol for each window, say `cc__aa_tt_`, into a word. First, *equal neighbours become one*; then,
-*BETWEEN is dropped*. So `l_l` is a double l, and `ll` is one.
+*BETWEEN is dropped*. So `l_l` is a double l, `ll` a single one.
 
 Which symbols? The windows' favourites may break the rules of section 4: in `nn_mrr__` no BETWEEN separates m from r.
 The best word has the lowest free energy:
@@ -877,14 +877,13 @@ words are equally good, return any of them.
 
 For the last five points, the grader trains a `SimpleNet()` with your `train_letters`, then with
 `train_ebm_model(model, loader, epochs=3)` on 4,800 words of one to three letters in batches of 32. Your `decode`
-reads 600 images with words of two to four letters. Half of the points need 40 % of the words right, all of them 75 %.
+reads 600 images with words of two to four letters. Reading 40 % of the words right earns half of the points, 75 % all.
 Before that, your network must learn 4 of 16 words of two letters in 60 steps; otherwise all five are lost.
 
 <details><summary>Hint</summary>
 
-Write down which symbol may follow which, as a matrix `(27, 27)` of zeros and infinities. With the least energies
-`cost` of ending in each symbol, `cost[:, None]` plus this matrix is the cost of every next step. Minimise over the
-symbol before, and remember it.
+Write down which symbol may follow which, as a matrix `(27, 27)`. For each symbol, keep the least energy of all paths
+that end in it. How do these 27 numbers change with the next window, and what must you remember?
 
 </details>
 """
@@ -1020,12 +1019,12 @@ for at least 99 % of them, favourites for 93 to 97 %.
 ## 8 · All paths at once
 
 *Connectionist temporal classification* (CTC; Graves et al. 2006) chooses no path. It maximises the probability of the
-word, summed over all of its paths. Its rules are looser: `_` may also come first, and different letters need none
-between them. The next cell trains the network from section 2 with CTC, for as many steps as yours.
+word, summed over all its paths. Its rules are looser: `_` may come first, need not come last, and must separate
+only equal letters. The next cell trains the network from section 2 with CTC, for as many steps as yours.
 
 **Prediction** · ½ point
 
-How many windows favour a letter, and not `_`, after CTC? Compare with your network on the same words:
+After CTC, how many windows favour a letter rather than `_`? Compare with your network on the same words:
 
 - **A** Fewer: below 75 % of yours.
 - **B** About as many.
@@ -1065,9 +1064,9 @@ draw_strips(ctc_net, tests[4])
 
 # %% [markdown] nbgrader={"grade_id": "ctc-words-text", "locked": true}
 r"""
-*In the figure: the same words, after training with CTC.* For each letter of a word, a letter is the favourite in 2.5
-to 2.8 windows after Viterbi training, and in 1.2 to 1.4 after CTC. A control takes the sum over all paths by *our*
-rules: 1.9 to 2.4 windows (five runs each).
+*In the figure: the same words, after training with CTC.* For each letter of a word, 2.5 to 2.8 windows favour a
+letter after Viterbi training, and 1.2 to 1.4 after CTC. A control that sums over all paths by *our* rules has 1.9 to
+2.4 (five runs each).
 
 **Explanation** · ½ point by hand. *In one sentence or two: what does the figure show, and what causes it?* A wrong
 prediction costs nothing."""
@@ -1148,7 +1147,7 @@ r"""
 ## What you have seen
 
 - The energy of a word is a sum of small parts. Dynamic programming minimises it over millions of paths.
-- A latent variable needs no labels: you learned from the best path under the present energies.
+- A latent variable needs no labels: you learned from the best path under the current energies.
 
 **Sources.** LeCun, Bottou, Bengio & Haffner 1998, *Gradient-based learning applied to document recognition*. LeCun et
 al. 2006, *A tutorial on energy-based learning*. Viterbi 1967, *Error bounds for convolutional codes and an

@@ -18,7 +18,7 @@ with its gradient, and random walkers that estimate it. Four losses that compare
 **You need** homework 1 and probability densities. Everything runs in under a minute on a CPU.
 
 **How to work.** Cells that say *Your answer here* take words or LaTeX; a person marks them. Cells with
-`raise NotImplementedError` take code. The cell below tries it on one example. The grader uses other numbers and other
+`raise NotImplementedError` take code. The cell below each tries it on one example. The grader uses other numbers and
 sizes, from 1 up.
 """
 
@@ -73,8 +73,8 @@ weights. To **infer** is to find the $y$ of lowest energy.
 **Tables.** `F[b, i]` is the energy of example `b` with answer `i`, counted from 0; `F` has shape `(B, n)`. Right
 answers are whole numbers `y` of shape `(B,)`.
 
-**Gradients.** Numerator layout: $\frac{\partial{F}}{\partial{w}}$ is a row, $1\times P$. Row $b$ of a gradient by the
-energies, in the shape of `F`, belongs to the loss of example `b`.
+**Gradients.** Numerator layout: $\frac{\partial{F}}{\partial{w}}$ is a row, $1\times P$. $\partial\ell/\partial F$ has
+the shape of `F`; its row `b` belongs to the loss of example `b`.
 
 **Signs.** $[a]_+=\max(a,0)$. $\beta>0$ is the inverse temperature: large β is cold.
 
@@ -142,9 +142,9 @@ r"""
 Gibbs' distribution (Gibbs, "Elementary principles in statistical mechanics", 1902) makes $p(y|x)$
 proportional to $e^{-\beta F(x,y)}$.
 
-By machine: (a) `gibbs_density` on a grid. The integral becomes a sum times the distance of grid points. Your function
-must also work for energies of thousands. (b) `gibbs_variance`: what is the variance of $y$
-under this density for $F(x,y)=\frac{a}{2}(y-c)^2$?
+By machine: (a) `gibbs_density` on a grid: replace the integral by a sum times the spacing `dy`. Your function
+must also work for energies of thousands. (b) `gibbs_variance`: the variance of $y$
+under this density for $F(x,y)=\frac{a}{2}(y-c)^2$.
 
 By hand, below the figures:
 
@@ -258,7 +258,7 @@ between the right answers. Middle: an energy with two valleys, the left a little
 - **B** It belongs to one pair $(x,y)$, also outside the training set.
 - **C** You look for the $y$ that makes it smallest, with $w$ fixed.
 - **D** You look for the $w$ that makes it smallest, with the training pairs fixed.
-- **E** Its gradient by $y$ says how an answer should change to fit better.
+- **E** Its slope along $y$ says how an answer should change to fit better.
 - **F** After training you do not need to compute it any more.
 
 (b) `collapsing`: these energies are made small at right pairs, and trained by nothing else. All parts with an index $w$
@@ -271,14 +271,14 @@ are learned. Which energies can become zero **everywhere**? Give the set of lett
 - **E** $F=\lVert y-W_w^\top W_w\, y\rVert^2$, where $y$ has 10 entries and $W_w$ is $2\times10$.
 - **F** $F=h_w(x,y)^2$, with a network $h_w$.
 
-(c) `way`: there are three ways to keep most answers from having low energy. Sort these machines by the way that is at
-work: a dictionary from each letter to a word of your own, the same word for the same way, three words in all.
+(c) `way`: there are three ways to keep most answers from having low energy. Sort these models by the way they use:
+a dictionary from each letter to one of three words of your choice, the same word for the same way.
 
 - **A** K-means: the energy is the squared distance from the nearest of K points.
 - **B** Sparse coding: $F(y)=\min_z\lVert y-Dz\rVert^2+\lambda\lVert z \rVert_1$, with columns of $D$ of length 1.
 - **C** A softargmax classifier, trained by its log-likelihood.
 - **D** Principal components: the energy is the squared distance from a plane.
-- **E** A denoising autoencoder leads points back that were moved off the data. The energy is how far it leads a point.
+- **E** A denoising autoencoder brings back points that were moved off the data. The energy is how far it moves a point.
 - **F** Face verification: photographs of two people must lie farther apart than two of one person, by a margin.
 - **G** A variational autoencoder: noise is added to the code $z$, and a term keeps codes near 0.
 
@@ -326,9 +326,9 @@ r"""
 2. Zero weights in the last layer make $h_w^2$ zero for all pairs. The landscape becomes flat (it **collapses**),
    inference picks an arbitrary answer, and the loss curve falls to 0 and looks perfect.
 3. *Contrast*: training pushes up the energies of wrong answers (classifier, denoising autoencoder, faces).
-   *Architecture*: the machine is built so that only a small set can have low energy, whatever is learned (K points, a
+   *Architecture*: the model is built so that only a small set can have low energy, whatever is learned (K points, a
    plane). *Regularisation*: a term in the energy or loss makes it costly to have low energy in many places (the
-   $\ell_1$ norm of a sparse code, the noise and price on the codes of a variational autoencoder).
+   $\ell_1$ norm of a sparse code, the noise and penalty on the codes of a variational autoencoder).
 
 **Mark scheme (1½ points)**
 
@@ -351,13 +351,13 @@ $F^+$ is the energy of a right answer and $F^-$ that of a wrong one, both at lea
 (a) `my_loss`: any loss $\ell(F^+,F^-)$ such that
 
 1. it never grows if $F^+$ falls or $F^-$ rises;
-2. for $0\le F^-<F^+\le1$ it becomes smaller if $F^+$ falls and if $F^-$ rises;
-3. it is bounded from below: it must not keep falling as $F^-$ goes to infinity.
+2. for $0\le F^-<F^+\le1$ it falls strictly if $F^+$ falls, or if $F^-$ rises;
+3. it is bounded from below, also as $F^-$ goes to infinity.
 
 (b) `infer`: the best answer for each row of a table. Of several equally low ones, return any.
 
 (c) `infer_latent`: often an answer can be judged only together with a **latent** $z$, such as the slant of a letter.
-The machine computes $E(x,y,z)$. Find the pair of answer and latent with the lowest energy. Of several, return
+The model computes $E(x,y,z)$. Find the pair of answer and latent with the lowest energy. Of several, return
 any.
 
 By hand:
@@ -462,8 +462,8 @@ Now $y$ is one of $n$ classes.
 (b) `p_hot` and `p_cold`: the four probabilities for the energies $(3,1,1,6)$ in the limits $\beta\to0$ and
 $\beta\to\infty$, as numbers.
 
-(c) By hand: the training pairs $(x_1,y_1),\dots,(x_N,y_N)$ are independent, and the product of all $p(y_b|x_b)$ should
-be as large as possible. Go from there, step by step, to the loss of one pair, scaled by $\frac{1}{\beta}$:
+(c) By hand: the training pairs $(x_1,y_1),\dots,(x_N,y_N)$ are independent. You maximise the product
+of all $p(y_b|x_b)$. Derive, step by step, the loss of one pair, scaled by $\frac{1}{\beta}$:
 
 $$\ell(w) = -\frac{1}{\beta} \log p(y|x) = F_w(x, y) - A(x).$$
 
@@ -583,10 +583,10 @@ By hand:
 
 1. Derive $\frac{\partial\ell}{\partial{w}}$ from the rows $\frac{\partial{F}_w(x,y')}{\partial{w}}$, one for each
    answer $y'$, and from probabilities. Write it with an *expected value*. How does β enter?
-2. A friend says: "My mean gradient is zero, so the machine's probabilities are the observed frequencies." Test this on
+2. A friend says: "My mean gradient is zero, so the model's probabilities are the observed frequencies." Test this on
    one $x$ with three answers, $F_w(y)=w\,\varphi_y$ with $\varphi=(0,1,2)$, at $w=0$ and $\beta=1$. The
-   answers come with the frequencies $q=(\frac12,0,\frac12)$. Compute the mean gradient and the machine's
-   probabilities. What does a zero gradient say?
+   answers occur with the frequencies $q=(\frac12,0,\frac12)$. Compute the mean gradient and the model's
+   probabilities. What does a zero gradient prove?
 3. Why can this gradient not be computed if $y$ is a sentence or an image? Name two ways around, each with its price.
 
 By machine:
@@ -599,8 +599,8 @@ $\frac{\partial{F}(x,i)}{\partial{w}}$.
 (c) `sampled_gradient`: if you cannot sum over all answers, draw $S$ of them from $p(\cdot|x)$. Return an estimate of
 $\frac{\partial\ell}{\partial{w}}$ that is right on average.
 
-(d) `langevin_step`: drawing from $p$ without its denominator, by Langevin's method (Welling and Teh, "Bayesian learning
-via stochastic gradient Langevin dynamics", 2011). A walker at $y$ steps down the slope and gets a random kick:
+(d) `langevin_step`: drawing from $p$ without its denominator, by Langevin's method (Parisi, "Correlation functions and
+computer simulations", 1981). A walker at $y$ steps down the slope and gets a random kick:
 
 $$y \;\leftarrow\; y - \eta\, \frac{\partial F(x, y)}{\partial y} + s \cdot \text{noise}, \qquad
 \text{noise standard normal.}$$
@@ -639,7 +639,7 @@ r"""
 2. The slopes are $\varphi$. At $w = 0$ all probabilities are one third, so the mean gradient is
    $\sum_i q_i \varphi_i - \sum_i p_i \varphi_i = 1 - 1 = 0$. But $p = (\frac13, \frac13, \frac13)$ is not
    $q = (\frac12, 0, \frac12)$. A zero gradient says that the *expected slopes* match: under the data and under the
-   machine, $\frac{\partial F}{\partial w}$ has the same mean. Only if every energy can move on its own does this force
+   model, $\frac{\partial F}{\partial w}$ has the same mean. Only if every energy can move on its own does this force
    $p = q$.
 3. The expected value and the denominator of $p$ run over *all* answers. Their number grows exponentially with the
    length of $y$ ($26^{10}$ words of ten letters). For a continuous $y$ it is an integral in many dimensions, without a
@@ -763,16 +763,16 @@ exact one.*
 
 *Find out when the likelihood stops pushing.*
 
-(a) `best_energies`: the $n$ answers to one $x$ came with the frequencies $q_1,\dots,q_n$. Which energies make the mean
-loss $\sum_i q_i\, \ell_i$ smallest? The lowest energy should be 0. If $q_i=0$, give the limit of its energy
+(a) `best_energies`: the $n$ answers to one $x$ occur with the frequencies $q_1,\dots,q_n$. Which energies make the mean
+loss $\sum_i q_i\, \ell_i$ smallest? The lowest energy must be 0. If $q_i=0$, give the limit of its energy
 as $q_i\to0$.
 
 (b) `gap_for_push`: all $n-1$ wrong answers have the same energy, higher than the right one's by a gap Δ. At which gap
 is the push $\left|\frac{\partial\ell}{\partial{F}(x,y)}\right|$ on the right answer equal to a given $g$,
 $0<g<1$? The gap may be negative.
 
-(c) `bounded`: each $x$ has one right answer, and the network is large. With which changes does the gap stay below some
-bound, *however long you train*? Give the set of letters.
+(c) `bounded`: each $x$ has one right answer, and the network is large. Which changes keep the gap to the lowest wrong
+answer bounded, *however long you train*? Give their letters.
 
 - **A** A penalty $\lambda\lVert w\rVert^2$ with a fixed $\lambda>0$ is added to the loss.
 - **B** The learning rate is smaller.
@@ -788,7 +788,7 @@ hard to work with, and what helps?
 
 <details><summary>Hint</summary>
 
-For (a) average your gradient by the energies over the answers. For (b) the push is one minus a probability. For (c): is
+For (a) average your $\partial\ell/\partial F$ over answers. For (b) the push is one minus a probability. For (c): is
 the smallest loss reached anywhere?
 
 </details>
@@ -831,16 +831,16 @@ r"""
 ### BEGIN SOLUTION
 *No end.* A step against the gradient moves the right answer's energy down with the force $1 - p(y|x)$, and each wrong
 one up with $p(y'|x)$. For finite energies every $p(y'|x)$ is positive, so no force is ever zero. The smallest loss, 0,
-needs $p(y|x) = 1$ and so an infinite gap. It is never reached. The gap keeps growing, ever more slowly (with free
-energies, like the logarithm of time over β). Only differences count, so "$-\infty$ and $+\infty$" means: relative to
-each other.
+needs $p(y|x) = 1$ and so an infinite gap. It is never reached. The gap keeps growing, ever more slowly (with
+independent energies, like the logarithm of time over β). Only differences count, so "$-\infty$ and $+\infty$" means:
+relative to each other.
 
 *Continuous $y$.* The density of data on a thin curve is infinite on the curve and zero beside it. The likelihood makes
-the machine imitate this: $F \to -\infty$ on the curve and $F \to +\infty$ beside it, a canyon that is infinitely deep
+the model imitate this: $F \to -\infty$ on the curve and $F \to +\infty$ beside it, a canyon that is infinitely deep
 and narrow.
 
 *Hard to work with.* The walls are so steep that gradient steps must be tiny, or they jump across the canyon. A near
-miss gets as little probability as an absurd answer. Weights grow and the machine is over-confident. What helps: a
+miss gets as little probability as an absurd answer. Weights grow and the model is over-confident. What helps: a
 penalty on the weights, bounded energies, label smoothing, noise on the data, or a loss with a margin.
 
 **Mark scheme (1½ points)**
@@ -862,9 +862,9 @@ answers, questions = torch.linspace(-1.2, 1.7, 59), torch.linspace(-1.4, 2.4, 77
 
 
 def train_on_moons(push, keep):
-    """Train a small energy network; the table (77, 59) of all questions and answers at each step in `keep`.
+    """Train a small energy network; returns a table (77, 59) of all energies at each step in `keep`.
 
-    push: from energies (B, 59) and right answers (B,), as indices on the grid, to the gradient by the energies
+    push: maps energies (B, 59) and right answers (B,), as indices on the grid, to ∂ℓ/∂F
     """
     torch.manual_seed(0)
     layers = torch.nn.Linear(2, 48), torch.nn.SiLU(), torch.nn.Linear(48, 48), torch.nn.SiLU(), torch.nn.Linear(48, 1)
@@ -893,7 +893,7 @@ def draw_landscape(ax, table, title):
     return picture
 
 
-print("training with the likelihood, for some five seconds …")
+print("training with the likelihood, for about five seconds …")
 marks = (0, 100, 400, 1200)
 tables = train_on_moons(lambda F, right: nll_gradient(F, right, 1.0), marks)
 figure, axes = plt.subplots(1, 4, figsize=(14, 3.2), layout="constrained")
@@ -921,18 +921,19 @@ same $x$. $m>0$ is a margin.
 
 *Write four losses from their descriptions, then their gradients.*
 
-- **simple**: $F^+$ costs as much as it lies above 0, and $F^-$ as much as it lies below $m$. The two costs add up.
-- **hinge**: a pair costs as much as the gap $F^--F^+$ falls short of $m$, and otherwise nothing.
-- **log**, or soft hinge: the loss ℓ of 2.1 for β = 1, if these two are the only answers. Write it with the difference
+- **simple**: $F^+$ costs its height above 0, and $F^-$ its depth below $m$; otherwise nothing. The two costs add up.
+- **hinge**: a pair costs the amount by which the gap $F^--F^+$ falls short of $m$; otherwise nothing.
+- **log**, or soft hinge: the loss ℓ of 2.1 for β = 1, if these two are the only answers. Write it in terms of
   $F^+-F^-$ alone.
 - **square–square**: like simple, but each of the two costs is squared.
 
 By hand, for each loss: its formula; $\frac{\partial\ell}{\partial{w}}$ from the rows
-$\frac{\partial{F}^+}{\partial{w}}$ and $\frac{\partial{F}^-}{\partial{w}}$; the energies at which nothing moves any
-more; and whether the *levels* of the energies count, or only their difference.
+$\frac{\partial{F}^+}{\partial{w}}$ and $\frac{\partial{F}^-}{\partial{w}}$; the energies at which both derivatives are
+0; and whether the *levels* of the energies count, or only their difference.
 
-By machine: each function returns a tuple of the loss and its derivatives by $F^+$ and by $F^-$, for a batch of pairs.
-At a corner you may return the slope of either side. The log loss must also work for differences of thousands.
+By machine: each function returns a tuple of ℓ, $\partial\ell/\partial F^+$ and $\partial\ell/\partial F^-$, for a
+batch of pairs. At a corner you may return the slope of either side. The log loss must also work for differences of
+thousands.
 
 <details><summary>Hint</summary>
 
@@ -1055,21 +1056,21 @@ hinge and log all are parallel: the hinge's end above the dotted diagonal, those
 
 **Exercise 3.2 · tables and doubtful labels** · 4 points by machine · ★★☆ · 15 minutes
 
-*Apply the hinge to a row of answers, and find where contradicting labels leave an energy.*
+*Apply the hinge to a row of answers, and find where contradictory labels leave an energy.*
 
-(a) `table_hinge_gradient`: the gradient by all energies of a row, for the hinge with the *most offending* (lowest)
-wrong answer as $\bar y$. Wrong answers never tie for lowest.
+(a) `table_hinge_gradient`: $\partial\ell/\partial F$ for each row of a table, for the hinge with the *most offending*
+(lowest) wrong answer as $\bar y$. Wrong answers never tie for lowest.
 
 (b) `simple_rest` and `square_square_rest`: a share $1-\epsilon$ of people call a pair right, so its energy $e$ appears
-as an $F^+$. The others call it wrong, so it appears as an $F^-$. Take only the terms with $e$. Where is the mean loss
-smallest, for $0<\epsilon<1$ and $\epsilon\ne\frac12$?
+as an $F^+$. The others call it wrong: it appears as an $F^-$. Keep only the terms with $e$. Return the $e$ of least
+mean loss, for $0<\epsilon<1$ and $\epsilon\ne\frac12$?
 
 (c) `true_of_log`: the set of letters of the true statements about the log loss.
 
-- **A** Its derivative by $F^+$ changes continuously from 0 to 1, while that of the hinge jumps.
+- **A** Its $\partial\ell/\partial F^+$ changes continuously from 0 to 1, while that of the hinge jumps.
 - **B** It is exactly zero if the gap $F^--F^+$ is large enough.
 - **C** It pushes a pair that is violated by 100 ten times as hard as one violated by 10.
-- **D** It still pushes a pair that is barely right, without a margin to choose.
+- **D** It still pushes a pair that is barely right, and needs no margin.
 - **E** It pushes a pair that is violated by a lot nearly as hard as the hinge does.
 - **F** It keeps the energies of right answers near 0.
 - **G** It is bounded: no pair costs more than a fixed amount.
@@ -1145,7 +1146,7 @@ r"""
 *Predict where four losses leave the energies of a whole landscape.*
 
 The network of 2.3 learns the crescents with each of your four losses, at $m=1$. For each training pair a wrong answer
-is drawn at random. **Prediction.** What becomes of the *highest* energy of the landscape?
+is drawn at random. **Prediction.** What happens to the *highest* energy of the landscape?
 
 - **A** With simple and square–square it stays below 3. With hinge and log it rises above 3.
 - **B** With the three losses that have a margin it stays below 3. Only with log does it rise above 3.
@@ -1168,7 +1169,7 @@ print("ok  your prediction is", level_prediction)
 
 # %% nbgrader={"grade_id": "moons-contrast", "locked": true} tags=["demo"]
 def with_random_wrong_answers(loss):
-    """The gradient by all energies of a row, if one wrong answer is drawn at random."""
+    """∂ℓ/∂F for each row, if one wrong answer is drawn at random."""
 
     def push(F, right):
         wrong = (right + torch.randint(1, F.shape[1], (len(F),))) % F.shape[1]
@@ -1185,7 +1186,7 @@ losses = {
     "log": log_loss,
     "square–square": lambda a, b: square_square_loss(a, b, 1.0),
 }
-print("training with four losses, for some eight seconds …")
+print("training with four losses, for about eight seconds …")
 figure, axes = plt.subplots(1, 5, figsize=(17, 3.2), layout="constrained")
 marks, styles = (0, 37, 75, 150, 300, 600), (("-", GREEN), ("--", RED), (":", ORANGE), ("-.", "black"))
 for ax, (name, loss), (style, colour) in zip(axes, losses.items(), styles, strict=False):
@@ -1249,7 +1250,7 @@ r"""
 
 # %% [markdown] nbgrader={"grade_id": "closing", "locked": true}
 r"""
-**What you take along**
+**What to remember**
 
 - Pulling right answers down is not enough: something must keep other energies high.
 - If the likelihood's mean gradient is zero, observed and expected slopes match, no more.

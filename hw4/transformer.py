@@ -53,7 +53,7 @@ VERBS = ["sang", "slept", "danced", "laughed", "ate", "waited"]
 
 
 def announced(sample, steps, name):
-    """`sample`, which also prints how many of the steps of a training run are done."""
+    """A `sample` that also prints how far a training run has come."""
     calls = itertools.count(1)
 
     def announcing():
@@ -66,7 +66,7 @@ def announced(sample, steps, name):
 
 
 def tales(count, seed):
-    """A text of so many random tales, one a line."""
+    """A text of `count` random tales, one per line."""
     dice, lines = random.Random(seed), []
     for _ in range(count):
         (a, b), place, (one, two) = dice.sample(ANIMALS, 2), dice.choice(PLACES), dice.choices(VERBS, k=2)
@@ -102,7 +102,7 @@ A_{ij}=\frac{\exp(\beta\,q_i^\top k_j)}{\sum_{l=1}^{m}\exp(\beta\,q_i^\top k_l)}
 Row $i$ of $A$ says how query $i$ spreads its attention over the keys. The default is $\beta=1/\sqrt{d}$.
 
 A **mask** is a boolean tensor in which **`True` means "may look"**. It broadcasts to `(…, n, m)`, and every query may
-look at one key at least. A forbidden key gets weight exactly 0, however high its score. The allowed weights add up to
+look at one key or more. A forbidden key gets weight exactly 0, however high its score. The allowed weights add up to
 1.
 
 **Exercise 1 · `attention`** · 3 points, 2 for the mask · ★★☆ · 25 minutes
@@ -312,8 +312,8 @@ for name, may_look in ("everywhere", None), ("under a mask", mask):
 r"""
 ## 4 · Places and masks
 
-Attention does not know the order of its tokens: shuffled tokens get shuffled answers. Vaswani et al. add a vector to
-each token that encodes its place $p=0,1,\dots$ For $i=0,\dots,\frac{e}{2}-1$,
+Attention does not know the order of its tokens: shuffled tokens get shuffled answers. Vaswani et al. add to each
+token a vector that encodes its place $p=0,1,\dots$ For $i=0,\dots,\frac{e}{2}-1$,
 
 $$P_{p,2i}=\sin\bigl(p/10000^{2i/e}\bigr),\qquad P_{p,2i+1}=\cos\bigl(p/10000^{2i/e}\bigr).$$
 
@@ -446,12 +446,12 @@ $$x\leftarrow x+D\bigl(\mathrm{MHA}(N_1(x))\bigr),\qquad x\leftarrow x+D\bigl(\m
 - $N_1$ and $N_2$ are two LayerNorms (Ba et al., 2016) with their own parameters.
 - $D$ is dropout (Srivastava et al., 2014), on both corrections and nowhere else in the block.
 
-This order is **pre-norm** (Xiong et al., 2020): the direct path from input to output has sums alone.
+This order is **pre-norm** (Xiong et al., 2020): the direct path from input to output has only sums.
 
 **Exercise 6 · `TransformerBlock`** · 3 points for the structure, 2 for dropout, mask and gradients · ★★☆ · 35 minutes
 
-*Write `__init__` and `forward`, with your `MultiHeadAttention`.* While exercises 3, 6, 8, 10 and 12 are tested, the
-grader's parts take the place of your earlier ones, so that an error counts once. Training runs use your code alone.
+*Write `__init__` and `forward`, with your `MultiHeadAttention`.* When testing exercises 3, 6, 8, 10 and 12, the
+grader replaces your earlier parts by its own, so an error counts once. Training runs use your code alone.
 
 <details><summary>Hint</summary>
 
@@ -522,9 +522,9 @@ for logits `(B, n, K)` with labels `(B, n)`.
 
 **Exercise 7 · `train`** · 2 points · ★☆☆ · 15 minutes
 
-*Write `train`. It returns a list with the loss of each step, as floats.* In each step, call `sample()` and the model
-once, in training mode. Optimiser, schedule and default rate are your choice. What works for both models is AdamW
-(Loshchilov & Hutter, 2019) with `OneCycleLR` (Smith & Topin, 2018) and a largest rate near 0.005.
+*Write `train`. It returns a list with the loss of each step, as floats.* Use training mode. In each step, call
+`sample()` and the model once. Optimiser, schedule and default rate are your choice. AdamW (Loshchilov & Hutter, 2019)
+with `OneCycleLR` (Smith & Topin, 2018) and a largest rate near 0.005 works for both models.
 
 <details><summary>Hint</summary>
 
@@ -601,7 +601,7 @@ the last norm and the head.
 *Write `random_windows` and `CharModel.forward`.* Every window that fits into the text must be equally likely, in each
 call. The model must accept every length from 1 to `context`.
 
-The grader trains `CharModel(29, 72)` by your `train`, for 300 steps on 24 windows of 72 characters. The cross-entropy
+The grader trains `CharModel(29, 72)` with your `train`, for 300 steps on 24 windows of 72 characters. The cross-entropy
 on new tales earns 1 point below **0.8** and 2 points below **0.4**.
 
 <details><summary>Hint</summary>
@@ -682,12 +682,12 @@ al., 2018) gives probability 0 to all symbols except the $k$ with the largest lo
 
 **Exercise 9 · `next_probabilities`, `generate`** · 3 points · ★★☆ · 20 minutes
 
-*Write both functions.* In `generate`, draw each row of a batch independently, and ask the model with the last
-`model.context` symbols at most.
+*Write both functions.* In `generate`, draw each row of a batch independently, and give the model at most the last
+`model.context` symbols.
 
 <details><summary>Hint</summary>
 
-`torch.multinomial` draws a number for each row. Which of the $n$ predictions is about the missing symbol?
+`torch.multinomial` draws a number for each row. Which of the $n$ predictions concerns the next symbol?
 
 </details>
 """
@@ -806,7 +806,7 @@ def cached_attention(layer, x, cache=None):
 
 
 def block_step(block, x, cache):
-    """What a TransformerBlock makes of new tokens x, and its new cache. (Given.)"""
+    """A TransformerBlock's output for new tokens x, and its new cache. (Given.)"""
     layer, kept = next(part for part in block.modules() if isinstance(part, MultiHeadAttention)), []
 
     def answer(queries, *others, **named):
@@ -965,17 +965,17 @@ r"""
 
 - **A class token** (Devlin et al., 2019) comes first. It is a learned vector, the same for every image. The answer is
   read off this token alone.
-- **Places** are learned: a parameter with $n+1$ rows, one for each token, is added. Start it normal with standard
+- **Places** are learned: a parameter with $n+1$ rows, one for each token, is added. Initialise it: normal, standard
   deviation 0.02.
 - **Blocks**: `num_layers`, without a mask.
 - **A head**: a LayerNorm, then a linear layer from the class token to the logits.
 
-Dropout acts inside the blocks. It may act on the tokens once more after the places were added, and nowhere else.
+Dropout acts inside the blocks. It may act once more, on the tokens after places are added, and nowhere else.
 
 **Exercise 12 · `VisionTransformer`** · 3 points, 3 for what is learned · ★★★ · 35 minutes
 
-*Write `__init__` and `forward`.* The grader trains `VisionTransformer(20, 4, 1, 48, 4, 96, 2, 10, dropout=0.0)` by your
-`train`, for 1,000 steps on 64 canvases, and shows it new digits: 1½ points from 75 % right, 3 from **90 %**.
+*Write `__init__` and `forward`.* The grader trains `VisionTransformer(20, 4, 1, 48, 4, 96, 2, 10, dropout=0.0)` with
+your `train`, for 1,000 steps on 64 canvases, and shows it new digits: 1½ points from 75 % right, 3 from **90 %**.
 
 <details><summary>Hint</summary>
 
@@ -1034,7 +1034,7 @@ swapped = torch.cat([images[..., 4:8], images[..., :4], images[..., 8:]], dim=-1
 assert not torch.allclose(tiny(images), tiny(swapped), atol=1e-6), "swapped patches get the same logits"
 
 # %% nbgrader={"grade_id": "vit-learns", "grade": true, "points": 3, "locked": true}
-# Twenty-four random pictures with random labels, for 60 steps.
+# Twenty-four random pictures with arbitrary labels, for 60 steps.
 torch.manual_seed(11)
 pictures, labels = functional.avg_pool2d(torch.randn(24, 1, 22, 22), 3, stride=1) * 2, torch.arange(24) % 4
 tiny = VisionTransformer(20, 4, 1, 32, 4, 64, 2, 4, dropout=0.0).to(device)
@@ -1047,7 +1047,7 @@ assert accuracy > 0.9, "24 pictures should be learned by heart"
 
 # %% nbgrader={"grade_id": "vit-demo", "locked": true, "gives": ["accuracy_of", "sampler", "vit"]} tags=["demo"]
 def sampler(pool, size=64, order=None):
-    """A function that draws batches of canvases of digits whose numbers are in `pool`, pixels in another order."""
+    """A function that draws batches of canvases of the digits in `pool`; `order` rearranges their pixels."""
 
     def sample():
         rows = pool[torch.randint(len(pool), (size,))]
@@ -1160,7 +1160,7 @@ about the same.
 ## 14 · How many images does it need?
 
 The kernels of a CNN look at neighbouring pixels. Your loop trains a small CNN and your ViT on 60 to 1,400 digits. A
-third run trains the CNN on canvases whose pixels were exchanged, all in the same way, which destroys neighbourhoods.
+third run trains the CNN on canvases whose pixels are all exchanged in the same way, which destroys neighbourhoods.
 
 **Prediction** · ½ point
 
@@ -1168,7 +1168,7 @@ third run trains the CNN on canvases whose pixels were exchanged, all in the sam
 - **B.** The CNN leads with 60 and with 1,400 digits, by more with 60.
 - **C.** The CNN leads with 60 and with 1,400 digits, by more with 1,400.
 
-*Set `amount_prediction` to one letter.* Any choice earns the point: what counts is that you commit before you look.
+*Set `amount_prediction` to one letter.* Any choice earns the ½ point: what counts is that you commit before you look.
 """
 
 
@@ -1221,13 +1221,13 @@ exchanged pixels (triangles).*
 
 ### BEGIN SOLUTION
 The CNN reads more unseen digits at every size of the training set. Its lead shrinks from 9 to 16 points with 60 digits
-to 4 to 6 with 1,400. With 1,400 digits the cause is what it is told about neighbourhoods: without them the lead is
-gone. With 60 digits this is a part of the cause only, because the CNN stays ahead without neighbourhoods.
+to 4 to 6 with 1,400. With 1,400 digits the cause is that its kernels see neighbourhoods: without them the lead is
+gone. With 60 digits this is only part of the cause, because the CNN stays ahead without neighbourhoods.
 
 **Mark scheme (½ point)**
 
-½ for a cause that follows from the run with exchanged pixels: all or a part of the CNN's lead comes from what it is
-told about neighbourhoods. A description of the curves without a cause earns nothing.
+½ for a cause that follows from the run with exchanged pixels: all or part of the CNN's lead comes from its use of
+neighbourhoods. A description of the curves without a cause earns nothing.
 ### END SOLUTION
 """
 

@@ -204,7 +204,7 @@ def _check_input_gradient():
     for mode in True, False:
         tiny.train(mode)
         found = input_gradient(image, tiny, lambda scores: 2 * scores[0, 1])
-        assert torch.allclose(found.flatten(), 2 * tiny[1].weight[1]), "not twice the weights of score 1"
+        assert torch.allclose(found.flatten(), 2 * tiny[1].weight[1]), "expected: twice the weights of score 1"
         assert tiny.training == mode, f"the network came with training={mode} and was given back in the other mode"
         untouched = tiny[1].bias.grad is None and torch.equal(tiny[1].weight.grad, torch.ones(3, 6))
         assert untouched, "the .grad of the network's parameters has changed"
@@ -233,8 +233,8 @@ _figure()
 # %% [markdown] nbgrader={"grade": false, "grade_id": "gradient-descent-text", "locked": true, "schema_version": 3, "solution": false, "task": false}
 r"""
 *In the figure: the image, and for each class the gradient of its logit. Purple pixels raise the logit when they get
-brighter, orange ones when they get darker.* Each map is a direction in which to change the image. Go half the image's
-length along one of them, and in about nine of ten cases the network names the class of that map.
+brighter, orange ones when they get darker.* Each map is a direction in which to change the image. Move half the
+image's norm along one of them, and in about nine of ten cases the network names the class of that map.
 
 ## 3 · Climb
 
@@ -248,10 +248,10 @@ $$x \;\leftarrow\; x + \eta\, \frac{\partial}{\partial x}\, \ell\bigl(m(J(x))\bi
 - The sign is plus: $\ell$ should become large. (The usual name fits if you think of $-\ell$.)
 - $\eta$ is `lr`, the same in every step. Take every step, even if $\ell$ falls. Use no momentum, rescale nothing and
   clamp nothing.
-- $J$ is `normalize_and_jitter(x, jitter)`, drawn anew in every step. It belongs to the question, not to the image:
-  differentiate through it with respect to $x$. What you return is neither normalised nor rolled.
-- `model` is an `nn.Module` or a plain function. Run a module in evaluation mode, and give it back in the mode in which
-  it came. `getattr(model, "training", False)` reads the mode and also works for a plain function.
+- $J$ is `normalize_and_jitter(x, jitter)`, drawn anew in every step. Differentiate through it, with respect to $x$.
+  What you return is neither normalised nor rolled.
+- `model` is an `nn.Module` or a plain function. Run a module in evaluation mode, and restore its mode
+  afterwards. `getattr(model, "training", False)` reads the mode and also works for a plain function.
 - Image and network stay as they are: values, buffers, `requires_grad` and `.grad`.
 - The result is a new tensor that does not require a gradient. This also holds for `iterations=0`.
 
@@ -260,7 +260,7 @@ from whatever it is shown. The network would change while you only look.
 
 **Why jitter?** A network can respond to fine detail at one exact place. With jitter, detail survives only if it helps
 at the neighbouring places, too. Here jitter cuts the fine detail of the climbed images to about a quarter. Averaging
-the gradients of all nine rolls by up to one pixel does the same. So it is the averaging that smooths, not the chance.
+the gradients of all nine rolls by up to one pixel does the same. So the averaging smooths, not the randomness.
 Mordvintsev, Olah and Tyka used jitter in DeepDream (*Inceptionism: Going deeper into neural networks*, 2015). The
 climb itself is older: D. Erhan, Y. Bengio, A. Courville and P. Vincent, *Visualizing higher-layer features of a deep
 network*, 2009.
@@ -269,7 +269,7 @@ network*, 2009.
 
 Keep two images apart: the one that you improve, and the one that the network sees in this step. `input_gradient` takes
 any function as its model, so you can give it one that normalises and rolls before it asks the network. If you write
-the gradient anew, ask yourself with respect to which of the two images it should be taken.
+the gradient anew, ask yourself with respect to which image it should be taken.
 
 </details>
 """
@@ -315,7 +315,7 @@ _check_ascent_climbs()
 
 # %% nbgrader={"grade": false, "grade_id": "diary", "locked": true, "schema_version": 3, "solution": false, "task": false}
 class Diary(nn.Module):
-    """A network whose scores are always 0, and so is its gradient. It writes down what it is shown."""
+    """A network whose scores are always 0, and so is its gradient. It records what it is shown."""
 
     def forward(self, z):
         self.pages.append(torch.tensor(z.tolist()))
@@ -443,8 +443,8 @@ frames in full contrast.* The climb does not stop at $p = 1$. After 256 steps, m
 of $[0, 1]$, and the upper row draws them as black or white.
 
 **In one sentence or two:** what does the first frame with $p > 0.9$ show, and what causes it? A wrong prediction costs
-nothing. Use two measurements: a *random* change of the noise, as long as the change up to that frame, leaves $p$ near
-0.1. A real digit, faded to the contrast of that frame, gets about 0.3.
+nothing. Two measurements help: a *random* change of the noise, as large as the climb's up to that frame, leaves $p$
+near 0.1. A real digit, faded to the contrast of that frame, gets about 0.3.
 """
 
 # %% [markdown] nbgrader={"grade": true, "grade_id": "certain-words", "locked": false, "points": 0.5, "schema_version": 3, "solution": true, "task": false}
@@ -496,20 +496,20 @@ What `dream` must do:
 - The image may have several channels and need not be square. The model may be a plain function.
 - As in Exercise 2: evaluation mode, no traces, and a new tensor that does not require a gradient.
 
-The grader looks for your second prior in two experiments with the default settings. One of them has to show it:
+The grader looks for your second prior in two experiments with the default settings. At least one must show it:
 
 1. **Snow.** The image is random pixels, and the scores are the same for every image. Afterwards, less than 80 % of
    $\sum x^2$ or of the variance of the pixels is left.
 2. **Waves.** The network likes a coarse and a fine wave equally. Afterwards, the fine wave is less than 70 % as strong
    as the coarse one.
 
-In any case, the coarse wave must grow. If you rescale gradients, remember that a gradient can be zero.
+Either way, the coarse wave must grow. If you rescale gradients, remember that a gradient can be zero.
 
 <details><summary>Hint</summary>
 
-Do you need to write the ascent again, or can you call it one step at a time? The balance decides: if the picture stays
-dark or flat, the prior pulls harder than the gradient. If it turns hard black and white, the gradient wins
-everywhere. Start with a decay or blur of a few per cent and steps of 0.1 to 0.5.
+Do you need to write the ascent again, or can you call it one step at a time? If the picture stays dark or flat,
+the prior pulls harder than the gradient. If it turns hard black and white, the gradient wins everywhere.
+Start with a decay or blur of a few per cent and steps of 0.1 to 0.5.
 
 </details>
 """
@@ -627,7 +627,7 @@ _figure()
 r"""
 *In the figure: above, the dream of each digit with the network's probability. Below, the average of its training
 images.* Do some dreams look odd to you? With our priors, a second network, trained from another seed, reads all
-ten correctly. So they are not made for the eyes of one network alone.
+ten correctly. So they are not specific to one network.
 
 A dream is not an average. Fit it as a mixture of the average of its own digit and the average of all digits. The share
 of the second comes out negative, for every digit and for all five networks that we tried. The dream takes away what
@@ -759,7 +759,7 @@ _hand_in(
         1064479829: "MEAN noise normalize_and_jitter show STD",
         3134634984: "digit_classifier",
         2992939924: "digit_net digits guesses images labels load_digits order",
-        8980168: "Diary",
+        1896935389: "Diary",
         4136412742: "FRAMES film",
         3136150912: "blur",
     },

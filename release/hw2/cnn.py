@@ -2,12 +2,12 @@
 r"""
 # A small network that sees
 
-Train a fully connected network on digits in the upper left of an image, then show it digits in the lower right. These
-meet other weights, and it does no better than guessing. A convolutional network (LeCun et al. 1998) uses the same
+Train a fully connected network on digits in the upper left of an image, then show it digits in the lower right. Other
+weights read these, and it does no better than guessing. A convolutional network (LeCun et al. 1998) uses the same
 weights at every place, and reads most of them.
 
 **What you will build.** A residual block, a network of such blocks, and the four functions of a training run: measure,
-step, evaluate, train. Your network will read digits wherever they stand. A fully connected network with 55,000
+step, evaluate, train. Your network will read digits wherever they are. A fully connected network with 55,000
 parameters misses about a third of them.
 
 | exercise | you write | points by machine | by hand | difficulty | minutes |
@@ -23,7 +23,7 @@ parameters misses about a third of them.
 **You need** convolutions and their output shapes (the theory notebook of this homework), `nn.Module`, and stochastic
 gradient descent. Everything runs on a CPU. The longest cell takes half a minute.
 
-**How to work.** Replace each `raise NotImplementedError` by your code. You may use everything in PyTorch, and write
+**How to work.** Replace each `raise NotImplementedError` with your code. You may use everything in PyTorch, and write
 helper functions and classes of your own. The cell below your code checks it on small examples. Long training runs and
 figures are skipped during grading: the grader trains your network with your loop on images of its own. A person marks
 the one answer in words.
@@ -83,7 +83,7 @@ def count_parameters(model):
 
 # %% [markdown] nbgrader={"grade": false, "grade_id": "data-text", "locked": true, "schema_version": 3, "solution": false, "task": false}
 r"""
-## Digits that stand anywhere
+## Digits anywhere
 
 The data are scikit-learn's handwritten digits (Alpaydin & Kaynak 1998). Each has 8×8 pixels. We enlarge it to 12×12,
 and put it at a random place on a dark canvas of 28×28. There are $17 \cdot 17 = 289$ places. The training set has
@@ -130,7 +130,7 @@ show(images[:16, 0], [f"label {label}" for label in labels.tolist()], rows=2)
 
 # %% [markdown] nbgrader={"grade": false, "grade_id": "block-text", "locked": true, "schema_version": 3, "solution": false, "task": false}
 r"""
-*In the figure: sixteen training canvases with their labels. The digits stand at different places.*
+*In the figure: sixteen training canvases with their labels. The digits are in different places.*
 
 ## 1 · A block with a shortcut
 
@@ -143,15 +143,15 @@ $$y = \mathrm{ReLU}\bigl(F(x) + S(x)\bigr), \qquad F = \mathrm{BN} \circ \mathrm
 
 - **$F$ is the correction.** Its first convolution takes the block's stride, the second has stride 1. Both have padding
   1, so that $H$ rows become $\lceil H / \text{stride} \rceil$.
-- **$S$ is the shortcut.** Where input and output have the same shape, $S$ is the identity, without layers. In all
-  other cases $S = \mathrm{BN} \circ \mathrm{conv}_{1 \times 1}$, with the block's stride.
+- **$S$ is the shortcut.** Where input and output have the same shape, $S$ is the identity, without
+  parameters. Otherwise $S = \mathrm{BN} \circ \mathrm{conv}_{1 \times 1}$, with the block's stride.
 - Each convolution has a batch norm of its own. A convolution may have a bias, but it has no effect: batch norm
   subtracts each channel's mean.
-- The block must not change the tensor $x$ that it is given.
+- The block must not change its input $x$.
 
 **Why a shortcut?** In 50 fresh blocks without shortcuts, the gradient grows more than 100,000-fold on its way back.
-With shortcuts it grows about 50-fold. And doing nothing is easy: where $F = 0$, any number of blocks returns every
-$x \ge 0$ unchanged.
+With shortcuts it grows about 50-fold. And doing nothing is easy: where $F = 0$ and $S(x) = x$,
+blocks return $x \ge 0$ unchanged.
 
 The outer ReLU has a price. It stops the gradient wherever $F(x) + x$ is negative. So the part of the gradient that
 travels along the shortcuts alone shrinks: after ten fresh blocks, about a quarter of it is left. *Pre-activation*
@@ -316,10 +316,10 @@ r"""
 classified correctly.* Send images and labels to `device`. The loss is `criterion(logits, labels)` for whatever
 criterion the caller gives: a scalar tensor, with its graph, so that the caller can call `.backward()`. An image counts
 as correct if the largest logit is that of its label. Return the count, not a percentage: only counts can be added up
-over batches of different sizes. The function must not change the batch, nor the model's mode or gradients.
+over batches of different sizes. The function must not change the batch, the model's mode or its gradients.
 
-*`step(loss, optimizer)` makes the optimiser take one step along the gradient of this loss alone.* PyTorch *adds* to
-`.grad`, as your own layers did in Homework 1, so gradients of earlier steps must not count.
+*`step(loss, optimizer)` makes the optimiser take one step, using the gradient of this loss alone.* PyTorch *adds* to
+`.grad`, as your own layers did in Homework 1. Gradients of earlier steps must not count.
 
 <details><summary>Hint</summary>
 
@@ -362,7 +362,7 @@ _check_loss()
 
 # %% nbgrader={"grade": false, "grade_id": "step-code", "locked": false, "schema_version": 3, "solution": true, "task": false}
 def step(loss, optimizer):
-    """One step of the optimizer, along the gradient of this loss alone. What it returns is not used.
+    """One step of the optimiser, using the gradient of this loss alone. What it returns is not used.
 
     loss:      a scalar tensor with its graph, as get_loss_and_correct returns it
     optimizer: a torch.optim.Optimizer of the model's parameters
@@ -389,10 +389,10 @@ r"""
 
 **Exercise 4 · `evaluate`** · 3 points · ★★☆ · 20 minutes
 
-*Return the mean cross-entropy of an image and the accuracy, over all images that the loader hands out.* The loader is
-any iterable of batches, a list for example, and batches may differ in size. Run the model in evaluation mode and
-record no gradients. Change nothing: parameters, running averages and gradients stay as they are, and the model leaves
-in the mode in which it came.
+*Return the mean cross-entropy per image and the accuracy, over all images that the loader yields.* The loader is any
+iterable of batches, such as a list, and batches may differ in size. Compute on `device`. Run the model in evaluation
+mode and record no gradients. Change nothing: parameters, running averages and gradients stay as they are, and the
+model returns to the mode it was in.
 
 Three common mistakes:
 
@@ -413,9 +413,9 @@ batch? Every module has an attribute `training`, which says in which mode it is.
 
 # %% nbgrader={"grade": false, "grade_id": "evaluate-code", "locked": false, "schema_version": 3, "solution": true, "task": false}
 def evaluate(model, loader):
-    """Mean loss and accuracy over all images that the loader hands out, in evaluation mode and without gradients.
+    """Mean loss and accuracy over all images that the loader yields, in evaluation mode and without gradients.
 
-    model:  maps images to logits; it leaves in the mode in which it came, and nothing else in it changes either
+    model:  maps images to logits; it is on `device`; its mode and all else in it must end unchanged
     loader: an iterable of batches (images, labels) of any sizes, for example a list
 
     Returns a tuple of two numbers: the mean cross-entropy of an image, and the accuracy from 0 to 1.
@@ -430,11 +430,11 @@ def _check_evaluate():
     x, y = 2 * torch.randn(25, 6) + 1, torch.randint(4, (25,))
     state = {name: value.clone() for name, value in model.state_dict().items()}
     loss, accuracy = evaluate(model, DataLoader(TensorDataset(x, y), batch_size=8))  # batches of 8, 8, 8 and 1
-    assert model.training, "the model came in training mode, and leaves in evaluation mode"
+    assert model.training, "the model was in training mode, and ends in evaluation mode"
     for name, value in model.state_dict().items():
         assert torch.equal(value, state[name]), f"{name} has changed: was the model in evaluation mode?"
     evaluate(model.eval(), [(x, y)])  # a loader may be a list
-    assert not model.training, "the model came in evaluation mode, and leaves in training mode"
+    assert not model.training, "the model was in evaluation mode, and ends in training mode"
     with torch.no_grad():
         logits = model(x.to(device)).cpu()
     assert abs(accuracy - (logits.argmax(1) == y).float().mean()) < 1e-6, (
@@ -455,8 +455,8 @@ r"""
 
 *Write the loop, and tune it until your network reads the digits.* An *epoch* is one pass over the loader: measure
 every batch once, in training mode, and take a step on it. After each epoch, call `after_epoch()` if it is given. It
-may switch the model to evaluation mode; the next epoch trains in training mode all the same. Return a list with the
-mean of the batches' losses for each epoch, as plain numbers.
+may switch the model to evaluation mode; the next epoch must train in training mode again. Return a list with the mean
+of the batches' losses for each epoch, as floats.
 
 You choose the optimiser (Adam is a good one: Kingma & Ba 2015), the default of `lr`, and a schedule. Let the learning
 rate fall to nearly 0 by the end of the last epoch. The schedules of `torch.optim.lr_scheduler` can change it after
@@ -464,10 +464,10 @@ every *step*, `epochs * len(loader)` times. Over our five runs, Adam with each o
 percentage points behind a falling one, on average.
 
 **What is graded.** The grader trains a `ConvNet(10)` by `train(model, loader, epochs=5)` on 6,000 canvases of its own,
-in batches of 64, with your defaults. Then it tests the network on 2,000 canvases with other digits. From 85 % on you
-get one point, from **95 %** on all three. Before that, your network must learn forty images by heart (more than 36
-right, a loss below 0.5), as in the second check below. Only a run that takes more than ten times as long as ours is
-stopped.
+in batches of 64, with your defaults. Then it tests the network on 2,000 canvases with other digits. Reading
+85 % earns one point, **95 %** all three. Before that, your network must learn forty images by heart (over 36 right,
+its loss and the last one from `train` below 0.5), as in the second check below. A run is stopped if it takes more than
+ten times as long as ours.
 
 <details><summary>Hint</summary>
 
@@ -544,9 +544,9 @@ r"""
 
 Two networks, two data sets, four runs from fresh parameters:
 
-- Beside yours, a **fully connected network** with 55,000 parameters, also trained by your `train`.
-- Beside the canvases, the same with **permuted pixels** (Zhang et al. 2017): one random permutation, the same for all
-  images, in training and in validation. It can be undone, so no information is lost.
+- Networks: yours and a **fully connected** one with 55,000 parameters, both trained by your `train`.
+- Data: the canvases, and the same with **permuted pixels** (Zhang et al. 2017): one random permutation for all images,
+  in training and in validation. It can be undone, so no information is lost.
 
 **Prediction** · ½ point · 2 minutes. What does the permutation do to the validation accuracy after five epochs? Choose
 the line that you expect to come closest.
@@ -556,7 +556,7 @@ the line that you expect to come closest.
 - **C** · The fully connected network loses more than 10 points, yours less than 5.
 - **D** · Both lose more than 10 points.
 
-*Set `permuted_prediction` to one letter, as a string.* Each of the four earns the point. What counts is that you
+*Set `permuted_prediction` to one letter, as a string.* Each of the four earns the ½ point. What counts is that you
 commit before you look.
 """
 
@@ -678,8 +678,8 @@ _figure()
 
 # %% [markdown] nbgrader={"grade": false, "grade_id": "mistakes-text", "locked": true, "schema_version": 3, "solution": false, "task": false}
 r"""
-*In the figures: the image and the first channels of its feature map, above in its place, below moved.* The lower maps
-are the upper ones, moved (exactly, if the stride of the first convolution divides 8): that is equivariance. In our
+*In the figures: the image and the first channels of its feature map; above, as it was; below, moved.* The lower maps
+are the upper ones, moved (inside the edges exactly, if the first stride divides 8): that is equivariance. In our
 five runs, at least 10 of 12 channels answered more than twice as strongly to stripes of one direction as to those of
 another. Training is not the cause: fresh channels do so, too.
 
@@ -714,8 +714,8 @@ runs, the most certain mistake had a probability above 0.94. A high probability 
 ## Optional: photographs
 
 With a connection to the internet, try your loop on CIFAR-10 (Krizhevsky 2009): 60,000 small colour photographs of ten
-classes. Set `CONNECTED = True`, and torchvision downloads 170 MB. Without a GPU, five epochs take some minutes. The
-network below takes three channels and is made of your blocks.
+classes. Set `CONNECTED = True`, and torchvision downloads 170 MB. Without a GPU, expect a much longer wait. The network
+below takes three channels and is made of your blocks.
 """
 
 # %% tags=["demo"]

@@ -3,7 +3,7 @@ r"""
 # A training run that spikes
 
 A small recurrent network solves a task. Its loss has reached zero and every answer is right. Then, within a few steps,
-the loss is higher than that of guessing. You will look at such a run, find out what causes it, and end it.
+the loss rises above that of guessing. You will look at such a run, find the cause, and prevent the spikes.
 
 **What you will build.** A training procedure for a given network on given data. Its loss comes down and stays down.
 
@@ -64,8 +64,8 @@ r"""
 
 The task is experiment 6a of the paper that introduced the LSTM (S. Hochreiter and J. Schmidhuber, *Long short-term
 memory*, 1997). A sequence begins with `E` and ends with `B`. In between are random letters `a`, `b`, `c`, `d`, except
-at two steps: one early and one near the middle. At each of them there is an `X` or a `Y`. The class says which came
-first and which second:
+at two steps: one early and one near the middle. Each of these is an `X` or a `Y`. The class says which came first
+and which second:
 
 | first, then second | `X`, `X` | `X`, `Y` | `Y`, `X` | `Y`, `Y` |
 | --- | --- | --- | --- | --- |
@@ -74,8 +74,8 @@ first and which second:
 The network answers after the last symbol, so it has to remember both marks until then. In the paper, sequences are 100
 to 110 symbols long. That is our level `hard`; the other levels are shorter. This notebook uses `normal`.
 
-A sequence is a tensor of one-hot rows, `(L, 8)`. Shorter sequences start with rows of zeros. So all have the same
-length, and all end with `B`.
+A sequence is a tensor of one-hot rows, `(L, 8)`. Shorter sequences start with rows of zeros, so all have the same
+length and end with `B`.
 """
 
 # %% nbgrader={"grade": false, "grade_id": "data", "locked": true, "schema_version": 3, "solution": false, "task": false}
@@ -162,8 +162,8 @@ libraries. For each weight with gradient $g$, RMSprop computes
 
 $$v \leftarrow \alpha\, v + (1 - \alpha)\, g^2, \qquad w \leftarrow w - \eta\, \frac{g}{\sqrt{v} + \epsilon}.$$
 
-There are 40 epochs of 16 batches of 32 sequences: 640 steps. With the argument `longest`, it also clips gradients: a
-gradient of all weights whose norm is above `longest` is shortened to it (R. Pascanu, T. Mikolov and Y. Bengio, *On the
+There are 40 epochs of 16 batches of 32 sequences: 640 steps. With the argument `longest`, it also clips the gradient
+of all weights: if its norm exceeds `longest`, it is shortened to that (R. Pascanu, T. Mikolov and Y. Bengio, *On the
 difficulty of training recurrent neural networks*, 2013).
 """
 
@@ -191,8 +191,8 @@ def inherited_train(model, batches, epochs, longest=math.inf):
 
 # %% [markdown] nbgrader={"grade": false, "grade_id": "spike-text", "locked": true, "schema_version": 3, "solution": false, "task": false}
 r"""
-**What counts as a spike?** In any run, some steps are a little worse than the one before. A spike is more: the network
-had learned the task, and now does worse than guessing. Guessing among four classes costs $\ln 4 \approx 1.39$. We set
+**What counts as a spike?** In any run, the loss rises a little at some steps. A spike is more: the network had
+learned the task, and now does worse than guessing. Guessing among four classes costs $\ln 4 \approx 1.39$. We set
 the limit well above it:
 
 > The task is **learned** after ten steps in a row with a loss below 0.1. A **spike** is any later step with a loss
@@ -277,9 +277,9 @@ inherited_losses = _figure()
 r"""
 *In the figure, on logarithmic axes: above, the loss of both runs, with a dashed line at the loss of guessing. In the
 middle, the norm of the gradient, and below, the length of the step $\lVert \Delta w \rVert$, both for the procedure as
-it is.* Once the task is learned, the gradient shrinks with the loss: in eleven of twelve runs that we made, to less
-than a quarter, and in some to less than a hundredth. The usual length of a step does not: in the
-same runs it is between 0.03 and 0.07.
+it is.* Once the task is learned, the gradient shrinks with the loss: in eleven of our twelve runs to less than a
+quarter, in some to less than a hundredth. The usual length of a step does not: in the same runs it stays between 0.03
+and 0.07.
 
 **In one sentence or two:** what does clipping do to the spikes, and what causes them? Find the last steps before the
 first spike in all three panels, and look at RMSprop's formula. A wrong prediction costs nothing.
@@ -296,28 +296,29 @@ r"""
 
 **Exercise 2 · `train`** · 1 point for the loop, 3 for no spike and 98 % on hidden seeds · ★★☆ · 35 minutes
 
-Write `train(model, batches, epochs)`. It trains the given model in place and returns the list of the losses of all
-steps. You may change everything that is procedure: the optimiser and its settings, the learning rate and how it
+Write `train(model, batches, epochs)`. It trains the given model in place and returns a list with the loss of every
+step. You may change the whole procedure: the optimiser and its settings, the learning rate and how it
 changes, what happens between backward pass and step, the order of the sequences and the size of the batches. Any
-optimiser of PyTorch is allowed, and so is one of your own.
+optimiser is allowed, PyTorch's or your own.
 
 What `train` must do:
 
-- It trains the given model, and gets all answers from `model(x)`.
-- In each epoch it uses every sequence of `batches` exactly once. It runs for all `epochs`, whatever the loss is.
+- It trains the given model, and gets all answers from `model(x)`, where `x` holds unchanged sequences of `batches`.
+- In each epoch it uses every sequence exactly once; passes without gradients do not count. It runs for all `epochs`,
+  whatever the loss is.
 - The tensors in `batches` stay as they are.
-- It returns one float for each step: the mean cross-entropy of the examples of this step, before the weights move.
-  Nothing is smoothed, clipped or left out, and no penalty is added. If a step uses several forward passes, return
-  their mean or one loss for each pass.
+- It returns one float for each step: the mean cross-entropy of the step's examples, before the weights move. Nothing
+  is smoothed, clipped or left out, and no penalty is added. If a step uses several forward passes, return the mean
+  over all its examples, or one loss for each pass.
 
 What is graded:
 
 - **Loop (1 point).** On short runs, the grader recomputes all losses from the weights that the model had at each step,
   and compares them with yours.
 - **No spike (3 points).** The grader trains with your function on up to three hidden seeds: level `normal`, 16 batches
-  of 32 sequences, 40 epochs. A run is good if it has no spike by the definition above, if the task is learned by it,
-  and if the model reads at least **98 %** of 1000 new sequences right at the end. Two good runs earn all 3 points. Two
-  runs that are not good earn none. The first point's conditions hold here, too.
+  of 32 sequences, 40 epochs. A run is good if, by the definitions above, it learns the task and has no spike, and if
+  the model reads at least **98 %** of 1000 new sequences right at the end. Two good runs earn all 3 points. Two runs
+  that are not good earn none. The conditions of the first point apply, too.
 
 Spikes are counted in the recomputed losses. A run may take ten times as long as ours, which takes one or two seconds.
 
@@ -379,7 +380,7 @@ def _check_no_spike():
     verdicts = [well, trial(SEED + 1)[1]]
     if verdicts[0] != verdicts[1]:
         verdicts.append(trial(SEED + 2)[1])
-    assert sum(verdicts) >= 2, "two runs have a spike, or end below 98 % of new sequences"
+    assert sum(verdicts) >= 2, "two runs have a spike, or read fewer than 98 % right"
     print("ok  on these seeds: now try others")
 
 
@@ -410,7 +411,7 @@ loss of guessing.* Compare when each curve first stays below 0.1, and what it do
 
 **What you have seen**
 
-- A loss curve is evidence. Look at it on a logarithmic axis, next to the quantities that make up a step.
+- Look at a loss curve on a logarithmic axis, next to the quantities that make up a step.
 - The gradient is not the step. Clipping bounds the gradient; what reaches the weights also depends on what the
   optimiser divides by.
 - One seed proves little. Try a remedy on many.

@@ -19,9 +19,9 @@ of an LSTM jumps.
 
 **You need** homework 1: the chain rule in numerator layout. Everything runs in about ten seconds on a CPU.
 
-**How to work.** Start on paper. *Your answer here* takes a derivation or a few sentences; a person marks them step by
-step. `raise NotImplementedError` takes the result as a small function. The cell below it checks an example, and the
-grader asks again with other sizes and numbers.
+**How to work.** Start on paper. Replace *Your answer here* with a derivation or a few sentences; a person marks them
+step by step. Replace `raise NotImplementedError` with the result as a small function. The cell below checks an
+example; the grader uses other sizes and numbers.
 """
 
 # %% [markdown] nbgrader={"grade": false, "grade_id": "colab", "locked": true, "schema_version": 3, "solution": false, "task": false}
@@ -103,7 +103,7 @@ def measured_jacobian(f, v):
 
 
 def draw_graph(ax, edges, places, title, far=math.inf):
-    """Arrows between named places; inputs x get a box, others a circle. Arrows longer than `far` fly over the rest."""
+    """Arrows between named places; inputs x get a box, others a circle. Arrows longer than `far` curve over others."""
     for start, end in edges:
         bow = -0.35 if places[end][0] - places[start][0] > far else 0
         bend = {"arrowstyle": "->", "shrinkA": 13, "shrinkB": 13, "connectionstyle": f"arc3,rad={bow}"}
@@ -125,16 +125,16 @@ r"""
 vectors $x[n]\in\mathbb{R}^C$ has shape `(C, N)`, with one *column* for each step; $x_c[n]$ is component $c$ at step
 $n$. We count from 1 on paper; Python counts from 0. (Elsewhere in this course, examples are rows, `(B, C)`.)
 
-**Numerator layout.** The derivative of $m$ numbers by $n$ numbers is an $m\times n$ matrix. The gradient of the scalar
-$\ell$ by a column is a row, and the chain rule reads from left to right. For $W\in\mathbb{R}^{m\times n}$ the gradient
+**Numerator layout.** The derivative of $m$ numbers with respect to $n$ numbers is an $m\times n$ matrix. The gradient
+of a scalar $\ell$ is a row, and the chain rule reads from left to right. For $W\in\mathbb{R}^{m\times n}$ the gradient
 $\frac{\partial\ell}{\partial W}$ is $n\times m$, with $\frac{\partial\ell}{\partial W_{ij}}$ in row $j$, column $i$.
 
-**Flattening.** Before we differentiate by a filter or a sequence, we lay its entries in one column, with the last index
-running fastest, as `reshape(-1, 1)` does. A filter $W\in\mathbb{R}^{1\times C\times k}$ becomes
+**Flattening.** To differentiate with respect to a filter or a sequence, we put its entries in one column, the last
+index running fastest, as `reshape(-1, 1)` does. A filter $W\in\mathbb{R}^{1\times C\times k}$ becomes
 $(W_{111},\dots,W_{11k},W_{121},\dots,W_{1Ck})^\top$, and a sequence becomes
 $(x_1[1],\dots,x_1[N],x_2[1],\dots,x_C[N])^\top$.
 
-**Rules.** In your cells you must not use automatic differentiation or PyTorch's convolutions; the checks measure with
+**Rules.** In your cells you must not use automatic differentiation or PyTorch's convolutions; only the checks use
 them. Your functions must not change the tensors, lists and dictionaries they are given.
 
 ## 1 · Convolution
@@ -197,8 +197,8 @@ Libraries use the filter as it stands. This is called **cross-correlation**, and
 **convolution** visits the same windows but reads the filter backwards in time: its last column $W_{1\cdot3}$ meets the
 *first* step of the window, and so on.
 
-*By hand:* give the shape of $f_W(x)$, and its entry $r$ as a double sum over $W_{1ck}$ and $x$. Give the same sum for
-the convolution, and name the sign in an index that tells the two apart. Does it matter for a learnt filter?
+*By hand:* give the shape of $f_W(x)$, and its entry $r$ as a double sum over $c$ and $k$. Give the same sum for the
+convolution. Which sign in an index tells the two apart? Does the difference matter for a learnt filter?
 
 *By machine:* write `cross_correlation` and `convolution` for any sizes and any stride.
 
@@ -494,9 +494,10 @@ h[t]}{\partial h[t-1]}$, with $x[t]$ held fixed, as products of matrices. $\text
 diagonal.
 
 *By hand, all steps (2 points):* a loss $\ell(h[1],\dots,h[K])$ looks at all states. You are given the rows $r[t]$: the
-derivative of ℓ by $h[t]$ with the other states held fixed. Derive $\frac{\partial\ell}{\partial\overline{W}_x}$ from
-$r[t]$, $x[t]$, $c[t]$ and $J[t]$, with all dimensions. Then name two things that the forward pass and the backward pass
-through time (Werbos 1990, *Backpropagation through time*) share, and one in which they differ.
+derivative of ℓ with respect to $h[t]$, other states held fixed. Derive
+$\frac{\partial\ell}{\partial\overline{W}_x}$ from $r[t]$, $x[t]$, $c[t]$ and $J[t]$, with all dimensions. Then name
+two things that the forward and the backward pass through time (Werbos 1990, *Backpropagation through time*) share, and
+one in which they differ.
 
 *By machine:* `gated_jacobians` (2 points) and `gated_gradient` (3 points), with the gradient laid out as agreed for
 matrices.
@@ -511,7 +512,7 @@ v}{\partial h}$.
 
 <details><summary>Hint for all steps</summary>
 
-Let $\delta[t]$ be the gradient of ℓ by $h[t]$ with *all* paths counted. What is $\delta[K]$? How does $\delta[t]$
+Let $\delta[t]$ be the gradient of ℓ with respect to $h[t]$ along *all* paths. What is $\delta[K]$? How does $\delta[t]$
 follow from $\delta[t+1]$? At each single time, $\overline{W}_x$ is the weight of a linear layer, whose gradient you
 know from homework 1.
 
@@ -591,7 +592,7 @@ all numbers.
 
 <details><summary>Hint</summary>
 
-Take $m=1$: $J[t]$ is a number with two terms. For two networks the gate is enough. For the third take $n=2$: one
+Take $m=1$: $J[t]$ is a number with two terms. For fading and carrying the gate is enough. For exploding take $n=2$: one
 component of $x[t]$ feeds the gate, and the other is the candidate. Where is $c(1-c)$ largest? How does the candidate
 stay away from $h[t-1]$?
 
@@ -644,14 +645,14 @@ _check_extremes()
 
 # %% [markdown] nbgrader={"grade": false, "grade_id": "attention-text", "locked": true, "schema_version": 3, "solution": false, "task": false}
 r"""
-*In the figure: s against the number of steps, on a logarithmic axis. Triangles down (fading) sink along a straight
-line, squares (carrying) stay at 1, and triangles up (exploding) climb along a straight line.*
+*In the figure: s against the number of steps, on a logarithmic axis. Downward triangles (fading) sink, squares
+(carrying) stay near 1, and upward triangles (exploding) climb.*
 
 ## 3 · Attention in time
 
-A gated network must push everything it keeps through its last state. Attention looks back directly (Bahdanau, Cho and
+A gated network must squeeze everything it keeps into one state. Attention looks back directly (Bahdanau, Cho and
 Bengio 2015, *Neural machine translation by jointly learning to align and translate*; Vaswani et al. 2017, *Attention is
-all you need*). **AttentionRNN(2)** looks at three sources in each step: the input and the two states before.
+all you need*). **AttentionRNN(2)** looks at three sources in each step: the input and the two previous states.
 
 $$\begin{aligned}
 q_0&=Q_0\,x[t],&q_1&=Q_1\,h[t-1],&q_2&=Q_2\,h[t-2],\\
@@ -790,9 +791,9 @@ $h[t-1]$ to $h[t]$ alone; $x[t]$ and $h[t-2]$ are held fixed. Simplify until no 
 
 *By hand, all arrows (1 point):* AttentionRNN(k) has run for $L$ steps. The rows $r[t]$ are those of 2.2, and
 $J[t,s]=\frac{\partial h[t]}{\partial h[s]}$ is the Jacobian along the arrow from $h[s]$ to $h[t]$. Express
-$\frac{\partial\ell}{\partial h[T]}$ by $r[T]$ and by the gradients *upstream*, $\frac{\partial\ell}{\partial h[t]}$
-with $t>T$. Which $t$ appear, also near the end? Why does no product of two Jacobians appear? *By machine (1 point):*
-`attention_backward`, all gradients of a sequence.
+$\frac{\partial\ell}{\partial h[T]}$ in terms of $r[T]$, Jacobians and the *upstream* gradients
+$\frac{\partial\ell}{\partial h[t]}$, $t>T$. Which $t$ appear, also for $T$ near $L$? Why does no product of two
+Jacobians appear? *By machine (1 point):* `attention_backward`, all gradients of a sequence.
 
 <details><summary>Hint for one arrow</summary>
 
@@ -830,7 +831,7 @@ def attention_backward(r, J):
     """∂ℓ/∂h[t] for all t from 1 to L.
 
     r (L, m): row t is r[t]; J: a dictionary from (t, s) to ∂h[t]/∂h[s] (m, m), with an entry for each arrow, in any
-    order; t = 1, …, L counted from 1, so that r[t] is r[t - 1] in Python
+    order; t and s count from 1, so r[t] is r[t - 1] in Python
 
     Returns a matrix (L, m) whose rows are ∂ℓ/∂h[1], …, ∂ℓ/∂h[L]; r stays as it is.
     """
@@ -887,8 +888,8 @@ has the longest gradient $\frac{\partial\ell}{\partial h[1]}$?
 - **B** The gated network with gates near 0.7.
 - **C** The tied AttentionRNN(∞).
 
-**Prediction.** Set `reach_prediction` to one letter before you run the figure. Any of the three earns the point: what
-counts is that you commit before you look.
+**Prediction.** Set `reach_prediction` to one letter before you draw the figure. Any of the three earns the ½ point:
+what counts is that you commit before you look.
 
 *By hand, after the figure:* in one sentence or two, what does the figure show, and what causes it? The control is
 AttentionRNN(2) with the same tied weights. A wrong prediction costs nothing.
@@ -939,7 +940,7 @@ def _figure():
 
     figure, ax = plt.subplots(figsize=(7, 3))
     for (name, lengths), style, colour in zip(
-        reach(0).items(), ("-", "--", "-", ":"), (RED, ORANGE, BLUE, BLUE), strict=True
+        reach(0).items(), ("-", "--", "-.", ":"), (RED, ORANGE, BLUE, BLUE), strict=True
     ):
         ax.semilogy(range(1, 61), lengths, style, color=colour, label=name)
     ax.set(xlabel="step t", ylabel="length of ∂ℓ/∂h[t]", title="What a loss at step 60 tells each state")
@@ -957,7 +958,7 @@ r"""
 # %% [markdown] nbgrader={"grade": false, "grade_id": "debugging-text", "locked": true, "schema_version": 3, "solution": false, "task": false}
 r"""
 *In the figure: the length of the gradient at each state, on a logarithmic axis. Towards early steps A (solid, red), B
-(dashed) and the control (dotted) sink steadily, to below a millionth. C (solid, blue) never falls far below a
+(dashed) and the control (dotted) sink steadily, to below a millionth. C (dash-dotted, blue) never falls far below a
 hundredth.*
 
 ## 4 · A loss that jumps
@@ -975,12 +976,12 @@ the valley and climbs the other side (Cohen et al. 2021, *Gradient descent on ne
 edge of stability*). Write one measurement for each. Both return a number.
 
 1. `growth_through_time(early, late)`: how many times as long is the gradient at step 2 as at step 12? `early` (B, 2m)
-holds the gradients by $h[2]$ and by the cell state after step 2, one row for each sequence. `late` (B, m) holds those
-by $h[12]$. The length of a matrix is the root of the sum of its squared entries.
+holds the gradients at $h[2]$ and at the cell state after step 2, one row per sequence. `late` (B, m) holds those at
+$h[12]$. The length of a matrix is the square root of the sum of its squared entries.
 2. `step_times_curvature(before, after, rate, length)`: you are given the loss of *one* batch before and after a step,
 the learning rate $\eta$ and the length $L$ of the gradient. Describe the loss along the step, for $s$ from 0 to $\eta$,
-by the parabola $\ell(s)=\ell(0)-sL^2+\frac{\kappa}{2}s^2L^2$ with curvature κ. Choose κ so that it ends at `after`, and
-return $\eta\kappa$.
+by the parabola $\ell(s)=\ell(0)-sL^2+\frac{\kappa}{2}s^2L^2$ with curvature κ. Choose κ so that it runs from
+`before` at $s=0$ to `after` at $s=\eta$. Return $\eta\kappa$.
 
 <details><summary>Hint</summary>
 
@@ -989,8 +990,8 @@ high as it began?
 
 </details>
 
-*In the figure below: the loss of 500 steps. The dotted line marks its first value. For about 200 steps the loss jumps
-again and again within one or two steps, often above that line. Then it settles near 0.*
+*In the figure below: the loss of 500 steps. The dotted line marks its first value. For about 200 steps the loss
+keeps jumping, within one or two steps and often above that line. Then it settles near 0.*
 """
 
 
@@ -1012,7 +1013,7 @@ def _figure():
 
     def train_lstm(rate=0.5, tame=lambda parameters: None, steps=500, units=24, seed=0):
         """For every step: the loss before it and, on the same batch, after it; the length of the gradient; the gradients
-    by the memory after step 2 and by the last state. `tame` may change the gradients before the step is taken."""
+    at the memory after step 2 and at the last state. `tame` may change the gradients before the step is taken."""
         torch.manual_seed(seed)
         generator.manual_seed(seed)
         lstm, head = torch.nn.LSTM(6, units, batch_first=True), torch.nn.Linear(units, 4)
@@ -1120,7 +1121,7 @@ about E? Give numbers from the figure.
 **Why can an early spike exceed the very first loss?** Set `spike_reason` to one letter.
 
 - **A** The learning rate has grown since the beginning.
-- **B** After some training the network is confident, and a step that throws it off makes it confident of wrong classes.
+- **B** After some training the network is confident, and a step that throws it off makes it confidently wrong.
 - **C** The first value is a lower limit of the cross-entropy.
 - **D** At a spike every sequence is classified wrongly, and this costs twice the first value.
 
@@ -1128,7 +1129,7 @@ about E? Give numbers from the figure.
 the set of all letters that remove the cause. In words: what do they have in common?
 
 - **A** Shrink the whole gradient to a fixed length whenever it is longer.
-- **B** Replace the LSTM by a GRU (Cho et al. 2014, *Learning phrase representations using RNN encoder–decoder for
+- **B** Replace the LSTM with a GRU (Cho et al. 2014, *Learning phrase representations using RNN encoder–decoder for
 statistical machine translation*).
 - **C** Shrink the update to a fixed length whenever it is longer.
 - **D** Plot the mean of the last hundred losses.
@@ -1137,8 +1138,8 @@ statistical machine translation*).
 - **G** Use twice as many layers.
 
 **Where should training begin?** Set `initial_accuracy` (between 0 and 1) and `initial_loss` (natural logarithm) to what
-you expect of an untrained network that gives all classes the same probability. Use the task alone. In words: why these
-values?
+you expect of an untrained network that gives all classes the same probability. Use the task, not the figure. In words:
+why these values?
 
 <details><summary>Hint</summary>
 
@@ -1196,16 +1197,16 @@ _figure()
 
 # %% [markdown] nbgrader={"grade": false, "grade_id": "closing", "locked": true, "schema_version": 3, "solution": false, "task": false}
 r"""
-*In the figure: the loss again. With a limit for the length of the gradient (solid, green) or for its entries (dashed)
+*In the figure: the loss again. With a limit on the length of the gradient (solid, green) or on its entries (dashed)
 the jumps are gone, and the loss comes down to nearly 0. With a tenth of the learning rate alone (dotted) the loss still
 jumps, only later.* There the curvature grows until even the short step is too long.
 
-**What you take along**
+**What to remember**
 
 - Shared weights have gradients that are summed: over windows in space, over steps in time.
 - A product of many Jacobians fades or explodes, unless a gate is open or an arrow leads directly back.
 - A jump has more than one possible cause. Measure before you name it.
-- Know the first value of your loss, and watch how far each update moves.
+- Know the first value of your loss, and watch how large each update is.
 
 More on strides, padding and dilation: Dumoulin and Visin 2016, *A guide to convolution arithmetic for deep
 learning*.
@@ -1305,9 +1306,9 @@ _hand_in(
         "4.2 kinks-words",
     ],
     {
-        1743943416: "BLUE compare draw_graph GREEN measured_jacobian numbers ORANGE RED relative_error",
+        2931463903: "BLUE compare draw_graph GREEN measured_jacobian numbers ORANGE RED relative_error",
         2628370880: "gated_rnn gated_step size_of_the_past",
-        327161496: "lstm_run train_lstm",
+        543226119: "lstm_run train_lstm",
     },
     "*Your answer here: double-click this line and write.*",
 )

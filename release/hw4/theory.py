@@ -17,7 +17,7 @@ also bound how far noise moves its output, and count what a transformer costs.
 **You need** softargmax, matrix products, and convolutions (Homework 2).
 
 **How to work.** *By hand*: a written answer, LaTeX between dollar signs or plain words, marked by a person. *By
-machine*, and wherever nothing else is said: code in place of `raise NotImplementedError`. The cell below it checks an
+machine*, and everywhere else: code in place of `raise NotImplementedError`. The cell below it checks an
 example. The grader uses other sizes and numbers, and looks only at what your matrices do: every construction that
 works is right.
 """
@@ -195,8 +195,8 @@ By hand:
 By machine:
 
 - `attention` returns $H$ and $A$. `beta=None` stands for your convenient β.
-- `attention_shapes` returns the rows and columns of $A$ and $H$.
-- `beta_for_share`: one key's score is by `gap` larger than those of the $m-1$ others, which are all equal. Return the
+- `attention_shapes` returns a dictionary: (rows, columns) of `"A"` and `"H"`.
+- `beta_for_share`: one key's score exceeds those of the $m-1$ others, which are all equal, by `gap`. Return the
   β that gives this key the weight `share`.
 
 <details><summary>Hint</summary>
@@ -265,7 +265,7 @@ r"""
 By hand, **preserving** a value:
 
 1. Under which condition on $k_j$ and the other keys can some $q$ bring the weight of $k_j$ as near to 1 as you like?
-   Give three keys of which one does not meet it.
+   Give three keys, one of which fails it.
 2. All keys have length 1, and no two are equal. Give a direction and a length of $q$ with which key $j$ gets a weight
    of at least 0.999.
 
@@ -348,11 +348,11 @@ Add noise ε of length $\lVert\varepsilon\rVert\le r$ to *one* column, or make o
 
 - **A key**, $k_j\to k_j+\varepsilon$. By hand: which columns of $H$ move? Differentiate $h$ with respect to
   $s_j=\beta\,k_j^\top q$. Derive a bound on the move from β, $r$, $\lVert q\rVert$ and $D_V$. By machine:
-  `key_noise_bound`, for whichever key is hit.
+  `key_noise_bound`, valid for any key.
 - **A query**, $q\to q+\varepsilon$. By hand: which columns of $H$ move? Give $\frac{\partial h}{\partial q}$.
   Derive a bound on the move from β, $r$, $D_K$ and $D_V$. By machine: `query_noise_bound`.
-- **A longer key**, $k_j\to\alpha k_j$ with $\alpha>1$. By hand: the new weight from the old one; what happens for
-  $s_j>0$, $s_j=0$ and $s_j<0$; what one very long key does to many queries. By machine: `scale_key`.
+- **A longer key**, $k_j\to\alpha k_j$ with $\alpha>1$. By hand: derive the new weight from the old. What happens if
+  $s_j>0$, $s_j=0$, $s_j<0$? What does one very long key do to many queries? By machine: `scale_key`.
 
 A bound must hold for *every* noise, however large $r$ is, and for all keys and values, equal ones included. It must be
 tight: for two keys with equal scores and small $r$, some noise must move $h$ by at least 95 % of it.
@@ -578,10 +578,10 @@ r"""
 **Exercise 2.2 · places** · 1 point · ★★☆, 10 minutes
 
 If you permute the columns of $C$, self-attention permutes the columns of $H$ in the same way, and nothing else changes.
-So every column must be told its place.
+So every column needs a place code.
 
 `position_codes` returns codes $p_1,\dots,p_n\in\mathbb{R}^e$, and `step_matrix` one matrix $R$ with
-$R\,p_i=p_{i+1}$ for every $i$. No entry of a code exceeds 1 in size, and any two codes are at least 0.05 apart, for
+$R\,p_i=p_{i+1}$ for every $i$. Entries must lie from −1 to 1, and any two codes at least 0.05 apart (Euclidean), for
 every even $e\ge2$ and every $n\le40$.
 
 <details><summary>Hint</summary>
@@ -633,7 +633,7 @@ for every content and every $n\le100$:
 
 - `identity_projections`: $C$ itself;
 - `permutation_projections`: the columns of $C$ in a given order;
-- `shift_projections`: in each column, the column to its left. The first column may be anything.
+- `shift_projections`: each column's left neighbour. The first column may be anything.
 
 **Exercise 2.4 · a convolution** · 2 points · ★★★, 15 minutes
 
@@ -644,7 +644,7 @@ p_i=\begin{bmatrix}\cos(2\pi i/n)\\\sin(2\pi i/n)\end{bmatrix}.$$
 
 `convolution_heads` returns heads whose outputs *add up* to the circular cross-correlation of $C$ with a kernel
 $W\in\mathbb{R}^{f\times e\times k}$, $k$ odd: column $i$ is $\sum_{\delta}W_\delta\,c_{i+\delta}$ over
-$\delta=-\frac{k-1}{2},\dots,\frac{k-1}{2}$, and places beyond one end continue at the other. Again
+$\delta=-\frac{k-1}{2},\dots,\frac{k-1}{2}$, and places wrap around. Again
 $\beta=1/\sqrt d$. The sum must be right up to 1 % of its largest entry, for every $n\le200$. (For pictures:
 Cordonnier et al. 2020.)
 
@@ -775,8 +775,8 @@ Follow one path through two layers, as far as it goes.
    ones, each with the reason.
 3. **Convolution** (1). In 2.4, what is the score of key $j$ for query $i$, and how must the length of the queries grow
    with $n$? What can such heads do that no convolution can?
-4. **Live** (1). For live transcription, what may each frame see, and how is training still parallel? What need you not
-   compute again when the next frame arrives?
+4. **Live** (1). For live transcription, what may each frame see, and how is training still parallel? What need not
+   be recomputed when the next frame arrives?
 """
 
 
@@ -831,7 +831,7 @@ c_i\text{ one-hot: the letter at place }i,\qquad b_i=c_{i-1},\quad b_1=0.$$
 
 `lookup_projections` returns the second head. It is *causal*: place $i$ sees only places $j\le i$. If the letter at $i$
 stood at earlier places, column $i$ of $H$ must be the mean of the letters that followed it there, up to 0.01. Other
-columns may be anything. Texts have up to 300 letters of up to 60 kinds.
+columns may be anything. Texts have up to 300 letters, 60 different ones at most.
 
 <details><summary>Hint</summary>
 
@@ -843,7 +843,7 @@ Complete the sentence: "I am an *r*, and I look for a place that …". The first
 
 # %% nbgrader={"grade": false, "grade_id": "lookup-code", "locked": false, "schema_version": 3, "solution": true, "task": false}
 def lookup_projections(e):
-    """W_Q, W_K (d, 2e) and W_V (e, 2e) of a head that looks up what came next; e is the number of different letters."""
+    """A tuple W_Q, W_K (d, 2e), W_V (e, 2e) of a head that looks up what came next; e counts the different letters."""
     raise NotImplementedError
 
 
@@ -1015,11 +1015,11 @@ else counts.
 - `"convolution"`: width $k$ (odd, at least 3), zero padding that keeps the length;
 - `"attention"`: one head of self-attention with $d=t=e$, without $W_O$.
 
-For each, return three numbers:
+For each, return a tuple:
 
 1. the multiplications; products with padding and with $h[0]$ count;
 2. the *steps*: how many columns must be computed one after another; 1 if no column waits for another;
-3. the *path*: how often, at least, information from column 1 passes through the layer's formula until it is in column
+3. the *path*: the fewest passes through the layer's formula that bring information from column 1 to column
    $n$. Count recurrent steps, or stacked layers.
 
 `multi_head_counts`: parameters and multiplications of self-attention with $h$ heads on $n$ columns of $e$ numbers.
@@ -1030,7 +1030,7 @@ with both biases; two layer norms, each with a scale and a shift for every entry
 
 <details><summary>Hint</summary>
 
-How far does one layer of convolution carry a word?
+How far does one layer of convolution carry information?
 
 </details>
 """
@@ -1099,11 +1099,11 @@ Two to four sentences each.
    of a decoder over its own past, and of a decoder over the encoder differ?
 3. **Several heads.** What can two heads do that one cannot? Why do $h$ heads of $d=e/h$ cost no more than one head of
    $e$?
-4. **Feed-forward.** Why is it called position-wise, and which convolution is it? What does it add? When is attention
-   linear: on an isolated column, for fixed weights $A$, always? Your `xor_head` is a counterexample to one of these.
-5. **Stability.** Name two techniques that keep gradients in deep transformers from exploding or vanishing. Say where
-   each stands in a block and what it does. If one is layer norm: what does it do to a gradient where the entries of $x$
-   are widely spread?
+4. **Feed-forward.** Why is it called position-wise, and which convolution is it? What does it add? Is attention
+   linear on an isolated column? For fixed weights $A$? Always? Your `xor_head` refutes one of these.
+5. **Stability.** Name two techniques that keep gradients in deep transformers from exploding or vanishing. For
+   each, say where it acts and what it does. If one is layer norm: what does it do to a gradient where the entries of
+   $x$ are widely spread?
 
 <details><summary>Hint</summary>
 
@@ -1221,7 +1221,7 @@ _check_patches()
 
 # %% nbgrader={"grade": false, "grade_id": "token-code", "locked": false, "schema_version": 3, "solution": true, "task": false}
 def pooling_projections(e):
-    """W_Q, W_K (d, e + 1) and W_V (e, e + 1) of a head whose class token receives the mean of the patches."""
+    """A tuple W_Q, W_K (d, e + 1), W_V (e, e + 1): a head whose class token receives the mean of the patches."""
     raise NotImplementedError
 
 
@@ -1320,8 +1320,8 @@ the share of scores and means is 4 % at 224 pixels, passes a half between 768 an
    on? Where does a ViT contain a convolution?
 3. **Position embeddings** (2). The original transformer adds fixed waves of the place number; ViT learns a column for
    every place. What is stored, and for which lengths or picture sizes is each defined? Why can ViT afford to learn
-   them, and without a code for two dimensions? What do you do when pictures become larger? What would a ViT without
-   any not notice?
+   them, and without a code for two dimensions? What do you do when pictures become larger? Without any, what would
+   go unnoticed?
 4. **Class token** (½). Follow it from the input to the classes. What becomes of the patches' columns?
 5. **Data** (½). Why does a ViT trained from scratch need more pictures than a CNN? Name a remedy.
 """
