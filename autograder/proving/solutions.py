@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import functools
+import importlib
 import io
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
@@ -13,6 +14,7 @@ from autograder.constants import SEED, cell_filename
 from autograder.course.course import Course, Homework
 from autograder.course.master import Cell
 from autograder.examination.suite import Suite, collected
+from autograder.grading.libraries import libraries_of
 from autograder.proving.fork_pool import ForkPool
 from autograder.sandbox.seeding import seed
 
@@ -59,6 +61,9 @@ def prepared(course: Course, homework: Homework, notebooks: Sequence[str] | None
     import torch
 
     torch.set_num_threads(1)  # before torch is used: a fork of a process with worker threads would hang
+    for library in libraries_of(course.root, homework.name):  # as in the sandbox: not once more in each fork
+        with contextlib.suppress(ImportError):
+            importlib.import_module(library)
     names = [spec.name for spec in homework.notebooks if notebooks is None or spec.name in notebooks]
     suites = [Suite(course, homework, name) for name in names]
     with collected(*suites):
