@@ -329,6 +329,7 @@ Diary.pages = []  # an attribute of the class, so that a copy of the network wri
 def _check_ascent_jitter():
     torch.manual_seed(1)
     image, diary = noise(1, 1, 7, 8), Diary()
+    Diary.pages.clear()
     found = gradient_descent(image, diary, lambda scores: scores.sum(), iterations=12, jitter=2)
     assert torch.allclose(found, image), "the gradient is 0, so the image should stay as it is; yours has changed"
     assert len(diary.pages) >= 12, "the network was shown fewer than 12 images in 12 iterations"
