@@ -36,7 +36,7 @@ def closed(cells: Sequence[Cell]) -> tuple[Cell, ...]:
 
 def check_name(cell: Cell) -> str:
     """The name of the function that a check is put into, by which the notebook's last cell calls it again."""
-    return f"_check_{re.sub('[^A-Za-z0-9]', '_', cell.grade_id)}"
+    return "_check_" + cell.grade_id.replace("-", "_")  # as the last cell writes it: a grade_id has no other signs
 
 
 def given(cells: Sequence[Cell]) -> tuple[str, ...]:
@@ -69,7 +69,10 @@ def check_scopes(cells: Sequence[Cell]) -> Iterator[tuple[int, str]]:
         if cell.kind != "code" or _bound(cell.source) is None:
             continue
         if cell.gives and not (cell.locked and closable):
-            yield cell.line, f'cell {cell.id}: "gives" belongs on a locked cell behind the first exercise: remove it'
+            yield (
+                cell.line,
+                f'cell {cell.id}: "gives" belongs on a locked demo cell or behind the first exercise: remove it',
+            )
         for name in sorted(_needed(cell, closable) & hidden.keys()):
             yield (
                 cell.line,
