@@ -102,9 +102,15 @@ def _root(node: ast.AST) -> Iterator[str]:
 
 def _locals(node: ast.FunctionDef | ast.AsyncFunctionDef | ast.Lambda | ast.ClassDef) -> set[str]:
     """The names that belong to a function itself: its parameters, and what it assigns."""
-    declared = {name for inner in ast.walk(node) if isinstance(inner, ast.Global) for name in inner.names}
-    own = {inner.arg for inner in ast.walk(node) if isinstance(inner, ast.arg)}
-    own |= {inner.id for inner in ast.walk(node) if isinstance(inner, ast.Name) and isinstance(inner.ctx, ast.Store)}
+    own, declared = set[str](), set[str]()
+    for inner in ast.walk(node):
+        if isinstance(inner, ast.Name):
+            if isinstance(inner.ctx, ast.Store):
+                own.add(inner.id)
+        elif isinstance(inner, ast.arg):
+            own.add(inner.arg)
+        elif isinstance(inner, ast.Global):
+            declared.update(inner.names)
     return own - declared
 
 

@@ -122,11 +122,12 @@ class _Notebook:
             redefined = {defined for cell, defined in later if cell == name}
             self.cells[name] = tuple(one for one in self.cells[name] if not _rebinds(one, redefined))
         own_statements = [statement for statements in self.cells.values() for statement in statements]
+        self._defines = {statement: defines(statement) for statement in own_statements}
         self.definitions: dict[str, list[tuple[str, ast.stmt]]] = {}
         changing = installers(own_statements)
         for name, statements in self.cells.items():
             for statement in statements:
-                for defined in defines(statement, changing):
+                for defined in defines(statement, changing) if changing else self._defines[statement]:
                     self.definitions.setdefault(defined, []).append((name, statement))
         self.defining_backward = {
             name for name, statements in self.cells.items() if any(map(_has_backward, statements))
@@ -137,7 +138,7 @@ class _Notebook:
 
     def matters(self, statement: ast.stmt, asked: Collection[str]) -> bool:
         """Whether a statement can be part of a solution: it defines or changes what is asked for."""
-        if not set(asked).isdisjoint(defines(statement)):
+        if not set(asked).isdisjoint(self._defines[statement]):
             return True
         if not isinstance(statement, ast.Expr):
             return any(isinstance(node, ast.Name) and node.id in _CHANGING for node in ast.walk(statement))
@@ -153,7 +154,7 @@ class _Notebook:
         wanted = rest.partition(".")[0]
         for name, statements in self.cells.items():
             if name == f"{top}.py" or (name.startswith(f"{top}/") and name.endswith(".py")):
-                defining = [statement for statement in statements if wanted in defines(statement)]
+                defining = [statement for statement in statements if wanted in self._defines[statement]]
                 yield from ((name, statement) for statement in defining or statements)
 
     def reach(self, statement: ast.stmt) -> _Reach:
