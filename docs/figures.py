@@ -5,18 +5,14 @@ Each is what a cell of a solved notebook shows; docs/figures/ keeps them.
 
 from __future__ import annotations
 
-import contextlib
-import io
 import sys
-import types
 from pathlib import Path
 
 import matplotlib
 
-from autograder.constants import SEED
 from autograder.course.course import Homework, open_course
 from autograder.course.parsing import read_master
-from autograder.sandbox.seeding import seed
+from autograder.proving.solutions import names_after
 
 COURSE = Path(__file__).resolve().parents[1]
 FIGURES = {
@@ -31,21 +27,9 @@ FIGURES = {
 def draw(homework: Homework, notebook: str, grade_id: str, target: Path) -> None:
     """Run the master's cells up to `grade_id` and keep the last figure that this one shows."""
     import matplotlib.pyplot as plt
-    import torch
 
-    book = read_master(homework, notebook)
-    last = book.cell(grade_id)
-    names = vars(types.ModuleType("notebook"))
-    names["device"] = torch.device("cpu")
     plt.show = lambda: None
-    seed(SEED)
-    with contextlib.redirect_stdout(io.StringIO()):
-        for cell in book.cells:
-            if cell.kind == "code":
-                plt.close("all")
-                exec(compile(cell.source, cell.id, "exec"), names)
-            if cell is last:
-                break
+    names_after(read_master(homework, notebook), grade_id, demos=True)
     plt.gcf().savefig(target, dpi=80, bbox_inches="tight", metadata={"Software": None})
 
 

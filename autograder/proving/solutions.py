@@ -6,13 +6,14 @@ import contextlib
 import functools
 import importlib
 import io
+import types
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any, TypeVar
 
 from autograder.constants import SEED, cell_filename
 from autograder.course.course import Course, Homework
-from autograder.course.master import Cell
+from autograder.course.master import Cell, Master
 from autograder.examination.suite import Suite, collected
 from autograder.grading.libraries import libraries_of
 from autograder.proving.fork_pool import ForkPool
@@ -110,6 +111,26 @@ def run_up_to_edits(suite: Suite, todo: Sequence[Solution]) -> Iterator[tuple[So
                 yield solution, names, [cell for cell in cells[number:] if not (cell.autograded and wrong)]
         if number < len(cells):
             execute(cells[number].id, cells[number].source, names)
+
+
+def names_after(book: Master, grade_id: str, demos: bool = False) -> dict[str, Any]:
+    """The names that exist once a master's cells have run up to `grade_id`, that one included.
+
+    Demo cells run only with `demos`. Nothing is printed, and the figures of the last cell stay open.
+    """
+    import matplotlib.pyplot as plt
+    import torch
+
+    last = book.cell(grade_id)
+    names = vars(types.ModuleType("notebook"))
+    names["device"] = torch.device("cpu")
+    seed(SEED)
+    with contextlib.redirect_stdout(io.StringIO()):
+        for cell in book.cells[: book.cells.index(last) + 1]:
+            if cell.kind == "code" and (demos or not cell.demo):
+                plt.close("all")
+                exec(compile(cell.source, cell_filename(cell.id), "exec", dont_inherit=True), names)
+    return names
 
 
 def execute(cell: str, source: str, names: dict[str, Any]) -> str:
