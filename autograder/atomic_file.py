@@ -7,8 +7,10 @@ import secrets
 from pathlib import Path
 
 
-def replace(path: Path, data: bytes) -> None:
+def replace(path: Path, data: bytes, mode: int | None = None) -> None:
     """Write `data` to `path`. On any error the file stays unchanged and no temporary file remains.
+
+    With `mode`, such as 0o600, the file has these permissions from its first moment on.
 
     The data goes to a temporary file in the same folder. That file is flushed to the disk and then renamed to `path`.
 
@@ -21,7 +23,7 @@ def replace(path: Path, data: bytes) -> None:
     # the maximum length.
     fresh = path.with_name(f".{path.name[:40]}.{secrets.token_hex(4)}")
     try:
-        with fresh.open("xb") as file:
+        with open(fresh, "xb", opener=None if mode is None else lambda name, flags: os.open(name, flags, mode)) as file:
             file.write(data)
             file.flush()
             os.fsync(file.fileno())

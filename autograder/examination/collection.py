@@ -57,6 +57,10 @@ class HiddenTests:
         with _captured():
             self._plugin.run(examination, [item for item in self._session.items if item.path == file and wanted(item)])
 
+    def of(self, file: Path) -> list[pytest.Function]:
+        """The tests of one file, in its order."""
+        return [item for item in self._session.items if item.path == file and isinstance(item, pytest.Function)]
+
     def training(self, file: Path) -> frozenset[str]:
         """The names of the tests of one file that take a training run."""
         return frozenset(item.name for item in self._session.items if item.path == file and earns_of(item).trains)

@@ -12,24 +12,17 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-import msgspec
-
 from autograder.constants import SEED
 from autograder.course.course import Tool
 from autograder.course.master import Master
 from autograder.course.mistakes import Mistake
-from autograder.examination.budget import Exhausted
+from autograder.examination.recording import MOST_EXCHANGES, Exchange
 from autograder.examination.reference import defining, definitions
 from autograder.results.result import Diagnosis, TestResult
 from autograder.sandbox.inside.object_server import ObjectServer
-from autograder.sandbox.lines import Line
 from autograder.sandbox.seeding import seed
-from autograder.sandbox.student_error import Allowance
-from autograder.sandbox.wire.messages import Get, Question, Raised, Returned, encode
+from autograder.sandbox.wire.messages import Get, Question, Raised, Returned, bare
 from autograder.sandbox.wire.values import Array, Dict, List, Ref, Tensor, Tuple, from_wire
-
-Exchange = tuple[Question, Returned | Raised]
-"""a question and its answer"""
 
 _ENOUGH = 2
 """the weight of wrong answers from which on a mistake may be named"""
@@ -37,47 +30,6 @@ _PATTERN = 6
 """entries from which on even zeros and ones make a pattern"""
 _COUNT = 20
 """a whole number above this is hit by chance no more"""
-_MOST = 400
-"""most exchanges that are recorded of one test; a test with more is not diagnosed"""
-_ONE_ANSWER = 2**19
-"""most bytes of one answer, except in a test with a training run; other tests ask for 0.4 MiB at most"""
-_ALL_ANSWERS = 12 * 2**20
-"""most bytes of the answers of one test; tests ask for 6 MiB at most"""
-
-
-@dataclass
-class Room:
-    """The memory for the answers of a notebook's tests. When it is used up, no more tests can be diagnosed."""
-
-    left: int = 16 * 2**20
-
-
-class Recorder:
-    """A line that passes questions to another line and records the exchanges.
-
-    Raises Exhausted if the answers of the test are far larger than what any test asks for.
-    """
-
-    def __init__(self, line: Line, exchanges: list[Exchange], room: Room, trains: bool) -> None:
-        self._line, self._exchanges, self._room = line, exchanges, room
-        self._most = _ALL_ANSWERS if trains else _ONE_ANSWER
-        self._received = 0
-
-    def ask(self, question: Question, allowance: Allowance | None = None) -> Returned | Raised:
-        reply = self._line.ask(question, allowance)
-        size = len(encode(reply))
-        self._received += size
-        self._room.left -= size
-        if size > self._most or self._received > _ALL_ANSWERS:
-            raise Exhausted
-        if self._room.left < 0:
-            self._exchanges.clear()
-        elif len(self._exchanges) <= _MOST:
-            self._exchanges.append((question, reply))
-        return reply
-
-    def close(self) -> None:
-        self._line.close()
 
 
 class Diagnoser:
@@ -111,6 +63,14 @@ class Diagnoser:
             asked = _digest(asked, question)
             self._replies[mistake, asked] = reply
 
+    def answers(self, mistake: Mistake | None, questions: Sequence[Question]) -> list[Returned | Raised]:
+        """What the master answers, with this known mistake in it if one is given."""
+        return list(self._replay(mistake, questions))
+
+    def forget(self) -> None:
+        """Forget the answers that replays gave: the next submission is asked with other numbers."""
+        self._replies.clear()
+
     def warm(self) -> None:
         """Compile the cells that all mistakes share and the cells that they edit, so that forks need not."""
         self._namespace(None)
@@ -129,11 +89,11 @@ class Diagnoser:
         if not self._telling(failed):
             return ()
         kept = failed + [kept for test, kept in recorded if test.passed and _replayable(kept)]
-        found: dict[Likeness, list[Diagnosis]] = {_CLOSELY: [], _ROUGHLY: []}
+        found: dict[Likeness, list[Diagnosis]] = {CLOSELY: [], _ROUGHLY: []}
         for mistake in self._mistakes:
             if cell in mistake.fails and (how := self._likeness_of_all(mistake, kept)):
                 found[how].append(Diagnosis(mistake=mistake.id, title=mistake.title, hint=mistake.hint))
-        return tuple(found[_CLOSELY] or found[_ROUGHLY])
+        return tuple(found[CLOSELY] or found[_ROUGHLY])
 
     def _telling(self, failed: Sequence[Sequence[Exchange]]) -> bool:
         """Whether the answers that differ from the right ones say enough to tell mistakes apart.
@@ -152,9 +112,9 @@ class Diagnoser:
 
     def _likeness_of_all(self, mistake: Mistake, tests: Sequence[Sequence[Exchange]]) -> Likeness | None:
         """How closely the mistake gives the recorded answers of all these tests; None when it does not."""
-        level: Likeness | None = _CLOSELY
+        level: Likeness | None = CLOSELY
         for exchanges in tests:
-            level = self._likeness(mistake, exchanges, (_CLOSELY, _ROUGHLY) if level is _CLOSELY else (_ROUGHLY,))
+            level = self._likeness(mistake, exchanges, (CLOSELY, _ROUGHLY) if level is CLOSELY else (_ROUGHLY,))
             if level is None:
                 return None
         return level
@@ -195,8 +155,7 @@ class Diagnoser:
 
 def _digest(before: bytes, question: Question) -> bytes:
     """A hash of a question and all questions before it. The nonce is left out: it is new each time."""
-    data = encode(msgspec.structs.replace(question, nonce=b""))
-    return hashlib.blake2b(before + data, digest_size=16).digest()
+    return hashlib.blake2b(before + bare(question), digest_size=16).digest()
 
 
 def _weight(question: Question, reply: Returned | Raised) -> int:
@@ -233,7 +192,7 @@ def _content(value: Any) -> int:
 
 def _replayable(exchanges: Sequence[Exchange]) -> bool:
     """Whether there are exchanges, and all of them were recorded."""
-    return 0 < len(exchanges) <= _MOST
+    return 0 < len(exchanges) <= MOST_EXCHANGES
 
 
 def _written(exchanges: Sequence[Exchange]) -> bool:
@@ -295,7 +254,8 @@ class Likeness:
 
 
 _EXACTLY = Likeness(1e-6, 1e-13, messages=True)
-_CLOSELY = Likeness(1e-4, 1e-6, messages=True)  # allows for sums in a different order
+CLOSELY = Likeness(1e-4, 1e-6, messages=True)
+"""allows for sums in a different order"""
 _ROUGHLY = Likeness(1e-4, 1e-6, messages=False)
 
 

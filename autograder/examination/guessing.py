@@ -6,7 +6,7 @@ import math
 from collections.abc import Sequence
 from typing import Any
 
-from autograder.examination.diagnosis import Exchange
+from autograder.examination.recording import Exchange
 from autograder.sandbox.wire.messages import Get, Question, Returned
 from autograder.sandbox.wire.values import Array, Dict, List, Ref, Tensor, Tuple, from_wire
 

@@ -5,22 +5,24 @@ from __future__ import annotations
 import itertools
 import time
 import types
-from collections.abc import Callable, Collection, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Literal
 
 import pytest
 
 from autograder.examination.budget import Exhausted, budget
-from autograder.examination.diagnosis import Exchange, Recorder, Room
 from autograder.examination.hidden import Draw, Earns
 from autograder.examination.messages import explain
+from autograder.examination.recording import NotRecorded, Recorder, Recording, ReplayLine, Room
 from autograder.forbidden import ForbiddenTool
 from autograder.results.result import TestResult
 from autograder.sandbox.lines import Line
 from autograder.sandbox.object_client import Student
 from autograder.sandbox.student_error import StudentError
 
+SHARED = ""
+"""the name of the recording of `shared_student`"""
 _CERTAIN = {"NotImplementedError", "NameError", "TimeoutError", ForbiddenTool.__name__}
 """errors that cannot come from an earlier test; a test that fails with one need not run again"""
 
@@ -50,8 +52,12 @@ class Examination:
     """makes the line for most tests, given the grade cell"""
     fork: Callable[[str], Line]
     """makes the line for a test that needs a training run, given the grade cell"""
-    exchanges: dict[str, list[Exchange]] = field(default_factory=dict)
-    """for each test, its questions and answers"""
+    recordings: dict[str, Recording] = field(default_factory=dict)
+    """for each test, its questions and answers; under '' those of the fork that several tests share"""
+    replayed: Mapping[str, Recording] | None = None
+    """if given, no line is made: the tests get the answers of these recordings"""
+    unknown: set[str] = field(default_factory=set)
+    """tests that asked what their recording does not contain"""
     results: dict[str, TestResult] = field(default_factory=dict)
     doubtful: set[str] = field(default_factory=set)
     """tests that failed, possibly because of what an earlier test left in the same fork"""
@@ -73,7 +79,9 @@ class Examination:
         worth = earns_of(item)
         if isinstance(error, Exhausted | MemoryError):
             self.unchecked[worth.cell] = None
-        if error is not None and (worth.cell in self.rebound or not (worth.trains or _certain(error))):
+        if isinstance(error, NotRecorded):
+            self.unknown.add(item.name)
+        elif error is not None and (worth.cell in self.rebound or not (worth.trains or _certain(error))):
             self.doubtful.add(item.name)
         self.results[item.name] = TestResult(
             name=item.name,
@@ -118,13 +126,9 @@ class ExaminationPlugin:
 
     @pytest.fixture
     def student(self) -> Iterator[Student]:
-        examination = self.examination
-        kept: list[Exchange] = []
-        examination.exchanges[self.item.name] = kept
-        worth = earns_of(self.item)
-        line = Recorder(
-            (examination.fork if worth.trains else examination.line)(worth.cell), kept, examination.room, worth.trains
-        )
+        examination, worth = self.examination, earns_of(self.item)
+        made = examination.fork if worth.trains else examination.line
+        line = self._recorded(self.item.name, lambda: made(worth.cell), examination.room, worth.trains)
         # the numbers of a training run are the same for all, so a text could carry them to the next submission
         yield Student(line, numbers=not worth.trains)
         line.close()
@@ -135,9 +139,17 @@ class ExaminationPlugin:
 
         As it serves several grade cells, names mean what they mean at the end of the notebook.
         """
-        line = self.examination.fork("")
+        line = self._recorded(SHARED, lambda: self.examination.fork(""), Room(), trains=True)
         yield Student(line, numbers=False)
         line.close()
+
+    def _recorded(self, name: str, made: Callable[[], Line], room: Room, trains: bool) -> Line:
+        """A line that records what is asked under this name, or answers from the recording of that name."""
+        examination = self.examination
+        kept = examination.recordings[name] = Recording(whole=False)
+        line = made() if examination.replayed is None else ReplayLine(examination.replayed.get(name))
+        kept.whole = True  # not earlier: no line may have been made
+        return Recorder(line, kept, room, trains)
 
     @pytest.fixture
     def reference(self) -> types.SimpleNamespace:

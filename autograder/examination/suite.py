@@ -6,7 +6,7 @@ import contextlib
 import functools
 import types
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import msgspec
 import pytest
@@ -17,8 +17,10 @@ from autograder.course.parsing import read_master
 from autograder.examination import budget, guessing
 from autograder.examination.collection import HiddenTests
 from autograder.examination.dependencies import dependencies
-from autograder.examination.diagnosis import Diagnoser, Exchange
-from autograder.examination.plugin import Examination, Subject, earns_of
+from autograder.examination.diagnosis import Diagnoser
+from autograder.examination.fingerprint import TestFingerprints, known_of
+from autograder.examination.plugin import SHARED, Examination, Subject, earns_of
+from autograder.examination.recording import Exchange, Recording
 from autograder.examination.reference import definitions
 from autograder.examination.secret import course_secret
 from autograder.results.result import Diagnosis, TestResult
@@ -34,7 +36,8 @@ class Suite:
         self.name = f"{homework.name}/{notebook}"
         self.secret = course_secret(course)
         self.master = read_master(homework, notebook)
-        self.diagnoser = Diagnoser(self.master, mistakes(homework, notebook), self.spec.forbidden)
+        self.mistakes = mistakes(homework, notebook)
+        self.diagnoser = Diagnoser(self.master, self.mistakes, self.spec.forbidden)
         self.tests: HiddenTests | None = None
         """the collected tests; None outside the context `collected`"""
         if not self.path.is_file():
@@ -49,6 +52,29 @@ class Suite:
     def uses(self) -> dict[str, tuple[str, ...]]:
         """For each autograded cell, the autograded cells above it whose code its solution uses."""
         return dependencies(self.master)
+
+    @functools.cached_property
+    def prints(self) -> Mapping[str, Print]:
+        """The fingerprint of each collected test, by name."""
+        assert self.tests is not None
+        items = self.tests.of(self.path)
+        prints = TestFingerprints(self.path, self.master)
+        return {
+            item.name: Print(earns_of(item).cell, prints.of(item.originalname or item.name, item.name), _shares(item))
+            for item in items
+        }
+
+    def together(self, cells: Collection[str]) -> frozenset[str]:
+        """These grade cells, and those whose tests share something with theirs, such as a training run."""
+        found = frozenset(cells)
+        shared = {name for one in self.prints.values() if one.cell in found for name in one.shares}
+        more = found | {one.cell for one in self.prints.values() if shared & one.shares}
+        return found if more == found else self.together(more)
+
+    @functools.cached_property
+    def known(self) -> Mapping[str, bytes]:
+        """For each autograded cell, a digest of the known mistakes that may explain it."""
+        return known_of(self.master, self.mistakes)
 
     @property
     def trained(self) -> frozenset[str]:
@@ -77,8 +103,10 @@ class Suite:
                 training is None or not worth.trains or worth.cell in training
             )
 
-        examination = Examination(self._subject(content), fork, fork, {} if exchanges is None else exchanges)
+        examination = Examination(self._subject(content), fork, fork)
         self._run(examination, wanted)
+        if exchanges is not None:
+            exchanges |= {name: kept.exchanges for name, kept in examination.recordings.items() if name != SHARED}
         return tuple(examination.results.values())
 
     def examine(
@@ -89,6 +117,8 @@ class Suite:
         content: str = "",
         announce: Callable[[str], None] = lambda test: None,
         barred: Collection[str] = (),
+        cells: Collection[str] | None = None,
+        replayed: Mapping[str, Recorded] | None = None,
     ) -> Examined:
         """Run all tests and diagnose known mistakes. `turn` makes lines to a shared fork, `fork` lines to new forks.
 
@@ -102,16 +132,21 @@ class Suite:
         numbers, so what an earlier test left behind could not produce the same answers.
 
         The random numbers depend on `content`, a digest of the submission. `announce` is told the name of each test
-        before it begins, and the tests `barred` are not run and fail.
+        before it begins, and the tests `barred` are not run and fail. If `cells` is given, only tests of these grade
+        cells run. If `replayed` is given, no line is made: the tests get the recorded answers, and those that ask for
+        others are `unknown`.
         """
         subject = self._subject(content)
         first = Examination(
             subject, turn, fork, rebound=rebound, announce=announce, barred=barred, seconds=budget.SECONDS
         )
-        self._run(first, lambda item: True)
-        results, exchanges, unchecked = first.results, first.exchanges, first.unchecked
+        if replayed is not None:
+            first.replayed = {name: kept.first for name, kept in replayed.items()}
+        self._run(first, lambda item: cells is None or earns_of(item).cell in cells)
+        results, recorded = first.results, {name: Recorded(kept) for name, kept in first.recordings.items()}
+        unchecked, unknown = first.unchecked, first.unknown
         announce("")
-        diagnoses = self._diagnoses(tuple(results.values()), exchanges)
+        diagnoses = self._diagnoses(tuple(results.values()), recorded)
         doubtful = {name for name in first.doubtful if results[name].cell not in diagnoses.keys() - set(rebound)}
         if doubtful:
             again = Examination(
@@ -122,26 +157,36 @@ class Suite:
                 barred=barred,
                 seconds=budget.SECONDS,
             )
+            if replayed is not None:
+                again.replayed = {name: kept.again for name, kept in replayed.items() if kept.again is not None}
             self._run(again, lambda item: item.name in doubtful)
             for name, result in again.results.items():
                 functions = result.cell not in rebound  # there, another function answers the second time
-                if result.passed and guessing.guessed(exchanges.get(name, ()), again.exchanges[name], functions):
+                if result.passed and guessing.guessed(
+                    _exchanges(first.recordings, name), _exchanges(again.recordings, name), functions
+                ):
                     again.results[name] = msgspec.structs.replace(result, passed=False, message=guessing.WHY)
-            results, exchanges = results | again.results, exchanges | again.exchanges
+            results |= again.results
+            recorded |= {
+                name: Recorded(recorded[name].first if name in recorded else kept, kept)
+                for name, kept in again.recordings.items()
+                if name != SHARED
+            }
             unchecked |= again.unchecked
-            cells = {result.cell for result in again.results.values()}
-            tests = tuple(result for result in results.values() if result.cell in cells)
+            unknown |= again.unknown
+            again_in = {result.cell for result in again.results.values()}
+            tests = tuple(result for result in results.values() if result.cell in again_in)
             announce("")
-            diagnoses |= self._diagnoses(tests, exchanges)
-        return Examined(tuple(results.values()), diagnoses, tuple(unchecked))
+            diagnoses |= self._diagnoses(tests, recorded)
+        return Examined(tuple(results.values()), diagnoses, tuple(unchecked), recorded, frozenset(unknown))
 
     def _diagnoses(
-        self, tests: Sequence[TestResult], exchanges: Mapping[str, Sequence[Exchange]]
+        self, tests: Sequence[TestResult], recorded: Mapping[str, Recorded]
     ) -> dict[str, tuple[Diagnosis, ...]]:
         """The diagnoses of these tests; none if the search needs too much time or memory."""
         try:
             with budget.budget():
-                return self.diagnoser.diagnose(tests, exchanges)
+                return self.diagnoser.diagnose(tests, {name: kept.last.exchanges for name, kept in recorded.items()})
         except (budget.Exhausted, MemoryError):
             return {}
 
@@ -157,6 +202,37 @@ class Suite:
 
 
 @dataclass(frozen=True)
+class Print:
+    """What shows whether a hidden test has changed."""
+
+    cell: str
+    """grade_id of the cell that it earns points for"""
+    fingerprint: bytes
+    shares: frozenset[str]
+    """the fixtures that it shares with other tests: these have to run together"""
+
+
+def _shares(item: pytest.Function) -> frozenset[str]:
+    found = item._fixtureinfo.name2fixturedefs
+    # pytest's own fixtures are the same for all
+    ours = [name for name, made in found.items() if made[-1].baseid or name == "shared_student"]
+    return frozenset(name for name in ours if found[name][-1].scope != "function")
+
+
+@dataclass(frozen=True)
+class Recorded:
+    """What one test asked: the first time, and when it ran again."""
+
+    first: Recording
+    again: Recording | None = None
+
+    @property
+    def last(self) -> Recording:
+        """The run whose result counts."""
+        return self.again or self.first
+
+
+@dataclass(frozen=True)
 class Examined:
     """The results of testing one notebook."""
 
@@ -165,6 +241,14 @@ class Examined:
     """for each grade cell that was diagnosed, the known mistakes that explain its results"""
     unchecked: tuple[str, ...] = ()
     """grade cells with a test that spent its budget"""
+    recorded: Mapping[str, Recorded] = field(default_factory=dict)
+    """for each test, what it asked; under '' what tests asked the fork that several of them share"""
+    unknown: frozenset[str] = frozenset()
+    """tests that asked for answers that were not recorded, so their results mean nothing"""
+
+
+def _exchanges(recordings: Mapping[str, Recording], name: str) -> Sequence[Exchange]:
+    return recordings[name].exchanges if name in recordings else ()
 
 
 @contextlib.contextmanager

@@ -6,6 +6,7 @@ import sys
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack, suppress
 
+from autograder.confine.confinement import Tier
 from autograder.course.course import Course, CourseError, Homework
 from autograder.course.release import Released, released
 from autograder.examination.suite import Suite, collected
@@ -39,6 +40,21 @@ class GradingContext:
     def __exit__(self, *why: object) -> None:
         self._stack.close()
 
+    def check_confinement(self, floor: str) -> None:
+        """Wait for the zygote. Raises CourseError if it confines submissions less than the tier `floor`."""
+        zygote = self.zygote
+        if not Tier(zygote.tier).at_least(Tier(floor)):
+            raise CourseError(
+                f"this machine confines submissions with tier {zygote.tier}, but course.toml requires at least "
+                f"{floor}: `autograder doctor` shows what to install or change; --allow-unconfined grades without "
+                "confinement"
+            )
+        if zygote.ready.shows and floor != "none":
+            raise CourseError(
+                f"{self.course.root}: submissions could read this folder, because it is inside the folder of the "
+                "virtual environment: create the environment in a folder of its own (.venv)"
+            )
+
     def warm(self) -> None:
         """Use every release and every reference once, so that forks find everything loaded."""
         for name, suite in self.suites.items():
@@ -47,7 +63,7 @@ class GradingContext:
             forbidden_uses(suite, gradable)
             list(notes(gradable.cells, rebindings(gradable.cells)))
             suite.diagnoser.warm()
-            _ = suite.uses
+            _ = suite.uses, suite.prints, suite.known
             names = vars(suite.reference)
             suite.run(lambda _, names=names, spec=suite.spec: InProcessLine(dict(names), spec), training=())  # type: ignore[misc]
 

@@ -8,26 +8,33 @@ import hashlib
 import os
 import resource
 import time
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping
+from dataclasses import dataclass
 from pathlib import Path
 
-import msgspec
-
-from autograder.constants import SEED
 from autograder.course.course import NotebookSpec
-from autograder.examination.score import score
-from autograder.forbidden.attempts import Attempt
-from autograder.grading.causes import with_causes
-from autograder.grading.context import GradingContext, attempts_in, forbidden_uses
+from autograder.grading.context import GradingContext
 from autograder.grading.orders import GradeOrder
+from autograder.grading.transcription import Transcription
+from autograder.grading.verdict import Ran, Work, verdict, waiting, without_notebook
 from autograder.results import autograded
-from autograder.results.result import SCHEMA, CellResult, Incident, NotebookResult, Result
+from autograder.results.result import SCHEMA, NotebookResult, Result
+from autograder.results.transcript import Transcript
 from autograder.sandbox.session import Session
 from autograder.submission import Beside, Choice, Chosen, Gradable, beside, choose, repaired
-from autograder.submission.rebindings import notes, rebindings
+from autograder.submission.rebindings import rebindings
 
 
-def grade(context: GradingContext, order: GradeOrder, announce: Callable[[str, str], None]) -> Result:
+@dataclass(frozen=True)
+class Grading:
+    """A graded submission."""
+
+    result: Result
+    transcript: Transcript | None
+    """None if nothing was to be kept, or far too much was asked and answered"""
+
+
+def grade(context: GradingContext, order: GradeOrder, announce: Callable[[str, str], None]) -> Grading:
     """Grade a submission. Anything wrong with it becomes part of the result.
 
     `announce` is told each step before it begins: the notebook, and the test or ''.
@@ -37,20 +44,24 @@ def grade(context: GradingContext, order: GradeOrder, announce: Callable[[str, s
     announce("", "")
     unread = any(not place.notebook for place in order.barred)
     choice = Choice({}, {}, ()) if unread else choose(folder, context.released, context.kinship)
+    kept = Transcription(context, order.student, folder) if order.out else None
     books = []
     for spec in context.homework.notebooks:
         tell = functools.partial(announce, spec.name)
         tell("")
         barred = [place.test for place in order.barred if place.notebook == spec.name]
         if unread or "" in barred:
-            books.append(_waiting(context, spec))
+            books.append(waiting(context, spec))
+            kept = None
         elif spec.name in choice.without:
-            books.append(_without_notebook(context, spec, choice.without[spec.name]))
+            books.append(without_notebook(context, spec, choice.without[spec.name]))
         else:
             chosen = choice.notebooks[spec.name]
             files = beside(choice, chosen)
-            books.append(_notebook(context, spec, chosen, files, marked, tell, barred))
-    return Result(
+            books.append(_notebook(context, spec, chosen, files, marked, tell, barred, kept))
+    graded_at = moment()
+    transcript = kept.made(graded_at) if kept is not None else None
+    result = Result(
         schema=SCHEMA,
         course=context.course.id,
         homework=context.homework.name,
@@ -61,10 +72,17 @@ def grade(context: GradingContext, order: GradeOrder, announce: Callable[[str, s
         notebooks=tuple(books),
         tier=context.zygote.tier,
         versions=context.versions,
-        graded_at=datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds"),
+        graded_at=graded_at,
         cpu_seconds=round(_cpu() - cpu + sum(book.cpu_seconds for book in books), 3),
         wall_seconds=round(time.monotonic() - began, 3),
+        transcript=transcript.index.body.hex() if transcript is not None else "",
     )
+    return Grading(result, transcript)
+
+
+def moment() -> str:
+    """Now, in ISO 8601, UTC."""
+    return datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds")
 
 
 def _notebook(
@@ -75,56 +93,37 @@ def _notebook(
     marked: Path | None,
     announce: Callable[[str], None],
     barred: Collection[str],
+    kept: Transcription | None,
 ) -> NotebookResult:
     began = time.monotonic()
-    blank, suite = context.released[spec.name], context.suites[spec.name]
+    suite = context.suites[spec.name]
+    blank = context.released[spec.name]
     gradable = repaired(chosen.raw, chosen.entry.name, blank, (*chosen.notes, *files.notes)).beside(files.files)
-    modules = files.modules
-    limits = context.homework.limits
-    with Session(context.zygote, limits, gradable.cells, spec.forbidden, files.files) as session:
+    joined = any(repair.kind == "joined" for repair in gradable.repairs)  # a text's place is lost
+    work = Work(chosen.entry.name, gradable, files.modules, bool(files.answers) or joined)
+    content = _digest(gradable, files.files)
+    with Session(context.zygote, context.homework.limits, gradable.cells, spec.forbidden, files.files) as session:
         session.run()
-        rebound = rebindings(gradable.cells)
-        affected = {cell for one in rebound for cell in one.between}
-        examined = suite.examine(session.fork, session.turn, affected, _digest(gradable, files.files), announce, barred)
-    forbidden = forbidden_uses(suite, gradable, modules, rebound)
-    cells = score(blank, examined.tests, forbidden, examined.diagnoses, _unanswered(gradable, files), suite.uses)
-    cells = with_causes(cells, gradable, session.outputs, suite.master, context.homework.packages)
-    tried = attempts_in(suite, gradable, modules)
-    if tried:
-        cells = tuple(map(_for_a_person, cells))
-    found = NotebookResult(
-        notebook=spec.name,
-        title=spec.title,
-        file=chosen.entry.name,
-        score=_sum(cells),
-        max_score=sum(cell.points for cell in cells),
-        cells=cells,
-        repairs=gradable.repairs,
-        incidents=(
-            *session.incidents,
-            *map(_attempt, tried),
-            *map(_unchecked, examined.unchecked),
-            *notes(gradable.cells, rebound),
-        ),
-        outputs=(*session.outputs, *gradable.pictures),
-        tier=context.zygote.tier,
-        seed=SEED,
-        cpu_seconds=round(session.cpu_seconds, 3),
-        wall_seconds=round(time.monotonic() - began, 3),
-        peak_memory_mb=round(session.peak_memory_mb, 1),
+        examined = suite.examine(session.fork, session.turn, rebound_cells(gradable), content, announce, barred)
+    ran = Ran(
+        tuple(session.outputs),
+        tuple(session.incidents),
+        context.zygote.tier,
+        round(session.cpu_seconds, 3),
+        round(time.monotonic() - began, 3),
+        round(session.peak_memory_mb, 1),
     )
+    found = verdict(context, spec, work, examined, ran)
+    if kept is not None:
+        kept.add(spec, content, work, files.files, examined)
     if marked is not None:
         autograded.write(gradable.notebook(), found, suite.master, marked)
     return found
 
 
-def _unanswered(gradable: Gradable, files: Beside) -> frozenset[str]:
-    """The written answers that earn nothing.
-
-    Where a document or a photo lies beside the notebook, or the notebook came in several parts, a person looks.
-    """
-    joined = any(repair.kind == "joined" for repair in gradable.repairs)  # a text's place is lost
-    return frozenset() if files.answers or joined else gradable.unanswered
+def rebound_cells(gradable: Gradable) -> set[str]:
+    """The grade cells with names that a later cell has given another meaning."""
+    return {cell for one in rebindings(gradable.cells) for cell in one.between}
 
 
 def _digest(gradable: Gradable, files: Mapping[str, bytes]) -> str:
@@ -135,65 +134,6 @@ def _digest(gradable: Gradable, files: Mapping[str, bytes]) -> str:
     for path, data in sorted(files.items()):
         digest.update(f"{path}\0{len(data)}\0".encode() + data)
     return digest.hexdigest()
-
-
-def _unchecked(cell: str) -> Incident:
-    note = (
-        f"Checking your answers to ‘{cell}’ needs more time or memory than the grader allows, so a test was stopped. "
-        "Return what the text asks for, and nothing larger."
-    )
-    return Incident(kind="unchecked", cell=cell, note=note)
-
-
-def _attempt(attempt: Attempt) -> Incident:
-    note = (
-        f"Cell ‘{attempt.cell}’ uses {attempt.what} in line {attempt.line}, which no exercise of this notebook needs. "
-        "Your instructor looks at it and then decides on the points of this notebook."
-    )
-    return Incident(kind="attempt", cell=attempt.cell, note=note)
-
-
-def _for_a_person(cell: CellResult) -> CellResult:
-    """The cell without its points, until a person has looked at the notebook. A cell that earned nothing stays so."""
-    note = "Your instructor has to look at this notebook before you get your points for this exercise."
-    return msgspec.structs.replace(cell, earned=None, note=note) if cell.earned else cell
-
-
-def _waiting(context: GradingContext, spec: NotebookSpec) -> NotebookResult:
-    """The result if grading the notebook ended the process twice: all its cells wait for a person."""
-    note = "The grader could not grade this notebook. Nothing is lost: your instructor has to look at it."
-    found = _without_notebook(context, spec, Incident(kind="internal", cell="", note=note))
-    cells = tuple(msgspec.structs.replace(cell, earned=None) for cell in found.cells)
-    return msgspec.structs.replace(found, cells=cells)
-
-
-def _without_notebook(context: GradingContext, spec: NotebookSpec, incident: Incident) -> NotebookResult:
-    """The result if there is no notebook to run: all cells, with 0 points."""
-    cells = score(context.released[spec.name], (), {}, {})
-    cells = tuple(_unmarked(cell) for cell in cells)
-    return NotebookResult(
-        notebook=spec.name,
-        title=spec.title,
-        file="",
-        score=0.0,
-        max_score=sum(cell.points for cell in cells),
-        cells=cells,
-        incidents=(incident,),
-        tier=context.zygote.tier,
-        seed=SEED,
-        cpu_seconds=0.0,
-        wall_seconds=0.0,
-        peak_memory_mb=0.0,
-    )
-
-
-def _unmarked(cell: CellResult) -> CellResult:
-    """The cell with 0 points. Nothing was handed in, so a person need not mark it."""
-    return CellResult(grade_id=cell.grade_id, title=cell.title, points=cell.points, earned=0.0)
-
-
-def _sum(cells: Sequence[CellResult]) -> float:
-    return round(sum(cell.earned or 0.0 for cell in cells), 4)
 
 
 def _cpu() -> float:

@@ -20,7 +20,7 @@ class Place(msgspec.Struct, tag="place", frozen=True):
     """the name of a hidden test; '' while the notebook is read, run or diagnosed"""
 
 
-class GradeOrder(msgspec.Struct):
+class GradeOrder(msgspec.Struct, tag="grade"):
     """Grade the submission in a folder. The file descriptor for the answer is attached."""
 
     student: str
@@ -32,6 +32,56 @@ class GradeOrder(msgspec.Struct):
     """folder for the autograded notebooks; b'' for none"""
     barred: tuple[Place, ...] = ()
     """what has ended grading twice: these tests fail, and these notebooks wait for a person"""
+
+
+class Choosing(msgspec.Struct, frozen=True):
+    """What is regraded, and whether anything is written."""
+
+    notebook: str = ""
+    """only this notebook; '' for all"""
+    test: str = ""
+    """only the cell of this test, and whether it has changed or not; '' for all that have changed"""
+    dry: bool = False
+    """write nothing"""
+
+
+class RegradeOrder(msgspec.Struct, tag="regrade"):
+    """Regrade submissions on their transcripts. The file descriptor for the answers is attached."""
+
+    students: tuple[tuple[str, bytes], ...]
+    """name, and folder of what was handed in, or b'' if it is not there"""
+    out: bytes
+    marked: bytes
+    """folder of all autograded notebooks: <student>/<homework>/ in it; b'' for none"""
+    choosing: Choosing
+
+
+class Change(msgspec.Struct, frozen=True):
+    """A grade cell whose result has changed."""
+
+    student: str
+    notebook: str
+    cell: str
+    before: float | None
+    """points; None where a person marks, or where there was no cell"""
+    after: float | None
+    why: tuple[str, ...]
+    """short phrases: the tests whose outcome has changed, other points, other hints"""
+
+
+class Regraded(msgspec.Struct, tag="regraded", frozen=True):
+    """What regrading one submission has changed."""
+
+    student: str
+    changes: tuple[Change, ...] = ()
+    result: Result | None = None
+    """the new result; None if nothing in it has changed"""
+    replayed: int = 0
+    """tests that ran on what was recorded"""
+    executed: int = 0
+    """tests that ran in the sandbox, because they ask what they did not ask then"""
+    stale: str = ""
+    """why the transcript cannot stand for the submission, which has to be graded again; '' if it can"""
 
 
 class Started(msgspec.Struct, tag="started"):

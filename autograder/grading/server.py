@@ -5,13 +5,26 @@ from __future__ import annotations
 import os
 import threading
 import time
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 import msgspec
 
 from autograder import child_process
 from autograder.course.course import CourseError, Homework, TierName
-from autograder.grading.orders import MOST_BYTES, Failed, Graded, GradeOrder, Place, Refused, Started, patience
+from autograder.grading.orders import (
+    MOST_BYTES,
+    Choosing,
+    Failed,
+    Graded,
+    GradeOrder,
+    Place,
+    Refused,
+    Regraded,
+    RegradeOrder,
+    Started,
+    patience,
+)
 from autograder.results.result import Result
 from autograder.sandbox.wire.channel import Channel, pair
 from autograder.sandbox.wire.wire_error import WireError
@@ -86,10 +99,40 @@ class GradingServer:
                 last = ended.place
         raise Lost(f"{student}'s {self.homework.name} could not be graded: grading it ended early {_ATTEMPTS} times")
 
+    def regrade(
+        self, students: Sequence[tuple[str, Path | None]], out: Path, marked: Path | None, choosing: Choosing
+    ) -> list[Regraded]:
+        """Regrade the results below `out` of these students, each with the folder of what was handed in, or None.
+
+        Whoever has to be graded again is `stale`. This includes submissions at which the process ended twice.
+        """
+        found: list[Regraded] = []
+        last = ""
+        while len(found) < len(students):
+            waiting = tuple((student, _path(folder)) for student, folder in students[len(found) :])
+            try:
+                for answer in self._answers(RegradeOrder(waiting, _path(out), _path(marked), choosing)):
+                    assert isinstance(answer, Regraded)
+                    found.append(answer)
+                    if len(found) == len(students):
+                        break
+            except _Ended as ended:
+                student = students[len(found)][0]
+                if student == last:
+                    found.append(Regraded(student, stale=f"regrading it ended early ({ended.why})"))
+                last = student
+        return found
+
     def _grade(self, order: GradeOrder) -> Result:
         """Send the order, and wait for the result. Raises _Ended."""
+        answer = next(self._answers(order))
+        assert isinstance(answer, Graded)
+        return answer.result
+
+    def _answers(self, order: GradeOrder | RegradeOrder) -> Iterator[Graded | Regraded]:
+        """Send the order, and wait for what comes. Raises _Ended."""
         near, far = pair()
-        answer = Channel(near, MOST_BYTES)
+        channel = Channel(near, MOST_BYTES)
         place: Place | None = None
         try:
             with self._lock:
@@ -99,21 +142,20 @@ class GradingServer:
                     self.wait()
                 self._channel.send(msgspec.msgpack.encode(order), fds=(far.fileno(),))
             far.close()
-            stop = time.monotonic() + patience(self.homework)
             while True:
-                message, _ = answer.receive(stop)
-                match msgspec.msgpack.decode(message, type=Place | Graded | Failed):
+                message, _ = channel.receive(time.monotonic() + patience(self.homework))
+                match msgspec.msgpack.decode(message, type=Place | Graded | Regraded | Failed):
                     case Place() as step:
                         place = step
                     case Failed(why, ours):
                         raise _Ended(why, None if ours else place)
-                    case Graded(result):
-                        return result
+                    case answer:
+                        yield answer
         except (WireError, CourseError) as error:
             raise _Ended(f"the process that grades it ended early ({error})", place) from None
         finally:
             far.close()
-            answer.close()
+            channel.close()
 
     def __enter__(self) -> GradingServer:
         self.wait()

@@ -10,6 +10,7 @@ import signal
 import socket
 import sys
 import traceback
+from collections.abc import Callable, Iterator
 from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -17,10 +18,20 @@ from typing import TYPE_CHECKING
 import msgspec
 
 from autograder import child_process
-from autograder.confine.confinement import Tier
 from autograder.course.course import CourseError, TierName, open_course
 from autograder.grading.libraries import check_packages, libraries_of
-from autograder.grading.orders import MOST_BYTES, Failed, Graded, GradeOrder, Place, Refused, Started, patience
+from autograder.grading.orders import (
+    MOST_BYTES,
+    Failed,
+    Graded,
+    GradeOrder,
+    Place,
+    Refused,
+    Regraded,
+    RegradeOrder,
+    Started,
+    patience,
+)
 from autograder.sandbox.wire.channel import Channel
 from autograder.sandbox.wire.messages import encode
 from autograder.sandbox.wire.values import sound
@@ -30,6 +41,7 @@ from autograder.warming import begin, settle
 
 if TYPE_CHECKING:  # imports pytest, torch and more: `main` does that while the zygote loads its own libraries
     from autograder.grading.context import GradingContext
+    from autograder.results.result import Result
 
 
 def main(fd: int, parent: int, root: Path, name: str, floor: TierName, force: TierName | None) -> None:
@@ -64,7 +76,7 @@ def _serve(channel: Channel, context: GradingContext, floor: TierName) -> None:
     context.warm()
     page.warm()
     settle()
-    _check_confinement(context, floor)  # waits until the zygote is ready
+    context.check_confinement(floor)  # waits until the zygote is ready
     signal.signal(signal.SIGCHLD, signal.SIG_IGN)
     parent = os.getpid()
     with suppress(WireError):  # the client may have ended; then no orders come either
@@ -78,7 +90,7 @@ def _serve(channel: Channel, context: GradingContext, floor: TierName) -> None:
         if os.fork() == 0:
             try:
                 child_process.end_with_parent(parent)
-                order = msgspec.msgpack.decode(message, type=GradeOrder)
+                order = msgspec.msgpack.decode(message, type=GradeOrder | RegradeOrder)
                 _answer(Channel(socket.socket(fileno=fds[0]), MOST_BYTES), context, order)
             finally:
                 os._exit(0)
@@ -86,43 +98,55 @@ def _serve(channel: Channel, context: GradingContext, floor: TierName) -> None:
             os.close(number)
 
 
-def _check_confinement(context: GradingContext, floor: TierName) -> None:
-    zygote = context.zygote
-    if not Tier(zygote.tier).at_least(Tier(floor)):
-        raise CourseError(
-            f"this machine confines submissions with tier {zygote.tier}, but course.toml requires at least {floor}: "
-            "`autograder doctor` shows what to install or change; --allow-unconfined grades without confinement"
-        )
-    if zygote.ready.shows and floor != "none":
-        raise CourseError(
-            f"{context.course.root}: submissions could read this folder, because it is inside the folder of the "
-            "virtual environment: create the environment in a folder of its own (.venv)"
-        )
-
-
-def _answer(channel: Channel, context: GradingContext, order: GradeOrder) -> None:
-    """In a fork: grade a submission and send the result, or the reason why there is none."""
+def _answer(channel: Channel, context: GradingContext, order: GradeOrder | RegradeOrder) -> None:
+    """In a fork: carry out an order and send what came out, or the reason why nothing did."""
     from autograder.examination.budget import limit_memory
-    from autograder.grading.grade import grade
-    from autograder.results import record
 
     def announce(notebook: str, test: str) -> None:
         channel.send(encode(Place(notebook, test)))
 
     signal.signal(signal.SIGCHLD, signal.SIG_DFL)
-    signal.alarm(int(patience(context.homework)))  # ends this process when the client no longer waits
     try:
         limit_memory()
-        result = grade(context, order, announce)
-        if order.out:
-            record.write(result, Path(os.fsdecode(order.out)))
-        channel.send(encode(Graded(result)))
+        match order:
+            case GradeOrder():
+                channel.send(encode(Graded(_graded(context, order, announce))))
+            case RegradeOrder():
+                for regraded in _regraded(context, order, announce):
+                    channel.send(encode(regraded))
     except SandboxLost as lost:
         channel.send(encode(Failed(str(lost), ours=True)))
     except BaseException as error:
         traceback.print_exc()
         why = f"{type(error).__name__}: {sound(str(error)[:500])}"
         channel.send(encode(Failed(why, ours=isinstance(error, OSError))))
+
+
+def _graded(context: GradingContext, order: GradeOrder, announce: Callable[[str, str], None]) -> Result:
+    from autograder.grading.grade import grade
+    from autograder.results import record
+
+    signal.alarm(int(patience(context.homework)))  # ends this process when the client no longer waits
+    graded = grade(context, order, announce)
+    if order.out:
+        record.write(graded.result, Path(os.fsdecode(order.out)), graded.transcript)
+    return graded.result
+
+
+def _regraded(context: GradingContext, order: RegradeOrder, announce: Callable[[str, str], None]) -> Iterator[Regraded]:
+    from autograder.grading import regrade
+
+    for student, folder in order.students:
+        signal.alarm(int(patience(context.homework)))
+        place = regrade.Place(
+            student,
+            Path(os.fsdecode(order.out)),
+            Path(os.fsdecode(folder)) if folder else None,
+            Path(os.fsdecode(order.marked)) / student / context.homework.name if order.marked else None,
+        )
+        yield regrade.regrade(context, place, order.choosing, announce)
+        for suite in context.suites.values():
+            suite.diagnoser.forget()
 
 
 if __name__ == "__main__":

@@ -19,7 +19,7 @@ from autograder.course import master
 from autograder.course.course import Course, CourseError, Homework
 from autograder.course.mistakes import Mistake, mistakes, variants_left_out
 from autograder.course.release import released
-from autograder.examination.diagnosis import Exchange
+from autograder.examination.recording import Exchange
 from autograder.examination.score import share
 from autograder.examination.suite import Suite
 from autograder.forbidden import static
@@ -104,7 +104,7 @@ def audit(
     rows = []
     for suite in prepared(course, homework, notebooks):
         suite.diagnoser.warm()
-        todo = list(_variants(homework, suite) if by_machine else _solutions(homework, suite, trained))
+        todo = list(_variants(homework, suite) if by_machine else known_answers(homework, suite, trained))
         for draw in range(draws):
             if draw == _DRAWS_OF_MISTAKES:
                 todo = [solution for solution in todo if solution.kind != "mistake"]
@@ -139,7 +139,8 @@ def table(rows: Sequence[Row]) -> str:
     return "\n".join(lines)
 
 
-def _solutions(homework: Homework, suite: Suite, trained: int | None = None) -> Iterator[Solution]:
+def known_answers(homework: Homework, suite: Suite, trained: int | None = None) -> Iterator[Solution]:
+    """The master, the untouched release, all known mistakes and all alternatives of a notebook; `trained` as for `audit`."""
     book = suite.master
     everything = tuple(cell.grade_id for cell in book.grade_cells() if cell.autograded)
     code = {cell.id: cell.source for cell in book.code()}

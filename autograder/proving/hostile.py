@@ -17,7 +17,7 @@ import msgspec
 
 from autograder.course.course import Course, Homework
 from autograder.examination.budget import budget, limit_memory
-from autograder.examination.diagnosis import Exchange
+from autograder.examination.recording import Exchange
 from autograder.examination.suite import Suite
 from autograder.proving.fork_pool import ForkPool
 from autograder.proving.solutions import prepared

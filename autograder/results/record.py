@@ -8,14 +8,15 @@ from typing import Any
 import msgspec
 
 from autograder import atomic_file
-from autograder.results import page
+from autograder.results import page, transcript
 from autograder.results.result import SCHEMA, Result
+from autograder.results.transcript import Transcript
 
 
-def write(result: Result, out: Path) -> None:
-    """Write <out>/<student>/<homework>.json and .html.
+def write(result: Result, out: Path, kept: Transcript | None = None) -> None:
+    """Write <out>/<student>/<homework>.json and .html, and with `kept` also .transcript.
 
-    Each file is replaced in one step, or stays as it was. The JSON file is written last, so its page always exists.
+    Each file is replaced in one step, or stays as it was. The JSON file is written last, so the others always exist.
     Raises ValueError when the name of the student or homework cannot be a file name.
     """
     for name in (result.student, result.homework):
@@ -24,6 +25,8 @@ def write(result: Result, out: Path) -> None:
     html, record = page.html(result).encode(), json_bytes(result)
     folder = out / result.student
     folder.mkdir(parents=True, exist_ok=True)
+    if kept is not None:
+        transcript.write(kept, transcript.path_of(out, result.student, result.homework))
     atomic_file.replace(folder / f"{result.homework}.html", html)
     atomic_file.replace(folder / f"{result.homework}.json", record)
 

@@ -167,6 +167,8 @@ class Result(msgspec.Struct, frozen=True, kw_only=True):
     """CPU time of grading this submission, including the student's code"""
     wall_seconds: float
     """time that grading took"""
+    transcript: str = ""
+    """digest of what was asked and answered, in the transcript beside this file; empty when nothing was kept"""
 
     @property
     def found(self) -> bool:

@@ -174,7 +174,22 @@ def compiled(code: str) -> bytes:
     value = None
     if tree.body and isinstance(tree.body[-1], ast.Expr):
         value = compile(ast.Expression(tree.body.pop().value), "<harness>", "eval")  # type: ignore[attr-defined]
-    return marshal.dumps((compile(tree, "<harness>", "exec"), value))
+    code_of = marshal.dumps((compile(tree, "<harness>", "exec"), value))
+    _sources[code_of] = code
+    return code_of
+
+
+def source_of(code: bytes) -> str:
+    """The harness code that `compiled` made this of, in this process."""
+    return _sources[code]
+
+
+_sources: dict[bytes, str] = {}
+
+
+def bare(question: Question) -> bytes:
+    """A question without its nonce, which is new each time, as bytes."""
+    return encode(msgspec.structs.replace(question, nonce=b""))
 
 
 def encode(message: msgspec.Struct) -> bytes:

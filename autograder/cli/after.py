@@ -1,0 +1,174 @@
+"""Commands for after grading: `regrade`."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from autograder.cli.options import FINDINGS, CourseOption, fail, opened_course
+from autograder.course.course import CourseError
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from autograder.grading.class_regrade import Regrading
+
+OutOption = Annotated[Path | None, typer.Option(help="Results and feedback pages; by default results/.")]
+
+
+def regrade(
+    homework: Annotated[str, typer.Argument(help="hw1, say.")],
+    notebook: Annotated[str, typer.Option(help="Only this notebook.")] = "",
+    test: Annotated[str, typer.Option(help="Only this hidden test's cell, whether the test has changed or not.")] = "",
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Say what would change; write nothing.")] = False,
+    submitted: Annotated[Path | None, typer.Option(help="Submissions: <student>/<homework>/ in it.")] = None,
+    out: OutOption = None,
+    workers: Annotated[int, typer.Option(min=1, help="Submissions regraded at a time.")] = os.cpu_count() or 1,
+    json: Annotated[bool, typer.Option("--json", help="Print one JSON line a change.")] = False,
+    allow_unconfined: Annotated[
+        bool, typer.Option("--allow-unconfined", help="Regrade even where nothing confines the student's code.")
+    ] = False,
+    course: CourseOption = None,
+) -> None:
+    """Grade again after hidden tests, points, mistakes or hints have changed, on what was asked and answered then.
+
+    What has changed is found by itself. Student code runs only where a test asks something new. Marks given by hand
+    stay. Exit code 1 when a score fell, or somebody could not be regraded.
+    """
+    from autograder.grading import class_regrade
+    from autograder.grading.orders import Choosing
+
+    opened = opened_course(course)
+    out = out or opened.root / "results"
+    choosing = Choosing(notebook, test, dry_run)
+    try:
+        chosen = opened.homework(homework)
+        found = class_regrade.run(
+            opened, chosen, out, submitted or opened.root / "submitted", workers, choosing, allow_unconfined
+        )
+    except CourseError as error:
+        fail(error)
+    if json:
+        import msgspec
+
+        for change in (change for one in found for change in one.changes):
+            typer.echo(msgspec.json.encode(change).decode())
+        for one in found:
+            if one.lost:
+                typer.echo(msgspec.json.encode({"student": one.student, "error": one.lost}).decode())
+    else:
+        typer.echo(_told(found, dry_run))
+    if any(one.fell or one.lost for one in found):
+        raise typer.Exit(FINDINGS)
+
+
+def _told(found: Sequence[Regrading], dry: bool) -> str:
+    """The table of what has changed, and what was done."""
+    from autograder.results.plain_text import plain, points_text
+
+    rows: list[tuple[str, ...]] = [("student", "cell", "before", "after", "why")]
+    for one in found:
+        for change in one.changes:
+            points = [points_text(value) or "–" for value in (change.before, change.after)]
+            cell = f"{change.notebook}/{change.cell}"
+            rows.append((plain(one.student), cell, *points, "; ".join(change.why)))
+    widths = [max(len(row[column]) for row in rows) for column in range(4)]
+    lines = []
+    if len(rows) > 1:
+        lines = ["  ".join([*map(str.ljust, row[:4], widths), row[4]]).rstrip() for row in rows]
+    lines += [f"{one.student}: graded again as a whole, because {one.again}" for one in found if one.again]
+    lines += [f"{one.student}: not regraded: {one.lost}" for one in found if one.lost]
+    changed = len({one.student for one in found if one.changes})
+    fell = sum(one.fell for one in found)
+    tests = f"{sum(one.replayed for one in found)} tests on transcripts, {sum(one.executed for one in found)} executed"
+    lines.append(
+        f"{len(found)} submissions, {tests}: {changed} changed, {fell} with a lower score"
+        + ("; nothing was written" if dry else "")
+    )
+    return "\n".join(lines)
+
+
+def explain(
+    homework: Annotated[str, typer.Argument(help="hw1, say.")],
+    student: Annotated[str, typer.Argument(help="The name of the student's folder.")],
+    cell: Annotated[str, typer.Argument(help="One grade cell; by default all in which a test failed.")] = "",
+    everything: Annotated[bool, typer.Option("--all", help="Also the tests that passed.")] = False,
+    notebook: Annotated[Path | None, typer.Option(help="Also write a notebook to debug the student's code.")] = None,
+    again: Annotated[bool, typer.Option("--again", help="Also ask the student's code again, in the sandbox.")] = False,
+    out: OutOption = None,
+    allow_unconfined: Annotated[
+        bool, typer.Option("--allow-unconfined", help="With --again, even where nothing confines the student's code.")
+    ] = False,
+    course: CourseOption = None,
+) -> None:
+    """Say why a student lost points: what was asked, what the code answered, what is right, and what students read.
+
+    Everything comes from the folder of results; the submission need not be there.
+    """
+    import functools
+
+    from autograder import atomic_file
+    from autograder.examination.suite import Suite
+    from autograder.grading import debug_notebook, explanation
+
+    opened = opened_course(course)
+    try:
+        chosen = opened.homework(homework)
+        kept = explanation.opened(opened, chosen, out or opened.root / "results", student)
+        suites = functools.cache(lambda name: Suite(opened, chosen, name))
+        found = tuple(explanation.explained(kept, cell, everything, suites))
+        typer.echo(explanation.text(student, found))
+        if notebook is not None:
+            made = debug_notebook.written(kept, found, {one.notebook: suites(one.notebook) for one in found})
+            atomic_file.replace(notebook, made.encode(), 0o600)
+            typer.echo(f"\nwrote {notebook}: it runs the student's code unconfined; read it first")
+        if again:
+            from autograder.grading import recheck
+
+            typer.echo()
+            for line in recheck.recheck(kept, found, "none" if allow_unconfined else opened.floor):
+                typer.echo(line)
+    except CourseError as error:
+        fail(error)
+    except OSError as error:
+        fail(f"{notebook}: it cannot be written ({error.strerror})")
+
+
+def clusters(
+    homework: Annotated[str, typer.Argument(help="hw1, say.")],
+    notebook: Annotated[str, typer.Option(help="Only this notebook.")] = "",
+    least: Annotated[int, typer.Option(min=1, help="Only clusters of so many students.")] = 1,
+    mistake: Annotated[int, typer.Option(min=0, help="Print a stub for mistakes/*.toml from this cluster.")] = 0,
+    out: OutOption = None,
+    course: CourseOption = None,
+) -> None:
+    """Group the exercises that fail alike and that no known mistake explains, the largest group first.
+
+    Each may be a mistake worth a hint. Describe it in hwN/mistakes/, and `autograder regrade` brings the hint to all.
+    """
+    from autograder.insight import clusters as insight
+
+    opened = opened_course(course)
+    out = out or opened.root / "results"
+    try:
+        chosen = opened.homework(homework)
+        if notebook:
+            chosen.notebook(notebook)
+        lost: list[str] = []
+        found = insight.of_class(
+            opened, chosen, out, notebook, lambda name, why: lost.append(f"{name}: left out: {why}")
+        )
+        found = tuple(one for one in found if len(one.members) >= least)
+        if mistake > len(found):
+            raise CourseError(f"there is no cluster {mistake}: there are {len(found)}")
+        if mistake:
+            typer.echo(insight.stub(found[mistake - 1], chosen, out))
+        else:
+            typer.echo(insight.text(found, chosen, out))
+            for line in lost:
+                typer.echo(line, err=True)
+    except CourseError as error:
+        fail(error)

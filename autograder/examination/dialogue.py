@@ -1,0 +1,173 @@
+"""The dialogue: questions and answers as lines that a person can read, much like the code that they stand for."""
+
+from __future__ import annotations
+
+import re
+from typing import Any
+
+from autograder.sandbox.wire import messages
+from autograder.sandbox.wire.messages import Call, Get, Question, Raised, Returned
+from autograder.sandbox.wire.values import Array, Bytes, Dict, Large, List, Ref, Tensor, Tuple, from_wire
+
+_SHORT = 6
+"""most entries of a tensor that is shown within a line"""
+_FIRST = 6
+"""how many entries of a larger one are told"""
+_MOST_TEXT = 200
+
+
+class Dialogue:
+    """Follows an examination, and gives a name to each object and to each large value in it."""
+
+    def __init__(self) -> None:
+        self._names: dict[int, str] = {}
+        """of the student's objects, by number"""
+        self._taken: dict[str, int] = {}
+        self.values: dict[str, Tensor | Array] = {}
+        """the large values of the last question, by the names that they have in its text"""
+
+    def text(self, question: Question) -> str:
+        """The question as a line of code. Large values in it are in `values` afterwards."""
+        self.values = {}
+        match question:
+            case Get(name=name):
+                return name
+            case Call(target=target, args=args, kwargs=kwargs):
+                given = [*map(self._value, args), *(f"{name}={self._value(value)}" for name, value in kwargs.items())]
+                return f"{self._name(target)}({', '.join(given)})"
+            case messages.Attribute(target=target, name=name):
+                return f"{self._name(target)}.{name}"
+            case messages.SetAttribute(target=target, name=name, value=value):
+                return f"{self._name(target)}.{name} = {self._value(value)}"
+            case messages.Item(target=target, key=key):
+                return f"{self._name(target)}[{self._value(key)}]"
+            case messages.SetItem(target=target, key=key, value=value):
+                return f"{self._name(target)}[{self._value(key)}] = {self._value(value)}"
+            case messages.Run(code=code):
+                return f"run: {_first_line(messages.source_of(code))}"
+
+    def label(self, question: Question) -> str:
+        """What is asked, without its values: the same for all draws."""
+        match question:
+            case Call(target=target):
+                return f"{_kind(self._name(target))}(…)"
+            case messages.Attribute(target=target, name=name) | messages.SetAttribute(target=target, name=name):
+                return f"{_kind(self._name(target))}.{name}"
+            case messages.Item(target=target) | messages.SetItem(target=target):
+                return f"{_kind(self._name(target))}[…]"
+            case _:
+                return self.text(question)
+
+    def heard(self, question: Question, answer: Returned | Raised) -> str:
+        """Take note of an answer. The name that its object has from now on; '' if it is no object."""
+        if not isinstance(answer, Returned):
+            return ""
+        match answer.value:
+            case Ref(number=number, kind=kind):
+                self._names[number] = self._new_name(question, kind)
+                return self._names[number]
+            case Dict(pairs=pairs):
+                for key, value in pairs:
+                    if isinstance(value, Ref) and isinstance(key, str):
+                        self._names[value.number] = key
+            case List(items=items) | Tuple(items=items):
+                for item in items:
+                    if isinstance(item, Ref):
+                        self._names[item.number] = self._fresh(item.kind.lower())
+            case _:
+                pass
+        return ""
+
+    def _new_name(self, question: Question, kind: str) -> str:
+        match question:
+            case Get(name=name):
+                return name
+            case messages.Attribute(target=target, name=name):
+                return f"{self._name(target)}.{name}"
+            case _:
+                return self._fresh(re.sub(r"\W", "", kind).lower() or "thing")
+
+    def _fresh(self, base: str) -> str:
+        number = self._taken[base] = self._taken.get(base, 0) + 1
+        return base if number == 1 else f"{base}{number}"
+
+    def _name(self, number: int) -> str:
+        return self._names.get(number, f"object{number}")
+
+    def _value(self, value: Any) -> str:
+        match value:
+            case Ref(number=number):
+                return self._name(number)
+            case Tensor() | Array():
+                if _entries(value) <= _SHORT:
+                    return shown(value)
+                name = self._fresh("x")
+                self.values[name] = value
+                return name
+            case List(items=items):
+                return f"[{', '.join(map(self._value, items))}]"
+            case Tuple(items=items):
+                return f"({', '.join(map(self._value, items))}{',' if len(items) == 1 else ''})"
+            case Dict(pairs=pairs):
+                return f"{{{', '.join(f'{self._value(key)}: {self._value(item)}' for key, item in pairs)}}}"
+            case _:
+                return shown(value)
+
+
+def shown(value: Any) -> str:
+    """A value in short: a tensor's type, shape and first entries; anything else as Python writes it."""
+    match value:
+        case Tensor() | Array():
+            numbers = from_wire(value, lambda ref: ref)
+            numbers = numbers.detach() if isinstance(value, Tensor) else numbers
+            first = numbers.flatten()[:_FIRST].tolist()
+            more = ", …" if _entries(value) > _FIRST else ""
+            kind = f"{value.dtype} {tuple(value.shape)}" if isinstance(value, Tensor) else f"array {tuple(value.shape)}"
+            return f"{kind}: {', '.join(map(_number, first))}{more}"
+        case Ref(kind=kind):
+            return f"<{kind}>"
+        case List(items=items):
+            return f"[{', '.join(map(shown, items[:_FIRST]))}{', …' if len(items) > _FIRST else ''}]"
+        case Tuple(items=items):
+            return f"({', '.join(map(shown, items[:_FIRST]))}{', …' if len(items) > _FIRST else ''})"
+        case Dict(pairs=pairs):
+            inside = ", ".join(f"{shown(key)}: {shown(item)}" for key, item in pairs[:_FIRST])
+            return f"{{{inside}{', …' if len(pairs) > _FIRST else ''}}}"
+        case Large(digits=digits):
+            return digits
+        case Bytes(data=data):
+            return f"{len(data)} bytes"
+        case float():
+            return _number(value)
+        case _:
+            text = repr(value)
+            return text if len(text) <= _MOST_TEXT else f"{text[:_MOST_TEXT]} …"
+
+
+def answer_text(answer: Returned | Raised) -> str:
+    """An answer in short."""
+    if isinstance(answer, Returned):
+        return shown(answer.value)
+    where = f" (cell ‘{answer.cell}’, line {answer.line})" if answer.cell else ""
+    return f"{answer.error}: {answer.message[:_MOST_TEXT]}{where}"
+
+
+def _number(number: Any) -> str:
+    return f"{number:.6g}" if isinstance(number, float) else repr(number)
+
+
+def _entries(value: Tensor | Array) -> int:
+    found = 1
+    for size in value.shape:
+        found *= size
+    return found
+
+
+def _kind(name: str) -> str:
+    """A name without the number that tells several of a kind apart."""
+    return re.sub(r"(?<=[a-z])\d+$", "", name)
+
+
+def _first_line(source: str) -> str:
+    lines = [line for line in source.strip().split("\n") if line.strip()]
+    return f"{lines[0].strip()[:80]} …" if len(lines) > 1 else lines[0][:120] if lines else ""

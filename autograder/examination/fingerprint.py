@@ -1,0 +1,181 @@
+"""Fingerprints: digests that show which hidden tests have changed since a submission was graded.
+
+A fingerprint only saves work: where it differs, the test runs again on what was recorded. It covers the test's own
+source, everything that it uses of its module, the cells of the master that it reads, and the grader's own judgement.
+"""
+
+from __future__ import annotations
+
+import ast
+import functools
+import hashlib
+import sys
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import autograder
+from autograder.course.course import Homework, NotebookSpec
+from autograder.course.master import Master
+from autograder.course.mistakes import Mistake
+from autograder.course.names import names
+from autograder.course.release import Released
+
+_PACKAGE = Path(autograder.__file__).parent
+_JUDGES = ("examination", "sandbox/wire", "sandbox/object_client.py", "sandbox/error_text.py", "constants.py")
+"""the package's own code that a test's verdict depends on"""
+_VERDICTS = ("forbidden", "submission/rebindings.py", "grading/causes.py", "grading/verdict.py", "examination/score.py")
+"""the package's own code that points depend on beside the tests"""
+
+
+class TestFingerprints:
+    """The fingerprints of the tests of one file of hidden tests."""
+
+    __test__ = False  # tells pytest that this is not a test class
+
+    def __init__(self, path: Path, book: Master) -> None:
+        source = path.read_text(encoding="utf-8")
+        self._defined = _definitions(ast.parse(source))
+        harness = path.parent / "harness" / f"{path.stem.removeprefix('test_')}.py"
+        self._harness = harness.read_bytes() if harness.is_file() else b""
+        self._reference = _Cells(book)
+
+    def of(self, function: str, item: str) -> bytes:
+        """The fingerprint of a test function, with its parameters (`item` is its name with them)."""
+        used = self._used(function)
+        parts = [item.encode(), _judges(), *(one.text for one in used)]
+        words = frozenset[str]().union(*(one.words for one in used))
+        if any("Harness" in one.names for one in used):
+            parts.append(self._harness)
+        parts += [source.encode() for source in self._reference.read_by(words)]
+        return digest(parts)
+
+    def _used(self, function: str) -> list[_Statement]:
+        """The statements of the module that a test uses, directly or through others, in the file's order."""
+        reached: dict[str, list[_Statement]] = {}
+        waiting = [function]
+        while waiting:
+            name = waiting.pop()
+            if name not in reached and name in self._defined:
+                reached[name] = self._defined[name]
+                waiting += [used for one in reached[name] for used in one.names]
+        found = {one.line: one for statements in reached.values() for one in statements}
+        return [found[line] for line in sorted(found)]
+
+
+@dataclass(frozen=True)
+class _Statement:
+    """A statement of a module of hidden tests that defines something."""
+
+    line: int
+    text: bytes
+    """the same for the same code, however it is laid out and commented"""
+    names: frozenset[str]
+    """the names that it uses; arguments too, for they may be fixtures"""
+    words: frozenset[str]
+    """the names by which it may read something of the reference: attributes, and texts for getattr"""
+
+
+class _Cells:
+    """The cells of a master that tests read through `reference`."""
+
+    def __init__(self, book: Master) -> None:
+        self._cells = [cell.source for cell in book.code() if not cell.grade]
+        self._defining = {name: number for number, source in enumerate(self._cells) for name in names(source)}
+
+    def read_by(self, words: Iterable[str]) -> Iterator[str]:
+        """The sources of the cells that define one of these names, and of those that they use in turn."""
+        seen: set[int] = set()
+        waiting = [self._defining[word] for word in words if word in self._defining]
+        while waiting:
+            number = waiting.pop()
+            if number not in seen:
+                seen.add(number)
+                waiting += [self._defining[word] for word in self._loaded(number) if word in self._defining]
+        return (self._cells[number] for number in sorted(seen))
+
+    @functools.cache  # noqa: B019 - as long as the suite
+    def _loaded(self, number: int) -> frozenset[str]:
+        return frozenset(name.id for name in _names(ast.parse(self._cells[number])))
+
+
+def execution_of(released: Released, homework: Homework, spec: NotebookSpec) -> bytes:
+    """A digest of what running a submission depends on: where it differs, the notebook has to run again."""
+    cells = [(cell.id, cell.kind, cell.source, cell.grade_id, cell.fixed, cell.demo) for cell in released.cells]
+    return digest([repr((cells, homework.limits, spec.forbidden, homework.packages)).encode()])
+
+
+def verdict_of(released: Released, book: Master, spec: NotebookSpec) -> bytes:
+    """A digest of what points depend on beside the tests."""
+    cells = [(cell.id, cell.points, cell.title, cell.task) for cell in released.cells]
+    return digest([repr((cells, spec)).encode(), *(cell.source.encode() for cell in book.cells), _code(_VERDICTS)])
+
+
+def known_of(book: Master, mistakes: Sequence[Mistake]) -> Mapping[str, bytes]:
+    """For each autograded cell, a digest of the known mistakes that may explain it and of what they edit."""
+    solutions = [cell.source for cell in book.code() if not cell.grade]
+    return {
+        cell.grade_id: digest([repr((solutions, [one for one in mistakes if cell.grade_id in one.fails])).encode()])
+        for cell in book.grade_cells()
+        if cell.autograded
+    }
+
+
+def digest(parts: Iterable[bytes]) -> bytes:
+    """One digest of several texts, in order."""
+    found = hashlib.blake2b(digest_size=12)
+    for part in parts:
+        found.update(b"%d:" % len(part) + part)
+    return found.digest()
+
+
+@functools.cache
+def _judges() -> bytes:
+    import numpy
+    import torch
+
+    return digest([repr((sys.version_info, torch.__version__, numpy.__version__)).encode(), _code(_JUDGES)])
+
+
+@functools.cache
+def _code(places: tuple[str, ...]) -> bytes:
+    files = [file for place in places for file in _files(_PACKAGE / place)]
+    return digest([part for file in files for part in (file.name.encode(), file.read_bytes())])
+
+
+def _files(place: Path) -> list[Path]:
+    return [place] if place.is_file() else sorted(place.rglob("*.py"))
+
+
+def _definitions(tree: ast.Module) -> dict[str, list[_Statement]]:
+    """For each name that a module defines at its top level, the statements that do."""
+    found: dict[str, list[_Statement]] = {}
+    for node in tree.body:
+        inside = list(ast.walk(node))
+        texts = (one.value for one in inside if isinstance(one, ast.Constant))
+        statement = _Statement(
+            node.lineno,
+            ast.dump(node).encode(),
+            frozenset(
+                one.id if isinstance(one, ast.Name) else one.arg
+                for one in inside
+                if isinstance(one, ast.Name | ast.arg)
+            ),
+            frozenset(one.attr for one in inside if isinstance(one, ast.Attribute))
+            | {text for text in texts if isinstance(text, str) and text.isidentifier()},
+        )
+        for name in _bound(node):
+            found.setdefault(name, []).append(statement)
+    return found
+
+
+def _bound(node: ast.stmt) -> set[str]:
+    if isinstance(node, ast.FunctionDef | ast.ClassDef):
+        return {node.name}
+    if isinstance(node, ast.Import | ast.ImportFrom):
+        return {(alias.asname or alias.name).partition(".")[0] for alias in node.names}
+    return {name.id for name in _names(node) if isinstance(name.ctx, ast.Store)}
+
+
+def _names(tree: ast.AST) -> Iterator[ast.Name]:
+    return (node for node in ast.walk(tree) if isinstance(node, ast.Name))

@@ -1,0 +1,106 @@
+"""Recordings: what a hidden test asked the student's objects, and what they answered."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+from autograder.examination.budget import Exhausted
+from autograder.sandbox.lines import Line
+from autograder.sandbox.student_error import Allowance, StudentError
+from autograder.sandbox.wire.messages import Question, Raised, Returned, bare, encode
+
+Exchange = tuple[Question, Returned | Raised]
+"""a question and its answer"""
+
+MOST_EXCHANGES = 400
+"""most exchanges that are recorded of one test"""
+_ONE_ANSWER = 2**19
+"""most bytes of one answer, except in a test with a training run; other tests ask for 0.4 MiB at most"""
+_ALL_ANSWERS = 12 * 2**20
+"""most bytes of the answers of one test; tests ask for 6 MiB at most"""
+
+
+@dataclass
+class Room:
+    """The memory for the answers of a notebook's tests. When it is used up, no more of them are recorded."""
+
+    left: int = 16 * 2**20
+
+
+@dataclass
+class Recording:
+    """What one run of a test asked, in order."""
+
+    exchanges: list[Exchange] = field(default_factory=list)
+    unanswered: list[tuple[Question, StudentError]] = field(default_factory=list)
+    """the questions after the last exchange, to which no answer came, and why"""
+    whole: bool = True
+    """whether everything was recorded"""
+
+
+class Recorder:
+    """A line that passes questions to another line and records the exchanges.
+
+    Raises Exhausted if the answers of the test are far larger than what any test asks for.
+    """
+
+    def __init__(self, line: Line, recording: Recording, room: Room, trains: bool) -> None:
+        self._line, self._recording, self._room = line, recording, room
+        self._most = _ALL_ANSWERS if trains else _ONE_ANSWER
+        self._received = 0
+
+    def ask(self, question: Question, allowance: Allowance | None = None) -> Returned | Raised:
+        kept = self._recording
+        try:
+            reply = self._line.ask(question, allowance)
+        except StudentError as error:
+            if len(kept.unanswered) < MOST_EXCHANGES:
+                kept.unanswered.append((question, error))
+            raise
+        size = len(encode(reply))
+        self._received += size
+        self._room.left -= size
+        if size > self._most or self._received > _ALL_ANSWERS:
+            kept.whole = False
+            raise Exhausted
+        if self._room.left < 0:
+            kept.exchanges.clear()
+            kept.whole = False
+        elif len(kept.exchanges) <= MOST_EXCHANGES:
+            kept.exchanges.append((question, reply))
+        else:
+            kept.whole = False
+        return reply
+
+    def close(self) -> None:
+        self._line.close()
+
+
+class NotRecorded(BaseException):
+    """Raised by a question that a recording does not contain. It is no Exception, so no test can suppress it."""
+
+
+class ReplayLine:
+    """A line that answers from a recording, as long as the questions are those that were asked then."""
+
+    def __init__(self, recording: Recording | None) -> None:
+        """Without a recording, the first question is one too many."""
+        self._recording = recording or Recording(whole=False)
+        self._asked = 0
+
+    def ask(self, question: Question, allowance: Allowance | None = None) -> Returned | Raised:
+        """The recorded answer. Raises NotRecorded for a new question, StudentError where none came to the old one."""
+        kept = self._recording
+        number, self._asked = self._asked, self._asked + 1
+        if number < len(kept.exchanges):
+            asked, reply = kept.exchanges[number]
+            if bare(asked) == bare(question):
+                return reply
+        elif kept.whole and number - len(kept.exchanges) < len(kept.unanswered):
+            asked, error = kept.unanswered[number - len(kept.exchanges)]
+            if bare(asked) == bare(question):
+                raise error
+        raise NotRecorded
+
+    def close(self) -> None:
+        """Do nothing: there is no process to end."""

@@ -1,0 +1,176 @@
+"""A class is regraded: the hidden tests as they are now, on the transcripts of all its results."""
+
+from __future__ import annotations
+
+import csv
+import io
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor, as_completed
+from contextlib import ExitStack, closing
+from dataclasses import dataclass
+from pathlib import Path
+
+import msgspec
+
+from autograder import atomic_file
+from autograder.course.course import Course, CourseError, Homework
+from autograder.grading import class_run
+from autograder.grading.class_run import Submission
+from autograder.grading.orders import Change, Choosing, Regraded
+from autograder.grading.regrade import changes_between
+from autograder.grading.server import GradingServer, Lost
+from autograder.results import record
+from autograder.results.plain_text import points_text
+from autograder.results.result import Result
+from autograder.results.table import cell_text
+
+_BATCH = 16
+"""submissions that one fork of the grading server regrades: a fork takes longer than most of them"""
+
+
+@dataclass(frozen=True)
+class Regrading:
+    """What regrading one submission came to."""
+
+    student: str
+    changes: tuple[Change, ...] = ()
+    result: Result | None = None
+    """the new result; None if nothing has changed"""
+    replayed: int = 0
+    executed: int = 0
+    again: str = ""
+    """why it was graded again as a whole; '' if its transcript was enough"""
+    lost: str = ""
+    """why it could be neither regraded nor graded: its results stay as they were"""
+
+    @property
+    def fell(self) -> bool:
+        """Whether a score fell."""
+        return any(change.before is not None and (change.after or 0) < change.before for change in self.changes)
+
+
+def run(
+    course: Course,
+    homework: Homework,
+    out: Path,
+    submitted: Path,
+    workers: int,
+    choosing: Choosing,
+    unconfined: bool = False,
+    seen: Callable[[Regrading], None] = lambda regrading: None,
+) -> tuple[Regrading, ...]:
+    """Regrade everybody who has a result below `out`. Call `seen` with each one.
+
+    Writes results, feedback pages, autograded notebooks, the gradebook and the tables, as far as something has changed;
+    nothing with `choosing.dry`. Raises CourseError if nobody has a result, or no test has the chosen name.
+    """
+    from autograder.results import gradebook
+
+    students = sorted(path.parent.name for path in out.glob(f"*/{homework.name}.json"))
+    if not students:
+        raise CourseError(f"{out}: no results of {homework.name}: run `autograder grade {homework.name}` first")
+    _check(course, homework, choosing)
+    folders = {one.student: one.folder for one in _handed_in(submitted, course, homework)}
+    marked = course.root / "autograded"
+    found: list[Regrading] = []
+    with ExitStack() as stack:
+        server = stack.enter_context(closing(GradingServer(homework, "none" if unconfined else course.floor)))
+        book = None if choosing.dry else stack.enter_context(gradebook.Recorder(course, homework))
+        server.wait()
+        for regrading in _all(server, students, folders, out, marked, workers, choosing):
+            found.append(regrading)
+            if book is not None and regrading.result is not None:
+                book.record(regrading.result)
+            seen(regrading)
+    found.sort(key=lambda one: one.student)
+    if not choosing.dry:
+        changes = [change for one in found for change in one.changes]
+        class_run.write_csv([one.result for one in found if one.result is not None], homework, out)
+        atomic_file.replace(out / f"{homework.name}.regraded.csv", csv_of(changes).encode())
+        json = msgspec.json.format(msgspec.json.encode(changes), indent=1) + b"\n"
+        atomic_file.replace(out / f"{homework.name}.regraded.json", json)
+    return tuple(found)
+
+
+def _check(course: Course, homework: Homework, choosing: Choosing) -> None:
+    """Raise CourseError if there is no notebook or test of the chosen name."""
+    if choosing.notebook:
+        homework.notebook(choosing.notebook)
+    if choosing.test:
+        from autograder.examination.suite import Suite, collected
+
+        names = [spec.name for spec in homework.notebooks if choosing.notebook in ("", spec.name)]
+        suites = [Suite(course, homework, name) for name in names]
+        with collected(*suites):
+            known = {part for suite in suites for test in suite.prints for part in (test, test.partition("[")[0])}
+        if choosing.test not in known:
+            raise CourseError(f"{homework.name} has no hidden test {choosing.test!r} in {', '.join(names)}")
+
+
+def _handed_in(submitted: Path, course: Course, homework: Homework) -> Sequence[Submission]:
+    try:
+        return class_run.survey(submitted, homework.name, course.homeworks).todo
+    except CourseError:  # nothing is there any more, which only matters where something has to run again
+        return ()
+
+
+def _all(
+    server: GradingServer,
+    students: Sequence[str],
+    folders: dict[str, Path],
+    out: Path,
+    marked: Path,
+    workers: int,
+    choosing: Choosing,
+) -> Iterator[Regrading]:
+    batches = [students[at : at + _BATCH] for at in range(0, len(students), _BATCH)]
+
+    def regrade(batch: Sequence[str]) -> list[Regrading]:
+        places = [(student, folders.get(student)) for student in batch]
+        answers = server.regrade(places, out, marked, choosing)
+        return [_whole(server, answer, folders.get(answer.student), out, marked, choosing.dry) for answer in answers]
+
+    with ThreadPoolExecutor(max_workers=workers, thread_name_prefix="regrade") as pool:
+        waiting = [pool.submit(regrade, batch) for batch in batches]
+        try:
+            for future in as_completed(waiting):
+                yield from future.result()
+        finally:
+            pool.shutdown(cancel_futures=True)
+
+
+def _whole(
+    server: GradingServer, answer: Regraded, folder: Path | None, out: Path, marked: Path, dry: bool
+) -> Regrading:
+    """What regrading came to; a submission whose transcript is not enough is graded again."""
+    student = answer.student
+    if not answer.stale:
+        return Regrading(student, answer.changes, answer.result, answer.replayed, answer.executed)
+    if folder is None:
+        return Regrading(student, lost=f"{answer.stale}, and its submission is not there to be graded again")
+    path = out / student / f"{server.homework.name}.json"
+    try:
+        old = record.read(path)
+    except ValueError:
+        old = None
+    try:
+        if dry:
+            new = server.grade(student, folder)
+        else:
+            new = server.grade(student, folder, out, marked / student / server.homework.name)
+    except Lost as lost:
+        return Regrading(student, lost=str(lost))
+    changes = changes_between(old, new) if old is not None else ()
+    return Regrading(student, changes, new, again=answer.stale)
+
+
+def csv_of(changes: Sequence[Change]) -> str:
+    """The changes as CSV (RFC 4180), a line for each cell of each student."""
+    text = io.StringIO()
+    table = csv.writer(text)
+    table.writerow(("student", "notebook", "cell", "before", "after", "why"))
+    for change in changes:
+        points = (points_text(change.before), points_text(change.after))
+        names = (change.student, change.notebook, change.cell)
+        table.writerow([*map(cell_text, names), *points, cell_text("; ".join(change.why))])
+    return text.getvalue()

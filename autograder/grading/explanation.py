@@ -1,0 +1,268 @@
+"""The explanation of a score: what each hidden test asked, what the student's code answered, and what is right.
+
+It is read from the transcript; no student code runs. For instructors: it shows what hidden tests ask.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from autograder.course.course import Course, CourseError, Homework
+from autograder.examination.dialogue import Dialogue, answer_text, shown
+from autograder.examination.recording import Exchange, Recording
+from autograder.examination.relation import SAME, relation
+from autograder.examination.suite import Suite
+from autograder.examination.transcribing import recording_of
+from autograder.results import record, transcript
+from autograder.results.plain_text import plain, points_text
+from autograder.results.result import CellResult, NotebookResult, Result, TestResult
+from autograder.results.transcript import NotebookRecord, Run, Transcript, Unusable
+from autograder.sandbox.wire.messages import Attribute, Get, Question, Raised, Returned
+from autograder.sandbox.wire.values import Ref
+
+_MOST_QUESTIONS = 60
+"""most questions of one test that are told"""
+_LIKELY = 3
+"""most known mistakes that are told where none explains everything"""
+
+
+@dataclass(frozen=True)
+class Step:
+    """One question of a test."""
+
+    asked: str
+    """as code"""
+    given: tuple[tuple[str, str], ...]
+    """the large values in it: name, and what it is"""
+    answer: str
+    right: str
+    """what the reference answers"""
+    how: str
+    """how the answer relates to the right one; `SAME` if it is right"""
+    plain: bool
+    """whether it only reads a name or an attribute"""
+    mistakes: tuple[tuple[str, str], ...] = ()
+    """where the answer is wrong: what the likely mistakes answer"""
+
+
+@dataclass(frozen=True)
+class TestExplained:
+    """One hidden test."""
+
+    __test__ = False  # tells pytest that this is not a test class
+
+    result: TestResult
+    steps: tuple[Step, ...] = ()
+    missing: str = ""
+    """why there are no steps, or not all; '' if there are"""
+    ended: str = ""
+    """why a question got no answer"""
+
+
+@dataclass(frozen=True)
+class CellExplained:
+    """One exercise."""
+
+    notebook: str
+    cell: CellResult
+    tests: tuple[TestExplained, ...]
+
+
+@dataclass(frozen=True)
+class Examined:
+    """A student's result and transcript, as they lie in the folder of results."""
+
+    course: Course
+    homework: Homework
+    result: Result
+    transcript: Transcript
+
+    def chosen(self, cell: str) -> list[tuple[NotebookResult, CellResult]]:
+        """The exercises that lost points, or the one called `cell` or `notebook/cell`. Raises CourseError."""
+        found = []
+        for book in self.result.notebooks:
+            for one in book.cells:
+                named = cell in (one.grade_id, f"{book.notebook}/{one.grade_id}")
+                failed = not all(test.passed for test in one.tests)
+                if named or (not cell and failed):
+                    found.append((book, one))
+        if cell and not found:
+            known = ", ".join(f"{book.notebook}/{one.grade_id}" for book in self.result.notebooks for one in book.cells)
+            raise CourseError(f"{self.homework.name} has no cell {cell!r}; it has {known}")
+        return found
+
+
+def opened(course: Course, homework: Homework, out: Path, student: str) -> Examined:
+    """What is kept of a student's homework below `out`. Raises CourseError, and says what is missing."""
+    path = out / student / f"{homework.name}.json"
+    if not path.is_file():
+        known = sorted(one.parent.name for one in out.glob(f"*/{homework.name}.json"))
+        near = ", ".join(known[:10]) + (" …" if len(known) > 10 else "")
+        raise CourseError(f"{path}: no such result; there are results of {near or 'nobody'}")
+    try:
+        result = record.read(path)
+        kept = transcript.read(transcript.path_of(out, student, homework.name))
+        if result.transcript != kept.index.body.hex():
+            raise Unusable("its transcript does not belong to its results file")
+        _ = kept.body
+    except (ValueError, Unusable) as why:
+        raise CourseError(
+            f"{path}: {why}: `autograder grade {homework.name} --student {student}` makes both anew"
+        ) from None
+    return Examined(course, homework, result, kept)
+
+
+def explained(kept: Examined, cell: str, everything: bool, suites: Callable[[str], Suite]) -> Iterator[CellExplained]:
+    """Explain the exercises that lost points, or one; of their tests those that failed, or `everything`."""
+    for book, one in kept.chosen(cell):
+        noted = kept.transcript.notebook(book.notebook)
+        tests = tuple(
+            _explained(test, one, noted, kept.transcript.body.blobs, suites(book.notebook))
+            for test in one.tests
+            if everything or not test.passed
+        )
+        yield CellExplained(book.notebook, one, tests)
+
+
+def run_of(noted: NotebookRecord | None, test: str) -> Run | None:
+    """The run of a test whose result counts; of one that shares a fork, what was asked there."""
+    found = next((one for one in noted.tests if one.name == test), None) if noted is not None else None
+    if found is None or noted is None:
+        return None
+    run = found.again or found.first
+    return noted.shared if run is not None and not run.exchanges and noted.shared is not None else run
+
+
+def _explained(
+    test: TestResult, cell: CellResult, noted: NotebookRecord | None, blobs: Sequence[bytes], suite: Suite
+) -> TestExplained:
+    run = run_of(noted, test.name)
+    if run is None:
+        return TestExplained(test, missing="this test asked nothing")
+    if not run.whole:
+        return TestExplained(test, missing="what this test asked was too much to keep")
+    try:
+        recording = recording_of(run, blobs)
+    except Unusable as why:
+        return TestExplained(test, missing=str(why))
+    steps = tuple(_steps(recording, cell, suite))
+    more = f"{len(recording.exchanges) - len(steps)} more questions" if len(recording.exchanges) > len(steps) else ""
+    ended = ""
+    if recording.unanswered:
+        question, error = recording.unanswered[0]
+        dialogue = Dialogue()
+        for asked, answer in recording.exchanges:
+            dialogue.heard(asked, answer)
+        ended = f"{dialogue.text(question)} got no answer: {error.message}"
+    return TestExplained(test, steps, more, ended)
+
+
+def _steps(recording: Recording, cell: CellResult, suite: Suite) -> Iterator[Step]:
+    dialogue = Dialogue()
+    exchanges = recording.exchanges[:_MOST_QUESTIONS]
+    questions = [question for question, _ in exchanges]
+    rights = suite.diagnoser.answers(None, questions)
+    how = [relation(answer, right) for (_, answer), right in zip(exchanges, rights, strict=True)]
+    likely = dict(_likely(exchanges, how, cell, suite))
+    for number, (question, answer) in enumerate(exchanges):
+        text = dialogue.text(question)
+        given = tuple((name, shown(value)) for name, value in dialogue.values.items())
+        name = dialogue.heard(question, answer)
+        if name and name != text:
+            text = f"{name} = {text}"
+        mistakes: tuple[tuple[str, str], ...] = ()
+        if how[number] != SAME:
+            mistakes = tuple(
+                (
+                    mistake,
+                    "the same as the student"
+                    if relation(answer, found[number]) == SAME
+                    else answer_text(found[number]),
+                )
+                for mistake, found in likely.items()
+            )
+        yield Step(
+            text,
+            given,
+            answer_text(answer),
+            answer_text(rights[number]),
+            how[number],
+            looks(question, answer),
+            mistakes,
+        )
+
+
+def looks(question: Question, answer: Returned | Raised | None) -> bool:
+    """Whether a question only takes an object by its name."""
+    return isinstance(question, Get | Attribute) and isinstance(answer, Returned) and isinstance(answer.value, Ref)
+
+
+def _likely(
+    exchanges: Sequence[Exchange], how: Sequence[str], cell: CellResult, suite: Suite
+) -> Iterator[tuple[str, list[Returned | Raised]]]:
+    """The known mistakes that were diagnosed; otherwise those that give most of the wrong answers."""
+    wrong = [number for number, text in enumerate(how) if text != SAME]
+    if not wrong:
+        return
+    questions = [question for question, _ in exchanges]
+    diagnosed = {one.mistake for one in cell.diagnoses}
+    found = []
+    for mistake in suite.mistakes:
+        if cell.grade_id in mistake.fails and (not diagnosed or mistake.id in diagnosed):
+            answers = suite.diagnoser.answers(mistake, questions)
+            alike = sum(relation(exchanges[number][1], answers[number]) == SAME for number in wrong)
+            if alike or diagnosed:
+                found.append((alike, mistake.id, answers))
+    found.sort(key=lambda one: (-one[0], one[1]))
+    yield from ((name, answers) for _, name, answers in found[:_LIKELY])
+
+
+def text(student: str, cells: Sequence[CellExplained]) -> str:
+    """The explanation for a terminal."""
+    lines = []
+    for one in cells:
+        cell = one.cell
+        earned = points_text(cell.earned) or "not marked yet"
+        lines += [f"{one.notebook}/{cell.grade_id} · {cell.title}: {earned} of {points_text(cell.points)}"]
+        if cell.note:
+            lines += [f"  {cell.note}"]
+        lines += [f"  looks like {found.mistake}: {found.title}" for found in cell.diagnoses]
+        if cell.follows:
+            lines += [f"  it uses code of {', '.join(cell.follows)}, which lost points too"]
+        lines += [f"  {cause}" for cause in cell.causes]
+        for test in one.tests:
+            lines += ["", *_test_lines(test)]
+        lines.append("")
+    if not lines:
+        return f"{student}: every test passed"
+    return "\n".join(plain(line) if line else "" for line in lines).rstrip()
+
+
+def _test_lines(test: TestExplained) -> Iterator[str]:
+    result = test.result
+    yield f"  {result.name} {'passed' if result.passed else 'failed'}. It looks at: {result.says}"
+    if result.message:
+        yield f"    The student reads: {result.message}"
+    shown_right = False
+    for number, step in enumerate(test.steps, 1):
+        if step.how == SAME and step.plain:
+            continue
+        yield f"    {number:>2}  {step.asked}"
+        yield from (f"          where {name} is {value}" for name, value in step.given)
+        if step.how == SAME:
+            if step.answer != "None":
+                yield f"        → {step.answer}"
+            continue
+        yield f"        → {step.answer}"
+        yield f"        right: {step.right}"
+        yield f"        {'the first difference' if not shown_right else 'different'}: {step.how}"
+        yield from (f"        {mistake} answers {answer}" for mistake, answer in step.mistakes)
+        shown_right = True
+    if test.ended:
+        yield f"        {test.ended}"
+    if test.missing:
+        yield f"    {test.missing}"
+    if test.steps and not shown_right and not result.passed:
+        yield "    Every answer is the reference's, up to rounding. The test judges them by something else."

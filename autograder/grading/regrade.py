@@ -1,0 +1,322 @@
+"""Regrades one submission: the hidden tests as they are now, on what was recorded when it was graded.
+
+No student code runs, except where a test asks what it did not ask then. Trusted side only.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Collection, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import NoReturn
+
+import msgspec
+
+from autograder.course.course import NotebookSpec
+from autograder.examination.suite import Examined, Suite
+from autograder.examination.transcribing import Transcriber
+from autograder.grading import transcription
+from autograder.grading.context import GradingContext
+from autograder.grading.grade import moment, rebound_cells
+from autograder.grading.orders import Change, Choosing, Regraded
+from autograder.grading.verdict import OURS, Ran, Work, verdict, without_notebook
+from autograder.results import autograded, record, transcript
+from autograder.results.result import CellResult, NotebookResult, Result, TestResult
+from autograder.results.transcript import NotebookRecord, TestRecord, Transcript, Unusable
+from autograder.sandbox.session import Session
+
+
+@dataclass(frozen=True)
+class Place:
+    """Where one submission and its results are."""
+
+    student: str
+    out: Path
+    folder: Path | None
+    """what was handed in; None if it is not there any more"""
+    marked: Path | None
+    """folder for the autograded notebooks; None for none"""
+
+
+def regrade(
+    context: GradingContext, place: Place, choosing: Choosing, announce: Callable[[str, str], None]
+) -> Regraded:
+    """Regrade a submission. Writes its results if they have changed, unless `choosing.dry`.
+
+    Nothing is written, and the reason is told, if the transcript cannot stand for the submission.
+    """
+    name = context.homework.name
+    try:
+        try:
+            old = record.read(place.out / place.student / f"{name}.json")
+        except (ValueError, OSError) as error:
+            raise Unusable(f"its results file cannot be read: {error}") from None
+        path = transcript.path_of(place.out, place.student, name)
+        kept = transcription.usable(path, context, place.student, place.folder)
+        if old.transcript != kept.index.body.hex():
+            raise Unusable("its transcript does not belong to its results file")
+        regrading = _Regrading(context, old, kept, choosing, announce)
+        new, renewed = regrading.regraded()
+    except Unusable as why:
+        return Regraded(place.student, stale=str(why))
+    changes = changes_between(old, new)
+    if not choosing.dry:
+        if renewed is not kept:
+            transcript.write(renewed, path)
+        if new is not old:
+            record.write(new, place.out)
+            for book in new.notebooks:
+                if place.marked is not None and book.notebook in regrading.works and book not in old.notebooks:
+                    gradable = regrading.works[book.notebook].gradable
+                    autograded.write(gradable.notebook(), book, context.suites[book.notebook].master, place.marked)
+    return Regraded(
+        place.student,
+        changes=changes,
+        result=new if new is not old else None,
+        replayed=regrading.replayed,
+        executed=regrading.executed,
+    )
+
+
+class _Regrading:
+    """The regrading of one submission, notebook by notebook."""
+
+    def __init__(
+        self,
+        context: GradingContext,
+        old: Result,
+        kept: Transcript,
+        choosing: Choosing,
+        announce: Callable[[str, str], None],
+    ) -> None:
+        self._context, self._old, self._kept = context, old, kept
+        self._choosing, self._announce = choosing, announce
+        self._transcriber: Transcriber | None = None
+        self.works: dict[str, Work] = {}
+        self.replayed = self.executed = 0
+        """how many tests ran on what was recorded, and how many in the sandbox"""
+
+    def regraded(self) -> tuple[Result, Transcript]:
+        """The result and the transcript as they are now; the same objects if nothing has changed."""
+        books, notes = [], []
+        then = {book.notebook: book for book in self._old.notebooks}
+        for spec in self._context.homework.notebooks:
+            if spec.name not in then:
+                raise Unusable(f"it was graded without the notebook {spec.name}")
+            note = self._kept.notebook(spec.name)
+            if note is None:
+                books.append(self._not_run(spec, then[spec.name]))
+            elif self._choosing.notebook not in ("", spec.name):
+                books.append(then[spec.name])
+                notes.append(note)
+            else:
+                book, note = self._notebook(spec, then[spec.name], note)
+                books.append(book)
+                notes.append(note)
+        renewed = self._transcript(notes)
+        return self._result(books, renewed), renewed
+
+    def _result(self, books: list[NotebookResult], renewed: Transcript) -> Result:
+        new = msgspec.structs.replace(
+            self._old,
+            notebooks=tuple(books),
+            score=round(sum(book.score for book in books), 4),
+            max_score=sum(book.max_score for book in books),
+            title=self._context.homework.title,
+            transcript=renewed.index.body.hex(),
+        )
+        if new == self._old:
+            return self._old
+        return msgspec.structs.replace(new, graded_at=moment())
+
+    def _transcript(self, notes: list[NotebookRecord]) -> Transcript:
+        if self._transcriber is not None:
+            index = msgspec.structs.replace(self._kept.index, notebooks=tuple(notes))
+            return transcript.made(index, self._transcriber.blobs, self._kept.body.work)
+        return self._kept if tuple(notes) == self._kept.index.notebooks else self._kept.with_notebooks(notes)
+
+    def _not_run(self, spec: NotebookSpec, then: NotebookResult) -> NotebookResult:
+        """A notebook that was not handed in, with the points that its cells are worth now."""
+        if [incident.kind for incident in then.incidents] == ["internal"]:
+            raise Unusable(f"{spec.name} could not be graded then")
+        new = without_notebook(self._context, spec, then.incidents[0])
+        return (
+            then
+            if new.cells == then.cells and new.title == then.title
+            else msgspec.structs.replace(new, tier=then.tier)
+        )
+
+    def _notebook(
+        self, spec: NotebookSpec, then: NotebookResult, note: NotebookRecord
+    ) -> tuple[NotebookResult, NotebookRecord]:
+        suite = self._context.suites[spec.name]
+        execution, judged = transcription.prints(self._context, spec)
+        if execution != note.execution:
+            raise Unusable(f"the release, the limits or the forbidden tools of {spec.name} have changed")
+        cells = self._cells(suite, note)
+        if not cells and judged == note.verdict:
+            return then, note
+        body = self._kept.body
+        if spec.name not in body.work:
+            raise Unusable("its transcript is damaged")
+        work = self.works[spec.name] = transcription.work_of(self._context, then, body.work[spec.name])
+        examined, executed = self._examined(suite, work, note, cells)
+        results = self._merged(suite, then, examined)
+        cut = len(then.outputs) - len(tuple(work.gradable.pictures))
+        ran = Ran(
+            then.outputs[:cut],
+            tuple(incident for incident in then.incidents if incident.kind not in OURS),
+            then.tier,
+            then.cpu_seconds,
+            then.wall_seconds,
+            then.peak_memory_mb,
+        )
+        new = verdict(self._context, spec, work, results, ran)
+        tests = {test.name: test for test in note.tests if test.cell not in cells}
+        tests |= {test.name: test for test in self._replayed(suite, note, examined)}
+        shared = note.shared
+        if executed is not None:
+            records, again = transcription.records(suite, executed, self._transcribed())
+            tests |= {test.name: test for test in records}
+            shared = again or shared
+        known = dict(suite.known)
+        if self._choosing.test:  # the other cells have not been looked at
+            known = {**note.known, **{cell: known[cell] for cell in cells if cell in known}}
+        return new, msgspec.structs.replace(
+            note,
+            known=known,
+            verdict=judged,
+            shared=shared,
+            tests=tuple(tests[name] for name in suite.prints if name in tests),
+        )
+
+    def _cells(self, suite: Suite, note: NotebookRecord) -> frozenset[str]:
+        """The grade cells whose tests have to run again, because they or the known mistakes have changed."""
+        then = {test.name: test for test in note.tests}
+        failed = {test.cell for test in note.tests if not test.passed}
+        changed = {cell for cell, print_ in suite.known.items() if cell in failed and print_ != note.known.get(cell)}
+        for name, print_ in suite.prints.items():
+            before = then.get(name)
+            if before is None or (before.fingerprint, before.cell) != (print_.fingerprint, print_.cell):
+                changed |= {print_.cell} if before is None else {print_.cell, before.cell}
+        changed |= {test.cell for test in note.tests if test.name not in suite.prints}
+        if self._choosing.test:
+            chosen = self._choosing.test
+            changed = {one.cell for name, one in suite.prints.items() if chosen in (name, name.partition("[")[0])}
+        return suite.together(changed)
+
+    def _examined(
+        self, suite: Suite, work: Work, note: NotebookRecord, cells: frozenset[str]
+    ) -> tuple[Examined, Examined | None]:
+        """The tests of these cells, on what was recorded; and those that had to be executed, if there are any."""
+        if not cells:
+            return Examined((), {}), None
+
+        def tell(test: str) -> None:
+            self._announce(suite.master.notebook, test)
+
+        names = {name for name, print_ in suite.prints.items() if print_.cell in cells}
+        replayed = transcription.recorded_in(note, self._kept.body.blobs, names)
+        rebound = rebound_cells(work.gradable)
+        found = suite.examine(_no_line, _no_line, rebound, note.content, tell, (), cells, replayed)
+        self.replayed += len(found.tests)
+        if not found.unknown:
+            return found, None
+        again = suite.together({suite.prints[name].cell for name in found.unknown})
+        files = self._kept.body.work[suite.master.notebook].files
+        limits, forbidden = self._context.homework.limits, suite.spec.forbidden
+        with Session(self._context.zygote, limits, work.gradable.cells, forbidden, files) as session:
+            session.run()
+            executed = suite.examine(session.fork, session.turn, rebound, note.content, tell, (), again)
+        self.executed += len(executed.tests)
+        self.replayed -= len(executed.tests)
+        return _joined(found, executed, again), executed
+
+    def _merged(self, suite: Suite, then: NotebookResult, examined: Examined) -> Examined:
+        """All tests of the notebook: those that ran again, and those that did not have to."""
+        before = {test.name: test for cell in then.cells for test in cell.tests}
+        now = {test.name: test for test in examined.tests}
+        ran = {test.cell for test in examined.tests}
+        tests = [_steady(now.get(name), before.get(name)) for name in suite.prints]
+        if None in tests:
+            raise Unusable("its results file lacks a test")
+        diagnoses = {
+            cell.grade_id: cell.diagnoses for cell in then.cells if cell.diagnoses and cell.grade_id not in ran
+        }
+        unchecked = [one.cell for one in then.incidents if one.kind == "unchecked" and one.cell not in ran]
+        return Examined(
+            tuple(test for test in tests if test is not None),
+            diagnoses | examined.diagnoses,
+            (*unchecked, *examined.unchecked),
+        )
+
+    def _replayed(self, suite: Suite, note: NotebookRecord, examined: Examined) -> Iterator[TestRecord]:
+        """The records of the tests that ran again: they asked what they asked then."""
+        then = {test.name: test for test in note.tests}
+        for result in examined.tests:
+            if result.name in then:
+                fingerprint = suite.prints[result.name].fingerprint
+                yield msgspec.structs.replace(
+                    then[result.name], cell=result.cell, passed=result.passed, fingerprint=fingerprint
+                )
+
+    def _transcribed(self) -> Transcriber:
+        if self._transcriber is None:
+            self._transcriber = Transcriber(self._kept.body.blobs)
+        return self._transcriber
+
+
+def _no_line(cell: str) -> NoReturn:
+    raise AssertionError("a replay makes no line")
+
+
+def _joined(found: Examined, executed: Examined, cells: Collection[str]) -> Examined:
+    """The outcomes of a replay, with those of executed cells in place of theirs."""
+    return Examined(
+        (*(test for test in found.tests if test.cell not in cells), *executed.tests),
+        {cell: named for cell, named in found.diagnoses.items() if cell not in cells} | executed.diagnoses,
+        (*(cell for cell in found.unchecked if cell not in cells), *executed.unchecked),
+    )
+
+
+def _steady(now: TestResult | None, before: TestResult | None) -> TestResult | None:
+    """The result of now; that of before if nothing but the time differs."""
+    if now is None or before is None:
+        return now or before
+    return before if msgspec.structs.replace(now, seconds=before.seconds) == before else now
+
+
+def changes_between(old: Result, new: Result) -> tuple[Change, ...]:
+    """What has changed from one result of a submission to another, cell by cell."""
+    return tuple(_changes(old, new))
+
+
+def _changes(old: Result, new: Result) -> Iterator[Change]:
+    then = {(book.notebook, cell.grade_id): cell for book in old.notebooks for cell in book.cells}
+    for book in new.notebooks:
+        for cell in book.cells:
+            was = then.pop((book.notebook, cell.grade_id), None)
+            before = was.earned if was is not None else None
+            why = _why(was, cell) if was is not None else ("the cell is new",)
+            if why:
+                yield Change(new.student, book.notebook, cell.grade_id, before, cell.earned, why)
+    for (notebook, grade_id), cell in then.items():
+        yield Change(new.student, notebook, grade_id, cell.earned, None, ("the cell is gone",))
+
+
+def _why(was: CellResult, now: CellResult) -> tuple[str, ...]:
+    """Why a cell's result has changed, in short phrases; nothing if it has not."""
+    before, after = ({test.name: test for test in cell.tests} for cell in (was, now))
+    why = [f"{name} is new" for name in after if name not in before]
+    why += [f"{name} is gone" for name in before if name not in after]
+    for name in before.keys() & after.keys():
+        if before[name].passed != after[name].passed:
+            why.append(f"{name} {'passes' if after[name].passed else 'fails'} now")
+    if was.points != now.points:
+        why.append(f"worth {now.points:g} points, not {was.points:g}")
+    if not why and was.earned != now.earned:
+        why.append(now.note or was.note or "its tests have other weights")
+    hints = [{one.mistake: one.hint for one in cell.diagnoses} for cell in (was, now)]
+    if hints[0] != hints[1]:
+        why.append(f"hint: {', '.join(hints[1]) or 'none'}, not {', '.join(hints[0]) or 'none'}")
+    return tuple(why)

@@ -1,0 +1,145 @@
+"""The verdict on one notebook: points, hints and notes, from what was handed in and how its tests came out."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+import msgspec
+
+from autograder.constants import SEED
+from autograder.course.course import NotebookSpec
+from autograder.examination.score import score
+from autograder.examination.suite import Examined
+from autograder.forbidden.attempts import Attempt
+from autograder.grading.causes import with_causes
+from autograder.grading.context import GradingContext, attempts_in, forbidden_uses
+from autograder.results.result import CellResult, Incident, NotebookResult, Output
+from autograder.submission import Gradable
+from autograder.submission.rebindings import notes, rebindings
+
+OURS = ("attempt", "unchecked", "names")
+"""the kinds of incidents that a verdict adds to those of the run"""
+
+
+@dataclass(frozen=True)
+class Work:
+    """What was handed in for one notebook, as it is graded."""
+
+    file: str
+    """the name of the submitted file"""
+    gradable: Gradable
+    modules: Mapping[str, str]
+    """the student's own Python files: path and source"""
+    answers_elsewhere: bool
+    """whether written answers may be in a document, or in another part: blank ones wait for a person"""
+
+    @property
+    def unanswered(self) -> frozenset[str]:
+        """The written answers that earn nothing."""
+        return frozenset() if self.answers_elsewhere else self.gradable.unanswered
+
+
+@dataclass(frozen=True)
+class Ran:
+    """How the cells of a notebook ran."""
+
+    outputs: tuple[Output, ...]
+    incidents: tuple[Incident, ...]
+    tier: str
+    cpu_seconds: float
+    wall_seconds: float
+    peak_memory_mb: float
+
+
+def verdict(context: GradingContext, spec: NotebookSpec, work: Work, examined: Examined, ran: Ran) -> NotebookResult:
+    """The result of one notebook."""
+    blank, suite, gradable = context.released[spec.name], context.suites[spec.name], work.gradable
+    rebound = rebindings(gradable.cells)
+    forbidden = forbidden_uses(suite, gradable, work.modules, rebound)
+    cells = score(blank, examined.tests, forbidden, examined.diagnoses, work.unanswered, suite.uses)
+    cells = with_causes(cells, gradable, ran.outputs, suite.master, context.homework.packages)
+    tried = attempts_in(suite, gradable, work.modules)
+    if tried:
+        cells = tuple(map(_for_a_person, cells))
+    return NotebookResult(
+        notebook=spec.name,
+        title=spec.title,
+        file=work.file,
+        score=total(cells),
+        max_score=sum(cell.points for cell in cells),
+        cells=cells,
+        repairs=gradable.repairs,
+        incidents=(
+            *ran.incidents,
+            *map(_attempt, tried),
+            *map(_unchecked, examined.unchecked),
+            *notes(gradable.cells, rebound),
+        ),
+        outputs=(*ran.outputs, *gradable.pictures),
+        tier=ran.tier,
+        seed=SEED,
+        cpu_seconds=ran.cpu_seconds,
+        wall_seconds=ran.wall_seconds,
+        peak_memory_mb=ran.peak_memory_mb,
+    )
+
+
+def waiting(context: GradingContext, spec: NotebookSpec) -> NotebookResult:
+    """The result if grading the notebook ended the process twice: all its cells wait for a person."""
+    note = "The grader could not grade this notebook. Nothing is lost: your instructor has to look at it."
+    found = without_notebook(context, spec, Incident(kind="internal", cell="", note=note))
+    cells = tuple(msgspec.structs.replace(cell, earned=None) for cell in found.cells)
+    return msgspec.structs.replace(found, cells=cells)
+
+
+def without_notebook(context: GradingContext, spec: NotebookSpec, incident: Incident) -> NotebookResult:
+    """The result if there is no notebook to run: all cells, with 0 points."""
+    cells = score(context.released[spec.name], (), {}, {})
+    cells = tuple(_unmarked(cell) for cell in cells)
+    return NotebookResult(
+        notebook=spec.name,
+        title=spec.title,
+        file="",
+        score=0.0,
+        max_score=sum(cell.points for cell in cells),
+        cells=cells,
+        incidents=(incident,),
+        tier=context.zygote.tier,
+        seed=SEED,
+        cpu_seconds=0.0,
+        wall_seconds=0.0,
+        peak_memory_mb=0.0,
+    )
+
+
+def total(cells: Sequence[CellResult]) -> float:
+    """The points of these cells together; a cell that nobody has marked yet counts 0."""
+    return round(sum(cell.earned or 0.0 for cell in cells), 4)
+
+
+def _unmarked(cell: CellResult) -> CellResult:
+    """The cell with 0 points. Nothing was handed in, so a person need not mark it."""
+    return CellResult(grade_id=cell.grade_id, title=cell.title, points=cell.points, earned=0.0)
+
+
+def _unchecked(cell: str) -> Incident:
+    note = (
+        f"Checking your answers to ‘{cell}’ needs more time or memory than the grader allows, so a test was stopped. "
+        "Return what the text asks for, and nothing larger."
+    )
+    return Incident(kind="unchecked", cell=cell, note=note)
+
+
+def _attempt(attempt: Attempt) -> Incident:
+    note = (
+        f"Cell ‘{attempt.cell}’ uses {attempt.what} in line {attempt.line}, which no exercise of this notebook needs. "
+        "Your instructor looks at it and then decides on the points of this notebook."
+    )
+    return Incident(kind="attempt", cell=attempt.cell, note=note)
+
+
+def _for_a_person(cell: CellResult) -> CellResult:
+    """The cell without its points, until a person has looked at the notebook. A cell that earned nothing stays so."""
+    note = "Your instructor has to look at this notebook before you get your points for this exercise."
+    return msgspec.structs.replace(cell, earned=None, note=note) if cell.earned else cell
