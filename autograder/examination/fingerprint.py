@@ -101,7 +101,10 @@ class _Cells:
 
 def execution_of(released: Released, homework: Homework, spec: NotebookSpec) -> bytes:
     """A digest of what running a submission depends on: where it differs, the notebook has to run again."""
-    cells = [(cell.id, cell.kind, cell.source, cell.grade_id, cell.fixed, cell.demo) for cell in released.cells]
+    cells = [
+        (cell.id, cell.source if cell.kind == "code" else "", cell.grade_id, cell.fixed, cell.demo)
+        for cell in released.cells
+    ]
     return digest([repr((cells, homework.limits, spec.forbidden, homework.packages)).encode()])
 
 

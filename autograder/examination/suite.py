@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import dataclasses
 import functools
 import types
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
@@ -25,6 +26,9 @@ from autograder.examination.reference import definitions
 from autograder.examination.secret import course_secret
 from autograder.results.result import Diagnosis, TestResult
 from autograder.sandbox.lines import Line
+
+COMMON = "common"
+"""in place of the digest of a submission: the random numbers are the same for all"""
 
 
 class Suite:
@@ -178,7 +182,37 @@ class Suite:
             tests = tuple(result for result in results.values() if result.cell in again_in)
             announce("")
             diagnoses |= self._diagnoses(tests, recorded)
+        if replayed is None:
+            puzzling = {
+                name for name in first.doubtful if not results[name].passed and results[name].cell not in diagnoses
+            }
+            recorded |= self._commonly_asked(puzzling, recorded, turn, announce, barred)
         return Examined(tuple(results.values()), diagnoses, tuple(unchecked), recorded, frozenset(unknown))
+
+    def _commonly_asked(
+        self,
+        tests: Collection[str],
+        recorded: Mapping[str, Recorded],
+        turn: Callable[[str], Line],
+        announce: Callable[[str], None],
+        barred: Collection[str],
+    ) -> dict[str, Recorded]:
+        """Run these tests once more with numbers that are the same for all, to compare answers. The outcome is nothing.
+
+        Tests that need a training run have the same numbers for all anyway.
+        """
+        if not tests:
+            return {}
+        common = Examination(
+            self._subject(COMMON), turn, turn, announce=announce, barred=barred, seconds=budget.SECONDS
+        )
+        self._run(common, lambda item: item.name in tests and not earns_of(item).trains)
+        announce("")
+        return {
+            name: dataclasses.replace(recorded[name], common=kept)
+            for name, kept in common.recordings.items()
+            if name in recorded and name != SHARED
+        }
 
     def _diagnoses(
         self, tests: Sequence[TestResult], recorded: Mapping[str, Recorded]
@@ -225,6 +259,8 @@ class Recorded:
 
     first: Recording
     again: Recording | None = None
+    common: Recording | None = None
+    """a run with numbers that are the same for all, if nothing explains why it fails"""
 
     @property
     def last(self) -> Recording:

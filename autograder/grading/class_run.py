@@ -10,8 +10,9 @@ from pathlib import Path
 
 from autograder import atomic_file
 from autograder.course.course import Course, CourseError, Homework
+from autograder.course.roster import Roster, open_roster
 from autograder.grading.server import GradingServer, Lost
-from autograder.results import record
+from autograder.results import page, record
 from autograder.results.result import Result
 from autograder.results.table import csv_text
 from autograder.submission.filename import shown
@@ -100,11 +101,16 @@ def _nothing_in(folder: Path, homework: str, homeworks: Sequence[str]) -> str:
 
 
 def grade_all(
-    server: GradingServer, todo: Sequence[Submission], out: Path, marked: Path, workers: int
+    server: GradingServer,
+    todo: Sequence[Submission],
+    out: Path,
+    marked: Path,
+    workers: int,
+    roster: Roster | None = None,
 ) -> Iterator[Outcome]:
     """Grade `todo`, `workers` at a time. Writes below `out` and `marked`; yields each outcome when it is ready."""
     with ThreadPoolExecutor(max_workers=workers, thread_name_prefix="grade") as pool:
-        waiting = [pool.submit(_grade, server, submission, out, marked) for submission in todo]
+        waiting = [pool.submit(_grade, server, submission, out, marked, roster) for submission in todo]
         try:
             for future in as_completed(waiting):
                 yield future.result()
@@ -112,23 +118,41 @@ def grade_all(
             pool.shutdown(cancel_futures=True)
 
 
-def _grade(server: GradingServer, submission: Submission, out: Path, marked: Path) -> Outcome:
+def _grade(server: GradingServer, submission: Submission, out: Path, marked: Path, roster: Roster | None) -> Outcome:
     """Grade one submission. After an infrastructure failure, retry once."""
     folder = marked / submission.student / server.homework.name
     for attempt in (1, 2):
         try:
-            return Outcome(submission, server.grade(submission.student, submission.folder, out, folder))
+            result = server.grade(submission.student, submission.folder, out, folder)
+            _put_name(result, out, roster)
+            return Outcome(submission, result)
         except Lost as lost:
             if attempt == 2:
                 return Outcome(submission, None, str(lost))
     raise AssertionError("unreachable")
 
 
-def write_csv(results: Sequence[Result], homework: Homework, out: Path, absent: Sequence[Absent] = ()) -> Path:
+def _put_name(result: Result, out: Path, roster: Roster | None) -> None:
+    """Write the student's page with the name that the roster has: the grading server knows no names."""
+    student = roster.get(result.student) if roster else None
+    if student and student.name:
+        path = out / result.student / f"{result.homework}.html"
+        with suppress(OSError):  # the page is there, without the name
+            atomic_file.replace(path, page.html(result, student.name).encode())
+
+
+def write_csv(
+    results: Sequence[Result],
+    homework: Homework,
+    out: Path,
+    absent: Sequence[Absent] = (),
+    roster: Roster | None = None,
+) -> Path:
     """Write <out>/<homework>.csv: one line for each of `results` and for each result of earlier runs below `out`.
 
-    What was not graded has a line without points.
+    What was not graded has a line without points. Names are those of `roster`, by default the course's.
     """
+    roster = roster or open_roster(homework.root)
     new = {result.student: result for result in results}
     for path in sorted(out.glob(f"*/{homework.name}.json")):
         if path.parent.name not in new:
@@ -136,7 +160,7 @@ def write_csv(results: Sequence[Result], homework: Homework, out: Path, absent: 
                 new[path.parent.name] = record.read(path)
     target = out / f"{homework.name}.csv"
     without = {one.name: one.why for one in absent if one.name not in new}
-    atomic_file.replace(target, csv_text([new[student] for student in sorted(new)], without).encode())
+    atomic_file.replace(target, csv_text([new[student] for student in sorted(new)], without, roster).encode())
     return target
 
 
@@ -153,15 +177,16 @@ def run(
     """Grade `todo` and write results, feedback pages, the table and the gradebook. Call `seen` with each outcome."""
     from autograder.results import gradebook
 
+    roster = open_roster(course.root)
     out.mkdir(parents=True, exist_ok=True)
     outcomes = []
     floor = "none" if unconfined else course.floor
-    with closing(GradingServer(homework, floor)) as server, gradebook.Recorder(course, homework) as book:
+    with closing(GradingServer(homework, floor)) as server, gradebook.Recorder(course, homework, roster) as book:
         server.wait()  # not earlier: it loads its libraries while the gradebook is opened
-        for outcome in grade_all(server, todo, out, course.root / "autograded", workers):
+        for outcome in grade_all(server, todo, out, course.root / "autograded", workers, roster):
             outcomes.append(outcome)
             if outcome.result is not None:
                 book.record(outcome.result)
             seen(outcome)
-    write_csv([outcome.result for outcome in outcomes if outcome.result is not None], homework, out, absent)
+    write_csv([outcome.result for outcome in outcomes if outcome.result is not None], homework, out, absent, roster)
     return tuple(sorted(outcomes, key=lambda outcome: outcome.submission.student))

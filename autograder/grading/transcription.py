@@ -109,6 +109,7 @@ def records(suite: Suite, examined: Examined, transcriber: Transcriber) -> tuple
                 fingerprint=suite.prints[result.name].fingerprint,
                 first=transcriber.run(kept.first) if kept is not None else None,
                 again=transcriber.run(kept.again) if kept is not None else None,
+                common=transcriber.run(kept.common) if kept is not None else None,
             )
         )
     shared = recorded.get(SHARED)

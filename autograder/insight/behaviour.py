@@ -1,17 +1,27 @@
-"""Behaviour: how the answers of one student's exercise relate to the right ones, whatever numbers were drawn."""
+"""Behaviour: what one student's exercise answers where it is wrong, so that it can be compared with others."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
 
-from autograder.examination.diagnosis import Diagnoser
+from autograder.examination.diagnosis import CLOSELY, Diagnoser
 from autograder.examination.dialogue import Dialogue
 from autograder.examination.recording import Exchange
 from autograder.examination.relation import SAME, relation
+from autograder.sandbox.wire.messages import Raised, Returned, bare
 
 _MOST_FEATURES = 40
 """most features of one test"""
+
+
+@dataclass(frozen=True)
+class Answer:
+    """One answer to a question that everybody was asked with the same numbers."""
+
+    question: bytes
+    answer: Returned | Raised
+    right: bool
 
 
 @dataclass(frozen=True)
@@ -23,9 +33,25 @@ class Behaviour:
     cell: str
     features: frozenset[str]
     """each test that fails, and in it each kind of question with the relation of its answer to the right one"""
+    common: Mapping[str, Sequence[Answer]] = field(default_factory=dict)
+    """for each of these tests, what it answered to the numbers that all get, as far as that was recorded"""
 
     def likeness(self, other: Behaviour) -> float:
-        """The share of features that two behaviours have in common, from 0 to 1 (the index of Jaccard)."""
+        """How alike two behaviours are, from 0 to 1.
+
+        It is the share of equal answers to the same questions, of those that one of the two answers wrongly. Where
+        there are none, it is the share of features that they have in common (the index of Jaccard).
+        """
+        asked = alike = 0
+        for test in self.common.keys() & other.common.keys():
+            for mine, theirs in zip(self.common[test], other.common[test], strict=False):
+                if mine.question != theirs.question:
+                    break
+                if not (mine.right and theirs.right):
+                    asked += 1
+                    alike += CLOSELY.alike(mine.answer, theirs.answer)
+        if asked:
+            return alike / asked
         return len(self.features & other.features) / len(self.features | other.features)
 
 
@@ -33,15 +59,26 @@ def behaviour(
     student: str,
     notebook: str,
     cell: str,
-    failed: Sequence[tuple[str, Sequence[Exchange]]],
+    failed: Mapping[str, Sequence[Exchange]],
+    common: Mapping[str, Sequence[Exchange]],
     diagnoser: Diagnoser,
 ) -> Behaviour:
-    """The behaviour of an exercise, from its failed tests: name, and what was asked and answered."""
+    """The behaviour of an exercise, from what its failed tests asked, by name.
+
+    `common` is what they asked with the numbers that are the same for all.
+    """
     features: set[str] = set()
-    for test, exchanges in failed:
+    for test, exchanges in failed.items():
         features.add(f"fails {test}")
         features |= {f"{test}: {text}" for text in sorted(set(_relations(exchanges, diagnoser)))[:_MOST_FEATURES]}
-    return Behaviour(student, notebook, cell, frozenset(features))
+    answers = {test: tuple(_answers(exchanges, diagnoser)) for test, exchanges in common.items()}
+    return Behaviour(student, notebook, cell, frozenset(features), answers)
+
+
+def _answers(exchanges: Sequence[Exchange], diagnoser: Diagnoser) -> Iterator[Answer]:
+    right = diagnoser.answers(None, [question for question, _ in exchanges])
+    for (question, answer), wanted in zip(exchanges, right, strict=True):
+        yield Answer(bare(question), answer, CLOSELY.alike(answer, wanted))
 
 
 def _relations(exchanges: Sequence[Exchange], diagnoser: Diagnoser) -> Iterator[str]:

@@ -11,6 +11,7 @@ from pathlib import Path
 
 from autograder.course.course import Course, CourseError, Homework
 from autograder.course.parsing import read_master
+from autograder.examination.recording import Exchange
 from autograder.examination.suite import Suite, collected
 from autograder.examination.transcribing import recording_of
 from autograder.insight.behaviour import Behaviour, behaviour
@@ -19,7 +20,7 @@ from autograder.results.plain_text import plain
 from autograder.results.result import CellResult, Result
 from autograder.results.transcript import Transcript, Unusable
 
-LIKE = 0.6
+LIKE = 0.8
 """the likeness from which on two behaviours are of one kind"""
 _NAMED, _FEATURES, _EXAMPLES, _LINES = 5, 8, 2, 40
 """how many students, features, examples and lines of code are shown of each cluster"""
@@ -93,13 +94,18 @@ def _behaviours(result: Result, kept: Transcript, suites: dict[str, Suite]) -> I
             continue
         suite, tests = suites[book.notebook], {test.name: test for test in noted.tests}
         for cell in book.cells:
-            failed = []
-            for test in _unexplained(cell):
-                run = tests[test].again or tests[test].first if test in tests else None
-                if run is not None and run.whole:
-                    failed.append((test, recording_of(run, kept.body.blobs).exchanges))
+            failed: dict[str, Sequence[Exchange]] = {}
+            common: dict[str, Sequence[Exchange]] = {}
+            for name in _unexplained(cell):
+                test = tests.get(name)
+                run = test.again or test.first if test is not None else None
+                if test is None or run is None or not run.whole:
+                    continue
+                failed[name] = recording_of(run, kept.body.blobs).exchanges
+                if test.common is not None:
+                    common[name] = recording_of(test.common, kept.body.blobs).exchanges
             if failed:
-                yield behaviour(result.student, book.notebook, cell.grade_id, failed, suite.diagnoser)
+                yield behaviour(result.student, book.notebook, cell.grade_id, failed, common, suite.diagnoser)
         suite.diagnoser.forget()
 
 

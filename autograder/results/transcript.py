@@ -55,6 +55,8 @@ class TestRecord(msgspec.Struct, frozen=True, kw_only=True):
     """None if it could not begin"""
     again: Run | None = None
     """the second run, in a fork of its own, if there was one: its outcome counts"""
+    common: Run | None = None
+    """a run with numbers that are the same for all, if nothing explains why it fails; it earns nothing"""
 
 
 class NotebookRecord(msgspec.Struct, frozen=True, kw_only=True):
