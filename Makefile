@@ -48,6 +48,7 @@ audit: $(INSTALLED)
 	$(BIN)/autograder audit --variants
 	$(BIN)/autograder audit --mutants
 	$(BIN)/autograder audit --hostile
+	$(BIN)/autograder audit --replays
 	$(BIN)/autograder audit --draws 20
 
 claims: $(INSTALLED)

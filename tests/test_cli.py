@@ -49,6 +49,37 @@ def test_a_class_is_graded_and_every_submission_has_a_line(graded):
 
 
 @graded_once
+def test_a_mended_test_changes_scores_and_a_lower_one_is_a_finding(graded):
+    course, _ = graded
+    path = course.root / "hw1" / "hidden" / "test_mlp.py"
+    source = path.read_text()
+    begin = source.index('"""', source.index("def test_linear_forward("))
+    end = source.index('"""', begin + 3) + 3
+    path.write_text(f"{source[:end]}\n    assert False{source[end:]}")
+    fell = run("regrade", "hw1", "--course", course.root)
+    path.write_text(source)
+    rose = run("regrade", "hw1", "--course", course.root)
+    assert (fell.exit_code, rose.exit_code) == (1, 0)
+    assert "ada" in fell.stdout and "test_linear_forward fails now" in fell.stdout
+    assert "with a lower score" in fell.stdout and "test_linear_forward passes now" in rose.stdout
+
+
+@graded_once
+def test_a_score_is_explained(graded):
+    course, _ = graded
+    said = run("explain", "hw1", "ben", "--course", course.root)
+    assert said.exit_code == 0 and "looks like mse-sign" in said.stdout
+    assert run("explain", "hw1", "nobody", "--course", course.root).exit_code == 2
+
+
+@graded_once
+def test_clusters_of_a_class_that_known_mistakes_explain_are_none(graded):
+    course, _ = graded
+    said = run("clusters", "hw1", "--course", course.root)
+    assert said.exit_code == 0 and "ben" not in said.stdout
+
+
+@graded_once
 def test_results_pages_table_and_autograded_notebooks_are_written(graded):
     course, _ = graded
     results = course.root / "results"

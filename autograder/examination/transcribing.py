@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Sequence
 
 import msgspec
@@ -59,8 +60,13 @@ def recording_of(run: Run, blobs: Sequence[bytes]) -> Recording:
 def _asked(question: Question) -> bytes:
     """A question as it is kept: harness code as text, because compiled code may differ from one Python to the next."""
     if isinstance(question, messages.Run):
-        question = msgspec.structs.replace(question, code=messages.source_of(question.code).encode())
+        return _harness(question.code, question.apart)
     return messages.bare(question)
+
+
+@functools.lru_cache(maxsize=256)  # the same harness is sent for most tests
+def _harness(code: bytes, apart: bool) -> bytes:
+    return messages.bare(messages.Run(b"", messages.source_of(code).encode(), apart))
 
 
 def _plain(reply: Returned | Raised) -> bytes:

@@ -2,17 +2,29 @@
 
 from __future__ import annotations
 
+import collections
+import functools
 import shutil
 import tempfile
 import time
+from collections.abc import Sequence
 from pathlib import Path
 
 from rich.console import Console
 from rich.table import Table
 
-from autograder.course.course import Course, open_course
-from autograder.grading import class_run
+from autograder.course.course import Course, Homework, open_course
+from autograder.examination.suite import Suite
+from autograder.grading import class_regrade, class_run, explanation
+from autograder.grading.orders import Choosing
 from autograder.proving import example_class
+from autograder.results.plain_text import points_text
+from autograder.results.result import Result
+
+_LINES = 24
+"""lines of the explanation that are shown"""
+_CHANGES = 5
+"""changes of the regrading that are shown"""
 
 
 def show(course: Course, keep: Path | None, workers: int) -> int:
@@ -46,9 +58,68 @@ def show(course: Course, keep: Path | None, workers: int) -> int:
         console.print(table)
         tier = next((outcome.result.tier for outcome in outcomes if outcome.result), "none")
         console.print(f"{len(outcomes)} submissions in {seconds:.1f} s, {workers} at a time, confinement tier {tier}")
+        if not number:
+            _explain(console, example, homework, root / "results", [one.result for one in outcomes if one.result])
+            _regrade(console, example, homework, root, workers, [one.result for one in outcomes if one.result])
     console.print(f"results, feedback pages and the gradebook: {root}", soft_wrap=True)
     console.print(f"one student's page: {root / 'results' / 'half-done' / f'{name}.html'}", soft_wrap=True)
     return 1 if lost else 0
+
+
+def _explain(console: Console, course: Course, homework: Homework, out: Path, results: Sequence[Result]) -> None:
+    """Explain one exercise in which a known mistake was found."""
+    student, cell = next(
+        (result.student, cell.grade_id)
+        for result in results
+        for book in result.notebooks
+        for cell in book.cells
+        if len(cell.diagnoses) == 1 and book.notebook in result.student
+    )
+    console.rule(f"a complaint: autograder explain {homework.name} {student} {cell}", align="left")
+    suites = functools.cache(lambda name: Suite(course, homework, name))
+    kept = explanation.opened(course, homework, out, student)
+    text = explanation.text(student, tuple(explanation.explained(kept, cell, False, suites)))
+    lines = text.splitlines()
+    console.print("\n".join(lines[:_LINES]), markup=False, highlight=False)
+    if len(lines) > _LINES:
+        console.print(f"… and {len(lines) - _LINES} more lines")
+
+
+def _regrade(
+    console: Console, course: Course, homework: Homework, root: Path, workers: int, results: Sequence[Result]
+) -> None:
+    """Take back the demand of the hidden test that most failed, as if it were wrong, and regrade the class."""
+    failed = collections.Counter(
+        (book.notebook, test.name)
+        for result in results
+        for book in result.notebooks
+        for cell in book.cells
+        if cell.diagnoses
+        for test in cell.tests
+        if not test.passed and "[" not in test.name
+    )
+    [((notebook, test), _)] = failed.most_common(1)
+    console.rule(f"a mended test: {test} accepts everything now; autograder regrade {homework.name}", align="left")
+    path = homework.hidden(notebook)
+    before, definition, rest = path.read_text(encoding="utf-8").partition(f"def {test}(")
+    head, quotes, body = rest.partition('"""')
+    says, end, body = body.partition('"""')
+    path.write_text(f"{before}{definition}{head}{quotes}{says}{end}\n    return{body}", encoding="utf-8")
+    began = time.monotonic()
+    found = class_regrade.run(course, homework, root / "results", root / "submitted", workers, Choosing())
+    changes = [change for one in found for change in one.changes]
+    for change in changes[:_CHANGES]:
+        points = f"{points_text(change.before)} → {points_text(change.after)}"
+        console.print(
+            f"{change.student}: {change.notebook}/{change.cell} {points}: {'; '.join(change.why)}", markup=False
+        )
+    if len(changes) > _CHANGES:
+        console.print(f"… and {len(changes) - _CHANGES} more")
+    replayed, executed = sum(one.replayed for one in found), sum(one.executed for one in found)
+    console.print(
+        f"{len(found)} submissions regraded in {time.monotonic() - began:.1f} s: {replayed} tests on transcripts, "
+        f"{executed} executed"
+    )
 
 
 def copy_course(course: Course, root: Path) -> None:
