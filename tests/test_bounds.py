@@ -18,8 +18,8 @@ from autograder.course.mistakes import mistakes
 from autograder.course.parsing import read_master
 from autograder.examination import guessing
 from autograder.examination.budget import Exhausted, budget, limit_memory
-from autograder.examination.diagnosis import Recorder, Room
 from autograder.examination.hidden import Draw
+from autograder.examination.recording import Recorder, Recording, Room
 from autograder.forbidden.attempts import attempts
 from autograder.proving import hostile
 from autograder.proving.audit import _alternative
@@ -188,8 +188,8 @@ class _Line:
 
 def test_an_answer_far_larger_than_any_test_asks_for_ends_the_test():
     with pytest.raises(Exhausted):
-        Recorder(_Line(10**6), [], Room(), trains=False).ask(Get(b"", "f"))
-    line = Recorder(_Line(3 * 10**6), [], Room(), trains=True)
+        Recorder(_Line(10**6), Recording(), Room(), trains=False).ask(Get(b"", "f"))
+    line = Recorder(_Line(3 * 10**6), Recording(), Room(), trains=True)
     for _ in range(4):
         line.ask(Get(b"", "f"))
     with pytest.raises(Exhausted):
@@ -197,11 +197,12 @@ def test_an_answer_far_larger_than_any_test_asks_for_ends_the_test():
 
 
 def test_what_is_recorded_has_a_limit():
-    kept, room = [], Room(10**6)
+    kept, room = Recording(), Room(10**6)
     line = Recorder(_Line(4 * 10**5), kept, room, trains=False)
     for count in (1, 2, 0):
         line.ask(Get(b"", "f"))
-        assert len(kept) == count
+        assert len(kept.exchanges) == count
+        assert kept.whole == (count > 0)
 
 
 def test_a_test_has_a_budget_of_processor_time():

@@ -7,7 +7,7 @@ import math
 import pytest
 import torch
 
-from autograder.examination.diagnosis import _CLOSELY, _ENOUGH, _weight
+from autograder.examination.diagnosis import CLOSELY, _ENOUGH, _weight
 from autograder.sandbox.wire.messages import Call, Get, Raised, Returned
 from autograder.sandbox.wire.values import to_wire
 
@@ -31,8 +31,8 @@ def returned(value):
     ],
 )
 def test_numbers_are_alike_up_to_rounding(one, other, alike):
-    assert _CLOSELY.alike(returned(one), returned(other)) is alike
-    assert _CLOSELY.alike(returned(other), returned(one)) is alike
+    assert CLOSELY.alike(returned(one), returned(other)) is alike
+    assert CLOSELY.alike(returned(other), returned(one)) is alike
 
 
 @pytest.mark.parametrize("value", [None, True, 0, 1.0, torch.zeros(3, 4), torch.ones(5), [], float("nan")])

@@ -10,7 +10,7 @@ import nbformat
 import pytest
 
 from autograder.course.course import open_course
-from autograder.examination.suite import Suite
+from autograder.examination.suite import Suite, collected
 from autograder.grading import class_regrade, debug_notebook, explanation
 from autograder.grading.context import GradingContext
 from autograder.grading.orders import Change, Choosing
@@ -293,7 +293,8 @@ def test_executing_wrote_a_transcript_that_is_enough_the_next_time(changed_class
 def explained(room, student, cell="", everything=False):
     kept = explanation.opened(room.course, room.homework, room.root / "results", student)
     suite = Suite(room.course, room.homework, "mlp")
-    return kept, tuple(explanation.explained(kept, cell, everything, lambda name: suite)), suite
+    with collected(suite):
+        return kept, tuple(explanation.explained(kept, cell, everything, {"mlp": suite})), suite
 
 
 def test_an_explanation_shows_the_first_difference_and_what_is_right(room):
@@ -328,7 +329,8 @@ def test_what_is_not_there_is_named(room, student, cell, why):
 
 def test_the_debugging_notebook_repeats_the_wrong_answer(room):
     kept, cells, suite = explained(room, "odd-1")
-    book = nbformat.reads(debug_notebook.written(kept, cells, {"mlp": suite}), as_version=4)
+    with collected(suite):
+        book = nbformat.reads(debug_notebook.written(kept, cells, {"mlp": suite}), as_version=4)
     nbformat.validate(book)
     assert "unconfined" in book.cells[0].source
     names = {"__name__": "notebook"}

@@ -257,6 +257,8 @@ def changed(before, after):
         ("UNUSED = 1", "UNUSED = 2", set()),
         ("    assert HARNESS", "    # a comment\n\n    assert HARNESS", set()),
         ("import torch\n", "import torch\nimport math\n", set()),
+        ("UNUSED = 1", "torch.manual_seed(1)", {"test_one", "test_two", "test_three"}),
+        ("UNUSED = 1", "pytestmark = []", {"test_one", "test_two", "test_three"}),
     ],
 )
 def test_a_change_reaches_the_tests_that_use_it(tmp_path, book, old, new, which):
@@ -267,6 +269,12 @@ def test_a_change_reaches_the_tests_that_use_it(tmp_path, book, old, new, which)
 def test_a_changed_harness_reaches_those_who_use_it(tmp_path, book):
     before = prints(tmp_path, book)
     assert changed(before, prints(tmp_path, book, harness="def g(): return 3\n")) == {"test_two"}
+
+
+def test_a_changed_conftest_reaches_all(tmp_path, book):
+    before = prints(tmp_path, book)
+    (tmp_path / "hidden" / "conftest.py").write_text("import pytest\n")
+    assert changed(before, prints(tmp_path, book)) == before.keys()
 
 
 def test_a_changed_reference_reaches_those_who_read_it(tmp_path, book):

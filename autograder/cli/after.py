@@ -108,23 +108,22 @@ def explain(
 
     Everything comes from the folder of results; the submission need not be there.
     """
-    import functools
-
     from autograder import atomic_file
-    from autograder.examination.suite import Suite
+    from autograder.examination.suite import Suite, collected
     from autograder.grading import debug_notebook, explanation
 
     opened = opened_course(course)
     try:
         chosen = opened.homework(homework)
         kept = explanation.opened(opened, chosen, out or opened.root / "results", student)
-        suites = functools.cache(lambda name: Suite(opened, chosen, name))
-        found = tuple(explanation.explained(kept, cell, everything, suites))
-        typer.echo(explanation.text(student, found))
-        if notebook is not None:
-            made = debug_notebook.written(kept, found, {one.notebook: suites(one.notebook) for one in found})
-            atomic_file.replace(notebook, made.encode(), 0o600)
-            typer.echo(f"\nwrote {notebook}: it runs the student's code unconfined; read it first")
+        suites = {spec.name: Suite(opened, chosen, spec.name) for spec in chosen.notebooks}
+        with collected(*suites.values()):
+            found = tuple(explanation.explained(kept, cell, everything, suites))
+            typer.echo(explanation.text(student, found))
+            if notebook is not None:
+                made = debug_notebook.written(kept, found, suites)
+                atomic_file.replace(notebook, made.encode(), 0o600)
+                typer.echo(f"\nwrote {notebook}: it runs the student's code unconfined; read it first")
         if again:
             from autograder.grading import recheck
 

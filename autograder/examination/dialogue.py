@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from typing import Any
 
+from autograder.examination.recording import is_slim
 from autograder.sandbox.wire import messages
 from autograder.sandbox.wire.messages import Call, Get, Question, Raised, Returned
 from autograder.sandbox.wire.values import Array, Bytes, Dict, Large, List, Ref, Tensor, Tuple, from_wire
@@ -117,6 +118,8 @@ class Dialogue:
 def shown(value: Any) -> str:
     """A value in short: a tensor's type, shape and first entries; anything else as Python writes it."""
     match value:
+        case Tensor() | Array() if is_slim(value):
+            return f"{value.dtype} {tuple(value.shape)}, of which only a digest was kept"
         case Tensor() | Array():
             numbers = from_wire(value, lambda ref: ref)
             numbers = numbers.detach() if isinstance(value, Tensor) else numbers

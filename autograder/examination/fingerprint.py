@@ -35,15 +35,17 @@ class TestFingerprints:
 
     def __init__(self, path: Path, book: Master) -> None:
         source = path.read_text(encoding="utf-8")
-        self._defined = _definitions(ast.parse(source))
+        self._defined, self._for_all = _definitions(ast.parse(source))
+        conftest = path.parent / "conftest.py"
+        self._conftest = conftest.read_bytes() if conftest.is_file() else b""
         harness = path.parent / "harness" / f"{path.stem.removeprefix('test_')}.py"
         self._harness = harness.read_bytes() if harness.is_file() else b""
         self._reference = _Cells(book)
 
     def of(self, function: str, item: str) -> bytes:
-        """The fingerprint of a test function, with its parameters (`item` is its name with them)."""
+        """The fingerprint of a test function or a class of tests; `item` is the test's name with its parameters."""
         used = self._used(function)
-        parts = [item.encode(), _judges(), *(one.text for one in used)]
+        parts = [item.encode(), _judges(), self._conftest, *(one.text for one in used)]
         words = frozenset[str]().union(*(one.words for one in used))
         if any("Harness" in one.names for one in used):
             parts.append(self._harness)
@@ -53,19 +55,20 @@ class TestFingerprints:
     def _used(self, function: str) -> list[_Statement]:
         """The statements of the module that a test uses, directly or through others, in the file's order."""
         reached: dict[str, list[_Statement]] = {}
-        waiting = [function]
+        waiting = [function, *(name for one in self._for_all for name in one.names)]
         while waiting:
             name = waiting.pop()
             if name not in reached and name in self._defined:
                 reached[name] = self._defined[name]
                 waiting += [used for one in reached[name] for used in one.names]
-        found = {one.line: one for statements in reached.values() for one in statements}
+        found = {one.line: one for one in self._for_all}
+        found |= {one.line: one for statements in reached.values() for one in statements}
         return [found[line] for line in sorted(found)]
 
 
 @dataclass(frozen=True)
 class _Statement:
-    """A statement of a module of hidden tests that defines something."""
+    """A statement of a module of hidden tests."""
 
     line: int
     text: bytes
@@ -81,17 +84,20 @@ class _Cells:
 
     def __init__(self, book: Master) -> None:
         self._cells = [cell.source for cell in book.code() if not cell.grade]
-        self._defining = {name: number for number, source in enumerate(self._cells) for name in names(source)}
+        self._defining: dict[str, set[int]] = {}
+        for number, source in enumerate(self._cells):
+            for name in names(source) | _extended(ast.parse(source)):
+                self._defining.setdefault(name, set()).add(number)
 
     def read_by(self, words: Iterable[str]) -> Iterator[str]:
         """The sources of the cells that define one of these names, and of those that they use in turn."""
         seen: set[int] = set()
-        waiting = [self._defining[word] for word in words if word in self._defining]
+        waiting = [number for word in words for number in self._defining.get(word, ())]
         while waiting:
             number = waiting.pop()
             if number not in seen:
                 seen.add(number)
-                waiting += [self._defining[word] for word in self._loaded(number) if word in self._defining]
+                waiting += [other for word in self._loaded(number) for other in self._defining.get(word, ())]
         return (self._cells[number] for number in sorted(seen))
 
     @functools.cache  # noqa: B019 - as long as the suite
@@ -150,26 +156,41 @@ def _files(place: Path) -> list[Path]:
     return [place] if place.is_file() else sorted(place.rglob("*.py"))
 
 
-def _definitions(tree: ast.Module) -> dict[str, list[_Statement]]:
-    """For each name that a module defines at its top level, the statements that do."""
+def _definitions(tree: ast.Module) -> tuple[dict[str, list[_Statement]], list[_Statement]]:
+    """For each name that a module defines at its top level, the statements that do; and those that all tests depend on.
+
+    These are statements that define nothing, fixtures that pytest uses by itself, and marks for the whole module.
+    """
     found: dict[str, list[_Statement]] = {}
+    for_all = []
     for node in tree.body:
         inside = list(ast.walk(node))
         texts = (one.value for one in inside if isinstance(one, ast.Constant))
+        names = (
+            one.id if isinstance(one, ast.Name) else one.arg for one in inside if isinstance(one, ast.Name | ast.arg)
+        )
         statement = _Statement(
             node.lineno,
             ast.dump(node).encode(),
-            frozenset(
-                one.id if isinstance(one, ast.Name) else one.arg
-                for one in inside
-                if isinstance(one, ast.Name | ast.arg)
-            ),
+            frozenset(names),
             frozenset(one.attr for one in inside if isinstance(one, ast.Attribute))
             | {text for text in texts if isinstance(text, str) and text.isidentifier()},
         )
-        for name in _bound(node):
+        bound = _bound(node)
+        docstring = isinstance(node, ast.Expr) and isinstance(node.value, ast.Constant)
+        if "pytestmark" in bound or b"autouse" in statement.text or not (bound or docstring):
+            for_all.append(statement)
+        for name in bound:
             found.setdefault(name, []).append(statement)
-    return found
+    return found, for_all
+
+
+def _extended(tree: ast.Module) -> set[str]:
+    """The names of objects that get attributes: `Linear.backward = …`."""
+    targets = (
+        node.value for node in ast.walk(tree) if isinstance(node, ast.Attribute) and isinstance(node.ctx, ast.Store)
+    )
+    return {target.id for target in targets if isinstance(target, ast.Name)}
 
 
 def _bound(node: ast.stmt) -> set[str]:

@@ -2,12 +2,18 @@
 
 from __future__ import annotations
 
+import hashlib
+from collections.abc import Sequence
 from dataclasses import dataclass, field
+from typing import Any, NoReturn
+
+import msgspec
 
 from autograder.examination.budget import Exhausted
 from autograder.sandbox.lines import Line
 from autograder.sandbox.student_error import Allowance, StudentError
 from autograder.sandbox.wire.messages import Question, Raised, Returned, bare, encode
+from autograder.sandbox.wire.values import Array, Dict, List, Tensor, Tuple
 
 Exchange = tuple[Question, Returned | Raised]
 """a question and its answer"""
@@ -18,6 +24,9 @@ _ONE_ANSWER = 2**19
 """most bytes of one answer, except in a test with a training run; other tests ask for 0.4 MiB at most"""
 _ALL_ANSWERS = 12 * 2**20
 """most bytes of the answers of one test; tests ask for 6 MiB at most"""
+_LARGE = 2**16
+"""bytes from which on a tensor in a question is kept as a digest: the test makes it again"""
+_DIGEST = b"digest of a large tensor: "
 
 
 @dataclass
@@ -76,6 +85,48 @@ class Recorder:
         self._line.close()
 
 
+def slim(question: Question) -> Question:
+    """The question with a digest in place of the data of each large tensor, such as the pictures of a training run."""
+    if len(bare(question)) < _LARGE:
+        return question
+    parts = {
+        name: _slim(getattr(question, name)) for name in ("args", "kwargs", "value", "key") if hasattr(question, name)
+    }
+    return msgspec.structs.replace(question, **parts)
+
+
+def _slim(value: Any) -> Any:
+    match value:
+        case Tensor(data=data) | Array(data=data) if len(data) >= _LARGE:
+            return msgspec.structs.replace(value, data=_DIGEST + hashlib.blake2b(data, digest_size=16).digest())
+        case list():
+            return [_slim(item) for item in value]
+        case dict():
+            return {name: _slim(item) for name, item in value.items()}
+        case List(items=items) | Tuple(items=items):
+            return type(value)([_slim(item) for item in items])
+        case Dict(pairs=pairs):
+            return Dict([(_slim(key), _slim(item)) for key, item in pairs])
+        case _:
+            return value
+
+
+def whole_part(exchanges: Sequence[Exchange]) -> Sequence[Exchange]:
+    """The exchanges before the first slim question: the others cannot be asked again."""
+    number = next((number for number, (asked, _) in enumerate(exchanges) if _DIGEST in bare(asked)), len(exchanges))
+    return exchanges[:number]
+
+
+def is_slim(value: Tensor | Array) -> bool:
+    """Whether the data of this tensor was replaced by its digest."""
+    return value.data.startswith(_DIGEST)
+
+
+def no_line(cell: str) -> NoReturn:
+    """In place of what makes a line, for a replay."""
+    raise AssertionError("a replay makes no line")
+
+
 class NotRecorded(BaseException):
     """Raised by a question that a recording does not contain. It is no Exception, so no test can suppress it."""
 
@@ -84,21 +135,21 @@ class ReplayLine:
     """A line that answers from a recording, as long as the questions are those that were asked then."""
 
     def __init__(self, recording: Recording | None) -> None:
-        """Without a recording, the first question is one too many."""
+        """Its questions may be slim. Without a recording, the first question is one too many."""
         self._recording = recording or Recording(whole=False)
         self._asked = 0
 
     def ask(self, question: Question, allowance: Allowance | None = None) -> Returned | Raised:
         """The recorded answer. Raises NotRecorded for a new question, StudentError where none came to the old one."""
-        kept = self._recording
+        kept, wanted = self._recording, bare(slim(question))
         number, self._asked = self._asked, self._asked + 1
         if number < len(kept.exchanges):
             asked, reply = kept.exchanges[number]
-            if bare(asked) == bare(question):
+            if bare(slim(asked)) == wanted:
                 return reply
         elif kept.whole and number - len(kept.exchanges) < len(kept.unanswered):
             asked, error = kept.unanswered[number - len(kept.exchanges)]
-            if bare(asked) == bare(question):
+            if bare(slim(asked)) == wanted:
                 raise error
         raise NotRecorded
 

@@ -64,8 +64,7 @@ class Suite:
         items = self.tests.of(self.path)
         prints = TestFingerprints(self.path, self.master)
         return {
-            item.name: Print(earns_of(item).cell, prints.of(item.originalname or item.name, item.name), _shares(item))
-            for item in items
+            item.name: Print(earns_of(item).cell, prints.of(_named(item), item.name), _shares(item)) for item in items
         }
 
     def together(self, cells: Collection[str]) -> frozenset[str]:
@@ -244,6 +243,11 @@ class Print:
     fingerprint: bytes
     shares: frozenset[str]
     """the fixtures that it shares with other tests: these have to run together"""
+
+
+def _named(item: pytest.Function) -> str:
+    """The name that the module gives to a test, or to its class."""
+    return item.cls.__name__ if item.cls is not None else item.originalname or item.name
 
 
 def _shares(item: pytest.Function) -> frozenset[str]:

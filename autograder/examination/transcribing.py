@@ -7,7 +7,7 @@ from collections.abc import Sequence
 
 import msgspec
 
-from autograder.examination.recording import Recording
+from autograder.examination.recording import Recording, slim
 from autograder.results.transcript import Blobs, Run, Unusable
 from autograder.sandbox.student_error import StudentError
 from autograder.sandbox.wire import messages
@@ -61,7 +61,7 @@ def _asked(question: Question) -> bytes:
     """A question as it is kept: harness code as text, because compiled code may differ from one Python to the next."""
     if isinstance(question, messages.Run):
         return _harness(question.code, question.apart)
-    return messages.bare(question)
+    return messages.bare(slim(question))
 
 
 @functools.lru_cache(maxsize=256)  # the same harness is sent for most tests

@@ -10,8 +10,8 @@ import nbformat
 
 from autograder.examination.dialogue import Dialogue, answer_text
 from autograder.examination.suite import Suite
-from autograder.examination.transcribing import recording_of
-from autograder.grading.explanation import CellExplained, Examined, looks, run_of
+from autograder.grading.explanation import CellExplained, Examined, looks, recording
+from autograder.results.transcript import Unusable
 from autograder.sandbox.wire import messages
 from autograder.sandbox.wire.messages import Question, Returned
 from autograder.sandbox.wire.values import Array, Bytes, Dict, Large, List, Ref, Tensor, Tuple, from_wire
@@ -55,13 +55,13 @@ def written(kept: Examined, cells: Sequence[CellExplained], suites: dict[str, Su
         made += [_code(cell.source) for cell in work.cells if cell.kind == "code" and cell.id not in skipped]
         for one in (one for one in cells if one.notebook == name):
             for test in one.tests:
-                run = run_of(noted, test.result.name)
                 made.append(_text(f"## {one.cell.grade_id}: {test.result.name}\n\n{test.result.says}"))
-                if run is None or not run.whole:
-                    made.append(_text(test.missing or "What it asked was not kept."))
+                try:
+                    found = recording(test.result.name, noted, kept.transcript.body.blobs, suites[name])
+                except Unusable as why:
+                    made.append(_text(str(why)))
                     continue
-                recording = recording_of(run, kept.transcript.body.blobs)
-                asked = [*recording.exchanges, *((question, None) for question, _ in recording.unanswered[:1])]
+                asked = [*found.exchanges, *((question, None) for question, _ in found.unanswered[:1])]
                 rights = suites[name].diagnoser.answers(None, [question for question, _ in asked])
                 made += _questions(asked, rights)
     book = nbformat.v4.new_notebook(

@@ -5,16 +5,18 @@ It is read from the transcript; no student code runs. For instructors: it shows 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from autograder.course.course import Course, CourseError, Homework
 from autograder.examination.dialogue import Dialogue, answer_text, shown
-from autograder.examination.recording import Exchange, Recording
+from autograder.examination.plugin import SHARED
+from autograder.examination.recording import Exchange, Recording, no_line, whole_part
 from autograder.examination.relation import SAME, relation
 from autograder.examination.suite import Suite
 from autograder.examination.transcribing import recording_of
+from autograder.grading.transcription import recorded_in
 from autograder.results import record, transcript
 from autograder.results.plain_text import plain, points_text
 from autograder.results.result import CellResult, NotebookResult, Result, TestResult
@@ -114,12 +116,12 @@ def opened(course: Course, homework: Homework, out: Path, student: str) -> Exami
     return Examined(course, homework, result, kept)
 
 
-def explained(kept: Examined, cell: str, everything: bool, suites: Callable[[str], Suite]) -> Iterator[CellExplained]:
+def explained(kept: Examined, cell: str, everything: bool, suites: Mapping[str, Suite]) -> Iterator[CellExplained]:
     """Explain the exercises that lost points, or one; of their tests those that failed, or `everything`."""
     for book, one in kept.chosen(cell):
         noted = kept.transcript.notebook(book.notebook)
         tests = tuple(
-            _explained(test, one, noted, kept.transcript.body.blobs, suites(book.notebook))
+            _explained(test, one, noted, kept.transcript.body.blobs, suites[book.notebook])
             for test in one.tests
             if everything or not test.passed
         )
@@ -135,25 +137,41 @@ def run_of(noted: NotebookRecord | None, test: str) -> Run | None:
     return noted.shared if run is not None and not run.exchanges and noted.shared is not None else run
 
 
+def recording(test: str, noted: NotebookRecord | None, blobs: Sequence[bytes], suite: Suite) -> Recording:
+    """What a test asked, with the large values that its questions have. Raises Unusable, and says what is missing."""
+    run = run_of(noted, test)
+    if run is None or noted is None:
+        raise Unusable("this test asked nothing")
+    if not run.whole:
+        raise Unusable("what this test asked was too much to keep")
+    kept = recording_of(run, blobs)
+    if len(whole_part(kept.exchanges)) == len(kept.exchanges):
+        return kept
+    cells = suite.together({one.cell for one in noted.tests if one.name == test})
+    names = {name for name, print_ in suite.prints.items() if print_.cell in cells}
+    again = suite.examine(
+        no_line, no_line, content=noted.content, cells=cells, replayed=recorded_in(noted, blobs, names)
+    )
+    name = SHARED if run is noted.shared else test
+    if test not in again.unknown and name in again.recorded:
+        return again.recorded[name].last
+    raise Unusable("this test asks with large values that only the test itself can make, and it has changed since")
+
+
 def _explained(
     test: TestResult, cell: CellResult, noted: NotebookRecord | None, blobs: Sequence[bytes], suite: Suite
 ) -> TestExplained:
-    run = run_of(noted, test.name)
-    if run is None:
-        return TestExplained(test, missing="this test asked nothing")
-    if not run.whole:
-        return TestExplained(test, missing="what this test asked was too much to keep")
     try:
-        recording = recording_of(run, blobs)
+        found = recording(test.name, noted, blobs, suite)
     except Unusable as why:
         return TestExplained(test, missing=str(why))
-    steps = tuple(_steps(recording, cell, suite))
-    more = f"{len(recording.exchanges) - len(steps)} more questions" if len(recording.exchanges) > len(steps) else ""
+    steps = tuple(_steps(found, cell, suite))
+    more = f"{len(found.exchanges) - len(steps)} more questions" if len(found.exchanges) > len(steps) else ""
     ended = ""
-    if recording.unanswered:
-        question, error = recording.unanswered[0]
+    if found.unanswered:
+        question, error = found.unanswered[0]
         dialogue = Dialogue()
-        for asked, answer in recording.exchanges:
+        for asked, answer in found.exchanges:
             dialogue.heard(asked, answer)
         ended = f"{dialogue.text(question)} got no answer: {error.message}"
     return TestExplained(test, steps, more, ended)

@@ -6,7 +6,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import closing
 
 from autograder.examination.dialogue import Dialogue, answer_text
-from autograder.examination.recording import Recording
+from autograder.examination.recording import Recording, slim
 from autograder.examination.relation import SAME, relation
 from autograder.examination.transcribing import recording_of
 from autograder.grading import transcription
@@ -62,7 +62,7 @@ def _compared(then: Recording, now: Recording | None) -> str:
     dialogue = Dialogue()
     for (question, answer), (again, other) in zip(then.exchanges, now.exchanges if now else [], strict=False):
         text = dialogue.text(question)
-        if bare(question) != bare(again):
+        if bare(slim(question)) != bare(slim(again)):
             return f"it is asked something else from {text} on, since the test has changed"
         if relation(other, answer) != SAME:
             return f"it answers differently: {text} gave {answer_text(answer)}, and now {answer_text(other)}"

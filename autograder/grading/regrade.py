@@ -8,11 +8,11 @@ from __future__ import annotations
 from collections.abc import Callable, Collection, Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import NoReturn
 
 import msgspec
 
 from autograder.course.course import NotebookSpec
+from autograder.examination.recording import no_line
 from autograder.examination.suite import Examined, Suite
 from autograder.examination.transcribing import Transcriber
 from autograder.grading import transcription
@@ -218,7 +218,7 @@ class _Regrading:
         names = {name for name, print_ in suite.prints.items() if print_.cell in cells}
         replayed = transcription.recorded_in(note, self._kept.body.blobs, names)
         rebound = rebound_cells(work.gradable)
-        found = suite.examine(_no_line, _no_line, rebound, note.content, tell, (), cells, replayed)
+        found = suite.examine(no_line, no_line, rebound, note.content, tell, (), cells, replayed)
         self.replayed += len(found.tests)
         if not found.unknown:
             return found, None
@@ -264,10 +264,6 @@ class _Regrading:
         if self._transcriber is None:
             self._transcriber = Transcriber(self._kept.body.blobs)
         return self._transcriber
-
-
-def _no_line(cell: str) -> NoReturn:
-    raise AssertionError("a replay makes no line")
 
 
 def _joined(found: Examined, executed: Examined, cells: Collection[str]) -> Examined:

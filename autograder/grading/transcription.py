@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Literal, cast
 
@@ -116,7 +116,7 @@ def records(suite: Suite, examined: Examined, transcriber: Transcriber) -> tuple
     return tuple(tests), transcriber.run(shared.first) if shared is not None else None
 
 
-def recorded_in(book: NotebookRecord, blobs: tuple[bytes, ...], names: set[str]) -> dict[str, Recorded]:
+def recorded_in(book: NotebookRecord, blobs: Sequence[bytes], names: set[str]) -> dict[str, Recorded]:
     """What these tests asked, and what was asked in the fork that tests share. Raises Unusable if it is damaged."""
     found = {}
     if book.shared is not None:

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 
 from autograder.examination.diagnosis import CLOSELY, Diagnoser
 from autograder.examination.dialogue import Dialogue
-from autograder.examination.recording import Exchange
+from autograder.examination.recording import Exchange, whole_part
 from autograder.examination.relation import SAME, relation
 from autograder.sandbox.wire.messages import Raised, Returned, bare
 
@@ -76,12 +76,14 @@ def behaviour(
 
 
 def _answers(exchanges: Sequence[Exchange], diagnoser: Diagnoser) -> Iterator[Answer]:
+    exchanges = whole_part(exchanges)
     right = diagnoser.answers(None, [question for question, _ in exchanges])
     for (question, answer), wanted in zip(exchanges, right, strict=True):
         yield Answer(bare(question), answer, CLOSELY.alike(answer, wanted))
 
 
 def _relations(exchanges: Sequence[Exchange], diagnoser: Diagnoser) -> Iterator[str]:
+    exchanges = whole_part(exchanges)
     dialogue = Dialogue()
     right = diagnoser.answers(None, [question for question, _ in exchanges])
     for (question, answer), wanted in zip(exchanges, right, strict=True):

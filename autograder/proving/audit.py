@@ -28,6 +28,7 @@ from autograder.proving.solutions import Solution, execute, in_forks, prepared
 from autograder.proving.variants import variants
 from autograder.results.result import Diagnosis, TestResult
 from autograder.sandbox.lines import InProcessLine
+from autograder.warming import settle
 
 _SECONDS = 300
 """timeout for one solution, because a mistake may loop endlessly"""
@@ -140,7 +141,7 @@ def table(rows: Sequence[Row]) -> str:
 
 
 def known_answers(homework: Homework, suite: Suite, trained: int | None = None) -> Iterator[Solution]:
-    """The master, the untouched release, all known mistakes and all alternatives of a notebook; `trained` as for `audit`."""
+    """The master, the untouched release, and all known mistakes and alternatives; `trained` as for `audit`."""
     book = suite.master
     everything = tuple(cell.grade_id for cell in book.grade_cells() if cell.autograded)
     code = {cell.id: cell.source for cell in book.code()}
@@ -152,9 +153,7 @@ def known_answers(homework: Homework, suite: Suite, trained: int | None = None) 
     runs = collections.Counter[str]()  # training runs with mistakes, by grade cell
     for mistake in mistakes(homework, book.notebook):
         cell = book.cell(mistake.cell)
-        named = [name for name in mistake.fails if name in suite.trained]
-        if trained is not None and all(runs[name] >= trained for name in named):
-            named = []
+        named = [name for name in mistake.fails if name in suite.trained and (trained is None or runs[name] < trained)]
         runs.update(named)
         also = [f"its hint shows the answer: {shown}"] if (shown := _shown(mistake)) else []
         edited = {**code, cell.id: mistake.edit(cell.source)}
@@ -211,6 +210,8 @@ def _grade_all(suite: Suite, todo: Sequence[Solution], workers: int, content: st
 
     This process runs the master's cells, and for each solution a fork runs the rest, from the edited cell on.
     """
+    _trespasses(suite, {cell.id: cell.source for cell in suite.master.code()})  # what the forks find known already
+    settle()
     graded = in_forks(Graded, workers, _SECONDS, suite, todo, functools.partial(_grade, content))
     _remember_training_runs(suite, todo, graded)
     for one in graded.values():  # all in this process, so that no replay is made twice
@@ -256,8 +257,7 @@ def _grade(
     exchanges: dict[str, list[Exchange]] = {}
     cells = solution.reached(suite) if solution.kind == "mistake" else None
     tests = suite.run(line, cells, exchanges, solution.training, content)
-    own, given = ([(c.id, solution.cells[c.id]) for c in book.code() if c.locked is locked] for locked in (False, True))
-    forbidden = static.trespasses(book, own, given, suite.spec.forbidden)
+    forbidden = _trespasses(suite, solution.cells)
     cells_with_tests = [cell.grade_id for cell in book.grade_cells() if cell.autograded]
     tried = {test.cell for test in tests}
     return Graded(
@@ -270,6 +270,13 @@ def _grade(
         forbidden,
         refused,
     )
+
+
+def _trespasses(suite: Suite, cells: Mapping[str, str]) -> dict[str, str]:
+    """The grade cells whose solution uses a forbidden tool, and why; `cells` are the sources by id."""
+    book = suite.master
+    own, given = ([(c.id, cells[c.id]) for c in book.code() if c.locked is locked] for locked in (False, True))
+    return static.trespasses(book, own, given, suite.spec.forbidden)
 
 
 def _of(cell: str, tests: Sequence[TestResult]) -> list[TestResult]:

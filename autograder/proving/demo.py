@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import collections
-import functools
 import shutil
 import tempfile
 import time
@@ -14,7 +13,7 @@ from rich.console import Console
 from rich.table import Table
 
 from autograder.course.course import Course, Homework, open_course
-from autograder.examination.suite import Suite
+from autograder.examination.suite import Suite, collected
 from autograder.grading import class_regrade, class_run, explanation
 from autograder.grading.orders import Choosing
 from autograder.proving import example_class
@@ -76,9 +75,10 @@ def _explain(console: Console, course: Course, homework: Homework, out: Path, re
         if len(cell.diagnoses) == 1 and book.notebook in result.student
     )
     console.rule(f"a complaint: autograder explain {homework.name} {student} {cell}", align="left")
-    suites = functools.cache(lambda name: Suite(course, homework, name))
+    suites = {spec.name: Suite(course, homework, spec.name) for spec in homework.notebooks}
     kept = explanation.opened(course, homework, out, student)
-    text = explanation.text(student, tuple(explanation.explained(kept, cell, False, suites)))
+    with collected(*suites.values()):
+        text = explanation.text(student, tuple(explanation.explained(kept, cell, False, suites)))
     lines = text.splitlines()
     console.print("\n".join(lines[:_LINES]), markup=False, highlight=False)
     if len(lines) > _LINES:
@@ -109,7 +109,7 @@ def _regrade(
     found = class_regrade.run(course, homework, root / "results", root / "submitted", workers, Choosing())
     changes = [change for one in found for change in one.changes]
     for change in changes[:_CHANGES]:
-        points = f"{points_text(change.before)} → {points_text(change.after)}"
+        points = f"{points_text(change.before) or '–'} → {points_text(change.after) or '–'}"
         console.print(
             f"{change.student}: {change.notebook}/{change.cell} {points}: {'; '.join(change.why)}", markup=False
         )

@@ -12,7 +12,7 @@ import msgspec
 
 from autograder.course import master
 from autograder.course.course import Course, Homework
-from autograder.examination.recording import Recording
+from autograder.examination.recording import Recording, no_line
 from autograder.examination.suite import Examined, Recorded, Suite
 from autograder.examination.transcribing import Transcriber, recording_of
 from autograder.proving.audit import known_answers
@@ -82,12 +82,8 @@ def _compare(
     if not (trained and solution.kind == "master"):
         cells = set(cells) - suite.together(suite.trained)
     executed = suite.examine(line, line, cells=cells)
-    again = suite.examine(_no_line, _no_line, cells=cells, replayed=_through_a_transcript(executed))
+    again = suite.examine(no_line, no_line, cells=cells, replayed=_through_a_transcript(executed))
     return Outcome(tuple(_differences(executed, again)), len(executed.tests))
-
-
-def _no_line(cell: str) -> InProcessLine:
-    raise AssertionError("a replay makes no line")
 
 
 def _through_a_transcript(examined: Examined) -> dict[str, Recorded]:

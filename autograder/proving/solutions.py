@@ -69,7 +69,7 @@ def prepared(course: Course, homework: Homework, notebooks: Sequence[str] | None
     suites = [Suite(course, homework, name) for name in names]
     with collected(*suites):
         for suite in suites:
-            vars(suite.reference)  # run once, before the forks
+            vars(suite.reference), suite.uses  # found once, before the forks
             yield suite
 
 
