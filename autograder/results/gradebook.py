@@ -16,6 +16,7 @@ from typing import Any
 
 from autograder.course.course import Course, CourseError, Homework
 from autograder.course.release import released
+from autograder.course.roster import Roster
 from autograder.course.stripping import strip_config
 from autograder.results.result import Result
 from autograder.warming import loading
@@ -27,8 +28,9 @@ class Recorder:
     It is a context manager. Only one recorder may write at a time.
     """
 
-    def __init__(self, course: Course, homework: Homework) -> None:
-        self._course, self._homework = course, homework
+    def __init__(self, course: Course, homework: Homework, roster: Roster | None = None) -> None:
+        """Students have the names and e-mail addresses that the roster has."""
+        self._course, self._homework, self._roster = course, homework, roster
         self._url = f"sqlite:///{course.root / 'gradebook.db'}"
 
     def __enter__(self) -> Recorder:
@@ -45,6 +47,8 @@ class Recorder:
             if not is_registered(self._book, self._homework):
                 self._book.close()
                 raise CourseError(f"source/ and release/ of {self._homework.name} differ: run `autograder build`")
+        if self._roster is not None:
+            enrol(self._book, self._roster)
         # Otherwise each commit would expire the homework's cells, and each submission would load them one by one.
         self._book.db().expire_on_commit = False
         notebooks = self._book.find_assignment(self._homework.name).notebooks
@@ -76,6 +80,17 @@ class Recorder:
 
         with _alembic_on_path():
             return Gradebook(self._url, course_id=self._course.id)
+
+
+def enrol(book: Any, roster: Roster) -> None:
+    """Give the gradebook's students the names and addresses of the roster, and add the students that it lacks."""
+    there = {student.id: student for student in book.students}
+    for student in roster.students:
+        wanted = {"first_name": student.first_name, "last_name": student.last_name, "email": student.email}
+        wanted = {field: text for field, text in wanted.items() if text}
+        one = there.get(student.id)
+        if one is None or any(getattr(one, field) != text for field, text in wanted.items()):
+            book.update_or_create_student(student.id, **wanted)
 
 
 def is_registered(book: Any, homework: Homework) -> bool:

@@ -36,13 +36,17 @@ _TIERS = {
 }
 
 
-def html(result: Result) -> str:
-    """The student's feedback page. It loads no other file, and nothing that the student wrote can run in it."""
+def html(result: Result, name: str = "") -> str:
+    """The student's feedback page. It loads no other file, and nothing that the student wrote can run in it.
+
+    `name` is the student's, if it is known.
+    """
     books, pictures = result.notebooks, _Pictures()
     tiers = dict.fromkeys([result.tier, *(book.tier for book in books)])
     page = _templates().get_template("feedback.html")
     return page.render(
         result=result,
+        name=name,
         waiting=sum(cell.points for book in books for cell in book.cells if cell.earned is None),
         looks=tuple(_looks(result)),
         books=[(book, tuple(_shown(book, pictures)), max(0, len(book.outputs) - _BLOCKS)) for book in books],

@@ -6,17 +6,18 @@ import csv
 import io
 from collections.abc import Mapping, Sequence
 
+from autograder.course.roster import Roster
 from autograder.results.plain_text import plain, points_text
 from autograder.results.result import Result
 
 _FORMULA = ("=", "+", "-", "@", "\t", "\r", "＝", "＋", "－", "＠")
 
 
-def csv_text(results: Sequence[Result], absent: Mapping[str, str] | None = None) -> str:
+def csv_text(results: Sequence[Result], absent: Mapping[str, str] | None = None, roster: Roster | None = None) -> str:
     """The class table in CSV (RFC 4180): one line for each student, one column for each notebook and grade cell.
 
     A field is empty when the cell is not marked yet, or when the student's result does not contain it. The students in
-    `absent` have no result; the last field of their lines says why.
+    `absent` have no result; the last field of their lines says why. With a roster, there are names and sections.
     """
     columns: dict[tuple[str, str], None] = {}
     for result in results:
@@ -27,7 +28,8 @@ def csv_text(results: Sequence[Result], absent: Mapping[str, str] | None = None)
     text = io.StringIO()
     table = csv.writer(text)
     names = [f"{notebook}/{cell}" if cell else notebook for notebook, cell in wanted]
-    table.writerow([_cell(name) for name in ("student", "score", "max", *names, "tier", "findings")])
+    about = ("name", "section") if roster else ()
+    table.writerow([cell_text(name) for name in ("student", *about, "score", "max", *names, "tier", "findings")])
     for result in results:
         points: dict[tuple[str, str], float | None] = {}
         for book in result.notebooks:
@@ -38,13 +40,22 @@ def csv_text(results: Sequence[Result], absent: Mapping[str, str] | None = None)
             points_text(result.max_score),
             *(points_text(points.get(column)) for column in wanted),
         ]
-        table.writerow([_cell(result.student), *row, _cell(result.tier), _cell("; ".join(result.findings))])
+        table.writerow(
+            [*_about(result.student, roster), *row, cell_text(result.tier), cell_text("; ".join(result.findings))]
+        )
     for student, why in (absent or {}).items():
-        table.writerow([_cell(student), *[""] * (len(wanted) + 3), _cell(why)])
+        table.writerow([*_about(student, roster), *[""] * (len(wanted) + 3), cell_text(why)])
     return text.getvalue()
 
 
-def _cell(text: str) -> str:
+def _about(id: str, roster: Roster | None) -> list[str]:
+    """A student, and the name and the section if there is a roster."""
+    student = roster.get(id) if roster else None
+    about = [student.name if student else "", student.section if student else ""] if roster else []
+    return [cell_text(text) for text in (id, *about)]
+
+
+def cell_text(text: str) -> str:
     """The text with a quote in front when a spreadsheet would treat it as a formula."""
     text = plain(text)
     return f"'{text}" if text.lstrip(" \n").startswith(_FORMULA) else text

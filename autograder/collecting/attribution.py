@@ -1,0 +1,132 @@
+"""Whose submission is what: people as a platform knows them, and students of the course."""
+
+from __future__ import annotations
+
+import hashlib
+import re
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+
+from autograder.collecting.division import Division, HandedIn
+from autograder.collecting.platforms import Person
+from autograder.course.roster import FILE, Roster, Student, unfit
+from autograder.submission.file import Unreadable
+
+
+@dataclass(frozen=True)
+class Trouble:
+    """Something that was handed in and cannot be given to a student."""
+
+    who: str
+    kind: str
+    """one word: unknown, ambiguous, twice"""
+    why: str
+
+
+@dataclass(frozen=True)
+class Attribution:
+    """What each student handed in, the newest first, and what cannot be told."""
+
+    students: dict[str, tuple[HandedIn, ...]]
+    troubles: tuple[Trouble, ...]
+
+
+def attribute(divisions: Iterable[Division], roster: Roster | None) -> Attribution:
+    """Find the student of everything that was handed in, and put each student's attempts in order."""
+    found: dict[str, list[tuple[Person, HandedIn]]] = {}
+    troubles: dict[Trouble, None] = {}
+    for division in divisions:
+        for one in division.handed_in:
+            for person in one.people:
+                ids = _students(person, roster)
+                if isinstance(ids, Trouble):
+                    troubles[ids] = None
+                    continue
+                for id in ids:
+                    theirs = found.setdefault(id, [])
+                    if not any(one is other for _, other in theirs):  # a submitter may stand there twice
+                        theirs.append((person, one))
+    students: dict[str, tuple[HandedIn, ...]] = {}
+    for id, attempts in sorted(found.items()):
+        ordered = _ordered(attempts)
+        if ordered:
+            students[id] = ordered
+        else:
+            troubles[Trouble(id, "twice", _twice(attempts))] = None
+    return Attribution(students, tuple(troubles))
+
+
+def _students(person: Person, roster: Roster | None) -> tuple[str, ...] | Trouble:
+    """The ids of the students that a person is: one, or the members of a group."""
+    if roster is None:
+        id = re.sub(r'[/\\:*?"<>|+]', "_", person.name).strip(" .")
+        why = unfit(id)
+        return Trouble(person.name, "unknown", f"{why}: make a {FILE} with a line for the student") if why else (id,)
+    for column, text in person.keys:
+        matches = _matching(roster, column, text)
+        if len(matches) == 1:
+            return (matches[0].id,)
+        if matches:
+            names = ", ".join(student.id for student in matches)
+            why = f"this may be {names}: put the {_column(person)} into {roster.path.name}, at the right one"
+            return Trouble(person.name, "ambiguous", why)
+    members = roster.in_group(person.name)
+    if members:
+        return tuple(student.id for student in members)
+    known = " or ".join(f"{column} {text}" for column, text in person.keys if text and column not in ("any", "login"))
+    why = f"no line of {roster.path.name} has {known or 'such a name'}"
+    return Trouble(person.name, "unknown", f"{why}: put it into the student's line, or add a line, and collect again")
+
+
+def _matching(roster: Roster, column: str, text: str) -> Sequence[Student]:
+    match column:
+        case "name":
+            return roster.named(text)
+        case "any":
+            return roster.having(text)
+        case "email":
+            return roster.having(text, ("email", "login", "id"))
+        case "gradescope_id":
+            return roster.having(text, ("gradescope_id", "sis_id", "moodle_id", "id"))
+        case _:
+            return roster.having(text, (column,))
+
+
+def _column(person: Person) -> str:
+    """What in the roster would tell a person from others."""
+    return next((f"{column} {text}" for column, text in person.keys if column not in ("id", "any", "name")), "id")
+
+
+def _ordered(attempts: Sequence[tuple[Person, HandedIn]]) -> tuple[HandedIn, ...]:
+    """One student's attempts, the newest first; nothing if that cannot be told. The same twice is one attempt."""
+    ones = [one for _, one in attempts]
+    if len(ones) == 1:
+        return tuple(ones)
+    if all(one.time is not None for one in ones):
+        return _different(sorted(ones, key=lambda one: (one.time, one.order), reverse=True))
+    if len({(person.keys, one.platform) for person, one in attempts}) > 1:
+        return ()  # perhaps two people
+    different = _different(sorted(ones, key=lambda one: one.order, reverse=True))
+    return different if len(different) == 1 or all(one.order for one in different) else ()
+
+
+def _different(ones: Iterable[HandedIn]) -> tuple[HandedIn, ...]:
+    """The first of each content."""
+    found: dict[object, HandedIn] = {}
+    for one in ones:
+        found.setdefault(_content(one), one)
+    return tuple(found.values())
+
+
+def _content(one: HandedIn) -> object:
+    """What two attempts have in common if they are the same: a path and a digest for each file."""
+    try:
+        return frozenset((name, hashlib.sha256(file.read()).digest()) for name, file in one.files)
+    except Unreadable:
+        return one
+
+
+def _twice(attempts: Sequence[tuple[Person, HandedIn]]) -> str:
+    places = ", ".join(dict.fromkeys(f"{one.source.path.name} ({person.name})" for person, one in attempts))
+    how = "collect the older one first, then the other with --replace"
+    return f"it is in {places}, and nothing says which is newer: {how}"

@@ -1,0 +1,213 @@
+"""The class list of a platform: Canvas' gradebook, Moodle's participants or grades, Gradescope's roster or grades.
+
+How these files look:
+
+- Canvas: “How do I export grades in the Gradebook?” (Canvas Instructor Guide): Student, ID, SIS User ID, SIS Login ID,
+  Section; below the header a line ‘Points Possible’ and perhaps ‘Manual Posting’; ‘Student, Test’ is nobody.
+- Moodle: “Grade export”, “Participants” and “Assignment: offline grading worksheet” (docs.moodle.org); the columns
+  are those of grade/export and mod/assign/gradingtable.php. ‘Participant 123’ is what an assignment calls a student,
+  and Group the team that hands in together.
+- Gradescope: “Adding Students and Staff”, “Exporting Grades” (guides.gradescope.com): First Name, Last Name (or Name),
+  SID, Email, Sections.
+- GitHub Classroom: the roster that it lets you download: identifier, github_username, github_id, name.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Collection, Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal
+
+from autograder.course.course import CourseError
+from autograder.course.roster import PLATFORM_IDS, Roster, Student, distinct, unfit
+from autograder.course.sheet import Sheet, read_sheet
+
+Form = Literal["canvas", "moodle", "gradescope", "github", "csv"]
+_NAMES: dict[Form, dict[str, str]] = {
+    "canvas": {
+        "student": "name", "id": "canvas_id", "sis user id": "sis_id", "sis login id": "login", "section": "section",
+    },
+    "moodle": {
+        "first name": "first", "last name": "last", "surname": "last", "full name": "name", "username": "login",
+        "id number": "moodle_id", "email address": "email", "group": "group", "groups": "section",
+        "identifier": "moodle_participant",
+        "vorname": "first", "nachname": "last", "vollständiger name": "name", "anmeldename": "login",
+        "id-nummer": "moodle_id", "e-mail-adresse": "email", "gruppe": "group", "gruppen": "section",
+    },
+    "gradescope": {
+        "first name": "first", "last name": "last", "name": "name", "full name": "name", "sid": "gradescope_id",
+        "email": "email", "section": "section", "sections": "section", "role": "role",
+    },
+    "github": {"identifier": "identifier", "github_username": "github", "name": "name"},
+    "csv": {
+        "student id": "id", "student_id": "id", "full name": "name", "e-mail": "email", "email address": "email",
+        "first name": "first", "first_name": "first", "last name": "last", "last_name": "last", "surname": "last",
+    },
+}  # fmt: skip
+"""for each platform: its columns, and ours"""
+_NEEDED: dict[Form, tuple[set[str], ...]] = {
+    "canvas": ({"student", "id", "section"}, {"student", "id", "sis login id"}, {"student", "id", "sis user id"}),
+    "gradescope": ({"sid", "email"},),
+    "github": ({"identifier", "github_username"},),
+    "moodle": (
+        {"first name", "email address"}, {"full name", "email address"}, {"identifier", "full name"},
+        {"vorname", "e-mail-adresse"}, {"vollständiger name", "e-mail-adresse"},
+    ),
+    "csv": ({"id"}, {"student id"}, {"student_id"}, {"email"}, {"e-mail"}),
+}  # fmt: skip
+"""the columns by which a list is recognised, in this order"""
+_NUMBERS = ("sis_id", "moodle_id", "gradescope_id", "id")
+"""columns that hold a student's number in the university, so that one platform's may be another one's"""
+
+
+@dataclass(frozen=True)
+class ClassList:
+    """The students in a platform's list, each with what it says in the roster's columns."""
+
+    form: Form
+    entries: tuple[Mapping[str, str], ...]
+
+
+@dataclass(frozen=True)
+class Update:
+    """A roster after a list was read into it."""
+
+    roster: Roster
+    new: tuple[Student, ...]
+    changed: tuple[tuple[Student, str, str, str], ...]
+    """the student, the column, and what stood and stands there"""
+    gone: tuple[Student, ...]
+    """students of the roster whom the list does not have; they stay"""
+    unclear: tuple[str, ...]
+    """what was not taken over, and why"""
+
+
+def read_list(path: Path, form: Form | None = None) -> ClassList:
+    """Read a platform's list. Raises CourseError if it is not one."""
+    sheet = read_sheet(path)
+    known = [one for one, ways in _NEEDED.items() if any(way <= set(sheet.header) for way in ways)]
+    if form is None and not known:
+        there = ", ".join(name for name in sheet.header[:12] if name)
+        raise CourseError(
+            f"{path}, line 1: this is no list of Canvas, Moodle, Gradescope or GitHub Classroom, and it has no column "
+            f"‘id’ or ‘email’; its columns are {there}"
+        )
+    if form is not None and form not in known:
+        wanted = " or ".join(", ".join(sorted(way)) for way in _NEEDED[form])
+        raise CourseError(f"{path}, line 1: a list of {form} has the columns {wanted}; this one has not")
+    chosen = form or known[0]
+    return ClassList(chosen, tuple(_entries(sheet, chosen)))
+
+
+def update(roster: Roster, found: ClassList) -> Update:
+    """Read a list into a roster. Ids, extra days, groups and columns that the list does not have stay as they are."""
+    students = {student.id: student for student in roster.students}
+    owners = {(column, value): student.id for student in roster.students for column, value in distinct(student)}
+    new: list[Student] = []
+    changed: list[tuple[Student, str, str, str]] = []
+    unclear: list[str] = []
+    seen: set[str] = set()
+    for entry in found.entries:
+        called = entry.get("name") or entry.get("email") or next(iter(entry.values()))
+        same = _same(roster, entry)
+        seen |= {student.id for student in same if len(same) > 1}
+        if len(same) > 1:
+            unclear.append(f"{called}: this may be {' or '.join(student.id for student in same)}: give them their ids")
+            continue
+        if same and same[0].id in seen:
+            unclear.append(f"{called}: {same[0].id} stands in the list twice; the first line counts")
+            continue
+        before = students[same[0].id] if same else None
+        id = before.id if before else _new_id(entry, {name.casefold() for name in students})
+        if not id:
+            unclear.append(f"{called}: there is nothing that can be an id, or others have it: add a line by hand")
+            continue
+        after = Student({"id": id, **(before.fields if before else {}), **_news(before, entry)})
+        taken = [(*key, owners[key]) for key in distinct(after) if owners.get(key, id) != id]
+        if taken:
+            column, value, owner = taken[0]
+            unclear.append(f"{called}: {owner} has the {column} {value!r} already: change one of them by hand")
+            seen.add(id)
+            continue
+        if before is None:
+            new.append(after)
+        else:
+            stood = [(column, before.fields.get(column, ""), text) for column, text in after.fields.items()]
+            changed += [(after, column, old, text) for column, old, text in stood if old != text]
+        owners |= dict.fromkeys(distinct(after), id)
+        students[id] = after
+        seen.add(id)
+    gone = tuple(student for student in roster.students if student.id not in seen)
+    return Update(roster.extended(students.values()), tuple(new), tuple(changed), gone, tuple(unclear))
+
+
+def _entries(sheet: Sheet, form: Form) -> Iterator[dict[str, str]]:
+    ours = [_NAMES[form].get(name, name if form == "csv" else "") for name in sheet.header]
+    for _, row in sheet.rows:
+        entry: dict[str, str] = {}
+        for column, text in zip(ours, row, strict=False):
+            if column and text:
+                entry.setdefault(column, text)
+        if form == "canvas" and ("canvas_id" not in entry or entry.get("name") == "Student, Test"):
+            continue  # the lines below the header, and the student view
+        if entry.pop("role", "student").casefold() not in ("student", "0"):
+            continue  # Gradescope's list has the staff in it
+        first, last = entry.pop("first", ""), entry.pop("last", "")
+        if first or last:
+            entry["name"] = f"{last}, {first}" if first and last else first or last
+        if "moodle_participant" in entry:
+            entry["moodle_participant"] = "".join(re.findall(r"\d+", entry["moodle_participant"])[-1:])
+        entry = {column: text for column, text in entry.items() if text}
+        if entry:
+            yield entry
+
+
+def _new_id(entry: Mapping[str, str], taken: Collection[str]) -> str:
+    """What a new student is called, as people would; '' if there is nothing."""
+    for column in ("id", "login", "moodle_id", "gradescope_id", "sis_id", "email", "identifier", "github", "canvas_id"):
+        text = entry.get(column, "")
+        for id in (text.partition("@")[0], text):
+            if not unfit(id) and id.casefold() not in taken:
+                return id
+    return ""
+
+
+def _same(roster: Roster, entry: Mapping[str, str]) -> tuple[Student, ...]:
+    """The students of the roster whom a line of a list may mean."""
+    for columns, place in (
+        *(((column,), (column,)) for column in PLATFORM_IDS),
+        (("id",), ("id",)),
+        (("email",), ("email",)),
+        (("login",), ("id", "email")),
+        (("sis_id", "moodle_id", "gradescope_id"), _NUMBERS),
+        (("identifier",), ("id", "email", *PLATFORM_IDS)),
+    ):
+        for column in columns:
+            if found := roster.having(entry.get(column, ""), place):
+                return found
+    name = entry.get("name") or entry.get("identifier", "")
+    ids = [column for column in PLATFORM_IDS if column in entry]
+    # of the same name, and not known to be another person
+    return tuple(one for one in roster.named(name) if not any(one.ids(column) for column in ids))
+
+
+def _news(student: Student | None, entry: Mapping[str, str]) -> dict[str, str]:
+    """What a list says that the roster does not."""
+    news = {}
+    for column, text in entry.items():
+        before = student.fields.get(column, "") if student else ""
+        if column in ("id", "identifier") or (column in ("group", "extra_days") and before):
+            continue
+        if column == "name" and _words(text) == _words(before):
+            continue
+        if column == "moodle_participant" and before:  # each assignment has numbers of its own
+            text = before if text in before.split() else f"{before} {text}"
+        if text.casefold() != before.casefold():
+            news[column] = text
+    return news
+
+
+def _words(name: str) -> list[str]:
+    return sorted(re.findall(r"\w+", name.casefold()))

@@ -1,0 +1,101 @@
+"""A table that a person or a platform saved as CSV, whatever its encoding and its separator."""
+
+from __future__ import annotations
+
+import csv
+import io
+import re
+import unicodedata
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from autograder.course.course import CourseError
+
+_MOST_BYTES = 16 * 2**20
+_FORMULA = ("=", "+", "-", "@", "\t", "\r")
+"""what a spreadsheet takes for the beginning of a formula"""
+_SEPARATORS = ",;\t"
+
+
+@dataclass(frozen=True)
+class Sheet:
+    """The header and the rows of a table."""
+
+    path: Path
+    header: tuple[str, ...]
+    """the names of the columns in small letters, with single blanks"""
+    rows: tuple[tuple[int, tuple[str, ...]], ...]
+    """the line of the file, and its fields; empty lines are left out"""
+    separator: str = ","
+    titles: tuple[str, ...] = ()
+    """the names of the columns as they stand there"""
+    marked: bool = False
+    """whether the file begins with a byte order mark, without which Excel does not read UTF-8"""
+
+    def text(self, header: Sequence[str], rows: Iterable[Sequence[str]]) -> bytes:
+        """Another table, written as this one is. What a spreadsheet would take for a formula gets a quote in front."""
+        text = io.StringIO()
+        table = csv.writer(text, delimiter=self.separator, lineterminator="\n")
+        table.writerow(header)
+        table.writerows([f"'{field}" if field.startswith(_FORMULA) else field for field in row] for row in rows)
+        return text.getvalue().encode("utf-8-sig" if self.marked else "utf-8")
+
+
+def read_sheet(path: Path) -> Sheet:
+    """Read a table from a CSV file: UTF-8, UTF-16 or Windows-1252; commas, semicolons or tabs.
+
+    Raises
+    ------
+    CourseError
+        If there is no such file, or if it is no such table.
+    """
+    try:
+        with path.open("rb") as file:
+            data = file.read(_MOST_BYTES + 1)
+    except OSError as error:
+        raise CourseError(f"{path}: this file cannot be read ({error.strerror})") from None
+    if len(data) > _MOST_BYTES:
+        raise CourseError(f"{path}: this file is larger than {_MOST_BYTES // 2**20} MB: is it a list of students?")
+    if data.startswith((b"PK\x03\x04", b"\xd0\xcf\x11\xe0")):
+        raise CourseError(f"{path}: this is a workbook of a spreadsheet program: save it as CSV")
+    text, marked = _decoded(data, path)
+    lines = text.splitlines(keepends=True)
+    told = re.fullmatch(r"sep=(.)\s*", lines[0]) if lines else None  # a line that Excel understands
+    first = next((line for line in lines[bool(told) :] if line.strip()), "")
+    separator = told[1] if told else max(_SEPARATORS, key=re.sub(r'"[^"]*"', "", first).count)
+    reader = csv.reader(io.StringIO("\n" + "".join(lines[1:]) if told else text, newline=""), delimiter=separator)
+    rows: list[tuple[int, tuple[str, ...]]] = []
+    try:
+        for row in reader:
+            if any(field.strip() for field in row):
+                rows.append((reader.line_num, tuple(map(_field, row))))
+    except csv.Error as error:
+        raise CourseError(f"{path}, line {reader.line_num}: this is not a table in CSV ({error})") from None
+    if not rows:
+        raise CourseError(f"{path}: this file is empty: its first line has to name the columns")
+    (line, names), *others = rows
+    header = tuple(" ".join(name.casefold().split()) for name in names)
+    twice = sorted({name for name in header if name and header.count(name) > 1})
+    if twice:
+        raise CourseError(f"{path}, line {line}: several columns are called {', '.join(map(repr, twice))}: rename them")
+    return Sheet(path, header, tuple(others), separator, names, marked)
+
+
+def _field(text: str) -> str:
+    text = unicodedata.normalize("NFC", text.strip())
+    return text[1:] if text.startswith("'") and text[1:].startswith(_FORMULA) else text
+
+
+def _decoded(data: bytes, path: Path) -> tuple[str, bool]:
+    """The text of a file, and whether it had a byte order mark."""
+    if data.startswith((b"\xff\xfe", b"\xfe\xff")):
+        encodings, marked = ["utf-16"], True
+    else:
+        encodings, marked = ["utf-8-sig", "cp1252"], data.startswith(b"\xef\xbb\xbf")
+    for encoding in encodings:
+        try:
+            return data.decode(encoding), marked or encoding == "cp1252"
+        except UnicodeDecodeError:
+            continue
+    raise CourseError(f"{path}: this file is neither UTF-8 nor Windows-1252: save it as “CSV UTF-8”")
