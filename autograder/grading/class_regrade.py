@@ -14,6 +14,7 @@ import msgspec
 
 from autograder import atomic_file
 from autograder.course.course import Course, CourseError, Homework
+from autograder.course.roster import Roster, open_roster
 from autograder.grading import class_run
 from autograder.grading.class_run import Submission
 from autograder.grading.orders import Change, Choosing, Regraded
@@ -70,14 +71,15 @@ def run(
     if not students:
         raise CourseError(f"{out}: no results of {homework.name}: run `autograder grade {homework.name}` first")
     _check(course, homework, choosing)
+    roster = open_roster(course.root)
     folders = {one.student: one.folder for one in _handed_in(submitted, course, homework)}
     marked = course.root / "autograded"
     found: list[Regrading] = []
     with ExitStack() as stack:
         server = stack.enter_context(closing(GradingServer(homework, "none" if unconfined else course.floor)))
-        book = None if choosing.dry else stack.enter_context(gradebook.Recorder(course, homework))
+        book = None if choosing.dry else stack.enter_context(gradebook.Recorder(course, homework, roster))
         server.wait()
-        for regrading in _all(server, students, folders, out, marked, workers, choosing):
+        for regrading in _all(server, students, folders, out, marked, workers, choosing, roster):
             found.append(regrading)
             if book is not None and regrading.result is not None:
                 book.record(regrading.result)
@@ -122,13 +124,18 @@ def _all(
     marked: Path,
     workers: int,
     choosing: Choosing,
+    roster: Roster | None,
 ) -> Iterator[Regrading]:
     batches = [students[at : at + _BATCH] for at in range(0, len(students), _BATCH)]
 
     def regrade(batch: Sequence[str]) -> list[Regrading]:
-        places = [(student, folders.get(student)) for student in batch]
+        names = {student: class_run.name_of(student, roster) for student in batch}
+        places = [(student, folders.get(student), names[student]) for student in batch]
         answers = server.regrade(places, out, marked, choosing)
-        return [_whole(server, answer, folders.get(answer.student), out, marked, choosing.dry) for answer in answers]
+        return [
+            _whole(server, answer, folders.get(answer.student), out, marked, names[answer.student], choosing.dry)
+            for answer in answers
+        ]
 
     with ThreadPoolExecutor(max_workers=workers, thread_name_prefix="regrade") as pool:
         waiting = [pool.submit(regrade, batch) for batch in batches]
@@ -140,7 +147,7 @@ def _all(
 
 
 def _whole(
-    server: GradingServer, answer: Regraded, folder: Path | None, out: Path, marked: Path, dry: bool
+    server: GradingServer, answer: Regraded, folder: Path | None, out: Path, marked: Path, name: str, dry: bool
 ) -> Regrading:
     """What regrading came to; a submission whose transcript is not enough is graded again."""
     student = answer.student
@@ -157,7 +164,7 @@ def _whole(
         if dry:
             new = server.grade(student, folder)
         else:
-            new = server.grade(student, folder, out, marked / student / server.homework.name)
+            new = server.grade(student, folder, out, marked / student / server.homework.name, name)
     except Lost as lost:
         return Regrading(student, lost=str(lost))
     changes = changes_between(old, new) if old is not None else ()

@@ -12,7 +12,7 @@ from autograder import atomic_file
 from autograder.course.course import Course, CourseError, Homework
 from autograder.course.roster import Roster, open_roster
 from autograder.grading.server import GradingServer, Lost
-from autograder.results import page, record
+from autograder.results import record
 from autograder.results.result import Result
 from autograder.results.table import csv_text
 from autograder.submission.filename import shown
@@ -123,22 +123,18 @@ def _grade(server: GradingServer, submission: Submission, out: Path, marked: Pat
     folder = marked / submission.student / server.homework.name
     for attempt in (1, 2):
         try:
-            result = server.grade(submission.student, submission.folder, out, folder)
-            _put_name(result, out, roster)
-            return Outcome(submission, result)
+            name = name_of(submission.student, roster)
+            return Outcome(submission, server.grade(submission.student, submission.folder, out, folder, name))
         except Lost as lost:
             if attempt == 2:
                 return Outcome(submission, None, str(lost))
     raise AssertionError("unreachable")
 
 
-def _put_name(result: Result, out: Path, roster: Roster | None) -> None:
-    """Write the student's page with the name that the roster has: the grading server knows no names."""
-    student = roster.get(result.student) if roster else None
-    if student and student.name:
-        path = out / result.student / f"{result.homework}.html"
-        with suppress(OSError):  # the page is there, without the name
-            atomic_file.replace(path, page.html(result, student.name).encode())
+def name_of(student: str, roster: Roster | None) -> str:
+    """The name that the roster has for a student's folder; '' if it has none."""
+    found = roster.get(student) if roster else None
+    return found.name if found else ""
 
 
 def write_csv(

@@ -30,6 +30,8 @@ class GradeOrder(msgspec.Struct, tag="grade"):
     """folder for the results file and the feedback page; b'' for none"""
     marked: bytes
     """folder for the autograded notebooks; b'' for none"""
+    name: str = ""
+    """the student's name, for the page, if it is known"""
     barred: tuple[Place, ...] = ()
     """what has ended grading twice: these tests fail, and these notebooks wait for a person"""
 
@@ -48,8 +50,8 @@ class Choosing(msgspec.Struct, frozen=True):
 class RegradeOrder(msgspec.Struct, tag="regrade"):
     """Regrade submissions on their transcripts. The file descriptor for the answers is attached."""
 
-    students: tuple[tuple[str, bytes], ...]
-    """name, and folder of what was handed in, or b'' if it is not there"""
+    students: tuple[tuple[str, bytes, str], ...]
+    """each one's folder's name; the folder of what was handed in, or b'' if it is not there; the name, or ''"""
     out: bytes
     marked: bytes
     """folder of all autograded notebooks: <student>/<homework>/ in it; b'' for none"""

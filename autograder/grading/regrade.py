@@ -36,6 +36,8 @@ class Place:
     """what was handed in; None if it is not there any more"""
     marked: Path | None
     """folder for the autograded notebooks; None for none"""
+    name: str = ""
+    """the student's name, for the page, if it is known"""
 
 
 def regrade(
@@ -64,7 +66,7 @@ def regrade(
         if renewed is not kept:
             transcript.write(renewed, path)
         if new is not old:
-            record.write(new, place.out)
+            record.write(new, place.out, name=place.name)
             for book in new.notebooks:
                 if place.marked is not None and book.notebook in regrading.works and book not in old.notebooks:
                     gradable = regrading.works[book.notebook].gradable

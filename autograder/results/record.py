@@ -13,16 +13,17 @@ from autograder.results.result import SCHEMA, Result
 from autograder.results.transcript import Transcript
 
 
-def write(result: Result, out: Path, kept: Transcript | None = None) -> None:
+def write(result: Result, out: Path, kept: Transcript | None = None, name: str = "") -> None:
     """Write <out>/<student>/<homework>.json and .html, and with `kept` also .transcript.
 
     Each file is replaced in one step, or stays as it was. The JSON file is written last, so the others always exist.
+    `name` is the student's, for the page, if it is known.
     Raises ValueError when the name of the student or homework cannot be a file name.
     """
-    for name in (result.student, result.homework):
-        if name in ("", ".", "..") or any(sign in name for sign in "/\\\0"):
-            raise ValueError(f"{name!r} cannot be the name of a results file: rename the submission's folder")
-    html, record = page.html(result).encode(), json_bytes(result)
+    for part in (result.student, result.homework):
+        if part in ("", ".", "..") or any(sign in part for sign in "/\\\0"):
+            raise ValueError(f"{part!r} cannot be the name of a results file: rename the submission's folder")
+    html, record = page.html(result, name).encode(), json_bytes(result)
     folder = out / result.student
     folder.mkdir(parents=True, exist_ok=True)
     if kept is not None:
