@@ -128,8 +128,8 @@ Complete `train`. In every iteration make each of these five calls exactly once,
 - `optimiser.zero_grad()` sets all gradients to zero;
 - `model(x)` returns $\hat y$ and keeps what `backward` will need.
 
-Keep ℓ in `loss`; the line below your code records it. When `train` starts, all gradients are zero. One of the calls
-may stand in more than one place. In a loop with autograd, `loss.backward()` replaces `model.backward(dl_dyhat)`.
+Keep ℓ in `loss`; the line below your code records it. When `train` starts, all gradients are zero. For one of the
+calls, more than one place is right. In a loop with autograd, `loss.backward()` replaces `model.backward(dl_dyhat)`.
 
 <details><summary>Hint</summary>
 
@@ -286,8 +286,8 @@ $$\frac{\partial \ell}{\partial \hat y} \in \mathbb{R}^{1 \times K}, \qquad
 By hand: derive $\frac{\partial \ell}{\partial W_1}, \frac{\partial \ell}{\partial b_1},
 \frac{\partial \ell}{\partial W_2}, \frac{\partial \ell}{\partial b_2}$ from these three factors and from
 $x, y, W_1, b_1, W_2, b_2$ alone. You may write $z_2$ for $f(W_1 x + b_1)$. Give a reason for each step, and use the
-dimensions as a check. By machine: `chain_rule` returns the four gradients. It must not assume diagonal square factors;
-the grader's are not.
+dimensions as a check. By machine: `chain_rule` returns the four gradients. It must not assume that the square factors
+are diagonal: the grader's are not.
 
 <details><summary>Hint for the two matrices</summary>
 

@@ -462,9 +462,9 @@ r"""
 **Exercise 5 · `train`** · 2 points for the loop, 3 for what is learned · ★★☆ · 35 minutes
 
 *Write the loop, and tune it until your network reads the digits.* An *epoch* is one pass over the loader: measure
-every batch once, in training mode, and take a step on it. After each epoch, call `after_epoch()` if it is given. It
-may switch the model to evaluation mode; the next epoch must train in training mode again. Return a list with the mean
-of the batches' losses for each epoch, as floats.
+every batch once, in training mode, and take a step on it. After each epoch, call `after_epoch()` if it is given. This
+call may switch the model to evaluation mode; the next epoch must train in training mode again. Return a list with the
+mean of the batches' losses for each epoch, as floats.
 
 You choose the optimiser (Adam is a good one: Kingma & Ba 2015), the default of `lr`, and a schedule. Let the learning
 rate fall to nearly 0 by the end of the last epoch. The schedules of `torch.optim.lr_scheduler` can change it after
@@ -473,9 +473,9 @@ percentage points behind a falling one, on average.
 
 **What is graded.** The grader trains a `ConvNet(10)` by `train(model, loader, epochs=5)` on 6,000 canvases of its own,
 in batches of 64, with your defaults. Then it tests the network on 2,000 canvases with other digits. Reading
-85 % earns one point, **95 %** all three. Before that, your network must learn forty images by heart (over 36 right,
-its loss and the last one from `train` below 0.5), as in the second check below. A run is stopped if it takes more than
-ten times as long as ours.
+85 % earns one point, **95 %** all three. Before that, your network must learn forty images by heart, as in the second
+check below: over 36 right, a loss below 0.5, and the last loss of your list below 0.5. A run is stopped if it takes
+more than ten times as long as ours.
 
 <details><summary>Hint</summary>
 
@@ -687,7 +687,7 @@ for image, features in zip(pair, maps, strict=True):
 # %% [markdown] nbgrader={"grade_id": "mistakes-text", "locked": true}
 r"""
 *In the figures: the image and the first channels of its feature map; above, as it was; below, moved.* The lower maps
-are the upper ones, moved (inside the edges exactly, if the first stride divides 8): that is equivariance. In our
+are the upper ones, moved (exactly so away from the edges, if the first stride divides 8): that is equivariance. In our
 five runs, at least 10 of 12 channels answered more than twice as strongly to stripes of one direction as to those of
 another. Training is not the cause: fresh channels do so, too.
 

@@ -908,8 +908,8 @@ $h[t-1]$ to $h[t]$ alone; $x[t]$ and $h[t-2]$ are held fixed. Simplify until no 
 *By hand, all arrows (1 point):* AttentionRNN(k) has run for $L$ steps. The rows $r[t]$ are those of 2.2, and
 $J[t,s]=\frac{\partial h[t]}{\partial h[s]}$ is the Jacobian along the arrow from $h[s]$ to $h[t]$. Express
 $\frac{\partial\ell}{\partial h[T]}$ in terms of $r[T]$, Jacobians and the *upstream* gradients
-$\frac{\partial\ell}{\partial h[t]}$, $t>T$. Which $t$ appear, also for $T$ near $L$? Why does no product of two
-Jacobians appear? *By machine (1 point):* `attention_backward`, all gradients of a sequence.
+$\frac{\partial\ell}{\partial h[t]}$, $t>T$. Which $t$ appear, and what changes for $T$ near $L$? Why does no product of
+two Jacobians appear? *By machine (1 point):* `attention_backward`, all gradients of a sequence.
 
 <details><summary>Hint for one arrow</summary>
 
@@ -1161,7 +1161,7 @@ high as it began?
 </details>
 
 *In the figure below: the loss of 500 steps. The dotted line marks its first value. For about 200 steps the loss
-keeps jumping, within one or two steps and often above that line. Then it settles near 0.*"""
+keeps jumping up within a step or two, often above that line. Then it settles near 0.*"""
 
 # %% nbgrader={"grade_id": "debugging-run", "locked": true, "gives": ["lstm_run", "train_lstm"]} tags=["demo"]
 torch.set_num_threads(1)  # several threads slow down so small a network
@@ -1285,7 +1285,7 @@ about E? Give numbers from the figure.
 - **D** At a spike every sequence is classified wrongly, and this costs twice the first value.
 
 **How can you stop the jumps?** Model, data, loss and seed stay; only the training procedure may change. Set `fixes` to
-the set of all letters that remove the cause. In words: what do they have in common?
+the letters of all changes that remove the cause, as a set. In words: what do they have in common?
 
 - **A** Shrink the whole gradient to a fixed length whenever it is longer.
 - **B** Replace the LSTM with a GRU (Cho et al. 2014, *Learning phrase representations using RNN encoder–decoder for

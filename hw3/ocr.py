@@ -2,9 +2,9 @@
 r"""
 # Reading words with energies
 
-To cut a word into letters, you must know the letters. To know the letters, you must cut it. The way out is to treat
-the cut as a *latent variable*. Every way to lay the word over the image has an energy; the one with the lowest energy
-shows where the letters are.
+To cut a word into letters, you must know the letters. To know the letters, you must cut it. So treat the cut
+as a *latent variable*. Every way to lay the word over the image has an energy; the lowest one shows where the letters
+are.
 
 **What you will build.** A network that slides over an image, dynamic programming for the cheapest path, training
 along it, and a decoder.
@@ -20,13 +20,14 @@ along it, and a decoder.
 | 7 | `indices_to_str`, `decode`, and what your network reads | 11 | 40 |
 | 8 | a prediction, and its explanation | ½ + ½ (by hand) | 5 |
 | 9 | `soft_free_energy` | optional | (20) |
+| 10 | `infonce`, `variance_term` | optional | (30) |
 | | **in all** | **50**: 49½ by machine, ½ by hand | **240** |
 
 **You need** receptive fields (Homework 2) and energies (the theory notebook).
 
 **How to work.** Replace each `raise NotImplementedError` with your code, then run the check below it. You may use all
 of `torch`. Your functions must not change the tensors and lists that they receive. The grader uses other numbers and
-sizes, and trains your network itself. It skips cells that only train or draw."""
+sizes, and trains your network itself."""
 
 # %% nbgrader={"grade_id": "helpers", "locked": true}
 import copy
@@ -73,13 +74,7 @@ r"""
 ## Words on paper
 
 The computer draws words with ten fonts. Images are 32 pixels high, ink is 1, paper is 0, and each letter has 18
-columns.
-
-`SimpleWordsDataset(max_length, len, jitter, noise)` draws `len` words of 1 to `max_length` random letters. In all,
-up to `jitter` blank columns lie before and between the letters. `noise=True` adds random grey, up to 0.1. All images
-are equally wide, so blank paper follows a short word.
-
-Item $i$ is a pair `(image, word)`: a tensor `(1, 32, W)` and a string."""
+columns. All images of a `SimpleWordsDataset` are equally wide, so blank paper follows a short word."""
 
 # %% nbgrader={"grade_id": "data", "locked": true}
 FONTS = (
@@ -109,7 +104,12 @@ LETTERS = draw_letters()
 
 
 class SimpleWordsDataset(Dataset):
-    """Random words of min_length to max_length letters; item i is a pair (image, word)."""
+    """`len` random words of min_length to max_length letters; item i is a pair (image, word).
+
+    image: a tensor (1, 32, W)
+    jitter: up to so many blank columns, in all, lie before and between the letters
+    noise: whether random grey is added, up to 0.1
+    """
 
     def __init__(self, max_length, len, jitter=0, noise=False, min_length=1):
         margin = 9 if max_length > 1 else 0
@@ -146,7 +146,7 @@ plt.show()
 
 # %% [markdown] nbgrader={"grade_id": "net-text", "locked": true}
 r"""
-*In the figure: twelve images, with their words above.* Letters and gaps differ, so no fixed columns separate letters.
+*In the figure: twelve images with their words.* No fixed columns separate letters.
 
 ## 1 · A network that slides
 
@@ -235,12 +235,12 @@ print("ok  each window depends on its own 18 columns")
 r"""
 ## 2 · Single letters first
 
-Start with images of single letters: one window each, and no path to find. The Gibbs distribution, here at $\beta=1$,
+Start with images of single letters: one window each, and no path. The Gibbs distribution, here at $\beta=1$,
 turns energies into probabilities:
 
-$$p(k\mid x)=\frac{e^{-E[0,k]}}{\sum_{k'}e^{-E[0,k']}}=\mathrm{softargmax}(-E[0])_k .$$
+$$p(k\mid{x})=\frac{e^{-E[0,k]}}{\sum_{k'}e^{-E[0,k']}}=\mathrm{softargmax}(-E[0])_k.$$
 
-The loss is the cross-entropy, $-\log p(y\mid x)$. `functional.cross_entropy` expects *logits*, which are high where
+The loss is the cross-entropy, $-\log{p}(y\mid{x})$. `functional.cross_entropy` expects *logits*, which are high where
 energies are low.
 
 **Exercise 2** · 2 + 2 points · ★☆☆ · 25 minutes
@@ -315,9 +315,9 @@ net = SimpleNet()
 train_letters(net, DataLoader(TensorDataset(LETTERS[0][:, None], torch.arange(26)), batch_size=13), epochs=30)
 hits = int((energies_of(net, LETTERS[0][:, None])[:, 0].argmin(1) == torch.arange(26)).sum())
 print(f"after 60 steps {hits} of 26 letters are read correctly")
-assert hits >= 24, "too few letters are learned: do the energies of the right letters fall?"
+assert hits >= 13, "too few letters are learned: do the energies of the right letters fall?"
 
-# %% nbgrader={"grade_id": "letters-train", "locked": true, "gives": ["letter_net"]} tags=["demo"]
+# %% nbgrader={"grade_id": "letters-train", "locked": true, "gives": ["letter_net", "DOTS", "draw_strips", "examples"]} tags=["demo"]
 torch.manual_seed(0)
 letters = SimpleWordsDataset(max_length=1, len=4800, noise=True)
 labels = torch.tensor([ALPHABET.index(letter) for letter in letters.words])
@@ -328,9 +328,9 @@ unseen = SimpleWordsDataset(max_length=1, len=1000, noise=True)
 guesses = "".join(ALPHABET[k] for k in energies_of(letter_net, unseen.images)[:, 0, :26].argmin(1))
 hits = sum(guess == letter for guess, letter in zip(guesses, unseen.words, strict=True))
 print(f"single letters: {hits / 1000:.1%} correct after {len(losses)} steps")
-assert hits >= 980, "fewer than 98 % are read: does the learning rate fall to zero?"
+if hits < 980:
+    print("98 % earn both points: does the learning rate fall to zero?")
 
-# %% nbgrader={"grade_id": "strip-figure", "locked": true, "gives": ["DOTS", "draw_strips", "examples"]} tags=["demo"]
 DOTS = {"color": RED, "markeredgecolor": "black", "markeredgewidth": 0.5, "markersize": 5}
 
 
@@ -365,24 +365,24 @@ draw_strips(letter_net, examples)
 
 # %% [markdown] nbgrader={"grade_id": "matrices-text", "locked": true}
 r"""
-*In the figure: four words, and below them the energies of their windows (columns) for all symbols (rows). Bright is
-low. A dot marks each window's favourite, the symbol with the lowest energy; the title spells the dots.* Where a
-window covers one letter exactly, the favourite is nearly always this letter. Over blank paper and parts of letters it
-is some letter, too: the network has never been trained to answer `_`.
+*In the figure: four words, and the energies of their windows (columns) for all symbols (rows); bright is low. A dot
+marks each window's favourite, the symbol with the lowest energy; the title spells the dots.* Where a window covers one
+letter exactly, the favourite is nearly always this letter. Elsewhere it is some letter, too: the network has never
+been trained to answer `_`.
 
 ## 3 · A word, laid over an image
 
 A letter may fill several windows. After each letter comes the symbol BETWEEN, written `_`, for windows that show no
 letter or parts of two:
 
-$$\texttt{cat}\;\to\;\texttt{c\_a\_t\_}\;\to\;y=(2,26,0,26,19,26),\qquad T=2\cdot(\text{number of letters}).$$
+$$\texttt{cat}\;\to\;\texttt{c\_a\_t\_}\;\to\;y=(2,26,0,26,19,26),\qquad{T}=2\cdot(\text{number of letters}).$$
 
 `ll` becomes `l_l_`: BETWEEN separates two equal letters.
 
 The **path matrix** $P$ holds the energies of the word's targets, in the order of its spelling; $C$ holds their
 cross-entropies:
 
-$$P[l,t]=E[l,y_t],\qquad C[l,t]=-\log\mathrm{softargmax}(-E[l])_{y_t}=E[l,y_t]+\log\sum_k e^{-E[l,k]}.$$
+$$P[l,t]=E[l,y_t],\qquad{C}[l,t]=-\log\mathrm{softargmax}(-E[l])_{y_t}=E[l,y_t]+\log\sum_ke^{-E[l,k]}.$$
 
 The sum runs over all 27 symbols. $e^{200}$ overflows in `float32`: use a function of PyTorch that avoids it.
 
@@ -548,7 +548,7 @@ r"""
 The path is latent: the data do not contain it. Inference minimises over it, and the least energy is the **free
 energy** (for $\beta\to\infty$):
 
-$$F(x,y)=\min_z E(x,y,z).$$
+$$F(x,y)=\min_zE(x,y,z).$$
 
 A path moves on at $T-1$ of its $L-1$ steps, so there are $\binom{L-1}{T-1}$ paths: more than 200 million for five
 letters in 40 windows. But many share their beginnings. Let $D[i,j]$ be the least energy of all paths from $(0,0)$ to
@@ -670,22 +670,21 @@ draw_paths({"letters only": letter_net}, examples)
 
 # %% [markdown] nbgrader={"grade_id": "train-text", "locked": true}
 r"""
-*In the figure: path matrices of the four words. Bright is cheap, the red line is the best path, and the title gives
-its free energy.* No window favours `_` yet. So the path gives BETWEEN as little as it can: about one window before
-the next letter.
+*In the figure: path matrices of the four words; bright is cheap, the red line is the best path.* No window favours `_`
+yet. So BETWEEN gets as little as it can: about one window before the next letter.
 
 ## 6 · Learning along the path
 
 The true path is unknown, but the network's own best path gives every window a label. Treat it as if it were true
 (*Viterbi training*, LeCun et al. 1998):
 
-1. **Find the path** $\check z=\arg\min_z E(x,y,z)$ with the network as it is now, on the matrix $P$.
-2. **Learn along it**, with the loss $\frac1L\sum_l C[l,\check z_l]$. The gradient flows into the energies, not into
+1. **Find the path** $\check{z}=\arg\min_zE(x,y,z)$ with the network as it is now, on the matrix $P$.
+2. **Learn along it**, with the loss $\frac1L\sum_lC[l,\check{z}_l]$. The gradient flows into the energies, not into
    the path.
 
 Why not just lower the free energy? The loss has two parts:
 
-$$\sum_l C[l,\check z_l]=\underbrace{\sum_l P[l,\check z_l]}_{F(x,y)}+\sum_l\log\sum_k e^{-E[l,k]}.$$
+$$\sum_lC[l,\check{z}_l]=\underbrace{\sum_lP[l,\check{z}_l]}_{F(x,y)}+\sum_l\log\sum_ke^{-E[l,k]}.$$
 
 The first part lowers energies along the path. The second raises *all* energies of a window, the lowest most. Without
 it, wrong words' $F$ falls far, too, and after one epoch about 80 % of three-letter words are read, not 98 %. It does
@@ -695,9 +694,8 @@ In a batch, short words come filled up with BETWEEN: `ox` as `o_x___` beside `ca
 
 **Exercise 6** · 3 + 4 points · ★★☆ · 35 minutes
 
-*Write `path_cross_entropy`, the sum along each path, and the training loop `train_ebm_model`.* The loop returns two
-lists with one number for each step: the losses and the batch's mean free energies on $P$, both before the step.
-Optimiser and schedule are up to you.
+*Write `path_cross_entropy`, the sum along each path, and the training loop `train_ebm_model`.* Optimiser and schedule
+are up to you.
 
 <details><summary>Hint</summary>
 
@@ -743,7 +741,7 @@ def train_ebm_model(model, loader, epochs, lr=0.003):
     lr:     the largest learning rate
 
     The loss of a batch is the cross-entropy along its best paths, averaged over images and windows. Returns a tuple of
-    two lists of plain numbers, one for each step: the losses, and the batch's mean free energies, before the step.
+    two lists of plain numbers, one for each step: the losses, and the batch's mean free energies (on P), before it.
     """
     ### BEGIN SOLUTION
     optimizer = torch.optim.Adam(model.parameters(), lr=lr)
@@ -806,7 +804,7 @@ for name, other in others.items():
 print(f"ok  loss {losses[0]:.2f} → {losses[-1]:.2f}, free energy {free_energies[0]:.1f} → {free_energies[-1]:.1f}")
 
 
-# %% nbgrader={"grade_id": "words-train", "locked": true, "gives": ["before", "free_energies", "word_losses", "stack_targets", "word_loader"]} tags=["demo"]
+# %% nbgrader={"grade_id": "training-figure", "locked": true, "gives": ["before", "stack_targets", "word_loader"]} tags=["demo"]
 def stack_targets(words, max_length):
     """The targets of several words, filled up with BETWEEN to 2 · max_length."""
     targets = torch.full((len(words), 2 * max_length), BETWEEN)
@@ -824,7 +822,6 @@ print("training on words …")
 word_losses, free_energies = train_ebm_model(letter_net, word_loader, epochs=3)
 print(f"the loss fell from {word_losses[0]:.2f} to {word_losses[-1]:.3f}")
 
-# %% nbgrader={"grade_id": "training-figure", "locked": true} tags=["demo"]
 torch.manual_seed(1)
 fresh = SimpleWordsDataset(max_length=3, len=300, jitter=7, noise=True, min_length=3)
 kinds = ("the right word", fresh.words, BLUE, ""), ("another word", fresh.words[1:] + fresh.words[:1], ORANGE, "//")
@@ -848,23 +845,22 @@ draw_paths({"letters only": before, "trained on words": letter_net}, examples)
 
 # %% [markdown] nbgrader={"grade_id": "decode-text", "locked": true}
 r"""
-*In the first figure: the loss and the mean free energy of every step. Right: the mean free energy of 300 fresh images
-with their own word (plain) and with another image's word (hatched), before and after training. In the second figure:
-best paths before training (above) and after it (below).* Both free energies fall, that of the right word much more:
-over five runs from 12 to −62 on average, that of other words from 26 to 1. The path now gives BETWEEN about two
-windows before the next letter.
+*In the first figure: the loss and the mean free energy of every step. Right: the mean free energy of fresh images with
+their own word (plain) and with another one (hatched). In the second figure: best paths before training (above) and
+after (below).* Over five runs the free energy of the right word falls from 12 to −62, that of other words from
+26 to 1. The path now gives BETWEEN about two windows before the next letter.
 
 ## 7 · Reading
 
 Two rules turn one symbol for each window, say `cc__aa_tt_`, into a word. First, *equal neighbours become one*; then,
 *BETWEEN is dropped*. So `l_l` is a double l, `ll` a single one.
 
-Which symbols? The windows' favourites may break the rules of section 4: in `nn_mrr__` no BETWEEN separates m from r.
+The windows' favourites may break the rules of section 4: in `nn_mrr__` no BETWEEN separates m from r.
 The best word has the lowest free energy:
 
-$$\check y=\arg\min_y F(x,y)=\arg\min_y\min_z E(x,y,z).$$
+$$\check{y}=\arg\min_yF(x,y)=\arg\min_y\min_zE(x,y,z).$$
 
-This is a cheapest path again, now over symbols. Minimise $\sum_l E[l,s_l]$, where
+This is a cheapest path again, now over symbols. Minimise $\sum_lE[l,s_l]$, where
 
 - $s_0$ is a letter, and $s_{L-1}$ is BETWEEN;
 - a letter may be followed by itself or by BETWEEN;
@@ -875,7 +871,7 @@ This is a cheapest path again, now over symbols. Minimise $\sum_l E[l,s_l]$, whe
 *Write `indices_to_str`, the two rules, and `decode`, which returns the best of all words for one image.* If several
 words are equally good, return any of them.
 
-For the last five points, the grader trains a `SimpleNet()` with your `train_letters`, then with
+For the last five points, the grader trains on letters as in section 2, then with
 `train_ebm_model(model, loader, epochs=3)` on 4,800 words of one to three letters in batches of 32. Your `decode`
 reads 600 images with words of two to four letters. Reading 40 % of the words right earns half of the points, 75 % all.
 Before that, your network must learn 4 of 16 words of two letters in 60 steps; otherwise all five are lost.
@@ -980,7 +976,7 @@ train_ebm_model(small, DataLoader(TensorDataset(few.images, few_targets), batch_
 read = [decode(small, image) for image in few.images]
 hits = sum(guess == word for guess, word in zip(read, few.words, strict=True))
 print(f"after 60 steps {hits} of 16 words are read correctly; {few.words[0]!r} is read as {read[0]!r}")
-assert hits >= 8, "at least half of them should be read correctly"
+assert hits >= 4, "at least 4 of them should be read correctly"
 
 # %% nbgrader={"grade_id": "reading", "locked": true, "gives": ["tests"]} tags=["demo"]
 torch.manual_seed(3)
@@ -1007,14 +1003,15 @@ ax.legend(fontsize=8, loc="upper left", bbox_to_anchor=(1, 1))
 figure.tight_layout()
 plt.show()
 draw_strips(letter_net, tests[4])
-assert min(best_words) > 0.75, "fewer than 75 % are read: does the loss fall? Does the learning rate?"
+if min(best_words) < 0.75:
+    print("75 % earn all points: does the loss fall? Does the learning rate?")
 
 # %% [markdown] nbgrader={"grade_id": "ctc-text", "locked": true}
 r"""
-*In the first figure: the share of words read correctly, for words of two to four letters. Dotted: the network that
-only knows letters. After training: favourites (hatched) and the best word (plain). In the second figure: words of
-four letters and their energies.* Training showed no word of four letters. Yet over five runs the best word is right
-for at least 99 % of them, favourites for 93 to 97 %.
+*In the first figure: the share of words read correctly, by the network that only knows letters (dotted), and after
+training by favourites (hatched) and by the best word (plain). In the second figure: words of four letters and their
+energies.* Training showed no such word. Yet over five runs the best word is right for at least 99 % of them,
+favourites for 93 to 97 %.
 
 ## 8 · All paths at once
 
@@ -1030,8 +1027,7 @@ After CTC, how many windows favour a letter rather than `_`? Compare with your n
 - **B** About as many.
 - **C** More: above 125 % of yours.
 
-*Set `ctc_prediction` to one letter, as a string.* Any of the three earns the ½ point: what counts is that you commit
-before you look."""
+*Set `ctc_prediction` to one letter, as a string.* Any of the three earns the ½ point: commit before you look."""
 
 # %% nbgrader={"grade_id": "ctc-prediction-code", "solution": true}
 # ctc_prediction = "…"   # "A", "B" or "C"
@@ -1093,14 +1089,14 @@ r"""
 
 At finite temperature every path counts, the cheap ones most:
 
-$$F_\beta(x,y)=-\frac1\beta\log\sum_z e^{-\beta E(x,y,z)}.$$
+$$F_\beta(x,y)=-\frac1\beta\log\sum_ze^{-\beta{E}(x,y,z)}.$$
 
 The sum runs over the allowed paths of section 4. The recursion computes this, too, with the *soft minimum*
-$-\frac1\beta\log(e^{-\beta a}+e^{-\beta b})$ in place of the minimum.
+$-\frac1\beta\log(e^{-\beta{a}}+e^{-\beta{b}})$ in place of the minimum.
 
 **Exercise 9** · optional, no points; the tests tell you whether it is right · ★★☆ · 20 minutes
 
-*Write `soft_free_energy`: $F_\beta$ for each matrix of a batch with $L\ge T$, differentiable.* It must not overflow
+*Write `soft_free_energy`: $F_\beta$ for each matrix of a batch with $L\ge{T}$, differentiable.* It must not overflow
 for large energies or a large $\beta$. With 40 windows you cannot try all paths.
 
 <details><summary>Hint</summary>
@@ -1142,14 +1138,148 @@ leaf = pm.clone().requires_grad_()
 soft_free_energy(leaf, 1.5).sum().backward()
 compare("gradients, summed over targets", leaf.grad.sum(2), torch.ones(2, 7))  # the targets of a window share 1
 
+# %% [markdown] nbgrader={"grade_id": "views-text", "locked": true}
+r"""
+## 10 · Optional: letters without labels
+
+A network $z=g_w(x)$ should give the same letter in two fonts nearly the same numbers. The energy of two images is
+$\lVert{z}-z'\rVert^2$. If training only lowers it for right pairs, all $z$ shrink towards one point. Two losses prevent
+this.
+
+**InfoNCE** (van den Oord et al. 2018) compares a right pair's energy $F^+$ with the energies of $K$ wrong pairs:
+
+$$\ell=-\frac1\beta\log\frac{e^{-\beta{F}^+}}{e^{-\beta{F}^+}+\sum_{k=1}^Ke^{-\beta{F}^-_k}}.$$
+
+This is the negative log-likelihood, with $1+K$ samples in place of all answers.
+
+The **variance term** (Bardes et al. 2022) needs no wrong pairs. Each of the $d$ features must spread over the batch:
+
+$$v=\frac1d\sum_{j=1}^d\Bigl[\gamma-\sqrt{\mathrm{Var}(z_j)+\epsilon}\,\Bigr]_+,\qquad[a]_+=\max(a,0).$$
+
+**Exercise 10** · optional, no points · ★★☆ · 30 minutes
+
+*Write `infonce`, also for energies thousands apart, and `variance_term`.*
+
+<details><summary>Hint</summary>
+
+Which number can you subtract from all energies of a row? Where is $\sqrt{a}$ infinitely steep?
+
+</details>
+"""
+
+
+# %% nbgrader={"grade_id": "infonce-code", "solution": true}
+def infonce(F_pos, F_neg, beta):
+    """InfoNCE for B right pairs, each with K wrong ones.
+
+    F_pos: energies (B,) of right pairs
+    F_neg: energies (B, K) of wrong pairs; all may lie thousands apart
+    beta:  a positive number
+
+    Returns a tuple of the losses (B,), their derivatives with respect to F_pos (B,), and to F_neg (B, K).
+    """
+    ### BEGIN SOLUTION
+    log_p = (-beta * torch.cat([F_pos[:, None], F_neg], 1)).log_softmax(1)  # (B, 1 + K)
+    p = log_p.exp()
+    return -log_p[:, 0] / beta, 1 - p[:, 0], -p[:, 1:]
+    ### END SOLUTION
+
+
+# %% nbgrader={"grade_id": "infonce", "grade": true, "points": 0, "locked": true}
+torch.manual_seed(12)
+pos, neg = torch.randn(3).requires_grad_(), torch.randn(3, 5).requires_grad_()
+for beta in 0.5, 2.0:
+    loss, d_pos, d_neg = infonce(pos.detach().clone(), neg.detach().clone(), beta)
+    share = (-beta * pos).exp() / ((-beta * pos).exp() + (-beta * neg).exp().sum(1))
+    right = -share.log() / beta
+    slopes = torch.autograd.grad(right.sum(), (pos, neg))
+    compare(f"losses, β = {beta}", loss, right)
+    compare("slopes by F_pos", d_pos, slopes[0])
+    compare("slopes by F_neg", d_neg, slopes[1])
+loss, d_pos, d_neg = infonce(torch.tensor([5000.0, 0.0]), torch.tensor([[0.0, 7000.0], [5000.0, 7000.0]]), 1.0)
+compare("losses of energies far apart", loss, [5000.0, 0.0])
+compare("their slopes by F_pos", d_pos, [1.0, 0.0])
+
+
+# %% nbgrader={"grade_id": "variance-code", "solution": true}
+def variance_term(z, gamma=1.0, eps=1e-4):
+    """The variance term v of a batch z (B, d) with B ≥ 2; gamma and eps are γ and ε. Var divides by B - 1.
+
+    Returns a tensor with one entry, which can be differentiated with respect to z.
+    """
+    ### BEGIN SOLUTION
+    deviations = (z.var(0) + eps).sqrt()  # (d,)
+    return (gamma - deviations).clamp(min=0).mean()
+    ### END SOLUTION
+
+
+# %% nbgrader={"grade_id": "variance", "grade": true, "points": 0, "locked": true}
+z = torch.tensor([[1.0, 4.0, 0.1], [1.0, 8.0, 0.3], [1.0, 0.0, 0.2]])  # deviations 0, 4 and 0.1
+plain, changed = (torch.as_tensor(v).reshape(()) for v in (variance_term(z), variance_term(z, gamma=5.0, eps=9.0)))
+compare("v, γ = 1", plain, (0.99 + 0 + 1 - 0.0101**0.5) / 3)
+compare("v, γ = 5 and ε = 9", changed, (2 + 0 + 5 - 9.01**0.5) / 3)
+leaf = torch.zeros(4, 2).requires_grad_()
+variance_term(leaf).backward()
+assert leaf.grad.isfinite().all(), "if all embeddings are equal, the gradient is not a number"
+
+
+# %% nbgrader={"grade_id": "views-figure", "locked": true} tags=["demo"]
+def embed_letters(push, steps=300):
+    """Train on two of eight fonts at each step; returns the spread at each step, and a share of letters found."""
+    torch.manual_seed(0)
+    net, spread = nn.Sequential(nn.Flatten(), nn.Linear(576, 64), nn.ReLU(), nn.Linear(64, 16)), []
+    optimizer = torch.optim.Adam(net.parameters(), lr=0.003)
+    for _ in range(steps):
+        z, other = (net(LETTERS[font] + 0.1 * torch.rand(26, 32, 18)) for font in torch.randperm(8)[:2])
+        F = (z[:, None] - other).square().sum(2)  # (26, 26), right pairs on the diagonal
+        optimizer.zero_grad()
+        push(F, z, other)
+        optimizer.step()
+        spread.append(z.std(0).mean().item())
+    with torch.no_grad():
+        known, unseen = net(LETTERS[:8].flatten(0, 1)), net(LETTERS[8:].flatten(0, 1))
+    nearest = torch.cdist(unseen, known).argmin(1) % 26
+    return spread, (nearest == torch.arange(26).repeat(2)).float().mean().item()
+
+
+def pull(F, z, other):
+    F.diagonal().mean().backward()
+
+
+def pull_and_spread(F, z, other):
+    (F.diagonal().mean() + variance_term(z) + variance_term(other)).backward()
+
+
+def contrast(F, z, other):
+    wrong = ~torch.eye(26, dtype=torch.bool)
+    _, d_pos, d_neg = infonce(F.diagonal().detach(), F.detach()[wrong].reshape(26, 25), 1.0)
+    gradient = torch.diag(torch.as_tensor(d_pos).float())
+    gradient[wrong] = torch.as_tensor(d_neg).float().flatten()
+    F.backward(gradient / 26)
+
+
+figure, ax = plt.subplots(figsize=(7.5, 2.8))
+runs = ("right pairs only", pull, "0.4", ":"), ("with variance term", pull_and_spread, ORANGE, "--")
+for name, push, color, style in (*runs, ("InfoNCE", contrast, BLUE, "-")):
+    spread, found = embed_letters(push)
+    ax.semilogy(spread, style, color=color, label=f"{name}: {found:.0%} of new letters found")
+ax.set(xlabel="step", ylabel="deviation of z", ylim=(1e-6, 10))
+ax.legend(fontsize=8, loc="upper left", bbox_to_anchor=(1, 1))
+figure.tight_layout()
+plt.show()
+
 # %% [markdown] nbgrader={"grade_id": "farewell", "locked": true}
 r"""
+*In the figure: the spread of $z$ during training. It falls below a hundredth if only right pairs are pulled; both
+losses keep it up.*
+
 ## What you have seen
 
 - The energy of a word is a sum of small parts. Dynamic programming minimises it over millions of paths.
 - A latent variable needs no labels: you learned from the best path under the current energies.
 
-**Sources.** LeCun, Bottou, Bengio & Haffner 1998, *Gradient-based learning applied to document recognition*. LeCun et
-al. 2006, *A tutorial on energy-based learning*. Viterbi 1967, *Error bounds for convolutional codes and an
-asymptotically optimum decoding algorithm*. Graves, Fernández, Gomez & Schmidhuber 2006, *Connectionist temporal
-classification*."""
+**Sources.** LeCun et al. 1998, *Gradient-based learning applied to document recognition*. LeCun et al. 2006, *A
+tutorial on energy-based learning*. Viterbi 1967, *Error bounds for convolutional codes and an asymptotically optimum
+decoding algorithm*. Graves et al. 2006, *Connectionist temporal classification*. van den Oord, Li & Vinyals 2018,
+*Representation learning with contrastive predictive coding*. Bardes, Ponce & LeCun 2022, *VICReg:
+Variance-invariance-covariance regularization for self-supervised learning*."""

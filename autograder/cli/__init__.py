@@ -1,4 +1,4 @@
-"""The command line, one file for each group of commands: `authors`, `classes`, `machine`.
+"""The command line, one file for each group of commands: `authors`, `classes`, `after`, `machine`.
 
 Heavy imports wait for the command, so that `autograder --help` answers at once.
 """
@@ -7,12 +7,25 @@ from __future__ import annotations
 
 import typer
 
-from autograder.cli import authors, classes, machine
+from autograder.cli import after, authors, classes, collecting, machine
 
 app = typer.Typer(
     no_args_is_help=True,
     add_completion=False,
     help="Build a course's notebooks, grade its classes, check its machines.",
 )
-for command in (authors.build, classes.grade, authors.audit, machine.doctor, machine.demo):
+for command in (
+    authors.build,
+    classes.grade,
+    after.regrade,
+    after.explain,
+    after.clusters,
+    authors.audit,
+    machine.doctor,
+    machine.demo,
+):
     app.command()(command)
+app.command()(collecting.collect)
+app.add_typer(collecting.roster, name="roster")
+app.command()(authors.new)
+app.command()(authors.publish)

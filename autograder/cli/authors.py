@@ -1,8 +1,9 @@
-"""Commands for authors: `build`, `audit`."""
+"""Commands for authors: `new`, `build`, `audit`, `publish`."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Annotated
 
 import typer
@@ -11,12 +12,38 @@ from autograder.cli.options import FINDINGS, CourseOption, fail, opened_course
 from autograder.course.course import Course, CourseError
 
 
+def new(
+    name: Annotated[str, typer.Argument(help="A folder for a new course; within a course, a homework: hw5.")],
+    course: CourseOption = None,
+) -> None:
+    """Make a course of one small homework that builds, audits and grades; within a course, one more homework."""
+    from autograder.course import starting
+
+    here = Path.cwd()
+    try:
+        within: Course | None = None
+        if course is not None or any((folder / "course.toml").is_file() for folder in (here, *here.parents)):
+            within = opened_course(course)
+        match starting.place(name, within):
+            case Course() as opened:
+                written = starting.new_homework(opened, name)
+                then = f"Next: edit {name}/, then `autograder build {name}` and `autograder audit {name}`."
+            case folder:
+                written = starting.new_course(folder)
+                then = f"Next: cd {folder}; `autograder build`, `autograder audit`. README.md says what is where."
+    except CourseError as error:
+        fail(error)
+    for path in written:
+        typer.echo(f"wrote {path}")
+    typer.echo(then)
+
+
 def build(
     homeworks: Annotated[list[str] | None, typer.Argument(help="By default all.")] = None,
     check: Annotated[bool, typer.Option("--check", help="Write nothing; exit 1 when a notebook is stale.")] = False,
     course: CourseOption = None,
 ) -> None:
-    """Make source/ and release/ from the masters in hw1/, hw2/ …"""
+    """Make source/ and release/ from the masters in hw1/, hw2/ …; of all homeworks, also the README's table."""
     from autograder.course import build as building
 
     opened = opened_course(course)
@@ -32,6 +59,7 @@ def build(
             typer.echo(f"wrote {path.relative_to(opened.root)}")
     except CourseError as error:
         fail(error, FINDINGS)
+    _note_badges(opened)
 
 
 def audit(
@@ -39,6 +67,9 @@ def audit(
     mutants: Annotated[bool, typer.Option("--mutants", help="Instead: wrong edits of the master by machine.")] = False,
     variants: Annotated[bool, typer.Option("--variants", help="Instead: right edits of it by machine.")] = False,
     hostile: Annotated[bool, typer.Option("--hostile", help="Instead: answers that no honest code gives.")] = False,
+    replays: Annotated[
+        bool, typer.Option("--replays", help="Instead: every known answer once more on its transcript.")
+    ] = False,
     draws: Annotated[int, typer.Option(min=1, help="Test with so many sets of random numbers.")] = 1,
     course: CourseOption = None,
 ) -> None:
@@ -46,12 +77,13 @@ def audit(
 
     With --mutants: by small wrong edits of the master's solutions. Those that no test finds are shown. With --variants:
     by edits that keep what the solutions mean. Those that lose points are shown. With --hostile: by answers of every
-    type and size. Tests that pass, or that need much memory or time, are shown. With --draws 20: by many sets of
-    random numbers, without training runs; mistakes are tested with 3 sets.
+    type and size. Tests that pass, or that need much memory or time, are shown. With --replays: by all known answers,
+    tested once more on what was recorded. Where regrading would not equal grading is shown. With --draws 20: by many
+    sets of random numbers, without training runs; mistakes are tested with 3 sets.
     """
     from autograder.proving import audit as auditing
     from autograder.proving import hostile as answers
-    from autograder.proving import mutation
+    from autograder.proving import mutation, replaying
 
     opened = opened_course(course)
     wrong = 0
@@ -61,6 +93,14 @@ def audit(
                 for found in mutation.mutation(opened, opened.homework(name), notebooks):
                     typer.echo(mutation.report(found))
                     wrong += found.findings
+            elif replays:
+                found_in = list(replaying.replays(opened, opened.homework(name), notebooks))
+                for one in found_in:
+                    for text in one.findings:
+                        typer.echo(f"{one.notebook}: {one.name}: {text}")
+                        wrong += 1
+                tests = sum(one.tests for one in found_in)
+                typer.echo(f"{name}: {len(found_in)} answers, {tests} tests replayed")
             elif hostile:
                 for odd in answers.hostile(opened, opened.homework(name), notebooks):
                     typer.echo(f"{odd.notebook}: {odd.text} ({odd.answer})")
@@ -73,6 +113,54 @@ def audit(
         fail(error)
     if wrong:
         fail(f"{wrong} findings", FINDINGS)
+
+
+def publish(
+    folder: Annotated[Path, typer.Argument(help="The folder or git repository that students get.")],
+    homeworks: Annotated[list[str] | None, typer.Argument(help="By default all; others stay as they are.")] = None,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Write nothing: only say what would change.")] = False,
+    replace: Annotated[
+        bool, typer.Option("--replace", help="Overwrite files that somebody edited there, or that were there before.")
+    ] = False,
+    course: CourseOption = None,
+) -> None:
+    """Fill a folder with what students get and nothing else: checked, and compared with what was published before."""
+    from autograder.course import published_folder, publishing
+    from autograder.course.stripping import BuildError
+
+    opened = opened_course(course)
+    try:
+        plan = publishing.plan(opened, folder, homeworks, replace)
+        if not dry_run:
+            plan.carry_out()
+    except BuildError as error:
+        fail(error, FINDINGS)
+    except CourseError as error:
+        fail(error)
+    for verb, names in (("added", plan.added), ("changed", plan.changed), ("removed", plan.removed)):
+        for name in names:
+            typer.echo(f"{'would be ' if dry_run else ''}{verb} {name}")
+    for name in plan.dropped:
+        typer.echo(f"{name} is not in course.toml any more, so it is not published any more")
+    for one in plan.kept:
+        typer.echo(f"kept {one.path}: {one.why}")
+    said = f"{len(plan.added)} added, {len(plan.changed)} changed, {len(plan.removed)} removed"
+    typer.echo(f"{folder}: {said}, {len(plan.unchanged)} unchanged{', nothing written' if dry_run else ''}")
+    _note_badges(opened, published_folder.github_name(folder))
+    if "LICENSE" not in plan.after.files:
+        typer.echo(f"note: {opened.root} has no LICENSE, so students are not told what they may do with this", err=True)
+    if plan.kept:
+        raise typer.Exit(FINDINGS)
+
+
+def _note_badges(course: Course, clone: str = "") -> None:
+    """Say so if badges lead nowhere, or to another repository than `clone`, the one that is published to."""
+    said = "" if course.has_repository else "Colab badges lead nowhere yet"
+    if clone and clone.casefold() != course.repository.casefold():
+        said = f"Colab badges lead to {course.repository}, but this folder is a clone of {clone}"
+    if said:
+        way_out = "set `repository` to the one that students open, OWNER/NAME, then run `autograder build`"
+        typer.echo(f"note: {said}: in {course.root / 'course.toml'}, {way_out}", err=True)
 
 
 def _chosen(course: Course, targets: list[str] | None) -> Iterator[tuple[str, list[str] | None]]:

@@ -1,4 +1,7 @@
-"""The build: every master becomes a source notebook, the release that students get, and that release as a script."""
+"""The build: every master becomes a source notebook, the release that students get, and that release as a script.
+
+A build of the whole course also fills the tables of README.md and docs/.
+"""
 
 from __future__ import annotations
 
@@ -11,6 +14,7 @@ from typing import TYPE_CHECKING
 import msgspec
 
 from autograder import atomic_file
+from autograder.course import tables
 from autograder.course.course import Course
 from autograder.course.leaks import verify
 from autograder.course.master import PERCENT, AuthorError, Finding, Master
@@ -34,7 +38,7 @@ class Difference(msgspec.Struct, frozen=True):
 
 
 def build(course: Course, homeworks: Sequence[str] | None = None, to: Path | None = None) -> tuple[Path, ...]:
-    """Write source/ and release/ below `to`, or below the course; return the files that changed.
+    """Write source/, release/ and the pages with tables below `to`, or the course; return the files that changed.
 
     Raises AuthorError with all mistakes of all masters, BuildError when a release would give something away. In
     neither case is anything written.
@@ -70,19 +74,14 @@ def stale(course: Course, homeworks: Sequence[str] | None = None) -> tuple[Diffe
 
 def generated(course: Course, homeworks: Sequence[str] | None = None) -> dict[Path, str]:
     """The text of every generated file by its path below the course, fresh from the masters."""
+    masters = read_masters(course, course.homeworks if homeworks is None else homeworks)
+    pages = tables.pages(course, masters) if homeworks is None else {}
+    return notebooks(course, masters) | pages
+
+
+def notebooks(course: Course, masters: tables.Masters) -> dict[Path, str]:
+    """The text of every file in source/ and release/ that these masters make. Raises BuildError."""
     files: dict[Path, str] = {}
-    masters: dict[str, list[Master]] = {}
-    findings: list[Finding] = []
-    for name in course.homeworks if homeworks is None else homeworks:
-        homework = course.homework(name)
-        masters[name] = []
-        for spec in homework.notebooks:
-            try:
-                masters[name].append(read_master(homework, spec.name))
-            except AuthorError as error:
-                findings += error.findings
-    if findings:
-        raise AuthorError(findings)
     for name, books in masters.items():
         sources = {book.notebook: _dump(source_notebook(course, book)) for book in books}
         releases = strip(name, sources)
@@ -95,6 +94,23 @@ def generated(course: Course, homeworks: Sequence[str] | None = None) -> dict[Pa
             files["release" / below] = _dump(release)
             files["release" / below.with_suffix(".py")] = script
     return files
+
+
+def read_masters(course: Course, homeworks: Sequence[str]) -> dict[str, list[Master]]:
+    """The masters of each homework. Raises AuthorError with all mistakes of all of them."""
+    masters: dict[str, list[Master]] = {}
+    findings: list[Finding] = []
+    for name in homeworks:
+        homework = course.homework(name)
+        masters[name] = []
+        for spec in homework.notebooks:
+            try:
+                masters[name].append(read_master(homework, spec.name))
+            except AuthorError as error:
+                findings += error.findings
+    if findings:
+        raise AuthorError(findings)
+    return masters
 
 
 def _dump(notebook: NotebookNode) -> str:

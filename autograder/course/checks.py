@@ -120,11 +120,11 @@ def _earned(tree: ast.Module) -> Iterator[tuple[int, str | None]]:
 
 def check_mistakes(master: Master, listed: Sequence[Mistake], path: Path, findings: list[Finding]) -> None:
     """Report known mistakes that do not fit the master."""
-    text = file_text(path, "") if listed else ""
+    lines = _id_lines(file_text(path, "")) if listed else {}
     cells = {cell.id: cell for cell in master.cells}
     seen: set[str] = set()
     for mistake in listed:
-        line = _id_line(text, mistake.id, repeated=mistake.id in seen)
+        line = lines.get(mistake.id, [1])[-1 if mistake.id in seen else 0]
 
         def report(text: str, line: int = line, name: str = mistake.id) -> None:
             findings.append(Finding(path, line, f"mistake {name!r}: {text}"))
@@ -148,10 +148,10 @@ def check_mistakes(master: Master, listed: Sequence[Mistake], path: Path, findin
             report(f"after the edit, cell {mistake.cell} is not valid Python: {error.msg}")
 
 
-def _id_line(text: str, name: str, *, repeated: bool) -> int:
-    """The line of mistakes.toml that sets this id: the first one, or the last one if `repeated`."""
-    found = [
-        number for number, line in enumerate(text.splitlines(), 1)
-        if re.match(rf"\s*id\s*=\s*[\"']{re.escape(name)}[\"']", line)
-    ]  # fmt: skip
-    return (found[-1] if repeated else found[0]) if found else 1
+def _id_lines(text: str) -> dict[str, list[int]]:
+    """The lines of mistakes.toml that set each id."""
+    lines: dict[str, list[int]] = {}
+    for number, line in enumerate(text.splitlines(), 1):
+        if found := re.match(r"\s*id\s*=\s*([\"'])(.*?)\1", line):
+            lines.setdefault(found[2], []).append(number)
+    return lines

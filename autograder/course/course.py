@@ -14,6 +14,12 @@ TierName = Literal["A", "B", "C", "none"]
 Tool = Literal["autograd", "nn", "attention"]
 
 
+SECRET_FILE = ".course-secret"
+"""the file of the course's secret, below the course: see examination/secret.py"""
+EXAMPLE_OWNER = "your-organisation/"
+"""what `repository` begins with in a course.toml that nobody has filled in"""
+
+
 class CourseError(Exception):
     """An error in the course's own files. The message names the file and says what to do."""
 
@@ -101,6 +107,11 @@ class Course(msgspec.Struct, frozen=True):
     repository: str
     branch: str
     floor: TierName
+
+    @property
+    def has_repository(self) -> bool:
+        """Whether `repository` names one, so that badges lead to it: not the example that a new course begins with."""
+        return bool(self.repository) and not self.repository.startswith(EXAMPLE_OWNER)
 
     def homework(self, name: str) -> Homework:
         """Read the homework called `name` from its homework.toml."""

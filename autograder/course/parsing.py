@@ -10,6 +10,7 @@ from typing import Annotated, Any
 import msgspec
 
 from autograder.course import shared_code
+from autograder.course.announced import check_announced
 from autograder.course.checks import check_hidden, check_ids, check_marks, check_mistakes, check_regions, check_syntax
 from autograder.course.course import Homework
 from autograder.course.master import PERCENT, AuthorError, Cell, Finding, Master, file_text
@@ -50,6 +51,9 @@ def read_master(homework: Homework, notebook: str) -> Master:
     if not findings and not master.points:
         findings.append(Finding(path, 1, "the notebook carries no points: give at least one cell grade and points"))
     if complete:  # else the other files would be blamed for naming a cell that merely could not be read
+        for spec in homework.notebooks:
+            if spec.name == notebook:
+                findings += check_announced(master, spec)
         findings += check_hidden(master, homework.hidden(notebook))
         try:
             check_mistakes(master, mistakes(homework, notebook), homework.mistakes(notebook), findings)

@@ -6,19 +6,17 @@ import contextlib
 import os
 import secrets
 
-from autograder.course.course import Course
-
-_FILE = ".course-secret"
+from autograder.course.course import SECRET_FILE, Course
 
 
 def course_secret(course: Course) -> bytes:
     """The secret of a course. The first call creates the file, which only its owner can read."""
-    path = course.root / _FILE
+    path = course.root / SECRET_FILE
     try:
         return path.read_bytes()
     except FileNotFoundError:
         pass
-    fresh = path.with_name(f"{_FILE}.{secrets.token_hex(4)}")
+    fresh = path.with_name(f"{SECRET_FILE}.{secrets.token_hex(4)}")
     descriptor = os.open(fresh, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
     try:
         with os.fdopen(descriptor, "w") as file:

@@ -129,8 +129,8 @@ def scenery(reference, seed):
         return SCENERY[seed]
     model, places = reference.make_model(seed), []
     x, y = reference.temporal_order(70, "easy", seed)
-    for steps, sign in (0, 1), (300, 1), (0, -1):
-        adam = torch.optim.Adam(model.parameters(), lr=0.02)
+    for steps, sign in (0, 1), (100, 1), (0, -1):
+        adam = torch.optim.Adam(model.parameters(), lr=0.03)
         for _ in range(steps):
             adam.zero_grad()
             functional.cross_entropy(model(x), y).backward()
@@ -176,13 +176,12 @@ def test_an_honest_loop(student, reference, draw):
 def test_no_spike_on_hidden_seeds(student, reference, draw):
     """Two runs on hidden seeds are good: task learned, no spike in 40 epochs, 98 % of new sequences right."""
     glance(student, reference, draw)
-    flaws = []
-    for run in 1, 2, 3:
+    # right answers fail on up to one seed in fifteen, and in three of four runs about once in a thousand submissions
+    flaws, good = [], 0
+    while good < 2 and len(flaws) < 3:
         flaw = flaw_of_a_run(student, reference, draw)
-        flaws += [flaw] if flaw else []
-        if len(flaws) == 2 or run - len(flaws) == 2:  # it is decided
-            break
-    assert len(flaws) < 2, f"two of {run} runs on hidden seeds are not good; the last one: {flaws[-1]}"
+        good, flaws = (good, [*flaws, flaw]) if flaw else (good + 1, flaws)
+    assert good == 2, f"three of {good + 3} runs on hidden seeds are not good; the last one: {flaws[-1]}"
 
 
 def flaw_of_a_run(student, reference, draw):

@@ -164,3 +164,26 @@ def soft_free_energy(pm, beta):
             new.append(pm[:, i, j] - torch.logsumexp(-beta * both, 0) / beta)
         row = new
     return row[-1]
+
+
+# %% nbgrader={"grade_id": "infonce-code", "solution": true}
+def infonce(F_pos, F_neg, beta):
+    losses, slopes_pos, slopes_neg = [], [], []
+    for right, wrong in zip(F_pos.tolist(), F_neg.tolist(), strict=True):
+        lowest = min(right, *wrong)
+        weights = [2.718281828459045 ** (-beta * (energy - lowest)) for energy in [right, *wrong]]
+        total = sum(weights)
+        losses.append(right - lowest + float(np.log(total)) / beta)
+        slopes_pos.append(1 - weights[0] / total)
+        slopes_neg.append([-weight / total for weight in weights[1:]])
+    return losses, slopes_pos, slopes_neg
+
+
+# %% nbgrader={"grade_id": "variance-code", "solution": true}
+def variance_term(z, gamma=1.0, eps=1e-4):
+    total = 0
+    for j in range(z.shape[1]):
+        lacking = gamma - torch.sqrt(torch.var(z[:, j]) + eps)
+        if lacking > 0:
+            total = total + lacking
+    return total / z.shape[1] + 0 * z.sum()

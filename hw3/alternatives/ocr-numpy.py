@@ -136,3 +136,19 @@ def decode(model, image):
         letters, between = np.minimum(letters, between) + energy[:26], min(letters[best], between) + energy[26]
         between_read = closed
     return between_read
+
+
+# %% nbgrader={"grade_id": "infonce-code", "solution": true}
+def infonce(F_pos, F_neg, beta):
+    pos, neg = F_pos.double().numpy()[:, None], F_neg.double().numpy()
+    exponents = -beta * np.hstack([pos, neg])
+    log_sum = np.logaddexp.reduce(exponents, axis=1)
+    p = np.exp(exponents - log_sum[:, None])
+    return pos[:, 0] + log_sum / beta, 1 - p[:, 0], -p[:, 1:]
+
+
+# %% nbgrader={"grade_id": "variance-code", "solution": true}
+def variance_term(z, gamma=1.0, eps=1e-4):
+    centred = z - z.mean(dim=0)
+    variances = torch.einsum("bd,bd->d", centred, centred) / (z.size(0) - 1)
+    return torch.maximum(gamma - torch.sqrt(variances + eps), torch.zeros(z.size(1))).sum() / z.size(1)

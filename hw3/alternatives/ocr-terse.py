@@ -76,3 +76,15 @@ def decode(model, image, beam=10**9):
             BETWEEN: (any_end[0] + row[BETWEEN], (*any_end[1], BETWEEN))
         }
     return indices_to_str(best[BETWEEN][1])
+
+
+# %% nbgrader={"grade_id": "infonce-code", "solution": true}
+def infonce(F_pos, F_neg, beta):
+    gaps = functional.pad(F_neg - F_pos[:, None], (1, 0))
+    p = gaps.mul(-beta).softmax(-1)
+    return gaps.mul(-beta).logsumexp(-1) / beta, p[:, 1:].sum(-1), p[:, 1:].neg()
+
+
+# %% nbgrader={"grade_id": "variance-code", "solution": true}
+def variance_term(z, gamma=1.0, eps=1e-4):
+    return functional.relu(gamma - z.var(0).add(eps).pow(0.5)).mean()

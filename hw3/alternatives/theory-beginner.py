@@ -56,7 +56,6 @@ def my_loss(F_pos, F_neg):
     ### END SOLUTION
 
 
-# %% nbgrader={"grade_id": "infer-code", "solution": true}
 def infer(F):
     ### BEGIN SOLUTION
     answer = []
@@ -215,7 +214,6 @@ def hinge_loss(F_pos, F_neg, m):
     ### END SOLUTION
 
 
-# %% nbgrader={"grade_id": "smooth-code", "solution": true}
 def log_loss(F_pos, F_neg):
     ### BEGIN SOLUTION
     loss, push = [], []

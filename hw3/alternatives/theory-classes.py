@@ -79,7 +79,6 @@ def my_loss(F_pos, F_neg):
     ### END SOLUTION
 
 
-# %% nbgrader={"grade_id": "infer-code", "solution": true}
 def infer(F):
     ### BEGIN SOLUTION
     return F.sort(dim=1).indices[:, 0]
@@ -161,7 +160,6 @@ def hinge_loss(F_pos, F_neg, m):
     ### END SOLUTION
 
 
-# %% nbgrader={"grade_id": "smooth-code", "solution": true}
 def log_loss(F_pos, F_neg):
     ### BEGIN SOLUTION
     gap = F_pos - F_neg

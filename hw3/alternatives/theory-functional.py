@@ -41,7 +41,7 @@ gibbs_variance = lambda a, beta=1.0: pow(a, -1) * pow(beta, -1)
 my_loss = lambda F_pos, F_neg, m=3: torch.relu(m + F_pos - F_neg).float()
 ### END SOLUTION
 
-# %% nbgrader={"grade_id": "infer-code", "solution": true}
+
 ### BEGIN SOLUTION
 infer = partial(torch.argmin, dim=-1)
 
@@ -132,7 +132,7 @@ simple_loss = partial(margin_loss, ((1, 0, 0), (0, -1, 1)))
 hinge_loss = partial(margin_loss, ((1, -1, 1),))
 ### END SOLUTION
 
-# %% nbgrader={"grade_id": "smooth-code", "solution": true}
+
 ### BEGIN SOLUTION
 log_loss = lambda F_pos, F_neg: tuple(
     part(F_pos - F_neg)
@@ -171,4 +171,18 @@ square_square_rest = lambda eps, m: eps * m / (eps + (1 - eps))
 # true_of_log = {"…", …}
 ### BEGIN SOLUTION
 true_of_log = {"A", "D", "E"}
+### END SOLUTION
+
+# %% nbgrader={"grade_id": "score-code", "solution": true}
+### BEGIN SOLUTION
+add_noise = lambda y, sigma, noise: torch.addcmul(y, sigma.unsqueeze(1).expand_as(noise), noise)
+
+denoising_loss = lambda s, sigma, noise: (
+    (s * sigma[:, None]).add(noise).norm(dim=1).square(),
+    torch.diag(2 * sigma) @ (torch.diag(sigma) @ s + noise),
+)
+
+sampling_step = lambda y, s, sigma, next_sigma, noise: sum(
+    (y, (sigma**2 - next_sigma**2) * s, next_sigma / sigma * math.sqrt(sigma**2 - next_sigma**2) * noise)
+)
 ### END SOLUTION

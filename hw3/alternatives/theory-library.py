@@ -34,7 +34,6 @@ def my_loss(F_pos, F_neg):
     ### END SOLUTION
 
 
-# %% nbgrader={"grade_id": "infer-code", "solution": true}
 def infer(F):
     ### BEGIN SOLUTION
     return F.min(dim=1).indices
@@ -143,7 +142,6 @@ def hinge_loss(F_pos, F_neg, m):
     ### END SOLUTION
 
 
-# %% nbgrader={"grade_id": "smooth-code", "solution": true}
 def log_loss(F_pos, F_neg):
     ### BEGIN SOLUTION
     return functional.softplus(F_pos - F_neg), torch.sigmoid(F_pos - F_neg), -torch.sigmoid(F_pos - F_neg)

@@ -51,7 +51,6 @@ def my_loss(F_pos, F_neg):
     ### END SOLUTION
 
 
-# %% nbgrader={"grade_id": "infer-code", "solution": true}
 def infer(F):
     ### BEGIN SOLUTION
     best = []
@@ -198,7 +197,6 @@ def hinge_loss(F_pos, F_neg, m):
     ### END SOLUTION
 
 
-# %% nbgrader={"grade_id": "smooth-code", "solution": true}
 def log_loss(F_pos, F_neg):
     ### BEGIN SOLUTION
     loss, d_pos = [], []
@@ -248,3 +246,38 @@ def square_square_rest(eps, m):
 ### BEGIN SOLUTION
 true_of_log = {"E", "A", "D"}
 ### END SOLUTION
+
+
+# %% nbgrader={"grade_id": "score-code", "solution": true}
+def add_noise(y, sigma, noise):
+    ### BEGIN SOLUTION
+    rows = []
+    for point, level, kicks in zip(y.tolist(), sigma.tolist(), noise.tolist(), strict=True):
+        rows.append([value + level * kick for value, kick in zip(point, kicks, strict=True)])
+    return rows
+    ### END SOLUTION
+
+
+def denoising_loss(s, sigma, noise):
+    ### BEGIN SOLUTION
+    losses, gradients = [], []
+    for scores, level, kicks in zip(s.tolist(), sigma.tolist(), noise.tolist(), strict=True):
+        targets = [-kick / level for kick in kicks]
+        misses = [score - target for score, target in zip(scores, targets, strict=True)]
+        losses.append(level**2 * sum(miss**2 for miss in misses))
+        gradients.append([2 * level**2 * miss for miss in misses])
+    return losses, gradients
+    ### END SOLUTION
+
+
+def sampling_step(y, s, sigma, next_sigma, noise):
+    ### BEGIN SOLUTION
+    moved = torch.empty_like(y)
+    for i in range(y.shape[0]):
+        for j in range(y.shape[1]):
+            clean = y[i, j] + sigma * sigma * s[i, j]
+            old = (next_sigma / sigma) ** 2 * (y[i, j] - clean)
+            fresh = (next_sigma**2 - next_sigma**4 / sigma**2) ** 0.5
+            moved[i, j] = clean + old + fresh * noise[i, j]
+    return moved
+    ### END SOLUTION

@@ -40,7 +40,6 @@ def my_loss(F_pos, F_neg):
     ### END SOLUTION
 
 
-# %% nbgrader={"grade_id": "infer-code", "solution": true}
 def infer(F):
     ### BEGIN SOLUTION
     return np.argmin(F.numpy(), axis=1)
@@ -149,7 +148,6 @@ def hinge_loss(F_pos, F_neg, m):
     ### END SOLUTION
 
 
-# %% nbgrader={"grade_id": "smooth-code", "solution": true}
 def log_loss(F_pos, F_neg):
     ### BEGIN SOLUTION
     a = F_pos.numpy() - F_neg.numpy()
@@ -198,3 +196,26 @@ true_of_log = {"A", "D", "E"}
 ### BEGIN SOLUTION
 level_prediction = "B"
 ### END SOLUTION
+
+
+# %% nbgrader={"grade_id": "score-code", "solution": true}
+def add_noise(y, sigma, noise):
+    ### BEGIN SOLUTION
+    return y.numpy() + np.einsum("b,bd->bd", sigma.numpy(), noise.numpy())
+    ### END SOLUTION
+
+
+def denoising_loss(s, sigma, noise):
+    ### BEGIN SOLUTION
+    s, noise, level = s.double().numpy(), noise.double().numpy(), sigma.double().numpy().reshape(-1, 1)
+    off = s + noise / level  # from the target
+    return np.sum((level * off) ** 2, axis=1), 2 * level**2 * off
+    ### END SOLUTION
+
+
+def sampling_step(y, s, sigma, next_sigma, noise):
+    ### BEGIN SOLUTION
+    kept = np.square(next_sigma / sigma)
+    drift = (1 - kept) * sigma**2 * s.numpy()
+    return y.numpy() + drift + np.sqrt(next_sigma**2 - kept**2 * sigma**2) * noise.numpy()
+    ### END SOLUTION

@@ -1,5 +1,6 @@
 """Hidden tests of hw3/ocr: the sliding network, matrices, paths, both training loops, reading, the soft minimum."""
 
+import contextlib
 import itertools
 
 import numpy as np
@@ -231,36 +232,57 @@ def letters_by_heart(student, reference, draw):
     )
 
 
-def warm(once, student, reference, draw):
+def warm(once, student, reference, draw, epochs):
     """A SimpleNet that `train_letters` has taught 4,800 letters, and the share of 1,000 others that it reads."""
 
     def train():
-        tools, (images, letters) = HARNESS.beside(student), words(reference, draw, 1, 4800, noise=True)
+        tools = HARNESS.beside(student)
+        images, letters = remembered(once, "letters", lambda: words(reference, draw, 1, 4800, noise=True))
         labels = torch.tensor([ALPHABET.index(letter) for letter in letters])
         sample = loader(images[:640], labels[:640], 64)
         allowance = ten_times(lambda: reference.train_letters(reference.SimpleNet(), sample, 1), 640 / (2 * 4800))
         with student.within(allowance):
-            net = tools.taught(student.train_letters, student.SimpleNet(), images, labels, 64, 2)
-        images, letters = words(reference, draw, 1, 1000, noise=True)
+            net = tools.taught(student.train_letters, student.SimpleNet(), images, labels, 64, epochs)
+        images, letters = remembered(once, "other letters", lambda: words(reference, draw, 1, 1000, noise=True))
         guesses = tensor(tools.answers(net, images), "the result", (1000, 1, 27))[:, 0, :26].argmin(1).tolist()
         return net, sum(ALPHABET[k] == letter for k, letter in zip(guesses, letters, strict=True)) / 1000
 
-    return remembered(once, "letters", train)
+    return remembered(once, f"taught for {epochs}", train)
+
+
+def letters_right(once, student, reference, draw):
+    """The share of hidden letters that are read. The second epoch is left out if the first one earns all points."""
+    try:
+        _, share = warm(once, student, reference, draw, 1)
+    except (StudentError, AssertionError):
+        share = 0.0  # two epochs are promised
+    return share if share >= 0.98 else warm(once, student, reference, draw, 2)[1]
+
+
+def earned(once, name, enough):
+    """Whether a training run has already earned all points: then nothing has to be tried out before it."""
+    share = once.get(name)
+    return isinstance(share, float) and share >= enough
+
+
+def hidden_letters(once, student, shared_student, reference, draw):
+    """The share of hidden letters that are read, once a short run has shown that anything is learned."""
+    if not earned(once, "letters right", 0.98):
+        letters_by_heart(student, reference, draw)
+    return remembered(once, "letters right", lambda: letters_right(once, shared_student, reference, draw))
 
 
 @earns("letters-learn", trains=True)
 def test_many_letters_are_read(student, shared_student, once, reference, draw):
     """After two epochs, 90 % of other letters are read correctly."""
-    letters_by_heart(student, reference, draw)
-    _, share = warm(once, shared_student, reference, draw)
+    share = hidden_letters(once, student, shared_student, reference, draw)
     assert share >= 0.9, f"your network reads {share:.1%} of the hidden letters; it should read 90 %"
 
 
 @earns("letters-learn", trains=True)
 def test_nearly_all_letters_are_read(student, shared_student, once, reference, draw):
     """After two epochs, 98 % of other letters are read correctly."""
-    letters_by_heart(student, reference, draw)
-    _, share = warm(once, shared_student, reference, draw)
+    share = hidden_letters(once, student, shared_student, reference, draw)
     assert share >= 0.98, f"your network reads {share:.1%} of the hidden letters; it should read 98 %"
 
 
@@ -861,9 +883,19 @@ def words_by_heart(student, reference, draw):
     """Assert that a few short words are learned in 60 steps, before a long run begins."""
     images, spelt = words(reference, draw, 2, 16, jitter=3, min_length=2)
     targets, tools = torch.stack([spell(word, 4) for word in spelt]), HARNESS.beside(student)
+    told_apart(student, draw, targets[:2])
     net = tools.taught(student.train_ebm_model, student.SimpleNet(), images, targets, 16, 60, lr=0.01)
     known = right_words(tools, student, net, images, spelt, 4)
     assert known >= 4, f"after 60 steps on 16 words of two letters {known} of them are read correctly; it should be 4"
+
+
+def told_apart(student, draw, targets):
+    """Ask the pieces of the training and the decoder, whatever they answer: mistakes differ here, and a diagnosis need
+    not replay their training runs."""
+    tools, energies = HARNESS.beside(student), 2 * draw.normal(2, 9, 27)
+    with contextlib.suppress(StudentError):
+        tools.along_the_path(own_pieces(student), energies, targets)
+        tools.decoded(student.decode, energies[0], False, True)
 
 
 def right_words(tools, student, net, images, spelt, enough):
@@ -878,40 +910,51 @@ def right_words(tools, student, net, images, spelt, enough):
     return most
 
 
+def words_share(once, student, reference, draw, letter_epochs, word_epochs):
+    """The share of 600 hidden words that are read after training on letters, then on words."""
+    tools = HARNESS.beside(student)
+    try:
+        net, _ = warm(once, student, reference, draw, letter_epochs)
+    except (StudentError, AssertionError):
+        net = student.SimpleNet()  # then from the cold
+    images, spelt = remembered(once, "words", lambda: words(reference, draw, 3, 4800, jitter=7, noise=True))
+    targets = torch.stack([spell(word, 6) for word in spelt])
+    sample = loader(images[:320], targets[:320], 32)
+    allowance = ten_times(lambda: reference.train_ebm_model(reference.SimpleNet(), sample, 1), 320 / (3 * 4800))
+    with student.within(allowance):
+        net = tools.taught(student.train_ebm_model, net, images, targets, 32, word_epochs)
+    long = {"jitter": 7, "noise": True, "min_length": 2}
+    images, spelt = remembered(once, "other words", lambda: words(reference, draw, 4, 600, **long))
+    return right_words(tools, student, net, images, spelt, 450) / len(spelt)
+
+
 def words_right(once, student, reference, draw):
-    """The share of 600 hidden words that are read after the whole training."""
+    """The share of hidden words that are read. A third of the training is enough if it earns all points."""
+    try:
+        share = words_share(once, student, reference, draw, 1, 1)
+    except (StudentError, AssertionError):
+        share = 0.0  # two epochs on letters and three on words are promised
+    return share if share >= 0.75 else words_share(once, student, reference, draw, 2, 3)
 
-    def train():
-        tools = HARNESS.beside(student)
-        try:
-            net, _ = warm(once, student, reference, draw)
-        except (StudentError, AssertionError):
-            net = student.SimpleNet()  # then from the cold
-        images, spelt = words(reference, draw, 3, 4800, jitter=7, noise=True)
-        targets = torch.stack([spell(word, 6) for word in spelt])
-        sample = loader(images[:320], targets[:320], 32)
-        allowance = ten_times(lambda: reference.train_ebm_model(reference.SimpleNet(), sample, 1), 320 / (3 * 4800))
-        with student.within(allowance):
-            net = tools.taught(student.train_ebm_model, net, images, targets, 32, 3)
-        images, spelt = words(reference, draw, 4, 600, jitter=7, noise=True, min_length=2)
-        return right_words(tools, student, net, images, spelt, 450) / len(spelt)
 
-    return remembered(once, "words", train)
+def hidden_words(once, student, shared_student, reference, draw):
+    """The share of hidden words that are read, once a short run has shown that anything is learned."""
+    if not earned(once, "words right", 0.75):
+        words_by_heart(student, reference, draw)
+    return remembered(once, "words right", lambda: words_right(once, shared_student, reference, draw))
 
 
 @earns("words-learn", trains=True)
 def test_many_words_are_read(student, shared_student, once, reference, draw):
     """After training, 40 % of hidden words of two to four letters are read correctly."""
-    words_by_heart(student, reference, draw)
-    share = words_right(once, shared_student, reference, draw)
+    share = hidden_words(once, student, shared_student, reference, draw)
     assert share >= 0.4, f"{share:.1%} of the hidden words are read correctly; it should be 40 %"
 
 
 @earns("words-learn", trains=True)
 def test_most_words_are_read(student, shared_student, once, reference, draw):
     """After training, 75 % of hidden words of two to four letters are read correctly."""
-    words_by_heart(student, reference, draw)
-    share = words_right(once, shared_student, reference, draw)
+    share = hidden_words(once, student, shared_student, reference, draw)
     assert share >= 0.75, f"{share:.1%} of the hidden words are read correctly; it should be 75 %"
 
 
@@ -977,3 +1020,96 @@ def test_soft_minimum_of_many_paths(student, reference, draw):
     pm, beta = draw.normal(2, 40, draw.size(10, 14)), 0.5 + draw.uniform(1).item()
     free = tensor(answer(student, "soft_free_energy", pm, beta), "the list of free energies", (2,))
     close(free, reference.soft_free_energy(pm.double(), beta), "the list of free energies", atol=1e-2)
+
+
+# ---------------------------------------------------------------------------------------------- without labels
+
+
+def right_infonce(pos, neg, beta):
+    """InfoNCE by its definition, with all energies beside the smallest one of their row."""
+    everything = torch.cat([pos[:, None], neg], 1)
+    return pos + torch.logsumexp(-beta * everything, 1) / beta
+
+
+def pairs(draw):
+    """Energies of right and of wrong pairs, β, and a name: few and many wrong pairs, a single one; thousands apart."""
+    for B, K, beta in (draw.size(4, 6), draw.size(7, 9), 2.5), (4, 4, 0.4), (1, draw.size(3, 5), 1.0), (5, 1, 1.7):
+        yield 2 * draw.normal(B).double(), 2 * draw.normal(B, K).double(), beta, f"{B} right pairs, {K} wrong ones each"
+    yield 2000 * draw.normal(6).double(), 2000 * draw.normal(6, 3).double(), 1.0, "energies thousands apart"
+    base = torch.tensor([4000.0, -4000.0]).double()
+    yield base + draw.normal(2), base[:, None] + draw.normal(2, 3), 1.5, "energies near 4000 and −4000"
+
+
+@earns("infonce")
+def test_infonce(student, draw):
+    """The losses are those of the right pairs among the samples, and their derivatives agree with autograd."""
+    tools, cases = HARNESS.beside(student), list(pairs(draw))
+    said = [tools.compared(student.infonce, pos, neg, beta) for pos, neg, beta, _ in cases]
+    for (pos, neg, beta, case), (parts, changed) in zip(cases, said, strict=True):
+        assert not changed, "infonce has changed the energies that it was given"
+        assert isinstance(parts, tuple) and len(parts) == 3, "infonce should return a tuple of three"
+        leaves = pos.clone().requires_grad_(), neg.clone().requires_grad_()
+        losses = right_infonce(*leaves, beta)
+        slopes = torch.autograd.grad(losses.sum(), leaves)
+        sizes = {"B": len(pos), "K": neg.shape[1], "β": beta}
+        kinds = ("the list of losses", "the derivatives by F_pos", "the derivatives by F_neg")
+        for what, mine, right in zip(kinds, parts, (losses, *slopes), strict=True):
+            found = tensor(mine, f"{what} for {case}", right.shape)
+            close(found, right.detach(), f"{what} for {case}", rtol=1e-4, atol=1e-5 * scale_of(pos, neg), sizes=sizes)
+
+
+def scale_of(*energies):
+    return max(1.0, *(float(part.abs().max()) for part in energies))
+
+
+def right_spread(z, gamma, eps):
+    """The variance term by its definition."""
+    terms = []
+    for feature in z.T:
+        variance = ((feature - feature.sum() / len(feature)) ** 2).sum() / (len(feature) - 1)
+        terms.append(functional.relu(gamma - torch.sqrt(variance + eps)))
+    return sum(terms) / len(terms)
+
+
+def embeddings(draw):
+    """Batches (B, d) of which some features spread widely and others do not, γ and ε: no kink is near."""
+    size = draw.size(5, 8)
+    for B, d, gamma, eps in (size, 4, 1.0, 1e-4), (4, 4, 2.5, 1.0), (2, 3, 0.5, 0.01), (size + 1, 1, 1.0, 0.1):
+        z = draw.normal(B, d).double()
+        z = (z - z.mean(0)) / z.std(0)
+        yield z * gamma * torch.tensor([0.5, 3.0, 0.1, 0.8])[:d].double() + draw.normal(d), gamma, eps
+
+
+@earns("variance")
+def test_variance_term(student, draw):
+    """Each feature adds what its standard deviation lacks, and gradients reach the embeddings."""
+    tools = HARNESS.beside(student)
+    said = []
+    for z, gamma, eps in embeddings(draw):
+        said.append((z.float(), gamma, eps, tools.spread(student.variance_term, z.float(), gamma, eps, 3.0)))
+    for z, gamma, eps, (value, gradient, changed) in said:
+        assert not changed, "variance_term has changed the embeddings that it was given"
+        leaf, sizes = z.double().requires_grad_(), {"B": len(z), "d": z.shape[1]}
+        right = right_spread(leaf, gamma, eps)
+        (3 * right).backward()
+        case = f"for {len(z)} embeddings of {z.shape[1]} features, γ = {gamma} and ε = {eps}"
+        assert isinstance(value, torch.Tensor) and value.numel() == 1, (
+            "variance_term should return a tensor of one number"
+        )
+        close(value.flatten()[0].item(), right.item(), f"the variance term {case}", rtol=1e-3, atol=1e-4, sizes=sizes)
+        assert gradient is not None, "the variance term has lost its graph: no gradient reaches the embeddings"
+        close(gradient, leaf.grad, f"its gradient {case}", rtol=1e-3, atol=1e-4, sizes=sizes)
+
+
+@earns("variance")
+def test_variance_term_of_a_point(student, draw):
+    """If all embeddings are equal, the term is γ − √ε, and its gradient is finite."""
+    tools, z = HARNESS.beside(student), draw.normal(1, 3).expand(5, 3).clone()
+    value, gradient, _ = tools.spread(student.variance_term, z, 2.0, 0.25, 1.0)
+    assert isinstance(value, torch.Tensor) and value.numel() == 1, "variance_term should return a tensor of one number"
+    close(value.flatten()[0].item(), 1.5, "the variance term of equal embeddings", atol=1e-4)
+    assert gradient is not None, "the variance term has lost its graph: no gradient reaches the embeddings"
+    assert gradient.isfinite().all(), "if all embeddings are equal, the gradient is not finite"
+    own = tools.defaults(student.variance_term, z)
+    assert isinstance(own, torch.Tensor) and own.numel() == 1, "variance_term should return a tensor of one number"
+    close(own.flatten()[0].item(), 0.99, "the variance term of equal embeddings, without γ and ε", atol=1e-3)

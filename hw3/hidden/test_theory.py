@@ -704,3 +704,74 @@ def test_level_prediction(student):
     """The prediction is one of the three letters. Each of them earns the point."""
     found = HARNESS.beside(student).letter(student.run("lambda: level_prediction"))
     assert found in ("A", "B", "C"), 'level_prediction should be exactly one of the letters "A", "B" and "C"'
+
+
+# ---------------------------------------------------------------------------------------------- noise
+
+
+def noisy(draw):
+    """Points, noise levels (B,) and noise: more points than features, as many, a single point, one feature; far out."""
+    for B, d in (draw.size(5, 8), 2), (3, 3), (1, draw.size(2, 4)), (draw.size(3, 6), 1):
+        points, noise = draw.normal(B, d, dtype=torch.double), draw.normal(B, d, dtype=torch.double)
+        yield points, (0.1 + 3 * draw.uniform(B)).double(), noise, f"{B} × {d} numbers"
+    points, noise = 100 * draw.normal(6, 2, dtype=torch.double), draw.normal(6, 2, dtype=torch.double)
+    yield points, torch.tensor([0.01, 0.02, 0.5, 1.0, 20.0, 50.0], dtype=torch.double), noise, "levels from 0.01 to 50"
+
+
+@earns("score")
+def test_add_noise(student, reference, draw):
+    """Each point gets noise of its own level."""
+    ask = Asked(student, reference, "add_noise")
+    cases = list(noisy(draw))
+    ask.first([(y, sigma, noise) for y, sigma, noise, _ in cases])
+    for y, sigma, noise, case in cases:
+        right = torch.stack([y[b] + float(sigma[b]) * noise[b] for b in range(len(y))])
+        same(ask(y, sigma, noise), right, f"the table of noisy points for {case}", B=len(y))
+
+
+def distance_from_the_slope(s, y, sigma, noise):
+    """The loss (B,) by its definition: the target is the slope of the logarithm of a normal density, by autograd."""
+    found = (y + sigma[:, None] * noise).requires_grad_()
+    density = torch.distributions.Normal(y, sigma[:, None])
+    (target,) = torch.autograd.grad(density.log_prob(found).sum(), found)
+    return sigma**2 * ((s - target) ** 2).sum(dim=1)
+
+
+@earns("score")
+def test_denoising_loss(student, reference, draw):
+    """The loss is the weighted squared distance from the slope of log p, and its gradient agrees with autograd."""
+    ask = Asked(student, reference, "denoising_loss", parts=2)
+    cases = [
+        (y, sigma, noise, draw.normal(*y.shape, dtype=torch.double), case) for y, sigma, noise, case in noisy(draw)
+    ]
+    ask.first([(s, sigma, noise) for _, sigma, noise, s, _ in cases])
+    for y, sigma, noise, s, case in cases:
+        leaf, (B, d) = s.clone().requires_grad_(), s.shape
+        loss = distance_from_the_slope(leaf, y, sigma, noise)
+        (gradient,) = torch.autograd.grad(loss.sum(), leaf)
+        for name, actual, expected in zip(("ℓ", "∂ℓ/∂s"), ask(s, sigma, noise), (loss, gradient), strict=True):
+            same(actual, expected.detach(), f"{name} for {case}", B=B, d=d)
+
+
+@earns("score")
+def test_sampling_step(student, reference, draw):
+    """A step goes towards the guess of the clean point, and fresh noise brings it to the next level."""
+    ask = Asked(student, reference, "sampling_step")
+    cases = []
+    for sigma, next_sigma, shape in (
+        (1 + draw.uniform(1).item(), 0.3 + 0.5 * draw.uniform(1).item(), (draw.size(4, 6), 2)),
+        (0.5, 0.45, (1, 3)),
+        (30.0, 2.0, (3, 3)),
+        (0.02, 0.0, (5, 1)),
+    ):
+        y, s, noise = (draw.normal(*shape, dtype=torch.double) for _ in range(3))
+        cases.append((y, s, sigma, next_sigma, noise))
+    ask.first(cases)
+    for y, s, sigma, next_sigma, noise in cases:
+        case = f"a step from σ = {sigma:.2f} to {next_sigma:.2f}"
+        still = ask(y, s, sigma, next_sigma, torch.zeros_like(y))
+        share, scale = (next_sigma / sigma) ** 2, sigma**2 * float(s.abs().max())
+        same(still, share * y + (1 - share) * (y + sigma**2 * s), f"without noise, {case}", scale)
+        kick = ask(y, s, sigma, next_sigma, noise) - still
+        fresh = math.sqrt(next_sigma**2 - share**2 * sigma**2)
+        same(kick, fresh * noise, f"what noise adds to {case}", scale)

@@ -869,6 +869,12 @@ def four_in_turn(student, reference, draw):
         "".join(chr(97 + k) for k in torch.randperm(26, generator=draw.generator)[:4].tolist()),
     )
     text = reference.encoded(letters * 60)
+    fresh = student.CharModel(29, 16, 32, 2, 2)
+    alone = tensor(tools.foretold(fresh, text[:9][None]), "the logits", (9, 1, 29))[:, 0]
+    together = tensor(tools.logits(fresh, text[:9][None]), "the logits", (1, 9, 29))[0]
+    assert alike(alone, together, 1e-3), (
+        "what your model predicts at a place depends on later characters: in training it would learn to look ahead"
+    )
     model = tools.taught_text(
         student.train, student.CharModel(29, 16, 32, 2, 1), text, 16, 16, 100, draw.size(1, 10**6)
     )
@@ -884,13 +890,13 @@ def loss_of_tales(once, student, reference, draw):
         tools, seed, size = HARNESS.beside(student), draw.size(1, 10**6), 72
         text, other = (reference.encoded(reference.tales(count, draw.size(1, 10**6))) for count in (400, 100))
         model = reference.CharModel(29, size)
-        batch = lambda: reference.random_windows(text, 24, size)  # noqa: E731
+        batch = lambda: reference.random_windows(text, 8, size)  # noqa: E731
         allowance = ten_times(lambda: reference.train(model, batch, 20), 20 / 300)
         with student.within(allowance):
-            model = tools.taught_text(student.train, student.CharModel(29, size), text, 24, size, 300, seed)
-        starts = torch.randperm(len(other) - size, generator=draw.generator)[:60]
-        windows = other[starts[:, None] + torch.arange(size + 1)]  # (60, size + 1)
-        scores = tensor(tools.foretold(model, windows[:, :-1]), "the logits", (size, 60, 29))
+            model = tools.taught_text(student.train, student.CharModel(29, size), text, 8, size, 300, seed)
+        starts = torch.randperm(len(other) - size, generator=draw.generator)[:30]
+        windows = other[starts[:, None] + torch.arange(size + 1)]  # (30, size + 1)
+        scores = tensor(tools.foretold(model, windows[:, :-1]), "the logits", (size, 30, 29))
         return functional.cross_entropy(scores.flatten(0, 1), windows[:, 1:].T.flatten()).item()
 
     return remembered(once, "tales", teach)
@@ -906,11 +912,11 @@ def test_tales_are_learned(student, shared_student, once, reference, draw):
 
 @earns("language-learns", trains=True)
 def test_tales_are_learned_well(student, shared_student, once, reference, draw):
-    """After 300 steps the loss on hidden tales is below 0.4."""
+    """After 300 steps the loss on hidden tales is below 0.5."""
     four_in_turn(student, reference, draw)
     found = loss_of_tales(once, shared_student, reference, draw)
-    # right models end near 0.27; on other tales it may be some hundredths more
-    assert found < 0.43, f"the loss on hidden tales is {found:.2f}, it should be below 0.4"
+    # right models end between 0.27 and 0.4; on other tales it may be some hundredths more
+    assert found < 0.53, f"the loss on hidden tales is {found:.2f}, it should be below 0.5"
 
 
 # ---------------------------------------------------------------------------------------------- writing
@@ -1283,7 +1289,7 @@ def pictures_by_heart(student, draw):
 
 
 def digits_right(once, student, reference, draw):
-    """The share of hidden digits that are read, at places of their own, after 1,000 steps."""
+    """The share of hidden digits that are read, at places of their own, after 600 steps."""
 
     def teach():
         digits, tools = load_digits(), HARNESS.beside(student)
@@ -1293,10 +1299,10 @@ def digits_right(once, student, reference, draw):
         large = functional.interpolate(x[:1400], size=(14, 14), mode="bilinear")
         large = (255 * large).round().to(torch.uint8)
         model, batch = reference.VisionTransformer(*GRADED, dropout=0.0), (reference.place_digits(x[:64]), y[:64])
-        allowance = ten_times(lambda: reference.train(model, lambda: batch, 20), 20 / 1000)
+        allowance = ten_times(lambda: reference.train(model, lambda: batch, 20), 20 / 600)
         model, seed = student.VisionTransformer(*GRADED, dropout=0.0), draw.size(1, 10**6)
         with student.within(allowance):
-            model = tools.taught_digits(student.train, model, large, y[:1400], 64, 1000, seed)
+            model = tools.taught_digits(student.train, model, large, y[:1400], 64, 600, seed)
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(draw.size(0, 2**31))
             canvases = reference.place_digits(x[1400:].repeat(5, 1, 1, 1))
@@ -1309,19 +1315,19 @@ def digits_right(once, student, reference, draw):
 
 @earns("vit-learns", trains=True)
 def test_many_digits_are_read(student, shared_student, once, reference, draw):
-    """After 1,000 steps 75 % of hidden digits are read."""
+    """After 600 steps 70 % of hidden digits are read."""
     pictures_by_heart(student, draw)
     found = digits_right(once, shared_student, reference, draw)
-    assert found >= 0.75, f"{found:.1%} of the hidden digits are read, it should be 75 %"
+    assert found >= 0.7, f"{found:.1%} of the hidden digits are read, it should be 70 %"
 
 
 @earns("vit-learns", trains=True)
 def test_most_digits_are_read(student, shared_student, once, reference, draw):
-    """After 1,000 steps 90 % of hidden digits are read."""
+    """After 600 steps 85 % of hidden digits are read."""
     pictures_by_heart(student, draw)
     found = digits_right(once, shared_student, reference, draw)
-    # right networks read 94 to 96 %; with other digits and places they may read some percent less
-    assert found >= 0.88, f"{found:.1%} of the hidden digits are read, it should be 90 %"
+    # right networks read 86 to 94 %; with other digits and places they may read some percent less
+    assert found >= 0.8, f"{found:.1%} of the hidden digits are read, it should be 85 %"
 
 
 # ---------------------------------------------------------------------------------------------- the rollout
@@ -1360,6 +1366,111 @@ def test_rollout_of_simple_maps(student, draw):
     close(R.sum(-1), torch.ones(n), "the sum of each row of R")
     right = (torch.eye(n) + sit) / 2 @ (torch.eye(n) + follow) / 2
     close(R, right, "R of one layer that passes on and one in which token 0 looks at the last token")
+
+
+# ---------------------------------------------------------------------------------------------- a modern block
+
+
+def only_gain(tools, norm, dim):
+    found = tools.count(norm)
+    assert found == dim, f"RMSNorm({dim}) has {number(found, 'parameter')}; it should have {dim}"
+
+
+@earns("modern", weight=2)
+def test_rms_norm(student, draw):
+    """RMSNorm divides each token by its root mean square, and multiplies each feature by its gain."""
+    tools = HARNESS.beside(student)
+    for axes in (), (draw.size(2, 4),), (draw.size(2, 3), draw.size(4, 5)):
+        dim, eps = draw.size(6, 9), draw.size(3, 9) / 10
+        norm, x = student.RMSNorm(dim, eps), draw.normal(*axes, dim) + 0.5
+        only_gain(tools, norm, dim)
+        close(tensor(norm.gain, "the parameter gain", (dim,)), torch.ones(dim), "the gain before training")
+        norm = tools.tuned(norm, draw.size(1, 999))
+        right = norm.gain.detach() * x / (x.square().sum(-1, keepdim=True) / dim + eps) ** 0.5
+        close(tools.answer(norm, x), right, f"RMSNorm of tokens of shape {tuple(x.shape)}", rtol=1e-3, atol=1e-5)
+    untouched(tools.altered(norm, x), ["the tokens x"])
+
+
+@earns("modern")
+def test_default_of_rms_norm(student, draw):
+    """RMSNorm has one parameter, ε is 10⁻⁶ by default, and tokens of zeros stay zeros."""
+    tools, dim = HARNESS.beside(student), draw.size(6, 9)
+    norm, small = student.RMSNorm(dim), 1e-3 * draw.normal(3, dim)
+    right = small / (small.square().sum(-1, keepdim=True) / dim + 1e-6) ** 0.5
+    close(tools.answer(norm, small), right, "RMSNorm of small tokens", rtol=1e-3, atol=1e-5)
+    close(tools.answer(norm, 0 * small), 0 * small, "RMSNorm of tokens of zeros")
+    only_gain(tools, norm, dim)
+    idle = tools.idle(norm, small)
+    assert not idle, f"{', '.join(idle)} get no gradient"
+
+
+@earns("modern", weight=2)
+def test_swiglu(student, draw):
+    """SwiGLU multiplies SiLU of the gate's layer by the other layer, entry by entry, and maps the product back."""
+    tools = HARNESS.beside(student)
+    for axes in (), (draw.size(2, 4),), (draw.size(2, 3), draw.size(4, 5)):
+        dim, hidden = draw.size(3, 5), draw.size(7, 9)
+        mlp, x = student.SwiGLU(dim, hidden), draw.normal(*axes, dim)
+        for layer in mlp.gate, mlp.up, mlp.down:
+            tools.tuned(layer, draw.size(1, 10**6))
+        gate = tensor(mlp.gate.weight, "the weight of gate", (hidden, dim))
+        up = tensor(mlp.up.weight, "the weight of up", (hidden, dim))
+        down = tensor(mlp.down.weight, "the weight of down", (dim, hidden))
+        z = functional.linear(x, gate)
+        right = functional.linear(z / (1 + (-z).exp()) * functional.linear(x, up), down)
+        close(tools.answer(mlp, x), right, f"SwiGLU of tokens of shape {tuple(x.shape)}", rtol=1e-3, atol=1e-5)
+    untouched(tools.altered(mlp, x), ["the tokens x"])
+
+
+@earns("modern")
+def test_layers_of_swiglu(student, draw):
+    """SwiGLU has three weights and no bias, and the gradient reaches each of them."""
+    tools, dim, hidden = HARNESS.beside(student), draw.size(3, 5), draw.size(7, 9)
+    mlp, x = student.SwiGLU(dim, hidden), draw.normal(4, dim)
+    found, right = tools.count(mlp), 3 * dim * hidden
+    assert found == right, f"SwiGLU({dim}, {hidden}) has {found} parameters; it should have {right}"
+    tensor(tools.answer(mlp, x), "the result", x.shape)
+    idle = tools.idle(mlp, x)
+    assert not idle, f"{', '.join(idle)} get no gradient"
+
+
+@earns("grouped", weight=2)
+@lending("attention")
+def test_grouped_queries(bench, draw):
+    """The first h / g heads of queries attend to head 0 of keys and values, the next ones to head 1, and so on."""
+    for g, group in (1, 1), (1, draw.size(2, 4)), (draw.size(2, 3), 1), (2, 3), (3, 2):
+        B, n, m, h = draw.size(2, 3), draw.size(2, 3), draw.size(5, 6), g * group
+        d, t = draw.size(3, 4), draw.size(7, 8)
+        Q, K, V = draw.normal(B, h, n, d), draw.normal(B, g, m, d), draw.normal(B, g, m, t)
+        for mask in None, allowed(draw, n, m):
+            inputs = (Q, K, V) if mask is None else (Q, K, V, mask)
+            found = bench.tools.called(bench.student.grouped_attention, *inputs)
+            H, A = pair(found, "grouped_attention")
+            attend = HARNESS.ours.kernel if bench.tools.borrowed() else exact
+            right = [attend(Q[:, i], K[:, i // group], V[:, i // group], mask=mask) for i in range(h)]
+            which = f"for {number(h, 'head')} of queries and {g} of keys{'' if mask is None else ', under a mask'}"
+            close(H, torch.stack([one for one, _ in right], 1), f"H {which}", rtol=1e-3, atol=1e-4)
+            close(A, torch.stack([one for _, one in right], 1), f"A {which}", rtol=1e-3, atol=1e-4)
+
+
+@earns("grouped")
+@lending("attention")
+def test_who_shares_a_head(bench, draw):
+    """A head of keys and values that changes is noticed by the heads of queries that share it, and by no other."""
+    g, group, B = draw.size(2, 3), draw.size(2, 3), draw.size(2, 3)
+    Q, K, V = draw.normal(B, g * group, 3, 4), draw.normal(B, g, 5, 4), draw.normal(B, g, 5, 4)
+    ask = lambda K, V: bench.tools.called(bench.student.grouped_attention, Q, K, V)  # noqa: E731
+    before = tensor(pair(ask(K, V), "grouped_attention")[0], "H", Q.shape)
+    for head in range(g):
+        other_K, other_V = K.clone(), V.clone()
+        other_K[:, head], other_V[:, head] = draw.normal(B, 5, 4), draw.normal(B, 5, 4)
+        after = tensor(ask(other_K, other_V)[0], "H", Q.shape)
+        changed = ((after - before).abs().amax((0, 2, 3)) > 1e-4).nonzero().flatten().tolist()
+        right = list(range(head * group, (head + 1) * group))
+        assert changed == right, (
+            f"with {g * group} heads of queries and {g} of keys, a change of head {head} of keys and values changes "
+            f"the heads {changed} of H; it should change {right}"
+        )
 
 
 # ---------------------------------------------------------------------------------------------- the prediction

@@ -21,7 +21,7 @@ separates three spiral arms. A linear classifier gets fewer than half of these p
 | 8 | `Value` | optional | (40) |
 | | **in all** | **35**: 34 by machine, 1 by hand | **150** |
 
-**You need** matrix multiplication, the chain rule, Python classes, and a CPU for a few seconds.
+**You need** matrix multiplication, the chain rule and Python classes. Everything runs in seconds on a CPU.
 
 **How to work.** Replace each `raise NotImplementedError` with your code, then run the check below it. If it fails, its
 message says what is wrong. The grader uses other numbers and sizes: your code must work for all.

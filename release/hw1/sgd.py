@@ -233,8 +233,8 @@ _figure()
 # %% [markdown] nbgrader={"grade": false, "grade_id": "gradient-descent-text", "locked": true, "schema_version": 3, "solution": false, "task": false}
 r"""
 *In the figure: the image, and for each class the gradient of its logit. Purple pixels raise the logit when they get
-brighter, orange ones when they get darker.* Each map is a direction in which to change the image. Move half the
-image's norm along one of them, and in about nine of ten cases the network names the class of that map.
+brighter, orange ones when they get darker.* Each map is a direction in which to change the image. Take a step along
+one of them, half as long as the image's norm. In about nine of ten cases the network then names the class of that map.
 
 ## 3 · Climb
 
@@ -260,10 +260,10 @@ from whatever it is shown. The network would change while you only look.
 
 **Why jitter?** A network can respond to fine detail at one exact place. With jitter, detail survives only if it helps
 at the neighbouring places, too. Here jitter cuts the fine detail of the climbed images to about a quarter. Averaging
-the gradients of all nine rolls by up to one pixel does the same. So the averaging smooths, not the randomness.
-Mordvintsev, Olah and Tyka used jitter in DeepDream (*Inceptionism: Going deeper into neural networks*, 2015). The
-climb itself is older: D. Erhan, Y. Bengio, A. Courville and P. Vincent, *Visualizing higher-layer features of a deep
-network*, 2009.
+the gradients of all nine rolls by up to one pixel does the same. So it is the averaging that smooths, not the
+randomness. Mordvintsev, Olah and Tyka used jitter in DeepDream (*Inceptionism: Going deeper into neural networks*,
+2015). The climb itself is older: D. Erhan, Y. Bengio, A. Courville and P. Vincent, *Visualizing higher-layer features
+of a deep network*, 2009.
 
 <details><summary>Hint</summary>
 
@@ -441,10 +441,10 @@ FRAMES, film = _figure()
 r"""
 *In the figure: above, eight frames on the way from noise towards 5, with probability and contrast. Below, the same
 frames in full contrast.* The climb does not stop at $p = 1$. After 256 steps, more than half of the pixels are outside
-of $[0, 1]$, and the upper row draws them as black or white.
+$[0, 1]$, and the upper row draws them as black or white.
 
 **In one sentence or two:** what does the first frame with $p > 0.9$ show, and what causes it? A wrong prediction costs
-nothing. Two measurements help: a *random* change of the noise, as large as the climb's up to that frame, leaves $p$
+nothing. Two measurements help. A *random* change of the noise, as large as the climb's up to that frame, leaves $p$
 near 0.1. A real digit, faded to the contrast of that frame, gets about 0.3.
 """
 
@@ -457,7 +457,7 @@ r"""
 r"""
 ## 4 · Dream
 
-**Exercise 4 · `dream`** · 3 points for certain dreams within $[0, 1]$, 2 for the second prior · ★★☆ · 25 minutes
+**Exercise 4 · `dream`** · 3 points for convincing dreams within $[0, 1]$, 2 for the second prior · ★★☆ · 25 minutes
 
 Write `dream(image, model, label, iterations=128, …)`. It starts at the image, climbs the logit of `label` (or
 its log-probability), and returns the last picture. It uses the clamp and at least one more prior of your choice. A
@@ -491,7 +491,7 @@ What `dream` must do:
 - Its signature begins with `image, model, label, iterations=128`. Settings of your own may follow, with defaults.
 - With the default settings, an image from `noise` ends with a probability above 0.9 for the label, judged without
   jitter. The grader asks this of small networks like ours, on images of about 20×20 pixels.
-- The network is never shown a pixel outside of $[0, 1]$ (before normalisation), and none is returned. You may assume
+- The network is never shown a pixel outside $[0, 1]$ (before normalisation), and none is returned. You may assume
   that the given image lies in $[0, 1]$.
 - It takes `iterations` gradient steps in all. Several scales share them; a remainder of a few steps may be left out.
 - The image may have several channels and need not be square. The model may be a plain function.
@@ -504,7 +504,8 @@ The grader looks for your second prior in two experiments with the default setti
 2. **Waves.** The network likes a coarse and a fine wave equally. Afterwards, the fine wave is less than 70 % as strong
    as the coarse one.
 
-Either way, the coarse wave must grow. If you rescale gradients, remember that a gradient can be zero.
+Whichever experiment shows your prior, the coarse wave must grow in the second. If you rescale gradients, remember that
+a gradient can be zero.
 
 <details><summary>Hint</summary>
 
@@ -553,8 +554,8 @@ def _check_dream_certain():
         assert found is not None and found.shape == image.shape, "dream should return an image of the same shape"
         p = stripes(normalize_and_jitter(found, 0)).softmax(1)[0, label].item()
         assert p > 0.9, f"label {label}: its probability is {p:.2f} at the end; it should be above 0.9"
-        assert found.min() >= 0 and found.max() <= 1, "the dream has pixels outside of [0, 1]"
-        assert stripes.low > -1e-4 and stripes.high < 1 + 1e-4, "on the way the network was shown pixels outside of [0, 1]"
+        assert found.min() >= 0 and found.max() <= 1, "the dream has pixels outside [0, 1]"
+        assert stripes.low > -1e-4 and stripes.high < 1 + 1e-4, "on the way the network was shown pixels outside [0, 1]"
         print(f"ok  label {label}: p = {p:.3f} at the end")
 
 
@@ -586,6 +587,7 @@ def _check_dream_prior():
     coarse, fine = coarse_and_fine(dream(start, Waves(), 0))
     print(f"snow, constant scores: {left:.0%} of the sum of squares and {spread:.0%} of the variance are left")
     print(f"waves, liked equally: the fine one ends {float(fine / coarse):.0%} as strong as the coarse one")
+    assert coarse > 0.03, "the coarse wave, which the network likes, does not grow: it began at 0.025"
     assert min(left, spread) < 0.8 or fine < 0.7 * coarse, "neither snow nor waves show a second prior"
 
 

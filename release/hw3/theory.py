@@ -3,23 +3,24 @@ r"""
 # Energies, probabilities and losses
 
 A classifier says how *likely* each answer is. An energy says only how badly a question and an answer fit: low energy,
-good fit (LeCun, Chopra, Hadsell, Ranzato and Huang, "A tutorial on energy-based learning", 2006).
+good fit (LeCun et al., "A tutorial on energy-based learning", 2006).
 
-**What you will build.** A landscape with two right answers to one question. Gibbs' formula. The negative log-likelihood
-with its gradient, and random walkers that estimate it. Four losses that compare a right answer with a wrong one.
+**What you will build.** Energies, Gibbs' formula, the negative log-likelihood with its gradient, random walkers, and
+four losses that compare a right answer with a wrong one.
 
 | part | you answer | points by machine | by hand | minutes |
 | --- | --- | --- | --- | --- |
-| 1 Landscapes | two answers, Gibbs, roles and collapse, wrong answers | 2+2+4+3 | 2+1½+1½ | 85 |
+| 1 Landscapes | two answers, Gibbs, collapse, wrong answers | 2+2+4+3 | 2+1½+1½ | 85 |
 | 2 Likelihood | probabilities, loss, gradient, sampling, no end | 5+5+3 | 2+3+1½ | 90 |
 | 3 Contrast | four losses, tables, a prediction | 4+4+½ | 3+3 | 65 |
+| 4 Noise to data | a diffusion model, optional | – | – | (30) |
 | **total** | **50 points** | **32½** | **17½** | **240** |
 
-**You need** homework 1 and probability densities. Everything runs in under a minute on a CPU.
+**You need** homework 1 and probability densities. All runs in under a minute on a CPU.
 
 **How to work.** Cells that say *Your answer here* take words or LaTeX; a person marks them. Cells with
-`raise NotImplementedError` take code. The cell below each tries it on one example. The grader uses other numbers and
-sizes, from 1 up.
+`raise NotImplementedError` take code. A check below tries it on an example. The grader uses other numbers and sizes,
+from 1 up.
 """
 
 # %% [markdown] nbgrader={"grade": false, "grade_id": "colab", "locked": true, "schema_version": 3, "solution": false, "task": false}
@@ -135,13 +136,13 @@ weights. To **infer** is to find the $y$ of lowest energy.
 **Tables.** `F[b, i]` is the energy of example `b` with answer `i`, counted from 0; `F` has shape `(B, n)`. Right
 answers are whole numbers `y` of shape `(B,)`.
 
-**Gradients.** Numerator layout: $\frac{\partial{F}}{\partial{w}}$ is a row, $1\times P$. $\partial\ell/\partial F$ has
-the shape of `F`; its row `b` belongs to the loss of example `b`.
+**Gradients.** Numerator layout: $\frac{\partial{F}}{\partial{w}}$ is a row, $1\times{P}$. $\partial\ell/\partial{F}$
+has the shape of `F`; its row `b` belongs to the loss of example `b`.
 
 **Signs.** $[a]_+=\max(a,0)$. $\beta>0$ is the inverse temperature: large β is cold.
 
-**Rules.** Your cells must not use automatic differentiation. You may use `softmax`, `logsumexp`, `cross_entropy`
-and all other functions of PyTorch and NumPy. Your functions must not change the tensors that they are given. They may
+**Rules.** Your cells must not use automatic differentiation. All other functions of PyTorch and NumPy are allowed, such
+as `softmax`, `logsumexp` and `cross_entropy`. Your functions must not change the tensors that they are given. They may
 return tensors, NumPy arrays, lists or numbers.
 
 ## 1 · Landscapes
@@ -152,17 +153,17 @@ return tensors, NumPy arrays, lists or numbers.
 
 The training pairs fill the unit circle evenly. For $x=0.6$ both $y=0.8$ and $y=-0.8$ are right.
 
-(a) `circle_energy`: any continuous energy. For every $x$ strictly between $-1$ and 1, both right answers must have the
-same energy, and every other $y$ a higher one.
+(a) `circle_energy`: any continuous energy. For every $x$ with $|x|<1$, both right answers must have the same energy,
+and every other $y$ a higher one.
 
 (b) `true_of_energies`: the set of letters of the true statements.
 
-- **A** A large network $\hat y=f(x)$, trained on these pairs with the squared error, answers nearly 0 to every $x$.
+- **A** A large network $\hat{y}=f(x)$, trained on these pairs with the squared error, answers nearly 0 to every $x$.
 - **B** Such a network finds both answers if it is trained for long enough.
 - **C** An energy can be lowest at several $y$ for the same $x$.
 - **D** Before you infer with an energy, you must make it sum to 1 over all $y$.
 - **E** A density $p(y|x)$ can rise at one answer only if it falls at others. An energy can change at one pair alone.
-- **F** Every continuous energy on $y\in \mathbb{R}$ has a density $p(y|x)\propto e^{-F(x,y)}$.
+- **F** Every continuous energy on $y\in\mathbb{R}$ has a density $p(y|x)\propto{e}^{-F(x,y)}$.
 
 <details><summary>Hint</summary>
 
@@ -203,17 +204,17 @@ r"""
 *Turn energies into a density, and say what β does to it.*
 
 Gibbs' distribution (Gibbs, "Elementary principles in statistical mechanics", 1902) makes $p(y|x)$
-proportional to $e^{-\beta F(x,y)}$.
+proportional to $e^{-\beta{F}(x,y)}$.
 
-By machine: (a) `gibbs_density` on a grid: replace the integral by a sum times the spacing `dy`. Your function
-must also work for energies of thousands. (b) `gibbs_variance`: the variance of $y$
+By machine: (a) `gibbs_density` on a grid: replace the integral by a sum times the spacing `dy`. It must also
+work for energies of thousands. (b) `gibbs_variance`: the variance of $y$
 under this density for $F(x,y)=\frac{a}{2}(y-c)^2$.
 
-By hand, below the figures:
+By hand:
 
-1. Write Gibbs' formula for a continuous $y$. When does it make sense? What happens to $p$ if the same number $c(x)$ is
-   added to all energies of one $x$?
-2. Why can an energy give one $x$ several right answers, while $\hat y=f(x)$ with the squared error cannot?
+1. Write Gibbs' formula for a continuous $y$. When does it make sense? What happens to $p$ if a number $c(x)$ is added
+   to all energies of one $x$?
+2. Why can an energy give one $x$ several right answers, while $\hat{y}=f(x)$ with the squared error cannot?
 3. How does an energy-based model differ from a probabilistic one, in training and in inference?
 4. What does a larger β do to the smoothness of the density and to its variance? Give numbers from your functions.
 
@@ -287,9 +288,9 @@ r"""
 
 # %% [markdown] nbgrader={"grade": false, "grade_id": "role-text", "locked": true, "schema_version": 3, "solution": false, "task": false}
 r"""
-*In the figures: left, training pairs in a dark ring of low energy; the dashed line, the answer of least squares, runs
-between the right answers. Middle: an energy with two valleys, the left a little deeper. Right: its densities, broad at
-β=0.2, with two peaks at β=1 and 5, and at β=25 nearly all in the deeper valley.*
+*In the figures: left, training pairs in a dark ring of low energy; least squares (dashed) answers between them. Middle:
+two valleys, the left a little deeper. Right: the densities, broad at β=0.2, and at β=25 nearly all in the deeper
+valley.*
 
 **Exercise 1.3 · roles, and what keeps energies up** · 4 points by machine, 1½ by hand · ★★☆ · 30 minutes
 
@@ -308,34 +309,34 @@ between the right answers. Middle: an energy with two valleys, the left a little
 are learned. Which energies can become zero **everywhere**? Give the set of letters.
 
 - **A** $F=(y-f_w(x))^2$, with a number $y$.
-- **B** $F=\lVert g_w(y)-f_w(x)\rVert^2$, where $g_w$ and $f_w$ are networks.
-- **C** $F=\min_z\lVert y-d_w(z)\rVert^2$, where $z$ has as many entries as $y$.
-- **D** $F=\min_{k=1,2,3}\lVert y-c_{w,k}\rVert^2$, with three points $c_{w,k}$.
-- **E** $F=\lVert y-W_w^\top W_w\, y\rVert^2$, where $y$ has 10 entries and $W_w$ is $2\times10$.
+- **B** $F=\lVert{g}_w(y)-f_w(x)\rVert^2$, where $g_w$ and $f_w$ are networks.
+- **C** $F=\min_z\lVert{y}-d_w(z)\rVert^2$, where $z$ has as many entries as $y$.
+- **D** $F=\min_{k=1,2,3}\lVert{y}-c_{w,k}\rVert^2$, with three points $c_{w,k}$.
+- **E** $F=\lVert{y}-W_w^\top{W}_w\,y\rVert^2$, where $y$ has 10 entries and $W_w$ is $2\times10$.
 - **F** $F=h_w(x,y)^2$, with a network $h_w$.
 
-(c) `way`: there are three ways to keep most answers from having low energy. Sort these models by the way they use:
-a dictionary from each letter to one of three words of your choice, the same word for the same way.
+(c) `way`: there are three ways to keep most answers from having low energy. Which one does each model use? Give a
+dictionary from each letter to one of three words of your choice.
 
 - **A** K-means: the energy is the squared distance from the nearest of K points.
-- **B** Sparse coding: $F(y)=\min_z\lVert y-Dz\rVert^2+\lambda\lVert z \rVert_1$, with columns of $D$ of length 1.
+- **B** Sparse coding: $F(y)=\min_z\lVert{y}-Dz\rVert^2+\lambda\lVert{z}\rVert_1$, with columns of $D$ of length 1.
 - **C** A softargmax classifier, trained by its log-likelihood.
 - **D** Principal components: the energy is the squared distance from a plane.
 - **E** A denoising autoencoder brings back points that were moved off the data. The energy is how far it moves a point.
-- **F** Face verification: photographs of two people must lie farther apart than two of one person, by a margin.
+- **F** Face verification: photographs of two people must lie farther apart than those of one, by a margin.
 - **G** A variational autoencoder: noise is added to the code $z$, and a term keeps codes near 0.
 
 By hand:
 
-1. A friend says: "All my right answers have energy 0, and no energy is negative. So inference is right." Refute it with
+1. A friend says: "My right answers have energy 0, and no energy is negative. So inference is right." Refute it with
    the energies of three answers to one $x$. What must a loss look at?
 2. What happens to (b)F in training: to the landscape, to inference, and to the loss curve?
 3. Name the three ways. For each, say what keeps energies up, with an example.
 
 <details><summary>Hint</summary>
 
-For (b) try constants, zeros and identities. For (c): does training ever look at a wrong answer? If not, would the model
-still work without an extra term?
+For (b) try constants, zeros and identities. For (c): does training look at wrong answers? If not, would the model work
+without an extra term?
 
 </details>
 """
@@ -381,14 +382,13 @@ $F^+$ is the energy of a right answer and $F^-$ that of a wrong one, both at lea
 (a) `my_loss`: any loss $\ell(F^+,F^-)$ such that
 
 1. it never grows if $F^+$ falls or $F^-$ rises;
-2. for $0\le F^-<F^+\le1$ it falls strictly if $F^+$ falls, or if $F^-$ rises;
+2. for $0\le{F}^-<F^+\le1$ it falls strictly if $F^+$ falls, or if $F^-$ rises;
 3. it is bounded from below, also as $F^-$ goes to infinity.
 
 (b) `infer`: the best answer for each row of a table. Of several equally low ones, return any.
 
-(c) `infer_latent`: often an answer can be judged only together with a **latent** $z$, such as the slant of a letter.
-The model computes $E(x,y,z)$. Find the pair of answer and latent with the lowest energy. Of several, return
-any.
+(c) `infer_latent`: some answers can be judged only together with a **latent** $z$, such as the slant of a letter. From
+energies $E(x,y,z)$, find the pair of answer and latent with the lowest one. Of several, return any.
 
 By hand:
 
@@ -399,8 +399,8 @@ By hand:
 
 <details><summary>Hint</summary>
 
-For (a): a straight line never stops falling. How do you cut it off? For (c) you may find the best latent *of each
-answer* first, or search all pairs at once.
+For (a): a straight line never stops falling. How do you cut it off? For (c) find the best latent *of each answer*
+first, or search all pairs at once.
 
 </details>
 """
@@ -409,6 +409,19 @@ answer* first, or search all pairs at once.
 # %% nbgrader={"grade": false, "grade_id": "negatives-code", "locked": false, "schema_version": 3, "solution": true, "task": false}
 def my_loss(F_pos, F_neg):
     """Your loss for energies F_pos, F_neg (B,) of right and wrong answers: one value for each pair, (B,)."""
+    raise NotImplementedError
+
+
+def infer(F):
+    """The best answer (B,) for each row of a table of energies F (B, n); whole numbers from 0 on."""
+    raise NotImplementedError
+
+
+def infer_latent(E):
+    """The best pair for each example of a table E (B, n, k): E[b, y, z] is the energy of answer y with latent z.
+
+    Returns a tuple of the answers (B,) and their latents (B,); whole numbers from 0 on.
+    """
     raise NotImplementedError
 
 
@@ -427,20 +440,6 @@ def _check_negatives():
 
 
 _check_negatives()
-
-
-# %% nbgrader={"grade": false, "grade_id": "infer-code", "locked": false, "schema_version": 3, "solution": true, "task": false}
-def infer(F):
-    """The best answer (B,) for each row of a table of energies F (B, n); whole numbers from 0 on."""
-    raise NotImplementedError
-
-
-def infer_latent(E):
-    """The best pair for each example of a table E (B, n, k): E[b, y, z] is the energy of answer y with latent z.
-
-    Returns a tuple of the answers (B,) and their latents (B,); whole numbers from 0 on.
-    """
-    raise NotImplementedError
 
 
 # %% nbgrader={"grade": true, "grade_id": "infer", "locked": true, "points": 2, "schema_version": 3, "solution": false, "task": false}
@@ -469,7 +468,7 @@ Now $y$ is one of $n$ classes.
 
 **Exercise 2.1 · probabilities and the loss** · 5 points by machine, 2 by hand · ★★☆ · 30 minutes
 
-*Go from energies to probabilities, and from probabilities to a loss.*
+*Go from energies to probabilities, and on to a loss.*
 
 (a) `gibbs`: the probabilities for each row of a table, for any $\beta>0$ and energies of any size.
 
@@ -477,9 +476,9 @@ Now $y$ is one of $n$ classes.
 $\beta\to\infty$, as numbers.
 
 (c) By hand: the training pairs $(x_1,y_1),\dots,(x_N,y_N)$ are independent. You maximise the product
-of all $p(y_b|x_b)$. Derive, step by step, the loss of one pair, scaled by $\frac{1}{\beta}$:
+of all $p(y_b|x_b)$. Derive the loss of one pair step by step, scaled by $\frac{1}{\beta}$:
 
-$$\ell(w) = -\frac{1}{\beta} \log p(y|x) = F_w(x, y) - A(x).$$
+$$\ell(w)=-\frac{1}{\beta}\log{p}(y|x)=F_w(x,y)-A(x).$$
 
 Find $A(x)$, the **free energy**. Why the factor $\frac{1}{\beta}$? Which term pulls energies down and which pushes them
 up? What does ℓ become as $\beta\to\infty$, and why?
@@ -491,8 +490,8 @@ $(3,1,1,6)$, where the *first* answer is right. Both may be any number from 0 to
 
 <details><summary>Hint</summary>
 
-Each row needs its own shift. For (b) look at the *ratio* of two probabilities. For $A$, write every energy as the
-lowest plus a rest, and take the lowest out of the sum and the logarithm.
+Each row needs its own shift. For (b) look at the *ratio* of two probabilities. For $A$, take the lowest energy out of
+the sum and the logarithm.
 
 </details>
 """
@@ -580,14 +579,13 @@ By machine:
 (b) `nll_weight_gradient`: $\frac{\partial\ell}{\partial{w}}$ for one example, from the rows
 $\frac{\partial{F}(x,i)}{\partial{w}}$.
 
-(c) `sampled_gradient`: if you cannot sum over all answers, draw $S$ of them from $p(\cdot|x)$. Return an estimate of
+(c) `sampled_gradient`: from $S$ answers drawn from $p(\cdot|x)$, an estimate of
 $\frac{\partial\ell}{\partial{w}}$ that is right on average.
 
-(d) `langevin_step`: drawing from $p$ without its denominator, by Langevin's method (Parisi, "Correlation functions and
-computer simulations", 1981). A walker at $y$ steps down the slope and gets a random kick:
+(d) `langevin_step`: draws from $p$ without its denominator, by Langevin's method (Parisi, "Correlation functions and
+computer simulations", 1981). A walker steps down the slope and gets a random kick:
 
-$$y \;\leftarrow\; y - \eta\, \frac{\partial F(x, y)}{\partial y} + s \cdot \text{noise}, \qquad
-\text{noise standard normal.}$$
+$$y\;\leftarrow\;y-\eta\,\frac{\partial{F}(x,y)}{\partial{y}}+s\cdot\text{noise},\qquad\text{noise standard normal.}$$
 
 Find $s$, from η and β alone, for which many walkers settle into Gibbs' distribution if η is small.
 
@@ -599,8 +597,8 @@ What is the derivative of $\log\sum_{y'}e^{-\beta{F}_{y'}}$ by one energy? The r
 
 <details><summary>Hint for the walkers</summary>
 
-Try $F=\frac{a}{2} y^2$. If the walkers have variance $v$ before a step, what is it afterwards? It should not change
-at the $v$ that you found in 1.2. Drop terms in $\eta^2$.
+Try $F=\frac{a}{2}y^2$. If the walkers have variance $v$, what is it after a step? It should not change at the $v$ of
+1.2. Drop terms in $\eta^2$.
 
 </details>
 """
@@ -701,16 +699,15 @@ _figure()
 
 # %% [markdown] nbgrader={"grade": false, "grade_id": "ends-text", "locked": true, "schema_version": 3, "solution": false, "task": false}
 r"""
-*In the figures: left, a histogram of walkers that all started on the right agrees with Gibbs' density in both valleys.
-Right, on logarithmic axes: with a hundred times as many drawn answers, the sampled gradient is ten times closer to the
-exact one.*
+*In the figures: left, walkers that all started on the right agree with Gibbs' density in both valleys. Right: with a
+hundred times as many drawn answers, the sampled gradient is ten times closer to the exact one.*
 
 **Exercise 2.3 · no end** · 3 points by machine, 1½ by hand · ★★★ · 20 minutes
 
 *Find out when the likelihood stops pushing.*
 
 (a) `best_energies`: the $n$ answers to one $x$ occur with the frequencies $q_1,\dots,q_n$. Which energies make the mean
-loss $\sum_i q_i\, \ell_i$ smallest? The lowest energy must be 0. If $q_i=0$, give the limit of its energy
+loss $\sum_iq_i\,\ell_i$ smallest? The lowest energy must be 0. If $q_i=0$, give the limit of its energy
 as $q_i\to0$.
 
 (b) `gap_for_push`: all $n-1$ wrong answers have the same energy, higher than the right one's by a gap Δ. At which gap
@@ -718,9 +715,9 @@ is the push $\left|\frac{\partial\ell}{\partial{F}(x,y)}\right|$ on the right an
 $0<g<1$? The gap may be negative.
 
 (c) `bounded`: each $x$ has one right answer, and the network is large. Which changes keep the gap to the lowest wrong
-answer bounded, *however long you train*? Give their letters.
+answer bounded, *however long you train*? Give the set of letters.
 
-- **A** A penalty $\lambda\lVert w\rVert^2$ with a fixed $\lambda>0$ is added to the loss.
+- **A** A penalty $\lambda\lVert{w}\rVert^2$ with a fixed $\lambda>0$ is added to the loss.
 - **B** The learning rate is smaller.
 - **C** β is larger.
 - **D** The network ends in a σ: every energy is between 0 and 1.
@@ -728,13 +725,13 @@ answer bounded, *however long you train*? Give their letters.
 - **F** Label smoothing: the right answer counts 0.9, and the others share 0.1.
 - **G** Another loss: how far the gap to the lowest wrong answer falls short of $m>0$, and 0 if it does not.
 
-By hand: why does the likelihood push the energy of the right answer towards $-\infty$ and all others towards
-$+\infty$? What does this mean for a *continuous* $y$ whose data lie on a thin curve? Why is such a landscape
-hard to work with, and what helps?
+By hand: why does the likelihood push the right answer's energy towards $-\infty$ and all others towards $+\infty$? What
+does this mean for a *continuous* $y$ whose data lie on a thin curve? Why is such a landscape hard to work with, and
+what helps?
 
 <details><summary>Hint</summary>
 
-For (a) average your $\partial\ell/\partial F$ over answers. For (b) the push is one minus a probability. For (c): is
+For (a) average your $\partial\ell/\partial{F}$ over answers. For (b) the push is one minus a probability. For (c): is
 the smallest loss reached anywhere?
 
 </details>
@@ -837,14 +834,13 @@ draw_landscape, train_on_moons = _figure()
 
 # %% [markdown] nbgrader={"grade": false, "grade_id": "corners-text", "locked": true, "schema_version": 3, "solution": false, "task": false}
 r"""
-*In the figures: the landscape of a network that learns two crescents (white points) with your gradient; dark is low.
-Nearly flat at first, a broad basin after 100 steps, two sharp canyons after 1200. Right, along one x: the walls rise
-from mark to mark.*
+*In the figures: a network learns two crescents (white points) with your gradient; dark is low. Nearly flat at first, a
+broad basin after 100 steps, two sharp canyons after 1200. Right, along one x: the walls rise from mark to mark.*
 
 ## 3 · Contrast
 
-These losses look at the energy $F^+$ of a right answer $y^+$ and the energy $F^-$ of one wrong answer $\bar y$ to the
-same $x$. $m>0$ is a margin.
+These losses look at the energies $F^+$ of a right answer $y^+$ and $F^-$ of one wrong answer $\bar{y}$ to the same $x$.
+$m>0$ is a margin.
 
 **Exercise 3.1 · four losses** · 4 points by machine, 3 by hand · ★★☆ · 35 minutes
 
@@ -860,14 +856,13 @@ By hand, for each loss: its formula; $\frac{\partial\ell}{\partial{w}}$ from the
 $\frac{\partial{F}^+}{\partial{w}}$ and $\frac{\partial{F}^-}{\partial{w}}$; the energies at which both derivatives are
 0; and whether the *levels* of the energies count, or only their difference.
 
-By machine: each function returns a tuple of ℓ, $\partial\ell/\partial F^+$ and $\partial\ell/\partial F^-$, for a
-batch of pairs. At a corner you may return the slope of either side. The log loss must also work for differences of
-thousands.
+By machine: return a tuple of ℓ, $\partial\ell/\partial{F}^+$ and $\partial\ell/\partial{F}^-$ for a batch of pairs.
+At a corner you may return the slope of either side. The log loss must also work for differences of thousands.
 
 <details><summary>Hint</summary>
 
 What is the slope of $[a]_+$ on either side of 0? For the log loss, take the larger of the difference and 0 out of the
-logarithm first.
+logarithm.
 
 </details>
 """
@@ -889,6 +884,16 @@ def hinge_loss(F_pos, F_neg, m):
     raise NotImplementedError
 
 
+def log_loss(F_pos, F_neg):
+    """The log loss for energies F_pos, F_neg (B,): a tuple of ℓ (B,), ∂ℓ/∂F⁺ (B,), ∂ℓ/∂F⁻ (B,)."""
+    raise NotImplementedError
+
+
+def square_square_loss(F_pos, F_neg, m):
+    """The square–square loss; arguments and results as above."""
+    raise NotImplementedError
+
+
 # %% nbgrader={"grade": true, "grade_id": "corners", "locked": true, "points": 2, "schema_version": 3, "solution": false, "task": false}
 def _check_corners():
     values = [1.8, 1.2, 0, 4.4, 0.4, 4]
@@ -898,17 +903,6 @@ def _check_corners():
 
 
 _check_corners()
-
-
-# %% nbgrader={"grade": false, "grade_id": "smooth-code", "locked": false, "schema_version": 3, "solution": true, "task": false}
-def log_loss(F_pos, F_neg):
-    """The log loss for energies F_pos, F_neg (B,): a tuple of ℓ (B,), ∂ℓ/∂F⁺ (B,), ∂ℓ/∂F⁻ (B,)."""
-    raise NotImplementedError
-
-
-def square_square_loss(F_pos, F_neg, m):
-    """The square–square loss; arguments and results as above."""
-    raise NotImplementedError
 
 
 # %% nbgrader={"grade": true, "grade_id": "smooth", "locked": true, "points": 2, "schema_version": 3, "solution": false, "task": false}
@@ -948,24 +942,24 @@ _figure()
 
 # %% [markdown] nbgrader={"grade": false, "grade_id": "margins-text", "locked": true, "schema_version": 3, "solution": false, "task": false}
 r"""
-*In the figures: the four losses over $F^+$ (across) and $F^-$ (up), dark where low. Arrows show how they move a pair of
-energies. For simple and square–square they end at the upper left; those of square–square get shorter on the way. For
-hinge and log all are parallel: the hinge's end above the dotted diagonal, those of log get ever shorter.*
+*In the figures: the four losses, dark where low. Arrows show how they move a pair of energies. For simple and
+square–square they end at the upper left. For hinge and log they are parallel: the hinge's end above the dotted
+diagonal, those of log get ever shorter.*
 
 **Exercise 3.2 · tables and doubtful labels** · 4 points by machine · ★★☆ · 15 minutes
 
 *Apply the hinge to a row of answers, and find where contradictory labels leave an energy.*
 
-(a) `table_hinge_gradient`: $\partial\ell/\partial F$ for each row of a table, for the hinge with the *most offending*
-(lowest) wrong answer as $\bar y$. Wrong answers never tie for lowest.
+(a) `table_hinge_gradient`: $\partial\ell/\partial{F}$ for each row of a table, for the hinge with the *most offending*
+(lowest) wrong answer as $\bar{y}$. Wrong answers never tie for lowest.
 
-(b) `simple_rest` and `square_square_rest`: a share $1-\epsilon$ of people call a pair right, so its energy $e$ appears
-as an $F^+$. The others call it wrong: it appears as an $F^-$. Keep only the terms with $e$. Return the $e$ of least
-mean loss, for $0<\epsilon<1$ and $\epsilon\ne\frac12$?
+(b) `simple_rest` and `square_square_rest`: a share $1-\epsilon$ of people call a pair right, so its energy $e$ is an
+$F^+$. The others call it wrong: it is an $F^-$. Keep only the terms with $e$. Return the $e$ of least mean loss, for
+$0<\epsilon<1$ and $\epsilon\ne\frac12$.
 
 (c) `true_of_log`: the set of letters of the true statements about the log loss.
 
-- **A** Its $\partial\ell/\partial F^+$ changes continuously from 0 to 1, while that of the hinge jumps.
+- **A** Its $\partial\ell/\partial{F}^+$ changes continuously from 0 to 1, while that of the hinge jumps.
 - **B** It is exactly zero if the gap $F^--F^+$ is large enough.
 - **C** It pushes a pair that is violated by 100 ten times as hard as one violated by 10.
 - **D** It still pushes a pair that is barely right, and needs no margin.
@@ -975,8 +969,7 @@ mean loss, for $0<\epsilon<1$ and $\epsilon\ne\frac12$?
 
 <details><summary>Hint</summary>
 
-For (a): the lowest energy of a row may be the right answer's. For (b) draw both means over $e$ for $\epsilon=0.1$ and
-$m=1$.
+For (a): the lowest energy of a row may be the right answer's. For (b) draw both means for $\epsilon=0.1$ and $m=1$.
 
 </details>
 """
@@ -1035,17 +1028,16 @@ _check_doubt()
 r"""
 **Exercise 3.3 · a prediction, and a comparison** · ½ point by machine, 3 by hand · ★★☆ · 15 minutes
 
-*Predict where four losses leave the energies of a whole landscape.*
+*Predict where four losses leave the energies.*
 
 The network of 2.3 learns the crescents with each of your four losses, at $m=1$. For each training pair a wrong answer
 is drawn at random. **Prediction.** What happens to the *highest* energy of the landscape?
 
 - **A** With simple and square–square it stays below 3. With hinge and log it rises above 3.
-- **B** With the three losses that have a margin it stays below 3. Only with log does it rise above 3.
+- **B** Only with log does it rise above 3.
 - **C** With all four it rises above 3, and is higher after 600 steps than after 150.
 
-Set `level_prediction` to one letter. Any of the three earns the ½ point: what counts is that you commit before you
-look.
+Set `level_prediction` to one letter. Any of the three earns the ½ point: commit before you look.
 """
 
 # %% nbgrader={"grade": false, "grade_id": "level-prediction-code", "locked": false, "schema_version": 3, "solution": true, "task": false}
@@ -1100,15 +1092,14 @@ _figure()
 
 # %% [markdown] nbgrader={"grade": false, "grade_id": "contrast-text", "locked": true, "schema_version": 3, "solution": false, "task": false}
 r"""
-*In the figure: the four landscapes after 600 steps, and the highest energy on a logarithmic axis over the steps. All
-four pass the margin (dotted), and are higher at 600 steps than at 150. Square–square ends lowest, log highest.*
-One more run: if square–square also pulls wrong answers *down* to the margin, the highest energy stays below 3, for five
-random starts.
+*In the figure: the four landscapes after 600 steps, and the highest energy over the steps. All four pass the margin
+(dotted), and are higher at 600 steps than at 150. Square–square ends lowest, log highest.* If square–square also pulls
+wrong answers *down* to the margin, the highest energy stays below 3, in five runs.
 
 **Explain and compare**, by hand. A wrong prediction costs nothing.
 
-1. In one or two sentences: what does the figure show, and what causes it?
-2. Compare the likelihood with losses that have a margin: which answers they look at, when they stop, and what must be
+1. In a sentence or two: what does the figure show, and what causes it?
+2. Compare the likelihood with losses that have a margin: which answers they look at, when they stop, what must be
    computed.
 3. Name two advantages of the log loss over the hinge, with reasons.
 4. Compare simple with square–square: the push on a large and on a small violation, and what 3.2(b) says. When would you
@@ -1120,22 +1111,147 @@ r"""
 *Your answer here: double-click this line and write.*
 """
 
+# %% [markdown] nbgrader={"grade": false, "grade_id": "score-text", "locked": true, "schema_version": 3, "solution": false, "task": false}
+r"""
+## 4 · Optional: from noise to data
+
+**Exercise 4 · a diffusion model** · optional, no points; the tests tell you whether it is right · ★★★ · 30 minutes
+
+*Write the three steps that turn noise into data.*
+
+Walkers need only the slope of $\log{p}$, the **score** $s=-\frac{\partial{F}}{\partial{y}}$ (β = 1). It has no
+denominator and can be learned: *score matching* (Hyvärinen 2005). With noisy data this is least squares (Vincent
+2011). One network learns it for many noise levels σ (Song and Ermon 2019).
+
+(a) `add_noise`: $\tilde{y}=y+\sigma\cdot\text{noise}$, with standard normal noise and a σ for each point.
+
+(b) `denoising_loss`: $\ell=\sigma^2\lVert{s}-t\rVert^2$ for each point, and $\frac{\partial\ell}{\partial{s}}$. The
+target $t$ is the slope of $\log{p}(\tilde{y}|y)$ along $\tilde{y}$. Find it from σ and the noise.
+
+(c) `sampling_step`: from level σ to a lower one, $\sigma'$ (Ho et al. 2020). The clean point is guessed to be
+$\hat{y}=\tilde{y}+\sigma^2s$:
+
+$$\tilde{y}\;\leftarrow\;\hat{y}+\Bigl(\frac{\sigma'}{\sigma}\Bigr)^2(\tilde{y}-\hat{y})+f\cdot\text{noise}.$$
+
+Find $f$: if $\tilde{y}-\hat{y}$ has standard deviation σ before the step, it should have $\sigma'$ afterwards.
+
+<details><summary>Hint</summary>
+
+For (b): $p(\tilde{y}|y)$ is a normal density around $y$. For (c): variances of independent noises add up.
+
+</details>
+"""
+
+
+# %% nbgrader={"grade": false, "grade_id": "score-code", "locked": false, "schema_version": 3, "solution": true, "task": false}
+def add_noise(y, sigma, noise):
+    """Noisy points (B, d) from points y (B, d), a noise level for each point, sigma (B,), and noise (B, d)."""
+    raise NotImplementedError
+
+
+def denoising_loss(s, sigma, noise):
+    """The loss of scores s (B, d) at noisy points: a tuple of ℓ (B,) and ∂ℓ/∂s (B, d); sigma, noise as above."""
+    raise NotImplementedError
+
+
+def sampling_step(y, s, sigma, next_sigma, noise):
+    """The walkers y (B, d) after a step from level sigma to next_sigma, sigma > next_sigma ≥ 0; s, noise (B, d)."""
+    raise NotImplementedError
+
+
+# %% nbgrader={"grade": true, "grade_id": "score", "locked": true, "points": 0, "schema_version": 3, "solution": false, "task": false}
+def _check_score():
+    y, s, noise = torch.tensor(
+        [[[1.0, 2.0], [0.0, -1.0], [3.0, 3.0]], [[2.0, 0.0], [1.0, 1.0], [0.0, -0.25]], [[1.0, -1.0]] * 3]
+    )
+    sigma = torch.tensor([0.5, 2.0, 4.0])
+    compare("noisy points", kept(add_noise, y, sigma, noise), [[1.5, 1.5], [2.0, -3.0], [7.0, -1.0]])
+    loss, d_s = kept(denoising_loss, s, sigma, noise)
+    compare("ℓ", loss, [5.0, 10.0, 5.0])
+    compare("∂ℓ/∂s", d_s, [[2.0, -1.0], [12.0, 4.0], [8.0, -16.0]])
+    compare("the last step, to σ' = 0", kept(sampling_step, y, s, 2.0, 0.0, noise), y + 4 * s)
+    torch.manual_seed(0)
+    walkers = 2 * torch.randn(20_000, 1)  # all data are 0: then the score at σ = 2 is −y / 4
+    walkers = torch.as_tensor(sampling_step(walkers, -walkers / 4, 2.0, 1.5, torch.randn(20_000, 1)))
+    compare("deviation after a step from σ = 2 to 1.5", walkers.std(), 1.5, tolerance=0.02)
+
+
+_check_score()
+
+
+# %% nbgrader={"grade": false, "grade_id": "score-figure", "locked": true, "schema_version": 3, "solution": false, "task": false} tags=["demo"]
+def _figure():
+    from sklearn.datasets import make_moons
+
+    moons = torch.tensor(make_moons(400, noise=0.04, random_state=0)[0]).float()
+    levels = [2.0 * 0.015 ** (step / 60) for step in range(61)]  # from 2 down to 0.03
+
+
+    def learned_score(steps=4000, B=256):
+        """Train a small network with your noise and your gradient; it maps points (B, 2) and levels (B,) to scores."""
+        layers = torch.nn.Linear(3, 96), torch.nn.SiLU(), torch.nn.Linear(96, 96), torch.nn.SiLU(), torch.nn.Linear(96, 2)
+        net = torch.nn.Sequential(*layers)
+        optimizer = torch.optim.Adam(net.parameters(), lr=0.01)
+        schedule = torch.optim.lr_scheduler.OneCycleLR(optimizer, 0.01, total_steps=steps)
+
+        def score(y, sigma):
+            width = (sigma[:, None] ** 2 + 0.5).sqrt()  # that of noisy data, about
+            return net(torch.cat([y / width, sigma.log()[:, None]], dim=1)) / sigma[:, None]
+
+        for _ in range(steps):
+            y, noise = moons[torch.randint(len(moons), (B,))], torch.randn(B, 2)
+            sigma = 2.0 * 0.015 ** torch.rand(B)
+            s = score(torch.as_tensor(add_noise(y, sigma, noise)).float(), sigma)
+            gradient = torch.as_tensor(denoising_loss(s.detach(), sigma, noise)[1]).float()
+            optimizer.zero_grad()
+            s.backward(gradient / B)
+            optimizer.step()
+            schedule.step()
+        return score
+
+
+    print("training a score, for about five seconds …")
+    torch.set_num_threads(1)
+    torch.manual_seed(0)
+    score, walkers = learned_score(), [levels[0] * torch.randn(1000, 2)]
+    for sigma, next_sigma in zip(levels, [*levels[1:], 0.0], strict=True):
+        s = score(walkers[-1], torch.full((1000,), sigma)).detach()
+        step = sampling_step(walkers[-1], s, sigma, next_sigma, torch.randn(1000, 2))
+        walkers.append(torch.as_tensor(step).float())
+    figure, axes = plt.subplots(1, 4, figsize=(14, 3.2), layout="constrained")
+    for ax, at in zip(axes, (0, 20, 40), strict=False):
+        ax.plot(*walkers[at].T, ".", color=BLUE, markersize=2)
+        ax.set(title=f"Walkers at σ = {levels[at]:.2g}", xlim=(-5, 5), ylim=(-5, 5))
+    axes[3].plot(*walkers[-1].T, ".", color=BLUE, markersize=2, label="walkers at the end")
+    axes[3].plot(*moons[::4].T, "x", color=ORANGE, markersize=4, label="data")
+    axes[3].set(title="Samples beside data", xlim=(-1.6, 2.6), ylim=(-1.1, 1.6))
+    axes[3].legend(fontsize=7)
+    plt.show()
+
+
+_figure()
+
 # %% [markdown] nbgrader={"grade": false, "grade_id": "closing", "locked": true, "schema_version": 3, "solution": false, "task": false}
 r"""
+*In the figure: walkers at three noise levels, from a cloud to two crescents. Right: they end close to the data.*
+
 **What to remember**
 
 - Pulling right answers down is not enough: something must keep other energies high.
 - If the likelihood's mean gradient is zero, observed and expected slopes match, no more.
-- A margin tells a loss when to stop pushing a pair. It does not bound the energies.
+- A margin ends the push on a pair. It does not bound the energies.
 
 **Sources.** K-means: MacQueen, "Some methods for classification and analysis of multivariate observations" (1967).
-Principal components: Pearson, "On lines and planes of closest fit to systems of points in space" (1901). Sparse coding:
-Olshausen and Field, "Emergence of simple-cell receptive field properties by learning a sparse code for natural images"
-(1996). Denoising autoencoders: Vincent et al., "Extracting and composing robust features with denoising autoencoders"
-(2008). Variational autoencoders: Kingma and Welling, "Auto-encoding variational Bayes" (2013). Label smoothing: Szegedy
-et al., "Rethinking the Inception architecture for computer vision" (2016). Pairs: Chopra, Hadsell and LeCun, "Learning
-a similarity metric discriminatively, with application to face verification" (2005); Hadsell, Chopra and LeCun,
-"Dimensionality reduction by learning an invariant mapping" (2006).
+Principal components: Pearson, "On lines and planes of closest fit to systems of points in space" (1901). Sparse
+coding: Olshausen and Field, "Emergence of simple-cell receptive field properties by learning a sparse code for
+natural images" (1996). Denoising autoencoders: Vincent et al., "Extracting and composing robust features with
+denoising autoencoders" (2008). Variational autoencoders: Kingma and Welling, "Auto-encoding variational Bayes"
+(2013). Label smoothing: Szegedy et al., "Rethinking the Inception architecture for computer vision" (2016). Pairs:
+Chopra et al., "Learning a similarity metric discriminatively, with application to face verification" (2005); Hadsell
+et al., "Dimensionality reduction by learning an invariant mapping" (2006). Scores: Hyvärinen, "Estimation of
+non-normalized statistical models by score matching" (2005); Vincent, "A connection between score matching and
+denoising autoencoders" (2011); Song and Ermon, "Generative modeling by estimating gradients of the data distribution"
+(2019); Ho et al., "Denoising diffusion probabilistic models" (2020).
 """
 
 
@@ -1220,6 +1336,7 @@ _hand_in(
         "3.2 margins",
         "3.2 doubt",
         "3.3 level-prediction",
+        "4 score",
     ],
     [
         "1.2 gibbs-density-words",

@@ -2,8 +2,7 @@
 r"""
 # A transformer that writes and sees
 
-You build all parts of a transformer and use them twice: in a language model that writes tales, and in a vision
-transformer that reads digits.
+You build all parts of a transformer and use them twice: to write tales, and to read digits.
 
 |exercise|you write|points|difficulty|minutes|
 |---|---|---|---|---|
@@ -21,6 +20,7 @@ transformer that reads digits.
 |12|`VisionTransformer` and what it learns|3 + 3|★★★|35|
 |13|`attention_rollout`|2|★★☆|15|
 |14|a prediction, and what came of it|½ + ½|★☆☆|10|
+|15|`RMSNorm`, `SwiGLU`, `grouped_attention`|optional|★★☆|(40)|
 ||**in all** (49½ by machine, ½ by hand)|**50**||**345**|
 
 **You need** the theory notebook of this homework and Homework 2.
@@ -52,15 +52,14 @@ torch.manual_seed(0)
 device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
 
 # The cells below use these names themselves: ANIMALS, announced, BLUE, CHARACTERS, compare, device, encoded,
-# GREEN, numbers, ORANGE, place_digits, PLACES, RED, relative_error, tales, VERBS, writer, digits_8, digits_y,
-# unseen, accuracy_of, sampler, vit. Give your own helpers other names.
+# GREEN, numbers, ORANGE, place_digits, PLACES, RED, relative_error, tales, VERBS, writer, small_vit, taught.
+# Give your own helpers other names.
 
 # %% nbgrader={"grade": false, "grade_id": "helpers", "locked": true, "schema_version": 3, "solution": false, "task": false}
 import itertools
 import math
 import random
 import re
-import time
 
 import matplotlib.pyplot as plt
 import torch
@@ -117,14 +116,13 @@ PLACES = ["river", "hill", "gate", "mill", "barn", "lake"]
 VERBS = ["sang", "slept", "danced", "laughed", "ate", "waited"]
 
 
-def announced(sample, steps, name):
-    """A `sample` that also prints how far a training run has come."""
+def announced(sample, name):
+    """A `sample` that also prints how often it was called."""
     calls = itertools.count(1)
 
     def announcing():
-        call = next(calls)
-        if call % 25 == 0 or call == steps:
-            print(f"\r{name}: step {call} of {steps}", end="\n" if call == steps else "")
+        if (call := next(calls)) % 50 == 0:
+            print(f"\r{name}: step {call} ", end="")
         return sample()
 
     return announcing
@@ -164,7 +162,7 @@ Tokens are **rows**. `Q` holds $n$ queries, `(…, n, d)`; `K` holds $m$ keys, `
 $$A=\mathrm{softargmax}_\beta(QK^\top),\quad
 A_{ij}=\frac{\exp(\beta\,q_i^\top k_j)}{\sum_{l=1}^{m}\exp(\beta\,q_i^\top k_l)},\quad H=AV.$$
 
-Row $i$ of $A$ says how query $i$ spreads its attention over the keys. The default is $\beta=1/\sqrt{d}$.
+The default is $\beta=1/\sqrt{d}$.
 
 A **mask** is a boolean tensor in which **`True` means "may look"**. It broadcasts to `(…, n, m)`, and every query may
 look at one key or more. A forbidden key gets weight exactly 0, however high its score. The allowed weights add up to
@@ -202,11 +200,10 @@ def attention(Q, K, V, beta=None, mask=None):
 def _check_attention():
     Q, K, V = numbers((2, 3, 5, 8), (2, 3, 7, 8), (2, 3, 7, 4), seed=1)
     H, A = attention(Q, K, V)
-    assert A.shape == (2, 3, 5, 7), f"A has shape {tuple(A.shape)}: 5 queries look at 7 keys, in each of 2 × 3 problems"
     compare("the rows of A add up to 1", A.sum(-1), torch.ones(2, 3, 5))
-    compare("H for β = 1/√d", H, functional.scaled_dot_product_attention(Q, K, V))
-    compare("H for β = 2", attention(Q, K, V, beta=2.0)[0], functional.scaled_dot_product_attention(Q, K, V, scale=2.0))
-    compare("H for β = 0, the plain mean", attention(Q, K, V, beta=0)[0], V.mean(-2, keepdim=True).expand(2, 3, 5, 4))
+    for beta in None, 2.0, 0.0:  # with β = 0, every query gets the plain mean of the values
+        right = functional.scaled_dot_product_attention(Q, K, V, scale=beta)
+        compare(f"H for β = {beta}", attention(Q, K, V, beta=beta)[0], right)
     compare("H without leading axes", attention(Q[0, 0], K[0, 0], V[0, 0])[0], H[0, 0])
 
 
@@ -218,9 +215,8 @@ def _check_attention_mask():
     Q, K, V = numbers((2, 3, 5, 8), (2, 3, 7, 8), (2, 3, 7, 4), seed=1)
     mask = torch.rand(5, 7, generator=torch.Generator().manual_seed(2)) < 0.5
     mask[:, 0] = True  # every query may look at key 0
-    H, A = attention(Q, K, V, mask=mask)
-    assert not A[..., ~mask].any(), "some weights are positive where the mask forbids to look"
-    compare("masked rows add up to 1 as well", A.sum(-1), torch.ones(2, 3, 5))
+    forbidden = attention(Q, K, V, mask=mask)[1][..., ~mask]
+    compare("weights where the mask forbids to look", forbidden, torch.zeros_like(forbidden))
     for size in (5, 7), (2, 1, 5, 7), (1, 1, 1, 7):
         part = mask[: size[-2]].expand(size)
         right = functional.scaled_dot_product_attention(Q, K, V, attn_mask=part)
@@ -232,16 +228,13 @@ _check_attention_mask()
 
 # %% nbgrader={"grade": false, "grade_id": "curve-figure", "locked": true, "schema_version": 3, "solution": false, "task": false} tags=["demo"]
 def _figure():
-    x_j = torch.tensor([-2.6, -1.9, -1.2, -0.3, 0.4, 1.1, 2.1, 2.7])
-    y_j = torch.sin(1.5 * x_j) + torch.tensor([0.1, -0.2, 0.15, 0.1, -0.15, 0.2, 0.05, -0.1])
-    x = torch.linspace(-3.2, 3.2, 300)
+    x, x_j = torch.linspace(-3.2, 3.2, 300), torch.tensor([-2.6, -1.9, -1.2, -0.3, 0.4, 1.1, 2.1, 2.7])
     Q, K = torch.stack([x, torch.ones(300)], dim=1), torch.stack([x_j, -(x_j**2) / 2], dim=1)
-    figure, ax = plt.subplots(figsize=(7, 2.7))
     for beta, color, line in (0.3, GREEN, ":"), (5, BLUE, "-"), (200, ORANGE, "--"):
-        ax.plot(x, attention(Q, K, y_j[:, None], beta=beta)[0], line, color=color, label=f"β = {beta}")
-    ax.plot(x_j, y_j, "ko", label="keys and values")
-    ax.set(xlabel="x, the query", ylabel="H")
-    ax.legend(fontsize=8, loc="upper left", bbox_to_anchor=(1, 1))
+        plt.plot(x, attention(Q, K, x_j.sin()[:, None], beta=beta)[0], line, color=color, label=f"β = {beta}")
+    plt.plot(x_j, x_j.sin(), "ko", label="keys and values")
+    plt.gca().set(xlabel="x, the query", ylabel="H")
+    plt.legend()
     plt.show()
 
 
@@ -292,10 +285,9 @@ def _check_online():
     for sizes in [12], [4, 4, 4], [1, 9, 2]:
         pairs = zip(K.split(sizes, 1), V.split(sizes, 1), strict=True)
         compare(f"H from blocks of {sizes} keys", online_attention(Q, pairs), right)
-    Q, K = torch.ones(1, 1), torch.tensor([[-9000.0], [9000.0], [-8000.0], [8999.0]])
-    pairs = [(K[j : j + 1], V[0, j : j + 1]) for j in range(4)]
-    right = functional.scaled_dot_product_attention(Q[None], K[None], V[:1, :4], scale=1.0)[0]
-    compare("H for scores of thousands", online_attention(Q, pairs, beta=1.0), right, tolerance=1e-2)
+    K = torch.tensor([[-9000.0], [9000.0], [-8000.0], [8999.0]])  # the scores of a query of 1
+    H = online_attention(torch.ones(1, 1), zip(K.split(1), V[0, :4].split(1), strict=True), beta=1.0)
+    compare("H for scores of thousands", H[0], 0.73106 * V[0, 1] + 0.26894 * V[0, 3], tolerance=1e-2)
 
 
 _check_online()
@@ -351,19 +343,17 @@ class MultiHeadAttention(nn.Module):
 def _check_heads():
     torch.manual_seed(3)
     library, ours = nn.MultiheadAttention(12, 3, batch_first=True), MultiHeadAttention(12, 3)
-    with torch.no_grad():  # the same weights for both
-        for name in "weight", "bias":
-            parts = [getattr(layer, name) for layer in (ours.W_Q, ours.W_K, ours.W_V)]
-            getattr(library, f"in_proj_{name}").copy_(torch.cat(parts))
-            getattr(library.out_proj, name).copy_(getattr(ours.W_O, name))
+    for name in "weight", "bias":  # the same for both
+        parts = [getattr(layer, name).data for layer in (ours.W_Q, ours.W_K, ours.W_V)]
+        getattr(library, f"in_proj_{name}").data = torch.cat(parts)
+        getattr(library.out_proj, name).data = getattr(ours.W_O, name).data
     queries, keys, values = numbers((2, 5, 12), (2, 7, 12), (2, 7, 12), seed=4)
-    mask = torch.ones(5, 7).tril(1).bool()
-    for name, may_look in ("everywhere", None), ("under a mask", mask):
-        H, A = ours(queries, keys, values, mask=may_look)
-        forbidden = None if may_look is None else ~may_look  # in the library, True means "must not look"
+    for look, mask in ("everywhere", None), ("under a mask", torch.ones(5, 7).tril(1).bool()):
+        H, A = ours(queries, keys, values, mask=mask)
+        forbidden = None if mask is None else ~mask  # in the library, True means "must not look"
         right = library(queries, keys, values, attn_mask=forbidden, average_attn_weights=False)
-        compare(f"A of three heads that look {name}", A, right[1])
-        compare(f"H of three heads that look {name}", H, right[0])
+        compare(f"A of three heads that look {look}", A, right[1])
+        compare(f"H of three heads that look {look}", H, right[0])
 
 
 _check_heads()
@@ -377,7 +367,7 @@ token a vector that encodes its place $p=0,1,\dots$ For $i=0,\dots,\frac{e}{2}-1
 
 $$P_{p,2i}=\sin\bigl(p/10000^{2i/e}\bigr),\qquad P_{p,2i+1}=\cos\bigl(p/10000^{2i/e}\bigr).$$
 
-Each pair of features is the hand of a clock. With $e=48$ the slowest hand turns once in about 42,800 places.
+Each pair of features is the hand of a clock.
 
 **Exercise 4 · `sinusoidal_encoding`, `causal_mask`** · 2 + 1 points · ★☆☆ · 20 minutes
 
@@ -405,9 +395,8 @@ def causal_mask(n):
 # %% nbgrader={"grade": true, "grade_id": "encoding", "locked": true, "points": 2, "schema_version": 3, "solution": false, "task": false}
 def _check_encoding():
     P = sinusoidal_encoding(50, 6)
-    compare("place 0", P[0], torch.tensor([0.0, 1, 0, 1, 0, 1]))
-    compare("place 1", P[1], torch.tensor([0.84147, 0.54030, 0.04640, 0.99892, 0.00215, 1.00000]))
-    assert P.dtype == torch.float32, f"P is {P.dtype}, it should be float32"
+    compare("places 0 and 1", P[:2], torch.tensor([[0.0, 1, 0, 1, 0, 1], [0.84147, 0.5403, 0.0464, 0.99892, 0.00215, 1]]))
+    assert P.shape == (50, 6) and P.dtype == torch.float32, f"P is {P.dtype} with the shape {tuple(P.shape)}"
 
 
 _check_encoding()
@@ -416,10 +405,8 @@ _check_encoding()
 # %% nbgrader={"grade": true, "grade_id": "causal", "locked": true, "points": 1, "schema_version": 3, "solution": false, "task": false}
 def _check_causal():
     mask = causal_mask(4)
-    assert mask is not None, "causal_mask returns None: is a return statement missing?"
-    assert mask.dtype == torch.bool and mask.shape == (4, 4), f"it should be boolean (4, 4), not {mask.dtype} {mask.shape}"
-    assert mask.diagonal().all(), "every token may look at itself"
-    assert mask.tolist()[1] == [True, True, False, False], f"row 1 is {mask.tolist()[1]}: token 1 may look at 0 and 1"
+    assert isinstance(mask, torch.Tensor) and mask.dtype == torch.bool, "causal_mask should return a boolean tensor"
+    compare("tokens 1 and 3 may look at", mask[[1, 3]], torch.tensor([[True, True, False, False], [True] * 4]))
 
 
 _check_causal()
@@ -432,6 +419,8 @@ Rotary embedding (Su et al., 2021) turns queries and keys by angles that grow wi
 features $(x_{2i},x_{2i+1})$ is rotated counter-clockwise by $\theta=p/10000^{2i/d}$:
 
 $$(x_{2i},\,x_{2i+1})\to(x_{2i}\cos\theta-x_{2i+1}\sin\theta,\;x_{2i}\sin\theta+x_{2i+1}\cos\theta).$$
+
+So the score of a query and a key depends on the distance of their places alone.
 
 **Exercise 5 · `rotate`** · 3 points · ★★☆ · 20 minutes
 
@@ -460,44 +449,18 @@ def rotate(x, places):
 # %% nbgrader={"grade": true, "grade_id": "rotary", "locked": true, "points": 3, "schema_version": 3, "solution": false, "task": false}
 def _check_rotary():
     x, y = numbers((2, 3, 5, 8), (1, 8), seed=5)
-    places = torch.tensor([0, 7, 2, 30, 1])
-    turned = rotate(x, places)
+    turned = rotate(x, torch.tensor([0, 7, 2, 30, 1]))
     compare("the norm of every token stays", turned.norm(dim=-1), x.norm(dim=-1))
-    compare("place 0 turns nothing", turned[..., 0, :], x[..., 0, :])
-    once = rotate(torch.tensor([[1.0, 0, 0, 1]]), torch.tensor([1]))
-    compare("place 1", once, torch.tensor([[0.54030, 0.84147, -0.01000, 0.99995]]))
+    turned = rotate(torch.tensor([[1.0, 0, 0, 1], [1, 0, 0, 1]]), torch.tensor([0, 1]))
+    compare("places 0 and 1", turned, torch.tensor([[1, 0, 0, 1], [0.54030, 0.84147, -0.01000, 0.99995]]))
     fits = [(rotate(y, torch.tensor([p])) * rotate(x[0, 0, :1], torch.tensor([p + 4]))).sum() for p in (0, 3, 50)]
     compare("scores 4 places apart", torch.stack(fits), fits[0].expand(3))
 
 
 _check_rotary()
 
-
-# %% nbgrader={"grade": false, "grade_id": "encoding-figure", "locked": true, "schema_version": 3, "solution": false, "task": false} tags=["demo"]
-def _figure():
-    P, places = sinusoidal_encoding(60, 48), torch.arange(60)
-    token = numbers((1, 48), seed=13)[0]
-    figure, axes = plt.subplots(1, 3, figsize=(11, 2.9))
-    figure.colorbar(axes[0].imshow(P.T, cmap="PuOr", aspect="auto"), ax=axes[0])
-    axes[0].set(xlabel="place", ylabel="feature", title="sinusoidal encodings")
-    turned = rotate(token.expand(60, 48), places)
-    for ax, vectors, title in (axes[1], P, "inner products of encodings"), (axes[2], turned, "scores of one rotated token"):
-        for place, color, line in (10, BLUE, "-"), (30, ORANGE, "--"), (50, GREEN, ":"):
-            ax.plot(vectors @ vectors[place], line, color=color, label=f"place {place}")
-        ax.set(xlabel="place", title=title)
-    axes[1].set(ylim=(8, 30))
-    axes[1].legend(fontsize=8, loc="upper center", ncols=3, columnspacing=1, handlelength=1.5)
-    figure.tight_layout()
-    plt.show()
-
-
-_figure()
-
 # %% [markdown] nbgrader={"grade": false, "grade_id": "block-text", "locked": true, "schema_version": 3, "solution": false, "task": false}
 r"""
-*In the figure: encodings of 60 places; inner products of three of them with all; scores of one token, rotated to 60
-places.* The three curves of a plot are one curve, shifted: only the distance of two places counts.
-
 ## 6 · The block
 
 A block adds two corrections to its tokens (residual connections, He et al., 2016):
@@ -513,7 +476,7 @@ This order is **pre-norm** (Xiong et al., 2020): the direct path from input to o
 
 **Exercise 6 · `TransformerBlock`** · 3 points for the structure, 2 for dropout, mask and gradients · ★★☆ · 35 minutes
 
-*Write `__init__` and `forward`, with your `MultiHeadAttention`.* When testing exercises 3, 6, 8, 10 and 12, the
+*Write `__init__` and `forward`, with your `MultiHeadAttention`.* When testing exercises 3, 6, 8, 10, 12 and 15, the
 grader replaces your earlier parts by its own, so an error counts once. Training runs use your code alone.
 
 <details><summary>Hint</summary>
@@ -544,14 +507,12 @@ class TransformerBlock(nn.Module):
 def _check_block():
     torch.manual_seed(5)
     block, (x, shift) = TransformerBlock(12, 3, 20, dropout=0.0), numbers((2, 6, 12), (2, 6, 1), seed=5)
-    y = block(x)
-    assert y is not None, "the block returns None: is a return statement missing?"
-    assert y.shape == x.shape, f"the shape is {tuple(getattr(y, 'shape', ()))}, it should be {tuple(x.shape)}"
+    assert block(x) is not None, "the block returns None: is a return statement missing?"
     parameters = sum(parameter.numel() for parameter in block.parameters())
     assert parameters == 624 + 512 + 48, f"{parameters} parameters: 624 for MHA, 512 for the MLP, 24 for each norm"
     # the norms remove what all features of a token have in common; the direct path carries it on
-    compare("a shift of all features goes through", block(x + 3 * shift) - 3 * shift, y, tolerance=1e-3)
-    compare("tokens in another order get the same", block(x.flip(1)).flip(1), y)
+    compare("a shift of all features goes through", block(x + 3 * shift) - 3 * shift, block(x), tolerance=1e-3)
+    compare("tokens in another order get the same", block(x.flip(1)), block(x).flip(1))
 
 
 _check_block()
@@ -561,13 +522,12 @@ _check_block()
 def _check_block_modes():
     torch.manual_seed(6)
     block, [x] = TransformerBlock(12, 3, 20, dropout=0.5), numbers((2, 6, 12), seed=5)
-    assert not torch.allclose(block(x), block(x)), "in training mode dropout should draw anew in each pass"
     same = torch.cat([block(x) == x for _ in range(10)]).float().mean()  # both corrections dropped: 0.5 · 0.5
     assert 0.15 < same < 0.35, f"dropout = 0.5 should leave a quarter of the entries as they are, not {same:.0%}"
     block.eval()
     compare("no dropout in evaluation mode", block(x), block(x))
-    later = torch.cat([x[:, :4], -x[:, 4:]], dim=1)  # tokens 4 and 5 change
-    compare("under a causal mask the past stays", block(later, causal_mask(6))[:, :4], block(x, causal_mask(6))[:, :4])
+    changed = x * torch.tensor([1, 1, 1, 1, -1, -1])[:, None]  # tokens 4 and 5 change
+    compare("under a causal mask the past stays", block(changed, causal_mask(6))[:, :4], block(x, causal_mask(6))[:, :4])
     block(x).square().sum().backward()
     idle = [name for name, parameter in block.named_parameters() if parameter.grad is None]
     assert not idle, f"{idle} get no gradient: are they used in forward?"
@@ -626,8 +586,8 @@ def _check_train():
         assert all(modes), "the model should be in training mode"
         assert losses is not None and len(losses) == 60, "train should return a list with one loss for each of the 60 steps"
         assert all(isinstance(loss, float) for loss in losses), "the losses should be plain numbers"
+        print(f"labels {axes}: the loss falls from {losses[0]:.2f} to {losses[-1]:.2f}")
         assert sum(losses[-10:]) < sum(losses[:10]), "the loss does not fall"
-        print(f"ok  labels {axes}: the loss falls from {losses[0]:.2f} to {losses[-1]:.2f}")
 
 
 _check_train()
@@ -651,8 +611,8 @@ the last norm and the head.
 *Write `random_windows` and `CharModel.forward`.* Every window that fits into the text must be equally likely, in each
 call. The model must accept every length from 1 to `context`.
 
-The grader trains `CharModel(29, 72)` with your `train`, for 300 steps on 24 windows of 72 characters. The cross-entropy
-on new tales earns 1 point below **0.8** and 2 points below **0.4**.
+The grader trains `CharModel(29, 72)` with your `train`, for 300 steps on 8 windows of 72 characters. The cross-entropy
+on new tales earns 1 point below **0.8** and 2 points below **0.5**.
 
 <details><summary>Hint</summary>
 
@@ -693,10 +653,9 @@ class CharModel(nn.Module):
 def _check_language():
     torch.manual_seed(8)
     inputs, labels = random_windows(torch.arange(100, 120), 500, 4)
-    assert inputs.shape == labels.shape == (500, 4), f"shapes {tuple(inputs.shape)} and {tuple(labels.shape)}"
-    assert (inputs[:, 1:] == inputs[:, :-1] + 1).all(), "the inputs are not a piece of the text"
-    assert (labels == inputs + 1).all(), "a label should be the character after its input"
-    assert inputs.min() == 100 and labels.max() == 119, "500 windows should reach both ends of a text of 20 characters"
+    compare("inputs are pieces of the text", inputs, inputs[:, :1].expand(500, 1) + torch.arange(4))
+    compare("labels are the characters after them", labels, inputs + 1)
+    assert inputs.min() == 100 and labels.max() == 119, "500 windows should reach both ends of the text"
     model, symbols = CharModel(7, 9, 8, 2, 2).eval(), torch.randint(7, (3, 9))
     logits = model(symbols)
     assert logits is not None and logits.shape == (3, 9, 7), "the logits should have shape (3, 9, 7)"
@@ -710,13 +669,10 @@ _check_language()
 
 # %% nbgrader={"grade": true, "grade_id": "language-learns", "locked": true, "points": 2, "schema_version": 3, "solution": false, "task": false}
 def _check_language_learns():
-    # A text that repeats four characters, for 60 steps.
     torch.manual_seed(9)
-    text = encoded("abcd" * 50)
-    small = CharModel(29, 16, 32, 2, 1).to(device)
-    losses = train(small, lambda: random_windows(text, 16, 16), steps=60)
-    print(f"the loss falls from {losses[0]:.2f} to {losses[-1]:.2f}")
-    assert losses[-1] < 0.5, "four characters in turn should be learned in 60 steps"
+    text = encoded("abcd" * 50)  # four characters in turn
+    losses = train(CharModel(29, 16, 32, 2, 1).to(device), lambda: random_windows(text, 16, 16), steps=60)
+    assert losses[-1] < 0.5, f"in 60 steps the loss falls to {losses[-1]:.2f}; it should be below 0.5"
 
 
 _check_language_learns()
@@ -763,12 +719,11 @@ def generate(model, symbols, count, temperature=1.0, top_k=None):
 # %% nbgrader={"grade": true, "grade_id": "sampling", "locked": true, "points": 3, "schema_version": 3, "solution": false, "task": false}
 def _check_sampling():
     logits = torch.tensor([[2.0, 0.0, 1.0, -1.0]])
-    compare("T = 2", next_probabilities(logits, temperature=2.0), (logits / 2).softmax(-1))
+    compare("T = 2", next_probabilities(logits, temperature=2.0), torch.tensor([[0.45505, 0.16740, 0.27600, 0.10154]]))
     compare("T = 0", next_probabilities(logits, temperature=0), torch.tensor([[1.0, 0, 0, 0]]))
     compare("top 2", next_probabilities(logits, top_k=2), torch.tensor([[0.73106, 0, 0.26894, 0]]))
     torch.manual_seed(10)
-    model = CharModel(7, 6, 8, 2, 1).eval()
-    start = torch.randint(7, (3, 2))
+    model, start = CharModel(7, 6, 8, 2, 1).eval(), torch.randint(7, (3, 2))
     written = generate(model, start, 10, temperature=0)
     assert written is not None and written.shape == (3, 12), "2 symbols continued by 10 should have shape (3, 12)"
     compare("the start stays", written[:, :2], start)
@@ -780,25 +735,18 @@ _check_sampling()
 
 # %% nbgrader={"grade": false, "grade_id": "language-demo", "locked": true, "schema_version": 3, "solution": false, "task": false} tags=["demo"]
 def _figure():
-    torch.manual_seed(0)
+    torch.manual_seed(0)  # about ten seconds
     writer, text = CharModel(29, 72).to(device), encoded(tales(400, seed=0))
-    losses = train(writer, announced(lambda: random_windows(text, 24, 72), 300, "tales"), steps=300)
-    names = ["|".join(words) for words in (ANIMALS, PLACES, VERBS)]
-    form = re.compile("the ({0}) met the ({0}) at the ({1})\\. the ({0}) ({2}) and the ({0}) ({2})\\.".format(*names))
-    figure, ax = plt.subplots(figsize=(6, 2.7))
-    for top_k, look, color in (None, "o-", BLUE), (3, "s--", ORANGE):
-        shares = []
-        for T in 0.25, 0.5, 1.0, 1.5, 2.0:
-            start = encoded("\n").expand(100, 1).to(device)
-            lines = ["".join(CHARACTERS[k] for k in row).split("\n")[1] for row in generate(writer, start, 71, T, top_k)]
-            found = [form.fullmatch(line) for line in lines]
-            right = sum(tale[4] == tale[2] and tale[6] == tale[1] for tale in found if tale)
-            shares.append(100 - found.count(None))
-            print(f"T = {T}, top_k = {top_k}: {shares[-1]} right in form, {right} in their animals; {lines[0]}")
-        ax.plot([0.25, 0.5, 1.0, 1.5, 2.0], shares, look, color=color, label=f"top_k = {top_k}")
-    ax.set(xlabel="temperature", ylabel="right in form", ylim=(-5, 105))
-    ax.legend(fontsize=8)
-    plt.show()
+    train(writer, announced(lambda: random_windows(text, 24, 72), "tales"), steps=300)
+    words = ["|".join(words) for words in (ANIMALS, PLACES, VERBS)]
+    form = re.compile("the ({0}) met the ({0}) at the ({1})\\. the ({0}) ({2}) and the ({0}) ({2})\\.".format(*words))
+    print("\ntemperature: of 100 lines, those in the form of a tale, and with the right animals, too; the first line")
+    for T in 0.25, 0.5, 1.0, 1.5:
+        written = generate(writer, encoded("\n").expand(100, 1).to(device), 71, T)
+        lines = ["".join(CHARACTERS[k] for k in row).split("\n")[1] for row in written]
+        found = [tale for tale in map(form.fullmatch, lines) if tale]
+        right = sum(tale[4] == tale[2] and tale[6] == tale[1] for tale in found)
+        print(f"{T:4}: {len(found):3}, {right:2}; {lines[0]}")
     return writer
 
 
@@ -806,13 +754,14 @@ writer = _figure()
 
 # %% [markdown] nbgrader={"grade": false, "grade_id": "cache-text", "locked": true, "schema_version": 3, "solution": false, "task": false}
 r"""
-*In the figure: how many of 100 written lines have the form of a tale.* At $T=0.25$ nearly all have it, at $T=1.5$
-almost none. Form is all that was learned: hardly any second sentence names both animals correctly (guessing: 2 of 100).
+*Of 100 written lines* nearly all have the form of a tale at $T=0.25$, and almost none at $T=1.5$. Form is all that was
+learned: hardly any second sentence names both animals correctly.
 
 ## 10 · A cache for keys and values
 
 For each new symbol, `generate` sends the whole text through the model. The causal mask makes this unnecessary: later
-tokens cannot change earlier ones, so you can keep their keys and values (Shazeer, 2019).
+tokens cannot change earlier ones, so you can keep their keys and values (Shazeer, 2019). On our CPU, four times as many
+symbols then take 4 to 6 times as long, and 13 to 25 times without a cache.
 
 **Exercise 10 · `cached_attention`, `step`** · 5 points · ★★★ · 40 minutes
 
@@ -870,64 +819,29 @@ def step(model, symbols, caches):
 def _check_cache():
     torch.manual_seed(11)
     layer, [x] = MultiHeadAttention(8, 2), numbers((3, 6, 8), seed=14)
-    right, _ = layer(x, x, x, mask=causal_mask(6))
     for sizes in [6], [1] * 6, [3, 1, 2]:
         found, cache = [], None
         for part in x.split(sizes, 1):
             H, cache = cached_attention(layer, part, cache)
             found.append(H)
-        compare(f"H for {sizes} new tokens", torch.cat(found, 1), right)
-    model, symbols, caches = CharModel(7, 9, 8, 2, 3).eval(), torch.randint(7, (2, 9)), [None] * 3
-    first, caches = step(model, symbols[:, :5], caches)
-    second, caches = step(model, symbols[:, 5:6], caches)
-    third, caches = step(model, symbols[:, 6:], caches)
-    compare("logits of three steps", torch.cat([first, second, third], 1), model(symbols))
+        compare(f"H for {sizes} new tokens", torch.cat(found, 1), layer(x, x, x, mask=causal_mask(6))[0])
+    model, symbols, found, caches = CharModel(7, 9, 8, 2, 3).eval(), torch.randint(7, (2, 9)), [], [None] * 3
+    for part in symbols.split([5, 1, 3], 1):
+        logits, caches = step(model, part, caches)
+        found.append(logits)
+    compare("logits of three steps", torch.cat(found, 1), model(symbols))
 
 
 _check_cache()
 
-
-# %% nbgrader={"grade": false, "grade_id": "speed-figure", "locked": true, "schema_version": 3, "solution": false, "task": false} tags=["demo"]
-def _figure():
-    torch.manual_seed(0)
-    model, seconds = CharModel(29, 512).to(device).eval(), {"without a cache": [], "with a cache": []}
-    counts = 32, 64, 128, 256, 512
-    for count in counts:
-        start = torch.zeros(1, 1, dtype=torch.long, device=device)
-        began = time.perf_counter()
-        generate(model, start, count)
-        seconds["without a cache"].append(time.perf_counter() - began)
-        began, symbol, caches = time.perf_counter(), start, [None, None]
-        with torch.no_grad():
-            for _ in range(count):
-                logits, caches = step(model, symbol, caches)
-                symbol = torch.multinomial(next_probabilities(logits[:, -1]), 1)
-        seconds["with a cache"].append(time.perf_counter() - began)
-    figure, ax = plt.subplots(figsize=(6, 2.7))
-    for (name, values), look, color in zip(seconds.items(), ("o-", "s--"), (BLUE, ORANGE), strict=True):
-        ax.plot(counts, values, look, color=color, label=name)
-    ax.set(xlabel="symbols written", ylabel="seconds", xticks=counts[2:])
-    ax.legend(fontsize=8)
-    plt.show()
-    slow, fast = (values[-1] for values in seconds.values())
-    print(f"with the cache, {counts[-1]} symbols are written {slow / fast:.1f} times as fast")
-
-
-_figure()
-
 # %% [markdown] nbgrader={"grade": false, "grade_id": "patches-text", "locked": true, "schema_version": 3, "solution": false, "task": false}
 r"""
-*In the figure: the time to write with and without a cache.* On our CPU, four times as many symbols take about 4 times
-as long with the cache, and 13 to 21 times as long without.
-
 ## 11 · An image is a row of patches
 
 The vision transformer (Dosovitskiy et al., 2021) cuts an image into squares of $p\times p$ pixels and reads them row by
 row. One linear layer, with a bias, maps each patch to $e$ features:
 
 $$(B,C,H,W)\to(B,n,Cp^2)\to(B,n,e),\qquad n=(H/p)\cdot(W/p).$$
-
-Our images are scikit-learn's digits, 14×14 pixels, each time at one of 49 places on a canvas of 20×20.
 
 **Exercise 11 · `PatchEmbedding`** · 2 points · ★★☆ · 20 minutes
 
@@ -936,33 +850,10 @@ choose. Convolutions are allowed.
 
 <details><summary>Hint</summary>
 
-Cut both image axes in two. Which of the six axes should stand side by side before you flatten?
+Cut both image axes in two. Which of the six axes should then stand side by side?
 
 </details>
 """
-
-
-# %% nbgrader={"grade": false, "grade_id": "data", "locked": true, "schema_version": 3, "solution": false, "task": false} tags=["demo"]
-def _figure():
-    from sklearn.datasets import load_digits
-
-    torch.manual_seed(0)
-    digits = load_digits()
-    order = torch.randperm(len(digits.target))
-    digits_8 = torch.tensor(digits.images, dtype=torch.float32)[order, None] / 16  # (1797, 1, 8, 8)
-    digits_y = torch.tensor(digits.target)[order]  # (1797,)
-    unseen = torch.arange(1400, 1797)  # never trained on
-    figure, axes = plt.subplots(1, 8, figsize=(10, 1.5))
-    for ax, canvas, label in zip(axes, place_digits(digits_8[:8]), digits_y, strict=False):
-        ax.imshow(canvas[0], cmap="gray")
-        ax.set(xticks=[k - 0.5 for k in range(4, 20, 4)], yticks=[k - 0.5 for k in range(4, 20, 4)])
-        ax.set(xticklabels=[], yticklabels=[], title=f"label {label}")
-        ax.grid(color=ORANGE, linewidth=0.6)
-    plt.show()
-    return digits_8, digits_y, unseen
-
-
-digits_8, digits_y, unseen = _figure()
 
 
 # %% nbgrader={"grade": false, "grade_id": "patches-code", "locked": false, "schema_version": 3, "solution": true, "task": false}
@@ -984,15 +875,13 @@ class PatchEmbedding(nn.Module):
 def _check_patches():
     torch.manual_seed(9)
     embed = PatchEmbedding(12, 4, 2, 10)
-    tokens = embed(torch.randn(3, 2, 12, 12))
-    assert tokens is not None, "PatchEmbedding returns None: is a return statement missing?"
-    assert tokens.shape == (3, 9, 10), f"the shape is {tuple(tokens.shape)}; 3 images of 3 × 3 patches make (3, 9, 10)"
-    patch, dark, alike = torch.randn(2, 4, 4), embed(torch.zeros(1, 2, 12, 12))[0], []
+    patch, dark, alike = torch.randn(2, 4, 4), embed(torch.zeros(1, 2, 12, 12)), []
+    assert dark is not None, "PatchEmbedding returns None: is a return statement missing?"
     for k in range(9):
         image = torch.zeros(1, 2, 3, 4, 3, 4)
         image[0, :, k // 3, :, k % 3] = patch
         seen = embed(image.view(1, 2, 12, 12))[0]
-        changed = ((seen - dark).abs().amax(1) > 1e-6).nonzero().flatten().tolist()
+        changed = ((seen - dark[0]).abs().amax(1) > 1e-6).nonzero().flatten().tolist()
         assert changed == [k], f"the patch in row {k // 3}, column {k % 3} changes tokens {changed}"
         alike.append(seen[k])
     compare("a patch is the same token wherever it stands", torch.stack(alike), alike[0].expand(9, 10))
@@ -1015,8 +904,9 @@ Dropout acts inside the blocks. It may act once more, on the tokens after places
 
 **Exercise 12 · `VisionTransformer`** · 3 points, 3 for what is learned · ★★★ · 35 minutes
 
-*Write `__init__` and `forward`.* The grader trains `VisionTransformer(20, 4, 1, 48, 4, 96, 2, 10, dropout=0.0)` with
-your `train`, for 1,000 steps on 64 canvases, and shows it new digits: 1½ points from 75 % right, 3 from **90 %**.
+*Write `__init__` and `forward`.* The images are scikit-learn's digits, 14×14 pixels, each time at one of 49 places on a
+canvas of 20×20. The grader trains `VisionTransformer(20, 4, 1, 48, 4, 96, 2, 10, dropout=0.0)` with your `train`, for
+600 steps on 64 canvases, and shows it new digits: 1½ points from 70 % right, 3 from **85 %**.
 
 <details><summary>Hint</summary>
 
@@ -1045,18 +935,16 @@ def _check_vit():
     torch.manual_seed(10)
     tiny, images = VisionTransformer(12, 4, 2, 8, 2, 16, 2, 5), torch.randn(3, 2, 12, 12)
     logits = tiny(images)
-    assert logits is not None, "VisionTransformer returns None: is a return statement missing?"
-    assert logits.shape == (3, 5), f"the shape is {tuple(logits.shape)}, it should be (3, 5)"
-    parts = {"patches": 264, "class token": 8, "places": 80, "2 blocks": 1200, "last norm": 16, "head": 45}
+    assert logits is not None and logits.shape == (3, 5), "the logits should have shape (3, 5)"
+    parts = "264 for patches, 8 for the class token, 80 for places, 1200 for 2 blocks, 16 for the norm, 45 for the head"
     parameters = sum(parameter.numel() for parameter in tiny.parameters())
-    assert parameters == sum(parts.values()), f"{parameters} parameters; it should be {sum(parts.values())}, {parts}"
+    assert parameters == 264 + 8 + 80 + 1200 + 16 + 45, f"{parameters} parameters; there should be {parts}"
     logits.square().sum().backward()
     idle = [name for name, parameter in tiny.named_parameters() if parameter.grad is None]
     assert not idle, f"{idle} get no gradient: are they used in forward?"
     tiny.eval()
     compare("an image without its batch", tiny(images[1:2]), tiny(images)[1:2])
-    swapped = torch.cat([images[..., 4:8], images[..., :4], images[..., 8:]], dim=-1)
-    assert not torch.allclose(tiny(images), tiny(swapped), atol=1e-6), "swapped patches get the same logits"
+    assert not torch.allclose(tiny(images), tiny(images.roll(4, -1)), atol=1e-6), "moved patches get the same logits"
 
 
 _check_vit()
@@ -1064,63 +952,19 @@ _check_vit()
 
 # %% nbgrader={"grade": true, "grade_id": "vit-learns", "locked": true, "points": 3, "schema_version": 3, "solution": false, "task": false}
 def _check_vit_learns():
-    # Twenty-four random pictures with arbitrary labels, for 60 steps.
     torch.manual_seed(11)
-    pictures, labels = functional.avg_pool2d(torch.randn(24, 1, 22, 22), 3, stride=1) * 2, torch.arange(24) % 4
+    pictures, labels = torch.randn(24, 1, 20, 20), torch.arange(24) % 4  # random pictures, arbitrary labels
     tiny = VisionTransformer(20, 4, 1, 32, 4, 64, 2, 4, dropout=0.0).to(device)
     losses = train(tiny, lambda: (pictures, labels), steps=60)
     with torch.no_grad():
         accuracy = (tiny.eval()(pictures.to(device)).argmax(1).cpu() == labels).float().mean()
-    print(f"after 60 steps {accuracy:.0%} of 24 pictures are known, the loss is {losses[-1]:.3f}")
-    assert accuracy > 0.9, "24 pictures should be learned by heart"
+    assert accuracy > 0.9, f"after 60 steps {accuracy:.0%} of 24 pictures are known; it should be nearly all"
 
 
 _check_vit_learns()
 
-
-# %% nbgrader={"grade": false, "grade_id": "vit-demo", "locked": true, "schema_version": 3, "solution": false, "task": false} tags=["demo"]
-def _figure():
-    def sampler(pool, size=64, order=None):
-        """A function that draws batches of canvases of the digits in `pool`; `order` rearranges their pixels."""
-
-        def sample():
-            rows = pool[torch.randint(len(pool), (size,))]
-            images = place_digits(digits_8[rows])
-            return images if order is None else images.flatten(1)[:, order].view_as(images), digits_y[rows]
-
-        return sample
-
-
-    def accuracy_of(model, order=None):
-        """The share of unseen digits, each in three random places, that the model reads correctly."""
-        torch.manual_seed(1)
-        images, labels = sampler(unseen.repeat(3), 1200, order)()
-        with torch.no_grad():
-            return (model.eval()(images.to(device)).argmax(1).cpu() == labels).float().mean().item()
-
-
-    torch.manual_seed(0)  # about twenty seconds
-    vit = VisionTransformer(20, 4, 1, 48, 4, 96, 2, 10, dropout=0.0).to(device)
-    train(vit, announced(sampler(torch.arange(1400)), 1000, "vision transformer"), steps=1000)
-    print(f"{accuracy_of(vit):.1%} of the unseen digits are read correctly")
-    places = next(p for p in vit.parameters() if p.numel() == 26 * 48).detach().cpu().reshape(26, 48)[1:]
-    alike = functional.cosine_similarity(places[:, None], places[None], dim=-1).reshape(25, 5, 5)
-    figure, axes = plt.subplots(5, 5, figsize=(4.6, 3.8), layout="constrained")
-    for ax, similarity in zip(axes.ravel(), alike, strict=True):
-        picture = ax.imshow(similarity, cmap="PuOr_r", vmin=-1, vmax=1)
-        ax.axis("off")
-    figure.colorbar(picture, ax=axes)
-    plt.show()
-    return accuracy_of, sampler, vit
-
-
-accuracy_of, sampler, vit = _figure()
-
 # %% [markdown] nbgrader={"grade": false, "grade_id": "rollout-text", "locked": true, "schema_version": 3, "solution": false, "task": false}
 r"""
-*In the figure: for each of 5 × 5 places, the cosine of its learned vector with those of all places, from −1 (violet) to
-1 (brown).* A place resembles its neighbours (0.5 on average) and not the places three steps away (−0.2).
-
 ## 13 · Where did it look?
 
 **Attention rollout** (Abnar & Zuidema, 2020) follows attention through all layers. It averages a layer's heads to
@@ -1168,34 +1012,59 @@ _check_rollout()
 
 # %% nbgrader={"grade": false, "grade_id": "rollout-figure", "locked": true, "schema_version": 3, "solution": false, "task": false} tags=["demo"]
 def _figure():
-    torch.manual_seed(3)
-    chosen = torch.stack([unseen[digits_y[unseen] == label][0] for label in range(2, 10)])
-    canvases, maps = place_digits(digits_8[chosen]), []
-    layers = [part for part in vit.modules() if isinstance(part, MultiHeadAttention)]
-    hooks = [layer.register_forward_hook(lambda layer, given, result: maps.append(result[1])) for layer in layers]
+    from sklearn.datasets import load_digits
+
+    data, mixed = load_digits(), torch.randperm(1797, generator=torch.Generator().manual_seed(0))
+    digits_x = torch.tensor(data.images, dtype=torch.float32)[mixed, None] / 16  # (1797, 1, 8, 8)
+    digits_y = torch.tensor(data.target)[mixed]
+
+
+    def canvases(rows, order=None):
+        """Some digits, each at a random place of its canvas, and their labels; `order` rearranges the pixels."""
+        images = place_digits(digits_x[rows])
+        return images if order is None else images.flatten(1)[:, order].view_as(images), digits_y[rows]
+
+
+    def taught(model, count, order, steps, name):
+        """Train a model on `count` digits; return the share that it reads of 397 others, each in three places."""
+        sample = announced(lambda: canvases(torch.randint(count, (64,)), order), name)
+        train(model.to(device), sample, steps=steps)
+        images, labels = canvases(torch.arange(1400, 1797).repeat(3), order)
+        with torch.no_grad():
+            right = (model.eval()(images.to(device)).argmax(1).cpu() == labels).float().mean().item()
+        print(f"\r{name}: {right:.1%} of the unseen digits are read")
+        return right
+
+
+    def small_vit():
+        return VisionTransformer(20, 4, 1, 48, 4, 96, 2, 10, dropout=0.0)
+
+
+    torch.manual_seed(0)  # about ten seconds
+    vit, maps = small_vit(), []
+    taught(vit, 1400, None, steps=600, name="vision transformer")
+    for layer in [part for part in vit.modules() if isinstance(part, MultiHeadAttention)]:
+        layer.register_forward_hook(lambda layer, given, result: maps.append(result[1]))
+    images, labels = canvases(torch.stack([1400 + (digits_y[1400:] == k).nonzero()[0, 0] for k in range(2, 10)]))
     with torch.no_grad():
-        guesses = vit.eval()(canvases.to(device)).argmax(1).tolist()
-    for hook in hooks:
-        hook.remove()
+        guesses = vit(images.to(device)).argmax(1).tolist()
     arrived = attention_rollout(maps)[:, 0, 1:].cpu().reshape(8, 5, 5)
-    figure, axes = plt.subplots(2, 8, figsize=(10, 2.9))
-    for ax, below, canvas, weights, label, guess in zip(*axes, canvases, arrived, range(2, 10), guesses, strict=True):
-        ax.imshow(canvas[0], cmap="gray")
-        ax.set_title(f"{label}, says {guess}", fontsize=9)
-        below.imshow(canvas[0], cmap="gray")
-        below.imshow(weights, cmap="viridis", alpha=0.75, extent=(-0.5, 19.5, 19.5, -0.5))
-        ax.axis("off")
-        below.axis("off")
-    figure.tight_layout()
+    figure, axes = plt.subplots(2, 8, figsize=(10, 2.9), subplot_kw={"xticks": [], "yticks": []})
+    for above, below, image, weights, label, guess in zip(*axes, images, arrived, labels, guesses, strict=True):
+        above.imshow(image[0], cmap="gray")
+        above.set_title(f"{label}, says {guess}", fontsize=9)
+        below.imshow(image[0], cmap="gray")
+        below.imshow(weights, alpha=0.75, extent=(-0.5, 19.5, 19.5, -0.5))
     plt.show()
+    return small_vit, taught
 
 
-_figure()
+small_vit, taught = _figure()
 
 # %% [markdown] nbgrader={"grade": false, "grade_id": "amount-text", "locked": true, "schema_version": 3, "solution": false, "task": false}
 r"""
 *In the figure: eight unseen digits, their labels and what the model says; below, how much of each patch arrives at the
-class token, yellow most.* A patch with ink sends 6 to 16 times as much as an empty one. Before training, both send
+class token, yellow most.* A patch with ink sends 6 to 11 times as much as an empty one. Before training, both send
 about the same.
 
 ## 14 · How many images does it need?
@@ -1229,31 +1098,22 @@ _check_amount_prediction()
 def _figure():
     def small_cnn():
         """Three convolutions, a mean over all places, a linear layer."""
-        layers = []
-        for before, after in (1, 16), (16, 32), (32, 48):
-            layers += [nn.Conv2d(before, after, 3, stride=2, padding=1, bias=False), nn.BatchNorm2d(after), nn.ReLU()]
-        return nn.Sequential(*layers, nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Linear(48, 10))
+        sizes = (1, 16), (16, 32), (32, 48)
+        layers = [(nn.Conv2d(a, b, 3, stride=2, padding=1, bias=False), nn.BatchNorm2d(b), nn.ReLU()) for a, b in sizes]
+        return nn.Sequential(*itertools.chain(*layers), nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Linear(48, 10))
 
 
-    def small_vit():
-        return VisionTransformer(20, 4, 1, 48, 4, 96, 2, 10, dropout=0.0)
-
-
-    counts, exchanged = (60, 180, 500, 1400), torch.randperm(400, generator=torch.Generator().manual_seed(0))
-    runs = ("CNN", small_cnn, None, "s--", ORANGE), ("ViT", small_vit, None, "o-", BLUE)
-    figure, ax = plt.subplots(figsize=(6, 3))
-    for name, kind, order, look, color in (*runs, ("CNN, pixels exchanged", small_cnn, exchanged, "^:", GREEN)):
+    counts, exchanged = (60, 300, 1400), torch.randperm(400, generator=torch.Generator().manual_seed(0))
+    runs = ("CNN", None, "s--", ORANGE), ("ViT", None, "o-", BLUE), ("CNN, pixels exchanged", exchanged, "^:", GREEN)
+    for name, order, look, color in runs:
         scores = []
         for count in counts:
-            torch.manual_seed(0)
-            model, sample = kind().to(device), sampler(torch.arange(count), order=order)
-            train(model, announced(sample, 600, f"{name}, {count} digits"), steps=600)
-            scores.append(accuracy_of(model, order))
-        ax.semilogx(counts, scores, look, color=color, label=name)
-        print(", ".join(f"{count} digits: {score:.1%}" for count, score in zip(counts, scores, strict=True)))
-    ax.minorticks_off()
-    ax.set(xticks=counts, xticklabels=counts, xlabel="digits in the training set", ylabel="unseen digits read")
-    ax.legend(fontsize=8, loc="lower right")
+            torch.manual_seed(1)
+            model = small_vit() if name == "ViT" else small_cnn()
+            scores.append(taught(model, count, order, steps=600, name=f"{name}, {count} digits"))
+        plt.semilogx(counts, scores, look, color=color, label=name)
+    plt.gca().set(xlabel="digits in the training set", ylabel="unseen digits read", xticks=counts, xticklabels=counts)
+    plt.legend()
     plt.show()
 
 
@@ -1269,13 +1129,101 @@ exchanged pixels (triangles).*
 *Your answer here: double-click this line and write.*
 """
 
+# %% [markdown] nbgrader={"grade": false, "grade_id": "modern-text", "locked": true, "schema_version": 3, "solution": false, "task": false}
+r"""
+Over five seeds the CNN leads by 9 to 16 points with 60 digits, and by 4 to 6 with 1,400. Exchanged pixels cost it 4 to
+5 points on average: with 1,400 digits its whole lead. With 60 digits it still leads, so there must be another cause.
+Touvron et al. (2021) trained strong ViTs on ImageNet-1k alone, with augmentation and a teacher.
+
+## 15 · A modern block (optional)
+
+Many of today's language models change three parts of the block.
+
+**RMSNorm** (Zhang & Sennrich, 2019) replaces LayerNorm. It subtracts no mean and has no bias. Feature $i$ has a learned
+gain $g_i$, which starts at 1:
+
+$$\mathrm{RMSNorm}(x)_i=g_i\,x_i\Big/\sqrt{\tfrac1d\textstyle\sum_j x_j^2+\varepsilon}.$$
+
+**SwiGLU** (Shazeer, 2020) replaces the MLP. Its three linear layers have no bias; $\odot$ multiplies entry by entry:
+
+$$\mathrm{SwiGLU}(x)=W_{\mathrm{down}}\bigl(\mathrm{SiLU}(W_{\mathrm{gate}}\,x)\odot W_{\mathrm{up}}\,x\bigr),\qquad
+\mathrm{SiLU}(z)=z/(1+e^{-z}).$$
+
+**Grouped queries** (Ainslie et al., 2023) make the cache $h/g$ times smaller: $h$ heads of queries share $g$ heads of
+keys and values. The first $h/g$ heads of queries use head 0 of keys and values, the next $h/g$ use head 1, and so on.
+With $g=h$ nothing changes. With $g=1$ all queries share one head (Shazeer, 2019).
+
+**Exercise 15 · `RMSNorm`, `SwiGLU`, `grouped_attention`** · optional, no points · ★★☆ · 40 minutes
+
+*Write both modules and the function.* Keep the names of the parameter and the layers.
+
+<details><summary>Hint</summary>
+
+In which order do the copies of heads stand after `repeat`, and after `repeat_interleave`?
+
+</details>
+"""
+
+
+# %% nbgrader={"grade": false, "grade_id": "modern-code", "locked": false, "schema_version": 3, "solution": true, "task": false}
+class RMSNorm(nn.Module):
+    """Normalises each token x (…, dim). Its only parameter is `gain` (dim,)."""
+
+    def __init__(self, dim, eps=1e-6):
+        super().__init__()
+        raise NotImplementedError
+
+    def forward(self, x):
+        raise NotImplementedError
+
+
+class SwiGLU(nn.Module):
+    """Maps tokens (…, dim) to (…, dim). Its linear layers: `gate` and `up`, dim → hidden, and `down`, hidden → dim."""
+
+    def __init__(self, dim, hidden):
+        super().__init__()
+        raise NotImplementedError
+
+    def forward(self, x):
+        raise NotImplementedError
+
+
+def grouped_attention(Q, K, V, mask=None):
+    """Attention of queries (B, h, n, d) to keys (B, g, m, d) and values (B, g, m, t), where g divides h.
+
+    mask: None, or boolean (n, m), True where a query may look at a key
+
+    Returns a tuple of H (B, h, n, t) and the weights A (B, h, n, m).
+    """
+    raise NotImplementedError
+
+
+# %% nbgrader={"grade": true, "grade_id": "modern", "locked": true, "points": 0, "schema_version": 3, "solution": false, "task": false}
+def _check_modern():
+    norm, mlp = RMSNorm(2, eps=0.5), SwiGLU(2, 3)
+    compare("RMSNorm of (3, 4), with ε = 0.5", norm(torch.tensor([3.0, 4.0])), torch.tensor([0.83205, 1.1094]))
+    for layer, weight in (mlp.gate, 1), (mlp.up, -1), (mlp.down, 1):
+        nn.init.constant_(layer.weight, weight)
+    compare("SwiGLU of (1, 1), with weights of 1 and -1", mlp(torch.ones(2)), torch.tensor([-10.56956, -10.56956]))
+
+
+_check_modern()
+
+
+# %% nbgrader={"grade": true, "grade_id": "grouped", "locked": true, "points": 0, "schema_version": 3, "solution": false, "task": false}
+def _check_grouped():
+    Q, K, V = numbers((2, 4, 5, 8), (2, 4, 5, 8), (2, 4, 5, 3), seed=16)
+    compare("as many heads of keys as of queries", grouped_attention(Q, K, V)[0], attention(Q, K, V)[0])
+    H, _ = grouped_attention(Q, K[:, :2], V[:, :2], causal_mask(5))
+    for head, shared in enumerate((0, 0, 1, 1)):
+        right, _ = attention(Q[:, head], K[:, shared], V[:, shared], mask=causal_mask(5))
+        compare(f"H of head {head}, with head {shared} of keys", H[:, head], right)
+
+
+_check_grouped()
+
 # %% [markdown] nbgrader={"grade": false, "grade_id": "farewell", "locked": true, "schema_version": 3, "solution": false, "task": false}
 r"""
-Over five seeds the CNN leads by 9 to 16 points with 60 digits, and by 4 to 6 with 1,400. On average, exchanged pixels
-cost it 4 to 5 points. With 1,400 digits this is its whole lead. Without neighbourhoods it still leads by 4 to 12 points
-with 60 digits: there must be another cause. Touvron et al. (2021) trained strong ViTs on ImageNet-1k alone, with
-augmentation and a teacher.
-
 ## Sources
 
 Vaswani 2017, *Attention is all you need*; Milakov 2018, *Online normalizer calculation for softmax*; Dao 2022,
@@ -1283,12 +1231,13 @@ Vaswani 2017, *Attention is all you need*; Milakov 2018, *Online normalizer calc
 with rotary position embedding*; He 2016, *Deep residual learning for image recognition*; Hendrycks 2016, *Gaussian
 error linear units*; Ba 2016, *Layer normalization*; Srivastava 2014, *Dropout: a simple way to prevent neural networks
 from overfitting*; Xiong 2020, *On layer normalization in the transformer architecture*; Loshchilov 2019, *Decoupled
-weight decay regularization*; Smith 2018, *Super-convergence: very fast training of neural networks using large learning
-rates*; Fan 2018, *Hierarchical neural story generation*; Shazeer 2019, *Fast transformer decoding: one write-head is
-all you need*; Devlin 2019, *BERT: pre-training of deep bidirectional transformers for language understanding*;
-Dosovitskiy 2021, *An image is worth 16x16 words: transformers for image recognition at scale*; Abnar 2020, *Quantifying
-attention flow in transformers*; Touvron 2021, *Training data-efficient image transformers & distillation through
-attention*
+weight decay regularization*; Smith 2018, *Super-convergence: very fast training of neural networks using large
+learning rates*; Fan 2018, *Hierarchical neural story generation*; Shazeer 2019, *Fast transformer decoding: one write-
+head is all you need*; Devlin 2019, *BERT: pre-training of deep bidirectional transformers for language understanding*;
+Dosovitskiy 2021, *An image is worth 16x16 words: transformers for image recognition at scale*; Abnar 2020,
+*Quantifying attention flow in transformers*; Zhang 2019, *Root mean square layer normalization*; Shazeer 2020, *GLU
+variants improve transformer*; Ainslie 2023, *GQA: training generalized multi-query transformer models from multi-head
+checkpoints*; Touvron 2021, *Training data-efficient image transformers & distillation through attention*
 """
 
 
@@ -1376,16 +1325,17 @@ _hand_in(
         "12 vit-learns",
         "13 rollout",
         "13 amount-prediction",
+        "15 modern",
+        "15 grouped",
     ],
     [
         "13 amount-why",
     ],
     {
-        2249083526: "ANIMALS announced BLUE CHARACTERS compare device encoded GREEN numbers ORANGE place_digits"
+        1908366579: "ANIMALS announced BLUE CHARACTERS compare device encoded GREEN numbers ORANGE place_digits"
         " " "PLACES RED relative_error tales VERBS",
-        423133951: "writer",
-        2465598189: "digits_8 digits_y unseen",
-        91525760: "accuracy_of sampler vit",
+        767029700: "writer",
+        1164635798: "small_vit taught",
     },
     "*Your answer here: double-click this line and write.*",
 )

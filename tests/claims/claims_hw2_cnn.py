@@ -202,19 +202,24 @@ def test_convolutions_see_and_the_fully_connected_network_does_not() -> None:
 
 
 def test_permuted_pixels_cost_the_cnn_most_of_its_accuracy() -> None:
-    """With permuted pixels the CNN loses more than 25 points, the fully connected network less than 3."""
+    """With permuted pixels the CNN falls from 97–99 to 62–69 %; the fully connected network stays at 64–71 %.
+
+    On each seed the CNN loses more than 25 points, the other less than 3.
+    """
     whole, permuted = accuracies("CNN", "cnn"), accuracies("CNN, permuted", "cnn", "permuted")
     plain, same = accuracies("MLP", "mlp"), accuracies("MLP, permuted", "mlp", "permuted")
     told("CNN's fall", [a - b for a, b in zip(whole, permuted, strict=True)], ".1%")
     told("MLP's fall", [a - b for a, b in zip(plain, same, strict=True)], ".1%")
     told("CNN's lead over the MLP, permuted", [a - b for a, b in zip(permuted, same, strict=True)], ".1%")
+    assert all(0.965 <= a < 0.995 for a in whole) and all(0.615 <= a < 0.695 for a in permuted)
+    assert all(0.635 <= a < 0.715 for a in plain + same)
     assert all(a - b > 0.25 for a, b in zip(whole, permuted, strict=True))
     assert all(abs(a - b) < 0.03 for a, b in zip(plain, same, strict=True))
 
 
 def test_a_permutation_that_keeps_neighbours_costs_nothing() -> None:
-    """Mirrored images are permuted too, but neighbours stay neighbours: the CNN passes 96 % on all seeds."""
-    assert min(accuracies("CNN, mirrored", "cnn", "mirrored")) > 0.96
+    """Mirrored images are permuted too, but neighbours stay neighbours: the CNN reads 97–99 % on all seeds."""
+    assert all(0.965 <= a < 0.995 for a in accuracies("CNN, mirrored", "cnn", "mirrored"))
 
 
 def test_a_fully_connected_network_cannot_tell() -> None:

@@ -61,8 +61,9 @@ def test_the_seeds_of_the_notebook():
 
 
 def test_gradients_shrink_and_steps_do_not():
-    """After learning, the gradient shrinks to less than a quarter; the usual step stays between 0.03 and 0.07."""
-    good = 0
+    """After learning, the gradient shrinks to less than a quarter in eleven of twelve runs, in some to less than a
+    hundredth; in these eleven, the usual step stays between 0.03 and 0.07."""
+    good = tiny = 0
     for seed in SEEDS:
         losses, norms, lengths = inherited(seed)
         spikes, after = BOOK["spikes"](losses), learned(losses)
@@ -74,7 +75,8 @@ def test_gradients_shrink_and_steps_do_not():
         step = statistics.median(lengths[after:end])
         print(f"seed {seed}: norm {before:.3f} until learned, lowest median of ten later {then:.4f}; step {step:.3f}")
         good += then < 0.25 * before and 0.03 < step < 0.07
-    assert good >= 10
+        tiny += then < 0.01 * before
+    assert good == len(SEEDS) - 1 and tiny >= 3
 
 
 def test_a_long_step_comes_first():

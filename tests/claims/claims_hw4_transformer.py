@@ -3,7 +3,6 @@
 
 from __future__ import annotations
 
-import math
 import re
 import statistics
 import time
@@ -44,14 +43,6 @@ def test_beta_copies_or_averages(names: dict[str, Any]) -> None:
         assert (sharp[clear, 0] - values[distances.argmin(1)][clear]).abs().max() < 1e-3
         _, A = names["attention"](Q, K, values[:, None], beta=0.3)
         assert (1 / A.square().sum(1)).min() > 2  # as many keys would have equal weights
-
-
-def test_slowest_hand(names: dict[str, Any]) -> None:
-    """With 48 features the slowest hand turns once in about 42,800 places."""
-    sine = float(names["sinusoidal_encoding"](2, 48)[1, 46])
-    places = 2 * math.pi / math.asin(sine)
-    print(f"{places:.0f} places")
-    assert abs(places - 42_800) < 50
 
 
 def test_scores_depend_on_distance(names: dict[str, Any]) -> None:
@@ -95,39 +86,18 @@ def writers(names: dict[str, Any]) -> list[tuple[nn.Module, Tensor]]:
 
 
 def test_tales_are_learned(names: dict[str, Any], writers: list[tuple[nn.Module, Tensor]]) -> None:
-    """After 300 steps the loss on unseen tales is far below 0.4."""
+    """After 300 steps the loss on unseen tales is far below 0.5."""
     losses = [loss_on(names, model, other) for model, other in writers]
     shown("loss on unseen tales", losses)
     assert max(losses) < 0.35
 
 
-def test_no_warm_up_is_needed(names: dict[str, Any]) -> None:
-    """The language model learns as well at a constant rate, without warm-up and without cutting gradients off."""
-    losses, norms = [], []
-    for seed in range(5):
-        torch.manual_seed(seed)
-        text, other = texts(names, seed)
-        model = names["CharModel"](29, 72)
-        optimizer = torch.optim.AdamW(model.parameters(), lr=0.005)
-        for number in range(300):
-            inputs, labels = names["random_windows"](text, 24, 72)
-            optimizer.zero_grad()
-            functional.cross_entropy(model(inputs).flatten(0, 1), labels.flatten()).backward()
-            if number == 0:
-                norms.append(nn.utils.get_total_norm([p.grad for p in model.parameters() if p.grad is not None]).item())
-            optimizer.step()
-        losses.append(loss_on(names, model, other))
-    shown("loss at a constant rate", losses)
-    shown("norm of the first gradient", norms)
-    assert max(losses) < 0.35
-
-
-def right(names: dict[str, Any], model: nn.Module, T: float, top_k: int | None) -> tuple[float, float]:
+def right(names: dict[str, Any], model: nn.Module, T: float) -> tuple[float, float]:
     """Of 100 written lines, the shares that have the form of a tale, and that name the right animals as well."""
     words = ["|".join(names[kind]) for kind in ("ANIMALS", "PLACES", "VERBS")]
     form = re.compile("the ({0}) met the ({0}) at the ({1})\\. the ({0}) ({2}) and the ({0}) ({2})\\.".format(*words))
     start = names["encoded"]("\n").expand(100, 1)
-    rows = names["generate"](model.eval(), start, 71, T, top_k).tolist()
+    rows = names["generate"](model.eval(), start, 71, T).tolist()
     found = [form.fullmatch("".join(names["CHARACTERS"][k] for k in row).split("\n")[1]) for row in rows]
     animals = sum(tale[4] == tale[2] and tale[6] == tale[1] for tale in found if tale)
     return 1 - found.count(None) / 100, animals / 100
@@ -136,13 +106,13 @@ def right(names: dict[str, Any], model: nn.Module, T: float, top_k: int | None) 
 def test_form_is_learned_and_animals_are_not(names: dict[str, Any], writers: list[tuple[nn.Module, Tensor]]) -> None:
     """At T = 0.25 nearly all lines have the form of a tale, at T = 1.5 almost none; few name the right animals."""
     form, animals = {}, {}
-    for T, k in (0.25, None), (0.5, None), (1.0, None), (1.0, 3), (1.5, None), (1.5, 3), (2.0, None):
-        found = [right(names, model, T, k) for model, _ in writers]
-        form[T, k], animals[T, k] = [share for share, _ in found], [share for _, share in found]
-        shown(f"T = {T}, top_k = {k}: form", form[T, k])
-        shown(f"T = {T}, top_k = {k}: animals", animals[T, k])
-    assert min(form[0.25, None]) > 0.85
-    assert max(form[1.5, None]) < 0.1
+    for T in 0.25, 0.5, 1.0, 1.5:
+        found = [right(names, model, T) for model, _ in writers]
+        form[T], animals[T] = [share for share, _ in found], [share for _, share in found]
+        shown(f"T = {T}: form", form[T])
+        shown(f"T = {T}: animals", animals[T])
+    assert min(form[0.25]) > 0.85
+    assert max(form[1.5]) < 0.1
     assert max(max(values) for values in animals.values()) < 0.15
 
 
@@ -154,15 +124,15 @@ def test_cache_is_faster(names: dict[str, Any]) -> None:
         model, seconds = names["CharModel"](29, 512).eval(), {}
         for count in 128, 512:
             start = torch.zeros(1, 1, dtype=torch.long)
-            began = time.perf_counter()
+            began = time.process_time()
             names["generate"](model, start, count)
-            seconds["without", count] = time.perf_counter() - began
-            began, symbol, caches = time.perf_counter(), start, [None, None]
+            seconds["without", count] = time.process_time() - began
+            began, symbol, caches = time.process_time(), start, [None, None]
             with torch.no_grad():
                 for _ in range(count):
                     logits, caches = names["step"](model, symbol, caches)
                     symbol = torch.multinomial(names["next_probabilities"](logits[:, -1]), 1)
-            seconds["with", count] = time.perf_counter() - began
+            seconds["with", count] = time.process_time() - began
         ratios.append(seconds["without", 512] / seconds["with", 512])
         growth.append(seconds["without", 512] / seconds["without", 128])
         growth.append(seconds["with", 512] / seconds["with", 128])
@@ -190,7 +160,7 @@ def new_vit(names: dict[str, Any]) -> nn.Module:
 
 @pytest.fixture(scope="module")
 def vits(names: dict[str, Any], digits: tuple[Tensor, Tensor]) -> list[nn.Module]:
-    """Five vision transformers after 1,000 steps."""
+    """Five vision transformers after 600 steps."""
     (x, y), found = digits, []
     for seed in range(5):
         torch.manual_seed(seed)
@@ -200,28 +170,8 @@ def vits(names: dict[str, Any], digits: tuple[Tensor, Tensor]) -> list[nn.Module
             return names["place_digits"](x[rows]), y[rows]
 
         found.append(new_vit(names))
-        names["train"](found[-1], sample, steps=1000)
+        names["train"](found[-1], sample, steps=600)
     return found
-
-
-def test_places_resemble_their_neighbours(vits: list[nn.Module]) -> None:
-    """The learned vector of a place resembles those of neighbours more than those of distant places."""
-    near, far = [], []
-    row, column = torch.arange(25) // 5, torch.arange(25) % 5
-    apart = ((row[:, None] - row) ** 2 + (column[:, None] - column) ** 2).float().sqrt()
-    for vit in vits:
-        places = next(p for p in vit.parameters() if p.numel() == 26 * 48).detach().reshape(26, 48)[1:]
-        alike = functional.cosine_similarity(places[:, None], places[None], dim=-1)
-        near.append(alike[apart == 1].mean().item())
-        far.append(alike[(apart >= 2.5) & (apart <= 3.5)].mean().item())
-        corners = alike[[0, 4, 20, 24]][:, [0, 4, 20, 24]]
-        rings = [alike[(apart >= d - 0.5) & (apart < d + 0.5)].mean().item() for d in (1, 2, 3, 4, 5)]
-        nearest = apart[torch.arange(25), (alike - 2 * torch.eye(25)).argmax(1)] < 1.5
-        print(f"corners with corners {(corners.sum() - 4) / 12:.2f}, by distance {[round(x, 2) for x in rings]}")
-        print(f"places whose most similar place is a neighbour: {nearest.float().mean():.2f}")
-    shown("cosine of neighbours", near)
-    shown("cosine of places three apart", far)
-    assert all(a > b + 0.1 for a, b in zip(near, far, strict=True))
 
 
 def followed(names: dict[str, Any], vit: nn.Module, canvases: Tensor) -> Tensor:

@@ -250,6 +250,40 @@ def softened(
     return slope(lambda values, _: function(values, beta), pm, weights, weights)
 
 
+def compared(
+    infonce: Callable[[Tensor, Tensor, float], object], pos: Tensor, neg: Tensor, beta: float
+) -> tuple[object, list[int]]:
+    """What infonce answers, its parts as tensors in float64 wherever they are numbers, and the numbers of the arguments
+    that it has changed.
+    """
+    given = pos.clone(), neg.clone()
+    answer = infonce(*given, beta)
+    changed = [i for i, pair in enumerate(zip(given, (pos, neg), strict=True)) if not _same(*pair)]
+    if not isinstance(answer, tuple | list):
+        return plain(answer), changed
+    return tuple(_numbers(part) for part in answer), changed
+
+
+def _numbers(value: object) -> object:
+    """Numbers of any kind as a tensor in float64; what cannot be read so is as `plain` gives it."""
+    with contextlib.suppress(TypeError, ValueError, RuntimeError):
+        return torch.as_tensor(value).detach().double().clone()
+    return plain(value)
+
+
+def spread(
+    variance_term: Callable[..., object], z: Tensor, gamma: float, eps: float, weight: float
+) -> tuple[object, Tensor | None, list[int]]:
+    """What `slope` says of the variance term of a batch."""
+    weights = torch.full((1,), weight, dtype=z.dtype)
+    return slope(lambda values, _: variance_term(values, gamma, eps), z, weights, weights)
+
+
+def defaults(variance_term: Callable[..., object], z: Tensor) -> object:
+    """The variance term of a batch with the γ and the ε that the function has of its own."""
+    return plain(variance_term(z.clone()))
+
+
 # ---------------------------------------------------------------------------------------------- training
 
 
