@@ -46,6 +46,7 @@ def test_a_name_of_the_greatest_length_can_be_replaced(tmp_path: Path) -> None:
 WRITERS = {
     *("confine/attacks_files.py", "confine/attacks_kernel.py", "confine/attacks_limits.py"),
     *("confine/canary.py", "confine/cgroup.py", "confine/confined_child.py", "confine/probing.py"),
+    *("collecting/desk.py", "course/starting.py"),  # into a new folder, which is then renamed as a whole
     "course/stripping.py",  # into a temporary folder, for nbgrader
     "proving/example_class.py",  # the submissions of a demo
     "sandbox/inside/student_process.py",  # the student's own files, into the confined work folder

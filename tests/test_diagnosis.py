@@ -7,7 +7,7 @@ import math
 import pytest
 import torch
 
-from autograder.examination.diagnosis import CLOSELY, _ENOUGH, _weight
+from autograder.examination.diagnosis import _ENOUGH, CLOSELY, _weight
 from autograder.sandbox.wire.messages import Call, Get, Raised, Returned
 from autograder.sandbox.wire.values import to_wire
 

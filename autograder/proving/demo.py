@@ -12,6 +12,7 @@ from pathlib import Path
 from rich.console import Console
 from rich.table import Table
 
+from autograder import atomic_file
 from autograder.course.course import Course, Homework, open_course
 from autograder.examination.suite import Suite, collected
 from autograder.grading import class_regrade, class_run, explanation
@@ -104,7 +105,7 @@ def _regrade(
     before, definition, rest = path.read_text(encoding="utf-8").partition(f"def {test}(")
     head, quotes, body = rest.partition('"""')
     says, end, body = body.partition('"""')
-    path.write_text(f"{before}{definition}{head}{quotes}{says}{end}\n    return{body}", encoding="utf-8")
+    atomic_file.replace(path, f"{before}{definition}{head}{quotes}{says}{end}\n    return{body}".encode())
     began = time.monotonic()
     found = class_regrade.run(course, homework, root / "results", root / "submitted", workers, Choosing())
     changes = [change for one in found for change in one.changes]
