@@ -17,7 +17,7 @@ from autograder.examination.suite import Suite, collected
 from autograder.examination.transcribing import Transcriber, recording_of
 from autograder.results import transcript
 from autograder.results.transcript import Index, NotebookRecord, Run, TestRecord, Unusable, Work, WorkCell
-from autograder.sandbox.student_error import StudentError
+from autograder.sandbox.student_error import Allowance, StudentError
 from autograder.sandbox.wire import messages
 from autograder.sandbox.wire.messages import Call, Get, Raised, Returned, SetAttribute
 from autograder.sandbox.wire.values import Ref, to_wire
@@ -74,6 +74,14 @@ def test_only_its_owner_can_read_it(tmp_path):
     path = tmp_path / "hw1.transcript"
     transcript.write(example(), path)
     assert stat.S_IMODE(path.stat().st_mode) == 0o600
+
+
+def test_every_flipped_bit_is_found(tmp_path):
+    path, data = tmp_path / "hw1.transcript", example().bytes()
+    for place in range(0, len(data), 7):
+        path.write_bytes(data[:place] + bytes([data[place] ^ 4]) + data[place + 1 :])
+        with pytest.raises(Unusable):
+            _ = transcript.read(path).body
 
 
 def test_the_same_question_is_kept_once():
@@ -186,6 +194,16 @@ def test_questions_without_an_answer_have_none_in_the_replay():
         assert raised.value.type == kind and raised.value.message == "no answer"
 
 
+def test_a_timeout_stands_only_as_long_as_no_more_time_is_allowed():
+    late, kept = StudentError("TimeoutError", "no answer"), Recording()
+    with pytest.raises(StudentError):
+        Recorder(Line(late), kept, Room(), trains=True).ask(call(1), Allowance(3.0, "no answer"))
+    with pytest.raises(StudentError):
+        ReplayLine(kept).ask(call(1), Allowance(2.0, "no answer"))
+    with pytest.raises(NotRecorded):
+        ReplayLine(kept).ask(call(1), Allowance(8.0, "no answer"))
+
+
 def test_harness_code_is_kept_as_text_and_compiled_again():
     code = "def double(x):\n    return 2 * x\ndouble"
     asked = messages.Run(b"n", messages.compiled(code), True)
@@ -259,6 +277,8 @@ def changed(before, after):
         ("import torch\n", "import torch\nimport math\n", set()),
         ("UNUSED = 1", "torch.manual_seed(1)", {"test_one", "test_two", "test_three"}),
         ("UNUSED = 1", "pytestmark = []", {"test_one", "test_two", "test_three"}),
+        ("UNUSED = 1", "@pytest.fixture(name='x')\ndef y():\n    return 1", {"test_one", "test_two", "test_three"}),
+        ("UNUSED = 1", "def setup_function():\n    pass", {"test_one", "test_two", "test_three"}),
     ],
 )
 def test_a_change_reaches_the_tests_that_use_it(tmp_path, book, old, new, which):
@@ -268,7 +288,26 @@ def test_a_change_reaches_the_tests_that_use_it(tmp_path, book, old, new, which)
 
 def test_a_changed_harness_reaches_those_who_use_it(tmp_path, book):
     before = prints(tmp_path, book)
-    assert changed(before, prints(tmp_path, book, harness="def g(): return 3\n")) == {"test_two"}
+    assert "test_two" in changed(before, prints(tmp_path, book, harness="def g(): return 3\n"))
+
+
+def found_in(tmp_path, book, source):
+    path = tmp_path / "test_mlp.py"
+    path.write_text(source)
+    return TestFingerprints(path, book)
+
+
+def test_tests_that_hand_something_on_share_the_name_that_holds_it(tmp_path, book):
+    source = (
+        "STATE = {}\nFIXED = {}\ndef test_a():\n    STATE['v'] = FIXED\ndef test_b():\n    assert STATE and not FIXED\n"
+    )
+    found = found_in(tmp_path, book, source)
+    assert found.state("test_a") == found.state("test_b") == {"STATE"}
+
+
+def test_a_test_that_looks_at_the_clock_is_known(tmp_path, book):
+    found = found_in(tmp_path, book, "import time\ndef test_a():\n    time.time()\ndef test_b():\n    pass\n")
+    assert (found.timed("test_a"), found.timed("test_b")) == (True, False)
 
 
 def test_a_changed_conftest_reaches_all(tmp_path, book):

@@ -95,7 +95,7 @@ def explain(
     homework: Annotated[str, typer.Argument(help="hw1, say.")],
     student: Annotated[str, typer.Argument(help="The name of the student's folder.")],
     cell: Annotated[str, typer.Argument(help="One grade cell; by default all in which a test failed.")] = "",
-    everything: Annotated[bool, typer.Option("--all", help="Also the tests that passed.")] = False,
+    everything: Annotated[bool, typer.Option("--all", help="Of these exercises also the tests that passed.")] = False,
     notebook: Annotated[Path | None, typer.Option(help="Also write a notebook to debug the student's code.")] = None,
     again: Annotated[bool, typer.Option("--again", help="Also ask the student's code again, in the sandbox.")] = False,
     out: OutOption = None,
@@ -115,6 +115,8 @@ def explain(
     opened = opened_course(course)
     try:
         chosen = opened.homework(homework)
+        if notebook is not None and notebook.exists():
+            raise CourseError(f"{notebook}: this file exists; choose another name, or remove it first")
         kept = explanation.opened(opened, chosen, out or opened.root / "results", student)
         suites = {spec.name: Suite(opened, chosen, spec.name) for spec in chosen.notebooks}
         with collected(*suites.values()):

@@ -52,7 +52,7 @@ class Diagnoser:
         for cell in dict.fromkeys(test.cell for test in tests if not test.passed):
             own = [test for test in tests if test.cell == cell]
             recorded = [(test, exchanges.get(test.name, ())) for test in own]
-            if all(_replayable(kept) and _written(kept) for test, kept in recorded if not test.passed):
+            if all(_replayable(kept) and written(kept) for test, kept in recorded if not test.passed):
                 found[cell] = self._matching(cell, recorded)
         return {cell: named for cell, named in found.items() if named}
 
@@ -84,7 +84,7 @@ class Diagnoser:
         # the quick ones first: then a training run may not have to be replayed
         recorded = sorted(recorded, key=lambda entry: entry[0].seconds)
         failed = [kept for test, kept in recorded if not test.passed]
-        if all(self._likeness(None, kept, (_EXACTLY,)) for kept in failed):
+        if all(self._likeness(None, kept, (EXACTLY,)) for kept in failed):
             return ()  # the correct solution gives the same answers, so the answers do not show what is wrong
         if not self._telling(failed):
             return ()
@@ -104,7 +104,7 @@ class Diagnoser:
         for exchanges in failed:
             right = self._replay(None, [question for question, _ in exchanges])
             for answer, (question, reply) in zip(right, exchanges, strict=True):
-                if not _EXACTLY.alike(answer, reply):
+                if not EXACTLY.alike(answer, reply):
                     weight += _weight(question, reply)
                     if weight >= _ENOUGH:
                         return True
@@ -195,7 +195,7 @@ def _replayable(exchanges: Sequence[Exchange]) -> bool:
     return 0 < len(exchanges) <= MOST_EXCHANGES
 
 
-def _written(exchanges: Sequence[Exchange]) -> bool:
+def written(exchanges: Sequence[Exchange]) -> bool:
     """Whether the student has written the solution. A missing solution is not a known mistake."""
     errors = [(reply.error, reply.cell) for _, reply in exchanges if isinstance(reply, Raised)]
     return not any(error == "NotImplementedError" or (error, cell) == ("NameError", "") for error, cell in errors)
@@ -253,7 +253,7 @@ class Likeness:
         return bool(torch.allclose(a, b, rtol=rounding, atol=rounding * max(scale, 1e-3), equal_nan=True))
 
 
-_EXACTLY = Likeness(1e-6, 1e-13, messages=True)
+EXACTLY = Likeness(1e-6, 1e-13, messages=True)
 CLOSELY = Likeness(1e-4, 1e-6, messages=True)
 """allows for sums in a different order"""
 _ROUGHLY = Likeness(1e-4, 1e-6, messages=False)

@@ -24,6 +24,8 @@ from autograder.course.release import Released
 _PACKAGE = Path(autograder.__file__).parent
 _JUDGES = ("examination", "sandbox/wire", "sandbox/object_client.py", "sandbox/error_text.py", "constants.py")
 """the package's own code that a test's verdict depends on"""
+_CLOCKS = frozenset({"time", "perf_counter", "monotonic", "process_time", "thread_time", "perf_counter_ns", "time_ns"})
+_ADDING = frozenset({"append", "add", "update", "setdefault", "extend", "insert", "pop", "clear", "remove", "discard"})
 _VERDICTS = ("forbidden", "submission/rebindings.py", "grading/causes.py", "grading/verdict.py", "examination/score.py")
 """the package's own code that points depend on beside the tests"""
 
@@ -36,21 +38,29 @@ class TestFingerprints:
     def __init__(self, path: Path, book: Master) -> None:
         source = path.read_text(encoding="utf-8")
         self._defined, self._for_all = _definitions(ast.parse(source))
-        conftest = path.parent / "conftest.py"
-        self._conftest = conftest.read_bytes() if conftest.is_file() else b""
         harness = path.parent / "harness" / f"{path.stem.removeprefix('test_')}.py"
-        self._harness = harness.read_bytes() if harness.is_file() else b""
+        files = [file for file in (*_beside(path.parent), harness) if file.is_file()]
+        self._beside = [part for file in files for part in (file.name.encode(), file.read_bytes())]
+        mutated = {name for many in self._defined.values() for one in many for name in one.mutates}
+        self._mutable = frozenset(mutated & self._defined.keys())
         self._reference = _Cells(book)
 
     def of(self, function: str, item: str) -> bytes:
         """The fingerprint of a test function or a class of tests; `item` is the test's name with its parameters."""
         used = self._used(function)
-        parts = [item.encode(), _judges(), self._conftest, *(one.text for one in used)]
+        parts = [item.encode(), _judges(), *self._beside, *(one.text for one in used)]
         words = frozenset[str]().union(*(one.words for one in used))
-        if any("Harness" in one.names for one in used):
-            parts.append(self._harness)
         parts += [source.encode() for source in self._reference.read_by(words)]
         return digest(parts)
+
+    def state(self, function: str) -> frozenset[str]:
+        """The names of the module through which this test may hand something on to others."""
+        return self._mutable & frozenset[str]().union(*(one.names for one in self._used(function)))
+
+    def timed(self, function: str) -> bool:
+        """Whether a test looks at the clock: then an answer from the record is no answer."""
+        clocks = _CLOCKS - ({"time"} - self._defined.keys())  # without an import, it is a word like any other
+        return any(clocks & (one.names | one.words) for one in self._used(function))
 
     def _used(self, function: str) -> list[_Statement]:
         """The statements of the module that a test uses, directly or through others, in the file's order."""
@@ -77,6 +87,8 @@ class _Statement:
     """the names that it uses; arguments too, for they may be fixtures"""
     words: frozenset[str]
     """the names by which it may read something of the reference: attributes, and texts for getattr"""
+    mutates: frozenset[str]
+    """the names of the module to whose objects its functions add something"""
 
 
 class _Cells:
@@ -165,24 +177,53 @@ def _definitions(tree: ast.Module) -> tuple[dict[str, list[_Statement]], list[_S
     for_all = []
     for node in tree.body:
         inside = list(ast.walk(node))
-        texts = (one.value for one in inside if isinstance(one, ast.Constant))
-        names = (
-            one.id if isinstance(one, ast.Name) else one.arg for one in inside if isinstance(one, ast.Name | ast.arg)
-        )
+        constants = (one.value for one in inside if isinstance(one, ast.Constant))
+        texts = {text for text in constants if isinstance(text, str) and text.isidentifier()}
+        names = {one.id for one in inside if isinstance(one, ast.Name)}
+        names |= {one.arg for one in inside if isinstance(one, ast.arg)}
         statement = _Statement(
             node.lineno,
             ast.dump(node).encode(),
-            frozenset(names),
-            frozenset(one.attr for one in inside if isinstance(one, ast.Attribute))
-            | {text for text in texts if isinstance(text, str) and text.isidentifier()},
+            frozenset(names | texts),  # a text may name a fixture
+            frozenset(one.attr for one in inside if isinstance(one, ast.Attribute)) | texts,
+            frozenset(_mutated(inside)) if isinstance(node, ast.FunctionDef | ast.ClassDef) else frozenset(),
         )
         bound = _bound(node)
         docstring = isinstance(node, ast.Expr) and isinstance(node.value, ast.Constant)
-        if "pytestmark" in bound or b"autouse" in statement.text or not (bound or docstring):
+        if not (bound or docstring) or any(map(_by_itself, bound)) or _registered(node):
             for_all.append(statement)
         for name in bound:
             found.setdefault(name, []).append(statement)
     return found, for_all
+
+
+def _by_itself(name: str) -> bool:
+    """Whether pytest uses what has this name by itself."""
+    return name == "pytestmark" or name.startswith(("pytest_", "setup_", "teardown_"))
+
+
+def _registered(node: ast.stmt) -> bool:
+    """Whether a decorator may make a definition known under another name, as fixtures do."""
+    tests = isinstance(node, ast.FunctionDef | ast.ClassDef) and node.name.casefold().startswith("test")
+    return isinstance(node, ast.FunctionDef | ast.ClassDef) and bool(node.decorator_list) and not tests
+
+
+def _mutated(inside: Sequence[ast.AST]) -> Iterator[str]:
+    """The names whose objects get an item, an attribute or an element, or that are declared global."""
+    for node in inside:
+        if isinstance(node, ast.Global):
+            yield from node.names
+        target = getattr(node, "value", None)
+        stored = isinstance(node, ast.Subscript | ast.Attribute) and isinstance(node.ctx, ast.Store)
+        added = isinstance(node, ast.Attribute) and node.attr in _ADDING
+        if (stored or added) and isinstance(target, ast.Name):
+            yield target.id
+
+
+def _beside(hidden: Path) -> list[Path]:
+    """The files that tests may read, beside those that are tests or harnesses."""
+    files = (file for file in sorted(hidden.rglob("*")) if "__pycache__" not in file.parts)
+    return [file for file in files if not file.name.startswith("test_") and file.parent.name != "harness"]
 
 
 def _extended(tree: ast.Module) -> set[str]:

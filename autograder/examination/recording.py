@@ -41,8 +41,8 @@ class Recording:
     """What one run of a test asked, in order."""
 
     exchanges: list[Exchange] = field(default_factory=list)
-    unanswered: list[tuple[Question, StudentError]] = field(default_factory=list)
-    """the questions after the last exchange, to which no answer came, and why"""
+    unanswered: list[tuple[Question, StudentError, float]] = field(default_factory=list)
+    """the questions after the last exchange, to which no answer came; why; the seconds that the test allowed, or 0"""
     whole: bool = True
     """whether everything was recorded"""
 
@@ -64,7 +64,7 @@ class Recorder:
             reply = self._line.ask(question, allowance)
         except StudentError as error:
             if len(kept.unanswered) < MOST_EXCHANGES:
-                kept.unanswered.append((question, error))
+                kept.unanswered.append((question, error, allowance.seconds if allowance is not None else 0.0))
             raise
         size = len(encode(reply))
         self._received += size
@@ -148,8 +148,9 @@ class ReplayLine:
             if bare(slim(asked)) == wanted:
                 return reply
         elif kept.whole and number - len(kept.exchanges) < len(kept.unanswered):
-            asked, error = kept.unanswered[number - len(kept.exchanges)]
-            if bare(slim(asked)) == wanted:
+            asked, error, seconds = kept.unanswered[number - len(kept.exchanges)]
+            longer = allowance is not None and allowance.seconds > seconds and error.type == "TimeoutError"
+            if bare(slim(asked)) == wanted and not longer:
                 raise error
         raise NotRecorded
 

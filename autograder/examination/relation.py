@@ -7,7 +7,7 @@ import re
 from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
 
-from autograder.examination.diagnosis import CLOSELY
+from autograder.examination.diagnosis import CLOSELY, EXACTLY
 from autograder.sandbox.wire.messages import Raised, Returned
 from autograder.sandbox.wire.values import Array, Dict, List, Ref, Tensor, Tuple, from_wire
 
@@ -31,6 +31,50 @@ def relation(answer: Returned | Raised, right: Returned | Raised) -> str:
     if isinstance(right, Raised):
         return f"gives {_kind(answer.value)} in place of {right.error}"
     return _values(answer.value, right.value)
+
+
+def parted(answer: Returned | Raised, right: Returned | Raised) -> bool:
+    """Whether from here on the numbers of objects mean different things: later questions cannot be compared."""
+    return list(_objects(answer)) != list(_objects(right))
+
+
+def _objects(answer: Returned | Raised) -> Iterator[int]:
+    waiting = [answer.value] if isinstance(answer, Returned) else []
+    while waiting:
+        match waiting.pop():
+            case Ref(number=number):
+                yield number
+            case List(items=items) | Tuple(items=items):
+                waiting += items
+            case Dict(pairs=pairs):
+                waiting += [item for pair in pairs for item in pair]
+            case _:
+                pass
+
+
+def digits(answer: Returned | Raised, right: Returned | Raised) -> str:
+    """How well two answers agree that differ by little: ‘to about 5 digits’; '' if they are the same."""
+    if EXACTLY.alike(answer, right):
+        return ""
+    largest = max(_gaps(answer, right), default=0.0)
+    return f"to about {max(0, round(-math.log10(largest)))} digits" if largest > 0 else "nearly"
+
+
+def _gaps(answer: Returned | Raised, right: Returned | Raised) -> Iterator[float]:
+    """The largest difference of each tensor or number, as a share of its largest entry."""
+    if not (isinstance(answer, Returned) and isinstance(right, Returned)):
+        return
+    waiting = [(answer.value, right.value)]
+    while waiting:
+        match waiting.pop():
+            case (Tensor() | Array() | int() | float()) as one, (Tensor() | Array() | int() | float()) as other:
+                have, want = _tensor(one).double(), _tensor(other).double()
+                if have.shape == want.shape and have.numel():
+                    yield float((have - want).abs().max()) / (float(want.abs().max()) or 1.0)
+            case ((List(items=mine) | Tuple(items=mine)), (List(items=theirs) | Tuple(items=theirs))):
+                waiting += zip(mine, theirs, strict=False)
+            case _:
+                pass
 
 
 def _text(message: str) -> str:
@@ -69,6 +113,8 @@ def _values(mine: Any, right: Any) -> str:
         return _lists(mine, right)
     if isinstance(mine, Dict) and isinstance(right, Dict):
         return _lists(Tuple([item for _, item in mine.pairs]), Tuple([item for _, item in right.pairs]))
+    if isinstance(mine, Ref) and isinstance(right, Ref):
+        return f"an object {mine.kind[:60]} in place of {right.kind[:60]}"
     return f"{_kind(mine)} in place of {_kind(right)}"
 
 

@@ -64,7 +64,13 @@ class Suite:
         items = self.tests.of(self.path)
         prints = TestFingerprints(self.path, self.master)
         return {
-            item.name: Print(earns_of(item).cell, prints.of(_named(item), item.name), _shares(item)) for item in items
+            item.name: Print(
+                earns_of(item).cell,
+                prints.of(_named(item), item.name),
+                _shares(item) | prints.state(_named(item)),
+                prints.timed(_named(item)),
+            )
+            for item in items
         }
 
     def together(self, cells: Collection[str]) -> frozenset[str]:
@@ -242,7 +248,9 @@ class Print:
     """grade_id of the cell that it earns points for"""
     fingerprint: bytes
     shares: frozenset[str]
-    """the fixtures that it shares with other tests: these have to run together"""
+    """the fixtures and the module's names that it shares with other tests: these have to run together"""
+    timed: bool = False
+    """whether it looks at the clock, so that it has to be executed"""
 
 
 def _named(item: pytest.Function) -> str:

@@ -36,7 +36,8 @@ class Transcriber:
             (self._kept(_asked(question)), self._kept(_plain(reply))) for question, reply in recording.exchanges
         ]
         unanswered = [
-            (self._kept(_asked(question)), error.type, error.message) for question, error in recording.unanswered
+            (self._kept(_asked(question)), error.type, error.message, seconds)
+            for question, error, seconds in recording.unanswered
         ]
         return Run(tuple(exchanges), tuple(unanswered))
 
@@ -51,7 +52,10 @@ def recording_of(run: Run, blobs: Sequence[bytes]) -> Recording:
     """The recording of a run that was kept. Raises Unusable if it is damaged."""
     try:
         exchanges = [(_question(blobs[asked]), _answer(blobs[given])) for asked, given in run.exchanges]
-        unanswered = [(_question(blobs[asked]), StudentError(kind, text)) for asked, kind, text in run.unanswered]
+        unanswered = [
+            (_question(blobs[asked]), StudentError(kind, text), seconds)
+            for asked, kind, text, seconds in run.unanswered
+        ]
     except (WireError, IndexError, SyntaxError, ValueError) as error:
         raise Unusable(f"its transcript is damaged ({error})") from None
     return Recording(exchanges, unanswered, run.whole)

@@ -75,23 +75,33 @@ def run(
     folders = {one.student: one.folder for one in _handed_in(submitted, course, homework)}
     marked = course.root / "autograded"
     found: list[Regrading] = []
+    changes: list[Change] = []
     with ExitStack() as stack:
+        if not choosing.dry:
+            stack.callback(_write_changes, changes, homework, out)  # also when something fails on the way
         server = stack.enter_context(closing(GradingServer(homework, "none" if unconfined else course.floor)))
         book = None if choosing.dry else stack.enter_context(gradebook.Recorder(course, homework, roster))
         server.wait()
         for regrading in _all(server, students, folders, out, marked, workers, choosing, roster):
             found.append(regrading)
+            changes += regrading.changes
             if book is not None and regrading.result is not None:
                 book.record(regrading.result)
             seen(regrading)
     found.sort(key=lambda one: one.student)
     if not choosing.dry:
-        changes = [change for one in found for change in one.changes]
-        class_run.write_csv([one.result for one in found if one.result is not None], homework, out)
-        atomic_file.replace(out / f"{homework.name}.regraded.csv", csv_of(changes).encode())
-        json = msgspec.json.format(msgspec.json.encode(changes), indent=1) + b"\n"
-        atomic_file.replace(out / f"{homework.name}.regraded.json", json)
+        class_run.write_csv([one.result for one in found if one.result is not None], homework, out, roster=roster)
     return tuple(found)
+
+
+def _write_changes(changes: Sequence[Change], homework: Homework, out: Path) -> None:
+    """Write the tables of what has changed. Those of the last time stay where nothing has."""
+    if not changes:
+        return
+    ordered = sorted(changes, key=lambda change: change.student)
+    atomic_file.replace(out / f"{homework.name}.regraded.csv", csv_of(ordered).encode())
+    json = msgspec.json.format(msgspec.json.encode(ordered), indent=1) + b"\n"
+    atomic_file.replace(out / f"{homework.name}.regraded.json", json)
 
 
 def _check(course: Course, homework: Homework, choosing: Choosing) -> None:

@@ -52,7 +52,12 @@ def written(kept: Examined, cells: Sequence[CellExplained], suites: dict[str, Su
         if work.files:
             made.append(_text(f"Beside it lay {', '.join(work.files)}: put them here first."))
         skipped = {cell.id for cell in suites[name].master.cells if cell.demo}
-        made += [_code(cell.source) for cell in work.cells if cell.kind == "code" and cell.id not in skipped]
+        own = [_code(cell.source) for cell in work.cells if cell.kind == "code" and cell.id not in skipped]
+        for cell in own:
+            cell["metadata"]["tags"] = [
+                "raises-exception"
+            ]  # an error, for example of a check, does not stop the others
+        made += own
         for one in (one for one in cells if one.notebook == name):
             for test in one.tests:
                 made.append(_text(f"## {one.cell.grade_id}: {test.result.name}\n\n{test.result.says}"))
@@ -61,7 +66,7 @@ def written(kept: Examined, cells: Sequence[CellExplained], suites: dict[str, Su
                 except Unusable as why:
                     made.append(_text(str(why)))
                     continue
-                asked = [*found.exchanges, *((question, None) for question, _ in found.unanswered[:1])]
+                asked = [*found.exchanges, *((question, None) for question, _, _ in found.unanswered[:1])]
                 rights = suites[name].diagnoser.answers(None, [question for question, _ in asked])
                 made += _questions(asked, rights)
     book = nbformat.v4.new_notebook(

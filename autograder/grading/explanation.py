@@ -10,10 +10,11 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from autograder.course.course import Course, CourseError, Homework
+from autograder.examination.diagnosis import written
 from autograder.examination.dialogue import Dialogue, answer_text, shown
 from autograder.examination.plugin import SHARED
 from autograder.examination.recording import Exchange, Recording, no_line, whole_part
-from autograder.examination.relation import SAME, relation
+from autograder.examination.relation import SAME, digits, parted, relation
 from autograder.examination.suite import Suite
 from autograder.examination.transcribing import recording_of
 from autograder.grading.transcription import recorded_in
@@ -40,9 +41,11 @@ class Step:
     """the large values in it: name, and what it is"""
     answer: str
     right: str
-    """what the reference answers"""
+    """what the reference answers; '' if that is not known"""
     how: str
-    """how the answer relates to the right one; `SAME` if it is right"""
+    """how the answer relates to that of the reference; `SAME` if it is the same"""
+    digits: str
+    """how well the two agree where they are nearly the same; '' where they are just the same"""
     plain: bool
     """whether it only reads a name or an attribute"""
     mistakes: tuple[tuple[str, str], ...] = ()
@@ -70,6 +73,8 @@ class CellExplained:
     notebook: str
     cell: CellResult
     tests: tuple[TestExplained, ...]
+    incidents: tuple[str, ...] = ()
+    """what ended or disturbed the run of its notebook, in sentences"""
 
 
 @dataclass(frozen=True)
@@ -87,7 +92,9 @@ class Examined:
         for book in self.result.notebooks:
             for one in book.cells:
                 named = cell in (one.grade_id, f"{book.notebook}/{one.grade_id}")
-                failed = not all(test.passed for test in one.tests)
+                failed = (one.earned is not None and one.earned < one.points) or not all(
+                    test.passed for test in one.tests
+                )
                 if named or (not cell and failed):
                     found.append((book, one))
         if cell and not found:
@@ -122,10 +129,12 @@ def explained(kept: Examined, cell: str, everything: bool, suites: Mapping[str, 
         noted = kept.transcript.notebook(book.notebook)
         tests = tuple(
             _explained(test, one, noted, kept.transcript.body.blobs, suites[book.notebook])
+            if book.notebook in suites
+            else TestExplained(test, missing=f"homework.toml lists no notebook {book.notebook} any more")
             for test in one.tests
             if everything or not test.passed
         )
-        yield CellExplained(book.notebook, one, tests)
+        yield CellExplained(book.notebook, one, tests, tuple(incident.note for incident in book.incidents))
 
 
 def run_of(noted: NotebookRecord | None, test: str) -> Run | None:
@@ -169,7 +178,7 @@ def _explained(
     more = f"{len(found.exchanges) - len(steps)} more questions" if len(found.exchanges) > len(steps) else ""
     ended = ""
     if found.unanswered:
-        question, error = found.unanswered[0]
+        question, error, _ = found.unanswered[0]
         dialogue = Dialogue()
         for asked, answer in found.exchanges:
             dialogue.heard(asked, answer)
@@ -182,8 +191,10 @@ def _steps(recording: Recording, cell: CellResult, suite: Suite) -> Iterator[Ste
     exchanges = recording.exchanges[:_MOST_QUESTIONS]
     questions = [question for question, _ in exchanges]
     rights = suite.diagnoser.answers(None, questions)
-    how = [relation(answer, right) for (_, answer), right in zip(exchanges, rights, strict=True)]
-    likely = dict(_likely(exchanges, how, cell, suite))
+    pairs = [(answer, right) for (_, answer), right in zip(exchanges, rights, strict=True)]
+    known = next((number + 1 for number, pair in enumerate(pairs) if parted(*pair)), len(pairs))
+    how = [relation(*pair) for pair in pairs[:known]]
+    likely = dict(_likely(exchanges[:known], how, cell, suite)) if written(recording.exchanges) else {}
     for number, (question, answer) in enumerate(exchanges):
         text = dialogue.text(question)
         given = tuple((name, shown(value)) for name, value in dialogue.values.items())
@@ -191,6 +202,9 @@ def _steps(recording: Recording, cell: CellResult, suite: Suite) -> Iterator[Ste
         if name and name != text:
             text = f"{name} = {text}"
         mistakes: tuple[tuple[str, str], ...] = ()
+        if number >= known:  # the reference has other objects by now
+            yield Step(text, given, answer_text(answer), "", SAME, "", looks(question, answer))
+            continue
         if how[number] != SAME:
             mistakes = tuple(
                 (
@@ -207,6 +221,7 @@ def _steps(recording: Recording, cell: CellResult, suite: Suite) -> Iterator[Ste
             answer_text(answer),
             answer_text(rights[number]),
             how[number],
+            digits(*pairs[number]),
             looks(question, answer),
             mistakes,
         )
@@ -239,7 +254,8 @@ def _likely(
 
 def text(student: str, cells: Sequence[CellExplained]) -> str:
     """The explanation for a terminal."""
-    lines = []
+    lines = [f"{note}" for note in dict.fromkeys(note for one in cells for note in one.incidents)]
+    lines += [""] * bool(lines)
     for one in cells:
         cell = one.cell
         earned = points_text(cell.earned) or "not marked yet"
@@ -254,7 +270,7 @@ def text(student: str, cells: Sequence[CellExplained]) -> str:
             lines += ["", *_test_lines(test)]
         lines.append("")
     if not lines:
-        return f"{student}: every test passed"
+        return f"{student}: no points were lost, as far as they are not marked by a person"
     return "\n".join(plain(line) if line else "" for line in lines).rstrip()
 
 
@@ -272,9 +288,11 @@ def _test_lines(test: TestExplained) -> Iterator[str]:
         if step.how == SAME:
             if step.answer != "None":
                 yield f"        → {step.answer}"
+            if step.digits and not result.passed:
+                yield f"        the reference: {step.right}, which agrees {step.digits}"
             continue
         yield f"        → {step.answer}"
-        yield f"        right: {step.right}"
+        yield f"        the reference: {step.right}"
         yield f"        {'the first difference' if not shown_right else 'different'}: {step.how}"
         yield from (f"        {mistake} answers {answer}" for mistake, answer in step.mistakes)
         shown_right = True
@@ -283,4 +301,4 @@ def _test_lines(test: TestExplained) -> Iterator[str]:
     if test.missing:
         yield f"    {test.missing}"
     if test.steps and not shown_right and not result.passed:
-        yield "    Every answer is the reference's, up to rounding. The test judges them by something else."
+        yield "    No answer differs clearly from the reference's. Look at what the test asks for."

@@ -63,14 +63,14 @@ def regrade(
         return Regraded(place.student, stale=str(why))
     changes = changes_between(old, new)
     if not choosing.dry:
-        if renewed is not kept:
-            transcript.write(renewed, path)
         if new is not old:
             record.write(new, place.out, name=place.name)
             for book in new.notebooks:
                 if place.marked is not None and book.notebook in regrading.works and book not in old.notebooks:
                     gradable = regrading.works[book.notebook].gradable
                     autograded.write(gradable.notebook(), book, context.suites[book.notebook].master, place.marked)
+        if renewed is not kept:  # last: until then, the next regrading does all of this again
+            transcript.write(renewed, path)
     return Regraded(
         place.student,
         changes=changes,
@@ -217,7 +217,7 @@ class _Regrading:
         def tell(test: str) -> None:
             self._announce(suite.master.notebook, test)
 
-        names = {name for name, print_ in suite.prints.items() if print_.cell in cells}
+        names = {name for name, print_ in suite.prints.items() if print_.cell in cells and not print_.timed}
         replayed = transcription.recorded_in(note, self._kept.body.blobs, names)
         rebound = rebound_cells(work.gradable)
         found = suite.examine(no_line, no_line, rebound, note.content, tell, (), cells, replayed)
@@ -315,6 +315,8 @@ def _why(was: CellResult, now: CellResult) -> tuple[str, ...]:
     if not why and was.earned != now.earned:
         why.append(now.note or was.note or "its tests have other weights")
     hints = [{one.mistake: one.hint for one in cell.diagnoses} for cell in (was, now)]
-    if hints[0] != hints[1]:
+    if hints[0] != hints[1] and hints[0].keys() == hints[1].keys():
+        why.append(f"another hint text: {', '.join(hints[1])}")
+    elif hints[0] != hints[1]:
         why.append(f"hint: {', '.join(hints[1]) or 'none'}, not {', '.join(hints[0]) or 'none'}")
     return tuple(why)

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from autograder.examination.diagnosis import CLOSELY, Diagnoser
 from autograder.examination.dialogue import Dialogue
 from autograder.examination.recording import Exchange, whole_part
-from autograder.examination.relation import SAME, relation
+from autograder.examination.relation import SAME, parted, relation
 from autograder.sandbox.wire.messages import Raised, Returned, bare
 
 _MOST_FEATURES = 40
@@ -80,6 +80,8 @@ def _answers(exchanges: Sequence[Exchange], diagnoser: Diagnoser) -> Iterator[An
     right = diagnoser.answers(None, [question for question, _ in exchanges])
     for (question, answer), wanted in zip(exchanges, right, strict=True):
         yield Answer(bare(question), answer, CLOSELY.alike(answer, wanted))
+        if parted(answer, wanted):
+            return
 
 
 def _relations(exchanges: Sequence[Exchange], diagnoser: Diagnoser) -> Iterator[str]:
@@ -92,3 +94,5 @@ def _relations(exchanges: Sequence[Exchange], diagnoser: Diagnoser) -> Iterator[
         found = relation(answer, wanted)
         if found != SAME:
             yield f"{label} {found}"
+        if parted(answer, wanted):
+            return

@@ -11,6 +11,7 @@ from pathlib import Path
 
 from autograder.course.course import Course, CourseError, Homework
 from autograder.course.parsing import read_master
+from autograder.examination.diagnosis import written
 from autograder.examination.recording import Exchange
 from autograder.examination.suite import Suite, collected
 from autograder.examination.transcribing import recording_of
@@ -101,7 +102,10 @@ def _behaviours(result: Result, kept: Transcript, suites: dict[str, Suite]) -> I
                 run = test.again or test.first if test is not None else None
                 if test is None or run is None or not run.whole:
                     continue
-                failed[name] = recording_of(run, kept.body.blobs).exchanges
+                exchanges = recording_of(run, kept.body.blobs).exchanges
+                if not written(exchanges):
+                    continue
+                failed[name] = exchanges
                 if test.common is not None:
                     common[name] = recording_of(test.common, kept.body.blobs).exchanges
             if failed:

@@ -25,6 +25,8 @@ _LENGTH = struct.Struct("<Q")
 _MOST = 2**28
 """most bytes of an unpacked body; a submission of one homework has at most a third of that"""
 _MODE = 0o600
+_DIGEST = 16
+"""bytes of a digest"""
 
 
 class Run(msgspec.Struct, frozen=True, array_like=True):
@@ -32,8 +34,9 @@ class Run(msgspec.Struct, frozen=True, array_like=True):
 
     exchanges: tuple[tuple[int, int], ...] = ()
     """each question and its answer, as numbers of `Body.blobs`"""
-    unanswered: tuple[tuple[int, str, str], ...] = ()
-    """the questions after those that got no answer: number, type of the error, and its text"""
+    unanswered: tuple[tuple[int, str, str, float], ...] = ()
+    """the questions after those that got no answer: number, type of the error, its text, and the seconds that the test
+    allowed, or 0 if it allowed as much as for any question"""
     whole: bool = True
     """whether everything is here; a test that asked too much is not"""
 
@@ -159,7 +162,7 @@ class Transcript:
             if unpacking.unconsumed_tail or not unpacking.eof:
                 raise Unusable("its transcript is damaged, or far too large")
             return msgspec.msgpack.decode(data, type=Body)
-        except (zlib.error, msgspec.DecodeError, RecursionError) as error:
+        except (zlib.error, ValueError, RecursionError) as error:
             raise Unusable(f"its transcript is damaged ({error})") from None
 
     def notebook(self, name: str) -> NotebookRecord | None:
@@ -172,7 +175,7 @@ class Transcript:
     def bytes(self) -> bytes:
         """The whole file."""
         index = msgspec.msgpack.encode(self.index)
-        return b"".join((_MAGIC % SCHEMA, _LENGTH.pack(len(index)), index, self._packed))
+        return b"".join((_MAGIC % SCHEMA, _LENGTH.pack(len(index)), _digest(index), index, self._packed))
 
 
 def made(index: Index, blobs: Blobs, work: Mapping[str, Work]) -> Transcript:
@@ -205,14 +208,17 @@ def read(path: Path) -> Transcript:
         raise Unusable("its transcript is of another schema" if other else f"{path.name} is not a transcript")
     try:
         (length,) = _LENGTH.unpack_from(data, len(head))
-        begin = len(head) + _LENGTH.size
+        begin = len(head) + _LENGTH.size + _DIGEST
         if length > len(data) - begin:
             raise Unusable("its transcript is cut off")
-        index = msgspec.msgpack.decode(data[begin : begin + length], type=Index)
-    except (struct.error, msgspec.DecodeError, RecursionError):
+        packed = data[begin : begin + length]
+        if _digest(packed) != data[begin - _DIGEST : begin]:
+            raise Unusable("its transcript is damaged")
+        index = msgspec.msgpack.decode(packed, type=Index)
+    except (struct.error, ValueError, RecursionError):
         raise Unusable("its transcript is damaged") from None
     return Transcript(index, data[begin + length :])
 
 
 def _digest(data: bytes) -> bytes:
-    return hashlib.blake2b(data, digest_size=16).digest()
+    return hashlib.blake2b(data, digest_size=_DIGEST).digest()
