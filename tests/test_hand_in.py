@@ -39,6 +39,7 @@ assert square(scale(1)) == 4, "square(2) should be 2 times 2"
 # because
 # ### END SOLUTION
 """
+SETUP = "scale = None  # until the notebook gives it its meaning"
 CHECK = 'def _check_square_check():\n    assert square(scale(1)) == 4, "square(2) should be 2 times 2"\n'
 
 
@@ -51,7 +52,7 @@ def last_cell(tmp_path, monkeypatch):
     (tmp_path / "hw1" / "squares.py").write_text(MASTER)
     tests = 'from autograder import earns\n\n\n@earns("square-check")\ndef test_it(student):\n    """It squares."""\n'
     (tmp_path / "hw1" / "hidden" / "test_squares.py").write_text(tests)
-    source = hand_in_source(read_master(open_course(tmp_path).homework("hw1"), "squares"))
+    source = hand_in_source(read_master(open_course(tmp_path).homework("hw1"), "squares"), SETUP)
     monkeypatch.chdir(tmp_path)
     matplotlib.use("agg")
 
@@ -97,6 +98,10 @@ def test_names_that_are_defined_twice_are_told(last_cell):
     assert "You have redefined scale" in last_cell(right, CHECK, mine)
     assert "has replaced your scale" in last_cell(mine, HELPERS, right)
     assert "scale" not in last_cell("def helper():\n    scale = 3\n", right)
+
+
+def test_what_the_set_up_cell_defines_is_not_the_students(last_cell):
+    assert "scale" not in last_cell(SETUP, HELPERS, "def square(x):\n    return x * x\n")
 
 
 @pytest.mark.parametrize(("text", "said"), [(TEXT_STUB, "1.2 why: still empty"), ("because", "last: 1 of 1.")])

@@ -17,8 +17,11 @@ _NUMBER = re.compile(r"\*\*[^*\n]*?(\d+(?:\.\d+)*)[^*\n]*\*\* · ")
 _CODE = files("autograder.course").joinpath("hand_in_cell.py").read_text(encoding="utf-8")
 
 
-def hand_in_source(master: Master) -> str:
-    """The source of the cell. It needs nothing but the notebook, and leaves no public name behind."""
+def hand_in_source(master: Master, setup: str) -> str:
+    """The source of the cell. It needs nothing but the notebook, and leaves no public name behind.
+
+    `setup` is the source of the set-up cell: what it defines is not the student's.
+    """
     exercises, answers = (
         [label for label, cell in _labelled(master) if cell.manual is manual] for manual in (False, True)
     )
@@ -28,6 +31,7 @@ def hand_in_source(master: Master) -> str:
         *_listing(answers),
         "    {",
         *(line for cell, names in given_by(master.cells) for line in _names(checksum(cell.source), names)),
+        f'        {checksum(setup)}: "",',
         "    },",
         f'    "{TEXT_STUB}",',
     ]

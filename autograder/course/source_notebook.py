@@ -55,7 +55,7 @@ def source_notebook(course: Course, master: Master) -> NotebookNode:
         id=hand_in,
         grade_id=hand_in,
         kind="code",
-        source=hand_in_source(master),
+        source=hand_in_source(master, text),
         line=0,
         locked=True,
         tags=("demo",),  # for students alone: grading does not run it

@@ -1169,6 +1169,7 @@ _hand_in(
         2237337592: "MODULES NETWORKS pair",
         461502736: "spiral",
         2636268955: "spiral_history spiral_mlp",
+        3957064702: "",
     },
     "*Your answer here: double-click this line and write.*",
 )

@@ -765,6 +765,7 @@ _hand_in(
         1896935389: "Diary",
         4136412742: "FRAMES film",
         3136150912: "blur",
+        1572410387: "",
     },
     "*Your answer here: double-click this line and write.*",
 )

@@ -1225,6 +1225,7 @@ _hand_in(
     {
         1355248018: "BLUE compare compare_each compare_factors compare_gradients example GREEN"
         " " "measured_gradients measured_jacobian ORANGE RED relative_error returned_by",
+        3126016731: "",
     },
     "*Your answer here: double-click this line and write.*",
 )

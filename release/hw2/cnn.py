@@ -843,6 +843,7 @@ _hand_in(
         2425644092: "canvases dice digits digits_8 digits_y images labels load_digits order train_loader"
         " " "train_set valid_loader valid_set",
         554812731: "curves digit_net",
+        2204348802: "",
     },
     "*Your answer here: double-click this line and write.*",
 )

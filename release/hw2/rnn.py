@@ -894,6 +894,7 @@ _hand_in(
         1294526258: "echo_of_rows variable_batches",
         4113683950: "canyon canyon_history",
         2626179205: "count_operations obeys_recurrence",
+        1590530041: "",
     },
     "*Your answer here: double-click this line and write.*",
 )

@@ -502,6 +502,7 @@ _hand_in(
         3360903023: "GUESSING HIGH IN_A_ROW LOW spikes",
         3809124559: "inherited_losses",
         1719798329: "trial",
+        3879390022: "",
     },
     "*Your answer here: double-click this line and write.*",
 )

@@ -1437,6 +1437,7 @@ _hand_in(
         2314685997: "draw_paths",
         11196594: "before stack_targets word_loader",
         3726681766: "tests",
+        3061051190: "",
     },
     "*Your answer here: double-click this line and write.*",
 )

@@ -1351,6 +1351,7 @@ _hand_in(
     {
         4047226036: "BLUE check_pair_loss compare GREEN kept letters numbers ORANGE RED relative_error",
         3407827034: "draw_landscape train_on_moons",
+        3326912957: "",
     },
     "*Your answer here: double-click this line and write.*",
 )

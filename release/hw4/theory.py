@@ -1438,6 +1438,7 @@ _hand_in(
     {
         2737648305: "BLUE compare distances_moved draw_map GREEN head_map letters_with_left library_attention"
         " " "numbers ORANGE RED relative_error ring run_head with_places",
+        799606141: "",
     },
     "*Your answer here: double-click this line and write.*",
 )

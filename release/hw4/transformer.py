@@ -1336,6 +1336,7 @@ _hand_in(
         " " "PLACES RED relative_error tales VERBS",
         767029700: "writer",
         1164635798: "small_vit taught",
+        275997797: "",
     },
     "*Your answer here: double-click this line and write.*",
 )
