@@ -423,6 +423,19 @@ def test_fifty_megabytes_of_output_are_dropped(book: Notebook, given: Released) 
     assert [note.kind for note in mended.repairs] == ["ignored"]
 
 
+def test_a_cell_of_an_old_notebook_is_found_without_its_bracket(book: Notebook, given: Released) -> None:
+    for cell in book["cells"]:
+        if cell["cell_type"] == "code":
+            cell["input"] = cell.pop("source")
+    number = next(n for n, cell in enumerate(book["cells"]) if "class Linear" in "".join(cell.get("input", "")))
+    before = "".join(book["cells"][number]["input"])
+    old = {"worksheets": [{"cells": book["cells"]}], "metadata": {}, "nbformat": 2, "nbformat_minor": 0}
+    text = json.dumps(old)
+    at = text.index(json.dumps(book["cells"][number]))
+    mended = repair((text[:at] + "~" + text[at + 1 :]).encode(), "mlp.ipynb", given)
+    assert any(cell.source.strip() == before.strip() for cell in mended.cells)
+
+
 @pytest.mark.parametrize("version", [2, 3])
 def test_an_old_notebook_is_converted(version: int, book: Notebook, given: Released) -> None:
     for found in book["cells"]:

@@ -37,6 +37,8 @@ _SURE = re.compile(rb'\{\s*+"cell_type"\s*+:')
 _OTHER_KEYS = {"output_type", "data", "grade_id", "schema_version", "kernelspec", "language_info", "nbformat", "cells"}
 """keys of objects in a notebook that are no cells"""
 SOURCE = re.compile(rb'"source"\s*+:\s*+(?=[\["])')
+_OLD_SOURCE = re.compile(rb'"(?:source|input)"\s*+:\s*+(?=[\["])')
+"""before nbformat 4, the code of a cell is called input"""
 _LINES = re.compile(rb'\[(?:\s*+"[^"\\]*+(?:\\.[^"\\]*+)*+"\s*+,?)*+', re.DOTALL)
 _LABEL = re.compile(rb'"grade_id"\s*+:\s*+("[^"\\]{1,200}")')
 _KIND = re.compile(rb'"cell_\w*+"\s*+:\s*+"(code|markdown|raw)"')
@@ -97,7 +99,9 @@ def read_notebook(data: bytes, name: str, repairs: list[Repair]) -> RawNotebook 
         else:
             lost += 1
     if not whole:
-        salvaged = list(islice(_unclaimed(data, claimed), MAX_CELLS - len(cells)))
+        salvaged = list(
+            islice(_unclaimed(data, claimed, version is not None and int(version[1]) < 4), MAX_CELLS - len(cells))
+        )
         cells = sorted([*cells, *salvaged], key=lambda pair: pair[0])
         lost = max(0, lost - len(salvaged))
         torn = bool(salvaged)
@@ -127,10 +131,13 @@ def _starts(data: bytes) -> Iterator[int]:
             yield at
 
 
-def _unclaimed(data: bytes, claimed: set[int]) -> Iterator[tuple[int, RawCell]]:
-    """What a damaged notebook still holds of cells that cannot be read as a whole: position and cell."""
+def _unclaimed(data: bytes, claimed: set[int], old: bool) -> Iterator[tuple[int, RawCell]]:
+    """What a damaged notebook still holds of cells that cannot be read as a whole: position and cell.
+
+    `old` says whether it was saved in a format before nbformat 4.
+    """
     end = 0
-    for found in islice(SOURCE.finditer(data), 4 * MAX_CELLS):
+    for found in islice((_OLD_SOURCE if old else SOURCE).finditer(data), 4 * MAX_CELLS):
         at = found.end()
         region, end = data[end:at], at
         if at in claimed:

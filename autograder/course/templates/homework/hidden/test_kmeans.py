@@ -38,9 +38,10 @@ def test_centres_move_to_means(student, draw):
 
 @earns("step")
 def test_a_centre_without_points_stays(student, draw):
-    """A centre that no point chose stays where it is."""
+    """A centre that no point chose stays where it is, and one that a single point chose moves there."""
     x, centres = points(draw)
-    centres = torch.cat([x[:3] + 0.01, 100 + centres[:1]])
+    x = torch.cat([x, torch.full_like(x[:1], -90)])  # far from the others, and alone with its centre
+    centres = torch.cat([x[:3] + 0.01, 100 + centres[:1], x[-1:] + 1])
     close(student.move_centres(x, centres), moved(x, centres), "move_centres")
 
 
