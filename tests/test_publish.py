@@ -169,7 +169,7 @@ PLANTED = {
     "a mark scheme, wrapped": "the mean minimises\n> the sum of\n> squared distances to the points of its group",
     "a model answer": "each takes the nearest centre, so no term of $J$ grows",
     "a hidden test": "def test_a_centre_without_points_stays(student, draw):",
-    "a line of a hidden test": "centres = torch.cat([x[:3] + 0.01, 100 + centres[:1]])",
+    "a line of a hidden test": "centres = torch.cat([x[:3] + 0.01, 100 + centres[:1], x[-1:] + 1])",
     "what a hidden test says": "by one-hot rows and matrix products, the centres after a step by one-hot rows",
     "another right answer": "squares = (x * x).sum(1, keepdim=True) + (centres * centres).sum(1)",
     "a hint": "Put one centre far away from all points and print what your function returns for it.",
