@@ -1,4 +1,4 @@
-"""Commands for after grading: `regrade`."""
+"""Commands for after grading: `regrade`, `explain`, `clusters`."""
 
 from __future__ import annotations
 

@@ -100,8 +100,8 @@ class Dialogue:
             case Ref(number=number):
                 return self._name(number)
             case Tensor() | Array():
-                if _entries(value) <= _SHORT:
-                    return shown(value)
+                if self._short(value):
+                    return self._written(value)
                 name = self._fresh("x")
                 self.values[name] = value
                 return name
@@ -112,7 +112,15 @@ class Dialogue:
             case Dict(pairs=pairs):
                 return f"{{{', '.join(f'{self._value(key)}: {self._value(item)}' for key, item in pairs)}}}"
             case _:
-                return shown(value)
+                return self._written(value)
+
+    def _short(self, value: Tensor | Array) -> bool:
+        """Whether a tensor stands within the line, without a name."""
+        return _entries(value) <= _SHORT
+
+    def _written(self, value: Any) -> str:
+        """A plain value, or a short tensor, within the line."""
+        return shown(value)
 
 
 def shown(value: Any) -> str:

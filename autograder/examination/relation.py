@@ -201,7 +201,6 @@ def _numbers(have: torch.Tensor, want: torch.Tensor) -> str:
 
 def _exact(have: torch.Tensor, want: torch.Tensor, near: Any) -> Iterator[str]:
     """Sentences that explain all values."""
-
     if near(-want):
         yield "−1 times"
     for factor in _FACTORS:

@@ -118,20 +118,11 @@ class _Code(Dialogue):
                     lines.append(f"{self._name(item.number)} = answer[{number}]")
         return lines
 
-    def _value(self, value: Any) -> str:
-        match value:
-            case Ref(number=number):
-                return self._name(number)
-            case Tensor() | Array() if len(value.data) > 64:
-                return super()._value(value)
-            case List(items=items):
-                return f"[{', '.join(map(self._value, items))}]"
-            case Tuple(items=items):
-                return f"({', '.join(map(self._value, items))}{',' if len(items) == 1 else ''})"
-            case Dict(pairs=pairs):
-                return f"{{{', '.join(f'{self._value(key)}: {self._value(item)}' for key, item in pairs)}}}"
-            case _:
-                return self.literal(value)
+    def _short(self, value: Tensor | Array) -> bool:
+        return len(value.data) <= 64
+
+    def _written(self, value: Any) -> str:
+        return self.literal(value)
 
     def literal(self, value: Any) -> str:
         """A value as an expression that gives it again."""

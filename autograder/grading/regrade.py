@@ -55,8 +55,7 @@ def regrade(
             raise Unusable(f"its results file cannot be read: {error}") from None
         path = transcript.path_of(place.out, place.student, name)
         kept = transcription.usable(path, context, place.student, place.folder)
-        if old.transcript != kept.index.body.hex():
-            raise Unusable("its transcript does not belong to its results file")
+        kept.check(old.transcript)
         regrading = _Regrading(context, old, kept, choosing, announce)
         new, renewed = regrading.regraded()
     except Unusable as why:

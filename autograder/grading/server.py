@@ -107,7 +107,7 @@ class GradingServer:
     ) -> list[Regraded]:
         """Regrade the results below `out` of these students: folder's name, folder of what was handed in, and name.
 
-        Whoever has to be graded again is `stale`. This includes submissions at which the process ended twice.
+        Students who have to be graded again are `stale`. This includes submissions at which the process ended twice.
         """
         found: list[Regraded] = []
         last = ""

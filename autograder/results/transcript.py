@@ -165,6 +165,11 @@ class Transcript:
         except (zlib.error, ValueError, RecursionError) as error:
             raise Unusable(f"its transcript is damaged ({error})") from None
 
+    def check(self, digest: str) -> None:
+        """Raise Unusable unless this is the transcript that a results file names by this digest."""
+        if digest != self.index.body.hex():
+            raise Unusable("its transcript does not belong to its results file")
+
     def notebook(self, name: str) -> NotebookRecord | None:
         return next((one for one in self.index.notebooks if one.notebook == name), None)
 
