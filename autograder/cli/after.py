@@ -1,4 +1,4 @@
-"""Commands for after grading: `regrade`, `explain`, `clusters`."""
+"""Commands for after grading: `marks`, `regrade`, `explain`, `clusters`."""
 
 from __future__ import annotations
 
@@ -17,6 +17,50 @@ if TYPE_CHECKING:
     from autograder.grading.class_regrade import Regrading
 
 OutOption = Annotated[Path | None, typer.Option(help="Results and feedback pages; by default results/.")]
+
+
+def marks(
+    homework: Annotated[str, typer.Argument(help="hw1, say.")],
+    out: OutOption = None,
+    json: Annotated[bool, typer.Option("--json", help="Print one JSON line a student whose score changed.")] = False,
+    course: CourseOption = None,
+) -> None:
+    """Bring marks, extra credit and comments from nbgrader's gradebook to results, feedback pages and the table.
+
+    `grade` and `regrade` do so, too. Exit code 1 while answers wait for a mark, or for a second look.
+    """
+    from autograder.grading import marking
+    from autograder.results.plain_text import plain, points_text
+
+    opened = opened_course(course)
+    out = out or opened.root / "results"
+    try:
+        found = marking.run(opened, opened.homework(homework), out)
+    except CourseError as error:
+        fail(error)
+    if json:
+        import msgspec
+
+        for change in found.changes:
+            typer.echo(msgspec.json.encode(change).decode())
+    else:
+        for change in found.changes:
+            before, after = points_text(change.before), points_text(change.after)
+            typer.echo(
+                f"{plain(change.student)}: {before} → {after} points"
+                if before != after
+                else f"{plain(change.student)}: {after} points, as before; marks or comments are new"
+            )
+        for one in found.again:
+            typer.echo(
+                f"{plain(one.student)}: {one.notebook}/{one.cell} has changed since it was marked: look at it again"
+            )
+        typer.echo(
+            f"{len(found.changes)} of {found.results} pages changed; {found.waiting} answers are not marked yet"
+            + (f", {len(found.again)} have changed since" if found.again else "")
+        )
+    if found.waiting or found.again:
+        raise typer.Exit(FINDINGS)
 
 
 def regrade(

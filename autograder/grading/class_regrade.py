@@ -20,7 +20,7 @@ from autograder.grading.class_run import Submission
 from autograder.grading.orders import Change, Choosing, Regraded
 from autograder.grading.regrade import changes_between
 from autograder.grading.server import GradingServer, Lost
-from autograder.results import record
+from autograder.results import marks, record
 from autograder.results.plain_text import points_text
 from autograder.results.result import Result
 from autograder.results.table import cell_text
@@ -81,6 +81,8 @@ def run(
             stack.callback(_write_changes, changes, homework, out)  # also when something fails on the way
         server = stack.enter_context(closing(GradingServer(homework, "none" if unconfined else course.floor)))
         book = None if choosing.dry else stack.enter_context(gradebook.Recorder(course, homework, roster))
+        if book is not None:
+            book.remember(out)
         server.wait()
         for regrading in _all(server, students, folders, out, marked, workers, choosing, roster):
             found.append(regrading)
@@ -88,9 +90,11 @@ def run(
             if book is not None and regrading.result is not None:
                 book.record(regrading.result)
             seen(regrading)
+        if book is not None:
+            book.bring(out)
     found.sort(key=lambda one: one.student)
     if not choosing.dry:
-        class_run.write_csv([one.result for one in found if one.result is not None], homework, out, roster=roster)
+        class_run.write_csv(homework, out, roster=roster)
     return tuple(found)
 
 
@@ -167,7 +171,7 @@ def _whole(
         return Regrading(student, lost=f"{answer.stale}, and its submission is not there to be graded again")
     path = out / student / f"{server.homework.name}.json"
     try:
-        old = record.read(path)
+        old = marks.unmarked(record.read(path))
     except ValueError:
         old = None
     try:

@@ -137,26 +137,19 @@ def name_of(student: str, roster: Roster | None) -> str:
     return found.name if found else ""
 
 
-def write_csv(
-    results: Sequence[Result],
-    homework: Homework,
-    out: Path,
-    absent: Sequence[Absent] = (),
-    roster: Roster | None = None,
-) -> Path:
-    """Write <out>/<homework>.csv: one line for each of `results` and for each result of earlier runs below `out`.
+def write_csv(homework: Homework, out: Path, absent: Sequence[Absent] = (), roster: Roster | None = None) -> Path:
+    """Write <out>/<homework>.csv: one line for each result below `out`.
 
     What was not graded has a line without points. Names are those of `roster`, by default the course's.
     """
     roster = roster or open_roster(homework.root)
-    new = {result.student: result for result in results}
+    found: dict[str, Result] = {}
     for path in sorted(out.glob(f"*/{homework.name}.json")):
-        if path.parent.name not in new:
-            with suppress(ValueError):  # not a results file, or one with an older schema
-                new[path.parent.name] = record.read(path)
+        with suppress(ValueError):  # not a results file, or one with an older schema
+            found[path.parent.name] = record.read(path)
     target = out / f"{homework.name}.csv"
-    without = {one.name: one.why for one in absent if one.name not in new}
-    atomic_file.replace(target, csv_text([new[student] for student in sorted(new)], without, roster).encode())
+    without = {one.name: one.why for one in absent if one.name not in found}
+    atomic_file.replace(target, csv_text(tuple(found.values()), without, roster).encode())
     return target
 
 
@@ -178,11 +171,13 @@ def run(
     outcomes = []
     floor = "none" if unconfined else course.floor
     with closing(GradingServer(homework, floor)) as server, gradebook.Recorder(course, homework, roster) as book:
+        book.remember(out)
         server.wait()  # not earlier: it loads its libraries while the gradebook is opened
         for outcome in grade_all(server, todo, out, course.root / "autograded", workers, roster):
             outcomes.append(outcome)
             if outcome.result is not None:
                 book.record(outcome.result)
             seen(outcome)
-    write_csv([outcome.result for outcome in outcomes if outcome.result is not None], homework, out, absent, roster)
+        book.bring(out)
+    write_csv(homework, out, absent, roster)
     return tuple(sorted(outcomes, key=lambda outcome: outcome.submission.student))

@@ -17,7 +17,7 @@ from autograder.grading.context import GradingContext
 from autograder.grading.orders import GradeOrder
 from autograder.grading.transcription import Transcription
 from autograder.grading.verdict import Ran, Work, verdict, waiting, without_notebook
-from autograder.results import autograded
+from autograder.results import autograded, marks
 from autograder.results.result import SCHEMA, NotebookResult, Result
 from autograder.results.transcript import Transcript
 from autograder.sandbox.session import Session
@@ -67,7 +67,7 @@ def grade(context: GradingContext, order: GradeOrder, announce: Callable[[str, s
         homework=context.homework.name,
         title=context.homework.title,
         student=order.student,
-        score=round(sum(book.score for book in books), 4),
+        score=marks.sum_of(books),
         max_score=sum(book.max_score for book in books),
         notebooks=tuple(books),
         tier=context.zygote.tier,

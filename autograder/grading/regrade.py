@@ -20,7 +20,7 @@ from autograder.grading.context import GradingContext
 from autograder.grading.grade import moment, rebound_cells
 from autograder.grading.orders import Change, Choosing, Regraded
 from autograder.grading.verdict import OURS, Ran, Work, verdict, without_notebook
-from autograder.results import autograded, record, transcript
+from autograder.results import autograded, marks, record, transcript
 from autograder.results.result import CellResult, NotebookResult, Result, TestResult
 from autograder.results.transcript import NotebookRecord, TestRecord, Transcript, Unusable
 from autograder.sandbox.session import Session
@@ -50,7 +50,7 @@ def regrade(
     name = context.homework.name
     try:
         try:
-            old = record.read(place.out / place.student / f"{name}.json")
+            old = marks.unmarked(record.read(place.out / place.student / f"{name}.json"))
         except (ValueError, OSError) as error:
             raise Unusable(f"its results file cannot be read: {error}") from None
         path = transcript.path_of(place.out, place.student, name)
@@ -121,7 +121,7 @@ class _Regrading:
         new = msgspec.structs.replace(
             self._old,
             notebooks=tuple(books),
-            score=round(sum(book.score for book in books), 4),
+            score=marks.sum_of(books),
             max_score=sum(book.max_score for book in books),
             title=self._context.homework.title,
             transcript=renewed.index.body.hex(),

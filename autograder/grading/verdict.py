@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 import msgspec
@@ -14,6 +14,7 @@ from autograder.examination.suite import Examined
 from autograder.forbidden.attempts import Attempt
 from autograder.grading.causes import with_causes
 from autograder.grading.context import GradingContext, attempts_in, forbidden_uses
+from autograder.results.marks import total
 from autograder.results.result import CellResult, Incident, NotebookResult, Output
 from autograder.submission import Gradable
 from autograder.submission.rebindings import notes, rebindings
@@ -59,6 +60,7 @@ def verdict(context: GradingContext, spec: NotebookSpec, work: Work, examined: E
     forbidden = forbidden_uses(suite, gradable, work.modules, rebound)
     cells = score(blank, examined.tests, forbidden, examined.diagnoses, work.unanswered, suite.uses)
     cells = with_causes(cells, gradable, ran.outputs, suite.master, context.homework.packages)
+    cells = tuple(msgspec.structs.replace(cell, answer=gradable.answer(cell.grade_id)) for cell in cells)
     tried = attempts_in(suite, gradable, work.modules)
     if tried:
         cells = tuple(map(_for_a_person, cells))
@@ -111,11 +113,6 @@ def without_notebook(context: GradingContext, spec: NotebookSpec, incident: Inci
         wall_seconds=0.0,
         peak_memory_mb=0.0,
     )
-
-
-def total(cells: Sequence[CellResult]) -> float:
-    """The points of these cells together; a cell that nobody has marked yet counts 0."""
-    return round(sum(cell.earned or 0.0 for cell in cells), 4)
 
 
 def _unmarked(cell: CellResult) -> CellResult:

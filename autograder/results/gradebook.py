@@ -10,7 +10,7 @@ import sys
 import tempfile
 import warnings
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +18,7 @@ from autograder.course.course import Course, CourseError, Homework
 from autograder.course.release import released
 from autograder.course.roster import Roster
 from autograder.course.stripping import strip_config
+from autograder.results import marks
 from autograder.results.result import Result
 from autograder.warming import loading
 
@@ -32,6 +33,7 @@ class Recorder:
         """Students have the names and e-mail addresses that the roster has."""
         self._course, self._homework, self._roster = course, homework, roster
         self._url = f"sqlite:///{course.root / 'gradebook.db'}"
+        self._marked: dict[str, dict[tuple[str, str], str]] = {}
 
     def __enter__(self) -> Recorder:
         """Register the homework if necessary. Raises CourseError when the gradebook cannot store it."""
@@ -58,20 +60,36 @@ class Recorder:
     def __exit__(self, *why: object) -> None:
         self._book.close()
 
+    def remember(self, out: Path) -> None:
+        """Remember which answers the marks in the gradebook are for, before the results in `out` are replaced."""
+        marked = marks.of_class(self._book, self._homework)
+        self._marked = {student: marks.answers(out, self._homework, student) for student in marked}
+
+    def bring(self, out: Path) -> dict[str, Result]:
+        """Bring all marks to the results and pages in `out`. Returns the results that changed, by student."""
+        return marks.bring(self._book, self._homework, out, self._roster)
+
     def record(self, result: Result) -> None:
-        """Store the scores of a result. A mark given by a person is kept, and flagged for a second check."""
+        """Store the scores of a result.
+
+        A mark given by a person is kept. It is flagged for a second check unless the answer is what was remembered.
+        """
         book, homework, student = self._book, self._homework.name, result.student
         with _quietly():
             book.update_or_create_student(student)
             submission = book.update_or_create_submission(homework, student)
-        scores = {
-            (notebook.notebook, cell.grade_id): cell.earned for notebook in result.notebooks for cell in notebook.cells
-        }
+        result, before = marks.unmarked(result), self._marked.get(student, {})
+        cells = {(book.notebook, cell.grade_id): cell for book in result.notebooks for cell in book.cells}
         for notebook in submission.notebooks:
             for grade in notebook.grades:
-                if (notebook.name, grade.name) in scores:
-                    grade.auto_score = scores[notebook.name, grade.name]
-                    grade.needs_manual_grade = grade.auto_score is None or grade.manual_score is not None
+                cell = cells.get((notebook.name, grade.name))
+                if cell is None:
+                    continue
+                grade.auto_score = cell.earned
+                if grade.manual_score is None:
+                    grade.needs_manual_grade = cell.earned is None
+                elif not cell.answer or cell.answer != before.get((notebook.name, grade.name)):
+                    grade.needs_manual_grade = True
         book.db.commit()
 
     def _open(self) -> Any:
@@ -80,6 +98,19 @@ class Recorder:
 
         with _alembic_on_path():
             return Gradebook(self._url, course_id=self._course.id)
+
+
+def bring(course: Course, homework: Homework, out: Path, roster: Roster | None = None) -> dict[str, Result]:
+    """Bring all marks of the course's gradebook to the results in `out`. Returns those that changed, by student.
+
+    Raises CourseError if the course has no gradebook.
+    """
+    path = course.root / "gradebook.db"
+    if not path.is_file():
+        raise CourseError(f"{path}: there is no gradebook yet: run `autograder grade {homework.name}` first")
+    recorder = Recorder(course, homework, roster)
+    with closing(recorder._open()) as book:
+        return marks.bring(book, homework, out, roster)
 
 
 def enrol(book: Any, roster: Roster) -> None:

@@ -48,6 +48,7 @@ def html(result: Result, name: str = "") -> str:
         result=result,
         name=name,
         waiting=sum(cell.points for book in books for cell in book.cells if cell.earned is None),
+        marked=any(cell.mark for book in books for cell in book.cells),
         looks=tuple(_looks(result)),
         books=[(book, tuple(_shown(book, pictures)), max(0, len(book.outputs) - _BLOCKS)) for book in books],
         tiers=[(tier, _TIERS.get(tier, "")) for tier in tiers],
@@ -134,6 +135,9 @@ def _looks(result: Result) -> Iterator[_Look]:
     for lost, anchor, cell in sorted(cells, key=lambda entry: -entry[0])[:4]:
         failed = next((test for test in cell.tests if not test.passed), None)
         text = cell.note or (failed.message or failed.says if failed else "")
+        if cell.mark is not None and cell.mark.points is not None:  # a person decided, whatever tests and hints say
+            yield _Look(anchor, cell.title, cell.mark.comment, lost, cell.points)
+            continue
         hints = {diagnosis.hint for diagnosis in cell.diagnoses}
         if len(hints) == 1 and not hints <= hinted:  # one mistake often costs points in several cells
             hinted |= hints

@@ -44,6 +44,21 @@ class Diagnosis(msgspec.Struct, frozen=True, kw_only=True):
     """hint for the student"""
 
 
+class Mark(msgspec.Struct, frozen=True, kw_only=True):
+    """What a person decided on a grade cell."""
+
+    points: float | None = None
+    """points that replace those of the hidden tests; None (null) when only a comment or extra credit was given"""
+    extra: float = 0.0
+    """extra credit, on top"""
+    comment: str = ""
+    """for the student"""
+    tests: float | None = None
+    """points that the hidden tests had given; None (null) for a written answer"""
+    outdated: bool = False
+    """whether the answer has changed since, so that a person looks at it again"""
+
+
 class CellResult(msgspec.Struct, frozen=True, kw_only=True):
     """One grade cell, with its points and the points earned."""
 
@@ -54,7 +69,7 @@ class CellResult(msgspec.Struct, frozen=True, kw_only=True):
     points: float
     """points that the cell is worth"""
     earned: float | None
-    """points earned; None (null) until a person has marked the cell"""
+    """points earned, marks by hand included; None (null) until a person has marked the cell"""
     tests: tuple[TestResult, ...] = ()
     """the hidden tests that earn its points"""
     note: str = ""
@@ -65,6 +80,10 @@ class CellResult(msgspec.Struct, frozen=True, kw_only=True):
     """grade cells above that lost points too and whose code this exercise uses: the cause may be there"""
     causes: tuple[str, ...] = ()
     """errors in cells of the notebook because of which its tests failed, a sentence each"""
+    answer: str = ""
+    """digest of what the student wrote for it: whether a mark by hand is for the same text"""
+    mark: Mark | None = None
+    """what a person decided, in nbgrader's gradebook"""
 
 
 class Repair(msgspec.Struct, frozen=True, kw_only=True):
@@ -182,5 +201,6 @@ class Result(msgspec.Struct, frozen=True, kw_only=True):
         found: list[str] = [incident.kind for book in self.notebooks for incident in book.incidents]
         cells = [cell for book in self.notebooks for cell in book.cells]
         found += [f"mistake {diagnosis.mistake}" for cell in cells for diagnosis in cell.diagnoses]
+        found += [f"changed after marking {cell.grade_id}" for cell in cells if cell.mark and cell.mark.outdated]
         found += [f"{repair.kind} {repair.cell}".strip() for book in self.notebooks for repair in book.repairs]
         return tuple(dict.fromkeys(found))

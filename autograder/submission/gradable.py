@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import copy
+import hashlib
 from collections.abc import Iterator, Mapping
 from contextlib import suppress
 from itertools import takewhile
@@ -61,6 +62,22 @@ class Gradable(msgspec.Struct, frozen=True):
             if blank and not beside and not any(one.own and one.kind == "markdown" for one in self._around(at)):
                 found.add(released.grade_id)
         return frozenset(found)
+
+    def answer(self, grade_id: str) -> str:
+        """A digest of what the student wrote for a grade cell: for a written answer its text, with what stands near it.
+
+        Of any other grade cell, everything that the student wrote in the notebook.
+        """
+        [at] = [n for n, cell in enumerate(self.cells) if cell.released and cell.released.grade_id == grade_id]
+        found, released = self.cells[at], self.cells[at].released
+        cells = [cell for cell in self.cells if cell.own or (cell.released and not cell.released.fixed)]
+        if released is not None and released.grade and released.solution:
+            cells = [found, *(cell for cell in self._around(at) if cell.own)]
+        digest = hashlib.blake2b(digest_size=12)
+        for cell in cells:
+            digest.update(f"{cell.id}\0{cell.source.strip()}\0".encode(errors="replace"))
+            digest.update(repr(sorted(cell.attachments.items())).encode(errors="replace"))
+        return digest.hexdigest()
 
     def _around(self, at: int) -> Iterator[GradableCell]:
         """The cells near a cell: those above and below it, up to the next cells that students fill in or earn with."""

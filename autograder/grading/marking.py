@@ -1,0 +1,75 @@
+"""Marks by hand are brought from the gradebook to a class's results, pages and table."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from autograder.course.course import Course, CourseError, Homework
+from autograder.course.roster import open_roster
+from autograder.grading import class_run
+from autograder.results import gradebook, record
+from autograder.results.result import Result
+
+
+@dataclass(frozen=True)
+class Change:
+    """A student whose page has changed, with the score before and after."""
+
+    student: str
+    before: float
+    after: float
+
+
+@dataclass(frozen=True)
+class Again:
+    """An answer that has changed since a person marked it."""
+
+    student: str
+    notebook: str
+    cell: str
+
+
+@dataclass(frozen=True)
+class Marking:
+    """What bringing the marks came to."""
+
+    changes: tuple[Change, ...]
+    again: tuple[Again, ...]
+    waiting: int
+    """answers that nobody has marked yet"""
+    results: int
+
+
+def run(course: Course, homework: Homework, out: Path) -> Marking:
+    """Bring all marks to the results in `out`. Raises CourseError if there is no gradebook or no result."""
+    old = _results(out, homework)
+    if not old:
+        raise CourseError(f"{out}: no results of {homework.name}: run `autograder grade {homework.name}` first")
+    roster = open_roster(course.root)
+    changed = gradebook.bring(course, homework, out, roster)
+    if changed:
+        class_run.write_csv(homework, out, roster=roster)
+    now = {**old, **changed}
+    cells = [
+        (student, book.notebook, cell)
+        for student, result in now.items()
+        for book in result.notebooks
+        for cell in book.cells
+    ]
+    return Marking(
+        tuple(Change(student, old[student].score, new.score) for student, new in sorted(changed.items())),
+        tuple(Again(student, book, cell.grade_id) for student, book, cell in cells if cell.mark and cell.mark.outdated),
+        sum(cell.earned is None for _, _, cell in cells),
+        len(now),
+    )
+
+
+def _results(out: Path, homework: Homework) -> dict[str, Result]:
+    found = {}
+    for path in sorted(out.glob(f"*/{homework.name}.json")):
+        try:
+            found[path.parent.name] = record.read(path)
+        except ValueError:  # not a results file, or one with an older schema
+            continue
+    return found

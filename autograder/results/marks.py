@@ -1,0 +1,136 @@
+"""What a person decided in formgrader – points, extra credit, comments – in the results, for pages and tables."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import msgspec
+
+from autograder.course.course import Homework
+from autograder.course.release import released
+from autograder.course.roster import Roster
+from autograder.results import record
+from autograder.results.result import CellResult, Mark, NotebookResult, Result
+
+Marks = Mapping[tuple[str, str], Mark]
+"""the marks of one student, by notebook and grade cell"""
+
+
+def of_class(book: Any, homework: Homework) -> dict[str, Marks]:
+    """All that persons decided on a homework, by student, from nbgrader's gradebook `book`."""
+    from nbgrader.api import MissingEntry
+
+    try:
+        submissions = book.find_assignment(homework.name).submissions
+    except MissingEntry:
+        return {}
+    exercises = {spec.name: _exercises(homework, spec.name) for spec in homework.notebooks}
+    found: dict[str, Marks] = {}
+    for submission in submissions:
+        marks = dict(_marks(submission, exercises))
+        if marks:
+            found[submission.student.id] = marks
+    return found
+
+
+def applied(result: Result, marks: Marks) -> Result:
+    """The result with these marks, in place of those that it has."""
+    books = []
+    for book in result.notebooks:
+        cells = tuple(_marked(_unmarked(cell), marks.get((book.notebook, cell.grade_id))) for cell in book.cells)
+        books.append(msgspec.structs.replace(book, cells=cells, score=total(cells)))
+    return msgspec.structs.replace(result, notebooks=tuple(books), score=sum_of(books))
+
+
+def unmarked(result: Result) -> Result:
+    """The result as the hidden tests alone decide."""
+    return applied(result, {})
+
+
+def total(cells: Sequence[CellResult]) -> float:
+    """The points of these cells together; a cell that nobody has marked yet counts 0."""
+    return round(sum(cell.earned or 0.0 for cell in cells), 4)
+
+
+def sum_of(books: Sequence[NotebookResult]) -> float:
+    """The points of these notebooks together."""
+    return round(sum(book.score for book in books), 4)
+
+
+def answers(out: Path, homework: Homework, student: str) -> dict[tuple[str, str], str]:
+    """The digest of each answer in a student's result: nothing where there is no result that can be read."""
+    try:
+        result = record.read(out / student / f"{homework.name}.json")
+    except (OSError, ValueError):
+        return {}
+    return {(book.notebook, cell.grade_id): cell.answer for book in result.notebooks for cell in book.cells}
+
+
+def bring(book: Any, homework: Homework, out: Path, roster: Roster | None = None) -> dict[str, Result]:
+    """Bring all marks to the results and pages below `out`. Returns the results that changed, by student.
+
+    A result that cannot be read stays as it is.
+    """
+    found = of_class(book, homework)
+    changed = {}
+    for path in sorted(out.glob(f"*/{homework.name}.json")):
+        student = path.parent.name
+        if student not in found and b'"mark": {' not in path.read_bytes():
+            continue
+        try:
+            old = record.read(path)
+        except ValueError:
+            continue
+        new = applied(old, found.get(student, {}))
+        if new != old:
+            known = roster.get(student) if roster else None
+            record.write(new, out, name=known.name if known else "")
+            changed[student] = new
+    return changed
+
+
+def _marks(submission: Any, exercises: Mapping[str, Mapping[str, str]]) -> Iterator[tuple[tuple[str, str], Mark]]:
+    """The marks of one submission."""
+    for notebook in submission.notebooks:
+        exercise = exercises.get(notebook.name, {})
+        comments: dict[str, list[str]] = {}
+        for comment in notebook.comments:
+            if comment.manual_comment and comment.name in exercise:
+                comments.setdefault(exercise[comment.name], []).append(comment.manual_comment)
+        for grade in notebook.grades:
+            extra = grade.extra_credit or 0.0
+            text = "\n\n".join(comments.get(grade.name, ()))
+            if grade.manual_score is not None or extra or text:
+                outdated = grade.manual_score is not None and bool(grade.needs_manual_grade)
+                mark = Mark(points=grade.manual_score, extra=extra, comment=text, outdated=outdated)
+                yield (notebook.name, grade.name), mark
+
+
+def _exercises(homework: Homework, notebook: str) -> dict[str, str]:
+    """The grade cell at which a comment on each cell is shown: itself, or the next one below."""
+    found: dict[str, str] = {}
+    waiting: list[str] = []
+    for cell in released(homework, notebook).cells:
+        if cell.grade or cell.task:
+            found |= dict.fromkeys([*waiting, cell.grade_id], cell.grade_id)
+            waiting = []
+        elif cell.solution:
+            waiting.append(cell.grade_id)
+    return found
+
+
+def _unmarked(cell: CellResult) -> CellResult:
+    if cell.mark is None:
+        return cell
+    return msgspec.structs.replace(cell, earned=cell.mark.tests, mark=None)
+
+
+def _marked(cell: CellResult, mark: Mark | None) -> CellResult:
+    if mark is None:
+        return cell
+    mark = msgspec.structs.replace(mark, tests=cell.earned)
+    points = cell.earned if mark.points is None else mark.points
+    earned = None if points is None else round(points + mark.extra, 4)
+    return msgspec.structs.replace(cell, earned=earned, mark=mark)
