@@ -71,7 +71,12 @@ def regrade(
     submitted: Annotated[Path | None, typer.Option(help="Submissions: <student>/<homework>/ in it.")] = None,
     out: OutOption = None,
     workers: Annotated[int, typer.Option(min=1, help="Submissions regraded at a time.")] = os.cpu_count() or 1,
-    json: Annotated[bool, typer.Option("--json", help="Print one JSON line a change.")] = False,
+    json: Annotated[
+        bool,
+        typer.Option(
+            "--json", help="Print one JSON line for each change, and for each submission that was graded again."
+        ),
+    ] = False,
     allow_unconfined: Annotated[
         bool, typer.Option("--allow-unconfined", help="Regrade even where nothing confines the student's code.")
     ] = False,
@@ -101,6 +106,8 @@ def regrade(
         for change in (change for one in found for change in one.changes):
             typer.echo(msgspec.json.encode(change).decode())
         for one in found:
+            if one.again:
+                typer.echo(msgspec.json.encode({"student": one.student, "graded_again": one.again}).decode())
             if one.lost:
                 typer.echo(msgspec.json.encode({"student": one.student, "error": one.lost}).decode())
     else:
