@@ -26,13 +26,14 @@ def grade(
     course: CourseOption = None,
 ) -> None:
     """Grade a class: results, feedback pages, a table and nbgrader's gradebook."""
-    from autograder.grading import class_run
+    from autograder.course.roster import open_roster
+    from autograder.grading import class_run, teams
 
     opened = opened_course(course)
-    out = out or opened.root / "results"
+    out, submitted = out or opened.root / "results", submitted or opened.root / "submitted"
     try:
         chosen = opened.homework(homework)
-        found = class_run.survey(submitted or opened.root / "submitted", homework, opened.homeworks, student or ())
+        found = teams.survey_of(submitted, homework, opened.homeworks, open_roster(opened.root), student or ())
         with Progress(len(found.todo), json) as progress:
             outcomes = class_run.run(
                 opened, chosen, found.todo, out, workers, allow_unconfined, progress.seen, found.absent

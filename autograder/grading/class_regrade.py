@@ -15,7 +15,7 @@ import msgspec
 from autograder import atomic_file
 from autograder.course.course import Course, CourseError, Homework
 from autograder.course.roster import Roster, open_roster
-from autograder.grading import class_run
+from autograder.grading import class_run, teams
 from autograder.grading.class_run import Submission
 from autograder.grading.orders import Change, Choosing, Regraded
 from autograder.grading.regrade import changes_between
@@ -72,7 +72,7 @@ def run(
         raise CourseError(f"{out}: no results of {homework.name}: run `autograder grade {homework.name}` first")
     _check(course, homework, choosing)
     roster = open_roster(course.root)
-    folders = {one.student: one.folder for one in _handed_in(submitted, course, homework)}
+    folders = {one.student: one.folder for one in _handed_in(submitted, course, homework, roster)}
     marked = course.root / "autograded"
     found: list[Regrading] = []
     changes: list[Change] = []
@@ -123,9 +123,9 @@ def _check(course: Course, homework: Homework, choosing: Choosing) -> None:
             raise CourseError(f"{homework.name} has no hidden test {choosing.test!r} in {', '.join(names)}")
 
 
-def _handed_in(submitted: Path, course: Course, homework: Homework) -> Sequence[Submission]:
+def _handed_in(submitted: Path, course: Course, homework: Homework, roster: Roster | None) -> Sequence[Submission]:
     try:
-        return class_run.survey(submitted, homework.name, course.homeworks).todo
+        return teams.survey_of(submitted, homework.name, course.homeworks, roster).todo
     except CourseError:  # nothing is there any more, which only matters where something has to run again
         return ()
 
