@@ -99,11 +99,15 @@ class SubmissionExporter(NotebookExporter):
         homework = course.homework(directory.assignment_id)
         self._floor = "none" if self.allow_unconfined else course.floor
         with Gradebook(directory.db_url, directory.course_id) as book:
-            if not gradebook.is_registered(book, homework):
-                raise CourseError(
-                    f"{directory.db_url}: the gradebook does not match the current release of {homework.name}: "
-                    f"run `nbgrader generate_assignment {homework.name} --force`"
-                )
+            fits = gradebook.is_registered(book, homework)
+            recorded = gradebook.submissions_of(book, homework)
+        if not fits and not recorded:  # as in a fresh clone, whose release was built elsewhere
+            gradebook.register(course, homework, directory.db_url)
+        elif not fits:
+            raise CourseError(
+                f"{directory.db_url}: the gradebook does not match the current release of {homework.name}: "
+                f"run `nbgrader generate_assignment {homework.name} --force`"
+            )
         return homework
 
     def _folder(self, student: str) -> Path:

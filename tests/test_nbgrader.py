@@ -440,7 +440,14 @@ def add_a_cell(course: Course) -> None:
     build.build(course)
 
 
+def test_autograde_works_in_a_fresh_clone_without_a_gradebook(course: Course, examiner: SimpleNamespace) -> None:
+    (course.root / "gradebook.db").unlink(missing_ok=True)
+    autograde(course)
+    assert scores(course)["anna"]["cube-check"] == 2
+
+
 def test_autograde_refuses_a_gradebook_with_other_cells(course: Course, examiner: SimpleNamespace) -> None:
+    autograde(course)
     add_a_cell(course)
     with pytest.raises(NbGraderException, match="run `nbgrader generate_assignment hw1 --force`"):
         autograde(course)

@@ -39,7 +39,7 @@ class Recorder:
         """Register the homework if necessary. Raises CourseError when the gradebook cannot store it."""
         self._book = self._open()
         if not is_registered(self._book, self._homework):
-            submissions = _submissions(self._book, self._homework)
+            submissions = submissions_of(self._book, self._homework)
             self._book.close()
             try:
                 register(self._course, self._homework, self._url)
@@ -165,7 +165,8 @@ def register(course: Course, homework: Homework, url: str) -> None:
         )
 
 
-def _submissions(book: Any, homework: Homework) -> int:
+def submissions_of(book: Any, homework: Homework) -> int:
+    """How many submissions of a homework the gradebook has recorded."""
     from nbgrader.api import MissingEntry
 
     try:
