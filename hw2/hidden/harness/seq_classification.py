@@ -12,6 +12,8 @@ from torch import Tensor
 from torch.nn import functional
 
 _Train = Callable[[torch.nn.Module, list[tuple[Tensor, Tensor]], int], object]
+_LEVEL = 2.0**-10
+_MOST = 2.0**30  # levels; nobody's weights are as large
 
 
 class _Pass:
@@ -36,16 +38,20 @@ def watched(
 
     symbols: (N, L), the symbols of N sequences; 8 stands for a vector of zeros
 
-    Returns [shapes, start, weights, shown, sizes, losses, end, kept].
+    Returns [shapes, start, at, shown, sizes, losses, end, kept, rounded, exact]. In a long training, the weights of
+    all steps are too much to keep. So the last two are functions: one tells all of them, and not exactly, and the
+    other tells exactly those of the steps that it is asked for.
 
     shapes:  of the parameters, by name
     start:   all weights before the training
-    weights: all weights before each forward pass
+    at:      the step of each forward pass, from 0: several passes may have the same weights
     shown:   the numbers of all sequences that the model was shown, -1 for a sequence that is none of the N
     sizes:   how many sequences there were in each forward pass
     losses:  what `train` returned
     end:     all weights after the training
     kept:    whether the batches are what they were
+    rounded: returns how far the levels of all weights, see `levels`, are from those at the step before, or at the start
+    exact:   given the numbers of some steps, returns all weights at each of them
     """
     model = make_model(seed)
     shapes = {name: list(parameter.shape) for name, parameter in model.named_parameters()}
@@ -53,8 +59,36 @@ def watched(
     passes, losses, kept = _trained(
         model, train, lambda _, noted: _flat(model) if noted else None, symbols, y, size, epochs
     )
-    weights = torch.stack([one.weights for one in passes]) if passes else None
-    return [shapes, start, weights, *_shown(passes), losses, _flat(model), kept]
+    steps: list[Tensor] = []
+    at = []
+    for one in passes:
+        if not steps or not torch.equal(one.weights, steps[-1]):
+            steps.append(one.weights)
+        at.append(len(steps) - 1)
+
+    def rounded() -> Tensor:
+        return _narrow(torch.diff(levels(torch.stack([start, *steps])), dim=0))
+
+    def exact(numbers: Tensor) -> Tensor:
+        return torch.stack(steps)[numbers]
+
+    return [shapes, start, torch.tensor(at), *_shown(passes), losses, _flat(model), kept, rounded, exact]
+
+
+def levels(weights: Tensor) -> Tensor:
+    """The weights in whole numbers of 1/1024, rounded."""
+    return (weights / _LEVEL).round().nan_to_num().clamp(-_MOST, _MOST).int()
+
+
+def from_levels(found: Tensor) -> Tensor:
+    """The weights that are exactly at these levels."""
+    return found * _LEVEL
+
+
+def _narrow(numbers: Tensor) -> Tensor:
+    """The same whole numbers, of as few bytes as they need."""
+    kinds = (kind for kind in (torch.int8, torch.int16) if torch.equal(numbers.to(kind).int(), numbers))
+    return numbers.to(next(kinds, torch.int32))
 
 
 def outline(*given: Any) -> list[str]:
@@ -216,7 +250,8 @@ def _mark_by_gradient(one: _Pass, logits: Any) -> None:
 
 def _shown(passes: list[_Pass]) -> tuple[Tensor, list[int]]:
     """The numbers of all sequences shown, one pass after the other, and how many there were in each pass."""
-    return torch.tensor([row for one in passes for row in one.rows]), [len(one.rows) for one in passes]
+    rows = torch.tensor([row for one in passes for row in one.rows], dtype=torch.int16)
+    return rows, [len(one.rows) for one in passes]
 
 
 def _put(model: torch.nn.Module, weights: Tensor) -> None:
