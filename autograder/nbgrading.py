@@ -27,7 +27,7 @@ from autograder.course.course import CourseError, Homework, open_course
 from autograder.course.parsing import read_master
 from autograder.course.release import released
 from autograder.grading.server import GradingServer
-from autograder.results import autograded, gradebook
+from autograder.results import autograded, registration
 from autograder.results.result import Result
 from autograder.submission import choose, repaired
 
@@ -99,10 +99,10 @@ class SubmissionExporter(NotebookExporter):
         homework = course.homework(directory.assignment_id)
         self._floor = "none" if self.allow_unconfined else course.floor
         with Gradebook(directory.db_url, directory.course_id) as book:
-            fits = gradebook.is_registered(book, homework)
-            recorded = gradebook.submissions_of(book, homework)
+            fits = registration.is_registered(book, homework)
+            recorded = registration.submissions_of(book, homework)
         if not fits and not recorded:  # as in a fresh clone, whose release was built elsewhere
-            gradebook.register(course, homework, directory.db_url)
+            registration.register(course, homework, directory.db_url)
         elif not fits:
             raise CourseError(
                 f"{directory.db_url}: the gradebook does not match the current release of {homework.name}: "

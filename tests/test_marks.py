@@ -1,9 +1,11 @@
-"""Marks that a person gives in formgrader: they reach results, pages and the table, and stay while the answer stays."""
+"""Results reach the gradebook, and marks that a person gives there reach results, pages and the table."""
 
 import csv
 import io
 import json
 import shutil
+import sqlite3
+from contextlib import closing
 from pathlib import Path
 
 import pytest
@@ -13,7 +15,7 @@ from autograder.course.course import CourseError, open_course
 from autograder.grading import class_regrade, class_run, marking
 from autograder.grading.orders import Choosing
 from autograder.proving import example_class
-from autograder.results import marks, record
+from autograder.results import marks, record, recording
 from autograder.results.result import Mark
 from tests.conftest import small_course
 
@@ -204,3 +206,87 @@ def test_without_a_gradebook_the_way_out_is_said(root):
     with pytest.raises(CourseError, match="run `autograder grade hw1` first"):
         bring(root)
     assert not (root / "gradebook.db").exists()
+
+
+# ---- what is in the way of recording
+
+
+@pytest.fixture
+def locked(root, monkeypatch):
+    """The gradebook, locked by another program, as long as the connection is open."""
+    monkeypatch.setattr(recording, "PATIENCE", 0.1)
+    with closing(sqlite3.connect(root / "gradebook.db")) as other:
+        other.execute("BEGIN EXCLUSIVE")
+        yield other
+
+
+def again(root):
+    course = open_course(root)
+    return recording.record_again(course, course.homework("hw1"), root / "results")
+
+
+def handed_in_anew(root, student):
+    desk = example_class.SubmissionWriter(open_course(root).homework("hw1"), "mlp")
+    handed_in(root, student, written(desk.solved("mse-sign"), "Something else."))
+
+
+def test_a_locked_gradebook_stops_no_class_run_and_is_recorded_later(root, request):
+    mark(root, "ada", "step-reason", 1)
+    mark(root, "ben", "step-reason", 1)
+    before = result(root, "ada").score
+    handed_in_anew(root, "ada")
+    other = request.getfixturevalue("locked")
+    outcomes = grade(root)
+    assert [outcome.recorded for outcome in outcomes] == [False, False]
+    assert result(root, "ada").score < before and float(line(root, "ada")["score"]) < before
+    other.rollback()
+    assert again(root) == (2, "")
+    assert (waits(root, "ada", "step-reason"), waits(root, "ben", "step-reason")) == (True, False)
+    assert cell(root, "ada", "step-reason").earned == 1
+    assert again(root) == (0, "")
+    assert not list((root / "results").glob("*.unrecorded.json"))
+
+
+def test_while_the_gradebook_is_locked_recording_says_so_and_keeps_the_list(root, locked):
+    grade(root)
+    done, why = again(root)
+    assert done == 0 and "another program has it locked" in why
+    assert list((root / "results").glob("hw1.unrecorded.json"))
+
+
+def test_a_lock_that_ends_in_time_is_waited_for(root):
+    said = []
+    course = open_course(root)
+    with closing(sqlite3.connect(root / "gradebook.db")) as other:
+        other.execute("BEGIN EXCLUSIVE")
+
+        def told(text):
+            said.append(text)
+            other.rollback()
+
+        with recording.Recording(course, course.homework("hw1"), root / "results", tell=told) as book:
+            assert book.record(result(root, "ada"))
+    assert len(said) == 1 and "is in use by another program" in said[0]
+
+
+def test_a_result_that_an_interrupted_run_did_not_record_is_recorded(root):
+    handed_in_anew(root, "ada")
+    grade(root)
+    with Gradebook(f"sqlite:///{root / 'gradebook.db'}", "deep-learning") as book:
+        book.remove_submission("hw1", "ada")
+    assert again(root) == (1, "")
+    with Gradebook(f"sqlite:///{root / 'gradebook.db'}", "deep-learning") as book:
+        assert book.find_submission("hw1", "ada").score == result(root, "ada").score
+
+
+def test_results_elsewhere_touch_nothing_of_the_course(root, tmp_path):
+    def files():
+        return {path: path.read_bytes() for path in sorted(root.rglob("*")) if path.is_file()}
+
+    handed_in_anew(root, "ada")
+    before = files()
+    course = open_course(root)
+    todo = class_run.survey(root / "submitted", "hw1").todo
+    class_run.run(course, course.homework("hw1"), todo, tmp_path / "elsewhere", 2, unconfined=True)
+    assert files() == before
+    assert record.read(tmp_path / "elsewhere/ada/hw1.json").score < result(root, "ada").score

@@ -8,8 +8,10 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from autograder.cli.options import FINDINGS, CourseOption, fail, opened_course
+from autograder.cli.classes import unrecorded_text
+from autograder.cli.options import FINDINGS, CourseOption, RecordedOption, fail, opened_course
 from autograder.course.course import CourseError
+from autograder.results.registration import Recorded
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -71,6 +73,7 @@ def regrade(
     submitted: Annotated[Path | None, typer.Option(help="Submissions: <student>/<homework>/ in it.")] = None,
     out: OutOption = None,
     workers: Annotated[int, typer.Option(min=1, help="Submissions regraded at a time.")] = os.cpu_count() or 1,
+    recorded: RecordedOption = Recorded.POINTS,
     json: Annotated[
         bool,
         typer.Option(
@@ -96,7 +99,14 @@ def regrade(
     try:
         chosen = opened.homework(homework)
         found = class_regrade.run(
-            opened, chosen, out, submitted or opened.root / "submitted", workers, choosing, allow_unconfined
+            opened,
+            chosen,
+            out,
+            submitted or opened.root / "submitted",
+            workers,
+            choosing,
+            allow_unconfined,
+            recorded=recorded,
         )
     except CourseError as error:
         fail(error)
@@ -112,7 +122,9 @@ def regrade(
                 typer.echo(msgspec.json.encode({"student": one.student, "error": one.lost}).decode())
     else:
         typer.echo(_told(found, dry_run))
-    if any(one.fell or one.lost for one in found):
+    if unrecorded := sum(not one.recorded for one in found):
+        typer.echo(unrecorded_text(unrecorded, homework), err=True)
+    if unrecorded or any(one.fell or one.lost for one in found):
         raise typer.Exit(FINDINGS)
 
 

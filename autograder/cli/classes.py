@@ -1,4 +1,4 @@
-"""Commands for a class: `grade`."""
+"""Commands for a class: `grade`, `record`."""
 
 from __future__ import annotations
 
@@ -8,17 +8,24 @@ from typing import Annotated
 
 import typer
 
-from autograder.cli.options import FINDINGS, CourseOption, fail, opened_course
+from autograder.cli.options import FINDINGS, CourseOption, RecordedOption, fail, opened_course
 from autograder.cli.progress import Progress
 from autograder.course.course import CourseError
+from autograder.results.registration import Recorded
 
 
 def grade(
     homework: Annotated[str, typer.Argument(help="hw1, say.")],
     submitted: Annotated[Path | None, typer.Option(help="Submissions: <student>/<homework>/ in it.")] = None,
-    out: Annotated[Path | None, typer.Option(help="Results and feedback pages; by default results/.")] = None,
+    out: Annotated[
+        Path | None,
+        typer.Option(
+            help="Results and feedback pages; by default results/. With another folder, the gradebook stays as it is."
+        ),
+    ] = None,
     workers: Annotated[int, typer.Option(min=1, help="Submissions graded at a time.")] = os.cpu_count() or 1,
     student: Annotated[list[str] | None, typer.Option(help="Only this student; may be repeated.")] = None,
+    recorded: RecordedOption = Recorded.REFUSE,
     json: Annotated[bool, typer.Option("--json", help="Print one JSON line a submission.")] = False,
     allow_unconfined: Annotated[
         bool, typer.Option("--allow-unconfined", help="Grade even where nothing confines the student's code.")
@@ -29,6 +36,8 @@ def grade(
     from autograder.course.roster import open_roster
     from autograder.grading import class_run, teams
 
+    if student and recorded in (Recorded.POINTS, Recorded.UPDATE):
+        fail(f"--recorded {recorded} changes everybody's points: grade the whole class, without --student")
     opened = opened_course(course)
     out, submitted = out or opened.root / "results", submitted or opened.root / "submitted"
     try:
@@ -36,16 +45,66 @@ def grade(
         found = teams.survey_of(submitted, homework, opened.homeworks, open_roster(opened.root), student or ())
         with Progress(len(found.todo), json) as progress:
             outcomes = class_run.run(
-                opened, chosen, found.todo, out, workers, allow_unconfined, progress.seen, found.absent
+                opened, chosen, found.todo, out, workers, allow_unconfined, progress.seen, found.absent, recorded
             )
     except CourseError as error:
         fail(error)
     progress.absent(found.absent)
+    faulty = class_run.faults_of(outcomes)
+    unrecorded = [outcome for outcome in outcomes if not outcome.recorded]
     lost = [outcome for outcome in outcomes if outcome.result is None]
     empty = [outcome.result.student for outcome in outcomes if outcome.result and not outcome.result.found]
     if not json:
         for name in empty:
             typer.echo(f"{name}: no notebook of {homework} was found among the submitted files; see the feedback page")
         typer.echo(f"{len(outcomes) - len(lost)} of {len(outcomes)} graded; results and feedback pages in {out}")
-    if lost or empty or not all(one.expected for one in found.absent):
+    for (notebook, cell), number in faulty.items():
+        typer.echo(
+            f"{homework}/{notebook}: a hidden test of {cell} has an error of its own, so the cell waits for {number} "
+            f"students. `autograder audit {homework}/{notebook}` names it; mend it, and run `autograder regrade "
+            f"{homework}`",
+            err=True,
+        )
+    if unrecorded:
+        typer.echo(unrecorded_text(len(unrecorded), homework), err=True)
+    if lost or empty or unrecorded or faulty or not all(one.expected for one in found.absent):
         raise typer.Exit(FINDINGS)
+
+
+def record(
+    homework: Annotated[str, typer.Argument(help="hw1, say.")],
+    student: Annotated[list[str] | None, typer.Option(help="Only this student; may be repeated.")] = None,
+    out: Annotated[Path | None, typer.Option(help="Results; by default results/.")] = None,
+    recorded: RecordedOption = Recorded.REFUSE,
+    course: CourseOption = None,
+) -> None:
+    """Write to nbgrader's gradebook what could not be written while grading; then bring its marks to the pages.
+
+    Results that the gradebook has already stay as they are.
+    """
+    from autograder.course.roster import open_roster
+    from autograder.grading import class_run
+    from autograder.results import recording
+
+    opened = opened_course(course)
+    out = out or opened.root / "results"
+    try:
+        chosen = opened.homework(homework)
+        roster = open_roster(opened.root)
+        done, why = recording.record_again(opened, chosen, out, roster, recorded, student or ())
+        if done:
+            class_run.write_csv(chosen, out, roster=roster)
+    except CourseError as error:
+        fail(error)
+    typer.echo(f"{done} results recorded in {opened.root / 'gradebook.db'}")
+    if why:
+        typer.echo(why, err=True)
+        raise typer.Exit(FINDINGS)
+
+
+def unrecorded_text(number: int, homework: str) -> str:
+    """What to do about results that the gradebook does not have."""
+    return (
+        f"{number} results are not in the gradebook, because it could not be written; results, pages and table are "
+        f"complete. Close formgrader and other nbgrader commands, and run `autograder record {homework}`"
+    )

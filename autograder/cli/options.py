@@ -8,8 +8,16 @@ from typing import Annotated, NoReturn
 import typer
 
 from autograder.course.course import Course, CourseError, find_course, open_course
+from autograder.results.registration import Recorded
 
 CourseOption = Annotated[Path | None, typer.Option("--course", help="The course's folder; by default found upwards.")]
+RecordedOption = Annotated[
+    Recorded,
+    typer.Option(
+        help="When cells or points have changed since submissions were recorded: refuse; let the gradebook take over "
+        "other points; update it to other points and cells; or keep it as it is, in any case."
+    ),
+]
 FINDINGS, USAGE = 1, 2
 
 

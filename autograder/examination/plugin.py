@@ -7,6 +7,7 @@ import time
 import types
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Literal
 
 import pytest
@@ -25,6 +26,10 @@ SHARED = ""
 """the name of the recording of `shared_student`"""
 _CERTAIN = {"NotImplementedError", "NameError", "TimeoutError", ForbiddenTool.__name__}
 """errors that cannot come from an earlier test; a test that fails with one need not run again"""
+_NEVER_THEIRS = (NameError, ImportError, SyntaxError, pytest.FixtureLookupError)
+"""errors that no answer can cause: those of the student's code arrive as StudentError"""
+_NO_FAULTS = (StudentError, Exhausted, MemoryError, NotRecorded, KeyboardInterrupt)
+"""errors that are no fault of a test, whenever they come"""
 
 
 @dataclass(frozen=True)
@@ -73,10 +78,19 @@ class Examination:
     """the memory that is left for exchanges"""
     unchecked: dict[str, None] = field(default_factory=dict)
     """grade cells with a test that spent its budget"""
+    faults: dict[str, str] = field(default_factory=dict)
+    """tests that failed by an error of their own, and the error"""
+    unasked: dict[str, str] = field(default_factory=dict)
+    """tests that failed before they asked anything, and the error: a fault, unless they use what another test asked"""
 
-    def keep(self, item: pytest.Item, error: BaseException | None, seconds: float) -> None:
-        """Record that a test has passed, or has failed with `error`."""
+    def keep(self, item: pytest.Item, error: BaseException | None, seconds: float, set_up: bool = False) -> None:
+        """Record that a test has passed, or has failed with `error`, perhaps while it was `set_up`."""
         worth = earns_of(item)
+        if error is not None and not isinstance(error, _NO_FAULTS):
+            if isinstance(error, _NEVER_THEIRS) or (set_up and not self._asked(item)):
+                self.faults[item.name] = _in_short(error)
+            elif not isinstance(error, AssertionError) and not self._asked(item):
+                self.unasked[item.name] = _in_short(error)
         if isinstance(error, Exhausted | MemoryError):
             self.unchecked[worth.cell] = None
         if isinstance(error, NotRecorded):
@@ -93,6 +107,12 @@ class Examination:
             forbidden=isinstance(error, StudentError) and error.type == ForbiddenTool.__name__,
             seconds=round(seconds, 4),
         )
+
+    def _asked(self, item: pytest.Item) -> bool:
+        """Whether a test, or the run that it shares with others, has asked the student's code anything."""
+        shared = SHARED if "shared_student" in getattr(item, "fixturenames", ()) else item.name
+        kept = [self.recordings[name] for name in {item.name, shared} if name in self.recordings]
+        return any(one.exchanges or one.unanswered or not one.whole for one in kept)
 
 
 class ExaminationPlugin:
@@ -183,7 +203,7 @@ class ExaminationPlugin:
         """Replace pytest's own report, which takes seconds to format the tensors of a failing test."""
         if call.when == "call" or (call.when == "setup" and call.excinfo is not None):
             error = call.excinfo.value if call.excinfo is not None else None
-            self.examination.keep(item, error, time.perf_counter() - self._began)
+            self.examination.keep(item, error, time.perf_counter() - self._began, call.when == "setup")
         assert call.when != "collect"
         outcome: Literal["passed", "failed"] = "passed" if call.excinfo is None else "failed"
         return pytest.TestReport(item.nodeid, item.location, {}, outcome, None, call.when)
@@ -197,6 +217,19 @@ def earns_of(item: pytest.Item) -> Earns:
 
 def _certain(error: BaseException) -> bool:
     return isinstance(error, Exhausted) or (isinstance(error, StudentError) and error.type in _CERTAIN)
+
+
+def _in_short(error: BaseException) -> str:
+    """An error of a hidden test, for its author: type, first line, and where it was raised."""
+    text = next(iter(str(getattr(error, "msg", None) or error).splitlines()), "")
+    if isinstance(error, pytest.FixtureLookupError):
+        text = f"there is no fixture {error.argname!r}"
+    place, trace = "", error.__traceback__
+    while trace is not None:
+        file = Path(trace.tb_frame.f_code.co_filename)
+        place = f" ({file.name}, line {trace.tb_lineno})" if "hidden" in file.parts else place
+        trace = trace.tb_next
+    return f"{type(error).__name__}: {text}{place}"
 
 
 def _first_line(item: pytest.Item) -> str:

@@ -27,6 +27,7 @@ from autograder.examination.secret import course_secret
 from autograder.results.result import Diagnosis, TestResult
 from autograder.sandbox.lines import Line
 
+FAULT = "This test has an error of its own. It is not your fault."
 COMMON = "common"
 """in place of the digest of a submission: the random numbers are the same for all"""
 
@@ -98,12 +99,14 @@ class Suite:
         exchanges: dict[str, list[Exchange]] | None = None,
         training: Collection[str] | None = None,
         content: str = "",
+        faults: dict[str, str] | None = None,
     ) -> tuple[TestResult, ...]:
         """Run the tests and return their results. Each test gets a line from `fork`, which is given its grade cell.
 
         If `cells` is given, only tests of these grade cells run. If `exchanges` is given, it receives the questions and
         answers of each test under the test's name. If `training` is given, a test that needs a training run runs only
-        if its cell is in `training`. The random numbers depend on `content`.
+        if its cell is in `training`. The random numbers depend on `content`. If `faults` is given, it receives the
+        tests that failed by an error of their own, and the error.
         """
 
         def wanted(item: pytest.Item) -> bool:
@@ -116,6 +119,8 @@ class Suite:
         self._run(examination, wanted)
         if exchanges is not None:
             exchanges |= {name: kept.exchanges for name, kept in examination.recordings.items() if name != SHARED}
+        if faults is not None:
+            faults |= self._faults(examination)
         return tuple(examination.results.values())
 
     def examine(
@@ -153,10 +158,11 @@ class Suite:
             first.replayed = {name: kept.first for name, kept in replayed.items()}
         self._run(first, lambda item: cells is None or earns_of(item).cell in cells)
         results, recorded = first.results, {name: Recorded(kept) for name, kept in first.recordings.items()}
-        unchecked, unknown = first.unchecked, first.unknown
+        unchecked, unknown, faults = first.unchecked, first.unknown, self._faults(first)
         announce("")
         diagnoses = self._diagnoses(tuple(results.values()), recorded)
         doubtful = {name for name in first.doubtful if results[name].cell not in diagnoses.keys() - set(rebound)}
+        doubtful -= faults.keys()
         if doubtful:
             again = Examination(
                 subject,
@@ -182,6 +188,7 @@ class Suite:
                 if name != SHARED
             }
             unchecked |= again.unchecked
+            faults |= self._faults(again)
             unknown |= again.unknown
             again_in = {result.cell for result in again.results.values()}
             tests = tuple(result for result in results.values() if result.cell in again_in)
@@ -192,7 +199,23 @@ class Suite:
                 name for name in first.doubtful if not results[name].passed and results[name].cell not in diagnoses
             }
             recorded |= self._commonly_asked(puzzling, recorded, turn, announce, barred)
-        return Examined(tuple(results.values()), diagnoses, tuple(unchecked), recorded, frozenset(unknown))
+        for name in faults.keys() & results.keys():
+            results[name] = msgspec.structs.replace(results[name], message=FAULT)
+        faulty = frozenset(results[name].cell for name in faults if name in results)
+        diagnoses = {cell: named for cell, named in diagnoses.items() if cell not in faulty}
+        return Examined(tuple(results.values()), diagnoses, tuple(unchecked), recorded, frozenset(unknown), faulty)
+
+    def _faults(self, examination: Examination) -> dict[str, str]:
+        """The tests that failed by an error of their own, and the error."""
+        unasked = {name: why for name, why in examination.unasked.items() if not self.prints[name].shares}
+        return examination.faults | unasked
+
+    @property
+    def undocumented(self) -> tuple[str, ...]:
+        """The tests without a docstring, which is what students read."""
+        assert self.tests is not None
+        items = self.tests.of(self.path)
+        return tuple(dict.fromkeys(_named(item) for item in items if not (item.function.__doc__ or "").strip()))
 
     def _commonly_asked(
         self,
@@ -293,6 +316,8 @@ class Examined:
     """for each test, what it asked; under '' what tests asked the fork that several of them share"""
     unknown: frozenset[str] = frozenset()
     """tests that asked for answers that were not recorded, so their results mean nothing"""
+    faults: frozenset[str] = frozenset()
+    """grade cells with a test that failed by an error of its own: nobody loses points by it"""
 
 
 def _exchanges(recordings: Mapping[str, Recording], name: str) -> Sequence[Exchange]:

@@ -7,7 +7,7 @@ import io
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor, as_completed
 from contextlib import ExitStack, closing
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import msgspec
@@ -22,6 +22,7 @@ from autograder.grading.regrade import changes_between
 from autograder.grading.server import GradingServer, Lost
 from autograder.results import marks, record
 from autograder.results.plain_text import points_text
+from autograder.results.registration import Recorded
 from autograder.results.result import Result
 from autograder.results.table import cell_text
 
@@ -41,6 +42,8 @@ class Regrading:
     executed: int = 0
     again: str = ""
     """why it was graded again as a whole; '' if its transcript was enough"""
+    recorded: bool = True
+    """whether the gradebook has the new result"""
     lost: str = ""
     """why it could be neither regraded nor graded: its results stay as they were"""
 
@@ -59,13 +62,15 @@ def run(
     choosing: Choosing,
     unconfined: bool = False,
     seen: Callable[[Regrading], None] = lambda regrading: None,
+    recorded: Recorded = Recorded.POINTS,
 ) -> tuple[Regrading, ...]:
     """Regrade everybody who has a result below `out`. Call `seen` with each one.
 
     Writes results, feedback pages, autograded notebooks, the gradebook and the tables, as far as something has changed;
-    nothing with `choosing.dry`. Raises CourseError if nobody has a result, or no test has the chosen name.
+    nothing with `choosing.dry`. Other points are what regrading is for, so the gradebook takes them over; other cells
+    only if `recorded` says so. Raises CourseError if nobody has a result, or no test has the chosen name.
     """
-    from autograder.results import gradebook
+    from autograder.results.recording import Recording, records_in
 
     students = sorted(path.parent.name for path in out.glob(f"*/{homework.name}.json"))
     if not students:
@@ -73,25 +78,23 @@ def run(
     _check(course, homework, choosing)
     roster = open_roster(course.root)
     folders = {one.student: one.folder for one in _handed_in(submitted, course, homework, roster)}
-    marked = course.root / "autograded"
+    marked = course.root / "autograded" if records_in(course, out) else None
     found: list[Regrading] = []
     changes: list[Change] = []
     with ExitStack() as stack:
         if not choosing.dry:
             stack.callback(_write_changes, changes, homework, out)  # also when something fails on the way
         server = stack.enter_context(closing(GradingServer(homework, "none" if unconfined else course.floor)))
-        book = None if choosing.dry else stack.enter_context(gradebook.Recorder(course, homework, roster))
-        if book is not None:
-            book.remember(out)
+        book = None if choosing.dry else stack.enter_context(Recording(course, homework, out, roster, recorded))
         server.wait()
         for regrading in _all(server, students, folders, out, marked, workers, choosing, roster):
+            if book is not None and regrading.result is not None:
+                regrading = replace(regrading, recorded=book.record(regrading.result))
             found.append(regrading)
             changes += regrading.changes
-            if book is not None and regrading.result is not None:
-                book.record(regrading.result)
             seen(regrading)
         if book is not None:
-            book.bring(out)
+            book.bring()
     found.sort(key=lambda one: one.student)
     if not choosing.dry:
         class_run.write_csv(homework, out, roster=roster)
@@ -135,7 +138,7 @@ def _all(
     students: Sequence[str],
     folders: dict[str, Path],
     out: Path,
-    marked: Path,
+    marked: Path | None,
     workers: int,
     choosing: Choosing,
     roster: Roster | None,
@@ -161,7 +164,7 @@ def _all(
 
 
 def _whole(
-    server: GradingServer, answer: Regraded, folder: Path | None, out: Path, marked: Path, name: str, dry: bool
+    server: GradingServer, answer: Regraded, folder: Path | None, out: Path, marked: Path | None, name: str, dry: bool
 ) -> Regrading:
     """What regrading came to; a submission whose transcript is not enough is graded again."""
     student = answer.student
@@ -178,7 +181,8 @@ def _whole(
         if dry:
             new = server.grade(student, folder)
         else:
-            new = server.grade(student, folder, out, marked / student / server.homework.name, name)
+            place = marked / student / server.homework.name if marked is not None else None
+            new = server.grade(student, folder, out, place, name)
     except Lost as lost:
         return Regrading(student, lost=str(lost))
     changes = changes_between(old, new) if old is not None else ()

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections import Counter
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor, as_completed
 from contextlib import closing, suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from autograder import atomic_file
@@ -13,6 +14,7 @@ from autograder.course.course import Course, CourseError, Homework
 from autograder.course.roster import Roster, open_roster
 from autograder.grading.server import GradingServer, Lost
 from autograder.results import record
+from autograder.results.registration import Recorded
 from autograder.results.result import Result
 from autograder.results.table import csv_text
 from autograder.submission.filename import shown
@@ -34,6 +36,8 @@ class Outcome:
     submission: Submission
     result: Result | None
     lost: str = ""
+    recorded: bool = True
+    """whether the gradebook has it, if it is to have it"""
 
 
 @dataclass(frozen=True)
@@ -104,11 +108,11 @@ def grade_all(
     server: GradingServer,
     todo: Sequence[Submission],
     out: Path,
-    marked: Path,
+    marked: Path | None,
     workers: int,
     roster: Roster | None = None,
 ) -> Iterator[Outcome]:
-    """Grade `todo`, `workers` at a time. Writes below `out` and `marked`; yields each outcome when it is ready."""
+    """Grade `todo`, `workers` at a time. Writes below `out` and `marked` (if given); yields outcomes as they come."""
     with ThreadPoolExecutor(max_workers=workers, thread_name_prefix="grade") as pool:
         waiting = [pool.submit(_grade, server, submission, out, marked, roster) for submission in todo]
         try:
@@ -118,9 +122,11 @@ def grade_all(
             pool.shutdown(cancel_futures=True)
 
 
-def _grade(server: GradingServer, submission: Submission, out: Path, marked: Path, roster: Roster | None) -> Outcome:
+def _grade(
+    server: GradingServer, submission: Submission, out: Path, marked: Path | None, roster: Roster | None
+) -> Outcome:
     """Grade one submission. After an infrastructure failure, retry once."""
-    folder = marked / submission.student / server.homework.name
+    folder = marked / submission.student / server.homework.name if marked is not None else None
     for attempt in (1, 2):
         try:
             name = name_of(submission.student, roster)
@@ -135,6 +141,15 @@ def name_of(student: str, roster: Roster | None) -> str:
     """The name that the roster has for a student's folder; '' if it has none."""
     found = roster.get(student) if roster else None
     return found.name if found else ""
+
+
+def faults_of(outcomes: Sequence[Outcome]) -> Mapping[tuple[str, str], int]:
+    """How many students wait for a hidden test that has an error of its own, by notebook and grade cell."""
+    from autograder.grading.verdict import is_fault
+
+    results = [outcome.result for outcome in outcomes if outcome.result is not None]
+    books = [book for result in results for book in result.notebooks]
+    return Counter((book.notebook, one.cell) for book in books for one in book.incidents if is_fault(one))
 
 
 def write_csv(homework: Homework, out: Path, absent: Sequence[Absent] = (), roster: Roster | None = None) -> Path:
@@ -162,22 +177,27 @@ def run(
     unconfined: bool = False,
     seen: Callable[[Outcome], None] = lambda outcome: None,
     absent: Sequence[Absent] = (),
+    recorded: Recorded = Recorded.REFUSE,
 ) -> tuple[Outcome, ...]:
-    """Grade `todo` and write results, feedback pages, the table and the gradebook. Call `seen` with each outcome."""
-    from autograder.results import gradebook
+    """Grade `todo` and write results, feedback pages and the table. Call `seen` with each outcome.
+
+    Where `out` is the course's own results/, also autograded/ and the gradebook are written; `recorded` says what
+    happens when cells or points have changed since submissions were recorded.
+    """
+    from autograder.results.recording import Recording
 
     roster = open_roster(course.root)
     out.mkdir(parents=True, exist_ok=True)
     outcomes = []
     floor = "none" if unconfined else course.floor
-    with closing(GradingServer(homework, floor)) as server, gradebook.Recorder(course, homework, roster) as book:
-        book.remember(out)
+    with closing(GradingServer(homework, floor)) as server, Recording(course, homework, out, roster, recorded) as book:
         server.wait()  # not earlier: it loads its libraries while the gradebook is opened
-        for outcome in grade_all(server, todo, out, course.root / "autograded", workers, roster):
-            outcomes.append(outcome)
+        marked = course.root / "autograded" if book.wanted else None
+        for outcome in grade_all(server, todo, out, marked, workers, roster):
             if outcome.result is not None:
-                book.record(outcome.result)
+                outcome = replace(outcome, recorded=book.record(outcome.result))
+            outcomes.append(outcome)
             seen(outcome)
-        book.bring(out)
+        book.bring()
     write_csv(homework, out, absent, roster)
     return tuple(sorted(outcomes, key=lambda outcome: outcome.submission.student))

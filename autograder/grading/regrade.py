@@ -19,7 +19,7 @@ from autograder.grading import transcription
 from autograder.grading.context import GradingContext
 from autograder.grading.grade import moment, rebound_cells
 from autograder.grading.orders import Change, Choosing, Regraded
-from autograder.grading.verdict import OURS, Ran, Work, verdict, without_notebook
+from autograder.grading.verdict import Ran, Work, added, is_fault, verdict, without_notebook
 from autograder.results import autograded, marks, record, transcript
 from autograder.results.result import CellResult, NotebookResult, Result, TestResult
 from autograder.results.transcript import NotebookRecord, TestRecord, Transcript, Unusable
@@ -166,7 +166,7 @@ class _Regrading:
         cut = len(then.outputs) - len(tuple(work.gradable.pictures))
         ran = Ran(
             then.outputs[:cut],
-            tuple(incident for incident in then.incidents if incident.kind not in OURS),
+            tuple(incident for incident in then.incidents if not added(incident)),
             then.tier,
             then.cpu_seconds,
             then.wall_seconds,
@@ -245,10 +245,12 @@ class _Regrading:
             cell.grade_id: cell.diagnoses for cell in then.cells if cell.diagnoses and cell.grade_id not in ran
         }
         unchecked = [one.cell for one in then.incidents if one.kind == "unchecked" and one.cell not in ran]
+        faults = {one.cell for one in then.incidents if is_fault(one) and one.cell not in ran}
         return Examined(
             tuple(test for test in tests if test is not None),
             diagnoses | examined.diagnoses,
             (*unchecked, *examined.unchecked),
+            faults=examined.faults | faults,
         )
 
     def _replayed(self, suite: Suite, note: NotebookRecord, examined: Examined) -> Iterator[TestRecord]:
@@ -273,6 +275,7 @@ def _joined(found: Examined, executed: Examined, cells: Collection[str]) -> Exam
         (*(test for test in found.tests if test.cell not in cells), *executed.tests),
         {cell: named for cell, named in found.diagnoses.items() if cell not in cells} | executed.diagnoses,
         (*(cell for cell in found.unchecked if cell not in cells), *executed.unchecked),
+        faults=(found.faults - frozenset(cells)) | executed.faults,
     )
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 
 import msgspec
@@ -61,6 +61,7 @@ def verdict(context: GradingContext, spec: NotebookSpec, work: Work, examined: E
     cells = score(blank, examined.tests, forbidden, examined.diagnoses, work.unanswered, suite.uses)
     cells = with_causes(cells, gradable, ran.outputs, suite.master, context.homework.packages)
     cells = tuple(msgspec.structs.replace(cell, answer=gradable.answer(cell.grade_id)) for cell in cells)
+    cells = tuple(_without_faults(cell, examined.faults) for cell in cells)
     tried = attempts_in(suite, gradable, work.modules)
     if tried:
         cells = tuple(map(_for_a_person, cells))
@@ -76,6 +77,7 @@ def verdict(context: GradingContext, spec: NotebookSpec, work: Work, examined: E
             *ran.incidents,
             *map(_attempt, tried),
             *map(_unchecked, examined.unchecked),
+            *(_fault(cell.grade_id) for cell in cells if cell.grade_id in examined.faults),
             *notes(gradable.cells, rebound),
         ),
         outputs=(*ran.outputs, *gradable.pictures),
@@ -126,6 +128,32 @@ def _unchecked(cell: str) -> Incident:
         "Return what the text asks for, and nothing larger."
     )
     return Incident(kind="unchecked", cell=cell, note=note)
+
+
+def added(incident: Incident) -> bool:
+    """Whether a verdict has added this incident to those of the run."""
+    return incident.kind in OURS or is_fault(incident)
+
+
+def is_fault(incident: Incident) -> bool:
+    """Whether this incident is an error in a hidden test."""
+    return incident == _fault(incident.cell)
+
+
+def _fault(cell: str) -> Incident:
+    note = (
+        f"A test of ‘{cell}’ has an error of its own. It is not your fault: your instructor mends the test, and then "
+        "you get your points for this exercise."
+    )
+    return Incident(kind="internal", cell=cell, note=note)
+
+
+def _without_faults(cell: CellResult, faults: Collection[str]) -> CellResult:
+    """The cell without its points, if a test of it has an error of its own."""
+    follows = tuple(name for name in cell.follows if name not in faults)
+    if cell.grade_id not in faults or cell.note:  # a note: it earns nothing whatever its tests say
+        return msgspec.structs.replace(cell, follows=follows)
+    return msgspec.structs.replace(cell, earned=None, follows=(), causes=(), note=_fault(cell.grade_id).note)
 
 
 def _attempt(attempt: Attempt) -> Incident:

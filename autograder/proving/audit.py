@@ -51,6 +51,8 @@ class Graded(msgspec.Struct):
     refused: dict[str, str] = {}
     """the visible checks that failed, and their errors"""
     diagnoses: dict[str, tuple[Diagnosis, ...]] = {}
+    faults: dict[str, str] = {}
+    """the tests that failed by an error of their own, and the error"""
 
     @property
     def failed(self) -> dict[str, str]:
@@ -192,6 +194,11 @@ def _judge(suite: Suite, solution: Solution, graded: Graded | str) -> Row:
         if cell not in fails:
             why = graded.failed.get(cell) or graded.forbidden.get(cell)
             wrong.append(f"it should not lose points in {cell}, but does: {why}")
+    wrong += [f"the hidden test {test} has an error of its own: {why}" for test, why in graded.faults.items()]
+    if kind == "master":
+        wrong += [
+            f"the hidden test {test} has no docstring: students read what it tests" for test in suite.undocumented
+        ]
     wrong += [f"it should lose points in {cell}, but does not" for cell in fails if cell not in lost]
     if kind == "mistake":
         for cell in lost:
@@ -256,7 +263,8 @@ def _grade(
 
     exchanges: dict[str, list[Exchange]] = {}
     cells = solution.reached(suite) if solution.kind == "mistake" else None
-    tests = suite.run(line, cells, exchanges, solution.training, content)
+    faults: dict[str, str] = {}
+    tests = suite.run(line, cells, exchanges, solution.training, content, faults)
     forbidden = _trespasses(suite, solution.cells)
     cells_with_tests = [cell.grade_id for cell in book.grade_cells() if cell.autograded]
     tried = {test.cell for test in tests}
@@ -269,6 +277,7 @@ def _grade(
         exchanges,
         forbidden,
         refused,
+        faults=faults,
     )
 
 

@@ -1,0 +1,161 @@
+"""An error in a hidden test is never the student's: the cell waits, the author is told, and the audit finds it."""
+
+from __future__ import annotations
+
+import shutil
+from pathlib import Path
+
+import pytest
+
+from autograder.course import build
+from autograder.course.course import Course, open_course
+from autograder.examination.suite import FAULT, Examined, Suite, collected
+from autograder.grading import class_regrade, class_run
+from autograder.grading.orders import Choosing
+from autograder.proving import audit
+from autograder.results import record
+from autograder.results.result import CellResult, NotebookResult
+from autograder.sandbox.lines import InProcessLine, Line
+from tests.test_recording import FILES
+
+pytestmark = pytest.mark.slow(seconds=12)
+
+HEAD = """\
+import pytest
+
+from autograder import earns
+
+
+@earns("square-check")
+"""
+FAULTS = {
+    "a misspelt fixture": 'def test_small(studnet):\n    """It squares."""\n    assert studnet.square(2) == 4\n',
+    "a misspelt name": 'def test_small(student):\n    """It squares."""\n    assert student.square(2) == fuor\n',
+    "a wrong import": (
+        'def test_small(student):\n    """It squares."""\n    from math import sqaure\n    assert sqaure\n'
+    ),
+    "an error before the first question": (
+        'def test_small(student):\n    """It squares."""\n    x = [1, 2][5]\n    assert student.square(x) == 4\n'
+    ),
+    "an error in a fixture": (
+        'def test_small(student, broken):\n    """It squares."""\n    assert student.square(2) == 4\n\n\n'
+        "@pytest.fixture\ndef broken():\n    return 1 / 0\n"
+    ),
+}
+HONEST = {
+    "a wrong answer": "return x",
+    "an answer of no use": "return None",
+    "an error": "return missing",
+    "nothing": "raise NotImplementedError",
+}
+GOOD = 'def test_small(student):\n    """It squares."""\n    assert student.square(2).bit_length() == 3\n'
+
+
+@pytest.fixture(scope="module")
+def built(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    root = tmp_path_factory.mktemp("built")
+    for name, text in FILES.items():
+        (root / name).parent.mkdir(parents=True, exist_ok=True)
+        (root / name).write_text(text, encoding="utf-8")
+    build.build(open_course(root))
+    return root
+
+
+@pytest.fixture
+def course(built: Path, tmp_path: Path) -> Course:
+    return open_course(Path(shutil.copytree(built, tmp_path / "course")))
+
+
+def hidden(course: Course, text: str) -> None:
+    (course.root / "hw1/hidden/test_powers.py").write_text(HEAD + text, encoding="utf-8")
+
+
+def examined(course: Course, body: str) -> Examined:
+    """The hidden tests on a submission whose `square` does this."""
+    names: dict[str, object] = {}
+    exec(f"def square(x):\n    {body}", names)
+    suite = Suite(course, course.homework("hw1"), "powers")
+
+    def line(cell: str) -> Line:
+        return InProcessLine(dict(names), suite.spec)
+
+    with collected(suite):
+        return suite.examine(line, line)
+
+
+@pytest.mark.parametrize("fault", FAULTS)
+def test_a_fault_of_a_test_is_told_apart_from_one_of_the_student(course: Course, fault: str) -> None:
+    hidden(course, FAULTS[fault])
+    found = examined(course, "return x * x")
+    assert found.faults == {"square-check"}
+    assert [test.message for test in found.tests] == [FAULT]
+
+
+@pytest.mark.parametrize("answer", HONEST)
+def test_what_a_student_got_wrong_is_no_fault_of_a_test(course: Course, answer: str) -> None:
+    hidden(course, GOOD)
+    found = examined(course, HONEST[answer])
+    assert not found.faults and not found.tests[0].passed
+
+
+def test_a_test_that_looks_at_what_another_one_asked_is_no_fault(course: Course) -> None:
+    hidden(
+        course,
+        'def test_small(answer):\n    """It squares."""\n    assert answer.bit_length() == 3\n\n\n'
+        '@earns("square-check")\ndef test_again(answer):\n    """It squares."""\n    assert answer.real == 4\n\n\n'
+        '@pytest.fixture(scope="module")\ndef answer(shared_student):\n    return shared_student.square(2)\n',
+    )
+    assert not examined(course, "return None").faults
+
+
+def test_the_audit_names_a_fault_that_only_a_wrong_answer_meets(course: Course) -> None:
+    hidden(
+        course,
+        'def test_small(student):\n    """It squares."""\n    five = student.square(2)\n'
+        '    assert five == 5, f"{fvie} is it"\n',
+    )
+    [master] = [row for row in audit.audit(course, course.homework("hw1"), workers=1) if row.kind == "master"]
+    fault = "test_small has an error of its own: NameError: name 'fvie' is not defined (test_powers.py, line 10)"
+    assert any(fault in text for text in master.wrong)
+
+
+def test_the_audit_names_a_misspelt_fixture(course: Course) -> None:
+    hidden(course, FAULTS["a misspelt fixture"])
+    [master] = [row for row in audit.audit(course, course.homework("hw1"), workers=1) if row.kind == "master"]
+    assert any(
+        "test_small has an error of its own: FixtureLookupError: there is no fixture 'studnet'" in text
+        for text in master.wrong
+    )
+
+
+def test_the_audit_names_a_test_without_a_docstring(course: Course) -> None:
+    hidden(course, "def test_small(student):\n    assert student.square(2) == 4\n")
+    [master] = [row for row in audit.audit(course, course.homework("hw1"), workers=1) if row.kind == "master"]
+    assert master.wrong == ("the hidden test test_small has no docstring: students read what it tests",)
+
+
+def test_the_cell_waits_and_gets_its_points_when_the_test_is_mended(course: Course) -> None:
+    folder = course.root / "submitted/ada/hw1"
+    folder.mkdir(parents=True)
+    text = (course.root / "release/hw1/powers.ipynb").read_text()
+    (folder / "powers.ipynb").write_text(text.replace("raise NotImplementedError", "return x * x"))
+    homework, out = course.homework("hw1"), course.root / "results"
+    hidden(course, FAULTS["a misspelt fixture"])
+    todo = class_run.survey(course.root / "submitted", "hw1").todo
+    outcomes = class_run.run(course, homework, todo, out, 1, unconfined=True)
+    assert class_run.faults_of(outcomes) == {("powers", "square-check"): 1}
+    assert checked(out).earned is None
+    assert [one.kind for one in book(out).incidents] == ["internal"]
+    page = (out / "ada/hw1.html").read_text()
+    assert "It is not your fault" in page and "studnet" not in page
+    hidden(course, GOOD)
+    class_regrade.run(course, homework, out, course.root / "submitted", 1, Choosing(), unconfined=True)
+    assert (checked(out).earned, book(out).incidents) == (3, ())
+
+
+def book(out: Path) -> NotebookResult:
+    return record.read(out / "ada/hw1.json").notebooks[0]
+
+
+def checked(out: Path) -> CellResult:
+    return next(cell for cell in book(out).cells if cell.grade_id == "square-check")
