@@ -5,6 +5,7 @@ from __future__ import annotations
 import datetime
 import enum
 import os
+import shutil
 import sqlite3
 import sys
 import tempfile
@@ -122,13 +123,18 @@ def register(course: Course, homework: Homework, url: str) -> None:
     for spec in homework.notebooks:
         if not homework.source(spec.name).is_file():
             raise CourseError(f"{homework.source(spec.name)}: this file is missing: run `autograder build`")
-    with tempfile.TemporaryDirectory(prefix="release-") as folder, alembic_on_path():
+    with tempfile.TemporaryDirectory(prefix="release-") as name, alembic_on_path():
+        folder = Path(name).resolve()
+        (folder / "source" / homework.name).mkdir(parents=True)
+        for spec in homework.notebooks:  # no other notebook that lies in source/, such as one that was dropped
+            shutil.copy(homework.source(spec.name), folder / "source" / homework.name)
         config = strip_config()
         config.CourseDirectory.root = str(course.root)
         config.CourseDirectory.course_id = course.id
         config.CourseDirectory.db_url = url
         config.CourseDirectory.assignment_id = homework.name
-        config.CourseDirectory.release_directory = str(Path(folder).resolve())
+        config.CourseDirectory.source_directory = str(folder / "source")
+        config.CourseDirectory.release_directory = str(folder / "release")
         outcome = capture_log(GenerateAssignment(coursedir=CourseDirectory(config=config), config=config))
     if not outcome["success"]:
         raise CourseError(
