@@ -1,4 +1,4 @@
-"""The command line, one file for each group of commands: `authors`, `classes`, `after`, `machine`.
+"""The command line, one file for each group: `authors`, `collecting`, `classes`, `after`, `exporting`, `machine`.
 
 Heavy imports wait for the command, so that `autograder --help` answers at once.
 """
@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import typer
 
-from autograder.cli import after, authors, classes, collecting, machine
+from autograder.cli import after, authors, classes, collecting, exporting, machine
 
 app = typer.Typer(
     no_args_is_help=True,
@@ -28,6 +28,8 @@ for command in (
 ):
     app.command()(command)
 app.command()(collecting.collect)
+app.command()(exporting.export)
+app.command()(exporting.deliver)
 app.add_typer(collecting.roster, name="roster")
 app.command()(authors.new)
 app.command()(authors.publish)

@@ -15,14 +15,14 @@ How these files look:
 from __future__ import annotations
 
 import re
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
 from autograder.course.course import CourseError
 from autograder.course.roster import PLATFORM_IDS, Roster, Student, distinct, unfit
-from autograder.course.sheet import Sheet, read_sheet
+from autograder.course.sheet import read_sheet
 
 Form = Literal["canvas", "moodle", "gradescope", "github", "csv"]
 _NAMES: dict[Form, dict[str, str]] = {
@@ -87,9 +87,16 @@ class Update:
 def read_list(path: Path, form: Form | None = None) -> ClassList:
     """Read a platform's list. Raises CourseError if it is not one."""
     sheet = read_sheet(path)
-    known = [one for one, ways in _NEEDED.items() if any(way <= set(sheet.header) for way in ways)]
+    chosen = form_of(path, sheet.header, form)
+    found = (entry_of(chosen, sheet.header, row) for _, row in sheet.rows)
+    return ClassList(chosen, tuple(entry for entry in found if entry))
+
+
+def form_of(path: Path, header: Sequence[str], form: Form | None = None) -> Form:
+    """The platform that a list with these columns is from, which must be `form` if given. Raises CourseError."""
+    known = [one for one, ways in _NEEDED.items() if any(way <= set(header) for way in ways)]
     if form is None and not known:
-        there = ", ".join(name for name in sheet.header[:12] if name)
+        there = ", ".join(name for name in header[:12] if name)
         raise CourseError(
             f"{path}, line 1: this is no list of Canvas, Moodle, Gradescope or GitHub Classroom, and it has no column "
             f"‘id’ or ‘email’; its columns are {there}"
@@ -97,8 +104,7 @@ def read_list(path: Path, form: Form | None = None) -> ClassList:
     if form is not None and form not in known:
         wanted = " or ".join(", ".join(sorted(way)) for way in _NEEDED[form])
         raise CourseError(f"{path}, line 1: a list of {form} has the columns {wanted}; this one has not")
-    chosen = form or known[0]
-    return ClassList(chosen, tuple(_entries(sheet, chosen)))
+    return form or known[0]
 
 
 def update(roster: Roster, found: ClassList) -> Update:
@@ -111,7 +117,7 @@ def update(roster: Roster, found: ClassList) -> Update:
     seen: set[str] = set()
     for entry in found.entries:
         called = entry.get("name") or entry.get("email") or next(iter(entry.values()))
-        same = _same(roster, entry)
+        same = students_of(roster, entry)
         seen |= {student.id for student in same if len(same) > 1}
         if len(same) > 1:
             unclear.append(f"{called}: this may be {' or '.join(student.id for student in same)}: give them their ids")
@@ -143,25 +149,23 @@ def update(roster: Roster, found: ClassList) -> Update:
     return Update(roster.extended(students.values()), tuple(new), tuple(changed), gone, tuple(unclear))
 
 
-def _entries(sheet: Sheet, form: Form) -> Iterator[dict[str, str]]:
-    ours = [_NAMES[form].get(name, name if form == "csv" else "") for name in sheet.header]
-    for _, row in sheet.rows:
-        entry: dict[str, str] = {}
-        for column, text in zip(ours, row, strict=False):
-            if column and text:
-                entry.setdefault(column, text)
-        if form == "canvas" and ("canvas_id" not in entry or entry.get("name") == "Student, Test"):
-            continue  # the lines below the header, and the student view
-        if entry.pop("role", "student").casefold() not in ("student", "0"):
-            continue  # Gradescope's list has the staff in it
-        first, last = entry.pop("first", ""), entry.pop("last", "")
-        if first or last:
-            entry["name"] = f"{last}, {first}" if first and last else first or last
-        if "moodle_participant" in entry:
-            entry["moodle_participant"] = "".join(re.findall(r"\d+", entry["moodle_participant"])[-1:])
-        entry = {column: text for column, text in entry.items() if text}
-        if entry:
-            yield entry
+def entry_of(form: Form, header: Sequence[str], row: Sequence[str]) -> dict[str, str]:
+    """What a line says in the roster's columns; nothing if it is no student's."""
+    entry: dict[str, str] = {}
+    for name, text in zip(header, row, strict=False):
+        column = _NAMES[form].get(name, name if form == "csv" else "")
+        if column and text:
+            entry.setdefault(column, text)
+    if form == "canvas" and ("canvas_id" not in entry or entry.get("name") == "Student, Test"):
+        return {}  # the lines below the header, and the student view
+    if entry.pop("role", "student").casefold() not in ("student", "0"):
+        return {}  # Gradescope's list has the staff in it
+    first, last = entry.pop("first", ""), entry.pop("last", "")
+    if first or last:
+        entry["name"] = f"{last}, {first}" if first and last else first or last
+    if "moodle_participant" in entry:
+        entry["moodle_participant"] = "".join(re.findall(r"\d+", entry["moodle_participant"])[-1:])
+    return {column: text for column, text in entry.items() if text}
 
 
 def _new_id(entry: Mapping[str, str], taken: Collection[str]) -> str:
@@ -174,7 +178,7 @@ def _new_id(entry: Mapping[str, str], taken: Collection[str]) -> str:
     return ""
 
 
-def _same(roster: Roster, entry: Mapping[str, str]) -> tuple[Student, ...]:
+def students_of(roster: Roster, entry: Mapping[str, str]) -> tuple[Student, ...]:
     """The students of the roster whom a line of a list may mean."""
     for columns, place in (
         *(((column,), (column,)) for column in PLATFORM_IDS),
