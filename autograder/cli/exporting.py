@@ -20,6 +20,7 @@ class Target(StrEnum):
 
     canvas = "canvas"
     moodle = "moodle"
+    gradescope = "gradescope"
     csv = "csv"
 
 
@@ -34,6 +35,7 @@ def export(
         bool, typer.Option("--partial", help="Also scores with answers that are not marked yet.")
     ] = False,
     out: Annotated[Path | None, typer.Option(help="Results; by default results/.")] = None,
+    out_file: Annotated[Path | None, typer.Option(help="The file to write; it may be that of --into.")] = None,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Say what would be filled in; write nothing.")] = False,
     course: CourseOption = None,
 ) -> None:
@@ -44,16 +46,19 @@ def export(
     from autograder import atomic_file
     from autograder.course.roster import open_roster
     from autograder.exporting import scores
+    from autograder.results.plain_text import plain
 
     opened = opened_course(course)
     out = out or opened.root / "results"
-    target = out / f"{homework}.{to.value}.csv"
+    target = out_file or out / f"{homework}.{to.value}.csv"
     try:
+        if column and into is None:
+            raise CourseError("--column is for --into: a new file has one column for scores")
         chosen, roster = opened.homework(homework), open_roster(opened.root)
         results = scores.results_of(out, chosen)
         if into is not None:
-            if into.resolve() == target.resolve():
-                raise CourseError(f"{into}: this file would be written over: move the platform's file elsewhere")
+            if into.resolve() == target.resolve() and out_file is None:
+                raise CourseError(f"{into}: this file would be written over: say --out-file, or move it elsewhere")
             found = scores.fill(into, to.value, chosen, opened.homeworks, results, roster, column, partial)
         else:
             found = scores.made(to.value, chosen, results, roster, partial)
@@ -65,25 +70,31 @@ def export(
         fail(f"{target}: it cannot be written ({error.strerror})")
     for line in _told(found):
         typer.echo(line)
-    typer.echo(f"{found.filled} of {len(results)} scores" + ("; nothing was written" if dry_run else f" in {target}"))
+    where = f" in the column {plain(found.column)}" if found.column else ""
+    written = "nothing was written" if dry_run else str(target)
+    typer.echo(f"{found.filled} of {len(results)} scores{where}: {written}")
     if not found.complete:
         raise typer.Exit(FINDINGS)
 
 
 def deliver(
     homework: Annotated[str, typer.Argument(help="hw1, say.")],
-    to: Annotated[str, typer.Option("--to", help="A folder, or moodle-zip.")],
-    into: Annotated[Path | None, typer.Option(help="With moodle-zip: the assignment's grading worksheet.")] = None,
+    to: Annotated[str, typer.Option("--to", help="A folder, canvas-zip or moodle-zip.")],
+    into: Annotated[
+        Path | None,
+        typer.Option(help="With moodle-zip, the grading worksheet; with canvas-zip, the archive of all submissions."),
+    ] = None,
     partial: Annotated[
         bool, typer.Option("--partial", help="Also pages with answers that are not marked yet.")
     ] = False,
     out: Annotated[Path | None, typer.Option(help="Results and feedback pages; by default results/.")] = None,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Say who would get a page; write nothing.")] = False,
     course: CourseOption = None,
 ) -> None:
     """Put the feedback pages where students get them, and nothing else of the results.
 
-    moodle-zip writes results/hw1.moodle.zip, for “Upload multiple feedback files in a zip”. Exit code 1 if a page is
-    left out.
+    moodle-zip writes results/hw1.moodle.zip, for “Upload multiple feedback files in a zip”; canvas-zip writes
+    results/hw1.canvas.zip, for “Upload Submissions”. Exit code 1 if a page is left out.
     """
     from autograder.course.roster import open_roster
     from autograder.exporting import delivery, scores
@@ -91,31 +102,42 @@ def deliver(
 
     opened = opened_course(course)
     out = out or opened.root / "results"
+    packed = to in ("canvas-zip", "moodle-zip")
+    target = out / f"{homework}.{to.removesuffix('-zip')}.zip" if packed else Path(to)
     try:
         chosen = opened.homework(homework)
-        results = scores.results_of(out, chosen)
-        if to == "moodle-zip":
-            if into is None:
+        pages = delivery.Pages(chosen, scores.results_of(out, chosen), out, partial)
+        match to:
+            case "moodle-zip" if into:
+                found = delivery.for_moodle(into, pages, open_roster(opened.root))
+            case "canvas-zip" if into:
+                found = delivery.for_canvas(into, pages, opened.homeworks, open_roster(opened.root))
+            case "moodle-zip":
                 raise CourseError("moodle-zip needs --into FILE: the assignment's grading worksheet, with its numbers")
-            target = out / f"{homework}.moodle.zip"
-            found = delivery.for_moodle(into, chosen, results, open_roster(opened.root), partial)
-            delivery.write_zip(found, chosen, out, target)
-        else:
-            target = Path(to)
-            if target.resolve() == out.resolve():
-                raise CourseError(f"{target}: the pages are there already, with transcripts: choose another folder")
-            found = delivery.to_folder(chosen, results, partial)
-            delivery.write_folder(found, chosen, out, target)
+            case "canvas-zip":
+                raise CourseError("canvas-zip needs --into FILE: the archive that “Download Submissions” made")
+            case _ if to in ("canvas", "moodle", "gradescope") or (to.endswith("-zip") and "/" not in to):
+                raise CourseError(f"{to}: say canvas-zip or moodle-zip; or ./{to}, if you mean a folder")
+            case _:
+                if target.resolve() == out.resolve():
+                    raise CourseError(f"{target}: the pages are there already, with transcripts: choose another folder")
+                if target.resolve() == (opened.root / "submitted").resolve():
+                    raise CourseError(f"{target}: what is in there will be graded: choose another folder")
+                found = delivery.to_folder(pages)
+        if not dry_run:
+            write = delivery.write_zip if packed else delivery.write_folder
+            write(found, pages, target)
     except CourseError as error:
         fail(error)
     except OSError as error:
-        fail(f"{to}: it cannot be written ({error.strerror})")
-    for student in found.waiting:
-        typer.echo(f"{plain(student)}: left out, answers are not marked yet (--partial delivers)")
-    for student in found.unknown:
-        typer.echo(f"{plain(student)}: left out, not in the worksheet")
-    typer.echo(f"{len(found.files)} of {len(results)} pages in {target}")
-    if len(found.files) < len(results):
+        fail(f"{target}: it cannot be written ({error.strerror})")
+    for student, why in found.left.items():
+        typer.echo(f"{plain(student)}: left out, {plain(why)}")
+    count = f"{len(found.files)} of {len(pages.results)} pages"
+    typer.echo(f"{count}: nothing was written" if dry_run else f"{count} in {target}")
+    if to == "canvas-zip" and found.files:
+        typer.echo("Canvas calls each page like a file that was handed in: tell students to save it as hw.html")
+    if found.left:
         raise typer.Exit(FINDINGS)
 
 

@@ -1,8 +1,13 @@
-"""Feedback pages on their way to students: into a folder, or into the zip archive that Moodle distributes.
+"""Feedback pages on their way to students: into a folder, or into the zip archive that a platform distributes.
 
 Moodle: “Upload multiple feedback files in a zip” (docs.moodle.org, Assignment settings). The folder of each student is
 called as in an archive of all submissions; what counts in it is the participant's number of this assignment
 (mod/assign/feedback/file/importziplib.php), which the assignment's grading worksheet tells.
+
+Canvas: “How do I upload all student submissions for an assignment?” (Canvas Instructor Guide). What counts in a name
+are its first two numbers: the student's, and that of a file that this student has handed in for the assignment. The
+page is then shown with that file's name (app/models/abstract_assignment.rb of instructure/canvas-lms,
+`generate_comments_from_files`). Only the archive with all submissions tells these numbers.
 """
 
 from __future__ import annotations
@@ -10,20 +15,27 @@ from __future__ import annotations
 import io
 import re
 import zipfile
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from autograder import atomic_file
+from autograder.collecting.attribution import attribute
+from autograder.collecting.division import HandedIn, divide
+from autograder.collecting.platforms import CANVAS, Setting
+from autograder.collecting.source import opened
 from autograder.course.class_list import entry_of, form_of, students_of
 from autograder.course.course import CourseError, Homework
 from autograder.course.roster import Roster
-from autograder.exporting.fields import column_names, read_fields
+from autograder.exporting.column import header_of
+from autograder.exporting.fields import read_fields
 from autograder.exporting.scores import people_of, waits
 from autograder.results.result import Result
 
 _EPOCH = (1980, 1, 1, 0, 0, 0)
 """the time of each file in an archive, so that the same pages make the same archive"""
+_TWO = "two people of the platform may be this student: put their ids into the roster"
+_MARK = "answers are not marked yet (--partial delivers)"
 
 
 @dataclass(frozen=True)
@@ -32,74 +44,138 @@ class Delivery:
 
     files: Mapping[str, str]
     """for each student, the path of the page below the folder, or in the archive"""
-    waiting: tuple[str, ...]
-    """who is left out, because answers are not marked yet"""
-    unknown: tuple[str, ...] = ()
-    """who is not in the platform's list"""
+    left: Mapping[str, str]
+    """for each student who is left out, why"""
 
 
-def to_folder(homework: Homework, results: Mapping[str, Result], partial: bool = False) -> Delivery:
+@dataclass(frozen=True)
+class Pages:
+    """The pages of a homework."""
+
+    homework: Homework
+    results: Mapping[str, Result]
+    out: Path
+    partial: bool = False
+    """whether answers may wait for a mark"""
+
+    def path(self, student: str) -> Path:
+        """Where the student's page is."""
+        return self.out / student / f"{self.homework.name}.html"
+
+    def going(self, places: Mapping[str, str], otherwise: Mapping[str, str], absent: str = "") -> Delivery:
+        """Deliver pages to `places`; who has none is left out for the reason in `otherwise`, or because of `absent`."""
+        left = {}
+        for student, result in self.results.items():
+            if student not in places:
+                left[student] = otherwise.get(student, absent)
+            elif waits(result) and not self.partial:
+                left[student] = _MARK
+            elif not self.path(student).is_file():
+                left[student] = f"there is no page {self.path(student)}: grade {student} again"
+        return Delivery({student: place for student, place in places.items() if student not in left}, left)
+
+
+def to_folder(pages: Pages) -> Delivery:
     """A folder for each student, called like that in results/."""
-    ready = [student for student, result in results.items() if partial or not waits(result)]
-    return Delivery({student: f"{student}/{homework.name}.html" for student in ready}, _without(results, ready))
+    return pages.going({student: f"{student}/{pages.homework.name}.html" for student in pages.results}, {})
 
 
-def for_moodle(
-    worksheet: Path, homework: Homework, results: Mapping[str, Result], roster: Roster | None, partial: bool = False
-) -> Delivery:
+def for_moodle(worksheet: Path, pages: Pages, roster: Roster | None) -> Delivery:
     """The archive's folders, with the numbers of the assignment's grading worksheet. Raises CourseError."""
     fields = read_fields(worksheet)
-    header = column_names(fields.records[0])
+    header = header_of(fields)
     if form_of(worksheet, header) != "moodle" or "identifier" not in header:
         raise CourseError(
             f"{worksheet}: this is no grading worksheet of Moodle, which has a column Identifier: allow “Offline "
             "grading worksheet” in the assignment's settings, and download it there"
         )
-    people = roster or people_of(results)
-    known = {student.casefold(): student for student in results}
-    files: dict[str, str] = {}
-    found: set[str] = set()
+    people = roster or people_of(pages.results)
+    known = {student.casefold(): student for student in pages.results}
+    places: dict[str, set[str]] = {}
+    otherwise: dict[str, str] = {}
     for row in fields.records[1:]:
         entry = entry_of("moodle", header, [field.text.strip() for field in row])
         number = entry.get("moodle_participant", "")
         same = students_of(people, entry) if number else ()
-        student = known.get(same[0].id.casefold(), "") if len(same) == 1 else ""
-        if not student:
+        found = [known[one.id.casefold()] for one in same if one.id.casefold() in known]
+        if len(same) > 1:
+            otherwise |= dict.fromkeys(found, f"{entry.get('name', number)} in the worksheet may be others, too")
+        elif found:
+            name = " ".join(re.sub(r"[^\w .'-]|_", " ", entry.get("name", found[0])).split()) or "Student"
+            place = f"{name}_{number}_assignsubmission_file/{pages.homework.name}.html"
+            places.setdefault(found[0], set()).add(place)
+    return pages.going(*_only(places, otherwise), "not in the worksheet")
+
+
+def for_canvas(archive: Path, pages: Pages, homeworks: Sequence[str], roster: Roster | None) -> Delivery:
+    """Names as in the archive of all submissions. Raises CourseError if it is none."""
+    homework = pages.homework
+    setting = Setting(homework.name, tuple(spec.name for spec in homework.notebooks), tuple(homeworks), roster)
+    with opened(archive) as source:
+        division = divide(source, setting, "canvas")
+        if not division.handed_in:
+            raise CourseError(f"{archive}: this is no archive of Canvas' submissions: “Download Submissions” makes it")
+        found = attribute([division], roster)
+    known = {student.casefold(): student for student in pages.results}
+    owners: dict[str, set[str]] = {}
+    for id, attempts in found.students.items():
+        for user, _ in _names(attempts):
+            owners.setdefault(user, set()).add(id)
+    places: dict[str, set[str]] = {}
+    otherwise = {known[one.who.casefold()]: _TWO for one in found.troubles if one.who.casefold() in known}
+    for id, attempts in found.students.items():
+        student, about = known.get(id.casefold()), roster.get(id) if roster else None
+        if student is None:
             continue
-        found.add(student)
-        if partial or not waits(results[student]):
-            name = " ".join(re.sub(r"[^\w .'-]|_", " ", entry.get("name", student)).split()) or "Student"
-            files.setdefault(student, f"{name}_{number}_assignsubmission_file/{homework.name}.html")
-    waiting = tuple(student for student in results if student in found and student not in files)
-    return Delivery(files, waiting, tuple(student for student in results if student not in found))
+        own = about.ids("canvas_id") if about else ()
+        names = list(_names(attempts))
+        theirs = [name for user, name in names if user in own or (not own and len(owners[user]) == 1)]
+        if theirs:
+            places[student] = {f"{theirs[0]}_{homework.name}.html"}
+        elif names:
+            otherwise[student] = (
+                f"what was handed in may be somebody else's: put the canvas_id of {student} into the roster"
+            )
+    return pages.going(*_only(places, otherwise), "no file of this student is in Canvas' archive")
 
 
-def write_folder(delivery: Delivery, homework: Homework, out: Path, folder: Path) -> None:
+def write_folder(delivery: Delivery, pages: Pages, folder: Path) -> None:
     """Copy the pages. Each is replaced in one step; nothing else in the folder is touched."""
-    for student, data in _pages(delivery, homework, out):
+    for student, data in _contents(delivery, pages):
         target = folder / delivery.files[student]
         target.parent.mkdir(parents=True, exist_ok=True)
         atomic_file.replace(target, data)
 
 
-def write_zip(delivery: Delivery, homework: Homework, out: Path, target: Path) -> None:
+def write_zip(delivery: Delivery, pages: Pages, target: Path) -> None:
     """Write the archive in one step."""
     held = io.BytesIO()
     with zipfile.ZipFile(held, "w", zipfile.ZIP_DEFLATED) as archive:
-        for student, data in _pages(delivery, homework, out):
+        for student, data in _contents(delivery, pages):
             archive.writestr(zipfile.ZipInfo(delivery.files[student], _EPOCH), data, zipfile.ZIP_DEFLATED)
     atomic_file.replace(target, held.getvalue(), 0o600)
 
 
-def _pages(delivery: Delivery, homework: Homework, out: Path) -> Iterable[tuple[str, bytes]]:
+def _contents(delivery: Delivery, pages: Pages) -> Iterable[tuple[str, bytes]]:
     for student in sorted(delivery.files):
-        page = out / student / f"{homework.name}.html"
+        page = pages.path(student)
         try:
             yield student, page.read_bytes()
         except OSError as error:
             raise CourseError(f"{page}: this page cannot be read ({error.strerror}): grade {student} again") from None
 
 
-def _without(results: Iterable[str], ready: Iterable[str]) -> tuple[str, ...]:
-    there = set(ready)
-    return tuple(student for student in results if student not in there)
+def _only(places: Mapping[str, set[str]], otherwise: Mapping[str, str]) -> tuple[dict[str, str], dict[str, str]]:
+    """The places of those who have one, and why others are left out: nobody gets what may be somebody else's page."""
+    reasons = {**otherwise, **{student: _TWO for student, several in places.items() if len(several) > 1}}
+    return {student: min(several) for student, several in places.items() if student not in reasons}, reasons
+
+
+def _names(attempts: Iterable[HandedIn]) -> Iterable[tuple[str, str]]:
+    """The student's number and the beginning of the name of each file, the newest attempt's first."""
+    for attempt in attempts:
+        for _, file in sorted(attempt.files, key=lambda named: named[1].path):
+            told = CANVAS.fullmatch(file.path.rpartition("/")[2])
+            if told and told["user"].isdigit():
+                late = told["late"] or ""
+                yield told["user"], f"{told['name']}_{late}{told['user']}_{told['file']}"

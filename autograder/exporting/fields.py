@@ -11,6 +11,9 @@ from autograder.course.course import CourseError
 
 _MOST_BYTES = 16 * 2**20
 _SEPARATORS = ",;\t"
+_TOLD = re.compile(r"\ufeff?sep=([^\w\s\"]|\t)\r?\n")
+"""a first line that Excel understands"""
+_QUOTED = re.compile(r'"((?:[^"]++|"")*+)"')
 
 
 @dataclass(frozen=True)
@@ -56,9 +59,14 @@ def read_fields(path: Path) -> Fields:
     if data.startswith((b"PK\x03\x04", b"\xd0\xcf\x11\xe0")):
         raise CourseError(f"{path}: this is a workbook of a spreadsheet program: export it as CSV")
     text, encoding = _decoded(data, path)
-    first = next((line for line in text.lstrip("\ufeff").splitlines() if line.strip()), "")
-    separator = max(_SEPARATORS, key=re.sub(r'"[^"]*"', "", first).count)
-    records = tuple(record for record in _records(text, separator) if any(field.text.strip() for field in record))
+    told = _TOLD.match(text)
+    begin = told.end() if told else 0
+    first = next((line for line in text[begin:].lstrip("\ufeff").splitlines() if line.strip()), "")
+    separator = told[1] if told else max(_SEPARATORS, key=re.sub(r'"[^"]*"', "", first).count)
+    try:
+        records = tuple(one for one in _records(text, separator, begin) if any(field.text.strip() for field in one))
+    except ValueError as error:
+        raise CourseError(f"{path}, line {error}: a quote is opened here and never closed: export it again") from None
     if not records:
         raise CourseError(f"{path}: this file is empty")
     return Fields(path, text, encoding, separator, records)
@@ -81,9 +89,12 @@ def _decoded(data: bytes, path: Path) -> tuple[str, str]:
     raise CourseError(f"{path}: this file is neither UTF-8 nor Windows-1252: export it again")
 
 
-def _records(text: str, separator: str) -> Iterator[tuple[Field, ...]]:
-    """RFC 4180: quoted fields may hold separators and line breaks, and two quotes stand for one."""
-    at = 1 if text.startswith("\ufeff") else 0
+def _records(text: str, separator: str, begin: int) -> Iterator[tuple[Field, ...]]:
+    """RFC 4180: quoted fields may hold separators and line breaks, and two quotes stand for one.
+
+    Raises ValueError with the line of a quote that is never closed.
+    """
+    at = begin or (1 if text.startswith("\ufeff") else 0)
     record: list[Field] = []
     while at <= len(text):
         field = _field(text, at, separator)
@@ -98,16 +109,16 @@ def _records(text: str, separator: str) -> Iterator[tuple[Field, ...]]:
 
 
 def _field(text: str, begin: int, separator: str) -> Field:
-    end = begin
-    if text[begin : begin + 1] == '"':
-        closing = re.compile(r'"((?:[^"]|"")*)"').match(text, begin)
-        if closing:
-            end = closing.end()
-            if end == len(text) or text[end] in (separator, "\r", "\n"):
-                return Field(closing[1].replace('""', '"'), begin, end, True)
-    stop = re.compile(f"[{re.escape(separator)}\r\n]").search(text, begin)
+    inside, at = "", begin
+    quoted = text.startswith('"', begin)
+    if quoted:
+        closed = _QUOTED.match(text, begin)
+        if closed is None:
+            raise ValueError(text.count("\n", 0, begin) + 1)
+        inside, at = closed[1].replace('""', '"'), closed.end()
+    stop = re.compile(f"[{re.escape(separator)}\r\n]").search(text, at)
     end = stop.start() if stop else len(text)
-    return Field(text[begin:end], begin, end, False)
+    return Field(inside + text[at:end], begin, end, quoted)
 
 
 def column_names(record: Sequence[Field]) -> tuple[str, ...]:

@@ -1,8 +1,9 @@
 """The scores of a homework for a learning platform: in its own exported file, or in a new one.
 
 Canvas: “How do I import grades in the Gradebook?” (Canvas Instructor Guide): the exported CSV with other numbers in the
-column of an assignment, whose name ends with its id. Moodle: “Offline grading worksheet” (docs.moodle.org), where the
-column is Grade, and “Grade import”, which finds students by e-mail address, ID number or username.
+column of an assignment. Moodle: “Offline grading worksheet” and “Grade import” (docs.moodle.org), which finds students
+by e-mail address, ID number or username. Gradescope describes no import of scores: its form is for programs that read
+what it exports. How the columns are called: see `column`.
 """
 
 from __future__ import annotations
@@ -10,26 +11,23 @@ from __future__ import annotations
 import csv
 import io
 import unicodedata
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
-from autograder.course.class_list import Form, entry_of, form_of, students_of
+from autograder.course.class_list import entry_of, form_of, students_of
 from autograder.course.course import CourseError, Homework
-from autograder.course.roster import Roster, Student
+from autograder.course.roster import PLATFORM_IDS, Roster, Student
 from autograder.course.sheet import Sheet
-from autograder.exporting.fields import Fields, column_names, read_fields
+from autograder.exporting import column as columns
+from autograder.exporting.fields import read_fields
 from autograder.results import record
 from autograder.results.plain_text import points_text
 from autograder.results.result import Result
 from autograder.results.table import cell_text
-from autograder.submission.folder import reads_as
 
-Platform = Literal["canvas", "moodle", "csv"]
-_GRADE = ("grade", "bewertung")
-"""what Moodle's worksheet calls the column of the only grade in it"""
-_MAXIMUM = ("maximum grade", "höchstbewertung", "bestwertung")
+Platform = Literal["canvas", "moodle", "gradescope", "csv"]
 
 
 @dataclass(frozen=True)
@@ -47,6 +45,8 @@ class Export:
     unknown: tuple[str, ...]
     """who has a result and is not in the file"""
     notes: tuple[str, ...]
+    column: str = ""
+    """what the platform's file calls the column that was filled"""
 
     @property
     def complete(self) -> bool:
@@ -62,6 +62,8 @@ def results_of(out: Path, homework: Homework) -> dict[str, Result]:
             found[path.parent.name] = record.read(path)
         except ValueError as error:
             raise CourseError(str(error)) from None
+        except OSError as error:
+            raise CourseError(f"{path}: this file cannot be read ({error.strerror})") from None
     if not found:
         raise CourseError(f"{out}: no results of {homework.name}: run `autograder grade {homework.name}` first")
     return found
@@ -82,57 +84,60 @@ def fill(
     Everything else in it stays byte for byte. Raises CourseError if the column cannot be told.
     """
     fields = read_fields(path)
-    header = column_names(fields.records[0])
+    header = columns.header_of(fields)
     form = form_of(path, header, None if platform == "csv" else platform)
-    at = _column(fields, header, form, homework, homeworks, column)
+    at = columns.find(fields, header, form, homework, homeworks, column)
+    width = max(number for number, name in enumerate(header, 1) if name)
     people = roster or people_of(results)
-    ready = {student: result for student, result in results.items() if partial or not waits(result)}
     known = {student.casefold(): student for student in results}
-    comma = any("," in one[at].text for one in fields.records[1:] if len(one) > at) or _with_comma(fields, header)
-    new: dict[tuple[int, int], str] = {}
-    changed: list[tuple[str, str, str]] = []
+    most = points_text(max(result.max_score for result in results.values()))
+    notes = list(columns.other_maximum(fields, header, form, at, most))
     missing: list[str] = []
-    notes: list[str] = []
-    seen: dict[str, str] = {}
+    lines: dict[str, list[tuple[int, Mapping[str, str]]]] = {}
     for number, row in enumerate(fields.records[1:], 1):
         entry = entry_of(form, header, [unicodedata.normalize("NFC", field.text.strip()) for field in row])
         if not entry:
-            notes += _other_maximum(form, row, at, results)
             continue
-        called = entry.get("name") or entry.get("email") or next(iter(entry.values()))
         same = students_of(people, entry)
-        if len(same) != 1:
-            if len(same) > 1:
-                notes.append(f"{called} may be {' or '.join(one.id for one in same)}: nothing is filled in")
-            else:
-                missing.append(called)
+        student = known.get(same[0].id.casefold(), "") if len(same) == 1 else ""
+        if len(same) > 1:
+            notes.append(f"{_called(entry)} may be {' or '.join(one.id for one in same)}: nothing is filled in")
+        elif not student:
+            missing.append(_called(entry))
+        elif len(row) < width or any(field.text.strip() for field in row[width:]):  # a field may be in another's place
+            notes.append(f"{_called(entry)}: {len(row)} fields for {width} columns: nothing is filled in")
+            lines.setdefault(student, [])
+        else:
+            lines.setdefault(student, []).append((number, entry))
+    waiting = tuple(student for student, result in results.items() if waits(result) and not partial)
+    comma = columns.with_comma(fields, header, at)
+    new: dict[tuple[int, int], str] = {}
+    changed: list[tuple[str, str, str]] = []
+    for student, places in lines.items():
+        if student in waiting or not places:
             continue
-        student = known.get(same[0].id.casefold(), "")
-        if student in seen:
-            notes.append(f"{called} and {seen[student]} are both {student}: the first is filled in")
+        if not all(_same(entry, places[0][1]) for _, entry in places):  # perhaps two people of one name
+            who = " and ".join(_called(entry) for _, entry in places)
+            notes.append(f"{who} are both {student}: nothing is filled in; put their ids into the roster")
             continue
-        if not student:
-            missing.append(called)
-            continue
-        seen[student] = called
-        if student not in ready:
-            continue
-        if len(row) <= at:
-            notes.append(f"{called}: this line has no field for the score")
-            continue
-        text = points_text(ready[student].score)
-        new[number, at] = text.replace(".", ",") if comma else text
-        before = row[at].text.strip()
-        if before and not _equal(before, text):
+        if len(places) > 1:
+            notes.append(f"{_called(places[0][1])} stands there {len(places)} times: the first is filled in")
+        number = places[0][0]
+        text = points_text(results[student].score)
+        text = text.replace(".", ",") if comma else text
+        new[number, at] = text
+        before = fields.records[number][at].text.strip()
+        if before not in ("", "-") and not columns.equal(before, text):
             changed.append((student, before, text))
     return Export(
         fields.replaced(new),
         len(new),
         tuple(changed),
-        tuple(student for student in results if student not in ready),
+        waiting,
         tuple(missing),
-        tuple(student for student in results if student not in seen),
+        tuple(student for student in results if student not in lines),
         tuple(dict.fromkeys(notes)),
+        fields.records[0][at].text.strip(),
     )
 
 
@@ -142,7 +147,7 @@ def made(
     """A new file in the columns that the platform's import reads."""
     people = roster or people_of(results)
     ready = {student: result for student, result in results.items() if partial or not waits(result)}
-    lines: list[list[str]] = []
+    lines: list[tuple[list[str], list[str]]] = []
     unknown = []
     for student, result in ready.items():
         about = people.get(student)
@@ -153,7 +158,7 @@ def made(
     text = io.StringIO()
     table = csv.writer(text, lineterminator="\r\n")
     table.writerow(_header(platform, homework))
-    table.writerows([*map(cell_text, line[:-1]), line[-1]] for line in lines)
+    table.writerows([*map(cell_text, about), *numbers] for about, numbers in lines)
     waiting = tuple(student for student in results if student not in ready)
     listed = {student.casefold() for student in results}
     missing = tuple(one.id for one in people.students if one.id.casefold() not in listed)
@@ -161,63 +166,33 @@ def made(
 
 
 def _header(platform: Platform, homework: Homework) -> list[str]:
+    title = homework.title
     match platform:
         case "canvas":
-            return ["Student", "ID", "SIS User ID", "SIS Login ID", "Section", homework.title]
+            return ["Student", "ID", "SIS User ID", "SIS Login ID", "Section", title]
         case "moodle":
-            return ["Email address", "ID number", "Username", homework.title]
+            return ["Email address", "ID number", "Username", title]
+        case "gradescope":
+            return ["First Name", "Last Name", "SID", "Email", "Sections", title, f"{title} - Max Points"]
         case "csv":
             return ["id", "name", "email", "section", "max", "score"]
 
 
-def _line(platform: Platform, student: Student, result: Result) -> list[str]:
-    score = points_text(result.score)
+def _line(platform: Platform, student: Student, result: Result) -> tuple[list[str], list[str]]:
+    """What a line says about the student, and its numbers."""
+    score, most = points_text(result.score), points_text(result.max_score)
     field = student.fields.get
     match platform:
         case "canvas":
             name = f"{student.last_name}, {student.first_name}".strip(", ") or student.id
-            return [name, field("canvas_id", ""), field("sis_id", ""), field("login", ""), student.section, score]
+            return [name, field("canvas_id", ""), field("sis_id", ""), field("login", ""), student.section], [score]
         case "moodle":
-            return [student.email, field("moodle_id", ""), field("login", ""), score]
+            return [student.email, field("moodle_id", ""), field("login", "")], [score]
+        case "gradescope":
+            names = [student.first_name, student.last_name or student.id]
+            return [*names, field("gradescope_id", ""), student.email, student.section], [score, most]
         case "csv":
-            about = [student.id, student.name, student.email, student.section]
-            return [*about, points_text(result.max_score), score]
-
-
-def _column(
-    fields: Fields, header: Sequence[str], form: Form, homework: Homework, homeworks: Sequence[str], column: str
-) -> int:
-    """The number of the column for the homework's scores."""
-    titles = [field.text.strip() for field in fields.records[0]]
-    if column:
-        wanted = " ".join(column.casefold().split())
-        found = [at for at, name in enumerate(header) if name == wanted]
-    elif form == "moodle" and any(name in header for name in _GRADE):
-        found = [at for at, name in enumerate(header) if name in _GRADE]
-    else:
-        own = homework.title.casefold()
-        found = [at for at, name in enumerate(header) if reads_as(name, homeworks) == {homework.name} or own in name]
-    if len(found) == 1:
-        return found[0]
-    what = f"no column is called {column!r}" if column else f"no column is called like {homework.name}"
-    if found:
-        what = f"several columns may be meant: {', '.join(titles[at] for at in found)}"
-    raise CourseError(f"{fields.path}: {what}: choose one with --column; there are {', '.join(filter(None, titles))}")
-
-
-def _other_maximum(form: Form, row: Sequence[object], at: int, results: Mapping[str, Result]) -> Iterator[str]:
-    """Canvas' line below the header says what the assignment is worth."""
-    texts = [getattr(field, "text", "").strip() for field in row]
-    if form == "canvas" and texts and texts[0].casefold() == "points possible" and len(texts) > at:
-        most = points_text(max(result.max_score for result in results.values()))
-        if texts[at] and not _equal(texts[at], most):
-            yield f"the platform's assignment is worth {texts[at]} points, the homework {most}"
-
-
-def _with_comma(fields: Fields, header: Sequence[str]) -> bool:
-    """Whether the file writes numbers with a decimal comma, as its maximum grades show."""
-    columns = [at for at, name in enumerate(header) if name in _MAXIMUM]
-    return any("," in row[at].text for row in fields.records[1:] for at in columns if len(row) > at)
+            return [student.id, student.name, student.email, student.section], [most, score]
 
 
 def people_of(results: Iterable[str]) -> Roster:
@@ -231,8 +206,11 @@ def waits(result: Result) -> bool:
     return any(cell.earned is None for book in result.notebooks for cell in book.cells)
 
 
-def _equal(one: str, other: str) -> bool:
-    try:
-        return float(one.replace(",", ".")) == float(other)
-    except ValueError:
-        return False
+def _called(entry: Mapping[str, str]) -> str:
+    """What a line of a platform's list calls the student."""
+    return entry.get("name") or entry.get("email") or next(iter(entry.values()))
+
+
+def _same(one: Mapping[str, str], other: Mapping[str, str]) -> bool:
+    """Whether two lines of a platform's list are one person's, by an id or by the e-mail address."""
+    return one == other or any(one[key] == other.get(key) for key in ("email", *PLATFORM_IDS) if key in one)
