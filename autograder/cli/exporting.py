@@ -136,7 +136,9 @@ def deliver(
     count = f"{len(found.files)} of {len(pages.results)} pages"
     typer.echo(f"{count}: nothing was written" if dry_run else f"{count} in {target}")
     if to == "canvas-zip" and found.files:
-        typer.echo("Canvas calls each page like a file that was handed in: tell students to save it as hw.html")
+        typer.echo(
+            f"Canvas calls each page like a file that was handed in: tell students to save it as {homework}.html"
+        )
     if found.left:
         raise typer.Exit(FINDINGS)
 
