@@ -33,6 +33,9 @@ c.Autograde.autograde_preprocessors = [
     "nbgrader.preprocessors.CheckCellMetadata",
 ]
 
+# What lateness costs stands in course.toml and homework.toml.
+c.AssignLatePenalties.plugin_class = "autograder.nbgrading.LatePenalty"
+
 # What the marker sees below a written answer, its model answer and mark scheme, stays out of feedback.
 c.GenerateFeedback.preprocessors = [
     "autograder.nbgrading.HideSchemes",

@@ -19,17 +19,21 @@ import bleach
 from nbconvert.exporters import NotebookExporter
 from nbgrader.api import Gradebook
 from nbgrader.converters.base import NbGraderException
+from nbgrader.plugins import BasePlugin
 from nbgrader.preprocessors import NbGraderPreprocessor
 from traitlets import Bool
 
 from autograder.course import build
 from autograder.course.course import CourseError, Homework, open_course
+from autograder.course.dates import Lateness
 from autograder.course.parsing import read_master
 from autograder.course.release import released
+from autograder.course.roster import open_roster
 from autograder.grading.server import GradingServer
-from autograder.results import autograded, registration
+from autograder.results import autograded, late, registration
 from autograder.results.result import Result
 from autograder.submission import choose, repaired
+from autograder.submission.timestamp import lateness_of
 
 # the HTML tags that rendered markdown may contain
 _TAGS = {
@@ -93,9 +97,29 @@ class SubmissionExporter(NotebookExporter):
                 raise
         return self._last
 
+    def lateness(self, student: str) -> Lateness:
+        """How late the student handed in the homework, as `autograder grade` has it."""
+        try:
+            roster = open_roster(self._course.root)
+            known = roster.get(student) if roster else None
+            return lateness_of(self._course, self.homework, known, lambda name: self._folder(student, name))
+        except CourseError as error:
+            self.log.error("%s", error)
+            raise NbGraderException(str(error)) from None
+
+    def settle_dates(self, student: str) -> None:
+        """Give the gradebook the course's own dates: nbgrader asks for a penalty only if somebody is late by these."""
+        if self.homework.due is None:
+            return
+        directory = self.parent.coursedir
+        with Gradebook(directory.db_url, directory.course_id) as book:
+            late.set_due(book, self.homework)
+            late.set_times(book.find_submission(self.homework.name, student), self.lateness(student))
+            book.db.commit()
+
     def _open(self) -> Homework:
         directory = self.parent.coursedir
-        course = open_course(Path(directory.root))
+        self._course = course = open_course(Path(directory.root))
         homework = course.homework(directory.assignment_id)
         self._floor = "none" if self.allow_unconfined else course.floor
         with Gradebook(directory.db_url, directory.course_id) as book:
@@ -110,9 +134,10 @@ class SubmissionExporter(NotebookExporter):
             )
         return homework
 
-    def _folder(self, student: str) -> Path:
+    def _folder(self, student: str, homework: str = "") -> Path:
         directory = self.parent.coursedir
-        return Path(directory.format_path(directory.submitted_directory, student, directory.assignment_id))
+        homework = homework or directory.assignment_id
+        return Path(directory.format_path(directory.submitted_directory, student, homework))
 
     def _warm_server(self) -> GradingServer:
         if self._refused is not None:
@@ -139,7 +164,20 @@ class Examine(NbGraderPreprocessor):  # type: ignore[misc]
         result = self.parent.result(about["student"])
         [found] = [book for book in result.notebooks if book.notebook == about["notebook"]]
         autograded.show(found, notebook, read_master(self.parent.homework, about["notebook"]))
+        self.parent.settle_dates(about["student"])
         return notebook, resources
+
+
+class LatePenalty(BasePlugin):  # type: ignore[misc]
+    """nbgrader's plugin for late penalties: what `[late]` in course.toml and homework.toml says.
+
+    nbgrader asks it about each notebook of a late submission (nbgrader documentation, “Late submission plugin”).
+    """
+
+    def late_submission_penalty(self, student_id: str, score: float, total_seconds_late: float) -> float | None:
+        """What is taken off a notebook's score; None if nothing is."""
+        found: Lateness = self.parent.parent.lateness(student_id)
+        return found.penalty(score) or None
 
 
 class HideSchemes(NbGraderPreprocessor):  # type: ignore[misc]

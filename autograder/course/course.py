@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import re
 import tomllib
 from collections.abc import Iterator
+from datetime import datetime
 from pathlib import Path
 from typing import Literal, TypeVar
 
 import msgspec
+
+from autograder.course.late_rules import HomeworkLateRules, LateRules, due_in, zone_of
 
 _T = TypeVar("_T")
 TierName = Literal["A", "B", "C", "none"]
@@ -64,6 +68,10 @@ class Homework(msgspec.Struct, frozen=True):
     limits: Limits
     packages: tuple[str, ...] = ()
     """modules that submissions may import beyond those of the course: installed by the instructor, loaded once"""
+    due: datetime | None = None
+    """in the course's time zone"""
+    late: LateRules = LateRules()
+    """the course's rules, changed by the homework's own"""
 
     def notebook(self, name: str) -> NotebookSpec:
         for spec in self.notebooks:
@@ -107,6 +115,9 @@ class Course(msgspec.Struct, frozen=True):
     repository: str
     branch: str
     floor: TierName
+    timezone: str = "UTC"
+    """IANA name of the zone in which dates are meant and shown"""
+    late: LateRules = LateRules()
 
     @property
     def has_repository(self) -> bool:
@@ -120,7 +131,12 @@ class Course(msgspec.Struct, frozen=True):
             raise CourseError(f"{self.root / 'course.toml'}: no homework {name!r}; it lists {known}")
         path = self.root / name / "homework.toml"
         read = _read(path, _HomeworkFile)
-        return Homework(name=name, root=self.root, **msgspec.structs.asdict(read))
+        try:
+            due = due_in(zone_of(self.timezone), read.due) if read.due else None
+        except ValueError as error:
+            raise CourseError(f"{path}: due: {error}") from None
+        fields = msgspec.structs.asdict(read) | {"due": due, "late": read.late.over(self.late)}
+        return Homework(name=name, root=self.root, **fields)
 
 
 class _CourseFile(msgspec.Struct, forbid_unknown_fields=True):
@@ -130,6 +146,8 @@ class _CourseFile(msgspec.Struct, forbid_unknown_fields=True):
     repository: str
     branch: str = "main"
     floor: TierName = "C"
+    timezone: str = "UTC"
+    late: LateRules = LateRules()
 
 
 class _HomeworkFile(msgspec.Struct, forbid_unknown_fields=True):
@@ -137,11 +155,24 @@ class _HomeworkFile(msgspec.Struct, forbid_unknown_fields=True):
     notebooks: tuple[NotebookSpec, ...]
     limits: Limits = Limits()
     packages: tuple[str, ...] = ()
+    due: datetime | None = None
+    late: HomeworkLateRules = HomeworkLateRules()
+
+
+_SHORT_DATE = re.compile(
+    rb"^[ \t]*due[ \t]*=[ \t]*(\d{4}-\d\d-\d\d)(?:[T ](\d\d:\d\d))?[ \t\r]*(?:#.*)?$", re.MULTILINE
+)
+"""a due date without a time, or without seconds: TOML 1.0 asks for both"""
 
 
 def open_course(root: Path) -> Course:
     """Read the course whose course.toml is in `root`."""
-    read = _read(root / "course.toml", _CourseFile)
+    path = root / "course.toml"
+    read = _read(path, _CourseFile)
+    try:
+        zone_of(read.timezone)
+    except ValueError as error:
+        raise CourseError(f"{path}: timezone: {error}") from None
     return Course(root=root.resolve(), **msgspec.structs.asdict(read))
 
 
@@ -156,8 +187,12 @@ def find_course(start: Path) -> Course:
 
 def _read(path: Path, kind: type[_T]) -> _T:
     try:
-        return msgspec.toml.decode(path.read_bytes(), type=kind)
+        data = path.read_bytes()
     except FileNotFoundError:
         raise CourseError(f"{path}: this file is missing") from None
+    try:
+        return msgspec.toml.decode(data, type=kind)
     except (msgspec.DecodeError, tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
-        raise CourseError(f"{path}: {error}") from None
+        short = _SHORT_DATE.search(data)
+        way = f": write a due date as due = {short[1].decode()}T{(short[2] or b'23:59').decode()}:00" if short else ""
+        raise CourseError(f"{path}: {error}{way}") from None
