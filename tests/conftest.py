@@ -92,6 +92,13 @@ def dump(book: Notebook) -> bytes:
     return json.dumps(book, ensure_ascii=False).encode()
 
 
+def write_files(root: Path, files: Mapping[str, str]) -> None:
+    """Write these files, by path below `root`: the text of a small course, say."""
+    for name, text in files.items():
+        (root / name).parent.mkdir(parents=True, exist_ok=True)
+        (root / name).write_text(text, encoding="utf-8")
+
+
 def small_course(root: Path, patient: bool = True) -> Course:
     """A copy of the course with hw1/mlp alone in it, and with small limits; those of time only when not `patient`."""
     demo.copy_course(open_course(Path(__file__).parents[1]), root)

@@ -16,6 +16,7 @@ from autograder.proving import audit
 from autograder.results import record
 from autograder.results.result import CellResult, NotebookResult
 from autograder.sandbox.lines import InProcessLine, Line
+from tests.conftest import write_files
 from tests.test_recording import FILES
 
 pytestmark = pytest.mark.slow(seconds=12)
@@ -54,9 +55,7 @@ GOOD = 'def test_small(student):\n    """It squares."""\n    assert student.squa
 @pytest.fixture(scope="module")
 def built(tmp_path_factory: pytest.TempPathFactory) -> Path:
     root = tmp_path_factory.mktemp("built")
-    for name, text in FILES.items():
-        (root / name).parent.mkdir(parents=True, exist_ok=True)
-        (root / name).write_text(text, encoding="utf-8")
+    write_files(root, FILES)
     build.build(open_course(root))
     return root
 

@@ -27,6 +27,7 @@ from autograder.results.gradebook import Recorder
 from autograder.results.registration import alembic_on_path
 from autograder.results.result import CellResult, NotebookResult, Result
 from autograder.submission.timestamp import lateness_of
+from tests.conftest import write_files
 
 pytestmark = [
     pytest.mark.slow(seconds=8),
@@ -114,9 +115,7 @@ def dated(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Course, di
         for book in EARNED:
             files[f"{name}/{book}.py"] = MASTER.replace("NAME", book[:-1])
             files[f"{name}/hidden/test_{book}.py"] = TESTS.replace("NAME", book[:-1])
-    for path, text in files.items():
-        (root / path).parent.mkdir(parents=True, exist_ok=True)
-        (root / path).write_text(text, encoding="utf-8")
+    write_files(root, files)
     shutil.copy(Path(__file__).parents[1] / "nbgrader_config.py", root)
     course = open_course(root)
     build.build(course)
@@ -203,10 +202,14 @@ def test_the_gradebook_knows_how_late_everybody_is(dated: tuple[Course, dict[str
     }  # fmt: skip
 
 
-def test_recording_gives_the_penalties_of_autograde(dated: tuple[Course, dict[str, Any]], tmp_path: Path) -> None:
-    course, taken = dated
-    shutil.copytree(course.root, tmp_path, dirs_exist_ok=True)
-    course = open_course(tmp_path)
+@pytest.fixture
+def course(dated: tuple[Course, dict[str, Any]], tmp_path: Path) -> Course:
+    """A copy of it, to be changed."""
+    return open_course(Path(shutil.copytree(dated[0].root, tmp_path, dirs_exist_ok=True)))
+
+
+def test_recording_gives_the_penalties_of_autograde(course: Course, dated: tuple[Course, dict[str, Any]]) -> None:
+    _, taken = dated
     with opened(course) as book:
         for one in book.assignment_submissions("hw1"):
             one.timestamp = one.extension = None
@@ -220,12 +223,7 @@ def test_recording_gives_the_penalties_of_autograde(dated: tuple[Course, dict[st
     assert penalties(course) == taken
 
 
-def test_a_mark_by_hand_costs_its_share_after_recording_again(
-    dated: tuple[Course, dict[str, Any]], tmp_path: Path
-) -> None:
-    course, _ = dated
-    shutil.copytree(course.root, tmp_path, dirs_exist_ok=True)
-    course = open_course(tmp_path)
+def test_a_mark_by_hand_costs_its_share_after_recording_again(course: Course) -> None:
     with opened(course) as book:
         submission = book.find_submission("hw1", "late")
         before = [notebook.score for notebook in submission.notebooks]
@@ -236,12 +234,7 @@ def test_a_mark_by_hand_costs_its_share_after_recording_again(
     assert (total, penalties(course)["late"]["terms"]) == (pytest.approx(0.2334 + 0.5), 0.5)
 
 
-def test_a_date_set_in_formgrader_stays_where_homework_toml_has_none(
-    dated: tuple[Course, dict[str, Any]], tmp_path: Path
-) -> None:
-    course, _ = dated
-    shutil.copytree(course.root, tmp_path, dirs_exist_ok=True)
-    course = open_course(tmp_path)
+def test_a_date_set_in_formgrader_stays_where_homework_toml_has_none(course: Course) -> None:
     with opened(course) as book:
         book.update_or_create_assignment("hw1", duedate="2026-01-01 00:00:00 UTC")
         late.set_due(book, msgspec.structs.replace(course.homework("hw1"), due=None))

@@ -33,6 +33,7 @@ from autograder.grading.server import Lost
 from autograder.results import gradebook
 from autograder.results.autograded import NOTES_ID, show
 from autograder.results.result import CellResult, Incident, NotebookResult, Output, Result, TestResult
+from tests.conftest import write_files
 
 pytestmark = [
     pytest.mark.slow(seconds=105),
@@ -157,16 +158,15 @@ EARNED = {
 def fresh(tmp_path_factory: pytest.TempPathFactory) -> Course:
     """A course after its first build, registered in its gradebook: to be copied."""
     root = tmp_path_factory.mktemp("fresh")
-    for name, text in {
+    files = {
         "course.toml": COURSE,
         "hw1/homework.toml": HOMEWORK,
         "hw1/powers.py": POWERS,
         "hw1/hidden/test_powers.py": POWERS_TESTS,
         "hw1/words.py": WORDS,
         "hw1/hidden/test_words.py": WORDS_TESTS,
-    }.items():
-        (root / name).parent.mkdir(parents=True, exist_ok=True)
-        (root / name).write_text(text, encoding="utf-8")
+    }
+    write_files(root, files)
     shutil.copy(CONFIG, root)
     course = open_course(root)
     build.build(course)

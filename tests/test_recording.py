@@ -21,6 +21,7 @@ from autograder.results import gradebook, record, recording, registration
 from autograder.results.recording import Recording
 from autograder.results.registration import Recorded
 from autograder.results.result import CellResult, NotebookResult, Result
+from tests.conftest import write_files
 
 pytestmark = [
     pytest.mark.slow(seconds=55),
@@ -79,9 +80,7 @@ def test_cube(student):
 def built(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A course after its first build."""
     root = tmp_path_factory.mktemp("built")
-    for name, text in FILES.items():
-        (root / name).parent.mkdir(parents=True, exist_ok=True)
-        (root / name).write_text(text, encoding="utf-8")
+    write_files(root, FILES)
     build.build(open_course(root))
     with gradebook.Recorder(open_course(root), open_course(root).homework("hw1")):
         return root

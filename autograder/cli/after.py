@@ -130,7 +130,7 @@ def regrade(
 
 def _told(found: Sequence[Regrading], dry: bool) -> str:
     """The table of what has changed, and what was done."""
-    from autograder.results.plain_text import plain, points_text
+    from autograder.results.plain_text import aligned, plain, points_text
 
     rows: list[tuple[str, ...]] = [("student", "cell", "before", "after", "why")]
     for one in found:
@@ -138,10 +138,7 @@ def _told(found: Sequence[Regrading], dry: bool) -> str:
             points = [points_text(value) or "–" for value in (change.before, change.after)]
             cell = f"{change.notebook}/{change.cell}"
             rows.append((plain(one.student), cell, *points, "; ".join(change.why)))
-    widths = [max(len(row[column]) for row in rows) for column in range(4)]
-    lines = []
-    if len(rows) > 1:
-        lines = ["  ".join([*map(str.ljust, row[:4], widths), row[4]]).rstrip() for row in rows]
+    lines = aligned(rows) if len(rows) > 1 else []
     lines += [f"{one.student}: graded again as a whole, because {one.again}" for one in found if one.again]
     lines += [f"{one.student}: not regraded: {one.lost}" for one in found if one.lost]
     changed = len({one.student for one in found if one.changes})

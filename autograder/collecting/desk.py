@@ -13,8 +13,8 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from autograder.collecting.division import HandedIn
-from autograder.collecting.platforms import STAMP, moment
 from autograder.course.release import Released
+from autograder.submission import timestamp
 from autograder.submission.choice import choose
 from autograder.submission.file import Unreadable
 from autograder.submission.filename import shown
@@ -88,7 +88,7 @@ class Desk:
             books, why = self._recognised(fresh.parent)
             if newest.time is not None:
                 stamp = newest.time.isoformat(sep=" ", timespec="seconds")  # nbgrader reads it with its zone
-                (fresh / STAMP).write_text(f"{stamp}\n", encoding="ascii")
+                (fresh / timestamp.FILE).write_text(f"{stamp}\n", encoding="ascii")
             one = Collected(student, "new", books, newest.time, newest.late, notes=(*notes, *why))
             one = self._place(one, fresh)
             for number, attempt in enumerate(filled[1:]):
@@ -112,10 +112,10 @@ class Desk:
         if elsewhere := self._elsewhere(target):
             return _with(one, "kept", f"{elsewhere} is there already: move it away, and collect again")
         if target.is_dir() and any(target.iterdir()):
-            before = _time_in(target)
+            before = timestamp.read_stamp(target).time
             if _files(target) == _files(fresh):
                 if one.time and before is None and not self.dry:
-                    shutil.copy(fresh / STAMP, target / STAMP)
+                    shutil.copy(fresh / timestamp.FILE, target / timestamp.FILE)
                 return replace(one, state="same")
             if before and one.time and one.time < before:
                 aside = self._put_aside(one.student, fresh, _of(one.time))
@@ -174,7 +174,7 @@ def _write(folder: Path, one: HandedIn) -> list[str]:
     if len(ordered) > _FILES:
         notes.append(f"only {_FILES} of {len(ordered)} files were taken")
     for name, file in ordered[:_FILES]:
-        if name == STAMP:
+        if name == timestamp.FILE:
             continue
         try:
             data = file.read()
@@ -203,7 +203,7 @@ def _files(folder: Path) -> dict[str, str]:
     found: dict[str, str] = {}
     for path in folder.rglob("*"):
         name = str(path.relative_to(folder))
-        if name == STAMP or (path.is_dir() and not path.is_symlink()):
+        if name == timestamp.FILE or (path.is_dir() and not path.is_symlink()):
             continue
         found[name] = ""
         with suppress(OSError):
@@ -211,13 +211,6 @@ def _files(folder: Path) -> dict[str, str]:
                 with path.open("rb") as opened:
                     found[name] = hashlib.file_digest(opened, "sha256").hexdigest()
     return found
-
-
-def _time_in(folder: Path) -> datetime | None:
-    try:
-        return moment((folder / STAMP).read_text(encoding="utf-8")[:100])
-    except (OSError, ValueError):
-        return None
 
 
 def _of(time: datetime) -> str:

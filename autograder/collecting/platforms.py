@@ -28,12 +28,12 @@ from typing import Literal
 from autograder.collecting import commit_time, gradescope
 from autograder.collecting.source import Source, SourceFile
 from autograder.course.roster import Roster
+from autograder.submission import timestamp
 from autograder.submission.file import Unreadable
 from autograder.submission.folder import is_called, reads_as
 
 Platform = Literal["gradescope", "moodle", "blackboard", "canvas", "ilias", "github", "nbgrader", "folder"]
 """in the order in which they are tried"""
-STAMP = "timestamp.txt"
 CANVAS = re.compile(r"(?P<name>[^/]*?)_?(?P<late>LATE_)?(?P<user>\d+|anon_\w+?)_(?P<file>\d+)_(?P<rest>[^/]+)")
 _CANVAS_TEXT = re.compile(r"(?P<name>[^/]*?)_?(?P<late>LATE_)?(?P<user>\d+|anon_\w+?)_(?P<rest>(?:text|link)\.html)")
 _MOODLE = re.compile(r"(?P<name>[^/]+?)(?:_(?P<number>\d+))?_assignsubmission_(?P<kind>[a-z]+)(?:_?/|_)(?P<rest>.+)")
@@ -181,7 +181,7 @@ def _nbgrader(files: Sequence[tuple[str, SourceFile]], setting: Setting) -> Read
     ours = f"/{setting.homework}/"
     if not any(ours in path and "/" not in path.partition(ours)[0] for path, _ in files):
         return None
-    times = {path.partition("/")[0]: stamp_of(file) for path, file in files if path.endswith(f"{ours}{STAMP}")}
+    times = {path.partition("/")[0]: stamp_of(file) for path, file in files if path.endswith(f"{ours}{timestamp.FILE}")}
 
     def read(path: str) -> Found | None:
         name, _, rest = path.partition("/")
@@ -189,7 +189,7 @@ def _nbgrader(files: Sequence[tuple[str, SourceFile]], setting: Setting) -> Read
         if not rest or other:
             return NOTHING if rest else None
         inner = f"/{rest}".removeprefix(ours).lstrip("/")
-        return Found((_anybody(name),), "" if inner == STAMP else inner, times.get(name))
+        return Found((_anybody(name),), "" if inner == timestamp.FILE else inner, times.get(name))
 
     return read
 
@@ -197,17 +197,9 @@ def _nbgrader(files: Sequence[tuple[str, SourceFile]], setting: Setting) -> Read
 def stamp_of(file: SourceFile) -> datetime | None:
     """The time in a timestamp.txt; None if it cannot be read. Without a zone it is UTC, as nbgrader reads it."""
     try:
-        text = file.read().decode("utf-8", errors="replace").strip()
-        return moment(text)
+        return timestamp.moment(timestamp.text_of(file.read()))
     except (Unreadable, ValueError):
         return None
-
-
-def moment(text: str) -> datetime:
-    """A time in ISO format, as nbgrader writes it: ‘2026-11-27 10:11:12.123 UTC’. Raises ValueError."""
-    text = re.sub(r" *(?:UTC|Z)$", "+00:00", text.strip())
-    time = datetime.fromisoformat(re.sub(r" ([+-]\d\d:?\d\d)$", r"\1", text))
-    return time if time.tzinfo else datetime.fromisoformat(f"{text}+00:00")
 
 
 def _by_folder(files: Sequence[tuple[str, SourceFile]], setting: Setting) -> Reader | None:

@@ -15,6 +15,7 @@ How these files look:
 from __future__ import annotations
 
 import re
+import unicodedata
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -154,6 +155,7 @@ def entry_of(form: Form, header: Sequence[str], row: Sequence[str]) -> dict[str,
     entry: dict[str, str] = {}
     for name, text in zip(header, row, strict=False):
         column = _NAMES[form].get(name, name if form == "csv" else "")
+        text = unicodedata.normalize("NFC", text.strip())
         if column and text:
             entry.setdefault(column, text)
     if form == "canvas" and ("canvas_id" not in entry or entry.get("name") == "Student, Test"):

@@ -50,20 +50,12 @@ def read_sheet(path: Path) -> Sheet:
     CourseError
         If there is no such file, or if it is no such table.
     """
-    try:
-        with path.open("rb") as file:
-            data = file.read(_MOST_BYTES + 1)
-    except OSError as error:
-        raise CourseError(f"{path}: this file cannot be read ({error.strerror})") from None
-    if len(data) > _MOST_BYTES:
-        raise CourseError(f"{path}: this file is larger than {_MOST_BYTES // 2**20} MB: is it a list of students?")
-    if data.startswith((b"PK\x03\x04", b"\xd0\xcf\x11\xe0")):
-        raise CourseError(f"{path}: this is a workbook of a spreadsheet program: save it as CSV")
+    data = table_bytes(path, "a list of students", "save")
     text, marked = _decoded(data, path)
     lines = text.splitlines(keepends=True)
     told = re.fullmatch(r"sep=(.)\s*", lines[0]) if lines else None  # a line that Excel understands
     first = next((line for line in lines[bool(told) :] if line.strip()), "")
-    separator = told[1] if told else max(_SEPARATORS, key=re.sub(r'"[^"]*"', "", first).count)
+    separator = told[1] if told else likely_separator(first)
     reader = csv.reader(io.StringIO("\n" + "".join(lines[1:]) if told else text, newline=""), delimiter=separator)
     rows: list[tuple[int, tuple[str, ...]]] = []
     try:
@@ -75,11 +67,35 @@ def read_sheet(path: Path) -> Sheet:
     if not rows:
         raise CourseError(f"{path}: this file is empty: its first line has to name the columns")
     (line, names), *others = rows
-    header = tuple(" ".join(name.casefold().split()) for name in names)
+    header = tuple(map(column_name, names))
     twice = sorted({name for name in header if name and header.count(name) > 1})
     if twice:
         raise CourseError(f"{path}, line {line}: several columns are called {', '.join(map(repr, twice))}: rename them")
     return Sheet(path, header, tuple(others), separator, names, marked)
+
+
+def table_bytes(path: Path, what: str, do: str) -> bytes:
+    """The bytes of a CSV file: `what` it should be, and what to `do` to make one. Raises CourseError if it is none."""
+    try:
+        with path.open("rb") as file:
+            data = file.read(_MOST_BYTES + 1)
+    except OSError as error:
+        raise CourseError(f"{path}: this file cannot be read ({error.strerror})") from None
+    if len(data) > _MOST_BYTES:
+        raise CourseError(f"{path}: this file is larger than {_MOST_BYTES // 2**20} MB: is it {what}?")
+    if data.startswith((b"PK\x03\x04", b"\xd0\xcf\x11\xe0")):
+        raise CourseError(f"{path}: this is a workbook of a spreadsheet program: {do} it as CSV")
+    return data
+
+
+def likely_separator(line: str) -> str:
+    """The sign that separates the columns of this first line."""
+    return max(_SEPARATORS, key=re.sub(r'"[^"]*"', "", line).count)
+
+
+def column_name(text: str) -> str:
+    """The name of a column in small letters, with single blanks."""
+    return " ".join(text.casefold().split())
 
 
 def _field(text: str) -> str:

@@ -16,6 +16,7 @@ from collections.abc import Iterator, Sequence
 
 from autograder.course.class_list import Form
 from autograder.course.course import CourseError, Homework
+from autograder.course.sheet import column_name
 from autograder.exporting.fields import Field, Fields, column_names
 from autograder.submission.folder import reads_as
 
@@ -41,7 +42,7 @@ def find(
     """The number of the column: the one that is called `wanted`, or like the homework. Raises CourseError."""
     titles = [field.text.strip() for field in fields.records[0]]
     if wanted:
-        name = " ".join(wanted.casefold().split())
+        name = column_name(wanted)
         found = [at for at, there in enumerate(header) if there == name]
     elif form == "moodle" and any(name in header for name in _GRADE):
         found = [at for at, name in enumerate(header) if name in _GRADE]

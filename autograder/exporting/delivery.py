@@ -94,7 +94,7 @@ def for_moodle(worksheet: Path, pages: Pages, roster: Roster | None) -> Delivery
     places: dict[str, set[str]] = {}
     otherwise: dict[str, str] = {}
     for row in fields.records[1:]:
-        entry = entry_of("moodle", header, [field.text.strip() for field in row])
+        entry = entry_of("moodle", header, [field.text for field in row])
         number = entry.get("moodle_participant", "")
         same = students_of(people, entry) if number else ()
         found = [known[one.id.casefold()] for one in same if one.id.casefold() in known]

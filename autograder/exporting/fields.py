@@ -8,9 +8,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from autograder.course.course import CourseError
+from autograder.course.sheet import column_name, likely_separator, table_bytes
 
-_MOST_BYTES = 16 * 2**20
-_SEPARATORS = ",;\t"
 _TOLD = re.compile(r"\ufeff?sep=([^\w\s\"]|\t)\r?\n")
 """a first line that Excel understands"""
 _QUOTED = re.compile(r'"((?:[^"]++|"")*+)"')
@@ -49,20 +48,11 @@ class Fields:
 
 def read_fields(path: Path) -> Fields:
     """Read a CSV file as a platform wrote it. Raises CourseError if it is none."""
-    try:
-        with path.open("rb") as file:
-            data = file.read(_MOST_BYTES + 1)
-    except OSError as error:
-        raise CourseError(f"{path}: this file cannot be read ({error.strerror})") from None
-    if len(data) > _MOST_BYTES:
-        raise CourseError(f"{path}: this file is larger than {_MOST_BYTES // 2**20} MB: is it a gradebook?")
-    if data.startswith((b"PK\x03\x04", b"\xd0\xcf\x11\xe0")):
-        raise CourseError(f"{path}: this is a workbook of a spreadsheet program: export it as CSV")
-    text, encoding = _decoded(data, path)
+    text, encoding = _decoded(table_bytes(path, "a gradebook", "export"), path)
     told = _TOLD.match(text)
     begin = told.end() if told else 0
     first = next((line for line in text[begin:].lstrip("\ufeff").splitlines() if line.strip()), "")
-    separator = told[1] if told else max(_SEPARATORS, key=re.sub(r'"[^"]*"', "", first).count)
+    separator = told[1] if told else likely_separator(first)
     try:
         records = tuple(one for one in _records(text, separator, begin) if any(field.text.strip() for field in one))
     except ValueError as error:
@@ -123,4 +113,4 @@ def _field(text: str, begin: int, separator: str) -> Field:
 
 def column_names(record: Sequence[Field]) -> tuple[str, ...]:
     """The names of the columns in small letters, with single blanks."""
-    return tuple(" ".join(field.text.casefold().split()) for field in record)
+    return tuple(column_name(field.text) for field in record)

@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import csv
 import io
-import unicodedata
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -95,7 +94,7 @@ def fill(
     missing: list[str] = []
     lines: dict[str, list[tuple[int, Mapping[str, str]]]] = {}
     for number, row in enumerate(fields.records[1:], 1):
-        entry = entry_of(form, header, [unicodedata.normalize("NFC", field.text.strip()) for field in row])
+        entry = entry_of(form, header, [field.text for field in row])
         if not entry:
             continue
         same = students_of(people, entry)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor, as_completed
-from contextlib import closing, suppress
+from contextlib import closing
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -158,10 +158,7 @@ def write_csv(homework: Homework, out: Path, absent: Sequence[Absent] = (), rost
     What was not graded has a line without points. Names are those of `roster`, by default the course's.
     """
     roster = roster or open_roster(homework.root)
-    found: dict[str, Result] = {}
-    for path in sorted(out.glob(f"*/{homework.name}.json")):
-        with suppress(ValueError):  # not a results file, or one with an older schema
-            found[path.parent.name] = record.read(path)
+    found = record.read_all(out, homework.name)
     target = out / f"{homework.name}.csv"
     without = {one.name: one.why for one in absent if one.name not in found}
     atomic_file.replace(target, csv_text(tuple(found.values()), without, roster).encode())

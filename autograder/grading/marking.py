@@ -9,7 +9,6 @@ from autograder.course.course import Course, CourseError, Homework
 from autograder.course.roster import open_roster
 from autograder.grading import class_run
 from autograder.results import gradebook, record
-from autograder.results.result import Result
 
 
 @dataclass(frozen=True)
@@ -43,7 +42,7 @@ class Marking:
 
 def run(course: Course, homework: Homework, out: Path) -> Marking:
     """Bring all marks to the results in `out`. Raises CourseError if there is no gradebook or no result."""
-    old = _results(out, homework)
+    old = record.read_all(out, homework.name)
     if not old:
         raise CourseError(f"{out}: no results of {homework.name}: run `autograder grade {homework.name}` first")
     roster = open_roster(course.root)
@@ -63,13 +62,3 @@ def run(course: Course, homework: Homework, out: Path) -> Marking:
         sum(cell.earned is None for _, _, cell in cells),
         len(now),
     )
-
-
-def _results(out: Path, homework: Homework) -> dict[str, Result]:
-    found = {}
-    for path in sorted(out.glob(f"*/{homework.name}.json")):
-        try:
-            found[path.parent.name] = record.read(path)
-        except ValueError:  # not a results file, or one with an older schema
-            continue
-    return found

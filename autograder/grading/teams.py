@@ -1,4 +1,4 @@
-"""Everybody in the roster: a team's submission counts for each member, and whoever handed in nothing is named."""
+"""What the roster adds to a class run: a team's submission counts for each member; who handed in nothing is named."""
 
 from __future__ import annotations
 
@@ -25,8 +25,9 @@ def survey_of(
     found = completed(survey(submitted, homework, homeworks), roster, homework)
     if not students:
         return found
+    there = {one.student for one in found.todo}
     for student in students:
-        if student not in {one.student for one in found.todo}:
+        if student not in there:
             raise CourseError(f"{submitted / student / homework}: no such submission")
     return Survey(tuple(one for one in found.todo if one.student in students), ())
 

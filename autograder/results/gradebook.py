@@ -53,11 +53,10 @@ class Recorder:
         self._then: Totals = {}
         self.copy: Path | None = None
         """the gradebook as it was, if changed cells were taken over"""
-        self._url = f"sqlite:///{course.root / 'gradebook.db'}"
 
     def __enter__(self) -> Recorder:
         """Register the homework if necessary. Raises CourseError when the gradebook cannot store it."""
-        self._book = self._open()
+        self._book = opened(self._course)
         if not is_registered(self._book, self._homework):
             try:
                 self._register()
@@ -83,8 +82,8 @@ class Recorder:
             self.copy = settle(self._book, self._course, self._homework, found, self._recorded)
             return
         self._book.close()
-        register(self._course, self._homework, self._url)
-        self._book = self._open()
+        register(self._course, self._homework, _url(self._course))
+        self._book = opened(self._course)
         check(self._book, self._homework)
 
     def moved(self) -> str:
@@ -145,12 +144,18 @@ class Recorder:
                     grade.needs_manual_grade = True
         book.db.commit()
 
-    def _open(self) -> Any:
-        with loading():
-            from nbgrader.api import Gradebook
 
-        with alembic_on_path(), _quietly():
-            return Gradebook(self._url, course_id=self._course.id)
+def opened(course: Course) -> Any:
+    """The course's gradebook, which is made if there is none: nbgrader's Gradebook, which the caller closes."""
+    with loading():
+        from nbgrader.api import Gradebook
+
+    with alembic_on_path(), _quietly():
+        return Gradebook(_url(course), course_id=course.id)
+
+
+def _url(course: Course) -> str:
+    return f"sqlite:///{course.root / 'gradebook.db'}"
 
 
 def bring(course: Course, homework: Homework, out: Path, roster: Roster | None = None) -> dict[str, Result]:
@@ -161,8 +166,7 @@ def bring(course: Course, homework: Homework, out: Path, roster: Roster | None =
     path = course.root / "gradebook.db"
     if not path.is_file():
         raise CourseError(f"{path}: there is no gradebook yet: run `autograder grade {homework.name}` first")
-    recorder = Recorder(course, homework, roster)
-    with closing(recorder._open()) as book:
+    with closing(opened(course)) as book:
         return marks.bring(book, homework, out, roster)
 
 

@@ -75,13 +75,8 @@ def bring(book: Any, homework: Homework, out: Path, roster: Roster | None = None
     """
     found = of_class(book, homework)
     changed = {}
-    for path in sorted(out.glob(f"*/{homework.name}.json")):
-        student = path.parent.name
-        if student not in found and b'"mark": {' not in path.read_bytes():
-            continue
-        try:
-            old = record.read(path)
-        except ValueError:
+    for student, old in record.read_all(out, homework.name).items():
+        if student not in found and not any(cell.mark for notebook in old.notebooks for cell in notebook.cells):
             continue
         new = applied(old, found.get(student, {}))
         if new != old:

@@ -7,6 +7,7 @@ here: the templates escape it.
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
 from typing import Any
 
 _NOISE = re.compile(
@@ -28,6 +29,12 @@ def plain(text: str) -> str:
 def cleaned(value: Any) -> Any:
     """The plain text of a string; any other value unchanged."""
     return plain(value) if type(value) is str else value
+
+
+def aligned(rows: Sequence[Sequence[str]]) -> list[str]:
+    """The rows of a table as lines, with columns of equal width; the last column is as long as it is."""
+    widths = [max(map(len, column)) for column in zip(*rows, strict=True)][:-1]
+    return ["  ".join([*map(str.ljust, row, widths), row[-1]]).rstrip() for row in rows]
 
 
 def points_text(points: float | None) -> str:

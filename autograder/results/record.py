@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -51,6 +52,15 @@ def read(path: Path) -> Result:
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
         raise ValueError(f"{path}: this is not a results file ({error}); grade the submission again") from None
     raise ValueError(f"{path}: this is schema {schema}, but schema {SCHEMA} is needed; grade the submission again")
+
+
+def read_all(out: Path, homework: str) -> dict[str, Result]:
+    """The results of a homework below `out`, by student, in order; without what is no results file of this schema."""
+    found: dict[str, Result] = {}
+    for path in sorted(out.glob(f"*/{homework}.json")):
+        with suppress(ValueError):
+            found[path.parent.name] = read(path)
+    return found
 
 
 class _Head(msgspec.Struct):

@@ -192,12 +192,8 @@ def record_again(
             if recorded is Recorded.KEEP:
                 raise CourseError("--recorded keep leaves the gradebook as it is: there is nothing to record")
             return 0, recording.why or f"{out}: only results of the course's own folder results/ are recorded"
-        for path in sorted(out.glob(f"*/{homework.name}.json")):
-            try:
-                result = record.read(path)
-            except ValueError:
-                continue
-            if students and path.parent.name not in students:
+        for student, result in record.read_all(out, homework.name).items():
+            if students and student not in students:
                 continue
             if result.student in recording._left or not recording._book.has(result):
                 done += recording.record(result)

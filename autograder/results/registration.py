@@ -18,7 +18,7 @@ from typing import Any
 from autograder.course.course import Course, CourseError, Homework
 from autograder.course.release import released
 from autograder.course.stripping import strip_config
-from autograder.results.plain_text import plain, points_text
+from autograder.results.plain_text import aligned, plain, points_text
 
 
 class Recorded(enum.StrEnum):
@@ -250,7 +250,7 @@ def table(found: Sequence[CellChange]) -> str:
         before = "not there" if change.kind == "new" else points_text(change.before) or "no points"
         after = "gone" if change.kind == "gone" else points_text(change.after) or "no points"
         rows.append((f"{change.notebook}/{change.cell}", before, after))
-    return _aligned(rows)
+    return "\n".join(aligned(rows))
 
 
 def told(before: Totals, after: Totals) -> str:
@@ -260,16 +260,11 @@ def told(before: Totals, after: Totals) -> str:
         then = before.get(student)
         if now != then:
             rows.append((plain(student), _of(then) if then is not None else "not recorded", _of(now)))
-    return _aligned(rows) if len(rows) > 1 else ""
+    return "\n".join(aligned(rows)) if len(rows) > 1 else ""
 
 
 def _of(total: tuple[float, float]) -> str:
     return f"{points_text(total[0])} of {points_text(total[1])}"
-
-
-def _aligned(rows: Sequence[tuple[str, str, str]]) -> str:
-    widths = [max(len(row[column]) for row in rows) for column in range(2)]
-    return "\n".join("  ".join([*map(str.ljust, row[:2], widths), row[2]]) for row in rows)
 
 
 @contextmanager

@@ -50,13 +50,18 @@ def read_stamp(folder: Path) -> Stamp:
             data = file.read(_LONGEST + 1)
     except OSError as error:
         return Stamp(None, f"{path}: {error.strerror}, so the time of submission is not known")
-    wide = data.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE))
-    text = data.decode("utf-16" if wide else "utf-8-sig", errors="replace").strip("\0 \t\r\n")
+    text = text_of(data)
     try:
         return Stamp(moment(text))
     except ValueError as error:
         what = f"{text[:40]!r} is not a moment ({error})" if text else "it is empty"
         return Stamp(None, f"{path}: {what}: write one line such as 2026-11-20 23:59:00 Europe/Berlin")
+
+
+def text_of(data: bytes) -> str:
+    """The text of a timestamp.txt, whatever an editor made of it."""
+    wide = data.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE))
+    return data.decode("utf-16" if wide else "utf-8-sig", errors="replace").strip("\0 \t\r\n")
 
 
 def moment(text: str) -> datetime:
