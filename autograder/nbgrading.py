@@ -25,15 +25,14 @@ from traitlets import Bool
 
 from autograder.course import build
 from autograder.course.course import CourseError, Homework, open_course
-from autograder.course.dates import Lateness
+from autograder.course.late_rules import penalty
 from autograder.course.parsing import read_master
 from autograder.course.release import released
-from autograder.course.roster import open_roster
 from autograder.grading.server import GradingServer
+from autograder.grading.standing import Standing
 from autograder.results import autograded, late, registration
-from autograder.results.result import Result
+from autograder.results.result import Late, Result
 from autograder.submission import choose, repaired
-from autograder.submission.timestamp import lateness_of
 
 # the HTML tags that rendered markdown may contain
 _TAGS = {
@@ -64,6 +63,7 @@ class SubmissionExporter(NotebookExporter):
         self._server: GradingServer | None = None
         self._refused: CourseError | None = None
         self._last: Result | None = None
+        self._standing: Standing | None = None
         try:
             self.homework = self._open()
         except CourseError as error:
@@ -97,12 +97,13 @@ class SubmissionExporter(NotebookExporter):
                 raise
         return self._last
 
-    def lateness(self, student: str) -> Lateness:
+    def late(self, student: str) -> Late | None:
         """How late the student handed in the homework, as `autograder grade` has it."""
         try:
-            roster = open_roster(self._course.root)
-            known = roster.get(student) if roster else None
-            return lateness_of(self._course, self.homework, known, lambda name: self._folder(student, name))
+            if self._standing is None:
+                submitted = Path(self.parent.coursedir.root) / self.parent.coursedir.submitted_directory
+                self._standing = Standing(self._course, self.homework, submitted=submitted)
+            return self._standing.late(student)
         except CourseError as error:
             self.log.error("%s", error)
             raise NbGraderException(str(error)) from None
@@ -114,7 +115,8 @@ class SubmissionExporter(NotebookExporter):
         directory = self.parent.coursedir
         with Gradebook(directory.db_url, directory.course_id) as book:
             late.set_due(book, self.homework)
-            late.set_times(book.find_submission(self.homework.name, student), self.lateness(student))
+            submission = book.find_submission(self.homework.name, student)
+            late.set_times(submission, self.homework, self.late(student))
             book.db.commit()
 
     def _open(self) -> Homework:
@@ -134,10 +136,9 @@ class SubmissionExporter(NotebookExporter):
             )
         return homework
 
-    def _folder(self, student: str, homework: str = "") -> Path:
+    def _folder(self, student: str) -> Path:
         directory = self.parent.coursedir
-        homework = homework or directory.assignment_id
-        return Path(directory.format_path(directory.submitted_directory, student, homework))
+        return Path(directory.format_path(directory.submitted_directory, student, directory.assignment_id))
 
     def _warm_server(self) -> GradingServer:
         if self._refused is not None:
@@ -176,8 +177,8 @@ class LatePenalty(BasePlugin):  # type: ignore[misc]
 
     def late_submission_penalty(self, student_id: str, score: float, total_seconds_late: float) -> float | None:
         """What is taken off a notebook's score; None if nothing is."""
-        found: Lateness = self.parent.parent.lateness(student_id)
-        return found.penalty(score) or None
+        found: Late | None = self.parent.parent.late(student_id)
+        return penalty(score, found.per_cent) or None if found is not None else None
 
 
 class HideSchemes(NbGraderPreprocessor):  # type: ignore[misc]

@@ -16,7 +16,7 @@ PAGE = Path(__file__).with_name("results.md")
 BEGIN, END = "<!-- tables: made by `make docs` from autograder/results/result.py -->", "<!-- end of tables -->"
 STRUCTS = (
     *(result.Result, result.NotebookResult, result.CellResult, result.Mark, result.TestResult, result.Diagnosis),
-    *(result.Repair, result.Incident, result.Output),
+    *(result.Repair, result.Incident, result.Output, result.Late),
 )
 WORDS = {str: "string", bool: "boolean", int: "integer", float: "number", bytes: "string, base64", dict: "object"}
 

@@ -14,6 +14,7 @@ from conftest import Files, Hall, dump, lost_points, wanted
 
 from autograder.grading import class_run
 from autograder.grading.server import GradingServer
+from autograder.grading.submissions import survey
 from autograder.proving.example_class import Notebook, SubmissionWriter
 from autograder.results.result import NotebookResult
 
@@ -318,7 +319,7 @@ def test_a_class_with_a_poison_submission_is_graded_to_its_end(
         folder = tmp_path / "submitted" / student / "hw1"
         folder.mkdir(parents=True)
         (folder / "mlp.ipynb").write_bytes(data)
-    todo = class_run.survey(tmp_path / "submitted", "hw1").todo
+    todo = survey(tmp_path / "submitted", "hw1").todo
     outcomes = class_run.run(hall.course, hall.homework, todo, tmp_path / "results", workers=2)
     scores = {outcome.submission.student: outcome.result and outcome.result.score for outcome in outcomes}
     assert scores == {"anna": 34, "bomb": 34, "cut": 0, "dora": 0}

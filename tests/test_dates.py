@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import random
-import shutil
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -15,9 +14,9 @@ from nbgrader.utils import parse_utc
 
 from autograder.course.course import CourseError, Homework, open_course
 from autograder.course.dates import Lateness, lateness, term
-from autograder.course.late_rules import LateRules, due_in
+from autograder.course.late_rules import LateRules, due_in, penalty
 from autograder.course.roster import Student
-from autograder.submission.timestamp import lateness_of, moment, read_stamp
+from autograder.submission.timestamp import moment, read_stamp
 
 BERLIN = ZoneInfo("Europe/Berlin")
 ZONES = [
@@ -146,7 +145,7 @@ def test_half_an_extra_day_is_half_a_day() -> None:
 @pytest.mark.parametrize("due", [FRIDAY, None])
 def test_nobody_is_late_without_a_moment_of_submission(due: datetime | None) -> None:
     found = lateness(homework(due), having("2"), None)
-    assert (found.days, found.per_cent, found.penalty(7)) == (0, 0, 0)
+    assert (found.days, found.per_cent, penalty(7, found.per_cent)) == (0, 0, 0)
 
 
 def test_nobody_is_late_without_a_due_date() -> None:
@@ -167,11 +166,11 @@ def test_a_penalty_is_never_negative_nor_more_than_the_points() -> None:
     for _ in range(2000):
         found = late_by(LateRules(per_day=chance.uniform(0, 100)), days=chance.randrange(9))
         points = chance.choice([0.0, 1 / 3, 2 / 3, chance.uniform(-1, 100)])
-        assert 0 <= found.penalty(points) <= max(points, 0)
+        assert 0 <= penalty(points, found.per_cent) <= max(points, 0)
 
 
 def test_a_penalty_is_a_share_of_the_points_to_four_digits() -> None:
-    assert late_by(LateRules(per_day=10), hours=1).penalty(2.3335) == pytest.approx(0.2334, abs=1e-9)
+    assert penalty(2.3335, late_by(LateRules(per_day=10), hours=1).per_cent) == pytest.approx(0.2334, abs=1e-9)
 
 
 def test_two_sums_of_the_same_points_cost_the_same() -> None:
@@ -180,12 +179,12 @@ def test_two_sums_of_the_same_points_cost_the_same() -> None:
     chance = random.Random(5)
     for _ in range(2000):
         points = [round(chance.uniform(0, 5), 4) for _ in range(9)]
-        assert found.penalty(sum(points)) == found.penalty(sum(reversed(points)))
+        assert penalty(sum(points), found.per_cent) == penalty(sum(reversed(points)), found.per_cent)
 
 
 def test_all_points_are_taken_off_what_counts_0() -> None:
     points = 2 / 3
-    assert late_by(LateRules(most_days=0), hours=1).penalty(points) == points
+    assert penalty(points, late_by(LateRules(most_days=0), hours=1).per_cent) == points
 
 
 # ---- free days ----
@@ -432,29 +431,3 @@ def test_nbgrader_reads_the_same_moment() -> None:
         time = time.astimezone(UTC).astimezone(zone).replace(fold=0)
         for text in (f"{time.replace(tzinfo=None)} {zone.key}", time.isoformat(), f"{time:%Y-%m-%d %H:%M:%S}"):
             assert moment(text).astimezone(UTC).replace(tzinfo=None) == parse_utc(text)
-
-
-def test_free_days_are_counted_from_the_timestamps_of_other_homeworks(tmp_path: Path) -> None:
-    rules = "[late]\nper_day = 10\nfree_days = 2\n"
-    small(tmp_path, rules, "due = 2026-11-27T12:00:00")
-    path = tmp_path / "course.toml"
-    path.write_text(path.read_text(encoding="utf-8").replace('["hw1"]', '["hw1", "hw0"]'), encoding="utf-8")
-    shutil.copytree(tmp_path / "hw1", tmp_path / "hw0")
-    (tmp_path / "hw0" / "homework.toml").write_text(
-        'title = "H"\nnotebooks = []\ndue = 2026-11-20T12:00:00', encoding="utf-8"
-    )
-    stamped(tmp_path / "jane" / "hw0", b"2026-11-21 12:00:00")
-    stamped(tmp_path / "jane" / "hw1", b"2026-11-29 12:00:00")
-    course = open_course(tmp_path)
-    found = lateness_of(course, course.homework("hw1"), None, lambda name: tmp_path / "jane" / name)
-    assert (found.days, found.free_days, found.per_cent) == (2, 1, 10)
-
-
-def test_other_homeworks_are_not_read_where_there_are_no_free_days(tmp_path: Path) -> None:
-    small(tmp_path, "[late]\nper_day = 10\n", "due = 2026-11-27T12:00:00")
-    path = tmp_path / "course.toml"
-    path.write_text(path.read_text(encoding="utf-8").replace('["hw1"]', '["hw1", "gone"]'), encoding="utf-8")
-    course = open_course(tmp_path)
-    stamped(tmp_path / "jane" / "hw1", b"2026-11-27 13:00:00")
-    found = lateness_of(course, course.homework("hw1"), None, lambda name: tmp_path / "jane" / name)
-    assert found.per_cent == 10

@@ -12,6 +12,7 @@ from autograder.course.course import Course, open_course
 from autograder.examination.suite import FAULT, Examined, Suite, collected
 from autograder.grading import class_regrade, class_run
 from autograder.grading.orders import Choosing
+from autograder.grading.submissions import survey
 from autograder.proving import audit
 from autograder.results import record
 from autograder.results.result import CellResult, NotebookResult
@@ -140,7 +141,7 @@ def test_the_cell_waits_and_gets_its_points_when_the_test_is_mended(course: Cour
     (folder / "powers.ipynb").write_text(text.replace("raise NotImplementedError", "return x * x"))
     homework, out = course.homework("hw1"), course.root / "results"
     hidden(course, FAULTS["a misspelt fixture"])
-    todo = class_run.survey(course.root / "submitted", "hw1").todo
+    todo = survey(course.root / "submitted", "hw1").todo
     outcomes = class_run.run(course, homework, todo, out, 1, unconfined=True)
     assert class_run.faults_of(outcomes) == {("powers", "square-check"): 1}
     assert checked(out).earned is None

@@ -13,7 +13,7 @@ import pytest
 
 from autograder.course.course import CourseError, open_course
 from autograder.course.release import released
-from autograder.grading.class_run import survey
+from autograder.grading.submissions import survey
 from autograder.proving.example_class import SubmissionWriter
 from autograder.submission import Choice, choose, repaired
 from autograder.submission.folder import contents, reads_as

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import csv
 import os
 import shutil
 from collections.abc import Iterator
 from datetime import datetime
+from html import escape
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -20,13 +22,14 @@ from traitlets.config.loader import PyFileConfigLoader
 from autograder import nbgrading
 from autograder.course import build
 from autograder.course.course import Course, open_course
-from autograder.course.dates import Lateness
-from autograder.course.roster import read_roster
-from autograder.results import late
+from autograder.course.late_rules import penalty
+from autograder.exporting import scores
+from autograder.grading import marking
+from autograder.grading.standing import Standing
+from autograder.results import late, record
 from autograder.results.gradebook import Recorder
 from autograder.results.registration import alembic_on_path
-from autograder.results.result import CellResult, NotebookResult, Result
-from autograder.submission.timestamp import lateness_of
+from autograder.results.result import CellResult, Late, NotebookResult, Result
 from tests.conftest import write_files
 
 pytestmark = [
@@ -140,24 +143,29 @@ def grading_server(course: Course) -> Any:
     """In place of the grading server, one that gives everybody the same points."""
 
     def result(student: str, folder: Path) -> Result:
-        books = []
-        for name, points in EARNED.items():
-            cells = (
-                CellResult(grade_id=f"{name[:-1]}-check", title="", points=3, earned=points),
-                CellResult(grade_id=f"{name[:-1]}-why", title="", points=2, earned=None),
-            )
-            books.append(
-                NotebookResult(
-                    notebook=name, title="", file="", score=points, max_score=5, cells=cells, tier="A", seed=0,
-                    cpu_seconds=0, wall_seconds=0, peak_memory_mb=0,
-                )
-            )  # fmt: skip
-        return Result(
-            schema=1, course=course.id, homework="hw1", title="", student=student, score=0, max_score=10,
-            notebooks=tuple(books), tier="A", versions={}, graded_at="", cpu_seconds=0, wall_seconds=0,
-        )  # fmt: skip
+        return result_of(course, student)
 
     return lambda homework, floor: SimpleNamespace(wait=lambda: None, grade=result, close=lambda: None)
+
+
+def result_of(course: Course, student: str) -> Result:
+    """What everybody is graded as."""
+    books = []
+    for name, points in EARNED.items():
+        cells = (
+            CellResult(grade_id=f"{name[:-1]}-check", title="", points=3, earned=points),
+            CellResult(grade_id=f"{name[:-1]}-why", title="", points=2, earned=None),
+        )
+        books.append(
+            NotebookResult(
+                notebook=name, title="", file="", score=points, max_score=5, cells=cells, tier="A", seed=0,
+                cpu_seconds=0, wall_seconds=0, peak_memory_mb=0,
+            )
+        )  # fmt: skip
+    return Result(
+        schema=1, course=course.id, homework="hw1", title="", student=student, score=0, max_score=10,
+        notebooks=tuple(books), tier="A", versions={}, graded_at="", cpu_seconds=0, wall_seconds=0,
+    )  # fmt: skip
 
 
 def opened(course: Course) -> Any:
@@ -174,16 +182,17 @@ def penalties(course: Course) -> dict[str, Any]:
         }
 
 
-def ours(course: Course, student: str) -> Lateness:
-    known = read_roster(course.root / "roster.csv").get(student)
-    folder = course.root / "submitted" / student
-    return lateness_of(course, course.homework("hw1"), known, lambda name: folder / name)
+def ours(course: Course, student: str) -> Late:
+    found = Standing(course, course.homework("hw1")).late(student)
+    assert found is not None
+    return found
 
 
 @pytest.mark.parametrize("student", SUBMITTED)
 def test_autograde_takes_off_what_we_do(dated: tuple[Course, dict[str, Any]], student: str) -> None:
     course, taken = dated
-    assert taken[student] == {name: ours(course, student).penalty(points) for name, points in EARNED.items()}
+    per_cent = ours(course, student).per_cent
+    assert taken[student] == {name: penalty(points, per_cent) for name, points in EARNED.items()}
 
 
 def test_the_late_pay_and_nobody_else(dated: tuple[Course, dict[str, Any]]) -> None:
@@ -218,7 +227,7 @@ def test_recording_gives_the_penalties_of_autograde(course: Course, dated: tuple
         book.db.commit()
         late.set_due(book, course.homework("hw1"))
         for one in book.assignment_submissions("hw1"):
-            late.record_penalty(book, one, ours(course, one.student.id))
+            late.record_penalty(book, one, course.homework("hw1"), ours(course, one.student.id))
         book.db.commit()
     assert penalties(course) == taken
 
@@ -228,10 +237,10 @@ def test_a_mark_by_hand_costs_its_share_after_recording_again(course: Course) ->
         submission = book.find_submission("hw1", "late")
         before = [notebook.score for notebook in submission.notebooks]
         book.find_grade("term-why", "terms", "hw1", "late").manual_score = 2.0
-        total = late.record_penalty(book, submission, ours(course, "late"))
+        late.record_penalty(book, submission, course.homework("hw1"), ours(course, "late"))
         book.db.commit()
     assert before == list(EARNED.values())
-    assert (total, penalties(course)["late"]["terms"]) == (pytest.approx(0.2334 + 0.5), 0.5)
+    assert penalties(course)["late"] == {"sums": 0.2334, "terms": 0.5}
 
 
 def test_a_date_set_in_formgrader_stays_where_homework_toml_has_none(course: Course) -> None:
@@ -239,3 +248,151 @@ def test_a_date_set_in_formgrader_stays_where_homework_toml_has_none(course: Cou
         book.update_or_create_assignment("hw1", duedate="2026-01-01 00:00:00 UTC")
         late.set_due(book, msgspec.structs.replace(course.homework("hw1"), due=None))
         assert book.find_assignment("hw1").duedate == datetime(2026, 1, 1)
+
+
+def result_in(course: Course, student: str) -> Result:
+    return record.read(course.root / "results" / student / "hw1.json")
+
+
+@pytest.fixture
+def graded(course: Course) -> Course:
+    """The course with everybody's result, before anything was said about lateness."""
+    for student in SUBMITTED:
+        record.write(late.settled(result_of(course, student)), course.root / "results")
+    return course
+
+
+def test_marks_bring_lateness_to_results_pages_table_and_gradebook(
+    graded: Course, dated: tuple[Course, dict[str, Any]]
+) -> None:
+    _, taken = dated
+    found = marking.run(graded, graded.homework("hw1"), graded.root / "results")
+    assert {change.student for change in found.changes} == set(SUBMITTED)
+    for student, books in taken.items():
+        result = result_in(graded, student)
+        assert result.late is not None
+        assert result.late.penalty == pytest.approx(sum(books.values()))
+        assert result.score == pytest.approx(sum(EARNED.values()) - sum(books.values()))
+        page = (graded.root / "results" / student / "hw1.html").read_text(encoding="utf-8")
+        assert escape(result.late.says) in page
+        assert ("5.33 points earned" in page) == bool(result.late.penalty)
+    with (graded.root / "results" / "hw1.csv").open(encoding="utf-8", newline="") as file:
+        lines = {line["student"]: line for line in csv.DictReader(file)}
+    assert (lines["late"]["days_late"], lines["late"]["penalty"], lines["late"]["score"]) == ("2", "0.53", "4.8")
+    assert lines["late"]["submitted"] == "2026-11-29T12:00:00+01:00"
+    assert (lines["unknown"]["submitted"], lines["unknown"]["penalty"]) == ("", "0")
+    assert penalties(graded) == taken
+    assert marking.run(graded, graded.homework("hw1"), graded.root / "results").changes == ()
+
+
+def test_a_mark_is_brought_less_what_lateness_costs(graded: Course) -> None:
+    marking.run(graded, graded.homework("hw1"), graded.root / "results")
+    with opened(graded) as book:
+        grade = book.find_grade("term-why", "terms", "hw1", "late")
+        grade.manual_score, grade.needs_manual_grade = 2.0, False
+        book.db.commit()
+    [change] = marking.run(graded, graded.homework("hw1"), graded.root / "results").changes
+    assert (change.student, change.before, change.after) == ("late", 4.8001, 6.6001)
+    assert penalties(graded)["late"] == {"sums": 0.2334, "terms": 0.5}
+
+
+def test_an_extension_granted_afterwards_gives_the_points_back(graded: Course) -> None:
+    marking.run(graded, graded.homework("hw1"), graded.root / "results")
+    (graded.root / "roster.csv").write_text("id,extra_days\nlate,3\n", encoding="utf-8")
+    changes = marking.run(graded, graded.homework("hw1"), graded.root / "results").changes
+    [change] = [one for one in changes if one.student == "late"]
+    assert (change.before, change.after) == (4.8001, 5.3335)
+    assert penalties(graded)["late"] == {"sums": 0.0, "terms": 0.0}
+
+
+def test_who_handed_in_when_is_remembered_without_the_submission(graded: Course) -> None:
+    marking.run(graded, graded.homework("hw1"), graded.root / "results")
+    before = result_in(graded, "late")
+    shutil.rmtree(graded.root / "submitted" / "late")
+    marking.run(graded, graded.homework("hw1"), graded.root / "results")
+    after = result_in(graded, "late").late
+    assert before.late is not None and after is not None
+    assert (after.submitted, after.days) == (before.late.submitted, before.late.days)
+
+
+def test_what_is_recorded_and_exported_is_less_what_lateness_costs(graded: Course) -> None:
+    marking.run(graded, graded.homework("hw1"), graded.root / "results")
+    homework = graded.homework("hw1")
+    with opened(graded) as book:
+        for notebook in book.find_submission("hw1", "late").notebooks:
+            notebook.late_submission_penalty = None
+        book.db.commit()
+    with Recorder(graded, homework) as recorder:
+        recorder.record(result_in(graded, "late"))
+    assert penalties(graded)["late"] == {"sums": 0.2334, "terms": 0.3}
+    results = scores.results_of(graded.root / "results", homework)
+    made = scores.made("csv", homework, results, None, partial=True).data.decode("utf-8-sig")
+    assert "late,,,,10,4.8" in made
+
+
+def test_free_days_of_earlier_homeworks_are_spent(course: Course) -> None:
+    found = ours(course, "spent")
+    assert (found.days, found.free_days, found.per_cent) == (1, 0, 10)
+    shutil.rmtree(course.root / "submitted" / "spent" / "hw0")
+    assert ours(course, "spent").free_days == 1
+
+
+def test_other_homeworks_are_not_read_where_there_are_no_free_days(course: Course) -> None:
+    text = COURSE.replace("free_days = 1\n", "").replace('"hw0"', '"gone"')
+    (course.root / "course.toml").write_text(text, encoding="utf-8")
+    assert ours(open_course(course.root), "late").per_cent == 20
+
+
+def test_a_team_is_as_late_as_its_submission(course: Course) -> None:
+    (course.root / "roster.csv").write_text("id,group\nlate,Owls\nsecond,Owls\n", encoding="utf-8")
+    assert ours(course, "second").days == ours(course, "late").days == 2
+
+
+@pytest.mark.parametrize("folder", ["HW1", "homework 1", "."])
+def test_the_time_is_found_in_whatever_the_folder_is_called(course: Course, folder: str) -> None:
+    there = course.root / "submitted" / "late" / "hw1"
+    if folder == ".":
+        for path in list(there.iterdir()):
+            path.rename(there.parent / path.name)
+        shutil.rmtree(there)
+        shutil.rmtree(there.parent / "hw0")
+    else:
+        there.rename(there.parent / folder)
+    assert ours(course, "late").days == 2
+
+
+def test_a_time_that_cannot_be_read_is_named_and_counts_as_on_time(course: Course) -> None:
+    path = course.root / "submitted" / "late" / "hw1" / "timestamp.txt"
+    path.write_text("yesterday", encoding="utf-8")
+    standing = Standing(course, course.homework("hw1"))
+    found = standing.late("late")
+    assert found is not None
+    assert (found.submitted, found.penalty) == ("", 0.0)
+    assert list(standing.unread) == [str(path)]
+
+
+@pytest.mark.parametrize(
+    ("points", "step", "most", "score"),
+    [
+        (7.25, 0.5, 10, 7.5), (7.24, 0.5, 10, 7.0), (7.5, 1, 10, 8), (0.15, 0.1, 1, 0.2), (9.8, 1, 9.9, 9.9),
+        (10.3, 0.5, 10, 10.5), (7.3335, 0, 10, 7.3335), (0.2, 1, 10, 0), (1 / 3, 0.25, 1, 0.25),
+    ],
+)  # fmt: skip
+def test_the_score_is_rounded_as_the_course_says(
+    course: Course, points: float, step: float, most: float, score: float
+) -> None:
+    result = result_of(course, "late")
+    book = msgspec.structs.replace(result.notebooks[0], score=points)
+    rounded = late.settled(msgspec.structs.replace(result, notebooks=(book,), max_score=most, rounding=step))
+    assert rounded.score == pytest.approx(score)
+    assert rounded.earned == pytest.approx(points, abs=1e-4)
+
+
+def test_rounding_follows_lateness(graded: Course) -> None:
+    (graded.root / "course.toml").write_text("rounding = 0.5\n" + COURSE, encoding="utf-8")
+    rounded = open_course(graded.root)
+    marking.run(rounded, rounded.homework("hw1"), graded.root / "results")
+    assert (result_in(graded, "late").score, result_in(graded, "punctual").score) == (5.0, 5.5)
+    assert "5.33 points earned, 0.53 taken off, rounded to steps of 0.5." in (
+        graded.root / "results" / "late" / "hw1.html"
+    ).read_text(encoding="utf-8")

@@ -14,6 +14,7 @@ from nbgrader.api import Gradebook
 from autograder.course.course import CourseError, open_course
 from autograder.grading import class_regrade, class_run, marking
 from autograder.grading.orders import Choosing
+from autograder.grading.submissions import survey
 from autograder.proving import example_class
 from autograder.results import marks, record, recording
 from autograder.results.result import Mark
@@ -57,7 +58,7 @@ def root(graded, tmp_path):
 
 def grade(root):
     course = open_course(root)
-    todo = class_run.survey(root / "submitted", "hw1").todo
+    todo = survey(root / "submitted", "hw1").todo
     return class_run.run(course, course.homework("hw1"), todo, root / "results", 2, unconfined=True)
 
 
@@ -286,7 +287,44 @@ def test_results_elsewhere_touch_nothing_of_the_course(root, tmp_path):
     handed_in_anew(root, "ada")
     before = files()
     course = open_course(root)
-    todo = class_run.survey(root / "submitted", "hw1").todo
+    todo = survey(root / "submitted", "hw1").todo
     class_run.run(course, course.homework("hw1"), todo, tmp_path / "elsewhere", 2, unconfined=True)
     assert files() == before
     assert record.read(tmp_path / "elsewhere/ada/hw1.json").score < result(root, "ada").score
+
+
+def dated(root, due):
+    """The course with a due date, and ada's submission with the time of the last day of November, at noon."""
+    path = root / "hw1" / "homework.toml"
+    path.write_text(f"due = {due}\n" + path.read_text(encoding="utf-8"), encoding="utf-8")
+    path = root / "course.toml"
+    path.write_text(path.read_text(encoding="utf-8") + "\n[late]\nper_day = 10\n", encoding="utf-8")
+    (root / "submitted" / "ada" / "hw1" / "timestamp.txt").write_text("2026-11-30 12:00:00 UTC")
+
+
+def penalty(root, student):
+    with Gradebook(f"sqlite:///{root / 'gradebook.db'}", "deep-learning") as book:
+        return book.find_submission("hw1", student).late_submission_penalty
+
+
+def test_grading_takes_off_what_lateness_costs(root):
+    before = result(root, "ada").score
+    dated(root, "2026-11-29T12:00:00")
+    grade(root)
+    assert (result(root, "ada").score, result(root, "ada").late.penalty) == (before * 0.9, pytest.approx(before * 0.1))
+    assert penalty(root, "ada") == pytest.approx(before * 0.1)
+    assert (float(line(root, "ada")["score"]), line(root, "ada")["days_late"]) == (round(before * 0.9, 2), "1")
+    assert "1 day late; 10 % of your points are taken off" in page(root, "ada")
+    assert "It is not known when you handed in" in page(root, "ben")
+    assert (result(root, "ben").late.penalty, penalty(root, "ben")) == (0, 0)
+
+
+def test_regrading_takes_off_what_lateness_costs_now(root):
+    before = result(root, "ada").score
+    dated(root, "2026-11-29T12:00:00")
+    course = open_course(root)
+    homework, submitted = course.homework("hw1"), root / "submitted"
+    found = class_regrade.run(course, homework, root / "results", submitted, 2, Choosing(), unconfined=True)
+    assert all(one.changes == () for one in found)
+    assert (result(root, "ada").score, penalty(root, "ada")) == (before * 0.9, pytest.approx(before * 0.1))
+    assert line(root, "ada")["penalty"] == f"{before * 0.1:g}"

@@ -30,6 +30,7 @@ from autograder.course.course import Course, CourseError, open_course
 from autograder.course.master import Cell, Master
 from autograder.grading import class_run
 from autograder.grading.server import Lost
+from autograder.grading.submissions import survey
 from autograder.results import gradebook
 from autograder.results.autograded import NOTES_ID, show
 from autograder.results.result import CellResult, Incident, NotebookResult, Output, Result, TestResult
@@ -262,7 +263,7 @@ def test_autograde_gives_what_was_earned(by_nbgrader: dict[str, Any], student: s
 
 
 def test_autograder_grade_agrees_with_autograde(graded: Course, by_nbgrader: dict[str, Any]) -> None:
-    todo = class_run.survey(graded.root / "submitted", "hw1").todo
+    todo = survey(graded.root / "submitted", "hw1").todo
     class_run.run(graded, graded.homework("hw1"), todo, graded.root / "results", workers=2)
     assert scores(graded) == by_nbgrader
 

@@ -20,6 +20,7 @@ from autograder.results.result import (
     CellResult,
     Diagnosis,
     Incident,
+    Late,
     NotebookResult,
     Output,
     Repair,
@@ -444,7 +445,7 @@ def test_a_hint_is_given_once_and_referred_to_where_the_same_mistake_shows_again
 
 
 @pytest.mark.parametrize(
-    "struct_type", [Result, NotebookResult, CellResult, Diagnosis, TestResult, Repair, Incident, Output]
+    "struct_type", [Result, NotebookResult, CellResult, Diagnosis, TestResult, Repair, Incident, Output, Late]
 )
 def test_documentation_describes_every_field(struct_type):
     section = DOCS.read_text(encoding="utf-8").partition(f"### {struct_type.__name__}\n")[2].partition("\n##")[0]

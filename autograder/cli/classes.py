@@ -35,6 +35,7 @@ def grade(
     """Grade a class: results, feedback pages, a table and nbgrader's gradebook."""
     from autograder.course.roster import open_roster
     from autograder.grading import class_run, teams
+    from autograder.grading.standing import Standing
 
     if student and recorded in (Recorded.POINTS, Recorded.UPDATE):
         fail(f"--recorded {recorded} changes everybody's points: grade the whole class, without --student")
@@ -42,10 +43,21 @@ def grade(
     out, submitted = out or opened.root / "results", submitted or opened.root / "submitted"
     try:
         chosen = opened.homework(homework)
-        found = teams.survey_of(submitted, homework, opened.homeworks, open_roster(opened.root), student or ())
+        roster = open_roster(opened.root)
+        found = teams.survey_of(submitted, homework, opened.homeworks, roster, student or ())
+        standing = Standing(opened, chosen, roster, submitted, found.todo)
         with Progress(len(found.todo), json) as progress:
             outcomes = class_run.run(
-                opened, chosen, found.todo, out, workers, allow_unconfined, progress.seen, found.absent, recorded
+                opened,
+                chosen,
+                found.todo,
+                out,
+                workers,
+                allow_unconfined,
+                progress.seen,
+                found.absent,
+                recorded,
+                standing,
             )
     except CourseError as error:
         fail(error)
@@ -67,7 +79,12 @@ def grade(
         )
     if unrecorded:
         typer.echo(unrecorded_text(len(unrecorded), homework), err=True)
-    if lost or empty or unrecorded or faulty or not all(one.expected for one in found.absent):
+    for note in standing.unread.values():
+        typer.echo(f"{note}. Until then, it counts as on time", err=True)
+    unknown = sum(bool(one.result and one.result.late and not one.result.late.submitted) for one in outcomes)
+    if unknown and not json:
+        typer.echo(f"{unknown} of {len(outcomes)} have no time of submission (timestamp.txt), so they count as on time")
+    if lost or empty or standing.unread or unrecorded or faulty or not all(one.expected for one in found.absent):
         raise typer.Exit(FINDINGS)
 
 
@@ -84,6 +101,7 @@ def record(
     """
     from autograder.course.roster import open_roster
     from autograder.grading import class_run
+    from autograder.grading.standing import Standing
     from autograder.results import recording
 
     opened = opened_course(course)
@@ -91,7 +109,8 @@ def record(
     try:
         chosen = opened.homework(homework)
         roster = open_roster(opened.root)
-        done, why = recording.record_again(opened, chosen, out, roster, recorded, student or ())
+        late = Standing(opened, chosen, roster).late
+        done, why = recording.record_again(opened, chosen, out, roster, recorded, student or (), late)
         if done:
             class_run.write_csv(chosen, out, roster=roster)
     except CourseError as error:

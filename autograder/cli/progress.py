@@ -10,7 +10,8 @@ import typer
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from autograder.grading.class_run import Absent, Outcome
+    from autograder.grading.class_run import Outcome
+    from autograder.grading.submissions import Absent
 
 
 class Progress:
@@ -52,7 +53,9 @@ class Progress:
             self._bar.advance(self._task)
         elif result is not None:
             found = f"  {', '.join(result.findings)}" if result.findings else ""
-            typer.echo(f"{result.student}: {result.score:g}/{result.max_score:g}{found}")
+            off = result.late.penalty if result.late else 0
+            late = f" ({off:g} taken off for lateness)" if off else ""
+            typer.echo(f"{result.student}: {result.score:g}/{result.max_score:g}{late}{found}")
         else:
             typer.echo(f"{outcome.submission.student}: {outcome.lost}")
 

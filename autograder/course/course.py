@@ -11,7 +11,7 @@ from typing import Literal, TypeVar
 
 import msgspec
 
-from autograder.course.late_rules import HomeworkLateRules, LateRules, due_in, zone_of
+from autograder.course.late_rules import HomeworkLateRules, LateRules, Step, due_in, zone_of
 
 _T = TypeVar("_T")
 TierName = Literal["A", "B", "C", "none"]
@@ -72,6 +72,8 @@ class Homework(msgspec.Struct, frozen=True):
     """in the course's time zone"""
     late: LateRules = LateRules()
     """the course's rules, changed by the homework's own"""
+    rounding: Step = 0.0
+    """the score of the homework is rounded to a multiple of this; 0: to four digits"""
 
     def notebook(self, name: str) -> NotebookSpec:
         for spec in self.notebooks:
@@ -118,6 +120,8 @@ class Course(msgspec.Struct, frozen=True):
     timezone: str = "UTC"
     """IANA name of the zone in which dates are meant and shown"""
     late: LateRules = LateRules()
+    rounding: Step = 0.0
+    """see Homework"""
 
     @property
     def has_repository(self) -> bool:
@@ -135,7 +139,11 @@ class Course(msgspec.Struct, frozen=True):
             due = due_in(zone_of(self.timezone), read.due) if read.due else None
         except ValueError as error:
             raise CourseError(f"{path}: due: {error}") from None
-        fields = msgspec.structs.asdict(read) | {"due": due, "late": read.late.over(self.late)}
+        fields = msgspec.structs.asdict(read) | {
+            "due": due,
+            "late": read.late.over(self.late),
+            "rounding": self.rounding,
+        }
         return Homework(name=name, root=self.root, **fields)
 
 
@@ -148,6 +156,7 @@ class _CourseFile(msgspec.Struct, forbid_unknown_fields=True):
     floor: TierName = "C"
     timezone: str = "UTC"
     late: LateRules = LateRules()
+    rounding: Step = 0.0
 
 
 class _HomeworkFile(msgspec.Struct, forbid_unknown_fields=True):

@@ -45,15 +45,6 @@ class Lateness:
     per_cent: float = 0.0
     """what is taken off the points earned"""
 
-    def penalty(self, points: float) -> float:
-        """What is taken off these points, to the four digits of a score.
-
-        The penalty of a homework is the sum of its notebooks' penalties, as in nbgrader's gradebook.
-        """
-        if self.per_cent == 100:
-            return max(points, 0.0)
-        return max(0.0, min(points, round(round(points, 4) * self.per_cent / 100, 4)))
-
     @property
     def sentence(self) -> str:
         """What the student reads; '' when there is no due date."""

@@ -13,6 +13,7 @@ _YEARS = range(2000, 2200)
 
 PerDay = Annotated[float, msgspec.Meta(ge=0, le=100)]
 Days = Annotated[int, msgspec.Meta(ge=0, le=366)]
+Step = Annotated[float, msgspec.Meta(ge=0, le=100)]
 Minutes = Annotated[float, msgspec.Meta(ge=0, le=1440)]
 
 
@@ -40,6 +41,16 @@ class HomeworkLateRules(msgspec.Struct, frozen=True, forbid_unknown_fields=True)
         """The rules of the course, with those of this homework in their place."""
         changes = {name: value for name, value in msgspec.structs.asdict(self).items() if value is not msgspec.UNSET}
         return msgspec.structs.replace(rules, **changes)
+
+
+def penalty(points: float, per_cent: float) -> float:
+    """What lateness takes off the points of one notebook, to the four digits of a score.
+
+    The penalty of a homework is the sum of its notebooks' penalties, as in nbgrader's gradebook.
+    """
+    if per_cent == 100:
+        return max(points, 0.0)
+    return max(0.0, min(points, round(round(points, 4) * per_cent / 100, 4)))
 
 
 def zone_of(name: str) -> tzinfo:

@@ -16,10 +16,11 @@ from autograder import atomic_file
 from autograder.course.course import Course, CourseError, Homework
 from autograder.course.roster import Roster, open_roster
 from autograder.grading import class_run, teams
-from autograder.grading.class_run import Submission
-from autograder.grading.orders import Change, Choosing, Regraded
+from autograder.grading.orders import About, Change, Choosing, Regraded
 from autograder.grading.regrade import changes_between
 from autograder.grading.server import GradingServer, Lost
+from autograder.grading.standing import Standing
+from autograder.grading.submissions import Submission
 from autograder.results import marks, record
 from autograder.results.plain_text import points_text
 from autograder.results.registration import Recorded
@@ -77,7 +78,9 @@ def run(
         raise CourseError(f"{out}: no results of {homework.name}: run `autograder grade {homework.name}` first")
     _check(course, homework, choosing)
     roster = open_roster(course.root)
-    folders = {one.student: one.folder for one in _handed_in(submitted, course, homework, roster)}
+    todo = _handed_in(submitted, course, homework, roster)
+    folders = {one.student: one.folder for one in todo}
+    standing = Standing(course, homework, roster, submitted, todo)
     marked = course.root / "autograded" if records_in(course, out) else None
     found: list[Regrading] = []
     changes: list[Change] = []
@@ -85,9 +88,12 @@ def run(
         if not choosing.dry:
             stack.callback(_write_changes, changes, homework, out)  # also when something fails on the way
         server = stack.enter_context(closing(GradingServer(homework, "none" if unconfined else course.floor)))
-        book = None if choosing.dry else stack.enter_context(Recording(course, homework, out, roster, recorded))
+        book = None
+        if not choosing.dry:
+            book = Recording(course, homework, out, roster, recorded, lateness=standing.late)
+            stack.enter_context(book)
         server.wait()
-        for regrading in _all(server, students, folders, out, marked, workers, choosing, roster):
+        for regrading in _all(server, students, folders, out, marked, workers, choosing, standing.about):
             if book is not None and regrading.result is not None:
                 regrading = replace(regrading, recorded=book.record(regrading.result))
             found.append(regrading)
@@ -141,16 +147,16 @@ def _all(
     marked: Path | None,
     workers: int,
     choosing: Choosing,
-    roster: Roster | None,
+    about: Callable[[str], About],
 ) -> Iterator[Regrading]:
     batches = [students[at : at + _BATCH] for at in range(0, len(students), _BATCH)]
 
     def regrade(batch: Sequence[str]) -> list[Regrading]:
-        names = {student: class_run.name_of(student, roster) for student in batch}
-        places = [(student, folders.get(student), names[student]) for student in batch]
+        known = {student: about(student) for student in batch}
+        places = [(student, folders.get(student), known[student]) for student in batch]
         answers = server.regrade(places, out, marked, choosing)
         return [
-            _whole(server, answer, folders.get(answer.student), out, marked, names[answer.student], choosing.dry)
+            _whole(server, answer, folders.get(answer.student), out, marked, known[answer.student], choosing.dry)
             for answer in answers
         ]
 
@@ -164,7 +170,13 @@ def _all(
 
 
 def _whole(
-    server: GradingServer, answer: Regraded, folder: Path | None, out: Path, marked: Path | None, name: str, dry: bool
+    server: GradingServer,
+    answer: Regraded,
+    folder: Path | None,
+    out: Path,
+    marked: Path | None,
+    about: About,
+    dry: bool,
 ) -> Regrading:
     """What regrading came to; a submission whose transcript is not enough is graded again."""
     student = answer.student
@@ -179,10 +191,10 @@ def _whole(
         old = None
     try:
         if dry:
-            new = server.grade(student, folder)
+            new = server.grade(student, folder, about=about)
         else:
             place = marked / student / server.homework.name if marked is not None else None
-            new = server.grade(student, folder, out, place, name)
+            new = server.grade(student, folder, out, place, about)
     except Lost as lost:
         return Regrading(student, lost=str(lost))
     changes = changes_between(old, new) if old is not None else ()

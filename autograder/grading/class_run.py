@@ -10,23 +10,16 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from autograder import atomic_file
-from autograder.course.course import Course, CourseError, Homework
+from autograder.course.course import Course, Homework
 from autograder.course.roster import Roster, open_roster
+from autograder.grading.orders import UNKNOWN, About
 from autograder.grading.server import GradingServer, Lost
+from autograder.grading.standing import Standing
+from autograder.grading.submissions import Absent, Submission
 from autograder.results import record
 from autograder.results.registration import Recorded
 from autograder.results.result import Result
 from autograder.results.table import csv_text
-from autograder.submission.filename import shown
-from autograder.submission.folder import contents, is_called
-
-
-@dataclass(frozen=True)
-class Submission:
-    """A student's folder (or zip archive), with or without a folder for the homework in it."""
-
-    student: str
-    folder: Path
 
 
 @dataclass(frozen=True)
@@ -40,81 +33,17 @@ class Outcome:
     """whether the gradebook has it, if it is to have it"""
 
 
-@dataclass(frozen=True)
-class Absent:
-    """Something in the folder of submissions that is not graded."""
-
-    name: str
-    """the student, or the file"""
-    why: str
-    expected: bool
-    """whether that is usual: the student has handed in other homeworks only"""
-
-
-@dataclass(frozen=True)
-class Survey:
-    """Everything in the folder of submissions: what is graded, and what is not."""
-
-    todo: tuple[Submission, ...]
-    absent: tuple[Absent, ...]
-
-
-def survey(submitted: Path, homework: str, homeworks: Sequence[str] = (), students: Sequence[str] = ()) -> Survey:
-    """Look through `submitted`, which holds a folder (or a zip archive) for each student; only `students` if given.
-
-    `homeworks` are all of the course. Raises CourseError if there is nothing to grade, or nothing of one of `students`.
-    """
-    if not submitted.is_dir():
-        raise CourseError(f"{submitted}: no such folder: put submissions into {submitted.name}/<student>/{homework}/")
-    todo: dict[str, Submission] = {}
-    absent: list[Absent] = []
-    for folder in sorted(submitted.iterdir()):
-        if folder.name.startswith((".", "~")):
-            continue
-        student = shown(folder.name.removesuffix(".zip") if folder.is_file() else folder.name)
-        if students and student not in students:
-            continue
-        if why := _nothing_in(folder, homework, homeworks):
-            others = folder.is_dir() and bool(contents(folder, homework, unpack=False).files)
-            absent.append(Absent(shown(folder.name), why, expected=others))
-        elif student in todo:
-            absent.append(Absent(shown(folder.name), f"{student} has a folder, too, which is graded", expected=False))
-        else:
-            todo[student] = Submission(student, folder)
-    for student in students:
-        if student not in todo:
-            raise CourseError(f"{submitted / student / homework}: no such submission")
-    if not todo:
-        raise CourseError(f"{submitted}: no submissions of {homework}: put them into <student>/{homework}/")
-    return Survey(tuple(todo.values()), tuple(absent))
-
-
-def _nothing_in(folder: Path, homework: str, homeworks: Sequence[str]) -> str:
-    """Why there is nothing to grade in a student's folder; '' if there is something."""
-    if folder.name in {f"{name}.csv" for name in (homework, *homeworks)}:
-        return "the results of a student of this name would be in the way of the table: rename the folder"
-    if folder.is_file() and not folder.name.endswith(".zip"):
-        return f"a file that belongs to no student: put it into <student>/{homework}/"
-    if folder.is_dir() and is_called(folder.name, homework) and not any(map(Path.is_file, folder.iterdir())):
-        return f"a folder for the homework, not for a student: put submissions into <student>/{homework}/"
-    found = contents(folder, homework, homeworks, unpack=False)
-    if found.files or found.passed_over:
-        return ""
-    there = sorted(shown(path.name) for path in folder.iterdir()) if folder.is_dir() else []
-    return f"nothing was handed in for {homework}" + (f"; there is only {', '.join(there[:5])}" if there else "")
-
-
 def grade_all(
     server: GradingServer,
     todo: Sequence[Submission],
     out: Path,
     marked: Path | None,
     workers: int,
-    roster: Roster | None = None,
+    about: Callable[[str], About] = lambda student: UNKNOWN,
 ) -> Iterator[Outcome]:
     """Grade `todo`, `workers` at a time. Writes below `out` and `marked` (if given); yields outcomes as they come."""
     with ThreadPoolExecutor(max_workers=workers, thread_name_prefix="grade") as pool:
-        waiting = [pool.submit(_grade, server, submission, out, marked, roster) for submission in todo]
+        waiting = [pool.submit(_grade, server, one, out, marked, about(one.student)) for one in todo]
         try:
             for future in as_completed(waiting):
                 yield future.result()
@@ -122,25 +51,16 @@ def grade_all(
             pool.shutdown(cancel_futures=True)
 
 
-def _grade(
-    server: GradingServer, submission: Submission, out: Path, marked: Path | None, roster: Roster | None
-) -> Outcome:
+def _grade(server: GradingServer, submission: Submission, out: Path, marked: Path | None, about: About) -> Outcome:
     """Grade one submission. After an infrastructure failure, retry once."""
     folder = marked / submission.student / server.homework.name if marked is not None else None
     for attempt in (1, 2):
         try:
-            name = name_of(submission.student, roster)
-            return Outcome(submission, server.grade(submission.student, submission.folder, out, folder, name))
+            return Outcome(submission, server.grade(submission.student, submission.folder, out, folder, about))
         except Lost as lost:
             if attempt == 2:
                 return Outcome(submission, None, str(lost))
     raise AssertionError("unreachable")
-
-
-def name_of(student: str, roster: Roster | None) -> str:
-    """The name that the roster has for a student's folder; '' if it has none."""
-    found = roster.get(student) if roster else None
-    return found.name if found else ""
 
 
 def faults_of(outcomes: Sequence[Outcome]) -> Mapping[tuple[str, str], int]:
@@ -175,26 +95,31 @@ def run(
     seen: Callable[[Outcome], None] = lambda outcome: None,
     absent: Sequence[Absent] = (),
     recorded: Recorded = Recorded.REFUSE,
+    standing: Standing | None = None,
 ) -> tuple[Outcome, ...]:
     """Grade `todo` and write results, feedback pages and the table. Call `seen` with each outcome.
 
+    `standing` knows names and times of submission; by default by the course's roster and its folder submitted/.
     Where `out` is the course's own results/, also autograded/ and the gradebook are written; `recorded` says what
     happens when cells or points have changed since submissions were recorded.
     """
     from autograder.results.recording import Recording
 
-    roster = open_roster(course.root)
+    standing = standing or Standing(course, homework, todo=todo)
     out.mkdir(parents=True, exist_ok=True)
     outcomes = []
     floor = "none" if unconfined else course.floor
-    with closing(GradingServer(homework, floor)) as server, Recording(course, homework, out, roster, recorded) as book:
+    with (
+        closing(GradingServer(homework, floor)) as server,
+        Recording(course, homework, out, standing.roster, recorded, lateness=standing.late) as book,
+    ):
         server.wait()  # not earlier: it loads its libraries while the gradebook is opened
         marked = course.root / "autograded" if book.wanted else None
-        for outcome in grade_all(server, todo, out, marked, workers, roster):
+        for outcome in grade_all(server, todo, out, marked, workers, standing.about):
             if outcome.result is not None:
                 outcome = replace(outcome, recorded=book.record(outcome.result))
             outcomes.append(outcome)
             seen(outcome)
         book.bring()
-    write_csv(homework, out, absent, roster)
+    write_csv(homework, out, absent, standing.roster)
     return tuple(sorted(outcomes, key=lambda outcome: outcome.submission.student))

@@ -17,7 +17,8 @@ from autograder.grading.context import GradingContext
 from autograder.grading.orders import GradeOrder
 from autograder.grading.transcription import Transcription
 from autograder.grading.verdict import Ran, Work, verdict, waiting, without_notebook
-from autograder.results import autograded, marks
+from autograder.results import autograded
+from autograder.results.late import settled
 from autograder.results.result import SCHEMA, NotebookResult, Result
 from autograder.results.transcript import Transcript
 from autograder.sandbox.session import Session
@@ -67,7 +68,7 @@ def grade(context: GradingContext, order: GradeOrder, announce: Callable[[str, s
         homework=context.homework.name,
         title=context.homework.title,
         student=order.student,
-        score=marks.sum_of(books),
+        score=0.0,  # see below
         max_score=sum(book.max_score for book in books),
         notebooks=tuple(books),
         tier=context.zygote.tier,
@@ -76,8 +77,10 @@ def grade(context: GradingContext, order: GradeOrder, announce: Callable[[str, s
         cpu_seconds=round(_cpu() - cpu + sum(book.cpu_seconds for book in books), 3),
         wall_seconds=round(time.monotonic() - began, 3),
         transcript=transcript.index.body.hex() if transcript is not None else "",
+        late=order.about.late,
+        rounding=context.homework.rounding,
     )
-    return Grading(result, transcript)
+    return Grading(settled(result), transcript)
 
 
 def moment() -> str:

@@ -8,6 +8,7 @@ from pathlib import Path
 from autograder.course.course import Course, CourseError, Homework
 from autograder.course.roster import open_roster
 from autograder.grading import class_run
+from autograder.grading.standing import Standing
 from autograder.results import gradebook, record
 
 
@@ -46,7 +47,8 @@ def run(course: Course, homework: Homework, out: Path) -> Marking:
     if not old:
         raise CourseError(f"{out}: no results of {homework.name}: run `autograder grade {homework.name}` first")
     roster = open_roster(course.root)
-    changed = gradebook.bring(course, homework, out, roster)
+    standing = Standing(course, homework, roster)
+    changed = gradebook.bring(course, homework, out, roster, standing.late)
     if changed:
         class_run.write_csv(homework, out, roster=roster)
     now = {**old, **changed}

@@ -6,7 +6,7 @@ import msgspec
 
 from autograder.constants import LONGEST
 from autograder.course.course import Homework
-from autograder.results.result import Result
+from autograder.results.result import Late, Result
 
 _OWN_TIME = 60.0
 """seconds that grading may take beyond the student's limits before it counts as an infrastructure failure"""
@@ -20,6 +20,18 @@ class Place(msgspec.Struct, tag="place", frozen=True):
     """the name of a hidden test; '' while the notebook is read, run or diagnosed"""
 
 
+class About(msgspec.Struct, frozen=True):
+    """What is known of a student beside the submission."""
+
+    name: str = ""
+    """for the page; '' if it is not known"""
+    late: Late | None = None
+    """when the homework was handed in; None if it has no due date"""
+
+
+UNKNOWN = About()
+
+
 class GradeOrder(msgspec.Struct, tag="grade"):
     """Grade the submission in a folder. The file descriptor for the answer is attached."""
 
@@ -30,8 +42,7 @@ class GradeOrder(msgspec.Struct, tag="grade"):
     """folder for the results file and the feedback page; b'' for none"""
     marked: bytes
     """folder for the autograded notebooks; b'' for none"""
-    name: str = ""
-    """the student's name, for the page, if it is known"""
+    about: About = UNKNOWN
     barred: tuple[Place, ...] = ()
     """what has ended grading twice: these tests fail, and these notebooks wait for a person"""
 
@@ -50,8 +61,8 @@ class Choosing(msgspec.Struct, frozen=True):
 class RegradeOrder(msgspec.Struct, tag="regrade"):
     """Regrade submissions on their transcripts. The file descriptor for the answers is attached."""
 
-    students: tuple[tuple[str, bytes, str], ...]
-    """each one's folder's name; the folder of what was handed in, or b'' if it is not there; the name, or ''"""
+    students: tuple[tuple[str, bytes, About], ...]
+    """each one's folder's name; the folder of what was handed in, or b'' if it is not there"""
     out: bytes
     marked: bytes
     """folder of all autograded notebooks: <student>/<homework>/ in it; b'' for none"""

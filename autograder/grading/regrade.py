@@ -18,10 +18,11 @@ from autograder.examination.transcribing import Transcriber
 from autograder.grading import transcription
 from autograder.grading.context import GradingContext
 from autograder.grading.grade import moment, rebound_cells
-from autograder.grading.orders import Change, Choosing, Regraded
+from autograder.grading.orders import UNKNOWN, About, Change, Choosing, Regraded
 from autograder.grading.verdict import Ran, Work, added, is_fault, verdict, without_notebook
 from autograder.results import autograded, marks, record, transcript
-from autograder.results.result import CellResult, NotebookResult, Result, TestResult
+from autograder.results.late import settled
+from autograder.results.result import CellResult, Late, NotebookResult, Result, TestResult
 from autograder.results.transcript import NotebookRecord, TestRecord, Transcript, Unusable
 from autograder.sandbox.session import Session
 
@@ -36,8 +37,7 @@ class Place:
     """what was handed in; None if it is not there any more"""
     marked: Path | None
     """folder for the autograded notebooks; None for none"""
-    name: str = ""
-    """the student's name, for the page, if it is known"""
+    about: About = UNKNOWN
 
 
 def regrade(
@@ -56,14 +56,15 @@ def regrade(
         path = transcript.path_of(place.out, place.student, name)
         kept = transcription.usable(path, context, place.student, place.folder)
         kept.check(old.transcript)
-        regrading = _Regrading(context, old, kept, choosing, announce)
+        late = place.about.late if place.folder is not None else old.late
+        regrading = _Regrading(context, old, late, kept, choosing, announce)
         new, renewed = regrading.regraded()
     except Unusable as why:
         return Regraded(place.student, stale=str(why))
     changes = changes_between(old, new)
     if not choosing.dry:
         if new is not old:
-            record.write(new, place.out, name=place.name)
+            record.write(new, place.out, name=place.about.name)
             for book in new.notebooks:
                 if place.marked is not None and book.notebook in regrading.works and book not in old.notebooks:
                     gradable = regrading.works[book.notebook].gradable
@@ -86,11 +87,12 @@ class _Regrading:
         self,
         context: GradingContext,
         old: Result,
+        late: Late | None,
         kept: Transcript,
         choosing: Choosing,
         announce: Callable[[str, str], None],
     ) -> None:
-        self._context, self._old, self._kept = context, old, kept
+        self._context, self._old, self._late, self._kept = context, old, late, kept
         self._choosing, self._announce = choosing, announce
         self._transcriber: Transcriber | None = None
         self.works: dict[str, Work] = {}
@@ -121,11 +123,13 @@ class _Regrading:
         new = msgspec.structs.replace(
             self._old,
             notebooks=tuple(books),
-            score=marks.sum_of(books),
             max_score=sum(book.max_score for book in books),
             title=self._context.homework.title,
             transcript=renewed.index.body.hex(),
+            late=self._late,
+            rounding=self._context.homework.rounding,
         )
+        new = settled(new)
         if new == self._old:
             return self._old
         return msgspec.structs.replace(new, graded_at=moment())

@@ -14,6 +14,8 @@ from autograder import child_process
 from autograder.course.course import CourseError, Homework, TierName
 from autograder.grading.orders import (
     MOST_BYTES,
+    UNKNOWN,
+    About,
     Choosing,
     Failed,
     Graded,
@@ -79,18 +81,22 @@ class GradingServer:
             raise CourseError(started.why)
 
     def grade(
-        self, student: str, folder: Path, out: Path | None = None, marked: Path | None = None, name: str = ""
+        self,
+        student: str,
+        folder: Path,
+        out: Path | None = None,
+        marked: Path | None = None,
+        about: About = UNKNOWN,
     ) -> Result:
         """Grade the submission in `folder`. Raises Lost.
 
-        Results are written below `out` and autograded notebooks into `marked`, if given. `name` is
-        the student's, for the page. If the process that grades
+        Results are written below `out` and autograded notebooks into `marked`, if given. If the process that grades
         ends twice at the same place, the submission causes it: the test fails, or the notebook waits for a person.
         """
         barred: list[Place] = []
         last = None
         for _ in range(_ATTEMPTS):
-            order = GradeOrder(student, _path(folder), _path(out), _path(marked), name, tuple(barred))
+            order = GradeOrder(student, _path(folder), _path(out), _path(marked), about, tuple(barred))
             try:
                 return self._grade(order)
             except _Ended as ended:
@@ -103,16 +109,16 @@ class GradingServer:
         raise Lost(f"{student}'s {self.homework.name} could not be graded: grading it ended early {_ATTEMPTS} times")
 
     def regrade(
-        self, students: Sequence[tuple[str, Path | None, str]], out: Path, marked: Path | None, choosing: Choosing
+        self, students: Sequence[tuple[str, Path | None, About]], out: Path, marked: Path | None, choosing: Choosing
     ) -> list[Regraded]:
-        """Regrade the results below `out` of these students: folder's name, folder of what was handed in, and name.
+        """Regrade the results below `out` of these students: folder's name, folder of what was handed in, and more.
 
         Students who have to be graded again are `stale`. This includes submissions at which the process ended twice.
         """
         found: list[Regraded] = []
         last = ""
         while len(found) < len(students):
-            waiting = tuple((student, _path(folder), name) for student, folder, name in students[len(found) :])
+            waiting = tuple((student, _path(folder), about) for student, folder, about in students[len(found) :])
             try:
                 for answer in self._answers(RegradeOrder(waiting, _path(out), _path(marked), choosing)):
                     assert isinstance(answer, Regraded)

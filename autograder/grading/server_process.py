@@ -129,21 +129,21 @@ def _graded(context: GradingContext, order: GradeOrder, announce: Callable[[str,
     signal.alarm(int(patience(context.homework)))  # ends this process when the client no longer waits
     graded = grade(context, order, announce)
     if order.out:
-        record.write(graded.result, Path(os.fsdecode(order.out)), graded.transcript, order.name)
+        record.write(graded.result, Path(os.fsdecode(order.out)), graded.transcript, order.about.name)
     return graded.result
 
 
 def _regraded(context: GradingContext, order: RegradeOrder, announce: Callable[[str, str], None]) -> Iterator[Regraded]:
     from autograder.grading import regrade
 
-    for student, folder, name in order.students:
+    for student, folder, about in order.students:
         signal.alarm(int(patience(context.homework)))
         place = regrade.Place(
             student,
             Path(os.fsdecode(order.out)),
             Path(os.fsdecode(folder)) if folder else None,
             Path(os.fsdecode(order.marked)) / student / context.homework.name if order.marked else None,
-            name,
+            about,
         )
         yield regrade.regrade(context, place, order.choosing, announce)
         for suite in context.suites.values():

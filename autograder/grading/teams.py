@@ -8,7 +8,7 @@ from pathlib import Path
 
 from autograder.course.course import CourseError
 from autograder.course.roster import Roster, Student
-from autograder.grading.class_run import Absent, Submission, Survey, survey
+from autograder.grading.submissions import Absent, Submission, Survey, survey
 from autograder.submission.folder import contents
 
 
@@ -33,11 +33,17 @@ def survey_of(
 
 
 def completed(found: Survey, roster: Roster, homework: str) -> Survey:
-    """The same for everybody in the roster."""
+    """The same for everybody in the roster, by the id or, in a homework with pseudonyms, by the pseudonym."""
     there = {one.student.casefold(): one for one in found.todo}
+    everybody, roster = roster, roster.called(there)
+    names = {student.id.casefold() for student in roster.students}
     teams = {one.student for one in found.todo if roster.get(one.student) is None and roster.in_group(one.student)}
     todo = [one for one in found.todo if one.student not in teams]
-    absent = {one.name: one for one in found.absent}
+    absent = {
+        one.name: one
+        for one in found.absent
+        if not one.expected or one.name.casefold() in names or everybody.get(one.name) is None
+    }  # without the other names of the same students, which other homeworks have
     for student in roster.students:
         if student.id.casefold() in there:
             continue

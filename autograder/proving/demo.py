@@ -17,6 +17,7 @@ from autograder.course.course import Course, Homework, open_course
 from autograder.examination.suite import Suite, collected
 from autograder.grading import class_regrade, class_run, explanation
 from autograder.grading.orders import Choosing
+from autograder.grading.submissions import survey
 from autograder.proving import example_class
 from autograder.results.plain_text import points_text
 from autograder.results.result import Result
@@ -40,7 +41,7 @@ def show(course: Course, keep: Path | None, workers: int) -> int:
         # a whole class for the first homework; only a sample for the others, whose training runs take longer
         for submission in example_class.sample(homework) if number else example_class.example_class(homework):
             example_class.write(submission, submitted / submission.name / name)
-        todo = class_run.survey(submitted, name, example.homeworks).todo
+        todo = survey(submitted, name, example.homeworks).todo
         began = time.monotonic()
         outcomes = class_run.run(example, homework, todo, root / "results", workers)
         seconds = time.monotonic() - began

@@ -14,7 +14,8 @@ from typing import Any
 
 from autograder.course.course import Course, CourseError, Homework
 from autograder.course.roster import Roster
-from autograder.results import marks
+from autograder.results import late, marks
+from autograder.results.marks import LateOf
 from autograder.results.registration import (
     Recorded,
     Totals,
@@ -44,11 +45,14 @@ class Recorder:
         homework: Homework,
         roster: Roster | None = None,
         recorded: Recorded = Recorded.REFUSE,
+        lateness: LateOf | None = None,
     ) -> None:
         """Students have the names and e-mail addresses that the roster has.
 
-        `recorded` says what happens when cells or points have changed since submissions were recorded.
+        `recorded` says what happens when cells or points have changed since submissions were recorded; `lateness` is
+        for `bring`.
         """
+        self._lateness = lateness
         self._course, self._homework, self._roster, self._recorded = course, homework, roster, recorded
         self._then: Totals = {}
         self.copy: Path | None = None
@@ -66,6 +70,7 @@ class Recorder:
         if self._roster is not None:
             with _quietly():
                 enrol(self._book, self._roster)
+        late.set_due(self._book, self._homework)
         # Otherwise each commit would expire the homework's cells, and each submission would load them one by one.
         self._book.db().expire_on_commit = False
         notebooks = self._book.find_assignment(self._homework.name).notebooks
@@ -119,7 +124,7 @@ class Recorder:
 
     def bring(self, out: Path) -> dict[str, Result]:
         """Bring all marks to the results and pages in `out`. Returns the results that changed, by student."""
-        return marks.bring(self._book, self._homework, out, self._roster)
+        return marks.bring(self._book, self._homework, out, self._roster, self._lateness)
 
     def record(self, result: Result, before: Mapping[tuple[str, str], str] | None = None) -> None:
         """Store the scores of a result.
@@ -142,6 +147,7 @@ class Recorder:
                     grade.needs_manual_grade = cell.earned is None
                 elif not cell.answer or cell.answer != (before or {}).get((notebook.name, grade.name)):
                     grade.needs_manual_grade = True
+        late.record_penalty(book, submission, self._homework, result.late)
         book.db.commit()
 
 
@@ -158,22 +164,24 @@ def _url(course: Course) -> str:
     return f"sqlite:///{course.root / 'gradebook.db'}"
 
 
-def bring(course: Course, homework: Homework, out: Path, roster: Roster | None = None) -> dict[str, Result]:
-    """Bring all marks of the course's gradebook to the results in `out`. Returns those that changed, by student.
-
-    Raises CourseError if the course has no gradebook.
-    """
+def bring(
+    course: Course, homework: Homework, out: Path, roster: Roster | None = None, lateness: LateOf | None = None
+) -> dict[str, Result]:
+    """`marks.bring` with the course's gradebook. Raises CourseError if it has none."""
     path = course.root / "gradebook.db"
     if not path.is_file():
         raise CourseError(f"{path}: there is no gradebook yet: run `autograder grade {homework.name}` first")
     with closing(opened(course)) as book:
-        return marks.bring(book, homework, out, roster)
+        return marks.bring(book, homework, out, roster, lateness)
 
 
 def enrol(book: Any, roster: Roster) -> None:
-    """Give the gradebook's students the names and addresses of the roster, and add the students that it lacks."""
+    """Give the gradebook's students the names and addresses of the roster, and add the students that it lacks.
+
+    In a course with pseudonyms the gradebook gets these alone.
+    """
     there = {student.id: student for student in book.students}
-    for student in roster.students:
+    for student in roster.enrolled:
         wanted = {"first_name": student.first_name, "last_name": student.last_name, "email": student.email}
         wanted = {field: text for field, text in wanted.items() if text}
         one = there.get(student.id)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -11,27 +11,23 @@ import msgspec
 from autograder.course.course import Homework
 from autograder.course.release import released
 from autograder.course.roster import Roster
-from autograder.results import record
-from autograder.results.result import CellResult, Mark, NotebookResult, Result
+from autograder.results import late, record
+from autograder.results.result import CellResult, Late, Mark, Result
 
 Marks = Mapping[tuple[str, str], Mark]
 """the marks of one student, by notebook and grade cell"""
+LateOf = Callable[[str, Late | None], Late | None]
+"""how late a student is by the settings and timestamps of now, given what the result says"""
 
 
 def of_class(book: Any, homework: Homework) -> dict[str, Marks]:
     """All that persons decided on a homework, by student, from nbgrader's gradebook `book`."""
-    from nbgrader.api import MissingEntry
-
-    try:
-        submissions = book.find_assignment(homework.name).submissions
-    except MissingEntry:
-        return {}
     exercises = {spec.name: _exercises(homework, spec.name) for spec in homework.notebooks}
     found: dict[str, Marks] = {}
-    for submission in submissions:
+    for student, submission in _submissions(book, homework).items():
         marks = dict(_marks(submission, exercises))
         if marks:
-            found[submission.student.id] = marks
+            found[student] = marks
     return found
 
 
@@ -41,7 +37,7 @@ def applied(result: Result, marks: Marks) -> Result:
     for book in result.notebooks:
         cells = tuple(_marked(_unmarked(cell), marks.get((book.notebook, cell.grade_id))) for cell in book.cells)
         books.append(msgspec.structs.replace(book, cells=cells, score=total(cells)))
-    return msgspec.structs.replace(result, notebooks=tuple(books), score=sum_of(books))
+    return late.settled(msgspec.structs.replace(result, notebooks=tuple(books)))
 
 
 def unmarked(result: Result) -> Result:
@@ -54,11 +50,6 @@ def total(cells: Sequence[CellResult]) -> float:
     return round(sum(cell.earned or 0.0 for cell in cells), 4)
 
 
-def sum_of(books: Sequence[NotebookResult]) -> float:
-    """The points of these notebooks together."""
-    return round(sum(book.score for book in books), 4)
-
-
 def answers(out: Path, homework: Homework, student: str) -> dict[tuple[str, str], str]:
     """The digest of each answer in a student's result: nothing where there is no result that can be read."""
     try:
@@ -68,22 +59,41 @@ def answers(out: Path, homework: Homework, student: str) -> dict[tuple[str, str]
     return {(book.notebook, cell.grade_id): cell.answer for book in result.notebooks for cell in book.cells}
 
 
-def bring(book: Any, homework: Homework, out: Path, roster: Roster | None = None) -> dict[str, Result]:
-    """Bring all marks to the results and pages below `out`. Returns the results that changed, by student.
+def bring(
+    book: Any, homework: Homework, out: Path, roster: Roster | None = None, lateness: LateOf | None = None
+) -> dict[str, Result]:
+    """Bring all marks to the results and pages below `out`, and what lateness costs then to results and gradebook.
 
-    A result that cannot be read stays as it is.
+    Returns the results that changed, by student. A result that cannot be read stays as it is. Without `lateness`,
+    everybody handed in when the result says so.
     """
     found = of_class(book, homework)
+    there = _submissions(book, homework) if homework.due else {}
     changed = {}
     for student, old in record.read_all(out, homework.name).items():
-        if student not in found and not any(cell.mark for notebook in old.notebooks for cell in notebook.cells):
-            continue
-        new = applied(old, found.get(student, {}))
+        then = lateness(student, old.late) if lateness is not None else old.late
+        now = msgspec.structs.replace(old, late=then, rounding=homework.rounding)
+        new = applied(now, found.get(student, {}))
         if new != old:
             known = roster.get(student) if roster else None
             record.write(new, out, name=known.name if known else "")
             changed[student] = new
+        if student in there:
+            late.record_penalty(book, there[student], homework, new.late)
+    if there:
+        late.set_due(book, homework)
+        book.db.commit()
     return changed
+
+
+def _submissions(book: Any, homework: Homework) -> dict[str, Any]:
+    """The submissions of a homework in the gradebook, by student."""
+    from nbgrader.api import MissingEntry
+
+    try:
+        return {one.student.id: one for one in book.find_assignment(homework.name).submissions}
+    except MissingEntry:
+        return {}
 
 
 def _marks(submission: Any, exercises: Mapping[str, Mapping[str, str]]) -> Iterator[tuple[tuple[str, str], Mark]]:

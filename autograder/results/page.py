@@ -56,6 +56,26 @@ def html(result: Result, name: str = "") -> str:
     )
 
 
+def below(cell: CellResult, told: dict[str, str]) -> str:
+    """What the page says below one exercise, for a page that is not ours.
+
+    `told` are the mistakes whose hints the page has given already, each with its grade cell: this call adds to them.
+    """
+    return _templates().get_template("cell.html").render(cell=cell, told=told)
+
+
+def remarks(book: NotebookResult) -> str:
+    """What the page says of a notebook as a whole, for a page that is not ours: incidents and repairs."""
+    incidents = (_templates().get_template("incident.html").render(incident=one) for one in book.incidents)
+    repairs = _templates().get_template("repairs.html").render(book=book) if book.repairs else ""
+    return "\n".join((*incidents, *filter(None, [repairs])))
+
+
+def text(words: str) -> str:
+    """Plain words as HTML."""
+    return str(_prose(words))
+
+
 def warm() -> None:
     """Compile the templates, so that forks of this process need not compile them."""
     for name in _templates().list_templates():
@@ -189,7 +209,7 @@ def _templates() -> jinja2.Environment:
         "points": points_text,
         "short": _short,
         "prose": _prose,
-        "state": _state,
+        "state": state,
         "percent": _percent,
     }
     return environment
@@ -207,7 +227,7 @@ def _prose(text: str) -> Markup:
     return Markup(re.sub(r"`([^`\n]+)`", r"<code>\1</code>", str(escape(shown))))
 
 
-def _state(cell: CellResult) -> tuple[str, str, str]:
+def state(cell: CellResult) -> tuple[str, str, str]:
     """The state of a cell: a CSS class, a sign and words."""
     if cell.earned is None:
         return "waits", "…", "not marked yet"

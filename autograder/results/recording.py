@@ -16,6 +16,7 @@ from autograder.course.course import Course, CourseError, Homework
 from autograder.course.roster import Roster
 from autograder.results import marks, record
 from autograder.results.gradebook import Recorder, bring
+from autograder.results.marks import LateOf
 from autograder.results.registration import Recorded
 from autograder.results.result import Result
 
@@ -43,12 +44,14 @@ class Recording:
         roster: Roster | None = None,
         recorded: Recorded = Recorded.REFUSE,
         tell: Callable[[str], None] = lambda text: print(text, file=sys.stderr, flush=True),
+        lateness: LateOf | None = None,
     ) -> None:
         """`recorded` says what happens when cells or points have changed since submissions were recorded.
 
-        `tell` is told what is waited for, and what changes for whom.
+        `lateness` tells how late students are now, for `bring`; `tell` is told what is waited for, and what changes
+        for whom.
         """
-        self._recorded = recorded
+        self._recorded, self._lateness = recorded, lateness
         self._course, self._homework, self._out, self._roster, self._tell = course, homework, out, roster, tell
         self._path = course.root / "gradebook.db"
         self._file = _path_of(out, homework)
@@ -68,7 +71,9 @@ class Recording:
         self.why = self._wait() if self._recorded is not Recorded.KEEP else ""
         if not self.why and self._recorded is not Recorded.KEEP:
             try:
-                self._book = Recorder(self._course, self._homework, self._roster, self._recorded).__enter__()
+                self._book = Recorder(
+                    self._course, self._homework, self._roster, self._recorded, self._lateness
+                ).__enter__()
                 if self._book.copy is not None:
                     self._tell(f"{self._path}: changed cells are taken over; as it was: {self._book.copy.name}")
                 self._before = self._book.remember(self._out)
@@ -111,7 +116,7 @@ class Recording:
         """Bring the gradebook's marks to results and pages. Returns the results that changed, by student."""
         try:
             if self._recorded is Recorded.KEEP and self.wanted and self._path.is_file():
-                return bring(self._course, self._homework, self._out, self._roster)
+                return bring(self._course, self._homework, self._out, self._roster, self._lateness)
             if self._book is None:
                 return {}
             if moved := self._book.moved():
@@ -177,6 +182,7 @@ def record_again(
     roster: Roster | None = None,
     recorded: Recorded = Recorded.REFUSE,
     students: Sequence[str] = (),
+    lateness: LateOf | None = None,
 ) -> tuple[int, str]:
     """Record what could not be recorded: how many students were, and why others were not, or ''.
 
@@ -187,7 +193,7 @@ def record_again(
         if not (out / student / f"{homework.name}.json").is_file():
             raise CourseError(f"{out / student / homework.name}.json: there is no such result")
     done = 0
-    with Recording(course, homework, out, roster, recorded) as recording:
+    with Recording(course, homework, out, roster, recorded, lateness=lateness) as recording:
         if recording._book is None:
             if recorded is Recorded.KEEP:
                 raise CourseError("--recorded keep leaves the gradebook as it is: there is nothing to record")

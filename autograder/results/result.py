@@ -157,6 +157,25 @@ class NotebookResult(msgspec.Struct, frozen=True, kw_only=True):
     """the most memory that the student's processes used together"""
 
 
+class Late(msgspec.Struct, frozen=True, kw_only=True):
+    """When a homework was handed in, measured by its due date, and what that costs."""
+
+    due: str
+    """when it was due for this student, extension included: ISO 8601, in the course's time zone"""
+    submitted: str = ""
+    """when it was handed in, likewise; '' if nobody knows, which counts as on time"""
+    days: int = 0
+    """started days after the due date, beyond the minutes of grace"""
+    free_days: int = 0
+    """how many of these are free"""
+    per_cent: float = 0.0
+    """what is taken off the points of each notebook"""
+    penalty: float = 0.0
+    """points taken off: the sum over the notebooks"""
+    says: str = ""
+    """all of this in a sentence for the student"""
+
+
 class Result(msgspec.Struct, frozen=True, kw_only=True):
     """One student's graded homework: `<out>/<student>/<homework>.json`."""
 
@@ -171,7 +190,7 @@ class Result(msgspec.Struct, frozen=True, kw_only=True):
     student: str
     """name of the student's folder"""
     score: float
-    """points earned: the sum over the notebooks"""
+    """points that count: the sum over the notebooks, less what lateness costs, rounded as the course has it"""
     max_score: float
     """points that can be earned"""
     notebooks: tuple[NotebookResult, ...]
@@ -188,6 +207,15 @@ class Result(msgspec.Struct, frozen=True, kw_only=True):
     """time that grading took"""
     transcript: str = ""
     """digest of what was asked and answered, in the transcript beside this file; empty when nothing was kept"""
+    late: Late | None = None
+    """when it was handed in; None (null) if the homework has no due date"""
+    rounding: float = 0.0
+    """the score is rounded to a multiple of this; 0: to four digits"""
+
+    @property
+    def earned(self) -> float:
+        """The points of all notebooks together, before anything is taken off or rounded."""
+        return round(sum(book.score for book in self.notebooks), 4)
 
     @property
     def found(self) -> bool:

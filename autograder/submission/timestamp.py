@@ -9,16 +9,11 @@ from __future__ import annotations
 
 import codecs
 import re
-from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import UTC, datetime, tzinfo
 from pathlib import Path
 
-from autograder.course import dates
-from autograder.course.course import Course, Homework
-from autograder.course.dates import Lateness
 from autograder.course.late_rules import check_year, zone_of
-from autograder.course.roster import Student
 
 FILE = "timestamp.txt"
 _LONGEST = 200
@@ -86,15 +81,3 @@ def moment(text: str) -> datetime:
     if offset:
         zone = datetime.fromisoformat(f"2000-01-01T00:00{offset}").tzinfo
     return time.replace(tzinfo=zone)
-
-
-def lateness_of(course: Course, homework: Homework, student: Student | None, folder: Callable[[str], Path]) -> Lateness:
-    """How late a homework was handed in, from the timestamps below `folder`, the student's folder of each homework.
-
-    Other homeworks are read only if the course has free days, since these may have used some.
-    """
-    homeworks = [homework]
-    if homework.due is not None and homework.late.free_days:
-        homeworks = [homework if name == homework.name else course.homework(name) for name in course.homeworks]
-    submitted = {one.name: read_stamp(folder(one.name)).time for one in homeworks}
-    return dates.term(homeworks, student, submitted)[homework.name]
