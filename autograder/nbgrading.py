@@ -20,7 +20,7 @@ from nbconvert.exporters import NotebookExporter
 from nbgrader.api import Gradebook
 from nbgrader.converters.base import NbGraderException
 from nbgrader.plugins import BasePlugin
-from nbgrader.preprocessors import NbGraderPreprocessor
+from nbgrader.preprocessors import NbGraderPreprocessor, SaveAutoGrades
 from traitlets import Bool
 
 from autograder.course import build
@@ -166,6 +166,22 @@ class Examine(NbGraderPreprocessor):  # type: ignore[misc]
         [found] = [book for book in result.notebooks if book.notebook == about["notebook"]]
         autograded.show(found, notebook, read_master(self.parent.homework, about["notebook"]))
         self.parent.settle_dates(about["student"])
+        return notebook, resources
+
+
+class SaveGrades(SaveAutoGrades):  # type: ignore[misc]
+    """nbgrader's own, and bonus points: nbgrader itself takes no more than a cell's maximum, which is 0."""
+
+    def preprocess(self, notebook: Any, resources: dict[str, Any]) -> tuple[Any, dict[str, Any]]:
+        notebook, resources = super().preprocess(notebook, resources)
+        about = resources["nbgrader"]
+        [found] = [one for one in self.parent.result(about["student"]).notebooks if one.notebook == about["notebook"]]
+        where = about["notebook"], about["assignment"], about["student"]
+        with Gradebook(about["db_url"]) as book:
+            for cell in found.cells:
+                if cell.bonus and cell.earned is not None:
+                    book.find_grade(cell.grade_id, *where).auto_score = cell.earned
+            book.db.commit()
         return notebook, resources
 
 

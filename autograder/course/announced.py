@@ -22,6 +22,8 @@ _HALVES = {"": 0.0, "¼": 0.25, "½": 0.5, "¾": 0.75}
 _NUMBER = re.compile(r"(\d+(?:\.\d+)?)?([¼½¾]?)(?![\d.]| ?%)")
 _NOT_READ = re.compile(r"\([^)]*\)|\$[^$]*\$|`[^`]*`|\*")
 """asides, maths, code, and the asterisks of bold text"""
+_BONUS = re.compile(r"(\d+(?:\.\d+)?)?([¼½¾]?) bonus(?: points?)?")
+"""points on top"""
 _SOURCES = {
     "points": "the cells say",
     "points by machine": "the cells say",
@@ -39,6 +41,8 @@ class _Exercise:
     numbers: list[str] = field(default_factory=list)
     points: float = 0.0
     """as its line says"""
+    bonus: float = 0.0
+    """points on top, as any of its lines says"""
     also: float = 0.0
     """as the lines without a number say: a prediction, an explanation"""
     minutes: float = 0.0
@@ -71,7 +75,11 @@ def check_announced(master: Master, spec: NotebookSpec) -> Iterator[Finding]:
     listed = {row.number for row in rows}
     yield from _order(master, exercises, listed)
     for one in exercises:
-        really = sum(cell.points for cell in one.cells)
+        really = sum(cell.maximum for cell in one.cells)
+        bonus = sum(cell.points for cell in one.cells if cell.bonus)
+        if one.bonus != bonus:
+            said = f"{one.name}: the text says {one.bonus:g} bonus points, its cells have {bonus:g}"
+            yield Finding(master.path, one.line, f"{said} ({_listing(one.cells)}): change one of them")
         if not one.silent and really not in (one.points, one.points + one.also):
             said = f"{one.name}: the text says {one.points:g} points, its cells have {really:g}"
             yield Finding(master.path, one.line, f"{said} ({_listing(one.cells)}): change one of them")
@@ -189,6 +197,7 @@ def _exercises(master: Master) -> Iterator[_Exercise]:
                 current.numbers.append(found[1])
                 points, minutes, optional = _line(cell.source[found.end() :])
                 current.points += points or 0.0
+                current.bonus += _bonus(cell.source[found.end() :])
                 current.silent |= points is None
                 current.untimed |= minutes is None
                 if optional:
@@ -198,6 +207,8 @@ def _exercises(master: Master) -> Iterator[_Exercise]:
             seen = "\n".join(parted(cell)[0])
             for found in _UNNUMBERED.finditer(seen):
                 points, minutes, _ = _line(seen[found.end() :])
+                if current is not None:
+                    current.bonus += _bonus(seen[found.end() :])
                 if current is not None and points is not None:
                     current.also += points
                     current.also_minutes += minutes or 0.0
@@ -215,6 +226,12 @@ def _line(rest: str) -> tuple[float | None, float | None, bool]:
     optional = "no points" in text
     said = 0.0 if optional else _added(points) if points is not None else None
     return said, float(minutes[1]) if minutes else None, optional
+
+
+def _bonus(rest: str) -> float:
+    """The bonus points that an exercise's line says behind its name."""
+    text = _NOT_READ.sub("", rest.partition("\n\n")[0])
+    return sum(float(found[1] or 0) + _HALVES[found[2]] for found in _BONUS.finditer(text) if found[1] or found[2])
 
 
 def _rows(master: Master) -> Iterator[_Row]:
@@ -258,15 +275,15 @@ def _column(name: str) -> str:
 
 
 def _sums(cells: Sequence[Cell]) -> dict[str, float]:
-    hand = sum(cell.points for cell in cells if cell.manual)
-    machine = sum(cell.points for cell in cells if cell.autograded)
+    hand = sum(cell.maximum for cell in cells if cell.manual)
+    machine = sum(cell.maximum for cell in cells if cell.autograded)
     return {"points": hand + machine, "points by hand": hand, "points by machine": machine}
 
 
 def _added(text: str) -> float:
     """The sum of the numbers that begin the parts of a text: 5 for ‘2 points forward, 3 backward’ and for ‘2 + 3’."""
     total = 0.0
-    for part in re.split(r"[,;+]| and ", _NOT_READ.sub("", text)):
+    for part in re.split(r"[,;+]| and ", _BONUS.sub("", _NOT_READ.sub("", text))):
         found = _NUMBER.match(part.strip())
         if found and found[0]:
             total += float(found[1] or 0) + _HALVES[found[2]]

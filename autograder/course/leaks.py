@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from autograder.course.hand_in import hand_in_code
 from autograder.course.markers import DELIMITERS
-from autograder.course.master import Master, parted, syntax_error
+from autograder.course.master import BONUS, Master, parted, syntax_error
 from autograder.course.source_notebook import setup_source
 from autograder.course.stripping import CODE_STUB, TEXT_STUB, BuildError
 
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from nbformat import NotebookNode
 
 
-_RELEASE_KEYS = {"nbgrader", "tags", "deletable", "editable"}
+_RELEASE_KEYS = {"nbgrader", "tags", "deletable", "editable", BONUS}
 _LEAK_LENGTH = 12  # shorter lines of a solution (`return x`, `else:`) may occur anywhere
 
 

@@ -18,6 +18,8 @@ PERCENT = {"extension": ".py", "format_name": "percent", "comment_magics": False
 
 ADDED_CELLS = ("colab", "setup", "hand-in")
 """grade_ids of the locked cells that the build adds to every notebook"""
+BONUS = "bonus"
+"""key in a cell's metadata for points that come on top; nbgrader's own key `points` is 0 then"""
 
 
 class Finding(msgspec.Struct, frozen=True, order=True):
@@ -57,9 +59,16 @@ class Cell(msgspec.Struct, frozen=True, kw_only=True):
     locked: bool = False
     task: bool = False
     points: float = 0.0
+    bonus: bool = False
+    """whether its points come on top: no maximum contains them"""
     tags: tuple[str, ...] = ()
     gives: tuple[str, ...] = ()
     """the names that a locked cell behind the first exercise defines for later cells"""
+
+    @property
+    def maximum(self) -> float:
+        """What the cell adds to the most points of its notebook."""
+        return 0.0 if self.bonus else self.points
 
     @property
     def demo(self) -> bool:
@@ -87,7 +96,8 @@ class Master(msgspec.Struct, frozen=True):
 
     @property
     def points(self) -> float:
-        return sum(cell.points for cell in self.grade_cells())
+        """The most points, without a bonus."""
+        return sum(cell.maximum for cell in self.grade_cells())
 
     def cell(self, grade_id: str) -> Cell:
         for cell in self.cells:

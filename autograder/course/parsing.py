@@ -32,6 +32,7 @@ class _Marks(msgspec.Struct, forbid_unknown_fields=True):
     locked: bool = False
     task: bool = False
     points: Annotated[float, msgspec.Meta(ge=0, le=1e6)] | None = None
+    bonus: bool = False
     gives: tuple[str, ...] = ()
 
 
@@ -132,6 +133,8 @@ def _cell(number: str, cell: Any, line: int) -> Cell | str:
         return 'points on a cell without "grade": true'
     if marks.points is None and (marks.grade or marks.task):
         return "a graded cell without points"
+    if marks.bonus and not marks.points:
+        return "a bonus without points: say how many come on top"
     return Cell(
         id=marks.grade_id or number,
         kind=cell.cell_type,

@@ -9,6 +9,7 @@ from typing import Any, Literal
 import msgspec
 
 from autograder.course.course import CourseError, Homework
+from autograder.course.master import BONUS
 from autograder.course.names import names
 
 
@@ -25,12 +26,19 @@ class ReleasedCell(msgspec.Struct, frozen=True, kw_only=True):
     locked: bool
     task: bool
     points: float
+    bonus: bool = False
+    """whether its points come on top: no maximum contains them"""
     demo: bool
     """whether it is only a demonstration, which grading does not run"""
     names: frozenset[str]
     """the names that its code defines at the top level"""
     title: str = ""
     """the nearest heading above it"""
+
+    @property
+    def maximum(self) -> float:
+        """What the cell adds to the most points of its notebook."""
+        return 0.0 if self.bonus else self.points
 
     @property
     def fixed(self) -> bool:
@@ -102,7 +110,8 @@ def _cell(cell: dict[str, Any], title: str) -> ReleasedCell:
         solution=nbgrader.get("solution", False),
         locked=nbgrader.get("locked", False),
         task=nbgrader.get("task", False),
-        points=float(nbgrader.get("points", 0)),
+        points=float(cell["metadata"].get(BONUS, nbgrader.get("points", 0))),
+        bonus=BONUS in cell["metadata"],
         demo="demo" in cell["metadata"].get("tags", ()),
         names=names(source) if code else frozenset(),
         title=title,

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from autograder.course.course import Course
 from autograder.course.hand_in import hand_in_source
-from autograder.course.master import ADDED_CELLS, Cell, Master
+from autograder.course.master import ADDED_CELLS, BONUS, Cell, Master
 from autograder.course.scopes import given, listed
 
 if TYPE_CHECKING:
@@ -90,6 +90,10 @@ def setup_source() -> str:
     return _SETUP.format(needed=f"({major}, {minor})", oldest=f"{major}.{minor}")
 
 
+def _number(points: float) -> float:
+    return int(points) if points.is_integer() else points
+
+
 def _metadata(cell: Cell) -> dict[str, Any]:
     metadata: dict[str, Any] = {}
     if cell.grade_id:
@@ -103,7 +107,9 @@ def _metadata(cell: Cell) -> dict[str, Any]:
             "cell_type": cell.kind,
         }
         if cell.grade or cell.task:
-            metadata["nbgrader"]["points"] = int(cell.points) if cell.points.is_integer() else cell.points
+            metadata["nbgrader"]["points"] = _number(cell.maximum)  # nbgrader knows no bonus
+        if cell.bonus:
+            metadata[BONUS] = _number(cell.points)
     if cell.tags:
         metadata["tags"] = list(cell.tags)
     return metadata

@@ -61,7 +61,7 @@ def filled(course: Course, masters: Masters, text: str, path: Path) -> str:
 
 def machine_points(master: Master) -> float:
     """The points of a notebook that hidden tests give."""
-    return sum(cell.points for cell in master.grade_cells() if cell.autograded)
+    return sum(cell.maximum for cell in master.grade_cells() if cell.autograded)
 
 
 def called(homework: str) -> str:

@@ -128,7 +128,7 @@ def execution_of(released: Released, homework: Homework, spec: NotebookSpec) -> 
 
 def verdict_of(released: Released, book: Master, spec: NotebookSpec) -> bytes:
     """A digest of what points depend on beside the tests."""
-    cells = [(cell.id, cell.points, cell.title, cell.task) for cell in released.cells]
+    cells = [(cell.id, cell.points, cell.bonus, cell.title, cell.task) for cell in released.cells]
     return digest([repr((cells, spec)).encode(), *(cell.source.encode() for cell in book.cells), _code(_VERDICTS)])
 
 

@@ -22,7 +22,7 @@ def score_in_kernel(notebook: str, grade_id: str) -> None:
     course = find_course(Path.cwd())
     suite = _suite(course, course.homework(homework_name), name)
     results = suite.run(lambda _: InProcessLine(shell.user_ns, suite.spec), [grade_id])
-    shell.displayhook(earned(suite.master.cell(grade_id).points, results))
+    shell.displayhook(earned(suite.master.cell(grade_id).maximum, results))
 
 
 @functools.cache

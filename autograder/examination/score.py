@@ -54,6 +54,7 @@ def score(
                 grade_id=cell.grade_id,
                 title=f"{cell.title} ({cell.grade_id})" if cell.title else cell.grade_id,
                 points=cell.points,
+                bonus=cell.bonus,
                 earned=points,
                 tests=own,
                 note=why,

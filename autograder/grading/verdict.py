@@ -70,7 +70,7 @@ def verdict(context: GradingContext, spec: NotebookSpec, work: Work, examined: E
         title=spec.title,
         file=work.file,
         score=total(cells),
-        max_score=sum(cell.points for cell in cells),
+        max_score=sum(cell.maximum for cell in cells),
         cells=cells,
         repairs=gradable.repairs,
         incidents=(
@@ -106,7 +106,7 @@ def without_notebook(context: GradingContext, spec: NotebookSpec, incident: Inci
         title=spec.title,
         file="",
         score=0.0,
-        max_score=sum(cell.points for cell in cells),
+        max_score=sum(cell.maximum for cell in cells),
         cells=cells,
         incidents=(incident,),
         tier=context.zygote.tier,
@@ -119,7 +119,7 @@ def without_notebook(context: GradingContext, spec: NotebookSpec, incident: Inci
 
 def _unmarked(cell: CellResult) -> CellResult:
     """The cell with 0 points. Nothing was handed in, so a person need not mark it."""
-    return CellResult(grade_id=cell.grade_id, title=cell.title, points=cell.points, earned=0.0)
+    return CellResult(grade_id=cell.grade_id, title=cell.title, points=cell.points, bonus=cell.bonus, earned=0.0)
 
 
 def _unchecked(cell: str) -> Incident:

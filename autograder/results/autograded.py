@@ -87,12 +87,15 @@ def _points(cell: CellResult, outputs: Sequence[Output]) -> NotebookNode:
             f"This exercise uses code of {', '.join(cell.follows)}, which lost points as well. Look there first."
         )
     got = "waits for a person" if cell.earned is None else f"{cell.earned:g} of {cell.points:g} points"
+    if cell.bonus:
+        got += " on top"
     if cell.tests and not cell.points:
         got = f"optional: {sum(test.passed for test in cell.tests)} of {len(cell.tests)} tests passed"
     html = _list(got, [cell.note, *lines] if cell.note else lines)
     if printed := "".join(output.text for output in outputs):
         html += f"\n<pre>{escape(plain(printed))}</pre>"
-    data = {"text/plain": repr(float(cell.earned or 0)), "text/html": html}  # nbgrader needs a number here
+    # nbgrader needs a number here, and no more than its maximum: `nbgrading.SaveGrades` adds a bonus
+    data = {"text/plain": repr(0.0 if cell.bonus else float(cell.earned or 0)), "text/html": html}
     return _node(output_type="execute_result", execution_count=None, metadata={}, data=data)
 
 

@@ -48,6 +48,7 @@ def html(result: Result, name: str = "") -> str:
         result=result,
         name=name,
         waiting=sum(cell.points for book in books for cell in book.cells if cell.earned is None),
+        passed=all(test.passed for book in books for cell in book.cells for test in cell.tests),
         marked=any(cell.mark for book in books for cell in book.cells),
         looks=tuple(_looks(result)),
         books=[(book, tuple(_shown(book, pictures)), max(0, len(book.outputs) - _BLOCKS)) for book in books],
@@ -149,8 +150,8 @@ def _looks(result: Result) -> Iterator[_Look]:
         if any(incident.kind in ("missing", "unreadable") for incident in book.incidents):
             continue  # the incident already explains why all cells of this notebook lost points
         for c, cell in enumerate(book.cells, 1):
-            if cell.earned is not None and cell.earned < cell.points:
-                cells.append((cell.points - cell.earned, f"n{n}-c{c}", cell))
+            if cell.lost:
+                cells.append((cell.lost, f"n{n}-c{c}", cell))
     hinted: set[str] = set()
     for lost, anchor, cell in sorted(cells, key=lambda entry: -entry[0])[:4]:
         failed = next((test for test in cell.tests if not test.passed), None)
@@ -236,6 +237,8 @@ def state(cell: CellResult) -> tuple[str, str, str]:
         if passed and passed == len(cell.tests):
             return "full", "✓", "all passed"
         return ("partly", "◐", "partly") if passed else ("waits", "–", "not done")
+    if cell.bonus and not cell.earned:
+        return "waits", "–", "no bonus"
     if cell.earned >= cell.points:
         return "full", "✓", "full"
     return ("partly", "◐", "partly") if cell.earned > 0 else ("nothing", "✗", "none")

@@ -95,7 +95,7 @@ def _registered(notebook: Any) -> dict[str, float | None]:
 def _released(homework: Homework, name: str) -> dict[str, float | None]:
     """The labelled cells of a released notebook, with their points."""
     labelled = [cell for cell in released(homework, name).cells if cell.fixed or cell.solution or cell.task]
-    return {cell.grade_id: cell.points if cell.grade or cell.task else None for cell in labelled}
+    return {cell.grade_id: cell.maximum if cell.grade or cell.task else None for cell in labelled}
 
 
 def submissions_of(book: Any, homework: Homework) -> int:

@@ -68,6 +68,8 @@ class CellResult(msgspec.Struct, frozen=True, kw_only=True):
     """what the exercise is called"""
     points: float
     """points that the cell is worth"""
+    bonus: bool = False
+    """whether these come on top: `max_score` does not contain them"""
     earned: float | None
     """points earned, marks by hand included; None (null) until a person has marked the cell"""
     tests: tuple[TestResult, ...] = ()
@@ -84,6 +86,16 @@ class CellResult(msgspec.Struct, frozen=True, kw_only=True):
     """digest of what the student wrote for it: whether a mark by hand is for the same text"""
     mark: Mark | None = None
     """what a person decided, in nbgrader's gradebook"""
+
+    @property
+    def maximum(self) -> float:
+        """What the cell adds to the most points of its notebook."""
+        return 0.0 if self.bonus else self.points
+
+    @property
+    def lost(self) -> float:
+        """Points that the student could have had; a bonus that was not earned is not lost."""
+        return 0.0 if self.bonus or self.earned is None else max(0.0, self.points - self.earned)
 
 
 class Repair(msgspec.Struct, frozen=True, kw_only=True):
@@ -136,7 +148,7 @@ class NotebookResult(msgspec.Struct, frozen=True, kw_only=True):
     score: float
     """points earned; cells that nobody has marked yet count 0"""
     max_score: float
-    """points that can be earned"""
+    """points that can be earned, without a bonus"""
     cells: tuple[CellResult, ...]
     """every grade cell, in the notebook's order"""
     repairs: tuple[Repair, ...] = ()
@@ -192,7 +204,7 @@ class Result(msgspec.Struct, frozen=True, kw_only=True):
     score: float
     """points that count: the sum over the notebooks, less what lateness costs, rounded as the course has it"""
     max_score: float
-    """points that can be earned"""
+    """points that can be earned, without a bonus"""
     notebooks: tuple[NotebookResult, ...]
     """in the homework's order"""
     tier: str
