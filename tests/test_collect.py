@@ -31,7 +31,7 @@ from autograder.collecting.platforms import Platform
 from autograder.course.class_list import Form
 from autograder.course.course import Course, CourseError, open_course
 from autograder.course.roster import open_roster
-from autograder.grading.class_run import survey
+from autograder.grading.submissions import survey
 
 pytestmark = pytest.mark.slow(seconds=20)
 ROOT = Path(__file__).parents[1]

@@ -6,7 +6,9 @@ import shutil
 from pathlib import Path
 
 import pytest
+from typer.testing import CliRunner
 
+from autograder.cli import app
 from autograder.course import build
 from autograder.course.course import Course, open_course
 from autograder.examination.suite import FAULT, Examined, Suite, collected
@@ -143,11 +145,15 @@ def test_the_cell_waits_and_gets_its_points_when_the_test_is_mended(course: Cour
     hidden(course, FAULTS["a misspelt fixture"])
     todo = survey(course.root / "submitted", "hw1").todo
     outcomes = class_run.run(course, homework, todo, out, 1, unconfined=True)
-    assert class_run.faults_of(outcomes) == {("powers", "square-check"): 1}
+    assert class_run.faults_of(one.result for one in outcomes if one.result) == {("powers", "square-check"): 1}
     assert checked(out).earned is None
     assert [one.kind for one in book(out).incidents] == ["internal"]
     page = (out / "ada/hw1.html").read_text()
     assert "It is not your fault" in page and "studnet" not in page
+    hidden(course, FAULTS["a misspelt name"])
+    told = CliRunner().invoke(app, ["regrade", "hw1", "--allow-unconfined", "--course", str(course.root)])
+    assert told.exit_code == 1
+    assert "hw1/powers: a hidden test of square-check has an error of its own" in told.output
     hidden(course, GOOD)
     class_regrade.run(course, homework, out, course.root / "submitted", 1, Choosing(), unconfined=True)
     assert (checked(out).earned, book(out).incidents) == (3, ())

@@ -17,6 +17,8 @@ from typer.testing import CliRunner
 from autograder.cli import app
 from autograder.course import build
 from autograder.course.course import Course, CourseError, open_course
+from autograder.grading import class_regrade
+from autograder.grading.orders import Choosing
 from autograder.results import gradebook, record, recording, registration
 from autograder.results.recording import Recording
 from autograder.results.registration import Recorded
@@ -428,3 +430,12 @@ def test_a_gradebook_that_is_removed_on_the_way_is_said_and_recorded_later(cours
         assert not book.record(given(course, "cy", {"square-check": 3}))
         assert "it was removed on the way" in book.why
     assert recording.record_again(course, course.homework("hw1"), course.root / "results") == (3, "")
+
+
+def test_one_notebook_is_not_regraded_where_the_gradebook_would_change_beside_it(course: Course) -> None:
+    worth_six(course)
+    homework, out, submitted = course.homework("hw1"), course.root / "results", course.root / "submitted"
+    before = (course.root / "gradebook.db").read_bytes()
+    with pytest.raises(CourseError, match=r"(?s)powers/square-check +3 +6.*Regrade everything"):
+        class_regrade.run(course, homework, out, submitted, 1, Choosing(test="test_small"), unconfined=True)
+    assert (course.root / "gradebook.db").read_bytes() == before

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from autograder.cli.classes import unrecorded_text
+from autograder.cli.classes import tell_faults, unrecorded_text
 from autograder.cli.options import FINDINGS, CourseOption, RecordedOption, fail, opened_course
 from autograder.course.course import CourseError
 from autograder.results.registration import Recorded
@@ -90,8 +90,9 @@ def regrade(
     What has changed is found by itself. Student code runs only where a test asks something new. Marks given by hand
     stay. Exit code 1 when a score fell, or somebody could not be regraded.
     """
-    from autograder.grading import class_regrade
+    from autograder.grading import class_regrade, class_run
     from autograder.grading.orders import Choosing
+    from autograder.results import record
 
     opened = opened_course(course)
     out = out or opened.root / "results"
@@ -122,9 +123,11 @@ def regrade(
                 typer.echo(msgspec.json.encode({"student": one.student, "error": one.lost}).decode())
     else:
         typer.echo(_told(found, dry_run))
+    faulty = class_run.faults_of(record.read_all(out, homework).values())
+    tell_faults(faulty, homework)
     if unrecorded := sum(not one.recorded for one in found):
         typer.echo(unrecorded_text(unrecorded, homework), err=True)
-    if unrecorded or any(one.fell or one.lost for one in found):
+    if unrecorded or faulty or any(one.fell or one.lost for one in found):
         raise typer.Exit(FINDINGS)
 
 

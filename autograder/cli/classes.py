@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated
 
@@ -62,7 +63,7 @@ def grade(
     except CourseError as error:
         fail(error)
     progress.absent(found.absent)
-    faulty = class_run.faults_of(outcomes)
+    faulty = class_run.faults_of(outcome.result for outcome in outcomes if outcome.result is not None)
     unrecorded = [outcome for outcome in outcomes if not outcome.recorded]
     lost = [outcome for outcome in outcomes if outcome.result is None]
     empty = [outcome.result.student for outcome in outcomes if outcome.result and not outcome.result.found]
@@ -70,13 +71,7 @@ def grade(
         for name in empty:
             typer.echo(f"{name}: no notebook of {homework} was found among the submitted files; see the feedback page")
         typer.echo(f"{len(outcomes) - len(lost)} of {len(outcomes)} graded; results and feedback pages in {out}")
-    for (notebook, cell), number in faulty.items():
-        typer.echo(
-            f"{homework}/{notebook}: a hidden test of {cell} has an error of its own, so the cell waits for {number} "
-            f"students. `autograder audit {homework}/{notebook}` names it; mend it, and run `autograder regrade "
-            f"{homework}`",
-            err=True,
-        )
+    tell_faults(faulty, homework)
     if unrecorded:
         typer.echo(unrecorded_text(len(unrecorded), homework), err=True)
     for note in standing.unread.values():
@@ -119,6 +114,17 @@ def record(
     if why:
         typer.echo(why, err=True)
         raise typer.Exit(FINDINGS)
+
+
+def tell_faults(faulty: Mapping[tuple[str, str], int], homework: str) -> None:
+    """Name the cells of whose hidden tests one has an error of its own, and how many students wait."""
+    for (notebook, cell), number in faulty.items():
+        typer.echo(
+            f"{homework}/{notebook}: a hidden test of {cell} has an error of its own, so the cell waits for {number} "
+            f"students. `autograder audit {homework}/{notebook}` names it; mend it, and run `autograder regrade "
+            f"{homework}`",
+            err=True,
+        )
 
 
 def unrecorded_text(number: int, homework: str) -> str:

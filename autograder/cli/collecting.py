@@ -1,4 +1,4 @@
-"""Commands before grading: `collect`, `roster import`."""
+"""Commands before grading: `collect`, `roster import`, `roster pseudonyms`."""
 
 from __future__ import annotations
 
@@ -57,6 +57,9 @@ def collect(
     submitted: Annotated[Path | None, typer.Option(help="By default submitted/ of the course.")] = None,
     replace: Annotated[bool, typer.Option("--replace", help="Put what is there aside when it differs.")] = False,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Write nothing; say what would happen.")] = False,
+    pseudonyms: Annotated[
+        bool, typer.Option("--pseudonyms", help="Call students by the roster's pseudonyms; write no name anywhere.")
+    ] = False,
     json: Annotated[
         bool, typer.Option("--json", help="Print one JSON line a student, and one for each finding.")
     ] = False,
@@ -74,7 +77,9 @@ def collect(
         chosen, people = opened.homework(homework), open_roster(opened.root, roster)
         platform = None if place is Place.auto else cast("Platform", place.value)
         with _status() as seen:
-            found = collecting.collect(opened, chosen, paths, platform, people, submitted, replace, dry_run, seen)
+            found = collecting.collect(
+                opened, chosen, paths, platform, people, submitted, replace, dry_run, pseudonyms, seen
+            )
     except CourseError as error:
         fail(error)
     if json:
@@ -174,6 +179,24 @@ def import_(
     typer.echo(f"{found.form}: {counts}; {before.path} {what} {len(update.roster.students)} students")
     if update.unclear:
         raise typer.Exit(FINDINGS)
+
+
+@roster.command()
+def pseudonyms(course: CourseOption = None) -> None:
+    """Give everybody in roster.csv who has no pseudonym a random one, for `autograder collect --pseudonyms`."""
+    from autograder.course import pseudonym
+    from autograder.course.roster import FILE, open_roster
+
+    opened = opened_course(course)
+    try:
+        before = open_roster(opened.root)
+        if before is None:
+            raise CourseError(f"{opened.root / FILE}: there is no roster yet: `autograder roster import` makes it")
+        pseudonym.given(before).write()
+    except CourseError as error:
+        fail(error)
+    fresh = sum(not student.pseudonym for student in before.students)
+    typer.echo(f"{fresh} new pseudonyms for {len(before.students)} students; {before.path} is the key: keep it apart")
 
 
 def _told(update: Update) -> Iterator[str]:

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import os
 from enum import StrEnum
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, cast
 
 import typer
 
@@ -12,7 +13,8 @@ from autograder.cli.options import FINDINGS, CourseOption, fail, opened_course
 from autograder.course.course import CourseError
 
 if TYPE_CHECKING:
-    from autograder.exporting.scores import Export
+    from autograder.course.course import Course
+    from autograder.exporting.scores import Export, Platform
 
 
 class Target(StrEnum):
@@ -21,6 +23,7 @@ class Target(StrEnum):
     canvas = "canvas"
     moodle = "moodle"
     gradescope = "gradescope"
+    gradescope_autograder = "gradescope-autograder"
     csv = "csv"
 
 
@@ -37,32 +40,50 @@ def export(
     out: Annotated[Path | None, typer.Option(help="Results; by default results/.")] = None,
     out_file: Annotated[Path | None, typer.Option(help="The file to write; it may be that of --into.")] = None,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Say what would be filled in; write nothing.")] = False,
+    push: Annotated[
+        str,
+        typer.Option(help="The assignment's web address: scores go into Canvas itself. CANVAS_TOKEN has the token."),
+    ] = "",
     course: CourseOption = None,
 ) -> None:
-    """Write the scores into a file for the learning platform: results/hw1.canvas.csv, say.
+    """Write the scores into a file for the learning platform, results/hw1.canvas.csv, say; or push them into Canvas.
 
-    With --into, everything else in the platform's file stays byte for byte. Exit code 1 if somebody is not in it.
+    gradescope-autograder writes no scores but results/hw1.gradescope-autograder.zip, with which Gradescope grades the
+    homework. It holds every answer and the course's secret.
+
+    With --into, everything else in the platform's file stays byte for byte. With --push, nothing but scores is sent,
+    and each is read back. Exit code 1 if somebody's score is not there.
     """
     from autograder import atomic_file
     from autograder.course.roster import open_roster
-    from autograder.exporting import scores
+    from autograder.exporting import canvas, connection, scores
     from autograder.results.plain_text import plain
 
     opened = opened_course(course)
     out = out or opened.root / "results"
-    target = out_file or out / f"{homework}.{to.value}.csv"
+    if to is Target.gradescope_autograder:
+        if into is not None or column or partial or push:
+            fail("--into, --column, --partial and --push are for scores, and this archive has none")
+        _write_autograder(opened, homework, out_file or out / f"{homework}.{to.value}.zip", dry_run)
+        return
+    platform = cast("Platform", to.value)
+    target = out_file or out / f"{homework}.{platform}.csv"
     try:
         if column and into is None:
             raise CourseError("--column is for --into: a new file has one column for scores")
+        if push and (to != Target.canvas or into is not None or out_file is not None):
+            raise CourseError("--push is for --to canvas, and writes no file: leave out --into and --out-file")
         chosen, roster = opened.homework(homework), open_roster(opened.root)
         results = scores.results_of(out, chosen)
-        if into is not None:
+        if push:
+            found = canvas.push(connection.opened(push, os.environ), chosen, results, roster, partial, dry_run)
+        elif into is not None:
             if into.resolve() == target.resolve() and out_file is None:
                 raise CourseError(f"{into}: this file would be written over: say --out-file, or move it elsewhere")
-            found = scores.fill(into, to.value, chosen, opened.homeworks, results, roster, column, partial)
+            found = scores.fill(into, platform, chosen, opened.homeworks, results, roster, column, partial)
         else:
-            found = scores.made(to.value, chosen, results, roster, partial)
-        if not dry_run:
+            found = scores.made(platform, chosen, results, roster, partial)
+        if not dry_run and not push:
             atomic_file.replace(target, found.data, 0o600)
     except CourseError as error:
         fail(error)
@@ -71,10 +92,40 @@ def export(
     for line in _told(found):
         typer.echo(line)
     where = f" in the column {plain(found.column)}" if found.column else ""
-    written = "nothing was written" if dry_run else str(target)
+    written = "nothing was written" if dry_run else "pushed" if push else str(target)
+    written += f", {found.stood} stood there already" if push else ""
     typer.echo(f"{found.filled} of {len(results)} scores{where}: {written}")
     if not found.complete:
         raise typer.Exit(FINDINGS)
+
+
+def _write_autograder(course: Course, name: str, target: Path, dry_run: bool) -> None:
+    """Write the archive for Gradescope, and say how to set up the assignment."""
+    from autograder import atomic_file
+    from autograder.examination.secret import course_secret
+    from autograder.exporting import gradescope_autograder
+    from autograder.exporting.gradescope_results import written_answers
+    from autograder.results.plain_text import points_text
+
+    try:
+        homework = course.homework(name)
+        data = gradescope_autograder.archive(course, homework, b"" if dry_run else course_secret(course))
+        written = tuple(written_answers(homework))
+        tested = gradescope_autograder.tested_points(homework)
+        if not dry_run:
+            target.parent.mkdir(parents=True, exist_ok=True)
+            atomic_file.replace(target, data, 0o600)
+    except CourseError as error:
+        fail(error)
+    except OSError as error:
+        fail(f"{error.filename or target}: {error.strerror}")
+    typer.echo(f"Autograder points: {points_text(tested)}")
+    if written:
+        typer.echo("Manually graded questions:")
+    for notebook, cell in written:
+        typer.echo(f"  {notebook}: {cell.title} ({cell.grade_id}), {points_text(cell.points)} points")
+    typer.echo("The archive holds every answer of the homework and the course's secret: upload it, and keep it private")
+    typer.echo("nothing was written" if dry_run else str(target))
 
 
 def deliver(
@@ -123,7 +174,7 @@ def deliver(
                     raise CourseError(f"{target}: the pages are there already, with transcripts: choose another folder")
                 if target.resolve() == (opened.root / "submitted").resolve():
                     raise CourseError(f"{target}: what is in there will be graded: choose another folder")
-                found = delivery.to_folder(pages)
+                found = delivery.to_folder(pages, open_roster(opened.root))
         if not dry_run:
             write = delivery.write_zip if packed else delivery.write_folder
             write(found, pages, target)
@@ -153,4 +204,5 @@ def _told(found: Export) -> list[str]:
     ]
     lines += [f"{plain(student)}: has a result, but is not in the list of students" for student in found.unknown]
     lines += [f"{plain(student)}: no result" for student in found.missing]
+    lines += [f"{plain(student)}: not pushed; the same command pushes what is missing" for student in found.left]
     return [*lines, *map(plain, found.notes)]

@@ -62,15 +62,20 @@ def _students(person: Person, roster: Roster | None) -> tuple[str, ...] | Troubl
         id = re.sub(r'[/\\:*?"<>|+]', "_", person.name).strip(" .")
         why = unfit(id)
         return Trouble(person.name, "unknown", f"{why}: make a {FILE} with a line for the student") if why else (id,)
+    team = () if roster.named(person.team) else roster.in_group(person.team)
     for column, text in person.keys:
         matches = _matching(roster, column, text)
         if len(matches) == 1:
-            return (matches[0].id,)
+            [student] = matches
+            if team and student not in team:
+                why = f"{student.id} is not in the group {team[0].group}, whose name it has: mend the column group"
+                return Trouble(person.name, "ambiguous", why)
+            return tuple(one.id for one in team or matches)
         if matches:
             names = ", ".join(student.id for student in matches)
             why = f"this may be {names}: put the {_column(person)} into {roster.path.name}, at the right one"
             return Trouble(person.name, "ambiguous", why)
-    members = roster.in_group(person.name)
+    members = team or roster.in_group(person.name)
     if members:
         return tuple(student.id for student in members)
     known = " or ".join(f"{column} {text}" for column, text in person.keys if text and column not in ("any", "login"))

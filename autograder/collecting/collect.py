@@ -4,17 +4,18 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from autograder.collecting.attribution import Trouble, attribute
 from autograder.collecting.desk import Collected, Desk
-from autograder.collecting.division import Division, divide
+from autograder.collecting.disguise import Disguise
+from autograder.collecting.division import Division, HandedIn, divide
 from autograder.collecting.platforms import Platform, Setting
 from autograder.collecting.source import opened
 from autograder.course.course import Course, CourseError, Homework
 from autograder.course.release import Released, released
-from autograder.course.roster import Roster
+from autograder.course.roster import FILE, Roster
 from autograder.submission.kinship import Kinship
 
 _PACKED = ("canvas", "moodle", "gradescope", "blackboard")
@@ -48,14 +49,20 @@ def collect(
     submitted: Path | None = None,
     replacing: bool = False,
     dry: bool = False,
+    pseudonyms: bool = False,
     seen: Callable[[Collected], None] = lambda collected: None,
 ) -> Collection:
     """Put the newest attempt of each student into <submitted>/<student>/<homework>/, and older ones aside.
 
     Another submission that is there stays, unless `replacing`. Older attempts, and what is replaced, are kept in
-    <course>/collected/<homework>/<student>/<time>/. A `dry` run writes nothing there. Raises CourseError if a path
-    cannot be read at all; what is wrong with one student's files is a finding.
+    <course>/collected/<homework>/<student>/<time>/. A `dry` run writes nothing there. With `pseudonyms`, students are
+    called by those of the roster, and nothing that is written says who they are. Raises CourseError if a path cannot be
+    read at all, or a pseudonym is missing; what is wrong with one student's files is a finding.
     """
+    if pseudonyms and roster is None:
+        raise CourseError(f"{course.root / FILE}: pseudonyms stand in the roster: `autograder roster import` makes it")
+    if pseudonyms and roster is not None:
+        roster.check_pseudonyms(roster.students)
     submitted, aside = submitted or course.root / "submitted", course.root / "collected"
     for path in paths:
         _refuse_own(path, course, (submitted, aside))
@@ -68,17 +75,41 @@ def collect(
         divisions = tuple(divide(stack.enter_context(opened(path)), setting, platform) for path in archives)
         found = attribute(divisions, roster)
         done = []
-        for student, attempts in found.students.items():
+        for id, attempts in found.students.items():
+            student, other = _names(id, roster, pseudonyms)
             try:
-                done.append(desk.take(student, attempts))
+                if desk.holds(other):
+                    why = f"{other}/{homework.name} is there, the same student's: move it away, and collect again"
+                    done.append(Collected(student, "kept", notes=(why,)))
+                elif pseudonyms and roster is not None:
+                    done.append(_disguised(desk, student, attempts, roster, kinship))
+                else:
+                    done.append(desk.take(student, attempts))
             except Exception as error:  # one student's files never keep the others from being collected
                 done.append(
                     Collected(student, "failed", notes=(f"it could not be written: {error or type(error).__name__}",))
                 )
             seen(done[-1])
-    there = {one.student for one in done} | {trouble.who for trouble in found.troubles}
-    without = [student.id for student in roster.students if student.id not in there] if roster else []
+    there = {*found.students, *(trouble.who for trouble in found.troubles)}
+    absent = [student.id for student in roster.students if student.id not in there] if roster else []
+    without = [_names(id, roster, pseudonyms)[0] for id in absent]
     return Collection(divisions, tuple(done), found.troubles, tuple(without))
+
+
+def _names(id: str, roster: Roster | None, pseudonyms: bool) -> tuple[str, str]:
+    """What a student is called here, and what in a homework that is collected the other way; '' if nothing."""
+    student = roster.bearer(id) if roster else None
+    pseudonym = student.pseudonym if student else ""
+    return (pseudonym, id) if pseudonyms else (id, pseudonym)
+
+
+def _disguised(desk: Desk, pseudonym: str, attempts: Sequence[HandedIn], roster: Roster, kinship: Kinship) -> Collected:
+    """Take one student's attempts, without names."""
+    student = roster.bearer(pseudonym)
+    assert student is not None
+    disguise = Disguise(student, roster, desk.homework, tuple(desk.releases), kinship)
+    one = desk.take(pseudonym, [disguise.of(attempt) for attempt in attempts])
+    return replace(one, notes=(*one.notes, *dict.fromkeys(disguise.notes)))
 
 
 def _refuse_own(path: Path, course: Course, filled: Sequence[Path]) -> None:

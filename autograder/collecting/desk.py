@@ -98,6 +98,11 @@ class Desk:
                 one = replace(one, aside=one.aside + self._put_aside(student, old, label))
         return one
 
+    def holds(self, student: str) -> bool:
+        """Whether a submission of the homework is in a student's folder."""
+        folder = self.submitted / student
+        return bool(student) and bool(contents(folder, self.homework, self.kinship.homeworks, unpack=False).files)
+
     def _recognised(self, folder: Path) -> tuple[tuple[str, ...], list[str]]:
         """The notebooks of the homework in a student's folder, and what there is to say if there are none."""
         choice = choose(folder, self.releases, self.kinship)

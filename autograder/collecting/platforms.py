@@ -4,10 +4,13 @@ The names are facts of these sources:
 
 - Canvas: lib/content_zipper.rb of instructure/canvas-lms, `get_filename` and `add_upload_submission`:
   doejane_12345_678910_mlp-1.ipynb and doejane_LATE_12345_678910_mlp.ipynb, where 12345 is the student and 678910 the
-  file; a number behind a name counts the attempts. No time of submission is in the archive.
+  file; a number behind a name counts the attempts. No time of submission is in the archive. A group that is graded
+  together has one submission: teama_12345_678910_mlp.ipynb, where 12345 is one of its members; who has no group then
+  stands there with the first name first (app/models/abstract_assignment.rb, `representatives`).
 - Moodle: mod/assign/classes/downloader.php of moodle/moodle: ‘Jane Doe_12345_assignsubmission_file/mlp.ipynb’, or
   without folders ‘Jane Doe_12345_assignsubmission_file_mlp.ipynb’, where 12345 is what assignments call the student.
-  No time of submission is in the archive either.
+  Behind the name of a group it is the group's number, which may be some student's as well. Signs such as apostrophes
+  are taken out of names. No time of submission is in the archive either.
 - Blackboard: the example of nbgrader's FileNameCollectorPlugin (nbgrader/plugins/zipcollect.py):
   hw1_jane_attempt_2026-11-27-10-11-12_mlp.ipynb; and hw1_jane_attempt_2026-11-27-10-11-12.txt, which describes it.
 - Gradescope: see `gradescope`.
@@ -51,6 +54,8 @@ class Person:
     """what the platform calls the person, for messages, and for the folder when there is no roster"""
     keys: tuple[tuple[str, str], ...]
     """by what the roster may know the person: columns, ‘any’ or ‘name’, and the text there; the surest first"""
+    team: str = ""
+    """the group for which the person may have handed in, if the platform says its name and a member's id"""
 
 
 @dataclass(frozen=True)
@@ -88,7 +93,7 @@ def reader(
         case "canvas":
             return _canvas
         case "moodle":
-            return _moodle
+            return lambda path: _moodle(path, setting.roster)
         case "blackboard":
             return lambda path: _blackboard(path, setting.roster)
         case "ilias":
@@ -107,15 +112,16 @@ def _canvas(path: str) -> Found | None:
     told = CANVAS.fullmatch(path) or _CANVAS_TEXT.fullmatch(path)
     if told is None:
         return None
-    person = Person(f"{told['name']}_{told['user']}".strip("_"), (("canvas_id", told["user"]), ("name", told["name"])))
-    return Found((person,), told["rest"], late=bool(told["late"]))
+    name, keys = told["name"], (("canvas_id", told["user"]), ("name", told["name"]))
+    return Found((Person(f"{name}_{told['user']}".strip("_"), keys, team=name),), told["rest"], late=bool(told["late"]))
 
 
-def _moodle(path: str) -> Found | None:
+def _moodle(path: str, roster: Roster | None) -> Found | None:
     told = _MOODLE.fullmatch(path)
     if told is None:
         return None
-    number = (("moodle_participant", told["number"]),) if told["number"] else ()
+    group = roster is not None and roster.in_group(told["name"]) and not roster.named(told["name"])
+    number = (("moodle_participant", told["number"]),) if told["number"] and not group else ()
     return Found((Person(told["name"], (*number, ("name", told["name"]))),), told["rest"])
 
 

@@ -127,7 +127,8 @@ def update(roster: Roster, found: ClassList) -> Update:
             unclear.append(f"{called}: {same[0].id} stands in the list twice; the first line counts")
             continue
         before = students[same[0].id] if same else None
-        id = before.id if before else _new_id(entry, {name.casefold() for name in students})
+        taken_names = (name.casefold() for one in students.values() for name in (one.id, one.pseudonym))
+        id = before.id if before else _new_id(entry, set(taken_names))
         if not id:
             unclear.append(f"{called}: there is nothing that can be an id, or others have it: add a line by hand")
             continue
@@ -204,7 +205,7 @@ def _news(student: Student | None, entry: Mapping[str, str]) -> dict[str, str]:
     news = {}
     for column, text in entry.items():
         before = student.fields.get(column, "") if student else ""
-        if column in ("id", "identifier") or (column in ("group", "extra_days") and before):
+        if column in ("id", "identifier") or (column in ("group", "extra_days", "pseudonym") and before):
             continue
         if column == "name" and _words(text) == _words(before):
             continue

@@ -22,7 +22,9 @@ PLATFORM_IDS = (
     "github",
 )  # fmt: skip
 """columns with what platforms call a student; a field may hold several ids, with blanks between them"""
-_UNIQUE = ("email", *PLATFORM_IDS)
+_UNIQUE = ("email", "pseudonym", *PLATFORM_IDS)
+_UNNAMED = ("group", "extra_days")
+"""what grading needs of a student who is called by a pseudonym"""
 _ERRORS = 10
 """errors of one file that are shown"""
 _LONGEST = 100
@@ -68,6 +70,16 @@ class Student:
         return self.fields.get("group", "")
 
     @property
+    def pseudonym(self) -> str:
+        """What the student is called where no name may stand; '' if nothing."""
+        return self.fields.get("pseudonym", "")
+
+    @property
+    def unnamed(self) -> Student:
+        """The same student, called by the pseudonym, without anything that tells who it is."""
+        return Student({"id": self.pseudonym, **{name: self.fields.get(name, "") for name in _UNNAMED}}, self.line)
+
+    @property
     def extra_days(self) -> float:
         """Days that are added to every due date."""
         return _number(self.fields.get("extra_days", ""))
@@ -99,9 +111,44 @@ class Roster:
     def path(self) -> Path:
         return self.sheet.path
 
-    def get(self, id: str) -> Student | None:
-        """The student who is called so in the course. Small and capital letters are the same."""
-        return self._by_id.get(id.casefold())
+    @property
+    def enrolled(self) -> tuple[Student, ...]:
+        """The students as nbgrader's gradebook may know them: in a course with pseudonyms, nobody by a name."""
+        unnamed = tuple(student.unnamed for student in self.students if student.pseudonym)
+        return unnamed or self.students
+
+    def get(self, called: str) -> Student | None:
+        """The student who is called so in the course: by the id, or, without a name, by the pseudonym.
+
+        Small and capital letters are the same.
+        """
+        found = self.bearer(called)
+        return found.unnamed if found and found.pseudonym.casefold() == called.casefold() else found
+
+    def bearer(self, called: str) -> Student | None:
+        """The student whose id or pseudonym this is, with the name: for what leads back to people."""
+        return self._by_id.get(called.casefold())
+
+    def called(self, folders: Iterable[str]) -> Roster:
+        """Each student as a homework's folders call them.
+
+        If there is one with a pseudonym, everybody without a folder is called by the pseudonym. Raises CourseError if
+        somebody has none then.
+        """
+        there = {name.casefold() for name in folders}
+        if not any(student.pseudonym and student.pseudonym.casefold() in there for student in self.students):
+            return self
+        rest = {student.id for student in self.students if student.id.casefold() not in there}
+        self.check_pseudonyms(student for student in self.students if student.id in rest)
+        named = (student.unnamed if student.id in rest else student for student in self.students)
+        return replace(self, students=tuple(named))
+
+    def check_pseudonyms(self, students: Iterable[Student]) -> None:
+        """Raise CourseError if one of these students has no pseudonym."""
+        lacking = [student.id for student in students if not student.pseudonym]
+        if lacking:
+            who = ", ".join(lacking[:_ERRORS]) + (" …" if len(lacking) > _ERRORS else "")
+            raise CourseError(f"{self.path}: no pseudonym for {who}: run `autograder roster pseudonyms`")
 
     def having(self, value: str, columns: Sequence[str] = ("id", *_UNIQUE)) -> tuple[Student, ...]:
         """The students who have `value` in one of `columns`."""
@@ -111,13 +158,13 @@ class Roster:
 
     def named(self, name: str) -> tuple[Student, ...]:
         """The students of this name: ‘Jane Doe’, ‘Doe, Jane’, ‘doe_jane’ or ‘doejane’."""
-        found = [student for key in _keys([name]) for student in self._by_name.get(key, ())]
+        found = [student for key in keys([name]) for student in self._by_name.get(key, ())]
         return tuple({student.id: student for student in found}.values())
 
     def in_group(self, name: str) -> tuple[Student, ...]:
         """The members of a group."""
-        wanted = set(_keys([name]))
-        return tuple(student for student in self.students if student.group and wanted & set(_keys([student.group])))
+        wanted = set(keys([name]))
+        return tuple(student for student in self.students if student.group and wanted & set(keys([student.group])))
 
     def extended(self, students: Iterable[Student]) -> Roster:
         """The same file with these students in it, and with all their columns."""
@@ -134,7 +181,8 @@ class Roster:
 
     @cached_property
     def _by_id(self) -> dict[str, Student]:
-        return {student.id.casefold(): student for student in self.students}
+        named = {student.pseudonym.casefold(): student for student in self.students if student.pseudonym}
+        return named | {student.id.casefold(): student for student in self.students}
 
     @cached_property
     def _by_value(self) -> dict[tuple[str, str], list[Student]]:
@@ -150,7 +198,7 @@ class Roster:
         for student in self.students:
             parts = f"{student.last_name} {student.first_name}".split()
             turns = (" ".join(parts[at:] + parts[:at]) for at in range(len(parts)))
-            for key in set(_keys(turns)):
+            for key in set(keys(turns)):
                 found.setdefault(key, []).append(student)
         return found
 
@@ -210,16 +258,26 @@ def unfit(id: str) -> str:
     """Why an id cannot be the name of a student's folder; '' if it can."""
     if not id:
         return "the id is empty"
-    if id.startswith((".", "~")) or id.endswith((".", ".zip")) or re.search(r'[/\\:*?"<>|+]', id):
-        return f"the id {id!r} cannot be the name of a folder: use letters, digits, - and _"
-    if not id.isprintable() or len(id.encode()) > _LONGEST:
-        return f"the id {id[:40]!r} cannot be the name of a folder: it is too long, or has signs that nobody sees"
+    why = _no_folder(id)
+    return f"the id {why}" if why else ""
+
+
+def _no_folder(name: str) -> str:
+    """Why a text cannot be the name of a folder: ‘'a/b' cannot be …’; '' if it can."""
+    if name.startswith((".", "~")) or name.endswith((".", ".zip")) or re.search(r'[/\\:*?"<>|+]', name):
+        return f"{name!r} cannot be the name of a folder: use letters, digits, - and _"
+    if not name.isprintable() or len(name.encode()) > _LONGEST:
+        return f"{name[:40]!r} cannot be the name of a folder: it is too long, or has signs that nobody sees"
     return ""
 
 
 def _errors(student: Student) -> Iterator[str]:
     if error := unfit(student.id):
         yield error
+    if len(student.pseudonym.split()) > 1:
+        yield f"the pseudonym {student.pseudonym!r} has a blank in it"
+    elif why := _no_folder(student.pseudonym):
+        yield f"the pseudonym {why}"
     days = student.fields.get("extra_days", "")
     try:
         good = 0 <= _number(days) <= 366
@@ -244,6 +302,10 @@ def _doubles(students: Sequence[Student]) -> Iterator[str]:
             other = first.setdefault((column, value), student)
             if other is not student:
                 yield f"line {student.line}: the {column} {value!r} stands in line {other.line} as well"
+    for student in students:
+        owner = first.get(("id", student.pseudonym.casefold())) if student.pseudonym else None
+        if owner is not None:
+            yield f"line {student.line}: the pseudonym {student.pseudonym!r} is the id in line {owner.line}"
 
 
 def distinct(student: Student) -> Iterator[tuple[str, str]]:
@@ -252,7 +314,7 @@ def distinct(student: Student) -> Iterator[tuple[str, str]]:
     yield from ((column, value) for column in _UNIQUE for value in student.ids(column))
 
 
-def _keys(names: Iterable[str]) -> Iterator[str]:
+def keys(names: Iterable[str]) -> Iterator[str]:
     """A name without blanks, punctuation, accents and capital letters, in the ways in which platforms write it."""
     for name in names:
         small = unicodedata.normalize("NFC", name).casefold()

@@ -12,7 +12,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Sequence
 
 from autograder.course.class_list import Form
 from autograder.course.course import CourseError, Homework
@@ -76,7 +76,7 @@ def with_comma(fields: Fields, header: Sequence[str], at: int) -> bool:
     return any(_COMMA.fullmatch(text) and not _THOUSANDS.fullmatch(text) for text in texts)
 
 
-def other_maximum(fields: Fields, header: Sequence[str], form: Form, at: int, most: str) -> Iterator[str]:
+def other_maximum(fields: Fields, header: Sequence[str], form: Form, at: int, most: str) -> list[str]:
     """What to say when the platform's assignment is not worth `most` points."""
     texts: list[str] = []
     if form == "canvas":
@@ -85,9 +85,16 @@ def other_maximum(fields: Fields, header: Sequence[str], form: Form, at: int, mo
         names = _MAXIMUM if header[at] in _GRADE else (f"{header[at]} - max points",)
         columns = [other for other, name in enumerate(header) if name in names]
         texts = [row[other].text for row in fields.records[1:] for other in columns if len(row) > other]
-    for text in dict.fromkeys(text.strip() for text in texts):
-        if text and not equal(text, most):
-            yield f"the platform's assignment is worth {text} points, the homework {most}"
+    return other_worth(texts, most)
+
+
+def other_worth(texts: Iterable[str], most: str) -> list[str]:
+    """What to say about each of the maximum scores that is not `most`."""
+    return [
+        f"the platform's assignment is worth {text} points, the homework {most}"
+        for text in dict.fromkeys(text.strip() for text in texts)
+        if text and not equal(text, most)
+    ]
 
 
 def equal(one: str, other: str) -> bool:

@@ -29,7 +29,7 @@ from autograder.course.course import CourseError, Homework
 from autograder.course.roster import Roster
 from autograder.exporting.column import header_of
 from autograder.exporting.fields import read_fields
-from autograder.exporting.scores import people_of, waits
+from autograder.exporting.scores import by_id, people_of, waits
 from autograder.results.result import Result
 
 _EPOCH = (1980, 1, 1, 0, 0, 0)
@@ -75,9 +75,13 @@ class Pages:
         return Delivery({student: place for student, place in places.items() if student not in left}, left)
 
 
-def to_folder(pages: Pages) -> Delivery:
-    """A folder for each student, called like that in results/."""
-    return pages.going({student: f"{student}/{pages.homework.name}.html" for student in pages.results}, {})
+def to_folder(pages: Pages, roster: Roster | None = None) -> Delivery:
+    """A folder for each student, called by the id, or, without a roster, like that in results/."""
+    people = roster or people_of(pages.results)
+    by_id(pages.results, people)
+    bearers = {student: people.bearer(student) for student in pages.results}
+    folders = {student: bearer.id if bearer else student for student, bearer in bearers.items()}
+    return pages.going({student: f"{folder}/{pages.homework.name}.html" for student, folder in folders.items()}, {})
 
 
 def for_moodle(worksheet: Path, pages: Pages, roster: Roster | None) -> Delivery:
@@ -90,7 +94,7 @@ def for_moodle(worksheet: Path, pages: Pages, roster: Roster | None) -> Delivery
             "grading worksheet” in the assignment's settings, and download it there"
         )
     people = roster or people_of(pages.results)
-    known = {student.casefold(): student for student in pages.results}
+    known = by_id(pages.results, people)
     places: dict[str, set[str]] = {}
     otherwise: dict[str, str] = {}
     for row in fields.records[1:]:
@@ -116,7 +120,7 @@ def for_canvas(archive: Path, pages: Pages, homeworks: Sequence[str], roster: Ro
         if not division.handed_in:
             raise CourseError(f"{archive}: this is no archive of Canvas' submissions: “Download Submissions” makes it")
         found = attribute([division], roster)
-    known = {student.casefold(): student for student in pages.results}
+    known = by_id(pages.results, roster or people_of(pages.results))
     owners: dict[str, set[str]] = {}
     for id, attempts in found.students.items():
         for user, _ in _names(attempts):
@@ -132,6 +136,10 @@ def for_canvas(archive: Path, pages: Pages, homeworks: Sequence[str], roster: Ro
         theirs = [name for user, name in names if user in own or (not own and len(owners[user]) == 1)]
         if theirs:
             places[student] = {f"{theirs[0]}_{homework.name}.html"}
+        elif own and names:
+            otherwise[student] = (
+                "the group's file stands under another member, whose page Canvas shows to the whole group"
+            )
         elif names:
             otherwise[student] = (
                 f"what was handed in may be somebody else's: put the canvas_id of {student} into the roster"

@@ -31,9 +31,10 @@ Platform = Literal["canvas", "moodle", "gradescope", "csv"]
 
 @dataclass(frozen=True)
 class Export:
-    """A file for a platform, and what a person has to know about it."""
+    """What goes to a platform, and what a person has to know about it."""
 
     data: bytes
+    """the platform's file; empty when the scores were pushed"""
     filled: int
     changed: tuple[tuple[str, str, str], ...]
     """student, the score that stood there, and the new one, where they differ"""
@@ -45,12 +46,16 @@ class Export:
     """who has a result and is not in the file"""
     notes: tuple[str, ...]
     column: str = ""
-    """what the platform's file calls the column that was filled"""
+    """what the platform calls the column that was filled"""
+    stood: int = 0
+    """how many of the scores stood there already, and were not pushed again"""
+    left: tuple[str, ...] = ()
+    """students whose score could not be pushed"""
 
     @property
     def complete(self) -> bool:
-        """Whether everybody who has a result is in the file."""
-        return not (self.waiting or self.unknown or self.notes)
+        """Whether everybody who has a result has the score there."""
+        return not (self.waiting or self.unknown or self.notes or self.left)
 
 
 def results_of(out: Path, homework: Homework) -> dict[str, Result]:
@@ -88,9 +93,9 @@ def fill(
     at = columns.find(fields, header, form, homework, homeworks, column)
     width = max(number for number, name in enumerate(header, 1) if name)
     people = roster or people_of(results)
-    known = {student.casefold(): student for student in results}
+    known = by_id(results, people)
     most = points_text(max(result.max_score for result in results.values()))
-    notes = list(columns.other_maximum(fields, header, form, at, most))
+    notes = columns.other_maximum(fields, header, form, at, most)
     missing: list[str] = []
     lines: dict[str, list[tuple[int, Mapping[str, str]]]] = {}
     for number, row in enumerate(fields.records[1:], 1):
@@ -100,11 +105,11 @@ def fill(
         same = students_of(people, entry)
         student = known.get(same[0].id.casefold(), "") if len(same) == 1 else ""
         if len(same) > 1:
-            notes.append(f"{_called(entry)} may be {' or '.join(one.id for one in same)}: nothing is filled in")
+            notes.append(f"{called(entry)} may be {' or '.join(one.id for one in same)}: nothing is filled in")
         elif not student:
-            missing.append(_called(entry))
+            missing.append(called(entry))
         elif len(row) < width or any(field.text.strip() for field in row[width:]):  # a field may be in another's place
-            notes.append(f"{_called(entry)}: {len(row)} fields for {width} columns: nothing is filled in")
+            notes.append(f"{called(entry)}: {len(row)} fields for {width} columns: nothing is filled in")
             lines.setdefault(student, [])
         else:
             lines.setdefault(student, []).append((number, entry))
@@ -116,11 +121,11 @@ def fill(
         if student in waiting or not places:
             continue
         if not all(_same(entry, places[0][1]) for _, entry in places):  # perhaps two people of one name
-            who = " and ".join(_called(entry) for _, entry in places)
+            who = " and ".join(called(entry) for _, entry in places)
             notes.append(f"{who} are both {student}: nothing is filled in; put their ids into the roster")
             continue
         if len(places) > 1:
-            notes.append(f"{_called(places[0][1])} stands there {len(places)} times: the first is filled in")
+            notes.append(f"{called(places[0][1])} stands there {len(places)} times: the first is filled in")
         number = places[0][0]
         text = points_text(results[student].score)
         text = text.replace(".", ",") if comma else text
@@ -149,7 +154,7 @@ def made(
     lines: list[tuple[list[str], list[str]]] = []
     unknown = []
     for student, result in ready.items():
-        about = people.get(student)
+        about = people.bearer(student)
         if about is None:
             unknown.append(student)
             about = Student({"id": student})
@@ -159,7 +164,7 @@ def made(
     table.writerow(_header(platform, homework))
     table.writerows([*map(cell_text, about), *numbers] for about, numbers in lines)
     waiting = tuple(student for student in results if student not in ready)
-    listed = {student.casefold() for student in results}
+    listed = by_id(results, people)
     missing = tuple(one.id for one in people.students if one.id.casefold() not in listed)
     return Export(text.getvalue().encode("utf-8-sig"), len(lines), (), waiting, missing, tuple(unknown), ())
 
@@ -200,12 +205,26 @@ def people_of(results: Iterable[str]) -> Roster:
     return Roster(Sheet(Path("roster.csv"), ("id",), ()), ("id",), students)
 
 
+def by_id(results: Iterable[str], people: Roster) -> dict[str, str]:
+    """What the results call each student, who may have a pseudonym there, by the student's id in small letters.
+
+    Raises CourseError if somebody has two results.
+    """
+    found: dict[str, str] = {}
+    for student in results:
+        bearer = people.bearer(student)
+        other = found.setdefault((bearer.id if bearer else student).casefold(), student)
+        if other != student:
+            raise CourseError(f"{people.path}: {other} and {student} are one student: move the results of one away")
+    return found
+
+
 def waits(result: Result) -> bool:
     """Whether answers are not marked yet."""
     return any(cell.earned is None for book in result.notebooks for cell in book.cells)
 
 
-def _called(entry: Mapping[str, str]) -> str:
+def called(entry: Mapping[str, str]) -> str:
     """What a line of a platform's list calls the student."""
     return entry.get("name") or entry.get("email") or next(iter(entry.values()))
 

@@ -21,7 +21,7 @@ from autograder.grading.regrade import changes_between
 from autograder.grading.server import GradingServer, Lost
 from autograder.grading.standing import Standing
 from autograder.grading.submissions import Submission
-from autograder.results import marks, record
+from autograder.results import gradebook, marks, record, registration
 from autograder.results.plain_text import points_text
 from autograder.results.registration import Recorded
 from autograder.results.result import Result
@@ -71,17 +71,19 @@ def run(
     nothing with `choosing.dry`. Other points are what regrading is for, so the gradebook takes them over; other cells
     only if `recorded` says so. Raises CourseError if nobody has a result, or no test has the chosen name.
     """
-    from autograder.results.recording import Recording, records_in
+    from autograder.results.recording import Recording
 
     students = sorted(path.parent.name for path in out.glob(f"*/{homework.name}.json"))
     if not students:
         raise CourseError(f"{out}: no results of {homework.name}: run `autograder grade {homework.name}` first")
     _check(course, homework, choosing)
+    if registration.records_in(course, out) and not choosing.dry and recorded is not Recorded.KEEP:
+        _check_points(course, homework, choosing)
     roster = open_roster(course.root)
     todo = _handed_in(submitted, course, homework, roster)
     folders = {one.student: one.folder for one in todo}
     standing = Standing(course, homework, roster, submitted, todo)
-    marked = course.root / "autograded" if records_in(course, out) else None
+    marked = course.root / "autograded" if registration.records_in(course, out) else None
     found: list[Regrading] = []
     changes: list[Change] = []
     with ExitStack() as stack:
@@ -130,6 +132,22 @@ def _check(course: Course, homework: Homework, choosing: Choosing) -> None:
             known = {part for suite in suites for test in suite.prints for part in (test, test.partition("[")[0])}
         if choosing.test not in known:
             raise CourseError(f"{homework.name} has no hidden test {choosing.test!r} in {', '.join(names)}")
+
+
+def _check_points(course: Course, homework: Homework, choosing: Choosing) -> None:
+    """Raise CourseError where one notebook or test is chosen, and the gradebook would change beside it."""
+    path = course.root / "gradebook.db"
+    if not (choosing.notebook or choosing.test) or not path.is_file():
+        return
+    with closing(gradebook.opened(course)) as book:
+        if registration.is_registered(book, homework) or not registration.submissions_of(book, homework):
+            return
+        found = registration.changes(book, homework)
+    if choosing.test or any(change.notebook != choosing.notebook for change in found):
+        raise CourseError(
+            f"{path}: these cells have changed since submissions were recorded:\n\n{registration.table(found)}\n\n"
+            "Regrade everything, without --notebook and --test: otherwise results and gradebook would differ"
+        )
 
 
 def _handed_in(submitted: Path, course: Course, homework: Homework, roster: Roster | None) -> Sequence[Submission]:

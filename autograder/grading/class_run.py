@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor, as_completed
 from contextlib import closing
 from dataclasses import dataclass, replace
@@ -63,11 +63,10 @@ def _grade(server: GradingServer, submission: Submission, out: Path, marked: Pat
     raise AssertionError("unreachable")
 
 
-def faults_of(outcomes: Sequence[Outcome]) -> Mapping[tuple[str, str], int]:
+def faults_of(results: Iterable[Result]) -> Mapping[tuple[str, str], int]:
     """How many students wait for a hidden test that has an error of its own, by notebook and grade cell."""
     from autograder.grading.verdict import is_fault
 
-    results = [outcome.result for outcome in outcomes if outcome.result is not None]
     books = [book for result in results for book in result.notebooks]
     return Counter((book.notebook, one.cell) for book in books for one in book.incidents if is_fault(one))
 

@@ -61,6 +61,6 @@ def run(course: Course, homework: Homework, out: Path) -> Marking:
     return Marking(
         tuple(Change(student, old[student].score, new.score) for student, new in sorted(changed.items())),
         tuple(Again(student, book, cell.grade_id) for student, book, cell in cells if cell.mark and cell.mark.outdated),
-        sum(cell.earned is None for _, _, cell in cells),
+        sum(len(result.waiting) for result in now.values()),
         len(now),
     )

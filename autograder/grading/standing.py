@@ -84,7 +84,10 @@ class Standing:
     def _folder(self, homework: str, student: str) -> Path | None:
         if homework not in self._folders:
             self._folders[homework] = self._survey(homework)
-        return self._folders[homework].get(student)
+        known = self.roster.bearer(student) if self.roster else None
+        names = (student, known.id, known.pseudonym) if known else (student,)  # another homework may use the other one
+        folders = self._folders[homework]
+        return next((folders[name] for name in names if name in folders), None)
 
     def _survey(self, homework: str) -> Mapping[str, Path]:
         try:

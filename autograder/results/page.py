@@ -47,7 +47,7 @@ def html(result: Result, name: str = "") -> str:
     return page.render(
         result=result,
         name=name,
-        waiting=sum(cell.points for book in books for cell in book.cells if cell.earned is None),
+        waiting=sum(cell.points for cell in result.waiting),
         passed=all(test.passed for book in books for cell in book.cells for test in cell.tests),
         marked=any(cell.mark for book in books for cell in book.cells),
         looks=tuple(_looks(result)),

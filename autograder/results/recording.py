@@ -17,7 +17,7 @@ from autograder.course.roster import Roster
 from autograder.results import marks, record
 from autograder.results.gradebook import Recorder, bring
 from autograder.results.marks import LateOf
-from autograder.results.registration import Recorded
+from autograder.results.registration import Recorded, records_in
 from autograder.results.result import Result
 
 PATIENCE = 30.0
@@ -156,11 +156,6 @@ class Recording:
         if self._book is not None:
             self._book.__exit__()
             self._book = None
-
-
-def records_in(course: Course, out: Path) -> bool:
-    """Whether results in `out` are the course's own. Those elsewhere touch neither gradebook nor autograded/."""
-    return out.resolve() == (course.root / "results").resolve()
 
 
 def outstanding(out: Path, homework: Homework) -> dict[str, Answers]:

@@ -52,6 +52,11 @@ Totals = Mapping[str, tuple[float, float]]
 """the score and the most points, by student"""
 
 
+def records_in(course: Course, out: Path) -> bool:
+    """Whether results in `out` are the course's own. Those elsewhere touch neither gradebook nor autograded/."""
+    return out.resolve() == (course.root / "results").resolve()
+
+
 def is_registered(book: Any, homework: Homework) -> bool:
     """Whether the gradebook `book` has the notebooks, labelled cells and points of the homework's current release."""
     from nbgrader.api import MissingEntry

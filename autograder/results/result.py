@@ -236,6 +236,11 @@ class Result(msgspec.Struct, frozen=True, kw_only=True):
         return not all("missing" in kinds for kinds in incidents)
 
     @property
+    def waiting(self) -> tuple[CellResult, ...]:
+        """The cells that nobody has marked yet."""
+        return tuple(cell for book in self.notebooks for cell in book.cells if cell.earned is None)
+
+    @property
     def findings(self) -> tuple[str, ...]:
         """One short phrase for each incident, known mistake and repair, for tables."""
         found: list[str] = [incident.kind for book in self.notebooks for incident in book.incidents]

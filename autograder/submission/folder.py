@@ -184,7 +184,7 @@ def _add(found: Contents, file: Path, path: str, place: Place) -> None:
     except OSError as error:
         found.passed_over.append((path, f"a file that cannot be opened ({error.strerror})"))
         return
-    if start == b"PK\x03\x04" and not _office(path) and found.unpack:
+    if start == b"PK\x03\x04" and not is_office(path) and found.unpack:
         try:
             found.archives += 1
             if found.archives > _ARCHIVES:
@@ -198,7 +198,7 @@ def _add(found: Contents, file: Path, path: str, place: Place) -> None:
     found.files.append(Entry(path, place, status.st_mtime, status.st_size, lambda: read(file)))
 
 
-def _office(path: str) -> bool:
+def is_office(path: str) -> bool:
     """Whether a zip archive is a document of an office program."""
     return PurePosixPath(path).suffix.casefold() in (".docx", ".xlsx", ".pptx", ".odt", ".ods", ".pages", ".npz")
 
