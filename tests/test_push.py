@@ -222,6 +222,13 @@ def test_scores_are_set_and_nothing_else(server, three):
         assert {**one, "score": 0, "grade": 0} == {**before[user], "score": 0, "grade": 0}
 
 
+def test_a_pseudonym_leads_back_to_the_student(server, roster):
+    server.add(11, "Doe, Jane")
+    people = roster("id,name,canvas_id,pseudonym\njane,,11,kt4xr7\n")
+    found = canvas.push(server.connection(), HOMEWORK, {"kt4xr7": result("kt4xr7", 34.25)}, people)
+    assert (server.scores(), found.complete, found.filled) == ({11: 34.25}, True, 1)
+
+
 def test_what_stands_there_is_not_sent_again(server, three):
     canvas.push(server.connection(), HOMEWORK, RESULTS, three)
     server.submissions[13]["score"] = None

@@ -23,7 +23,7 @@ from autograder.course.course import CourseError, Homework
 from autograder.course.roster import Roster, Student
 from autograder.exporting import column as columns
 from autograder.exporting.connection import Connection, Fault
-from autograder.exporting.scores import Export, called, people_of, waits
+from autograder.exporting.scores import Export, by_id, called, people_of
 from autograder.results.plain_text import points_text
 from autograder.results.result import Result
 
@@ -66,7 +66,7 @@ def push(
     _check(assignment, connection)
     people = _matched(connection, results, roster or people_of(results))
     notes = [*_worth(assignment, results), *people.notes]
-    waiting = tuple(student for student, result in results.items() if waits(result) and not partial)
+    waiting = tuple(student for student, result in results.items() if result.waiting and not partial)
     owners = {user: student for student, user in people.users.items() if student not in waiting}
     wanted = {user: points_text(results[student].score) for user, student in owners.items()}
     before = _standing(connection)
@@ -119,7 +119,7 @@ def _worth(assignment: Mapping[str, Any], results: Mapping[str, Result]) -> list
 
 def _matched(connection: Connection, results: Mapping[str, Result], people: Roster) -> _People:
     found = _People()
-    known = {student.casefold(): student for student in results}
+    known = by_id(results, people)
     places: dict[str, dict[int, tuple[int, str]]] = {}
     for user in connection.students():
         entry = _entry(user)

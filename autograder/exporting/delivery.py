@@ -29,7 +29,7 @@ from autograder.course.course import CourseError, Homework
 from autograder.course.roster import Roster
 from autograder.exporting.column import header_of
 from autograder.exporting.fields import read_fields
-from autograder.exporting.scores import by_id, people_of, waits
+from autograder.exporting.scores import by_id, people_of
 from autograder.results.result import Result
 
 _EPOCH = (1980, 1, 1, 0, 0, 0)
@@ -68,7 +68,7 @@ class Pages:
         for student, result in self.results.items():
             if student not in places:
                 left[student] = otherwise.get(student, absent)
-            elif waits(result) and not self.partial:
+            elif result.waiting and not self.partial:
                 left[student] = _MARK
             elif not self.path(student).is_file():
                 left[student] = f"there is no page {self.path(student)}: grade {student} again"

@@ -113,7 +113,7 @@ def fill(
             lines.setdefault(student, [])
         else:
             lines.setdefault(student, []).append((number, entry))
-    waiting = tuple(student for student, result in results.items() if waits(result) and not partial)
+    waiting = tuple(student for student, result in results.items() if result.waiting and not partial)
     comma = columns.with_comma(fields, header, at)
     new: dict[tuple[int, int], str] = {}
     changed: list[tuple[str, str, str]] = []
@@ -150,7 +150,7 @@ def made(
 ) -> Export:
     """A new file in the columns that the platform's import reads."""
     people = roster or people_of(results)
-    ready = {student: result for student, result in results.items() if partial or not waits(result)}
+    ready = {student: result for student, result in results.items() if partial or not result.waiting}
     lines: list[tuple[list[str], list[str]]] = []
     unknown = []
     for student, result in ready.items():
@@ -217,11 +217,6 @@ def by_id(results: Iterable[str], people: Roster) -> dict[str, str]:
         if other != student:
             raise CourseError(f"{people.path}: {other} and {student} are one student: move the results of one away")
     return found
-
-
-def waits(result: Result) -> bool:
-    """Whether answers are not marked yet."""
-    return any(cell.earned is None for book in result.notebooks for cell in book.cells)
 
 
 def called(entry: Mapping[str, str]) -> str:
