@@ -55,13 +55,15 @@ def marks(
             )
         for one in found.again:
             typer.echo(
-                f"{plain(one.student)}: {one.notebook}/{one.cell} has changed since it was marked: look at it again"
+                f"{plain(one.student)}: {one.notebook}/{one.cell} may have changed since it was marked: look at it again"
             )
+        for why in found.damaged.values():
+            typer.echo(why, err=True)
         typer.echo(
             f"{len(found.changes)} of {found.results} pages changed; {found.waiting} answers are not marked yet"
-            + (f", {len(found.again)} have changed since" if found.again else "")
+            + (f", {len(found.again)} may have changed since" if found.again else "")
         )
-    if found.waiting or found.again:
+    if found.waiting or found.again or found.damaged:
         raise typer.Exit(FINDINGS)
 
 

@@ -3,16 +3,19 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from autograder.cli.options import FINDINGS, CourseOption, RecordedOption, fail, opened_course
+from autograder.cli.options import FINDINGS, INTERRUPTED, CourseOption, RecordedOption, fail, opened_course
 from autograder.cli.progress import Progress
 from autograder.course.course import CourseError
 from autograder.results.registration import Recorded
+
+if TYPE_CHECKING:
+    from autograder.results.result import Result
 
 
 def grade(
@@ -27,16 +30,24 @@ def grade(
     workers: Annotated[int, typer.Option(min=1, help="Submissions graded at a time.")] = os.cpu_count() or 1,
     student: Annotated[list[str] | None, typer.Option(help="Only this student; may be repeated.")] = None,
     recorded: RecordedOption = Recorded.REFUSE,
+    again: Annotated[
+        bool, typer.Option("--again", help="Also who has a result that grading would make again.")
+    ] = False,
     json: Annotated[bool, typer.Option("--json", help="Print one JSON line a submission.")] = False,
     allow_unconfined: Annotated[
         bool, typer.Option("--allow-unconfined", help="Grade even where nothing confines the student's code.")
     ] = False,
     course: CourseOption = None,
 ) -> None:
-    """Grade a class: results, feedback pages, a table and nbgrader's gradebook."""
+    """Grade a class: results, feedback pages, a table and nbgrader's gradebook.
+
+    Nobody is graded twice: while submission, course and software stay the same, so does a result. A run that was
+    stopped goes on where it was.
+    """
     from autograder.course.roster import open_roster
     from autograder.grading import class_run, teams
     from autograder.grading.standing import Standing
+    from autograder.results import record
 
     if student and recorded in (Recorded.POINTS, Recorded.UPDATE):
         fail(f"--recorded {recorded} changes everybody's points: grade the whole class, without --student")
@@ -59,9 +70,14 @@ def grade(
                 found.absent,
                 recorded,
                 standing,
+                again,
             )
     except CourseError as error:
         fail(error)
+    except KeyboardInterrupt:
+        fail(
+            f"stopped; results so far are kept in {out}: `autograder grade {homework}` goes on from there", INTERRUPTED
+        )
     progress.absent(found.absent)
     faulty = class_run.faults_of(outcome.result for outcome in outcomes if outcome.result is not None)
     unrecorded = [outcome for outcome in outcomes if not outcome.recorded]
@@ -71,6 +87,9 @@ def grade(
         for name in empty:
             typer.echo(f"{name}: no notebook of {homework} was found among the submitted files; see the feedback page")
         typer.echo(f"{len(outcomes) - len(lost)} of {len(outcomes)} graded; results and feedback pages in {out}")
+        if stood := sum(outcome.stood for outcome in outcomes):
+            typer.echo(f"{stood} of them had a result that still stands: --again grades them, too")
+        tell_waiting(record.read_all(out, homework).values(), homework)
     tell_faults(faulty, homework)
     if unrecorded:
         typer.echo(unrecorded_text(len(unrecorded), homework), err=True)
@@ -104,16 +123,27 @@ def record(
     try:
         chosen = opened.homework(homework)
         roster = open_roster(opened.root)
-        late = Standing(opened, chosen, roster).late
-        done, why = recording.record_again(opened, chosen, out, roster, recorded, student or (), late)
-        if done:
-            class_run.write_csv(chosen, out, roster=roster)
+        standing = Standing(opened, chosen, roster)
+        done, why = recording.record_again(opened, chosen, out, roster, recorded, student or (), standing.late)
+        class_run.write_csv(chosen, out, standing.absent, roster)
     except CourseError as error:
         fail(error)
     typer.echo(f"{done} results recorded in {opened.root / 'gradebook.db'}")
     if why:
         typer.echo(why, err=True)
         raise typer.Exit(FINDINGS)
+
+
+def tell_waiting(results: Collection[Result], homework: str) -> None:
+    """Say how many answers wait for a person."""
+    waiting = sum(len(result.waiting) for result in results)
+    cells = (cell for result in results for book in result.notebooks for cell in book.cells)
+    if waiting:
+        typer.echo(
+            f"{waiting} answers wait for a mark: mark them in formgrader, then run `autograder marks {homework}`"
+        )
+    if again := sum(bool(cell.mark and cell.mark.outdated) for cell in cells):
+        typer.echo(f"{again} marked answers have to be looked at again: `autograder marks {homework}` names them")
 
 
 def tell_faults(faulty: Mapping[tuple[str, str], int], homework: str) -> None:

@@ -18,7 +18,7 @@ RecordedOption = Annotated[
         "other points; update it to other points and cells; or keep it as it is, in any case."
     ),
 ]
-FINDINGS, USAGE = 1, 2
+FINDINGS, USAGE, INTERRUPTED = 1, 2, 130
 
 
 def fail(error: object, code: int = USAGE) -> NoReturn:

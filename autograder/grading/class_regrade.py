@@ -105,7 +105,7 @@ def run(
             book.bring()
     found.sort(key=lambda one: one.student)
     if not choosing.dry:
-        class_run.write_csv(homework, out, roster=roster)
+        class_run.write_csv(homework, out, standing.absent, roster)
     return tuple(found)
 
 

@@ -5,21 +5,26 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor, as_completed
-from contextlib import closing
+from contextlib import ExitStack, closing
 from dataclasses import dataclass, replace
 from pathlib import Path
 
 from autograder import atomic_file
-from autograder.course.course import Course, Homework
+from autograder.course.course import Course, Homework, TierName
 from autograder.course.roster import Roster, open_roster
 from autograder.grading.orders import UNKNOWN, About
+from autograder.grading.origin import Origin
 from autograder.grading.server import GradingServer, Lost
 from autograder.grading.standing import Standing
 from autograder.grading.submissions import Absent, Submission
 from autograder.results import record
-from autograder.results.registration import Recorded
+from autograder.results.recording import Recording
+from autograder.results.registration import Recorded, records_in
 from autograder.results.result import Result
 from autograder.results.table import csv_text
+
+_ATTEMPTS = 4
+"""how often a submission is graded at most, if it is the infrastructure that fails"""
 
 
 @dataclass(frozen=True)
@@ -31,6 +36,8 @@ class Outcome:
     lost: str = ""
     recorded: bool = True
     """whether the gradebook has it, if it is to have it"""
+    stood: bool = False
+    """whether the result was there already, and grading again would make the same one"""
 
 
 def grade_all(
@@ -52,13 +59,13 @@ def grade_all(
 
 
 def _grade(server: GradingServer, submission: Submission, out: Path, marked: Path | None, about: About) -> Outcome:
-    """Grade one submission. After an infrastructure failure, retry once."""
+    """Grade one submission. After an infrastructure failure, retry it on another process, up to three times."""
     folder = marked / submission.student / server.homework.name if marked is not None else None
-    for attempt in (1, 2):
+    for attempt in range(_ATTEMPTS):
         try:
             return Outcome(submission, server.grade(submission.student, submission.folder, out, folder, about))
         except Lost as lost:
-            if attempt == 2:
+            if attempt == _ATTEMPTS - 1:
                 return Outcome(submission, None, str(lost))
     raise AssertionError("unreachable")
 
@@ -77,9 +84,10 @@ def write_csv(homework: Homework, out: Path, absent: Sequence[Absent] = (), rost
     What was not graded has a line without points. Names are those of `roster`, by default the course's.
     """
     roster = roster or open_roster(homework.root)
-    found = record.read_all(out, homework.name)
+    damaged: dict[str, str] = {}
+    found = record.read_all(out, homework.name, damaged)
     target = out / f"{homework.name}.csv"
-    without = {one.name: one.why for one in absent if one.name not in found}
+    without = {one.name: one.why for one in absent if one.name not in found} | damaged
     atomic_file.replace(target, csv_text(tuple(found.values()), without, roster).encode())
     return target
 
@@ -95,30 +103,48 @@ def run(
     absent: Sequence[Absent] = (),
     recorded: Recorded = Recorded.REFUSE,
     standing: Standing | None = None,
+    again: bool = False,
 ) -> tuple[Outcome, ...]:
     """Grade `todo` and write results, feedback pages and the table. Call `seen` with each outcome.
 
+    Who has a result that grading would make again is not graded, unless `again`. A run that was interrupted thus goes
+    on where it was.
     `standing` knows names and times of submission; by default by the course's roster and its folder submitted/.
     Where `out` is the course's own results/, also autograded/ and the gradebook are written; `recorded` says what
     happens when cells or points have changed since submissions were recorded.
     """
-    from autograder.results.recording import Recording
-
     standing = standing or Standing(course, homework, todo=todo)
     out.mkdir(parents=True, exist_ok=True)
-    outcomes = []
+    outcomes: list[Outcome] = []
     floor = "none" if unconfined else course.floor
-    with (
-        closing(GradingServer(homework, floor)) as server,
-        Recording(course, homework, out, standing.roster, recorded, lateness=standing.late) as book,
-    ):
-        server.wait()  # not earlier: it loads its libraries while the gradebook is opened
-        marked = course.root / "autograded" if book.wanted else None
-        for outcome in grade_all(server, todo, out, marked, workers, standing.about):
-            if outcome.result is not None:
-                outcome = replace(outcome, recorded=book.record(outcome.result))
-            outcomes.append(outcome)
-            seen(outcome)
+    wanted = course.root / "autograded" if records_in(course, out) else None
+    stood = {} if again else _stood(Origin(course, homework), todo, out, wanted, floor)
+    missing = [one for one in todo if one.student not in stood]
+    with ExitStack() as stack:
+        server = stack.enter_context(closing(GradingServer(homework, floor))) if missing else None
+        book = Recording(course, homework, out, standing.roster, recorded, lateness=standing.late)
+        stack.enter_context(book)
+        stack.callback(lambda: write_csv(homework, out, absent, standing.roster))  # also when the run is stopped
+        for submission in todo:
+            if submission.student in stood:
+                result = stood[submission.student]
+                outcomes.append(Outcome(submission, result, recorded=book.keep(result), stood=True))
+                seen(outcomes[-1])
+        if server is not None:
+            server.wait()  # not earlier: it loads its libraries while the gradebook is opened
+            for outcome in grade_all(server, missing, out, wanted, workers, standing.about):
+                if outcome.result is not None:
+                    known = book.record(outcome.result)
+                    outcome = replace(outcome, result=book.marked(outcome.result), recorded=known)
+                outcomes.append(outcome)
+                seen(outcome)
         book.bring()
-    write_csv(homework, out, absent, standing.roster)
     return tuple(sorted(outcomes, key=lambda outcome: outcome.submission.student))
+
+
+def _stood(
+    origin: Origin, todo: Sequence[Submission], out: Path, marked: Path | None, floor: TierName
+) -> Mapping[str, Result]:
+    """The results that need not be made again, by student."""
+    found = {one.student: origin.standing(one.student, one.folder, out, marked, floor) for one in todo}
+    return {student: result for student, result in found.items() if result is not None}

@@ -12,6 +12,7 @@ from autograder.course.release import Released, released
 from autograder.examination.suite import Suite, collected
 from autograder.forbidden import static
 from autograder.forbidden.attempts import Attempt, attempts
+from autograder.grading.origin import Origin
 from autograder.sandbox.lines import InProcessLine
 from autograder.sandbox.zygote_client import Zygote
 from autograder.submission import Gradable, read, repair
@@ -31,6 +32,7 @@ class GradingContext:
         self.released = {spec.name: released(homework, spec.name) for spec in homework.notebooks}
         self.kinship = Kinship([*self.released.values(), *_other_releases(course, homework)])
         self.versions = _versions()
+        self.origin = Origin(course, homework)
         self._stack = ExitStack()
 
     def __enter__(self) -> GradingContext:

@@ -116,8 +116,9 @@ def opened(course: Course, homework: Homework, out: Path, student: str) -> Exami
         kept.check(result.transcript)
         _ = kept.body
     except (ValueError, Unusable) as why:
+        said = str(why).removeprefix(f"{path}: ")
         raise CourseError(
-            f"{path}: {why}: `autograder grade {homework.name} --student {student}` makes both anew"
+            f"{path}: {said}: `autograder grade {homework.name} --student {student}` makes both anew"
         ) from None
     return Examined(course, homework, result, kept)
 

@@ -43,6 +43,7 @@ def grade(context: GradingContext, order: GradeOrder, announce: Callable[[str, s
     folder, marked = Path(os.fsdecode(order.folder)), Path(os.fsdecode(order.marked)) if order.marked else None
     began, cpu = time.monotonic(), _cpu()
     announce("", "")
+    key = context.origin.key(folder)  # first: what is handed in on the way is graded the next time
     unread = any(not place.notebook for place in order.barred)
     choice = Choice({}, {}, ()) if unread else choose(folder, context.released, context.kinship)
     kept = Transcription(context, order.student, folder) if order.out else None
@@ -77,6 +78,7 @@ def grade(context: GradingContext, order: GradeOrder, announce: Callable[[str, s
         cpu_seconds=round(_cpu() - cpu + sum(book.cpu_seconds for book in books), 3),
         wall_seconds=round(time.monotonic() - began, 3),
         transcript=transcript.index.body.hex() if transcript is not None else "",
+        key=key,
         late=order.about.late,
         rounding=context.homework.rounding,
     )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -39,18 +40,20 @@ class Marking:
     waiting: int
     """answers that nobody has marked yet"""
     results: int
+    damaged: Mapping[str, str]
+    """what is wrong with results that cannot be read, by student"""
 
 
 def run(course: Course, homework: Homework, out: Path) -> Marking:
     """Bring all marks to the results in `out`. Raises CourseError if there is no gradebook or no result."""
-    old = record.read_all(out, homework.name)
-    if not old:
+    damaged: dict[str, str] = {}
+    old = record.read_all(out, homework.name, damaged)
+    if not old and not damaged:
         raise CourseError(f"{out}: no results of {homework.name}: run `autograder grade {homework.name}` first")
     roster = open_roster(course.root)
     standing = Standing(course, homework, roster)
     changed = gradebook.bring(course, homework, out, roster, standing.late)
-    if changed:
-        class_run.write_csv(homework, out, roster=roster)
+    class_run.write_csv(homework, out, standing.absent, roster)
     now = {**old, **changed}
     cells = [
         (student, book.notebook, cell)
@@ -63,4 +66,5 @@ def run(course: Course, homework: Homework, out: Path) -> Marking:
         tuple(Again(student, book, cell.grade_id) for student, book, cell in cells if cell.mark and cell.mark.outdated),
         sum(len(result.waiting) for result in now.values()),
         len(now),
+        damaged,
     )

@@ -59,12 +59,13 @@ def regrade(
         late = place.about.late if place.folder is not None else old.late
         regrading = _Regrading(context, old, late, kept, choosing, announce)
         new, renewed = regrading.regraded()
+        key = _key(context, place, choosing, old)
     except Unusable as why:
         return Regraded(place.student, stale=str(why))
     changes = changes_between(old, new)
     if not choosing.dry:
-        if new is not old:
-            record.write(new, place.out, name=place.about.name)
+        if new is not old or key != old.key:
+            record.write(msgspec.structs.replace(new, key=key), place.out, name=place.about.name)
             for book in new.notebooks:
                 if place.marked is not None and book.notebook in regrading.works and book not in old.notebooks:
                     gradable = regrading.works[book.notebook].gradable
@@ -78,6 +79,13 @@ def regrade(
         replayed=regrading.replayed,
         executed=regrading.executed,
     )
+
+
+def _key(context: GradingContext, place: Place, choosing: Choosing, old: Result) -> str:
+    """What the regraded result is made from; as before, where it is not known for every part of it."""
+    if place.folder is None or choosing.notebook or choosing.test:
+        return old.key
+    return context.origin.key(place.folder)
 
 
 class _Regrading:

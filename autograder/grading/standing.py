@@ -12,7 +12,7 @@ from autograder.course.course import Course, CourseError, Homework
 from autograder.course.roster import Roster, open_roster
 from autograder.grading import teams
 from autograder.grading.orders import About
-from autograder.grading.submissions import Submission
+from autograder.grading.submissions import Absent, Submission
 from autograder.results import late
 from autograder.results.result import Late
 from autograder.submission.folder import reads_as
@@ -80,6 +80,14 @@ class Standing:
         if homework == self._homework.name:
             self.unread |= {stamp.note.partition(": ")[0]: stamp.note for stamp in stamps if stamp.note}
         return max((stamp.time for stamp in stamps if stamp.time), default=None)
+
+    @cached_property
+    def absent(self) -> Sequence[Absent]:
+        """Who has handed in nothing, and what in the folder of submissions belongs to nobody."""
+        try:
+            return teams.survey_of(self._submitted, self._homework.name, self._names, self.roster).absent
+        except CourseError:  # nobody has handed it in yet
+            return ()
 
     def _folder(self, homework: str, student: str) -> Path | None:
         if homework not in self._folders:

@@ -8,12 +8,13 @@ from pathlib import Path
 from typing import Literal, cast
 
 from autograder.constants import SEED
-from autograder.course.course import Homework, NotebookSpec
-from autograder.examination.fingerprint import digest, execution_of, verdict_of
+from autograder.course.course import NotebookSpec
+from autograder.examination.fingerprint import execution_of, verdict_of
 from autograder.examination.plugin import SHARED
 from autograder.examination.suite import Examined, Recorded, Suite
 from autograder.examination.transcribing import Transcriber, recording_of
 from autograder.grading.context import GradingContext
+from autograder.grading.origin import handed_in
 from autograder.grading.verdict import Work
 from autograder.results import transcript
 from autograder.results.result import NotebookResult
@@ -26,8 +27,7 @@ from autograder.results.transcript import (
     Unusable,
     WorkCell,
 )
-from autograder.submission import Gradable, GradableCell, Unreadable
-from autograder.submission.folder import contents
+from autograder.submission import Gradable, GradableCell
 from autograder.submission.rawcell import clean
 
 _MOST_WORK = 32 * 2**20
@@ -167,15 +167,3 @@ def usable(path: Path, context: GradingContext, student: str, folder: Path | Non
 def draws_of(suite: Suite) -> bytes:
     """A digest of the course's secret, from which it cannot be found."""
     return hashlib.blake2b(b"transcript", key=suite.secret[:64], digest_size=12).digest()
-
-
-def handed_in(folder: Path, homework: Homework, homeworks: tuple[str, ...]) -> bytes:
-    """A digest of the files in a student's folder that may belong to this homework."""
-    parts: list[bytes] = []
-    for entry in sorted(contents(folder, homework.name, homeworks, unpack=False).files, key=lambda one: one.path):
-        try:
-            data = entry.read()
-        except Unreadable:
-            data = b"%d bytes" % entry.size
-        parts += [entry.path.encode(errors="replace"), hashlib.blake2b(data).digest()]
-    return digest(parts)

@@ -6,8 +6,9 @@ It uses nbgrader's own API, so that formgrader, manual marks and exports still w
 from __future__ import annotations
 
 import logging
+import sqlite3
 import warnings
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from contextlib import closing, contextmanager
 from pathlib import Path
 from typing import Any
@@ -15,7 +16,7 @@ from typing import Any
 from autograder.course.course import Course, CourseError, Homework
 from autograder.course.roster import Roster
 from autograder.results import late, marks
-from autograder.results.marks import LateOf
+from autograder.results.marks import Before, LateOf
 from autograder.results.registration import (
     Recorded,
     Totals,
@@ -54,6 +55,7 @@ class Recorder:
         """
         self._lateness = lateness
         self._course, self._homework, self._roster, self._recorded = course, homework, roster, recorded
+        self._places = marks.exercises(homework)
         self._then: Totals = {}
         self.copy: Path | None = None
         """the gradebook as it was, if changed cells were taken over"""
@@ -98,13 +100,6 @@ class Recorder:
         self._book.db.expire_all()
         return told(self._then, totals(self._book, self._homework))
 
-    def remember(self, out: Path) -> dict[str, dict[tuple[str, str], str]]:
-        """Which answers the marks in the gradebook are for: digests, by student, from the results in `out`."""
-        return {
-            student: marks.answers(out, self._homework, student)
-            for student in marks.of_class(self._book, self._homework)
-        }
-
     def has(self, result: Result) -> bool:
         """Whether the gradebook has the scores of this result."""
         from nbgrader.api import MissingEntry
@@ -126,17 +121,22 @@ class Recorder:
         """Bring all marks to the results and pages in `out`. Returns the results that changed, by student."""
         return marks.bring(self._book, self._homework, out, self._roster, self._lateness)
 
-    def record(self, result: Result, before: Mapping[tuple[str, str], str] | None = None) -> None:
-        """Store the scores of a result.
+    def record(self, result: Result, before: Before | None = None) -> bool:
+        """Store the scores of a result. Whether marks were restored.
 
         A mark given by a person is kept. It is flagged for a second check, unless `before` has the answer's digest.
+        Where the gradebook has lost the submission, the marks are those that `before` has.
         """
+        before = before or Before()
         book, homework, student = self._book, self._homework.name, result.student
+        lost = bool(before.marks) and not self._knows(student)
         with _quietly():
             book.update_or_create_student(student)
             submission = book.update_or_create_submission(homework, student)
         result = marks.unmarked(result)
         cells = {(book.notebook, cell.grade_id): cell for book in result.notebooks for cell in book.cells}
+        if lost:
+            marks.restore(submission, self._places, before.marks)
         for notebook in submission.notebooks:
             for grade in notebook.grades:
                 cell = cells.get((notebook.name, grade.name))
@@ -145,10 +145,25 @@ class Recorder:
                 grade.auto_score = cell.earned
                 if grade.manual_score is None:
                     grade.needs_manual_grade = cell.earned is None
-                elif not cell.answer or cell.answer != (before or {}).get((notebook.name, grade.name)):
+                elif not cell.answer or cell.answer != before.answers.get((notebook.name, grade.name)):
                     grade.needs_manual_grade = True
         late.record_penalty(book, submission, self._homework, result.late)
         book.db.commit()
+        return lost
+
+    def marked(self, result: Result) -> Result:
+        """The result of a submission that was just recorded, with its marks."""
+        submission = self._book.find_submission(self._homework.name, result.student)
+        return marks.applied(result, marks.of_submission(submission, self._places))
+
+    def _knows(self, student: str) -> bool:
+        from nbgrader.api import MissingEntry
+
+        try:
+            self._book.find_submission(self._homework.name, student)
+        except MissingEntry:
+            return False
+        return True
 
 
 def opened(course: Course) -> Any:
@@ -168,11 +183,19 @@ def bring(
     course: Course, homework: Homework, out: Path, roster: Roster | None = None, lateness: LateOf | None = None
 ) -> dict[str, Result]:
     """`marks.bring` with the course's gradebook. Raises CourseError if it has none."""
+    from sqlalchemy.exc import SQLAlchemyError
+
     path = course.root / "gradebook.db"
     if not path.is_file():
         raise CourseError(f"{path}: there is no gradebook yet: run `autograder grade {homework.name}` first")
-    with closing(opened(course)) as book:
-        return marks.bring(book, homework, out, roster, lateness)
+    try:
+        with closing(opened(course)) as book:
+            return marks.bring(book, homework, out, roster, lateness)
+    except (SQLAlchemyError, sqlite3.Error) as error:
+        raise CourseError(
+            f"{path}: this gradebook cannot be used ({str(error).splitlines()[0]}): close other programs that use it; "
+            "if it is damaged, put a copy in its place, or move it away and grade again: marks come back from results/"
+        ) from None
 
 
 def enrol(book: Any, roster: Roster) -> None:

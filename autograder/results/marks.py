@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -16,19 +17,31 @@ from autograder.results.result import CellResult, Late, Mark, Result
 
 Marks = Mapping[tuple[str, str], Mark]
 """the marks of one student, by notebook and grade cell"""
+Exercises = Mapping[str, Mapping[str, str]]
+"""for each notebook, the grade cell at which a comment on each cell is shown"""
 LateOf = Callable[[str, Late | None], Late | None]
 """how late a student is by the settings and timestamps of now, given what the result says"""
 
 
 def of_class(book: Any, homework: Homework) -> dict[str, Marks]:
     """All that persons decided on a homework, by student, from nbgrader's gradebook `book`."""
-    exercises = {spec.name: _exercises(homework, spec.name) for spec in homework.notebooks}
+    places = exercises(homework)
     found: dict[str, Marks] = {}
     for student, submission in _submissions(book, homework).items():
-        marks = dict(_marks(submission, exercises))
+        marks = dict(_marks(submission, places))
         if marks:
             found[student] = marks
     return found
+
+
+def of_submission(submission: Any, places: Exercises) -> Marks:
+    """All that persons decided on one student's homework; `places` is what `exercises` gives."""
+    return dict(_marks(submission, places))
+
+
+def exercises(homework: Homework) -> Exercises:
+    """For each notebook, the grade cell at which a comment on each cell is shown."""
+    return {spec.name: _exercises(homework, spec.name) for spec in homework.notebooks}
 
 
 def applied(result: Result, marks: Marks) -> Result:
@@ -50,13 +63,70 @@ def total(cells: Sequence[CellResult]) -> float:
     return round(sum(cell.earned or 0.0 for cell in cells), 4)
 
 
-def answers(out: Path, homework: Homework, student: str) -> dict[tuple[str, str], str]:
-    """The digest of each answer in a student's result: nothing where there is no result that can be read."""
-    try:
-        result = record.read(out / student / f"{homework.name}.json")
-    except (OSError, ValueError):
-        return {}
-    return {(book.notebook, cell.grade_id): cell.answer for book in result.notebooks for cell in book.cells}
+@dataclass(frozen=True)
+class Before:
+    """What a student's result said before it was graded again."""
+
+    answers: Mapping[tuple[str, str], str] = field(default_factory=dict)
+    """digest of each answer, by notebook and grade cell: what marks in the gradebook are for"""
+    marks: Marks = field(default_factory=dict)
+
+
+def before(out: Path, homework: Homework) -> dict[str, Before]:
+    """What the results in `out` say, by student."""
+    return {student: _before(result) for student, result in record.read_all(out, homework.name).items()}
+
+
+def _before(result: Result) -> Before:
+    cells = {(book.notebook, cell.grade_id): cell for book in result.notebooks for cell in book.cells}
+    return Before(
+        {place: cell.answer for place, cell in cells.items()},
+        {place: cell.mark for place, cell in cells.items() if cell.mark is not None},
+    )
+
+
+def restore(submission: Any, places: Exercises, marks: Marks) -> None:
+    """Write marks into the gradebook, for a submission that has none there. The caller commits."""
+    for notebook in submission.notebooks:
+        comments = {comment.name: comment for comment in notebook.comments}
+        for grade in notebook.grades:
+            mark = marks.get((notebook.name, grade.name))
+            if mark is None:
+                continue
+            grade.manual_score, grade.extra_credit = mark.points, mark.extra or None
+            grade.needs_manual_grade = mark.outdated or (mark.points is None and grade.auto_score is None)
+            shown = places.get(notebook.name, {}).items()
+            at = next((name for name, exercise in shown if exercise == grade.name and name in comments), "")
+            if mark.comment and at:
+                comments[at].manual_comment = mark.comment
+
+
+def share(book: Any, homework: Homework, results: Mapping[str, Result], roster: Roster) -> None:
+    """Give the members of a group, who handed in the same answer, the mark that one of them has got.
+
+    Points and comment count for each member; extra credit is for one. Who has a mark keeps it; where members' marks
+    differ, no one else gets one. The caller commits.
+    """
+    groups = {student: known.group for student in results if (known := roster.get(student)) and known.group}
+    if not groups:
+        return
+    places, found = exercises(homework), of_class(book, homework)
+    answers = {student: _before(results[student]).answers for student in groups}
+    submissions = _submissions(book, homework)
+    for student in groups.keys() & submissions.keys():
+        mates = [one for one in groups if one != student and groups[one] == groups[student]]
+        given: dict[tuple[str, str], Mark] = {}
+        for place, answer in answers[student].items():
+            theirs = [
+                found[mate][place]
+                for mate in mates
+                if place in found.get(mate, {}) and answers[mate].get(place) == answer
+            ]
+            marks = {(mark.points, mark.comment) for mark in theirs if not mark.outdated and mark.points is not None}
+            if answer and len(marks) == 1 and place not in found.get(student, {}):
+                points, comment = marks.pop()
+                given[place] = Mark(points=points, comment=comment)
+        restore(submissions[student], places, given)
 
 
 def bring(
@@ -67,22 +137,24 @@ def bring(
     Returns the results that changed, by student. A result that cannot be read stays as it is. Without `lateness`,
     everybody handed in when the result says so.
     """
-    found = of_class(book, homework)
-    there = _submissions(book, homework) if homework.due else {}
+    results = record.read_all(out, homework.name)
+    if roster is not None:
+        share(book, homework, results, roster)
+    found, there = of_class(book, homework), _submissions(book, homework)
     changed = {}
-    for student, old in record.read_all(out, homework.name).items():
+    for student, old in results.items():
         then = lateness(student, old.late) if lateness is not None else old.late
         now = msgspec.structs.replace(old, late=then, rounding=homework.rounding)
-        new = applied(now, found.get(student, {}))
+        new = applied(now, found.get(student, {}) if student in there else _before(old).marks)
         if new != old:
             known = roster.get(student) if roster else None
             record.write(new, out, name=known.name if known else "")
             changed[student] = new
-        if student in there:
+        if homework.due and student in there:
             late.record_penalty(book, there[student], homework, new.late)
     if there:
         late.set_due(book, homework)
-        book.db.commit()
+    book.db.commit()
     return changed
 
 
@@ -96,7 +168,7 @@ def _submissions(book: Any, homework: Homework) -> dict[str, Any]:
         return {}
 
 
-def _marks(submission: Any, exercises: Mapping[str, Mapping[str, str]]) -> Iterator[tuple[tuple[str, str], Mark]]:
+def _marks(submission: Any, exercises: Exercises) -> Iterator[tuple[tuple[str, str], Mark]]:
     """The marks of one submission."""
     for notebook in submission.notebooks:
         exercise = exercises.get(notebook.name, {})

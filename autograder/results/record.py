@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -54,12 +53,18 @@ def read(path: Path) -> Result:
     raise ValueError(f"{path}: this is schema {schema}, but schema {SCHEMA} is needed; grade the submission again")
 
 
-def read_all(out: Path, homework: str) -> dict[str, Result]:
-    """The results of a homework below `out`, by student, in order; without what is no results file of this schema."""
+def read_all(out: Path, homework: str, damaged: dict[str, str] | None = None) -> dict[str, Result]:
+    """The results of a homework below `out`, by student, in order.
+
+    `damaged` takes up who has no results file of this schema, and what is wrong with it.
+    """
     found: dict[str, Result] = {}
     for path in sorted(out.glob(f"*/{homework}.json")):
-        with suppress(ValueError):
+        try:
             found[path.parent.name] = read(path)
+        except (ValueError, OSError) as error:
+            if damaged is not None:
+                damaged[path.parent.name] = str(error)
     return found
 
 

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import sqlite3
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import closing
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -16,7 +17,7 @@ from autograder.course.course import Course, CourseError, Homework
 from autograder.course.roster import Roster
 from autograder.results import marks, record
 from autograder.results.gradebook import Recorder, bring
-from autograder.results.marks import LateOf
+from autograder.results.marks import Before, LateOf
 from autograder.results.registration import Recorded, records_in
 from autograder.results.result import Result
 
@@ -24,9 +25,6 @@ PATIENCE = 30.0
 """seconds that a locked gradebook is waited for"""
 _SILENCE = 2.0
 """seconds after which it is said that it is waited for"""
-
-Answers = dict[tuple[str, str], str]
-"""digest of each answer, by notebook and grade cell"""
 
 
 class Recording:
@@ -57,7 +55,8 @@ class Recording:
         self._file = _path_of(out, homework)
         self._book: Recorder | None = None
         self._left = outstanding(out, homework)
-        self._before: dict[str, Answers] = {}
+        self._before: dict[str, Before] = {}
+        self._restored: list[str] = []
         self._patience = PATIENCE
         self.wanted = records_in(course, out)
         """whether these results belong into the gradebook at all"""
@@ -76,13 +75,10 @@ class Recording:
                 ).__enter__()
                 if self._book.copy is not None:
                     self._tell(f"{self._path}: changed cells are taken over; as it was: {self._book.copy.name}")
-                self._before = self._book.remember(self._out)
             except _errors() as error:
                 self._close()
                 self.why = self._sentence(error)
-        if self._book is None:  # whose answers are marked is not known
-            students = (path.parent.name for path in self._out.glob(f"*/{self._homework.name}.json"))
-            self._before = {student: marks.answers(self._out, self._homework, student) for student in students}
+        self._before = marks.before(self._out, self._homework)  # of all: some may be marked on the way
         return self
 
     def __exit__(self, *why: object) -> None:
@@ -92,7 +88,9 @@ class Recording:
         """Record a result. Whether it is done; if not, `why` says why, and it is remembered."""
         if not self.wanted:
             return True
-        before = self._left.get(result.student, self._before.get(result.student, {}))
+        before = self._before.get(result.student, Before())
+        if result.student in self._left:
+            before = replace(before, answers=self._left[result.student])
         for _ in range(2):
             if self._book is None:
                 break
@@ -100,20 +98,32 @@ class Recording:
                 self.why = why
                 break
             try:
-                self._book.record(result, before)
+                restored = self._book.record(result, before)
             except _errors() as error:
                 self._book.undo()
                 self.why = self._sentence(error)
             else:
+                self._restored += [result.student] if restored else []
                 if self._left.pop(result.student, None) is not None:
                     self._write()
                 return True
-        self._left[result.student] = before
+        self._left[result.student] = before.answers
         self._write()
         return self._recorded is Recorded.KEEP
 
+    def keep(self, result: Result) -> bool:
+        """Record a result that stands already, unless the gradebook has it. Whether it has it now."""
+        try:
+            if self._book is not None and result.student not in self._left and self._book.has(result):
+                return True
+        except _errors() as error:
+            self.why = self._sentence(error)
+        return self.record(result)
+
     def bring(self) -> dict[str, Result]:
         """Bring the gradebook's marks to results and pages. Returns the results that changed, by student."""
+        if self._left and self.why:
+            self._tell(self.why)
         try:
             if self._recorded is Recorded.KEEP and self.wanted and self._path.is_file():
                 return bring(self._course, self._homework, self._out, self._roster, self._lateness)
@@ -121,10 +131,22 @@ class Recording:
                 return {}
             if moved := self._book.moved():
                 self._tell(moved)
+            if self._restored:
+                who = ", ".join(sorted(self._restored)[:5]) + (" …" if len(self._restored) > 5 else "")
+                self._tell(
+                    f"{self._path} had lost the marks of {len(self._restored)} students ({who}): results had them"
+                )
             return self._book.bring(self._out)
         except _errors() as error:
             self.why = self._sentence(error)
             return {}
+
+    def marked(self, result: Result) -> Result:
+        """A result that was just recorded, with the marks that the gradebook has for it."""
+        try:
+            return result if self._book is None else self._book.marked(result)
+        except _errors():
+            return result
 
     def _wait(self) -> str:
         """Wait until the gradebook can be written. Why it cannot, or ''."""
@@ -158,7 +180,7 @@ class Recording:
             self._book = None
 
 
-def outstanding(out: Path, homework: Homework) -> dict[str, Answers]:
+def outstanding(out: Path, homework: Homework) -> dict[str, Mapping[tuple[str, str], str]]:
     """The students whose results could not be recorded yet, each with the answers that the gradebook knows."""
     path = _path_of(out, homework)
     try:

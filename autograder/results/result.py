@@ -56,7 +56,7 @@ class Mark(msgspec.Struct, frozen=True, kw_only=True):
     tests: float | None = None
     """points that the hidden tests had given; None (null) for a written answer"""
     outdated: bool = False
-    """whether the answer has changed since, so that a person looks at it again"""
+    """whether the answer has changed since, or may have, so that a person looks at it again"""
 
 
 class CellResult(msgspec.Struct, frozen=True, kw_only=True):
@@ -99,10 +99,10 @@ class CellResult(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Repair(msgspec.Struct, frozen=True, kw_only=True):
-    """Something in the submitted file that had to be repaired before it could be graded."""
+    """Something that was done to the submitted file before it was graded."""
 
     kind: str
-    """one word for programs: restored, demoted, renamed, put-back, matched, converted, ignored …"""
+    """one word for programs: restored, earlier, demoted, renamed, put-back, matched, converted, ignored …"""
     cell: str
     """id of the cell, or '' for the file as a whole"""
     note: str
@@ -152,7 +152,7 @@ class NotebookResult(msgspec.Struct, frozen=True, kw_only=True):
     cells: tuple[CellResult, ...]
     """every grade cell, in the notebook's order"""
     repairs: tuple[Repair, ...] = ()
-    """what had to be repaired in the file"""
+    """what was done to the file before it was graded"""
     incidents: tuple[Incident, ...] = ()
     """what ended or disturbed the run"""
     outputs: tuple[Output, ...] = ()
@@ -219,6 +219,8 @@ class Result(msgspec.Struct, frozen=True, kw_only=True):
     """time that grading took"""
     transcript: str = ""
     """digest of what was asked and answered, in the transcript beside this file; empty when nothing was kept"""
+    key: str = ""
+    """digest of everything that the result was made from: while it is the same, nobody is graded again"""
     late: Late | None = None
     """when it was handed in; None (null) if the homework has no due date"""
     rounding: float = 0.0
@@ -246,6 +248,6 @@ class Result(msgspec.Struct, frozen=True, kw_only=True):
         found: list[str] = [incident.kind for book in self.notebooks for incident in book.incidents]
         cells = [cell for book in self.notebooks for cell in book.cells]
         found += [f"mistake {diagnosis.mistake}" for cell in cells for diagnosis in cell.diagnoses]
-        found += [f"changed after marking {cell.grade_id}" for cell in cells if cell.mark and cell.mark.outdated]
+        found += [f"look again {cell.grade_id}" for cell in cells if cell.mark and cell.mark.outdated]
         found += [f"{repair.kind} {repair.cell}".strip() for book in self.notebooks for repair in book.repairs]
         return tuple(dict.fromkeys(found))
