@@ -17,6 +17,7 @@ app = typer.Typer(
 for command in (
     authors.build,
     classes.grade,
+    classes.watch,
     classes.record,
     after.marks,
     after.regrade,

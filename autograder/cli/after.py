@@ -54,9 +54,8 @@ def marks(
                 else f"{plain(change.student)}: {after} points, as before; marks or comments are new"
             )
         for one in found.again:
-            typer.echo(
-                f"{plain(one.student)}: {one.notebook}/{one.cell} may have changed since it was marked: look at it again"
-            )
+            cell = f"{plain(one.student)}: {one.notebook}/{one.cell}"
+            typer.echo(f"{cell} may have changed since it was marked: look at it again")
         for why in found.damaged.values():
             typer.echo(why, err=True)
         typer.echo(

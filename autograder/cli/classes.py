@@ -15,6 +15,7 @@ from autograder.course.course import CourseError
 from autograder.results.registration import Recorded
 
 if TYPE_CHECKING:
+    from autograder.grading.class_run import Outcome
     from autograder.results.result import Result
 
 
@@ -100,6 +101,53 @@ def grade(
         typer.echo(f"{unknown} of {len(outcomes)} have no time of submission (timestamp.txt), so they count as on time")
     if lost or empty or standing.unread or unrecorded or faulty or not all(one.expected for one in found.absent):
         raise typer.Exit(FINDINGS)
+
+
+def watch(
+    homework: Annotated[str, typer.Argument(help="hw1, say.")],
+    submitted: Annotated[Path | None, typer.Option(help="Submissions: <student>/<homework>/ in it.")] = None,
+    out: Annotated[Path | None, typer.Option(help="Results and feedback pages; by default results/.")] = None,
+    workers: Annotated[int, typer.Option(min=1, help="Submissions graded at a time.")] = os.cpu_count() or 1,
+    allow_unconfined: Annotated[
+        bool, typer.Option("--allow-unconfined", help="Grade even where nothing confines the student's code.")
+    ] = False,
+    course: CourseOption = None,
+) -> None:
+    """Grade what arrives in submitted/, as soon as it is complete, until Ctrl-C.
+
+    The hidden tests stay loaded, so a page is there within a second or two. When the course's files change, they are
+    loaded anew, and who is affected is graded again when `autograder grade` is called.
+    """
+    import time
+
+    from autograder.grading.watch import Watch
+
+    opened = opened_course(course)
+    out, submitted = out or opened.root / "results", submitted or opened.root / "submitted"
+    try:
+        opened.homework(homework)
+    except CourseError as error:
+        fail(error)
+
+    def seen(outcome: Outcome) -> None:
+        if outcome.result is None:
+            typer.echo(f"{outcome.submission.student}: {outcome.lost}", err=True)
+        elif not outcome.stood:
+            typer.echo(f"{outcome.submission.student}: {outcome.result.score:g}/{outcome.result.max_score:g}")
+
+    def tell(why: str) -> None:
+        typer.echo(why, err=True)
+
+    typer.echo(f"watching {submitted}; results in {out}; Ctrl-C ends it")
+    with Watch(opened, homework, submitted, out, workers, allow_unconfined, seen, tell) as watching:
+        try:
+            while True:
+                began = time.monotonic()
+                graded = watching.look()
+                took = 0.0 if graded else time.monotonic() - began
+                time.sleep(min(2.0, max(0.1, 5 * took)))  # a large class is not looked at all the time
+        except KeyboardInterrupt:
+            typer.echo("ended")
 
 
 def record(

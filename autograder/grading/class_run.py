@@ -104,9 +104,11 @@ def run(
     recorded: Recorded = Recorded.REFUSE,
     standing: Standing | None = None,
     again: bool = False,
+    server: GradingServer | None = None,
 ) -> tuple[Outcome, ...]:
     """Grade `todo` and write results, feedback pages and the table. Call `seen` with each outcome.
 
+    `server` is one that is running and stays so; without it, one is started if anybody is to be graded.
     Who has a result that grading would make again is not graded, unless `again`. A run that was interrupted thus goes
     on where it was.
     `standing` knows names and times of submission; by default by the course's roster and its folder submitted/.
@@ -121,7 +123,7 @@ def run(
     stood = {} if again else _stood(Origin(course, homework), todo, out, wanted, floor)
     missing = [one for one in todo if one.student not in stood]
     with ExitStack() as stack:
-        server = stack.enter_context(closing(GradingServer(homework, floor))) if missing else None
+        started = stack.enter_context(closing(GradingServer(homework, floor))) if missing and server is None else None
         book = Recording(course, homework, out, standing.roster, recorded, lateness=standing.late)
         stack.enter_context(book)
         stack.callback(lambda: write_csv(homework, out, absent, standing.roster))  # also when the run is stopped
@@ -130,9 +132,11 @@ def run(
                 result = stood[submission.student]
                 outcomes.append(Outcome(submission, result, recorded=book.keep(result), stood=True))
                 seen(outcomes[-1])
-        if server is not None:
-            server.wait()  # not earlier: it loads its libraries while the gradebook is opened
-            for outcome in grade_all(server, missing, out, wanted, workers, standing.about):
+        if started is not None:
+            started.wait()  # not earlier: it loads its libraries while the gradebook is opened
+        grader = server or started
+        if grader is not None:
+            for outcome in grade_all(grader, missing, out, wanted, workers, standing.about):
                 if outcome.result is not None:
                     known = book.record(outcome.result)
                     outcome = replace(outcome, result=book.marked(outcome.result), recorded=known)

@@ -33,6 +33,12 @@ class Origin:
         self._course, self._homework = course, homework
         self._print = digest(_parts(course, homework))
 
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, Origin) and self._print == other._print
+
+    def __hash__(self) -> int:
+        return hash(self._print)
+
     def key(self, folder: Path) -> str:
         """A digest of everything that the result of the submission in a folder depends on."""
         return digest([self._print, handed_in(folder, self._homework, self._course.homeworks)]).hex()

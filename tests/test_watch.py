@@ -1,0 +1,122 @@
+"""What arrives in submitted/ is graded at once, when it is complete, by a grading server that stays warm."""
+
+from __future__ import annotations
+
+import os
+import shutil
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from autograder.course import build
+from autograder.course.course import Course, open_course
+from autograder.grading.watch import Watch
+from autograder.results import record
+from tests.conftest import write_files
+from tests.test_recording import FILES
+
+pytestmark = [
+    pytest.mark.slow(seconds=15),
+    pytest.mark.filterwarnings("ignore:Object of type <Submitted:sqlalchemy.exc.SAWarning"),
+]
+
+
+@pytest.fixture(scope="module")
+def built(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    root = tmp_path_factory.mktemp("built")
+    write_files(root, FILES)
+    build.build(open_course(root))
+    return root
+
+
+@pytest.fixture
+def course(built: Path, tmp_path: Path) -> Course:
+    return open_course(Path(shutil.copytree(built, tmp_path / "course")))
+
+
+@pytest.fixture
+def told() -> list[str]:
+    return []
+
+
+@pytest.fixture
+def watching(course: Course, told: list[str]) -> Iterator[Watch]:
+    places = course.root / "submitted", course.root / "results"
+    with Watch(course, "hw1", *places, workers=2, unconfined=True, tell=told.append) as watch:
+        yield watch
+
+
+def hand_in(course: Course, student: str, answer: str) -> Path:
+    folder = course.root / "submitted" / student / "hw1"
+    folder.mkdir(parents=True, exist_ok=True)
+    text = (course.root / "release/hw1/powers.ipynb").read_text(encoding="utf-8")
+    path = folder / "powers.ipynb"
+    path.write_text(text.replace("raise NotImplementedError", f"return {answer}"), encoding="utf-8")
+    return path
+
+
+def names(watching: Watch) -> list[str]:
+    return [one.submission.student for one in watching.look() if not one.stood]
+
+
+def score(course: Course, student: str) -> float:
+    return record.read(course.root / "results" / student / "hw1.json").score
+
+
+def test_what_arrives_is_graded_once_by_one_server(course: Course, watching: Watch) -> None:
+    assert watching.look() == ()
+    hand_in(course, "ada", "x * x")
+    assert names(watching) == []
+    assert names(watching) == ["ada"]
+    server = watching._server
+    assert names(watching) == []
+    hand_in(course, "ben", "x")
+    hand_in(course, "cleo", "x * x")
+    assert names(watching) == []
+    assert sorted(names(watching)) == ["ben", "cleo"]
+    assert watching._server is server
+    assert [score(course, name) for name in ("ada", "ben", "cleo")] == [3, 0, 3]
+    assert (course.root / "results" / "ben" / "hw1.html").is_file()
+    assert "cleo" in (course.root / "results" / "hw1.csv").read_text(encoding="utf-8")
+
+
+def test_what_is_still_being_written_waits(course: Course, watching: Watch) -> None:
+    path = hand_in(course, "ada", "x * x")
+    whole = path.read_bytes()
+    for part in (100, len(whole) // 2, len(whole)):
+        path.write_bytes(whole[:part])
+        os.utime(path, ns=(part, part))
+        assert names(watching) == []
+    assert names(watching) == ["ada"]
+
+
+def test_a_new_attempt_is_graded_again(course: Course, watching: Watch) -> None:
+    hand_in(course, "ada", "x")
+    watching.look()
+    assert names(watching) == ["ada"]
+    hand_in(course, "ada", "x ** 2")
+    watching.look()
+    assert (names(watching), score(course, "ada")) == (["ada"], 3)
+
+
+def test_hidden_tests_that_change_are_loaded_anew(course: Course, watching: Watch) -> None:
+    hand_in(course, "ada", "x * x")
+    watching.look()
+    watching.look()
+    path = course.root / "hw1/hidden/test_powers.py"
+    text = path.read_text(encoding="utf-8")
+    path.write_text("def broken(:\n", encoding="utf-8")
+    hand_in(course, "ben", "x * x")
+    watching.look()
+    assert names(watching) == []
+    path.write_text(text, encoding="utf-8")
+    assert (names(watching), score(course, "ben")) == (["ben"], 3)
+
+
+def test_an_error_of_the_course_is_told_once(course: Course, watching: Watch, told: list[str]) -> None:
+    (course.root / "hw1/powers.py").write_text("# %% nonsense=\n", encoding="utf-8")
+    hand_in(course, "ada", "x * x")
+    for _ in range(4):
+        watching.look()
+    assert len(told) == 1 and "powers.py" in told[0]
