@@ -11,7 +11,9 @@ import io
 import json
 import re
 import string
+import sys
 import weakref
+from contextlib import closing
 from pathlib import Path
 from typing import Any, ClassVar
 
@@ -30,7 +32,7 @@ from autograder.course.parsing import read_master
 from autograder.course.release import released
 from autograder.grading.server import GradingServer
 from autograder.grading.standing import Standing
-from autograder.results import autograded, late, registration
+from autograder.results import autograded, gradebook, late, registration
 from autograder.results.result import Late, Result
 from autograder.submission import choose, repaired
 
@@ -219,8 +221,25 @@ def name_all(assignment: str, student: str, notebooks: list[str]) -> None:
 
 
 def build_first(assignment: str, student: str, notebooks: list[str]) -> None:
-    """Hook that nbgrader calls before it makes a release: runs the build, which also writes the release as a script."""
-    build.build(open_course(Path.cwd()), [assignment])
+    """Hook that nbgrader calls before it makes a release: runs the build, which also writes the release as a script.
+
+    nbgrader then totals recorded submissions anew, without a word: the cells by which they change are told here.
+    """
+    course = open_course(Path.cwd())
+    build.build(course, [assignment])
+    homework = course.homework(assignment)
+    if not (course.root / "gradebook.db").is_file():
+        return
+    with closing(gradebook.opened(course)) as book:
+        recorded = registration.submissions_of(book, homework)
+        found = registration.changes(book, homework) if recorded else ()
+    if found:
+        print(
+            f"The gradebook has {recorded} submissions of {assignment}, and these cells have changed since:\n\n"
+            f"{registration.table(found)}\n\nnbgrader totals them anew. Then run `autograder grade {assignment}`, so that "
+            "results and pages follow.",
+            file=sys.stderr,
+        )
 
 
 def readable(homework: Homework, notebook: str, folder: Path) -> dict[str, Any]:

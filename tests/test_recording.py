@@ -14,6 +14,7 @@ import pytest
 from nbgrader.api import Gradebook
 from typer.testing import CliRunner
 
+from autograder import nbgrading
 from autograder.cli import app
 from autograder.course import build
 from autograder.course.course import Course, CourseError, open_course
@@ -439,3 +440,15 @@ def test_one_notebook_is_not_regraded_where_the_gradebook_would_change_beside_it
     with pytest.raises(CourseError, match=r"(?s)powers/square-check +3 +6.*Regrade everything"):
         class_regrade.run(course, homework, out, submitted, 1, Choosing(test="test_small"), unconfined=True)
     assert (course.root / "gradebook.db").read_bytes() == before
+
+
+def test_nbgraders_own_release_says_which_cells_change_for_recorded_submissions(
+    course: Course, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.chdir(course.root)
+    nbgrading.build_first("hw1", "", [])
+    assert capsys.readouterr().err == ""
+    worth_six(course)
+    nbgrading.build_first("hw1", "", [])
+    said = capsys.readouterr().err
+    assert "2 submissions of hw1" in said and "powers/square-check  3       6" in said

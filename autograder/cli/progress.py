@@ -47,10 +47,12 @@ class Progress:
             if result is not None:
                 line |= {"score": result.score, "max_score": result.max_score, "tier": result.tier}
                 line |= {"wall_seconds": result.wall_seconds, "cpu_seconds": result.cpu_seconds}
-                line |= {"found": list(result.findings)}
+                line |= {"found": list(result.findings), "stood": outcome.stood}
             typer.echo(json.dumps(line))
         elif self._bar is not None:
             self._bar.advance(self._task)
+        elif outcome.stood:
+            pass  # how many did is told at the end
         elif result is not None:
             found = f"  {', '.join(result.findings)}" if result.findings else ""
             off = result.late.penalty if result.late else 0
