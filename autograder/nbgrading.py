@@ -236,8 +236,8 @@ def build_first(assignment: str, student: str, notebooks: list[str]) -> None:
     if found:
         print(
             f"The gradebook has {recorded} submissions of {assignment}, and these cells have changed since:\n\n"
-            f"{registration.table(found)}\n\nnbgrader totals them anew. Then run `autograder grade {assignment}`, so that "
-            "results and pages follow.",
+            f"{registration.table(found)}\n\nnbgrader totals them anew. Then run `autograder grade {assignment}`, so "
+            "that results and pages follow.",
             file=sys.stderr,
         )
 
