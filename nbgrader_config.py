@@ -5,7 +5,7 @@ import sys
 from pathlib import Path
 
 from autograder.course.course import open_course
-from autograder.course.stripping import strip_config
+from autograder.course.stripping import TEMPLATES, strip_config
 
 course = open_course(Path(__file__).resolve().parent)
 
@@ -47,5 +47,7 @@ c.GenerateFeedback.preprocessors = [
 c.HTMLExporter.sanitize_html = True
 c.HTMLExporter.filters = {"strip_files_prefix": "autograder.nbgrading.harmless"}
 
-# nbgrader calls `alembic` by name when it makes a gradebook.
-os.environ["PATH"] = os.pathsep.join((str(Path(sys.executable).parent), os.environ.get("PATH", os.defpath)))
+# nbgrader calls `alembic` by name when it makes a gradebook. Formgrader shows formulas without a network.
+for variable, folder in (("PATH", Path(sys.executable).parent), ("JUPYTER_PATH", TEMPLATES)):
+    others = os.environ.get(variable, os.defpath if variable == "PATH" else "").split(os.pathsep)
+    os.environ[variable] = os.pathsep.join([str(folder), *(one for one in others if one not in ("", str(folder)))])

@@ -107,6 +107,7 @@ def test_another_number_is_found_wherever_it_stands(homework: str, notebook: str
         ((FIRST, SECOND.replace("Exercise 2", "Exercise 1")), 24, "Exercise 1 occurs twice"),
         ((FIRST, SECOND.replace("Exercise 2", "Exercise 4")), 24, "comes after Exercise 1, and one is left out"),
         ((FIRST.replace("Exercise 1", "Exercise 0.2"), SECOND), 14, "comes after the start, and one is left out"),
+        ((FIRST, SECOND.replace("1½ points by machine, 1", "1 point by machine, 1½")), 24, "text says 1.5 points by h"),
         ((FIRST.replace("10 min", "12 min"), SECOND), 7, "row 1: the table says 10 minutes, the lines of the exer"),
     ],
 )
@@ -122,6 +123,9 @@ def test_an_exercise_is_named_with_its_line(texts: tuple[str, str], line: int, w
         ("| 2 | 10 |", "| 3 | 10 |", 7, "row 1: the table says 3 points, the cells say 2"),
         ("**25**", "**30**", 9, "in all: the table says 30 minutes, homework.toml says 25"),
         ("**4½**", "**4**", 9, "in all: the table says 4 points, the cells say 4.5"),
+        ("3½ by machine", "2½ by machine", 9, "in all: the table says 2.5 points by machine, the cells say 3.5"),
+        ("machine, 1 by hand", "machine, 2 by hand", 9, "in all: the table says 2 points by hand, the cells say 1"),
+        ("**4½**: 3½ by machine, 1 by", "**4½** (4 by machine, 1 by", 9, "in all: the table says 4 points by machine"),
         ("| 2 | `cube`", "| 1 | `cube`", 8, "row 1 stands below row 1: sort the rows"),
         ("| 15 |", "| 5 |", 9, "the rows add up to 15 minutes, the last one says 25"),
     ],

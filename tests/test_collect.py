@@ -416,6 +416,29 @@ def test_another_submission_stays_unless_it_is_replaced_and_then_it_is_kept_asid
     assert list(there(course, "collected").values()) == [book()]
 
 
+def test_a_submission_that_lacks_a_notebook_of_the_one_that_it_replaces_is_to_be_looked_at(course, tmp_path):
+    both = {"jane/hw1/mlp.ipynb": book(), "jane/hw1/sgd.ipynb": book("sgd")}
+    collected(course, put(tmp_path / "one", both))
+    fresh = put(tmp_path / "two", {"jane/hw1/mlp.ipynb": book(change="pass  # better")})
+    [dry] = collected(course, fresh, replacing=True, dry=True).collected
+    found = collected(course, fresh, replacing=True)
+    [one] = found.collected
+    assert (one.state, one.notes, found.findings) == ("replaced", dry.notes, 1)
+    [note] = one.notes
+    assert note.startswith("it lacks hw1/sgd, which the submission that it replaces has") and "mlp" not in note
+    assert collected(course, fresh, replacing=True).findings == 0
+    assert collected(course, put(tmp_path / "three", both), replacing=True).findings == 0
+
+
+def test_a_newest_attempt_that_lacks_a_notebook_of_an_earlier_one_is_to_be_looked_at(course, tmp_path):
+    given = {
+        "hw1_jane_attempt_2026-11-26-10-00-00_sgd.ipynb": book("sgd"),
+        "hw1_jane_attempt_2026-11-27-10-00-00_mlp.ipynb": book(),
+    }
+    [one] = collected(course, zipped(tmp_path / "b.zip", given)).collected
+    assert one.state == "new" and any("hw1/sgd, which an earlier attempt has" in note for note in one.notes)
+
+
 def test_an_older_submission_never_replaces_a_newer_one(course, tmp_path):
     enrolled(course, JANE)
     name = "hw1_jdoe_attempt_2026-11-{}-10-00-00_mlp.ipynb"

@@ -306,7 +306,16 @@ def test_the_column_can_be_named(fill):
 
 def test_a_workbook_is_refused(fill):
     with pytest.raises(CourseError, match="export it as CSV"):
-        fill(b"PK\x03\x04")
+        fill(b"\xd0\xcf\x11\xe0")
+
+
+@pytest.mark.parametrize("inside", ["xl/workbook.xml", "content.xml"])
+def test_a_zip_archive_with_a_table_is_a_workbook_and_any_other_is_called_an_archive(fill, tmp_path, inside):
+    with pytest.raises(CourseError, match="workbook of a spreadsheet program: export it as CSV"):
+        fill(archive_of(tmp_path / "book.xlsx", inside).read_bytes())
+    for data in (archive_of(tmp_path / "all.zip", "jane_11_900_mlp.ipynb").read_bytes(), b"PK\x03\x04torn"):
+        with pytest.raises(CourseError, match="this is a zip archive"):
+            fill(data)
 
 
 def test_a_new_file_has_everybody_and_no_formulas(roster):
@@ -411,6 +420,17 @@ def test_a_page_that_waits_for_a_mark_is_left_out_and_named(root, tmp_path):
     assert done.exit_code == 1 and "max: left out" in done.output
     assert not (tmp_path / "pages/max").exists()
     assert delivered(root, "--to", tmp_path / "pages", "--partial").exit_code == 0
+
+
+def test_a_page_of_somebody_who_left_the_roster_is_named(root, tmp_path):
+    before = (root / "roster.csv").read_text()
+    (root / "roster.csv").write_text("".join(line for line in before.splitlines(True) if not line.startswith("zoe")))
+    done = delivered(root, "--to", tmp_path / "pages")
+    assert done.exit_code == 1 and "zoe: the page is there, but the student is not in roster.csv" in done.output
+    assert done.output.count("roster") == 1 and (tmp_path / "pages/zoe/hw1.html").exists()
+    (tmp_path / "worksheet.csv").write_text(MOODLE)
+    done = delivered(root, "--to", "moodle-zip", "--into", tmp_path / "worksheet.csv")
+    assert "zoe: left out, not in roster.csv" in done.output
 
 
 def test_moodles_archive_has_the_numbers_of_the_worksheet(root, tmp_path):

@@ -55,14 +55,21 @@ def lab(desk: SubmissionWriter, tmp_path_factory: pytest.TempPathFactory) -> Ite
     settings = home / ".jupyter/lab/user-settings/@jupyterlab/notebook-extension/tracker.jupyterlab-settings"
     settings.parent.mkdir(parents=True)
     settings.write_text('{"windowingMode": "none"}')  # every cell is on the page, those that are scrolled away too
+    with serving(home, home) as address:
+        yield address
+
+
+@contextlib.contextmanager
+def serving(root: Path, home: Path) -> Iterator[str]:
+    """The address of a JupyterLab that shows the folder `root` to somebody whose home is `home`."""
     command = [sys.executable, "-m", "jupyterlab", "--no-browser", "--allow-root", f"--IdentityProvider.token={TOKEN}"]
-    command += [f"--ServerApp.root_dir={home}", "--LabApp.check_for_updates_class=jupyterlab.NeverCheckForUpdate"]
+    command += [f"--ServerApp.root_dir={root}", "--LabApp.check_for_updates_class=jupyterlab.NeverCheckForUpdate"]
     env = {name: value for name, value in os.environ.items() if not name.startswith(("JUPYTER", "IPYTHON", "XDG"))}
     env |= {"HOME": str(home), "JUPYTER_RUNTIME_DIR": str(home / "runtime")}
     env |= {"MPLCONFIGDIR": matplotlib.get_cachedir()}  # making its list of fonts anew takes seconds
     env |= {"OMP_NUM_THREADS": "1"}  # more of them wait for each other where the machine is busy
     log = home / "jupyterlab.log"
-    with log.open("w") as out, subprocess.Popen(command, env=env, cwd=home, stdout=out, stderr=out) as server:
+    with log.open("w") as out, subprocess.Popen(command, env=env, cwd=root, stdout=out, stderr=out) as server:
         try:
             yield _address(server, home / "runtime" / f"jpserver-{server.pid}.json", log)
         finally:

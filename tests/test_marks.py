@@ -110,7 +110,7 @@ def test_a_mark_and_its_comment_reach_result_page_and_table(root):
     ]
     assert (cell(root, "ada", "step-reason").earned, result(root, "ada").score) == (0.5, before + 0.5)
     assert (line(root, "ada")["mlp/step-reason"], float(line(root, "ada")["score"])) == ("0.5", before + 0.5)
-    assert "Say *why*, too: &lt;b&gt;which&lt;/b&gt; term?" in page(root, "ada")
+    assert "Say <em>why</em>, too: &lt;b&gt;which&lt;/b&gt; term?" in page(root, "ada")
     assert "more points are not marked yet" not in page(root, "ada")
     assert "more points are not marked yet" in page(root, "ben")
 
@@ -482,3 +482,16 @@ def test_a_damaged_gradebook_is_told_in_a_sentence(root):
         assert not book.record(before)
         book.bring()
     assert any("scores could not be recorded" in line and "not a database" in line for line in told)
+
+
+def test_a_result_that_stands_follows_the_due_date_elsewhere_too(root, tmp_path):
+    course = open_course(root)
+    todo = survey(root / "submitted", "hw1").todo
+    out = tmp_path / "elsewhere"
+    class_run.run(course, course.homework("hw1"), todo, out, 2, unconfined=True)
+    before = record.read(out / "ada" / "hw1.json").score
+    dated(root, "2026-11-29T12:00:00")
+    course = open_course(root)
+    outcomes = class_run.run(course, course.homework("hw1"), todo, out, 2, unconfined=True)
+    assert all(one.stood for one in outcomes)
+    assert record.read(out / "ada" / "hw1.json").score == outcomes[0].result.score == pytest.approx(before * 0.9)

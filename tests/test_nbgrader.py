@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import copy
 import json
 import os
@@ -511,6 +512,20 @@ def test_nbgrader_takes_the_points_and_nothing_that_the_student_shows(earned: fl
     found = book_result(CellResult(grade_id="g", title="", points=6, earned=earned), outputs=tuple(outputs))
     show(found, v4.new_notebook(cells=[cell]), PLAIN)
     assert determine_grade(cell) == (earned, 6)
+
+
+def test_a_figure_of_a_check_is_shown_below_its_points() -> None:
+    png = base64.b64decode(
+        "iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAIAAACQd1PeAAAADElEQVR4nGP4z8AAAAMBAQDJ/pLvAAAAAElFTkSuQmCC"
+    )
+    cell = v4.new_code_cell("", id="g", metadata=GRADED)
+    picture = Output(cell="g", kind="image/png", text="<Figure size 640x480>", png=png)
+    said = Output(cell="g", kind="stdout", text="passed")
+    found = book_result(CellResult(grade_id="g", title="", points=6, earned=4.5), outputs=(said, picture))
+    show(found, v4.new_notebook(cells=[cell]), PLAIN)
+    [points, figure] = cell.outputs
+    assert base64.b64decode(figure.data["image/png"]) == png and determine_grade(cell) == (4.5, 6)
+    assert "passed" in points.data["text/html"] and "Figure" not in points.data["text/html"]
 
 
 def test_a_grade_cell_without_a_result_is_an_error_and_not_full_marks() -> None:

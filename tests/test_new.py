@@ -61,7 +61,11 @@ def below(folder: Path) -> set[str]:
 def test_a_new_course_has_one_homework_and_keeps_its_secret_out_of_git(course: Course) -> None:
     beside = {"course.toml", "README.md", "LICENSE", ".gitignore", "nbgrader_config.py"}
     assert below(course.root) == beside | {f"hw1/{name}" for name in HOMEWORK}
-    assert "/.course-secret\n" in (course.root / ".gitignore").read_text(encoding="utf-8")
+    ignored = (course.root / ".gitignore").read_text(encoding="utf-8")
+    assert all(
+        f"/{name}\n" in ignored
+        for name in (".course-secret", "roster.csv", "collected/", "Grades*.csv", "submissions*.zip", "pages/")
+    )
 
 
 @pytest.mark.parametrize(

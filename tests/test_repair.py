@@ -17,6 +17,7 @@ from autograder.course.course import CourseError, Homework, Limits
 from autograder.course.release import Released, released
 from autograder.submission import Gradable, Unreadable, read, repair
 from autograder.submission.added import added_code
+from autograder.submission.cells import read_cells
 
 Notebook = dict[str, Any]
 
@@ -832,3 +833,102 @@ def test_what_is_added_to_a_given_cell_is_told_from_what_is_changed(submitted: s
     given = "import torch\n\nx = 1  # given\n\n# A last word."
     added = added_code(submitted, given)
     assert (added.source, added.changed) == (kept, changed)
+
+
+# ---- a submission made on an earlier release ----
+
+
+def sign(book: Notebook) -> Notebook:
+    """The same with the checksums that nbgrader gives a release."""
+    from nbgrader.utils import compute_checksum
+
+    for found in book["cells"]:
+        if "nbgrader" in found["metadata"]:
+            joined = nbformat.from_dict(found | {"source": "".join(found["source"])})  # type: ignore[no-untyped-call]
+            found["metadata"]["nbgrader"]["checksum"] = compute_checksum(joined)
+    return book
+
+
+def on_earlier(**texts: str) -> Notebook:
+    """A submission in which these given cells are as an earlier release had them."""
+    handed_in = release()
+    for name, text in texts.items():
+        write(handed_in, name.replace("_", "-"), text)
+    sign(handed_in)
+    write(handed_in, "linear", SOLVED)
+    return handed_in
+
+
+NOTHING_TO_DO = (
+    "Your notebook is from an earlier release of the homework. The course has changed {} since; "
+    "the present text was used. There is nothing for you to do."
+)
+
+
+@pytest.mark.parametrize("editor", [as_jupyter, as_jupyterlab, as_vs_code, as_colab])
+def test_what_the_course_changed_since_is_not_called_the_students_edit(
+    editor: Callable[[Notebook], None], given: Released
+) -> None:
+    handed_in = on_earlier(
+        header="# Backpropagation\n\nBuild it by paw.", linear_forward="assert Linear(2, 3).forward is not None"
+    )
+    editor(handed_in)
+    mended = mend(handed_in, given)
+    assert_gradable(mended, given)
+    assert [note.note for note in mended.repairs] == [NOTHING_TO_DO.format("‘header’, ‘linear-forward’")]
+    assert [found.source for found in mended.cells if found.own] == []
+    assert source(mended, "header").endswith("by hand.") and source(mended, "linear-forward") == FORWARD_CHECK
+
+
+def test_a_cell_whose_points_changed_since_is_as_the_earlier_release_had_it(given: Released) -> None:
+    handed_in = release()
+    write(handed_in, "header", "# Backpropagation\n\n99 points.")
+    at(handed_in, "linear-forward")["metadata"]["nbgrader"]["points"] = 99
+    write(sign(handed_in), "linear-forward", FORWARD_CHECK)
+    assert [note.kind for note in mend(handed_in, given).repairs] == ["earlier"]
+
+
+def test_cells_that_the_present_release_moved_or_added_are_not_said_to_be_moved_or_missing(given: Released) -> None:
+    handed_in = on_earlier(header="# An older header")
+    insert(handed_in, "header", remove(handed_in, "relu"))
+    remove(handed_in, "setup")
+    assert [note.kind for note in mend(handed_in, given).repairs] == ["earlier"]
+
+
+def test_an_edit_in_a_notebook_of_an_earlier_release_is_still_an_edit(given: Released) -> None:
+    handed_in = on_earlier(header="# An older header")
+    write(handed_in, "linear-forward", "assert True")
+    assert sorted(kinds(mend(handed_in, given))) == [("earlier", ""), ("restored", "linear-forward")]
+
+
+def test_a_helper_that_only_the_earlier_release_defined_still_runs(given: Released) -> None:
+    mended = mend(on_earlier(setup="import torch\n\ntorch.manual_seed(0)\n\n\ndef toy():\n    return 1"), given)
+    assert [found.source for found in mended.cells if found.own] == ["def toy():\n    return 1"]
+    assert mended.repairs[0].note.endswith("What only the earlier release defines still runs, as a cell of your own.")
+
+
+def test_a_forged_checksum_leaves_the_course_its_checks(given: Released) -> None:
+    handed_in = on_earlier(linear_forward="assert True", relu="class ReLU:\n    pass")
+    mended = mend(handed_in, given)
+    assert (source(mended, "linear-forward"), source(mended, "relu")) == (FORWARD_CHECK, RELU_CHECK)
+    plain = copy.deepcopy(handed_in)
+    for name in ("linear-forward", "relu"):
+        at(plain, name)["metadata"]["nbgrader"]["checksum"] = "0" * 32
+    assert [found.source for found in mended.cells] == [found.source for found in mend(plain, given).cells]
+
+
+def test_a_script_that_differs_from_the_release_is_not_called_edited(given: Released) -> None:
+    script = f'# %% id="setup"\nimport torch\n\n# %% id="linear"\n{SOLVED}\n\n# %% id="linear-forward"\nassert Linear\n'
+    said = [note.note for note in mend(script, given, "mlp.py").repairs]
+    assert any(note.startswith("Cell ‘linear-forward’ differed from the present release") for note in said)
+    assert not any("edited" in note for note in said)
+
+
+def test_every_released_cell_fits_the_checksum_that_it_carries() -> None:
+    found = [
+        one.untouched
+        for path in sorted((Path(__file__).parents[1] / "release").glob("*/*.ipynb"))
+        for one in read_cells(path.read_bytes(), path.name).cells
+        if one.grade_id
+    ]
+    assert len(found) > 100 and set(found) == {True}

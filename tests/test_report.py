@@ -21,6 +21,7 @@ from autograder.results.result import (
     Diagnosis,
     Incident,
     Late,
+    Mark,
     NotebookResult,
     Output,
     Repair,
@@ -234,6 +235,59 @@ def test_failed_test_shows_its_message():
     assert "wrong shape" in page_of(book(cell(0.0, tests=(check(False, "wrong shape"),)))).text
 
 
+@pytest.mark.parametrize(
+    ("points", "extra", "words"),
+    [(0.75, 0.5, "◐ partly + 0.5 extra"), (1.0, 0.5, "✓ full + 0.5 extra"), (0.0, 1.0, "✗ none + 1 extra")],
+)
+def test_extra_credit_does_not_make_a_mark_full(points, extra, words):
+    marked = cell(points + extra, points=1.0, mark=Mark(points=points, extra=extra))
+    assert words in page_of(book(marked)).text
+
+
+def remarked(comment, **changes):
+    """The HTML below an answer with this comment of a marker."""
+    html = page.html(graded(book(cell(3.0, mark=Mark(points=3.0, comment=comment), **changes))))
+    return html.partition('<div class="mark">')[2].partition("</div>")[0].partition("</p>")[2].strip()
+
+
+@pytest.mark.parametrize(
+    ("comment", "shown"),
+    [
+        ("Good, *but* **late**.", "<p>Good, <em>but</em> <strong>late</strong>.</p>"),
+        ("`x < 0` & y", "<p><code>x &lt; 0</code> &amp; y</p>"),
+        ("- one\n- two", "<ul>\n<li>one</li>\n<li>two</li>\n</ul>"),
+        ("It is $\\delta_1*a*\\foo$.", "<p>It is <code>δ_1*a*\\foo</code>.</p>"),
+        ("$$\\alpha$$", "<p><code>α</code></p>"),
+        ("one\ntwo", "<p>one<br>\ntwo</p>"),
+        ("# See\n\n[this](http://a.example/b)", "<p><strong>See</strong></p>\n<p>this (http://a.example/b)</p>"),
+        ("a <b>tag</b>", "<p>a &lt;b&gt;tag&lt;/b&gt;</p>"),
+    ],
+)
+def test_a_markers_comment_is_read_as_markdown(comment, shown):
+    assert remarked(comment) == shown
+
+
+@pytest.mark.parametrize(
+    "comment",
+    [
+        HOSTILE,
+        "[x](javascript:alert(1)) ![x](http://evil.example/x.png) <http://evil.example>",
+        "```mermaid\n<img src=x>\n```\n\n```html\n<script>\n```",
+        "$\\href{javascript:alert(1)}{x}$\n\n<script>alert(1)</script>\n\n|a|\n|-|\n|<i onclick=x>|",
+        "[a]: javascript:x\n\n[a]\n\n![x](attachment:y)",
+    ],
+)
+def test_nothing_in_a_markers_comment_runs_loads_or_leads_elsewhere(comment):
+    found = Page(remarked(comment))
+    assert {tag for tag, _ in found.elements} <= {"p", "em", "strong", "code", "pre", "ul", "li", "br"}
+    assert all(attrs == {} for _, attrs in found.elements) and not found.crossed
+
+
+def test_what_to_look_at_first_quotes_a_marker_without_marks_of_emphasis():
+    lost = cell(1.0, mark=Mark(points=1.0, comment="Good, *but* `late`."))
+    assert "Good, but late." in page_of(book(lost)).text.partition("look at first")[2].partition("Exercises")[0]
+
+
 def test_unmarked_answer_says_that_a_person_marks_it():
     text = page_of(book(cell(None, points=4.0))).text
     assert "A person marks this answer" in text and "4 more points are not marked yet" in text
@@ -277,7 +331,7 @@ def test_tier_is_said_in_words(tier, words):
 
 def test_repairs_are_counted():
     mended = Repair(kind="renamed", cell="x", note="Two cells had the same id.")
-    assert "2 things in your file" in page_of(book(cell(), repairs=(mended, mended))).text
+    assert "made ready for grading: 2 notes" in page_of(book(cell(), repairs=(mended, mended))).text
 
 
 def test_names_in_backquotes_are_set_as_code():

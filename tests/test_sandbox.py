@@ -17,6 +17,7 @@ from autograder.sandbox.lines import InProcessLine
 from autograder.sandbox.object_client import Student
 from autograder.sandbox.patience import Waiting
 from autograder.sandbox.session import Session
+from autograder.sandbox.spawning import Load
 from autograder.sandbox.student_error import Allowance, StudentError
 from autograder.sandbox.zygote_client import Zygote
 
@@ -398,3 +399,12 @@ def test_waiting_for_a_busy_machine_is_not_counted():
     seconds = iter([0.5, 0.7, 5.0, 9.0])
     waiting = Waiting(2.0, lambda: next(seconds))
     assert [round(waiting.more(), 3) for _ in range(4)] == [0.5, 0.2, 1.3, 0.0]
+
+
+def test_a_zygote_whose_client_gives_up_while_it_starts_says_nothing(capfd, monkeypatch):
+    monkeypatch.setattr(Zygote, "_load", lambda zygote: None)  # it is never told what to load
+    Zygote(COURSE, "none").close()
+    unheard = Zygote(COURSE, "none")
+    unheard._socket.send(msgspec.msgpack.encode(Load(())))
+    unheard.close()  # it loads what it was told, and then nobody listens
+    assert capfd.readouterr().err == ""

@@ -145,7 +145,8 @@ def deliver(
     """Put the feedback pages where students get them, and nothing else of the results.
 
     moodle-zip writes results/hw1.moodle.zip, for “Upload multiple feedback files in a zip”; canvas-zip writes
-    results/hw1.canvas.zip, for “Upload Submissions”. Exit code 1 if a page is left out.
+    results/hw1.canvas.zip, for “Upload Submissions”. Exit code 1 if a page is left out, or is that of somebody
+    who is not in the roster.
     """
     from autograder.course.roster import open_roster
     from autograder.exporting import delivery, scores
@@ -184,13 +185,15 @@ def deliver(
         fail(f"{target}: it cannot be written ({error.strerror})")
     for student, why in found.left.items():
         typer.echo(f"{plain(student)}: left out, {plain(why)}")
+    for student in found.strangers:
+        typer.echo(f"{plain(student)}: the page is there, but the student is not in roster.csv")
     count = f"{len(found.files)} of {len(pages.results)} pages"
     typer.echo(f"{count}: nothing was written" if dry_run else f"{count} in {target}")
     if to == "canvas-zip" and found.files:
         typer.echo(
             f"Canvas calls each page like a file that was handed in: tell students to save it as {homework}.html"
         )
-    if found.left:
+    if found.left or found.strangers:
         raise typer.Exit(FINDINGS)
 
 

@@ -94,6 +94,8 @@ class Desk:
             for number, attempt in enumerate(filled[1:]):
                 old = Path(folder) / f"older-{number}"
                 _write(old, attempt)
+                if one.state in ("new", "replaced"):
+                    one = self._without(one, self._books(old), "an earlier attempt")
                 label = _of(attempt.time) if attempt.time else f"attempt-{attempt.order}"
                 one = replace(one, aside=one.aside + self._put_aside(student, old, label))
         return one
@@ -110,6 +112,18 @@ class Desk:
             return tuple(name for name in self.releases if name in choice.notebooks), []
         why = next(iter(choice.without.values())).note
         return (), [f"no notebook of {self.homework} is in it: {why}"]
+
+    def _books(self, folder: Path) -> tuple[str, ...]:
+        return self._recognised(folder)[0]
+
+    def _without(self, one: Collected, others: Sequence[str], which: str) -> Collected:
+        """The same, with a note of the notebooks that another submission of this student has, and this one lacks."""
+        lacking = [name for name in others if name not in one.notebooks]
+        if not lacking:
+            return one
+        names = ", ".join(f"{self.homework}/{name}" for name in lacking)
+        note = f"it lacks {names}, which {which} has: if that still counts, copy it from {self.aside / one.student}"
+        return replace(one, notes=(*one.notes, note))
 
     def _place(self, one: Collected, fresh: Path) -> Collected:
         """Put a submission into its folder, unless another one is there."""
@@ -129,6 +143,7 @@ class Desk:
                 which = "an earlier" if before and one.time and before < one.time else "another"
                 return _with(one, "kept", f"{which} submission is there, and stays; --replace puts it aside")
             label = _of(before) if before else f"until-{_of(datetime.now(UTC))}"
+            one = self._without(one, self._books(target.parent), "the submission that it replaces")
             one = replace(one, state="replaced", aside=self._put_aside(one.student, target, label))
         if not self.dry:
             target.parent.mkdir(parents=True, exist_ok=True)

@@ -24,6 +24,7 @@ _NOT_READ = re.compile(r"\([^)]*\)|\$[^$]*\$|`[^`]*`|\*")
 """asides, maths, code, and the asterisks of bold text"""
 _BONUS = re.compile(r"(\d+(?:\.\d+)?)?([¼½¾]?) bonus(?: points?)?")
 """points on top"""
+_SHARE = re.compile(r"([^,;:·()|]*[\d¼½¾][^,;:·()|]*) (by machine|by hand)\b")
 _SOURCES = {
     "points": "the cells say",
     "points by machine": "the cells say",
@@ -48,6 +49,8 @@ class _Exercise:
     minutes: float = 0.0
     also_minutes: float = 0.0
     optional_minutes: float = 0.0
+    shares: dict[str, float] = field(default_factory=dict)
+    """points by machine and by hand, as its lines say"""
     silent: bool = False
     """whether a line says no points"""
     untimed: bool = False
@@ -66,6 +69,8 @@ class _Row:
     line: int
     number: str
     sums: dict[str, float]
+    shares: dict[str, float] = field(default_factory=dict)
+    """what its words say of machine and hand: 34 by machine, 1 by hand"""
 
 
 def check_announced(master: Master, spec: NotebookSpec) -> Iterator[Finding]:
@@ -83,6 +88,10 @@ def check_announced(master: Master, spec: NotebookSpec) -> Iterator[Finding]:
         if not one.silent and really not in (one.points, one.points + one.also):
             said = f"{one.name}: the text says {one.points:g} points, its cells have {really:g}"
             yield Finding(master.path, one.line, f"{said} ({_listing(one.cells)}): change one of them")
+        for share, value in one.shares.items():
+            if _sums(one.cells)[share] not in (value, value + one.also):
+                said = f"{one.name}: the text says {value:g} {share}, its cells have {_sums(one.cells)[share]:g}"
+                yield Finding(master.path, one.line, f"{said} ({_listing(one.cells)}): change one of them")
     if rows:
         yield from _table(master, spec, rows, exercises)
 
@@ -100,7 +109,7 @@ def _table(master: Master, spec: NotebookSpec, rows: list[_Row], exercises: list
         parts = rows
     else:
         really = _sums(master.grade_cells()) | {"minutes": float(spec.minutes)}
-        yield from _differences(master, total, total.sums, really, "in all")
+        yield from _differences(master, total, total.shares | total.sums, really, "in all")
         minutes = sum(row.sums.get("minutes", 0.0) for row in parts)
         if minutes != total.sums.get("minutes", minutes):
             text = f"the rows add up to {minutes:g} minutes, the last one says {total.sums['minutes']:g}"
@@ -197,6 +206,8 @@ def _exercises(master: Master) -> Iterator[_Exercise]:
                 current.numbers.append(found[1])
                 points, minutes, optional = _line(cell.source[found.end() :])
                 current.points += points or 0.0
+                for share, value in _shares(cell.source[found.end() :].partition("\n\n")[0]).items():
+                    current.shares[share] = current.shares.get(share, 0.0) + value
                 current.bonus += _bonus(cell.source[found.end() :])
                 current.silent |= points is None
                 current.untimed |= minutes is None
@@ -228,6 +239,14 @@ def _line(rest: str) -> tuple[float | None, float | None, bool]:
     return said, float(minutes[1]) if minutes else None, optional
 
 
+def _shares(text: str) -> dict[str, float]:
+    """What a text says of the points by machine and by hand: 34 by machine, 1 by hand."""
+    shares: dict[str, float] = {}
+    for said, who in _SHARE.findall(text.replace("*", "")):
+        shares[f"points {who}"] = shares.get(f"points {who}", 0.0) + _added(said)
+    return shares
+
+
 def _bonus(rest: str) -> float:
     """The bonus points that an exercise's line says behind its name."""
     text = _NOT_READ.sub("", rest.partition("\n\n")[0])
@@ -257,7 +276,7 @@ def _rows(master: Master) -> Iterator[_Row]:
             sums["optional minutes"] = float(optional[1])
         if not found and (whole := re.search(r"([\d.]*[¼½¾]?) points", " ".join(fields).replace("*", ""))):
             sums["points"] = _added(whole[1])
-        yield _Row(number, found[0] if found else "", sums)
+        yield _Row(number, found[0] if found else "", sums, _shares(line))
 
 
 def _fields(line: str) -> list[str]:

@@ -6,6 +6,7 @@ import csv
 import io
 import re
 import unicodedata
+import zipfile
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -16,6 +17,8 @@ _MOST_BYTES = 16 * 2**20
 _FORMULA = ("=", "+", "-", "@", "\t", "\r")
 """what a spreadsheet takes for the beginning of a formula"""
 _SEPARATORS = ",;\t"
+_ZIP = b"PK\x03\x04"
+_INSIDE_WORKBOOKS = ("xl/", "content.xml", "Index/Tables/")
 
 
 @dataclass(frozen=True)
@@ -83,9 +86,22 @@ def table_bytes(path: Path, what: str, do: str) -> bytes:
         raise CourseError(f"{path}: this file cannot be read ({error.strerror})") from None
     if len(data) > _MOST_BYTES:
         raise CourseError(f"{path}: this file is larger than {_MOST_BYTES // 2**20} MB: is it {what}?")
-    if data.startswith((b"PK\x03\x04", b"\xd0\xcf\x11\xe0")):
+    if data.startswith(b"\xd0\xcf\x11\xe0") or _is_workbook(data):
         raise CourseError(f"{path}: this is a workbook of a spreadsheet program: {do} it as CSV")
+    if data.startswith(_ZIP):
+        raise CourseError(f"{path}: this is a zip archive, not {what}: name a CSV file")
     return data
+
+
+def _is_workbook(data: bytes) -> bool:
+    """Whether it is a zip archive that Excel, LibreOffice or Numbers made: a table is inside."""
+    if not data.startswith(_ZIP):
+        return False
+    try:
+        with zipfile.ZipFile(io.BytesIO(data)) as archive:
+            return any(name.startswith(_INSIDE_WORKBOOKS) for name in archive.namelist())
+    except (zipfile.BadZipFile, NotImplementedError, ValueError):
+        return False
 
 
 def likely_separator(line: str) -> str:

@@ -14,6 +14,8 @@ if TYPE_CHECKING:
 
 TEXT_STUB = "*Your answer here: double-click this line and write.*"
 CODE_STUB = "raise NotImplementedError"
+TEMPLATES = Path(__file__).parents[1] / "formgrader"
+"""a folder for JUPYTER_PATH: nbconvert takes the templates in it instead of its own"""
 
 
 class BuildError(CourseError):

@@ -16,7 +16,7 @@ import io
 import re
 import zipfile
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from autograder import atomic_file
@@ -46,6 +46,8 @@ class Delivery:
     """for each student, the path of the page below the folder, or in the archive"""
     left: Mapping[str, str]
     """for each student who is left out, why"""
+    strangers: tuple[str, ...] = ()
+    """those who get a page and are not in the roster"""
 
 
 @dataclass(frozen=True)
@@ -81,7 +83,9 @@ def to_folder(pages: Pages, roster: Roster | None = None) -> Delivery:
     by_id(pages.results, people)
     bearers = {student: people.bearer(student) for student in pages.results}
     folders = {student: bearer.id if bearer else student for student, bearer in bearers.items()}
-    return pages.going({student: f"{folder}/{pages.homework.name}.html" for student, folder in folders.items()}, {})
+    places = {student: f"{folder}/{pages.homework.name}.html" for student, folder in folders.items()}
+    found = pages.going(places, {})
+    return replace(found, strangers=tuple(student for student in found.files if bearers[student] is None))
 
 
 def for_moodle(worksheet: Path, pages: Pages, roster: Roster | None) -> Delivery:
@@ -96,7 +100,7 @@ def for_moodle(worksheet: Path, pages: Pages, roster: Roster | None) -> Delivery
     people = roster or people_of(pages.results)
     known = by_id(pages.results, people)
     places: dict[str, set[str]] = {}
-    otherwise: dict[str, str] = {}
+    otherwise = _strangers(pages, people)
     for row in fields.records[1:]:
         entry = entry_of("moodle", header, [field.text for field in row])
         number = entry.get("moodle_participant", "")
@@ -120,13 +124,15 @@ def for_canvas(archive: Path, pages: Pages, homeworks: Sequence[str], roster: Ro
         if not division.handed_in:
             raise CourseError(f"{archive}: this is no archive of Canvas' submissions: “Download Submissions” makes it")
         found = attribute([division], roster)
-    known = by_id(pages.results, roster or people_of(pages.results))
+    people = roster or people_of(pages.results)
+    known = by_id(pages.results, people)
     owners: dict[str, set[str]] = {}
     for id, attempts in found.students.items():
         for user, _ in _names(attempts):
             owners.setdefault(user, set()).add(id)
     places: dict[str, set[str]] = {}
-    otherwise = {known[one.who.casefold()]: _TWO for one in found.troubles if one.who.casefold() in known}
+    otherwise = _strangers(pages, people)
+    otherwise |= {known[one.who.casefold()]: _TWO for one in found.troubles if one.who.casefold() in known}
     for id, attempts in found.students.items():
         student, about = known.get(id.casefold()), roster.get(id) if roster else None
         if student is None:
@@ -162,6 +168,11 @@ def write_zip(delivery: Delivery, pages: Pages, target: Path) -> None:
         for student, data in _contents(delivery, pages):
             archive.writestr(zipfile.ZipInfo(delivery.files[student], _EPOCH), data, zipfile.ZIP_DEFLATED)
     atomic_file.replace(target, held.getvalue(), 0o600)
+
+
+def _strangers(pages: Pages, people: Roster) -> dict[str, str]:
+    """Why those are left out who are not in the roster."""
+    return {student: f"not in {people.path.name}" for student in pages.results if people.bearer(student) is None}
 
 
 def _contents(delivery: Delivery, pages: Pages) -> Iterable[tuple[str, bytes]]:

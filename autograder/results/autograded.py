@@ -39,8 +39,8 @@ def show(found: NotebookResult, notebook: Any, book: Master) -> None:
     """Write points, outputs, notes, and the master's mark schemes into the notebook that nbgrader marks.
 
     nbgrader takes the score of a grade cell from the first output that it understands, and gives full marks for many
-    kinds of output. So such a cell gets one output only: the number of points. A cell that a person marks keeps the
-    outputs of the student's code.
+    kinds of output. So the first output of such a cell is the number of points, and only its pictures follow. A cell
+    that a person marks keeps the outputs of the student's code.
 
     Raises
     ------
@@ -55,7 +55,8 @@ def show(found: NotebookResult, notebook: Any, book: Master) -> None:
         nbgrader = cell.metadata.get("nbgrader", {})
         cell.execution_count = None
         if nbgrader.get("grade") and not nbgrader.get("solution"):
-            cell.outputs = [_points(results[nbgrader["grade_id"]], own)]
+            pictures = [shown for output in own if output.png and (shown := _shown(output))]
+            cell.outputs = [_points(results[nbgrader["grade_id"]], own), *pictures]
         else:
             cell.outputs = [shown for output in own if (shown := _shown(output))]
     for cell in book.cells:
@@ -79,7 +80,7 @@ def _add_scheme(notebook: Any, cell_id: str, scheme: str) -> None:
 
 
 def _points(cell: CellResult, outputs: Sequence[Output]) -> NotebookNode:
-    """The points, as the only output of a grade cell. Its HTML also shows the tests and what the cell printed."""
+    """The points, as the first output of a grade cell. Its HTML also shows the tests and what the cell printed."""
     lines = [f"{'✓' if test.passed else '✗'} {test.says} {test.message}" for test in cell.tests]
     lines += cell.causes
     if cell.follows:
@@ -92,7 +93,7 @@ def _points(cell: CellResult, outputs: Sequence[Output]) -> NotebookNode:
     if cell.tests and not cell.points:
         got = f"optional: {sum(test.passed for test in cell.tests)} of {len(cell.tests)} tests passed"
     html = _list(got, [cell.note, *lines] if cell.note else lines)
-    if printed := "".join(output.text for output in outputs):
+    if printed := "".join(output.text for output in outputs if not output.png):  # a picture's text says nothing
         html += f"\n<pre>{escape(plain(printed))}</pre>"
     # nbgrader needs a number here, and no more than its maximum: `nbgrading.SaveGrades` adds a bonus
     data = {"text/plain": repr(0.0 if cell.bonus else float(cell.earned or 0)), "text/html": html}

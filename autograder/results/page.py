@@ -13,6 +13,7 @@ from itertools import groupby
 import jinja2
 from markupsafe import Markup, escape
 
+from autograder.results import comment
 from autograder.results.picture import MOST_BYTES, jpeg_size, png_size
 from autograder.results.plain_text import cleaned, points_text
 from autograder.results.result import CellResult, NotebookResult, Output, Result
@@ -157,7 +158,8 @@ def _looks(result: Result) -> Iterator[_Look]:
         failed = next((test for test in cell.tests if not test.passed), None)
         text = cell.note or (failed.message or failed.says if failed else "")
         if cell.mark is not None and cell.mark.points is not None:  # a person decided, whatever tests and hints say
-            yield _Look(anchor, cell.title, cell.mark.comment, lost, cell.points)
+            said = comment.as_text(cell.mark.comment) if cell.mark.comment else ""
+            yield _Look(anchor, cell.title, said, lost, cell.points)
             continue
         hints = {diagnosis.hint for diagnosis in cell.diagnoses}
         if len(hints) == 1 and not hints <= hinted:  # one mistake often costs points in several cells
@@ -210,6 +212,7 @@ def _templates() -> jinja2.Environment:
         "points": points_text,
         "short": _short,
         "prose": _prose,
+        "comment": comment.as_html,
         "state": state,
         "percent": _percent,
     }
@@ -239,9 +242,12 @@ def state(cell: CellResult) -> tuple[str, str, str]:
         return ("partly", "◐", "partly") if passed else ("waits", "–", "not done")
     if cell.bonus and not cell.earned:
         return "waits", "–", "no bonus"
-    if cell.earned >= cell.points:
-        return "full", "✓", "full"
-    return ("partly", "◐", "partly") if cell.earned > 0 else ("nothing", "✗", "none")
+    extra = cell.mark.extra if cell.mark else 0.0
+    more = f" + {points_text(extra)} extra" if extra else ""
+    earned = round(cell.earned - extra, 6)
+    if earned >= cell.points:
+        return "full", "✓", f"full{more}"
+    return ("partly", "◐", f"partly{more}") if earned > 0 else ("nothing", "✗", f"none{more}")
 
 
 def _percent(part: float, whole: float) -> str:

@@ -12,6 +12,7 @@ import msgspec
 from autograder.course.names import names
 from autograder.results.result import Repair
 from autograder.submission import torn_json
+from autograder.submission.checksum import fits
 from autograder.submission.file import USUAL_BYTES, Unreadable
 from autograder.submission.rawcell import (
     MAX_CELLS,
@@ -228,12 +229,14 @@ def _cell(data: bytes, start: int, stop: int, number: int, whole: bool) -> tuple
     if cell_type == "heading":
         level = found.get("level", b"1")
         source = "#" * (int(level) if level in (b"1", b"2", b"3", b"4", b"5", b"6") else 1) + " " + source
+    source = clean(source)
     cell = RawCell(
         kind="code" if cell_type == "code" else "markdown",
-        source=clean(source),
+        source=source,
         grade_id=grade_id,
         ids=tuple(label for label in ids if label),
         attachments=_attachments(found.get("attachments", b"")),
+        untouched=fits(source, cell_type, nbgrader),
     )
     return cell, repairs, places.get(source_key, -1)
 

@@ -46,6 +46,7 @@ def _parts(cell: RawCell, known: set[str], given: Mapping[str, str]) -> Iterator
             grade_id=cell.grade_id if at == labelled else "",
             ids=cell.ids if at == labelled else (),
             attachments=cell.attachments if at == mine else {},
+            untouched=None,
         )
 
 

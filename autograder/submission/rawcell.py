@@ -34,6 +34,8 @@ class RawCell(msgspec.Struct, frozen=True, kw_only=True):
     """the cell's own id and the id that Colab keeps in its metadata, where they exist"""
     attachments: Attachments = {}
     """pictures pasted into a written answer"""
+    untouched: bool | None = None
+    """whether it is as some release had it, by the checksum that it carries; None if it carries none"""
 
 
 class RawNotebook(msgspec.Struct, frozen=True, kw_only=True):

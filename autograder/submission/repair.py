@@ -56,13 +56,15 @@ def repaired(raw: RawNotebook, name: str, released: Released, notes: Sequence[Re
         note = "The cells had lost their labels (some editors remove them); they were recognised by their content."
         repairs.append(file_note("matched", note))
     _find_joined(slots, cells)
-    repairs += _moved(slots)
+    earlier = [slot for slot in slots if slot.earlier]
+    # What an earlier release had in another place, or not at all, was neither moved nor deleted by the student.
+    repairs += [_told_earlier(earlier)] if earlier else _moved(slots)
     for slot in slots:
         if slot.answer in matched.guessed and slot.cell.grade_id and not unlabelled:
             slot.say("matched", f"Cell {slot.cell} had lost its label; it was recognised by its content.")
         if slot.answer is None and not slot.joined and not foreign:
             # When many cells are missing, only those that the student had to fill in are reported one by one.
-            _say_missing(slot, brief=unlabelled or raw.torn)
+            _say_missing(slot, brief=unlabelled or raw.torn or bool(earlier))
         repairs += slot.repairs
     ordered, renamed = _in_order(slots, cells, released)
     repairs += renamed
@@ -87,6 +89,8 @@ class _Slot(msgspec.Struct, eq=False):
     """what the student added to a given cell; it becomes a cell of the student's own beside the restored one"""
     joined: bool = False
     """whether its code was found in another cell"""
+    earlier: bool = False
+    """whether the submitted cell is as an earlier release had it"""
     repairs: list[Repair] = []
 
     def say(self, kind: str, note: str) -> None:
@@ -141,6 +145,11 @@ def _worth(copy: RawCell, cell: ReleasedCell, at: int) -> tuple[bool, int, int]:
 def _restore(slot: _Slot, answer: RawCell) -> None:
     """Note what was changed in a given cell, and keep what was added to it."""
     cell = slot.cell
+    if answer.untouched:
+        slot.earlier = True
+        if answer.kind == "code":  # the student may have built on what this release defines no more
+            slot.kept = added_code(answer.source, cell.source).source
+        return
     if answer.kind == "code":
         difference = added_code(answer.source, cell.source)
         beside = "runs before it, as a cell of your own"
@@ -148,15 +157,32 @@ def _restore(slot: _Slot, answer: RawCell) -> None:
         difference = added_text(answer.source, cell.source)
         beside = "stands below it, as a cell of your own"
     slot.kept = difference.source
+    what = "checks were" if cell.grade else "text was"
+    if answer.untouched is None:  # as in a script: the course itself may have changed it since
+        note = f"Cell {cell} differed from the present release of the homework; the present {what} used."
+        slot.say("restored", note + (f" What only yours has {beside}." if slot.kept else ""))
+        return
     if not (slot.kept or difference.changed):
         slot.say("restored", f"Cell {cell} differed in comments or blank lines alone; the original text was restored.")
         return
-    note = f"Cell {cell} had been edited; the original {'checks were' if cell.grade else 'text was'} restored."
+    note = f"Cell {cell} had been edited; the original {what} restored."
     if slot.kept:
         note += f" What you added {beside}."
     if difference.changed:
         note += f" Your {'other ' if slot.kept else ''}changes to it were not used."
     slot.say("restored", note)
+
+
+def _told_earlier(slots: Sequence[_Slot]) -> Repair:
+    """What is said of all given cells that are as an earlier release had them."""
+    which = ", ".join(str(slot.cell) for slot in slots[:5]) + (" …" if len(slots) > 5 else "")
+    note = (
+        f"Your notebook is from an earlier release of the homework. The course has changed {which} since; "
+        "the present text was used. There is nothing for you to do."
+    )
+    if any(slot.kept for slot in slots):
+        note += " What only the earlier release defines still runs, as a cell of your own."
+    return file_note("earlier", note)
 
 
 def _fits(answer: RawCell, cell: ReleasedCell) -> bool:

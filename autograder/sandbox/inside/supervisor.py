@@ -30,7 +30,8 @@ def supervise(control: socket.socket, wire: socket.socket, limits: Limits, confi
     try:
         jailed = jail.spawn(confinement, limits, student_process.serve, keep_fds=())
     except (OSError, RuntimeError) as error:
-        control.send(encode(Ended("unconfined", 0, 0.0, 0.0, str(error))))
+        with suppress(OSError):  # the trusted side may have ended
+            control.send(encode(Ended("unconfined", 0, 0.0, 0.0, str(error))))
         return
     os.close(WIRE_FD)
     with suppress(OSError):  # the trusted side may have ended

@@ -33,15 +33,21 @@ def main(fd: int, parent: int, force: str, course: str) -> None:
     confinement = jail.probe(jail.Tier(force) if force else None)
     import_all("numpy", "torch", "matplotlib.pyplot")  # meanwhile the client finds out which other libraries to load
     requests = socket.socket(fileno=fd)
-    message = requests.recv(_MOST)
-    if not message:
+    try:
+        message = requests.recv(_MOST)
+        if not message:
+            os._exit(0)
+        warm(*msgspec.msgpack.decode(message, type=Load).libraries)
+        requests.send(msgspec.msgpack.encode(Ready(confinement.tier.value, confinement.exposes(Path(course)))))
+    except ConnectionError:  # the client has closed its end: it says why
         os._exit(0)
-    warm(*msgspec.msgpack.decode(message, type=Load).libraries)
-    requests.send(msgspec.msgpack.encode(Ready(confinement.tier.value, confinement.exposes(Path(course)))))
     signal.signal(signal.SIGCHLD, signal.SIG_IGN)  # so that supervisors need not be reaped
     decoder = msgspec.msgpack.Decoder(SpawnRequest)
     while True:
-        message, extra, _, _ = requests.recvmsg(_MOST, socket.CMSG_SPACE(2 * 4))
+        try:
+            message, extra, _, _ = requests.recvmsg(_MOST, socket.CMSG_SPACE(2 * 4))
+        except ConnectionError:
+            message = b""
         if not message:
             os._exit(0)  # a normal exit of so large a process takes half a second
         fds = array.array("i")
