@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Collection, Mapping
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -15,7 +15,9 @@ from autograder.course.course import CourseError
 from autograder.results.registration import Recorded
 
 if TYPE_CHECKING:
-    from autograder.grading.class_run import Outcome
+    from autograder.course.bundle import Bundle
+    from autograder.course.course import Course, Homework, TierName
+    from autograder.grading.class_run import Elsewhere, Outcome
     from autograder.results.result import Result
 
 
@@ -38,6 +40,14 @@ def grade(
     allow_unconfined: Annotated[
         bool, typer.Option("--allow-unconfined", help="Grade even where nothing confines the student's code.")
     ] = False,
+    scheduler: Annotated[
+        str, typer.Option(metavar="ADDRESS", help="Grade on the workers of this Dask scheduler: tls://HOST:PORT.")
+    ] = "",
+    tls_ca: Annotated[
+        Path | None, typer.Option(help="Certificate that signed the scheduler's, for --scheduler.")
+    ] = None,
+    tls_cert: Annotated[Path | None, typer.Option(help="Certificate to show to the scheduler.")] = None,
+    tls_key: Annotated[Path | None, typer.Option(help="Its private key.")] = None,
     course: CourseOption = None,
 ) -> None:
     """Grade a class: results, feedback pages, a table and nbgrader's gradebook.
@@ -48,7 +58,14 @@ def grade(
     from autograder.course.roster import open_roster
     from autograder.grading import class_run, teams
     from autograder.grading.standing import Standing
+    from autograder.grading.tally import Tally
     from autograder.results import record
+
+    tally = Tally()
+
+    def seen(outcome: Outcome) -> None:
+        tally.add(outcome)
+        progress.seen(outcome)
 
     if student and recorded in (Recorded.POINTS, Recorded.UPDATE):
         fail(f"--recorded {recorded} changes everybody's points: grade the whole class, without --student")
@@ -60,18 +77,24 @@ def grade(
         found = teams.survey_of(submitted, homework, opened.homeworks, roster, student or ())
         standing = Standing(opened, chosen, roster, submitted, found.todo)
         with Progress(len(found.todo), json) as progress:
-            outcomes = class_run.run(
+            elsewhere = None
+            if scheduler:
+                floor = "none" if allow_unconfined else opened.floor
+                elsewhere = _cluster(opened, chosen, scheduler, (tls_ca, tls_cert, tls_key), floor, progress)
+            class_run.run(
                 opened,
                 chosen,
                 found.todo,
                 out,
                 workers,
                 allow_unconfined,
-                progress.seen,
+                seen,
                 found.absent,
                 recorded,
                 standing,
                 again,
+                elsewhere=elsewhere,
+                keep=False,
             )
     except CourseError as error:
         fail(error)
@@ -80,27 +103,49 @@ def grade(
             f"stopped; results so far are kept in {out}: `autograder grade {homework}` goes on from there", INTERRUPTED
         )
     progress.absent(found.absent)
-    faulty = class_run.faults_of(outcome.result for outcome in outcomes if outcome.result is not None)
-    unrecorded = [outcome for outcome in outcomes if not outcome.recorded]
-    lost = [outcome for outcome in outcomes if outcome.result is None]
-    empty = [outcome.result.student for outcome in outcomes if outcome.result and not outcome.result.found]
     if not json:
-        for name in empty:
+        for name in sorted(tally.empty):
             typer.echo(f"{name}: no notebook of {homework} was found among the submitted files; see the feedback page")
-        typer.echo(f"{len(outcomes) - len(lost)} of {len(outcomes)} graded; results and feedback pages in {out}")
-        if stood := sum(outcome.stood for outcome in outcomes):
-            typer.echo(f"{stood} of them had a result that still stands: --again grades them, too")
-        tell_waiting(record.read_all(out, homework).values(), homework)
-    tell_faults(faulty, homework)
-    if unrecorded:
-        typer.echo(unrecorded_text(len(unrecorded), homework), err=True)
+        done = tally.outcomes - tally.lost
+        typer.echo(f"{done} of {tally.outcomes} graded; results and feedback pages in {out}")
+        if tally.stood:
+            typer.echo(f"{tally.stood} of them had a result that still stands: --again grades them, too")
+        tell_waiting((result for _, result in record.each(out, homework)), homework)
+    tell_faults(tally.faults, homework)
+    if tally.unrecorded:
+        typer.echo(unrecorded_text(tally.unrecorded, homework), err=True)
     for note in standing.unread.values():
         typer.echo(f"{note}. Until then, it counts as on time", err=True)
-    unknown = sum(bool(one.result and one.result.late and not one.result.late.submitted) for one in outcomes)
-    if unknown and not json:
-        typer.echo(f"{unknown} of {len(outcomes)} have no time of submission (timestamp.txt), so they count as on time")
-    if lost or empty or standing.unread or unrecorded or faulty or not all(one.expected for one in found.absent):
+    if tally.undated and not json:
+        undated = f"{tally.undated} of {tally.outcomes} have no time of submission (timestamp.txt)"
+        typer.echo(f"{undated}, so they count as on time")
+    incomplete = tally.lost or tally.empty or tally.unrecorded or tally.faults
+    if incomplete or standing.unread or not all(one.expected for one in found.absent):
         raise typer.Exit(FINDINGS)
+
+
+def _cluster(
+    course: Course,
+    homework: Homework,
+    address: str,
+    files: tuple[Path | None, Path | None, Path | None],
+    floor: TierName,
+    progress: Progress,
+) -> Elsewhere:
+    """The workers at a Dask scheduler's address. Raises CourseError."""
+    from autograder.grading.cluster.address import Certificates
+    from autograder.grading.cluster.driver import ClusterRun
+    from autograder.grading.origin import software
+
+    try:
+        from autograder.grading.cluster.link import Link
+    except ImportError:
+        raise CourseError("--scheduler needs Dask's distributed: pip install 'autograder[cluster]'") from None
+
+    def connect(bundle: Bundle) -> Link:
+        return Link(address, Certificates(*files), course.id, bundle, software(homework.packages), floor, progress.tell)
+
+    return ClusterRun(course, homework, connect, progress.tell, progress.workers)
 
 
 def watch(
@@ -182,15 +227,18 @@ def record(
         raise typer.Exit(FINDINGS)
 
 
-def tell_waiting(results: Collection[Result], homework: str) -> None:
+def tell_waiting(results: Iterable[Result], homework: str) -> None:
     """Say how many answers wait for a person."""
-    waiting = sum(len(result.waiting) for result in results)
-    cells = (cell for result in results for book in result.notebooks for cell in book.cells)
+    waiting = again = 0
+    for result in results:
+        waiting += len(result.waiting)
+        cells = (cell for book in result.notebooks for cell in book.cells)
+        again += sum(bool(cell.mark and cell.mark.outdated) for cell in cells)
     if waiting:
         typer.echo(
             f"{waiting} answers wait for a mark: mark them in formgrader, then run `autograder marks {homework}`"
         )
-    if again := sum(bool(cell.mark and cell.mark.outdated) for cell in cells):
+    if again:
         typer.echo(f"{again} marked answers have to be looked at again: `autograder marks {homework}` names them")
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+import time
 from typing import TYPE_CHECKING
 
 import typer
@@ -13,21 +14,32 @@ if TYPE_CHECKING:
     from autograder.grading.class_run import Outcome
     from autograder.grading.submissions import Absent
 
+_PAUSE = 10.0
+"""seconds between two lines for machines that tell how far a cluster is"""
+
 
 class Progress:
     """A bar on a terminal, a line a submission otherwise, JSON lines when asked."""
 
     def __init__(self, total: int, json: bool) -> None:
-        self._json = json
+        self._json, self._total, self._done = json, total, 0
+        self._workers, self._began, self._said = 0, 0.0, 0.0
         self._bar = None
         if not json and sys.stderr.isatty():
             from rich.console import Console
             from rich.progress import BarColumn, MofNCompleteColumn, TextColumn, TimeRemainingColumn
             from rich.progress import Progress as Bar
 
-            columns = (TextColumn("grading"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
+            columns = (
+                TextColumn("grading"),
+                BarColumn(),
+                MofNCompleteColumn(),
+                TextColumn("{task.fields[rate]}"),
+                TimeRemainingColumn(),
+                TextColumn("{task.fields[workers]}"),
+            )
             self._bar = Bar(*columns, console=Console(stderr=True))
-            self._task = self._bar.add_task("", total=total)
+            self._task = self._bar.add_task("", total=total, rate="", workers="")
 
     def __enter__(self) -> Progress:
         if self._bar is not None:
@@ -40,8 +52,11 @@ class Progress:
 
     def seen(self, outcome: Outcome) -> None:
         result = outcome.result
+        self._done += 1
         if self._json:
             import json
+
+            self._tell_rate()
 
             line: dict[str, object] = {"student": outcome.submission.student, "error": outcome.lost}
             if result is not None:
@@ -51,6 +66,8 @@ class Progress:
             typer.echo(json.dumps(line))
         elif self._bar is not None:
             self._bar.advance(self._task)
+            if speed := self._bar.tasks[0].speed:
+                self._bar.update(self._task, rate=f"{speed:.1f}/s" if speed >= 1 else f"{60 * speed:.1f}/min")
         elif outcome.stood:
             pass  # how many did is told at the end
         elif result is not None:
@@ -60,6 +77,41 @@ class Progress:
             typer.echo(f"{result.student}: {result.score:g}/{result.max_score:g}{late}{found}")
         else:
             typer.echo(f"{outcome.submission.student}: {outcome.lost}")
+
+    def tell(self, text: str) -> None:
+        """Say what happens beside the grading."""
+        if self._json:
+            import json
+
+            typer.echo(json.dumps({"note": text}))
+        elif self._bar is not None:
+            self._bar.console.print(text, markup=False, highlight=False, soft_wrap=True)
+        else:
+            typer.echo(text, err=True)
+
+    def workers(self, workers: int, slots: int) -> None:
+        """Say how many workers of a cluster grade, and how many submissions at a time."""
+        if self._json:
+            import json
+
+            self._workers = workers
+            self._began = self._said = self._began or time.monotonic()
+            typer.echo(json.dumps({"workers": workers, "at_a_time": slots}))
+        elif self._bar is not None:
+            self._bar.update(self._task, workers=f"{workers} workers")
+        else:
+            typer.echo(f"{workers} workers grade, {slots} submissions at a time", err=True)
+
+    def _tell_rate(self) -> None:
+        """For machines, now and then: how fast a cluster grades, and the seconds left."""
+        import json
+
+        now = time.monotonic()
+        if self._workers and now > self._said + _PAUSE:
+            self._said = now
+            rate = self._done / (now - self._began)
+            left = {"done": self._done, "of": self._total, "seconds_left": round((self._total - self._done) / rate)}
+            typer.echo(json.dumps({**left, "per_second": round(rate, 3), "workers": self._workers}))
 
     def absent(self, absent: Sequence[Absent]) -> None:
         """Name what is in the folder of submissions and was not graded."""

@@ -69,6 +69,11 @@ class HiddenTests:
         """The grade cells of these tests."""
         return frozenset(earns_of(item).cell for item in self._session.items if item.name in self.training(file))
 
+    def rehearsed(self, file: Path) -> frozenset[str]:
+        """The grade cells whose visible checks only do what a test does again."""
+        items = (item for item in self._session.items if item.path == file)
+        return frozenset(earns_of(item).cell for item in items if earns_of(item).rehearsed)
+
     def close(self) -> None:
         with _captured():
             self._config.hook.pytest_sessionfinish(session=self._session, exitstatus=pytest.ExitCode.OK)

@@ -26,17 +26,21 @@ class Earns:
     cell: str = ""
     weight: float = 0.0
     trains: bool = False
+    rehearsed: bool = False
 
 
-def earns(cell: str, weight: float = 1.0, trains: bool = False) -> Callable[[_Test], _Test]:
+def earns(cell: str, weight: float = 1.0, trains: bool = False, rehearsed: bool = False) -> Callable[[_Test], _Test]:
     """Let a test earn points of the grade cell with this grade_id. Its share is `weight` of the cell's total weight.
 
     Set `trains` if the test needs a training run. Of the known mistakes, the audit runs such a test only on those that
     list its cell in `fails`.
+
+    Set `rehearsed` if the cell's visible check only does the same as this test, with other numbers, and changes nothing
+    that a test looks at. Where no other cell is run after that check, grading leaves it out.
     """
 
     def mark(test: _Test) -> _Test:
-        test.__earns__ = Earns(cell, weight, trains)  # type: ignore[attr-defined]
+        test.__earns__ = Earns(cell, weight, trains, rehearsed)  # type: ignore[attr-defined]
         return test
 
     return mark

@@ -61,8 +61,7 @@ class Suite:
     @functools.cached_property
     def prints(self) -> Mapping[str, Print]:
         """The fingerprint of each collected test, by name."""
-        assert self.tests is not None
-        items = self.tests.of(self.path)
+        items = self.tests.of(self.path) if self.tests is not None else ()
         prints = TestFingerprints(self.path, self.master)
         return {
             item.name: Print(
@@ -89,8 +88,12 @@ class Suite:
     @property
     def trained(self) -> frozenset[str]:
         """The grade cells with tests that take a training run."""
-        assert self.tests is not None
-        return self.tests.trained(self.path)
+        return self.tests.trained(self.path) if self.tests is not None else frozenset()
+
+    @property
+    def rehearsed(self) -> frozenset[str]:
+        """The grade cells whose visible checks only do what a test does again."""
+        return self.tests.rehearsed(self.path) if self.tests is not None else frozenset()
 
     def run(
         self,

@@ -19,13 +19,13 @@ from __future__ import annotations
 
 import shlex
 import sys
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from importlib.metadata import PackageNotFoundError
-from pathlib import Path, PurePosixPath
+from pathlib import PurePosixPath
 
-from autograder.course import shared_code
 from autograder.course.build import generated
-from autograder.course.course import SECRET_FILE, Course, CourseError, Homework
+from autograder.course.bundle import bundle
+from autograder.course.course import Course, CourseError, Homework
 from autograder.course.release import released
 from autograder.exporting.pins import pinned, version_of
 from autograder.exporting.wheel import PACKAGE, wheel, zipped
@@ -61,14 +61,13 @@ def members(course: Course, homework: Homework, secret: bytes) -> Members:
         "uv": version_of("uv"),
     }
     lock = "".join(f"{package}=={version}\n" for package, version in pins.items())
-    found = {path.relative_to(course.root): path.read_bytes() for path in _files(course, homework)}
-    found[Path(SECRET_FILE)] = secret
+    read = bundle(course, homework, secret).files
     return {
         RUN: (_text(RUN, values), _EXECUTABLE),
         SETUP: (_text(SETUP, values), _EXECUTABLE),
         LOCK: (lock.encode(), _PRIVATE),
         name: (data, _PRIVATE),
-    } | {str(PurePosixPath(COURSE, path)): (content, _PRIVATE) for path, content in found.items()}
+    } | {str(PurePosixPath(COURSE, path)): (content, _PRIVATE) for path, content in read.items()}
 
 
 def tested_points(homework: Homework) -> float:
@@ -91,38 +90,6 @@ def _check(course: Course, homework: Homework) -> None:
     for path in (homework.release(spec.name) for spec in homework.notebooks):
         if not path.is_file() or path.read_bytes() != fresh[path.relative_to(course.root)].encode():
             raise CourseError(f"{path}: this is not what the master makes: run `autograder build`")
-
-
-def _files(course: Course, homework: Homework) -> Iterator[Path]:
-    """What grading the homework reads. Of other homeworks, only what tells that their notebooks are not this one's."""
-    yield course.root / "course.toml"
-    folder = course.root / homework.name
-    for spec in homework.notebooks:
-        yield homework.master(spec.name)
-        yield from _there(homework.mistakes(spec.name))
-    yield from (path for path in sorted((folder / "hidden").rglob("*")) if path.is_file() and not _left_out(path))
-    if any(_asks(homework.master(spec.name)) for spec in homework.notebooks):
-        yield course.root / shared_code.FILE
-    for name in course.homeworks:
-        other = course.homework(name)
-        yield course.root / name / "homework.toml"
-        for spec in other.notebooks:
-            yield from _there(other.release(spec.name))
-
-
-def _left_out(path: Path) -> bool:
-    return "__pycache__" in path.parts or path.name.startswith(".") or path.name.endswith("~")
-
-
-def _there(path: Path) -> Iterator[Path]:
-    if path.is_file():
-        yield path
-
-
-def _asks(master: Path) -> bool:
-    """Whether a cell of the master imports shared code."""
-    cells = master.read_text(encoding="utf-8").split("\n# %%")
-    return any(shared_code.asks(cell.partition("\n")[2]) for cell in cells)
 
 
 def _text(name: str, values: Mapping[str, str]) -> bytes:

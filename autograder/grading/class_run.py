@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Generator, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor, as_completed
 from contextlib import ExitStack, closing
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Protocol
+
+import msgspec
 
 from autograder import atomic_file
 from autograder.course.course import Course, Homework, TierName
@@ -18,6 +21,7 @@ from autograder.grading.server import GradingServer, Lost
 from autograder.grading.standing import Standing
 from autograder.grading.submissions import Absent, Submission
 from autograder.results import record
+from autograder.results.late import settled
 from autograder.results.recording import Recording
 from autograder.results.registration import Recorded, records_in
 from autograder.results.result import Result
@@ -38,6 +42,15 @@ class Outcome:
     """whether the gradebook has it, if it is to have it"""
     stood: bool = False
     """whether the result was there already, and grading again would make the same one"""
+
+
+class Elsewhere(Protocol):
+    """Other machines that grade in place of a server on this one."""
+
+    def grade_all(
+        self, todo: Sequence[Submission], out: Path, marked: Path | None, about: Callable[[str], About]
+    ) -> Iterator[Outcome]:
+        """Like the function `grade_all`. Raises CourseError if nobody can grade."""
 
 
 def grade_all(
@@ -84,11 +97,11 @@ def write_csv(homework: Homework, out: Path, absent: Sequence[Absent] = (), rost
     What was not graded has a line without points. Names are those of `roster`, by default the course's.
     """
     roster = roster or open_roster(homework.root)
-    damaged: dict[str, str] = {}
-    found = record.read_all(out, homework.name, damaged)
+    without: dict[str, str] = {}  # filled while the table takes up the results
+    found = (result for _, result in record.each(out, homework.name, without))
+    without |= {one.name: one.why for one in absent if not (out / one.name / f"{homework.name}.json").is_file()}
     target = out / f"{homework.name}.csv"
-    without = {one.name: one.why for one in absent if one.name not in found} | damaged
-    atomic_file.replace(target, csv_text(tuple(found.values()), without, roster).encode())
+    atomic_file.replace(target, csv_text(found, without, roster).encode())
     return target
 
 
@@ -105,50 +118,70 @@ def run(
     standing: Standing | None = None,
     again: bool = False,
     server: GradingServer | None = None,
+    elsewhere: Elsewhere | None = None,
+    keep: bool = True,
 ) -> tuple[Outcome, ...]:
     """Grade `todo` and write results, feedback pages and the table. Call `seen` with each outcome.
 
-    `server` is one that is running and stays so; without it, one is started if anybody is to be graded.
+    `server` is one that is running and stays so; without it and `elsewhere`, one is started if anybody is to be graded.
     Who has a result that grading would make again is not graded, unless `again`. A run that was interrupted thus goes
     on where it was.
     `standing` knows names and times of submission; by default by the course's roster and its folder submitted/.
     Where `out` is the course's own results/, also autograded/ and the gradebook are written; `recorded` says what
     happens when cells or points have changed since submissions were recorded.
+    Returns the outcomes, unless they are not to be kept, because those of a large class take much memory.
     """
     standing = standing or Standing(course, homework, todo=todo)
     out.mkdir(parents=True, exist_ok=True)
     outcomes: list[Outcome] = []
     floor = "none" if unconfined else course.floor
     wanted = course.root / "autograded" if records_in(course, out) else None
-    stood = {} if again else _stood(Origin(course, homework), todo, out, wanted, floor)
+    stood = set() if again else _stood(Origin(course, homework), todo, out, wanted, floor)
     missing = [one for one in todo if one.student not in stood]
+    local = bool(missing) and server is None and elsewhere is None
+
+    def tell(outcome: Outcome) -> None:
+        outcomes.extend([outcome] if keep else [])
+        seen(outcome)
+
+    def graded() -> Generator[Outcome, None, None]:
+        if not missing:
+            return
+        if elsewhere is not None:
+            yield from elsewhere.grade_all(missing, out, wanted, standing.about)
+        elif (grader := server or started) is not None:
+            yield from grade_all(grader, missing, out, wanted, workers, standing.about)
+
     with ExitStack() as stack:
-        started = stack.enter_context(closing(GradingServer(homework, floor))) if missing and server is None else None
+        started = stack.enter_context(closing(GradingServer(homework, floor))) if local else None
         book = Recording(course, homework, out, standing.roster, recorded, lateness=standing.late)
         stack.enter_context(book)
         stack.callback(lambda: write_csv(homework, out, absent, standing.roster))  # also when the run is stopped
         for submission in todo:
             if submission.student in stood:
-                result = stood[submission.student]
-                outcomes.append(Outcome(submission, result, recorded=book.keep(result), stood=True))
-                seen(outcomes[-1])
+                result = record.read(out / submission.student / f"{homework.name}.json")
+                result = _as_of_now(result, homework, out, standing)
+                tell(Outcome(submission, result, recorded=book.keep(result), stood=True))
         if started is not None:
             started.wait()  # not earlier: it loads its libraries while the gradebook is opened
-        grader = server or started
-        if grader is not None:
-            for outcome in grade_all(grader, missing, out, wanted, workers, standing.about):
-                if outcome.result is not None:
-                    known = book.record(outcome.result)
-                    outcome = replace(outcome, result=book.marked(outcome.result), recorded=known)
-                outcomes.append(outcome)
-                seen(outcome)
+        for outcome in stack.enter_context(closing(graded())):
+            if outcome.result is not None:
+                known = book.record(outcome.result)
+                outcome = replace(outcome, result=book.marked(outcome.result), recorded=known)
+            tell(outcome)
         book.bring()
     return tuple(sorted(outcomes, key=lambda outcome: outcome.submission.student))
 
 
-def _stood(
-    origin: Origin, todo: Sequence[Submission], out: Path, marked: Path | None, floor: TierName
-) -> Mapping[str, Result]:
-    """The results that need not be made again, by student."""
-    found = {one.student: origin.standing(one.student, one.folder, out, marked, floor) for one in todo}
-    return {student: result for student, result in found.items() if result is not None}
+def _as_of_now(result: Result, homework: Homework, out: Path, standing: Standing) -> Result:
+    """A result that stands, with what due dates and rounding make of it now; it is written if that has changed."""
+    then = standing.late(result.student, result.late)
+    now = settled(msgspec.structs.replace(result, late=then, rounding=homework.rounding))
+    if now != result:
+        record.write(now, out, name=standing.name(result.student))
+    return now
+
+
+def _stood(origin: Origin, todo: Sequence[Submission], out: Path, marked: Path | None, floor: TierName) -> set[str]:
+    """The students whose results need not be made again."""
+    return {one.student for one in todo if origin.standing(one.student, one.folder, out, marked, floor) is not None}

@@ -45,6 +45,8 @@ class GradeOrder(msgspec.Struct, tag="grade"):
     about: About = UNKNOWN
     barred: tuple[Place, ...] = ()
     """what has ended grading twice: these tests fail, and these notebooks wait for a person"""
+    key: str = ""
+    """see Result; '' if the course in which it is graded decides"""
 
 
 class Choosing(msgspec.Struct, frozen=True):

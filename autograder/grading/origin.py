@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from importlib import metadata
 from pathlib import Path
 
@@ -89,12 +89,30 @@ def _parts(course: Course, homework: Homework) -> Iterator[bytes]:
     for spec in homework.notebooks:
         files += [homework.master(spec.name), homework.mistakes(spec.name)]
     files += sorted((own / "hidden").rglob("*"))
+    yield from _contents(root, files)
+    yield from _own_code()
+
+
+def software(packages: Sequence[str]) -> dict[str, str]:
+    """Everything installed here that a score may depend on, and its version; `packages` are those of the homework.
+
+    Of this package, also a digest of its code: a checkout that is worked on keeps its version.
+    """
+    found = {name: _version(name) for name in (*_LIBRARIES, *packages)}
+    code = digest(_own_code()).hex()[:8]
+    python = ".".join(map(str, sys.version_info[:2]))
+    return found | {"autograder": f"{autograder.__version__} {code}", "python": python}
+
+
+def _own_code() -> Iterator[bytes]:
     package = Path(autograder.__file__).parent
     rooms = sorted(path for path in package.rglob("*") if path.suffix in (".py", ".html"))
-    files += [path for path in rooms if path.relative_to(package).parts[0] not in _ELSEWHERE]
+    yield from _contents(package, [path for path in rooms if path.relative_to(package).parts[0] not in _ELSEWHERE])
+
+
+def _contents(base: Path, files: Iterable[Path]) -> Iterator[bytes]:
     for path in files:
         if path.is_file() and "__pycache__" not in path.parts:
-            base = package if path.is_relative_to(package) else root
             yield str(path.relative_to(base)).encode()
             yield path.read_bytes()
 

@@ -12,7 +12,7 @@ from autograder.examination.transcribing import recording_of
 from autograder.grading import transcription
 from autograder.grading.context import GradingContext
 from autograder.grading.explanation import CellExplained, Examined, run_of
-from autograder.grading.grade import rebound_cells
+from autograder.grading.grade import rebound_cells, without_rehearsal
 from autograder.grading.libraries import libraries_of
 from autograder.sandbox.session import Session
 from autograder.sandbox.wire.messages import bare
@@ -41,7 +41,8 @@ def _notebook(kept: Examined, context: GradingContext, name: str, cells: Sequenc
     material = kept.transcript.body.work[name]
     work = transcription.work_of(context, old, material)
     limits = kept.homework.limits
-    with Session(context.zygote, limits, work.gradable.cells, suite.spec.forbidden, material.files) as session:
+    todo = without_rehearsal(suite, work.gradable)
+    with Session(context.zygote, limits, todo, suite.spec.forbidden, material.files) as session:
         session.run()
         asked = suite.together({one.cell.grade_id for one in cells})
         rebound = rebound_cells(work.gradable)

@@ -17,7 +17,7 @@ from autograder.examination.suite import Examined, Suite
 from autograder.examination.transcribing import Transcriber
 from autograder.grading import transcription
 from autograder.grading.context import GradingContext
-from autograder.grading.grade import moment, rebound_cells
+from autograder.grading.grade import moment, rebound_cells, without_rehearsal
 from autograder.grading.orders import UNKNOWN, About, Change, Choosing, Regraded
 from autograder.grading.verdict import Ran, Work, added, is_fault, verdict, without_notebook
 from autograder.results import autograded, marks, record, transcript
@@ -238,7 +238,8 @@ class _Regrading:
         again = suite.together({suite.prints[name].cell for name in found.unknown})
         files = self._kept.body.work[suite.master.notebook].files
         limits, forbidden = self._context.homework.limits, suite.spec.forbidden
-        with Session(self._context.zygote, limits, work.gradable.cells, forbidden, files) as session:
+        todo = without_rehearsal(suite, work.gradable)
+        with Session(self._context.zygote, limits, todo, forbidden, files) as session:
             session.run()
             executed = suite.examine(session.fork, session.turn, rebound, note.content, tell, (), again)
         self.executed += len(executed.tests)

@@ -87,8 +87,9 @@ class GradingServer:
         out: Path | None = None,
         marked: Path | None = None,
         about: About = UNKNOWN,
+        key: str = "",
     ) -> Result:
-        """Grade the submission in `folder`. Raises Lost.
+        """Grade the submission in `folder`, a copy of what `key` stands for if that is given. Raises Lost.
 
         Results are written below `out` and autograded notebooks into `marked`, if given. If the process that grades
         ends twice at the same place, the submission causes it: the test fails, or the notebook waits for a person.
@@ -96,7 +97,7 @@ class GradingServer:
         barred: list[Place] = []
         last = None
         for _ in range(_ATTEMPTS):
-            order = GradeOrder(student, _path(folder), _path(out), _path(marked), about, tuple(barred))
+            order = GradeOrder(student, _path(folder), _path(out), _path(marked), about, tuple(barred), key)
             try:
                 return self._grade(order)
             except _Ended as ended:

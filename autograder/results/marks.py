@@ -74,7 +74,7 @@ class Before:
 
 def before(out: Path, homework: Homework) -> dict[str, Before]:
     """What the results in `out` say, by student."""
-    return {student: _before(result) for student, result in record.read_all(out, homework.name).items()}
+    return {student: _before(result) for student, result in record.each(out, homework.name)}
 
 
 def _before(result: Result) -> Before:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -20,16 +21,21 @@ def write(result: Result, out: Path, kept: Transcript | None = None, name: str =
     `name` is the student's, for the page, if it is known.
     Raises ValueError when the name of the student or homework cannot be a file name.
     """
-    for part in (result.student, result.homework):
+    html, data = page.html(result, name).encode(), json_bytes(result)
+    store(out, result.student, result.homework, data, html, kept.bytes() if kept is not None else None)
+
+
+def store(out: Path, student: str, homework: str, record: bytes, html: bytes, kept: bytes | None) -> None:
+    """Write the files of a result, which have been made already, as `write` does."""
+    for part in (student, homework):
         if part in ("", ".", "..") or any(sign in part for sign in "/\\\0"):
             raise ValueError(f"{part!r} cannot be the name of a results file: rename the submission's folder")
-    html, record = page.html(result, name).encode(), json_bytes(result)
-    folder = out / result.student
+    folder = out / student
     folder.mkdir(parents=True, exist_ok=True)
     if kept is not None:
-        transcript.write(kept, transcript.path_of(out, result.student, result.homework))
-    atomic_file.replace(folder / f"{result.homework}.html", html)
-    atomic_file.replace(folder / f"{result.homework}.json", record)
+        transcript.store(kept, transcript.path_of(out, student, homework))
+    atomic_file.replace(folder / f"{homework}.html", html)
+    atomic_file.replace(folder / f"{homework}.json", record)
 
 
 def json_bytes(result: Result) -> bytes:
@@ -54,18 +60,21 @@ def read(path: Path) -> Result:
 
 
 def read_all(out: Path, homework: str, damaged: dict[str, str] | None = None) -> dict[str, Result]:
-    """The results of a homework below `out`, by student, in order.
+    """The results of a homework below `out`, by student, in order; for `damaged`, see `each`."""
+    return dict(each(out, homework, damaged))
+
+
+def each(out: Path, homework: str, damaged: dict[str, str] | None = None) -> Iterator[tuple[str, Result]]:
+    """Each student with a result of a homework below `out`, and the result, in order; one at a time is in memory.
 
     `damaged` takes up who has no results file of this schema, and what is wrong with it.
     """
-    found: dict[str, Result] = {}
     for path in sorted(out.glob(f"*/{homework}.json")):
         try:
-            found[path.parent.name] = read(path)
+            yield path.parent.name, read(path)
         except (ValueError, OSError) as error:
             if damaged is not None:
                 damaged[path.parent.name] = str(error)
-    return found
 
 
 class _Head(msgspec.Struct):

@@ -196,7 +196,12 @@ def path_of(out: Path, student: str, homework: str) -> Path:
 
 def write(transcript: Transcript, path: Path) -> None:
     """Write the file in one step, for its owner's eyes only. On any error the old file stays."""
-    atomic_file.replace(path, transcript.bytes(), _MODE)
+    store(transcript.bytes(), path)
+
+
+def store(data: bytes, path: Path) -> None:
+    """Write the bytes of a transcript as `write` does."""
+    atomic_file.replace(path, data, _MODE)
 
 
 def read(path: Path) -> Transcript:

@@ -73,6 +73,8 @@ class Contents:
     files: list[Entry] = field(default_factory=list)
     passed_over: list[tuple[str, str]] = field(default_factory=list)
     """path of each thing that is not read, and why: ‘…’ is a link"""
+    places: list[Path] = field(default_factory=list)
+    """where on the disk everything is that was looked at, folders included"""
     unpacked: int = 0
     archives: int = 0
     unpack: bool = True
@@ -153,6 +155,7 @@ def _visit(found: Contents, entry: os.DirEntry[str], path: str, place: Place, de
         kind = stat.S_IFMT(entry.stat(follow_symlinks=False).st_mode)
     except OSError:
         return
+    found.places.append(Path(entry.path))
     if found.full:
         found.passed_over.append((path, f"more than the {_FILES} files that are looked at"))
     elif kind == stat.S_IFREG:

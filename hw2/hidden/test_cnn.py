@@ -447,24 +447,40 @@ def learned_by_heart(once, student, draw):
 
 
 def accuracy(once, student, reference, draw):
-    """The share of hidden canvases that a ConvNet reads, trained by `train` on others; computed once."""
+    """The share of hidden canvases that a ConvNet reads, trained by `train` on others; computed once.
+
+    Three epochs are enough if they earn all points. Their digits move between epochs, which teaches more.
+    """
     if "accuracy" not in once:
         once["accuracy"] = 0.0  # if the run fails, the second test need not try again
         digits = load_digits()
         order = torch.randperm(len(digits.target), generator=draw.generator)
-        x = torch.tensor(digits.images, dtype=torch.float32)[order, None] / 16  # (1797, 1, 8, 8)
+        x = torch.tensor(digits.images, dtype=torch.float32)[order, None]  # (1797, 1, 8, 8)
         y = torch.tensor(digits.target)[order]
         rows = torch.cat([draw.integers(0, 1399, 6000), draw.integers(1400, 1796, 2000)])
-        images = (reference.place(x[rows], draw.generator) * 255).round().to(torch.uint8)
+        images = (reference.place(x[rows] / 16, draw.generator) * 255).round().to(torch.uint8)
         labels, tools = y[rows], HARNESS.beside(student)
         sample = torch.utils.data.TensorDataset(images[:320] / 255, labels[:320])
         loader = torch.utils.data.DataLoader(sample, batch_size=64)
         allowance = ten_times(lambda: reference.train(reference.ConvNet(10), loader, epochs=1), 320 / (5 * 6000))
-        with student.within(allowance):
-            net, _ = tools.taught(student.train, student.ConvNet(10), images[:6000], labels[:6000], 64, 5)
-        scores = tensor(tools.logits(net, images[6000:].float() / 255), "the logits")
-        once["accuracy"] = (scores.argmax(1) == labels[6000:]).float().mean().item()
+
+        def share(taught, *lesson):
+            with student.within(allowance):
+                net = taught(student.train, student.ConvNet(10), *lesson)
+            scores = tensor(tools.logits(net, images[6000:].float() / 255), "the logits")
+            return (scores.argmax(1) == labels[6000:]).float().mean().item()
+
+        with contextlib.suppress(StudentError, AssertionError):  # five epochs are promised
+            once["accuracy"] = share(tools.taught_anew, x[:1400], y[:1400], 6000, 64, 3, draw.size(0, 10**6))
+        if not nearly_all(once):
+            once["accuracy"] = 0.0
+            once["accuracy"] = share(lambda *lesson: tools.taught(*lesson)[0], images[:6000], labels[:6000], 64, 5)
     return once["accuracy"]
+
+
+def nearly_all(once):
+    """Whether the long training run has earned all points: then nothing has to be tried out before it."""
+    return once.get("accuracy", 0.0) >= 0.95
 
 
 @earns("train-learns", trains=True)
@@ -478,7 +494,8 @@ def test_the_network_reads_many_digits(student, shared_student, once, reference,
 @earns("train-learns", weight=2, trains=True)
 def test_the_network_reads_nearly_all_digits(student, shared_student, once, reference, draw):
     """After five epochs, your network reads at least 95 % of new digits at random places."""
-    learned_by_heart(once, student, draw)
+    if not nearly_all(once):
+        learned_by_heart(once, student, draw)
     found = accuracy(once, shared_student, reference, draw)
     assert found >= 0.95, f"your network reads {found:.1%} of the hidden digits; these points need 95 %"
 

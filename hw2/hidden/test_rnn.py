@@ -1,9 +1,11 @@
 """Hidden tests of hw2/rnn: echoes, what a network may depend on, the training loop, training runs, and scans."""
 
+import contextlib
+
 import torch
 from torch.nn import functional
 
-from autograder import Harness, close, earns, ten_times
+from autograder import Harness, StudentError, close, earns, ten_times
 
 HARNESS = Harness(__file__)
 N = 26
@@ -302,8 +304,12 @@ def test_the_learning_rate_counts(student, draw):
 # ---------------------------------------------------------------------------------------------- learning
 
 
-def learned(student, draw, kind, sizes, steps, length, low, high, variable, allowance):
-    """The share of symbols right after training the student's network with the student's loop."""
+def learned(student, draw, goal, enough, kind, sizes, steps, length, low, high, variable, allowance):
+    """The share of symbols right after training the student's network with the student's loop.
+
+    Training ends early if the network gets the share `enough` of other sequences right, and then reaches the goal;
+    never, if that is None.
+    """
     tools, lesson = HARNESS.beside(student), (length, low, high, variable, draw.size(0, 10**6))
     # First three steps only. Hopeless cases are told at once, and in the search for known mistakes, only networks that
     # begin alike are trained.
@@ -318,11 +324,18 @@ def learned(student, draw, kind, sizes, steps, length, low, high, variable, allo
         assert (ends[0] - ends[1]).abs().max() > SEEN, (
             "the smallest and the largest delay give the same logits: training is useless"
         )
-    with student.within(allowance):
-        model = tools.taught(student.train, kind, sizes, lesson, steps)
-    said = tools.answer(model, x, delays) if variable else tools.answer(model, x)
-    assert said.shape == x.shape, "the trained network should return logits for every symbol"
-    return (said == echo(x, delays)).float().mean().item()
+
+    def after(ending):
+        with student.within(allowance):
+            model, early = tools.taught(student.train, kind, sizes, lesson, steps, ending)
+        said = tools.answer(model, x, delays) if variable else tools.answer(model, x)
+        assert said.shape == x.shape, "the trained network should return logits for every symbol"
+        return (said == echo(x, delays)).float().mean().item(), early
+
+    share, early = 0.0, True
+    with contextlib.suppress(StudentError):
+        share, early = after(enough)
+    return after(None)[0] if early and share < goal else share  # all steps are promised
 
 
 def better_of_two(goal, attempt):
@@ -338,7 +351,8 @@ def test_learns_a_fixed_delay(student, reference, draw):
     delay, sample = draw.choice([3, 4]), [(x, y) for x, _, y in reference.variable_batches(12, 15, 3)]
     allowance = ten_times(lambda: reference.train(reference.GRUMemory(64), sample), 12 / 600)
     arguments = student.GRUMemory, (64,), 600, 15, delay, delay, False, allowance
-    share = better_of_two(0.80, lambda: learned(student, draw, *arguments))
+    # never early: a network whose state is kept between the batches passes 85 % on the way and may lose it again
+    share = better_of_two(0.80, lambda: learned(student, draw, 0.80, None, *arguments))
     assert share >= 0.80, f"{share:.1%} of the symbols are right after 600 steps at delay {delay}; 80 % are needed"
 
 
@@ -348,8 +362,9 @@ def test_learns_many_delays(student, reference, draw):
     sample = reference.variable_batches(20, 10, 3)
     allowance = ten_times(lambda: reference.train(reference.VariableDelayGRUMemory(96, 3), sample), 20 / 1000)
     arguments = student.VariableDelayGRUMemory, (96, 3), 1000, 10, 0, 3, True, allowance
-    # right answers come to 93 % and more; a network that takes the delay 3 for 2 cannot come beyond 81 %
-    share = better_of_two(0.85, lambda: learned(student, draw, *arguments))
+    # right answers come to 93 % and more; a network that takes the delay 3 for 2 cannot come beyond 81 %. At rates that
+    # are too high for the goal, networks come to nearly 93 % on the way and lose it again.
+    share = better_of_two(0.85, lambda: learned(student, draw, 0.85, 0.93, *arguments))
     assert share >= 0.85, f"{share:.1%} of the symbols are right after 1000 steps; 85 % are needed"
 
 

@@ -238,7 +238,7 @@ def test_an_honest_loop(student, reference, draw):
     glance(student, reference, draw)
 
 
-@earns("no-spike", trains=True)
+@earns("no-spike", trains=True, rehearsed=True)
 def test_no_spike_on_hidden_seeds(student, reference, draw):
     """Two runs on hidden seeds are good: task learned, no spike in 40 epochs, 98 % of new sequences right."""
     glance(student, reference, draw)

@@ -1,5 +1,6 @@
 """Hidden tests of hw4/transformer: attention, places, blocks, the language model and the ViT, two training runs."""
 
+import contextlib
 import math
 
 import pytest
@@ -862,6 +863,11 @@ def remembered(once, name, find):
     return once[name]
 
 
+def earned(once, name, earns_all):
+    """Whether a training run has already earned all points: then nothing has to be tried out before it."""
+    return isinstance(once.get(name), float) and earns_all(once[name])
+
+
 def four_in_turn(student, reference, draw):
     """Assert that four characters in turn are learned: a run that fails here would fail the long one."""
     tools, letters = (
@@ -883,40 +889,55 @@ def four_in_turn(student, reference, draw):
     assert right >= 0.5, f"after 100 steps on four characters in turn, {right:.0%} of the next characters are right"
 
 
-def loss_of_tales(once, student, reference, draw):
-    """The cross-entropy on hidden tales, each character predicted from those before it, after 300 steps."""
+def learned_well(loss):
+    """Whether a loss on hidden tales earns all points."""
+    return loss < 0.53  # right models end between 0.27 and 0.4; on other tales it may be some hundredths more
 
-    def teach():
-        tools, seed, size = HARNESS.beside(student), draw.size(1, 10**6), 72
-        text, other = (reference.encoded(reference.tales(count, draw.size(1, 10**6))) for count in (400, 100))
-        model = reference.CharModel(29, size)
-        batch = lambda: reference.random_windows(text, 8, size)  # noqa: E731
-        allowance = ten_times(lambda: reference.train(model, batch, 20), 20 / 300)
+
+def loss_of_tales(student, reference, draw):
+    """The cross-entropy on hidden tales, each character predicted from those before it, after 300 steps.
+
+    8 windows a step are promised. Where 3 of them earn all points, more cannot take any away.
+    """
+    tools, seed, size = HARNESS.beside(student), draw.size(1, 10**6), 72
+    text, other = (reference.encoded(reference.tales(count, draw.size(1, 10**6))) for count in (400, 100))
+    model = reference.CharModel(29, size)
+    batch = lambda: reference.random_windows(text, 8, size)  # noqa: E731
+    allowance = ten_times(lambda: reference.train(model, batch, 12), 12 / 300)
+    starts = torch.randperm(len(other) - size, generator=draw.generator)[:30]
+    windows = other[starts[:, None] + torch.arange(size + 1)]  # (30, size + 1)
+
+    def after(count):
         with student.within(allowance):
-            model = tools.taught_text(student.train, student.CharModel(29, size), text, 8, size, 300, seed)
-        starts = torch.randperm(len(other) - size, generator=draw.generator)[:30]
-        windows = other[starts[:, None] + torch.arange(size + 1)]  # (30, size + 1)
+            model = tools.taught_text(student.train, student.CharModel(29, size), text, count, size, 300, seed)
         scores = tensor(tools.foretold(model, windows[:, :-1]), "the logits", (size, 30, 29))
         return functional.cross_entropy(scores.flatten(0, 1), windows[:, 1:].T.flatten()).item()
 
-    return remembered(once, "tales", teach)
+    with contextlib.suppress(StudentError, AssertionError):
+        if learned_well(loss := after(3)):
+            return loss
+    return after(8)
+
+
+def hidden_tales(once, student, shared_student, reference, draw):
+    """The loss on hidden tales, once a short run has shown that anything is learned."""
+    if not earned(once, "tales", learned_well):
+        four_in_turn(student, reference, draw)
+    return remembered(once, "tales", lambda: loss_of_tales(shared_student, reference, draw))
 
 
 @earns("language-learns", trains=True)
 def test_tales_are_learned(student, shared_student, once, reference, draw):
     """After 300 steps the loss on hidden tales is below 0.8."""
-    four_in_turn(student, reference, draw)
-    found = loss_of_tales(once, shared_student, reference, draw)
+    found = hidden_tales(once, student, shared_student, reference, draw)
     assert found < 0.8, f"the loss on hidden tales is {found:.2f}, it should be below 0.8"
 
 
 @earns("language-learns", trains=True)
 def test_tales_are_learned_well(student, shared_student, once, reference, draw):
     """After 300 steps the loss on hidden tales is below 0.5."""
-    four_in_turn(student, reference, draw)
-    found = loss_of_tales(once, shared_student, reference, draw)
-    # right models end between 0.27 and 0.4; on other tales it may be some hundredths more
-    assert found < 0.53, f"the loss on hidden tales is {found:.2f}, it should be below 0.5"
+    found = hidden_tales(once, student, shared_student, reference, draw)
+    assert learned_well(found), f"the loss on hidden tales is {found:.2f}, it should be below 0.5"
 
 
 # ---------------------------------------------------------------------------------------------- writing
@@ -1288,46 +1309,67 @@ def pictures_by_heart(student, draw):
     assert known >= 20, f"after 160 steps on batches of 24 pictures your network knows {known} of them by heart"
 
 
-def digits_right(once, student, reference, draw):
-    """The share of hidden digits that are read, at places of their own, after 600 steps."""
+MOST = 0.8
+"""the share of hidden digits that earns all points; right networks read 86 to 94 %, with other digits and places some
+percent less"""
 
-    def teach():
-        digits, tools = load_digits(), HARNESS.beside(student)
-        order = torch.randperm(len(digits.target), generator=draw.generator)
-        x = torch.tensor(digits.images, dtype=torch.float32)[order, None] / 16  # (1797, 1, 8, 8)
-        y = torch.tensor(digits.target)[order]
-        large = functional.interpolate(x[:1400], size=(14, 14), mode="bilinear")
-        large = (255 * large).round().to(torch.uint8)
-        model, batch = reference.VisionTransformer(*GRADED, dropout=0.0), (reference.place_digits(x[:64]), y[:64])
-        allowance = ten_times(lambda: reference.train(model, lambda: batch, 20), 20 / 600)
-        model, seed = student.VisionTransformer(*GRADED, dropout=0.0), draw.size(1, 10**6)
+
+def most_are_read(share):
+    return share >= MOST
+
+
+def digits_right(student, reference, draw):
+    """The share of hidden digits that are read, at places of their own, after 600 steps.
+
+    A run of 300 steps is made first. If it reads 74 %, 600 steps earn all points: of all the loops and networks
+    that we tried, slow and faulty ones too, those that read so many read 80 % and more after 600 steps.
+    """
+    digits, tools = load_digits(), HARNESS.beside(student)
+    order = torch.randperm(len(digits.target), generator=draw.generator)
+    x = torch.tensor(digits.images, dtype=torch.float32)[order, None] / 16  # (1797, 1, 8, 8)
+    y = torch.tensor(digits.target)[order]
+    large = functional.interpolate(x[:1400], size=(14, 14), mode="bilinear")
+    large = (255 * large).round().to(torch.uint8)
+    model, batch = reference.VisionTransformer(*GRADED, dropout=0.0), (reference.place_digits(x[:64]), y[:64])
+    allowance = ten_times(lambda: reference.train(model, lambda: batch, 12), 12 / 600)
+    seed = draw.size(1, 10**6)
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(draw.size(0, 2**31))
+        canvases = reference.place_digits(x[1400:].repeat(5, 1, 1, 1))
+    canvases = (127.5 * (canvases + 1)).round().to(torch.uint8)
+
+    def after(steps):
+        model = student.VisionTransformer(*GRADED, dropout=0.0)
         with student.within(allowance):
-            model = tools.taught_digits(student.train, model, large, y[:1400], 64, 600, seed)
-        with torch.random.fork_rng(devices=[]):
-            torch.manual_seed(draw.size(0, 2**31))
-            canvases = reference.place_digits(x[1400:].repeat(5, 1, 1, 1))
-        canvases = (127.5 * (canvases + 1)).round().to(torch.uint8)
+            model = tools.taught_digits(student.train, model, large, y[:1400], 64, steps, seed)
         scores = tensor(tools.logits(model, canvases), "the logits", (len(canvases), 10))
         return (scores.argmax(1) == y[1400:].repeat(5)).float().mean().item()
 
-    return remembered(once, "digits", teach)
+    with contextlib.suppress(StudentError, AssertionError):
+        if after(300) >= 0.74:  # right networks read 77 to 83 %
+            return MOST
+    return after(600)
+
+
+def hidden_digits(once, student, shared_student, reference, draw):
+    """The share of hidden digits that are read, once a short run has shown that anything is learned."""
+    if not earned(once, "digits", most_are_read):
+        pictures_by_heart(student, draw)
+    return remembered(once, "digits", lambda: digits_right(shared_student, reference, draw))
 
 
 @earns("vit-learns", trains=True)
 def test_many_digits_are_read(student, shared_student, once, reference, draw):
     """After 600 steps 70 % of hidden digits are read."""
-    pictures_by_heart(student, draw)
-    found = digits_right(once, shared_student, reference, draw)
+    found = hidden_digits(once, student, shared_student, reference, draw)
     assert found >= 0.7, f"{found:.1%} of the hidden digits are read, it should be 70 %"
 
 
 @earns("vit-learns", trains=True)
 def test_most_digits_are_read(student, shared_student, once, reference, draw):
     """After 600 steps 85 % of hidden digits are read."""
-    pictures_by_heart(student, draw)
-    found = digits_right(once, shared_student, reference, draw)
-    # right networks read 86 to 94 %; with other digits and places they may read some percent less
-    assert found >= 0.8, f"{found:.1%} of the hidden digits are read, it should be 85 %"
+    found = hidden_digits(once, student, shared_student, reference, draw)
+    assert most_are_read(found), f"{found:.1%} of the hidden digits are read, it should be 85 %"
 
 
 # ---------------------------------------------------------------------------------------------- the rollout

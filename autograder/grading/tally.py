@@ -1,0 +1,32 @@
+"""The tally of a class run: what is told about it at its end, whatever the size of the class."""
+
+from __future__ import annotations
+
+from collections import Counter
+
+from autograder.grading.class_run import Outcome, faults_of
+
+
+class Tally:
+    """Counts outcomes as they come; it keeps none of them."""
+
+    def __init__(self) -> None:
+        self.outcomes = self.lost = self.stood = self.unrecorded = self.undated = 0
+        """outcomes altogether; without a result; that were there already; not in the gradebook; without a time of
+        submission"""
+        self.empty: list[str] = []
+        """students of whom no notebook was found"""
+        self.faults: Counter[tuple[str, str]] = Counter()
+        """see `faults_of`"""
+
+    def add(self, outcome: Outcome) -> None:
+        self.outcomes += 1
+        self.stood += outcome.stood
+        self.unrecorded += not outcome.recorded
+        result = outcome.result
+        if result is None:
+            self.lost += 1
+            return
+        self.undated += bool(result.late and not result.late.submitted)
+        self.empty += [] if result.found else [result.student]
+        self.faults.update(faults_of([result]))
