@@ -17,6 +17,7 @@ import pytest
 
 from autograder.course.bundle import Bundle, bundle
 from autograder.course.course import CourseError, open_course
+from autograder.grading.cluster import dispatch
 from autograder.grading.cluster import worker as station
 from autograder.grading.cluster.address import Certificates, checked
 from autograder.grading.cluster.dispatch import Dispatch, Landed, Prepared
@@ -37,7 +38,7 @@ from autograder.grading.cluster.messages import (
 )
 from autograder.grading.orders import UNKNOWN, About
 from autograder.grading.origin import handed_in, software
-from autograder.grading.server import Lost
+from autograder.grading.server import Lost, NotStarted
 from autograder.grading.submissions import Submission
 from autograder.results import record
 from autograder.results.result import Result
@@ -59,7 +60,7 @@ class Crew:
         self.sent: list[tuple[str, str]] = []
         self.waiting: list[tuple[str, str]] = []
         self.cancelled: list[str] = []
-        self.most = 0
+        self.most = self.idle = 0
 
     def submit(self, ticket: str, data: bytes, avoid: str, urgent: bool) -> None:
         self.sent.append((data.decode(), avoid))
@@ -76,6 +77,8 @@ class Crew:
         if not self.told and self.waiting:
             self.does(self, *self.waiting.pop(0))
         told, self.told = self.told, []
+        self.idle = 0 if told else self.idle + 1
+        assert self.idle < 100, "the driver waits for what never comes"
         return told
 
 
@@ -236,11 +239,21 @@ def test_a_late_result_of_a_submission_that_was_given_up_counts_for_nothing() ->
 # Workers
 
 
-def test_where_no_worker_can_grade_it_says_why_of_each() -> None:
+def test_where_no_worker_can_grade_it_says_why_of_each(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(dispatch, "GRACE", 0.0)
     crew = Crew()
     crew.told = [Joined("w1"), Joined("w2"), Refused("w1", "torch 1 instead of 2"), Refused("w2", "tier none")]
     with pytest.raises(CourseError, match="w1: torch 1 instead of 2; w2: tier none"):
         landed(crew, "ada")
+
+
+def test_one_that_can_grade_may_come_after_all_others_were_refused() -> None:
+    crew = Crew()
+    coming: list[list[Event]] = [[Joined("w1"), Refused("w1", "tier none")], [], [Joined("w2")], [Ready("w2", 1)]]
+    usual = crew.events
+    crew.events = lambda seconds: coming.pop(0) if coming else usual(seconds)  # type: ignore[method-assign]
+    crew.told = []
+    assert landed(crew, "ada")["ada"].graded is FINE
 
 
 def test_a_worker_that_gets_no_work_does_not_keep_the_others_from_working() -> None:
@@ -449,13 +462,15 @@ class Server:
     """A grading server that confines as it is told, and grades as it is told."""
 
     error: Exception | None = None
-    losses = 0
-    closed = 0
+    losses = ends = closed = 0
 
     def __init__(self, homework: Any, floor: str) -> None:
         self.homework = homework
 
     def wait(self) -> None:
+        if Server.ends:
+            Server.ends -= 1
+            raise NotStarted("the grading server did not start")
         if self.error is not None:
             raise self.error
 
@@ -476,6 +491,7 @@ def worker(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Worker]:
     monkeypatch.setattr(station, "_LOOK", 0.01)
     monkeypatch.setattr(Server, "error", None)
     monkeypatch.setattr(Server, "losses", 0)
+    monkeypatch.setattr(Server, "ends", 0)
     (tmp_path / "scratch").mkdir()
     yield Worker(tmp_path / "scratch")
 
@@ -549,6 +565,17 @@ def test_a_station_whose_disk_is_full_offers_nothing_until_there_is_room(
     assert worker.told.get(timeout=20)["type"] == "refused", "it filled up on the way"
     ended(found, worker)
     assert worker.offers == [3, 0]
+
+
+@pytest.mark.parametrize(("ends", "then"), [(2, "ready"), (3, "refused")])
+def test_a_server_that_ends_while_it_starts_is_started_again(
+    worker: Worker, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, ends: int, then: str
+) -> None:
+    monkeypatch.setattr(Server, "ends", ends)
+    found = begun(worker, tmp_path)
+    assert worker.told.get(timeout=20)["type"] == then
+    ended(found, worker)
+    assert list(Path(worker.local_directory).iterdir()) == []
 
 
 def test_a_station_that_loses_three_in_a_row_starts_its_server_anew(worker: Worker, tmp_path: Path) -> None:

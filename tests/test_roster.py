@@ -108,7 +108,7 @@ def test_a_roster_is_read_in_every_usual_encoding(tmp_path, data):
         ("name,email\nJane,j@x\n", "there is no column ‘id’"),
         ("", "this file is empty"),
         ('id,name\n"a\nb",c\nd,\n,e\n', "line 5: the id is empty"),
-        (b"PK\x03\x04 a workbook", "save it as CSV"),
+        (b"PK\x03\x04 a workbook", "name a CSV file"),
         (b"id\n\x81\x8d\n", "neither UTF-8 nor Windows-1252"),
     ],
 )

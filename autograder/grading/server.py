@@ -42,6 +42,10 @@ class Lost(Exception):
     """Grading a submission failed. An infrastructure failure: the submission is retried, never scored 0."""
 
 
+class NotStarted(CourseError):
+    """The grading server's process ended before it was ready."""
+
+
 class _Ended(Exception):
     """Grading ended early, at this place. It is None where only the infrastructure can have failed."""
 
@@ -74,7 +78,7 @@ class GradingServer:
         try:
             message, _ = self._channel.receive()
         except WireError:
-            raise CourseError(f"the grading server of {self.homework.name} did not start: its error is above") from None
+            raise NotStarted(f"the grading server of {self.homework.name} did not start: its error is above") from None
         started = msgspec.msgpack.decode(message, type=Started | Refused)
         if isinstance(started, Refused):
             self.close()

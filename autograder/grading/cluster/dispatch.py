@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections import deque
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
@@ -28,6 +29,8 @@ _ATTEMPTS = 4
 """how often a submission is graded at most, if it is the infrastructure that fails"""
 _KILLS = 2
 """workers that may end while they grade a submission before it is graded with nothing else to grade"""
+GRACE = 30.0
+"""seconds that other workers are waited for when all that are there get no work"""
 _MOST_BYTES = 512 * 2**20
 """most bytes in flight, unless a single submission has more"""
 
@@ -100,6 +103,7 @@ class Dispatch:
         self._flying: dict[str, _Flight] = {}
         self._names: set[str] = set()
         self._waiting = False
+        self._idle_since: float | None = None
         self._slots: dict[str, int] = {}  # how many submissions each worker can grade at a time
         self._refused: dict[str, str] = {}  # why workers get no work
         self._unheard: set[str] = set()  # workers that are getting ready
@@ -229,8 +233,10 @@ class Dispatch:
     def _look(self) -> None:
         """Say once that nobody can grade; give up if everybody who is there gets no work."""
         if self._slots:
+            self._idle_since = None
             return
-        if self._refused and not self._unheard:
+        self._idle_since = self._idle_since or time.monotonic()
+        if self._refused and not self._unheard and time.monotonic() >= self._idle_since + GRACE:
             whys = "; ".join(f"{worker}: {why}" for worker, why in sorted(self._refused.items())[:5])
             raise CourseError(f"no worker of this cluster can grade. {whys}")
         if not self._waiting:

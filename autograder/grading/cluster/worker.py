@@ -18,7 +18,7 @@ from autograder.course.bundle import Bundle
 from autograder.course.course import CourseError, TierName, open_course
 from autograder.grading.cluster.messages import Began, Event, Failed, Graded, Order, Ready, Refused
 from autograder.grading.origin import software
-from autograder.grading.server import GradingServer, Lost
+from autograder.grading.server import GradingServer, Lost, NotStarted
 from autograder.results import transcript
 from autograder.submission.parcel import unpacked
 
@@ -28,6 +28,8 @@ _LOOK = 15.0
 """seconds between looks at a disk that was full"""
 _IDLE = 3600.0
 """seconds without work after which the course is removed: the driver has ended without saying so"""
+_STARTS = 3
+"""how often the grading server may end before it is ready"""
 CLOSING, TAKEN_OVER = "it is being closed", "another run of this homework has taken it over"
 _LOSSES = 3
 """submissions that may be lost one after another before the grading server is started anew"""
@@ -51,7 +53,7 @@ class Station(WorkerPlugin):
         self._worker = worker
         self._root: Path | None = None
         self._server: GradingServer | None = None
-        self._losses, self._used = 0, time.monotonic()
+        self._losses, self._starts, self._used = 0, 0, time.monotonic()
         self._lock, self._ending, self._trouble = threading.Lock(), threading.Event(), threading.Event()
         # it lives as long as the server, which the kernel ends when the thread that started it does
         self._keeper = threading.Thread(target=self._keep, name=self.name, daemon=True)
@@ -142,7 +144,15 @@ class Station(WorkerPlugin):
         bundle = msgspec.msgpack.decode(self._bundle, type=Bundle)
         bundle.unpack(root)
         server = self._server = GradingServer(open_course(root).homework(bundle.homework), self._floor)
-        server.wait()
+        try:
+            server.wait()
+        except NotStarted:
+            self._starts += 1
+            if self._starts >= _STARTS:
+                raise
+            self._close()
+            return
+        self._starts = 0
         self._losses, self._used = 0, time.monotonic()
         slots = self._worker.state.nthreads
         self._offer(slots)

@@ -1,6 +1,7 @@
 """Harness of hw2/rnn: asks networks what they say, watches the training loop, trains networks, counts operations."""
 
 import contextlib
+import copy
 import itertools
 from collections.abc import Callable, Iterable, Sequence
 from typing import Any, Protocol
@@ -260,17 +261,15 @@ def _look(model: torch.nn.Module, lesson: _Lesson, enough: float) -> Callable[..
 
 
 def _share(model: torch.nn.Module, inputs: Sequence[Tensor], y: Tensor) -> float:
-    """The share of symbols that a network gets right in evaluation mode; 0 if it cannot be asked."""
-    modes = [(module, module.training) for module in model.modules()]
-    model.eval()
+    """The share of symbols that a network gets right in evaluation mode; 0 if it cannot be asked.
+
+    A copy is asked: a network that wrongly keeps its state would begin afresh after a batch of another size.
+    """
     try:
         with torch.no_grad():
-            return float((model(*inputs).argmax(-1) == y).float().mean())
+            return float((copy.deepcopy(model).eval()(*inputs).argmax(-1) == y).float().mean())
     except Exception:
         return 0.0
-    finally:
-        for module, mode in modes:
-            module.training = mode
 
 
 def _fresh(kind: _Build, sizes: Sequence[int], lesson: _Lesson) -> _Memory:
