@@ -48,6 +48,7 @@ WRITERS = {
     *("confine/canary.py", "confine/cgroup.py", "confine/confined_child.py", "confine/probing.py"),
     *("collecting/desk.py", "course/starting.py"),  # into a new folder, which is then renamed as a whole
     "course/stripping.py",  # into a temporary folder, for nbgrader
+    *("course/bundle.py", "submission/parcel.py"),  # into a private folder of a worker, which removes it
     "proving/example_class.py",  # the submissions of a demo
     "sandbox/inside/student_process.py",  # the student's own files, into the confined work folder
 }
