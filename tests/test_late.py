@@ -227,7 +227,7 @@ def test_recording_gives_the_penalties_of_autograde(course: Course, dated: tuple
         book.db.commit()
         late.set_due(book, course.homework("hw1"))
         for one in book.assignment_submissions("hw1"):
-            late.record_penalty(book, one, course.homework("hw1"), ours(course, one.student.id))
+            late.record_penalties(book, course.homework("hw1"), {one.student.id: ours(course, one.student.id)})
         book.db.commit()
     assert penalties(course) == taken
 
@@ -237,7 +237,7 @@ def test_a_mark_by_hand_costs_its_share_after_recording_again(course: Course) ->
         submission = book.find_submission("hw1", "late")
         before = [notebook.score for notebook in submission.notebooks]
         book.find_grade("term-why", "terms", "hw1", "late").manual_score = 2.0
-        late.record_penalty(book, submission, course.homework("hw1"), ours(course, "late"))
+        late.record_penalties(book, course.homework("hw1"), {"late": ours(course, "late")})
         book.db.commit()
     assert before == list(EARNED.values())
     assert penalties(course)["late"] == {"sums": 0.2334, "terms": 0.5}

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -48,6 +48,10 @@ def grade(
     ] = None,
     tls_cert: Annotated[Path | None, typer.Option(help="Certificate to show to the scheduler.")] = None,
     tls_key: Annotated[Path | None, typer.Option(help="Its private key.")] = None,
+    junit: Annotated[Path | None, typer.Option(help="Write a report for continuous integration: JUnit's XML.")] = None,
+    summary: Annotated[
+        Path | None, typer.Option(help="Add a table in Markdown to this file, $GITHUB_STEP_SUMMARY, say.")
+    ] = None,
     course: CourseOption = None,
 ) -> None:
     """Grade a class: results, feedback pages, a table and nbgrader's gradebook.
@@ -63,10 +67,16 @@ def grade(
 
     tally = Tally()
 
+    lost: dict[str, str] = {}
+
     def seen(outcome: Outcome) -> None:
         tally.add(outcome)
         progress.seen(outcome)
+        lost.update({outcome.submission.student: outcome.lost} if outcome.result is None else {})
 
+    for target in filter(None, (junit, summary)):
+        if not target.absolute().parent.is_dir():
+            fail(f"{target.absolute().parent}: there is no such folder: make it, or name another file")
     if student and recorded in (Recorded.POINTS, Recorded.UPDATE):
         fail(f"--recorded {recorded} changes everybody's points: grade the whole class, without --student")
     opened = opened_course(course)
@@ -103,6 +113,7 @@ def grade(
             f"stopped; results so far are kept in {out}: `autograder grade {homework}` goes on from there", INTERRUPTED
         )
     progress.absent(found.absent)
+    _report(homework, out, [one.student for one in found.todo], lost, junit, summary)
     if not json:
         for name in sorted(tally.empty):
             typer.echo(f"{name}: no notebook of {homework} was found among the submitted files; see the feedback page")
@@ -122,6 +133,29 @@ def grade(
     incomplete = tally.lost or tally.empty or tally.unrecorded or tally.faults
     if incomplete or standing.unread or not all(one.expected for one in found.absent):
         raise typer.Exit(FINDINGS)
+
+
+def _report(
+    homework: str, out: Path, students: Iterable[str], lost: Mapping[str, str], junit: Path | None, summary: Path | None
+) -> None:
+    """Write the reports for continuous integration about these students; `lost` have no result."""
+    from autograder import atomic_file
+    from autograder.exporting import junit as reports
+    from autograder.results import record
+
+    def results() -> Iterator[Result]:
+        for student in sorted(students):
+            if student not in lost:
+                yield record.read(out / student / f"{homework}.json")
+
+    try:
+        if junit is not None:
+            atomic_file.replace(junit, reports.xml(homework, results(), lost))
+        if summary is not None:
+            with summary.open("a", encoding="utf-8") as file:
+                file.write(reports.markdown(homework, results(), lost))
+    except (OSError, ValueError) as error:
+        fail(f"the report could not be written: {error}; results are in {out}")
 
 
 def _cluster(

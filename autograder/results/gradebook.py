@@ -8,14 +8,15 @@ from __future__ import annotations
 import logging
 import sqlite3
 import warnings
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import closing, contextmanager
 from pathlib import Path
 from typing import Any
 
 from autograder.course.course import Course, CourseError, Homework
 from autograder.course.roster import Roster
-from autograder.results import late, marks
+from autograder.results import late, marks, rows
+from autograder.results.entries import Entries
 from autograder.results.marks import Before, LateOf
 from autograder.results.registration import (
     Recorded,
@@ -57,6 +58,8 @@ class Recorder:
         self._course, self._homework, self._roster, self._recorded = course, homework, roster, recorded
         self._places = marks.exercises(homework)
         self._then: Totals = {}
+        self._tested: Mapping[str, bytes] | None = None
+        self._new = ""  # whose entry has just been written: nobody can have marked it
         self.copy: Path | None = None
         """the gradebook as it was, if changed cells were taken over"""
 
@@ -73,10 +76,13 @@ class Recorder:
             with _quietly():
                 enrol(self._book, self._roster)
         late.set_due(self._book, self._homework)
+        rows.index(self._book)
         # Otherwise each commit would expire the homework's cells, and each submission would load them one by one.
         self._book.db().expire_on_commit = False
         notebooks = self._book.find_assignment(self._homework.name).notebooks
         self._cells = [list(notebook.source_cells) for notebook in notebooks]  # the session's references are weak
+        self._entries = Entries(self._book, self._homework)
+        self._book.db.commit()  # nothing stays open for reading while submissions are graded
         return self
 
     def __exit__(self, *why: object) -> None:
@@ -102,16 +108,11 @@ class Recorder:
 
     def has(self, result: Result) -> bool:
         """Whether the gradebook has the scores of this result."""
-        from nbgrader.api import MissingEntry
-
-        try:
-            submission = self._book.find_submission(self._homework.name, result.student)
-        except MissingEntry:
-            return False
+        if self._tested is None:
+            self._tested = rows.tested(self._book, self._homework)
         result = marks.unmarked(result)
         cells = {(book.notebook, cell.grade_id): cell.earned for book in result.notebooks for cell in book.cells}
-        found = {(book.name, grade.name): grade.auto_score for book in submission.notebooks for grade in book.grades}
-        return cells.items() <= found.items()
+        return self._tested.get(result.student) == rows.digest(cells)
 
     def undo(self) -> None:
         """Give up what was not recorded, after an error."""
@@ -129,12 +130,15 @@ class Recorder:
         """
         before = before or Before()
         book, homework, student = self._book, self._homework.name, result.student
-        lost = bool(before.marks) and not self._knows(student)
+        result = marks.unmarked(result)
+        cells = {(book.notebook, cell.grade_id): cell for book in result.notebooks for cell in book.cells}
+        if not before.marks and self._entries.add(student, cells, result.late):
+            self._new = student
+            return False
+        lost = bool(before.marks) and student not in rows.entered(book, self._homework)
         with _quietly():
             book.update_or_create_student(student)
             submission = book.update_or_create_submission(homework, student)
-        result = marks.unmarked(result)
-        cells = {(book.notebook, cell.grade_id): cell for book in result.notebooks for cell in book.cells}
         if lost:
             marks.restore(submission, self._places, before.marks)
         for notebook in submission.notebooks:
@@ -147,23 +151,16 @@ class Recorder:
                     grade.needs_manual_grade = cell.earned is None
                 elif not cell.answer or cell.answer != before.answers.get((notebook.name, grade.name)):
                     grade.needs_manual_grade = True
-        late.record_penalty(book, submission, self._homework, result.late)
+        late.record_penalties(book, self._homework, {student: result.late})
         book.db.commit()
         return lost
 
     def marked(self, result: Result) -> Result:
         """The result of a submission that was just recorded, with its marks."""
-        submission = self._book.find_submission(self._homework.name, result.student)
-        return marks.applied(result, marks.of_submission(submission, self._places))
-
-    def _knows(self, student: str) -> bool:
-        from nbgrader.api import MissingEntry
-
-        try:
-            self._book.find_submission(self._homework.name, student)
-        except MissingEntry:
-            return False
-        return True
+        if result.student == self._new:
+            return marks.unmarked(result)
+        given = marks.of_class(self._book, self._homework, self._places, result.student)
+        return marks.applied(result, given.get(result.student, {}))
 
 
 def opened(course: Course) -> Any:

@@ -6,7 +6,8 @@ beside its score, to be taken off (nbgrader documentation, “Late submission pl
 
 from __future__ import annotations
 
-from datetime import datetime
+from collections.abc import Mapping
+from datetime import datetime, timedelta
 from decimal import ROUND_HALF_UP, Decimal
 from typing import Any
 
@@ -15,6 +16,7 @@ import msgspec
 from autograder.course.course import Homework
 from autograder.course.dates import Lateness, utc
 from autograder.course.late_rules import penalty
+from autograder.results import rows
 from autograder.results.result import Late, Result
 
 
@@ -68,25 +70,52 @@ def set_times(submission: Any, homework: Homework, late: Late | None) -> None:
 
     The caller commits.
     """
-    if late is None or homework.due is None:
+    if (found := times(homework, late)) is None:
         return
-    submission.extension = (utc(datetime.fromisoformat(late.due)) - utc(homework.due)) or None
-    if late.submitted:
-        submission.timestamp = utc(datetime.fromisoformat(late.submitted))
+    submission.extension, moment = found
+    if moment is not None:
+        submission.timestamp = moment
 
 
-def record_penalty(book: Any, submission: Any, homework: Homework, late: Late | None) -> None:
-    """Write what lateness costs to each notebook of a submission, from its score in the gradebook `book` now.
+def times(homework: Homework, late: Late | None) -> tuple[timedelta | None, datetime | None] | None:
+    """The extension and the moment of a submission as the gradebook has them; None if there is no due date."""
+    if late is None or homework.due is None:
+        return None
+    extension = utc(datetime.fromisoformat(late.due)) - utc(homework.due)
+    return extension or None, utc(datetime.fromisoformat(late.submitted)) if late.submitted else None
+
+
+def record_penalties(book: Any, homework: Homework, lateness: Mapping[str, Late | None]) -> None:
+    """Write when students handed in, and what that costs for each notebook, from its score in the gradebook `book` now.
 
     A mark by hand changes the score, so this has to be done again after marking. Without a due date the penalties stay
     as they are. The caller commits.
     """
-    if late is None or homework.due is None:
+    if homework.due is None:
         return
-    set_times(submission, homework, late)
+    from nbgrader.api import SubmittedAssignment, SubmittedNotebook
+    from sqlalchemy import update
+
     book.db.flush()
-    for notebook in submission.notebooks:
-        book.db.refresh(notebook, ["score"])  # the database adds it up, and only when it is asked
-        off = penalty(notebook.score or 0.0, late.per_cent) or None  # None is nbgrader's own word for no penalty
-        if notebook.late_submission_penalty != off:
-            notebook.late_submission_penalty = off
+    one = next(iter(lateness)) if len(lateness) == 1 else None
+    scores = rows.earned(book, homework, one)
+    moments: dict[str, dict[str, object]] = {}
+    costs: list[dict[str, object]] = []
+    for row in rows.handed_in(book, homework, one):
+        late = lateness.get(row.student)
+        if (found := times(homework, late)) is None or late is None:
+            continue
+        extension, moment = found[0], found[1] or row.timestamp
+        if (extension, moment) != (row.extension, row.timestamp):
+            moments[row.submission] = {"id": row.submission, "extension": extension, "timestamp": moment}
+        off = owed(scores.get(row.notebook, 0.0), late)
+        if off != row.penalty:
+            costs.append({"id": row.notebook, "late_submission_penalty": off})
+    for table, changes in ((SubmittedAssignment, list(moments.values())), (SubmittedNotebook, costs)):
+        if changes:
+            book.db.execute(update(table), changes)
+
+
+def owed(score: float, late: Late | None) -> float | None:
+    """What is taken off a notebook's score in the gradebook; None is nbgrader's own word for nothing."""
+    return (penalty(score, late.per_cent) or None) if late is not None else None

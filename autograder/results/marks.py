@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -12,7 +12,7 @@ import msgspec
 from autograder.course.course import Homework
 from autograder.course.release import released
 from autograder.course.roster import Roster
-from autograder.results import late, record
+from autograder.results import late, record, rows
 from autograder.results.result import CellResult, Late, Mark, Result
 
 Marks = Mapping[tuple[str, str], Mark]
@@ -23,20 +23,23 @@ LateOf = Callable[[str, Late | None], Late | None]
 """how late a student is by the settings and timestamps of now, given what the result says"""
 
 
-def of_class(book: Any, homework: Homework) -> dict[str, Marks]:
-    """All that persons decided on a homework, by student, from nbgrader's gradebook `book`."""
-    places = exercises(homework)
-    found: dict[str, Marks] = {}
-    for student, submission in _submissions(book, homework).items():
-        marks = dict(_marks(submission, places))
-        if marks:
-            found[student] = marks
-    return found
-
-
-def of_submission(submission: Any, places: Exercises) -> Marks:
-    """All that persons decided on one student's homework; `places` is what `exercises` gives."""
-    return dict(_marks(submission, places))
+def of_class(book: Any, homework: Homework, places: Exercises, student: str | None = None) -> dict[str, Marks]:
+    """All that persons decided on a homework, by student, from nbgrader's gradebook `book`; only one student's, if
+    asked for. `places` is what `exercises` gives.
+    """
+    found: dict[str, dict[tuple[str, str], Mark]] = {}
+    for one in rows.decided(book, homework, student):
+        marks = found.setdefault(one.student, {})
+        if one.comment:
+            place = one.notebook, places.get(one.notebook, {}).get(one.cell, "")
+            if place[1]:
+                mark = marks.get(place, Mark())
+                text = "\n\n".join(filter(None, (mark.comment, one.comment)))
+                marks[place] = msgspec.structs.replace(mark, comment=text)
+        else:
+            outdated = one.points is not None and one.again
+            marks[one.notebook, one.cell] = Mark(points=one.points, extra=one.extra, outdated=outdated)
+    return {student: marks for student, marks in found.items() if marks}
 
 
 def exercises(homework: Homework) -> Exercises:
@@ -101,20 +104,25 @@ def restore(submission: Any, places: Exercises, marks: Marks) -> None:
                 comments[at].manual_comment = mark.comment
 
 
-def share(book: Any, homework: Homework, results: Mapping[str, Result], roster: Roster) -> None:
+def share(book: Any, homework: Homework, out: Path, roster: Roster) -> None:
     """Give the members of a group, who handed in the same answer, the mark that one of them has got.
 
     Points and comment count for each member; extra credit is for one. Who has a mark keeps it; where members' marks
     differ, no one else gets one. The caller commits.
     """
-    groups = {student: known.group for student in results if (known := roster.get(student)) and known.group}
-    if not groups:
+    if not any(known.group for known in roster.enrolled):
         return
-    places, found = exercises(homework), of_class(book, homework)
-    answers = {student: _before(results[student]).answers for student in groups}
-    submissions = _submissions(book, homework)
-    for student in groups.keys() & submissions.keys():
-        mates = [one for one in groups if one != student and groups[one] == groups[student]]
+    groups: dict[str, list[str]] = {}
+    answers: dict[str, Mapping[tuple[str, str], str]] = {}
+    for student, result in record.each(out, homework.name):
+        if (known := roster.get(student)) and known.group:
+            groups.setdefault(known.group, []).append(student)
+            answers[student] = _before(result).answers
+    places = exercises(homework)
+    found, submissions = of_class(book, homework, places), _submissions(book, homework)
+    members = [(one, team) for team in groups.values() for one in team if one in submissions]
+    for student, team in members:
+        mates = [one for one in team if one != student]
         given: dict[tuple[str, str], Mark] = {}
         for place, answer in answers[student].items():
             theirs = [
@@ -137,12 +145,13 @@ def bring(
     Returns the results that changed, by student. A result that cannot be read stays as it is. Without `lateness`,
     everybody handed in when the result says so.
     """
-    results = record.read_all(out, homework.name)
     if roster is not None:
-        share(book, homework, results, roster)
-    found, there = of_class(book, homework), _submissions(book, homework)
+        share(book, homework, out, roster)
+        book.db.flush()
+    found, there = of_class(book, homework, exercises(homework)), rows.entered(book, homework)
     changed = {}
-    for student, old in results.items():
+    lates: dict[str, Late | None] = {}
+    for student, old in record.each(out, homework.name):
         then = lateness(student, old.late) if lateness is not None else old.late
         now = msgspec.structs.replace(old, late=then, rounding=homework.rounding)
         new = applied(now, found.get(student, {}) if student in there else _before(old).marks)
@@ -150,8 +159,9 @@ def bring(
             known = roster.get(student) if roster else None
             record.write(new, out, name=known.name if known else "")
             changed[student] = new
-        if homework.due and student in there:
-            late.record_penalty(book, there[student], homework, new.late)
+        if student in there and new.late is not None:
+            lates[student] = new.late
+    late.record_penalties(book, homework, lates)
     if there:
         late.set_due(book, homework)
     book.db.commit()
@@ -166,23 +176,6 @@ def _submissions(book: Any, homework: Homework) -> dict[str, Any]:
         return {one.student.id: one for one in book.find_assignment(homework.name).submissions}
     except MissingEntry:
         return {}
-
-
-def _marks(submission: Any, exercises: Exercises) -> Iterator[tuple[tuple[str, str], Mark]]:
-    """The marks of one submission."""
-    for notebook in submission.notebooks:
-        exercise = exercises.get(notebook.name, {})
-        comments: dict[str, list[str]] = {}
-        for comment in notebook.comments:
-            if comment.manual_comment and comment.name in exercise:
-                comments.setdefault(exercise[comment.name], []).append(comment.manual_comment)
-        for grade in notebook.grades:
-            extra = grade.extra_credit or 0.0
-            text = "\n\n".join(comments.get(grade.name, ()))
-            if grade.manual_score is not None or extra or text:
-                outdated = grade.manual_score is not None and bool(grade.needs_manual_grade)
-                mark = Mark(points=grade.manual_score, extra=extra, comment=text, outdated=outdated)
-                yield (notebook.name, grade.name), mark
 
 
 def _exercises(homework: Homework, notebook: str) -> dict[str, str]:
