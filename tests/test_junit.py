@@ -15,7 +15,7 @@ from autograder.results.result import CellResult, Diagnosis, NotebookResult, Res
 SPENT = {"cpu_seconds": 1.0, "wall_seconds": 1.5, "tier": "none"}
 
 
-def tested(passed: bool, message: str = "") -> TestResult:
+def one_test(passed: bool, message: str = "") -> TestResult:
     return TestResult(
         name="test_relu", cell="relu", weight=1.0, says="Negative numbers become 0.", passed=passed, message=message,
         seconds=0.25,
@@ -39,9 +39,9 @@ def cell(earned: float | None, *tests: TestResult, **more: object) -> CellResult
     return CellResult(grade_id="relu", title="Exercise 1 · ReLU", points=2.0, earned=earned, tests=tests, **more)  # type: ignore[arg-type]
 
 
-RIGHT = result_of("ada", cell(2.0, tested(True)))
+RIGHT = result_of("ada", cell(2.0, one_test(True)))
 HINTED = Diagnosis(mistake="abs", title="takes the absolute value", hint="Look at negative numbers.")
-WRONG = result_of("ben", cell(0.5, tested(False, "x = -1 gives 1"), diagnoses=(HINTED,)), cell(None))
+WRONG = result_of("ben", cell(0.5, one_test(False, "x = -1 gives 1"), diagnoses=(HINTED,)), cell(None))
 
 
 def read(results: list[Result], missing: dict[str, str]) -> ElementTree.Element:
@@ -71,7 +71,7 @@ def test_a_failure_says_what_the_page_says() -> None:
     "name", ["a\x00b", "a\nb", "<script>", "a|b", "\udcff", "]]>", "`x`", "é\u2028ü", "[a](b)", "&lt;"]
 )
 def test_names_and_messages_break_neither_form(name: str) -> None:
-    hostile = result_of(name, cell(0.0, tested(False, name)))
+    hostile = result_of(name, cell(0.0, one_test(False, name)))
     root = read([hostile], {name: name})
     assert len(root) == 2 and root[0].get("tests") == "1"
     table = junit.markdown("hw1", [hostile], {name: name}).splitlines()[4:]
@@ -82,7 +82,7 @@ def test_names_and_messages_break_neither_form(name: str) -> None:
 
 
 def test_a_bonus_that_was_not_earned_is_no_failure() -> None:
-    root = read([result_of("ada", cell(0.0, tested(False), bonus=True))], {})
+    root = read([result_of("ada", cell(0.0, one_test(False), bonus=True))], {})
     assert root.get("failures") == "0"
 
 
