@@ -4,6 +4,7 @@ A master takes what it needs in a locked cell, by `from common import BLUE, comp
 definitions stands there instead.
 """
 
+import matplotlib.pyplot as plt
 import torch
 
 BLUE, ORANGE, GREEN, RED = "#0072B2", "#E69F00", "#009E73", "#D55E00"  # safe for colour-blind readers
@@ -46,3 +47,16 @@ def numbers(*shapes, seed):
     """A tensor of standard normal numbers for each shape."""
     generator = torch.Generator().manual_seed(seed)
     return [torch.randn(shape, generator=generator) for shape in shapes]
+
+
+def show_figure(says):
+    """Show the current figure. `says` tells readers who cannot see it what the data say: a sentence with numbers."""
+    from html import escape
+
+    from IPython.core.pylabtools import print_figure
+    from IPython.display import display
+
+    png = print_figure(plt.gcf(), base64=True)
+    plt.close()
+    image = f'<img alt="{escape(says)}" src="data:image/png;base64,{png}">'  # JupyterLab gives a PNG alone no text
+    display({"image/png": png, "text/html": image}, metadata={"image/png": {"alt": says}}, raw=True)

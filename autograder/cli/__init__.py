@@ -1,4 +1,4 @@
-"""The command line, one file for each group: `authors`, `collecting`, `classes`, `after`, `exporting`, `machine`.
+"""The command line: a module for each group of commands, or for one that is long. `--help` shows who needs which.
 
 Heavy imports wait for the command, so that `autograder --help` answers at once.
 """
@@ -7,30 +7,24 @@ from __future__ import annotations
 
 import typer
 
-from autograder.cli import after, authors, classes, collecting, exporting, machine
+from autograder.cli import after, authors, classes, collecting, exporting, machine, report, similar, viva
 
 app = typer.Typer(
     no_args_is_help=True,
     add_completion=False,
     help="Build a course's notebooks, grade its classes, check its machines.",
 )
-for command in (
-    authors.build,
-    classes.grade,
-    classes.watch,
-    classes.record,
-    after.marks,
-    after.regrade,
-    after.explain,
-    after.clusters,
-    authors.audit,
-    machine.doctor,
-    machine.demo,
-):
-    app.command()(command)
-app.command()(collecting.collect)
-app.command()(exporting.export)
-app.command()(exporting.deliver)
-app.add_typer(collecting.roster, name="roster")
-app.command()(authors.new)
-app.command()(authors.publish)
+GROUPS = {
+    "First": (machine.demo, machine.doctor),
+    "Write a course": (authors.new, authors.build, authors.audit, authors.publish),
+    "Grade a class": (collecting.roster, collecting.collect, classes.grade, classes.watch, classes.record, after.marks),
+    "Give scores and feedback back": (exporting.export, exporting.deliver),
+    "After a complaint or a mended test": (after.explain, after.regrade, after.clusters),
+    "Look at the class": (report.report, similar.similar, viva.viva),
+}
+for group, commands in GROUPS.items():
+    for command in commands:
+        if isinstance(command, typer.Typer):
+            app.add_typer(command, name="roster", rich_help_panel=group)
+        else:
+            app.command(rich_help_panel=group)(command)

@@ -1,0 +1,88 @@
+"""A command for the teaching team: `similar`."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from autograder.cli.options import CourseOption, fail, opened_course
+from autograder.course.course import CourseError
+
+if TYPE_CHECKING:
+    from autograder.insight.similarity import Findings
+
+
+def similar(
+    homework: Annotated[str, typer.Argument(help="hw1, say.")],
+    notebook: Annotated[str, typer.Option(help="Only this notebook.")] = "",
+    threshold: Annotated[
+        float,
+        typer.Option(min=0, help="List pairs of which, by chance, fewer than so many are expected in an honest class."),
+    ] = 0.1,
+    submitted: Annotated[Path | None, typer.Option(help="Submissions: <student>/<homework>/ in it.")] = None,
+    out: Annotated[Path | None, typer.Option(help="Where the pages go; by default results/.")] = None,
+    workers: Annotated[int, typer.Option(min=1, help="Submissions read at a time.")] = os.cpu_count() or 1,
+    json: Annotated[bool, typer.Option("--json", help="Print one JSON line a pair.")] = False,
+    course: CourseOption = None,
+) -> None:
+    """Find students whose own work is more alike than honest answers in this class are. A reason to look, no verdict.
+
+    Writes an index, hwN.similar.html, and a page for each pair with both answers side by side. Names, comments and
+    order do not count. Members of a group in roster.csv are no pair. No student's code is run.
+    """
+    from autograder.insight import alike_class, alike_page
+    from autograder.results.plain_text import plain
+
+    opened = opened_course(course)
+    out = out or opened.root / "results"
+    try:
+        chosen = opened.homework(homework)
+        if notebook:
+            chosen.notebook(notebook)
+        found = alike_class.of_class(
+            opened, chosen, submitted or opened.root / "submitted", notebook, threshold, workers
+        )
+        index = alike_page.write(found, out)
+    except CourseError as error:
+        fail(error)
+    except OSError as error:
+        fail(
+            f"{error.filename or out}: the pages cannot be written ({error.strerror}): choose another folder with --out"
+        )
+    for student, why in sorted(found.damage.items()):
+        typer.echo(plain(f"{student}: not compared, or not all of it: {' '.join(why)}"), err=True)
+    if json:
+        import msgspec
+
+        for pair in found.findings.pairs:
+            typer.echo(msgspec.json.encode(pair.as_dict()).decode())
+    else:
+        typer.echo(_told(found.findings))
+        typer.echo(f"wrote {plain(str(index))}")
+
+
+def _told(findings: Findings) -> str:
+    """The table of pairs, and the groups."""
+    from autograder.insight.alike_page import chance
+    from autograder.results.plain_text import aligned, plain
+
+    if findings.students < findings.fewest:
+        return (
+            f"{findings.students} submissions hold work of a student's own; a class of fewer than {findings.fewest} "
+            "does not show how alike honest answers are"
+        )
+    if not findings.pairs:
+        return f"no pair; {findings.students} submissions were compared"
+    rows: list[tuple[str, ...]] = [("student", "and", "by chance", "exercises alike")]
+    for pair in findings.pairs:
+        alike = f"{len(pair.striking)} of {len(pair.exercises)}"
+        rows.append((plain(pair.one), plain(pair.other), chance(pair.expected), alike))
+    groups = [f"{number}. {', '.join(map(plain, group))}" for number, group in enumerate(findings.groups, 1)]
+    lines = [*aligned(rows), "", "groups:", *groups, ""]
+    lines.append(
+        f"{len(findings.pairs)} pairs among {findings.students} submissions. This is a reason to look and no verdict."
+    )
+    return "\n".join(lines)

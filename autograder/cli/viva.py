@@ -1,0 +1,63 @@
+"""The command `viva`: questions for an oral check about a student's own code."""
+
+from __future__ import annotations
+
+from enum import StrEnum
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from autograder.cli.options import FINDINGS, CourseOption, fail, opened_course
+from autograder.course.course import CourseError
+
+
+class Form(StrEnum):
+    """What is written."""
+
+    HTML = "html"
+    MOODLE = "moodle"
+    QTI = "qti"
+    CSV = "csv"
+
+
+def viva(
+    homework: Annotated[str, typer.Argument(help="hw1, say.")],
+    student: Annotated[str, typer.Argument(help="The name of a student's folder; by default the whole class.")] = "",
+    form: Annotated[
+        Form,
+        typer.Option(
+            "--format",
+            help="A sheet to print; or a quiz for Moodle (its XML), Canvas (QTI 1.2) or Brightspace (its CSV).",
+        ),
+    ] = Form.HTML,
+    out: Annotated[Path | None, typer.Option(help="Results and transcripts; by default results/.")] = None,
+    allow_unconfined: Annotated[
+        bool, typer.Option("--allow-unconfined", help="Ask even where nothing confines the student's code.")
+    ] = False,
+    course: CourseOption = None,
+) -> None:
+    """Write questions about each student's own code, with the key, for an oral check or a quiz.
+
+    They come from the cells that were graded and passed; the keys come from running them in the sandbox. The file
+    results/STUDENT/HOMEWORK.viva.html is for instructors only. Exit code 1 if somebody cannot be asked.
+    """
+    from autograder.insight.viva import round
+
+    opened = opened_course(course)
+    out = out or opened.root / "results"
+    try:
+        chosen = opened.homework(homework)
+        known = round.students_of(chosen, out)
+        if student and student not in known:
+            near = ", ".join(known[:10]) + (" …" if len(known) > 10 else "")
+            raise CourseError(f"{out}: no result of {student!r}; there are results of {near}")
+        floor = "none" if allow_unconfined else opened.floor
+        found = list(round.held(opened, chosen, out, [student] if student else known, form.value, floor))
+    except CourseError as error:
+        fail(error)
+    typer.echo(round.text(found))
+    if student and found[0].path is not None:
+        typer.echo(f"wrote {found[0].path}: it holds the key; show students only the pages before it")
+    if any(one.lost for one in found):
+        raise typer.Exit(FINDINGS)

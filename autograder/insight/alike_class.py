@@ -1,0 +1,101 @@
+"""Which students of a class are alike: reads all submissions of a homework, in forks, and compares them."""
+
+from __future__ import annotations
+
+import functools
+import gc
+from collections.abc import Collection, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from autograder.course.course import Course, Homework
+from autograder.course.roster import Roster, keys, open_roster
+from autograder.grading.submissions import Submission, survey
+from autograder.insight.known_answers import common_prints
+from autograder.insight.own_work import Imprint, OwnWork, Reader
+from autograder.insight.similarity import EXPECTED, Findings, Pair, similar
+from autograder.proving.fork_pool import ForkPool
+
+_TOGETHER = 16
+"""submissions that one fork reads"""
+_SECONDS = 20
+"""of processor time for one submission"""
+
+
+@dataclass(frozen=True)
+class AlikeClass:
+    """What was found, and where the submissions are."""
+
+    homework: Homework
+    findings: Findings
+    damage: dict[str, tuple[str, ...]]
+    """for each student of whom not everything could be read: why"""
+    reader: Reader
+    folders: dict[str, Path]
+
+    def work(self, student: str) -> OwnWork:
+        """The own work of one student, read again."""
+        return self.reader.read(student, self.folders[student])
+
+    def works(self, pair: Pair) -> tuple[OwnWork, OwnWork]:
+        return self.work(pair.one), self.work(pair.other)
+
+
+def of_class(
+    course: Course,
+    homework: Homework,
+    submitted: Path,
+    notebook: str = "",
+    threshold: float = EXPECTED,
+    workers: int = 1,
+) -> AlikeClass:
+    """Compare all submissions of a homework; only one notebook of it if `notebook` is given.
+
+    Raises CourseError if there are no submissions, or if the course's own files cannot be read.
+    """
+    names = [spec.name for spec in homework.notebooks if notebook in ("", spec.name)]
+    reader, roster = Reader(course, homework, names), open_roster(course.root)
+    todo = survey(submitted, homework.name, course.homeworks).todo
+    given = common_prints(homework, reader)
+    read = _read_all(reader, todo, workers)
+    teams = {one.student: teams_of(one.student, roster) for one in todo} if roster else {}
+    damage = {one.student: one.damage for one in read if one.damage}
+    return AlikeClass(
+        homework, similar(read, given, teams, threshold), damage, reader, {one.student: one.folder for one in todo}
+    )
+
+
+def teams_of(student: str, roster: Roster) -> frozenset[str]:
+    """What a student's groups are called, whatever platform wrote them; a folder may have the name of a group."""
+    found = roster.bearer(student)
+    if found is not None:
+        return frozenset(keys([found.group])) if found.group else frozenset()
+    return frozenset(name for one in roster.in_group(student) for name in keys([one.group]))
+
+
+def _read_all(reader: Reader, todo: Sequence[Submission], workers: int) -> list[Imprint]:
+    """All submissions. One that ends a fork, or takes it too long, is found by reading those of the fork one by one."""
+    chunks = [todo[at : at + _TOGETHER] for at in range(0, len(todo), _TOGETHER)]
+    found: list[Imprint] = []
+    alone: list[Sequence[Submission]] = []
+    for chunk, outcome in zip(chunks, _outcomes(reader, chunks, workers), strict=True):
+        if isinstance(outcome, str):
+            alone += [[one] for one in chunk]
+        else:
+            found += outcome
+    for chunk, outcome in zip(alone, _outcomes(reader, alone, workers), strict=True):
+        lost = Imprint(chunk[0].student, {}, ("its files cannot be read in the time and memory that there is",))
+        found += [lost] if isinstance(outcome, str) else outcome
+    return found
+
+
+def _outcomes(reader: Reader, chunks: Sequence[Sequence[Submission]], workers: int) -> Collection[list[Imprint] | str]:
+    pool = ForkPool(list[Imprint], workers, _SECONDS * _TOGETHER)
+    for chunk in chunks:
+        pool.begin(functools.partial(_read, reader, chunk))
+    return pool.outcomes()
+
+
+def _read(reader: Reader, chunk: Sequence[Submission]) -> list[Imprint]:
+    gc.disable()  # a fork ends soon, and syntax trees hold no cycles
+    return [Imprint.of(reader.read(one.student, one.folder)) for one in chunk]

@@ -1,0 +1,206 @@
+"""Fingerprints of a student's code or text: hashes that stay the same when it is renamed, reordered or commented.
+
+Code becomes streams of tokens, one for each statement, read from its syntax tree without names that the student chose,
+docstrings, type hints and notation. Of each stream, and of each paragraph of a text, the hashes of short runs are
+winnowed (Schleimer, Wilkerson and Aiken: Winnowing, SIGMOD 2003). Nothing is executed.
+"""
+
+from __future__ import annotations
+
+import ast
+import functools
+import hashlib
+import re
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass, field
+
+from autograder.insight.naming import Naming
+
+RUN, WINDOW, WORDS = 5, 3, 4
+"""tokens of a run of code, runs of which at least one is kept, and words of a run of text"""
+_SHORTEST = 3
+"""tokens; a shorter statement says nothing"""
+_MOST, _LONGEST = 4000, 60_000
+"""fingerprints and characters of one exercise that are read"""
+_WORD = re.compile(r"\w+|[^\w\s]")
+_TURNED: dict[type[ast.cmpop], str] = {ast.Gt: "Lt", ast.GtE: "LtE"}
+
+Token = tuple[str, int]
+"""its sign, and the line that it stands in, counted from 1"""
+Print = tuple[int, int, int]
+"""a fingerprint: hash, first and last line"""
+
+
+@dataclass
+class _Streams:
+    """The streams of one source. `line` is where the statement that is read begins."""
+
+    naming: Naming
+    line: int = 0
+    found: list[list[Token]] = field(default_factory=list)
+
+    def read(self, body: Iterable[ast.stmt], local: frozenset[str]) -> None:
+        for node in body:
+            self._statement(node, local)
+
+    def _add(self, tokens: Iterable[Token]) -> None:
+        self.found.append(list(tokens))
+
+    def _statement(self, node: ast.stmt, local: frozenset[str]) -> None:
+        at, of = node.lineno + self.line, functools.partial(self._tokens, local=local)
+        match node:
+            case ast.FunctionDef() | ast.AsyncFunctionDef():
+                inside = local | self.naming.bound(node)
+                defaults = [*node.args.defaults, *filter(None, node.args.kw_defaults)]
+                self._add([("def", at), *(token for value in defaults for token in of(value))])
+                self.read(node.body, inside)
+                return
+            case ast.ClassDef():
+                self._add([("class", at), *(token for base in node.bases for token in of(base))])
+                self.read(node.body, local)
+                return
+            case ast.Import() | ast.ImportFrom() | ast.Pass() | ast.Global() | ast.Nonlocal():
+                return
+            case ast.Expr(value=ast.Constant()):
+                return
+            case ast.AnnAssign(value=None):
+                return
+            case ast.Assign(targets=[ast.Name(id=name)], value=ast.Name(id=same)) if name == same:
+                return
+            case ast.Assign() | ast.AnnAssign():
+                assert node.value is not None
+                targets = node.targets if isinstance(node, ast.Assign) else [node.target]
+                self._add([("=", at), *(token for target in targets for token in of(target)), *of(node.value)])
+            case ast.AugAssign():
+                self._add([("=", at), *of(node.target), *of(ast.BinOp(node.target, node.op, node.value))])
+            case ast.For() | ast.AsyncFor():
+                self._loop(node.target, node.iter, at, local)
+            case _:
+                parts = [child for child in ast.iter_child_nodes(node) if isinstance(child, ast.expr | ast.withitem)]
+                self._add([(type(node).__name__, at), *(token for part in parts for token in of(part))])
+        for name in ("body", "orelse", "finalbody"):
+            self.read(getattr(node, name, ()), local)
+        for part in (*getattr(node, "handlers", ()), *getattr(node, "cases", ())):
+            self.read(part.body, local)
+
+    def _loop(self, target: ast.expr, over: ast.expr, at: int, local: frozenset[str]) -> None:
+        """A loop, or what a comprehension goes through: both are the same."""
+        self._add([("for", at), *self._tokens(target, local), *self._tokens(over, local)])
+
+    def _tokens(self, node: ast.AST, local: frozenset[str]) -> list[Token]:
+        at, of = getattr(node, "lineno", 0) + self.line, functools.partial(self._tokens, local=local)
+        match node:
+            case ast.Name(id=name):
+                return [(self.naming.name(name, local), at)]
+            case ast.Attribute():
+                return [*of(node.value), (self.naming.attribute(node.attr), at)]
+            case ast.Constant():
+                return [(repr(node.value)[:200], at)]
+            case ast.BinOp(op=ast.Add() | ast.Mult()):
+                sides = sorted((of(node.left), of(node.right)), key=_signs)
+                return [(type(node.op).__name__, at), *sides[0], *sides[1]]
+            case ast.BinOp():
+                return [(type(node.op).__name__, at), *of(node.left), *of(node.right)]
+            case ast.UnaryOp():
+                return [(type(node.op).__name__, at), *of(node.operand)]
+            case ast.Compare(ops=[ast.Gt() | ast.GtE()]):
+                return [(_TURNED[type(node.ops[0])], at), *of(node.comparators[0]), *of(node.left)]
+            case ast.Compare():
+                sides = [of(node.left), *map(of, node.comparators)]
+                return [*((type(op).__name__, at) for op in node.ops), *(token for side in sides for token in side)]
+            case ast.Call():
+                words = sorted(node.keywords, key=lambda word: word.arg or "")
+                own = isinstance(node.func, ast.Name) and not self.naming.foreign(node.func.id, local)
+                named = [((f"{'' if own else word.arg}:", at), *of(word.value)) for word in words]
+                parts = [*of(node.func), *(token for one in node.args for token in of(one))]
+                return [("()", at), *parts, *(token for word in named for token in word)]
+            case ast.ListComp() | ast.SetComp() | ast.GeneratorExp() | ast.DictComp():
+                inside = local | self.naming.bound(node)
+                for each in node.generators:
+                    self._loop(each.target, each.iter, at, inside)
+                    for condition in each.ifs:
+                        self._add([("If", at), *self._tokens(condition, inside)])
+                made = [node.key, node.value] if isinstance(node, ast.DictComp) else [node.elt]
+                self._add(token for part in made for token in self._tokens(part, inside))
+                return [("each", at)]
+            case ast.Lambda():
+                return [("lambda", at), *self._tokens(node.body, local | self.naming.bound(node))]
+            case ast.expr_context():
+                return []
+            case _:
+                inner = [token for child in ast.iter_child_nodes(node) for token in of(child)]
+                return [(type(node).__name__, at), *inner]
+
+
+def _signs(tokens: Sequence[Token]) -> tuple[str, ...]:
+    return tuple(sign for sign, _ in tokens)
+
+
+def of_code(pieces: Iterable[tuple[str, ast.Module | None]], naming: Naming) -> tuple[Print, ...]:
+    """The fingerprints of code, given as statements, each with its tree; without one, those of its plain tokens."""
+    streams = _Streams(naming)
+    for text, tree in pieces:
+        before = len(streams.found)
+        try:
+            if tree is not None:
+                streams.read(tree.body, frozenset())
+        except RecursionError:
+            del streams.found[before:]
+            tree = None
+        if tree is None:
+            streams.found.append(list(_plain_tokens(text[:_LONGEST], streams.line, naming)))
+        streams.line += text.count("\n")
+    return tuple(_of_streams(streams.found, RUN, WINDOW))
+
+
+def of_text(source: str) -> tuple[Print, ...]:
+    """The fingerprints of written text, by its words: capital letters, marks and the paragraphs' order say nothing."""
+    streams: list[list[Token]] = [[]]
+    for number, line in enumerate(source[:_LONGEST].split("\n"), 1):
+        words = [(word, number) for word in re.findall(r"\w+", line.casefold())]
+        if words:
+            streams[-1] += words
+        elif streams[-1]:
+            streams.append([])
+    return tuple(_of_streams(streams, WORDS, WINDOW))
+
+
+def _plain_tokens(text: str, line: int, naming: Naming) -> Iterator[Token]:
+    before = ""
+    for number, row in enumerate(text.split("\n"), line + 1):
+        for sign in _WORD.findall(row.partition("#")[0]):
+            if sign.isidentifier():
+                name = naming.attribute(sign) if before == "." else naming.name(sign, frozenset())
+                yield name, number
+            elif sign != ".":
+                yield sign, number
+            before = sign
+
+
+def _of_streams(streams: Iterable[Sequence[Token]], run: int, window: int) -> Iterator[Print]:
+    left = _MOST
+    for tokens in streams:
+        if len(tokens) < _SHORTEST or left <= 0:
+            continue
+        signs, size = _signs(tokens), min(run, len(tokens))
+        hashes = [_hash(signs[at : at + size]) for at in range(len(tokens) - size + 1)]
+        kept = _winnowed(hashes, window)[:left]
+        left -= len(kept)
+        for at in kept:
+            lines = [line for _, line in tokens[at : at + size]]
+            yield hashes[at], min(lines), max(lines)
+
+
+def _winnowed(hashes: Sequence[int], window: int) -> list[int]:
+    """The places of the smallest hash of each window, the last one where several are equal."""
+    kept: dict[int, None] = {}
+    for start in range(max(1, len(hashes) - window + 1)):
+        places = range(start, min(start + window, len(hashes)))
+        kept[min(places, key=lambda at: (hashes[at], -at))] = None
+    return list(kept)
+
+
+@functools.lru_cache(2**18)
+def _hash(signs: tuple[str, ...]) -> int:
+    digest = hashlib.blake2b("\0".join(signs).encode(errors="replace"), digest_size=8)
+    return int.from_bytes(digest.digest(), "little", signed=True)

@@ -1,0 +1,228 @@
+"""A student's own work in a homework: what belongs to each exercise, however the cells were moved.
+
+Submissions are read as grading reads them. A folder that holds just the released notebooks, filled in, is read without
+the repairs that it does not need; the work is the same. Nothing is executed.
+"""
+
+from __future__ import annotations
+
+import ast
+import json
+import re
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from autograder.course.course import Course, Homework
+from autograder.course.names import functions, statements
+from autograder.course.release import Released, released
+from autograder.insight.fingerprints import Print, of_code, of_text
+from autograder.insight.naming import Given, given, naming, syntax_tree
+from autograder.submission import Unreadable, beside, choose, repaired
+from autograder.submission.folder import Contents, Place, contents
+from autograder.submission.gradable import Gradable
+from autograder.submission.kinship import Kinship
+from autograder.submission.match import normal
+from autograder.submission.rawcell import MAX_ALL_CODE_CHARACTERS, MAX_CODE_CHARACTERS, clean
+
+Exercise = tuple[str, str]
+"""a notebook, and the grade_id of one of its solution cells"""
+Part = tuple[str, str, str]
+"""kind of a cell, grade_id of its solution cell or '', and what the student wrote"""
+
+
+@dataclass(frozen=True)
+class Answer:
+    """What a student wrote for one exercise."""
+
+    source: str
+    prints: tuple[Print, ...]
+
+
+@dataclass(eq=False)
+class _Statement:
+    """A statement outside functions."""
+
+    home: str
+    """the exercise that it belongs to"""
+    text: str
+    tree: ast.Module | None
+    helps: frozenset[str]
+    """the functions and classes that it defines and no exercise asks for"""
+
+
+@dataclass(frozen=True)
+class OwnWork:
+    """What one student wrote in a homework."""
+
+    student: str
+    answers: Mapping[Exercise, Answer] = field(default_factory=dict)
+    damage: tuple[str, ...] = ()
+    """of each notebook that cannot be read: why"""
+
+
+@dataclass(frozen=True)
+class Imprint:
+    """What is compared of one student's own work."""
+
+    student: str
+    marks: dict[Exercise, bytes]
+    """the different fingerprints of each answer: 64-bit integers in rising order"""
+    damage: tuple[str, ...] = ()
+
+    @staticmethod
+    def of(work: OwnWork) -> Imprint:
+        found = {exercise: sorted({mark for mark, _, _ in one.prints}) for exercise, one in work.answers.items()}
+        marks = {exercise: np.array(each, dtype=np.int64).tobytes() for exercise, each in found.items() if each}
+        return Imprint(work.student, marks, work.damage)
+
+
+class Reader:
+    """Reads submissions of one homework."""
+
+    def __init__(self, course: Course, homework: Homework, notebooks: Sequence[str]) -> None:
+        self.homework, self.notebooks = homework, tuple(notebooks)
+        self.released = {spec.name: released(homework, spec.name) for spec in homework.notebooks}
+        self.given = {name: given(self.released[name]) for name in self.notebooks}
+        self._texts = {name: {normal(cell.source) for cell in one.cells} for name, one in self.released.items()}
+        self._kinship = Kinship([*self.released.values(), *_others(course, homework)])
+
+    def read(self, student: str, folder: Path) -> OwnWork:
+        """The own work in a student's folder. Whatever is wrong with it, nothing is raised."""
+        try:
+            found = self._plainly(contents(folder, self.homework.name, self._kinship.homeworks))
+            parts, damage = (found, ()) if found is not None else self._repaired(folder)
+        except (Unreadable, OSError, RecursionError, MemoryError) as error:
+            return OwnWork(student, {}, (str(error) or type(error).__name__,))
+        answers: dict[Exercise, Answer] = {}
+        for name in self.notebooks:
+            answers |= answers_of(parts.get(name, ()), self.released[name], self.given[name])
+        return OwnWork(student, answers, damage)
+
+    def _repaired(self, folder: Path) -> tuple[dict[str, list[Part]], tuple[str, ...]]:
+        choice = choose(folder, self.released, self._kinship)
+        parts = {}
+        for name in self.notebooks:
+            if name in choice.notebooks:
+                chosen = choice.notebooks[name]
+                book = repaired(chosen.raw, chosen.entry.name, self.released[name])
+                parts[name] = _parts(book, beside(choice, chosen).modules)
+        unread = [one.note for name, one in choice.without.items() if name in self.notebooks]
+        return parts, tuple(unread)
+
+    def _plainly(self, found: Contents) -> dict[str, list[Part]] | None:
+        """What the student wrote in the released notebooks; None if anything in the folder needs a closer look."""
+        wanted = {f"{name}.ipynb": name for name in self.released}
+        names = sorted(file.name for file in found.files)
+        if names != sorted(wanted) or found.passed_over:
+            return None
+        parts = {}
+        for file in found.files:
+            name = wanted[file.name]
+            if name in self.notebooks:
+                own = _plain_parts(file.read(), self.released[name], self._texts[name])
+                if own is None or file.place is not Place.EXPECTED:
+                    return None
+                parts[name] = own
+        return parts
+
+
+def _others(course: Course, homework: Homework) -> Iterable[Released]:
+    for name in course.homeworks:
+        if name != homework.name:
+            other = course.homework(name)
+            for spec in other.notebooks:
+                if other.release(spec.name).is_file():
+                    yield released(other, spec.name)
+
+
+def _parts(book: Gradable, modules: Mapping[str, str]) -> list[Part]:
+    own = [cell for cell in book.cells if cell.released is None or not (cell.released.fixed or cell.released.demo)]
+    parts = [
+        (cell.kind, cell.released.grade_id if cell.released and cell.released.solution else "", cell.source)
+        for cell in own
+        if cell.released is None or cell.source != cell.released.source
+    ]
+    return [*parts, *(("code", "", source[:MAX_CODE_CHARACTERS]) for source in modules.values())]
+
+
+def _plain_parts(data: bytes, release: Released, texts: set[str]) -> list[Part] | None:
+    """As `_parts`, for a notebook with each released cell once, in order and, if it is the course's, unchanged."""
+    try:
+        cells: list[Any] = json.loads(data)["cells"]
+        found = [_plain_cell(cell) for cell in cells]
+    except (ValueError, LookupError, TypeError, AttributeError, RecursionError):
+        return None
+    code = [len(source) for kind, _, source in found if kind == "code"]
+    if max(code, default=0) > MAX_CODE_CHARACTERS or sum(code) > MAX_ALL_CODE_CHARACTERS or len(found) > 500:
+        return None
+    known = {cell.id for cell in release.cells}
+    if [name for _, name, _ in found if name in known] != [cell.id for cell in release.cells]:
+        return None
+    by_id = {cell.id: cell for cell in release.cells}
+    parts: list[Part] = []
+    for kind, name, source in found:
+        cell = by_id.get(name)
+        if cell is None:
+            if normal(source) in texts:
+                return None
+            parts.append((kind, "", source))
+        elif cell.kind != kind or ((cell.fixed or cell.demo or not cell.solution) and cell.source != source):
+            return None
+        elif cell.solution and not cell.fixed and source != cell.source:
+            parts.append((kind, cell.grade_id, source))
+    return parts
+
+
+def _plain_cell(cell: Any) -> tuple[str, str, str]:
+    """Kind, id and source of a cell. Raises what a damaged notebook raises."""
+    kind, source, label = cell["cell_type"], cell["source"], cell["metadata"].get("nbgrader", {}).get("grade_id", "")
+    if kind not in ("code", "markdown") or cell.get("attachments") or (label and label != cell["id"]):
+        raise ValueError(kind)
+    return kind, str(cell["id"]), clean(source if isinstance(source, str) else "".join(source))
+
+
+def answers_of(parts: Sequence[Part], release: Released, course: Given) -> dict[Exercise, Answer]:
+    """What belongs to each exercise: code by the names that it defines, text by its place.
+
+    A helper belongs to the first exercise whose code uses it, wherever it stands.
+    """
+    owners = {
+        name: cell.grade_id for cell in release.cells if cell.solution and cell.kind == "code" for name in cell.names
+    }
+    exercises: list[tuple[str, str]] = [(cell.kind, cell.grade_id) for cell in release.cells if cell.solution]
+    code: list[_Statement] = []
+    texts: dict[str, list[str]] = {}
+    at = dict(reversed(exercises))
+    for kind, exercise, source in parts:
+        at[kind] = exercise or at.get(kind, "")
+        if kind == "markdown":
+            texts.setdefault(at[kind], []).append(source)
+            continue
+        for text, defined in statements(source):
+            mine = next((owners[name] for name in sorted(defined) if name in owners), "")
+            helps = functions(text) if not mine else frozenset[str]()
+            code.append(_Statement(mine or at[kind], text.rstrip("\n") + "\n", syntax_tree(text), helps))
+    _place_helpers(code, [name for kind, name in exercises if kind == "code"])
+    named = naming((one.tree for one in code if one.tree is not None), course)
+    found: dict[Exercise, Answer] = {}
+    for name in dict.fromkeys(one.home for one in code):
+        pieces = [(one.text, one.tree) for one in code if one.home == name]
+        found[release.notebook, name] = Answer("".join(text for text, _ in pieces), of_code(pieces, named))
+    for name, written in texts.items():
+        text = "\n\n".join(written)
+        found[release.notebook, name] = Answer(text, of_text(text))
+    return found
+
+
+def _place_helpers(code: Sequence[_Statement], exercises: Sequence[str]) -> None:
+    """Put each helper to the first exercise that uses it."""
+    words = [frozenset(re.findall(r"\w+", one.text)) for one in code]
+    place = {name: number for number, name in enumerate(exercises)}
+    for one in code:
+        if one.helps:
+            users = [user.home for user, used in zip(code, words, strict=True) if user is not one and one.helps & used]
+            one.home = min((user for user in users if user in place), key=place.__getitem__, default=one.home)

@@ -1,0 +1,103 @@
+"""The functions in a student's cell, with what questions need of each: its simple statements, loops and branches."""
+
+from __future__ import annotations
+
+import ast
+import warnings
+from collections.abc import Iterator
+from dataclasses import dataclass
+from functools import cached_property
+
+_BARRIERS = (ast.FunctionDef, ast.AsyncFunctionDef, ast.ClassDef, ast.Lambda)
+
+
+@dataclass(frozen=True)
+class Function:
+    name: str
+    """with its class: Linear.forward"""
+    node: ast.FunctionDef
+
+    @property
+    def first(self) -> int:
+        """The line at which its code begins: that of the first decorator, if there is one."""
+        return min([self.node.lineno, *(one.lineno for one in self.node.decorator_list)])
+
+    @property
+    def last(self) -> int:
+        return self.node.end_lineno or self.node.lineno
+
+    @cached_property
+    def statements(self) -> tuple[ast.stmt, ...]:
+        """All statements of its own, in order, without those of functions within it."""
+        return tuple(_statements(self.node.body))
+
+    @cached_property
+    def simple(self) -> tuple[ast.stmt, ...]:
+        """The statements that have one line to themselves."""
+        lines: dict[int, int] = {}
+        for one in self.statements:
+            lines[one.lineno] = lines.get(one.lineno, 0) + 1
+        return tuple(
+            one
+            for one in self.statements
+            if one.lineno == one.end_lineno and lines[one.lineno] == 1 and not _documents(one)
+        )
+
+    def simple_at(self, line: int) -> ast.stmt | None:
+        return next((one for one in self.simple if one.lineno == line), None)
+
+
+def functions(source: str) -> tuple[Function, ...]:
+    """The functions of a cell, with those of its classes. () where it is no Python, as with a line for the shell."""
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            tree = ast.parse(source)
+    except (SyntaxError, ValueError, RecursionError, MemoryError):
+        return ()
+    return tuple(_functions(tree.body, ""))
+
+
+def _functions(body: list[ast.stmt], owner: str) -> Iterator[Function]:
+    for node in body:
+        if isinstance(node, ast.FunctionDef):
+            yield Function(f"{owner}{node.name}", node)
+        elif isinstance(node, ast.ClassDef):
+            yield from _functions(node.body, f"{owner}{node.name}.")
+
+
+def _statements(body: list[ast.stmt]) -> Iterator[ast.stmt]:
+    for one in body:
+        yield one
+        if not isinstance(one, _BARRIERS):
+            for field in ("body", "orelse", "finalbody"):
+                yield from _statements(getattr(one, field, []))
+            for handler in getattr(one, "handlers", []):
+                yield from _statements(handler.body)
+
+
+def _documents(one: ast.stmt) -> bool:
+    return isinstance(one, ast.Expr) and isinstance(one.value, ast.Constant)
+
+
+def stored(one: ast.stmt) -> list[str]:
+    """The names, and the attributes of `self`, that an assignment sets."""
+    targets = one.targets if isinstance(one, ast.Assign) else [one.target] if isinstance(one, ast.AugAssign) else []
+    if isinstance(one, ast.AnnAssign) and one.value is not None:
+        targets = [one.target]
+    flat = [item for target in targets for item in (target.elts if isinstance(target, ast.Tuple) else [target])]
+    return [name for name in map(written, flat) if name]
+
+
+def written(node: ast.expr) -> str:
+    """`x` or `self.x`; '' for any other expression."""
+    if isinstance(node, ast.Name):
+        return node.id
+    if isinstance(node, ast.Attribute) and isinstance(node.value, ast.Name) and node.value.id == "self":
+        return f"self.{node.attr}"
+    return ""
+
+
+def read_by(node: ast.AST) -> set[str]:
+    """The names, and the attributes of `self`, that are read in it."""
+    return {name for one in ast.walk(node) if isinstance(one, ast.expr) and (name := written(one)) and name != "self"}

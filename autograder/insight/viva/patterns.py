@@ -1,0 +1,230 @@
+"""Patterns of questions that one traced call answers: shapes, results, rounds of a loop, lines that are run."""
+
+from __future__ import annotations
+
+import ast
+import itertools
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+
+from autograder.insight.viva.functions import Function, read_by, stored
+from autograder.insight.viva.questions import About, Question
+from autograder.insight.viva.seen import Seen, shape_text
+from autograder.insight.viva.tracing import Step, TracedCall
+
+_ROUNDS = ("first", "second", "third")
+_LONG = 70
+"""most characters of an answer"""
+
+
+def asked(call: TracedCall, function: Function, check: str) -> Iterator[Question]:
+    """All questions about one call; `check` is the source of the check that made it."""
+    setting = _setting(call, function, check)
+    for pattern in (_shapes, _results, _rounds, _runs, _next):
+        for text, right, wrong, about in pattern(call, function):
+            kind = pattern.__name__.strip("_").removesuffix("s") if pattern is not _runs else "runs"
+            yield Question(
+                kind,  # type: ignore[arg-type]
+                call.cell,
+                function.name,
+                function.first,
+                function.last,
+                text,
+                right,
+                tuple(dict.fromkeys(one for one in wrong if one)),
+                about,
+                setting,
+            )
+
+
+Draft = tuple[str, str, Iterable[str], About]
+
+
+def _about(call: TracedCall, line: int = 0, name: str = "", round: int = 0) -> About:
+    return About(call.check, call.place, call.number, line, name, round)
+
+
+def _setting(call: TracedCall, function: Function, check: str) -> tuple[str, ...]:
+    lines = check.split("\n")
+    where = lines[call.place - 1].strip() if 0 < call.place <= len(lines) else ""
+    uses = read_by(function.node)
+    told = [f"{name} = {thing.told()}" for name, thing in call.given.items() if name != "self" and name in uses]
+    return f"call {call.number} in check ‘{call.check}’, line {call.place}: {where}", *told[:10]
+
+
+def _shapes(call: TracedCall, function: Function) -> Iterator[Draft]:
+    for one in function.simple:
+        after = _after_first(call, one)
+        for name in stored(one) if after is not None else []:
+            thing = after.names.get(name) if after is not None else None
+            if thing is not None and thing.is_array and thing.shape:
+                text = f"Which shape does `{name}` have right after line {one.lineno} has run for the first time?"
+                others = _shapes_in(after.names) if after is not None else ()
+                yield text, shape_text(thing.shape), _near(thing.shape, others), _about(call, one.lineno, name)
+    if call.returned is None:
+        return
+    given = _shapes_in(call.given)
+    if call.returned.is_array and call.returned.shape:
+        text = f"Which shape has what this call of `{function.name}` returns?"
+        yield text, shape_text(call.returned.shape), _near(call.returned.shape, given), _about(call)
+    elif call.returned.kind in ("tuple", "list"):
+        for at, item in enumerate(call.returned.items or ()):
+            if item.is_array and item.shape:
+                text = f"This call of `{function.name}` returns {len(call.returned.items or ())} things. "
+                text += f"Which shape has number {at + 1}?"
+                yield text, shape_text(item.shape), _near(item.shape, given), _about(call, round=at + 1)
+
+
+def _after_first(call: TracedCall, one: ast.stmt) -> Step | None:
+    """The moment after a statement has run for the first time."""
+    at = next((n for n, step in enumerate(call.steps) if step.line == one.lineno), None)
+    return call.steps[at + 1] if at is not None and at + 1 < len(call.steps) else None
+
+
+def _shapes_in(names: Mapping[str, Seen]) -> list[tuple[int, ...]]:
+    return [thing.shape for thing in names.values() if thing.is_array]
+
+
+def _near(shape: tuple[int, ...], others: Iterable[tuple[int, ...]]) -> Iterator[str]:
+    """Shapes that a mistake would give: transposed, a dimension summed away or kept, that of another tensor."""
+    yield shape_text(shape[::-1])
+    yield from map(shape_text, dict.fromkeys(one for one in others if one != shape))
+    if len(shape) > 2:
+        yield shape_text((*shape[:-2], shape[-1], shape[-2]))
+    yield shape_text(shape[:-1])
+    yield shape_text(shape[1:])
+    yield shape_text((1, *shape[1:]))
+    yield shape_text((*shape[:-1], 1))
+    yield shape_text((*shape, 1))
+    yield shape_text((1, *shape))
+    yield shape_text((*shape[:-1], shape[-1] + 1))
+
+
+def _results(call: TracedCall, function: Function) -> Iterator[Draft]:
+    right = call.returned.literal() if call.returned is not None else ""
+    if call.returned is None or not _known(call, function) or not right or len(right) > _LONG or right == "None":
+        return
+    others = [thing.literal() for thing in call.given.values() if thing.kind == call.returned.kind]
+    near = itertools.chain(_values_near(call.returned), others)
+    text = f"What does this call of `{function.name}` return?"
+    yield text, right, (one for one in near if len(one) <= _LONG), _about(call)
+
+
+def _known(call: TracedCall, function: Function) -> bool:
+    """Whether all that the function gets is written out in the question."""
+    uses = read_by(function.node)
+    return all(thing.literal() for name, thing in call.given.items() if name in uses and name != "self")
+
+
+def _values_near(thing: Seen) -> Iterator[str]:
+    """The same thing with other numbers: negative, turned around, one more."""
+    if thing.items is None:
+        return
+    if thing.kind == "value":
+        value = thing.items[0]
+        if isinstance(value, bool):
+            yield from ("True", "False", "None", "0")
+        elif isinstance(value, int | float):
+            for number in (value + 1, value - 1, -value, 2 * value, value / 2):
+                yield Seen("value", (), (number,)).literal()
+    elif thing.is_array:
+        numbers = thing.items
+        changed = [tuple(-one for one in numbers)] if not any(isinstance(one, bool) for one in numbers) else []
+        changed.append(numbers[::-1])
+        if changed[:-1]:
+            changed += [tuple(2 * one for one in numbers), tuple(one + 1 for one in numbers)]
+            changed += [tuple(max(one, 0) for one in numbers), (*numbers[1:], numbers[0])]
+        else:
+            changed += [tuple(not one for one in numbers), (not numbers[0], *numbers[1:])]
+        for other in changed:
+            yield Seen(thing.kind, thing.shape, other).literal()
+    elif all(isinstance(item, Seen) for item in thing.items):
+        yield Seen(thing.kind, thing.shape, thing.items[::-1]).literal()
+        for at, item in enumerate(thing.items):
+            for text in itertools.islice(_values_near(item), 2):
+                texts = [one.literal() for one in thing.items]
+                texts[at] = text
+                inner = ", ".join(texts) if all(texts) else ""
+                yield (f"[{inner}]" if thing.kind == "list" else f"({inner})") if inner and len(texts) > 1 else ""
+
+
+def _rounds(call: TracedCall, function: Function) -> Iterator[Draft]:
+    for loop in function.statements:
+        if not isinstance(loop, ast.For | ast.While) or not _headed(loop):
+            continue
+        ends = _ends_of_rounds(call, loop)
+        names = dict.fromkeys(name for one in _within(loop, function) for name in stored(one))
+        for name in names:
+            held = [step.names.get(name) for step in ends]
+            for round in range(1, min(len(ends), len(_ROUNDS) + 1)):
+                thing = held[round]
+                if thing is None:
+                    continue
+                when = f"when line {loop.lineno}’s loop has finished its {_ROUNDS[round - 1]} round"
+                others = [one for one in held if one is not None]
+                about = _about(call, loop.lineno, name, round)
+                if (right := thing.literal()) and len(right) <= _LONG and _known(call, function):
+                    wrong = [*(one.literal() for one in others), *_values_near(thing)]
+                    yield f"What does `{name}` hold {when}?", right, (one for one in wrong if len(one) <= _LONG), about
+                elif thing.is_array and thing.shape and len({one.shape for one in others}) > 1:
+                    near = _near(thing.shape, [one.shape for one in others if one.is_array])
+                    yield f"Which shape does `{name}` have {when}?", shape_text(thing.shape), near, about
+
+
+def _headed(one: ast.For | ast.While | ast.If) -> bool:
+    """Whether its head has a line to itself."""
+    head = one.iter if isinstance(one, ast.For) else one.test
+    return head.end_lineno == one.lineno and one.body[0].lineno > one.lineno
+
+
+def _within(loop: ast.For | ast.While, function: Function) -> list[ast.stmt]:
+    first, last = loop.body[0].lineno, loop.body[-1].end_lineno or 0
+    return [one for one in function.statements if first <= one.lineno <= last]
+
+
+def _ends_of_rounds(call: TracedCall, loop: ast.For | ast.While) -> list[Step]:
+    """The moments at which the loop, when it runs for the first time, is at its head: before and after each round."""
+    found, last = [], loop.body[-1].end_lineno or loop.lineno
+    for step in call.steps:
+        if step.line == loop.lineno:
+            found.append(step)
+        elif found and not loop.lineno <= step.line <= last:
+            break
+    return found
+
+
+def _runs(call: TracedCall, function: Function) -> Iterator[Draft]:
+    if call.returned is None:
+        return
+    for outer in function.statements:
+        if not isinstance(outer, ast.For | ast.While) or not _headed(outer):
+            continue
+        for one in outer.body:
+            if one not in function.simple:
+                continue
+            times = sum(step.line == one.lineno for step in call.steps)
+            wrong = [times + 1, times - 1, 2 * times, times + 2, 0]
+            text = f"How many times is line {one.lineno} run in this call?"
+            yield text, str(times), (str(number) for number in wrong if number >= 0), _about(call, one.lineno)
+            break
+
+
+def _next(call: TracedCall, function: Function) -> Iterator[Draft]:
+    if any(isinstance(one, ast.With | ast.Try) for one in function.statements):
+        return  # Python comes back to the line of a `with` when it is left
+    for one in function.statements:
+        if not isinstance(one, ast.If) or not _headed(one):
+            continue
+        at = next((n for n, step in enumerate(call.steps) if step.line == one.lineno), None)
+        if at is None or at + 1 >= len(call.steps) or not (then := call.steps[at + 1].line):
+            continue
+        lines = _lines_near(one, then, function)
+        text = f"Line {one.lineno} is reached for the first time. Which line is run next?"
+        yield text, f"line {then}", (f"line {line}" for line in lines), _about(call, one.lineno)
+
+
+def _lines_near(one: ast.If, then: int, function: Function) -> Sequence[int]:
+    """Lines that could be thought to come next: the other branch, the line behind it, the end of the function."""
+    branch = [one.body[0].lineno, *(each.lineno for each in one.orelse[:1])]
+    behind = [each.lineno for each in function.statements if each.lineno > one.lineno]
+    before = [each.lineno for each in reversed(function.statements) if each.lineno < one.lineno]
+    return [line for line in dict.fromkeys([*branch, *behind, *before]) if line != then]

@@ -1,0 +1,119 @@
+"""The sieve: which questions are left out, and which of the others one student is asked."""
+
+from __future__ import annotations
+
+import ast
+import dataclasses
+import random
+import re
+from collections import Counter
+from collections.abc import Iterable, Sequence
+
+from autograder.insight.viva.questions import LEAST_WRONG, MOST_WRONG, Question
+
+ENOUGH = 5
+"""questions about one notebook"""
+_FAIR = 45
+"""lines of code that one notebook's sheet shows, if there are enough questions about so few"""
+
+
+def sieved(questions: Sequence[Question], again: Sequence[Question], texts: str, checks: str) -> list[Question]:
+    """Those that have the same key when everything runs again, and whose answer no text gives, nor a check a value.
+
+    Wrong answers that are as right as the right one are left out; so are questions with too few others.
+    """
+    keys = {(one.id, one.about.check, one.about.number): (one.right, one.setting) for one in again}
+    found = []
+    for one in questions:
+        if keys.get((one.id, one.about.check, one.about.number)) != (one.right, one.setting):
+            continue
+        if one.kind in ("result", "shape") and _plain(one.right) in texts:
+            continue
+        if one.kind == "result" and any(_plain(part) in checks for part in (one.right, *_long_parts(one.right))):
+            continue
+        wrong = distinct(one.right, one.wrong)
+        if len(wrong) >= LEAST_WRONG:
+            found.append(dataclasses.replace(one, wrong=tuple(wrong)))
+    return found
+
+
+def distinct(right: str, wrong: Iterable[str]) -> list[str]:
+    """The wrong answers that differ in value from the right one, and from each other."""
+    taken, found = {value_of(right)}, []
+    for one in wrong:
+        if (value := value_of(one)) not in taken:
+            taken.add(value)
+            found.append(one)
+    return found
+
+
+def value_of(text: str) -> object:
+    """What two answers that mean the same have in common: 0.5 and 1/2, 2 and 2.0, (3,) and ( 3, )."""
+    try:
+        tree = ast.parse(text.replace("tensor(", "(").replace("array(", "("), mode="eval")
+        return _value(tree.body)
+    except (SyntaxError, ValueError, ZeroDivisionError, OverflowError, RecursionError):
+        return "".join(text.split())
+
+
+def _value(node: ast.expr) -> object:
+    match node:
+        case ast.Constant(value=bool() | None | str() as value):
+            return repr(value)
+        case ast.Constant(value=int() | float() as value):
+            return float(f"{float(value):.6g}") + 0.0
+        case ast.UnaryOp(op=ast.USub(), operand=operand) if isinstance(number := _value(operand), float):
+            return -number + 0.0
+        case ast.BinOp(left=left, op=ast.Div(), right=right):
+            over, under = _value(left), _value(right)
+            if isinstance(over, float) and isinstance(under, float):
+                return float(f"{over / under:.6g}") + 0.0
+        case ast.Tuple(elts=elts):
+            return "tuple", tuple(map(_value, elts))
+        case ast.List(elts=elts):
+            return "list", tuple(map(_value, elts))
+        case ast.Name(id=name):
+            return name
+    raise ValueError("no plain value")
+
+
+def _plain(text: str) -> str:
+    """A value as a text may give it: without spaces, and without the word tensor."""
+    return re.sub(r"\s|tensor\(|array\(|^\(|\)$", "", text)
+
+
+def _long_parts(text: str) -> list[str]:
+    """The tensors in an answer of several parts."""
+    return [part for part in re.findall(r"\[[^a-z]*\]", text) if part.count(",") > 1]
+
+
+def plain_text(text: str) -> str:
+    return re.sub(r"\s", "", text)
+
+
+def chosen(questions: Sequence[Question], rng: random.Random, most: int = ENOUGH) -> list[Question]:
+    """Questions for one student: of many kinds, about few lines of code, at most two of a kind if that is enough."""
+    left = sorted(questions, key=lambda one: repr((one.id, one.about.check, one.about.number)))
+    rng.shuffle(left)
+    found: list[Question] = []
+    while left and len(found) < most:
+        kinds = Counter(one.kind for one in found)
+        places = Counter((one.cell, one.about.line, one.kind) for one in found)
+        shown = {(one.cell, one.first): one.last - one.first + 1 for one in found}
+
+        def cost(one: Question) -> tuple[int, bool, bool]:
+            lines = 0 if (one.cell, one.first) in shown else one.last - one.first + 1  # noqa: B023
+            full = sum(shown.values()) + lines > _FAIR  # noqa: B023
+            trivial = one.right.count(",") == 1 and one.kind == "shape"
+            return places[(one.cell, one.about.line, one.kind)] * 4 + kinds[one.kind], full, trivial  # noqa: B023
+
+        best = min(left, key=cost)
+        left = [one for one in left if one is not best and one.id != best.id]
+        found.append(_ordered(best, rng))
+    return found
+
+
+def _ordered(one: Question, rng: random.Random) -> Question:
+    """The question with the likeliest wrong answers, and with all answers in an order that tells nothing."""
+    wrong = one.wrong[:MOST_WRONG]
+    return dataclasses.replace(one, wrong=wrong, at=rng.randrange(len(wrong) + 1))

@@ -1,0 +1,146 @@
+"""Traces: what a student's functions did while the visible checks ran in the sandbox, as bounded and typed data."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import closing
+from dataclasses import dataclass
+from typing import Any
+
+from autograder.constants import cell_filename, cell_of
+from autograder.insight.viva.seen import Seen, read
+from autograder.insight.viva.witness import SOURCE
+from autograder.sandbox.lines import Line
+from autograder.sandbox.object_client import Student
+from autograder.sandbox.student_error import Allowance, StudentError
+
+MOST_CALLS, MOST_EVENTS, MOST_WORK = 3, 160, 8_000
+"""of one check: calls of each function that are recorded, lines of one call, calls of any function before it is left"""
+_SECONDS, _EDIT_SECONDS = 3.0, 1.0
+"""for one check, and for one edit with its checks"""
+
+Lines = Callable[[int], Line]
+"""a line to the finished notebook, for a random seed"""
+
+
+@dataclass(frozen=True)
+class Step:
+    """A moment of a call, before a line is run; `line` is 0 for the moment of the return."""
+
+    line: int
+    names: Mapping[str, Seen]
+    """the local names, and the attributes of `self`, as `self.x`"""
+
+
+@dataclass(frozen=True)
+class TracedCall:
+    """One call of a function of the student's that raised no exception."""
+
+    check: str
+    """grade_id of the visible check that made it"""
+    place: int
+    """the line of the check"""
+    cell: str
+    first: int
+    """the line of the cell at which the function begins"""
+    number: int
+    """the how manieth call of the function in this check, from 1"""
+    given: Mapping[str, Seen]
+    steps: tuple[Step, ...]
+    returned: Seen | None
+    """None where the call was left before it returned: its steps are the first ones"""
+
+    @property
+    def key(self) -> tuple[str, str, int, int]:
+        return self.check, self.cell, self.first, self.number
+
+
+@dataclass(frozen=True)
+class End:
+    """How a visible check ended."""
+
+    check: str
+    how: str
+    """passed, failed, or enough: it was left after much work"""
+    line: int
+    error: str
+    work: int
+    """how many functions it called"""
+
+
+@dataclass(frozen=True)
+class Edit:
+    """An edited copy of a cell."""
+
+    cell: str
+    source: str
+
+
+def traces(lines: Lines, checks: Sequence[tuple[str, str]], cells: Sequence[str], seed: int) -> list[TracedCall]:
+    """The calls that these checks (grade_id and source) make of functions in these cells. Checks that hang are left."""
+    names, found, left = [cell_filename(cell) for cell in cells], list[TracedCall](), list(checks)
+    while left:
+        try:
+            with closing(lines(seed)) as line:
+                while left:
+                    check = left.pop(0)
+                    said = _ask(line, [], [check], names)
+                    found += _calls(said[1])
+        except StudentError:
+            continue
+        except (ValueError, TypeError, KeyError, IndexError, AttributeError):
+            continue  # what came back is no trace
+    return found
+
+
+def ends(lines: Lines, checks: Sequence[tuple[str, str]], edit: Edit | None, seed: int) -> tuple[End, ...]:
+    """How these checks end after an edit; the first that fails is the last. () if nobody can say."""
+    edited = [[cell_filename(edit.cell), edit.source]] if edit else []
+    try:
+        with closing(lines(seed)) as line:
+            return tuple(_ends(_ask(line, edited, checks, [])[0]))
+    except (StudentError, ValueError, TypeError, KeyError, IndexError, AttributeError):
+        return ()
+
+
+def _ask(line: Line, edited: Sequence[Any], checks: Sequence[tuple[str, str]], cells: Sequence[str]) -> Any:
+    student = Student(line)
+    arguments = [[list(one) for one in edited], [list(one) for one in checks], list(cells)]
+    limits = [MOST_CALLS, MOST_EVENTS, MOST_WORK]
+    with student.within(Allowance(_EDIT_SECONDS if edited else _SECONDS, "it takes too long")):
+        student.run(SOURCE)
+        said = student.run(f"_viva(globals(), {', '.join(map(repr, [*arguments, *limits]))})")
+    if not isinstance(said, list) or len(said) != 2:
+        raise ValueError("not a record")
+    return said
+
+
+def _ends(said: Any) -> list[End]:
+    found = []
+    for name, how, line, error, work in said:
+        if how not in ("passed", "failed", "enough") or type(line) is not int or type(work) is not int:
+            raise ValueError("not an end")
+        found.append(End(str(name)[:100], how, line, str(error)[:60], work))
+    return found
+
+
+def _calls(said: Any) -> list[TracedCall]:
+    """The calls in a record that raised nothing."""
+    found = []
+    for check, place, filename, first, number, given, events, returned, how in said[:400]:
+        if how not in ("whole", "left"):
+            continue
+        if not all(type(one) is int for one in (place, first, number)):
+            raise ValueError("not a call")
+        names = {str(name)[:80]: read(thing) for name, thing in given.items()}
+        start, steps = dict(names), []
+        for line, changed, gone in events:
+            names = {name: thing for name, thing in names.items() if name not in gone}
+            names |= {str(name)[:80]: read(thing) for name, thing in changed.items()}
+            if type(line) is not int:
+                raise ValueError("not a line")
+            steps.append(Step(line, names))
+        whole = how == "whole" and returned is not None and len(steps) < MOST_EVENTS
+        result = read(returned) if whole else None
+        found.append(TracedCall(check, place, cell_of(filename), first, number, start, tuple(steps), result))
+    return found

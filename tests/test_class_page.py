@@ -1,0 +1,332 @@
+"""The class page: its statistics on simulated classes, what it hides, and what it looks like."""
+
+from __future__ import annotations
+
+import itertools
+import re
+import shutil
+from html.parser import HTMLParser
+from pathlib import Path
+
+import msgspec
+import numpy as np
+import pytest
+from typer.testing import CliRunner
+
+from autograder.cli import app
+from autograder.insight import class_figures, class_page, class_table, homework_comparison, items, withholding
+from autograder.insight.class_report import ClassReport, json_bytes
+from autograder.results import record
+from autograder.results.result import (
+    SCHEMA,
+    CellResult,
+    Diagnosis,
+    Incident,
+    Mark,
+    NotebookResult,
+    Repair,
+    Result,
+    TestResult,
+)
+
+ROOT = Path(__file__).parents[1]
+CHROMIUM = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)
+HOSTILE = "\"'><script>alert(1)</script>{{ 7*7 }}\x1b[31m\u202e"
+SEEDS, STUDENTS, EXERCISES, PER = 200, 500, 12, 2
+UNWRITTEN = "This is not written yet: your code still raises NotImplementedError."
+HINT = "On which sides of x do you evaluate f?"
+
+
+def simulated(seed, planted):
+    """Tests of a class by the two-parameter logistic model (Birnbaum 1968), and the exercises that they make.
+
+    With `planted`, test 0 is a coin, test 2 is passed by the weak, and the last exercise is far too hard.
+    """
+    random = np.random.default_rng(seed)
+    ability = random.normal(size=(STUDENTS, 1))
+    slope = random.uniform(1.0, 2.2, EXERCISES * PER)
+    hardness = random.uniform(-1.2, 0.6, EXERCISES * PER)
+    if planted:
+        slope[0], hardness[0] = 0.0, 0.0
+        slope[2] = -slope[2]
+        hardness[-PER:] = 2.5
+    passed = (random.random((STUDENTS, EXERCISES * PER)) < 1 / (1 + np.exp(-slope * (ability - hardness)))).astype(
+        float
+    )
+    return passed, passed.reshape(STUDENTS, EXERCISES, PER).mean(axis=2)
+
+
+def found_in(seed, planted):
+    tests, exercises = simulated(seed, planted)
+    points = np.full(EXERCISES, 2.0)
+    return items.alarms(exercises, points, tests, np.ones(EXERCISES * PER), exercises @ points)
+
+
+def test_planted_bad_items_are_found_in_95_of_100_classes():
+    coin = turned = hard = 0
+    for seed in range(SEEDS):
+        _, too_hard, reversed_tests, blind = found_in(seed, planted=True)
+        coin, turned, hard = coin + blind[0], turned + reversed_tests[2], hard + too_hard[-1]
+    assert min(coin, turned, hard) >= 0.95 * SEEDS, (coin, turned, hard)
+
+
+def test_a_sound_homework_raises_an_alarm_in_at_most_5_of_100_classes():
+    false = sum(any(one.any() for one in found_in(seed, planted=False)) for seed in range(SEEDS))
+    assert false <= 0.05 * SEEDS
+
+
+def test_discrimination_is_the_correlation_with_the_rest_of_the_points():
+    tests, exercises = simulated(1, planted=False)
+    exercises[:40, 3] = np.nan  # wait for a mark
+    points = np.arange(1.0, EXERCISES + 1)
+    total = np.nansum(exercises * points, axis=1)
+    there = ~np.isnan(exercises[:, 3])
+    expected = np.corrcoef(exercises[there, 3], (total - points[3] * exercises[:, 3])[there])[0, 1]
+    assert items.discrimination(exercises, points, total)[3] == pytest.approx(expected)
+    assert items.phi(tests)[0][0, 1] == pytest.approx(np.corrcoef(tests[:, 0], tests[:, 1])[0, 1])
+
+
+def test_two_tests_that_always_agree_are_named_and_two_that_often_do_are_not():
+    tests, _ = simulated(2, planted=False)
+    tests[:, 5] = tests[:, 4]
+    assert [pair[:2] for pair in items.alike(tests)] == [(4, 5)]
+
+
+def cell(number, passed, student, **changes):
+    name = f"exercise-{number}"
+    tests = tuple(
+        TestResult(
+            name=f"test_{number}_{at}", cell=name, weight=1.0, says="It is right.", passed=bool(one), seconds=0.01
+        )
+        for at, one in enumerate(passed)
+    )
+    wrong = (Diagnosis(mistake="one-sided", title="one side only", hint=HINT),) if number == 0 and not passed[0] else ()
+    fields = {
+        "grade_id": name, "title": name, "points": 2.0, "earned": 2.0 * float(np.mean(passed)), "tests": tests,
+        "diagnoses": wrong, "answer": student,
+    }  # fmt: skip
+    return CellResult(**(fields | changes))
+
+
+def written(student, at):
+    mark = Mark(points=float(at % 3)) if at % 7 else None
+    return CellResult(
+        grade_id="reason", title="Why?", points=2.0, earned=None if mark is None else mark.points, mark=mark,
+        answer="alike" if at % 7 in (1, 2) else student,
+    )  # fmt: skip
+
+
+def a_class(size, homework="hw1", seed=0, name="s{:04}"):
+    passed, _ = simulated(seed, planted=True)
+    passed = np.resize(passed, (size, EXERCISES * PER))
+    for at, row in enumerate(passed):
+        student = name.format(at)
+        cells = [cell(number, row[number * PER : (number + 1) * PER], student) for number in range(EXERCISES)]
+        if at % 11 == 0:
+            bare = tuple(msgspec.structs.replace(one, passed=False, message=UNWRITTEN) for one in cells[5].tests)
+            cells[5] = msgspec.structs.replace(cells[5], earned=0.0, tests=bare)
+        cells.append(written(student, at))
+        score = sum(one.earned or 0.0 for one in cells)
+        book = NotebookResult(
+            notebook="mlp", title="MLP", file="mlp.ipynb", score=score, max_score=2.0 * len(cells), cells=tuple(cells),
+            incidents=(Incident(kind="attempt", cell="", note=f"It says {HOSTILE}"),) if at == 3 else (),
+            repairs=(Repair(kind="restored", cell="x", note="put back"),) if at % 5 == 0 else (),
+            tier="A", seed=0, cpu_seconds=float(at), wall_seconds=1.0, peak_memory_mb=100.0 + at,
+        )  # fmt: skip
+        yield Result(
+            schema=SCHEMA, course="c", homework=homework, title="The first", student=student, score=score,
+            max_score=book.max_score, notebooks=(book,), tier="A", versions={}, graded_at="2026-01-01T00:00:00+00:00",
+            cpu_seconds=float(at), wall_seconds=1.0,
+        )  # fmt: skip
+
+
+def report_of(size, **changes):
+    return class_figures.report(class_table.of_results(a_class(size, **changes), "hw1"), {})
+
+
+def test_each_number_of_an_exercise_counts_what_it_says():
+    results = list(a_class(110))
+    one = class_figures.report(class_table.of_results(results, "hw1"), {}).exercises[5]
+    earned = [result.notebooks[0].cells[5].earned for result in results]
+    assert one.not_tried == 10
+    assert one.full == earned.count(2.0)
+    assert one.partly == earned.count(1.0)
+    assert one.none == earned.count(0.0) - 10
+    assert one.facility == pytest.approx(np.mean(earned) / 2, abs=1e-4)
+
+
+def test_a_mistake_is_counted_elsewhere_where_the_same_student_made_it():
+    table = class_table.of_results(a_class(50), "hw1")
+    made = table.mistakes["one-sided"]
+    other = {"hw2": {"one-sided": {min(made), "stranger"}, "another": made}}
+    [mistake] = class_figures.report(table, other).mistakes
+    assert (mistake.students, mistake.elsewhere, mistake.hint) == (len(made), 1, HINT)
+
+
+def test_the_same_answer_with_different_marks_is_reported():
+    [marking] = report_of(28).marking
+    assert (marking.same_answers, marking.different, marking.apart) == (1, 1, 2.0)
+    assert "Who gave a mark is not recorded" in class_page.html(report_of(28))
+
+
+@pytest.mark.parametrize("size", [1, 2, 9])
+def test_what_cannot_be_told_is_said_so(size):
+    alike = [msgspec.structs.replace(one, student=f"s{at}") for at, one in enumerate(list(a_class(1)) * size)]
+    report = class_figures.report(class_table.of_results(alike, "hw1"), {})
+    page = class_page.html(report)
+    assert all(one.discrimination is None for one in report.exercises)
+    assert not report.flags
+    assert "cannot be told" in page
+    assert not re.search(r"\bnan\b", page, re.IGNORECASE)
+
+
+def test_names_are_escaped_wherever_they_stand():
+    page = class_page.html(report_of(40, name="s{:04}" + HOSTILE + "\ud800\n"))
+    assert "<script" not in page
+    assert "\x1b" not in page and "\u202e" not in page and "\ud800" not in page
+    assert "&lt;script&gt;" in page
+
+
+def test_json_holds_the_whole_report():
+    report = report_of(40)
+    assert msgspec.json.decode(json_bytes(report), type=ClassReport) == report
+
+
+def test_a_page_for_a_thousand_students_is_small():
+    assert len(class_page.html(report_of(1000)).encode()) <= 3_000_000
+
+
+def test_the_shared_page_has_no_name_and_no_small_count():
+    report = report_of(60, name="student-{:04}")
+    hidden = withholding.shared(report, 5)
+    assert hidden is not None
+    page = class_page.html(hidden)
+    assert "student-0" not in page and "student-0" in class_page.html(report)
+    counts = [
+        count for one in hidden.exercises for count in (one.students, one.full, one.partly, one.none, one.not_tried)
+    ] + [one.students for one in (*hidden.bins, *hidden.mistakes, *hidden.incidents, *hidden.repairs)]
+    assert "< 5" in counts
+    assert all(count in ("< 5", "hidden") or count >= 5 for count in counts)
+    assert withholding.shared(report_of(4), 5) is None
+
+
+def test_no_hidden_count_can_be_computed_back():
+    """By brute force: with all that is shown, each small count may still be each number below the least one."""
+    least = 3
+    for counts in itertools.product(range(7), repeat=3):
+        gone = withholding.withheld(counts, least)
+        assert all(hide for count, hide in zip(counts, gone, strict=True) if count < least)
+        if all(gone) or not any(gone):
+            continue
+        fits = [
+            other
+            for other in itertools.product(range(19), repeat=3)
+            if sum(other) == sum(counts)
+            and all(
+                (a < least) == (b < least) if hide else a == b for a, b, hide in zip(other, counts, gone, strict=True)
+            )
+        ]
+        for at, count in enumerate(counts):
+            if count < least:
+                assert {other[at] for other in fits} == set(range(least)), (counts, gone)
+
+
+def test_who_falls_and_who_is_low_twice_is_named():
+    first = list(a_class(40))
+    second = [msgspec.structs.replace(one, homework="hw2") for one in first]
+    best = max(range(40), key=lambda at: first[at].score)
+    second[best] = msgspec.structs.replace(second[best], score=0.0)
+    tables = [class_table.of_results(first, "hw1"), class_table.of_results(second, "hw2")]
+    found = homework_comparison.comparison(tables)
+    why = {one.person.id: one.why for one in found.needs}
+    worst = min(first, key=lambda one: one.score).student
+    assert why[first[best].student].startswith("fell by")
+    assert why[worst] == "in the lowest quarter in hw1, hw2"
+    assert found.together[0].correlation == pytest.approx(
+        np.corrcoef([one.score for one in first], [one.score for one in second])[0, 1], abs=1e-3
+    )
+    assert first[best].student in class_page.comparison_html(found)
+
+
+@pytest.fixture
+def results(tmp_path):
+    for homework in ("hw1", "hw2"):
+        for result in a_class(30, homework):
+            record.write(result, tmp_path)
+    return tmp_path
+
+
+def test_the_command_writes_pages_and_names_damaged_results(results):
+    (results / "s0001" / "hw1.json").write_text("{")
+    said = CliRunner().invoke(app, ["report", "hw1", "--share", "--out", str(results), "--course", str(ROOT)])
+    assert said.exit_code == 1, said.output
+    assert "s0001" in said.output
+    assert "s0001" in (results / "hw1.html").read_text()
+    assert "s0002" not in (results / "hw1-shared.html").read_text()
+    said = CliRunner().invoke(
+        app, ["report", "--homeworks", "hw1", "hw2", "--out", str(results), "--course", str(ROOT)]
+    )
+    assert (results / "homeworks.html").exists(), said.output
+
+
+def test_the_mistakes_of_another_homework_are_those_in_its_results(results):
+    (results / "s0001" / "hw2.json").write_text("{")
+    made = class_table.mistakes_of(results, "hw2")
+    assert made == class_table.read(results, "hw2").mistakes
+    assert made["one-sided"]
+
+
+def test_without_results_the_command_says_what_to_do(tmp_path):
+    said = CliRunner().invoke(app, ["report", "hw1", "--out", str(tmp_path), "--course", str(ROOT)])
+    assert said.exit_code == 2
+    assert "autograder grade hw1" in said.output
+
+
+class Outline(HTMLParser):
+    """Levels of headings, tables without caption or scopes, ids, and what could run or load something."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.levels: list[int] = []
+        self.ids: list[str] = []
+        self.tags: list[str] = []
+        self.labels: list[str] = []
+        self.bare = 0
+
+    def handle_starttag(self, tag, attributes):
+        fields = dict(attributes)
+        self.tags.append(tag)
+        self.ids += [fields["id"]] if "id" in fields else []
+        self.levels += [int(tag[1])] if re.fullmatch(r"h\d", tag) else []
+        self.labels += fields.get("aria-labelledby", "").split()
+        self.bare += tag == "th" and "scope" not in fields
+
+
+def test_headings_tables_and_pictures_can_be_read_without_seeing_them():
+    page = class_page.html(report_of(60))
+    outline = Outline()
+    outline.feed(page)
+    assert outline.levels[0] == 1 and outline.levels.count(1) == 1
+    assert all(below - above <= 1 for above, below in itertools.pairwise(outline.levels))
+    assert outline.tags.count("table") == outline.tags.count("caption")
+    assert not outline.bare
+    assert len(outline.ids) == len(set(outline.ids))
+    assert set(outline.labels) <= set(outline.ids)
+    assert not {"script", "img", "link", "iframe"} & set(outline.tags)
+    assert outline.tags.count("svg") == outline.tags.count("desc") == 3
+    assert re.search(r"median [\d.]+ of 26; a quarter below [\d.]+", page)
+
+
+@pytest.mark.skipif(CHROMIUM is None, reason="no Chromium to look with: apt-get install chromium")
+@pytest.mark.parametrize("width", [320, 1280])
+def test_nothing_sticks_out_of_the_window(tmp_path, width):
+    from playwright.sync_api import sync_playwright
+
+    path = tmp_path / "page.html"
+    path.write_text(class_page.html(report_of(60)), encoding="utf-8")
+    with sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox"])
+        page = browser.new_page(viewport={"width": width, "height": 800})
+        page.goto(path.as_uri())
+        assert page.evaluate("document.documentElement.scrollWidth") <= width
+        browser.close()

@@ -1,0 +1,572 @@
+"""Similarity, proven on classes of honest answers and disguised copies, made by machine from the known answers."""
+
+import ast
+import builtins
+import copy
+import functools
+import itertools
+import json
+import random
+import re
+from pathlib import Path
+
+import numpy as np
+import pytest
+from conftest import dump, small_course
+from typer.testing import CliRunner
+
+from autograder.cli import app
+from autograder.course.course import open_course
+from autograder.course.mistakes import mistakes
+from autograder.course.parsing import read_master
+from autograder.course.roster import open_roster
+from autograder.insight.alike_class import teams_of
+from autograder.insight.known_answers import alternatives_of, common_prints
+from autograder.insight.own_work import Imprint, OwnWork, Reader, answers_of
+from autograder.insight.scale import scales_of
+from autograder.insight.similarity import similar
+from autograder.proving.example_class import SubmissionWriter
+from autograder.submission.folder import contents
+
+COURSE = open_course(Path(__file__).parents[1])
+_MARK = re.compile(r"^\s*### (BEGIN|END) .*\n?", re.MULTILINE)
+_WORDS = (
+    "acc",
+    "base",
+    "buf",
+    "cur",
+    "elem",
+    "grid",
+    "idx",
+    "item",
+    "left",
+    "mid",
+    "node",
+    "out",
+    "part",
+    "row",
+    "unit",
+)
+
+
+class Bank:
+    """The known answers of a homework: right ones, and wrong ones made of the master's."""
+
+    def __init__(self, homework):
+        self.ways, self.wrong, self.homework = {}, {}, homework
+        for spec in homework.notebooks:
+            book = read_master(homework, spec.name)
+            known = [{cell.id: cell.source for cell in book.cells}, *alternatives_of(homework, book).values()]
+            for cell in book.cells:
+                if cell.solution and cell.kind == "code":
+                    key = spec.name, cell.grade_id
+                    self.ways[key] = [_MARK.sub("", one[cell.id]) for one in known if cell.id in one]
+                    edits = [one for one in mistakes(homework, spec.name) if one.cell == cell.grade_id]
+                    self.wrong[key] = [_MARK.sub("", one.edit(cell.source)) for one in edits]
+
+    def honest(self, chance):
+        """One student's answers: any way for each exercise, a tenth of them with a mistake, written in one style."""
+        style = Style(chance)
+        return {
+            key: style.written(chance.choice(self.wrong[key] if self.wrong[key] and chance.random() < 0.1 else ways))
+            for key, ways in self.ways.items()
+        }
+
+
+class Style:
+    """How one honest student writes: what is done always, often or never."""
+
+    def __init__(self, chance):
+        self.chance = chance
+        self.often = {habit: chance.choice((0, 0.3, 0.8)) for habit in ("step", "call", "power", "method", "flip")}
+        self.helpful, self.verbose = chance.choice((0, 0.4)), chance.random()
+
+    def written(self, source):
+        tree = ast.parse(source)
+        tree = Habits(self.chance, self.often).visit(tree)
+        if self.chance.random() < self.helpful:
+            extract(tree, self.chance)
+        shuffle(tree, self.chance)
+        rename(tree, self.chance)
+        return commented(ast.unparse(ast.fix_missing_locations(tree)), self.chance, self.verbose)
+
+
+def disguised(answers, chance):
+    """The same answers after everything that makes a copy look like another text, and nothing that makes it another."""
+    copied = {}
+    for key, source in answers.items():
+        tree = ast.parse(source)
+        for edit in (Augmented, Whiles, Unrolled, Hints, Useless):
+            tree = edit(chance, 0.7).visit(tree)
+        shuffle(tree, chance)
+        chance.shuffle(tree.body) if all(isinstance(one, ast.FunctionDef) for one in tree.body) else None
+        rename(tree, chance)
+        copied[key] = commented(ast.unparse(ast.fix_missing_locations(tree)), chance, 0.8)
+        if chance.random() < 0.5:
+            copied[key] = re.sub(r"(?<=[\s(\[,=])'([^'\"\\\n]*)'(?=[\s)\],:])", r'"\1"', copied[key])
+    return copied
+
+
+class Habits(ast.NodeTransformer):
+    """What a person does often or never, each with its own chance."""
+
+    def __init__(self, chance, often):
+        self.chance, self.often, self.fresh = chance, often, itertools.count()
+
+    def does(self, habit):
+        return self.chance.random() < self.often[habit]
+
+    def named(self, value):
+        return ast.Assign([ast.Name(f"step_{next(self.fresh)}", ast.Store())], value)
+
+    def visit_Return(self, node):
+        """The result, and parts of a long one, get a name first."""
+        self.generic_visit(node)
+        value, lines = node.value, []
+        if value is None or isinstance(value, ast.Name | ast.Constant) or not self.does("step"):
+            return node
+        if isinstance(value, ast.BinOp) and self.does("step"):
+            for side in ("left", "right"):
+                part = getattr(value, side)
+                if isinstance(part, ast.BinOp | ast.Call):
+                    lines.append(self.named(part))
+                    setattr(value, side, ast.Name(lines[-1].targets[0].id, ast.Load()))
+        lines.append(self.named(value))
+        return [*lines, ast.Return(ast.Name(lines[-1].targets[0].id, ast.Load()))]
+
+    def visit_Assign(self, node):
+        """A long argument gets a name first."""
+        self.generic_visit(node)
+        call = node.value
+        if not (isinstance(call, ast.Call) and call.args and isinstance(call.args[0], ast.BinOp | ast.Call)):
+            return node
+        if not self.does("step"):
+            return node
+        first = self.named(call.args[0])
+        call.args[0] = ast.Name(first.targets[0].id, ast.Load())
+        return [first, node]
+
+    def visit_BinOp(self, node):
+        """a @ b as torch.matmul(a, b), a**2 as a * a."""
+        self.generic_visit(node)
+        if isinstance(node.op, ast.MatMult) and self.does("call"):
+            return ast.Call(ast.parse("torch.matmul", mode="eval").body, [node.left, node.right], [])
+        square = isinstance(node.op, ast.Pow) and isinstance(node.left, ast.Name) and ast.unparse(node.right) == "2"
+        return ast.BinOp(node.left, ast.Mult(), node.left) if square and self.does("power") else node
+
+    def visit_Call(self, node):
+        """x.sum(…) as torch.sum(x, …)."""
+        self.generic_visit(node)
+        named = isinstance(node.func, ast.Attribute) and node.func.attr in ("sum", "mean", "exp", "log", "max", "clone")
+        if not named or ast.unparse(node.func.value) == "torch" or not self.does("method"):
+            return node
+        function = ast.Attribute(ast.Name("torch", ast.Load()), node.func.attr, ast.Load())
+        return ast.Call(function, [node.func.value, *node.args], node.keywords)
+
+    def visit_If(self, node):
+        """if a: … else: … as if not a: …"""
+        self.generic_visit(node)
+        if node.orelse and self.does("flip"):
+            return ast.If(ast.UnaryOp(ast.Not(), node.test), node.orelse, node.body)
+        return node
+
+
+class _Edit(ast.NodeTransformer):
+    def __init__(self, chance, often):
+        self.chance, self.often = chance, often
+
+    def hit(self):
+        return self.chance.random() < self.often
+
+
+class Augmented(_Edit):
+    """a += b as a = a + b, and back."""
+
+    def visit_AugAssign(self, node):
+        if isinstance(node.target, ast.Name) and self.hit():
+            return ast.Assign([node.target], ast.BinOp(ast.Name(node.target.id, ast.Load()), node.op, node.value))
+        return node
+
+    def visit_Assign(self, node):
+        [target, value] = [node.targets[0], node.value]
+        same = isinstance(target, ast.Name) and isinstance(value, ast.BinOp) and ast.unparse(value.left) == target.id
+        return ast.AugAssign(target, value.op, value.right) if same and self.hit() else node
+
+
+class Whiles(_Edit):
+    """for i in range(n) as a while loop."""
+
+    def visit_For(self, node):
+        self.generic_visit(node)
+        over = node.iter
+        plain = isinstance(over, ast.Call) and ast.unparse(over.func) == "range" and len(over.args) == 1
+        if not (plain and isinstance(node.target, ast.Name)) or node.orelse or not self.hit():
+            return node
+        if any(isinstance(one, ast.Continue) for one in ast.walk(node)):
+            return node
+        name = node.target.id
+        start, more = ast.parse(f"{name} = 0\n{name} += 1").body
+        return [
+            start,
+            ast.While(ast.parse(f"{name} < {ast.unparse(over.args[0])}", mode="eval").body, [*node.body, more], []),
+        ]
+
+
+class Unrolled(_Edit):
+    """x = [… for …] as a loop that appends."""
+
+    def visit_Assign(self, node):
+        value = node.value
+        if (
+            not isinstance(value, ast.ListComp)
+            or len(value.generators) > 1
+            or not isinstance(node.targets[0], ast.Name)
+        ):
+            return node
+        if value.generators[0].ifs or not self.hit():
+            return node
+        [name, each] = [node.targets[0].id, value.generators[0]]
+        start, more = ast.parse(f"{name} = []\n{name}.append({ast.unparse(value.elt)})").body
+        return [start, ast.For(each.target, each.iter, [more], [])]
+
+
+class Hints(_Edit):
+    """Type hints and docstrings."""
+
+    def visit_FunctionDef(self, node):
+        self.generic_visit(node)
+        if self.hit():
+            for one in node.args.args:
+                one.annotation = ast.parse(
+                    self.chance.choice(("torch.Tensor", "int", "float | None")), mode="eval"
+                ).body
+        if self.hit() and not ast.get_docstring(node):
+            node.body.insert(0, ast.Expr(ast.Constant(f"Works out {self.chance.choice(_WORDS)}.")))
+        return node
+
+
+class Useless(_Edit):
+    """Lines that do nothing."""
+
+    def visit_FunctionDef(self, node):
+        self.generic_visit(node)
+        for line in ("pass", "unused = None", "_ = 0", "assert True"):
+            if self.chance.random() < 0.3:
+                node.body.insert(self.chance.randrange(len(node.body)), ast.parse(line).body[0])
+        return node
+
+
+def rename(tree, chance):
+    """Other names for all local variables and parameters of functions."""
+    methods = (one for node in tree.body for one in (node.body if isinstance(node, ast.ClassDef) else [node]))
+    taken = {one.id for one in ast.walk(tree) if isinstance(one, ast.Name)} | set(dir(builtins))
+    for function in (one for one in methods if isinstance(one, ast.FunctionDef)):
+        inner = list(ast.walk(function))
+        names = {one.id for one in inner if isinstance(one, ast.Name) and isinstance(one.ctx, ast.Store)}
+        names |= {one.arg for one in inner if isinstance(one, ast.arg)} - {"self"}
+        new = {name: next(one for one in _made_up(chance) if one not in taken) for name in sorted(names)}
+        for one in inner:
+            if isinstance(one, ast.Name):
+                one.id = new.get(one.id, one.id)
+            elif isinstance(one, ast.arg):
+                one.arg = new.get(one.arg, one.arg)
+            elif isinstance(one, ast.Nonlocal | ast.Global):
+                one.names = [new.get(name, name) for name in one.names]
+
+
+def _made_up(chance):
+    while True:
+        yield "_".join(chance.sample(_WORDS, 2)) + str(chance.randrange(100))
+
+
+def shuffle(tree, chance):
+    """Swap neighbouring statements that do not depend on each other."""
+    for node in ast.walk(tree):
+        body = getattr(node, "body", None)
+        if not isinstance(body, list):
+            continue
+        for at in range(len(body) - 1):
+            one, other = body[at : at + 2]
+            if (
+                isinstance(one, ast.Assign)
+                and isinstance(other, ast.Assign)
+                and _apart(one, other)
+                and chance.random() < 0.5
+            ):
+                body[at : at + 2] = [other, one]
+
+
+def _apart(one, other):
+    def used(node):
+        return {part.id for part in ast.walk(node) if isinstance(part, ast.Name)}
+
+    stored = [{ast.unparse(target).split(".")[0].split("[")[0] for target in node.targets} for node in (one, other)]
+    return not (stored[0] & used(other) or stored[1] & used(one))
+
+
+def extract(tree, chance):
+    """Move the body of one function into a helper above it."""
+    functions = [one for one in tree.body if isinstance(one, ast.FunctionDef) and not one.decorator_list]
+    if functions:
+        one = chance.choice(functions)
+        name = next(_made_up(chance))
+        helper = ast.parse(f"def {name}(): pass").body[0]
+        helper.args, helper.body = copy.deepcopy(one.args), one.body
+        arguments = [ast.Name(each.arg, ast.Load()) for each in one.args.args]
+        one.body = [ast.Return(ast.Call(ast.Name(name, ast.Load()), arguments, []))]
+        tree.body.insert(tree.body.index(one), helper)
+
+
+def commented(source, chance, often):
+    """With comments above some lines."""
+    lines = []
+    inside = False
+    for line in source.split("\n"):
+        if not inside and line.strip() and chance.random() < 0.3 * often:
+            lines.append(f"{line[: len(line) - len(line.lstrip())]}# {' '.join(chance.sample(_WORDS, 3))}")
+        lines.append(line)
+        inside ^= line.count('"""') % 2 == 1
+    return "\n".join(lines)
+
+
+def a_class(bank, seed, honest=300, copies=50, share=1.0):
+    """Answers by student, and the pairs of copies: each copies `share` of the exercises of somebody honest."""
+    chance = random.Random(seed)
+    students = {f"honest-{number:03d}": bank.honest(chance) for number in range(honest)}
+    pairs = {}
+    for number, original in enumerate(chance.sample(sorted(students), copies)):
+        copied = chance.sample(sorted(bank.ways), round(share * len(bank.ways)))
+        own = bank.honest(chance)
+        taken = disguised({key: students[original][key] for key in copied}, chance)
+        students[f"copy-{number:03d}"] = {**own, **taken}
+        pairs[f"copy-{number:03d}"] = original
+    return students, {frozenset(pair) for pair in pairs.items()}
+
+
+# ---- the proof
+
+
+@functools.cache
+def bank(homework):
+    return Bank(COURSE.homework(homework))
+
+
+@functools.cache
+def reader(homework):
+    chosen = COURSE.homework(homework)
+    return Reader(COURSE, chosen, [spec.name for spec in chosen.notebooks])
+
+
+@functools.cache
+def common(homework):
+    return common_prints(COURSE.homework(homework), reader(homework))
+
+
+def work_of(student, answers, homework, moved=None):
+    """A student's own work: answers by notebook and cell, in cells of any order with `moved`."""
+    found = {}
+    for book in reader(homework).notebooks:
+        parts = [("code", cell, source) for (of, cell), source in answers.items() if of == book]
+        if moved:
+            moved.shuffle(parts)
+        found |= answers_of(parts, reader(homework).released[book], reader(homework).given[book])
+    return OwnWork(student, found)
+
+
+def imprints(students, homework, seed=0):
+    chance = random.Random(seed)
+    return [
+        Imprint.of(work_of(name, answers, homework, chance if name.startswith("copy") else None))
+        for name, answers in students.items()
+    ]
+
+
+def pairs_of(found):
+    return {frozenset((pair.one, pair.other)) for pair in found.pairs}
+
+
+@functools.cache
+def small_class():
+    """Forty honest students of hw3, and five copies."""
+    students, copies = a_class(bank("hw3"), 7, honest=40, copies=5)
+    return imprints(students, "hw3"), copies
+
+
+@pytest.mark.slow(seconds=45)
+def test_disguised_copies_are_found_and_no_two_honest_students():
+    students, copies = a_class(bank("hw1"), 1)
+    found = pairs_of(similar(imprints(students, "hw1"), common("hw1"), {}))
+    assert len(found & copies) >= 0.95 * len(copies)
+    assert not found - copies
+
+
+def test_a_small_class_is_enough_to_find_copies():
+    works, copies = small_class()
+    assert pairs_of(similar(works, common("hw3"), {})) == copies
+
+
+def test_members_of_a_team_are_no_pair():
+    works, copies = small_class()
+    team = sorted(copies, key=sorted)[0]
+    teams = {student: ["team 1"] for student in team}
+    assert pairs_of(similar(works, common("hw3"), teams)) == copies - {team}
+
+
+def test_a_score_does_not_depend_on_the_order_of_the_class():
+    works, _ = small_class()
+    assert similar(works, common("hw3"), {}) == similar(works[::-1], common("hw3"), {})
+
+
+def test_likeness_is_symmetric():
+    works, _ = small_class()
+    scale = max(scales_of(works, common("hw3")), key=lambda one: len(one.weights))
+    one, other = (side.astype("int64") for side in np.triu_indices(len(works), 1))
+    assert np.array_equal(scale.likeness(one, other), scale.likeness(other, one), equal_nan=True)
+
+
+def test_a_way_that_half_of_the_class_takes_makes_no_pair():
+    chance = random.Random(3)
+    ways = [bank("hw3").honest(chance) for _ in range(2)]
+    works = imprints({f"s{number}": ways[number % 2] for number in range(30)}, "hw3")
+    assert similar(works, common("hw3"), {}).pairs == ()
+
+
+@pytest.mark.parametrize("homework", COURSE.homeworks)
+def test_names_comments_hints_and_docstrings_change_no_fingerprint(homework):
+    chance = random.Random(homework)
+    for answers in (bank(homework).honest(chance) for _ in range(3)):
+        changed = {}
+        for key, source in answers.items():
+            tree = Hints(chance, 1).visit(ast.parse(source))
+            rename(tree, chance)
+            changed[key] = commented(ast.unparse(ast.fix_missing_locations(tree)), chance, 1)
+        before, after = (
+            Imprint.of(work_of("student", each, homework, each is changed and chance)) for each in (answers, changed)
+        )
+        assert before == after
+
+
+@pytest.mark.parametrize("homework", COURSE.homeworks)
+def test_the_release_and_what_known_answers_share_say_nothing(homework):
+    for name, release in reader(homework).released.items():
+        parts = [(cell.kind, cell.grade_id, cell.source) for cell in release.cells if cell.solution]
+        for exercise, answer in answers_of(parts, release, reader(homework).given[name]).items():
+            assert {mark for mark, _, _ in answer.prints} <= set(common(homework)[exercise])
+
+
+def test_a_class_that_is_too_small_has_no_pairs():
+    works, _ = small_class()
+    assert similar(works[:5], common("hw3"), {}).pairs == ()
+    assert similar([], common("hw3"), {}).students == 0
+
+
+@pytest.mark.parametrize(
+    "source",
+    [
+        "def f(:\n    return 1",
+        "x = " + "(" * 3000,
+        "a\x00b",
+        "x = [" + "1, " * 60_000 + "]",
+        "-" * 50_000 + "1",
+        "%magic\nx = 1",
+    ],
+    ids=["syntax", "nested", "null", "huge", "deep", "magic"],
+)
+def test_any_code_has_fingerprints_and_few(source):
+    [name] = [book for book in reader("hw1").notebooks if book == "mlp"]
+    found = answers_of([("code", "linear", source)], reader("hw1").released[name], reader("hw1").given[name])
+    assert all(len(answer.prints) <= 4000 for answer in found.values())
+
+
+# ---- files and pages
+
+
+@pytest.fixture(scope="module")
+def hand_ins(tmp_path_factory):
+    """Twelve students of hw1/mlp, one of them called by markup, a copy, an untouched notebook and damaged files."""
+    root = tmp_path_factory.mktemp("class") / "course"
+    course = small_course(root)
+    students, copies = a_class(bank("hw1"), 5, honest=14, copies=1)
+    [copied] = copies
+    [original] = copied - {"copy-000"}
+    students["<b>eve & co"] = students.pop("copy-000")
+    desk = SubmissionWriter(course.homework("hw1"), "mlp")
+    for student, answers in students.items():
+        book = desk.untouched()
+        for cell in book["cells"]:
+            label = cell["metadata"].get("nbgrader", {}).get("grade_id", "")
+            cell["source"] = answers.get(("mlp", label), cell["source"])
+            if label == "linear" and student in ("<b>eve & co", original):
+                cell["source"] += "\nTAG = '</code><script>alert(1)</script>' + str(len('abc')) + '\x1b[31m'\n"
+        _hand_in(root, student, dump(book))
+    _hand_in(root, "untouched", dump(desk.untouched()))
+    _hand_in(root, "untouched-too", dump(desk.untouched()))
+    _hand_in(root, "damaged", b"\x00\x01 no notebook")
+    return course, original
+
+
+def _hand_in(root, student, data):
+    folder = root / "submitted" / student / "hw1"
+    folder.mkdir(parents=True)
+    (folder / "mlp.ipynb").write_bytes(data)
+
+
+def _run(course, *arguments):
+    return CliRunner().invoke(app, ["similar", "hw1", "--course", str(course.root), *arguments])
+
+
+def test_the_command_names_the_pair_and_writes_its_page(hand_ins):
+    course, original = hand_ins
+    done = _run(course)
+    assert done.exit_code == 0, done.output
+    pages = sorted(course.root.glob("results/hw1.similar*.html"))
+    assert [page.name for page in pages] == ["hw1.similar-001.html", "hw1.similar.html"]
+    assert all(page.stat().st_mode & 0o777 == 0o600 for page in pages)
+    text = pages[0].read_text(encoding="utf-8")
+    assert original in text and "&lt;b&gt;eve &amp; co" in text
+    assert "<b>eve" not in text and "<script" not in text and "\x1b" not in text
+    assert "alert(1)" in text
+    body = text.partition("<body>")[2]
+    assert "This is a reason to look and no verdict." in body.partition("</strong>")[0]
+    assert 'class="unseen">alike:' in text
+    assert "damaged: not compared" in done.output
+
+
+def test_an_untouched_notebook_matches_nobody_and_json_names_each_pair(hand_ins):
+    course, original = hand_ins
+    done = _run(course, "--json", "--threshold", "0.5")
+    pairs = [json.loads(line) for line in done.stdout.splitlines()]
+    assert {original, "<b>eve & co"} in [set(pair["students"]) for pair in pairs]
+    assert not any("untouched" in student for pair in pairs for student in pair["students"])
+
+
+def test_pages_of_an_earlier_run_go(hand_ins):
+    course, _ = hand_ins
+    (course.root / "results").mkdir(exist_ok=True)
+    old = course.root / "results" / "hw1.similar-777.html"
+    old.write_text("old")
+    kept = course.root / "results" / "hw1.similar-notes.html"
+    kept.write_text("a teacher's own")
+    assert _run(course).exit_code == 0
+    assert not old.exists() and kept.exists()
+
+
+def test_without_submissions_the_command_says_what_to_do(hand_ins, tmp_path):
+    done = _run(hand_ins[0], "--submitted", str(tmp_path / "nowhere"))
+    assert done.exit_code == 2 and "no such folder" in done.output
+
+
+def test_members_of_a_group_in_the_roster_are_one_team(tmp_path):
+    (tmp_path / "roster.csv").write_text("id,group\nana,Team 1\nbo,team-1\ncy,Team 2\n")
+    roster = open_roster(tmp_path)
+    teams = {name: teams_of(name, roster) for name in ("ana", "bo", "cy", "Team 1", "nobody")}
+    assert teams["ana"] == teams["bo"] == teams["Team 1"] and teams["ana"] and not teams["ana"] & teams["cy"]
+    assert not teams["nobody"]
+
+
+def test_reading_without_repairs_finds_the_same_work(hand_ins):
+    course, original = hand_ins
+    plainly = Reader(course, course.homework("hw1"), ["mlp"])
+    folder = course.root / "submitted" / original
+    parts, _ = plainly._repaired(folder)
+    assert plainly._plainly(contents(folder, "hw1")) == parts

@@ -1,0 +1,435 @@
+"""Questions about a student's own code: every key is found once more, by running the code plainly, in another way."""
+
+import ast
+import collections
+import contextlib
+import csv
+import io
+import json
+import random
+import stat
+import zipfile
+from contextlib import closing
+from dataclasses import dataclass
+from pathlib import Path
+from xml.etree import ElementTree
+
+import numpy as np
+import pytest
+import torch
+
+from autograder.constants import SEED, cell_filename
+from autograder.course.course import open_course
+from autograder.course.release import released
+from autograder.grading import class_run
+from autograder.grading.libraries import libraries_of
+from autograder.grading.submissions import survey
+from autograder.insight.viva import asking, quiz, round, sheet, sieve
+from autograder.insight.viva.asking import Asked
+from autograder.insight.viva.functions import functions
+from autograder.insight.viva.questions import About, Question
+from autograder.proving import example_class
+from autograder.proving.audit import known_answers
+from autograder.proving.solutions import prepared
+from autograder.sandbox.seeding import seed
+from autograder.sandbox.session import Session
+from autograder.sandbox.zygote_client import Zygote
+from tests.conftest import small_course
+
+COURSE = open_course(Path(__file__).parents[1])
+HOSTILE = "'\"><script>alert(1)</script>]]>{{ 7*7 }}\x1b[31m"
+
+pytestmark = pytest.mark.slow(seconds=60)
+
+
+@dataclass(frozen=True)
+class Cell:
+    """A cell to run in a session."""
+
+    id: str
+    source: str
+    skip: bool = False
+    tested: bool = False
+    own: bool = False
+
+
+class Diary:
+    """Hears from instrumented code what happens in each call."""
+
+    def __init__(self):
+        self.check = ""
+        self.counts = collections.Counter()
+        self.calls = {}
+
+    def begin(self, cell, first):
+        key = self.check, cell, first
+        self.counts[key] += 1
+        call = {"order": [], "after": {}, "rounds": collections.defaultdict(list), "open": {}, "returned": None}
+        self.calls[(*key, self.counts[key])] = call
+        return call
+
+    def before(self, call, line):
+        call["order"].append(line)
+
+    def after(self, call, line, names):
+        call["after"].setdefault(line, kept(names))
+
+    def loop(self, call, line):
+        call["open"][line] = call["open"].get(line, 0) + 1
+
+    def round(self, call, line, names):
+        call["rounds"][line, call["open"][line]].append(kept(names))
+
+    def begun(self, call, line, names):
+        if call["rounds"][line, call["open"][line]]:
+            call["order"].append(line)
+        self.round(call, line, names)
+
+    def left(self, call, line, names):
+        call["order"].append(line)
+        self.round(call, line, names)
+
+    def returned(self, call, value):
+        call["returned"] = copied(value)
+        return value
+
+
+def copied(value):
+    if isinstance(value, torch.Tensor):
+        return value.detach().clone()
+    if isinstance(value, np.ndarray):
+        return value.copy()
+    return type(value)(map(copied, value)) if type(value) in (list, tuple) else value
+
+
+def kept(names):
+    found = {name: copied(value) for name, value in names.items() if name != "_call"}
+    own = getattr(names.get("self"), "__dict__", {})
+    return found | {f"self.{name}": copied(value) for name, value in own.items()}
+
+
+class Instrumented(ast.NodeTransformer):
+    """Calls the diary before and after each statement of each function."""
+
+    def __init__(self, cell):
+        self.cell, self.depth = cell, 0
+
+    def visit_FunctionDef(self, node):
+        if self.depth:
+            return node
+        self.depth += 1
+        first = min([node.lineno, *(one.lineno for one in node.decorator_list)])
+        document = node.body[:1] if ast.get_docstring(node) is not None else []
+        body = self.block(node.body[len(document) :])
+        self.depth -= 1
+        node.body = [*document, *code(f"_call = _diary.begin({self.cell!r}, {first})"), *body]
+        return node
+
+    def block(self, body):
+        found = []
+        for one in body:
+            line = one.lineno
+            found += code(f"_diary.before(_call, {line})")
+            if isinstance(one, ast.For | ast.While):
+                begun = code(f"_diary.begun(_call, {line}, locals())")
+                one.body = [*begun, *self.block(one.body)]
+                one.orelse = self.block(one.orelse)
+                left = code(f"_diary.left(_call, {line}, locals())")
+                found += [*code(f"_diary.loop(_call, {line})"), one, *left]
+                continue
+            if isinstance(one, ast.Return):
+                value = ast.unparse(one.value) if one.value else "None"
+                one.value = code(f"_diary.returned(_call, {value})")[0].value
+            elif not isinstance(one, ast.FunctionDef | ast.ClassDef):
+                for name in ("body", "orelse", "finalbody"):
+                    if getattr(one, name, None):
+                        setattr(one, name, self.block(getattr(one, name)))
+            found.append(one)
+            if not isinstance(one, ast.Return | ast.Raise | ast.Break | ast.Continue):
+                found += code(f"_diary.after(_call, {line}, locals())")
+        return found
+
+
+def code(text):
+    return ast.parse(text).body
+
+
+def executed(source, filename, names):
+    """Run code; the line of it at which it fails, or 0."""
+    quiet = io.StringIO()
+    try:
+        with contextlib.redirect_stdout(quiet), contextlib.redirect_stderr(quiet):
+            exec(compile(source, filename, "exec", dont_inherit=True), names)
+    except Exception as error:
+        trace, line = error.__traceback__, -1
+        while trace is not None:
+            line = trace.tb_lineno if trace.tb_frame.f_code.co_filename == filename else line
+            trace = trace.tb_next
+        return line
+    return 0
+
+
+class Plainly:
+    """A solution, run in this process with instrumented cells."""
+
+    def __init__(self, master, sources):
+        self.master, self.sources = master, sources
+        self.diary, self.asked = Diary(), set()
+        self.names = {"__name__": "notebook", "_diary": self.diary}
+        seed(SEED)
+        for cell in master.code():
+            source = sources.get(cell.id, cell.source)
+            if not cell.autograded:
+                tree = ast.parse(source)
+                if cell.solution:
+                    tree = ast.fix_missing_locations(Instrumented(cell.id).visit(tree))
+                executed(tree, cell_filename(cell.id), self.names)
+
+    def call(self, question, function):
+        """What happened in the call that a question is about."""
+        about = question.about
+        if about.check not in self.asked:
+            self.asked.add(about.check)
+            self.diary.check = about.check
+            for name in self.together(about.check):
+                self.diary.check = name
+                self.asked.add(name)
+                executed(self.master.cell(name).source, f"<check {name}>", self.names)
+        return self.diary.calls[about.check, question.cell, function.first, about.number]
+
+    def together(self, check):
+        """The checks of the same exercise, in order."""
+        cells = self.master.examined(check)
+        return [
+            one.grade_id for one in self.master.cells if one.autograded and self.master.examined(one.grade_id) == cells
+        ]
+
+    def end(self, question, line, text):
+        """Where the first check fails if a line of the student's cell is replaced; '' if none does."""
+        lines = self.sources[question.cell].split("\n")
+        old = lines[line - 1]
+        lines[line - 1] = old[: len(old) - len(old.lstrip())] + text
+        cells = [one for one in self.master.code() if not one.autograded]
+        checks = [
+            one.grade_id
+            for one in self.master.cells
+            if one.autograded and question.cell in {each.id for each in self.master.examined(one.grade_id)}
+        ]
+        names = {"__name__": "notebook"}
+        seed(SEED)
+        for cell in cells:
+            source = "\n".join(lines) if cell.id == question.cell else self.sources.get(cell.id, cell.source)
+            executed(source, cell_filename(cell.id), names)
+        for check in checks:
+            source = self.master.cell(check).source
+            if at := executed(source, f"<check {check}>", names):
+                return f"{check}, line {at}: "
+        return ""
+
+
+def same(text, value):
+    """Whether an answer says what a value is."""
+    said = eval(
+        text,
+        {"tensor": lambda x: np.array(x), "array": lambda x: np.array(x), "nan": float("nan"), "inf": float("inf")},
+    )
+    return alike(said, value)
+
+
+def alike(said, value):
+    if isinstance(value, list | tuple):
+        return type(said) is type(value) and len(said) == len(value) and all(map(alike, said, value))
+    if isinstance(value, torch.Tensor):
+        value = value.numpy()
+    if isinstance(value, str) or value is None or isinstance(said, str):
+        return said == value
+    return np.shape(said) == np.shape(value) and bool(np.allclose(said, value, rtol=1e-4, atol=1e-9))
+
+
+def right(question, plainly):
+    """Whether the key of a question is right, found by running the code in another way."""
+    function = next(
+        one
+        for one in functions(plainly.sources[question.cell])
+        if (one.name, one.first) == (question.function, question.first)
+    )
+    about = question.about
+    if question.kind == "removed":
+        found = plainly.end(question, about.line, "pass")
+        return question.right.startswith(found) if found else question.right == "all checks pass"
+    if question.kind == "edit":
+        ends = [plainly.end(question, about.line, text) for text in question.answers]
+        return [not end for end in ends] == [text == question.right for text in question.answers]
+    call = plainly.call(question, function)
+    if question.kind == "shape":
+        value = call["after"][about.line][about.name] if about.name else call["returned"]
+        value = value[about.round - 1] if about.round else value
+        return eval(question.right) == tuple(value.shape)
+    if question.kind == "result":
+        return same(question.right, call["returned"])
+    if question.kind == "round":
+        value = call["rounds"][about.line, 1][about.round][about.name]
+        return eval(question.right) == tuple(value.shape) if "shape" in question.text else same(question.right, value)
+    order = call["order"]
+    if question.kind == "runs":
+        return question.right == str(order.count(about.line))
+    return question.right == f"line {order[order.index(about.line) + 1]}"
+
+
+def asked_about(zygote, homework, suite, solution):
+    """The questions about a solution that passes everything."""
+    master = suite.master
+    cells = [Cell(one.id, solution.cells.get(one.id, one.source)) for one in master.code() if not one.autograded]
+    handed_out = {one.id: one.source for one in released(homework, master.notebook).cells}
+    todo = asking.exercises(master, handed_out, solution.cells, {one.grade_id for one in master.grade_cells()})
+    with Session(zygote, homework.limits, cells) as session:
+        session.run()
+        return asking.questions(todo, lambda seed: session.turn("", seed), random.Random(solution.name), sieve.ENOUGH)
+
+
+@pytest.mark.parametrize("name", COURSE.homeworks)
+def test_every_key_about_a_right_answer_is_right(name):
+    """One draw for the master and for one other right answer of each notebook."""
+    homework = COURSE.homework(name)
+    with closing(Zygote(COURSE.root, None, lambda: libraries_of(COURSE.root, name))) as zygote:
+        for suite in prepared(COURSE, homework, None):
+            answers = [one for one in known_answers(homework, suite) if one.kind in ("master", "alternative")]
+            for solution in answers[:2]:
+                found = asked_about(zygote, homework, suite, solution)
+                if solution.kind == "master":
+                    assert len(found) == sieve.ENOUGH, (suite.master.notebook, found)
+                plainly = Plainly(suite.master, solution.cells)
+                for question in found:
+                    assert right(question, plainly), question
+
+
+def example(**changes):
+    fields = {
+        "kind": "shape", "cell": "mse", "function": "f", "first": 1, "last": 2, "text": "Which shape has `x`?",
+        "right": "(2, 3)", "wrong": ("(3, 2)", "(2,)", "(3,)", "()"), "about": About("c", 1, 1, 2, "x"), "at": 2,
+    }  # fmt: skip
+    return Question(**(fields | changes))
+
+
+@pytest.mark.parametrize(
+    ("one", "other"),
+    [("0.5", "1/2"), ("2", "2.0"), ("(3,)", "( 3, )"), ("tensor([1.0])", "tensor([1])"), ("-0.0", "0")],
+)
+def test_answers_that_mean_the_same_are_not_told_apart(one, other):
+    assert sieve.distinct(one, [other]) == []
+
+
+def test_an_answer_that_another_run_or_a_text_contradicts_or_gives_away_is_left_out():
+    one = example()
+    assert sieve.sieved([one], [one], "", "") == [one]
+    assert sieve.sieved([one], [example(right="(2, 4)")], "", "") == []
+    assert sieve.sieved([one], [one], "theshapeis(2,3)", "") == []
+    assert sieve.sieved([example(wrong=("(3, 2)", "(2,3)", "(2, 3)"))], [one], "", "") == []
+
+
+BOOKS = (
+    Asked("mlp", (example(), example(right="(9,)", text=f"What {HOSTILE}?", at=0)), {"mse": f"def f(x):\n {HOSTILE}"}),
+)
+
+
+def test_moodle_reads_back_each_question_and_its_key():
+    root = ElementTree.fromstring(quiz.moodle("hw1 ada", BOOKS))
+    found = root.findall("question[@type='multichoice']")
+    assert root.tag == "quiz" and len(found) == 2
+    for one, question in zip(BOOKS[0].questions, found, strict=True):
+        assert [a.findtext("text") for a in question.findall("answer[@fraction='100']")] == [
+            f"<code>{one.right}</code>"
+        ]
+        assert len(question.findall("answer")) == 5 and question.findtext("single") == "true"
+        assert "<script" not in question.findtext("questiontext/text")
+
+
+def test_canvas_reads_back_each_question_and_its_key():
+    space = {
+        "q": "http://www.imsglobal.org/xsd/ims_qtiasiv1p2",
+        "p": "http://www.imsglobal.org/xsd/imsccv1p1/imscp_v1p1",
+    }
+    with zipfile.ZipFile(io.BytesIO(quiz.qti("hw1 ada", BOOKS))) as archive:
+        manifest = ElementTree.fromstring(archive.read("imsmanifest.xml"))
+        resource = manifest.find("p:resources/p:resource[@type='imsqti_xmlv1p2']", space)
+        root = ElementTree.fromstring(archive.read(resource.find("p:file", space).get("href")))
+    items = root.findall("q:assessment/q:section/q:item", space)
+    for one, item in zip(BOOKS[0].questions, items, strict=True):
+        key = item.findtext("q:resprocessing/q:respcondition/q:conditionvar/q:varequal", None, space)
+        labels = item.findall(".//q:response_label", space)
+        assert [a.findtext("q:material/q:mattext", None, space) for a in labels if a.get("ident") == key] == [
+            f"<code>{one.right}</code>"
+        ]
+        assert len(labels) == 5
+
+
+def test_brightspace_reads_back_each_question_and_its_key():
+    rows = list(csv.reader(io.StringIO(quiz.brightspace("hw1 ada", BOOKS).decode("utf-8-sig"))))
+    assert rows.count(["NewQuestion", "MC"]) == 2
+    assert [row[2] for row in rows if row[:2] == ["Option", "100"]] == ["<code>(2, 3)</code>", "<code>(9,)</code>"]
+
+
+def test_the_sheet_escapes_what_a_student_wrote_and_keeps_the_key_to_its_end():
+    page = sheet.html(HOSTILE, "hw1", BOOKS)
+    assert "<script" not in page and "\x1b" not in page
+    questions, key = page.split("Key, for the instructor only")
+    assert "<strong>C</strong>" in key and "<strong>A</strong>" in key and "<strong>" not in questions
+
+
+@pytest.fixture(scope="module")
+def graded(tmp_path_factory):
+    """A class that was graded: right twice, one exercise wrong, nothing, a cell that is no Python, one that exits."""
+    course = small_course(tmp_path_factory.mktemp("class") / "course")
+    homework = course.homework("hw1")
+    desk = example_class.SubmissionWriter(homework, "mlp")
+
+    def with_mse(edit):
+        book = desk.solved()
+        cell = next(cell for cell in book["cells"] if cell["id"] == "mse")
+        cell["source"] = edit("".join(cell["source"]))
+        return book
+
+    books = {
+        "ada": desk.solved(),
+        "bob": desk.solved(),
+        "sign": desk.solved("mse-sign"),
+        "blank": desk.untouched(),
+        "broken": with_mse(lambda source: "def mse_loss(y, y_hat:\n  return 1"),
+        "exits": with_mse(lambda source: source + "\nimport os; os._exit(3)"),
+        "damaged": desk.solved(),
+    }
+    for student, book in books.items():
+        folder = course.root / "submitted" / student / "hw1"
+        folder.mkdir(parents=True)
+        (folder / "mlp.ipynb").write_text(json.dumps(book))
+    out = course.root / "results"
+    class_run.run(course, homework, survey(course.root / "submitted", "hw1").todo, out, 2, unconfined=True)
+    (out / "damaged" / "hw1.transcript").write_bytes(b"junk")
+    return course
+
+
+def held(course, form="html"):
+    out, homework = course.root / "results", course.homework("hw1")
+    return {
+        one.student: one for one in round.held(course, homework, out, round.students_of(homework, out), form, "none")
+    }
+
+
+def test_nobody_stops_the_class(graded):
+    found = held(graded)
+    counts = {name: sum(len(book.questions) for book in one.books) for name, one in found.items()}
+    assert counts == {"ada": 5, "bob": 5, "sign": 5, "blank": 0, "broken": 5, "exits": 5, "damaged": 0}
+    assert "transcript" in found["damaged"].lost and found["blank"].notes == "mlp: no exercise with code is right"
+    assert not any("mse" in q.cell for name in ("sign", "broken", "exits") for q in found[name].books[0].questions)
+    assert stat.S_IMODE(found["ada"].path.stat().st_mode) == 0o600
+
+
+def test_the_same_file_gets_the_same_questions_and_another_student_others(graded):
+    first, again = held(graded), held(graded)
+    assert first["ada"].books == again["ada"].books
+    assert first["ada"].books != first["bob"].books
+
+
+def test_without_results_it_says_what_to_do(tmp_path):
+    with pytest.raises(Exception, match="autograder grade hw1"):
+        round.students_of(COURSE.homework("hw1"), tmp_path)
