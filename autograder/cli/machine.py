@@ -8,6 +8,7 @@ from typing import Annotated
 
 import typer
 
+from autograder import atomic_file
 from autograder.cli.options import FINDINGS, CourseOption, fail, opened_course
 from autograder.course.course import CourseError
 
@@ -24,13 +25,37 @@ def doctor() -> None:
 
 def demo(
     keep: Annotated[Path | None, typer.Option(help="Make the course here, not in a temporary folder.")] = None,
-    workers: Annotated[int, typer.Option(min=1)] = os.cpu_count() or 1,
+    workers: Annotated[int, typer.Option(min=1, help="Submissions graded at a time.")] = os.cpu_count() or 1,
+    picture: Annotated[Path | None, typer.Option(help="Also draw what is printed: an SVG.")] = None,
     course: CourseOption = None,
 ) -> None:
-    """Make an example class in a temporary course, grade it, and print what was found."""
+    """Make an example class in a temporary course, grade it, and print what was found.
+
+    It ends with three things to open: a student's page, the class page, and the whole course.
+    """
+    from rich.console import Console
+
+    from autograder.course.roster import open_roster
+    from autograder.insight import class_figures, class_page, class_table
     from autograder.proving import demo as showing
 
+    console = Console(width=None if Console().is_terminal else 150, record=picture is not None)
     try:
-        raise typer.Exit(showing.show(opened_course(course), keep, workers))
+        example = showing.made_course(opened_course(course), keep)
+        lost = showing.show(example, workers, console)
+        first, out = example.homeworks[0], example.root / "results"
+        page = out / f"{first}.html"
+        table = class_table.read(out, first, open_roster(example.root))
+        atomic_file.replace(page, class_page.html(class_figures.report(table, {})).encode(errors="replace"))
     except CourseError as error:
         fail(error)
+    console.rule("open in a browser, or with any program", align="left")
+    for what, path in (
+        ("what a student gets", out / "half-done" / f"{first}.html"),
+        ("what a class has learned", page),
+        ("the course itself, with submissions, results and nbgrader's gradebook", example.root),
+    ):
+        console.print(f"{what}: {path}", soft_wrap=True)
+    if picture is not None:
+        atomic_file.replace(picture, console.export_svg(title="make demo").encode())
+    raise typer.Exit(FINDINGS if lost else 0)

@@ -7,6 +7,7 @@ import shutil
 import tempfile
 import time
 from collections.abc import Sequence
+from contextlib import ExitStack
 from pathlib import Path
 
 from rich.console import Console
@@ -16,55 +17,117 @@ from autograder import atomic_file
 from autograder.course.course import Course, Homework, open_course
 from autograder.examination.suite import Suite, collected
 from autograder.grading import class_regrade, class_run, explanation
+from autograder.grading.class_run import Outcome
 from autograder.grading.orders import Choosing
-from autograder.grading.submissions import survey
+from autograder.grading.server import GradingServer
+from autograder.grading.submissions import Submission, survey
 from autograder.proving import example_class
+from autograder.proving.example_class import ExampleSubmission
 from autograder.results.plain_text import points_text
 from autograder.results.result import Result
 
-_LINES = 24
+_EVERYTHING = "right, wrong, broken and hostile"
+_ALIKE = frozenset(
+    {
+        "empty-file",
+        "cells-twice",
+        "checks-deleted",
+        "endless-output",
+        "ends-the-process",
+        "asks-for-input",
+        "closes-descriptors",
+        "hostile-shell-hook",
+    }
+)
+"""submissions of the example class that the demo leaves out, to be quick"""
+_LINES = 12
 """lines of the explanation that are shown"""
 _CHANGES = 5
 """changes of the regrading that are shown"""
 
 
-def show(course: Course, keep: Path | None, workers: int) -> int:
-    """Make the class, grade it and print the table. Returns exit code 0 if every submission has a result, else 1."""
+def show(example: Course, workers: int, console: Console) -> int:
+    """Make the class, grade it and print what is found, as it goes. Returns how many submissions have no result."""
+    out, submitted, lost = example.root / "results", example.root / "submitted", 0
+    homeworks = [example.homework(name) for name in example.homeworks]
+    with ExitStack() as stack:
+
+        def started(homework: Homework) -> GradingServer:
+            server = GradingServer(homework, example.floor)
+            stack.callback(server.close)
+            return server
+
+        servers = [started(homework) for homework in homeworks[:1]]
+        for number, homework in enumerate(homeworks):
+            # a class for the first homework; two submissions of the others, whose training runs take longer
+            made = example_class.sample(homework) if number else _shown(example_class.example_class(homework))
+            for submission in made:
+                example_class.write(submission, submitted / submission.name / homework.name)
+            console.rule(
+                f"{homework.name}: {len(made)} students hand in, {'right and wrong' if number else _EVERYTHING}",
+                align="left",
+            )
+            server = servers[number]
+            server.wait()
+            # the next one loads its hidden tests while this one grades
+            servers += [started(one) for one in homeworks[number + 1 : number + 2]]
+            todo = survey(submitted, homework.name, example.homeworks).todo
+            outcomes = _graded(example, homework, todo, out, workers, console, server)
+            lost += sum(outcome.result is None for outcome in outcomes)
+            if not number:
+                results = [outcome.result for outcome in outcomes if outcome.result]
+                _explain(console, example, homework, out, results)
+                _regrade(console, example, homework, example.root, workers, results)
+    return lost
+
+
+def _shown(class_: Sequence[ExampleSubmission]) -> Sequence[ExampleSubmission]:
+    """A class without those that show the same as others."""
+    return [submission for submission in class_ if submission.name not in _ALIKE]
+
+
+def _graded(
+    course: Course,
+    homework: Homework,
+    todo: Sequence[Submission],
+    out: Path,
+    workers: int,
+    console: Console,
+    server: GradingServer,
+) -> Sequence[Outcome]:
+    """Grade these submissions, say so on the way, and print the table."""
+    began = time.monotonic()
+    done = 0
+
+    def seen(outcome: Outcome) -> None:
+        nonlocal done
+        done += 1
+        status.update(f"grading: {done} of {len(todo)}")
+
+    with console.status(f"grading: 0 of {len(todo)}") as status:
+        outcomes = class_run.run(course, homework, todo, out, workers, seen=seen, server=server)
+    table = Table(title=homework.title, title_justify="left")
+    for heading, justify in (("student", "left"), ("score", "right"), ("seconds", "right"), ("found", "left")):
+        table.add_column(heading, justify=justify)  # type: ignore[arg-type]
+    for outcome in outcomes:
+        result = outcome.result
+        if result is None:
+            table.add_row(outcome.submission.student, "–", "–", outcome.lost)
+        else:
+            score = f"{result.score:g}/{result.max_score:g}"
+            table.add_row(result.student, score, f"{result.wall_seconds:.2f}", _shorten(result.findings))
+    console.print(table)
+    tier = next((outcome.result.tier for outcome in outcomes if outcome.result), "none")
+    seconds = time.monotonic() - began
+    console.print(f"{len(outcomes)} submissions in {seconds:.1f} s, {workers} at a time, confinement tier {tier}")
+    return outcomes
+
+
+def made_course(course: Course, keep: Path | None) -> Course:
+    """A copy of the course for the class, in `keep` or a temporary folder."""
     root = keep or Path(tempfile.mkdtemp(prefix="example-course-"))
     copy_course(course, root)
-    example = open_course(root)
-    console = Console(width=None if Console().is_terminal else 150)
-    lost = 0
-    for number, name in enumerate(example.homeworks):
-        homework = example.homework(name)
-        submitted = root / "submitted"
-        # a whole class for the first homework; only a sample for the others, whose training runs take longer
-        for submission in example_class.sample(homework) if number else example_class.example_class(homework):
-            example_class.write(submission, submitted / submission.name / name)
-        todo = survey(submitted, name, example.homeworks).todo
-        began = time.monotonic()
-        outcomes = class_run.run(example, homework, todo, root / "results", workers)
-        seconds = time.monotonic() - began
-        table = Table(title=f"{name}: {homework.title}", title_justify="left")
-        for heading, justify in (("student", "left"), ("score", "right"), ("seconds", "right"), ("found", "left")):
-            table.add_column(heading, justify=justify)  # type: ignore[arg-type]
-        for outcome in outcomes:
-            result = outcome.result
-            if result is None:
-                lost += 1
-                table.add_row(outcome.submission.student, "–", "–", outcome.lost)
-            else:
-                score = f"{result.score:g}/{result.max_score:g}"
-                table.add_row(result.student, score, f"{result.wall_seconds:.2f}", _shorten(result.findings))
-        console.print(table)
-        tier = next((outcome.result.tier for outcome in outcomes if outcome.result), "none")
-        console.print(f"{len(outcomes)} submissions in {seconds:.1f} s, {workers} at a time, confinement tier {tier}")
-        if not number:
-            _explain(console, example, homework, root / "results", [one.result for one in outcomes if one.result])
-            _regrade(console, example, homework, root, workers, [one.result for one in outcomes if one.result])
-    console.print(f"results, feedback pages and the gradebook: {root}", soft_wrap=True)
-    console.print(f"one student's page: {root / 'results' / 'half-done' / f'{name}.html'}", soft_wrap=True)
-    return 1 if lost else 0
+    return open_course(root)
 
 
 def _explain(console: Console, course: Course, homework: Homework, out: Path, results: Sequence[Result]) -> None:
