@@ -5,7 +5,10 @@
 # make claims what the notebooks tell about their figures, measured over several seeds; an hour
 # make bench  the same class graded by this, by plain nbgrader and by otter: ratios
 # make build  source/ and release/ from the masters in hw1/ …
-# make docs   the README's figures from the masters, the tables of docs/results.md from the code
+# make docs   the site, into docs/_build/html; masters that changed are run for their figures, a quarter of an hour the first time
+# make docs-serve  show it at http://127.0.0.1:8000
+# make tables      the tables of docs/results.md from the code (make docs does that, too)
+# make figures     the README's figures from the masters; make pictures: those of the site's front page
 # make lock   choose versions anew for requirements.lock
 # make clean  remove the environment and caches
 #
@@ -20,7 +23,7 @@ PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check
 # one process more than processors, as some tests wait; tests/conftest.py says in which order and what stays together
 PYTEST = $(BIN)/python -m pytest -n $$(($$(nproc 2>/dev/null || echo 2) + 1)) --dist loadscope --no-loadscope-reorder --durations 10
 
-.PHONY: demo check lint types fast-tests test audit claims bench build docs lock clean
+.PHONY: demo check lint types fast-tests test audit claims bench build docs docs-serve tables figures pictures lock clean
 
 demo: $(INSTALLED)
 	$(BIN)/autograder build
@@ -50,6 +53,7 @@ audit: $(INSTALLED)
 	$(BIN)/autograder audit --hostile
 	$(BIN)/autograder audit --replays
 	$(BIN)/autograder audit --draws 20
+	$(BIN)/autograder audit --parameters 200
 
 claims: $(INSTALLED)
 	$(PYTEST) -rP tests/claims/claims_*.py
@@ -60,9 +64,20 @@ bench: $(INSTALLED)
 build: $(INSTALLED)
 	$(BIN)/autograder build
 
-docs: $(INSTALLED)
-	$(BIN)/python docs/figures.py
+docs: tables
+	$(BIN)/python -m docs.website
+
+docs-serve: docs
+	$(BIN)/python -m http.server --bind 127.0.0.1 --directory docs/_build/html
+
+tables: $(INSTALLED)
 	$(BIN)/python docs/tables.py
+
+figures: $(INSTALLED)
+	$(BIN)/python docs/figures.py
+
+pictures: $(INSTALLED)
+	$(BIN)/python docs/pictures.py
 
 # only when the lock or the package's own settings changed; nothing is fetched otherwise
 $(INSTALLED): requirements.lock pyproject.toml
@@ -82,5 +97,5 @@ lock: $(INSTALLED)
 	$(BIN)/uv pip compile pyproject.toml --extra dev --universal --python-version 3.11 --no-header --no-annotate --upgrade -o requirements.lock
 
 clean:
-	rm -rf .venv .mypy_cache .ruff_cache .pytest_cache .import_linter_cache *.egg-info
+	rm -rf .venv .mypy_cache .ruff_cache .pytest_cache .import_linter_cache docs/_build *.egg-info
 	find . -name __pycache__ -prune -exec rm -rf {} +

@@ -29,7 +29,8 @@ from autograder.course import build
 from autograder.course.course import CourseError, Homework, open_course
 from autograder.course.late_rules import penalty
 from autograder.course.parsing import read_master
-from autograder.course.release import released
+from autograder.course.personal import values_of
+from autograder.course.personal_release import personal_released
 from autograder.grading.server import GradingServer
 from autograder.grading.standing import Standing
 from autograder.results import autograded, gradebook, late, registration
@@ -77,7 +78,8 @@ class SubmissionExporter(NotebookExporter):
         about = (resources or {}).get("nbgrader", {})
         if not about or Path(filename).parent != self._folder(about["student"]):
             return super().from_filename(filename, resources, **kwargs)
-        text = json.dumps(readable(self.homework, about["notebook"], self._folder(about["student"])))
+        homework = self.homework_of(about["student"])
+        text = json.dumps(readable(homework, about["notebook"], self._folder(about["student"])))
         return self.from_file(io.StringIO(text), resources, **kwargs)
 
     def result(self, student: str) -> Result:
@@ -98,6 +100,14 @@ class SubmissionExporter(NotebookExporter):
                 self._server = None  # the next student gets a new server
                 raise
         return self._last
+
+    def homework_of(self, student: str) -> Homework:
+        """The homework as the student got it."""
+        try:
+            return self.homework.personal(values_of(self.homework, student))
+        except CourseError as error:
+            self.log.error("%s", error)
+            raise NbGraderException(str(error)) from None
 
     def late(self, student: str) -> Late | None:
         """How late the student handed in the homework, as `autograder grade` has it."""
@@ -166,7 +176,7 @@ class Examine(NbGraderPreprocessor):  # type: ignore[misc]
         about = resources["nbgrader"]
         result = self.parent.result(about["student"])
         [found] = [book for book in result.notebooks if book.notebook == about["notebook"]]
-        autograded.show(found, notebook, read_master(self.parent.homework, about["notebook"]))
+        autograded.show(found, notebook, read_master(self.parent.homework_of(about["student"]), about["notebook"]))
         self.parent.settle_dates(about["student"])
         return notebook, resources
 
@@ -244,10 +254,12 @@ def build_first(assignment: str, student: str, notebooks: list[str]) -> None:
 
 def readable(homework: Homework, notebook: str, folder: Path) -> dict[str, Any]:
     """The repaired submission for a notebook, or the untouched release when nothing can be read."""
-    releases = {spec.name: released(homework, spec.name) for spec in homework.notebooks}
+    releases = {spec.name: personal_released(homework, spec.name) for spec in homework.notebooks}
     chosen = choose(folder, releases).notebooks.get(notebook)
     if chosen is None:
         untouched: dict[str, Any] = json.loads(homework.release(notebook).read_text(encoding="utf-8"))
+        for cell, own in zip(untouched["cells"], releases[notebook].cells, strict=True):
+            cell |= {"source": own.source, "metadata": own.metadata}
         return untouched
     return repaired(chosen.raw, chosen.entry.name, releases[notebook]).notebook()
 

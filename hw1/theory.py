@@ -112,6 +112,7 @@ functions must not change the tensors that they are given. They may return tenso
 
 ## 1 · Regression
 
+<!-- parameter: scale -->
 Here $f(z) = 5 \cdot \text{ReLU}(z)$ entry by entry (note the 5), $g$ is the identity, and
 $\ell = \lVert \hat y - y \rVert^2$.
 
@@ -206,6 +207,7 @@ By machine: `forward_regression` returns the same four outputs.
 
 <details><summary>Hint</summary>
 
+<!-- parameter: scale -->
 Does the 5 belong to $z_1$ or to $z_2$? Would it matter whether it stands inside or outside the ReLU?
 
 </details>
@@ -217,12 +219,14 @@ r"""
 | box | input | output | dimensions of the output |
 | --- | --- | --- | --- |
 | Linear$(W_1, b_1)$ | $x$ | $z_1 = W_1 x + b_1$ | $d \times 1$, because $W_1$ is $d \times n$ and $x$ is $n \times 1$ |
+<!-- parameter: scale -->
 | $f$ | $z_1$ | $z_2 = 5 \cdot \text{ReLU}(z_1) = 5 \max(0, z_1)$, entry by entry | $d \times 1$ |
 | Linear$(W_2, b_2)$ | $z_2$ | $z_3 = W_2 z_2 + b_2$ | $K \times 1$, because $W_2$ is $K \times d$ |
 | $g$ | $z_3$ | $\hat y = z_3$ | $K \times 1$ |
 
 **Mark scheme (1 point)**
 
+<!-- parameter: scale -->
 1. ½ point: the four formulas, with inputs, the 5 and both biases. ¼ if exactly three are right.
 2. ½ point: the four dimensions. ¼ if exactly three are right.
 ### END SOLUTION
@@ -239,6 +243,7 @@ def forward_regression(x, W1, b1, W2, b2):
     """
     ### BEGIN SOLUTION
     z1 = W1 @ x + b1  # (d, 1)
+    # parameter: scale
     z2 = 5 * torch.relu(z1)  # (d, 1)
     z3 = W2 @ z2 + b2  # (K, 1)
     return z1, z2, z3, z3
@@ -250,6 +255,7 @@ def forward_regression(x, W1, b1, W2, b2):
 x, W1 = torch.tensor([[1.0], [-2.0]]), torch.tensor([[1.0, 0.0], [0.0, 1.0], [1.0, 1.0]])
 b1, W2, b2 = torch.tensor([[0.0], [0.0], [3.0]]), torch.tensor([[1.0, 2.0, 3.0]]), torch.tensor([[10.0]])
 yours = returned_by(forward_regression, x, W1, b1, W2, b2)
+# parameter: scale; 10.0 = 2 * scale; 45.0 = 10 + 7 * scale
 compare_each("z1 z2 z3 ŷ", yours, ([[1.0], [-2.0], [2.0]], [[5.0], [0.0], [10.0]], [[45.0]], [[45.0]]))
 
 figure, ax = plt.subplots(figsize=(10, 2.4))
@@ -383,10 +389,12 @@ compare_gradients(yours, lambda z: z @ A.T, lambda z: z @ G.T, lambda y_hat: (r 
 r"""
 **Exercise 1.4 · the three factors of regression** · 2 points · ★☆☆ · 7 minutes
 
+<!-- parameter: scale -->
 *Write out the three matrices, for $f = 5 \cdot \text{ReLU}$, $g$ the identity and
 $\ell = \lVert \hat y - y \rVert^2$.*
 
 `factors_regression` returns matrices of the shapes in its docstring, even where a size is 1. At exactly 0,
+<!-- parameter: scale -->
 where ReLU has no slope, any value from 0 to 5 is right.
 
 <details><summary>Hint</summary>
@@ -407,6 +415,7 @@ def factors_regression(z1, y_hat, y):
     ### BEGIN SOLUTION
     dl_dyhat = 2 * (y_hat - y).T  # ∂/∂ŷ_k of Σ (ŷ_k − y_k)²
     dyhat_dz3 = torch.eye(len(y_hat))
+    # parameter: scale
     dz2_dz1 = torch.diagflat(5.0 * (z1 > 0))
     return dl_dyhat, dyhat_dz3, dz2_dz1
     ### END SOLUTION
@@ -414,6 +423,7 @@ def factors_regression(z1, y_hat, y):
 
 # %% nbgrader={"grade_id": "factors-regression", "grade": true, "points": 2, "locked": true}
 z1, y_hat, y = torch.tensor([[2.0], [-1.0], [0.5]]), torch.tensor([[3.0], [1.0]]), torch.tensor([[1.0], [2.0]])
+# parameter: scale
 loss, f = (lambda y_hat: ((y_hat - y) ** 2).sum()), (lambda z1: 5 * torch.relu(z1))
 compare_factors(returned_by(factors_regression, z1, y_hat, y), loss, y_hat, lambda z3: 1 * z3, y_hat, f, z1)
 print("ok  chain_rule turns these factors into the gradients of a regression network")

@@ -77,6 +77,7 @@ them. Your functions must not change the tensors, lists and dictionaries they ar
 
 **Exercise 1.1 · sizes** · 3 points · ★★☆ · 12 minutes
 
+<!-- parameter: kernel_height; kernel_width; image_height; image_width -->
 1. A kernel of height 3 and width 5 slides over an image of height 17 and width 11, with stride 2 in both directions and
 no padding or dilation. Set `first_shape` to the pair (height, width) of the result. (1 point)
 2. Write `conv_output_shape(C, H, W, HK, WK, P, S, D, F)`. It returns the shape of a convolution layer's output for one
@@ -99,6 +100,8 @@ How many pixels does a dilated kernel span?
 # %% nbgrader={"grade_id": "conv-output-shape-code", "solution": true}
 # first_shape = (…, …)
 ### BEGIN SOLUTION
+# parameter: 8 = (image_height - kernel_height) // 2 + 1; 4 = (image_width - kernel_width) // 2 + 1
+# parameter: kernel_height; kernel_width; image_height; image_width
 first_shape = (8, 4)  # (17 − 3) / 2 + 1 down, (11 − 5) / 2 + 1 across
 ### END SOLUTION
 
@@ -114,6 +117,7 @@ def conv_output_shape(C, H, W, HK, WK, P, S, D, F):
 
 # %% nbgrader={"grade_id": "conv-output-shape", "grade": true, "points": 3, "locked": true}
 assert len(first_shape) == 2, "first_shape should be a pair: height, width"
+# parameter: image_height
 assert all(0 < size < 17 and size == int(size) for size in first_shape), "first_shape: two whole numbers below 17"
 for C, H, W, HK, WK, P, S, D, F in ((3, 10, 7, 2, 4, 0, 1, 1, 8), (1, 9, 12, 3, 2, 1, 2, 2, 4)):
     made = functional.conv2d(torch.zeros(C, H, W), torch.zeros(F, C, HK, WK), stride=S, padding=P, dilation=D)

@@ -41,12 +41,24 @@ def new(
 def build(
     homeworks: Annotated[list[str] | None, typer.Argument(help="By default all.")] = None,
     check: Annotated[bool, typer.Option("--check", help="Write nothing; exit 1 when a notebook is stale.")] = False,
+    variant_for: Annotated[
+        Path | None,
+        typer.Option("--variant-for", help="A roster: also a release for each student, with numbers of their own."),
+    ] = None,
+    out: Annotated[
+        Path | None, typer.Option("--out", help="With --variant-for: the folder for these; by default variants/.")
+    ] = None,
     course: CourseOption = None,
 ) -> None:
     """Make source/ and release/ from the masters in hw1/, hw2/ …; of all homeworks, also the README's table."""
     from autograder.course import build as building
 
     opened = opened_course(course)
+    if variant_for is not None:
+        if check:
+            fail("--check compares source/ and release/ alone: leave out --variant-for")
+        _build_for(opened, homeworks, variant_for, out or opened.root / "variants")
+        return
     try:
         if check:
             differences = building.stale(opened, homeworks)
@@ -62,6 +74,35 @@ def build(
     _note_badges(opened)
 
 
+def _build_for(course: Course, homeworks: list[str] | None, roster: Path, out: Path) -> None:
+    """Build the standard release, and a release for each student."""
+    from autograder.course import build as building
+    from autograder.course.class_build import build_for
+    from autograder.course.personal import file_of
+    from autograder.course.roster import read_roster
+    from autograder.examination.secret import course_secret
+
+    try:
+        students = read_roster(roster)
+        for path in building.build(course, homeworks):
+            typer.echo(f"wrote {path.relative_to(course.root)}")
+        for built in build_for(course, homeworks, students, course_secret(course), out):
+            typer.echo(
+                f"{built.homework}: {built.students} students, {built.different} different releases in {out}, "
+                f"{len(built.changed)} files written; who has which is in {file_of(course.homework(built.homework))}"
+            )
+            if built.others:
+                typer.echo(
+                    f"note: these have other numbers than before, so hand their release out again: "
+                    f"{', '.join(built.others)}",
+                    err=True,
+                )
+    except CourseError as error:
+        fail(error, FINDINGS)
+    except OSError as error:
+        fail(f"{out}: it cannot be written ({error.strerror})")
+
+
 def audit(
     targets: Annotated[list[str] | None, typer.Argument(help="hw1 or hw1/mlp …; by default everything.")] = None,
     mutants: Annotated[bool, typer.Option("--mutants", help="Instead: wrong edits of the master by machine.")] = False,
@@ -71,6 +112,9 @@ def audit(
         bool, typer.Option("--replays", help="Instead: every known answer once more on its transcript.")
     ] = False,
     draws: Annotated[int, typer.Option(min=1, help="Test with so many sets of random numbers.")] = 1,
+    parameters: Annotated[
+        int, typer.Option(min=0, help="Instead: with so many different values of the exercises' parameters.")
+    ] = 0,
     course: CourseOption = None,
 ) -> None:
     """Prove the hidden tests by the master, the untouched release, known mistakes and other right answers.
@@ -79,17 +123,22 @@ def audit(
     by edits that keep what the solutions mean. Those that lose points are shown. With --hostile: by answers of every
     type and size. Tests that pass, or that need much memory or time, are shown. With --replays: by all known answers,
     tested once more on what was recorded. Where regrading would not equal grading is shown. With --draws 20: by many
-    sets of random numbers, without training runs; mistakes are tested with 3 sets.
+    sets of random numbers, without training runs; mistakes are tested with 3 sets. With --parameters 200: what students
+    get by `autograder build --variant-for`, for so many students with different numbers.
     """
     from autograder.proving import audit as auditing
     from autograder.proving import hostile as answers
-    from autograder.proving import mutation, replaying
+    from autograder.proving import mutation, personal_audit, replaying
 
     opened = opened_course(course)
     wrong = 0
     try:
         for name, notebooks in _chosen(opened, targets):
-            if mutants:
+            if parameters:
+                for audited in personal_audit.personal_audit(opened, opened.homework(name), notebooks, parameters):
+                    typer.echo(f"{name}/{personal_audit.row(audited)}")
+                    wrong += len(audited.wrong)
+            elif mutants:
                 for found in mutation.mutation(opened, opened.homework(name), notebooks):
                     typer.echo(mutation.report(found))
                     wrong += found.findings

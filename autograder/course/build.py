@@ -47,7 +47,7 @@ def build(course: Course, homeworks: Sequence[str] | None = None, to: Path | Non
     changed = []
     for relative, text in generated(course, homeworks).items():
         path = root / relative
-        if _read(path) != text:
+        if read(path) != text:
             path.parent.mkdir(parents=True, exist_ok=True)
             atomic_file.replace(path, text.encode())
             changed.append(path)
@@ -59,7 +59,7 @@ def stale(course: Course, homeworks: Sequence[str] | None = None) -> tuple[Diffe
     fresh = generated(course, homeworks)
     differences = []
     for relative, text in fresh.items():
-        old = _read(course.root / relative) or ""
+        old = read(course.root / relative) or ""
         if old != text:
             lines = difflib.unified_diff(
                 old.splitlines(keepends=True), text.splitlines(keepends=True), str(relative), f"{relative} (fresh)"
@@ -83,15 +83,15 @@ def notebooks(course: Course, masters: tables.Masters) -> dict[Path, str]:
     """The text of every file in source/ and release/ that these masters make. Raises BuildError."""
     files: dict[Path, str] = {}
     for name, books in masters.items():
-        sources = {book.notebook: _dump(source_notebook(course, book)) for book in books}
+        sources = {book.notebook: dump(source_notebook(course, book)) for book in books}
         releases = strip(name, sources)
         for book in books:
             release = releases[book.notebook]
             below = Path(name, f"{book.notebook}.ipynb")
-            script = _script(release)
+            script = script_of(release)
             verify(Path("release", below), book, release, script)
             files["source" / below] = sources[book.notebook]
-            files["release" / below] = _dump(release)
+            files["release" / below] = dump(release)
             files["release" / below.with_suffix(".py")] = script
     return files
 
@@ -113,14 +113,14 @@ def read_masters(course: Course, homeworks: Sequence[str]) -> dict[str, list[Mas
     return masters
 
 
-def _dump(notebook: NotebookNode) -> str:
+def dump(notebook: NotebookNode) -> str:
     """The text of a notebook, the same on every machine."""
     import nbformat
 
     return str(nbformat.writes(notebook)).rstrip("\n") + "\n"  # type: ignore[no-untyped-call]
 
 
-def _script(release: NotebookNode) -> str:
+def script_of(release: NotebookNode) -> str:
     """A release as a py:percent script for students who prefer text."""
     import jupytext
 
@@ -144,7 +144,8 @@ def _lying_in(course: Course, homeworks: Sequence[str] | None) -> Iterator[Path]
                     yield path
 
 
-def _read(path: Path) -> str | None:
+def read(path: Path) -> str | None:
+    """The text of a generated file; None if it is not there."""
     try:
         return path.read_bytes().decode("utf-8", errors="replace")
     except FileNotFoundError:

@@ -8,7 +8,7 @@ from pathlib import Path, PurePosixPath
 
 import msgspec
 
-from autograder.course import shared_code
+from autograder.course import personal, shared_code
 from autograder.course.course import SECRET_FILE, Course, Homework
 
 _PRIVATE = 0o600
@@ -49,6 +49,7 @@ def bundle(course: Course, homework: Homework, secret: bytes) -> Bundle:
 def files(course: Course, homework: Homework) -> Iterator[Path]:
     """What grading the homework reads. Of other homeworks, only what tells that their notebooks are not this one's."""
     yield course.root / "course.toml"
+    yield from _there(personal.file_of(homework))
     folder = course.root / homework.name
     for spec in homework.notebooks:
         yield homework.master(spec.name)

@@ -7,9 +7,11 @@ import re
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
+from autograder.course.course import Homework
 from autograder.course.markers import edge_of, misspelt
 from autograder.course.master import ADDED_CELLS, AuthorError, Cell, Finding, Master, file_text, syntax_error
 from autograder.course.mistakes import Mistake
+from autograder.course.parameters import used, wrong_lines
 
 
 def check_ids(master: Master, findings: list[Finding]) -> None:
@@ -83,6 +85,25 @@ def check_syntax(master: Master, text: str) -> Iterator[Finding]:
     if not found and (error := syntax_error(text)):
         message = f"the file is not a Python module ({error.msg}): write markdown as comments or as a string"
         yield Finding(master.path, error.lineno or 1, message)
+
+
+def check_parameters(master: Master, homework: Homework) -> Iterator[Finding]:
+    """Check the lines that mark parameters, and that each declared parameter is marked somewhere."""
+    standard = homework.standard(master.notebook)
+    found = [
+        Finding(master.path, cell.line + number, f"cell {cell.id}: {said}")
+        for cell in master.cells
+        for number, said in wrong_lines(cell.source, standard)
+    ]
+    if found or not standard:
+        yield from found
+        return
+    path = homework.root / homework.name / "homework.toml"
+    lines = path.read_text(encoding="utf-8").splitlines()
+    for name in sorted(standard.keys() - {name for cell in master.cells for name in used(cell.source)}):
+        declared = re.compile(rf"""\s*name\s*=\s*["']{name}["']""")
+        line = next((number for number, text in enumerate(lines, 1) if declared.match(text)), 1)
+        yield Finding(path, line, f"the parameter {name!r} stands nowhere in {master.path.name}: mark it or remove it")
 
 
 def check_hidden(master: Master, path: Path) -> Iterator[Finding]:

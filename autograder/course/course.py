@@ -11,7 +11,9 @@ from typing import Literal, TypeVar
 
 import msgspec
 
+from autograder.course import parameters
 from autograder.course.late_rules import HomeworkLateRules, LateRules, Step, due_in, zone_of
+from autograder.course.parameters import Number, Parameter, Values
 
 _T = TypeVar("_T")
 TierName = Literal["A", "B", "C", "none"]
@@ -74,6 +76,25 @@ class Homework(msgspec.Struct, frozen=True):
     """the course's rules, changed by the homework's own"""
     rounding: Step = 0.0
     """the score of the homework is rounded to a multiple of this; 0: to four digits"""
+    parameters: tuple[Parameter, ...] = ()
+    values: Values = ()
+    """the values of one student's parameters, where they are not standard; () for the homework as everybody gets it"""
+
+    def personal(self, values: Values) -> Homework:
+        """The same homework with these values in its notebooks, tests and known answers."""
+        return msgspec.structs.replace(self, values=values)
+
+    def standard(self, notebook: str) -> dict[str, Number]:
+        """The standard values of a notebook's parameters, by name."""
+        return {one.name: one.standard for one in self.parameters if one.notebook == notebook}
+
+    def value(self, name: str) -> Number:
+        """The value of a parameter."""
+        return dict(self.values).get(name, next(one.standard for one in self.parameters if one.name == name))
+
+    def numbers(self, notebook: str) -> dict[str, Number]:
+        """The values of a notebook's parameters, by name."""
+        return {name: self.value(name) for name in self.standard(notebook)}
 
     def notebook(self, name: str) -> NotebookSpec:
         for spec in self.notebooks:
@@ -139,6 +160,8 @@ class Course(msgspec.Struct, frozen=True):
             due = due_in(zone_of(self.timezone), read.due) if read.due else None
         except ValueError as error:
             raise CourseError(f"{path}: due: {error}") from None
+        for wrong in parameters.errors(read.parameters, (spec.name for spec in read.notebooks)):
+            raise CourseError(f"{path}: {wrong}")
         fields = msgspec.structs.asdict(read) | {
             "due": due,
             "late": read.late.over(self.late),
@@ -166,6 +189,7 @@ class _HomeworkFile(msgspec.Struct, forbid_unknown_fields=True):
     packages: tuple[str, ...] = ()
     due: datetime | None = None
     late: HomeworkLateRules = HomeworkLateRules()
+    parameters: tuple[Parameter, ...] = ()
 
 
 _SHORT_DATE = re.compile(

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import ast
 import warnings
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Literal
 
@@ -12,6 +12,7 @@ import msgspec
 
 from autograder.course.course import CourseError
 from autograder.course.markers import edge_of
+from autograder.course.parameters import Number, rendered
 
 PERCENT = {"extension": ".py", "format_name": "percent", "comment_magics": False}
 """jupytext's format for the course's scripts; a comment stays a comment, even if it looks like an IPython magic"""
@@ -64,6 +65,8 @@ class Cell(msgspec.Struct, frozen=True, kw_only=True):
     tags: tuple[str, ...] = ()
     gives: tuple[str, ...] = ()
     """the names that a locked cell behind the first exercise defines for later cells"""
+    marked: str = ""
+    """the source with the lines that mark parameters; '' if there are none"""
 
     @property
     def maximum(self) -> float:
@@ -93,6 +96,20 @@ class Master(msgspec.Struct, frozen=True):
     homework: str
     notebook: str
     cells: tuple[Cell, ...]
+    standard: tuple[tuple[str, Number], ...] = ()
+    """the standard values of its parameters, by name"""
+    numbers: tuple[tuple[str, Number], ...] = ()
+    """the values that its cells have"""
+
+    def personal(self, numbers: Mapping[str, Number]) -> Master:
+        """The same notebook with these values of its parameters. Raises Wrong where a line marks none as it should."""
+        cells = (
+            msgspec.structs.replace(cell, source=rendered(cell.marked, dict(self.standard), numbers))
+            if cell.marked
+            else cell
+            for cell in self.cells
+        )
+        return msgspec.structs.replace(self, cells=tuple(cells), numbers=tuple(numbers.items()))
 
     @property
     def points(self) -> float:

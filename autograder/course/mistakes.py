@@ -11,6 +11,7 @@ import msgspec
 
 from autograder.course.course import Homework
 from autograder.course.master import AuthorError, Finding, file_text
+from autograder.course.parameters import rendered, wrong_lines
 
 T = TypeVar("T")
 
@@ -62,27 +63,35 @@ class _Survivors(msgspec.Struct, forbid_unknown_fields=True):
 
 def mistakes(homework: Homework, notebook: str) -> tuple[Mistake, ...]:
     """Read the known mistakes of `notebook` from hwN/mistakes/. Without such a file there are none."""
-    return _read(homework.mistakes(notebook), _Mistakes, "mistake").mistake
+    return _read(homework, notebook, homework.mistakes(notebook), _Mistakes, "mistake").mistake
 
 
 def survivors(homework: Homework, notebook: str) -> tuple[Survivor, ...]:
     """Read from hwN/mistakes/ the mutants that are expected to survive. Without such a file there are none."""
-    return _read(homework.same(notebook), _Survivors, "same").same
+    return _read(homework, notebook, homework.same(notebook), _Survivors, "same").same
 
 
 def variants_left_out(homework: Homework, notebook: str) -> tuple[LeftOut, ...]:
     """Read from hwN/mistakes/ the variants of a right solution that the notebook's text does not allow."""
-    return _read(homework.same(notebook), _Survivors, "variant").variant
+    return _read(homework, notebook, homework.same(notebook), _Survivors, "variant").variant
 
 
-def _read(path: Path, kind: type[T], table: str) -> T:
+def _read(homework: Homework, notebook: str, path: Path, kind: type[T], table: str) -> T:
     if not path.exists():
         return kind()
     text = file_text(path, "")
+    standard = homework.standard(notebook)
+    if wrong := [Finding(path, number + 1, said) for number, said in wrong_lines(text, standard)]:
+        raise AuthorError(wrong)
     try:
-        return msgspec.toml.decode(text, type=kind)
+        return msgspec.toml.decode(rendered(text, standard, homework.numbers(notebook)), type=kind)
     except (msgspec.DecodeError, tomllib.TOMLDecodeError) as error:
-        raise AuthorError([Finding(path, _toml_line(text, str(error), table), str(error))]) from None
+        problem = str(error)
+    try:
+        msgspec.toml.decode(text, type=kind)
+    except (msgspec.DecodeError, tomllib.TOMLDecodeError) as error:
+        problem = str(error)  # the same, by its line in the file
+    raise AuthorError([Finding(path, _toml_line(text, problem, table), problem)])
 
 
 def _toml_line(text: str, problem: str, table: str) -> int:

@@ -11,10 +11,19 @@ import msgspec
 
 from autograder.course import shared_code
 from autograder.course.announced import check_announced
-from autograder.course.checks import check_hidden, check_ids, check_marks, check_mistakes, check_regions, check_syntax
+from autograder.course.checks import (
+    check_hidden,
+    check_ids,
+    check_marks,
+    check_mistakes,
+    check_parameters,
+    check_regions,
+    check_syntax,
+)
 from autograder.course.course import Homework
 from autograder.course.master import PERCENT, AuthorError, Cell, Finding, Master, file_text
 from autograder.course.mistakes import mistakes
+from autograder.course.parameters import marks
 from autograder.course.scopes import check_scopes, closed
 
 # where jupytext starts a cell
@@ -48,6 +57,7 @@ def read_master(homework: Homework, notebook: str) -> Master:
     for cell in cells:
         findings += [Finding(path, line, said) for line, said in (*check_marks(cell), *check_regions(cell))]
     findings += check_syntax(master, text)
+    findings += check_parameters(master, homework)
     findings += [Finding(path, line, said) for line, said in check_scopes(cells)]
     if not findings and not master.points:
         findings.append(Finding(path, 1, "the notebook carries no points: give at least one cell grade and points"))
@@ -57,13 +67,22 @@ def read_master(homework: Homework, notebook: str) -> Master:
                 findings += check_announced(master, spec)
         findings += check_hidden(master, homework.hidden(notebook))
         try:
-            check_mistakes(master, mistakes(homework, notebook), homework.mistakes(notebook), findings)
+            plain = _personal(master, homework) if not findings else master
+            check_mistakes(plain, mistakes(homework, notebook), homework.mistakes(notebook), findings)
         except AuthorError as error:
             findings += error.findings
     shared = tuple(_with_shared_code(cell, homework, path, findings) for cell in cells)  # last: it moves lines
     if findings:
         raise AuthorError(sorted(findings))
-    return msgspec.structs.replace(master, cells=closed(shared))
+    return _personal(msgspec.structs.replace(master, cells=closed(shared)), homework)
+
+
+def _personal(master: Master, homework: Homework) -> Master:
+    """The master with the homework's values of its parameters, and without the lines that mark them."""
+    cells = (msgspec.structs.replace(cell, marked=cell.source) if marks(cell.source) else cell for cell in master.cells)
+    standard = tuple(homework.standard(master.notebook).items())
+    marked = msgspec.structs.replace(master, cells=tuple(cells), standard=standard)
+    return marked.personal(homework.numbers(master.notebook))
 
 
 def _with_shared_code(cell: Cell, homework: Homework, path: Path, findings: list[Finding]) -> Cell:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import re
 from typing import Any, Literal
@@ -76,7 +77,7 @@ def released(homework: Homework, notebook: str) -> Released:
         for cell in cells:
             found = _cell(cell, title)
             if found.kind == "markdown":
-                title = _title(found.source) or title
+                title = title_of(found.source) or title
             read.append(found)
     except FileNotFoundError:
         raise CourseError(f"{path}: this file is missing: run `autograder build`") from None
@@ -89,7 +90,14 @@ def released(homework: Homework, notebook: str) -> Released:
     return Released(homework.name, notebook, tuple(read))
 
 
-def _title(text: str) -> str:
+def checksum(source: str, kind: str, grade_id: str, grade: bool, solution: bool, locked: bool, points: float) -> str:
+    """The checksum of a released cell: `nbgrader.utils.compute_checksum`, which takes a second to import."""
+    fixed = not solution and (grade or locked)
+    parts = [source, kind, str(grade), str(solution), str(fixed), grade_id, *([str(float(points))] if grade else [])]
+    return hashlib.md5("".join(parts).encode(), usedforsecurity=False).hexdigest()
+
+
+def title_of(text: str) -> str:
     """The last exercise name in a text (**Exercise 2 · …**), or else its last heading; '' if it has neither."""
     exercises = re.findall(r"^\*\*(Exercise [^*\n]+)\*\*", text, re.MULTILINE)
     headings = [line.lstrip("#").strip() for line in text.split("\n") if line.startswith("#")]

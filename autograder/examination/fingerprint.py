@@ -37,13 +37,14 @@ class TestFingerprints:
 
     def __init__(self, path: Path, book: Master) -> None:
         source = path.read_text(encoding="utf-8")
-        self._defined, self._for_all = _definitions(ast.parse(source))
+        self._defined, self._for_all = _definitions(source)
         harness = path.parent / "harness" / f"{path.stem.removeprefix('test_')}.py"
         files = [file for file in (*_beside(path.parent), harness) if file.is_file()]
         self._beside = [part for file in files for part in (file.name.encode(), file.read_bytes())]
         mutated = {name for many in self._defined.values() for one in many for name in one.mutates}
         self._mutable = frozenset(mutated & self._defined.keys())
         self._reference = _Cells(book)
+        self._numbers = repr(book.numbers).encode()
 
     def of(self, function: str, item: str) -> bytes:
         """The fingerprint of a test function or a class of tests; `item` is the test's name with its parameters."""
@@ -51,6 +52,8 @@ class TestFingerprints:
         parts = [item.encode(), _judges(), *self._beside, *(one.text for one in used)]
         words = frozenset[str]().union(*(one.words for one in used))
         parts += [source.encode() for source in self._reference.read_by(words)]
+        if any("parameters" in one.names for one in used):
+            parts.append(self._numbers)
         return digest(parts)
 
     def state(self, function: str) -> frozenset[str]:
@@ -64,7 +67,7 @@ class TestFingerprints:
 
     def _used(self, function: str) -> list[_Statement]:
         """The statements of the module that a test uses, directly or through others, in the file's order."""
-        reached: dict[str, list[_Statement]] = {}
+        reached: dict[str, Sequence[_Statement]] = {}
         waiting = [function, *(name for one in self._for_all for name in one.names)]
         while waiting:
             name = waiting.pop()
@@ -168,14 +171,15 @@ def _files(place: Path) -> list[Path]:
     return [place] if place.is_file() else sorted(place.rglob("*.py"))
 
 
-def _definitions(tree: ast.Module) -> tuple[dict[str, list[_Statement]], list[_Statement]]:
+@functools.lru_cache(maxsize=8)  # students with other parameters have the same tests
+def _definitions(source: str) -> tuple[Mapping[str, Sequence[_Statement]], Sequence[_Statement]]:
     """For each name that a module defines at its top level, the statements that do; and those that all tests depend on.
 
     These are statements that define nothing, fixtures that pytest uses by itself, and marks for the whole module.
     """
     found: dict[str, list[_Statement]] = {}
     for_all = []
-    for node in tree.body:
+    for node in ast.parse(source).body:
         inside = list(ast.walk(node))
         constants = (one.value for one in inside if isinstance(one, ast.Constant))
         texts = {text for text in constants if isinstance(text, str) and text.isidentifier()}

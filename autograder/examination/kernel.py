@@ -5,7 +5,8 @@ from __future__ import annotations
 import functools
 from pathlib import Path
 
-from autograder.course.course import Course, Homework, find_course
+from autograder.course.course import Course, CourseError, Homework, find_course
+from autograder.course.personal import file_of
 from autograder.examination.score import earned
 from autograder.examination.suite import Suite
 from autograder.sandbox.lines import InProcessLine
@@ -20,7 +21,10 @@ def score_in_kernel(notebook: str, grade_id: str) -> None:
         raise RuntimeError("hidden_tests() tests the notebook that calls it: call it from a notebook")
     homework_name, _, name = notebook.partition("/")
     course = find_course(Path.cwd())
-    suite = _suite(course, course.homework(homework_name), name)
+    homework = course.homework(homework_name)
+    if homework.standard(name) and (record := file_of(homework)).is_file():
+        raise CourseError(f"{record}: students have numbers of their own here: grade with `autograder grade`")
+    suite = _suite(course, homework, name)
     results = suite.run(lambda _: InProcessLine(shell.user_ns, suite.spec), [grade_id])
     shell.displayhook(earned(suite.master.cell(grade_id).maximum, results))
 

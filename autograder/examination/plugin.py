@@ -1,4 +1,4 @@
-"""The pytest plugin for hidden tests: provides `student`, `reference` and `draw`, and records the results."""
+"""The pytest plugin for hidden tests: provides `student`, `reference`, `parameters` and `draw`; records the results."""
 
 from __future__ import annotations
 
@@ -12,6 +12,7 @@ from typing import Literal
 
 import pytest
 
+from autograder.course.parameters import Number
 from autograder.examination.budget import Exhausted, budget
 from autograder.examination.hidden import Draw, Earns
 from autograder.examination.messages import explain
@@ -42,6 +43,8 @@ class Subject:
     secret: bytes
     content: str = ""
     """digest of the submission. The random numbers depend on it, so what leaks is worthless in the next submission"""
+    numbers: tuple[tuple[str, Number], ...] = ()
+    """the values of the exercise's parameters that the student was given, by name"""
 
 
 def _nothing(test: str) -> None:
@@ -174,6 +177,10 @@ class ExaminationPlugin:
     @pytest.fixture
     def reference(self) -> types.SimpleNamespace:
         return self.examination.subject.reference
+
+    @pytest.fixture
+    def parameters(self) -> types.SimpleNamespace:
+        return types.SimpleNamespace(**dict(self.examination.subject.numbers))
 
     @pytest.fixture
     def draw(self) -> Draw:

@@ -256,7 +256,7 @@ class Suite:
             return {}
 
     def _subject(self, content: str) -> Subject:
-        return Subject(self.name, self.reference, self.secret, content)
+        return Subject(self.name, self.reference, self.secret, content, self.master.numbers)
 
     def _run(self, examination: Examination, wanted: Callable[[pytest.Item], bool]) -> None:
         if self.tests is None:

@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
+import copy
 import sys
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack, suppress
 
 from autograder.confine.confinement import Tier
 from autograder.course.course import Course, CourseError, Homework
+from autograder.course.parameters import Values
+from autograder.course.personal import values_of
+from autograder.course.personal_release import personal_released, with_numbers
 from autograder.course.release import Released, released
+from autograder.examination.personal_suite import personal_suites
 from autograder.examination.suite import Suite, collected
 from autograder.forbidden import static
 from autograder.forbidden.attempts import Attempt, attempts
@@ -29,8 +34,10 @@ class GradingContext:
     def __init__(self, course: Course, homework: Homework, zygote: Zygote) -> None:
         self.course, self.homework, self.zygote = course, homework, zygote
         self.suites = {spec.name: Suite(course, homework, spec.name) for spec in homework.notebooks}
-        self.released = {spec.name: released(homework, spec.name) for spec in homework.notebooks}
-        self.kinship = Kinship([*self.released.values(), *_other_releases(course, homework)])
+        self.released = {spec.name: personal_released(homework, spec.name) for spec in homework.notebooks}
+        self._others = tuple(_other_releases(course, homework))
+        self.kinship = Kinship([*self.released.values(), *self._others])
+        self._personal: dict[Values, GradingContext] = {}
         self.versions = _versions()
         self.origin = Origin(course, homework)
         self._stack = ExitStack()
@@ -41,6 +48,40 @@ class GradingContext:
 
     def __exit__(self, *why: object) -> None:
         self._stack.close()
+
+    def of(self, student: str) -> GradingContext:
+        """The context in which this student is graded. For the same parameters, it is made once.
+
+        Raises CourseError if nobody knows what the student was given.
+        """
+        values = values_of(self.homework, student)
+        if values == self.homework.values:
+            return self
+        if values not in self._personal:
+            self._personal[values] = self._with(self.homework.personal(values))
+        return self._personal[values]
+
+    def _with(self, homework: Homework) -> GradingContext:
+        """The same context for the homework with other values. The tests stay collected."""
+        other = copy.copy(self)
+        other.homework = homework
+        other.suites = personal_suites(self.suites, homework)
+        other.released = {
+            name: with_numbers(self.released[name], self.suites[name].master, suite.master)
+            if suite is not self.suites[name]
+            else self.released[name]
+            for name, suite in other.suites.items()
+        }
+        other.kinship = Kinship([*other.released.values(), *self._others])
+        for suite in other.suites.values():
+            _warm(suite)
+        return other
+
+    def forget(self) -> None:
+        """Forget what was found for one submission."""
+        for context in (self, *self._personal.values()):
+            for suite in context.suites.values():
+                suite.diagnoser.forget()
 
     def check_confinement(self, floor: str) -> None:
         """Wait for the zygote. Raises CourseError if it confines submissions less than the tier `floor`."""
@@ -64,10 +105,15 @@ class GradingContext:
             gradable = repair(read(path), path.name, self.released[name])
             forbidden_uses(suite, gradable)
             list(notes(gradable.cells, rebindings(gradable.cells)))
-            suite.diagnoser.warm()
-            _ = suite.uses, suite.prints, suite.known
+            _warm(suite)
             names = vars(suite.reference)
             suite.run(lambda _, names=names, spec=suite.spec: InProcessLine(dict(names), spec), training=())  # type: ignore[misc]
+
+
+def _warm(suite: Suite) -> None:
+    """Find once what each fork would find for itself."""
+    suite.diagnoser.warm()
+    _ = suite.reference, suite.uses, suite.prints, suite.known
 
 
 def forbidden_uses(

@@ -9,6 +9,7 @@ from typing import Any
 import nbformat
 
 from autograder.examination.dialogue import Dialogue, answer_text
+from autograder.examination.personal_suite import personal_suites
 from autograder.examination.suite import Suite
 from autograder.grading.explanation import CellExplained, Examined, looks, recording
 from autograder.results.transcript import Unusable
@@ -43,6 +44,7 @@ def _run(code, names):
 
 def written(kept: Examined, cells: Sequence[CellExplained], suites: dict[str, Suite]) -> str:
     """The notebook as JSON: for each notebook that has one of these exercises its cells, then the tests' questions."""
+    suites = personal_suites(suites, kept.homework)
     made = [_text(WARNING.format(student=kept.result.student, homework=kept.homework.name)), _code(HELPERS)]
     for name in dict.fromkeys(one.notebook for one in cells):
         noted, work = kept.transcript.notebook(name), kept.transcript.body.work.get(name)

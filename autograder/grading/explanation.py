@@ -10,8 +10,10 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from autograder.course.course import Course, CourseError, Homework
+from autograder.course.personal import values_of
 from autograder.examination.diagnosis import written
 from autograder.examination.dialogue import Dialogue, answer_text, shown
+from autograder.examination.personal_suite import personal_suites
 from autograder.examination.plugin import SHARED
 from autograder.examination.recording import Exchange, Recording, no_line, whole_part
 from autograder.examination.relation import SAME, digits, parted, relation
@@ -120,11 +122,12 @@ def opened(course: Course, homework: Homework, out: Path, student: str) -> Exami
         raise CourseError(
             f"{path}: {said}: `autograder grade {homework.name} --student {student}` makes both anew"
         ) from None
-    return Examined(course, homework, result, kept)
+    return Examined(course, homework.personal(values_of(homework, student)), result, kept)
 
 
 def explained(kept: Examined, cell: str, everything: bool, suites: Mapping[str, Suite]) -> Iterator[CellExplained]:
     """Explain the exercises that lost points, or one; of their tests those that failed, or `everything`."""
+    suites = personal_suites(suites, kept.homework)
     for book, one in kept.chosen(cell):
         noted = kept.transcript.notebook(book.notebook)
         tests = tuple(

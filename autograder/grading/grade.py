@@ -39,12 +39,16 @@ class Grading:
 def grade(context: GradingContext, order: GradeOrder, announce: Callable[[str, str], None]) -> Grading:
     """Grade a submission. Anything wrong with it becomes part of the result.
 
+    Raises CourseError if nobody knows which parameters the student was given.
+
     `announce` is told each step before it begins: the notebook, and the test or ''.
     """
     folder, marked = Path(os.fsdecode(order.folder)), Path(os.fsdecode(order.marked)) if order.marked else None
     began, cpu = time.monotonic(), _cpu()
+    context = context.of(order.student)
     announce("", "")
-    key = order.key or context.origin.key(folder)  # first: what is handed in on the way is graded the next time
+    # first: what is handed in on the way is graded the next time
+    key = order.key or context.origin.key(folder, context.homework.values)
     unread = any(not place.notebook for place in order.barred)
     choice = Choice({}, {}, ()) if unread else choose(folder, context.released, context.kinship)
     kept = Transcription(context, order.student, folder) if order.out else None

@@ -11,7 +11,9 @@ from pathlib import Path
 import autograder
 from autograder.confine.confinement import Tier
 from autograder.course import shared_code
-from autograder.course.course import Course, Homework, TierName
+from autograder.course.course import Course, CourseError, Homework, TierName
+from autograder.course.parameters import Values
+from autograder.course.personal import values_of
 from autograder.examination.fingerprint import digest
 from autograder.examination.secret import course_secret
 from autograder.results import record, transcript
@@ -39,9 +41,17 @@ class Origin:
     def __hash__(self) -> int:
         return hash(self._print)
 
-    def key(self, folder: Path) -> str:
-        """A digest of everything that the result of the submission in a folder depends on."""
-        return digest([self._print, handed_in(folder, self._homework, self._course.homeworks)]).hex()
+    def key(self, folder: Path, values: Values = ()) -> str:
+        """A digest of everything that the result of the submission in a folder depends on.
+
+        `values` are the parameters of the student who handed it in.
+        """
+        personal = [repr(values).encode()] if values else []
+        return digest([self._print, handed_in(folder, self._homework, self._course.homeworks), *personal]).hex()
+
+    def key_of(self, student: str, folder: Path) -> str:
+        """The same for a student. Raises CourseError if nobody knows which parameters the student was given."""
+        return self.key(folder, values_of(self._homework, student))
 
     def standing(self, student: str, folder: Path, out: Path, marked: Path | None, floor: TierName) -> Result | None:
         """The student's result in `out`, if grading would make the same one again, and all its files are there.
@@ -52,9 +62,10 @@ class Origin:
         name = self._homework.name
         try:
             found = record.read(out / student / f"{name}.json")
-        except (ValueError, OSError):
+            key = self.key_of(student, folder)
+        except (ValueError, OSError, CourseError):
             return None
-        if not found.key or found.key != self.key(folder) or not Tier(found.tier).at_least(Tier(floor)):
+        if not found.key or found.key != key or not Tier(found.tier).at_least(Tier(floor)):
             return None
         files = [out / student / f"{name}.html"]
         if found.transcript:

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import msgspec
 
-from autograder.course.course import NotebookSpec
+from autograder.course.course import CourseError, NotebookSpec
 from autograder.examination.recording import no_line
 from autograder.examination.suite import Examined, Suite
 from autograder.examination.transcribing import Transcriber
@@ -50,7 +50,10 @@ def regrade(
     name = context.homework.name
     try:
         try:
+            context = context.of(place.student)
             old = marks.unmarked(record.read(place.out / place.student / f"{name}.json"))
+        except CourseError as error:
+            raise Unusable(str(error)) from None
         except (ValueError, OSError) as error:
             raise Unusable(f"its results file cannot be read: {error}") from None
         path = transcript.path_of(place.out, place.student, name)
@@ -85,7 +88,7 @@ def _key(context: GradingContext, place: Place, choosing: Choosing, old: Result)
     """What the regraded result is made from; as before, where it is not known for every part of it."""
     if place.folder is None or choosing.notebook or choosing.test:
         return old.key
-    return context.origin.key(place.folder)
+    return context.origin.key(place.folder, context.homework.values)
 
 
 class _Regrading:

@@ -87,15 +87,24 @@ def _serve(channel: Channel, context: GradingContext, floor: TierName) -> None:
         except WireError:
             return
         context.zygote.revive()
+        order = msgspec.msgpack.decode(message, type=GradeOrder | RegradeOrder)
+        _prepare(context, order)
         if os.fork() == 0:
             try:
                 child_process.end_with_parent(parent)
-                order = msgspec.msgpack.decode(message, type=GradeOrder | RegradeOrder)
                 _answer(Channel(socket.socket(fileno=fds[0]), MOST_BYTES), context, order)
             finally:
                 os._exit(0)
         for number in fds:
             os.close(number)
+
+
+def _prepare(context: GradingContext, order: GradeOrder | RegradeOrder) -> None:
+    """Before the fork: what students with the same parameters share is made once."""
+    students = [order.student] if isinstance(order, GradeOrder) else [student for student, _, _ in order.students]
+    for student in students:
+        with suppress(Exception):  # whatever it is, the fork meets it again and tells it
+            context.of(student)
 
 
 def _answer(channel: Channel, context: GradingContext, order: GradeOrder | RegradeOrder) -> None:
@@ -116,6 +125,8 @@ def _answer(channel: Channel, context: GradingContext, order: GradeOrder | Regra
                     channel.send(encode(regraded))
     except SandboxLost as lost:
         channel.send(encode(Failed(str(lost), ours=True)))
+    except CourseError as error:
+        channel.send(encode(Failed(sound(str(error)), ours=False)))
     except BaseException as error:
         traceback.print_exc()
         why = f"{type(error).__name__}: {sound(str(error)[:500])}"
@@ -146,8 +157,7 @@ def _regraded(context: GradingContext, order: RegradeOrder, announce: Callable[[
             about,
         )
         yield regrade.regrade(context, place, order.choosing, announce)
-        for suite in context.suites.values():
-            suite.diagnoser.forget()
+        context.forget()
 
 
 if __name__ == "__main__":

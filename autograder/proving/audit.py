@@ -8,7 +8,7 @@ import fnmatch
 import functools
 import os
 import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -18,7 +18,8 @@ import msgspec
 from autograder.course import master
 from autograder.course.course import Course, CourseError, Homework
 from autograder.course.mistakes import Mistake, mistakes, variants_left_out
-from autograder.course.release import released
+from autograder.course.parameters import rendered, wrong_lines
+from autograder.course.personal_release import personal_released
 from autograder.examination.recording import Exchange
 from autograder.examination.score import share
 from autograder.examination.suite import Suite
@@ -84,6 +85,7 @@ def audit(
     by_machine: bool = False,
     trained: int | None = None,
     draws: int = 1,
+    only: Collection[str] | None = None,
 ) -> tuple[Row, ...]:
     """Grade every solution of a homework's notebooks (by default of all notebooks), and report what is wrong.
 
@@ -100,6 +102,8 @@ def audit(
     With `draws` above 1, every solution is tested with so many sets of random numbers (a mistake with 3 at most), but
     without the tests that take a training run: these draw the same numbers for every submission.
 
+    If `only` is given, these known mistakes alone are tested.
+
     Nothing is confined, because all solutions belong to the course. `workers` solutions are graded at the same time, by
     default one for each processor.
     """
@@ -107,7 +111,7 @@ def audit(
     rows = []
     for suite in prepared(course, homework, notebooks):
         suite.diagnoser.warm()
-        todo = list(_variants(homework, suite) if by_machine else known_answers(homework, suite, trained))
+        todo = list(_variants(homework, suite) if by_machine else known_answers(homework, suite, trained, only))
         for draw in range(draws):
             if draw == _DRAWS_OF_MISTAKES:
                 todo = [solution for solution in todo if solution.kind != "mistake"]
@@ -142,18 +146,22 @@ def table(rows: Sequence[Row]) -> str:
     return "\n".join(lines)
 
 
-def known_answers(homework: Homework, suite: Suite, trained: int | None = None) -> Iterator[Solution]:
-    """The master, the untouched release, and all known mistakes and alternatives; `trained` as for `audit`."""
+def known_answers(
+    homework: Homework, suite: Suite, trained: int | None = None, only: Collection[str] | None = None
+) -> Iterator[Solution]:
+    """The master, the untouched release, all known mistakes and alternatives; `trained` and `only` as for `audit`."""
     book = suite.master
     everything = tuple(cell.grade_id for cell in book.grade_cells() if cell.autograded)
     code = {cell.id: cell.source for cell in book.code()}
 
     yield Solution("master", book.notebook, code, ())
-    handed_out = {cell.id: cell.source for cell in released(homework, book.notebook).cells}
+    handed_out = {cell.id: cell.source for cell in personal_released(homework, book.notebook).cells}
     stubs = {cell.id: handed_out.get(cell.id, "") for cell in book.code()}
     yield Solution("untouched", book.notebook, stubs, everything)
     runs = collections.Counter[str]()  # training runs with mistakes, by grade cell
     for mistake in mistakes(homework, book.notebook):
+        if only is not None and mistake.id not in only:
+            continue
         cell = book.cell(mistake.cell)
         named = [name for name in mistake.fails if name in suite.trained and (trained is None or runs[name] < trained)]
         runs.update(named)
@@ -162,7 +170,8 @@ def known_answers(homework: Homework, suite: Suite, trained: int | None = None) 
         yield Solution("mistake", mistake.id, edited, mistake.fails, also, training=named)
     for number, path in enumerate(sorted(homework.alternatives(book.notebook))):
         training = None if trained is None or number < trained else ()
-        yield Solution("alternative", path.stem, {**code, **_alternative(path, book)}, (), training=training)
+        different = {**code, **_alternative(path, book)}
+        yield Solution("alternative", path.stem, different, (), training=training)
 
 
 def _variants(homework: Homework, suite: Suite) -> Iterator[Solution]:
@@ -296,7 +305,10 @@ def _alternative(path: Path, book: master.Master) -> dict[str, str]:
     """The solution cells that an alternative writes differently, by id."""
     import jupytext
 
-    cells = jupytext.reads(path.read_text(encoding="utf-8"), fmt=master.PERCENT).cells
+    standard, text = dict(book.standard), path.read_text(encoding="utf-8")
+    if wrong := [master.Finding(path, number + 1, said) for number, said in wrong_lines(text, standard)]:
+        raise master.AuthorError(wrong)
+    cells = jupytext.reads(rendered(text, standard, dict(book.numbers)), fmt=master.PERCENT).cells
     found = {cell.metadata.get("nbgrader", {}).get("grade_id", ""): cell.source for cell in cells}
     found.pop("", None)
     for grade_id in found:

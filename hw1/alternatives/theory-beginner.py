@@ -48,6 +48,7 @@ def forward_regression(x, W1, b1, W2, b2):
     z2 = []
     for row in z1:
         if row[0] > 0:
+            # parameter: scale
             z2.append([5 * row[0]])
         else:
             z2.append([0])
@@ -85,6 +86,7 @@ def factors_regression(z1, y_hat, y):
     third = []
     for number in z1:
         if number > 0:
+            # parameter: scale
             third.append(5)
         else:
             third.append(0)

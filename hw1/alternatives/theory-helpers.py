@@ -38,6 +38,7 @@ class Linear:
         return self.W @ v + self.b
 
 
+# parameter: scale
 def forward_regression(x, W1, b1, W2, b2, *, scale=5.0):
     ### BEGIN SOLUTION
     z1 = Linear(W1, b1)(x)
@@ -77,6 +78,7 @@ def dl_dyhat(y_hat, y):
 
 def factors_regression(z1_, y_hat, y):
     ### BEGIN SOLUTION
+    # parameter: scale
     return dl_dyhat(y_hat, y), z1(torch.ones(len(y), 1)), z1(5 * (z1_ > 0))
     ### END SOLUTION
 

@@ -32,6 +32,7 @@ def forward_regression(x, W1, b1, W2, b2):
     z2 = torch.zeros_like(z1)
     for i in range(len(z1)):
         if z1[i, 0] > 0:
+            # parameter: scale
             z2[i, 0] = 5 * z1[i, 0]
     y_hat = linear(W2, b2, z2)
     return z1, z2, y_hat, y_hat
@@ -65,6 +66,7 @@ def factors_regression(z1, y_hat, y):
         measured[0, k] = 2 * y_hat[k, 0] - 2 * y[k, 0]
     dz2_dz1 = torch.zeros(len(z1), len(z1))
     for i in range(len(z1)):
+        # parameter: scale
         dz2_dz1[i, i] = 5 if z1[i, 0] >= 0 else 0
     return measured, torch.eye(len(y)), dz2_dz1
     ### END SOLUTION

@@ -118,8 +118,8 @@ def forward_of(numbers, f):
     return z1, z2, functional.linear(z2.T, W2, b2[:, 0]).T
 
 
-def regression_of(numbers):
-    z1, z2, z3 = forward_of(numbers, lambda z1: 5 * functional.relu(z1))
+def regression_of(numbers, scale):
+    z1, z2, z3 = forward_of(numbers, lambda z1: scale * functional.relu(z1))
     return z1, z2, z3, z3
 
 
@@ -224,20 +224,20 @@ def test_training_moves_the_parameters(student, draw):
 
 
 @earns("forward-regression", weight=3)
-def test_regression_forward(student, draw):
+def test_regression_forward(student, draw, parameters):
     """All four forward variables of the regression network are right, on networks of several sizes."""
     drawn, forward = networks(draw), asked(student, "forward_regression")
     answers = [forward(*numbers) for numbers in drawn]
     for numbers, answer in zip(drawn, answers, strict=True):
-        compare_each(answer, FORWARD, regression_of(numbers), **size_of(numbers))
+        compare_each(answer, FORWARD, regression_of(numbers, parameters.scale), **size_of(numbers))
 
 
 @earns("forward-regression")
-def test_regression_forward_keeps_its_arguments(student, draw):
+def test_regression_forward_keeps_its_arguments(student, draw, parameters):
     """forward_regression is right and does not change the tensors that it is given."""
     numbers = network(draw, *sizes(draw))
     arguments = dict(zip(INPUTS, numbers, strict=True))
-    right = regression_of(numbers)
+    right = regression_of(numbers, parameters.scale)
     compare_and_keep(student, "forward_regression", arguments, lambda answer: compare_each(answer, FORWARD, right))
 
 
@@ -300,11 +300,11 @@ def cross_entropy(y):
     return lambda y_hat: functional.binary_cross_entropy(y_hat, y)
 
 
-def regression_case(draw, d, K):
-    """z1, ŷ and y as factors_regression is given them, and what its factors are the derivatives of."""
+def regression_case(draw, d, K, scale):
+    """What factors_regression is given, z1, ŷ and y, and what its factors are the derivatives of; f is scale · ReLU."""
     z1, y_hat, y = away_from_zero(draw, d, 1), draw.normal(K, 1), draw.normal(K, 1)
     z1[2:4] = torch.tensor([[0.01], [-0.01]])[: len(z1[2:4])]  # ReLU bends at 0, and nowhere near it
-    return (z1, y_hat, y), (squared_error(y), y_hat, torch.clone, y_hat, lambda z1: 5 * torch.relu(z1), z1)
+    return (z1, y_hat, y), (squared_error(y), y_hat, torch.clone, y_hat, lambda z1: scale * torch.relu(z1), z1)
 
 
 def classification_case(draw, d, K, loss):
@@ -315,17 +315,17 @@ def classification_case(draw, d, K, loss):
 
 
 @earns("factors-regression", weight=3)
-def test_regression_factors(student, draw):
+def test_regression_factors(student, draw, parameters):
     """The entries of the three factors of regression agree with autograd, for one output as well as for several."""
     factors = asked(student, "factors_regression")
-    cases = [regression_case(draw, d, K) for d, K in widths(draw)]
+    cases = [regression_case(draw, d, K, parameters.scale) for d, K in widths(draw)]
     compare_factors([factors(*given) for given, _ in cases], [case for _, case in cases])
 
 
 @earns("factors-regression")
-def test_regression_factors_keep_their_arguments(student, draw):
+def test_regression_factors_keep_their_arguments(student, draw, parameters):
     """factors_regression is right and does not change the tensors that it is given."""
-    given, case = regression_case(draw, *sizes(draw)[:2])
+    given, case = regression_case(draw, *sizes(draw)[:2], parameters.scale)
     arguments = dict(zip(("z1", "y_hat", "y"), given, strict=True))
     compare_and_keep(student, "factors_regression", arguments, lambda answer: compare_factors([answer], [case]))
 

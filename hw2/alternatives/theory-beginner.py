@@ -5,9 +5,11 @@
 # %% nbgrader={"grade_id": "conv-output-shape-code", "solution": true}
 ### BEGIN SOLUTION
 height = 0
+# parameter: kernel_height; image_height
 while 2 * height + 3 <= 17:
     height += 1
 width = 0
+# parameter: kernel_width; image_width
 while 2 * width + 5 <= 11:
     width += 1
 first_shape = [float(height), float(width)]

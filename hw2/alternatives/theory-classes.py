@@ -7,6 +7,7 @@ import functools
 from typing import NamedTuple
 
 ### BEGIN SOLUTION
+# parameter: kernel_height; kernel_width; image_height; image_width
 first_shape = torch.tensor([17 - 3, 11 - 5]) // 2 + 1
 ### END SOLUTION
 

@@ -4,6 +4,7 @@
 
 # %% nbgrader={"grade_id": "conv-output-shape-code", "solution": true}
 ### BEGIN SOLUTION
+# parameter: kernel_height; kernel_width; image_height; image_width
 first_shape = [len(range(0, 17 - 3 + 1, 2)), len(range(0, 11 - 5 + 1, 2))]
 ### END SOLUTION
 

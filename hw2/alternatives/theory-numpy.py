@@ -6,6 +6,7 @@
 import numpy as np
 
 ### BEGIN SOLUTION
+# parameter: kernel_height; kernel_width; image_height; image_width
 first_shape = (math.floor((17 - 3) / 2 + 1), math.floor((11 - 5) / 2 + 1))
 ### END SOLUTION
 

@@ -119,9 +119,11 @@ def layers(draw):
 
 
 @earns("conv-output-shape")
-def test_first_shape(student):
+def test_first_shape(student, parameters):
     """first_shape is the height and width that a convolution layer makes."""
-    made = functional.conv2d(torch.zeros(1, 17, 11), torch.zeros(1, 1, 3, 5), stride=2)
+    image = torch.zeros(1, parameters.image_height, parameters.image_width)
+    kernel = torch.zeros(1, 1, parameters.kernel_height, parameters.kernel_width)
+    made = functional.conv2d(image, kernel, stride=2)
     answer = HARNESS.beside(student).sizes(student.run("lambda: first_shape"))
     answer = whole_numbers(answer, 2, "first_shape")
     assert answer == tuple(made.shape[1:]), "first_shape: height or width is not that of such a layer's output"

@@ -93,9 +93,10 @@ class Dispatch:
         tell: Callable[[str], None] = lambda text: None,
         staffed: Callable[[int, int], None] = lambda workers, slots: None,
     ) -> None:
-        """`prepare` packs a submission; it may raise TooMuch and OSError. `tell` is told what happens to workers.
+        """`prepare` packs a submission; it may raise TooMuch, OSError and CourseError.
 
-        `staffed` is told how many workers there are, and how many submissions they can grade at a time.
+        `tell` is told what happens to workers, and `staffed` how many there are and how many submissions they can grade
+        at a time.
         """
         self._crew, self._prepare, self._tell, self._staffed = crew, prepare, tell, staffed
         self._todo = deque(todo)
@@ -145,7 +146,7 @@ class Dispatch:
     def _begin(self, submission: Submission, alone: bool) -> Iterator[Landed]:
         try:
             prepared = self._prepare(submission)
-        except (TooMuch, OSError) as error:
+        except (TooMuch, OSError, CourseError) as error:
             yield Landed(submission, None, str(error))
             return
         self._send(_Flight(submission, prepared, alone=alone))

@@ -45,6 +45,7 @@ class ClusterRun:
         self._course, self._homework, self._connect, self._tell = course, homework, connect, tell
         self._staffed = staffed
         self._origin, self._bundle = self._read()
+        self._digest = self._bundle.digest.encode()
 
     def _read(self) -> tuple[Origin, Bundle]:
         """The bundle, and the origin of results that are made from it. Raises CourseError if the course is changing."""
@@ -62,11 +63,12 @@ class ClusterRun:
         """Grade `todo`, and write below `out` and `marked` (if given). Yields outcomes as they come."""
 
         def prepare(submission: Submission) -> Prepared:
-            key = self._origin.key(submission.folder)  # first: what is handed in on the way is graded the next time
+            # first: what is handed in on the way is graded the next time
+            key = self._origin.key_of(submission.student, submission.folder)
             parcel = packed(submission.folder, self._homework.name, self._course.homeworks)
             order = Order(submission.student, key, about(submission.student), parcel, marked is not None)
             data = msgspec.msgpack.encode(order)
-            name = hashlib.blake2b(self._bundle.digest.encode() + data, digest_size=16).hexdigest()
+            name = hashlib.blake2b(self._digest + data, digest_size=16).hexdigest()
             return Prepared(data, f"grade-{self._homework.name}-{name}")
 
         with self._connect(self._bundle) as crew:
