@@ -1,6 +1,7 @@
 """Personal parameters: every student has numbers of their own, and is graded by them."""
 
 import hashlib
+import html
 import json
 import re
 import shutil
@@ -23,10 +24,11 @@ from autograder.course.personal_release import personal_released
 from autograder.course.roster import read_roster
 from autograder.examination.suite import Suite, collected
 from autograder.grading import class_regrade, explanation
-from autograder.grading.fitting import fits
+from autograder.grading.fitting import Fitting
 from autograder.grading.orders import Choosing
 from autograder.grading.origin import Origin
 from autograder.grading.server import GradingServer, Lost
+from autograder.insight.borrowed import of_class as borrowed_of
 from autograder.nbgrading import readable
 from autograder.proving.personal_audit import personal_audit
 from tests.conftest import write_files
@@ -425,8 +427,18 @@ def test_everybody_is_graded_by_their_own_numbers(graded):
     with collected(*suites.values()):
         kept = explanation.opened(course, homework, root / "results", other)
         text = explanation.text(other, tuple(explanation.explained(kept, "", False, suites)))
-        [fit] = fits(kept, suites)
-        assert fits(explanation.opened(course, homework, root / "results", lost), suites) == ()
+        fitting = Fitting(suites)
+        [fit] = fitting.fits(kept)
+        assert fitting.fits(explanation.opened(course, homework, root / "results", lost)) == ()
+    # whose numbers they are is told by `similar`
+    [one] = borrowed_of(course, homework, root / "results")
+    told = CliRunner().invoke(app, ["similar", "hw1", "--course", str(root)])
+    assert told.exit_code == 0, told.output
+    assert one.student == other and one.exercise == ("scales", "scaled") and set(one.classmates) < {own, lost, other}
+    assert one.says in told.output
+    page = (root / "results" / "hw1.similar.html").read_text(encoding="utf-8")
+    assert html.escape(one.says).replace("&#x27;", "&#39;") in page
+
     asked = int(re.search(r"scaled\((\d+)\)", text)[1])
     assert f"the reference: {asked * dealt[other]}" in text
     assert (fit.cell, fit.values, set(fit.students)) == (

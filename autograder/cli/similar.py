@@ -31,7 +31,8 @@ def similar(
     """Find students whose own work is more alike than honest answers in this class are. A reason to look, no verdict.
 
     Writes an index, hwN.similar.html, and a page for each pair with both answers side by side. Names, comments and
-    order do not count. Members of a group in roster.csv are no pair. No student's code is run.
+    order do not count. Where students have numbers of their own, it names answers that are right with a classmate's
+    only. Members of a group in roster.csv are no pair. No student's code is run.
     """
     from autograder.insight import alike_class, alike_page
     from autograder.results.plain_text import plain
@@ -43,15 +44,11 @@ def similar(
         if notebook:
             chosen.notebook(notebook)
         found = alike_class.of_class(
-            opened, chosen, submitted or opened.root / "submitted", notebook, threshold, workers
+            opened, chosen, submitted or opened.root / "submitted", out, notebook, threshold, workers
         )
         index = alike_page.write(found, out)
     except CourseError as error:
         fail(error)
-    except OSError as error:
-        fail(
-            f"{error.filename or out}: the pages cannot be written ({error.strerror}): choose another folder with --out"
-        )
     for student, why in sorted(found.damage.items()):
         typer.echo(plain(f"{student}: not compared, or not all of it: {' '.join(why)}"), err=True)
     if json:
@@ -61,6 +58,8 @@ def similar(
             typer.echo(msgspec.json.encode(pair.as_dict()).decode())
     else:
         typer.echo(_told(found.findings))
+        for one in found.borrowed:
+            typer.echo(plain(one.says))
         typer.echo(f"wrote {plain(str(index))}")
 
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 
+from autograder.course.course import Homework
 from autograder.course.parameters import Values
 from autograder.course.personal import given
 from autograder.examination.personal_suite import personal_suite
@@ -32,30 +33,45 @@ class Fit:
     """who was given these: ids, pseudonyms and teams, as hw1.parameters.csv has them"""
 
 
-def fits(kept: Examined, suites: Mapping[str, Suite]) -> tuple[Fit, ...]:
-    """For each failed exercise, the numbers of classmates with which the same answers would earn everything.
+class Fitting:
+    """Compares the answers of one student after the other with the numbers of all classmates."""
 
-    `kept` is what `explanation.opened` gives for the student. `suites` are those of the standard homework, collected.
-    Where a test asks for answers that it did not ask for then, nothing is said. Raises Unusable if the transcript is
-    damaged, and CourseError if the file that says who was given what is.
-    """
-    rows = given(kept.homework)
-    if rows is None:
-        return ()
-    others = {values for _, values in rows.rows.values()} - {kept.homework.values}
-    return tuple(
-        Fit(book.notebook, cell.grade_id, values, rows.having(values))
-        for book, cell in kept.chosen("")
-        if (note := kept.transcript.notebook(book.notebook)) is not None and book.notebook in suites
-        for values in sorted(others)
-        if _fits(cell, note, kept, personal_suite(suites[book.notebook], kept.homework.personal(values)))
-    )
+    def __init__(self, suites: Mapping[str, Suite]) -> None:
+        """`suites` are those of the standard homework, collected."""
+        self._suites = suites
+        self._personal: dict[tuple[str, Values], Suite] = {}
+
+    def fits(self, kept: Examined) -> tuple[Fit, ...]:
+        """For each failed exercise, the numbers of classmates with which the same answers would earn everything.
+
+        `kept` is what `explanation.opened` gives for the student. Where a test asks for answers that it did not ask for
+        then, nothing is said. Raises Unusable if the transcript is damaged, and CourseError if the file that says who
+        was given what is.
+        """
+        rows = given(kept.homework)
+        if rows is None:
+            return ()
+        others = {values for _, values in rows.rows.values()} - {kept.homework.values}
+        return tuple(
+            Fit(book.notebook, cell.grade_id, values, rows.having(values))
+            for book, cell in kept.chosen("")
+            if (note := kept.transcript.notebook(book.notebook)) is not None and book.notebook in self._suites
+            for mine in (self._with(kept.homework, book.notebook),)
+            for values in sorted(others)
+            if _fits(cell, note, kept, mine, self._with(kept.homework.personal(values), book.notebook))
+        )
+
+    def _with(self, homework: Homework, notebook: str) -> Suite:
+        place = notebook, homework.values
+        if place not in self._personal:
+            self._personal[place] = personal_suite(self._suites[notebook], homework)
+        return self._personal[place]
 
 
-def _fits(cell: CellResult, note: NotebookRecord, kept: Examined, suite: Suite) -> bool:
+def _fits(cell: CellResult, note: NotebookRecord, kept: Examined, mine: Suite, suite: Suite) -> bool:
     """Whether all tests of an exercise would pass with another suite's numbers, on what was recorded."""
     own = {name for name, print_ in suite.prints.items() if print_.cell == cell.grade_id}
-    if not own or dict(suite.master.numbers) == kept.homework.numbers(note.notebook):
+    if all(suite.prints[name] == mine.prints.get(name) for name in own):  # they do not look at the numbers
         return False
     cells = suite.together({cell.grade_id})
     names = {name for name, print_ in suite.prints.items() if print_.cell in cells}

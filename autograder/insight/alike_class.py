@@ -5,12 +5,14 @@ from __future__ import annotations
 import functools
 import gc
 from collections.abc import Collection, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from autograder.course.course import Course, Homework
 from autograder.course.roster import Roster, keys, open_roster
 from autograder.grading.submissions import Submission, survey
+from autograder.insight.borrowed import Borrowed
+from autograder.insight.borrowed import of_class as borrowed_answers
 from autograder.insight.known_answers import common_prints
 from autograder.insight.own_work import Imprint, OwnWork, Reader
 from autograder.insight.similarity import EXPECTED, Findings, Pair, similar
@@ -32,6 +34,8 @@ class AlikeClass:
     """for each student of whom not everything could be read: why"""
     reader: Reader
     folders: dict[str, Path]
+    borrowed: tuple[Borrowed, ...] = ()
+    """answers that are right with a classmate's numbers only"""
 
     def work(self, student: str) -> OwnWork:
         """The own work of one student, read again."""
@@ -45,12 +49,14 @@ def of_class(
     course: Course,
     homework: Homework,
     submitted: Path,
+    out: Path,
     notebook: str = "",
     threshold: float = EXPECTED,
     workers: int = 1,
 ) -> AlikeClass:
     """Compare all submissions of a homework; only one notebook of it if `notebook` is given.
 
+    Where students have numbers of their own, the results in `out` say which answers are right with others' alone.
     Raises CourseError if there are no submissions, or if the course's own files cannot be read.
     """
     names = [spec.name for spec in homework.notebooks if notebook in ("", spec.name)]
@@ -60,9 +66,20 @@ def of_class(
     read = _read_all(reader, todo, workers)
     teams = {one.student: teams_of(one.student, roster) for one in todo} if roster else {}
     damage = {one.student: one.damage for one in read if one.damage}
-    return AlikeClass(
-        homework, similar(read, given, teams, threshold), damage, reader, {one.student: one.folder for one in todo}
-    )
+    borrowed = tuple(one for one in borrowed_answers(course, homework, out) if one.exercise[0] in names)
+    findings = _noted(similar(read, given, teams, threshold), borrowed)
+    folders = {one.student: one.folder for one in todo}
+    return AlikeClass(homework, findings, damage, reader, folders, borrowed)
+
+
+def _noted(findings: Findings, borrowed: Sequence[Borrowed]) -> Findings:
+    """The findings, with what is borrowed noted at the pairs between whom it may have been."""
+
+    def notes(pair: Pair) -> tuple[str, ...]:
+        both = {pair.one, pair.other}
+        return tuple(one.says for one in borrowed if one.student in both and both - {one.student} <= {*one.classmates})
+
+    return replace(findings, pairs=tuple(replace(pair, notes=(*pair.notes, *notes(pair))) for pair in findings.pairs))
 
 
 def teams_of(student: str, roster: Roster) -> frozenset[str]:

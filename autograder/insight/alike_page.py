@@ -67,7 +67,8 @@ def write(found: AlikeClass, out: Path) -> Path:
     pages = [f"{name}-{number:03d}.html" for number in range(1, min(len(found.findings.pairs), MOST_PAIRS) + 1)]
     for page, pair in zip(pages, found.findings.pairs, strict=False):
         _replace(out / page, pair_html(found.homework.title, f"{name}.html", pair, *found.works(pair)))
-    _replace(out / f"{name}.html", index_html(found.homework.title, found.findings, found.damage, pages))
+    borrowed = [one.says for one in found.borrowed]
+    _replace(out / f"{name}.html", index_html(found.homework.title, found.findings, found.damage, pages, borrowed))
     for old in out.glob(f"{name}-*.html"):
         if old.name not in pages and old.stem.removeprefix(f"{name}-").isdigit():
             old.unlink()
@@ -78,12 +79,18 @@ def _replace(path: Path, text: str) -> None:
     atomic_file.replace(path, text.encode("utf-8", errors="replace"), _MODE)
 
 
-def index_html(title: str, findings: Findings, damage: dict[str, tuple[str, ...]], pages: Sequence[str] = ()) -> str:
-    """The page with all pairs and groups. `pages` are the files of the first pairs."""
+def index_html(
+    title: str,
+    findings: Findings,
+    damage: dict[str, tuple[str, ...]],
+    pages: Sequence[str] = (),
+    borrowed: Sequence[str] = (),
+) -> str:
+    """The page with all pairs and groups. `pages` are the files of the first pairs; `borrowed` are sentences."""
     links = [*pages, *[""] * (len(findings.pairs) - len(pages))]
     rows = list(zip(findings.pairs, links, strict=True))
     template = _templates().get_template("alike.html")
-    return template.render(title=title, found=findings, rows=rows, damage=damage)
+    return template.render(title=title, found=findings, rows=rows, damage=damage, borrowed=borrowed)
 
 
 def pair_html(title: str, index: str, pair: Pair, one: OwnWork, other: OwnWork) -> str:

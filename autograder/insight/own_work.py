@@ -16,8 +16,11 @@ from typing import Any
 
 import numpy as np
 
-from autograder.course.course import Course, Homework
+from autograder.course.course import Course, CourseError, Homework
 from autograder.course.names import functions, statements
+from autograder.course.parameters import Values
+from autograder.course.personal import values_of
+from autograder.course.personal_release import personal_released
 from autograder.course.release import Released, released
 from autograder.insight.fingerprints import Print, of_code, of_text
 from autograder.insight.naming import Given, given, naming, syntax_tree
@@ -84,14 +87,24 @@ class Reader:
     """Reads submissions of one homework."""
 
     def __init__(self, course: Course, homework: Homework, notebooks: Sequence[str]) -> None:
-        self.homework, self.notebooks = homework, tuple(notebooks)
-        self.released = {spec.name: released(homework, spec.name) for spec in homework.notebooks}
+        self._course, self.homework, self.notebooks = course, homework, tuple(notebooks)
+        self._personal: dict[Values, Reader] = {homework.values: self}
+        self.released = {spec.name: personal_released(homework, spec.name) for spec in homework.notebooks}
         self.given = {name: given(self.released[name]) for name in self.notebooks}
         self._texts = {name: {normal(cell.source) for cell in one.cells} for name, one in self.released.items()}
         self._kinship = Kinship([*self.released.values(), *_others(course, homework)])
 
     def read(self, student: str, folder: Path) -> OwnWork:
         """The own work in a student's folder. Whatever is wrong with it, nothing is raised."""
+        try:
+            values = values_of(self.homework, student)
+        except CourseError:  # grading says so
+            values = self.homework.values
+        if values not in self._personal:
+            self._personal[values] = Reader(self._course, self.homework.personal(values), self.notebooks)
+        return self._personal[values]._read(student, folder)
+
+    def _read(self, student: str, folder: Path) -> OwnWork:
         try:
             found = self._plainly(contents(folder, self.homework.name, self._kinship.homeworks))
             parts, damage = (found, ()) if found is not None else self._repaired(folder)
