@@ -51,6 +51,9 @@ def numbers(*shapes, seed):
 
 def show_figure(says):
     """Show the current figure. `says` tells readers who cannot see it what the data say: a sentence with numbers."""
+    if "get_ipython" not in globals():  # a script: a window has no place for the text
+        plt.show()
+        return
     from html import escape
 
     from IPython.core.pylabtools import print_figure

@@ -43,7 +43,7 @@ from torch import nn
 from torch.nn import functional
 from torch.utils.data import DataLoader, Dataset, TensorDataset
 
-from common import BLUE, ORANGE, RED, compare
+from common import BLUE, ORANGE, RED, compare, show_figure
 
 torch.set_num_threads(1)  # enough for a network as small as this
 
@@ -142,7 +142,8 @@ for ax, (image, word) in zip(axes.ravel(), samples, strict=True):
     ax.imshow(image[0], cmap="gray_r")
     ax.set_title(word, fontsize=9)
     ax.axis("off")
-plt.show()
+size = f"{samples.images.shape[2]} × {samples.images.shape[3]} pixels"
+show_figure(f"Twelve images of {size}, black letters on grainy paper: {', '.join(samples.words)}.")
 
 # %% [markdown] nbgrader={"grade_id": "net-text", "locked": true}
 r"""
@@ -350,13 +351,15 @@ def draw_strip(ax_image, ax_energies, image, energies, title):
 def draw_strips(model, dataset):
     """Draw the first four items of a data set and their energies side by side."""
     figure, axes = plt.subplots(2, 4, figsize=(11, 3.6), height_ratios=[1, 2.2])
+    said = []
     for column, (image, word) in zip(axes.T, dataset, strict=False):
         energies = energies_of(model, image[None])[0]
         guesses = "".join(SYMBOLS[k] for k in energies.argmin(1))
         draw_strip(*column, image, energies, f"{word}: {guesses}")
+        said.append(f"{word} as {guesses}")
     axes[1, 0].set_ylabel("symbol")
     figure.tight_layout()
-    plt.show()
+    show_figure(f"Each word, as the favourite symbols of its windows from left to right: {', '.join(said)}.")
 
 
 torch.manual_seed(5)
@@ -646,24 +649,31 @@ for b in 0, 17, 39:
 
 
 def draw_path(ax, matrix, z, word, title):
-    """Draw a path matrix (L, T), and a path z (L,) on it."""
+    """Draw a path matrix (L, T), and a path z (L,) on it; returns the symbols of the path."""
     ax.imshow(matrix.T, cmap="cividis_r", aspect="auto")
+    ax.plot(z, color="black", linewidth=4)
     ax.plot(z, "o-", **DOTS)
-    ax.set_yticks(range(matrix.shape[1]), [SYMBOLS[k] for k in transform_word(word)], fontsize=8)
+    symbols = [SYMBOLS[k] for k in transform_word(word)]
+    ax.set_yticks(range(matrix.shape[1]), symbols, fontsize=8)
     ax.set_xlabel("window")
     ax.set_title(title, fontsize=9)
+    return "".join(symbols[t] for t in z)
 
 
 def draw_paths(models, dataset):
     """Draw the best path of each item's own word, in one row for each named model."""
     figure, axes = plt.subplots(len(models), 4, figsize=(11, 2.5 * len(models)), squeeze=False)
+    said = ["The best paths from left to right, and their energies F."]
     for row, (name, model) in zip(axes, models.items(), strict=True):
+        paths = []
         for ax, (image, word) in zip(row, dataset, strict=False):
             matrix = build_path_matrix(energies_of(model, image[None]), transform_word(word)[None])
             free, path, _ = find_path(matrix)
-            draw_path(ax, matrix[0], path[0], word, f"{name}: F = {free.item():.0f}")
+            spelt = draw_path(ax, matrix[0], path[0], word, f"{name}: F = {free.item():.0f}")
+            paths.append(f"{spelt} {free.item():.0f}")
+        said.append(f"{name.capitalize()}: {', '.join(paths)}.")
     figure.tight_layout()
-    plt.show()
+    show_figure(" ".join(said))
 
 
 draw_paths({"letters only": letter_net}, examples)
@@ -830,17 +840,25 @@ ax_loss.semilogy(word_losses, color=BLUE)
 ax_loss.set(xlabel="step", title="loss: cross-entropy along the path")
 ax_free.plot(free_energies, color=BLUE)
 ax_free.set(xlabel="step", title="mean free energy of the right word")
+levels = []
 for place, model in enumerate((before, letter_net)):
     energies = energies_of(model, fresh.images)
     for shift, (label, spelt, color, hatch) in zip((-0.2, 0.2), kinds, strict=True):
         free = find_path(build_path_matrix(energies, stack_targets(spelt, 3)))[0]
-        bars = ax_gap.bar(place + shift, free.mean(), width=0.36, color=color, hatch=hatch, edgecolor="white")
+        levels.append(f"{free.mean():.0f}")
+        bars = ax_gap.bar(place + shift, free.mean(), width=0.36, color=color, hatch=hatch, edgecolor="black")
+        ax_gap.bar_label(bars, levels[-1:], fontsize=8, padding=2)
         bars.set_label(label if place == 0 else None)
 ax_gap.set(xticks=[0, 1], xticklabels=["letters only", "trained on words"], title="mean free energy F(x, y)")
 ax_gap.axhline(0, color="black", linewidth=0.7)
+ax_gap.margins(y=0.15)
 ax_gap.legend(fontsize=8)
 figure.tight_layout()
-plt.show()
+show_figure(
+    f"In {len(word_losses)} steps the loss goes from {word_losses[0]:.2g} to {word_losses[-1]:.2g}, the free energy of "
+    f"the right word from {free_energies[0]:.0f} to {free_energies[-1]:.0f}. On fresh images the right word and "
+    f"another one have {' and '.join(levels[:2])} before training, {' and '.join(levels[2:])} after it."
+)
 draw_paths({"letters only": before, "trained on words": letter_net}, examples)
 
 # %% [markdown] nbgrader={"grade_id": "decode-text", "locked": true}
@@ -991,17 +1009,23 @@ favourites = [share(map(indices_to_str, energies_of(letter_net, d.images).argmin
 unread = [share([decode(before, image) for image in d.images], d.words) for d in tests.values()]
 best_words = [share([decode(letter_net, image) for image in d.images], d.words) for d in tests.values()]
 
-figure, ax = plt.subplots(figsize=(7.5, 2.8))
-kinds = ("letters only, best word", unread, "0.6", ".."), ("trained on words, favourites", favourites, ORANGE, "//")
+figure, ax = plt.subplots(figsize=(9, 2.8))
+kinds = ("letters only, best word", unread, "0.8", ".."), ("trained on words, favourites", favourites, ORANGE, "//")
+said = []
 for place, (name, shares, color, hatch) in enumerate((*kinds, ("trained on words, best word", best_words, BLUE, ""))):
-    bars = ax.bar(torch.arange(3) + 0.3 * (place - 1), shares, 0.28, color=color, hatch=hatch, edgecolor="white")
-    ax.bar_label(bars, [f"{100 * value:.3g} %" for value in shares], fontsize=7)
+    bars = ax.bar(torch.arange(3) + 0.3 * (place - 1), shares, 0.28, color=color, hatch=hatch, edgecolor="black")
+    said.append([f"{100 * value:.3g} %" for value in shares])
+    ax.bar_label(bars, said[-1], fontsize=8)
     bars.set_label(name)
 ax.set(xticks=range(3), xticklabels=[f"{n} letters" for n in tests], ylim=(0, 1.12), ylabel="words read correctly")
-ax.axhline(0.75, color="black", linewidth=0.7, linestyle=":")
+ax.axhline(0.75, color="black", linewidth=0.7, linestyle=":", label="earns all points")
 ax.legend(fontsize=8, loc="upper left", bbox_to_anchor=(1, 1))
 figure.tight_layout()
-plt.show()
+listed = [", ".join(shares) for shares in said]
+show_figure(
+    f"Words of 2, 3 and 4 letters read correctly: {listed[0]} by the best word of the network that knows letters only. "
+    f"Trained on words: {listed[1]} by favourites, {listed[2]} by the best word."
+)
 draw_strips(letter_net, tests[4])
 if min(best_words) < 0.75:
     print("75 % earn all points: does the loss fall? Does the learning rate?")
@@ -1259,14 +1283,16 @@ def contrast(F, z, other):
 
 
 figure, ax = plt.subplots(figsize=(7.5, 2.8))
-runs = ("right pairs only", pull, "0.4", ":"), ("with variance term", pull_and_spread, ORANGE, "--")
+runs = ("right pairs only", pull, "0.4", ":"), ("with variance term", pull_and_spread, RED, "--")
+said = []
 for name, push, color, style in (*runs, ("InfoNCE", contrast, BLUE, "-")):
     spread, found = embed_letters(push)
     ax.semilogy(spread, style, color=color, label=f"{name}: {found:.0%} of new letters found")
+    said.append(f"{name} {spread[0]:.2g}, {spread[-1]:.2g}, {found:.0%}")
 ax.set(xlabel="step", ylabel="deviation of z", ylim=(1e-6, 10))
 ax.legend(fontsize=8, loc="upper left", bbox_to_anchor=(1, 1))
 figure.tight_layout()
-plt.show()
+show_figure(f"Deviation of z at the first and the last step, and new letters found: {'; '.join(said)}.")
 
 # %% [markdown] nbgrader={"grade_id": "farewell", "locked": true}
 r"""

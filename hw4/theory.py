@@ -28,7 +28,7 @@ import matplotlib.pyplot as plt
 import torch
 from torch.nn import functional
 
-from common import BLUE, GREEN, ORANGE, RED, compare, numbers
+from common import BLUE, GREEN, RED, compare, numbers, show_figure
 
 
 def library_attention(Q, K, V, beta=None, allowed=None):
@@ -496,10 +496,12 @@ def draw_nudges():
     curves = torch.cat(
         [library_attention(torch.ones(1, 1), torch.tensor([scores]), torch.eye(5), b) for b in betas.tolist()], 1
     )
-    looks = zip(scores, (BLUE, ORANGE, GREEN, RED, "black"), ("-", "--", "-.", ":", "-"), strict=True)
+    looks = zip(scores, (BLUE, "gray", GREEN, RED, "black"), ("-", "--", "-.", ":", "-"), strict=True)
     for curve, (score, colour, style) in zip(curves, looks, strict=True):
         left.semilogx(betas, curve, style, color=colour, label=f"score {score}")
     left.set(xlabel="β", ylabel="weight", title="Five keys, from mean to argmax")
+    mean, most = f"{curves[:, 0].min():.2f} to {curves[:, 0].max():.2f}", f"{curves[0, -1]:.2f}"
+    said = [f"The five weights are {mean} at β = {betas[0]:.2g}; the largest score has {most} at β = {betas[-1]:.2g}."]
     q, K, V, noises = numbers((3, 1), (3, 6), (2, 6), (3, 150), seed=5)
     lengths = torch.logspace(-2, 1.3, 150)
     noises = lengths * functional.normalize(noises, dim=0)
@@ -509,13 +511,17 @@ def draw_nudges():
     ):
         far = [max(many) for many in zip(*(distances_moved(q, K, V, 1.0, noises, j) for j in keys), strict=True)]
         ax.loglog(lengths, far, ".", color=BLUE, label="moves of h")
-        ax.loglog(lengths, [bound(q, K, V, 1.0, r) for r in lengths.tolist()], color=RED, label="your bound")
-        ax.axhline(float(torch.cdist(V.T, V.T).max()), color="black", linestyle=":", label="diameter of the values")
-        ax.set(xlabel="length of the noise", ylabel="distance", title=title)
+        bounds = [float(bound(q, K, V, 1.0, r)) for r in lengths.tolist()]
+        ax.loglog(lengths, bounds, color=RED, label="your bound")
+        diameter = float(torch.cdist(V.T, V.T).max())
+        ax.axhline(diameter, color="black", linestyle=":", label="diameter of the values")
+        ax.set(xlabel="length of the noise", ylabel="distance", title=title, ylim=(1e-4, 1e5))
+        nearest = (torch.tensor(far) / torch.tensor(bounds)).max()
+        said.append(f"{title} moves h by up to {max(far):.2g}, and up to {nearest:.0%} of your bound.")
     for ax in (left, *axes):
-        ax.legend(fontsize=8)
+        ax.legend(fontsize=8, loc="upper left")
     plt.tight_layout()
-    plt.show()
+    show_figure(f"{' '.join(said)} The values' diameter is {diameter:.2g}.")
 
 
 draw_nudges()
@@ -807,11 +813,13 @@ def draw_machines():
     largest = (on_ring.T @ W_K.T @ W_Q @ on_ring).abs().max() / math.sqrt(len(W_Q))
     maps["head 1, short queries"] = head_map(on_ring, (2 / largest * W_Q, W_K, W_V))
     _, axes = plt.subplots(1, len(maps), figsize=(12, 2.3))
+    said = []
     for ax, (title, A) in zip(axes, maps.items(), strict=True):
         draw_map(ax, A, title)
         ax.title.set_fontsize(8)
         ax.label_outer()
-    plt.show()
+        said.append(f"{title}: {' '.join(map(str, A.argmax(0).tolist()))}, {A.max(0).values.min():.2g}")
+    show_figure(f"The strongest key of queries 0 to 7, and the least of their weights: {'; '.join(said)}.")
 
 
 draw_machines()
@@ -986,13 +994,22 @@ def draw_lookup():
     (X, alphabet), head = letters_with_left(text), lookup_projections(5)
     causal = torch.ones(11, 11).triu().bool()
     _, (left, right) = plt.subplots(1, 2, figsize=(9, 3.6))
-    draw_map(left, head_map(X, head, causal), "Which letter looks at which", "key: letter seen", "query: letter now")
-    draw_map(right, run_head(X, head, causal), "What comes next", "letter", "letter now")
-    for ax in (left, right):
+    A, H = head_map(X, head, causal), run_head(X, head, causal)
+    draw_map(left, A, "Which letter looks at which", "key: letter seen", "query: letter now")
+    draw_map(right, H, "What comes next", "letter", "letter now")
+    for ax, table in ((left, A), (right, H)):
         ax.set_xticks(range(11), text)
+        for row, column in (table > 0.05).nonzero().tolist():
+            share = float(table[row, column])
+            ink = "white" if share > 0.75 else "black"
+            ax.text(column, row, f"{share:.2g}", size=6, ha="center", va="center", color=ink)
     left.set_yticks(range(11), text)
     right.set_yticks(range(5), alphabet)
-    plt.show()
+    said = []
+    for letter, seen, next_one in zip(text, A.T, H.T, strict=True):
+        keys = "".join(text[key] for key in range(11) if seen[key] > 0.05)
+        said.append(f"{letter} sees {keys}: {alphabet[next_one.argmax()]} {next_one.max():.2g}")
+    show_figure(f"Each letter, the letters it looks at, and the likeliest next with its weight: {'; '.join(said)}.")
 
 
 draw_lookup()
@@ -1486,7 +1503,9 @@ def draw_pictures():
     right.set_title("Scores and means: share of a block")
     right.set_xticks(sides, sides)
     right.minorticks_off()
-    plt.show()
+    seen = "; ".join(f"{label}: {widths[0]} and {min(widths[-1], 224)}" for label, (widths, *_) in networks.items())
+    listed = ", ".join(f"{share:.2g} % at {side}" for share, side in zip(shares, sides, strict=True))
+    show_figure(f"Pixels that one unit sees after 1 and 12 layers: {seen}. Scores and means take {listed} pixels.")
 
 
 draw_pictures()

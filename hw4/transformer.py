@@ -41,7 +41,7 @@ import torch
 from torch import nn
 from torch.nn import functional
 
-from common import BLUE, GREEN, ORANGE, compare, numbers
+from common import BLUE, GREEN, RED, compare, numbers, show_figure
 
 device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
 torch.set_num_threads(1)  # for models as small as ours, one thread is as fast as many
@@ -162,12 +162,15 @@ for size in (5, 7), (2, 1, 5, 7), (1, 1, 1, 7):
 # %% nbgrader={"grade_id": "curve-figure", "locked": true} tags=["demo"]
 x, x_j = torch.linspace(-3.2, 3.2, 300), torch.tensor([-2.6, -1.9, -1.2, -0.3, 0.4, 1.1, 2.1, 2.7])
 Q, K = torch.stack([x, torch.ones(300)], dim=1), torch.stack([x_j, -(x_j**2) / 2], dim=1)
-for beta, color, line in (0.3, GREEN, ":"), (5, BLUE, "-"), (200, ORANGE, "--"):
-    plt.plot(x, attention(Q, K, x_j.sin()[:, None], beta=beta)[0], line, color=color, label=f"β = {beta}")
+nearest, said = x_j.sin()[(x[:, None] - x_j).abs().argmin(1)], []
+for beta, color, line in (0.3, GREEN, ":"), (5, BLUE, "-"), (200, RED, "--"):
+    H = attention(Q, K, x_j.sin()[:, None], beta=beta)[0][:, 0]
+    plt.plot(x, H, line, color=color, label=f"β = {beta}")
+    said.append(f"{H.min():.2f} to {H.max():.2f} and {(H - nearest).abs().mean():.2f} for β = {beta}")
 plt.plot(x_j, x_j.sin(), "ko", label="keys and values")
 plt.gca().set(xlabel="x, the query", ylabel="H")
 plt.legend()
-plt.show()
+show_figure(f"The range of H, and its mean distance from the value of the nearest key: {', '.join(said)}.")
 
 # %% [markdown] nbgrader={"grade_id": "online-text", "locked": true}
 r"""
@@ -1037,7 +1040,10 @@ for above, below, image, weights, label, guess in zip(*axes, images, arrived, la
     above.set_title(f"{label}, says {guess}", fontsize=9)
     below.imshow(image[0], cmap="gray")
     below.imshow(weights, alpha=0.75, extent=(-0.5, 19.5, 19.5, -0.5))
-plt.show()
+said = ", ".join(f"{label} as {guess}" for label, guess in zip(labels.tolist(), guesses, strict=True))
+ink = functional.avg_pool2d((images[:, 0] + 1) / 2, 4)  # (8, 5, 5)
+ratio = arrived[ink > 0.2].mean() / arrived[ink < 0.01].mean()
+show_figure(f"The digits are read: {said}. A patch with ink sends {ratio:.1f} times as much as an empty one.")
 
 # %% [markdown] nbgrader={"grade_id": "amount-text", "locked": true}
 r"""
@@ -1078,7 +1084,8 @@ def small_cnn():
 
 
 counts, exchanged = (60, 300, 1400), torch.randperm(400, generator=torch.Generator().manual_seed(0))
-runs = ("CNN", None, "s--", ORANGE), ("ViT", None, "o-", BLUE), ("CNN, pixels exchanged", exchanged, "^:", GREEN)
+said = []
+runs = ("CNN", None, "s--", RED), ("ViT", None, "o-", BLUE), ("CNN, pixels exchanged", exchanged, "^:", GREEN)
 for name, order, look, color in runs:
     scores = []
     for count in counts:
@@ -1086,9 +1093,11 @@ for name, order, look, color in runs:
         model = small_vit() if name == "ViT" else small_cnn()
         scores.append(taught(model, count, order, steps=600, name=f"{name}, {count} digits"))
     plt.semilogx(counts, scores, look, color=color, label=name)
+    said.append(f"{name} {', '.join(f'{score:.1%}' for score in scores)}")
 plt.gca().set(xlabel="digits in the training set", ylabel="unseen digits read", xticks=counts, xticklabels=counts)
+plt.minorticks_off()
 plt.legend()
-plt.show()
+show_figure(f"Unseen digits read after training on {', '.join(map(str, counts))} digits: {'; '.join(said)}.")
 
 # %% [markdown] nbgrader={"grade_id": "amount-why", "grade": true, "solution": true, "points": 0.5}
 r"""

@@ -44,7 +44,7 @@ torch.manual_seed(0)
 device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
 
 # The cells below use these names themselves: BLUE, check_pair_loss, compare, GREEN, kept, letters, numbers,
-# ORANGE, RED, relative_error, draw_landscape, train_on_moons. Give your own helpers other names.
+# ORANGE, RED, relative_error, show_figure, draw_landscape, train_on_moons. Give your own helpers other names.
 
 # %% nbgrader={"grade": false, "grade_id": "helpers", "locked": true, "schema_version": 3, "solution": false, "task": false}
 import math
@@ -93,6 +93,22 @@ def numbers(*shapes, seed):
     """A tensor of standard normal numbers for each shape."""
     generator = torch.Generator().manual_seed(seed)
     return [torch.randn(shape, generator=generator) for shape in shapes]
+
+
+def show_figure(says):
+    """Show the current figure. `says` tells readers who cannot see it what the data say: a sentence with numbers."""
+    if "get_ipython" not in globals():  # a script: a window has no place for the text
+        plt.show()
+        return
+    from html import escape
+
+    from IPython.core.pylabtools import print_figure
+    from IPython.display import display
+
+    png = print_figure(plt.gcf(), base64=True)
+    plt.close()
+    image = f'<img alt="{escape(says)}" src="data:image/png;base64,{png}">'  # JupyterLab gives a PNG alone no text
+    display({"image/png": png, "text/html": image}, metadata={"image/png": {"alt": says}}, raw=True)
 
 
 def letters(answer, allowed):
@@ -263,20 +279,28 @@ def _figure():
     across, up = torch.meshgrid(torch.linspace(-1.5, 1.5, 121), torch.linspace(-1.5, 1.5, 121), indexing="xy")
     angles, y = 2 * math.pi * torch.rand(60, generator=torch.Generator().manual_seed(0)), torch.linspace(-2, 2, 401)
     wells = 2 * (y**2 - 1) ** 2 + 0.3 * y  # two valleys, the left one a little deeper
-    figure, (circle, left, right) = plt.subplots(1, 3, figsize=(13, 3.2), layout="constrained")
+    figure, (circle, left, right) = plt.subplots(1, 3, figsize=(13, 3.6), layout="constrained", gridspec_kw={"wspace": 0.1})
     levels = torch.as_tensor(circle_energy(across, up)).detach().clamp(max=1.5)
     figure.colorbar(circle.contourf(across, up, levels, 12, cmap="viridis"), label="energy (cut at 1.5)")
     circle.plot(angles.cos(), angles.sin(), "o", color="white", markeredgecolor="black", markersize=4, label="pairs")
-    circle.plot([-1.5, 1.5], [0, 0], "--", color=ORANGE, linewidth=2, label="least squares")
+    circle.plot([-1.5, 1.5], [0, 0], color="white", linewidth=4)
+    circle.plot([-1.5, 1.5], [0, 0], "--", color="black", linewidth=2, label="least squares")
     circle.set(xlabel="x", ylabel="y", title="Your landscape", aspect="equal")
-    circle.legend(loc="lower right", fontsize=8)
+    circle.legend(loc="upper center", bbox_to_anchor=(0.5, -0.2), ncols=2, fontsize=8)
     left.plot(y, wells, color="black")
     left.set(xlabel="y", ylabel="F", title="Energies", ylim=(-0.6, 4))
-    for beta, colour, style in ((0.2, GREEN, ":"), (1.0, BLUE, "-"), (5.0, ORANGE, "--"), (25.0, RED, "-.")):
-        right.plot(y, gibbs_density(wells, 0.01, beta), style, color=colour, label=f"β = {beta:g}")
+    said = []
+    for beta, colour, style in ((0.2, GREEN, ":"), (1.0, BLUE, "-"), (5.0, "black", "--"), (25.0, RED, "-.")):
+        p = torch.as_tensor(gibbs_density(wells, 0.01, beta))
+        right.plot(y, p, style, color=colour, label=f"β = {beta:g}")
+        said.append(f"{p.max():.2g} and {p[:200].sum() / 100:.0%} at β = {beta:g}")
     right.set(xlabel="y", ylabel="p", title="Your densities")
     right.legend(fontsize=8)
-    plt.show()
+    show_figure(
+        f"Your energy at x = 0: {levels[100, 60]:.2f} at y = 1, {levels[20, 60]:.2f} at y = −1, {levels[60, 60]:.2f} at "
+    f"least squares' y = 0. F has valleys of {wells[:200].min():.1f} near y = −1 and {wells[200:].min():.1f} near 1. "
+    f"Highest p and share of y < 0: {', '.join(said)}."
+    )
 
 
 _figure()
@@ -671,10 +695,13 @@ def _figure():
         for _ in range(3000):
             slope, noise = 8 * walkers * (walkers**2 - 1) + 0.3, torch.randn(4000)
             walkers = torch.as_tensor(langevin_step(walkers, slope, 1.5, 0.01, noise)).float()
-        ax.hist(walkers, 60, density=True, color=BLUE, alpha=0.5, label="4000 walkers")
-        ax.plot(y, gibbs_density(2 * (y**2 - 1) ** 2 + 0.3 * y, 0.01, 1.5), color=RED, label="Gibbs")
+        density = torch.as_tensor(gibbs_density(2 * (y**2 - 1) ** 2 + 0.3 * y, 0.01, 1.5))
+        ax.hist(walkers, 60, density=True, color=BLUE, alpha=0.7, label="4000 walkers")
+        ax.plot(y, density, color="black", label="Gibbs")
         ax.set(xlabel="y", ylabel="p", title="Your walkers in two valleys, β = 1.5")
         ax.legend(fontsize=8)
+        shares = (walkers < 0).float().mean(), density[:200].sum() / 100
+        return "All walkers start near y = 1.5. {:.0%} end at y < 0, where Gibbs' density has {:.0%}.".format(*shares)
 
 
     def draw_misses(ax):
@@ -687,12 +714,12 @@ def _figure():
             misses.append(sum(float((estimate - exact).norm()) for estimate in estimates) / 20)
         ax.loglog(amounts, misses, "o-", color=GREEN)
         ax.set(xlabel="drawn answers S", ylabel="distance", title="Sampled from the exact gradient")
+        listed = ", ".join(f"{miss:.2g} with {S}" for S, miss in zip(amounts, misses, strict=True))
+        return f"Mean distance of the sampled gradient from the exact one: {listed} drawn answers."
 
 
     figure, axes = plt.subplots(1, 2, figsize=(9, 2.8), layout="constrained")
-    draw_walkers(axes[0])
-    draw_misses(axes[1])
-    plt.show()
+    show_figure(f"{draw_walkers(axes[0])} {draw_misses(axes[1])}")
 
 
 _figure()
@@ -807,26 +834,32 @@ def _figure():
 
 
     def draw_landscape(ax, table, title):
-        """Each energy above the lowest for the same x, cut at 3."""
+        """Each energy above the lowest for the same x, cut at 3; returns the picture, and the share of energies below 1."""
         above = (table - table.min(dim=1, keepdim=True).values).clamp(max=3)
         picture = ax.imshow(above.T, origin="lower", extent=(-1.4, 2.4, -1.2, 1.7), aspect="auto", cmap="viridis", vmax=3)
-        ax.plot(*moons[::3].T, ".", color="white", markersize=2)
+        ax.plot(*moons[::3].T, "o", color="white", markeredgecolor="black", markeredgewidth=0.4, markersize=2.5)
         ax.set(title=title, xlabel="x", ylabel="y")
-        return picture
+        return picture, float((above < 1).float().mean())
 
 
     print("training with the likelihood, for about five seconds …")
     marks = (0, 100, 400, 1200)
     tables = train_on_moons(lambda F, right: nll_gradient(F, right, 1.0), marks)
-    figure, axes = plt.subplots(1, 4, figsize=(14, 3.2), layout="constrained")
+    figure, axes = plt.subplots(1, 4, figsize=(14, 3.2), layout="constrained", gridspec_kw={"wspace": 0.1})
+    low, walls = [], []
     for ax, mark, table in zip(axes, (0, 100, 1200), (tables[0], tables[1], tables[3]), strict=False):
-        picture = draw_landscape(ax, table, f"{mark} steps")
+        picture, share = draw_landscape(ax, table, f"{mark} steps")
+        low.append(f"{share:.0%} after {mark}")
     figure.colorbar(picture, ax=axes[2], label="energy above the lowest")
     for mark, table, style in zip(marks, tables, (":", "-.", "--", "-"), strict=True):
         axes[3].plot(answers, table[38] - table[38].min(), style, color=BLUE, label=f"{mark} steps")
+        walls.append(f"{table[38].max() - table[38].min():.3g} after {mark}")
     axes[3].set(xlabel="y", ylabel="energy", title=f"Along x = {questions[38]:.1f}")
     axes[3].legend(fontsize=8)
-    plt.show()
+    show_figure(
+        f"Share of answers less than 1 above the lowest energy for their x: {', '.join(low)} steps. "
+    f"Highest above lowest energy along x = {questions[38]:.1f}: {', '.join(walls)} steps."
+    )
     return draw_landscape, train_on_moons
 
 
@@ -925,17 +958,26 @@ def _figure():
         value, d_pos, d_neg = (torch.as_tensor(part).reshape(81, 81) for part in loss(pos.flatten(), neg.flatten()))
         ax.contourf(pos, neg, value, 14, cmap="viridis")
         here = (slice(4, None, 12), slice(4, None, 12))
-        ax.quiver(pos[here], neg[here], -d_pos[here], -d_neg[here], color="white", width=0.012)
-        ax.plot([-1, 3], [-1, 3], ":", color=ORANGE)
+        ax.plot([-1, 3], [-1, 3], color="white", linewidth=2, zorder=1)
+        ax.plot([-1, 3], [-1, 3], ":", color="black", zorder=1)
+        looks = {"color": "white", "edgecolor": "black", "linewidth": 0.5, "width": 0.014}
+        ax.quiver(pos[here], neg[here], -d_pos[here], -d_neg[here], **looks)
         ax.set(title=name, xlabel="F⁺", ylabel="F⁻", aspect="equal")
+        still = (d_pos.abs() + d_neg.abs() < 0.01).float().mean()
+        return f"{name} {value[80, 80]:.2g}, ({0 - d_pos[80, 80]:.2g}, {0 - d_neg[80, 80]:.2g}), {still:.0%}"
 
 
     figure, axes = plt.subplots(1, 4, figsize=(14, 3.4), layout="constrained")
-    draw_loss(axes[0], "simple", lambda a, b: simple_loss(a, b, 1.0))
-    draw_loss(axes[1], "hinge", lambda a, b: hinge_loss(a, b, 1.0))
-    draw_loss(axes[2], "log", log_loss)
-    draw_loss(axes[3], "square–square", lambda a, b: square_square_loss(a, b, 1.0))
-    plt.show()
+    said = [
+        draw_loss(axes[0], "simple", lambda a, b: simple_loss(a, b, 1.0)),
+        draw_loss(axes[1], "hinge", lambda a, b: hinge_loss(a, b, 1.0)),
+        draw_loss(axes[2], "log", log_loss),
+        draw_loss(axes[3], "square–square", lambda a, b: square_square_loss(a, b, 1.0)),
+    ]
+    show_figure(
+        "The loss and the arrow at the top right, F⁺ = F⁻ = 3, and the share of the square without a push: "
+    f"{'; '.join(said)}."
+    )
 
 
 _figure()
@@ -1075,17 +1117,25 @@ def _figure():
         "square–square": lambda a, b: square_square_loss(a, b, 1.0),
     }
     print("training with four losses, for about eight seconds …")
-    figure, axes = plt.subplots(1, 5, figsize=(17, 3.2), layout="constrained")
-    marks, styles = (0, 37, 75, 150, 300, 600), (("-", GREEN), ("--", RED), (":", ORANGE), ("-.", "black"))
-    for ax, (name, loss), (style, colour) in zip(axes, losses.items(), styles, strict=False):
+    figure, axes = plt.subplots(2, 3, figsize=(11, 6), layout="constrained")
+    *landscapes, highest, legend = axes.flat
+    marks, styles = (0, 37, 75, 150, 300, 600), (("o-", GREEN), ("s--", RED), ("^:", BLUE), ("D-.", "black"))
+    said = []
+    for ax, (name, loss), (style, colour) in zip(landscapes, losses.items(), styles, strict=True):
         tables = train_on_moons(with_random_wrong_answers(loss), marks)
-        picture = draw_landscape(ax, tables[-1], name)
-        axes[4].semilogy(marks, [float(table.max()) for table in tables], style, color=colour, label=name)
-    figure.colorbar(picture, ax=axes[3], label="energy above the lowest")
-    axes[4].axhline(1, color="gray", linestyle=(0, (1, 3)), label="margin")
-    axes[4].set(xlabel="steps", ylabel="highest energy", title="Highest energy")
-    axes[4].legend(fontsize=7)
-    plt.show()
+        picture, share = draw_landscape(ax, tables[-1], name)
+        tops = [float(table.max()) for table in tables]
+        highest.semilogy(marks, tops, style, color=colour, markersize=4, label=name)
+        said.append(f"{name} {tops[3]:.3g}, {tops[-1]:.3g}, {share:.0%}")
+    figure.colorbar(picture, ax=landscapes[2], label="energy above the lowest")
+    highest.axhline(1, color="gray", linestyle=(0, (1, 3)), label="margin")
+    highest.set(xlabel="steps", ylabel="highest energy", title="Highest energy")
+    legend.legend(*highest.get_legend_handles_labels(), loc="center left")
+    legend.axis("off")
+    show_figure(
+        "The highest energy after 150 and 600 steps, with a margin of 1, and the share of answers less than 1 above the "
+    f"lowest energy for their x after 600: {'; '.join(said)}."
+    )
 
 
 _figure()
@@ -1219,14 +1269,16 @@ def _figure():
         step = sampling_step(walkers[-1], s, sigma, next_sigma, torch.randn(1000, 2))
         walkers.append(torch.as_tensor(step).float())
     figure, axes = plt.subplots(1, 4, figsize=(14, 3.2), layout="constrained")
+    away = [torch.cdist(at, moons).min(dim=1).values.mean() for at in walkers]
     for ax, at in zip(axes, (0, 20, 40), strict=False):
         ax.plot(*walkers[at].T, ".", color=BLUE, markersize=2)
         ax.set(title=f"Walkers at σ = {levels[at]:.2g}", xlim=(-5, 5), ylim=(-5, 5))
     axes[3].plot(*walkers[-1].T, ".", color=BLUE, markersize=2, label="walkers at the end")
-    axes[3].plot(*moons[::4].T, "x", color=ORANGE, markersize=4, label="data")
-    axes[3].set(title="Samples beside data", xlim=(-1.6, 2.6), ylim=(-1.1, 1.6))
-    axes[3].legend(fontsize=7)
-    plt.show()
+    axes[3].plot(*moons[::4].T, "x", color="black", markersize=4, label="data")
+    axes[3].set(title="Samples beside data", xlim=(-1.6, 2.6), ylim=(-1.1, 1.9))
+    axes[3].legend(fontsize=8)
+    listed = ", ".join(f"{away[at]:.2g} at σ = {levels[at]:.2g}" for at in (0, 20, 40))
+    show_figure(f"A walker's mean distance from the nearest data point: {listed}, {away[-1]:.2g} at the end.")
 
 
 _figure()
@@ -1349,9 +1401,10 @@ _hand_in(
         "3.3 margins-words",
     ],
     {
-        4047226036: "BLUE check_pair_loss compare GREEN kept letters numbers ORANGE RED relative_error",
-        3407827034: "draw_landscape train_on_moons",
-        3326912957: "",
+        3502017538: "BLUE check_pair_loss compare GREEN kept letters numbers ORANGE RED relative_error"
+        " " "show_figure",
+        3535816573: "draw_landscape train_on_moons",
+        272320988: "",
     },
     "*Your answer here: double-click this line and write.*",
 )

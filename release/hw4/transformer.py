@@ -52,8 +52,8 @@ torch.manual_seed(0)
 device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
 
 # The cells below use these names themselves: ANIMALS, announced, BLUE, CHARACTERS, compare, device, encoded,
-# GREEN, numbers, ORANGE, place_digits, PLACES, RED, relative_error, tales, VERBS, writer, small_vit, taught.
-# Give your own helpers other names.
+# GREEN, numbers, ORANGE, place_digits, PLACES, RED, relative_error, show_figure, tales, VERBS, writer,
+# small_vit, taught. Give your own helpers other names.
 
 # %% nbgrader={"grade": false, "grade_id": "helpers", "locked": true, "schema_version": 3, "solution": false, "task": false}
 import itertools
@@ -106,6 +106,22 @@ def numbers(*shapes, seed):
     """A tensor of standard normal numbers for each shape."""
     generator = torch.Generator().manual_seed(seed)
     return [torch.randn(shape, generator=generator) for shape in shapes]
+
+
+def show_figure(says):
+    """Show the current figure. `says` tells readers who cannot see it what the data say: a sentence with numbers."""
+    if "get_ipython" not in globals():  # a script: a window has no place for the text
+        plt.show()
+        return
+    from html import escape
+
+    from IPython.core.pylabtools import print_figure
+    from IPython.display import display
+
+    png = print_figure(plt.gcf(), base64=True)
+    plt.close()
+    image = f'<img alt="{escape(says)}" src="data:image/png;base64,{png}">'  # JupyterLab gives a PNG alone no text
+    display({"image/png": png, "text/html": image}, metadata={"image/png": {"alt": says}}, raw=True)
 
 
 device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
@@ -230,12 +246,15 @@ _check_attention_mask()
 def _figure():
     x, x_j = torch.linspace(-3.2, 3.2, 300), torch.tensor([-2.6, -1.9, -1.2, -0.3, 0.4, 1.1, 2.1, 2.7])
     Q, K = torch.stack([x, torch.ones(300)], dim=1), torch.stack([x_j, -(x_j**2) / 2], dim=1)
-    for beta, color, line in (0.3, GREEN, ":"), (5, BLUE, "-"), (200, ORANGE, "--"):
-        plt.plot(x, attention(Q, K, x_j.sin()[:, None], beta=beta)[0], line, color=color, label=f"β = {beta}")
+    nearest, said = x_j.sin()[(x[:, None] - x_j).abs().argmin(1)], []
+    for beta, color, line in (0.3, GREEN, ":"), (5, BLUE, "-"), (200, RED, "--"):
+        H = attention(Q, K, x_j.sin()[:, None], beta=beta)[0][:, 0]
+        plt.plot(x, H, line, color=color, label=f"β = {beta}")
+        said.append(f"{H.min():.2f} to {H.max():.2f} and {(H - nearest).abs().mean():.2f} for β = {beta}")
     plt.plot(x_j, x_j.sin(), "ko", label="keys and values")
     plt.gca().set(xlabel="x, the query", ylabel="H")
     plt.legend()
-    plt.show()
+    show_figure(f"The range of H, and its mean distance from the value of the nearest key: {', '.join(said)}.")
 
 
 _figure()
@@ -1055,7 +1074,10 @@ def _figure():
         above.set_title(f"{label}, says {guess}", fontsize=9)
         below.imshow(image[0], cmap="gray")
         below.imshow(weights, alpha=0.75, extent=(-0.5, 19.5, 19.5, -0.5))
-    plt.show()
+    said = ", ".join(f"{label} as {guess}" for label, guess in zip(labels.tolist(), guesses, strict=True))
+    ink = functional.avg_pool2d((images[:, 0] + 1) / 2, 4)  # (8, 5, 5)
+    ratio = arrived[ink > 0.2].mean() / arrived[ink < 0.01].mean()
+    show_figure(f"The digits are read: {said}. A patch with ink sends {ratio:.1f} times as much as an empty one.")
     return small_vit, taught
 
 
@@ -1104,7 +1126,8 @@ def _figure():
 
 
     counts, exchanged = (60, 300, 1400), torch.randperm(400, generator=torch.Generator().manual_seed(0))
-    runs = ("CNN", None, "s--", ORANGE), ("ViT", None, "o-", BLUE), ("CNN, pixels exchanged", exchanged, "^:", GREEN)
+    said = []
+    runs = ("CNN", None, "s--", RED), ("ViT", None, "o-", BLUE), ("CNN, pixels exchanged", exchanged, "^:", GREEN)
     for name, order, look, color in runs:
         scores = []
         for count in counts:
@@ -1112,9 +1135,11 @@ def _figure():
             model = small_vit() if name == "ViT" else small_cnn()
             scores.append(taught(model, count, order, steps=600, name=f"{name}, {count} digits"))
         plt.semilogx(counts, scores, look, color=color, label=name)
+        said.append(f"{name} {', '.join(f'{score:.1%}' for score in scores)}")
     plt.gca().set(xlabel="digits in the training set", ylabel="unseen digits read", xticks=counts, xticklabels=counts)
+    plt.minorticks_off()
     plt.legend()
-    plt.show()
+    show_figure(f"Unseen digits read after training on {', '.join(map(str, counts))} digits: {'; '.join(said)}.")
 
 
 _figure()
@@ -1332,11 +1357,11 @@ _hand_in(
         "13 amount-why",
     ],
     {
-        1908366579: "ANIMALS announced BLUE CHARACTERS compare device encoded GREEN numbers ORANGE place_digits"
-        " " "PLACES RED relative_error tales VERBS",
+        2471749297: "ANIMALS announced BLUE CHARACTERS compare device encoded GREEN numbers ORANGE place_digits"
+        " " "PLACES RED relative_error show_figure tales VERBS",
         767029700: "writer",
-        1164635798: "small_vit taught",
-        275997797: "",
+        1337101008: "small_vit taught",
+        4221299326: "",
     },
     "*Your answer here: double-click this line and write.*",
 )
