@@ -17,7 +17,7 @@ def replace(path: Path, data: bytes, mode: int | None = None) -> None:
     Raises
     ------
     OSError
-        If the folder is not writable or the disk is full.
+        If the folder is not writable or the disk is full. Its `filename` is `path`.
     """
     # The leading "." hides the file from folder listings. The name is shortened, because `path.name` may already have
     # the maximum length.
@@ -28,5 +28,8 @@ def replace(path: Path, data: bytes, mode: int | None = None) -> None:
             file.flush()
             os.fsync(file.fileno())
         fresh.replace(path)
+    except OSError as error:
+        error.filename = str(path)  # the temporary file is nobody's concern
+        raise
     finally:
         fresh.unlink(missing_ok=True)

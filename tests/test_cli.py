@@ -125,7 +125,7 @@ def test_grading_again_gives_the_same_scores(graded):
 @pytest.mark.parametrize(
     ("arguments", "words"),
     [
-        (("grade", "hw9"), "no homework 'hw9'; it lists"),
+        (("grade", "hw9"), "no homework 'hw9': choose one of"),
         (("grade", "hw1", "--submitted", "nowhere"), "nowhere: no such folder"),
         (("grade", "hw1", "--student", "nobody"), "no such"),
         (("build", "--course", "/"), "course.toml: this file is missing"),

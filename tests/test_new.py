@@ -192,7 +192,7 @@ def test_outside_a_name_is_a_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPa
 @pytest.mark.parametrize(
     ("name", "words"),
     [
-        ("hw5", "there is no course here to add hw5 to"),
+        ("hw5", "hw5: there is no course here to add it to"),
         ("full", "full: this is not an empty folder (mine.txt)"),
         ("full/mine.txt", "mine.txt: this is not an empty folder, but a file"),
         ("course/inner", "course/inner: this is in the course"),

@@ -371,7 +371,7 @@ def test_a_deleted_file_comes_back(built: Course, public: Path) -> None:
 def test_a_folder_with_other_files_is_refused_and_named(built: Course, public: Path) -> None:
     public.mkdir()
     (public / "README.md").write_text("# Another project\n")
-    with pytest.raises(CourseError, match=r"this folder is not empty, and was not published to: README\.md; name"):
+    with pytest.raises(CourseError, match=r"this folder is not empty, and was not published to: README\.md: name"):
         publishing.plan(built, public)
 
 
@@ -496,7 +496,7 @@ def test_the_command_ends_with_1_when_it_kept_something(course: Course, public: 
 @fully
 @pytest.mark.parametrize(
     ("arguments", "words", "code"),
-    [(("hw9",), "no homework 'hw9'; it lists hw1, hw2", 2), (("--replace", "hw1", "hw1"), "2 changed", 0)],
+    [(("hw9",), "no homework 'hw9': choose one of hw1, hw2", 2), (("--replace", "hw1", "hw1"), "2 changed", 0)],
 )
 def test_homeworks_are_named(course: Course, public: Path, arguments: tuple[str, ...], words: str, code: int) -> None:
     public.mkdir()
@@ -511,7 +511,7 @@ def test_badges_that_lead_nowhere_are_a_note(course: Course, public: Path, comma
     edit(course.root / "course.toml", "an-organisation", "your-organisation")
     build.build(open_course(course.root))
     code, said = run(course, command, *([public] if command == "publish" else []))
-    assert code == 0 and "note: Colab badges lead nowhere yet: in " in said
+    assert code == 0 and "course.toml: Colab badges lead nowhere yet: set" in said
 
 
 @pytest.mark.parametrize(
@@ -564,4 +564,4 @@ def test_text_in_utf_16_is_read_and_a_picture_is_not_taken_for_text(secrets: Hid
 def test_a_course_without_a_licence_is_a_note(course: Course, public: Path) -> None:
     (course.root / "LICENSE").unlink()
     code, said = run(course, "publish", public)
-    assert code == 0 and "has no LICENSE" in said and "LICENSE" not in (public / "README.md").read_text()
+    assert code == 0 and "LICENSE: it is missing" in said and "LICENSE" not in (public / "README.md").read_text()

@@ -321,7 +321,7 @@ def test_who_passed_everything_has_nothing_to_be_explained(room):
     assert explanation.text("ada", cells).startswith("ada: no points were lost")
 
 
-@pytest.mark.parametrize("student, cell, why", [("nobody", "", "no such result"), ("ada", "nothing", "has no cell")])
+@pytest.mark.parametrize("student, cell, why", [("nobody", "", "no such result"), ("ada", "nothing", "no grade cell")])
 def test_what_is_not_there_is_named(room, student, cell, why):
     with pytest.raises(Exception, match=why):
         explained(room, student, cell)

@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+import html
 from pathlib import Path
+from typing import Any
 
 import pytest
+from nbconvert import HTMLExporter
+from nbformat import v4
 
 from autograder.course import shared_code
 from autograder.course.course import open_course
@@ -78,7 +82,8 @@ def test_shared_names_keep_their_names(root: Path) -> None:
 
 
 def test_a_name_that_is_not_shared_is_told_with_those_that_are(root: Path) -> None:
-    with pytest.raises(SharedCodeError, match="'sise'; it defines RED, BLUE, SIZE, size, report, Unused"):
+    wanted = "'sise': write it there, or choose one of RED, BLUE, SIZE, size, report, Unused"
+    with pytest.raises(SharedCodeError, match=wanted):
         expanded(CELL.format(names="sise"), root)
 
 
@@ -105,3 +110,38 @@ def test_an_author_is_told_where_shared_code_is_asked_for_in_a_wrong_way(root: P
     first, second = str(caught.value).splitlines()
     assert "n.py:2: cell n-001: " in first and "does not define 'GREEN'" in first
     assert "n.py:2: cell n-001: it takes shared code, so it has to be locked" in second
+
+
+# The course's own common.py
+
+SAYS = "It falls from 2 to 1, \"'<b>&</b>."
+
+
+def own_code(**names: object) -> dict[str, Any]:
+    """The names of this course's common.py, run beside these names, with a figure to show."""
+    found: dict[str, Any] = dict(names)
+    exec((Path(__file__).parents[1] / shared_code.FILE).read_text(encoding="utf-8"), found)
+    found["plt"].figure().subplots().plot([2, 1])
+    return found
+
+
+@pytest.mark.parametrize("template", ["lab", "classic"])
+def test_a_page_of_a_notebook_reads_its_figures_out(monkeypatch: pytest.MonkeyPatch, template: str) -> None:
+    shown: list[dict[str, Any]] = []
+    monkeypatch.setattr("IPython.display.display", lambda data, metadata, raw: shown.append(metadata | {"data": data}))
+    own_code(get_ipython=None)["show_figure"](SAYS)
+    [found] = shown
+    assert found["image/png"] == {"alt": SAYS}
+    output = v4.new_output("display_data", data=found["data"])
+    book = v4.new_notebook(cells=[v4.new_code_cell(outputs=[output])])
+    page, _ = HTMLExporter(template_name=template).from_notebook_node(book)
+    assert f'<img alt="{SAYS}" src="data:image/png;base64,' in html.unescape(page)
+
+
+def test_a_script_shows_its_figures_in_windows(monkeypatch: pytest.MonkeyPatch) -> None:
+    shown: list[int] = []
+    names = own_code()
+    monkeypatch.setattr(names["plt"], "show", lambda: shown.append(names["plt"].gcf().number))
+    names["show_figure"](SAYS)
+    assert shown == [names["plt"].gcf().number]
+    names["plt"].close("all")

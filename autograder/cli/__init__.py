@@ -8,6 +8,7 @@ from __future__ import annotations
 import typer
 
 from autograder.cli import after, authors, classes, collecting, exporting, machine, report, similar, viva
+from autograder.cli.options import answering
 
 app = typer.Typer(
     no_args_is_help=True,
@@ -27,4 +28,4 @@ for group, commands in GROUPS.items():
         if isinstance(command, typer.Typer):
             app.add_typer(command, name="roster", rich_help_panel=group)
         else:
-            app.command(rich_help_panel=group)(command)
+            app.command(rich_help_panel=group)(answering(command))

@@ -180,7 +180,7 @@ def explain(
     try:
         chosen = opened.homework(homework)
         if notebook is not None and notebook.exists():
-            raise CourseError(f"{notebook}: this file exists; choose another name, or remove it first")
+            raise CourseError(f"{notebook}: this file exists: choose another name, or remove it first")
         kept = explanation.opened(opened, chosen, out or opened.root / "results", student)
         suites = {spec.name: Suite(opened, chosen, spec.name) for spec in chosen.notebooks}
         with collected(*suites.values()):
@@ -198,8 +198,6 @@ def explain(
                 typer.echo(line)
     except CourseError as error:
         fail(error)
-    except OSError as error:
-        fail(f"{notebook}: it cannot be written ({error.strerror})")
 
 
 def clusters(
@@ -228,7 +226,8 @@ def clusters(
         )
         found = tuple(one for one in found if len(one.members) >= least)
         if mistake > len(found):
-            raise CourseError(f"there is no cluster {mistake}: there are {len(found)}")
+            way_out = f"choose 1 to {len(found)}" if found else "leave it out; no group is left to describe"
+            raise CourseError(f"--mistake {mistake}: there is no such cluster: {way_out}")
         if mistake:
             typer.echo(insight.stub(found[mistake - 1], chosen, out))
         else:

@@ -52,13 +52,17 @@ def build(
 ) -> None:
     """Make source/ and release/ from the masters in hw1/, hw2/ …; of all homeworks, also the README's table."""
     from autograder.course import build as building
+    from autograder.course.master import AuthorError
+    from autograder.course.stripping import BuildError
 
     opened = opened_course(course)
     if variant_for is not None:
         if check:
-            fail("--check compares source/ and release/ alone: leave out --variant-for")
+            fail("--check: it compares source/ and release/ alone: leave out --variant-for")
         _build_for(opened, homeworks, variant_for, out or opened.root / "variants")
         return
+    if out is not None:
+        fail(f"--out {out}: only releases for single students go there: name the roster with --variant-for")
     try:
         if check:
             differences = building.stale(opened, homeworks)
@@ -69,7 +73,7 @@ def build(
             return
         for path in building.build(opened, homeworks):
             typer.echo(f"wrote {path.relative_to(opened.root)}")
-    except CourseError as error:
+    except (AuthorError, BuildError) as error:
         fail(error, FINDINGS)
     _note_badges(opened)
 
@@ -78,8 +82,10 @@ def _build_for(course: Course, homeworks: list[str] | None, roster: Path, out: P
     """Build the standard release, and a release for each student."""
     from autograder.course import build as building
     from autograder.course.class_build import build_for
+    from autograder.course.master import AuthorError
     from autograder.course.personal import file_of
     from autograder.course.roster import read_roster
+    from autograder.course.stripping import BuildError
     from autograder.examination.secret import course_secret
 
     try:
@@ -97,10 +103,8 @@ def _build_for(course: Course, homeworks: list[str] | None, roster: Path, out: P
                     f"{', '.join(built.others)}",
                     err=True,
                 )
-    except CourseError as error:
+    except (AuthorError, BuildError) as error:
         fail(error, FINDINGS)
-    except OSError as error:
-        fail(f"{out}: it cannot be written ({error.strerror})")
 
 
 def audit(
@@ -197,7 +201,9 @@ def publish(
     typer.echo(f"{folder}: {said}, {len(plan.unchanged)} unchanged{', nothing written' if dry_run else ''}")
     _note_badges(opened, published_folder.github_name(folder))
     if "LICENSE" not in plan.after.files:
-        typer.echo(f"note: {opened.root} has no LICENSE, so students are not told what they may do with this", err=True)
+        license = opened.root / "LICENSE"
+        said = f"note: {license}: it is missing, so students are not told what they may do with this: write one"
+        typer.echo(said, err=True)
     if plan.kept:
         raise typer.Exit(FINDINGS)
 
@@ -209,14 +215,14 @@ def _note_badges(course: Course, clone: str = "") -> None:
         said = f"Colab badges lead to {course.repository}, but this folder is a clone of {clone}"
     if said:
         way_out = "set `repository` to the one that students open, OWNER/NAME, then run `autograder build`"
-        typer.echo(f"note: {said}: in {course.root / 'course.toml'}, {way_out}", err=True)
+        typer.echo(f"note: {course.root / 'course.toml'}: {said}: {way_out}", err=True)
 
 
 def _chosen(course: Course, targets: list[str] | None) -> Iterator[tuple[str, list[str] | None]]:
     """Each homework to audit, and its notebooks, or None for all. Raises CourseError for a name that does not exist."""
     for target in targets or course.homeworks:
         name, _, notebook = target.partition("/")
-        known = [spec.name for spec in course.homework(name).notebooks]
-        if notebook and notebook not in known:
-            raise CourseError(f"{name} has no notebook {notebook!r}; it has {', '.join(known)}")
+        homework = course.homework(name)
+        if notebook:
+            homework.notebook(notebook)
         yield name, [notebook] if notebook else None

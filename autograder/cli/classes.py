@@ -75,13 +75,16 @@ def grade(
         lost.update({outcome.submission.student: outcome.lost} if outcome.result is None else {})
 
     for target in filter(None, (junit, summary)):
+        if target.is_dir():
+            fail(f"{target}: this is a folder: name a file")
         if not target.absolute().parent.is_dir():
             fail(f"{target.absolute().parent}: there is no such folder: make it, or name another file")
     if student and recorded in (Recorded.POINTS, Recorded.UPDATE):
-        fail(f"--recorded {recorded} changes everybody's points: grade the whole class, without --student")
+        fail(f"--recorded {recorded}: it changes everybody's points: grade the whole class, without --student")
     opened = opened_course(course)
     out, submitted = out or opened.root / "results", submitted or opened.root / "submitted"
     try:
+        _check_cluster(scheduler, (tls_ca, tls_cert, tls_key))
         chosen = opened.homework(homework)
         roster = open_roster(opened.root)
         found = teams.survey_of(submitted, homework, opened.homeworks, roster, student or ())
@@ -154,8 +157,19 @@ def _report(
         if summary is not None:
             with summary.open("a", encoding="utf-8") as file:
                 file.write(reports.markdown(homework, results(), lost))
-    except (OSError, ValueError) as error:
-        fail(f"the report could not be written: {error}; results are in {out}")
+    except ValueError as error:
+        fail(error)
+
+
+def _check_cluster(address: str, files: tuple[Path | None, Path | None, Path | None]) -> None:
+    """Raise CourseError where the options for a cluster do not fit, whether or not anybody has to be graded."""
+    from autograder.grading.cluster.address import Certificates, checked
+
+    if address:
+        checked(address)
+        Certificates(*files).check()
+    elif any(files):
+        raise CourseError("--tls-ca, --tls-cert, --tls-key: these are for a cluster: name it with --scheduler")
 
 
 def _cluster(
@@ -174,7 +188,9 @@ def _cluster(
     try:
         from autograder.grading.cluster.link import Link
     except ImportError:
-        raise CourseError("--scheduler needs Dask's distributed: pip install 'autograder[cluster]'") from None
+        raise CourseError(
+            "--scheduler: Dask's distributed is not installed here: run `pip install 'autograder[cluster]'`"
+        ) from None
 
     def connect(bundle: Bundle) -> Link:
         return Link(address, Certificates(*files), course.id, bundle, software(homework.packages), floor, progress.tell)
@@ -243,12 +259,15 @@ def record(
     from autograder.course.roster import open_roster
     from autograder.grading import class_run
     from autograder.grading.standing import Standing
+    from autograder.results import record as records
     from autograder.results import recording
 
     opened = opened_course(course)
     out = out or opened.root / "results"
     try:
         chosen = opened.homework(homework)
+        if not any(out.glob(f"*/{chosen.name}.json")):
+            raise records.none(out, chosen.name)
         roster = open_roster(opened.root)
         standing = Standing(opened, chosen, roster)
         done, why = recording.record_again(opened, chosen, out, roster, recorded, student or (), standing.late)

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Annotated, cast
 
 import typer
 
-from autograder.cli.options import FINDINGS, CourseOption, fail, opened_course
+from autograder.cli.options import FINDINGS, CourseOption, answering, fail, opened_course
 from autograder.course.course import CourseError
 
 if TYPE_CHECKING:
@@ -149,6 +149,7 @@ def _print_json(found: Collection) -> None:
 
 
 @roster.command("import")
+@answering
 def import_(
     file: Annotated[Path, typer.Argument(help="A list of Canvas, Moodle, Gradescope or GitHub Classroom, as CSV.")],
     place: Annotated[ListPlace, typer.Option("--from", help="By default, the columns tell.")] = ListPlace.auto,
@@ -182,6 +183,7 @@ def import_(
 
 
 @roster.command()
+@answering
 def pseudonyms(course: CourseOption = None) -> None:
     """Give everybody in roster.csv who has no pseudonym a random one, for `autograder collect --pseudonyms`."""
     from autograder.course import pseudonym
@@ -191,7 +193,7 @@ def pseudonyms(course: CourseOption = None) -> None:
     try:
         before = open_roster(opened.root)
         if before is None:
-            raise CourseError(f"{opened.root / FILE}: there is no roster yet: `autograder roster import` makes it")
+            raise CourseError(f"{opened.root / FILE}: there is no roster yet: make it with `autograder roster import`")
         pseudonym.given(before).write()
     except CourseError as error:
         fail(error)

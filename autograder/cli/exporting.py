@@ -63,16 +63,20 @@ def export(
     out = out or opened.root / "results"
     if to is Target.gradescope_autograder:
         if into is not None or column or partial or push:
-            fail("--into, --column, --partial and --push are for scores, and this archive has none")
+            fail("--to gradescope-autograder: it holds no scores: leave out --into, --column, --partial and --push")
         _write_autograder(opened, homework, out_file or out / f"{homework}.{to.value}.zip", dry_run)
         return
     platform = cast("Platform", to.value)
     target = out_file or out / f"{homework}.{platform}.csv"
     try:
         if column and into is None:
-            raise CourseError("--column is for --into: a new file has one column for scores")
+            raise CourseError(
+                "--column: a new file has one column for scores: leave it out, or name the platform's file with --into"
+            )
         if push and (to != Target.canvas or into is not None or out_file is not None):
-            raise CourseError("--push is for --to canvas, and writes no file: leave out --into and --out-file")
+            raise CourseError(
+                "--push: this is for --to canvas, and writes no file: say --to canvas, without --into and --out-file"
+            )
         chosen, roster = opened.homework(homework), open_roster(opened.root)
         results = scores.results_of(out, chosen)
         if push:
@@ -87,8 +91,6 @@ def export(
             atomic_file.replace(target, found.data, 0o600)
     except CourseError as error:
         fail(error)
-    except OSError as error:
-        fail(f"{target}: it cannot be written ({error.strerror})")
     for line in _told(found):
         typer.echo(line)
     where = f" in the column {plain(found.column)}" if found.column else ""
@@ -117,8 +119,6 @@ def _write_autograder(course: Course, name: str, target: Path, dry_run: bool) ->
             atomic_file.replace(target, data, 0o600)
     except CourseError as error:
         fail(error)
-    except OSError as error:
-        fail(f"{error.filename or target}: {error.strerror}")
     typer.echo(f"Autograder points: {points_text(tested)}")
     if written:
         typer.echo("Manually graded questions:")
@@ -165,11 +165,17 @@ def deliver(
             case "canvas-zip" if into:
                 found = delivery.for_canvas(into, pages, opened.homeworks, open_roster(opened.root))
             case "moodle-zip":
-                raise CourseError("moodle-zip needs --into FILE: the assignment's grading worksheet, with its numbers")
+                raise CourseError(
+                    "--to moodle-zip: it needs the assignment's grading worksheet: name that with --into FILE"
+                )
             case "canvas-zip":
-                raise CourseError("canvas-zip needs --into FILE: the archive that “Download Submissions” made")
+                raise CourseError(
+                    "--to canvas-zip: it needs the archive that “Download Submissions” made: name that with --into FILE"
+                )
             case _ if to in ("canvas", "moodle", "gradescope") or (to.endswith("-zip") and "/" not in to):
-                raise CourseError(f"{to}: say canvas-zip or moodle-zip; or ./{to}, if you mean a folder")
+                raise CourseError(
+                    f"--to {to}: this is no format: write canvas-zip or moodle-zip; or ./{to}, if you mean a folder"
+                )
             case _:
                 if target.resolve() == out.resolve():
                     raise CourseError(f"{target}: the pages are there already, with transcripts: choose another folder")
@@ -181,8 +187,6 @@ def deliver(
             write(found, pages, target)
     except CourseError as error:
         fail(error)
-    except OSError as error:
-        fail(f"{target}: it cannot be written ({error.strerror})")
     for student, why in found.left.items():
         typer.echo(f"{plain(student)}: left out, {plain(why)}")
     for student in found.strangers:

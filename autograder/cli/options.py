@@ -1,15 +1,22 @@
-"""What all commands share: the course they are for, and how they fail. Exit code 0: done; 1: findings; 2: usage."""
+"""What all commands share: the course they are for, and how they fail.
+
+Exit code 0: done; 1: findings; 2: usage; 130: stopped by Ctrl-C.
+"""
 
 from __future__ import annotations
 
+import errno
+from collections.abc import Callable
+from functools import wraps
 from pathlib import Path
-from typing import Annotated, NoReturn
+from typing import Annotated, NoReturn, ParamSpec
 
 import typer
 
-from autograder.course.course import Course, CourseError, find_course, open_course
+from autograder.course.course import Course, CourseError, find_course, open_course, refused
 from autograder.results.registration import Recorded
 
+_P = ParamSpec("_P")
 CourseOption = Annotated[Path | None, typer.Option("--course", help="The course's folder; by default found upwards.")]
 RecordedOption = Annotated[
     Recorded,
@@ -25,6 +32,26 @@ def fail(error: object, code: int = USAGE) -> NoReturn:
     """Print what is wrong, and exit."""
     typer.echo(str(error), err=True)
     raise typer.Exit(code)
+
+
+def answering(command: Callable[_P, None]) -> Callable[_P, None]:
+    """The command, which ends with one message where a person can help, and never with a traceback."""
+
+    @wraps(command)
+    def answered(*arguments: _P.args, **options: _P.kwargs) -> None:
+        try:
+            command(*arguments, **options)
+        except CourseError as error:
+            fail(error)
+        except KeyboardInterrupt:
+            name = command.__name__.rstrip("_")
+            fail(f"autograder {name}: stopped by Ctrl-C: run it again to do the rest", INTERRUPTED)
+        except OSError as error:
+            if error.errno == errno.EPIPE:  # who reads the output has seen enough
+                raise
+            fail(refused(error.filename or f"autograder {command.__name__}", "this cannot be used", error))
+
+    return answered
 
 
 def opened_course(folder: Path | None) -> Course:

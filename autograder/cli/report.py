@@ -63,8 +63,6 @@ def report(
                 _report(opened, table, out, share, least, json, clusters)
     except CourseError as error:
         fail(error)
-    except OSError as error:
-        fail(f"{error.filename or out}: it cannot be written ({error.strerror}); choose another folder with --out")
     for table in tables:
         for why in table.damaged.values():
             typer.echo(why, err=True)
@@ -88,7 +86,7 @@ def _report(course: Course, table: ClassTable, out: Path, share: bool, least: in
         hidden = withholding.shared(found, least)
         if hidden is None:
             raise CourseError(
-                f"{out}: fewer than {least} students handed in {table.homework}: such a class cannot be shared"
+                f"{out}: fewer than {least} students handed in {table.homework}: leave out --share, or lower --least"
             )
         found = hidden
         _write(out / f"{table.homework}-shared.html", class_page.html(found), json)
@@ -100,13 +98,15 @@ def _compare(tables: list[ClassTable], out: Path, share: bool, least: int, json:
     from autograder.insight import class_page, homework_comparison
 
     if len(tables) < 2:
-        raise CourseError("name two homeworks or more to compare: autograder report --homeworks hw1 hw2")
+        raise CourseError("--homeworks: one homework is compared with nothing: name two or more, hw1 hw2")
     found = homework_comparison.comparison(tables)
     _write(out / "homeworks.html", class_page.comparison_html(found), json)
     if share:
         hidden = homework_comparison.shared_comparison(found, tables, least)
         if hidden is None:
-            raise CourseError(f"{out}: fewer than {least} students handed in one of these: it cannot be shared")
+            raise CourseError(
+                f"{out}: fewer than {least} students handed in one of these: leave out --share, or lower --least"
+            )
         found = hidden
         _write(out / "homeworks-shared.html", class_page.comparison_html(found), json)
     if json:

@@ -37,10 +37,15 @@ def viva(
     ] = False,
     course: CourseOption = None,
 ) -> None:
-    """Write questions about each student's own code, with the key, for an oral check or a quiz.
+    """Write five questions about each student's own code, with the answers, for a short oral check or a quiz.
 
-    They come from the cells that were graded and passed; the keys come from running them in the sandbox. The file
-    results/STUDENT/HOMEWORK.viva.html is for instructors only. Exit code 1 if somebody cannot be asked.
+    They are about functions that the student wrote and that passed all tests: the shape of a tensor, what a call
+    returns, which line runs next, what happens without a line. The answers are found by running the student's code in
+    the sandbox, twice. Run `autograder grade` first.
+
+    results/STUDENT/HOMEWORK.viva.html has a page for each notebook, questions beside code, and the answers on a last
+    page of their own: it is for instructors only. Exit code 1 if a student's code
+    cannot be run again, for example because the transcript is missing.
     """
     from autograder.insight.viva import round
 

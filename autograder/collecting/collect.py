@@ -60,7 +60,7 @@ def collect(
     read at all, or a pseudonym is missing; what is wrong with one student's files is a finding.
     """
     if pseudonyms and roster is None:
-        raise CourseError(f"{course.root / FILE}: pseudonyms stand in the roster: `autograder roster import` makes it")
+        raise CourseError(f"{course.root / FILE}: there is no roster: make it with `autograder roster import`")
     if pseudonyms and roster is not None:
         roster.check_pseudonyms(roster.students)
     submitted, aside = submitted or course.root / "submitted", course.root / "collected"
@@ -119,7 +119,7 @@ def _refuse_own(path: Path, course: Course, filled: Sequence[Path]) -> None:
         raise CourseError(f"{path}: this is where submissions are put: name what the platform gave you")
     own = [course.root / name for name in (*course.homeworks, "source", "release")]
     if course.root.is_relative_to(here) or here in [folder.resolve() for folder in own]:
-        raise CourseError(f"{path}: the course itself is in there: name what the platform gave you")
+        raise CourseError(f"{path}: this holds the course's own files: name what the platform gave you")
 
 
 def _given(path: Path, setting: Setting, platform: Platform | None) -> list[Path]:

@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from pathlib import Path
 
-from autograder.course.course import CourseError
+from autograder.course.course import CourseError, refused
 from autograder.submission.file import KINDS, USUAL_BYTES, Unreadable, read, too_big
 from autograder.submission.filename import shown
 
@@ -62,7 +62,7 @@ def opened(path: Path) -> Iterator[Source]:
         yield _folder(path)
         return
     if not path.is_file():
-        raise CourseError(f"{path}: there is no such file or folder")
+        raise CourseError(f"{path}: there is no such file or folder: check the name")
     try:
         with path.open("rb") as file:
             start = file.read(4)
@@ -72,7 +72,7 @@ def opened(path: Path) -> Iterator[Source]:
     except (zipfile.BadZipFile, ValueError, NotImplementedError, EOFError, OverflowError):
         raise CourseError(f"{path}: this zip archive is damaged: download it again") from None
     except OSError as error:
-        raise CourseError(f"{path}: this file cannot be read ({error.strerror})") from None
+        raise refused(path, "this file cannot be read", error) from None
     with closing(archive):
         yield _archive(path, archive)
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import ast
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 
 from autograder.course.course import Homework
@@ -12,6 +12,7 @@ from autograder.course.markers import edge_of, misspelt
 from autograder.course.master import ADDED_CELLS, AuthorError, Cell, Finding, Master, file_text, syntax_error
 from autograder.course.mistakes import Mistake
 from autograder.course.parameters import used, wrong_lines
+from autograder.course.shared_code import SharedCodeError, expanded
 
 
 def check_ids(master: Master, findings: list[Finding]) -> None:
@@ -176,3 +177,58 @@ def _id_lines(text: str) -> dict[str, list[int]]:
         if found := re.match(r"\s*id\s*=\s*([\"'])(.*?)\1", line):
             lines.setdefault(found[2], []).append(number)
     return lines
+
+
+_OPENS = {
+    *("plt.figure", "plt.subplots", "plt.subplot", "plt.axes", "plt.plot", "plt.semilogy", "plt.loglog", "plt.bar"),
+    *("plt.semilogx", "plt.scatter", "plt.barh", "plt.hist", "plt.imshow", "plt.contour", "plt.contourf"),
+}
+"""what opens a figure"""
+_WAY_OUT = 'end the drawing with show_figure("what the data say, in numbers"), taken from common.py in a locked cell'
+
+
+def check_figures(master: Master, root: Path) -> Iterator[Finding]:
+    """Report figures that come without words, if the course in `root` has words for them: `show_figure` in common.py.
+
+    A figure that a function opens and leaves open counts where that function is called.
+    """
+    try:
+        expanded("from common import show_figure", root)
+    except SharedCodeError:
+        return
+    codes = [cell for cell in master.cells if cell.kind == "code" and not syntax_error(cell.source)]
+    trees = [ast.parse(cell.source) for cell in codes]
+    functions = [node for tree in trees for node in ast.walk(tree) if isinstance(node, ast.FunctionDef)]
+    shows = _reaching({"show_figure", "plt.close"}, functions)
+    opens = _reaching(_OPENS, [one for one in functions if one.name not in shows])
+    for cell, tree in zip(codes, trees, strict=True):
+        plain = [line for line, name in _called(ast.walk(tree)) if name in ("plt.show", "fig.show", "figure.show")]
+        run = _called(_run(tree))
+        left = [line for line, name in run if name in opens and not any(name in shows for _, name in run)]
+        if lines := plain or left:
+            said = f"cell {cell.id}: readers who cannot see this figure are told nothing: {_WAY_OUT}"
+            yield Finding(master.path, cell.line + min(lines) - 1, said)
+
+
+def _reaching(names: set[str], functions: Sequence[ast.FunctionDef]) -> set[str]:
+    """These names, and those of the functions that call them, directly or through one another."""
+    found, before = set(names), 0
+    while before < len(found):
+        before = len(found)
+        found |= {one.name for one in functions if any(name in found for _, name in _called(_run(one)))}
+    return found
+
+
+def _run(node: ast.Module | ast.FunctionDef) -> Iterator[ast.AST]:
+    """What runs with a cell, or with a function's body: not the bodies of the functions that it defines."""
+    waiting: list[ast.AST] = [*node.body]
+    while waiting:
+        inner = waiting.pop()
+        if not isinstance(inner, ast.FunctionDef | ast.AsyncFunctionDef | ast.Lambda):
+            yield inner
+            waiting += ast.iter_child_nodes(inner)
+
+
+def _called(nodes: Iterable[ast.AST]) -> list[tuple[int, str]]:
+    """The line of each call, and what it calls: `plt.plot`."""
+    return [(node.lineno, ast.unparse(node.func)) for node in nodes if isinstance(node, ast.Call)]

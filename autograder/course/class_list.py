@@ -100,11 +100,13 @@ def form_of(path: Path, header: Sequence[str], form: Form | None = None) -> Form
         there = ", ".join(name for name in header[:12] if name)
         raise CourseError(
             f"{path}, line 1: this is no list of Canvas, Moodle, Gradescope or GitHub Classroom, and it has no column "
-            f"‘id’ or ‘email’; its columns are {there}"
+            f"‘id’ or ‘email’, but {there}: rename the column with the students' ids to ‘id’, or export the list again"
         )
     if form is not None and form not in known:
         wanted = " or ".join(", ".join(sorted(way)) for way in _NEEDED[form])
-        raise CourseError(f"{path}, line 1: a list of {form} has the columns {wanted}; this one has not")
+        raise CourseError(
+            f"{path}, line 1: a list of {form} has the columns {wanted}: export it again, or leave --from out"
+        )
     return form or known[0]
 
 

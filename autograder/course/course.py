@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import re
 import tomllib
 from collections.abc import Iterator
@@ -27,7 +28,28 @@ EXAMPLE_OWNER = "your-organisation/"
 
 
 class CourseError(Exception):
-    """An error in the course's own files. The message names the file and says what to do."""
+    """An error in the course's own files, or in what was asked for. The message has one form.
+
+    PLACE: WHAT IS WRONG: WAY OUT. The place is a file (FILE:LINE in a source, `FILE, line N` in a table), a homework,
+    or an option; the way out begins with a verb: what to do.
+    """
+
+
+_WAYS_OUT = {
+    errno.ENOENT: "check the name",
+    errno.EISDIR: "name a file, not a folder",
+    errno.ENOTDIR: "name a folder, not a file",
+    errno.EEXIST: "name a folder, not a file",
+    errno.ENOSPC: "make room on the disk, and run the command again",
+    errno.EDQUOT: "make room on the disk, and run the command again",
+}
+"""what helps where the operating system refuses"""
+
+
+def refused(place: object, what: str, error: OSError) -> CourseError:
+    """The error where the operating system refuses: `what` is "this file cannot be read", say."""
+    way_out = _WAYS_OUT.get(error.errno or 0, "change its permissions, or name another")
+    return CourseError(f"{place}: {what} ({error.strerror or error}): {way_out}")
 
 
 class Limits(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -102,7 +124,7 @@ class Homework(msgspec.Struct, frozen=True):
                 return spec
         known = ", ".join(spec.name for spec in self.notebooks)
         path = self.root / self.name / "homework.toml"
-        raise CourseError(f"{path}: no notebook {name!r}; the file lists {known}")
+        raise CourseError(f"{path}: no notebook {name!r}: choose one of {known}")
 
     def master(self, notebook: str) -> Path:
         return self.root / self.name / f"{notebook}.py"
@@ -153,9 +175,9 @@ class Course(msgspec.Struct, frozen=True):
         """Read the homework called `name` from its homework.toml."""
         if name not in self.homeworks:
             known = ", ".join(self.homeworks)
-            raise CourseError(f"{self.root / 'course.toml'}: no homework {name!r}; it lists {known}")
+            raise CourseError(f"{self.root / 'course.toml'}: no homework {name!r}: choose one of {known}")
         path = self.root / name / "homework.toml"
-        read = _read(path, _HomeworkFile)
+        read = _read(path, _HomeworkFile, f"write it, or take {name} off the list in course.toml")
         try:
             due = due_in(zone_of(self.timezone), read.due) if read.due else None
         except ValueError as error:
@@ -201,7 +223,7 @@ _SHORT_DATE = re.compile(
 def open_course(root: Path) -> Course:
     """Read the course whose course.toml is in `root`."""
     path = root / "course.toml"
-    read = _read(path, _CourseFile)
+    read = _read(path, _CourseFile, "name a course's folder with --course")
     try:
         zone_of(read.timezone)
     except ValueError as error:
@@ -215,17 +237,23 @@ def find_course(start: Path) -> Course:
     for folder in (start, *start.parents):
         if (folder / "course.toml").is_file():
             return open_course(folder)
-    raise CourseError(f"no course.toml in {start} or a folder above it: run this in a course folder, or pass --course")
+    raise CourseError(
+        f"{start}: no course.toml is here or in a folder above: go into a course's folder, or name it with --course"
+    )
 
 
-def _read(path: Path, kind: type[_T]) -> _T:
+def _read(path: Path, kind: type[_T], if_missing: str) -> _T:
     try:
         data = path.read_bytes()
     except FileNotFoundError:
-        raise CourseError(f"{path}: this file is missing") from None
+        raise CourseError(f"{path}: this file is missing: {if_missing}") from None
+    except OSError as error:
+        raise refused(path, "this file cannot be read", error) from None
     try:
         return msgspec.toml.decode(data, type=kind)
     except (msgspec.DecodeError, tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
         short = _SHORT_DATE.search(data)
-        way = f": write a due date as due = {short[1].decode()}T{(short[2] or b'23:59').decode()}:00" if short else ""
-        raise CourseError(f"{path}: {error}{way}") from None
+        way_out = f"write a due date as due = {short[1].decode()}T{(short[2] or b'23:59').decode()}:00" if short else ""
+        line = re.search(r"line (\d+)", str(error))
+        place = f"{path}:{line[1]}" if line else str(path)
+        raise CourseError(f"{place}: {error}: {way_out or 'correct it; docs/instructor.md shows both files'}") from None

@@ -14,7 +14,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from autograder.course.course import SECRET_FILE, Course, CourseError
+from autograder.course.course import SECRET_FILE, Course, refused
 from autograder.course.hand_in import hand_in_code
 from autograder.course.master import Cell, Master, parted
 from autograder.course.mistakes import Mistake, mistakes
@@ -248,8 +248,7 @@ def _text(path: Path) -> str:
     try:
         return path.read_text(encoding="utf-8", errors="replace")
     except OSError as error:
-        said = f"{path}: this file cannot be read ({error.strerror})"
-        raise CourseError(f"{said}, so nobody knows whether students would see it") from None
+        raise refused(path, "this file cannot be read, so nobody knows what students would see", error) from None
 
 
 def _words(text: str) -> tuple[str, ...]:

@@ -11,7 +11,7 @@ from importlib.metadata import metadata, packages_distributions, requires
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from autograder.course.course import Course, CourseError, Homework
+from autograder.course.course import Course, Homework, refused
 from autograder.course.master import Master
 from autograder.course.source_notebook import badge_link
 from autograder.course.tables import Masters, called
@@ -113,5 +113,5 @@ def _own_files(root: Path) -> dict[str, bytes]:
             try:
                 found[name] = path.read_bytes()
             except OSError as error:
-                raise CourseError(f"{path}: this file cannot be read: {error.strerror}") from None
+                raise refused(path, "this file cannot be read", error) from None
     return found

@@ -12,6 +12,7 @@ import msgspec
 from autograder.course import shared_code
 from autograder.course.announced import check_announced
 from autograder.course.checks import (
+    check_figures,
     check_hidden,
     check_ids,
     check_marks,
@@ -58,6 +59,7 @@ def read_master(homework: Homework, notebook: str) -> Master:
         findings += [Finding(path, line, said) for line, said in (*check_marks(cell), *check_regions(cell))]
     findings += check_syntax(master, text)
     findings += check_parameters(master, homework)
+    findings += check_figures(master, homework.root)
     findings += [Finding(path, line, said) for line, said in check_scopes(cells)]
     if not findings and not master.points:
         findings.append(Finding(path, 1, "the notebook carries no points: give at least one cell grade and points"))

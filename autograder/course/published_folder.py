@@ -15,7 +15,7 @@ from pathlib import Path, PurePosixPath
 import msgspec
 
 from autograder import atomic_file
-from autograder.course.course import Course, CourseError
+from autograder.course.course import Course, CourseError, refused
 
 MANIFEST = ".published.json"
 _FORMAT = 1
@@ -77,8 +77,8 @@ class Plan:
             path = self.folder / MANIFEST
             _write_manifest(self.folder, self.after)
         except OSError as error:
-            said = f"{path}: this cannot be written: {error.strerror}"
-            raise CourseError(f"{said}; mend it and run the command again, which goes on from here") from None
+            said = refused(path, "this cannot be written", error)
+            raise CourseError(f"{said}; then run the command again, which goes on from here") from None
 
     def _both(self) -> Manifest:
         """The manifest while files are replaced: any of them may be the old one or the new one."""
@@ -169,7 +169,7 @@ def opened(course: Course, folder: Path, replace: bool) -> Manifest:
         if there and not replace:
             some = ", ".join(there[:5]) + (" …" if len(there) > 5 else "")
             raise CourseError(
-                f"{folder}: this folder is not empty, and was not published to: {some}; {way_out}"
+                f"{folder}: this folder is not empty, and was not published to: {some}: {way_out}"
             ) from None
         return nothing
     except (OSError, msgspec.DecodeError, UnicodeDecodeError) as error:
@@ -179,7 +179,7 @@ def opened(course: Course, folder: Path, replace: bool) -> Manifest:
     if manifest.format != _FORMAT or manifest.course != course.id:
         if replace:
             return nothing
-        raise CourseError(f"{folder}: the course {manifest.course!r} is published here; {way_out}")
+        raise CourseError(f"{folder}: the course {manifest.course!r} is published here: {way_out}")
     for name in manifest.files:
         if PurePosixPath(name).is_absolute() or ".." in PurePosixPath(name).parts or not name:
             raise CourseError(f"{path}: {name!r} is not in this folder: restore the file from git")

@@ -41,7 +41,7 @@ def expanded(source: str, root: Path) -> str:
     try:
         pieces = _pieces((root / FILE).read_text(encoding="utf-8"))
     except FileNotFoundError:
-        raise SharedCodeError(f"{root / FILE} is missing: write the shared definitions there") from None
+        raise SharedCodeError(f"{root / FILE}: this file is missing: write the shared definitions there") from None
     except SyntaxError as error:
         raise SharedCodeError(f"{root / FILE}:{error.lineno}: this file is not valid Python: {error.msg}") from None
     wanted = [alias.name for node in imports for alias in node.names]
@@ -49,7 +49,9 @@ def expanded(source: str, root: Path) -> str:
         raise SharedCodeError(f"shared code keeps its names: write {FILE}'s own, without `as`")
     for name in wanted:
         if name not in pieces:
-            raise SharedCodeError(f"{root / FILE} does not define {name!r}; it defines {', '.join(pieces)}")
+            raise SharedCodeError(
+                f"{root / FILE}: it does not define {name!r}: write it there, or choose one of {', '.join(pieces)}"
+            )
     taken = set(_with_used(wanted, pieces))
     texts = dict.fromkeys(text for name, (text, _) in pieces.items() if name in taken)
     constants = [text for text in texts if not text.startswith(("def ", "class "))]

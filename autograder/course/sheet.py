@@ -11,7 +11,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from autograder.course.course import CourseError
+from autograder.course.course import CourseError, refused
 
 _MOST_BYTES = 16 * 2**20
 _FORMULA = ("=", "+", "-", "@", "\t", "\r")
@@ -66,7 +66,9 @@ def read_sheet(path: Path) -> Sheet:
             if any(field.strip() for field in row):
                 rows.append((reader.line_num, tuple(map(_field, row))))
     except csv.Error as error:
-        raise CourseError(f"{path}, line {reader.line_num}: this is not a table in CSV ({error})") from None
+        raise CourseError(
+            f"{path}, line {reader.line_num}: this is not a table in CSV ({error}): export it again"
+        ) from None
     if not rows:
         raise CourseError(f"{path}: this file is empty: its first line has to name the columns")
     (line, names), *others = rows
@@ -83,9 +85,9 @@ def table_bytes(path: Path, what: str, do: str) -> bytes:
         with path.open("rb") as file:
             data = file.read(_MOST_BYTES + 1)
     except OSError as error:
-        raise CourseError(f"{path}: this file cannot be read ({error.strerror})") from None
+        raise refused(path, "this file cannot be read", error) from None
     if len(data) > _MOST_BYTES:
-        raise CourseError(f"{path}: this file is larger than {_MOST_BYTES // 2**20} MB: is it {what}?")
+        raise CourseError(f"{path}: this file is larger than {_MOST_BYTES // 2**20} MB: check that it is {what}")
     if data.startswith(b"\xd0\xcf\x11\xe0") or _is_workbook(data):
         raise CourseError(f"{path}: this is a workbook of a spreadsheet program: {do} it as CSV")
     if data.startswith(_ZIP):

@@ -18,7 +18,7 @@ from pathlib import Path
 import msgspec
 
 from autograder import atomic_file
-from autograder.course.course import Course, CourseError
+from autograder.course.course import Course, CourseError, refused
 
 FIRST = "hw1"
 """the homework that a new course begins with"""
@@ -41,7 +41,7 @@ def new_course(folder: Path) -> tuple[Path, ...]:
     try:
         there = sorted(path.name for path in folder.iterdir() if path.name != ".git") if folder.is_dir() else []
     except OSError as error:
-        raise CourseError(f"{folder}: this folder cannot be read: {error.strerror}") from None
+        raise refused(folder, "this folder cannot be read", error) from None
     if there or (folder.exists() and not folder.is_dir()):
         some = f" ({', '.join(there[:5])})" if there else ", but a file"
         raise CourseError(f"{folder}: this is not an empty folder{some}: name one that is empty or does not exist yet")
@@ -68,7 +68,9 @@ def new_homework(course: Course, name: str) -> tuple[Path, ...]:
     Raises CourseError if the name is taken or is no name of a homework, or if course.toml cannot be changed.
     """
     if not _NAME.fullmatch(name) or name in _TAKEN:
-        raise CourseError(f"{name!r} cannot be the name of a homework: use a letter, then letters, digits, - or _: hw5")
+        raise CourseError(
+            f"{name!r}: this cannot be the name of a homework: use a letter, then letters, digits, - or _, as in hw5"
+        )
     folder = course.root / name
     if folder.exists() or folder.is_symlink():
         raise CourseError(f"{folder}: this is there already: choose another name")
@@ -85,7 +87,7 @@ def new_homework(course: Course, name: str) -> tuple[Path, ...]:
         atomic_file.replace(settings, changed.encode())
     except OSError as error:
         shutil.rmtree(folder)
-        raise CourseError(f"{settings}: this cannot be written: {error.strerror}; nothing was changed") from None
+        raise refused(settings, "this cannot be written, so nothing was changed", error) from None
     return tuple(sorted(path for path in folder.rglob("*") if path.is_file()))
 
 
@@ -98,8 +100,8 @@ def place(argument: str, course: Course | None) -> Course | Path:
     if course is not None and plain:
         return course
     if course is None and re.fullmatch(r"hw\d+", argument):
-        said = f"there is no course here to add {argument} to: go into a course's folder, or pass --course"
-        raise CourseError(f"{said}. For a new course in a folder of this name, write ./{argument}")
+        said = f"{argument}: there is no course here to add it to: go into a course's folder, or pass --course"
+        raise CourseError(f"{said}; for a new course in a folder of this name, write ./{argument}")
     return Path(argument)
 
 
@@ -134,7 +136,7 @@ def _write_all(folder: Path, written: dict[Path, bytes]) -> None:
         else:
             fresh.rename(folder)
     except OSError as error:
-        raise CourseError(f"{folder}: this cannot be written: {error.strerror}") from None
+        raise refused(folder, "this cannot be written", error) from None
     finally:
         shutil.rmtree(fresh, ignore_errors=True)
 

@@ -54,7 +54,7 @@ def strip(homework: str, sources: Mapping[str, str]) -> dict[str, NotebookNode]:
         outcome = capture_log(GenerateAssignment(coursedir=CourseDirectory(config=config), config=config))
         if not outcome["success"]:
             why = outcome.get("log") or outcome["error"]
-            raise BuildError(f"source/{homework}: nbgrader could not make the release:\n{why}")
+            raise BuildError(f"source/{homework}: nbgrader could not make the release: correct what it says:\n{why}")
         return {notebook: load(root / "release" / homework / f"{notebook}.ipynb") for notebook in sources}
 
 

@@ -19,7 +19,7 @@ from pathlib import Path
 from typing import Any, TypeVar
 from urllib.parse import urlsplit
 
-from autograder.course.course import CourseError
+from autograder.course.course import CourseError, refused
 
 _ID = r"\d+(?:~\d+)?"
 _PATH = re.compile(rf"/courses/(?P<course>{_ID})/assignments/(?P<assignment>{_ID})(?:/.*)?")
@@ -89,16 +89,20 @@ def token_of(environment: Mapping[str, str]) -> str:
         try:
             token = Path(file).read_text(encoding="ascii").strip()
         except OSError as error:
-            raise CourseError(f"{file} of CANVAS_TOKEN_FILE cannot be read ({error.strerror})") from None
+            raise refused(f"CANVAS_TOKEN_FILE {file}", "this file cannot be read", error) from None
         except ValueError:
-            raise CourseError(f"{file}: this is no token: it has signs that no token has") from None
+            raise CourseError(
+                f"{file}: this is no token, it has signs that no token has: copy it from Canvas again"
+            ) from None
     if not token:
         raise CourseError(
-            "there is no token: make one in Canvas (Account, Settings, “New Access Token”), and put it into "
-            "CANVAS_TOKEN, or into a file that CANVAS_TOKEN_FILE names"
+            "CANVAS_TOKEN: there is no token: make one in Canvas (Account, Settings, “New Access Token”), and put it "
+            "there, or into a file that CANVAS_TOKEN_FILE names"
         )
     if not re.fullmatch(r"[!-~]+", token):
-        raise CourseError(f"{source}: this is no token: it has blanks, or signs that no token has")
+        raise CourseError(
+            f"{source}: this is no token, it has blanks, or signs that no token has: copy it from Canvas again"
+        )
     return token
 
 
@@ -119,7 +123,9 @@ class Connection:
             from canvasapi.exceptions import CanvasException
             from canvasapi.requester import Requester
         except ImportError:
-            raise CourseError("the library for Canvas is missing: pip install canvasapi") from None
+            raise CourseError(
+                "--push: the library for Canvas is not installed here: run `pip install canvasapi`"
+            ) from None
         logging.getLogger("canvasapi.requester").disabled = True  # it would show the end of the token
 
         class Session(requests.Session):
@@ -173,7 +179,7 @@ class Connection:
         waited, pause = 0.0, 0.5
         while (state := getattr(progress, "workflow_state", "")) not in ("completed", "failed"):
             if waited >= _PATIENCE:
-                raise Fault(f"{self._host} has not set the scores within {_PATIENCE / 60:g} minutes")
+                raise Fault(f"{self._host}: the scores were not set within {_PATIENCE / 60:g} minutes: try again later")
             self._sleep(pause)
             waited, pause = waited + pause, min(2 * pause, 10.0)
             progress = self._ask(progress.query)
@@ -236,22 +242,22 @@ class Connection:
             ) from None
         if isinstance(error, self._redirected):
             raise CourseError(
-                f"{self._host} leads to another address, and the token is not sent there: copy the assignment's "
+                f"{self._host}: it leads to another address, and the token is not sent there: copy the assignment's "
                 "address from the browser, and try the one under which Canvas opens"
             ) from None
         if self._answer is None:
-            return Fault(f"{self._host} cannot be reached: check the address and the network, and try again")
+            return Fault(f"{self._host}: it cannot be reached: check the address and the network, and try again")
         status, headers = self._answer.status_code, self._answer.headers
         if status < 300 or (isinstance(error, self._broken) and not isinstance(error, self._odd)):
-            return Fault(f"{self._host} gives answers that are torn or cannot be read: try again later")
+            return Fault(f"{self._host}: it gives answers that are torn or cannot be read: try again later")
         wait = _seconds(headers.get("Retry-After", ""))
         if status == 429 or (status == 403 and self._throttled()):
-            return Fault(f"{self._host} lets nobody ask so often: try again later", refused=True, wait=wait)
+            return Fault(f"{self._host}: it lets nobody ask so often: try again later", refused=True, wait=wait)
         if status >= 500 or status == 408:
-            return Fault(f"{self._host} answers with an error (HTTP {status}): try again later", wait=wait)
+            return Fault(f"{self._host}: it answers with an error (HTTP {status}): try again later", wait=wait)
         if status == 401 and "WWW-Authenticate" in headers:
             raise CourseError(
-                f"{self._host} does not know the token, or it has expired: make a new one in Canvas (Account, "
+                f"{self._host}: it does not know the token, or it has expired: make a new one in Canvas (Account, "
                 "Settings, “New Access Token”)"
             ) from None
         if status in (401, 403):

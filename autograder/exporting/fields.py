@@ -58,7 +58,7 @@ def read_fields(path: Path) -> Fields:
     except ValueError as error:
         raise CourseError(f"{path}, line {error}: a quote is opened here and never closed: export it again") from None
     if not records:
-        raise CourseError(f"{path}: this file is empty")
+        raise CourseError(f"{path}: this file is empty: export it again")
     return Fields(path, text, encoding, separator, records)
 
 

@@ -53,7 +53,9 @@ def members(course: Course, homework: Homework, secret: bytes) -> Members:
     try:
         pins = pinned(PACKAGE, homework.packages)
     except PackageNotFoundError as error:
-        raise CourseError(f"{error.name}: this package is not installed here, so nothing tells its version") from None
+        raise CourseError(
+            f"{error.name}: this package is not installed here, so nothing tells its version: install it"
+        ) from None
     values = {
         "homework": shlex.quote(homework.name),
         "wheel": shlex.quote(name),
@@ -78,9 +80,13 @@ def tested_points(homework: Homework) -> float:
 
 def _check(course: Course, homework: Homework) -> None:
     if sys.platform != "linux":
-        raise CourseError("the archive pins the versions that are installed here: make it on Linux, as Gradescope runs")
+        raise CourseError(
+            "--to gradescope-autograder: the archive pins the versions that are installed here: make it on Linux"
+        )
     if not version_of("uv"):
-        raise CourseError("uv is not installed here, and the archive installs this version of it: pip install uv")
+        raise CourseError(
+            "uv: it is not installed here, and the archive installs this version of it: run `pip install uv`"
+        )
     if course.floor == "none":
         raise CourseError(
             f'{course.root / "course.toml"}: with floor = "none", a submission could read every answer there: set it '

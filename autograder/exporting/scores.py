@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import Literal
 
 from autograder.course.class_list import entry_of, form_of, students_of
-from autograder.course.course import CourseError, Homework
+from autograder.course.course import CourseError, Homework, refused
 from autograder.course.roster import PLATFORM_IDS, Roster, Student
 from autograder.course.sheet import Sheet
 from autograder.exporting import column as columns
@@ -67,9 +67,9 @@ def results_of(out: Path, homework: Homework) -> dict[str, Result]:
         except ValueError as error:
             raise CourseError(str(error)) from None
         except OSError as error:
-            raise CourseError(f"{path}: this file cannot be read ({error.strerror})") from None
+            raise refused(path, "this file cannot be read", error) from None
     if not found:
-        raise CourseError(f"{out}: no results of {homework.name}: run `autograder grade {homework.name}` first")
+        raise record.none(out, homework.name)
     return found
 
 

@@ -75,7 +75,7 @@ def run(
 
     students = sorted(path.parent.name for path in out.glob(f"*/{homework.name}.json"))
     if not students:
-        raise CourseError(f"{out}: no results of {homework.name}: run `autograder grade {homework.name}` first")
+        raise record.none(out, homework.name)
     _check(course, homework, choosing)
     if registration.records_in(course, out) and not choosing.dry and recorded is not Recorded.KEEP:
         _check_points(course, homework, choosing)
@@ -131,7 +131,9 @@ def _check(course: Course, homework: Homework, choosing: Choosing) -> None:
         with collected(*suites):
             known = {part for suite in suites for test in suite.prints for part in (test, test.partition("[")[0])}
         if choosing.test not in known:
-            raise CourseError(f"{homework.name} has no hidden test {choosing.test!r} in {', '.join(names)}")
+            raise CourseError(
+                f"--test {choosing.test}: {homework.name} has no such hidden test in {', '.join(names)}: check the name"
+            )
 
 
 def _check_points(course: Course, homework: Homework, choosing: Choosing) -> None:
@@ -146,7 +148,7 @@ def _check_points(course: Course, homework: Homework, choosing: Choosing) -> Non
     if choosing.test or any(change.notebook != choosing.notebook for change in found):
         raise CourseError(
             f"{path}: these cells have changed since submissions were recorded:\n\n{registration.table(found)}\n\n"
-            "Regrade everything, without --notebook and --test: otherwise results and gradebook would differ"
+            "Results and gradebook would differ: regrade everything, without --notebook and --test"
         )
 
 

@@ -88,9 +88,9 @@ class GradingContext:
         zygote = self.zygote
         if not Tier(zygote.tier).at_least(Tier(floor)):
             raise CourseError(
-                f"this machine confines submissions with tier {zygote.tier}, but course.toml requires at least "
-                f"{floor}: `autograder doctor` shows what to install or change; --allow-unconfined grades without "
-                "confinement"
+                f"{self.course.root / 'course.toml'}: floor is {floor}, but this machine confines with tier "
+                f"{zygote.tier}: run `autograder doctor`, which shows what to install or change; --allow-unconfined "
+                "grades without confinement"
             )
         if zygote.ready.shows and floor != "none":
             raise CourseError(

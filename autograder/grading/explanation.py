@@ -101,7 +101,7 @@ class Examined:
                     found.append((book, one))
         if cell and not found:
             known = ", ".join(f"{book.notebook}/{one.grade_id}" for book in self.result.notebooks for one in book.cells)
-            raise CourseError(f"{self.homework.name} has no cell {cell!r}; it has {known}")
+            raise CourseError(f"{self.homework.name}: there is no grade cell {cell!r}: choose one of {known}")
         return found
 
 
@@ -111,7 +111,8 @@ def opened(course: Course, homework: Homework, out: Path, student: str) -> Exami
     if not path.is_file():
         known = sorted(one.parent.name for one in out.glob(f"*/{homework.name}.json"))
         near = ", ".join(known[:10]) + (" …" if len(known) > 10 else "")
-        raise CourseError(f"{path}: no such result; there are results of {near or 'nobody'}")
+        way_out = f"choose one of {near}" if near else f"run `autograder grade {homework.name}` first"
+        raise CourseError(f"{path}: no such result: {way_out}")
     try:
         result = record.read(path)
         kept = transcript.read(transcript.path_of(out, student, homework.name))
@@ -120,7 +121,7 @@ def opened(course: Course, homework: Homework, out: Path, student: str) -> Exami
     except (ValueError, Unusable) as why:
         said = str(why).removeprefix(f"{path}: ")
         raise CourseError(
-            f"{path}: {said}: `autograder grade {homework.name} --student {student}` makes both anew"
+            f"{path}: {said}: run `autograder grade {homework.name} --student {student}`, which makes both anew"
         ) from None
     return Examined(course, homework.personal(values_of(homework, student)), result, kept)
 

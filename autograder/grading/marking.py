@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from autograder.course.course import Course, CourseError, Homework
+from autograder.course.course import Course, Homework
 from autograder.course.roster import open_roster
 from autograder.grading import class_run
 from autograder.grading.standing import Standing
@@ -49,7 +49,7 @@ def run(course: Course, homework: Homework, out: Path) -> Marking:
     damaged: dict[str, str] = {}
     old = record.read_all(out, homework.name, damaged)
     if not old and not damaged:
-        raise CourseError(f"{out}: no results of {homework.name}: run `autograder grade {homework.name}` first")
+        raise record.none(out, homework.name)
     roster = open_roster(course.root)
     standing = Standing(course, homework, roster)
     changed = gradebook.bring(course, homework, out, roster, standing.late)

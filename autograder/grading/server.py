@@ -78,7 +78,9 @@ class GradingServer:
         try:
             message, _ = self._channel.receive()
         except WireError:
-            raise NotStarted(f"the grading server of {self.homework.name} did not start: its error is above") from None
+            raise NotStarted(
+                f"{self.homework.name}: the grading server did not start: correct the error that is shown above"
+            ) from None
         started = msgspec.msgpack.decode(message, type=Started | Refused)
         if isinstance(started, Refused):
             self.close()

@@ -62,7 +62,7 @@ def survey(submitted: Path, homework: str, homeworks: Sequence[str] = (), studen
             todo[student] = Submission(student, folder)
     for student in students:
         if student not in todo:
-            raise CourseError(f"{submitted / student / homework}: no such submission")
+            raise CourseError(f"{submitted / student / homework}: no such submission: check the student's name")
     if not todo:
         raise CourseError(f"{submitted}: no submissions of {homework}: put them into <student>/{homework}/")
     return Survey(tuple(todo.values()), tuple(absent))

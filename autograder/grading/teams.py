@@ -28,7 +28,7 @@ def survey_of(
     there = {one.student for one in found.todo}
     for student in students:
         if student not in there:
-            raise CourseError(f"{submitted / student / homework}: no such submission")
+            raise CourseError(f"{submitted / student / homework}: no such submission: check the student's name")
     return Survey(tuple(one for one in found.todo if one.student in students), ())
 
 

@@ -9,6 +9,7 @@ from typing import Any
 import msgspec
 
 from autograder import atomic_file
+from autograder.course.course import CourseError
 from autograder.results import page, transcript
 from autograder.results.result import SCHEMA, Result
 from autograder.results.transcript import Transcript
@@ -29,7 +30,7 @@ def store(out: Path, student: str, homework: str, record: bytes, html: bytes, ke
     """Write the files of a result, which have been made already, as `write` does."""
     for part in (student, homework):
         if part in ("", ".", "..") or any(sign in part for sign in "/\\\0"):
-            raise ValueError(f"{part!r} cannot be the name of a results file: rename the submission's folder")
+            raise ValueError(f"{part!r}: this cannot be the name of a results file: rename the submission's folder")
     folder = out / student
     folder.mkdir(parents=True, exist_ok=True)
     if kept is not None:
@@ -55,8 +56,8 @@ def read(path: Path) -> Result:
         if schema == SCHEMA:
             return msgspec.json.decode(data, type=Result)
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
-        raise ValueError(f"{path}: this is not a results file ({error}); grade the submission again") from None
-    raise ValueError(f"{path}: this is schema {schema}, but schema {SCHEMA} is needed; grade the submission again")
+        raise ValueError(f"{path}: this is not a results file ({error}): grade the submission again") from None
+    raise ValueError(f"{path}: this is schema {schema}, but schema {SCHEMA} is needed: grade the submission again")
 
 
 def read_all(out: Path, homework: str, damaged: dict[str, str] | None = None) -> dict[str, Result]:
@@ -75,6 +76,11 @@ def each(out: Path, homework: str, damaged: dict[str, str] | None = None) -> Ite
         except (ValueError, OSError) as error:
             if damaged is not None:
                 damaged[path.parent.name] = str(error)
+
+
+def none(out: Path, homework: str) -> CourseError:
+    """The error where a command needs results of a homework, and there are none below `out`."""
+    return CourseError(f"{out}: no results of {homework}: run `autograder grade {homework}` first")
 
 
 class _Head(msgspec.Struct):

@@ -208,12 +208,14 @@ def record_again(
     """
     for student in students:
         if not (out / student / f"{homework.name}.json").is_file():
-            raise CourseError(f"{out / student / homework.name}.json: there is no such result")
+            raise CourseError(
+                f"{out / student / homework.name}.json: there is no such result: check the student's name"
+            )
     done = 0
     with Recording(course, homework, out, roster, recorded, lateness=lateness) as recording:
         if recording._book is None:
             if recorded is Recorded.KEEP:
-                raise CourseError("--recorded keep leaves the gradebook as it is: there is nothing to record")
+                raise CourseError("--recorded keep: with it, nothing is recorded: say refuse, points or update")
             return 0, recording.why or f"{out}: only results of the course's own folder results/ are recorded"
         for student, result in record.read_all(out, homework.name).items():
             if students and student not in students:

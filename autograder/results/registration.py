@@ -72,7 +72,7 @@ def is_registered(book: Any, homework: Homework) -> bool:
 def check(book: Any, homework: Homework) -> None:
     """Raise CourseError if the gradebook `book`, just registered from source/, has not the cells of release/."""
     if not is_registered(book, homework):
-        raise CourseError(f"source/ and release/ of {homework.name} differ: run `autograder build`")
+        raise CourseError(f"{homework.name}: source/ and release/ differ: run `autograder build`")
 
 
 def changes(book: Any, homework: Homework) -> tuple[CellChange, ...]:
@@ -143,7 +143,7 @@ def register(course: Course, homework: Homework, url: str) -> None:
         outcome = capture_log(GenerateAssignment(coursedir=CourseDirectory(config=config), config=config))
     if not outcome["success"]:
         raise CourseError(
-            f"gradebook.db: nbgrader cannot register {homework.name}; its log says:\n{outcome.get('log')}"
+            f"gradebook.db: nbgrader cannot register {homework.name}: correct what its log says:\n{outcome.get('log')}"
         )
 
 

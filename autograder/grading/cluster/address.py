@@ -28,9 +28,11 @@ class Certificates:
         """Raise CourseError unless they are there, and complete."""
         for option, path in (("--tls-ca", self.ca), ("--tls-cert", self.cert), ("--tls-key", self.key)):
             if path is not None and not path.is_file():
-                raise CourseError(f"{option} {path}: there is no such file")
+                raise CourseError(f"{option} {path}: there is no such file: check the name")
         if (self.ca is None) != (self.cert is None) or (self.key and not self.cert):
-            raise CourseError("--tls-ca and --tls-cert belong together, --tls-key to the latter: give all of them")
+            raise CourseError(
+                "--tls-ca, --tls-cert: these belong together, and --tls-key to the latter: give all of them"
+            )
 
 
 def checked(address: str) -> str:
@@ -40,11 +42,13 @@ def checked(address: str) -> str:
         raise CourseError(f"--scheduler {address}: this is not an address: write tls://HOST:PORT")
     scheme, host, port = found["scheme"] or "tcp", found["host"], found["port"] or PORT
     if scheme not in ("tcp", "tls"):
-        raise CourseError(f"--scheduler {address}: only tls:// (and tcp:// on this machine) can be used")
+        raise CourseError(
+            f"--scheduler {address}: only tls:// (and tcp:// on this machine) can be used: write tls://HOST:PORT"
+        )
     if scheme == "tcp" and not is_loopback(host):
         raise CourseError(
             f"--scheduler {address}: hidden tests and the course's secret travel to the workers, so only TLS will do: "
-            f"start scheduler and workers with certificates and write tls://{host}:{port} (docs/scale.md)"
+            f"give scheduler and workers certificates, and write tls://{host}:{port} (docs/scale.md)"
         )
     return f"{scheme}://{host}:{port}"
 

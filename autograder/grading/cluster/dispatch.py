@@ -239,7 +239,7 @@ class Dispatch:
         self._idle_since = self._idle_since or time.monotonic()
         if self._refused and not self._unheard and time.monotonic() >= self._idle_since + GRACE:
             whys = "; ".join(f"{worker}: {why}" for worker, why in sorted(self._refused.items())[:5])
-            raise CourseError(f"no worker of this cluster can grade. {whys}")
+            raise CourseError(f"--scheduler: no worker of this cluster can grade: correct what they say: {whys}")
         if not self._waiting:
             self._waiting = True
             left = len(self._flying) + len(self._todo) + len(self._suspects)
