@@ -5,7 +5,7 @@
 # make claims what the notebooks tell about their figures, measured over several seeds; an hour
 # make bench  the same class graded by this, by plain nbgrader and by otter: ratios
 # make build  source/ and release/ from the masters in hw1/ …
-# make docs   the site, into docs/_build/html; masters that changed are run for their figures, a quarter of an hour the first time
+# make docs   the site, into docs/_build/html; masters that changed are run for their figures, which takes minutes
 # make docs-serve  show it at http://127.0.0.1:8000
 # make tables      the tables of docs/results.md from the code (make docs does that, too)
 # make figures     the README's figures from the masters; make pictures: those of the site's front page

@@ -36,6 +36,10 @@ c.Autograde.autograde_preprocessors = [
 # What lateness costs stands in course.toml and homework.toml.
 c.AssignLatePenalties.plugin_class = "autograder.nbgrading.LatePenalty"
 
+# Feedback pages are read anywhere: their formulas are MathML, and no script is loaded from elsewhere.
+c.GenerateFeedback.exporter_class = "autograder.nbgrading.FeedbackExporter"
+c.FeedbackExporter.filters = {"strip_files_prefix": "autograder.nbgrading.readable_anywhere"}
+
 # What the marker sees below a written answer, its model answer and mark scheme, stays out of feedback.
 c.GenerateFeedback.preprocessors = [
     "autograder.nbgrading.HideSchemes",

@@ -18,7 +18,7 @@ from pathlib import Path
 from typing import Any, ClassVar
 
 import bleach
-from nbconvert.exporters import NotebookExporter
+from nbconvert.exporters import HTMLExporter, NotebookExporter
 from nbgrader.api import Gradebook
 from nbgrader.converters.base import NbGraderException
 from nbgrader.plugins import BasePlugin
@@ -34,6 +34,7 @@ from autograder.course.personal_release import personal_released
 from autograder.grading.server import GradingServer
 from autograder.grading.standing import Standing
 from autograder.results import autograded, gradebook, late, registration
+from autograder.results.formulas import Formulas
 from autograder.results.result import Late, Result
 from autograder.submission import choose, repaired
 
@@ -197,6 +198,10 @@ class SaveGrades(SaveAutoGrades):  # type: ignore[misc]
         return notebook, resources
 
 
+class FeedbackExporter(HTMLExporter):
+    """Writes nbgrader's feedback pages, which are read anywhere: nbgrader_config.py gives them formulas as MathML."""
+
+
 class LatePenalty(BasePlugin):  # type: ignore[misc]
     """nbgrader's plugin for late penalties: what `[late]` in course.toml and homework.toml says.
 
@@ -280,6 +285,12 @@ def harmless(text: str) -> str:
     spelled = _ENTITY.sub(_letter, text)  # a browser decodes entities before MathJax reads formulas
     clean: str = bleach.clean(spelled, _TAGS, _allowed, protocols=("http", "https", "mailto", "data"))
     return _COMMANDS.sub(r"\\text", clean)  # MathJax turns \href into a link, which could start a script
+
+
+def readable_anywhere(text: str) -> str:
+    """nbconvert filter for rendered markdown: harmless, and with formulas as MathML."""
+    cleaner = bleach.Cleaner(_TAGS, _allowed, ("http", "https", "mailto", "data"), filters=[Formulas])
+    return str(cleaner.clean(harmless(text)))
 
 
 def _letter(entity: re.Match[str]) -> str:

@@ -31,15 +31,19 @@ def page() -> str:
 
 def _table(struct: type[msgspec.Struct]) -> str:
     """A struct as a heading, its description, and a row for each field."""
-    meanings = _meanings(struct)
+    said = meanings(struct)
     hints = typing.get_type_hints(struct)
-    rows = [f"| `{name}` | {_words(hints[name])} | {meanings[name]} |" for name in struct.__struct_fields__]
-    about = inspect.getdoc(struct) or ""
-    head = [f"### {struct.__name__}", "", about, "", "| field | type | meaning |", "| --- | --- | --- |"]
+    rows = [f"| `{name}` | {words(hints[name])} | {said[name]} |" for name in struct.__struct_fields__]
+    head = [f"### {struct.__name__}", "", about(struct), "", "| field | type | meaning |", "| --- | --- | --- |"]
     return "\n".join([*head, *rows])
 
 
-def _meanings(struct: type[msgspec.Struct]) -> dict[str, str]:
+def about(struct: type[msgspec.Struct]) -> str:
+    """What the struct's docstring says."""
+    return inspect.getdoc(struct) or ""
+
+
+def meanings(struct: type[msgspec.Struct]) -> dict[str, str]:
     """What the string below each field says."""
     [tree] = ast.parse(inspect.getsource(struct)).body
     assert isinstance(tree, ast.ClassDef)
@@ -50,15 +54,17 @@ def _meanings(struct: type[msgspec.Struct]) -> dict[str, str]:
     return found
 
 
-def _words(kind: object) -> str:
+def words(kind: object) -> str:
     """A type in the words of JSON."""
     origin, parts = typing.get_origin(kind), typing.get_args(kind)
+    if origin is typing.Annotated:
+        return words(parts[0])
     if origin is tuple:
-        return f"list of {_words(parts[0])}"
+        return f"list of {words(parts[0])}"
     if origin is typing.Literal:
         return " or ".join(f"`{value}`" for value in parts)
     if origin in (typing.Union, types.UnionType):
-        return " or ".join("null" if part is type(None) else _words(part) for part in parts)
+        return " or ".join("null" if part is type(None) else words(part) for part in parts)
     plain = origin or kind
     return WORDS.get(plain) or getattr(plain, "__name__", str(plain))  # type: ignore[call-overload]
 

@@ -35,6 +35,7 @@ def distribution(bins: Sequence[Bin], scores: Scores, maximum: float) -> Markup:
             if not isinstance(one.students, int):
                 axes.text(one.low + width / 2, 0, "?", ha="center", va="bottom")
         if scores.median is not None:
+            axes.axvline(scores.median, color="white", linewidth=5)  # orange cannot be told from blue by lightness
             axes.axvline(scores.median, color=_ORANGE, linestyle="--", linewidth=2)
             axes.annotate(
                 "median", (scores.median, 1), xycoords=("data", "axes fraction"), xytext=(-3, 3),

@@ -1,0 +1,1 @@
+"""The site: pages made from guides, released notebooks and the code, which Sphinx turns into HTML."""
