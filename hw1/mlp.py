@@ -33,7 +33,7 @@ import matplotlib.pyplot as plt
 import torch
 from torch import nn
 
-from common import BLUE, GREEN, ORANGE, RED, compare, relative_error
+from common import BLUE, GREEN, ORANGE, RED, compare, relative_error, show_figure
 
 # %% [markdown] nbgrader={"grade_id": "rules", "locked": true}
 r"""
@@ -140,12 +140,18 @@ double = [numerical_gradient(lambda x: x.sin().sum(), points, 10.0**k) for k in 
 single = points.float()
 single = [((single + 10.0**k).sin() - (single - 10.0**k).sin()) / (2 * 10.0**k) for k in exponents]
 figure, ax = plt.subplots(figsize=(4.2, 2.6))
+says = []
 for name, estimates, colour, marker in ("float64", double, BLUE, "o"), ("float32", single, RED, "s"):
     errors = [math.log10(relative_error(estimate, points.cos())) for estimate in estimates]
     ax.plot(exponents, errors, color=colour, marker=marker, label=name)
+    lowest = exponents[errors.index(min(errors))]
+    says.append(
+        f"{name}: error {10 ** errors[-1]:.0e} at ε = 0.1, lowest, {10 ** min(errors):.0e}, at {10.0**lowest:.0e}"
+    )
+    says[-1] += f", and {10 ** errors[0]:.0e} at 1e-12."
 ax.set(xlabel="log₁₀ of the step ε", ylabel="log₁₀ of the relative error", title="Error of your gradient checker")
 ax.legend(fontsize=8)
-plt.show()
+show_figure(" ".join(says))
 
 # %% [markdown] nbgrader={"grade_id": "step-reason-text", "locked": true}
 r"""
@@ -380,13 +386,16 @@ compare("σ, 1 + dx far out", 1 + sigmoid.backward(torch.ones(1, 2)), [[1.0, 1.0
 # %% nbgrader={"grade_id": "activations-figure", "locked": true} tags=["demo"]
 x = torch.linspace(-4, 4, 161).reshape(1, -1)
 figure, ax = plt.subplots(figsize=(4.2, 2.6))
+says = "At x = −4, 0 and 4."
 for function, colour, marker in (ReLU(), BLUE, "o"), (Sigmoid(), RED, "s"):
     name, look = type(function).__name__, {"color": colour, "marker": marker, "markevery": 20}
-    ax.plot(x[0], function.forward(x)[0], label=name, **look)
-    ax.plot(x[0], function.backward(torch.ones_like(x))[0], linestyle="--", label=f"{name}, slope", **look)
+    y, slope = function.forward(x)[0], function.backward(torch.ones_like(x))[0]
+    ax.plot(x[0], y, label=name, **look)
+    ax.plot(x[0], slope, linestyle="--", label=f"{name}, slope", **look)
+    says += " {}: {:.2f}, {:.2f} and {:.2f}; its slope: {:.2f}, {:.2f} and {:.2f}.".format(name, *y[::80], *slope[::80])
 ax.set(xlabel="x", ylim=(-0.1, 2.2), title="Your activations and their slopes")
 ax.legend(fontsize=8, loc="upper left", handlelength=4)
-plt.show()
+show_figure(says)
 
 # %% [markdown] nbgrader={"grade_id": "mse-text", "locked": true}
 r"""
@@ -512,12 +521,14 @@ compare("dJ, certain", dJdy_hat, [[0.0, 0.0], [0.25e12, -0.25e12]])  # ±1 / 1e-
 logits, sigmoid = torch.linspace(-8, 8, 161).reshape(-1, 1), Sigmoid()
 y_hat = sigmoid.forward(logits)  # (161, 1)
 figure, ax = plt.subplots(figsize=(4.2, 2.6))
+says = "∂J / ∂logit at the logits −8, 0 and 8."
 for loss, colour, marker in (mse_loss, BLUE, "o"), (bce_loss, RED, "s"):
     push = sigmoid.backward(len(logits) * loss(torch.ones_like(y_hat), y_hat)[1])  # times B: undoes the mean
     ax.plot(logits[:, 0], push[:, 0], color=colour, marker=marker, markevery=20, label=loss.__name__)
+    says += " {}: {:.2g}, {:.2g} and {:.2g}.".format(loss.__name__, *push[::80, 0])
 ax.set(xlabel="logit (the label is 1)", ylabel="∂J / ∂logit", title="The gradient at the logit")
 ax.legend(fontsize=8)
-plt.show()
+show_figure(says)
 
 # %% [markdown] nbgrader={"grade_id": "mlp-text", "locked": true}
 r"""
@@ -731,7 +742,8 @@ ax.axvline(-6, color=RED, linestyle="--")
 ax.text(-5.7, 1.3, "look for a slip\nbeyond this line", color=RED)
 ax.set(xlim=(-13, 0), xlabel="log₁₀ of the relative difference", title="Backpropagation and central differences")
 ax.margins(y=0.25)
-plt.show()
+differences = ", ".join(f"{name} {10**error:.0e}" for name, error in errors.items())
+show_figure(f"Relative difference of backpropagation and central differences: {differences}. A line marks 1e-6.")
 
 # %% [markdown] nbgrader={"grade_id": "train-step-text", "locked": true}
 r"""
@@ -846,7 +858,10 @@ for k, colour, marker in (0, BLUE, "o"), (1, ORANGE, "^"), (2, GREEN, "s"):
     right.scatter(*x[arm == k].T, label=f"arm {k}", **look)
 right.set(xlabel="x₁", ylabel="x₂", title=f"Predicted arm ({accuracy:.0%} right)", aspect="equal")
 right.legend(fontsize=8, loc="upper right")
-plt.show()
+show_figure(
+    f"Left: the loss goes from {spiral_history[0]:.2f} to {spiral_history[-1]:.4f} in {len(spiral_history)} steps. "
+    f"Right: {accuracy:.1%} of the {len(x)} points lie in the region of their own spiral arm."
+)
 
 # %% [markdown] nbgrader={"grade_id": "value-text", "locked": true}
 r"""
@@ -1005,10 +1020,13 @@ def place(value, steps):
 
 place(loss, 0)
 figure, ax = plt.subplots(figsize=(9, 4))
+called, says = {value: names.get(value, "") + value.op or "number" for value in column}, []
 rows = [[value for value in column if column[value] == steps] for steps in range(max(column.values()) + 1)]
 at = {v: (-steps, 1.5 * ((len(row) - 1) / 2 - k)) for steps, row in enumerate(rows) for k, v in enumerate(row)}
 for value, (left, height) in at.items():
-    text = f"{names.get(value, '') + value.op or 'number'}\ndata {value.data:g}\ngrad {value.grad:g}"
+    text = f"{called[value]}\ndata {value.data:g}\ngrad {value.grad:g}"
+    sources = " of " * bool(value.parents) + " and ".join(called[parent] for parent in value.parents)
+    says.insert(0, f"{called[value]}{sources} = {value.data:g}, gradient {value.grad:g}")
     box = {"boxstyle": "round", "facecolor": "white", "edgecolor": BLUE}
     ax.text(left, height, text, ha="center", va="center", fontsize=8, bbox=box)
     for parent in value.parents:
@@ -1016,7 +1034,7 @@ for value, (left, height) in at.items():
         ax.annotate("", (left, height), at[parent], arrowprops=look)
 ax.set(xlim=(-len(rows) + 0.4, 0.6), ylim=(-2.1, 2.1), title="The tape of (w x − 4)² + ½ w²")
 ax.axis("off")
-plt.show()
+show_figure(f"The tape, from the inputs to the loss: {'; '.join(says)}.")
 
 # %% [markdown] nbgrader={"grade_id": "closing", "locked": true}
 r"""

@@ -30,6 +30,8 @@ import torch
 from torch import nn
 from torch.nn import functional
 
+from common import show_figure
+
 MEAN, STD = 0.2, 0.3  # of the pixels of the digits below, roughly
 
 
@@ -44,14 +46,14 @@ def normalize_and_jitter(img, step):
     return ((img - MEAN) / STD).roll((down, right), dims=(-2, -1))
 
 
-def show(images, titles, cmap="gray", span=(0, 1)):
-    """Draw images (1, 1, H, W) side by side."""
+def show(images, titles, says, cmap="gray", span=(0, 1)):
+    """Draw images (1, 1, H, W) side by side; `says` tells what they show to readers who cannot see them."""
     axes = plt.figure(figsize=(1.15 * len(images), 1.55)).subplots(1, len(images), squeeze=False)
     for ax, image, title in zip(axes[0], images, titles, strict=True):
         ax.imshow(image.detach()[0, 0], cmap=cmap, vmin=span[0], vmax=span[1])
         ax.set_title(title, fontsize=8)
         ax.axis("off")
-    plt.show()
+    show_figure(says)
 
 
 # %% [markdown] nbgrader={"grade_id": "notation", "locked": true}
@@ -107,7 +109,11 @@ digit_net = digit_classifier(images[:1500], labels[:1500])
 with torch.no_grad():
     guesses = digit_net(normalize_and_jitter(images[1500:], 0)).argmax(1)  # step 0: no jitter
 print(f"\n{(guesses == labels[1500:]).float().mean():.1%} of 297 test digits are read correctly")
-show(images[1500:1510].split(1), [f"says {guess}" for guess in guesses[:10].tolist()])
+show(
+    images[1500:1510].split(1),
+    [f"says {guess}" for guess in guesses[:10].tolist()],
+    f"Ten test digits, {labels[1500:1510].tolist()}, which the network reads as {guesses[:10].tolist()}.",
+)
 
 # %% [markdown] nbgrader={"grade_id": "input-gradient-text", "locked": true}
 r"""
@@ -196,8 +202,10 @@ maps = [
     for k in range(10)
 ]
 largest = max(float(gradient.abs().max()) for gradient in maps)
-show([example], ["the image"])
-show(maps, [f"more {k}" for k in range(10)], "PuOr", (-largest, largest))  # orange: darker, purple: lighter
+show([example], ["the image"], "A test digit, 20×20 pixels, that the network reads as 7.")
+sums = ", ".join(f"{k}: {gradient[example > 0.5].sum():+.2f}" for k, gradient in enumerate(maps))
+says = f"Gradients within ±{largest:.2f}. Their sums over the bright pixels of the digit, for each class: {sums}."
+show(maps, [f"more {k}" for k in range(10)], says, "PuOr", (-largest, largest))  # orange: darker, purple: lighter
 
 # %% [markdown] nbgrader={"grade_id": "gradient-descent-text", "locked": true}
 r"""
@@ -386,9 +394,11 @@ def film(climb, label, frames):
             probability = digit_net(normalize_and_jitter(x, 0)).softmax(1)[0, label]
         pictures.append(x)
         titles.append(f"step {now}\np = {probability:.2f}\ncontrast {x.std():.2f}")
-    show(pictures, titles)
+    show(pictures, titles, "; ".join(titles).replace("\n", ", ") + ".")
     full = [(x - x.min()) / (x.max() - x.min()) for x in pictures]
-    show(full, [f"nearest: {nearest(x).item()}" for x in pictures])
+    shapes = [nearest(x).item() for x in pictures]
+    says = f"The same frames in full contrast. The training images of the nearest shapes are {shapes}."
+    show(full, [f"nearest: {shape}" for shape in shapes], says)
 
 
 FRAMES = [0, 4, 8, 16, 32, 64, 128, 256]
@@ -583,8 +593,12 @@ torch.manual_seed(0)
 dreams = [dream(noise(1, 1, 20, 20), digit_net, label) for label in range(10)]
 with torch.no_grad():
     sure = [digit_net(normalize_and_jitter(x, 0)).softmax(1)[0, k].item() for k, x in enumerate(dreams)]
-show(dreams, [f"{k}\np = {p:.2f}" for k, p in enumerate(sure)])
-show([images[labels == k].mean(0, keepdim=True) for k in range(10)], ["average"] * 10)
+chances = ", ".join(f"{p:.2f}" for p in sure)
+show(dreams, [f"{k}\np = {p:.2f}" for k, p in enumerate(sure)], f"Dreams of 0 to 9. Their probabilities: {chances}.")
+averages = [images[labels == k].mean(0, keepdim=True) for k in range(10)]
+alike = [torch.corrcoef(torch.cat(pair).flatten(1))[0, 1].item() for pair in zip(dreams, averages, strict=True)]
+alike = ", ".join(f"{share:.2f}" for share in alike)
+show(averages, ["average"] * 10, f"The average digits 0 to 9. Their correlations with the dreams: {alike}.")
 
 # %% [markdown] nbgrader={"grade_id": "ten-digits-text", "locked": true}
 r"""
@@ -620,7 +634,9 @@ if CONNECTED:
     plt.imshow(picture[0].permute(1, 2, 0))  # (224, 224, 3)
     plt.title(f"a dream of: {WISH}")
     plt.axis("off")
-    plt.show()
+    with torch.no_grad():
+        chance = photographs(normalize_and_jitter(picture, 0)).softmax(1)[0, weights.meta["categories"].index(WISH)]
+    show_figure(f"224×224 pixels: a dream of {WISH}, with a probability of {chance:.2f}.")
 else:
     print("Skipped: set CONNECTED = True if you are online.")
 

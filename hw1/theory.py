@@ -31,7 +31,7 @@ import matplotlib.pyplot as plt
 import torch
 from torch.nn import functional
 
-from common import BLUE, GREEN, ORANGE, RED, compare
+from common import BLUE, GREEN, ORANGE, RED, compare, show_figure
 
 
 def measured_jacobian(f, v):
@@ -272,7 +272,9 @@ for i, ((box, entering), column) in enumerate(zip(boxes.items(), (x, *yours), st
 ax.annotate("y", (8, 0.35), (8, 1.1), ha="center", fontsize=13, arrowprops={"arrowstyle": "->"})
 ax.set(xlim=(-1.7, 8.8), ylim=(-1, 1.8), title="Your numbers go forward, the gradients come back")
 ax.axis("off")
-plt.show()
+entries = [torch.as_tensor(column).flatten().tolist() for column in (x, *yours)]
+says = ", ".join(f"{entering} = {column}" for entering, column in zip(boxes.values(), entries, strict=True))
+show_figure(f"Into Linear, f, Linear, g and ℓ go {says}. Against each arrow comes the gradient with respect to it.")
 
 # %% [markdown] nbgrader={"grade_id": "chain-rule-text", "locked": true}
 r"""
@@ -825,6 +827,7 @@ activations = {
     "tanh": (torch.tanh, lambda z: 1 - torch.tanh(z) ** 2, ORANGE, "s"),
 }
 figure, axes = plt.subplots(1, 3, figsize=(10, 3), sharey=True)
+says = []
 for ax, (title, gain) in zip(axes, {"1": 1.0, "√2": math.sqrt(2), "5/3": 5 / 3}.items(), strict=True):
     for name, (f, slope, colour, marker) in activations.items():
         generator = torch.Generator().manual_seed(4)
@@ -840,11 +843,12 @@ for ax, (title, gain) in zip(axes, {"1": 1.0, "√2": math.sqrt(2), "5/3": 5 / 3
             gradient = (gradient * slopes.T) @ W  # one layer down: ∂ℓ/∂z_out · diag(slopes) · W
             sizes.append(float(gradient.norm() / start))
         ax.semilogy(range(20, 0, -1), sizes, color=colour, marker=marker, markersize=4, label=name)
+        says.append(f"gain {title}, {name}: {sizes[-1]:.2g}")
     ax.axhline(1, color="black", linestyle=":", linewidth=1)
     ax.set(xlim=(21, 0), xticks=[20, 15, 10, 5, 1], xlabel="layer", title=f"gain {title}")
 axes[0].set_ylabel("size of the gradient")
 axes[0].legend(fontsize=8)
-plt.show()
+show_figure(f"The gradient at layer 1, as a share of what was sent into layer 20. {'; '.join(says)}.")
 
 # %% [markdown] nbgrader={"grade_id": "depth-seen", "locked": true}
 r"""
@@ -1009,7 +1013,7 @@ ax.scatter(*zip(*places.values(), strict=True), alpha=0)  # so that the axes rea
 ax.set_title("Your computational graph")
 ax.margins(0.15)
 ax.axis("off")
-plt.show()
+show_figure(f"Your arrows: {', '.join(f'{start} to {end}' for start, end in graph_edges)}.")
 
 
 # Your derivatives against differences of w; here a = 3, b = 12, c = 36, w = 39.
@@ -1113,7 +1117,8 @@ for name, other in ("ReLU", "leaky"), ("Leaky", "!"), ("Softplus", "!"), ("GELU"
 assert ax.get_xlabel(), "the x-axis carries no label"
 ax.set_title("Your four slopes")
 ax.legend(fontsize=8)
-plt.show()
+ranges = [f"{line.get_label()} {min(line.get_ydata()):.2f} and {max(line.get_ydata()):.2f}" for line in ax.get_lines()]
+show_figure(f"Lowest and highest slope: {', '.join(ranges)}.")
 
 # %% [markdown] nbgrader={"grade_id": "relu-text", "locked": true}
 r"""
@@ -1290,6 +1295,7 @@ maps = {
     "rotation, then tanh": rotation(math.radians(40)),
 }
 figure, axes = plt.subplots(1, 5, figsize=(11, 2.6))
+says = "Where the corner (0.9, 1.5) of a letter F goes."
 for ax, (title, matrix) in zip(axes, maps.items(), strict=True):
     M = torch.as_tensor(matrix).float()
     bend = torch.tanh if "tanh" in title else torch.clone
@@ -1300,7 +1306,8 @@ for ax, (title, matrix) in zip(axes, maps.items(), strict=True):
     reach = 1.6 if "tanh" in title else 2.2
     ax.set(xlim=(-reach, reach), ylim=(-reach, reach), aspect="equal", xticks=[], yticks=[])
     ax.set_title(title, fontsize=9)
-plt.show()
+    says += " {}: ({:.2f}, {:.2f}).".format(title[0].upper() + title[1:], *bend(M @ letter)[:, 2])
+show_figure(says)
 
 # %% [markdown] nbgrader={"grade_id": "closing", "locked": true}
 r"""

@@ -35,13 +35,13 @@ from torch import nn
 from torch.nn import functional
 from torch.utils.data import DataLoader, TensorDataset
 
-from common import BLUE, ORANGE
+from common import BLUE, ORANGE, show_figure
 
 device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
 
 
-def show(images, titles, rows=1):
-    """Draw images (N, H, W), each with its title, in `rows` rows."""
+def show(images, titles, says, rows=1):
+    """Draw images (N, H, W) with their titles in `rows` rows; `says` tells what they show to who cannot see them."""
     columns = -(-len(images) // rows)
     axes = plt.figure(figsize=(1.05 * columns, 1.35 * rows)).subplots(rows, columns, squeeze=False).ravel()
     for ax in axes:
@@ -49,7 +49,7 @@ def show(images, titles, rows=1):
     for ax, image, title in zip(axes, images, titles, strict=False):
         ax.imshow(image.detach().cpu(), cmap="gray")
         ax.set_title(title, fontsize=8)
-    plt.show()
+    show_figure(says)
 
 
 def count_parameters(model):
@@ -101,7 +101,9 @@ train_set, valid_set = canvases(torch.arange(1400), 6000), canvases(torch.arange
 train_loader = DataLoader(train_set, batch_size=64, shuffle=True)
 valid_loader = DataLoader(valid_set, batch_size=250)
 images, labels = next(iter(train_loader))
-show(images[:16, 0], [f"label {label}" for label in labels.tolist()], rows=2)
+brightest = [divmod(image.argmax().item(), 28) for image in images[:16]]
+says = f"16 canvases, labels {labels[:16].tolist()}. Row and column of the brightest pixel, from (0, 0): {brightest}."
+show(images[:16, 0], [f"label {label}" for label in labels.tolist()], says, rows=2)
 
 # %% [markdown] nbgrader={"grade_id": "block-text", "locked": true}
 r"""
@@ -632,7 +634,8 @@ for (name, curve), look in zip(curves.items(), ("o-", "o--", "s-", "s--"), stric
 ax.axhline(0.95, color="black", linewidth=0.7, linestyle=":")
 ax.set(xticks=range(1, 6), ylim=(0, 1), xlabel="epoch", ylabel="validation accuracy", title="Who sees?")
 ax.legend(fontsize=8, loc="upper left", bbox_to_anchor=(1, 1))
-plt.show()
+grown = "; ".join(f"{name}: {curve[0]:.0%} and {curve[-1]:.0%}" for name, curve in curves.items())
+show_figure(f"Validation accuracy after the first and the last epoch. {grown}. A line marks the goal, 95%.")
 assert curves["your network"][-1] > 0.95, "your network stays below 95 %: does the rate fall? Is the network too small?"
 
 # %% [markdown] nbgrader={"grade_id": "contrast-answer-text", "locked": true}
@@ -681,8 +684,10 @@ pair = torch.stack([example, example.roll((8, 8), dims=(1, 2))]).to(device)  # (
 first = next(layer for layer in digit_net.modules() if isinstance(layer, nn.Conv2d))
 with torch.no_grad():
     maps = first(pair).relu()[:, :8]  # (2, up to 8, H, W)
-for image, features in zip(pair, maps, strict=True):
-    show([image[0], *features], ["the image", *(f"channel {k}" for k in range(len(features)))])
+for image, features, place in zip(pair, maps, ("as it was", "moved by 8 rows and 8 columns"), strict=True):
+    peaks = [divmod(channel.argmax().item(), channel.shape[1]) for channel in features]
+    says = f"The digit {place}, and {len(peaks)} channels. Row and column of each channel's largest response: {peaks}."
+    show([image[0], *features], ["the image", *(f"channel {k}" for k in range(len(features)))], says)
 
 # %% [markdown] nbgrader={"grade_id": "mistakes-text", "locked": true}
 r"""
@@ -705,7 +710,8 @@ wrong = wrong[sure[wrong].argsort(descending=True)][:16]
 right = (guesses == labels).nonzero().flatten()[:8]
 for rows, height in (right, 1), (wrong, 2):
     titles = [f"{labels[k]}, says {guesses[k]}\np = {sure[k]:.2f}" for k in rows]
-    show(images[rows, 0], titles, rows=height)
+    says = ", ".join(f"{labels[k]} as {guesses[k]} ({sure[k]:.2f})" for k in rows)
+    show(images[rows, 0], titles, f"Digits and how the network reads them, with its probability: {says}.", rows=height)
 
 # %% [markdown] nbgrader={"grade_id": "cifar-text", "locked": true}
 r"""

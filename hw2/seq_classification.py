@@ -27,7 +27,7 @@ import torch
 from torch import nn
 from torch.nn import functional
 
-from common import BLUE, RED
+from common import BLUE, RED, show_figure
 
 torch.set_num_threads(1)  # for networks as small as ours, one thread is faster than many
 SEED = 5
@@ -234,7 +234,13 @@ axes[1].semilogy(norms, color=BLUE, linewidth=0.8)
 axes[1].set(ylabel="norm of gradient")
 axes[2].semilogy(lengths, color=BLUE, linewidth=0.8)
 axes[2].set(xlabel="step", ylabel="length of step")
-plt.show()
+ends = [
+    f"{losses[-1]:.2g} after {len(spikes(losses))} spikes" for losses in (runs[SEED, math.inf][0], runs[SEED, 0.5][0])
+]
+usual = [float(torch.tensor(values).median()) for values in (norms[:100], norms[-100:], lengths[:100], lengths[-100:])]
+says = f"Above: the loss ends at {ends[0]}, with clipping at {ends[1]}. "
+says += "Medians of the first and last 100 steps: gradient {:.2g} and {:.2g}, step {:.2f} and {:.2f}.".format(*usual)
+show_figure(says)
 
 # %% [markdown] nbgrader={"grade_id": "clipping-words-text", "locked": true}
 r"""
@@ -377,7 +383,9 @@ for curve, style, colour in (inherited_losses, ":", RED), (steady_losses, "-", B
     ax.semilogy([k / len(curve) * EPOCHS for k in range(len(curve))], curve, style, color=colour)
 ax.axhline(GUESSING, color="0.5", linestyle="--")
 ax.set(xlabel="epoch", ylabel="loss", title="Inherited (dotted) and yours (solid)")
-plt.show()
+both = zip(("inherited", "yours"), (inherited_losses, steady_losses), strict=True)
+said = [f"{name} ends at {curve[-1]:.2g} with {len(spikes(curve))} spikes" for name, curve in both]
+show_figure(f"The loss in {EPOCHS} epochs: {said[0]}, {said[1]}. A line marks guessing, {GUESSING:.2f}.")
 
 # %% nbgrader={"grade_id": "many-seeds", "locked": true} tags=["demo"]
 # Eight other seeds. The grader uses seeds of its own.

@@ -30,7 +30,7 @@ import matplotlib.pyplot as plt
 import torch
 from torch.nn import functional
 
-from common import BLUE, GREEN, ORANGE, RED, compare, numbers
+from common import BLUE, GREEN, ORANGE, RED, compare, numbers, show_figure
 
 
 def measured_jacobian(f, v):
@@ -164,7 +164,8 @@ for stop, (colour, style) in enumerate(((BLUE, "-"), (RED, "--"))):
     ax.text(2 * stop + 1, 7.1, f"f[{stop + 1}]", color=colour, ha="center", va="center", fontsize=12)
 ax.set(xticks=range(11), xticklabels=range(1, 12), yticks=range(7), yticklabels=range(1, 8), ylim=(7.6, -0.6))
 ax.set(xlabel="step n", ylabel="component c", title="The first two stops")
-plt.show()
+stops = ", ".join(f"f[{stop + 1}] covers steps {2 * stop + 1} to {2 * stop + 3}" for stop in range(2))
+show_figure(f"{len(values)} components of {len(values.T)} steps. {stops}, with all components.")
 
 # %% [markdown] nbgrader={"grade_id": "convolution-formula", "grade": true, "solution": true, "points": 1}
 r"""
@@ -369,6 +370,7 @@ compare("∂ℓ/∂W, stride 3", gradient_by_weights(x, dl_df, 4, 3), measured)
 # %% nbgrader={"grade_id": "jacobians-figure", "locked": true} tags=["demo"]
 x, W = numbers((7, 11), (1, 7, 3), seed=6)
 figure, axes = plt.subplots(2, 1, figsize=(10, 2.9))
+says = []
 for ax, matrix, width, title in (
     (axes[0], jacobian_by_weights(x, 3), 3, "Your ∂f/∂W: a window in each row"),
     (axes[1], jacobian_by_input(W, 11), 11, "Your ∂f/∂x: the filter in each row, shifted"),
@@ -376,8 +378,11 @@ for ax, matrix, width, title in (
     ax.imshow(matrix, cmap="PuOr", vmin=-3, vmax=3, aspect="auto")
     ax.vlines([width * c - 0.5 for c in range(1, 7)], -0.5, 4.5, color="black", linewidth=0.8)
     ax.set(title=title, xticks=[], yticks=[0, 4], yticklabels=["r = 1", "r = 5"])
+    zero = torch.as_tensor(matrix) == 0
+    starts = (~zero).int().argmax(1).add(1).tolist()
+    says.append(f"{title.partition(':')[0]}: {zero.float().mean():.0%} zeros; the rows begin in columns {starts}.")
 figure.tight_layout()
-plt.show()
+show_figure(" ".join(says))
 
 # %% [markdown] nbgrader={"grade_id": "unrolled-text", "locked": true}
 r"""
@@ -457,7 +462,7 @@ assert {node for edge in edges for node in edge} == nodes, "for T = 3 the arrows
 assert set(places) == nodes, "for T = 3 there should be a place for each of x1…x3, c1…c3 and h0…h3"
 figure, ax = plt.subplots(figsize=(7, 3))
 draw_graph(ax, edges, places, "Your network, unrolled for three steps")
-plt.show()
+show_figure(f"Your arrows: {', '.join(f'{start} to {end}' for start, end in edges)}.")
 shapes = [gated_dimensions(2, 3)[name] for name in ("W_c", "W_x", "W_h", "c")]
 assert all(len(shape) == 2 for shape in shapes), "each shape should be a pair: rows, columns"
 fitting = [int(columns) for _, columns in shapes] == [2, 2, 3, 1]
@@ -727,12 +732,14 @@ for K in (1, 5):
     assert explode >= 2**K * 0.999, f"exploding({K}) has s = {explode:.3g}, less than 2^K"
     print(f"ok  K = {K}: s = {fade:.3g}, {carry:.3g} and {explode:.4g}")
 figure, ax = plt.subplots(figsize=(5, 3))
+says = []
 for name, (network, colour, marker) in networks.items():
     sizes = [size_of_the_past(*network(K)) for K in range(1, 13)]
     ax.semilogy(range(1, 13), sizes, color=colour, marker=marker, label=name)
+    says.append(f"{name} {sizes[0]:.3g} and {sizes[-1]:.3g}")
 ax.set(xlabel="number of steps K", ylabel="s", title="What is left of h[0] after K steps")
 ax.legend()
-plt.show()
+show_figure(f"s after 1 and 12 steps: {', '.join(says)}.")
 
 # %% [markdown] nbgrader={"grade_id": "attention-text", "locked": true}
 r"""
@@ -782,7 +789,7 @@ places = {f"x{t}": (2 * t, 0) for t in (1, 2, 3, 4)} | {f"h{t}": (2 * t, 1.5) fo
 edges = [(f"x{t}", f"h{t}") for t in (1, 2, 3, 4)]
 edges += [(f"h{t - i}", f"h{t}") for t in (2, 3, 4) for i in (1, 2) if t > i]
 draw_graph(ax, edges, places, "AttentionRNN(2), unrolled", far=3)
-plt.show()
+show_figure(f"Arrows: {', '.join(f'{start} to {end}' for start, end in edges)}.")
 
 # %% [markdown] nbgrader={"grade_id": "attention-equations", "grade": true, "solution": true, "points": 2}
 r"""
@@ -1111,7 +1118,8 @@ for (name, lengths), style, colour in zip(
     ax.semilogy(range(1, 61), lengths, style, color=colour, label=name)
 ax.set(xlabel="step t", ylabel="length of ∂ℓ/∂h[t]", title="What a loss at step 60 tells each state")
 ax.legend(fontsize=8)
-plt.show()
+ends = "; ".join("{}, {:.1g} and {:.1g}".format(line.get_label(), *line.get_ydata()[::59]) for line in ax.lines)
+show_figure(f"The length of ∂ℓ/∂h[t] at steps 1 and 60. {ends}.")
 
 # %% [markdown] nbgrader={"grade_id": "reach-words", "grade": true, "solution": true, "points": 0.5}
 r"""
@@ -1219,7 +1227,12 @@ ax.plot(lstm_run["before"], color=BLUE, linewidth=1)
 ax.axhline(lstm_run["before"][0], color="black", linestyle=":", label="first value")
 ax.set(xlabel="step", ylabel="loss", title="What is wrong here?", ylim=(0, None))
 ax.legend()
-plt.show()
+losses = torch.tensor(lstm_run["before"])
+jumps = int((losses.diff() > 0.5).sum())
+show_figure(
+    f"In {len(losses)} steps the loss begins at {losses[0]:.2f}; its lowest value is {losses.min():.3f}, its highest "
+    f"{losses.max():.2f}. It rises by more than ½ in {jumps} single steps."
+)
 
 
 # %% nbgrader={"grade_id": "evidence-code", "solution": true}
@@ -1258,7 +1271,11 @@ for ax, measured, line in ((left, growths, 1), (right, bends, 2)):
     ax.plot(jumps, [measured[step] for step in jumps], "o", color=RED, fillstyle="none", label="before a jump")
     ax.axhline(line, color="black", linestyle=":", label=str(line))
     ax.legend(fontsize=8)
-plt.show()
+below, above = sum(bend < 2 for bend in bends), sum(bends[step] > 2 for step in jumps)
+show_figure(
+    f"Left: values from {min(growths[:250]):.2g} to {max(growths[:250]):.2g}. Right: {below} of 250 lie below 2, "
+    f"and {above} of the {len(jumps)} before a jump above it."
+)
 
 # %% [markdown] nbgrader={"grade_id": "kinks-text", "locked": true}
 r"""
@@ -1377,7 +1394,9 @@ for label, (change, colour, style) in changes.items():
     ax.plot(train_lstm(**change)["before"], style, color=colour, linewidth=1, label=label)
 ax.set(xlabel="step", ylabel="loss", title="Three changes of the training procedure", ylim=(0, None))
 ax.legend(fontsize=8)
-plt.show()
+curves = {line.get_label(): torch.tensor(line.get_ydata()) for line in ax.lines}
+told = "; ".join(f"{name}: {(y.diff() > 0.5).sum()} and {y[-50:].median():.3f}" for name, y in curves.items())
+show_figure(f"Rises by more than ½ in one step, and the median loss of the last 50 steps. {told}.")
 
 # %% [markdown] nbgrader={"grade_id": "closing", "locked": true}
 r"""

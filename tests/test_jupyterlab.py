@@ -29,7 +29,7 @@ PATIENCE = 120
 
 IDLE = "Python 3 (ipykernel) | Idle"
 PROMPTS = ".jp-Notebook .jp-CodeCell .jp-InputPrompt"
-FIGURES = ".jp-Notebook .jp-RenderedImage img"
+FIGURES = ".jp-Notebook .jp-OutputArea-output img"
 COMPLAINTS = ".jp-OutputArea-output:is([data-mime-type$='jupyter.stderr'], [data-mime-type$='jupyter.error'])"
 
 pytestmark = [
@@ -125,8 +125,11 @@ def test_the_filled_in_notebook_runs_to_its_end_and_shows_its_figures(run: Run, 
     page = run("filled-in")
     assert page.locator(COMPLAINTS).all_inner_texts() == []
     assert re.fullmatch(r"\[\d+\]:", page.locator(PROMPTS).last.inner_text())
-    expect(page.locator(FIGURES)).to_have_count(sum("plt.show()" in cell.source for cell in desk.master.cells))
+    drawn = sum(len(re.findall(r"(?<!def )show_figure\(", cell.source)) for cell in desk.master.cells)
+    expect(page.locator(FIGURES)).to_have_count(drawn)
     page.wait_for_function(f"[...document.querySelectorAll('{FIGURES}')].every(image => image.naturalWidth > 100)")
+    told = page.locator(FIGURES).evaluate_all("images => images.map(image => image.alt)")
+    assert all(re.search(r"\d", alt) for alt in told) and len(set(told)) == drawn
     last = page.locator(".jp-Notebook .jp-CodeCell").last  # which runs the checks once more, and shows no figure again
     [said] = last.locator(".jp-OutputArea-output").all_inner_texts()
     assert said.count("passes its check") == sum(cell.autograded for cell in desk.master.cells)

@@ -369,3 +369,80 @@ def test_an_author_is_told_of_a_mistake_with(room: Room, old: str, new: str, lin
     [(name, at, text)] = room.findings()
     assert (name, at) == ("powers.toml", line)
     assert words in text
+
+
+COMMON = "import matplotlib.pyplot as plt\n\n\ndef show_figure(says):\n    plt.show()\n"
+SETUP = """\
+# %% nbgrader={"grade_id": "drawing", "locked": true}
+import matplotlib.pyplot as plt
+
+from common import show_figure
+
+
+def finish(ax, says):
+    ax.legend()
+    show_figure(says)
+
+
+def sketch():
+    figure, ax = plt.subplots()
+    ax.plot([1, 2])
+    return ax
+
+
+def picture(says):
+    finish(sketch(), says)
+
+"""
+
+
+def draw(room: Room, code: str, setup: str = SETUP) -> int:
+    """Let the master end with a figure of this code; returns the line that says `# here`, or 0."""
+    room.write("common.py", COMMON)
+    text = f'{setup}{MASTER}\n# %% nbgrader={{"grade_id": "figure", "locked": true}} tags=["demo"]\n{code}\n'
+    room.write("hw1/powers.py", text)
+    return next((number for number, line in enumerate(text.split("\n"), 1) if line.endswith("# here")), 0)
+
+
+@pytest.mark.parametrize(
+    "code",
+    [
+        "plt.plot([1, 2])\nplt.show()  # here",
+        "if square(2) == 4:\n    plt.plot([1, 2])\n    plt.show()  # here",
+        "figure, ax = plt.subplots()\nax.plot([1, 2])\nfigure.show()  # here",
+        "def draw(x):\n    plt.plot(x)\n    plt.show()  # here\n\n\nshow_figure('twice')",
+        "plt.plot([1, 2])  # here",
+        "figure, ax = plt.subplots()  # here\nax.plot([1, 2])",
+        "ax = sketch()  # here\nax.set_title('open')",
+        "def draw():\n    sketch()\n\n\ndraw()  # here",
+        "def later():\n    show_figure('never called')\n\n\nplt.imshow([[1]])  # here",
+    ],
+)
+def test_an_author_is_told_of_a_figure_without_words(room: Room, code: str) -> None:
+    line = draw(room, code)
+    [(file, found, text)] = room.findings()
+    assert (file, found) == ("powers.py", line) and line
+    assert text.startswith("cell figure: ") and "show_figure(" in text
+
+
+@pytest.mark.parametrize(
+    "code",
+    [
+        "plt.plot([1, 2])\nshow_figure('It rises from 1 to 2.')",
+        "for k in range(2):\n    plt.plot([k, 2])\n    show_figure(f'It rises from {k} to 2.')",
+        "finish(sketch(), 'It rises from 1 to 2.')",
+        "picture('It rises from 1 to 2.')",
+        "def fresh():\n    return plt.figure()",
+        "figure, ax = plt.subplots()\nplt.close(figure)",
+        "import io\n\nio.BytesIO().close()\nprint(plt.rcParams['font.size'])",
+    ],
+)
+def test_a_figure_with_words_or_none_at_all_is_fine(room: Room, code: str) -> None:
+    draw(room, code)
+    assert read_master(room.homework, "powers").cells[-1].grade_id == "figure"
+
+
+def test_a_course_without_words_for_figures_may_show_them(room: Room) -> None:
+    draw(room, "plt.plot([1, 2])\nplt.show()", "# %%\nimport matplotlib.pyplot as plt\n\n")
+    (room.root / "common.py").unlink()
+    assert read_master(room.homework, "powers").cells[-1].grade_id == "figure"

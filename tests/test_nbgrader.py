@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import copy
+import html
 import json
 import os
 import shutil
@@ -142,6 +143,15 @@ RIGHT = {"square": "def square(x):\n    return x * x", "cube": "def cube(x):\n  
 PARTLY = RIGHT | {"square": "def square(x):\n    return x * abs(x)"}
 SPOKEN = {"why": "Both sides grow.", "double": "def double(x):\n    return 2 * x"}
 SCRIPT = "<script>alert('marking')</script>"
+PICTURE = "iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAIAAACQd1PeAAAADElEQVR4nGP4z8AAAAMBAQDJ/pLvAAAAAElFTkSuQmCC"
+SAYS = 'It falls from 2 to 1. "><script>alert(2)</script>'
+DRAWING = f"""\
+from base64 import b64decode
+
+from IPython.display import Image
+
+Image(data=b64decode("{PICTURE}"), format="png", alt={SAYS!r})
+"""
 
 POINTS = {"square-check": 3, "cube-check": 2}
 
@@ -235,6 +245,7 @@ def graded(fresh: Course, tmp_path_factory: pytest.TempPathFactory) -> Course:
     partly.cells += [
         v4.new_code_cell("import sys\nprint('seen')\nprint('also seen', file=sys.stderr)\n'shown'"),
         v4.new_markdown_cell(SCRIPT),
+        v4.new_code_cell(DRAWING),
     ]
     hand_in(course, "anna", powers=powers, words=words)
     hand_in(course, "ben", powers=partly, words=words)
@@ -298,6 +309,13 @@ def test_feedback_runs_no_script_of_a_student(graded: Course) -> None:
     page = (graded.root / "feedback/ben/hw1/powers.html").read_text()
     assert SCRIPT not in page
     assert "alert('marking')" in page
+
+
+def test_feedback_says_what_a_figure_shows(graded: Course) -> None:
+    [own] = [cell for cell in autograded(graded, "ben").values() if "import Image" in cell.source]
+    assert own.outputs[0].metadata == {"image/png": {"alt": SAYS}}
+    page = (graded.root / "feedback/ben/hw1/powers.html").read_text()
+    assert f"<img alt='{SAYS}'" in html.unescape(page) and "<script>alert(2)" not in page
 
 
 def test_stock_nbgrader_gives_the_same_scores(
@@ -517,9 +535,7 @@ def test_nbgrader_takes_the_points_and_nothing_that_the_student_shows(earned: fl
 
 
 def test_a_figure_of_a_check_is_shown_below_its_points() -> None:
-    png = base64.b64decode(
-        "iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAIAAACQd1PeAAAADElEQVR4nGP4z8AAAAMBAQDJ/pLvAAAAAElFTkSuQmCC"
-    )
+    png = base64.b64decode(PICTURE)
     cell = v4.new_code_cell("", id="g", metadata=GRADED)
     picture = Output(cell="g", kind="image/png", text="<Figure size 640x480>", png=png)
     said = Output(cell="g", kind="stdout", text="passed")

@@ -5,11 +5,13 @@ from __future__ import annotations
 import ast
 import json
 import re
+import shutil
 from pathlib import Path
 
 import pytest
 
 from autograder.course.course import open_course
+from autograder.course.master import AuthorError
 from autograder.course.mistakes import mistakes
 from autograder.course.parsing import read_master
 
@@ -52,6 +54,21 @@ def test_what_is_read_is_plain_english(homework, notebook):
     texts |= {mistake.id: f"{mistake.title} {mistake.hint}" for mistake in mistakes(room, notebook)}
     texts["hidden tests"] = room.hidden(notebook).read_text(encoding="utf-8")
     assert {name: found.group() for name, text in texts.items() if (found := STILTED.search(text))} == {}
+
+
+@every_notebook
+def test_each_figure_is_told_in_words_to_those_who_cannot_see_it(homework, notebook, tmp_path):
+    """Reading a master fails otherwise: so does this one, as soon as a figure is only shown."""
+    read_master(COURSE.homework(homework), notebook)
+    for name in ("course.toml", "common.py", homework):
+        (shutil.copytree if (COURSE.root / name).is_dir() else shutil.copy)(COURSE.root / name, tmp_path / name)
+    path = tmp_path / homework / f"{notebook}.py"
+    text = path.read_text(encoding="utf-8") + "\n# %%\nplt.plot([1, 2])\nplt.show()\n"
+    path.write_text(text, encoding="utf-8")
+    with pytest.raises(AuthorError) as caught:
+        read_master(open_course(tmp_path).homework(homework), notebook)
+    [found] = [one for one in caught.value.findings if one.path == path]
+    assert found.line == text.count("\n") and "show_figure(" in found.text
 
 
 @pytest.mark.parametrize("path", sorted(CLAIMS.glob("claims_*.py")), ids=lambda path: path.stem)

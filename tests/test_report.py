@@ -407,6 +407,22 @@ def test_figure_has_its_alternative_text():
 
 
 @pytest.mark.parametrize(
+    ("alt", "read"),
+    [
+        ("It falls from 2 to 1.", "It falls from 2 to 1."),
+        (HOSTILE, "'\"><script>alert(1)</script><img src=x onerror=alert(1)><a href=javascript:alert(1)>{{ 7*7 }}"),
+        ("a\n\tb\x00\x1b[31m\u202e\ud800", "a b"),
+        ("x" * 500, "x" * 500),
+        (" \n\x07", "figure 1 of cell ‘plot’"),
+    ],
+    ids=["a sentence", "hostile", "control characters", "long", "blank"],
+)
+def test_a_figure_is_read_out_in_the_words_that_came_with_it(alt, read):
+    [image] = shown(Output(cell="plot", kind="image/png", png=png(), alt=alt)).all("img")
+    assert image["alt"] == read and image.keys() == {"src", "width", "height", "alt"}
+
+
+@pytest.mark.parametrize(
     "fake",
     [
         b"",

@@ -19,6 +19,8 @@ from autograder.sandbox.patience import Waiting
 from autograder.sandbox.session import Session
 from autograder.sandbox.spawning import Load
 from autograder.sandbox.student_error import Allowance, StudentError
+from autograder.sandbox.wire.messages import MOST_ALT, Shown, decode_report, encode
+from autograder.sandbox.wire.wire_error import WireError
 from autograder.sandbox.zygote_client import Zygote
 
 COURSE = Path(__file__).parent.parent
@@ -80,6 +82,59 @@ def test_outputs_come_in_order_and_errors_do_not_stop_the_notebook(zygote):
     assert shown[:2] == [("c0", "stdout", "1\n"), ("c0", "text", "2")]
     assert shown[2][:2] == ("c1", "error") and "ZeroDivisionError" in shown[2][2] and "line 1" in shown[2][2]
     assert [kind for cell, kind, _ in shown if cell == "c2"] == ["stdout", "image/png", "stdout"]
+
+
+SHOW_FIGURE = (COURSE / "common.py").read_text() + "plt.plot([2, 1])\nshow_figure('it falls from 2 to 1')"
+GIVEN_ALT = """
+import numpy as np
+from IPython.display import Image, display
+png = b"\\x89PNG, perhaps"
+
+class Word(str):
+    def __getitem__(self, place): return self
+
+for alt in {alts}:
+    display({{"image/png": png}}, metadata={{"image/png": {{"alt": alt}}}}, raw=True)
+"""
+
+
+def alts_of(zygote, *sources):
+    with session(zygote, *sources) as live:
+        live.run()
+    assert live.incidents == []
+    return [(output.kind, output.alt) for output in live.outputs]
+
+
+def test_a_figure_comes_once_with_its_text_alternative(zygote):
+    named = "from IPython.display import Image\nImage(data=b'\\x89PNG, perhaps', format='png', alt='all are equal')"
+    plain = "import matplotlib.pyplot as plt\nplt.plot([1, 2])\nplt.show()"
+    said = alts_of(zygote, SHOW_FIGURE, named, plain)
+    assert said == [("image/png", "it falls from 2 to 1"), ("image/png", "all are equal"), ("image/png", "")]
+
+
+def test_a_text_alternative_is_cut_and_what_is_no_text_is_none(zygote):
+    alts = "['x' * 2**20, '\\ud800', np.str_('two'), b'bytes', {'alt': 'x'}, 7, None, ['x'], Word('y')]"
+    said = [alt for _, alt in alts_of(zygote, GIVEN_ALT.format(alts=alts))]
+    assert said == ["x" * MOST_ALT, "?", "two", "", "", "", "", "", "y"]
+
+
+def test_metadata_of_any_kind_are_no_text_alternative(zygote):
+    source = """
+from IPython.display import display
+png = {"image/png": b"png"}
+for metadata in (None, "alt", ["image/png"], {"image/png": "alt"}, {"image/png": None}, {"alt": "x"}, {1: 2}):
+    get_ipython().display_pub.publish(png, metadata)
+"""
+    assert alts_of(zygote, source) == [("image/png", "")] * 7
+
+
+def test_a_text_alternative_that_the_sandbox_did_not_cut_breaks_the_wire():
+    def sent(letters):
+        return decode_report(encode(Shown(b"", "image/png", alt="x" * letters)))
+
+    assert sent(MOST_ALT).alt == "x" * MOST_ALT
+    with pytest.raises(WireError):
+        sent(MOST_ALT + 1)
 
 
 def test_a_demo_cell_is_skipped(zygote):

@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from autograder.course.course import Course, CourseError, Homework
+from autograder.course.course import Course, Homework
 from autograder.course.parsing import read_master
 from autograder.examination.diagnosis import written
 from autograder.examination.recording import Exchange
@@ -70,7 +70,7 @@ def of_class(
     """The clusters of all results below `out`. `lost` is told whose transcript cannot be used, and why."""
     paths = sorted(out.glob(f"*/{homework.name}.json"))
     if not paths:
-        raise CourseError(f"{out}: no results of {homework.name}: run `autograder grade {homework.name}` first")
+        raise record.none(out, homework.name)
     names = [spec.name for spec in homework.notebooks if notebook in ("", spec.name)]
     suites = {name: Suite(course, homework, name) for name in names}
     found: list[Behaviour] = []

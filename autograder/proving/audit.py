@@ -313,9 +313,11 @@ def _alternative(path: Path, book: master.Master) -> dict[str, str]:
     found.pop("", None)
     for grade_id in found:
         if not book.cell(grade_id).solution:
-            raise CourseError(f"{path}: {grade_id!r} is not a solution cell of {book.path}")
+            raise CourseError(f"{path}: {grade_id!r} is not a solution cell of {book.path}: write the grade_id of one")
     if not found:
-        raise CourseError(f"{path}: no cell has the grade_id of a solution cell of {book.path}")
+        raise CourseError(
+            f"{path}: no cell has the grade_id of a solution cell of {book.path}: give it to each solution"
+        )
     return found
 
 

@@ -14,7 +14,7 @@ from rich.console import Console
 from rich.table import Table
 
 from autograder import atomic_file
-from autograder.course.course import Course, Homework, open_course
+from autograder.course.course import Course, CourseError, Homework, open_course
 from autograder.examination.suite import Suite, collected
 from autograder.grading import class_regrade, class_run, explanation
 from autograder.grading.class_run import Outcome
@@ -124,8 +124,10 @@ def _graded(
 
 
 def made_course(course: Course, keep: Path | None) -> Course:
-    """A copy of the course for the class, in `keep` or a temporary folder."""
+    """A copy of the course for the class, in `keep` or a temporary folder. Raises CourseError."""
     root = keep or Path(tempfile.mkdtemp(prefix="example-course-"))
+    if root.resolve() == course.root:
+        raise CourseError(f"{root}: this is the course itself: name another folder")
     copy_course(course, root)
     return open_course(root)
 

@@ -111,7 +111,8 @@ def _shown(output: Output) -> NotebookNode | None:
             return _node(output_type="display_data", metadata={}, data={"text/plain": output.text})
         case "image/png" if png_size(output.png):
             picture = base64.b64encode(output.png).decode()
-            return _node(output_type="display_data", metadata={}, data={"image/png": picture})
+            about = {"image/png": {"alt": alt}} if (alt := plain(output.alt).strip()) else {}
+            return _node(output_type="display_data", metadata=about, data={"image/png": picture})
     return None
 
 

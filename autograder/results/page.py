@@ -97,7 +97,7 @@ class _Look:
 
 @dataclass(frozen=True)
 class _Block:
-    """One output on the page: a picture, or a text with the number of characters that are left out."""
+    """One output on the page: a picture with its text alternative, or a text with how many characters are left out."""
 
     kind: str
     text: str = ""
@@ -130,8 +130,9 @@ class _Pictures:
 
     left: int = 2 * MOST_BYTES
 
-    def block(self, kind: str, png: bytes, number: int) -> _Block:
+    def block(self, output: Output, number: int) -> _Block:
         """A figure, or a sentence in its place when the picture cannot be shown."""
+        kind, png = output.kind, output.png
         size = png_size(png) if kind == "image/png" else jpeg_size(png)
         if size is None:
             return _Block("dropped", "A picture is left out here: it is not valid, or it is too large.")
@@ -140,7 +141,7 @@ class _Pictures:
         self.left -= len(png)
         # Marked as safe: base64 has no characters that could end an attribute, and cleaning it would take too long.
         uri = Markup(f"data:{kind};base64," + base64.b64encode(png).decode())
-        return _Block("figure", uri=uri, size=size, number=number)
+        return _Block("figure", _short(output.alt, _TEXT), uri=uri, size=size, number=number)
 
 
 def _looks(result: Result) -> Iterator[_Look]:
@@ -177,7 +178,7 @@ def _shown(book: NotebookResult, pictures: _Pictures) -> Iterator[_Showing]:
             together = [output for _, output in pieces]
             if kind in ("image/png", "image/jpeg"):
                 figures += 1
-                blocks.append(pictures.block(kind, together[0].png, figures))
+                blocks.append(pictures.block(together[0], figures))
             else:
                 blocks.append(_text(kind, "".join(output.text for output in together)))
         yield _Showing(cell, tuple(block for block in blocks if block.text or block.uri))

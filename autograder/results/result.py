@@ -124,7 +124,7 @@ class Incident(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Output(msgspec.Struct, frozen=True, kw_only=True):
-    """One output of one executed cell. The text comes unchanged from the student's code: escape it before use."""
+    """One output of one executed cell. Both texts come unchanged from the student's code: escape them before use."""
 
     cell: str
     """id of the cell"""
@@ -134,6 +134,9 @@ class Output(msgspec.Struct, frozen=True, kw_only=True):
     """the text; of a picture, its text form"""
     png: bytes = b""
     """the picture; empty for other kinds"""
+    alt: str = ""
+    """of a picture, what it says in words, as the student's code gave it with the picture: at most 500 characters; ''
+    if it gave none"""
 
 
 class NotebookResult(msgspec.Struct, frozen=True, kw_only=True):

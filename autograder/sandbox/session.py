@@ -169,7 +169,7 @@ class Session:
         return self._experiments if cell.own else self._patience
 
     def _carry_out(self, process: Process, cell: RunCell) -> None:
-        room = self._limits.output_mb * 2**20 - sum(output_cost(output.text, output.png) for output in self.outputs)
+        room = self._limits.output_mb * 2**20 - sum(map(_cost, self.outputs))
         nonce, stop = os.urandom(16), time.monotonic() + self._seconds
         process.send(encode(Execute(nonce, cell.id, cell.source, max(room, 0), cell.tested)), stop)
         interrupts = 0
@@ -190,12 +190,13 @@ class Session:
                 stop = time.monotonic() + _GRACE
                 continue
             match report:
-                case Shown(nonce=echo, kind=kind, text=text, png=png) if echo == nonce:
-                    room -= output_cost(text, png)
+                case Shown(nonce=echo) if echo == nonce:
+                    room -= _cost(report)
                     if room < -_SLACK:
                         raise WireError("it printed far more than the grader keeps")
                     if len(self.outputs) < _MOST_OUTPUTS:
-                        self.outputs.append(Output(cell=cell.id, kind=kind, text=text, png=png))
+                        shown = Output(cell=cell.id, kind=report.kind, text=report.text, png=report.png, alt=report.alt)
+                        self.outputs.append(shown)
                 case Finished(nonce=echo) if echo == nonce:
                     break
                 case _:
@@ -302,3 +303,7 @@ class Session:
             self.cpu_seconds += ended.cpu_seconds
             self.peak_memory_mb = max(self.peak_memory_mb, ended.peak_memory_mb)
             self._process = None
+
+
+def _cost(shown: Output | Shown) -> int:
+    return output_cost(shown.text + shown.alt, shown.png)

@@ -47,8 +47,8 @@ np.random.seed(0)
 torch.manual_seed(0)
 device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
 
-# The cells below use these names themselves: BLUE, compare, GREEN, ORANGE, RED, relative_error, Identity,
-# MODULES, NETWORKS, pair, spiral, spiral_history, spiral_mlp. Give your own helpers other names.
+# The cells below use these names themselves: BLUE, compare, GREEN, ORANGE, RED, relative_error, show_figure,
+# Identity, MODULES, NETWORKS, pair, spiral, spiral_history, spiral_mlp. Give your own helpers other names.
 
 # %% nbgrader={"grade": false, "grade_id": "helpers", "locked": true, "schema_version": 3, "solution": false, "task": false}
 import math
@@ -91,6 +91,22 @@ def compare(name, yours, right, tolerance=1e-4):
             reason = f"right up to a factor: multiplied by {factor:.4g} it would be correct"
         raise AssertionError(f"{name}: {reason} (relative error {error:.1e})")
     print(f"ok  {name:24} relative error {error:.0e}")
+
+
+def show_figure(says):
+    """Show the current figure. `says` tells readers who cannot see it what the data say: a sentence with numbers."""
+    if "get_ipython" not in globals():  # a script: a window has no place for the text
+        plt.show()
+        return
+    from html import escape
+
+    from IPython.core.pylabtools import print_figure
+    from IPython.display import display
+
+    png = print_figure(plt.gcf(), base64=True)
+    plt.close()
+    image = f'<img alt="{escape(says)}" src="data:image/png;base64,{png}">'  # JupyterLab gives a PNG alone no text
+    display({"image/png": png, "text/html": image}, metadata={"image/png": {"alt": says}}, raw=True)
 
 
 # %% [markdown] nbgrader={"grade": false, "grade_id": "rules", "locked": true, "schema_version": 3, "solution": false, "task": false}
@@ -202,12 +218,18 @@ def _figure():
     single = points.float()
     single = [((single + 10.0**k).sin() - (single - 10.0**k).sin()) / (2 * 10.0**k) for k in exponents]
     figure, ax = plt.subplots(figsize=(4.2, 2.6))
+    says = []
     for name, estimates, colour, marker in ("float64", double, BLUE, "o"), ("float32", single, RED, "s"):
         errors = [math.log10(relative_error(estimate, points.cos())) for estimate in estimates]
         ax.plot(exponents, errors, color=colour, marker=marker, label=name)
+        lowest = exponents[errors.index(min(errors))]
+        says.append(
+            f"{name}: error {10 ** errors[-1]:.0e} at ε = 0.1, lowest, {10 ** min(errors):.0e}, at {10.0**lowest:.0e}"
+        )
+        says[-1] += f", and {10 ** errors[0]:.0e} at 1e-12."
     ax.set(xlabel="log₁₀ of the step ε", ylabel="log₁₀ of the relative error", title="Error of your gradient checker")
     ax.legend(fontsize=8)
-    plt.show()
+    show_figure(" ".join(says))
 
 
 _figure()
@@ -437,13 +459,16 @@ _check_sigmoid()
 def _figure():
     x = torch.linspace(-4, 4, 161).reshape(1, -1)
     figure, ax = plt.subplots(figsize=(4.2, 2.6))
+    says = "At x = −4, 0 and 4."
     for function, colour, marker in (ReLU(), BLUE, "o"), (Sigmoid(), RED, "s"):
         name, look = type(function).__name__, {"color": colour, "marker": marker, "markevery": 20}
-        ax.plot(x[0], function.forward(x)[0], label=name, **look)
-        ax.plot(x[0], function.backward(torch.ones_like(x))[0], linestyle="--", label=f"{name}, slope", **look)
+        y, slope = function.forward(x)[0], function.backward(torch.ones_like(x))[0]
+        ax.plot(x[0], y, label=name, **look)
+        ax.plot(x[0], slope, linestyle="--", label=f"{name}, slope", **look)
+        says += " {}: {:.2f}, {:.2f} and {:.2f}; its slope: {:.2f}, {:.2f} and {:.2f}.".format(name, *y[::80], *slope[::80])
     ax.set(xlabel="x", ylim=(-0.1, 2.2), title="Your activations and their slopes")
     ax.legend(fontsize=8, loc="upper left", handlelength=4)
-    plt.show()
+    show_figure(says)
 
 
 _figure()
@@ -574,12 +599,14 @@ def _figure():
     logits, sigmoid = torch.linspace(-8, 8, 161).reshape(-1, 1), Sigmoid()
     y_hat = sigmoid.forward(logits)  # (161, 1)
     figure, ax = plt.subplots(figsize=(4.2, 2.6))
+    says = "∂J / ∂logit at the logits −8, 0 and 8."
     for loss, colour, marker in (mse_loss, BLUE, "o"), (bce_loss, RED, "s"):
         push = sigmoid.backward(len(logits) * loss(torch.ones_like(y_hat), y_hat)[1])  # times B: undoes the mean
         ax.plot(logits[:, 0], push[:, 0], color=colour, marker=marker, markevery=20, label=loss.__name__)
+        says += " {}: {:.2g}, {:.2g} and {:.2g}.".format(loss.__name__, *push[::80, 0])
     ax.set(xlabel="logit (the label is 1)", ylabel="∂J / ∂logit", title="The gradient at the logit")
     ax.legend(fontsize=8)
-    plt.show()
+    show_figure(says)
 
 
 _figure()
@@ -777,7 +804,8 @@ def _figure():
     ax.text(-5.7, 1.3, "look for a slip\nbeyond this line", color=RED)
     ax.set(xlim=(-13, 0), xlabel="log₁₀ of the relative difference", title="Backpropagation and central differences")
     ax.margins(y=0.25)
-    plt.show()
+    differences = ", ".join(f"{name} {10**error:.0e}" for name, error in errors.items())
+    show_figure(f"Relative difference of backpropagation and central differences: {differences}. A line marks 1e-6.")
 
 
 _figure()
@@ -900,7 +928,10 @@ def _figure():
         right.scatter(*x[arm == k].T, label=f"arm {k}", **look)
     right.set(xlabel="x₁", ylabel="x₂", title=f"Predicted arm ({accuracy:.0%} right)", aspect="equal")
     right.legend(fontsize=8, loc="upper right")
-    plt.show()
+    show_figure(
+        f"Left: the loss goes from {spiral_history[0]:.2f} to {spiral_history[-1]:.4f} in {len(spiral_history)} steps. "
+    f"Right: {accuracy:.1%} of the {len(x)} points lie in the region of their own spiral arm."
+    )
 
 
 _figure()
@@ -1037,10 +1068,13 @@ def _figure():
 
     place(loss, 0)
     figure, ax = plt.subplots(figsize=(9, 4))
+    called, says = {value: names.get(value, "") + value.op or "number" for value in column}, []
     rows = [[value for value in column if column[value] == steps] for steps in range(max(column.values()) + 1)]
     at = {v: (-steps, 1.5 * ((len(row) - 1) / 2 - k)) for steps, row in enumerate(rows) for k, v in enumerate(row)}
     for value, (left, height) in at.items():
-        text = f"{names.get(value, '') + value.op or 'number'}\ndata {value.data:g}\ngrad {value.grad:g}"
+        text = f"{called[value]}\ndata {value.data:g}\ngrad {value.grad:g}"
+        sources = " of " * bool(value.parents) + " and ".join(called[parent] for parent in value.parents)
+        says.insert(0, f"{called[value]}{sources} = {value.data:g}, gradient {value.grad:g}")
         box = {"boxstyle": "round", "facecolor": "white", "edgecolor": BLUE}
         ax.text(left, height, text, ha="center", va="center", fontsize=8, bbox=box)
         for parent in value.parents:
@@ -1048,7 +1082,7 @@ def _figure():
             ax.annotate("", (left, height), at[parent], arrowprops=look)
     ax.set(xlim=(-len(rows) + 0.4, 0.6), ylim=(-2.1, 2.1), title="The tape of (w x − 4)² + ½ w²")
     ax.axis("off")
-    plt.show()
+    show_figure(f"The tape, from the inputs to the loss: {'; '.join(says)}.")
 
 
 _figure()
@@ -1164,12 +1198,12 @@ _hand_in(
         "1 step-reason",
     ],
     {
-        4045588841: "BLUE compare GREEN ORANGE RED relative_error",
+        3751675542: "BLUE compare GREEN ORANGE RED relative_error show_figure",
         516375556: "Identity",
         2237337592: "MODULES NETWORKS pair",
         461502736: "spiral",
         2636268955: "spiral_history spiral_mlp",
-        3957064702: "",
+        3892582464: "",
     },
     "*Your answer here: double-click this line and write.*",
 )

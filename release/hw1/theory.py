@@ -45,8 +45,8 @@ torch.manual_seed(0)
 device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
 
 # The cells below use these names themselves: BLUE, compare, compare_each, compare_factors, compare_gradients,
-# example, GREEN, measured_gradients, measured_jacobian, ORANGE, RED, relative_error, returned_by. Give your
-# own helpers other names.
+# example, GREEN, measured_gradients, measured_jacobian, ORANGE, RED, relative_error, returned_by,
+# show_figure. Give your own helpers other names.
 
 # %% nbgrader={"grade": false, "grade_id": "helpers", "locked": true, "schema_version": 3, "solution": false, "task": false}
 import math
@@ -89,6 +89,22 @@ def compare(name, yours, right, tolerance=1e-4):
             reason = f"right up to a factor: multiplied by {factor:.4g} it would be correct"
         raise AssertionError(f"{name}: {reason} (relative error {error:.1e})")
     print(f"ok  {name:24} relative error {error:.0e}")
+
+
+def show_figure(says):
+    """Show the current figure. `says` tells readers who cannot see it what the data say: a sentence with numbers."""
+    if "get_ipython" not in globals():  # a script: a window has no place for the text
+        plt.show()
+        return
+    from html import escape
+
+    from IPython.core.pylabtools import print_figure
+    from IPython.display import display
+
+    png = print_figure(plt.gcf(), base64=True)
+    plt.close()
+    image = f'<img alt="{escape(says)}" src="data:image/png;base64,{png}">'  # JupyterLab gives a PNG alone no text
+    display({"image/png": png, "text/html": image}, metadata={"image/png": {"alt": says}}, raw=True)
 
 
 def measured_jacobian(f, v):
@@ -305,7 +321,9 @@ def _check_forward_regression():
     ax.annotate("y", (8, 0.35), (8, 1.1), ha="center", fontsize=13, arrowprops={"arrowstyle": "->"})
     ax.set(xlim=(-1.7, 8.8), ylim=(-1, 1.8), title="Your numbers go forward, the gradients come back")
     ax.axis("off")
-    plt.show()
+    entries = [torch.as_tensor(column).flatten().tolist() for column in (x, *yours)]
+    says = ", ".join(f"{entering} = {column}" for entering, column in zip(boxes.values(), entries, strict=True))
+    show_figure(f"Into Linear, f, Linear, g and ℓ go {says}. Against each arrow comes the gradient with respect to it.")
 
 
 _check_forward_regression()
@@ -718,6 +736,7 @@ def _check_depth_prediction():
         "tanh": (torch.tanh, lambda z: 1 - torch.tanh(z) ** 2, ORANGE, "s"),
     }
     figure, axes = plt.subplots(1, 3, figsize=(10, 3), sharey=True)
+    says = []
     for ax, (title, gain) in zip(axes, {"1": 1.0, "√2": math.sqrt(2), "5/3": 5 / 3}.items(), strict=True):
         for name, (f, slope, colour, marker) in activations.items():
             generator = torch.Generator().manual_seed(4)
@@ -733,11 +752,12 @@ def _check_depth_prediction():
                 gradient = (gradient * slopes.T) @ W  # one layer down: ∂ℓ/∂z_out · diag(slopes) · W
                 sizes.append(float(gradient.norm() / start))
             ax.semilogy(range(20, 0, -1), sizes, color=colour, marker=marker, markersize=4, label=name)
+            says.append(f"gain {title}, {name}: {sizes[-1]:.2g}")
         ax.axhline(1, color="black", linestyle=":", linewidth=1)
         ax.set(xlim=(21, 0), xticks=[20, 15, 10, 5, 1], xlabel="layer", title=f"gain {title}")
     axes[0].set_ylabel("size of the gradient")
     axes[0].legend(fontsize=8)
-    plt.show()
+    show_figure(f"The gradient at layer 1, as a share of what was sent into layer 20. {'; '.join(says)}.")
 
 
 _check_depth_prediction()
@@ -864,7 +884,7 @@ def _check_graph():
     ax.set_title("Your computational graph")
     ax.margins(0.15)
     ax.axis("off")
-    plt.show()
+    show_figure(f"Your arrows: {', '.join(f'{start} to {end}' for start, end in graph_edges)}.")
 
 
     # Your derivatives against differences of w; here a = 3, b = 12, c = 36, w = 39.
@@ -955,7 +975,8 @@ def _check_slopes():
     assert ax.get_xlabel(), "the x-axis carries no label"
     ax.set_title("Your four slopes")
     ax.legend(fontsize=8)
-    plt.show()
+    ranges = [f"{line.get_label()} {min(line.get_ydata()):.2f} and {max(line.get_ydata()):.2f}" for line in ax.get_lines()]
+    show_figure(f"Lowest and highest slope: {', '.join(ranges)}.")
 
 
 _check_slopes()
@@ -1091,6 +1112,7 @@ def _check_maps():
         "rotation, then tanh": rotation(math.radians(40)),
     }
     figure, axes = plt.subplots(1, 5, figsize=(11, 2.6))
+    says = "Where the corner (0.9, 1.5) of a letter F goes."
     for ax, (title, matrix) in zip(axes, maps.items(), strict=True):
         M = torch.as_tensor(matrix).float()
         bend = torch.tanh if "tanh" in title else torch.clone
@@ -1101,7 +1123,8 @@ def _check_maps():
         reach = 1.6 if "tanh" in title else 2.2
         ax.set(xlim=(-reach, reach), ylim=(-reach, reach), aspect="equal", xticks=[], yticks=[])
         ax.set_title(title, fontsize=9)
-    plt.show()
+        says += " {}: ({:.2f}, {:.2f}).".format(title[0].upper() + title[1:], *bend(M @ letter)[:, 2])
+    show_figure(says)
 
 
 _check_maps()
@@ -1223,9 +1246,9 @@ _hand_in(
         "4.5 bending",
     ],
     {
-        1355248018: "BLUE compare compare_each compare_factors compare_gradients example GREEN"
-        " " "measured_gradients measured_jacobian ORANGE RED relative_error returned_by",
-        3126016731: "",
+        3946708872: "BLUE compare compare_each compare_factors compare_gradients example GREEN"
+        " " "measured_gradients measured_jacobian ORANGE RED relative_error returned_by show_figure",
+        3332609502: "",
     },
     "*Your answer here: double-click this line and write.*",
 )

@@ -49,9 +49,9 @@ np.random.seed(0)
 torch.manual_seed(0)
 device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
 
-# The cells below use these names themselves: BLUE, count_parameters, device, GREEN, ORANGE, RED, show, place,
-# canvases, dice, digits, digits_8, digits_y, images, labels, load_digits, order, train_loader, train_set,
-# valid_loader, valid_set, curves, digit_net. Give your own helpers other names.
+# The cells below use these names themselves: BLUE, count_parameters, device, GREEN, ORANGE, RED, show,
+# show_figure, place, canvases, dice, digits, digits_8, digits_y, images, labels, load_digits, order,
+# train_loader, train_set, valid_loader, valid_set, curves, digit_net. Give your own helpers other names.
 
 # %% nbgrader={"grade": false, "grade_id": "helpers", "locked": true, "schema_version": 3, "solution": false, "task": false}
 import matplotlib.pyplot as plt
@@ -61,11 +61,29 @@ from torch.nn import functional
 from torch.utils.data import DataLoader, TensorDataset
 
 BLUE, ORANGE, GREEN, RED = "#0072B2", "#E69F00", "#009E73", "#D55E00"  # safe for colour-blind readers
+
+
+def show_figure(says):
+    """Show the current figure. `says` tells readers who cannot see it what the data say: a sentence with numbers."""
+    if "get_ipython" not in globals():  # a script: a window has no place for the text
+        plt.show()
+        return
+    from html import escape
+
+    from IPython.core.pylabtools import print_figure
+    from IPython.display import display
+
+    png = print_figure(plt.gcf(), base64=True)
+    plt.close()
+    image = f'<img alt="{escape(says)}" src="data:image/png;base64,{png}">'  # JupyterLab gives a PNG alone no text
+    display({"image/png": png, "text/html": image}, metadata={"image/png": {"alt": says}}, raw=True)
+
+
 device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
 
 
-def show(images, titles, rows=1):
-    """Draw images (N, H, W), each with its title, in `rows` rows."""
+def show(images, titles, says, rows=1):
+    """Draw images (N, H, W) with their titles in `rows` rows; `says` tells what they show to who cannot see them."""
     columns = -(-len(images) // rows)
     axes = plt.figure(figsize=(1.05 * columns, 1.35 * rows)).subplots(rows, columns, squeeze=False).ravel()
     for ax in axes:
@@ -73,7 +91,7 @@ def show(images, titles, rows=1):
     for ax, image, title in zip(axes, images, titles, strict=False):
         ax.imshow(image.detach().cpu(), cmap="gray")
         ax.set_title(title, fontsize=8)
-    plt.show()
+    show_figure(says)
 
 
 def count_parameters(model):
@@ -107,26 +125,33 @@ def place(digits, generator, side=12, canvas=28):
 
 
 # %% nbgrader={"grade": false, "grade_id": "data", "locked": true, "schema_version": 3, "solution": false, "task": false} tags=["demo"]
-from sklearn.datasets import load_digits
+def _figure():
+    from sklearn.datasets import load_digits
 
-dice = torch.Generator().manual_seed(0)
-digits = load_digits()
-order = torch.randperm(len(digits.target), generator=dice)
-digits_8 = torch.tensor(digits.images, dtype=torch.float32)[order, None] / 16  # (1797, 1, 8, 8)
-digits_y = torch.tensor(digits.target)[order]  # (1797,)
-
-
-def canvases(pool, number):
-    """A data set of `number` canvases with digits from `pool`."""
-    rows = pool[torch.randint(len(pool), (number,), generator=dice)]
-    return TensorDataset(place(digits_8[rows], dice), digits_y[rows])
+    dice = torch.Generator().manual_seed(0)
+    digits = load_digits()
+    order = torch.randperm(len(digits.target), generator=dice)
+    digits_8 = torch.tensor(digits.images, dtype=torch.float32)[order, None] / 16  # (1797, 1, 8, 8)
+    digits_y = torch.tensor(digits.target)[order]  # (1797,)
 
 
-train_set, valid_set = canvases(torch.arange(1400), 6000), canvases(torch.arange(1400, 1797), 2000)
-train_loader = DataLoader(train_set, batch_size=64, shuffle=True)
-valid_loader = DataLoader(valid_set, batch_size=250)
-images, labels = next(iter(train_loader))
-show(images[:16, 0], [f"label {label}" for label in labels.tolist()], rows=2)
+    def canvases(pool, number):
+        """A data set of `number` canvases with digits from `pool`."""
+        rows = pool[torch.randint(len(pool), (number,), generator=dice)]
+        return TensorDataset(place(digits_8[rows], dice), digits_y[rows])
+
+
+    train_set, valid_set = canvases(torch.arange(1400), 6000), canvases(torch.arange(1400, 1797), 2000)
+    train_loader = DataLoader(train_set, batch_size=64, shuffle=True)
+    valid_loader = DataLoader(valid_set, batch_size=250)
+    images, labels = next(iter(train_loader))
+    brightest = [divmod(image.argmax().item(), 28) for image in images[:16]]
+    says = f"16 canvases, labels {labels[:16].tolist()}. Row and column of the brightest pixel, from (0, 0): {brightest}."
+    show(images[:16, 0], [f"label {label}" for label in labels.tolist()], says, rows=2)
+    return canvases, dice, digits, digits_8, digits_y, images, labels, load_digits, order, train_loader, train_set, valid_loader, valid_set
+
+
+canvases, dice, digits, digits_8, digits_y, images, labels, load_digits, order, train_loader, train_set, valid_loader, valid_set = _figure()
 
 # %% [markdown] nbgrader={"grade": false, "grade_id": "block-text", "locked": true, "schema_version": 3, "solution": false, "task": false}
 r"""
@@ -627,7 +652,8 @@ def _figure():
     ax.axhline(0.95, color="black", linewidth=0.7, linestyle=":")
     ax.set(xticks=range(1, 6), ylim=(0, 1), xlabel="epoch", ylabel="validation accuracy", title="Who sees?")
     ax.legend(fontsize=8, loc="upper left", bbox_to_anchor=(1, 1))
-    plt.show()
+    grown = "; ".join(f"{name}: {curve[0]:.0%} and {curve[-1]:.0%}" for name, curve in curves.items())
+    show_figure(f"Validation accuracy after the first and the last epoch. {grown}. A line marks the goal, 95%.")
     assert curves["your network"][-1] > 0.95, "your network stays below 95 %: does the rate fall? Is the network too small?"
 
 
@@ -670,8 +696,10 @@ def _figure():
     first = next(layer for layer in digit_net.modules() if isinstance(layer, nn.Conv2d))
     with torch.no_grad():
         maps = first(pair).relu()[:, :8]  # (2, up to 8, H, W)
-    for image, features in zip(pair, maps, strict=True):
-        show([image[0], *features], ["the image", *(f"channel {k}" for k in range(len(features)))])
+    for image, features, place in zip(pair, maps, ("as it was", "moved by 8 rows and 8 columns"), strict=True):
+        peaks = [divmod(channel.argmax().item(), channel.shape[1]) for channel in features]
+        says = f"The digit {place}, and {len(peaks)} channels. Row and column of each channel's largest response: {peaks}."
+        show([image[0], *features], ["the image", *(f"channel {k}" for k in range(len(features)))], says)
 
 
 _figure()
@@ -700,7 +728,8 @@ def _figure():
     right = (guesses == labels).nonzero().flatten()[:8]
     for rows, height in (right, 1), (wrong, 2):
         titles = [f"{labels[k]}, says {guesses[k]}\np = {sure[k]:.2f}" for k in rows]
-        show(images[rows, 0], titles, rows=height)
+        says = ", ".join(f"{labels[k]} as {guesses[k]} ({sure[k]:.2f})" for k in rows)
+        show(images[rows, 0], titles, f"Digits and how the network reads them, with its probability: {says}.", rows=height)
 
 
 _figure()
@@ -838,12 +867,12 @@ _hand_in(
         "5 permuted-cause",
     ],
     {
-        2840914626: "BLUE count_parameters device GREEN ORANGE RED show",
+        3358049444: "BLUE count_parameters device GREEN ORANGE RED show show_figure",
         47659784: "place",
-        2425644092: "canvases dice digits digits_8 digits_y images labels load_digits order train_loader"
+        4019969519: "canvases dice digits digits_8 digits_y images labels load_digits order train_loader"
         " " "train_set valid_loader valid_set",
         554812731: "curves digit_net",
-        2204348802: "",
+        3530160483: "",
     },
     "*Your answer here: double-click this line and write.*",
 )

@@ -45,9 +45,9 @@ np.random.seed(0)
 torch.manual_seed(0)
 device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
 
-# The cells below use these names themselves: accuracy, BLUE, GREEN, N, ORANGE, RED, SYMBOLS, check_memory,
-# echo_history, echo_memory, echo_of_rows, variable_batches, canyon, canyon_history, count_operations,
-# obeys_recurrence. Give your own helpers other names.
+# The cells below use these names themselves: accuracy, BLUE, GREEN, N, ORANGE, RED, show_figure, SYMBOLS,
+# check_memory, echo_history, echo_memory, echo_of_rows, variable_batches, canyon, canyon_history,
+# count_operations, obeys_recurrence. Give your own helpers other names.
 
 # %% nbgrader={"grade": false, "grade_id": "helpers", "locked": true, "schema_version": 3, "solution": false, "task": false}
 import time
@@ -59,6 +59,24 @@ from torch.nn import functional
 from torch.utils.data import DataLoader, Dataset
 
 BLUE, ORANGE, GREEN, RED = "#0072B2", "#E69F00", "#009E73", "#D55E00"  # safe for colour-blind readers
+
+
+def show_figure(says):
+    """Show the current figure. `says` tells readers who cannot see it what the data say: a sentence with numbers."""
+    if "get_ipython" not in globals():  # a script: a window has no place for the text
+        plt.show()
+        return
+    from html import escape
+
+    from IPython.core.pylabtools import print_figure
+    from IPython.display import display
+
+    png = print_figure(plt.gcf(), base64=True)
+    plt.close()
+    image = f'<img alt="{escape(says)}" src="data:image/png;base64,{png}">'  # JupyterLab gives a PNG alone no text
+    display({"image/png": png, "text/html": image}, metadata={"image/png": {"alt": says}}, raw=True)
+
+
 torch.set_num_threads(1)  # for networks as small as ours, one thread is faster than many
 N = 26  # letters a to z, numbered from 1 to N; 0 is the blank
 SYMBOLS = " abcdefghijklmnopqrstuvwxyz"  # SYMBOLS[k] is the symbol with number k
@@ -159,7 +177,8 @@ def _figure():
         if t >= 4:
             ax.annotate("", (t, 0.25), (t - 4, 0.78), arrowprops={"arrowstyle": "->", "color": "0.75"})
     ax.set(xlim=(-1, 15), ylim=(-0.4, 1.4), xticks=range(15), yticks=[0, 1], yticklabels=["y", "x"], xlabel="step t")
-    plt.show()
+    above, below = (" ".join(SYMBOLS[k] for k in row if k) for row in (x, y))
+    show_figure(f"x: {above}. y: {int((y == 0).sum())} blanks, then {below}. Each arrow is four steps long.")
 
 
 _figure()
@@ -403,6 +422,7 @@ def _figure():
     left.axhline(torch.tensor(27.0).log(), color="0.6", linestyle="--")
     left.text(600, 3.1, "27 classes, equally likely: ln 27", ha="right", va="top", color="0.4", fontsize=8)
     left.set(xlabel="step", ylabel="cross-entropy", title="Learning curve")
+    says = f"Left: the loss goes from {echo_history[0]:.2f} to {echo_history[-1]:.4f} in {len(echo_history)} steps."
     # Which inputs matter? The slope of the winning logit of step t with respect to the input of step s.
     x, _ = next(iter(DataLoader(EchoDataset(4, 15, 200), batch_size=200)))
     inputs = functional.one_hot(x, N + 1).float().requires_grad_()
@@ -412,7 +432,9 @@ def _figure():
         influence = torch.stack([slope.norm(dim=-1).mean(0) for slope in influence])  # (15, 15): t, s
         right.imshow(influence / influence.sum(1, keepdim=True), cmap="cividis", vmax=0.5)
         right.set(xlabel="step s of the input", ylabel="step t of the output", title="Influence of input s on output t")
-    plt.show()
+        shares = (influence / influence.sum(1, keepdim=True)).diagonal(-4)  # of the input four steps before
+        says += f" Right: of the influence on outputs 4 to 14, input t − 4 has {shares.min():.0%} to {shares.max():.0%}."
+    show_figure(says)
 
 
 _figure()
@@ -582,6 +604,8 @@ _check_longer_prediction()
 def _figure():
     figure, (left, right) = plt.subplots(1, 2, figsize=(9.5, 3.2))
     left.semilogy(canyon_history, color=BLUE)
+    says = f"Left: the loss goes from {canyon_history[0]:.2f} to {canyon_history[-1]:.4f} in {len(canyon_history)} steps. "
+    says += "Right: correct symbols at steps 9, 10 and 39."
     left.set(xlabel="step", ylabel="cross-entropy", title="Learning curve")
     x = torch.randint(1, N + 1, (1000, 40))  # four times as long as anything it was trained on
     looks = [(BLUE, "o"), (ORANGE, "^"), (GREEN, "s"), (RED, "D")]  # each marks every fourth step: curves may coincide
@@ -592,11 +616,12 @@ def _figure():
         share = right_ones.float().mean(0)
         look = {"color": colour, "marker": marker, "markersize": 4, "markevery": (delay, 4), "linewidth": 1}
         right.plot(share, **look, label=f"delay {delay}")
+        says += f" Delay {delay}: {share[9]:.0%}, {share[10]:.0%} and {share[39]:.0%}."
     right.axvline(9.5, color="0.6", linestyle="--")
     right.text(10, 0.05, "longer than in training", color="0.4", fontsize=8)
     right.set(xlabel="step t", ylabel="share of correct symbols", ylim=(0, 1.05), title="Four delays, 40 steps")
     right.legend(fontsize=8, loc="lower right")
-    plt.show()
+    show_figure(says)
 
 
 _figure()
@@ -778,7 +803,9 @@ def _figure():
     right.set(xlabel="steps since the input, plus 1", ylabel="what is left of it", title="What a gate remembers")
     small = {"handlelength": 1.5, "borderaxespad": 0.2}  # so that the legend hides no curve
     right.legend(fontsize=8, title="gate: steps\nto a half", title_fontsize=8, loc="lower left", **small)
-    plt.show()
+    counts = ", ".join(f"{line.get_label()} {line.get_ydata()[0]} and {line.get_ydata()[-1]}" for line in left.lines)
+    halves = "; ".join(line.get_label() for line in right.lines)
+    show_figure(f"Left: operations at T = 2 and 4096: {counts}. Right: gates, and the steps to a half: {halves}.")
 
 
 _figure()
@@ -888,13 +915,13 @@ _hand_in(
         "4 longer-cause",
     ],
     {
-        1622555850: "accuracy BLUE GREEN N ORANGE RED SYMBOLS",
+        2066490250: "accuracy BLUE GREEN N ORANGE RED show_figure SYMBOLS",
         1673432477: "check_memory",
         3823776735: "echo_history echo_memory",
         1294526258: "echo_of_rows variable_batches",
         4113683950: "canyon canyon_history",
         2626179205: "count_operations obeys_recurrence",
-        1590530041: "",
+        4049626992: "",
     },
     "*Your answer here: double-click this line and write.*",
 )

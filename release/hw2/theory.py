@@ -45,8 +45,8 @@ torch.manual_seed(0)
 device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
 
 # The cells below use these names themselves: BLUE, compare, draw_graph, GREEN, measured_jacobian, numbers,
-# ORANGE, RED, relative_error, gated_rnn, gated_step, size_of_the_past, lstm_run, train_lstm. Give your own
-# helpers other names.
+# ORANGE, RED, relative_error, show_figure, gated_rnn, gated_step, size_of_the_past, lstm_run, train_lstm.
+# Give your own helpers other names.
 
 # %% nbgrader={"grade": false, "grade_id": "helpers", "locked": true, "schema_version": 3, "solution": false, "task": false}
 import math
@@ -95,6 +95,22 @@ def numbers(*shapes, seed):
     """A tensor of standard normal numbers for each shape."""
     generator = torch.Generator().manual_seed(seed)
     return [torch.randn(shape, generator=generator) for shape in shapes]
+
+
+def show_figure(says):
+    """Show the current figure. `says` tells readers who cannot see it what the data say: a sentence with numbers."""
+    if "get_ipython" not in globals():  # a script: a window has no place for the text
+        plt.show()
+        return
+    from html import escape
+
+    from IPython.core.pylabtools import print_figure
+    from IPython.display import display
+
+    png = print_figure(plt.gcf(), base64=True)
+    plt.close()
+    image = f'<img alt="{escape(says)}" src="data:image/png;base64,{png}">'  # JupyterLab gives a PNG alone no text
+    display({"image/png": png, "text/html": image}, metadata={"image/png": {"alt": says}}, raw=True)
 
 
 def measured_jacobian(f, v):
@@ -224,7 +240,8 @@ def _figure():
         ax.text(2 * stop + 1, 7.1, f"f[{stop + 1}]", color=colour, ha="center", va="center", fontsize=12)
     ax.set(xticks=range(11), xticklabels=range(1, 12), yticks=range(7), yticklabels=range(1, 8), ylim=(7.6, -0.6))
     ax.set(xlabel="step n", ylabel="component c", title="The first two stops")
-    plt.show()
+    stops = ", ".join(f"f[{stop + 1}] covers steps {2 * stop + 1} to {2 * stop + 3}" for stop in range(2))
+    show_figure(f"{len(values)} components of {len(values.T)} steps. {stops}, with all components.")
 
 
 _figure()
@@ -367,6 +384,7 @@ _check_gradient_weights()
 def _figure():
     x, W = numbers((7, 11), (1, 7, 3), seed=6)
     figure, axes = plt.subplots(2, 1, figsize=(10, 2.9))
+    says = []
     for ax, matrix, width, title in (
         (axes[0], jacobian_by_weights(x, 3), 3, "Your ∂f/∂W: a window in each row"),
         (axes[1], jacobian_by_input(W, 11), 11, "Your ∂f/∂x: the filter in each row, shifted"),
@@ -374,8 +392,11 @@ def _figure():
         ax.imshow(matrix, cmap="PuOr", vmin=-3, vmax=3, aspect="auto")
         ax.vlines([width * c - 0.5 for c in range(1, 7)], -0.5, 4.5, color="black", linewidth=0.8)
         ax.set(title=title, xticks=[], yticks=[0, 4], yticklabels=["r = 1", "r = 5"])
+        zero = torch.as_tensor(matrix) == 0
+        starts = (~zero).int().argmax(1).add(1).tolist()
+        says.append(f"{title.partition(':')[0]}: {zero.float().mean():.0%} zeros; the rows begin in columns {starts}.")
     figure.tight_layout()
-    plt.show()
+    show_figure(" ".join(says))
 
 
 _figure()
@@ -446,7 +467,7 @@ def _check_unrolled():
     assert set(places) == nodes, "for T = 3 there should be a place for each of x1…x3, c1…c3 and h0…h3"
     figure, ax = plt.subplots(figsize=(7, 3))
     draw_graph(ax, edges, places, "Your network, unrolled for three steps")
-    plt.show()
+    show_figure(f"Your arrows: {', '.join(f'{start} to {end}' for start, end in edges)}.")
     shapes = [gated_dimensions(2, 3)[name] for name in ("W_c", "W_x", "W_h", "c")]
     assert all(len(shape) == 2 for shape in shapes), "each shape should be a pair: rows, columns"
     fitting = [int(columns) for _, columns in shapes] == [2, 2, 3, 1]
@@ -633,12 +654,14 @@ def _check_extremes():
         assert explode >= 2**K * 0.999, f"exploding({K}) has s = {explode:.3g}, less than 2^K"
         print(f"ok  K = {K}: s = {fade:.3g}, {carry:.3g} and {explode:.4g}")
     figure, ax = plt.subplots(figsize=(5, 3))
+    says = []
     for name, (network, colour, marker) in networks.items():
         sizes = [size_of_the_past(*network(K)) for K in range(1, 13)]
         ax.semilogy(range(1, 13), sizes, color=colour, marker=marker, label=name)
+        says.append(f"{name} {sizes[0]:.3g} and {sizes[-1]:.3g}")
     ax.set(xlabel="number of steps K", ylabel="s", title="What is left of h[0] after K steps")
     ax.legend()
-    plt.show()
+    show_figure(f"s after 1 and 12 steps: {', '.join(says)}.")
 
 
 _check_extremes()
@@ -694,7 +717,7 @@ def _figure():
     edges = [(f"x{t}", f"h{t}") for t in (1, 2, 3, 4)]
     edges += [(f"h{t - i}", f"h{t}") for t in (2, 3, 4) for i in (1, 2) if t > i]
     draw_graph(ax, edges, places, "AttentionRNN(2), unrolled", far=3)
-    plt.show()
+    show_figure(f"Arrows: {', '.join(f'{start} to {end}' for start, end in edges)}.")
 
 
 _figure()
@@ -945,7 +968,8 @@ def _figure():
         ax.semilogy(range(1, 61), lengths, style, color=colour, label=name)
     ax.set(xlabel="step t", ylabel="length of ∂ℓ/∂h[t]", title="What a loss at step 60 tells each state")
     ax.legend(fontsize=8)
-    plt.show()
+    ends = "; ".join("{}, {:.1g} and {:.1g}".format(line.get_label(), *line.get_ydata()[::59]) for line in ax.lines)
+    show_figure(f"The length of ∂ℓ/∂h[t] at steps 1 and 60. {ends}.")
 
 
 _figure()
@@ -1048,7 +1072,12 @@ def _figure():
     ax.axhline(lstm_run["before"][0], color="black", linestyle=":", label="first value")
     ax.set(xlabel="step", ylabel="loss", title="What is wrong here?", ylim=(0, None))
     ax.legend()
-    plt.show()
+    losses = torch.tensor(lstm_run["before"])
+    jumps = int((losses.diff() > 0.5).sum())
+    show_figure(
+        f"In {len(losses)} steps the loss begins at {losses[0]:.2f}; its lowest value is {losses.min():.3f}, its highest "
+    f"{losses.max():.2f}. It rises by more than ½ in {jumps} single steps."
+    )
     return lstm_run, train_lstm
 
 
@@ -1092,7 +1121,11 @@ def _figure():
         ax.plot(jumps, [measured[step] for step in jumps], "o", color=RED, fillstyle="none", label="before a jump")
         ax.axhline(line, color="black", linestyle=":", label=str(line))
         ax.legend(fontsize=8)
-    plt.show()
+    below, above = sum(bend < 2 for bend in bends), sum(bends[step] > 2 for step in jumps)
+    show_figure(
+        f"Left: values from {min(growths[:250]):.2g} to {max(growths[:250]):.2g}. Right: {below} of 250 lie below 2, "
+    f"and {above} of the {len(jumps)} before a jump above it."
+    )
 
 
 _figure()
@@ -1190,7 +1223,9 @@ def _figure():
         ax.plot(train_lstm(**change)["before"], style, color=colour, linewidth=1, label=label)
     ax.set(xlabel="step", ylabel="loss", title="Three changes of the training procedure", ylim=(0, None))
     ax.legend(fontsize=8)
-    plt.show()
+    curves = {line.get_label(): torch.tensor(line.get_ydata()) for line in ax.lines}
+    told = "; ".join(f"{name}: {(y.diff() > 0.5).sum()} and {y[-50:].median():.3f}" for name, y in curves.items())
+    show_figure(f"Rises by more than ½ in one step, and the median loss of the last 50 steps. {told}.")
 
 
 _figure()
@@ -1306,10 +1341,11 @@ _hand_in(
         "4.2 kinks-words",
     ],
     {
-        2931463903: "BLUE compare draw_graph GREEN measured_jacobian numbers ORANGE RED relative_error",
+        1210025531: "BLUE compare draw_graph GREEN measured_jacobian numbers ORANGE RED relative_error"
+        " " "show_figure",
         2628370880: "gated_rnn gated_step size_of_the_past",
-        543226119: "lstm_run train_lstm",
-        2401398771: "",
+        2323934886: "lstm_run train_lstm",
+        1741498066: "",
     },
     "*Your answer here: double-click this line and write.*",
 )

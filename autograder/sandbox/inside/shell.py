@@ -9,8 +9,7 @@ import os
 import sys
 import traceback
 import warnings
-from collections.abc import Callable
-from typing import Any, NoReturn, cast
+from typing import Any, NoReturn, Protocol, cast
 
 from IPython.core.compilerop import CachingCompiler
 from IPython.core.displayhook import DisplayHook
@@ -22,13 +21,17 @@ from traitlets.config import Config
 
 from autograder.constants import cell_filename, cell_of
 from autograder.sandbox.traces import describe
-
-Emit = Callable[[str, str, bytes], None]
-"""receives one output: its kind (as in result.Output), its text, its PNG"""
+from autograder.sandbox.wire.messages import MOST_ALT
 
 _FLUSH = 8192
 _TEXT = 20_000
 """most characters that are kept of one displayed value"""
+
+
+class Emit(Protocol):
+    """Receives one output: its kind (as in result.Output), its text, its PNG, the PNG's text alternative."""
+
+    def __call__(self, kind: str, text: str, png: bytes, alt: str = "", /) -> None: ...
 
 
 def refuse_input(prompt: object = "") -> NoReturn:
@@ -45,7 +48,7 @@ class _Compiler(CachingCompiler):
 
 class _Publisher(DisplayPublisher):
     def publish(self, data: Any, metadata: Any = None, *args: Any, **kwargs: Any) -> None:
-        cast(Shell, self.shell).show(data)
+        cast(Shell, self.shell).show(data, metadata)
 
 
 class _Hook(DisplayHook):
@@ -53,7 +56,7 @@ class _Hook(DisplayHook):
         """Write nothing: outputs go into a report, without prompts."""
 
     def write_format_data(self, format_dict: dict[str, Any], md_dict: Any = None) -> None:
-        cast(Shell, self.shell).show(format_dict)
+        cast(Shell, self.shell).show(format_dict, md_dict)
 
 
 class _Stream(io.TextIOBase):
@@ -100,7 +103,7 @@ class Shell(InteractiveShell):
         config.InteractiveShell.cache_size = 0
         config.InteractiveShell.autoawait = True
         config.InteractiveShell.automagic = False
-        self.emit: Emit = lambda kind, text, png: None
+        self.emit: Emit = lambda *shown: None
         self.streams: tuple[_Stream, ...] = ()
         self.failed = False
         super().__init__(config=config)  # type: ignore[no-untyped-call]
@@ -179,8 +182,8 @@ class Shell(InteractiveShell):
             sys.stdout, sys.stderr = before
         return self.failed
 
-    def show(self, data: dict[str, Any]) -> None:
-        """Emit one displayed value: its PNG if it has one, otherwise its text."""
+    def show(self, data: dict[str, Any], metadata: Any = None) -> None:
+        """Emit one displayed value: its PNG with its text alternative if it has one, otherwise its text."""
         for stream in self.streams:
             stream.flush()
         png = data.get("image/png")
@@ -193,7 +196,7 @@ class Shell(InteractiveShell):
             except binascii.Error:
                 png = None
         if isinstance(png, bytes):
-            self.emit("image/png", str(data.get("text/plain", ""))[:200], png)
+            self.emit("image/png", str(data.get("text/plain", ""))[:200], png, _alt(metadata))
         else:
             self.emit("text", str(data.get("text/plain", ""))[:_TEXT], b"")
 
@@ -211,6 +214,13 @@ class Shell(InteractiveShell):
         for stream in self.streams:
             stream.flush()
         self.emit("error", _trace(error), b"")
+
+
+def _alt(metadata: Any) -> str:
+    """The text alternative in the metadata of a displayed PNG, where nbconvert reads it; '' if there is no text."""
+    about = metadata.get("image/png") if isinstance(metadata, dict) else None
+    alt = about.get("alt") if isinstance(about, dict) else None
+    return str(alt[:MOST_ALT]) if isinstance(alt, str) else ""
 
 
 def _trace(error: BaseException) -> str:

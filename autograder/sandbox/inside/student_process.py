@@ -152,18 +152,18 @@ def _execute(channel: Channel, shell: Shell, nonce: bytes, cell: str, source: st
     """Run a cell and report its outputs. Returns whether it ran without an error."""
     left, pid = room, os.getpid()
 
-    def emit(kind: str, text: str, png: bytes) -> None:
+    def emit(kind: str, text: str, png: bytes, alt: str = "") -> None:
         nonlocal left
         if os.getpid() != pid:
             os._exit(0)  # a child process that the cell forked: its output is not the notebook's
         if left <= 0:
             return
-        text = sound(text)
-        left -= output_cost(text, png)
+        text, alt = sound(text), sound(alt)
+        left -= output_cost(text + alt, png)
         if left <= 0:
             kind, text, png = ("text", "", b"") if png else (kind, text[: max(0, left + len(text))], b"")
-            text += _CUT
-        channel.send(encode(Shown(nonce, kind, text, png)))  # type: ignore[arg-type]
+            text, alt = text + _CUT, ""
+        channel.send(encode(Shown(nonce, kind, text, png, alt)))  # type: ignore[arg-type]
 
     failed = shell.run(cell, source, emit)
     if threading.active_count() > MOST_THREADS:

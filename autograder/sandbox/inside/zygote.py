@@ -98,8 +98,8 @@ def warm(*libraries: str) -> None:
     torch.set_num_threads(1)
     seed(0)
     shell = new_shell()
-    shell.run("warm", _WARM, lambda kind, text, png: None)
-    shell.run("warm", "raise ValueError('warm')", lambda kind, text, png: None)
+    shell.run("warm", _WARM, lambda *shown: None)
+    shell.run("warm", "raise ValueError('warm')", lambda *shown: None)
     shell.reset(new_session=False)  # type: ignore[no-untyped-call]
     harness = compiled("__import__('torch').zeros(2, 2) @ __import__('torch').ones(2)")
     ObjectServer({}, tuple(runtime.TOOLS)).answer(Run(b"", harness))

@@ -15,6 +15,9 @@ from autograder.sandbox.wire.wire_error import WireError
 
 _Text: TypeAlias = Annotated[str, msgspec.Meta(max_length=2000)]
 
+MOST_ALT = 500
+"""most characters of a text alternative that are kept"""
+
 
 # ---- to the student's process -----------------------------------------------------------------------------------
 
@@ -141,6 +144,7 @@ class Shown(msgspec.Struct, tag="shown", forbid_unknown_fields=True):
     kind: Literal["stdout", "stderr", "text", "error", "image/png"]
     text: str = ""
     png: bytes = b""
+    alt: Annotated[str, msgspec.Meta(max_length=MOST_ALT)] = ""
 
 
 class Finished(msgspec.Struct, tag="finished", forbid_unknown_fields=True):
