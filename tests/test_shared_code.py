@@ -92,7 +92,7 @@ def test_a_missing_or_broken_file_is_named(root: Path) -> None:
     with pytest.raises(SharedCodeError, match=r"common\.py:1: this file is not valid Python"):
         expanded(CELL.format(names="RED"), root)
     (root / shared_code.FILE).unlink()
-    with pytest.raises(SharedCodeError, match=r"common\.py is missing"):
+    with pytest.raises(SharedCodeError, match=r"common\.py: this file is missing: write"):
         expanded(CELL.format(names="RED"), root)
 
 

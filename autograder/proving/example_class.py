@@ -108,12 +108,11 @@ def example_class(homework: Homework) -> tuple[ExampleSubmission, ...]:
 
 
 def sample(homework: Homework) -> tuple[ExampleSubmission, ...]:
-    """Two submissions, for a homework with long training runs: all notebooks solved, and one with a mistake in it."""
-    writers = _writers(homework)
-    writer = writers[0]
+    """Two submissions of the first notebook alone, which has no training runs: solved, and with a mistake."""
+    writer = SubmissionWriter(homework, homework.notebooks[0].name)
     mistake = next(iter(writer.mistakes))
     return (
-        _whole(writers)[0],
+        ExampleSubmission(f"{writer.name}-perfect", {writer.file: _dump(writer.solved())}),
         ExampleSubmission(f"{writer.name}-{mistake}", {writer.file: _dump(writer.solved(mistake))}),
     )
 

@@ -1,4 +1,4 @@
-"""Questions about edits: which line of a visible check fails if a line is removed, and which edit no check notices."""
+"""Questions about edits: how a call ends if a line is left out, and which other way of writing a line is right."""
 
 from __future__ import annotations
 
@@ -6,17 +6,31 @@ import ast
 import copy
 import random
 from collections.abc import Callable, Iterator, Sequence
-from typing import Any, cast
+from typing import Any, TypeAlias, cast
 
-from autograder.insight.viva.functions import Function
-from autograder.insight.viva.questions import LEAST_WRONG, MOST_WRONG, About, Question
-from autograder.insight.viva.tracing import Edit, End
+from autograder.insight.viva import patterns
+from autograder.insight.viva.exercises import Exercise
+from autograder.insight.viva.functions import Function, read_by, stored
+from autograder.insight.viva.questions import LEAST_WRONG, About, Question
+from autograder.insight.viva.seen import Seen
+from autograder.insight.viva.tracing import Edit, TracedCall
 
-Runs = Callable[[Edit | None], tuple[End, ...]]
-"""how the checks of the cell end after an edit; () if that is not sure"""
-_MOST_REMOVED, _MOST_EDITED = 3, 2
-"""lines of one cell that are tried"""
-_SAME = "all checks pass"
+Again: TypeAlias = Callable[[TracedCall, Edit], TracedCall | None]
+"""the same call after an edit; None if it is not made"""
+Passes: TypeAlias = Callable[[Edit], bool | None]
+"""whether the checks of the cell pass after an edit; None if that is not sure"""
+_MOST_REMOVED, _MOST_EDITED, _MOST_WRONG_EDITS = 3, 2, 6
+"""questions about a line left out in one exercise, lines for which another is sought, and mistakes tried in each"""
+_SAME, _OTHER = "it returns the same as before", "it returns other numbers, in the same shape"
+_RESHAPED, _ELSE = "it returns something of another shape", "it returns something else"
+_NONE, _RAISES = "it returns None", "it raises an exception"
+_MOST_NUMBER = 2
+"""which calls of a function may be asked about: earlier ones that change can end the check before later ones"""
+_MOST_READ, _LONGEST = 12, 110
+"""statements of one cell for which another way to write them is sought, and characters of it"""
+_NOTHING = Seen("value", (), (None,))
+_FAR = 1e-3
+"""relative difference from which on numbers are others"""
 _SWAPS: dict[type[ast.operator] | type[ast.cmpop], ast.operator | ast.cmpop] = {
     ast.Add: ast.Sub(), ast.Sub: ast.Add(), ast.Mult: ast.Div(), ast.Div: ast.Mult(), ast.MatMult: ast.Mult(),
     ast.Gt: ast.Lt(), ast.Lt: ast.Gt(), ast.GtE: ast.Lt(), ast.LtE: ast.Gt(), ast.Eq: ast.NotEq(),
@@ -24,93 +38,116 @@ _SWAPS: dict[type[ast.operator] | type[ast.cmpop], ast.operator | ast.cmpop] = {
 
 
 def removed(
-    cell: str,
-    source: str,
-    functions: Sequence[Function],
-    checks: Sequence[tuple[str, str]],
-    runs: Runs,
-    rng: random.Random,
+    calls: Sequence[tuple[TracedCall, Function]], exercise: Exercise, again: Again, rng: random.Random
 ) -> Iterator[Question]:
-    """Which line of the checks fails first if a line of the cell is removed."""
-    todo = [(function, one) for function in functions for one in function.simple if _removable(one)]
-    for function, one in rng.sample(todo, min(len(todo), _MOST_REMOVED)):
-        edited = with_line(source, one, "pass")
-        found = runs(Edit(cell, edited))
-        if not found or found[-1].how == "enough":
-            continue
-        right = _SAME if found[-1].how == "passed" else _place(found[-1].check, found[-1].line, checks)
-        demands = [_place(name, line, checks) for name, text in checks for line in _demands(text)]
-        wrong = [other for other in dict.fromkeys([*demands, _SAME]) if other != right]
-        if right and len(wrong) >= LEAST_WRONG:
-            kept = rng.sample(wrong, min(len(wrong), MOST_WRONG))
-            text = f"If line {one.lineno} did nothing (`pass`), which line of the visible checks would fail first?"
-            about = About(found[-1].check, found[-1].line, line=one.lineno, name=edited)
-            yield Question(
-                "removed", cell, function.name, function.first, function.last, text, right, tuple(kept), about
-            )
+    """How a call ends if a line of its function does nothing, for some of these calls."""
+    todo = [
+        (call, function, one)
+        for call, function in calls
+        if call.number <= _MOST_NUMBER and call.returned not in (None, _NOTHING)
+        for one in function.simple
+        if _removable(one, function) and any(step.line == one.lineno for step in call.steps)
+    ]
+    found = 0
+    for call, function, one in rng.sample(todo, min(len(todo), 2 * _MOST_REMOVED)):
+        if found == _MOST_REMOVED:
+            return
+        edit = Edit(call.cell, with_line(exercise.cells[call.cell], one.lineno, "pass"))
+        choices, right = _choices(call), ending(call, again(call, edit))
+        if right in choices and (right != _SAME or _is_needless(one, call, function)):
+            found += 1
+            text = f"Line {one.lineno} is replaced by `pass`. How does this call of `{function.name}` end?"
+            about = About(call.check, call.place, call.number, one.lineno)
+            told = patterns.setting(call, function, exercise.sources[call.check])
+            wrong = tuple(other for other in choices if other != right)
+            place = call.cell, function.name, function.first, function.last
+            yield Question("removed", *place, text, right, wrong, about, told)
 
 
-def _removable(one: ast.stmt) -> bool:
-    return isinstance(one, ast.Assign | ast.AugAssign | ast.Expr)
+def _removable(one: ast.stmt, function: Function) -> bool:
+    """Whether the function can go on without it: it sets nothing, or something that was there before."""
+    if isinstance(one, ast.AugAssign | ast.Expr):
+        return True
+    if not isinstance(one, ast.Assign):
+        return False
+    before = {name for other in function.statements if other.lineno < one.lineno for name in stored(other)}
+    before |= {each.arg for each in function.node.args.args}
+    return all(name in before for name in stored(one))
 
 
-def with_line(source: str, one: ast.stmt, text: str) -> str:
+def _is_needless(one: ast.stmt, call: TracedCall, function: Function) -> bool:
+    """Whether the sheet shows it: what is set is not read, and of all that is used more is told than the class."""
+    used = any(set(stored(one)) & read_by(other) for other in function.statements if other is not one)
+    return not used and not patterns.unclear(call, function) & read_by(one)
+
+
+def _choices(call: TracedCall) -> tuple[str, ...]:
+    if call.returned is not None and _of_arrays(call.returned):
+        return _SAME, _OTHER, _RESHAPED, _NONE, _RAISES
+    return _SAME, _ELSE, _NONE, _RAISES
+
+
+def _of_arrays(thing: Seen) -> bool:
+    inner = thing.items if thing.kind in ("list", "tuple") else None
+    return thing.is_array or (bool(inner) and all(map(_of_arrays, inner or ())))
+
+
+def ending(plain: TracedCall, edited: TracedCall | None) -> str:
+    """How the same call ends after an edit, in words; '' if that is not sure."""
+    if edited is None or edited.given != plain.given or plain.returned is None:
+        return ""
+    if edited.raised:
+        return _RAISES
+    if edited.returned is None:
+        return ""
+    if edited.returned == _NOTHING:
+        return _NONE
+    if _form(plain.returned) != _form(edited.returned):
+        if not _of_arrays(plain.returned) or not _of_arrays(edited.returned):
+            return _ELSE
+        return _RESHAPED if plain.returned.shapes() != edited.returned.shapes() else ""
+    if not plain.sums or len(plain.sums) != len(edited.sums):
+        return ""
+    if plain.sums == edited.sums:
+        return _SAME
+    far = any(abs(one - other) > _FAR * max(abs(one), 1) for one, other in zip(plain.sums, edited.sums, strict=True))
+    return (_OTHER if _of_arrays(plain.returned) else _ELSE) if far else ""
+
+
+def _form(thing: Seen) -> tuple[object, ...]:
+    inner = tuple(map(_form, thing.items or ())) if thing.kind in ("list", "tuple") else ()
+    return thing.kind, thing.shape, inner
+
+
+def with_line(source: str, line: int, text: str) -> str:
     """The cell with another statement in a line."""
     lines = source.split("\n")
-    line = lines[one.lineno - 1]
-    lines[one.lineno - 1] = line[: len(line) - len(line.lstrip())] + text
+    old = lines[line - 1]
+    lines[line - 1] = old[: len(old) - len(old.lstrip())] + text
     return "\n".join(lines)
 
 
-def _place(check: str, line: int, checks: Sequence[tuple[str, str]]) -> str:
-    lines = dict(checks).get(check, "").split("\n")
-    return f"{check}, line {line}: {lines[line - 1].strip()[:90]}" if 0 < line <= len(lines) else ""
-
-
-def _demands(check: str) -> list[int]:
-    """The lines of a check that can fail: what it asserts, and what it calls."""
-    try:
-        tree = ast.parse(check)
-    except (SyntaxError, ValueError):
-        return []
-    found = [one for one in ast.walk(tree) if isinstance(one, ast.Assert | ast.Expr) and not _documents(one)]
-    return sorted(one.lineno for one in found if not _calls_own(one, tree))
-
-
-def _documents(one: ast.stmt) -> bool:
-    return isinstance(one, ast.Expr) and isinstance(one.value, ast.Constant)
-
-
-def _calls_own(one: ast.stmt, tree: ast.Module) -> bool:
-    """Whether a statement only calls a function that the check itself defines: lines in there fail."""
-    own = {node.name for node in tree.body if isinstance(node, ast.FunctionDef)}
-    return isinstance(one, ast.Expr) and isinstance(one.value, ast.Call) and getattr(one.value.func, "id", "") in own
-
-
 def unnoticed(
-    cell: str, source: str, functions: Sequence[Function], runs: Runs, rng: random.Random
+    cell: str, source: str, functions: Sequence[Function], passes: Passes, rng: random.Random
 ) -> Iterator[Question]:
-    """Which of some edits of a line changes nothing that the visible checks see."""
-    todo = [(function, one, alike) for function in functions for one in function.simple if (alike := _alike(one))]
-    for function, one, alike in rng.sample(todo, min(len(todo), _MOST_EDITED)):
-        good = rng.choice(alike)
-        if not _passes(runs(Edit(cell, with_line(source, one, good)))):
+    """Which of some edits of a line changes nothing that the visible checks see: one question, if there is any."""
+    todo = [(function, one) for function in functions for one in function.simple]
+    tries = _MOST_EDITED
+    for function, one in rng.sample(todo, min(len(todo), _MOST_READ)):
+        alike, bad = _alike(one), list[str]()
+        if not alike or not tries:
             continue
-        bad: list[str] = []
-        for text in rng.sample(others := _different(one), len(others)):
-            ended = runs(Edit(cell, with_line(source, one, text)))
-            if ended and ended[-1].how == "failed":
+        tries, good, others = tries - 1, rng.choice(alike), _different(one)
+        if passes(Edit(cell, with_line(source, one.lineno, good))) is not True:
+            continue
+        for text in rng.sample(others, min(len(others), _MOST_WRONG_EDITS)):
+            if len(bad) < LEAST_WRONG and passes(Edit(cell, with_line(source, one.lineno, text))) is False:
                 bad.append(text)
-            if len(bad) == LEAST_WRONG:
-                break
-        if len(bad) >= LEAST_WRONG:
+        if len(bad) == LEAST_WRONG:
             text = f"Line {one.lineno} is replaced. With which of these do the visible checks still pass?"
-            about = About(line=one.lineno, name=with_line(source, one, good))
+            about = About(line=one.lineno)
             yield Question("edit", cell, function.name, function.first, function.last, text, good, tuple(bad), about)
-
-
-def _passes(found: Sequence[End]) -> bool:
-    return bool(found) and all(one.how == "passed" for one in found)
+            return
 
 
 def _alike(one: ast.stmt) -> list[str]:
@@ -126,20 +163,18 @@ def _different(one: ast.stmt) -> list[str]:
 def _rewritten(one: ast.stmt, change: Callable[[ast.AST], Iterator[ast.AST]]) -> list[str]:
     """The statement once for each change that a node of it allows."""
     before, found = ast.unparse(one), list[str]()
-    size = sum(1 for _ in ast.walk(one))
-    for at in range(size):
-        tree = copy.deepcopy(one)
-        node = list(ast.walk(tree))[at]
-        for new in change(copy.deepcopy(node)):
-            text = ast.unparse(_Put(node, new).visit(copy.deepcopy(tree)) if node is tree else _put(tree, at, new))
-            if text != before and "\n" not in text and len(text) <= 110:
+    for at, node in enumerate(ast.walk(one)):
+        for new in change(node):
+            text = ast.unparse(_put(one, at, new))
+            if text != before and "\n" not in text and len(text) <= _LONGEST:
                 found.append(text)
     return list(dict.fromkeys(found))
 
 
 def _put(tree: ast.stmt, at: int, new: ast.AST) -> ast.stmt:
-    tree = copy.deepcopy(tree)
-    made: Any = _Put(list(ast.walk(tree))[at], new).visit(tree)
+    """A copy of the statement with another node in the place of one."""
+    copied = copy.deepcopy(tree)
+    made: Any = _Put(list(ast.walk(copied))[at], new).visit(copied)
     return cast(ast.stmt, made)
 
 

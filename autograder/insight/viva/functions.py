@@ -6,7 +6,7 @@ import ast
 import warnings
 from collections.abc import Iterator
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cached_property, lru_cache
 
 _BARRIERS = (ast.FunctionDef, ast.AsyncFunctionDef, ast.ClassDef, ast.Lambda)
 
@@ -14,7 +14,7 @@ _BARRIERS = (ast.FunctionDef, ast.AsyncFunctionDef, ast.ClassDef, ast.Lambda)
 @dataclass(frozen=True)
 class Function:
     name: str
-    """with its class: Linear.forward"""
+    """with its class, or the function around it: Linear.forward"""
     node: ast.FunctionDef
 
     @property
@@ -32,23 +32,27 @@ class Function:
         return tuple(_statements(self.node.body))
 
     @cached_property
+    def reads(self) -> set[str]:
+        """The names, and the attributes of `self`, that are read in it."""
+        return read_by(self.node)
+
+    @cached_property
+    def steps(self) -> tuple[ast.stmt, ...]:
+        """Its statements without the docstring."""
+        return tuple(one for one in self.statements if not _documents(one))
+
+    @cached_property
     def simple(self) -> tuple[ast.stmt, ...]:
         """The statements that have one line to themselves."""
         lines: dict[int, int] = {}
-        for one in self.statements:
+        for one in self.steps:
             lines[one.lineno] = lines.get(one.lineno, 0) + 1
-        return tuple(
-            one
-            for one in self.statements
-            if one.lineno == one.end_lineno and lines[one.lineno] == 1 and not _documents(one)
-        )
-
-    def simple_at(self, line: int) -> ast.stmt | None:
-        return next((one for one in self.simple if one.lineno == line), None)
+        return tuple(one for one in self.steps if one.lineno == one.end_lineno and lines[one.lineno] == 1)
 
 
+@lru_cache(256)
 def functions(source: str) -> tuple[Function, ...]:
-    """The functions of a cell, with those of its classes. () where it is no Python, as with a line for the shell."""
+    """The functions of a cell, with those of its classes and functions. () where it is no Python."""
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
@@ -62,6 +66,8 @@ def _functions(body: list[ast.stmt], owner: str) -> Iterator[Function]:
     for node in body:
         if isinstance(node, ast.FunctionDef):
             yield Function(f"{owner}{node.name}", node)
+            inner: list[ast.stmt] = [one for one in node.body if isinstance(one, ast.FunctionDef)]
+            yield from _functions(inner, f"{owner}{node.name}.")
         elif isinstance(node, ast.ClassDef):
             yield from _functions(node.body, f"{owner}{node.name}.")
 

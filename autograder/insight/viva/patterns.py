@@ -1,4 +1,4 @@
-"""Patterns of questions that one traced call answers: shapes, results, rounds of a loop, lines that are run."""
+"""Questions that one traced call answers: shapes, lengths, results, rounds of a loop, lines that are run."""
 
 from __future__ import annotations
 
@@ -9,18 +9,19 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from autograder.insight.viva.functions import Function, read_by, stored
 from autograder.insight.viva.questions import About, Question
 from autograder.insight.viva.seen import Seen, shape_text
-from autograder.insight.viva.tracing import Step, TracedCall
+from autograder.insight.viva.tracing import MOST_EVENTS, Step, TracedCall
 
 _ROUNDS = ("first", "second", "third")
+_ORDINALS = *_ROUNDS, "fourth", "fifth", "sixth", "seventh", "eighth"
 _LONG = 70
 """most characters of an answer"""
 
 
 def asked(call: TracedCall, function: Function, check: str) -> Iterator[Question]:
     """All questions about one call; `check` is the source of the check that made it."""
-    setting = _setting(call, function, check)
-    for pattern in (_shapes, _results, _rounds, _runs, _next):
-        for text, right, wrong, about in pattern(call, function):
+    told = setting(call, function, check)
+    for pattern in (_shapes, _lengths, _results, _rounds, _runs, _next):
+        for text, right, wrong, about, poor in pattern(call, function):
             kind = pattern.__name__.strip("_").removesuffix("s") if pattern is not _runs else "runs"
             yield Question(
                 kind,  # type: ignore[arg-type]
@@ -32,26 +33,34 @@ def asked(call: TracedCall, function: Function, check: str) -> Iterator[Question
                 right,
                 tuple(dict.fromkeys(one for one in wrong if one)),
                 about,
-                setting,
+                told,
+                poor,
             )
 
 
-Draft = tuple[str, str, Iterable[str], About]
+Draft = tuple[str, str, Iterable[str], About, bool]
+"""text, right answer, wrong answers, where the key comes from, and whether it is poor"""
 
 
 def _about(call: TracedCall, line: int = 0, name: str = "", round: int = 0) -> About:
     return About(call.check, call.place, call.number, line, name, round)
 
 
-def _setting(call: TracedCall, function: Function, check: str) -> tuple[str, ...]:
+def setting(call: TracedCall, function: Function, check: str) -> tuple[str, ...]:
+    """Which call it is, and what the function gets; `check` is the source of the check."""
     lines = check.split("\n")
     where = lines[call.place - 1].strip() if 0 < call.place <= len(lines) else ""
-    uses = read_by(function.node)
-    told = [f"{name} = {thing.told()}" for name, thing in call.given.items() if name != "self" and name in uses]
-    return f"call {call.number} in check ‘{call.check}’, line {call.place}: {where}", *told[:10]
+    told = [f"{name} = {thing.told()}" for name, thing in _told(call, function).items()]
+    return f"{_ORDINALS[call.number - 1]} call in check ‘{call.check}’, line {call.place}: {where}", *told[:10]
+
+
+def _told(call: TracedCall, function: Function) -> dict[str, Seen]:
+    """What the function gets and uses: the question says it."""
+    return {name: thing for name, thing in call.given.items() if name != "self" and name in function.reads}
 
 
 def _shapes(call: TracedCall, function: Function) -> Iterator[Draft]:
+    given, dark = _shapes_in(_told(call, function)), unclear(call, function)
     for one in function.simple:
         after = _after_first(call, one)
         for name in stored(one) if after is not None else []:
@@ -59,19 +68,55 @@ def _shapes(call: TracedCall, function: Function) -> Iterator[Draft]:
             if thing is not None and thing.is_array and thing.shape:
                 text = f"Which shape does `{name}` have right after line {one.lineno} has run for the first time?"
                 others = _shapes_in(after.names) if after is not None else ()
-                yield text, shape_text(thing.shape), _near(thing.shape, others), _about(call, one.lineno, name)
+                poor = thing.shape in given or len(thing.shape) == 1 or name in dark
+                yield text, shape_text(thing.shape), _near(thing.shape, others), _about(call, one.lineno, name), poor
     if call.returned is None:
         return
-    given = _shapes_in(call.given)
     if call.returned.is_array and call.returned.shape:
-        text = f"Which shape has what this call of `{function.name}` returns?"
-        yield text, shape_text(call.returned.shape), _near(call.returned.shape, given), _about(call)
+        text = f"Which shape does the result of this call of `{function.name}` have?"
+        poor = call.returned.shape in given or len(call.returned.shape) == 1 or "" in dark
+        yield text, shape_text(call.returned.shape), _near(call.returned.shape, given), _about(call), poor
     elif call.returned.kind in ("tuple", "list"):
         for at, item in enumerate(call.returned.items or ()):
             if item.is_array and item.shape:
-                text = f"This call of `{function.name}` returns {len(call.returned.items or ())} things. "
-                text += f"Which shape has number {at + 1}?"
-                yield text, shape_text(item.shape), _near(item.shape, given), _about(call, round=at + 1)
+                text = f"This call of `{function.name}` returns a {call.returned.kind}. "
+                text += f"Which shape does its {_ORDINALS[at]} item have?"
+                poor = item.shape in given or len(item.shape) == 1 or "" in dark
+                yield text, shape_text(item.shape), _near(item.shape, given), _about(call, round=at + 1), poor
+
+
+def _lengths(call: TracedCall, function: Function) -> Iterator[Draft]:
+    """How long the list is that a call with a loop returns."""
+    loops = any(isinstance(one, ast.For | ast.While | ast.comprehension) for one in ast.walk(function.node))
+    if not loops or call.returned is None or call.returned.kind != "list" or call.returned.shape[0] < 3:
+        return
+    (length,) = call.returned.shape
+    text = f"This call of `{function.name}` returns a list. How many items does it have?"
+    lengths = [thing.shape[0] for thing in _told(call, function).values() if thing.kind in ("list", "tuple")]
+    wrong = [str(number) for number in (length + 1, length - 1, *lengths, 2 * length, length + 2) if number != length]
+    yield text, str(length), wrong, _about(call), length in lengths
+
+
+def unclear(call: TracedCall, function: Function) -> set[str]:
+    """The names whose values come from something that the question only names, '' for what is returned."""
+    return _from({name for name, thing in _told(call, function).items() if thing.is_opaque}, function)
+
+
+def _unknown(call: TracedCall, function: Function) -> set[str]:
+    """The names whose values come from something that the question does not write out, '' for what is returned."""
+    return _from({name for name, thing in _told(call, function).items() if not thing.literal()}, function)
+
+
+def _from(names: set[str], function: Function) -> set[str]:
+    """These names, and all that the function computes from them."""
+    found = set(names)
+    for _ in range(2):  # a loop carries names from its end to its beginning
+        for one in function.statements:
+            if isinstance(one, ast.For) and found & read_by(one.iter):
+                found |= {node.id for node in ast.walk(one.target) if isinstance(node, ast.Name)}
+            elif not hasattr(one, "body") and found & read_by(one):
+                found |= {""} if isinstance(one, ast.Return) else set(stored(one))
+    return found
 
 
 def _after_first(call: TracedCall, one: ast.stmt) -> Step | None:
@@ -81,7 +126,7 @@ def _after_first(call: TracedCall, one: ast.stmt) -> Step | None:
 
 
 def _shapes_in(names: Mapping[str, Seen]) -> list[tuple[int, ...]]:
-    return [thing.shape for thing in names.values() if thing.is_array]
+    return [shape for thing in names.values() for shape in thing.shapes()]
 
 
 def _near(shape: tuple[int, ...], others: Iterable[tuple[int, ...]]) -> Iterator[str]:
@@ -106,13 +151,12 @@ def _results(call: TracedCall, function: Function) -> Iterator[Draft]:
     others = [thing.literal() for thing in call.given.values() if thing.kind == call.returned.kind]
     near = itertools.chain(_values_near(call.returned), others)
     text = f"What does this call of `{function.name}` return?"
-    yield text, right, (one for one in near if len(one) <= _LONG), _about(call)
+    yield text, right, (one for one in near if len(one) <= _LONG), _about(call), len(function.steps) < 2
 
 
 def _known(call: TracedCall, function: Function) -> bool:
     """Whether all that the function gets is written out in the question."""
-    uses = read_by(function.node)
-    return all(thing.literal() for name, thing in call.given.items() if name in uses and name != "self")
+    return all(thing.literal() for thing in _told(call, function).values())
 
 
 def _values_near(thing: Seen) -> Iterator[str]:
@@ -148,6 +192,7 @@ def _values_near(thing: Seen) -> Iterator[str]:
 
 
 def _rounds(call: TracedCall, function: Function) -> Iterator[Draft]:
+    dark = _unknown(call, function)
     for loop in function.statements:
         if not isinstance(loop, ast.For | ast.While) or not _headed(loop):
             continue
@@ -162,12 +207,13 @@ def _rounds(call: TracedCall, function: Function) -> Iterator[Draft]:
                 when = f"when line {loop.lineno}’s loop has finished its {_ROUNDS[round - 1]} round"
                 others = [one for one in held if one is not None]
                 about = _about(call, loop.lineno, name, round)
-                if (right := thing.literal()) and len(right) <= _LONG and _known(call, function):
+                if (right := thing.literal()) and len(right) <= _LONG and name not in dark:
                     wrong = [*(one.literal() for one in others), *_values_near(thing)]
-                    yield f"What does `{name}` hold {when}?", right, (one for one in wrong if len(one) <= _LONG), about
+                    text = f"What does `{name}` hold {when}?"
+                    yield text, right, (one for one in wrong if len(one) <= _LONG), about, False
                 elif thing.is_array and thing.shape and len({one.shape for one in others}) > 1:
                     near = _near(thing.shape, [one.shape for one in others if one.is_array])
-                    yield f"Which shape does `{name}` have {when}?", shape_text(thing.shape), near, about
+                    yield f"Which shape does `{name}` have {when}?", shape_text(thing.shape), near, about, False
 
 
 def _headed(one: ast.For | ast.While | ast.If) -> bool:
@@ -193,8 +239,9 @@ def _ends_of_rounds(call: TracedCall, loop: ast.For | ast.While) -> list[Step]:
 
 
 def _runs(call: TracedCall, function: Function) -> Iterator[Draft]:
-    if call.returned is None:
+    if call.returned is None or len(call.steps) >= MOST_EVENTS:
         return
+    told = {thing.literal() for thing in _told(call, function).values()}
     for outer in function.statements:
         if not isinstance(outer, ast.For | ast.While) or not _headed(outer):
             continue
@@ -204,7 +251,8 @@ def _runs(call: TracedCall, function: Function) -> Iterator[Draft]:
             times = sum(step.line == one.lineno for step in call.steps)
             wrong = [times + 1, times - 1, 2 * times, times + 2, 0]
             text = f"How many times is line {one.lineno} run in this call?"
-            yield text, str(times), (str(number) for number in wrong if number >= 0), _about(call, one.lineno)
+            poor = times < 2 or str(times) in told
+            yield text, str(times), (str(number) for number in wrong if number >= 0), _about(call, one.lineno), poor
             break
 
 
@@ -219,7 +267,7 @@ def _next(call: TracedCall, function: Function) -> Iterator[Draft]:
             continue
         lines = _lines_near(one, then, function)
         text = f"Line {one.lineno} is reached for the first time. Which line is run next?"
-        yield text, f"line {then}", (f"line {line}" for line in lines), _about(call, one.lineno)
+        yield text, f"line {then}", (f"line {line}" for line in lines), _about(call, one.lineno), False
 
 
 def _lines_near(one: ast.If, then: int, function: Function) -> Sequence[int]:

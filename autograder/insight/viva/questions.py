@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Literal, TypeAlias
 
-Kind: TypeAlias = Literal["shape", "result", "round", "runs", "next", "removed", "edit"]
+Kind: TypeAlias = Literal["shape", "length", "result", "round", "runs", "next", "removed", "edit"]
 
 
 @dataclass(frozen=True)
@@ -15,10 +15,10 @@ class About:
     check: str = ""
     place: int = 0
     number: int = 0
-    """the how manieth call in the check"""
+    """which call of the function in the check, from 1"""
     line: int = 0
     name: str = ""
-    """a local name, '' for what is returned; for an edit, the edited source of the cell"""
+    """a local name, '' for what is returned"""
     round: int = 0
 
 
@@ -38,6 +38,8 @@ class Question:
     setting: tuple[str, ...] = ()
     """which call it is about: the line of the check, and what the function gets"""
 
+    poor: bool = False
+    """whether it is answered at a glance, or needs more than is shown: asked if there is nothing better"""
     at: int = 0
     """where the right answer stands among the answers"""
 

@@ -19,6 +19,8 @@ from autograder.results.plain_text import cleaned
 
 _QTI = "http://www.imsglobal.org/xsd/ims_qtiasiv1p2"
 _PACKAGE = "http://www.imsglobal.org/xsd/imsccv1p1/imscp_v1p1"
+_COLUMNS = 5
+"""of each row that Brightspace reads"""
 _LONG_AGO = (1980, 1, 1, 0, 0, 0)
 """the time of files in a zip, so that the same questions give the same bytes"""
 
@@ -101,17 +103,17 @@ def _material(parent: Element, html: str) -> None:
 
 
 def brightspace(title: str, books: Sequence[Asked]) -> bytes:
-    """Brightspace's CSV of questions: `NewQuestion,MC`, then a row for each property and each answer."""
+    """Brightspace's CSV of questions, laid out as the sample file of its question library: five columns, UTF-8.
+
+    A question is `NewQuestion,MC`, a row for each property, and `Option,PERCENT,ANSWER,HTML,FEEDBACK` for each answer.
+    """
     text = io.StringIO()
     rows = csv.writer(text)
     for name, one, html in _each(books):
-        rows.writerow(["NewQuestion", "MC"])
-        rows.writerow(["Title", f"{title}: {name}"])
-        rows.writerow(["QuestionText", html, "HTML"])
-        rows.writerow(["Points", 1])
-        for answer in one.answers:
-            rows.writerow(["Option", 100 if answer == one.right else 0, _code(answer), "HTML"])
-        rows.writerow([])
+        made: list[list[object]] = [["NewQuestion", "MC"], ["Title", f"{title}: {name}"]]
+        made += [["QuestionText", html, "HTML"], ["Points", 1], ["Difficulty", 1]]
+        made += [["Option", 100 if answer == one.right else 0, _code(answer), "HTML"] for answer in one.answers]
+        rows.writerows([*row, *[""] * (_COLUMNS - len(row))] for row in [*made, []])
     return text.getvalue().encode("utf-8-sig")
 
 

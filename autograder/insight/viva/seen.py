@@ -14,7 +14,10 @@ _MOST = 12
 
 @dataclass(frozen=True)
 class Seen:
-    """`items` are the entries of a tensor row by row, the items of a list, one plain value, or the name of a type."""
+    """`items` are the entries of a tensor row by row, the items of a list, one plain value, or words for an object.
+
+    They are None for a tensor or a list that is too long.
+    """
 
     kind: Kind
     shape: tuple[int, ...]
@@ -23,6 +26,11 @@ class Seen:
     @property
     def is_array(self) -> bool:
         return self.kind in ("tensor", "array")
+
+    @property
+    def is_opaque(self) -> bool:
+        """Whether it is an object of which no more than its class is known."""
+        return self.kind == "object" and "(" not in str((self.items or ("",))[0])
 
     def literal(self) -> str:
         """The value as one writes it, or '' if it is not short and exact."""
@@ -49,9 +57,17 @@ class Seen:
         match self.kind:
             case "tensor" | "array":
                 return f"{self.kind} of shape {shape_text(self.shape)}"
-            case "list" | "tuple" if self.items is not None:
-                return f"{self.kind} of {len(self.items)}"
-        return f"a {self.items[0]}" if self.items else self.kind
+            case "list" | "tuple":
+                inner = ", ".join(item.told() for item in self.items or ())
+                return f"{self.kind} of {inner}" if 0 < len(inner) <= 100 else f"{self.kind} of {self.shape[0]} items"
+        words = str(self.items[0]) if self.items else self.kind
+        return f"an {words}" if words[:1] in "AEIOaeio" else f"a {words}"
+
+    def shapes(self) -> list[tuple[int, ...]]:
+        """Its shape if it is a tensor, or those of the tensors in it."""
+        if self.kind in ("list", "tuple"):
+            return [shape for item in self.items or () for shape in item.shapes()]
+        return [self.shape] if self.is_array else []
 
 
 def read(said: Any, depth: int = 0) -> Seen:
@@ -64,7 +80,10 @@ def read(said: Any, depth: int = 0) -> Seen:
     if items is not None and len(items) > _MOST:
         raise ValueError("too many entries")
     if kind in ("list", "tuple"):
-        return Seen(kind, tuple(shape), tuple(read(item, depth + 1) for item in items))
+        inner = tuple(read(item, depth + 1) for item in items) if items is not None else None
+        if len(shape) != 1 or (inner is not None and len(inner) != shape[0]):
+            raise ValueError("another number of items")
+        return Seen(kind, tuple(shape), inner)
     if items is not None and not all(item is None or type(item) in (bool, int, float, str) for item in items):
         raise ValueError("not plain")
     if kind in ("tensor", "array") and items is not None and len(items) != math.prod(shape):
@@ -74,7 +93,7 @@ def read(said: Any, depth: int = 0) -> Seen:
     return Seen(
         kind,
         tuple(shape),
-        tuple(item[:60] if isinstance(item, str) else item for item in items) if items is not None else None,
+        tuple(item[:160] if isinstance(item, str) else item for item in items) if items is not None else None,
     )
 
 

@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
-import functools
+import ast
 import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from functools import cache
 from typing import Any
 
 import jinja2
 from markupsafe import Markup, escape
 
 from autograder.insight.viva.asking import Asked
+from autograder.insight.viva.functions import functions
 from autograder.insight.viva.questions import Question
 from autograder.results.plain_text import cleaned
 
@@ -65,9 +67,21 @@ def code(book: Asked) -> Iterator[Part]:
 
 
 def numbered(source: str, first: int, last: int) -> str:
-    """Lines of a cell behind their numbers."""
-    lines = source.split("\n")[first - 1 : last]
-    return "\n".join(f"{number:3} {cleaned(line)[:_WIDTH]}" for number, line in enumerate(lines, first))
+    """Lines of a cell behind their numbers, of a function's docstring the first one alone: more would give answers."""
+    lines, folded = source.split("\n"), _folded(source, first)
+    shown = [number for number in range(first, last + 1) if number not in folded[1:]]
+    return "\n".join(
+        "      ⋮" if number in folded else f"{number:3} {cleaned(lines[number - 1])[:_WIDTH]}" for number in shown
+    )
+
+
+def _folded(source: str, first: int) -> range:
+    """The lines of the docstring of the function that begins here, but for its first."""
+    body = next((one.node.body for one in functions(source) if one.first == first), [])
+    document = body[0] if body else None
+    if not isinstance(document, ast.Expr) or not isinstance(document.value, ast.Constant):
+        return range(0)
+    return range(document.lineno + 1, (document.end_lineno or 0) + 1)
 
 
 def coded(text: str) -> Markup:
@@ -75,7 +89,7 @@ def coded(text: str) -> Markup:
     return Markup(re.sub(r"`([^`]+)`", r"<code>\1</code>", str(escape(text))))
 
 
-@functools.cache
+@cache
 def _template() -> jinja2.Template:
     loader = jinja2.PackageLoader("autograder.insight", "templates")
     made = jinja2.Environment(loader=loader, autoescape=True, trim_blocks=True, lstrip_blocks=True)

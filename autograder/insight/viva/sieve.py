@@ -17,21 +17,15 @@ _FAIR = 45
 """lines of code that one notebook's sheet shows, if there are enough questions about so few"""
 
 
-def sieved(questions: Sequence[Question], again: Sequence[Question], texts: str, checks: str) -> list[Question]:
-    """Those that have the same key when everything runs again, and whose answer no text gives, nor a check a value.
-
-    Wrong answers that are as right as the right one are left out; so are questions with too few others.
-    """
-    keys = {(one.id, one.about.check, one.about.number): (one.right, one.setting) for one in again}
+def sieved(questions: Sequence[Question], texts: str, checks: str) -> list[Question]:
+    """Those whose answer no text of the course gives, nor a check a value; with the wrong answers that are wrong."""
     found = []
     for one in questions:
-        if keys.get((one.id, one.about.check, one.about.number)) != (one.right, one.setting):
-            continue
         if one.kind in ("result", "shape") and _plain(one.right) in texts:
             continue
         if one.kind == "result" and any(_plain(part) in checks for part in (one.right, *_long_parts(one.right))):
             continue
-        wrong = distinct(one.right, one.wrong)
+        wrong = distinct(one.right, one.wrong)[:MOST_WRONG]
         if len(wrong) >= LEAST_WRONG:
             found.append(dataclasses.replace(one, wrong=tuple(wrong)))
     return found
@@ -91,29 +85,28 @@ def plain_text(text: str) -> str:
     return re.sub(r"\s", "", text)
 
 
-def chosen(questions: Sequence[Question], rng: random.Random, most: int = ENOUGH) -> list[Question]:
-    """Questions for one student: of many kinds, about few lines of code, at most two of a kind if that is enough."""
-    left = sorted(questions, key=lambda one: repr((one.id, one.about.check, one.about.number)))
-    rng.shuffle(left)
+def chosen(questions: Sequence[Question], most: int = ENOUGH) -> list[Question]:
+    """Questions for one student: good ones, of many kinds, about few lines of code; earlier ones before later ones."""
+    left = list(questions)
     found: list[Question] = []
     while left and len(found) < most:
-        kinds = Counter(one.kind for one in found)
+        kinds, functions = Counter(one.kind for one in found), Counter(one.function for one in found)
         places = Counter((one.cell, one.about.line, one.kind) for one in found)
         shown = {(one.cell, one.first): one.last - one.first + 1 for one in found}
 
-        def cost(one: Question) -> tuple[int, bool, bool]:
+        def cost(one: Question) -> tuple[int, bool]:
             lines = 0 if (one.cell, one.first) in shown else one.last - one.first + 1  # noqa: B023
             full = sum(shown.values()) + lines > _FAIR  # noqa: B023
-            trivial = one.right.count(",") == 1 and one.kind == "shape"
-            return places[(one.cell, one.about.line, one.kind)] * 4 + kinds[one.kind], full, trivial  # noqa: B023
+            often = places[(one.cell, one.about.line, one.kind)]  # noqa: B023
+            same = 8 * often + 2 * kinds[one.kind] + functions[one.function]  # noqa: B023
+            return same + 6 * one.poor, full
 
         best = min(left, key=cost)
         left = [one for one in left if one is not best and one.id != best.id]
-        found.append(_ordered(best, rng))
+        found.append(best)
     return found
 
 
-def _ordered(one: Question, rng: random.Random) -> Question:
-    """The question with the likeliest wrong answers, and with all answers in an order that tells nothing."""
-    wrong = one.wrong[:MOST_WRONG]
-    return dataclasses.replace(one, wrong=wrong, at=rng.randrange(len(wrong) + 1))
+def ordered(questions: Sequence[Question], rng: random.Random) -> list[Question]:
+    """The questions with their answers in an order that tells nothing."""
+    return [dataclasses.replace(one, at=rng.randrange(len(one.wrong) + 1)) for one in questions]

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from contextlib import closing
+from contextlib import closing, suppress
 from dataclasses import dataclass
 from typing import Any
 
@@ -14,10 +14,13 @@ from autograder.sandbox.lines import Line
 from autograder.sandbox.object_client import Student
 from autograder.sandbox.student_error import Allowance, StudentError
 
-MOST_CALLS, MOST_EVENTS, MOST_WORK = 3, 160, 8_000
-"""of one check: calls of each function that are recorded, lines of one call, calls of any function before it is left"""
-_SECONDS, _EDIT_SECONDS = 3.0, 1.0
-"""for one check, and for one edit with its checks"""
+MOST_CALLS, MOST_EVENTS, MOST_WORK = 3, 300, 6_000
+"""of one check: calls of each function that are recorded, lines of one call, and calls and lines before it is left"""
+_SECONDS = 2.0
+"""for one check, or for one edit with its checks: only what the bounds above do not count is stopped by the clock"""
+
+_MALFORMED = (ValueError, TypeError, KeyError, IndexError, AttributeError)
+"""what comes from reading an answer that is no record"""
 
 Lines = Callable[[int], Line]
 """a line to the finished notebook, for a random seed"""
@@ -34,7 +37,7 @@ class Step:
 
 @dataclass(frozen=True)
 class TracedCall:
-    """One call of a function of the student's that raised no exception."""
+    """One call of a function of the student's that caught no exception."""
 
     check: str
     """grade_id of the visible check that made it"""
@@ -44,11 +47,14 @@ class TracedCall:
     first: int
     """the line of the cell at which the function begins"""
     number: int
-    """the how manieth call of the function in this check, from 1"""
+    """which call of the function in this check, from 1"""
     given: Mapping[str, Seen]
     steps: tuple[Step, ...]
     returned: Seen | None
-    """None where the call was left before it returned: its steps are the first ones"""
+    """None where the call did not end in sight, and where it raised an exception: its steps are the first ones"""
+    raised: bool = False
+    sums: tuple[float, ...] = ()
+    """numbers that differ where what is returned differs; () if there are none"""
 
     @property
     def key(self) -> tuple[str, str, int, int]:
@@ -65,7 +71,7 @@ class End:
     line: int
     error: str
     work: int
-    """how many functions it called"""
+    """how many functions were called and lines run in it"""
 
 
 @dataclass(frozen=True)
@@ -76,40 +82,32 @@ class Edit:
     source: str
 
 
-def traces(lines: Lines, checks: Sequence[tuple[str, str]], cells: Sequence[str], seed: int) -> list[TracedCall]:
+def traces(
+    lines: Lines, checks: Sequence[tuple[str, str]], cells: Sequence[str], seed: int, edit: Edit | None = None
+) -> list[TracedCall]:
     """The calls that these checks (grade_id and source) make of functions in these cells. Checks that hang are left."""
-    names, found, left = [cell_filename(cell) for cell in cells], list[TracedCall](), list(checks)
-    while left:
-        try:
-            with closing(lines(seed)) as line:
-                while left:
-                    check = left.pop(0)
-                    said = _ask(line, [], [check], names)
-                    found += _calls(said[1])
-        except StudentError:
-            continue
-        except (ValueError, TypeError, KeyError, IndexError, AttributeError):
-            continue  # what came back is no trace
-    return found
+    try:
+        with closing(lines(seed)) as line:
+            return _calls(_ask(line, edit, checks, [cell_filename(cell) for cell in cells])[1])
+    except (StudentError, *_MALFORMED):
+        apart = checks if len(checks) > 1 else ()
+        return [call for check in apart for call in traces(lines, [check], cells, seed, edit)]
 
 
 def ends(lines: Lines, checks: Sequence[tuple[str, str]], edit: Edit | None, seed: int) -> tuple[End, ...]:
     """How these checks end after an edit; the first that fails is the last. () if nobody can say."""
-    edited = [[cell_filename(edit.cell), edit.source]] if edit else []
-    try:
-        with closing(lines(seed)) as line:
-            return tuple(_ends(_ask(line, edited, checks, [])[0]))
-    except (StudentError, ValueError, TypeError, KeyError, IndexError, AttributeError):
-        return ()
+    with suppress(StudentError, *_MALFORMED), closing(lines(seed)) as line:
+        return tuple(_ends(_ask(line, edit, checks, [])[0]))
+    return ()
 
 
-def _ask(line: Line, edited: Sequence[Any], checks: Sequence[tuple[str, str]], cells: Sequence[str]) -> Any:
+def _ask(line: Line, edit: Edit | None, checks: Sequence[tuple[str, str]], cells: Sequence[str]) -> Any:
     student = Student(line)
-    arguments = [[list(one) for one in edited], [list(one) for one in checks], list(cells)]
-    limits = [MOST_CALLS, MOST_EVENTS, MOST_WORK]
-    with student.within(Allowance(_EDIT_SECONDS if edited else _SECONDS, "it takes too long")):
+    edited = [[cell_filename(edit.cell), edit.source]] if edit else []
+    arguments = [edited, [list(one) for one in checks], list(cells), MOST_CALLS, MOST_EVENTS, MOST_WORK]
+    with student.within(Allowance(_SECONDS, "it takes too long")):
         student.run(SOURCE)
-        said = student.run(f"_viva(globals(), {', '.join(map(repr, [*arguments, *limits]))})")
+        said = student.run(f"_viva(globals(), {', '.join(map(repr, arguments))})")
     if not isinstance(said, list) or len(said) != 2:
         raise ValueError("not a record")
     return said
@@ -125,10 +123,10 @@ def _ends(said: Any) -> list[End]:
 
 
 def _calls(said: Any) -> list[TracedCall]:
-    """The calls in a record that raised nothing."""
+    """The calls in a record that caught nothing."""
     found = []
-    for check, place, filename, first, number, given, events, returned, how in said[:400]:
-        if how not in ("whole", "left"):
+    for check, place, filename, first, number, given, events, returned, how, sums in said[:400]:
+        if how not in ("whole", "left", "raised"):
             continue
         if not all(type(one) is int for one in (place, first, number)):
             raise ValueError("not a call")
@@ -140,7 +138,11 @@ def _calls(said: Any) -> list[TracedCall]:
             if type(line) is not int:
                 raise ValueError("not a line")
             steps.append(Step(line, names))
-        whole = how == "whole" and returned is not None and len(steps) < MOST_EVENTS
+        whole = how == "whole" and returned is not None
         result = read(returned) if whole else None
-        found.append(TracedCall(check, place, cell_of(filename), first, number, start, tuple(steps), result))
+        cell, numbers = cell_of(filename), tuple(map(float, sums or ()))
+        traced = TracedCall(
+            str(check), place, cell, first, number, start, tuple(steps), result, how == "raised", numbers
+        )
+        found.append(traced)
     return found

@@ -1,8 +1,9 @@
 """What the student's process is asked to run: the visible checks, with a record of what the student's functions do.
 
 `SOURCE` defines one function there. It runs checks one after another, in the notebook's names, and writes down for the
-first calls of each function of the student's cells which lines are run, and what the local names hold. It also runs
-edited copies of cells first. What it returns is plain data, which nobody here trusts.
+first calls of each function of the student's cells which lines are run, and what the local names hold. Edited copies of
+cells are run before them. A check that calls too many functions, or runs too many lines of the student's, is left
+before its end, so that the work is bounded without a clock. What comes back is plain data, which nobody here trusts.
 """
 
 SOURCE = """
@@ -25,17 +26,74 @@ def _viva(names, edited, checks, cells, most_calls, most_events, most_work):
             short = size <= 12 and (not is_tensor or not thing.is_complex())
             flat = (thing.detach() if is_tensor else thing).reshape(-1).tolist() if short else None
             return ["tensor" if is_tensor else "array", list(map(int, thing.shape)), flat]
-        if type(thing) in (list, tuple) and len(thing) <= 8 and depth < 2:
-            return [type(thing).__name__, [len(thing)], [seen(item, depth + 1) for item in thing]]
+        if type(thing) in (list, tuple):
+            short = len(thing) <= 8 and depth < 2
+            return [type(thing).__name__, [len(thing)], [seen(item, depth + 1) for item in thing] if short else None]
         return ["object", [], [type(thing).__name__[:60]]]
 
-    def state(frame):
-        found = {}
-        for name, thing in list(frame.f_locals.items())[:40]:
-            found[name] = seen(thing)
-        owner = frame.f_locals.get("self")
-        for name, thing in list(getattr(owner, "__dict__", {}).items())[:24]:
-            found["self." + str(name)] = seen(thing)
+    def cut(text, most):
+        text = " ".join(text.split())
+        return text if len(text) <= most else text[: most - 1] + "…"
+
+    def is_library(thing):
+        return isinstance(thing, torch.nn.Module) and type(thing).__module__.startswith("torch.nn.modules")
+
+    def part(thing):
+        found = seen(thing)
+        if torch is not None and is_library(thing):
+            return cut(repr(thing), 60)
+        if found[0] in ("tensor", "array"):
+            return str(tuple(found[1]))
+        if found[0] == "value":
+            return repr(found[2][0]) if type(thing) in (bool, int, str) else ""
+        return f"{len(thing)} items" if type(thing) in (list, tuple, dict) else type(thing).__name__
+
+    def members(thing):
+        own = dict(getattr(thing, "__dict__", {}))
+        if torch is not None and isinstance(thing, torch.nn.Module):
+            kinds = ("_parameters", "_buffers", "_modules")
+            own = {name: item for kind in kinds for name, item in own.get(kind, {}).items()} | own
+        return {name: item for name, item in own.items() if not str(name).startswith("_")}
+
+    def described(thing):
+        found = seen(thing)
+        if found[0] != "object":
+            return found
+        name, parts = type(thing).__name__, {}
+        if str(type(thing).__module__).startswith("torch."):
+            name += f" ({'.'.join(type(thing).__module__.split('.')[:2])})"
+        if torch is not None and isinstance(thing, torch.nn.Module):
+            if is_library(thing):
+                mode = " in training mode" if thing.training else " in evaluation mode"
+                return ["object", [], [cut(repr(thing), 140) + mode]]
+            parts = {"training": thing.training, **members(thing)}
+        elif type(thing) is dict:
+            parts = thing
+        elif not callable(getattr(thing, "__get__", None)) and not isinstance(thing, type):
+            parts = members(thing)
+        texts = [f"{name}: {text}" for name, item in list(parts.items())[:8] if (text := part(item))]
+        return ["object", [], [cut(name + " with " + ", ".join(texts), 160) if texts else name[:80]]]
+
+    def sums(thing, depth=0):
+        if type(thing) in (list, tuple) and len(thing) <= 200 and depth < 2:
+            parts = [sums(item, depth + 1) for item in thing]
+            return None if None in parts else [number for part in parts for number in part]
+        if type(thing) in (bool, int, float):
+            return [float(thing)]
+        try:
+            thing = thing.detach().numpy() if torch is not None and isinstance(thing, torch.Tensor) else thing
+            if numpy is None or not isinstance(thing, numpy.ndarray) or thing.size > 10**6:
+                return None
+            flat = numpy.asarray(thing, dtype=float).reshape(-1)
+            found = [flat.sum(), abs(flat).sum(), flat @ numpy.arange(1, flat.size + 1)]
+            return list(map(float, found)) if numpy.isfinite(found).all() else None
+        except Exception:
+            return None
+
+    def state(frame, look=seen):
+        found = {name: look(thing) for name, thing in list(frame.f_locals.items())[:40]}
+        for name, thing in list(members(frame.f_locals.get("self")).items())[:24]:
+            found["self." + str(name)] = look(thing)
         return found
 
     def place(frame):
@@ -43,44 +101,55 @@ def _viva(names, edited, checks, cells, most_calls, most_events, most_work):
             frame = frame.f_back
         return frame.f_lineno if frame is not None else 0
 
-    def tracer(frame, event, _):
+    def spend():
         work[0] += 1
         if work[0] > most_work:
             raise Enough
+
+    def lines(frame, event, _):
+        if event == "line":
+            spend()
+        return lines
+
+    def tracer(frame, event, _):
+        spend()
         code = frame.f_code
-        if event != "call" or code.co_filename not in cells or code.co_name.startswith("<") or code.co_flags & 0x2A0:
+        if code.co_filename not in cells:
             return None
         key = (current[0], code.co_filename, code.co_firstlineno)
         counts[key] = counts.get(key, 0) + 1
-        if counts[key] > most_calls:
-            return None
-        last = state(frame)
-        record = [current[0], place(frame), code.co_filename, code.co_firstlineno, counts[key], last, [], None, "left"]
+        if code.co_name.startswith("<") or code.co_flags & 0x2A0 or counts[key] > most_calls:
+            return lines
+        last, raising = state(frame), False
+        given = state(frame, described)
+        record = [current[0], place(frame), *key[1:], counts[key], given, [], None, "left", None]
         calls.append(record)
 
         def local(frame, event, value):
-            nonlocal last
+            nonlocal last, raising
             if event == "exception":
-                if value[0] is not StopIteration:
-                    record[8] = "raised"
+                raising = value[0] is not StopIteration
                 return local
-            if len(record[6]) >= most_events:
-                return None
-            now = state(frame)
-            changed = {name: thing for name, thing in now.items() if last.get(name) != thing}
-            gone = [name for name in last if name not in now]
-            last = now
-            record[6].append([frame.f_lineno if event == "line" else 0, changed, gone])
+            if event == "line":
+                spend()
+                if raising:
+                    raising, record[8] = False, "caught"
+            if len(record[6]) < most_events:
+                now = state(frame)
+                changed = {name: thing for name, thing in now.items() if last.get(name) != thing}
+                gone = [name for name in last if name not in now]
+                last = now
+                record[6].append([frame.f_lineno if event == "line" else 0, changed, gone])
             if event == "return" and record[8] == "left":
-                record[7], record[8] = seen(value), "whole"
+                record[8] = "raised" if raising else "whole"
+                record[7], record[9] = seen(value), sums(value)
             return local
 
         return local
 
     def counter(frame, event, _):
-        work[0] += 1
-        if work[0] > most_work:
-            raise Enough
+        spend()
+        return lines if frame.f_code.co_filename.startswith(("<check ", "<cell ")) else None
 
     for filename, source in edited:
         exec(compile(source, filename, "exec", dont_inherit=True), names)
