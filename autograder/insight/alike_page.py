@@ -16,7 +16,7 @@ from autograder import atomic_file
 from autograder.insight.alike_class import AlikeClass
 from autograder.insight.own_work import Answer, OwnWork
 from autograder.insight.similarity import Alike, Findings, Pair
-from autograder.results.plain_text import cleaned
+from autograder.results import templating
 
 MOST_PAIRS = 500
 """pairs of which there is a page"""
@@ -130,22 +130,6 @@ def chance(expected: float) -> str:
 
 @functools.cache
 def _templates() -> jinja2.Environment:
-    environment = jinja2.Environment(
-        loader=jinja2.ChoiceLoader(
-            [jinja2.PackageLoader("autograder.insight"), jinja2.PackageLoader("autograder.results")]
-        ),
-        autoescape=True,
-        undefined=jinja2.StrictUndefined,
-        finalize=cleaned,  # every value on the page goes through it
-        auto_reload=False,
-        trim_blocks=True,
-        lstrip_blocks=True,
-    )
+    environment = templating.environment("autograder.insight", "autograder.results")
     environment.filters["chance"] = chance
-    environment.filters["short"] = _short
     return environment
-
-
-def _short(text: str, most: int = 80) -> str:
-    text = " ".join(cleaned(text[: 20 * most]).split())
-    return text if len(text) <= most else f"{text[: most - 1]}…"

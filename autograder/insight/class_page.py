@@ -9,9 +9,11 @@ from collections.abc import Iterable, Sequence
 import jinja2
 
 from autograder.insight import charts, homework_comparison, items
-from autograder.insight.class_report import Case, ClassReport, Count, Person
+from autograder.insight.class_report import Case, ClassReport, Person
 from autograder.insight.homework_comparison import Comparison
-from autograder.results.plain_text import cleaned, points_text
+from autograder.results import templating
+from autograder.results.plain_text import points_text
+from autograder.results.templating import short
 
 _NAMED = 12
 """how many students a list on the page names; the JSON has all"""
@@ -82,22 +84,11 @@ def _template(name: str) -> jinja2.Template:
 
 @functools.cache
 def _templates() -> jinja2.Environment:
-    environment = jinja2.Environment(
-        loader=jinja2.ChoiceLoader(
-            [jinja2.PackageLoader("autograder.insight"), jinja2.PackageLoader("autograder.results")]
-        ),
-        autoescape=True,
-        undefined=jinja2.StrictUndefined,
-        finalize=cleaned,  # every value on the page goes through it
-        auto_reload=False,
-        trim_blocks=True,
-        lstrip_blocks=True,
-    )
+    environment = templating.environment("autograder.insight", "autograder.results")
     environment.filters |= {
         "points": _points,
         "per_cent": _per_cent,
         "correlation": _correlation,
-        "short": _short,
         "called": _called,
         "some": _some,
         "people": charts.people,
@@ -126,13 +117,8 @@ def _correlation(context: jinja2.runtime.Context, value: float | None) -> str:
     return str(context["absent"]) if value is None else f"{value:.2f}".replace("-", "−")
 
 
-def _short(text: Count, most: int = 120) -> str:
-    words = " ".join(str(cleaned(str(text)[: 4 * most])).split())
-    return words if len(words) <= most else f"{words[: most - 1]}…"
-
-
 def _called(person: Person) -> str:
-    return f"{_short(person.name, 80)} ({_short(person.id, 80)})" if person.name else _short(person.id, 80)
+    return f"{short(person.name, 80)} ({short(person.id, 80)})" if person.name else short(person.id, 80)
 
 
 def _some(people: Sequence[Person]) -> str:

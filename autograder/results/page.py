@@ -13,7 +13,7 @@ from itertools import groupby
 import jinja2
 from markupsafe import Markup, escape
 
-from autograder.results import comment
+from autograder.results import comment, templating
 from autograder.results.picture import MOST_BYTES, jpeg_size, png_size
 from autograder.results.plain_text import cleaned, points_text
 from autograder.results.result import CellResult, NotebookResult, Output, Result
@@ -141,7 +141,7 @@ class _Pictures:
         self.left -= len(png)
         # Marked as safe: base64 has no characters that could end an attribute, and cleaning it would take too long.
         uri = Markup(f"data:{kind};base64," + base64.b64encode(png).decode())
-        return _Block("figure", _short(output.alt, _TEXT), uri=uri, size=size, number=number)
+        return _Block("figure", templating.short(output.alt, _TEXT), uri=uri, size=size, number=number)
 
 
 def _looks(result: Result) -> Iterator[_Look]:
@@ -200,29 +200,15 @@ def _text(kind: str, text: str) -> _Block:
 
 @functools.cache
 def _templates() -> jinja2.Environment:
-    environment = jinja2.Environment(
-        loader=jinja2.PackageLoader("autograder.results"),
-        autoescape=True,
-        undefined=jinja2.StrictUndefined,
-        finalize=cleaned,  # every value on the page goes through it
-        auto_reload=False,
-        trim_blocks=True,
-        lstrip_blocks=True,
-    )
+    environment = templating.environment("autograder.results")
     environment.filters |= {
         "points": points_text,
-        "short": _short,
         "prose": _prose,
         "comment": comment.as_html,
         "state": state,
         "percent": _percent,
     }
     return environment
-
-
-def _short(text: str, most: int) -> str:
-    text = " ".join(cleaned(text[:_TEXT]).split())
-    return text if len(text) <= most else f"{text[: most - 1]}…"
 
 
 def _prose(text: str) -> Markup:

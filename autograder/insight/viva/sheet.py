@@ -15,6 +15,7 @@ from markupsafe import Markup, escape
 from autograder.insight.viva.asking import Asked
 from autograder.insight.viva.functions import functions
 from autograder.insight.viva.questions import Question
+from autograder.results import templating
 from autograder.results.plain_text import cleaned
 
 LETTERS = "ABCDEFGH"
@@ -91,7 +92,6 @@ def coded(text: str) -> Markup:
 
 @cache
 def _template() -> jinja2.Template:
-    loader = jinja2.PackageLoader("autograder.insight", "templates")
-    made = jinja2.Environment(loader=loader, autoescape=True, trim_blocks=True, lstrip_blocks=True)
+    made = templating.environment("autograder.insight")
     made.filters["coded"] = coded
     return made.get_template("viva.html")
