@@ -1,6 +1,6 @@
 """Take the pictures of the site's front page: `make pictures`.
 
-A small class is made from hw1/mlp and graded; docs/figures/ keeps what Chromium then shows of a notebook, a student's
+A class of 300 is made from hw1/mlp and graded; docs/figures/ keeps what Chromium then shows of a notebook, a student's
 page and the class page.
 """
 
@@ -26,12 +26,13 @@ from autograder.proving.example_class import ExampleSubmission, SubmissionWriter
 
 COURSE = Path(__file__).resolve().parents[1]
 FOLDER = COURSE / "docs" / "figures"
-STUDENTS = (
+_FIRST_NAMES = (
     *("ada", "amir", "anna", "ben", "carla", "chen", "clara", "daniel", "elena", "emil", "fatma", "hana", "hugo"),
     *("ines", "ivan", "jonas", "julia", "karim", "lea", "leo", "lin", "maria", "mira", "nils", "nora", "omar"),
     *("paul", "rosa", "sara", "tim"),
 )
-SHOWN = "anna"
+STUDENTS = tuple(f"{name}-{initial}" for initial in "abdfghklmr" for name in _FIRST_NAMES)
+SHOWN = "anna-k"
 """whose page is shown: she has made one mistake, and reads its hint"""
 MISTAKE = "bias-grad-averaged"
 WIDTH, HEIGHT = 760, 570
