@@ -331,7 +331,7 @@ def test_a_bad_roster_is_told_and_nothing_is_written(root, roster, said):
     if roster is not None:
         path.write_text(roster)
     ran = CliRunner().invoke(app, ["build", "hw1", "--course", str(root), "--variant-for", str(path)])
-    assert ran.exit_code == 1 and said in ran.output
+    assert ran.exit_code == 2 and said in ran.output
     assert not (root / "variants").exists() and not (root / "hw1.parameters.csv").exists()
 
 

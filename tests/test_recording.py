@@ -437,7 +437,7 @@ def test_one_notebook_is_not_regraded_where_the_gradebook_would_change_beside_it
     worth_six(course)
     homework, out, submitted = course.homework("hw1"), course.root / "results", course.root / "submitted"
     before = (course.root / "gradebook.db").read_bytes()
-    with pytest.raises(CourseError, match=r"(?s)powers/square-check +3 +6.*Regrade everything"):
+    with pytest.raises(CourseError, match=r"(?s)powers/square-check +3 +6.*regrade everything"):
         class_regrade.run(course, homework, out, submitted, 1, Choosing(test="test_small"), unconfined=True)
     assert (course.root / "gradebook.db").read_bytes() == before
 

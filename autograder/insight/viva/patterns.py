@@ -161,7 +161,7 @@ def _known(call: TracedCall, function: Function) -> bool:
 
 def _values_near(thing: Seen) -> Iterator[str]:
     """The same thing with other numbers: negative, turned around, one more."""
-    if thing.items is None:
+    if not thing.items:  # unknown, or empty: there is nothing to change
         return
     if thing.kind == "value":
         value = thing.items[0]

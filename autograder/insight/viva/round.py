@@ -71,6 +71,10 @@ def _invited(context: GradingContext, out: Path, student: str, form: str) -> Inv
     except (SandboxLost, RuntimeError) as why:
         context.zygote.revive()
         return Invited(student, lost=f"the sandbox failed: {why}; try again")
+    except Exception as why:  # one student never stops a class
+        return Invited(
+            student, lost=f"an error in making the questions ({type(why).__name__}: {why}): please report it"
+        )
     if not any(book.questions for book in books):
         return Invited(student, books)
     ending, made = (
