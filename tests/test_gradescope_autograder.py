@@ -453,7 +453,7 @@ def test_a_machine_that_confines_too_little_gives_no_score(
     assert gradescope.main("hw1", root) == 1
     assert list((root / "results").iterdir()) == []
     said = capsys.readouterr().out
-    assert "requires at least A" in said and "was not graded" in said
+    assert "floor is A, but this machine" in said and "was not graded" in said
 
 
 @pytest.mark.parametrize("broken", ["submission", "course.toml"])
