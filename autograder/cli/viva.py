@@ -48,6 +48,7 @@ def viva(
     cannot be run again, for example because the transcript is missing.
     """
     from autograder.insight.viva import round
+    from autograder.results import record
 
     opened = opened_course(course)
     out = out or opened.root / "results"
@@ -55,8 +56,7 @@ def viva(
         chosen = opened.homework(homework)
         known = round.students_of(chosen, out)
         if student and student not in known:
-            near = ", ".join(known[:10]) + (" …" if len(known) > 10 else "")
-            raise CourseError(f"{out}: no result of {student!r}; there are results of {near}")
+            raise record.missing(out, student, chosen.name)
         floor = "none" if allow_unconfined else opened.floor
         found = list(round.held(opened, chosen, out, [student] if student else known, form.value, floor))
     except CourseError as error:

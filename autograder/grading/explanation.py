@@ -109,10 +109,7 @@ def opened(course: Course, homework: Homework, out: Path, student: str) -> Exami
     """What is kept of a student's homework below `out`. Raises CourseError, and says what is missing."""
     path = out / student / f"{homework.name}.json"
     if not path.is_file():
-        known = sorted(one.parent.name for one in out.glob(f"*/{homework.name}.json"))
-        near = ", ".join(known[:10]) + (" …" if len(known) > 10 else "")
-        way_out = f"choose one of {near}" if near else f"run `autograder grade {homework.name}` first"
-        raise CourseError(f"{path}: no such result: {way_out}")
+        raise record.missing(out, student, homework.name)
     try:
         result = record.read(path)
         kept = transcript.read(transcript.path_of(out, student, homework.name))

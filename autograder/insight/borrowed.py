@@ -11,6 +11,7 @@ from autograder.course.personal import given
 from autograder.examination.suite import Suite, collected
 from autograder.grading import explanation
 from autograder.grading.fitting import Fitting
+from autograder.results import record
 from autograder.results.transcript import Unusable
 
 _NAMED = 5
@@ -52,14 +53,13 @@ def of_class(course: Course, homework: Homework, out: Path) -> tuple[Borrowed, .
 
 
 def _found(course: Course, homework: Homework, out: Path, fitting: Fitting) -> Iterator[Borrowed]:
-    for path in sorted(out.glob(f"*/{homework.name}.json")):
-        student = path.parent.name
+    handed_in = record.students(out, homework.name)
+    for student in handed_in:
         try:
             fits = fitting.fits(explanation.opened(course, homework, out, student))
         except (CourseError, Unusable):
             continue
         for place in dict.fromkeys((fit.notebook, fit.cell) for fit in fits):
             given_to = {one for fit in fits if (fit.notebook, fit.cell) == place for one in fit.students}
-            handed_in = sorted(one for one in given_to if (out / one / path.name).is_file())
-            if handed_in:
-                yield Borrowed(student, place, tuple(handed_in))
+            if classmates := tuple(one for one in handed_in if one in given_to):
+                yield Borrowed(student, place, classmates)

@@ -135,7 +135,7 @@ class Recorder:
         if not before.marks and self._entries.add(student, cells, result.late):
             self._new = student
             return False
-        lost = bool(before.marks) and student not in rows.entered(book, self._homework)
+        lost = bool(before.marks) and student not in rows.entered(book, self._homework, student)
         with _quietly():
             book.update_or_create_student(student)
             submission = book.update_or_create_submission(homework, student)

@@ -83,6 +83,19 @@ def none(out: Path, homework: str) -> CourseError:
     return CourseError(f"{out}: no results of {homework}: run `autograder grade {homework}` first")
 
 
+def missing(out: Path, student: str, homework: str) -> CourseError:
+    """The error where a command is for one student, and there is no result of theirs."""
+    known = students(out, homework)
+    near = ", ".join(known[:10]) + (" …" if len(known) > 10 else "")
+    way_out = f"choose one of {near}" if near else f"run `autograder grade {homework}` first"
+    return CourseError(f"{out / student / homework}.json: no such result: {way_out}")
+
+
+def students(out: Path, homework: str) -> list[str]:
+    """Who has a result of a homework below `out`, whether it can be read or not."""
+    return sorted(path.parent.name for path in out.glob(f"*/{homework}.json"))
+
+
 class _Head(msgspec.Struct):
     schema: int
 

@@ -50,12 +50,13 @@ def students(book: Any) -> set[str]:
     return set(book.db.execute(select(Student.id)).scalars())
 
 
-def entered(book: Any, homework: Homework) -> set[str]:
-    """The students who have a submission of a homework in the gradebook."""
+def entered(book: Any, homework: Homework, student: str | None = None) -> set[str]:
+    """The students who have a submission of a homework in the gradebook; only one is looked for, if asked."""
     from nbgrader.api import Assignment, SubmittedAssignment
     from sqlalchemy import select
 
     found = select(SubmittedAssignment.student_id).join(Assignment).where(Assignment.name == homework.name)
+    found = found if student is None else found.where(SubmittedAssignment.student_id == student)
     return set(book.db.execute(found).scalars())
 
 

@@ -14,6 +14,7 @@ from autograder.grading.context import GradingContext
 from autograder.grading.libraries import libraries_of
 from autograder.insight.viva import quiz, sheet
 from autograder.insight.viva.asking import Asked, of_student
+from autograder.results import record
 from autograder.results.transcript import Unusable
 from autograder.sandbox.zygote_client import SandboxLost, Zygote
 
@@ -38,9 +39,9 @@ class Invited:
 
 def students_of(homework: Homework, out: Path) -> list[str]:
     """Who has a result. Raises CourseError if nobody has."""
-    found = sorted(path.parent.name for path in out.glob(f"*/{homework.name}.json"))
+    found = record.students(out, homework.name)
     if not found:
-        raise CourseError(f"{out}: there are no results of {homework.name}: `autograder grade {homework.name}` first")
+        raise record.none(out, homework.name)
     return found
 
 
