@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from autograder.cli.classes import tell_faults, unrecorded_text
-from autograder.cli.options import FINDINGS, CourseOption, RecordedOption, fail, opened_course
+from autograder.cli.options import FINDINGS, CourseOption, RecordedOption, opened_course
 from autograder.course.course import CourseError
 from autograder.results.registration import Recorded
 
@@ -36,10 +36,7 @@ def marks(
 
     opened = opened_course(course)
     out = out or opened.root / "results"
-    try:
-        found = marking.run(opened, opened.homework(homework), out)
-    except CourseError as error:
-        fail(error)
+    found = marking.run(opened, opened.homework(homework), out)
     if json:
         import msgspec
 
@@ -98,20 +95,17 @@ def regrade(
     opened = opened_course(course)
     out = out or opened.root / "results"
     choosing = Choosing(notebook, test, dry_run)
-    try:
-        chosen = opened.homework(homework)
-        found = class_regrade.run(
-            opened,
-            chosen,
-            out,
-            submitted or opened.root / "submitted",
-            workers,
-            choosing,
-            allow_unconfined,
-            recorded=recorded,
-        )
-    except CourseError as error:
-        fail(error)
+    chosen = opened.homework(homework)
+    found = class_regrade.run(
+        opened,
+        chosen,
+        out,
+        submitted or opened.root / "submitted",
+        workers,
+        choosing,
+        allow_unconfined,
+        recorded=recorded,
+    )
     if json:
         import msgspec
 
@@ -177,27 +171,24 @@ def explain(
     from autograder.grading import debug_notebook, explanation
 
     opened = opened_course(course)
-    try:
-        chosen = opened.homework(homework)
-        if notebook is not None and notebook.exists():
-            raise CourseError(f"{notebook}: this file exists: choose another name, or remove it first")
-        kept = explanation.opened(opened, chosen, out or opened.root / "results", student)
-        suites = {spec.name: Suite(opened, chosen, spec.name) for spec in chosen.notebooks}
-        with collected(*suites.values()):
-            found = tuple(explanation.explained(kept, cell, everything, suites))
-            typer.echo(explanation.text(student, found))
-            if notebook is not None:
-                made = debug_notebook.written(kept, found, suites)
-                atomic_file.replace(notebook, made.encode(), 0o600)
-                typer.echo(f"\nwrote {notebook}: it runs the student's code unconfined; read it first")
-        if again:
-            from autograder.grading import recheck
+    chosen = opened.homework(homework)
+    if notebook is not None and notebook.exists():
+        raise CourseError(f"{notebook}: this file exists: choose another name, or remove it first")
+    kept = explanation.opened(opened, chosen, out or opened.root / "results", student)
+    suites = {spec.name: Suite(opened, chosen, spec.name) for spec in chosen.notebooks}
+    with collected(*suites.values()):
+        found = tuple(explanation.explained(kept, cell, everything, suites))
+        typer.echo(explanation.text(student, found))
+        if notebook is not None:
+            made = debug_notebook.written(kept, found, suites)
+            atomic_file.replace(notebook, made.encode(), 0o600)
+            typer.echo(f"\nwrote {notebook}: it runs the student's code unconfined; read it first")
+    if again:
+        from autograder.grading import recheck
 
-            typer.echo()
-            for line in recheck.recheck(kept, found, "none" if allow_unconfined else opened.floor):
-                typer.echo(line)
-    except CourseError as error:
-        fail(error)
+        typer.echo()
+        for line in recheck.recheck(kept, found, "none" if allow_unconfined else opened.floor):
+            typer.echo(line)
 
 
 def clusters(
@@ -216,23 +207,18 @@ def clusters(
 
     opened = opened_course(course)
     out = out or opened.root / "results"
-    try:
-        chosen = opened.homework(homework)
-        if notebook:
-            chosen.notebook(notebook)
-        lost: list[str] = []
-        found = insight.of_class(
-            opened, chosen, out, notebook, lambda name, why: lost.append(f"{name}: left out: {why}")
-        )
-        found = tuple(one for one in found if len(one.members) >= least)
-        if mistake > len(found):
-            way_out = f"choose 1 to {len(found)}" if found else "leave it out; no group is left to describe"
-            raise CourseError(f"--mistake {mistake}: there is no such cluster: {way_out}")
-        if mistake:
-            typer.echo(insight.stub(found[mistake - 1], chosen, out))
-        else:
-            typer.echo(insight.text(found, chosen, out))
-            for line in lost:
-                typer.echo(line, err=True)
-    except CourseError as error:
-        fail(error)
+    chosen = opened.homework(homework)
+    if notebook:
+        chosen.notebook(notebook)
+    lost: list[str] = []
+    found = insight.of_class(opened, chosen, out, notebook, lambda name, why: lost.append(f"{name}: left out: {why}"))
+    found = tuple(one for one in found if len(one.members) >= least)
+    if mistake > len(found):
+        way_out = f"choose 1 to {len(found)}" if found else "leave it out; no group is left to describe"
+        raise CourseError(f"--mistake {mistake}: there is no such cluster: {way_out}")
+    if mistake:
+        typer.echo(insight.stub(found[mistake - 1], chosen, out))
+    else:
+        typer.echo(insight.text(found, chosen, out))
+        for line in lost:
+            typer.echo(line, err=True)

@@ -9,7 +9,7 @@ from typing import Annotated
 import typer
 
 from autograder.cli.options import FINDINGS, CourseOption, fail, opened_course
-from autograder.course.course import Course, CourseError
+from autograder.course.course import Course
 
 
 def new(
@@ -20,19 +20,16 @@ def new(
     from autograder.course import starting
 
     here = Path.cwd()
-    try:
-        within: Course | None = None
-        if course is not None or any((folder / "course.toml").is_file() for folder in (here, *here.parents)):
-            within = opened_course(course)
-        match starting.place(name, within):
-            case Course() as opened:
-                written = starting.new_homework(opened, name)
-                then = f"Next: edit {name}/, then `autograder build {name}` and `autograder audit {name}`."
-            case folder:
-                written = starting.new_course(folder)
-                then = f"Next: cd {folder}; `autograder build`, `autograder audit`. README.md says what is where."
-    except CourseError as error:
-        fail(error)
+    within: Course | None = None
+    if course is not None or any((folder / "course.toml").is_file() for folder in (here, *here.parents)):
+        within = opened_course(course)
+    match starting.place(name, within):
+        case Course() as opened:
+            written = starting.new_homework(opened, name)
+            then = f"Next: edit {name}/, then `autograder build {name}` and `autograder audit {name}`."
+        case folder:
+            written = starting.new_course(folder)
+            then = f"Next: cd {folder}; `autograder build`, `autograder audit`. README.md says what is where."
     for path in written:
         typer.echo(f"wrote {path}")
     typer.echo(then)
@@ -136,34 +133,31 @@ def audit(
 
     opened = opened_course(course)
     wrong = 0
-    try:
-        for name, notebooks in _chosen(opened, targets):
-            if parameters:
-                for audited in personal_audit.personal_audit(opened, opened.homework(name), notebooks, parameters):
-                    typer.echo(f"{name}/{personal_audit.row(audited)}")
-                    wrong += len(audited.wrong)
-            elif mutants:
-                for found in mutation.mutation(opened, opened.homework(name), notebooks):
-                    typer.echo(mutation.report(found))
-                    wrong += found.findings
-            elif replays:
-                found_in = list(replaying.replays(opened, opened.homework(name), notebooks))
-                for one in found_in:
-                    for text in one.findings:
-                        typer.echo(f"{one.notebook}: {one.name}: {text}")
-                        wrong += 1
-                tests = sum(one.tests for one in found_in)
-                typer.echo(f"{name}: {len(found_in)} answers, {tests} tests replayed")
-            elif hostile:
-                for odd in answers.hostile(opened, opened.homework(name), notebooks):
-                    typer.echo(f"{odd.notebook}: {odd.text} ({odd.answer})")
+    for name, notebooks in _chosen(opened, targets):
+        if parameters:
+            for audited in personal_audit.personal_audit(opened, opened.homework(name), notebooks, parameters):
+                typer.echo(f"{name}/{personal_audit.row(audited)}")
+                wrong += len(audited.wrong)
+        elif mutants:
+            for found in mutation.mutation(opened, opened.homework(name), notebooks):
+                typer.echo(mutation.report(found))
+                wrong += found.findings
+        elif replays:
+            found_in = list(replaying.replays(opened, opened.homework(name), notebooks))
+            for one in found_in:
+                for text in one.findings:
+                    typer.echo(f"{one.notebook}: {one.name}: {text}")
                     wrong += 1
-            else:
-                rows = auditing.audit(opened, opened.homework(name), notebooks, by_machine=variants, draws=draws)
-                typer.echo(auditing.table(rows))
-                wrong += sum(bool(row.wrong) for row in rows)
-    except CourseError as error:
-        fail(error)
+            tests = sum(one.tests for one in found_in)
+            typer.echo(f"{name}: {len(found_in)} answers, {tests} tests replayed")
+        elif hostile:
+            for odd in answers.hostile(opened, opened.homework(name), notebooks):
+                typer.echo(f"{odd.notebook}: {odd.text} ({odd.answer})")
+                wrong += 1
+        else:
+            rows = auditing.audit(opened, opened.homework(name), notebooks, by_machine=variants, draws=draws)
+            typer.echo(auditing.table(rows))
+            wrong += sum(bool(row.wrong) for row in rows)
     if wrong:
         fail(f"{wrong} findings", FINDINGS)
 
@@ -188,8 +182,6 @@ def publish(
             plan.carry_out()
     except BuildError as error:
         fail(error, FINDINGS)
-    except CourseError as error:
-        fail(error)
     for verb, names in (("added", plan.added), ("changed", plan.changed), ("removed", plan.removed)):
         for name in names:
             typer.echo(f"{'would be ' if dry_run else ''}{verb} {name}")

@@ -109,8 +109,6 @@ def grade(
                 elsewhere=elsewhere,
                 keep=False,
             )
-    except CourseError as error:
-        fail(error)
     except KeyboardInterrupt:
         fail(
             f"stopped; results so far are kept in {out}: `autograder grade {homework}` goes on from there", INTERRUPTED
@@ -219,10 +217,7 @@ def watch(
 
     opened = opened_course(course)
     out, submitted = out or opened.root / "results", submitted or opened.root / "submitted"
-    try:
-        opened.homework(homework)
-    except CourseError as error:
-        fail(error)
+    opened.homework(homework)
 
     def seen(outcome: Outcome) -> None:
         if outcome.result is None:
@@ -264,16 +259,13 @@ def record(
 
     opened = opened_course(course)
     out = out or opened.root / "results"
-    try:
-        chosen = opened.homework(homework)
-        if not any(out.glob(f"*/{chosen.name}.json")):
-            raise records.none(out, chosen.name)
-        roster = open_roster(opened.root)
-        standing = Standing(opened, chosen, roster)
-        done, why = recording.record_again(opened, chosen, out, roster, recorded, student or (), standing.late)
-        class_run.write_csv(chosen, out, standing.absent, roster)
-    except CourseError as error:
-        fail(error)
+    chosen = opened.homework(homework)
+    if not any(out.glob(f"*/{chosen.name}.json")):
+        raise records.none(out, chosen.name)
+    roster = open_roster(opened.root)
+    standing = Standing(opened, chosen, roster)
+    done, why = recording.record_again(opened, chosen, out, roster, recorded, student or (), standing.late)
+    class_run.write_csv(chosen, out, standing.absent, roster)
     typer.echo(f"{done} results recorded in {opened.root / 'gradebook.db'}")
     if why:
         typer.echo(why, err=True)

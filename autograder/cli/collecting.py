@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Annotated, cast
 
 import typer
 
-from autograder.cli.options import FINDINGS, CourseOption, answering, fail, opened_course
+from autograder.cli.options import FINDINGS, CourseOption, answering, opened_course
 from autograder.course.course import CourseError
 
 if TYPE_CHECKING:
@@ -73,15 +73,12 @@ def collect(
     from autograder.course.roster import open_roster
 
     opened = opened_course(course)
-    try:
-        chosen, people = opened.homework(homework), open_roster(opened.root, roster)
-        platform = None if place is Place.auto else cast("Platform", place.value)
-        with _status() as seen:
-            found = collecting.collect(
-                opened, chosen, paths, platform, people, submitted, replace, dry_run, pseudonyms, seen
-            )
-    except CourseError as error:
-        fail(error)
+    chosen, people = opened.homework(homework), open_roster(opened.root, roster)
+    platform = None if place is Place.auto else cast("Platform", place.value)
+    with _status() as seen:
+        found = collecting.collect(
+            opened, chosen, paths, platform, people, submitted, replace, dry_run, pseudonyms, seen
+        )
     if json:
         _print_json(found)
     else:
@@ -165,12 +162,9 @@ def import_(
     from autograder.results.plain_text import plain
 
     opened = opened_course(course)
-    try:
-        before = open_roster(opened.root) or new_roster(opened.root / FILE)
-        found = class_list.read_list(file, None if place is ListPlace.auto else cast("class_list.Form", place.value))
-        update = class_list.update(before, found)
-    except CourseError as error:
-        fail(error)
+    before = open_roster(opened.root) or new_roster(opened.root / FILE)
+    found = class_list.read_list(file, None if place is ListPlace.auto else cast("class_list.Form", place.value))
+    update = class_list.update(before, found)
     for line in _told(update):
         typer.echo(plain(line))
     if not dry_run and (update.new or update.changed):
@@ -190,13 +184,10 @@ def pseudonyms(course: CourseOption = None) -> None:
     from autograder.course.roster import FILE, open_roster
 
     opened = opened_course(course)
-    try:
-        before = open_roster(opened.root)
-        if before is None:
-            raise CourseError(f"{opened.root / FILE}: there is no roster yet: make it with `autograder roster import`")
-        pseudonym.given(before).write()
-    except CourseError as error:
-        fail(error)
+    before = open_roster(opened.root)
+    if before is None:
+        raise CourseError(f"{opened.root / FILE}: there is no roster yet: make it with `autograder roster import`")
+    pseudonym.given(before).write()
     fresh = sum(not student.pseudonym for student in before.students)
     typer.echo(f"{fresh} new pseudonyms for {len(before.students)} students; {before.path} is the key: keep it apart")
 

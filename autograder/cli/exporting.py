@@ -68,29 +68,26 @@ def export(
         return
     platform = cast("Platform", to.value)
     target = out_file or out / f"{homework}.{platform}.csv"
-    try:
-        if column and into is None:
-            raise CourseError(
-                "--column: a new file has one column for scores: leave it out, or name the platform's file with --into"
-            )
-        if push and (to != Target.canvas or into is not None or out_file is not None):
-            raise CourseError(
-                "--push: this is for --to canvas, and writes no file: say --to canvas, without --into and --out-file"
-            )
-        chosen, roster = opened.homework(homework), open_roster(opened.root)
-        results = scores.results_of(out, chosen)
-        if push:
-            found = canvas.push(connection.opened(push, os.environ), chosen, results, roster, partial, dry_run)
-        elif into is not None:
-            if into.resolve() == target.resolve() and out_file is None:
-                raise CourseError(f"{into}: this file would be written over: say --out-file, or move it elsewhere")
-            found = scores.fill(into, platform, chosen, opened.homeworks, results, roster, column, partial)
-        else:
-            found = scores.made(platform, chosen, results, roster, partial)
-        if not dry_run and not push:
-            atomic_file.replace(target, found.data, 0o600)
-    except CourseError as error:
-        fail(error)
+    if column and into is None:
+        raise CourseError(
+            "--column: a new file has one column for scores: leave it out, or name the platform's file with --into"
+        )
+    if push and (to != Target.canvas or into is not None or out_file is not None):
+        raise CourseError(
+            "--push: this is for --to canvas, and writes no file: say --to canvas, without --into and --out-file"
+        )
+    chosen, roster = opened.homework(homework), open_roster(opened.root)
+    results = scores.results_of(out, chosen)
+    if push:
+        found = canvas.push(connection.opened(push, os.environ), chosen, results, roster, partial, dry_run)
+    elif into is not None:
+        if into.resolve() == target.resolve() and out_file is None:
+            raise CourseError(f"{into}: this file would be written over: say --out-file, or move it elsewhere")
+        found = scores.fill(into, platform, chosen, opened.homeworks, results, roster, column, partial)
+    else:
+        found = scores.made(platform, chosen, results, roster, partial)
+    if not dry_run and not push:
+        atomic_file.replace(target, found.data, 0o600)
     for line in _told(found):
         typer.echo(line)
     where = f" in the column {plain(found.column)}" if found.column else ""
@@ -109,16 +106,13 @@ def _write_autograder(course: Course, name: str, target: Path, dry_run: bool) ->
     from autograder.exporting.gradescope_results import written_answers
     from autograder.results.plain_text import points_text
 
-    try:
-        homework = course.homework(name)
-        data = gradescope_autograder.archive(course, homework, b"" if dry_run else course_secret(course))
-        written = tuple(written_answers(homework))
-        tested = gradescope_autograder.tested_points(homework)
-        if not dry_run:
-            target.parent.mkdir(parents=True, exist_ok=True)
-            atomic_file.replace(target, data, 0o600)
-    except CourseError as error:
-        fail(error)
+    homework = course.homework(name)
+    data = gradescope_autograder.archive(course, homework, b"" if dry_run else course_secret(course))
+    written = tuple(written_answers(homework))
+    tested = gradescope_autograder.tested_points(homework)
+    if not dry_run:
+        target.parent.mkdir(parents=True, exist_ok=True)
+        atomic_file.replace(target, data, 0o600)
     typer.echo(f"Autograder points: {points_text(tested)}")
     if written:
         typer.echo("Manually graded questions:")
@@ -156,37 +150,34 @@ def deliver(
     out = out or opened.root / "results"
     packed = to in ("canvas-zip", "moodle-zip")
     target = out / f"{homework}.{to.removesuffix('-zip')}.zip" if packed else Path(to)
-    try:
-        chosen = opened.homework(homework)
-        pages = delivery.Pages(chosen, scores.results_of(out, chosen), out, partial)
-        match to:
-            case "moodle-zip" if into:
-                found = delivery.for_moodle(into, pages, open_roster(opened.root))
-            case "canvas-zip" if into:
-                found = delivery.for_canvas(into, pages, opened.homeworks, open_roster(opened.root))
-            case "moodle-zip":
-                raise CourseError(
-                    "--to moodle-zip: it needs the assignment's grading worksheet: name that with --into FILE"
-                )
-            case "canvas-zip":
-                raise CourseError(
-                    "--to canvas-zip: it needs the archive that “Download Submissions” made: name that with --into FILE"
-                )
-            case _ if to in ("canvas", "moodle", "gradescope") or (to.endswith("-zip") and "/" not in to):
-                raise CourseError(
-                    f"--to {to}: this is no format: write canvas-zip or moodle-zip; or ./{to}, if you mean a folder"
-                )
-            case _:
-                if target.resolve() == out.resolve():
-                    raise CourseError(f"{target}: the pages are there already, with transcripts: choose another folder")
-                if target.resolve() == (opened.root / "submitted").resolve():
-                    raise CourseError(f"{target}: what is in there will be graded: choose another folder")
-                found = delivery.to_folder(pages, open_roster(opened.root))
-        if not dry_run:
-            write = delivery.write_zip if packed else delivery.write_folder
-            write(found, pages, target)
-    except CourseError as error:
-        fail(error)
+    chosen = opened.homework(homework)
+    pages = delivery.Pages(chosen, scores.results_of(out, chosen), out, partial)
+    match to:
+        case "moodle-zip" if into:
+            found = delivery.for_moodle(into, pages, open_roster(opened.root))
+        case "canvas-zip" if into:
+            found = delivery.for_canvas(into, pages, opened.homeworks, open_roster(opened.root))
+        case "moodle-zip":
+            raise CourseError(
+                "--to moodle-zip: it needs the assignment's grading worksheet: name that with --into FILE"
+            )
+        case "canvas-zip":
+            raise CourseError(
+                "--to canvas-zip: it needs the archive that “Download Submissions” made: name that with --into FILE"
+            )
+        case _ if to in ("canvas", "moodle", "gradescope") or (to.endswith("-zip") and "/" not in to):
+            raise CourseError(
+                f"--to {to}: this is no format: write canvas-zip or moodle-zip; or ./{to}, if you mean a folder"
+            )
+        case _:
+            if target.resolve() == out.resolve():
+                raise CourseError(f"{target}: the pages are there already, with transcripts: choose another folder")
+            if target.resolve() == (opened.root / "submitted").resolve():
+                raise CourseError(f"{target}: what is in there will be graded: choose another folder")
+            found = delivery.to_folder(pages, open_roster(opened.root))
+    if not dry_run:
+        write = delivery.write_zip if packed else delivery.write_folder
+        write(found, pages, target)
     for student, why in found.left.items():
         typer.echo(f"{plain(student)}: left out, {plain(why)}")
     for student in found.strangers:

@@ -10,8 +10,7 @@ from typing import Annotated
 import typer
 
 from autograder import atomic_file
-from autograder.cli.options import FINDINGS, CourseOption, fail, opened_course
-from autograder.course.course import CourseError
+from autograder.cli.options import FINDINGS, CourseOption, opened_course
 
 
 def doctor() -> None:
@@ -41,15 +40,12 @@ def demo(
     from autograder.proving import demo as showing
 
     console = Console(width=None if Console().is_terminal else 150, record=picture is not None)
-    try:
-        example = showing.made_course(opened_course(course), keep)
-        lost = showing.show(example, workers, console)
-        first, out = example.homeworks[0], example.root / "results"
-        page = out / f"{first}.html"
-        table = class_table.read(out, first, open_roster(example.root))
-        atomic_file.replace(page, class_page.html(class_figures.report(table, {})).encode(errors="replace"))
-    except CourseError as error:
-        fail(error)
+    example = showing.made_course(opened_course(course), keep)
+    lost = showing.show(example, workers, console)
+    first, out = example.homeworks[0], example.root / "results"
+    page = out / f"{first}.html"
+    table = class_table.read(out, first, open_roster(example.root))
+    atomic_file.replace(page, class_page.html(class_figures.report(table, {})).encode(errors="replace"))
     console.rule("open in a browser, or with any program", align="left")
     for what, path in (
         ("what a student gets", out / "half-done" / f"{first}.html"),

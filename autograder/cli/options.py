@@ -56,7 +56,4 @@ def answering(command: Callable[_P, None]) -> Callable[_P, None]:
 
 def opened_course(folder: Path | None) -> Course:
     """The course in `folder`, or the one that the working folder lies in."""
-    try:
-        return open_course(folder) if folder is not None else find_course(Path.cwd())
-    except CourseError as error:
-        fail(error)
+    return open_course(folder) if folder is not None else find_course(Path.cwd())
