@@ -36,6 +36,8 @@ AUDITS = {
 """what the audits take, in seconds, about; the long ones begin first"""
 TRAINED = 1
 """alternatives of each notebook, and mistakes for each grade cell, that are trained here; `make audit` trains all"""
+FOLLOWED = 2
+"""mistakes of each solution cell that are tested beyond the cells that they name; `make audit` does so with all"""
 POINTS = {"hw1": [50, 35, 15], "hw2": [50, 25, 20, 5], "hw3": [50, 50], "hw4": [50, 50]}
 
 every_homework = pytest.mark.parametrize("name", COURSE.homeworks)
@@ -81,10 +83,10 @@ hint = "{hint}"
 def small(tmp_path):
     """A course of one notebook; called with mistakes and alternatives, it gives the audit's rows by name."""
 
-    def rows(mistakes=(), alternative="", tests=TESTS, solution=MASTER):
+    def rows(mistakes=(), alternative="", tests=TESTS, solution=MASTER, followed=None):
         (tmp_path / "course.toml").write_text('id="c"\ntitle="C"\nhomeworks=["hw1"]\nrepository="o/r"\n')
         for room in ("hidden", "mistakes", "alternatives"):
-            (tmp_path / "hw1" / room).mkdir(parents=True)
+            (tmp_path / "hw1" / room).mkdir(parents=True, exist_ok=True)
         listed = 'title="H"\n[[notebooks]]\nname="squares"\ntitle="S"\nminutes=1\nforbidden=["nn"]\n'
         (tmp_path / "hw1" / "homework.toml").write_text(listed)
         (tmp_path / "hw1" / "squares.py").write_text(solution)
@@ -99,7 +101,7 @@ def small(tmp_path):
         build.build(course)
         return {
             row.name if row.kind in ("mistake", "alternative") else row.kind: row
-            for row in audit.audit(course, course.homework("hw1"))
+            for row in audit.audit(course, course.homework("hw1"), followed=followed)
         }
 
     return rows
@@ -121,7 +123,7 @@ def test_the_audit_passes(name, notebook, tmp_path):
     demo.copy_course(COURSE, tmp_path)
     (tmp_path / ".course-secret").write_text("always the same numbers are drawn")
     course = open_course(tmp_path)
-    rows = audit.audit(course, course.homework(name), [notebook], workers=1, trained=TRAINED)
+    rows = audit.audit(course, course.homework(name), [notebook], workers=1, trained=TRAINED, followed=FOLLOWED)
     assert [f"{row.notebook}/{row.name}: {text}" for row in rows for text in row.wrong] == []
 
 
@@ -193,6 +195,18 @@ def test_training(student, draw):
     rows = small([("doubled-and-more", "2 * x + 1", "Try x = 3.")], tests=trained, solution=MASTER + cell)
     assert rows["untouched"].lost == ("square-check", "trained-check")
     assert rows["doubled-and-more"].lost == ("square-check",) and rows["doubled-and-more"].wrong == ()
+
+
+def test_a_mistake_is_followed_into_the_exercises_that_build_on_its_cell(small):
+    fourth = "\n# %% nbgrader" + MASTER.partition("# %% nbgrader")[2].replace("square", "fourth")
+    fourth = fourth.replace("return x * x", "return square(square(x))").replace("fourth(2) == 4", "fourth(2) == 16")
+    tests = TESTS + TESTS.partition("\n\n\n")[2].replace("square", "fourth").replace("x**2", "x**4")
+    bank = [("doubled", "2 * x", "Try x = 3."), ("tripled", "3 * x", "Try x = 3.")]
+    unnamed = [
+        [row.name for row in small(bank, tests=tests, solution=MASTER + fourth, followed=most).values() if row.wrong]
+        for most in (None, 1, 0)
+    ]
+    assert unnamed == [["doubled", "tripled"], ["doubled"], []]
 
 
 @pytest.mark.parametrize("weak", [False, True])

@@ -84,6 +84,7 @@ def audit(
     workers: int | None = None,
     by_machine: bool = False,
     trained: int | None = None,
+    followed: int | None = None,
     draws: int = 1,
     only: Collection[str] | None = None,
 ) -> tuple[Row, ...]:
@@ -99,6 +100,9 @@ def audit(
     Tests that take a training run are tried on only `trained` of a notebook's alternatives, and on so many of the
     mistakes that name their grade cell, by default on all.
 
+    Grade cells that a mistake can reach, and must not cost points, are tested with only `followed` of a solution cell's
+    mistakes, by default with all.
+
     With `draws` above 1, every solution is tested with so many sets of random numbers (a mistake with 3 at most), but
     without the tests that take a training run: these draw the same numbers for every submission.
 
@@ -111,7 +115,9 @@ def audit(
     rows = []
     for suite in prepared(course, homework, notebooks):
         suite.diagnoser.warm()
-        todo = list(_variants(homework, suite) if by_machine else known_answers(homework, suite, trained, only))
+        todo = list(
+            _variants(homework, suite) if by_machine else known_answers(homework, suite, trained, only, followed)
+        )
         for draw in range(draws):
             if draw == _DRAWS_OF_MISTAKES:
                 todo = [solution for solution in todo if solution.kind != "mistake"]
@@ -147,9 +153,13 @@ def table(rows: Sequence[Row]) -> str:
 
 
 def known_answers(
-    homework: Homework, suite: Suite, trained: int | None = None, only: Collection[str] | None = None
+    homework: Homework,
+    suite: Suite,
+    trained: int | None = None,
+    only: Collection[str] | None = None,
+    followed: int | None = None,
 ) -> Iterator[Solution]:
-    """The master, the untouched release, all known mistakes and alternatives; `trained` and `only` as for `audit`."""
+    """The master, the untouched release, all known mistakes and alternatives; other arguments as for `audit`."""
     book = suite.master
     everything = tuple(cell.grade_id for cell in book.grade_cells() if cell.autograded)
     code = {cell.id: cell.source for cell in book.code()}
@@ -159,6 +169,7 @@ def known_answers(
     stubs = {cell.id: handed_out.get(cell.id, "") for cell in book.code()}
     yield Solution("untouched", book.notebook, stubs, everything)
     runs = collections.Counter[str]()  # training runs with mistakes, by grade cell
+    far = collections.Counter[str]()  # mistakes that are followed, by solution cell
     for mistake in mistakes(homework, book.notebook):
         if only is not None and mistake.id not in only:
             continue
@@ -167,7 +178,9 @@ def known_answers(
         runs.update(named)
         also = [f"its hint shows the answer: {shown}"] if (shown := _shown(mistake)) else []
         edited = {**code, cell.id: mistake.edit(cell.source)}
-        yield Solution("mistake", mistake.id, edited, mistake.fails, also, training=named)
+        far[mistake.cell] += 1
+        follow = followed is None or far[mistake.cell] <= followed
+        yield Solution("mistake", mistake.id, edited, mistake.fails, also, training=named, followed=follow)
     for number, path in enumerate(sorted(homework.alternatives(book.notebook))):
         training = None if trained is None or number < trained else ()
         different = {**code, **_alternative(path, book)}

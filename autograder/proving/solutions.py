@@ -34,9 +34,16 @@ class Solution:
     """what is already wrong before it runs"""
     training: Sequence[str] | None = None
     """the grade cells whose tests with training runs are run; None for all"""
+    followed: bool = True
+    """whether it is tested further than the grade cells that must lose points"""
 
     def reached(self, suite: Suite) -> list[str]:
-        """The autograded cells that the edits can reach: those that examine an edited cell, or use one that does."""
+        """The autograded cells to test: all that the edits can reach, if they are followed.
+
+        These examine an edited cell, or use a cell that does.
+        """
+        if not self.followed:
+            return sorted(self.fails)
         book = suite.master
         edited = {cell.id for cell in book.code() if self.cells.get(cell.id, cell.source) != cell.source}
         found: set[str] = set(self.fails)
