@@ -220,12 +220,13 @@ def test_the_figure_that_answers_a_prediction_is_folded_away(tmp_path: Path) -> 
 
 
 def test_a_command_of_latex_that_has_no_mathml_is_refused() -> None:
-    from docs.website.formulas import mathml
+    from docs.website.formulas import markup
 
-    assert "<msup>" in mathml("x^2", display=False)
-    assert "arg" in mathml(r"\arg\min_y E", display=True)
+    assert "<msup>" in markup("x^2", display=False)
+    assert "arg" in markup(r"\arg\min_y E", display=True)
+    assert "<mo>&#x0003C;</mo>" in markup("a < b", display=False)
     with pytest.raises(ValueError, match=r"nosuchcommand"):
-        mathml(r"\nosuchcommand x", display=False)
+        markup(r"\nosuchcommand x", display=False)
 
 
 # ---- everybody can read it

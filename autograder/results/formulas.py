@@ -54,7 +54,7 @@ def mathml(latex: str, display: bool) -> Element:
     if len(latex) > _MOST:
         raise ValueError(f"the formula has {len(latex)} characters; the most are {_MOST}")
     try:
-        known = re.sub(r"\\arg(?![A-Za-z])", r"\\mathrm{arg}\\,", latex)
+        known = re.sub(r"\\arg(?![A-Za-z])", r"\\operatorname{arg}\\,", latex)
         element: Element = convert_to_element(known, display="block" if display else "inline")
     except Exception as error:  # it has many ways to stumble over what students type
         raise ValueError(f"{latex!r} cannot be read: {error}") from error

@@ -4,28 +4,26 @@ from __future__ import annotations
 
 import re
 from typing import Any
+from xml.etree import ElementTree
 
-from latex2mathml.converter import convert
 from sphinx.util import docutils
 
+from autograder.results.formulas import mathml
 
-def mathml(latex: str, display: bool) -> str:
-    """A formula as MathML. Raises ValueError for a command that the converter does not know."""
-    made = convert(
-        re.sub(r"\\arg(?![a-zA-Z])", r"\\operatorname{arg}\\,", latex), display="block" if display else "inline"
-    )
-    if unknown := re.findall(r"<m[io]>(\\[a-zA-Z]+)", made):
-        raise ValueError(f"{latex!r}: no MathML for {', '.join(unknown)}: write it otherwise, or see {__file__}")
-    return made
+
+def markup(latex: str, display: bool) -> str:
+    """A formula as the text of an element `math`. Raises ValueError for one that cannot be read."""
+    made = ElementTree.tostring(mathml(latex, display), encoding="unicode")
+    return re.sub(r"&amp;(#x\w+;)", r"&\1", made)  # the converter's texts hold such entities
 
 
 def _inline(translator: Any, node: Any) -> None:
-    translator.body.append(mathml(node.astext(), display=False))
+    translator.body.append(markup(node.astext(), display=False))
     raise docutils.nodes.SkipNode  # type: ignore[attr-defined]
 
 
 def _block(translator: Any, node: Any) -> None:
-    made = mathml(node.astext(), display=True)
+    made = markup(node.astext(), display=True)
     translator.body.append(f'<div class="formula" tabindex="0" role="group" aria-label="Formula">{made}</div>')
     raise docutils.nodes.SkipNode  # type: ignore[attr-defined]
 
