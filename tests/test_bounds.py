@@ -22,7 +22,7 @@ from autograder.examination.hidden import Draw
 from autograder.examination.recording import Recorder, Recording, Room
 from autograder.forbidden.attempts import attempts
 from autograder.proving import hostile
-from autograder.proving.audit import _alternative
+from autograder.proving.bank import alternative
 from autograder.proving.example_class import SubmissionWriter
 from autograder.sandbox.wire.messages import Call, Get, Returned, decode_report, encode
 from autograder.sandbox.wire.values import List, Tensor
@@ -333,7 +333,7 @@ def test_no_honest_answer_is_an_attempt():
             book = read_master(homework, spec.name)
             given = [(cell.id, cell.source) for cell in book.code() if cell.locked]
             edits = [{cell.grade_id: cell.source for cell in book.code() if not cell.locked}]
-            edits += [*(_alternative(path, book) for path in homework.alternatives(spec.name))]
+            edits += [*(alternative(path, book) for path in homework.alternatives(spec.name))]
             edits += [{m.cell: m.edit(book.cell(m.cell).source)} for m in mistakes(homework, spec.name)]
             for edit in edits:
                 found += attempts(list(edit.items()), given, spec.forbidden)

@@ -13,7 +13,7 @@ from autograder.examination.suite import COMMON, Suite
 from autograder.examination.transcribing import Transcriber, recording_of
 from autograder.insight.behaviour import behaviour
 from autograder.insight.clusters import clustered
-from autograder.proving.audit import known_answers
+from autograder.proving.bank import known_answers
 from autograder.proving.solutions import execute, in_forks, prepared
 from autograder.results.transcript import Run
 from autograder.sandbox.lines import InProcessLine

@@ -30,7 +30,7 @@ from autograder.insight.viva.asking import Asked
 from autograder.insight.viva.functions import functions
 from autograder.insight.viva.questions import About, Question
 from autograder.proving import example_class
-from autograder.proving.audit import known_answers
+from autograder.proving.bank import known_answers
 from autograder.proving.solutions import prepared
 from autograder.sandbox.seeding import seed
 from autograder.sandbox.session import Session

@@ -15,7 +15,7 @@ from autograder.course.course import Course, Homework
 from autograder.examination.recording import Recording, no_line
 from autograder.examination.suite import Examined, Recorded, Suite
 from autograder.examination.transcribing import Transcriber, recording_of
-from autograder.proving.audit import known_answers
+from autograder.proving.bank import known_answers
 from autograder.proving.solutions import Solution, execute, in_forks, prepared
 from autograder.results.result import TestResult
 from autograder.sandbox.lines import InProcessLine
