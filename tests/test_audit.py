@@ -197,6 +197,7 @@ def test_training(student, draw):
     assert rows["doubled-and-more"].lost == ("square-check",) and rows["doubled-and-more"].wrong == ()
 
 
+@pytest.mark.slow(seconds=3)
 def test_a_mistake_is_followed_into_the_exercises_that_build_on_its_cell(small):
     fourth = "\n# %% nbgrader" + MASTER.partition("# %% nbgrader")[2].replace("square", "fourth")
     fourth = fourth.replace("return x * x", "return square(square(x))").replace("fourth(2) == 4", "fourth(2) == 16")

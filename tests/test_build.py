@@ -196,6 +196,7 @@ def test_students_can_neither_edit_nor_delete_the_added_cells(
     assert (metadata.nbgrader.locked, metadata.editable, metadata.deletable) == (True, False, False)
 
 
+@pytest.mark.slow(seconds=3)
 def test_the_set_up_cell_runs_and_says_nothing(release: dict[str, nbformat.NotebookNode]) -> None:
     code = release["setup"].source + "\nassert device.type in ('cpu', 'cuda')"
     run = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
@@ -434,6 +435,7 @@ def test_a_solution_line_that_students_see_elsewhere_is_no_leak(course: Course) 
     assert "product_of_both = 3 * 3" in (course.root / "release/hw1/powers.py").read_text(encoding="utf-8")
 
 
+@pytest.mark.slow(seconds=5)
 def test_plain_nbgrader_strips_the_source_to_the_same_release(course: Course) -> None:
     build.build(course)
     released = (course.root / "release/hw1/powers.ipynb").read_bytes()

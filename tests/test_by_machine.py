@@ -135,12 +135,14 @@ def rows(opened):
     return {row.name: row.wrong for row in audit.audit(opened, opened.homework("hw1"), workers=1, by_machine=True)}
 
 
+@pytest.mark.slow(seconds=2)
 def test_right_edits_earn_everything(course):
     found = rows(course(STRONG))
     assert {"renamed", "helpers", "static", "numpy:scaled-code", "list:scaled-code"} <= found.keys()
     assert [name for name, wrong in found.items() if wrong] == []
 
 
+@pytest.mark.slow(seconds=2)
 def test_a_test_that_refuses_a_right_edit_is_found_unless_the_text_excludes_it(course, tmp_path):
     refused = {name for name, wrong in rows(course(STRICT)).items() if wrong}
     assert refused == {"numpy:scaled-code", "list:scaled-code"}

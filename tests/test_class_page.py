@@ -317,6 +317,7 @@ def test_headings_tables_and_pictures_can_be_read_without_seeing_them():
     assert re.search(r"median [\d.]+ of 26; a quarter below [\d.]+", page)
 
 
+@pytest.mark.slow(seconds=4)
 @pytest.mark.skipif(CHROMIUM is None, reason="no Chromium to look with: apt-get install chromium")
 @pytest.mark.parametrize("width", [320, 1280])
 def test_nothing_sticks_out_of_the_window(tmp_path, width):

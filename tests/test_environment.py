@@ -65,6 +65,7 @@ def imported(*rooms: str) -> set[str]:
     return {name for top in found - OURS - set(sys.stdlib_module_names) for name in known.get(top, [top])}
 
 
+@pytest.mark.slow(seconds=4)
 @pytest.mark.parametrize(
     ("rooms", "extra"),
     [(("autograder",), ("canvas", "cluster")), (("tests", "docs", "benchmarks"), EXTRAS)],

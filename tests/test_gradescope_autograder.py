@@ -158,6 +158,7 @@ def test_it_holds_what_grading_this_homework_needs_and_nothing_else(archive: Pat
     }
 
 
+@pytest.mark.slow(seconds=8)
 def test_shared_code_comes_along_where_a_master_asks_for_it(course: Course) -> None:
     secret = b"0"
     asking = [

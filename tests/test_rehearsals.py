@@ -110,6 +110,7 @@ class Loop:
         return []
 
 
+@pytest.mark.slow(seconds=3)
 def test_a_training_run_ends_as_soon_as_the_network_knows_enough(one_thread):
     loop = Loop(0.3)
     model, early = harness("rnn").taught(loop, Parrot, (), LESSON, 100, 0.9)

@@ -400,6 +400,7 @@ def test_disguised_copies_are_found_and_no_two_honest_students():
     assert not found - copies
 
 
+@pytest.mark.slow(seconds=6)
 def test_a_small_class_is_enough_to_find_copies():
     works, copies = small_class()
     assert pairs_of(similar(works, common("hw3"), {})) == copies
@@ -431,6 +432,7 @@ def test_a_way_that_half_of_the_class_takes_makes_no_pair():
     assert similar(works, common("hw3"), {}).pairs == ()
 
 
+@pytest.mark.slow(seconds=8)
 @pytest.mark.parametrize("homework", COURSE.homeworks)
 def test_names_comments_hints_and_docstrings_change_no_fingerprint(homework):
     chance = random.Random(homework)
