@@ -41,7 +41,12 @@ Files = Mapping[str, bytes]
 
 HALL = ("test_bad_input.py", "test_security.py", "test_rebindings.py")
 """files that share the fixtures that take longest to make"""
-ALONE = ("test_the_audit_passes[", "test_a_solved_notebook_runs_to_its_end_without_complaint[")
+ALONE = (
+    "test_the_audit_passes[",
+    "test_a_solved_notebook_runs_to_its_end_without_complaint[",
+    "test_the_blocks_of_a_guide_run_one_after_the_other[",
+    "test_every_key_about_a_right_answer_is_right[",
+)
 """tests that share nothing, and take long by themselves"""
 
 

@@ -107,6 +107,14 @@ NOT_RUN = {
     "autograder report --homeworks": "needs two homeworks: test_class_page.py has them",
 }
 """how lines begin that are not run in the small course, and why"""
+SECONDS = {
+    "docs/instructor.md": 90,
+    "README.md": 45,
+    "docs/continuous-integration.md": 15,
+    "CONTRIBUTING.md": 3,
+    "docs/scale.md": 3,
+}
+"""what the blocks of a guide take, about; the long ones begin first"""
 CALLED = re.compile(r"(?:\.venv/bin/)?autograder ((?!\.)[a-z][^\n`]*)")
 
 
@@ -184,10 +192,9 @@ def test_the_first_exercise_is_made_as_its_guide_says(tmp_path: Path) -> None:
     assert "def inertia(" in published and "min(dim=1)" not in published
 
 
-@pytest.mark.slow(seconds=90)
 @pytest.mark.parametrize(
     "guide",
-    ["README.md", "CONTRIBUTING.md", "docs/instructor.md", "docs/continuous-integration.md", "docs/scale.md"],
+    [pytest.param(guide, marks=pytest.mark.slow(seconds=seconds)) for guide, seconds in SECONDS.items()],
 )
 def test_the_blocks_of_a_guide_run_one_after_the_other(term: Path, tmp_path: Path, guide: str) -> None:
     """In one course; where a block begins a class anew, in a fresh copy of it."""
