@@ -275,6 +275,7 @@ def test_my_loss_pulls_and_pushes(student, reference, draw):
         assert movement([F_pos, F_neg], [F_pos - 0.05, F_neg])[1] <= 0, "for some energies the loss grows if F⁺ falls"
         assert movement([F_pos, F_neg], [F_pos, F_neg + 0.05])[1] <= 0, "for some energies the loss grows if F⁻ rises"
     F_neg = draw.uniform(50, high=0.9).double()
+    F_neg[:10] = 0
     F_pos = F_neg + 0.01 + (0.98 - F_neg) * draw.uniform(50).double()  # between F⁻ and 1
     room = 0.9 * (F_pos - F_neg)
     when = "with 0 ≤ F⁻ < F⁺ ≤ 1 the loss should become smaller if"
@@ -547,7 +548,8 @@ def check_best_energies(answer, q, beta, name):
 def test_gap_for_push(student, reference, draw):
     """At the gap that is returned, the push on the right answer is what was asked for."""
     ask = Asked(student, reference, "gap_for_push")
-    cases = ((draw.size(3, 9), 3.0, 0.2), (draw.size(3, 9), 0.4, 0.01), (1000, 1.7, 1e-6), (2, 1.0, 0.5))
+    ordinary = (draw.size(3, 9), 3.0, 0.2), (draw.size(3, 9), 0.4, 0.01)
+    cases = (*ordinary, (1000, 1.7, 1e-6), (2, 1.0, 0.5), (3, 0.8, 0.95))  # the last gap is negative
     ask.first(cases)
     for n, beta, g in cases:
         F = torch.full((1, n), ask.number(n, beta, g), dtype=torch.double)

@@ -71,6 +71,29 @@ def attention(Q: Tensor, K: Tensor, V: Tensor, beta: float | None = None) -> tup
     return V @ A, A
 
 
+def attention_like(own: Callable[..., Any]) -> Callable[..., tuple[Any, ...]]:
+    """The same; H and A have the types in which `own` returns them: later exercises may rely on these."""
+
+    def call(Q: Any, K: Any, V: Any, beta: float | None = None) -> tuple[Any, ...]:
+        queries, keys, values = (torch.as_tensor(part).double() for part in (Q, K, V))
+        right = attention(queries, keys, values, beta)
+        try:
+            return tuple(_as(like, exact) for like, exact in zip(own(Q, K, V, beta), right, strict=True))
+        except Exception:
+            return tuple(part.float() for part in right)
+
+    return call
+
+
+def _as(like: Any, exact: Tensor) -> Any:
+    """`exact` as an object of the same type as `like`."""
+    if isinstance(like, np.ndarray):
+        return exact.numpy().astype(like.dtype)
+    if isinstance(like, list):
+        return exact.tolist()
+    return exact.to(like.dtype) if isinstance(like, Tensor) else exact.float()
+
+
 def listed(
     own: Callable[..., Any], names: Sequence[str], answers: Sequence[tuple[Sequence[int], Any]]
 ) -> Callable[..., Any]:

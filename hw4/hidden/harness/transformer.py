@@ -2,6 +2,7 @@
 
 import contextlib
 import inspect
+import operator
 import types
 import weakref
 import zlib
@@ -340,6 +341,20 @@ def cached(function: Callable[..., Any], layer: Any, x: Tensor, cache: Any) -> d
     return {"result": result, "tokens": counts, "changed": not same}
 
 
+def stepped(function: Callable[..., Any], model: Any, symbols: Tensor, caches: Any) -> tuple[Any, list[str]]:
+    """What a step returns, and what it has changed in place: the symbols, the list of caches, or a cache."""
+    listed, before = list(caches), symbols.clone()
+    parts = [part for cache in listed for part in cache or ()]
+    copies = [part.clone() for part in parts]
+    result = called(function, model, symbols, caches)
+    same = {
+        "the symbols": torch.equal(symbols, before),
+        "the list of caches": len(caches) == len(listed) and all(map(operator.is_, caches, listed)),
+        "a cache": all(map(torch.equal, parts, copies)),
+    }
+    return result, [name for name, kept in same.items() if not kept]
+
+
 class _Makes(TorchFunctionMode):
     """Notes the longest axis of the tensors that are made, and how many numbers of them are still held."""
 
@@ -367,22 +382,28 @@ def streamed(function: Callable[..., Any], Q: Tensor, blocks: Sequence[Any], bet
     longest: the longest axis of a tensor that it has made
     held:    how many numbers of such tensors were held each time that a block was asked for
     blocks:  how many of the earlier blocks were held
+    changed: what it has changed in place
     """
     makes, fresh = _Makes(), [(K.clone(), V.clone()) for K, V in blocks]
-    given, held, kept = list[Any](), list[int](), list[int]()
+    given, held, kept, changed = list[Any](), list[int](), list[int](), dict[str, None]()
+    before = Q.clone()
 
     def stream() -> Iterator[tuple[Tensor, Tensor]]:
-        while fresh:
+        for block in blocks:
             held.append(makes.held())
-            kept.append(sum(block() is not None for block in given))
+            kept.append(sum(earlier() is not None for earlier in given))
             pair = fresh.pop(0)
             given.append(weakref.ref(pair[1]))
             yield pair
+            if not all(map(torch.equal, pair, block)):
+                changed["a block"] = None
             del pair
 
     with torch.no_grad(), makes:
         H = function(Q, stream()) if beta is None else function(Q, stream(), beta)
-    return {"H": H, "longest": makes.longest, "held": held, "blocks": kept}
+    if not torch.equal(Q, before):
+        changed["Q"] = None
+    return {"H": H, "longest": makes.longest, "held": held, "blocks": kept, "changed": list(changed)}
 
 
 def gradient(function: Callable[..., Any], x: Tensor, places: Tensor, upstream: Tensor) -> list[Tensor | None]:
@@ -567,6 +588,12 @@ def watched(
         "stood": table.stood,
         "end": table.logits.detach().cpu().clone(),
     }
+
+
+def continued(generate: Callable[..., Any], teller: Teller, start: Tensor, *settings: Any) -> tuple[Any, bool]:
+    """What a generate returns for a start, and whether the start is as it was."""
+    before = start.clone()
+    return generate(teller, start, *settings), torch.equal(start, before)
 
 
 # ---------------------------------------------------------------------------------------------- training runs
