@@ -231,6 +231,60 @@ def test_no_hidden_count_can_be_computed_back():
                 assert {other[at] for other in fits} == set(range(least)), (counts, gone)
 
 
+def marked(shares):
+    """A class in which the written answer got these shares: None is blank, and -1 waits for its mark."""
+    for result, share in zip(a_class(len(shares), name="n{:03}"), shares, strict=True):
+        [book] = result.notebooks
+        answer = {"earned": None if share == -1 else 2.0 * (share or 0.0), "mark": None, "answer": result.student}
+        answer |= {"note": "Nothing was written here"} if share is None else {}
+        answer |= {"mark": Mark(points=2.0 * share)} if share is not None and share >= 0 else {}
+        cells = (*book.cells[:-1], msgspec.structs.replace(book.cells[-1], **answer))
+        yield msgspec.structs.replace(result, notebooks=(msgspec.structs.replace(book, cells=cells),))
+
+
+def marked_report(shares):
+    return class_figures.report(class_table.of_results(marked(shares), "hw1"), {})
+
+
+def test_while_answers_wait_for_marks_the_blanks_alone_make_no_exercise_too_hard():
+    before = marked_report([None] * 20 + [-1] * 20)
+    assert before.exercises[-1].facility is before.exercises[-1].discrimination is None
+    assert not [one for one in before.flags if one.cell == "reason"]
+    after = marked_report([None] * 20 + [1] * 19 + [-1])
+    assert after.exercises[-1].facility == pytest.approx(19 / 39, abs=1e-4)
+    assert [one.kind for one in marked_report([None] * 30 + [0] * 10).flags if one.cell == "reason"] == ["hard"]
+
+
+def test_no_mean_on_the_shared_page_tells_how_many_are_behind_it():
+    """Whatever number of marks is hidden, the same share reads the same."""
+    seen = {}
+    for waiting in range(5):
+        hidden = withholding.shared(marked_report([1.0, 0.5] * 20 + [0.5] * (4 - waiting) + [-1] * waiting), 5)
+        one = hidden.exercises[-1]
+        seen.setdefault(one.students, set()).add(one.facility)
+    assert seen.keys() == {44, "hidden"} and len(seen["hidden"]) == 1 and None not in seen["hidden"]
+
+
+def test_on_the_shared_page_no_table_gives_a_count_that_another_hides():
+    hidden = withholding.shared(marked_report([1.0] * 40 + [None] * 2), 5)
+    [marking] = hidden.marking
+    assert hidden.exercises[-1].students == hidden.handed_in == 42 and marking.marked == "hidden"
+
+    report = marked_report([1.0] * 40)
+    bins = [*(msgspec.structs.replace(one, students=0) for one in report.bins)]
+    bins[0], bins[-1] = (msgspec.structs.replace(bins[at], students=many) for at, many in ((0, 31), (-1, 9)))
+    full = msgspec.structs.replace(report.scores, full=7)
+    edited = msgspec.structs.replace(report, bins=tuple(bins), scores=full)
+    assert withholding.shared(edited, 5).scores.full == "hidden"
+
+    many = msgspec.structs.replace(report.mistakes[0], students=38, elsewhere=0)
+    told = [
+        msgspec.structs.replace(report, mistakes=(msgspec.structs.replace(many, students=size),)) for size in (38, 30)
+    ]
+    assert [withholding.shared(one, 5).mistakes[0].students for one in told] == ["hidden", 30]
+    assert "a hidden number of students" in class_page.html(withholding.shared(edited, 5))
+
+
 def test_who_falls_and_who_is_low_twice_is_named():
     first = list(a_class(40))
     second = [msgspec.structs.replace(one, homework="hw2") for one in first]
@@ -269,11 +323,30 @@ def test_the_command_writes_pages_and_names_damaged_results(results):
     assert (results / "homeworks.html").exists(), said.output
 
 
+def test_a_result_in_another_students_folder_counts_nobody_twice(results):
+    (results / "s0001" / "hw1.json").write_bytes((results / "s0002" / "hw1.json").read_bytes())
+    table = class_table.read(results, "hw1")
+    assert len(table.students) == 29 and "s0001" not in table.students
+    assert table.damaged["s0001"].endswith("hw1.json: this is s0002's result: grade s0001's submission again")
+
+
 def test_the_mistakes_of_another_homework_are_those_in_its_results(results):
     (results / "s0001" / "hw2.json").write_text("{")
     made = class_table.mistakes_of(results, "hw2")
     assert made == class_table.read(results, "hw2").mistakes
     assert made["one-sided"]
+
+
+@pytest.mark.parametrize(
+    ("arguments", "says"),
+    [
+        (("--homeworks", "hw1", "hw1"), "hw1: it is named twice: name each homework once"),
+        (("--homeworks", "hw1", "hw2", "--clusters"), "--clusters: the page of several homeworks groups no mistakes"),
+    ],
+)
+def test_a_call_that_means_nothing_is_refused(tmp_path, arguments, says):
+    said = CliRunner().invoke(app, ["report", *arguments, "--out", str(tmp_path), "--course", str(ROOT)])
+    assert said.exit_code == 2 and says in said.output and not list(tmp_path.iterdir())
 
 
 def test_without_results_the_command_says_what_to_do(tmp_path):

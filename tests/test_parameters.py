@@ -227,6 +227,9 @@ def test_a_wrong_mark_in_a_mistake_is_reported_with_file_and_line(root):
     [
         ("values = [3, 4, 5, 6]", "values = [3, 3]", "each once"),
         ("values = [3, 4, 5, 6]", "values = [-3]", "below 0"),
+        ("values = [3, 4, 5, 6]", "values = [3, inf]", "up to 1e\\+15"),
+        ("values = [3, 4, 5, 6]", "values = [nan]", "up to 1e\\+15"),
+        ("standard = 5", "standard = 12345678901234567890", "up to 1e\\+15"),
         ('notebook = "scales"\nname', 'notebook = "other"\nname', "no notebook 'other'"),
         ('name = "scale"', 'name = "a-b"', "letters, digits"),
     ],
@@ -345,10 +348,32 @@ def test_the_command_builds_both_and_says_whose_numbers_have_changed(root):
     assert "hand their release out again" in CliRunner().invoke(app, command).output
 
 
+def test_a_roster_of_newcomers_leaves_what_the_others_were_given(root):
+    built(root)
+    before = scales(root)
+    built(root, "id,name\nnew,N\nS3,S\n")
+    after = scales(root)
+    assert after.pop("S3") == before.pop("s3") and after.pop("new") in (3, 4, 5, 6) and after == before
+
+
+def test_where_the_record_was_lost_those_whose_files_have_changed_are_named(root):
+    built(root)
+    dealt = scales(root)
+    (root / "hw1.parameters.csv").write_text("student,size\n")
+    edited(root, "hw1/homework.toml", "values = [3, 4, 5, 6]", "values = [7, 8]")
+    students = read_roster(root / "roster.csv")
+    [found] = build_for(open_course(root), None, students, b"a secret", root / "variants")
+    assert sorted(found.others) == sorted(dealt)
+    (root / "hw1.parameters.csv").write_text("student,size\n")
+    [found] = build_for(open_course(root), None, students, b"a secret", root / "variants")
+    assert found.others == () and set(scales(root).values()) == {7, 8}
+
+
 @pytest.mark.parametrize(
     ("old", "new", "said"),
     [
         ("s3,", "s3,x", "line 5: 'x[0-9]' is no number"),
+        ("s3,", "s3,-", "line 5: '-[0-9]' is no number from 0 to 1e\\+15: correct it, or run `autograder build"),
         ("s3,", "S2,", "line 5: 'S2' stands there twice"),
         ("student,scale", "student,size", "line 1: the columns should be student, scale"),
     ],

@@ -3,6 +3,7 @@
 import ast
 import builtins
 import copy
+import dataclasses
 import functools
 import itertools
 import json
@@ -21,6 +22,7 @@ from autograder.course.mistakes import mistakes
 from autograder.course.parsing import read_master
 from autograder.course.roster import open_roster
 from autograder.insight.alike_class import teams_of
+from autograder.insight.alike_page import index_html
 from autograder.insight.known_answers import alternatives_of, common_prints
 from autograder.insight.own_work import Imprint, OwnWork, Reader, answers_of
 from autograder.insight.scale import scales_of
@@ -413,6 +415,29 @@ def test_members_of_a_team_are_no_pair():
     assert pairs_of(similar(works, common("hw3"), teams)) == copies - {team}
 
 
+def test_teams_that_hand_in_the_same_hide_no_copy():
+    works, copies = small_class()
+    alone = [work for work in works if not any(work.student in pair for pair in copies)]
+    teams, mates = {}, []
+    for number, work in enumerate(alone[:16]):
+        mates += [dataclasses.replace(work, student=f"mate-{number:02d}-{at}") for at in range(4)]
+        teams |= {one.student: [f"team {number}"] for one in (work, *mates[-4:])}
+    found = pairs_of(similar([*works, *mates], common("hw3"), teams))
+    assert copies <= found and all(name.startswith("copy") for pair in found - copies for name in pair)
+    assert not copies <= pairs_of(similar([*works, *mates], common("hw3"), {}))
+
+
+def test_a_group_so_large_that_it_hides_itself_is_hinted_at():
+    works, _ = small_class()
+    assert not similar(works, common("hw3"), {}).crowded
+    original = works[0]
+    ring = [dataclasses.replace(original, student=f"ring-{number}") for number in range(12)]
+    found = similar([*works, *ring], common("hw3"), {}, threshold=100)
+    assert "--threshold 100" in found.crowded and found.crowded in index_html("Title", found, {}).replace("&#39;", "'")
+    members = {original.student, *(one.student for one in ring)}
+    assert sum({pair.one, pair.other} <= members for pair in found.pairs[:70]) >= 60
+
+
 def test_a_score_does_not_depend_on_the_order_of_the_class():
     works, _ = small_class()
     assert similar(works, common("hw3"), {}) == similar(works[::-1], common("hw3"), {})
@@ -532,6 +557,7 @@ def test_the_command_names_the_pair_and_writes_its_page(hand_ins):
     assert "This is a reason to look and no verdict." in body.partition("</strong>")[0]
     assert 'class="unseen">alike:' in text
     assert "damaged: not compared" in done.output
+    assert done.output.count("not compared") == 1, "a notebook that nobody handed in is no damage"
 
 
 def test_an_untouched_notebook_matches_nobody_and_json_names_each_pair(hand_ins):

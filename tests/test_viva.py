@@ -4,6 +4,7 @@ import ast
 import collections
 import contextlib
 import csv
+import functools
 import gc
 import io
 import json
@@ -25,10 +26,11 @@ from autograder.course.release import released
 from autograder.grading import class_run
 from autograder.grading.libraries import libraries_of
 from autograder.grading.submissions import survey
-from autograder.insight.viva import drafting, exercises, quiz, round, sheet, sieve
+from autograder.insight.viva import drafting, edits, exercises, patterns, quiz, round, sheet, sieve, tracing
 from autograder.insight.viva.asking import Asked
 from autograder.insight.viva.functions import functions
 from autograder.insight.viva.questions import About, Question
+from autograder.insight.viva.seen import Seen
 from autograder.proving import example_class
 from autograder.proving.bank import known_answers
 from autograder.proving.solutions import prepared
@@ -375,6 +377,83 @@ def test_an_answer_that_a_text_gives_away_or_that_has_too_few_others_is_left_out
     assert sieve.sieved([example(wrong=("(3, 2)", "(2,3)", "(2, 3)"))], "", "") == []
 
 
+def test_a_shape_that_the_students_own_comment_says_is_not_asked_for():
+    one = example()
+    assert sieve.sieved([one], "", "", "x=f(y)#(2,3)") == [] and sieve.sieved([one], "", "", "x=f(y)#(3,2)") == [one]
+
+
+@pytest.mark.parametrize(
+    ("source", "steady"),
+    [
+        ("def f(x):\n    return x + 1", True),
+        ("def f(x):\n    global n\n    n += 1\n    return n", False),
+        ("def f(x):\n    return int(time.time()) + x", False),
+        ("def f(x):\n    return 2 * x if sys.gettrace() else x", False),
+    ],
+)
+def test_what_a_function_does_once_only_is_not_asked_about(source, steady):
+    [one] = functions(source)
+    exercise = exercises.Exercise({"c": source}, (), "")
+    assert one.is_steady == steady == bool(exercise.functions("c"))
+
+
+@pytest.mark.parametrize("how", ["passed", "failed"])
+def test_a_check_that_fails_only_when_it_is_watched_gives_no_key(monkeypatch, how):
+    value = ["value", [], [3]]
+    call = ["check", 1, cell_filename("mse"), 1, 1, {}, [[2, {}, []], [0, {}, []]], value, "whole", [3.0]]
+    monkeypatch.setattr(tracing, "_ask", lambda *_: [[["check", how, 4, "AssertionError", 9]], [call]])
+    ask = functools.partial(tracing.traces, lambda _: io.StringIO(), [("check", "f()")], ["mse"], 1)
+    assert len(ask()) == (how == "passed")
+    assert len(ask(tracing.Edit("mse", "pass"))) == 1, "after an edit a check may fail"
+
+
+def asked_of(source, lines, given):
+    """The questions about one call whose lines were run in this order."""
+    steps = tuple(tracing.Step(line, given) for line in (*lines, 0))
+    call = tracing.TracedCall("check", 1, "c", 1, 1, given, steps, Seen("value", (), (0,)))
+    return {(one.kind, one.about.line): one for one in patterns.asked(call, functions(source)[0], "f()")}
+
+
+def test_no_good_question_is_about_more_rounds_than_one_counts_or_about_what_the_sheet_does_not_tell():
+    loop = "def f(self, x):\n    for one in x:\n        y = one\n    return y"
+    few, many = ({("runs", 3): poor} for poor in (False, True))
+    for rounds, expected in ((3, few), (30, many)):
+        found = asked_of(loop, [*(2, 3) * rounds, 2, 4], {"x": Seen("object", (), ("a bag",))})
+        assert {key: one.poor for key, one in found.items() if key[0] == "runs"} == expected
+    assert asked_of(loop.replace("y = one", "y = g(self)"), [*(2, 3) * 3, 2, 4], {})["runs", 3].poor
+    assert ("runs", 3) not in asked_of(loop.replace("y = one", "y = f(one)"), [*(2, 3) * 3, 2, 4], {})
+    branch = "def f(x, bag):\n    if x in bag:\n        return 0\n    y = 1\n    z = 2\n    return y"
+    for kind, poor in ((Seen("object", (), ("set",)), True), (Seen("list", (0,), ()), False)):
+        found = asked_of(branch, [2, 4, 5, 6], {"x": Seen("value", (), (1,)), "bag": kind})
+        assert found["next", 2].poor == poor
+
+
+def test_a_round_of_a_loop_within_a_loop_is_told_from_those_of_its_later_runs():
+    nested = "def f(x):\n    for a in x:\n        for b in x:\n            c = a * b\n    return c"
+    texts = []
+    for source, lines in (
+        (nested, (2, 3, 4, 3, 4, 3, 2)),
+        (nested.replace("for a", "if a").replace("in x", "< x", 1), (3, 4) * 2),
+    ):
+        numbers = [{"x": Seen("value", (), (2,)), "c": Seen("value", (), (at,))} for at in range(len(lines) + 1)]
+        steps = tuple(tracing.Step(line, held) for line, held in zip((*lines, 0), numbers, strict=True))
+        call = tracing.TracedCall("check", 1, "c", 1, 1, numbers[0], steps, Seen("value", (), (0,)))
+        found = patterns.asked(call, functions(source)[0], "f()")
+        texts.append([one.text for one in found if one.kind == "round" and one.about.line == 3])
+    assert all("line 3’s loop, run for the first time, has finished" in text for text in texts[0]) and texts[0]
+    assert all("line 3’s loop has finished" in text for text in texts[1]) and texts[1]
+
+
+def test_wrong_tensors_of_floats_hold_floats_alone():
+    near = list(patterns._values_near(Seen("tensor", (2,), (1.0, -2.0))))
+    assert "tensor([1.0, 0.0])" in near and not any(" 0]" in text for text in near)
+
+
+def test_a_line_that_only_prints_is_not_left_out():
+    [function] = functions("def f(x):\n    print(x)\n    x += 1\n    x.clear()")
+    assert [edits._removable(one, function) for one in function.simple] == [False, True, True]
+
+
 BOOKS = (
     Asked("mlp", (example(), example(right="(9,)", text=f"What {HOSTILE}?", at=0)), {"mse": f"def f(x):\n {HOSTILE}"}),
 )
@@ -390,6 +469,14 @@ def test_moodle_reads_back_each_question_and_its_key():
         ]
         assert len(question.findall("answer")) == 5 and question.findtext("single") == "true"
         assert "<script" not in question.findtext("questiontext/text")
+
+
+@pytest.mark.parametrize("title", ["hw1 \x00a\x1b[31m<b>&", "hw1 \udcff\ud800\u202e", "hw1 a\nb,c;=1"])
+def test_every_format_takes_every_name(title):
+    assert ElementTree.fromstring(quiz.moodle(title, BOOKS)).find("question/category/text").text.startswith("$course$/")
+    with zipfile.ZipFile(io.BytesIO(quiz.qti(title, BOOKS))) as archive:
+        assert [ElementTree.fromstring(archive.read(name)).tag[-4:] for name in archive.namelist()] == ["fest", "erop"]
+    assert {len(row) for row in csv.reader(io.StringIO(quiz.brightspace(title, BOOKS).decode("utf-8-sig")))} == {5}
 
 
 def test_canvas_reads_back_each_question_and_its_key():

@@ -47,6 +47,11 @@ def report(
     opened = opened_course(course)
     out = out or opened.root / "results"
     try:
+        for name in homework:
+            if homework.count(name) > 1:
+                raise CourseError(f"{name}: it is named twice: name each homework once")
+        if homeworks and clusters:
+            raise CourseError("--clusters: the page of several homeworks groups no mistakes: leave out --homeworks")
         roster = open_roster(opened.root)
         tables = []
         for name in homework:

@@ -74,7 +74,7 @@ def _told(findings: Findings) -> str:
             "does not show how alike honest answers are"
         )
     if not findings.pairs:
-        return f"no pair; {findings.students} submissions were compared"
+        return "\n".join(filter(None, (f"no pair; {findings.students} submissions were compared", findings.crowded)))
     rows: list[tuple[str, ...]] = [("student", "and", "by chance", "exercises alike")]
     for pair in findings.pairs:
         alike = f"{len(pair.striking)} of {len(pair.exercises)}"
@@ -84,4 +84,4 @@ def _told(findings: Findings) -> str:
     lines.append(
         f"{len(findings.pairs)} pairs among {findings.students} submissions. This is a reason to look and no verdict."
     )
-    return "\n".join(lines)
+    return "\n".join(filter(None, (*lines, findings.crowded)))

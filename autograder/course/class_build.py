@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -28,25 +27,31 @@ class Built:
     changed: tuple[Path, ...]
     """the students' files that are new or were written again"""
     others: tuple[str, ...]
-    """students, and teams, whose numbers are not those that they were given before"""
+    """students, and teams, whose numbers are not those that they were given before; if the record of these could not be
+    read, students whose files were there and have changed"""
 
 
 def build_for(course: Course, homeworks: Sequence[str] | None, roster: Roster, secret: bytes, out: Path) -> list[Built]:
     """Write <out>/<student>/<homework>/ for everybody in the roster, and beside the roster who was given what.
 
     By default of all homeworks with parameters. The standard release has to be built. The same secret and the same
-    student make the same bytes, whoever else is in the roster. Raises AuthorError, BuildError or CourseError; then
-    nothing is written.
+    student make the same bytes, whoever else is in the roster; what others were given stays in the record. Raises
+    AuthorError, BuildError or CourseError; then nothing is written.
     """
     chosen = [course.homework(name) for name in homeworks or course.homeworks]
     chosen = [homework for homework in chosen if homework.parameters or homeworks]
     for homework in chosen:
         if not homework.parameters:
-            raise CourseError(f"{homework.root / homework.name / 'homework.toml'}: it declares no parameters")
+            raise CourseError(
+                f"{homework.root / homework.name / 'homework.toml'}: it declares no parameters: build {homework.name} "
+                "without --variant-for"
+            )
     if not chosen:
-        raise CourseError(f"{course.root / 'course.toml'}: no homework of this course declares parameters")
+        raise CourseError(
+            f"{course.root / 'course.toml'}: no homework of this course declares parameters: leave out --variant-for"
+        )
     if not roster.students:
-        raise CourseError(f"{roster.path}: there are no students in it")
+        raise CourseError(f"{roster.path}: there are no students in it: write a line for each, or name another file")
     masters = build.read_masters(course, [homework.name for homework in chosen])
     plans = [_plan(course, homework, masters, roster, secret) for homework in chosen]
     return [_carry_out(plan, out) for plan in plans]
@@ -59,8 +64,8 @@ class _Plan:
     rows: Mapping[str, Values]
     files: Mapping[Values, Mapping[str, bytes]]
     """the files of each release, by their names"""
-    others: tuple[str, ...]
-    """whose numbers are not those that they were given before"""
+    others: tuple[str, ...] | None
+    """whose numbers are not those that they were given before; None if the record of these cannot be read"""
 
 
 def _plan(course: Course, homework: Homework, masters: Masters, roster: Roster, secret: bytes) -> _Plan:
@@ -70,11 +75,15 @@ def _plan(course: Course, homework: Homework, masters: Masters, roster: Roster, 
         if build.read(course.root / path) != text:
             raise CourseError(f"{course.root / path}: this is not what the master makes: run `autograder build`")
     files = {values: _files(homework.personal(values), masters, standard) for values in sorted(set(students.values()))}
-    rows, before = personal.rows_of(homework, secret, roster), None
-    with suppress(CourseError):  # it is written anew
+    rows = personal.rows_of(homework, secret, roster)
+    try:
         before = personal.given(homework)
-    others = tuple(name for name, values in rows.items() if before is not None and before.differs(name, values))
-    return _Plan(homework, students, rows, files, others)
+    except CourseError:  # it is written anew
+        return _Plan(homework, students, rows, files, None)
+    if before is None:
+        return _Plan(homework, students, rows, files, ())
+    others = tuple(name for name, values in rows.items() if before.differs(name, values))
+    return _Plan(homework, students, before.without(rows) | rows, files, others)
 
 
 def _files(homework: Homework, masters: Masters, standard: Mapping[Path, str]) -> dict[str, bytes]:
@@ -97,14 +106,18 @@ def _files(homework: Homework, masters: Masters, standard: Mapping[Path, str]) -
 
 def _carry_out(plan: _Plan, out: Path) -> Built:
     """Write everything, and last who was given what."""
-    changed = []
+    changed: list[Path] = []
+    again: dict[str, None] = {}
     for student, values in plan.students.items():
         folder = out / student / plan.homework.name
         folder.mkdir(parents=True, exist_ok=True)
         for name, data in plan.files[values].items():
             path = folder / name
-            if not path.is_file() or path.read_bytes() != data:
+            there = path.is_file()
+            if not there or path.read_bytes() != data:
                 atomic_file.replace(path, data)
                 changed.append(path)
+                again |= {student: None} if there else {}
     personal.write(plan.homework, plan.rows)
-    return Built(plan.homework.name, len(plan.students), len(plan.files), tuple(changed), plan.others)
+    others = tuple(again) if plan.others is None else plan.others
+    return Built(plan.homework.name, len(plan.students), len(plan.files), tuple(changed), others)

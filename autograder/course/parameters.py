@@ -18,6 +18,8 @@ import msgspec
 Number = int | float
 Values = tuple[tuple[str, Number], ...]
 """the parameters of one student that are not standard: name and value, by name"""
+MOST = 1e15
+"""the largest value: up to here, what hw1.parameters.csv says is read back exactly"""
 
 _MARKER = re.compile(r"[ \t]*(?:#[ \t]*parameter:(.*)|<!--[ \t]*parameter:(.*)-->)[ \t]*")
 _MEANT = re.compile(r"[ \t]*(?:#|<!--)[ \t]*parameters?\b[ \t]*:?(.*)", re.IGNORECASE)
@@ -65,6 +67,8 @@ def errors(declared: Sequence[Parameter], notebooks: Iterable[str]) -> Iterator[
             yield f"parameter {one.name!r}: list the values that students may get, each once"
         if any(value < 0 for value in (one.standard, *one.values)):
             yield f"parameter {one.name!r}: no value may be below 0: write the minus sign into the text"
+        if any(not value <= MOST for value in (one.standard, *one.values)):
+            yield f"parameter {one.name!r}: each value has to be a number up to {MOST:g}: write a smaller one"
 
 
 def used(text: str) -> frozenset[str]:

@@ -6,13 +6,13 @@ import functools
 import hashlib
 import math
 import unicodedata
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from autograder import atomic_file
 from autograder.course.course import CourseError, Homework
-from autograder.course.parameters import Number, Parameter, Values
+from autograder.course.parameters import MOST, Number, Parameter, Values
 from autograder.course.roster import Roster, Student, keys
 from autograder.course.sheet import Sheet, column_name, read_sheet
 
@@ -35,7 +35,7 @@ class Given:
         found = self.rows.get(_key(student))
         if found is None:
             raise CourseError(
-                f"{self.path} does not say which numbers {student} was given, so the submission cannot be graded: "
+                f"{self.path}: it does not say which numbers {student} was given, so the submission cannot be graded: "
                 f"`autograder build {self.path.name.partition('.')[0]} --variant-for roster.csv`, with {student} in "
                 "the roster, adds the line and changes nobody else's"
             )
@@ -44,6 +44,11 @@ class Given:
     def differs(self, name: str, values: Values) -> bool:
         """Whether the student or team was given other values."""
         return self.rows.get(_key(name), ("", values))[1] != values
+
+    def without(self, names: Iterable[str]) -> dict[str, Values]:
+        """What all others were given."""
+        known = set(map(_key, names))
+        return {name: values for key, (name, values) in self.rows.items() if key not in known}
 
     def having(self, values: Values) -> tuple[str, ...]:
         """Who was given these values, by names as the file has them."""
@@ -135,9 +140,11 @@ def _read(path: Path, parameters: tuple[Parameter, ...], changed: int, size: int
         wanted = ", ".join([_COLUMN, *names.values()])
         raise CourseError(f"{path}, line 1: the columns should be {wanted}, as homework.toml declares: {way_out}")
     found: dict[str, tuple[str, Values]] = {}
-    errors = [f"{path}, line {line}: {why}" for line, why in _rows(sheet, names, parameters, found)]
+    errors = [
+        f"{path}, line {line}: {why}: correct it, or {way_out}" for line, why in _rows(sheet, names, parameters, found)
+    ]
     if errors:
-        raise CourseError("\n".join([*errors[:_ERRORS], f"Correct it, or {way_out}."]))
+        raise CourseError("\n".join(errors[:_ERRORS]))
     return Given(path, found)
 
 
@@ -147,7 +154,7 @@ def _rows(
     """Fill `found`; yield the lines that cannot be used, and why."""
     for line, row in sheet.rows:
         if len(row) != len(sheet.header):
-            yield line, f"{len(row)} fields, but there are {len(sheet.header)} columns"
+            yield line, f"the number of fields is {len(row)}, that of columns {len(sheet.header)}"
             continue
         values: dict[str, Number] = {}
         for column, text in zip(sheet.header[1:], row[1:], strict=True):
@@ -155,8 +162,8 @@ def _rows(
                 number = float(text)
             except ValueError:
                 number = math.nan
-            if math.isnan(number) or math.isinf(number):
-                yield line, f"{text!r} is no number"
+            if not 0 <= number <= MOST:
+                yield line, f"{text!r} is no number from 0 to {MOST:g}"
                 number = 0.0
             values[names[column]] = int(number) if number.is_integer() else number
         if _key(row[0]) in found:

@@ -11,6 +11,7 @@ from typing import Any
 from markupsafe import Markup, escape
 
 from autograder.insight.class_report import Bin, Count, ExerciseFigures, Scores
+from autograder.insight.withholding import HIDDEN
 from autograder.results.plain_text import plain, points_text
 
 _INK, _BLUE, _ORANGE = "#1e2329", "#0072b2", "#b34700"
@@ -64,7 +65,9 @@ def distribution_text(scores: Scores, maximum: float, bins: Sequence[Bin] = ()) 
 
 
 def people(count: Count) -> str:
-    """‘1 student’, ‘12 students’, ‘< 5 students’."""
+    """‘1 student’, ‘12 students’, ‘< 5 students’, ‘a hidden number of students’."""
+    if count == HIDDEN:
+        return "a hidden number of students"
     return f"{count} student{'' if count == 1 else 's'}"
 
 

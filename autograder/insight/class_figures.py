@@ -28,6 +28,8 @@ from autograder.results.plain_text import plain
 
 _BARS, _PAIRS, _COSTS = 10, 20, 5
 """how many bars, pairs of tests that say the same, and slowest or largest submissions are shown"""
+_OPEN = 0.1
+"""share of an exercise's answers; while more of them wait for a mark, those with points are mostly the blanks"""
 _ADVICE = {
     "reversed": "Weak students do better here than strong ones: read it as a student would, and look for a right way "
     "of solving it that is turned down.",
@@ -135,11 +137,18 @@ def _worth(table: ClassTable) -> Array:
     return np.array([one.points for one in table.exercises], dtype=np.float64)
 
 
+def _judged(table: ClassTable) -> Array:
+    """The shares of those who handed in; NaN for all in an exercise too many of whose answers wait for a mark."""
+    shares, tried = table.shares[table.handed_in], table.tried[table.handed_in]
+    waiting = (np.isnan(shares) & tried).sum(axis=0)
+    return np.where(waiting > _OPEN * tried.sum(axis=0), np.nan, shares)
+
+
 def _exercises(table: ClassTable) -> tuple[ExerciseFigures, ...]:
-    here, worth = table.handed_in, _worth(table)
+    here, worth, judged = table.handed_in, _worth(table), _judged(table)
     shares, tried, seconds = table.shares[here], table.tried[here], table.seconds[here]
-    facility = items.facility(shares)
-    r = items.discrimination(shares, worth, np.nansum(shares * worth, axis=1))
+    facility = items.facility(judged)
+    r = items.discrimination(judged, worth, np.nansum(shares * worth, axis=1))
     found = []
     for at, one in enumerate(table.exercises):
         known = ~np.isnan(shares[:, at])
@@ -169,8 +178,8 @@ def _exercises(table: ClassTable) -> tuple[ExerciseFigures, ...]:
 def _flags(table: ClassTable) -> tuple[tuple[Flag, ...], int]:
     """The suspects, alarms first, and how many pairs of tests that say the same are left out."""
     here, worth = table.handed_in, _worth(table)
-    shares, passed = table.shares[here], table.passed[here]
-    total = np.nansum(shares * worth, axis=1)
+    shares, passed = _judged(table), table.passed[here]
+    total = np.nansum(table.shares[here] * worth, axis=1)
     of_tests = np.array([one.worth for one in table.tests], dtype=np.float64)
     easy, rest = items.facility(shares), items.discrimination(shares, worth, total)
     share, r = items.facility(passed), items.discrimination(passed, of_tests, total)

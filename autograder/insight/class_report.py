@@ -62,7 +62,7 @@ class ExerciseFigures(msgspec.Struct, frozen=True, kw_only=True):
     students: Count
     """those with a share of the points: who waits for a mark is not among them"""
     facility: float | None
-    """mean share of the points; what was not tried counts 0"""
+    """mean share of the points; what was not tried counts 0. null where over a tenth of the answers wait for a mark"""
     discrimination: float | None
     """correlation with the points of all other exercises"""
     full: Count

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import NamedTuple
+from unicodedata import normalize
 
 import msgspec
 import numpy as np
@@ -14,6 +15,7 @@ import numpy as np
 from autograder.course.roster import Roster
 from autograder.insight.items import Array, Flags
 from autograder.results import record
+from autograder.results.plain_text import plain
 from autograder.results.result import SCHEMA, CellResult, NotebookResult, Result
 
 _UNWRITTEN = "not written yet"
@@ -102,9 +104,19 @@ class ClassTable:
 def read(out: Path, homework: str, roster: Roster | None = None) -> ClassTable:
     """The results of a homework below `out`, one at a time in memory. Damaged ones are named in `damaged`."""
     damaged: dict[str, str] = {}
-    table = of_results((result for _, result in record.each(out, homework, damaged)), homework, roster)
+    table = of_results(_own(out, homework, damaged), homework, roster)
     table.damaged = damaged
     return table
+
+
+def _own(out: Path, homework: str, damaged: dict[str, str]) -> Iterator[Result]:
+    """The results that lie in the folder of their student: nobody counts twice."""
+    for folder, result in record.each(out, homework, damaged):
+        if normalize("NFC", result.student) == normalize("NFC", folder):
+            yield result
+        else:
+            where = out / folder / f"{homework}.json"
+            damaged[folder] = plain(f"{where}: this is {result.student}'s result: grade {folder}'s submission again")
 
 
 def of_results(results: Iterable[Result], homework: str, roster: Roster | None = None) -> ClassTable:

@@ -31,6 +31,8 @@ from autograder.submission.kinship import Kinship
 from autograder.submission.match import normal
 from autograder.submission.rawcell import MAX_ALL_CODE_CHARACTERS, MAX_CODE_CHARACTERS, clean
 
+_ABSENT = "Nothing was submitted for "
+"""begins the note about a notebook in whose place there is nothing: no damage"""
 Exercise = tuple[str, str]
 """a notebook, and the grade_id of one of its solution cells"""
 Part = tuple[str, str, str]
@@ -123,7 +125,8 @@ class Reader:
                 chosen = choice.notebooks[name]
                 book = repaired(chosen.raw, chosen.entry.name, self.released[name])
                 parts[name] = _parts(book, beside(choice, chosen).modules)
-        unread = [one.note for name, one in choice.without.items() if name in self.notebooks]
+        without = [one.note for name, one in choice.without.items() if name in self.notebooks]
+        unread = [note for note in without if not note.startswith(_ABSENT)]
         return parts, tuple(unread)
 
     def _plainly(self, found: Contents) -> dict[str, list[Part]] | None:

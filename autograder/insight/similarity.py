@@ -19,6 +19,7 @@ from dataclasses import dataclass
 from functools import cached_property
 
 import numpy as np
+import numpy.typing as npt
 
 from autograder.insight.candidates import candidates
 from autograder.insight.own_work import Exercise, Imprint
@@ -29,6 +30,8 @@ EXPECTED = 0.1
 """how many pairs of an honest class may look as alike by chance as those that are listed"""
 FEWEST = 10
 """students; a smaller class does not show how alike honest answers are"""
+WIDE = 2.0
+"""a spread above which the most alike pairs are too many to be told from how this class usually works"""
 _SAMPLE = 30_000
 """pairs whose likeness shows how alike honest answers are"""
 _COPIED = (1.0, 0.6, 0.3, 0.1)
@@ -99,6 +102,16 @@ class Findings:
     fewest: int = FEWEST
     """students of which a class must consist"""
 
+    @property
+    def crowded(self) -> str:
+        """What to do where so many pairs are alike that they may hide each other; '' if there are not."""
+        if self.spread <= WIDE:
+            return ""
+        return (
+            "Many pairs of this class are alike: it may be a usual way, or a group of copies so large for its class "
+            "that it hides itself. Run `autograder similar` with --threshold 100, and look at the first pairs."
+        )
+
     @cached_property
     def groups(self) -> tuple[tuple[str, ...], ...]:
         """The students who are connected by pairs, the largest group first."""
@@ -126,6 +139,8 @@ def similar(
         return Findings((), size, threshold, 1.0)
     scales = list(scales_of(works, given))
     one, other = _sampled(size)
+    apart = _apart([frozenset(teams.get(work.student, ())) for work in works], one, other)
+    one, other = one[apart], other[apart]
     for scale in scales:
         scale.calibrate(one, other)
     spread = _spread(_scores(scales, one, other))
@@ -154,6 +169,11 @@ def _sampled(size: int) -> tuple[Ints, Ints]:
     return one, (one + chance.integers(1, size, _SAMPLE)) % size
 
 
+def _apart(teams: Sequence[frozenset[str]], one: Ints, other: Ints) -> npt.NDArray[np.bool_]:
+    """Which of these pairs are not of one team: those who work together show nothing of how alike others are."""
+    return np.array([not teams[a] & teams[b] for a, b in zip(one.tolist(), other.tolist(), strict=True)], dtype=bool)
+
+
 def _scores(scales: Iterable[Scale], one: Ints, other: Ints) -> Floats:
     """The logarithm of the evidence of all exercises together, on average over the shares that may be copied."""
     shares = np.array(_COPIED)[:, None]
@@ -169,6 +189,8 @@ def _spread(scores: Floats) -> float:
 
     Read from the pairs that are more alike than most, but not from the few most alike, which may be copies.
     """
+    if not len(scores):
+        return 1.0
     return max(1.0, *(float(np.quantile(scores, 1 - share)) / -math.log(share) for share in _QUANTILES))
 
 

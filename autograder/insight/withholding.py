@@ -27,6 +27,8 @@ from autograder.insight.class_report import (
 
 HIDDEN = "hidden"
 """in place of a count that is large enough, but from which a small one could be computed"""
+_STEPS = 0.01, 0.02, 0.05, 0.1, 0.15, 0.2, 0.25, 0.3, 0.4, 0.5, 1.0
+"""to which means are rounded: from a step that was made for a number of students, that number could be told"""
 
 
 def shared(report: ClassReport, least: int) -> ClassReport | None:
@@ -36,14 +38,17 @@ def shared(report: ClassReport, least: int) -> ClassReport | None:
     """
     if not isinstance(report.handed_in, int) or report.handed_in < max(least, 1):
         return None
-    hide = _Hiding(least, report.handed_in)
+    hide = _Hiding(least, report.handed_in, _int(report.students))
     whole = hide.row([report.handed_in, _int(report.students) - report.handed_in])
     parts = hide.row([_int(one.students) for one in report.sections]) if report.sections else []
     bars = hide.row([_int(one.students) for one in report.bins])
     return msgspec.structs.replace(
         report,
         students=report.students if isinstance(whole[1], int) else HIDDEN,
-        scores=hide.scores(report.scores, report.handed_in),
+        scores=msgspec.structs.replace(
+            hide.scores(report.scores, report.handed_in),
+            full=hide.row(_upwards(report))[0],
+        ),
         sections=tuple(hide.scores(one, count) for one, count in zip(report.sections, parts, strict=True)),
         bins=tuple(
             Bin(low=one.low, high=one.high, students=count) for one, count in zip(report.bins, bars, strict=True)
@@ -59,7 +64,7 @@ def shared(report: ClassReport, least: int) -> ClassReport | None:
         waiting=(),
         waiting_marks=hide.count(report.waiting_marks),
         attempts=(),
-        attempts_students=hide.count(report.attempts_students),
+        attempts_students=hide.part(report.attempts_students),
         incidents=tuple(map(hide.tally, report.incidents)),
         repairs=tuple(map(hide.tally, report.repairs)),
         slowest=(),
@@ -99,13 +104,27 @@ def _int(count: Count) -> int:
     return count if isinstance(count, int) else 0
 
 
+def _upwards(report: ClassReport) -> list[int]:
+    """Who has full marks, who else is in the last bar, and the others."""
+    full = _int(report.scores.full)
+    last = max(full, _int(report.bins[-1].students))
+    return [full, last - full, _int(report.handed_in) - last]
+
+
 class _Hiding:
-    def __init__(self, least: int, students: int) -> None:
+    """`students` handed in, of `everybody` with a result."""
+
+    def __init__(self, least: int, students: int, everybody: int) -> None:
         self.least, self.few = least, f"< {least}"
-        self.students = students
+        self.students, self.everybody = students, everybody
 
     def count(self, count: Count) -> Count:
         return self.few if isinstance(count, int) and count < self.least else count
+
+    def part(self, count: Count) -> Count:
+        """A part of the students, hidden also if few are missing to all of them."""
+        near = (0 < whole - _int(count) < self.least for whole in (self.students, self.everybody))
+        return HIDDEN if isinstance(count, int) and count >= self.least and any(near) else self.count(count)
 
     def row(self, counts: Sequence[int]) -> list[Count]:
         gone = withheld(counts, self.least)
@@ -113,12 +132,16 @@ class _Hiding:
             self.count(one) if not hide or one < self.least else HIDDEN for one, hide in zip(counts, gone, strict=True)
         ]
 
-    def mean(self, value: float | None, students: Count, size: float = 1.0) -> float | None:
-        """A mean, rounded to steps of twice `least` students' worth of `size`; None where few are behind it."""
-        if value is None or not isinstance(students, int) or students < 2 * self.least:
+    def mean(self, value: float | None, students: Count) -> float | None:
+        """A mean share, rounded to a step that is worth at least twice `least` students; None where few are behind it.
+
+        The step depends on what everybody may know of their number alone.
+        """
+        if value is None or not isinstance(students, int):
             return None
-        step = 2 * self.least / students * size
-        return round(round(value / step) * step, 4)
+        surely = students if students == self.students else min(students, self.students - self.least + 1)
+        step = next((one for one in _STEPS if one * surely > 2 * self.least - 1e-9), None)
+        return None if step is None else min(1.0, round(round(value / step) * step, 4))
 
     def rough(self, value: float | None, students: Count) -> float | None:
         return None if value is None or not isinstance(students, int) or students < self.least else round(value, 1)
@@ -138,8 +161,7 @@ class _Hiding:
             highest=None,
             mean=None if few or one.mean is None else float(round(one.mean)),
             spread=None,
-            # the sections' counts add up to that of the class
-            full=HIDDEN if one.section else self.row([_int(one.full), _int(one.students) - _int(one.full)])[0],
+            full=HIDDEN,  # the sections' counts add up to that of the class
         )
 
     def exercise(self, one: ExerciseFigures) -> ExerciseFigures:
@@ -172,7 +194,7 @@ class _Hiding:
     def mistake(self, one: MistakeFigures) -> MistakeFigures:
         again, alone = _int(one.elsewhere), _int(one.students) - _int(one.elsewhere)
         return msgspec.structs.replace(
-            one, students=self.count(one.students), elsewhere=self.row([again, alone])[0] if again else self.few
+            one, students=self.part(one.students), elsewhere=self.row([again, alone])[0] if again else self.few
         )
 
     def cluster(self, one: ClusterFigures) -> ClusterFigures:
@@ -181,7 +203,7 @@ class _Hiding:
     def marking(self, one: Marking) -> Marking:
         return msgspec.structs.replace(
             one,
-            marked=self.count(one.marked),
+            marked=HIDDEN if _int(one.marked) >= self.least else self.few,  # who is not marked did not try, or waits
             mean=self.mean(one.mean, one.marked),
             spread=None,
             same_answers=self.count(one.same_answers),
@@ -191,7 +213,7 @@ class _Hiding:
         )
 
     def tally(self, one: Tally) -> Tally:
-        return msgspec.structs.replace(one, students=self.count(one.students), people=_nobody())
+        return msgspec.structs.replace(one, students=self.part(one.students), people=_nobody())
 
 
 def _nobody() -> tuple[Person, ...]:

@@ -81,7 +81,8 @@ def evaluate(model, loader):
 class Trainer:
     def __init__(self, model, lr, steps):
         self.model, self.optimizer = model, torch.optim.Adam(model.parameters(), lr=lr)
-        self.schedule = torch.optim.lr_scheduler.OneCycleLR(self.optimizer, max_lr=lr, total_steps=steps)
+        cycle = {"total_steps": steps, "pct_start": 0.2, "anneal_strategy": "linear"}
+        self.schedule = torch.optim.lr_scheduler.OneCycleLR(self.optimizer, max_lr=lr, **cycle)
 
     def epoch(self, loader):
         self.model.train()

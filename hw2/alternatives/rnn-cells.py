@@ -54,7 +54,6 @@ def train(model, batches, lr=0.01):
         model.zero_grad()
         loss = -model(*batch[:-1]).log_softmax(2).gather(2, batch[-1][..., None]).mean()
         loss.backward()
-        nn.utils.clip_grad_norm_(model.parameters(), 1.0)
         optimizer.step()
         losses += [float(loss)]
     return losses

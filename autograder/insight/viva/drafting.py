@@ -78,7 +78,8 @@ def _drafts(exercise: Exercise, line: Lines, rng: random.Random) -> list[Questio
     checks = rng.sample(exercise.checks, min(len(exercise.checks), _MOST_CHECKS))
     calls = _calls(exercise, checks, line, _SEEDS[0])
     shown = sieve.plain_text(" ".join(exercise.sources.values()))
-    found = sieve.sieved(list(_asked(exercise, calls)), exercise.texts, shown)
+    own = sieve.plain_text(" ".join(exercise.cells.values()))
+    found = sieve.sieved(list(_asked(exercise, calls)), exercise.texts, shown, own)
 
     def again(call: TracedCall, edit: Edit) -> TracedCall | None:
         return _after(call, edit, exercise, line, _SEEDS[0])

@@ -10,7 +10,7 @@ from typing import Any, TypeAlias, cast
 
 from autograder.insight.viva import patterns
 from autograder.insight.viva.exercises import Exercise
-from autograder.insight.viva.functions import Function, read_by, stored
+from autograder.insight.viva.functions import Function, read_by, stored, written
 from autograder.insight.viva.questions import LEAST_WRONG, About, Question
 from autograder.insight.viva.seen import Seen
 from autograder.insight.viva.tracing import Edit, TracedCall
@@ -67,12 +67,16 @@ def removed(
 def _removable(one: ast.stmt, function: Function) -> bool:
     """Whether the function can go on without it: it sets nothing, or something that was there before."""
     if isinstance(one, ast.AugAssign | ast.Expr):
-        return True
+        return not _prints(one)
     if not isinstance(one, ast.Assign):
         return False
     before = {name for other in function.statements if other.lineno < one.lineno for name in stored(other)}
     before |= {each.arg for each in function.node.args.args}
     return all(name in before for name in stored(one))
+
+
+def _prints(one: ast.stmt) -> bool:
+    return isinstance(one, ast.Expr) and isinstance(one.value, ast.Call) and written(one.value.func) == "print"
 
 
 def _is_needless(one: ast.stmt, call: TracedCall, function: Function) -> bool:

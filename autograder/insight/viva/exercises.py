@@ -32,8 +32,9 @@ class Exercise:
         return dict(self.checks)
 
     def functions(self, cell: str) -> tuple[Function, ...]:
-        """The functions of a cell that the student wrote or changed."""
-        return tuple(one for one in functions(self.cells[cell]) if ast.unparse(one.node) not in self.given)
+        """The functions of a cell that the student wrote or changed, and that do the same in each run."""
+        own = (one for one in functions(self.cells[cell]) if ast.unparse(one.node) not in self.given)
+        return tuple(one for one in own if one.is_steady)
 
 
 def without_checks(master: Master, cells: Sequence[GradableCell]) -> tuple[GradableCell, ...]:

@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cached_property, lru_cache
 
+_UNSTEADY = {"time", "datetime", "sys", "inspect", "id", "hash"}
 _BARRIERS = (ast.FunctionDef, ast.AsyncFunctionDef, ast.ClassDef, ast.Lambda)
 
 
@@ -35,6 +36,23 @@ class Function:
     def reads(self) -> set[str]:
         """The names, and the attributes of `self`, that are read in it."""
         return read_by(self.node)
+
+    @cached_property
+    def is_steady(self) -> bool:
+        """Whether nothing that it does depends on names outside that it sets itself, on the clock or on who watches."""
+        inner = list(ast.walk(self.node))
+        return not self.reads & _UNSTEADY and not any(isinstance(one, ast.Global | ast.Nonlocal) for one in inner)
+
+    @cached_property
+    def is_recursive(self) -> bool:
+        return self.node.name in self.reads or f"self.{self.node.name}" in self.reads
+
+    @cached_property
+    def passes_self(self) -> bool:
+        """Whether it uses the object itself, of which a question tells single attributes alone."""
+        inner = list(ast.walk(self.node))
+        of_attributes = sum(isinstance(one, ast.Attribute) and written(one).startswith("self.") for one in inner)
+        return sum(isinstance(one, ast.Name) and one.id == "self" for one in inner) > of_attributes
 
     @cached_property
     def steps(self) -> tuple[ast.stmt, ...]:

@@ -13,6 +13,8 @@ from autograder.insight.viva.tracing import MOST_EVENTS, Step, TracedCall
 
 _ROUNDS = ("first", "second", "third")
 _ORDINALS = *_ROUNDS, "fourth", "fifth", "sixth", "seventh", "eighth"
+_COUNTED = 12
+"""rounds of a loop that people count"""
 _LONG = 70
 """most characters of an answer"""
 
@@ -176,7 +178,7 @@ def _values_near(thing: Seen) -> Iterator[str]:
         changed.append(numbers[::-1])
         if changed[:-1]:
             changed += [tuple(2 * one for one in numbers), tuple(one + 1 for one in numbers)]
-            changed += [tuple(max(one, 0) for one in numbers), (*numbers[1:], numbers[0])]
+            changed += [tuple(max(one, type(one)(0)) for one in numbers), (*numbers[1:], numbers[0])]
         else:
             changed += [tuple(not one for one in numbers), (not numbers[0], *numbers[1:])]
         for other in changed:
@@ -197,6 +199,7 @@ def _rounds(call: TracedCall, function: Function) -> Iterator[Draft]:
         if not isinstance(loop, ast.For | ast.While) or not _headed(loop):
             continue
         ends = _ends_of_rounds(call, loop)
+        again = ", run for the first time," if _is_within_another(loop, function) else ""
         names = dict.fromkeys(name for one in _within(loop, function) for name in stored(one))
         for name in names:
             held = [step.names.get(name) for step in ends]
@@ -204,7 +207,7 @@ def _rounds(call: TracedCall, function: Function) -> Iterator[Draft]:
                 thing = held[round]
                 if thing is None:
                     continue
-                when = f"when line {loop.lineno}’s loop has finished its {_ROUNDS[round - 1]} round"
+                when = f"when line {loop.lineno}’s loop{again} has finished its {_ROUNDS[round - 1]} round"
                 others = [one for one in held if one is not None]
                 about = _about(call, loop.lineno, name, round)
                 if (right := thing.literal()) and len(right) <= _LONG and name not in dark:
@@ -227,6 +230,11 @@ def _within(loop: ast.For | ast.While, function: Function) -> list[ast.stmt]:
     return [one for one in function.statements if first <= one.lineno <= last]
 
 
+def _is_within_another(loop: ast.For | ast.While, function: Function) -> bool:
+    others = (one for one in function.statements if isinstance(one, ast.For | ast.While) and one is not loop)
+    return any(loop in _within(one, function) for one in others)
+
+
 def _ends_of_rounds(call: TracedCall, loop: ast.For | ast.While) -> list[Step]:
     """The moments at which the loop, when it runs for the first time, is at its head: before and after each round."""
     found, last = [], loop.body[-1].end_lineno or loop.lineno
@@ -239,7 +247,7 @@ def _ends_of_rounds(call: TracedCall, loop: ast.For | ast.While) -> list[Step]:
 
 
 def _runs(call: TracedCall, function: Function) -> Iterator[Draft]:
-    if call.returned is None or len(call.steps) >= MOST_EVENTS:
+    if call.returned is None or len(call.steps) >= MOST_EVENTS or function.is_recursive:
         return
     told = {thing.literal() for thing in _told(call, function).values()}
     for outer in function.statements:
@@ -251,7 +259,7 @@ def _runs(call: TracedCall, function: Function) -> Iterator[Draft]:
             times = sum(step.line == one.lineno for step in call.steps)
             wrong = [times + 1, times - 1, 2 * times, times + 2, 0]
             text = f"How many times is line {one.lineno} run in this call?"
-            poor = times < 2 or str(times) in told
+            poor = not 2 <= times <= _COUNTED or str(times) in told or function.passes_self
             yield text, str(times), (str(number) for number in wrong if number >= 0), _about(call, one.lineno), poor
             break
 
@@ -265,9 +273,9 @@ def _next(call: TracedCall, function: Function) -> Iterator[Draft]:
         at = next((n for n, step in enumerate(call.steps) if step.line == one.lineno), None)
         if at is None or at + 1 >= len(call.steps) or not (then := call.steps[at + 1].line):
             continue
-        lines = _lines_near(one, then, function)
+        lines, poor = _lines_near(one, then, function), bool(unclear(call, function) & read_by(one.test))
         text = f"Line {one.lineno} is reached for the first time. Which line is run next?"
-        yield text, f"line {then}", (f"line {line}" for line in lines), _about(call, one.lineno), False
+        yield text, f"line {then}", (f"line {line}" for line in lines), _about(call, one.lineno), poor
 
 
 def _lines_near(one: ast.If, then: int, function: Function) -> Sequence[int]:

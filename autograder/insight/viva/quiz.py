@@ -15,7 +15,7 @@ from markupsafe import escape
 from autograder.insight.viva import sheet
 from autograder.insight.viva.asking import Asked
 from autograder.insight.viva.questions import Question
-from autograder.results.plain_text import cleaned
+from autograder.results.plain_text import cleaned, plain
 
 _QTI = "http://www.imsglobal.org/xsd/ims_qtiasiv1p2"
 _PACKAGE = "http://www.imsglobal.org/xsd/imsccv1p1/imscp_v1p1"
@@ -29,7 +29,7 @@ def moodle(title: str, books: Sequence[Asked]) -> bytes:
     """Moodle XML: one category, one multichoice question for each question; the right answer has fraction 100."""
     root = Element("quiz")
     category = SubElement(root, "question", type="category")
-    _text(SubElement(category, "category"), f"$course$/{title}")
+    _text(SubElement(category, "category"), f"$course$/{plain(title)}")
     for name, one, html in _each(books):
         question = SubElement(root, "question", type="multichoice")
         _text(SubElement(question, "name"), name)
@@ -52,7 +52,7 @@ def qti(title: str, books: Sequence[Asked]) -> bytes:
     """A zip with QTI 1.2: a manifest, and an assessment in which each item is a multiple_choice_question."""
     ident = f"viva{hashlib.blake2b(title.encode(errors='replace'), digest_size=8).hexdigest()}"
     root = Element("questestinterop", xmlns=_QTI)
-    assessment = SubElement(root, "assessment", ident=ident, title=title)
+    assessment = SubElement(root, "assessment", ident=ident, title=plain(title))
     section = SubElement(assessment, "section", ident="root_section")
     for number, (name, one, html) in enumerate(_each(books), 1):
         _item(section, f"{ident}-{number}", name, one, html)
@@ -110,7 +110,7 @@ def brightspace(title: str, books: Sequence[Asked]) -> bytes:
     text = io.StringIO()
     rows = csv.writer(text)
     for name, one, html in _each(books):
-        made: list[list[object]] = [["NewQuestion", "MC"], ["Title", f"{title}: {name}"]]
+        made: list[list[object]] = [["NewQuestion", "MC"], ["Title", f"{plain(title)}: {name}"]]
         made += [["QuestionText", html, "HTML"], ["Points", 1], ["Difficulty", 1]]
         made += [["Option", 100 if answer == one.right else 0, _code(answer), "HTML"] for answer in one.answers]
         rows.writerows([*row, *[""] * (_COLUMNS - len(row))] for row in [*made, []])

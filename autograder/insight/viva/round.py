@@ -71,7 +71,7 @@ def _invited(context: GradingContext, out: Path, student: str, form: str) -> Inv
         return Invited(student, lost=str(why))
     except (SandboxLost, RuntimeError) as why:
         context.zygote.revive()
-        return Invited(student, lost=f"the sandbox failed: {why}; try again")
+        return Invited(student, lost=f"the sandbox failed: {why}: try again")
     except Exception as why:  # one student never stops a class
         return Invited(
             student, lost=f"an error in making the questions ({type(why).__name__}: {why}): please report it"
@@ -87,7 +87,11 @@ def _invited(context: GradingContext, out: Path, student: str, form: str) -> Inv
     try:
         atomic_file.replace(path, made, _MODE)
     except OSError as error:
-        return Invited(student, books, lost=f"{path}: it cannot be written ({error.strerror})")
+        return Invited(
+            student,
+            books,
+            lost=f"{path}: it cannot be written ({error.strerror}): make room or allow it, and try again",
+        )
     return Invited(student, books, path)
 
 

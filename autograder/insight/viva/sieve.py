@@ -17,10 +17,15 @@ _FAIR = 45
 """lines of code that one notebook's sheet shows, if there are enough questions about so few"""
 
 
-def sieved(questions: Sequence[Question], texts: str, checks: str) -> list[Question]:
-    """Those whose answer no text of the course gives, nor a check a value; with the wrong answers that are wrong."""
+def sieved(questions: Sequence[Question], texts: str, checks: str, own: str = "") -> list[Question]:
+    """Those whose answer no text of the course gives, nor a check a value; with the wrong answers that are wrong.
+
+    Nor does `own`, the student's code without spaces, where a comment may say a shape.
+    """
     found = []
     for one in questions:
+        if one.kind in ("result", "shape") and len(_plain(one.right)) > 2 and _plain(one.right) in own:
+            continue
         if one.kind in ("result", "shape") and _plain(one.right) in texts:
             continue
         if one.kind == "result" and any(_plain(part) in checks for part in (one.right, *_long_parts(one.right))):

@@ -85,10 +85,15 @@ class Edit:
 def traces(
     lines: Lines, checks: Sequence[tuple[str, str]], cells: Sequence[str], seed: int, edit: Edit | None = None
 ) -> list[TracedCall]:
-    """The calls that these checks (grade_id and source) make of functions in these cells. Checks that hang are left."""
+    """The calls that these checks (grade_id and source) make of functions in these cells. Checks that hang are left.
+
+    So are checks that fail without an edit: they passed in grading, so the code does something else when it is watched.
+    """
     try:
         with closing(lines(seed)) as line:
-            return _calls(_ask(line, edit, checks, [cell_filename(cell) for cell in cells])[1])
+            said, seen = _ask(line, edit, checks, [cell_filename(cell) for cell in cells])
+            failed = set() if edit else {one.check for one in _ends(said) if one.how == "failed"}
+            return [call for call in _calls(seen) if call.check not in failed]
     except (StudentError, *_MALFORMED):
         apart = checks if len(checks) > 1 else ()
         return [call for check in apart for call in traces(lines, [check], cells, seed, edit)]

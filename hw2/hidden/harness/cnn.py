@@ -2,7 +2,7 @@
 
 import inspect
 import itertools
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import Any
 
 import torch
@@ -142,16 +142,18 @@ def rigged(
 
 
 def net_facts(net: torch.nn.Module, x: Tensor) -> list[object]:
-    """The logits, the operations that ran, the number of parameters, parameters without a gradient, and whether x is
-    unchanged."""
+    """The logits, the operations that ran, the number of parameters, parameters without a gradient, whether x is
+    unchanged, and the operations that ran in evaluation mode."""
     before = x.clone()
     with _Running() as running:
         y: Tensor = net.train()(x)
     (y * y).sum().backward()  # type: ignore[no-untyped-call]
     kept = torch.equal(x, before)
-    again: Tensor = net.eval()(x)  # a layer that is left out at random in training is used now
+    with _Running() as later:
+        again: Tensor = net.eval()(x)  # a layer that is left out at random in training is used now
     (again * again).sum().backward()  # type: ignore[no-untyped-call]
-    return [y.detach(), running.names, sum(p.numel() for p in net.parameters()), _idle(net), kept]
+    parameters = sum(p.numel() for p in net.parameters())
+    return [y.detach(), running.names, parameters, _idle(net), kept, later.names]
 
 
 def logits(net: torch.nn.Module, x: Tensor) -> Tensor:
@@ -331,6 +333,28 @@ def evaluated(
 ) -> object:
     """What evaluate returns for a list of batches of these sizes."""
     answer = evaluate(model, _listed(x, y, sizes))
+    return [_plain(value) for value in answer] if isinstance(answer, tuple | list) else answer
+
+
+class _Stream:
+    """Batches that can be passed through again and again, and nothing else: no length, no data set."""
+
+    def __init__(self, batches: list[list[Tensor]]) -> None:
+        self._batches = batches
+
+    def __iter__(self) -> Iterator[list[Tensor]]:
+        return iter(self._batches)
+
+
+def evaluated_stream(
+    evaluate: Callable[[torch.nn.Module, Iterable[list[Tensor]]], object],
+    model: torch.nn.Module,
+    x: Tensor,
+    y: Tensor,
+    sizes: Sequence[int],
+) -> object:
+    """What evaluate returns for batches of these sizes that have no length."""
+    answer = evaluate(model, _Stream(_listed(x, y, sizes)))
     return [_plain(value) for value in answer] if isinstance(answer, tuple | list) else answer
 
 

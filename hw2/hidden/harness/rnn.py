@@ -8,6 +8,7 @@ from typing import Any, Protocol
 
 import torch
 from torch import Tensor
+from torch.optim.optimizer import register_optimizer_step_post_hook
 from torch.utils._python_dispatch import TorchDispatchMode
 
 _SEEN = 2e-6  # a change of logits that is not one of rounding
@@ -26,6 +27,8 @@ class _Memory(Protocol):
     def parameters(self) -> Iterable[Tensor]: ...
 
     def eval(self) -> Any: ...
+
+    def train(self) -> Any: ...
 
     def test_run(self, s: str, *delay: int) -> str: ...
 
@@ -63,10 +66,26 @@ def _asked(model: _Memory, *inputs: Tensor) -> tuple[list[object], Tensor]:
 
 
 def looked_at(model: _Memory, x: Tensor) -> list[object]:
-    """The kind of answer, whether some of it is negative, and whether it is probabilities."""
+    """The kind of answer, whether some of it is negative, whether it is probabilities; the number of parameters."""
     found, logits = _asked(model, x)
     sums = logits.sum(-1)
-    return [found, bool((logits < 0).any()), bool((logits >= 0).all() and torch.allclose(sums, sums / sums, atol=1e-3))]
+    probable = bool((logits >= 0).all() and torch.allclose(sums, sums / sums, atol=1e-3))
+    return [found, bool((logits < 0).any()), probable, _size(model)]
+
+
+def _size(model: _Memory) -> int:
+    return sum(parameter.numel() for parameter in model.parameters())
+
+
+def straightness(model: _Memory, *delay: Tensor) -> float:
+    """How straight the way of the logits is while the letter goes from 1 to 26: the distance of its ends, as a share of
+    its length. Letters that are names lead to and fro; one that goes in as a quantity leads on along a curve."""
+    return _straight(_asked(model, torch.arange(1, 27)[:, None], *(d.expand(26) for d in delay))[1])
+
+
+def _straight(logits: Tensor) -> float:
+    way = logits.flatten(1)
+    return float((way[-1] - way[0]).norm() / (way.diff(dim=0).norm(dim=1).sum() + 1e-9))
 
 
 def noticed(model: _Memory, x: Tensor, *delays: Tensor) -> list[object]:
@@ -89,12 +108,29 @@ def repeated(model: _Memory, x: Tensor, between: Tensor, *delays: Tensor) -> lis
     return [found, kept, _alike(again, first), _alike(turned, first), _alike(alone, first[1:2])]
 
 
+def in_training(model: _Memory, x: Tensor, between: Tensor, *delays: Tensor) -> list[bool]:
+    """Whether in training mode the answer to x is the same again after another batch, and that to its first row the
+    same beside other rows. Random numbers, as of dropout, are the same each time."""
+
+    def asked(x: Tensor) -> Tensor:
+        torch.manual_seed(0)
+        return _asked(model, x, *delays)[1]
+
+    model.train()
+    first = asked(x)
+    asked(between)
+    again, beside = asked(x), asked(torch.cat([x[:1], between[1:]]))
+    model.eval()
+    return [_alike(again, first), _alike(beside[:1], first[:1])]
+
+
 def _alike(a: Tensor, b: Tensor) -> bool:
     return torch.allclose(a, b, rtol=1e-4, atol=1e-5)
 
 
 def told_apart(model: _Memory, x: Tensor, delays: Tensor, others: Tensor, largest: int) -> list[object]:
-    """The kind of answer; which rows change when one row gets another delay; which delays give different logits."""
+    """The kind of answer; which rows change when one row gets another delay; which delays give different logits; how
+    straight their way is, see `straightness`, while the delay grows."""
     found, first = _asked(model, x, delays)
     changed = []
     for row, other in enumerate(others):
@@ -103,7 +139,7 @@ def told_apart(model: _Memory, x: Tensor, delays: Tensor, others: Tensor, larges
         changed.append((_asked(model, x, now)[1] - first).abs().amax((1, 2)) > _SEEN)
     rows = _asked(model, x[:1].repeat(largest + 1, 1), torch.arange(largest + 1))[1]
     apart = (rows[:, None] - rows[None]).abs().amax((2, 3)) > _SEEN
-    return [found, torch.stack(changed), apart]
+    return [found, torch.stack(changed), apart, _straight(rows)]
 
 
 def weights_of_the_past(model: _Memory, x: Tensor, other: Tensor, largest: int) -> Tensor:
@@ -152,39 +188,56 @@ class Table(torch.nn.Module):
     said:  the logits
     fresh: the gradient of this step's loss
     held:  what is in .grad once that gradient has been added
+    used:  what is in .grad once an optimiser of PyTorch's has taken its step
     """
 
-    def __init__(self, table: Tensor) -> None:
+    def __init__(self, table: Tensor, scale: float = 1.0) -> None:
         super().__init__()
+        self.scale = scale
         self.table = torch.nn.Parameter(table)
         self.said: list[Tensor] = []
         self.fresh: list[Tensor] = []
         self.held: list[Tensor] = []
+        self.used: list[Tensor] = []
         self.table.register_hook(lambda grad: self.fresh.append(grad.clone()))  # type: ignore[no-untyped-call]
         note = self.table.register_post_accumulate_grad_hook
         note(lambda table: self.held.append(table.grad.clone()))  # type: ignore[no-untyped-call]
 
     def forward(self, x: Tensor, *delays: Tensor) -> Tensor:
-        logits = self.table[x]
+        logits = self.scale * self.table[x]
         if delays:
             logits = logits + delays[0][:, None, None] * self.table[0]
         self.said.append(logits.detach().clone())
         return logits
 
 
-def watched(train: Callable[[Table, list[_Batch]], object], table: Tensor, batches: list[_Batch]) -> list[object]:
+def watched(
+    train: Callable[[Table, list[_Batch]], object], table: Tensor, batches: list[_Batch], steep: bool = False
+) -> list[object]:
     """What `train` returns for a Table and these batches, what the Table has noted, and its parameters at the end.
+
+    steep: whether gradients are a hundred times as long
 
     Losses that have a graph come back as ["graphs"]. The last entry says whether the batches have changed.
     """
-    model, before = Table(table.clone()), [part.clone() for batch in batches for part in batch]
-    losses = train(model, batches)
+    model = Table(table / 100, scale=100.0) if steep else Table(table.clone())
+    before = [part.clone() for batch in batches for part in batch]
+
+    def note(*_: object) -> None:
+        if model.table.grad is not None:
+            model.used.append(model.table.grad.clone())
+
+    handle = register_optimizer_step_post_hook(note)
+    try:
+        losses = train(model, batches)
+    finally:
+        handle.remove()
     if isinstance(losses, list) and any(getattr(loss, "requires_grad", False) for loss in losses):
         losses = ["graphs"]
     elif isinstance(losses, list):
         losses = [_plain(loss) for loss in losses]
     changed = not all(map(torch.equal, before, (part for batch in batches for part in batch)))
-    return [losses, model.said, model.fresh, model.held, model.table.detach(), changed]
+    return [losses, model.said, model.fresh, model.held, model.used, model.table.detach(), changed]
 
 
 def _plain(value: Any) -> Any:

@@ -59,6 +59,7 @@ def watched(
     passes, losses, kept = _trained(
         model, train, lambda _, noted: _flat(model) if noted else None, symbols, y, size, epochs
     )
+    passes = [one for one in passes if one.counts]
     steps: list[Tensor] = []
     at = []
     for one in passes:
@@ -97,10 +98,13 @@ def outline(*given: Any) -> list[str]:
     what the model was shown, and how many losses there were.
     """
     symbols, epochs, script = given[3], given[6], given[8]
-    passes, losses, _, kept = _scripted(*given)
+    every, losses, _, kept = _scripted(*given)
+    passes = [one for one in every if one.counts]
     shown = _shown(passes)[0].tolist()
     steps = len({one.weights[1] for one in passes})
     what = _what_was_shown(shown, len(symbols), epochs, kept)
+    if what.startswith("fewer") and sum(len(one.rows) for one in every) == len(symbols) * epochs:
+        what = "some without a step"
     if what == "fewer epochs" and script[passes[-1].weights[0], -1] > 0:
         what = "fewer epochs, up to a high loss"
     return [what, _how_many(losses, steps, epochs)]
@@ -119,7 +123,9 @@ def _what_was_shown(shown: list[int], N: int, epochs: int, kept: bool) -> str:
     if len(shown) > N * epochs:
         return "too many"
     if len(shown) < N * epochs:
-        return "fewer in an epoch" if repeated else "one epoch" if len(shown) == N else "fewer epochs"
+        if repeated:
+            return "fewer in an epoch"
+        return {N: "one epoch", N * (epochs - 1): "all epochs but one"}.get(len(shown), "fewer epochs")
     return "some again, others not" if repeated else "each once an epoch"
 
 
@@ -143,7 +149,8 @@ def scripted(*given: Any) -> list[object]:
     Returns [shown, sizes, at, moves, moved, losses, kept]: for each forward pass, `at` says where in the script its
     weights were, and `moves` how often they had been moved; `moved` says whether they were after the last pass, too.
     """
-    passes, losses, moved, kept = _scripted(*given)
+    every, losses, moved, kept = _scripted(*given)
+    passes = [one for one in every if one.counts]
     at, moves = ([one.weights[part] for one in passes] for part in (0, 1))
     return [*_shown(passes), torch.tensor(at), torch.tensor(moves), moved, losses, kept]
 
@@ -188,7 +195,7 @@ def _trained(
     size: int,
     epochs: int,
 ) -> tuple[list[_Pass], object, bool]:
-    """Train the model; returns the passes that count, what `train` returned, and whether the batches were kept.
+    """Train the model; returns the passes with gradients, what `train` returned, and whether the batches were kept.
 
     `note` is called before each forward pass, with the number of sequences that passes with gradients were shown up to
     there, and whether this is one of them. It returns what is kept as the weights.
@@ -212,7 +219,7 @@ def _trained(
         losses = train(model, batches, epochs)
     kept = torch.equal(x, before[0]) and torch.equal(y, before[1])
     losses = [_plain(loss) for loss in losses] if isinstance(losses, list) else losses
-    return [one for one in passes if one.counts], losses, kept
+    return passes, losses, kept
 
 
 @contextmanager
