@@ -53,7 +53,7 @@ import matplotlib.pyplot as plt
 import torch
 from torch.nn import functional
 
-BLUE, ORANGE, GREEN, RED = "#0072B2", "#E69F00", "#009E73", "#D55E00"  # safe for colour-blind readers
+BLUE, ORANGE, GREEN, RED = "#0072B2", "#C08000", "#009E73", "#D55E00"  # for colour-blind readers, too; 3 : 1 on white
 
 
 def relative_error(a, b):
@@ -1401,7 +1401,7 @@ _hand_in(
         "3.3 margins-words",
     ],
     {
-        3502017538: "BLUE check_pair_loss compare GREEN kept letters numbers ORANGE RED relative_error"
+        236957115: "BLUE check_pair_loss compare GREEN kept letters numbers ORANGE RED relative_error"
         " " "show_figure",
         3535816573: "draw_landscape train_on_moons",
         272320988: "",
