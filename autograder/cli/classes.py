@@ -291,9 +291,9 @@ def tell_faults(faulty: Mapping[tuple[str, str], int], homework: str) -> None:
     """Name the cells of whose hidden tests one has an error of its own, and how many students wait."""
     for (notebook, cell), number in faulty.items():
         typer.echo(
-            f"{homework}/{notebook}: a hidden test of {cell} has an error of its own, so the cell waits for {number} "
-            f"students. `autograder audit {homework}/{notebook}` names it; mend it, and run `autograder regrade "
-            f"{homework}`",
+            f"{homework}/{notebook}: a hidden test of {cell} has an error of its own, so that points wait in {number} "
+            f"result{'s' * (number != 1)}: `autograder audit {homework}/{notebook}` names it; mend it, and run "
+            f"`autograder regrade {homework}`",
             err=True,
         )
 

@@ -79,5 +79,6 @@ def _nothing_in(folder: Path, homework: str, homeworks: Sequence[str]) -> str:
     found = contents(folder, homework, homeworks, unpack=False)
     if found.files or found.passed_over:
         return ""
-    there = sorted(shown(path.name) for path in folder.iterdir()) if folder.is_dir() else []
+    inside = folder.iterdir() if folder.is_dir() else ()
+    there = sorted(shown(path.name) for path in inside if not is_called(path.name, homework))  # that one is empty
     return f"nothing was handed in for {homework}" + (f"; there is only {', '.join(there[:5])}" if there else "")

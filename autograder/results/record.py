@@ -9,7 +9,7 @@ from typing import Any
 import msgspec
 
 from autograder import atomic_file
-from autograder.course.course import CourseError
+from autograder.course.course import CourseError, refused
 from autograder.results import page, transcript
 from autograder.results.result import SCHEMA, Result
 from autograder.results.transcript import Transcript
@@ -75,7 +75,8 @@ def each(out: Path, homework: str, damaged: dict[str, str] | None = None) -> Ite
             yield path.parent.name, read(path)
         except (ValueError, OSError) as error:
             if damaged is not None:
-                damaged[path.parent.name] = str(error)
+                why = refused(path, "this file cannot be read", error) if isinstance(error, OSError) else error
+                damaged[path.parent.name] = str(why)
 
 
 def none(out: Path, homework: str) -> CourseError:

@@ -32,6 +32,10 @@ class RightLayers:
     def MLP(self):
         return HARNESS.beside(self._student).of_right_layers(self._student.MLP)
 
+    @property
+    def Linear(self):
+        return HARNESS.beside(self._student).RightLinear
+
 
 def network_test(test):
     """Let a test pass if it passes with the student's own layers or with right ones.
@@ -372,15 +376,14 @@ def test_sigmoid_backward(student, draw):
 @earns("sigmoid", weight=2)
 def test_sigmoid_far_out(student, draw):
     """Far from 0, the sigmoid is 0 or 1 and its slope is 0, never infinite or NaN."""
-    sigmoid = student.Sigmoid()
+    sigmoid, answers = student.Sigmoid(), []
     for low, high in (17, 90), (100, 900), (1e5, 1e30):
         x = torch.cat([draw.uniform(1, 3, low=low, high=high), draw.uniform(1, 3, low=-high, high=-low)])
-        close(
-            sigmoid.forward(x), torch.tensor([[1.0] * 3, [0.0] * 3]), f"y for x from {low:g} to {high:g} and minus that"
-        )
-        close(
-            sigmoid.backward(draw.normal(2, 3)), torch.zeros(2, 3), f"dx for x from {low:g} to {high:g} and minus that"
-        )
+        where = f"for x from {low:g} to {high:g} and minus that"
+        answers.append((where, sigmoid.forward(x), sigmoid.backward(draw.normal(2, 3))))
+    for where, y, dx in answers:
+        close(y, torch.tensor([[1.0] * 3, [0.0] * 3]), f"y {where}")
+        close(dx, torch.zeros(2, 3), f"dx {where}")
 
 
 @earns("sigmoid")
@@ -480,9 +483,11 @@ def test_bce_gradient_of_certain_predictions(student, draw):
     B, K = draw.choice(ODD), draw.size(6, 7)
     y, y_hat = draw.bernoulli(B, K), draw.bernoulli(B, K)
     y_hat[0, 0], y_hat[0, 1] = y[0, 0], 1 - y[0, 1]
-    _, dJdy_hat = both(student.bce_loss(y, y_hat), "bce_loss")
+    answers = [student.bce_loss(y, given) for given in (y_hat, y.clone())]
+    (_, dJdy_hat), (_, of_labels) = (both(answer, "bce_loss") for answer in answers)
     expected = (y_hat - y) / 1e-12 / (B * K)
     close(dJdy_hat, expected, "dJdy_hat where ŷ is exactly 0 or 1", rtol=1e-3, sizes={"B": B, "K": K})
+    close(of_labels, torch.zeros(B, K), "dJdy_hat where every ŷ is exactly right")
 
 
 @earns("bce-loss")
@@ -507,25 +512,22 @@ def test_network_shapes(student, draw):
     assert set(parameters) == set(shapes), f"parameters should hold W1, b1, W2, b2; yours holds {sorted(parameters)}"
     assert set(grads) == {f"dJd{name}" for name in shapes}, f"grads should hold dJdW1 …; yours holds {sorted(grads)}"
     for name, shape in shapes.items():
-        assert isinstance(parameters[name], torch.Tensor), f"parameters[{name!r}] should be a tensor"
-        found = tuple(parameters[name].shape)
-        assert found == shape, f"the shape of {name} is {found}; it should be {shape}"
+        found = parameters[name]
+        assert found is not None, f"parameters[{name!r}] should be a tensor"
+        assert tuple(found) == shape, f"the shape of {name} is {tuple(found)}; it should be {shape}"
         close(grads[f"dJd{name}"], torch.zeros(shape), f"dJd{name} before the first backward")
     assert not cache, "the cache should be empty before the first forward"
 
 
 @earns("mlp-build")
 @network_test
-def test_initial_weights_differ(student, draw):
-    """The hidden units start with different weights, and W2 is not zero."""
-    n, hidden, out = sizes(draw)
-    built = HARNESS.beside(student).built(student.MLP, (n, hidden, out), ("relu", "identity"))
-    W1, W2 = (built[0].get(name) for name in ("W1", "W2"))
-    assert isinstance(W1, torch.Tensor) and isinstance(W2, torch.Tensor), "parameters should hold W1 and W2"
-    assert len(W1.unique(dim=0)) == hidden, "rows of W1 should differ: hidden units that start equal stay equal"
-    assert W2.isfinite().all() and W2.any(), (
-        "W2 should be finite and not zero at first: with zeros, W1 gets no gradient"
-    )
+def test_initial_weights(student, draw):
+    """The parameters start as in Linear, and the hidden units with different weights."""
+    widths = draw.size(2, 9), draw.size(40, 50), draw.size(51, 60)  # wide: then sizes differ by little from the mean
+    for name, start in HARNESS.beside(student).started(student.MLP, student.Linear, widths):
+        assert start != "not finite", f"{name} of a new network holds numbers that are infinite or not a number"
+        assert "equal rows" not in start, f"rows of {name} should differ: units that start equal stay equal"
+        assert start == "as large", f"{name} should start as in your Linear; its entries are {start} than there"
 
 
 @earns("mlp-build", weight=2)
@@ -666,6 +668,7 @@ def test_clearing(student, draw):
     for name in (f"dJd{parameter}" for parameter in values):
         assert name in before and before[name].any(), f"{name} is missing or zero after backward"
         grad = before[name]
+        assert name in cleared, f"{name} is missing after clearing; it should be zero"
         close(cleared[name], torch.zeros_like(grad), f"{name} after clearing")
         close(after[name], grad, f"{name} of the same batch after clearing", atol=1e-5)
     for name, value in values.items():
@@ -678,18 +681,12 @@ def test_cache_of_the_last_pass(student, draw):
     """The cache holds tensors of the last forward pass, and none of an earlier one."""
     widths, tools = sizes(draw), HARNESS.beside(student)
     values, first, last = numbers(draw, *widths), draw.normal(2, widths[0]), draw.normal(3, widths[0])
-    cache = tools.cached(tools.network(student.MLP, widths, ("relu", "sigmoid"), values), [first, last])
-    kept = [value for value in cache.values() if isinstance(value, torch.Tensor)]
-    assert kept, "the cache holds no tensor after forward"
-    assert all(value.isfinite().all() for value in kept), "a tensor in the cache is not finite"
-    old = any(value.shape == first.shape and torch.equal(value, first) for value in kept)
-    assert not old, "the cache still holds the input of an earlier forward pass"
-    another = tools.cached(tools.network(student.MLP, widths, ("relu", "sigmoid"), values), [first, last + 1])
-    others = [value for value in another.values() if isinstance(value, torch.Tensor)]
-    same = [
-        value.shape == other.shape and torch.equal(value, other) for value, other in zip(kept, others, strict=False)
-    ]
-    assert not all(same), "the cache does not depend on the input of the last forward pass"
+    one, another = (tools.network(student.MLP, widths, ("relu", "sigmoid"), values) for _ in range(2))
+    fault = tools.faults_of_the_cache(one, another, first, last)
+    assert fault != "no tensor after forward", "the cache holds no tensor after forward"
+    assert fault != "not finite", "a tensor in the cache is not finite"
+    assert fault != "the earlier input", "the cache still holds the input of an earlier forward pass"
+    assert fault == "", "the cache does not depend on the input of the last forward pass"
 
 
 @earns("mlp-memory")
@@ -698,12 +695,10 @@ def test_caches_keep_apart(student, draw):
     """The cache of a network does not change when another network runs."""
     widths, tools = sizes(draw), HARNESS.beside(student)
     values, x, z = numbers(draw, *widths), draw.normal(2, widths[0]), draw.normal(3, widths[0])
-    one, other, alone = (tools.network(student.MLP, widths, ("relu", "sigmoid"), values) for _ in range(3))
-    own, shared = tools.cached(alone, [z, x]), tools.cached(one, [z, x], other)
-    for name, value in own.items():
-        if isinstance(value, torch.Tensor):
-            assert name in shared, f"cache[{name!r}] of a network is missing after another network ran"
-            close(shared[name], value, f"cache[{name!r}] of a network, after another network ran")
+    nets = [tools.network(student.MLP, widths, ("relu", "sigmoid"), values) for _ in range(3)]
+    fault = tools.faults_of_shared_caches(nets, x, z)
+    assert fault != "missing", "a tensor in the cache of a network is missing after another network ran"
+    assert fault == "", "a tensor in the cache of a network changes when another network runs"
 
 
 # ---------------------------------------------------------------------------------------------- descent

@@ -350,8 +350,8 @@ def test_the_gradient_returns_to_its_place(student, reference, draw):
 def test_ascent_leaves_no_traces(student, draw):
     """Image and network stay as they are: values, buffers, .grad and requires_grad."""
     tools = HARNESS.beside(student)
-    work = tools.ascending(student.gradient_descent, 3)
-    result, before, after, _ = tools.before_and_after(work, fragile(tools, draw), draw.normal(1, 1, 6, 7), False)
+    work, image = tools.ascending(student.gradient_descent, 3), draw.normal(1, 1, 6, 7)
+    result, before, after, _ = tools.before_and_after(work, fragile(tools, draw), image, False)
     no_traces("gradient_descent", result, before, after)
 
 
@@ -419,12 +419,16 @@ def test_dreams_stay_within_range(student, reference, draw):
     tools, image = HARNESS.beside(student), draw.uniform(1, 3, 17, 22)
     network = draw.normal(6, 3, 5, 5) / 8, 40 * draw.normal(6 * 4 * 5 + 1, CLASSES)
     model = tools.plainly(tools.Unseen(*network))
-    found = picture(student.dream(image, model, draw.size(0, CLASSES - 1), iterations=12), image, "dream")
+    with torch.no_grad():  # the label that is least likely: there the log-probability has a slope, too
+        label = HARNESS.ours.Unseen(*network)((image - reference.MEAN) / reference.STD)[0].argmin().item()
+    found = picture(student.dream(image, model, label, iterations=12), image, "dream")
     assert found.min() >= 0 and found.max() <= 1, "the dream has pixels outside of [0, 1]"
     extremes = tools.extremes()
     assert extremes, "the network was never asked"
     low, high = (edge * reference.STD + reference.MEAN for edge in extremes)
     assert low > -1e-3 and high < 1 + 1e-3, "on the way the network was shown pixels outside of [0, 1]"
+    # pixels in [0, 1] that are not normalised look like pixels in [0.2, 0.5] that are
+    assert high > 0.6, "the network was shown images that are not normalised"
 
 
 @earns("dream-certain")
@@ -432,13 +436,23 @@ def test_dreams_stay_within_range(student, reference, draw):
 def test_dreams_leave_no_traces(student, draw):
     """The network runs in evaluation mode; afterwards image and network are as they were, the mode included."""
     tools = HARNESS.beside(student)
-    work = tools.dreaming(student.dream, 2)
     for training in True, False:
+        work = tools.dreaming(student.dream, 2)
         image = draw.uniform(1, 1, SIZE, SIZE + 3)
         result, before, after, modes = tools.before_and_after(work, fragile(tools, draw), image, training)
         assert not any(modes), "the network was run in training mode"
         same_mode(before, after, training)
         no_traces("dream", result, before, after)
+
+
+@earns("dream-certain", weight=0.5)
+@dreams
+def test_dreams_return_a_new_image(student, draw):
+    """The result is a new tensor: changing it in place does not change the image."""
+    work = HARNESS.beside(student).dreamt(student.dream, draw.normal(1, 1, 10, 12), 2)
+    found, before, after = HARNESS.beside(student).written_into(work, draw.uniform(1, 1, 10, 12))
+    picture(found, before, "dream")
+    assert torch.equal(before, after), "the dream shares its memory with the caller's image: return a new tensor"
 
 
 @earns("dream-certain")

@@ -149,7 +149,7 @@ FORWARD = ("z1", "z2", "z3", "y_hat")
 
 
 def watched_training(student, draw):
-    """The calls, the weights and the losses of the student's loop on drawn batches, and what drives an independent one.
+    """What the harness saw of the student's loop on drawn batches, and what drives an independent one.
 
     The batches have different sizes, so that none can stand for another.
     """
@@ -157,8 +157,7 @@ def watched_training(student, draw):
     xs = [draw.normal(size, n) for size in (3, 2, 4)]
     ys = [draw.normal(len(x), 1) for x in xs]
     w, lr = draw.normal(n, 1), 0.02
-    calls, after, losses = HARNESS.beside(student).trained(student.train, xs, ys, w, lr, epochs)
-    return (calls, after, losses), (xs, ys, w, lr, epochs)
+    return HARNESS.beside(student).trained(student.train, xs, ys, w, lr, epochs), (xs, ys, w, lr, epochs)
 
 
 def count(calls, name):
@@ -169,9 +168,9 @@ def count(calls, name):
 @earns("sgd-steps")
 def test_every_step_of_every_batch(student, draw):
     """Each iteration makes the five calls once each, on its own batch, and every batch is visited in every epoch."""
-    (calls, _, _), (xs, _, _, _, epochs) = watched_training(student, draw)
+    (calls, cleared, *_), (xs, _, _, _, epochs) = watched_training(student, draw)
     for name in ("forward", "loss", "zero_grad", "backward", "step"):
-        made, needed = count(calls, name), epochs * len(xs)
+        made, needed = cleared if name == "zero_grad" else count(calls, name), epochs * len(xs)
         often = "never made" if not made else "made too seldom" if made < needed else "made too often"
         assert made == needed, (
             f"the call that belongs to “{name}” is {often}: it should be made once in every iteration"
@@ -189,28 +188,21 @@ def test_every_step_of_every_batch(student, draw):
 @earns("sgd-steps")
 def test_order_of_the_steps(student, draw):
     """Each call comes after the one that provides what it needs, and fresh gradients last until the step."""
-    (calls, _, _), _ = watched_training(student, draw)
-    names = [call.split()[0] for call in calls]
-    assert {"forward", "loss", "backward", "step"} <= set(names), "some of the five calls are never made"
-    order = [name for name in names if name != "zero_grad"]
+    (calls, _, found, *_), _ = watched_training(student, draw)
+    order = [call.split()[0] for call in calls]
+    assert {"forward", "loss", "backward", "step"} <= set(order), "some of the five calls are never made"
     for start in range(0, len(order), 4):
         right = ["forward", "loss", "backward", "step"]
         assert order[start : start + 4] == right, "in some iteration a call comes before one whose result it needs"
-    holding = 0  # how many gradients are added up
-    for name in names:
-        if name == "backward":
-            holding += 1
-        elif name == "zero_grad":
-            holding = 0
-        elif name == "step":
-            assert holding, "the step finds no gradients: they are cleared between backward and step"
-            assert holding == 1, "the step still finds gradients of earlier iterations: they are not cleared in time"
+    for gradients in found:
+        assert gradients, "the step finds no gradients: they are cleared between backward and step"
+        assert gradients == 1, "the step still finds gradients of earlier iterations: they are not cleared in time"
 
 
 @earns("sgd-steps")
 def test_training_moves_the_parameters(student, draw):
     """After several epochs the parameters and the losses equal those of an independent loop."""
-    (_, after, losses), (xs, ys, w, lr, epochs) = watched_training(student, draw)
+    (*_, after, losses), (xs, ys, w, lr, epochs) = watched_training(student, draw)
     right = []
     for _ in range(epochs):
         for x, y in zip(xs, ys, strict=True):
@@ -322,6 +314,15 @@ def test_regression_factors(student, draw, parameters):
     compare_factors([factors(*given) for given, _ in cases], [case for _, case in cases])
 
 
+@earns("factors-regression", weight=0.5)
+def test_regression_factors_at_zero(student, draw, parameters):
+    """Where an entry of z1 is exactly 0, its slope lies between those on the two sides, and all else is right."""
+    given, case = regression_case(draw, *sizes(draw)[:2], parameters.scale)
+    given[0][2] = 0.0
+    factors, high = HARNESS.beside(student).factors_at_a_kink, parameters.scale * 1.0001
+    compare_factors([factors(student.factors_regression, 2, high, *given)], [case])
+
+
 @earns("factors-regression")
 def test_regression_factors_keep_their_arguments(student, draw, parameters):
     """factors_regression is right and does not change the tensors that it is given."""
@@ -337,6 +338,19 @@ def test_regression_factors_keep_their_arguments(student, draw, parameters):
 def test_classification_forward(student, draw):
     """All four forward variables of the classification network are right, on networks of several sizes."""
     drawn, forward = networks(draw), asked(student, "forward_classification")
+    answers = [forward(*numbers) for numbers in drawn]
+    for numbers, answer in zip(drawn, answers, strict=True):
+        compare_each(answer, FORWARD, classification_of(numbers), **size_of(numbers))
+
+
+@earns("forward-classification")
+def test_classification_forward_of_certain_predictions(student, draw):
+    """The forward variables are also right for logits near ±150, where ŷ is rounded to 0 or 1."""
+    drawn, forward = [], asked(student, "forward_classification")
+    for K in (draw.choice(SIZES), 1):
+        numbers = network(draw, *sizes(draw)[:2], K)
+        numbers[-1] += draw.uniform(K, 1, low=130.0, high=170.0) * (2 * labels(draw, K) - 1)
+        drawn.append(numbers)
     answers = [forward(*numbers) for numbers in drawn]
     for numbers, answer in zip(drawn, answers, strict=True):
         compare_each(answer, FORWARD, classification_of(numbers), **size_of(numbers))
@@ -476,9 +490,10 @@ def compare_loss(answer, right, y, name, atol=1e-6):
 
 
 def compare_bce_from_logits(student, cases):
-    bce = asked(student, "bce_from_logits", "number")
+    bce = asked(student, "bce_from_logits", "loss")
     answers = [bce(y, z3) for y, z3 in cases]
     for answer, (y, z3) in zip(answers, cases, strict=True):
+        answer = answer[0] if getattr(answer, "shape", None) == (2,) else answer
         right = functional.binary_cross_entropy_with_logits(z3, y)
         size = 2e-7 * float(z3.abs().max()) * (len(y) == 1)  # what float32 loses by softplus(z) − y z
         compare_loss(answer, right, y, "ℓ from z3", atol=1e-6 + 2 * size)
@@ -615,15 +630,14 @@ def test_graph_edges(student):
 @earns("graph")
 def test_graph_places(student):
     """Every node has a place of its own, to the right of all that it is computed from."""
-    found = HARNESS.beside(student).placed(student.run("lambda: graph_places"))
+    found = HARNESS.beside(student).placed(student.run("lambda: graph_places"), sorted(EDGES))
     assert isinstance(found, list), "graph_places should be a dictionary from names to pairs of finite numbers"
-    places = {name: (x, y) for name, x, y in found}
-    missing, extra = set("xyzoabcw") - places.keys(), places.keys() - set("xyzoabcw")
+    names, crowded, left, upright = found
+    missing, extra = set("xyzoabcw") - set(names), set(names) - set("xyzoabcw")
     assert not missing, f"graph_places leaves out {len(missing)} of the eight nodes"
     assert not extra, "graph_places places something that is none of the eight nodes"
-    assert len(set(places.values())) == len(places), "in graph_places two nodes stand in the same place"
-    leftward = [end for start, end in sorted(EDGES) if not places[start][0] < places[end][0]]
-    assert not leftward, (
+    assert not crowded, "in graph_places two nodes stand in the same place"
+    assert not left and not upright, (
         "in graph_places at least one variable does not stand to the right of all that it is computed from"
     )
 
@@ -634,6 +648,7 @@ def test_graph_gradient(student, draw):
     gradient, cases, names = asked(student, "graph_gradient"), [], [f"∂w/∂{name}" for name in "xyzo"]
     for _ in range(2):
         cases.append([float(value) for value in away_from_zero(draw, 4)])
+    cases.append([0.0, *cases[0][1:3], 0.0])  # a product with 0, which no quotient brings back
     answers = [gradient(*inputs) for inputs in cases]
     for inputs, answer in zip(cases, answers, strict=True):
         right = jacobian(lambda x, y, z, o: (x + y) * (z * o) + z, tuple(map(torch.tensor, inputs)))
@@ -643,7 +658,7 @@ def test_graph_gradient(student, draw):
 
 
 def compare_slope(slope, function, draw, name):
-    """Compare a slope with autograd between −6 and 6, away from the kinks at 0, for vectors and for a matrix."""
+    """Compare a slope with autograd, away from the kinks at 0: within ±6 and far out, for vectors and a matrix."""
     points = []
     for shape in ((draw.size(5, 9),), (2, draw.size(3, 5)), (1,)):
         x = 3 * away_from_zero(draw, *shape)
@@ -652,6 +667,7 @@ def compare_slope(slope, function, draw, name):
         if len(flat) >= 4:  # and these two on either side of 0
             flat[2], flat[3] = flat[2].abs() / 10, -flat[3].abs() / 10
         points.append(x)
+    points.append(draw.uniform(6, low=100.0, high=200.0) * torch.tensor([-1.0, 1.0]).repeat(3))
     for x, answer in zip(points, [slope(x) for x in points], strict=True):
         leaf = x.clone().requires_grad_()
         function(leaf).sum().backward()

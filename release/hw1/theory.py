@@ -916,10 +916,10 @@ r"""
 $\Phi$ is the distribution function of the standard normal. Its derivative is the bell curve
 $\varphi(x) = e^{-x^2/2} / \sqrt{2\pi}$. At $x = 0$ the first two may return any value between their two slopes.
 
-The first four functions take a tensor of any shape and return the slopes at its entries. `draw_slopes(ax)` plots the
-four slopes on the Matplotlib axes `ax`: one line for each, from −4 to 4, at 50 or more evenly spaced points. Set each
-line's `label` to its name in the table, with or without the part in brackets, and label the $x$-axis. Colours and
-styles are up to you. The check adds the legend and shows your figure.
+The first four functions take a tensor of any shape and return the slopes at its entries, however large these are.
+`draw_slopes(ax)` plots the four slopes on the Matplotlib axes `ax`: one line for each, from −4 to 4, at 50 or more
+evenly spaced points. Set each line's `label` to its name in the table, with or without the part in brackets, and label
+the $x$-axis. Colours and styles are up to you. The check adds the legend and shows your figure.
 
 <details><summary>Hint</summary>
 
@@ -966,8 +966,9 @@ def _check_slopes():
     ):
         compare(name, returned_by(yours, x), measured_jacobian(function, x).diagonal().reshape(2, 3))
 
-    figure, ax = plt.subplots(figsize=(5, 3))
+    figure, (ax, other_axes) = plt.subplots(1, 2, figsize=(5, 3), width_ratios=(99, 1))
     draw_slopes(ax)
+    other_axes.remove()
     labels = [str(line.get_label()).lower() for line in ax.get_lines()]
     for name, other in ("ReLU", "leaky"), ("Leaky", "!"), ("Softplus", "!"), ("GELU", "!"):
         found = [label for label in labels if name.lower() in label and other not in label]

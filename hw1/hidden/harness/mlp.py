@@ -1,5 +1,6 @@
 """Harness of hw1/mlp: runs the student's layers and networks on numbers that the tests draw."""
 
+import math
 from collections.abc import Callable, Sequence
 from typing import Any, Protocol
 
@@ -64,7 +65,7 @@ def widths(numerical_gradient: Callable[..., object], x: Tensor) -> list[float]:
 # ---------------------------------------------------------------------------------------------- right layers
 
 
-class _RightLinear:
+class RightLinear:
     def __init__(self, in_features: int, out_features: int) -> None:
         bound = in_features**-0.5
         self.weight = torch.empty(out_features, in_features).uniform_(-bound, bound)
@@ -102,7 +103,7 @@ class _RightSigmoid:
 def of_right_layers(kind: Callable[..., object]) -> Callable[..., object]:
     """A maker of the student's networks whose layers are right, whatever the student's own layers do."""
     names = getattr(getattr(kind, "__init__", None), "__globals__", {})
-    parts = {"Linear": _RightLinear, "ReLU": _RightReLU, "Sigmoid": _RightSigmoid}
+    parts = {"Linear": RightLinear, "ReLU": _RightReLU, "Sigmoid": _RightSigmoid}
 
     def make(*args: object) -> object:
         own = {name: names[name] for name in parts if name in names}
@@ -175,9 +176,30 @@ def network(kind: _MLP, widths: _Widths, functions: _Functions, values: _Values)
 
 
 def built(kind: _MLP, widths: _Widths, functions: _Functions) -> list[object]:
-    """Parameters, gradients and cache of a new network."""
+    """Shapes of the parameters of a new network, None for what is no tensor; its gradients and its cache.
+
+    Which random numbers the parameters hold depends on the order in which a student draws them.
+    """
     net = network(kind, widths, functions, {})
-    return [dict(net.parameters), dict(net.grads), dict(net.cache)]
+    shapes = {name: list(value.shape) if isinstance(value, Tensor) else None for name, value in net.parameters.items()}
+    return [shapes, dict(net.grads), dict(net.cache)]
+
+
+def started(kind: _MLP, linear: Callable[[int, int], _Layer], widths: _Widths) -> list[tuple[str, str]]:
+    """How large the parameters of a new network are, in words, beside those of linear layers of the same sizes."""
+    first, second = linear(*widths[:2]), linear(*widths[1:])
+    layers = {"W1": first.weight, "b1": first.bias, "W2": second.weight, "b2": second.bias}
+    parameters = network(kind, widths, ("relu", "identity"), {}).parameters
+    return [(name, _beside(parameters[name].double(), like.double())) for name, like in layers.items()]
+
+
+def _beside(value: Tensor, like: Tensor) -> str:
+    """The root mean square of the entries, compared with that of others; in matrices also whether rows are equal."""
+    size, right = value.square().mean().sqrt().item(), like.square().mean().sqrt().item()
+    words = "as large" if 0.6 * right <= size <= 1.7 * right else "larger" if size > right else "smaller"
+    if value.ndim > 1 and len(set(map(tuple, value.tolist()))) < len(value):
+        words += ", with equal rows"
+    return words if math.isfinite(size) else "not finite"
 
 
 def beside_another(kind: _MLP, widths: _Widths, functions: _Functions, values: _Values) -> list[dict[str, Tensor]]:
@@ -243,13 +265,44 @@ def accumulated(
     return [dict(net.grads) for net in (*alone, together)]
 
 
-def cached(net: _Network, batches: Sequence[Tensor], other: _Network | None = None) -> dict[str, Tensor]:
-    """The cache after a forward pass for each batch, and then one of another network for the first batch."""
+def _cached(net: _Network, batches: Sequence[Tensor], other: _Network | None = None) -> dict[str, Tensor]:
+    """The tensors in the cache after a pass for each batch, and then one of another network for the first batch."""
     for x in batches:
         net.forward(x)
     if other is not None:
         other.forward(batches[0])
-    return dict(net.cache)
+    return {name: value for name, value in net.cache.items() if isinstance(value, Tensor)}
+
+
+def _unlike(a: Tensor, b: Tensor) -> bool:
+    return a.shape != b.shape or not torch.allclose(a, b, rtol=1e-4, atol=1e-5)
+
+
+# Students choose what they cache, and under which names. So the next two find faults, and put them into words.
+
+
+def faults_of_the_cache(one: _Network, another: _Network, first: Tensor, last: Tensor) -> str:
+    """What is wrong with the cache of the last of two passes; `another` is the same network in another object."""
+    kept = list(_cached(one, [first, last]).values())
+    others = list(_cached(another, [first, last + 1]).values())
+    if not kept:
+        return "no tensor after forward"
+    if not all(value.isfinite().all() for value in kept):
+        return "not finite"
+    if any(value.shape == first.shape and torch.equal(value, first) for value in kept):
+        return "the earlier input"
+    if len(kept) == len(others) and not any(map(_unlike, kept, others)):
+        return "independent of the last input"
+    return ""
+
+
+def faults_of_shared_caches(nets: Sequence[_Network], x: Tensor, z: Tensor) -> str:
+    """How the cache of a network changes when another network runs. All three networks are the same."""
+    alone, one, other = nets
+    own, beside = _cached(alone, [z, x]), _cached(one, [z, x], other)
+    if not own.keys() <= beside.keys():
+        return "missing"
+    return "changed" if any(_unlike(value, beside[name]) for name, value in own.items()) else ""
 
 
 def cleared(net: _Network, x: Tensor, dJdy_hat: Tensor) -> list[object]:

@@ -154,6 +154,11 @@ def climbed(gradient_descent: Callable[..., Tensor], iterations: int) -> Callabl
     return lambda image: gradient_descent(image, identity, summit(1.0, 1.0), iterations, 0.01)
 
 
+def dreamt(dream: Callable[..., Tensor], w: Tensor, iterations: int) -> Callable[[Tensor], Tensor]:
+    """A function of an image: dreams of label 0 of a Counting network."""
+    return lambda image: dream(image, Counting(w), 0, iterations=iterations)
+
+
 def with_parts(function: Callable[..., object], parts: dict[str, object]) -> Callable[..., object]:
     """The function, with these parts in place of the notebook's own functions of these names while it runs."""
     names = getattr(function, "__globals__", {})

@@ -22,6 +22,20 @@ def parts(function: Callable[..., object], *arguments: object) -> object:
     return [_tensor(part) for part in answer] if isinstance(answer, tuple | list) else answer
 
 
+def factors_at_a_kink(function: Callable[..., object], place: int, high: float, *arguments: object) -> object:
+    """Like parts, but where slope `place` on the last part's diagonal lies between 0 and `high`, it is put to 0.
+
+    At a kink all slopes between those on the two sides mean the same.
+    """
+    answer = parts(function, *arguments)
+    last = answer[-1] if isinstance(answer, list) and answer else None
+    if isinstance(last, Tensor) and last.ndim == 2 and min(last.shape) > place and 0 <= last[place, place] <= high:
+        last = last.clone()
+        last[place, place] = 0
+        answer = [*answer[:-1], last]  # type: ignore[index]
+    return answer
+
+
 def one(function: Callable[..., object], *arguments: object) -> object:
     """What `function` returns, as a float32 tensor if it holds numbers."""
     return _tensor(function(*arguments))
@@ -31,6 +45,16 @@ def number(function: Callable[..., object], *arguments: object) -> object:
     """What `function` returns, as a float32 tensor without dimensions if it holds one number."""
     answer = _tensor(function(*arguments))
     return answer.reshape(()) if isinstance(answer, Tensor) and answer.numel() == 1 else answer
+
+
+def loss(function: Callable[..., object], *arguments: object) -> object:
+    """What `function` returns, as a float32 tensor of the number and 0.1 if it holds one number.
+
+    The 0.1 gives rounding its scale: a small loss that is a difference of large numbers is then like an exact one.
+    """
+    answer = number(function, *arguments)
+    scalar = isinstance(answer, Tensor) and answer.ndim == 0
+    return torch.stack([answer, torch.tensor(0.1)]) if scalar else answer  # type: ignore[list-item]
 
 
 def answer_and_arguments(
@@ -55,13 +79,16 @@ def _tensor(answer: object) -> object:
 class _Watched:
     """A linear model ŷ = x w with its criterion and its optimiser, which notes the calls in order.
 
-    A call that gets what another call made names it: "loss 1" compares the prediction of batch 1 with its labels.
+    A call that gets what another call made names it: "loss 1" compares the prediction of batch 1 with its labels. For
+    clearing more than one place is right, so it is counted, and each step notes how many gradients it finds added up.
     """
 
     def __init__(self, xs: Sequence[Tensor], ys: Sequence[Tensor], w: Tensor, lr: float) -> None:
         self.w, self.gradient, self.lr = w.clone(), torch.zeros_like(w), lr
         self.batches = [(x.clone(), y.clone()) for x, y in zip(xs, ys, strict=True)]
         self.calls: list[str] = []
+        self.found: list[int] = []
+        self.cleared = self._holding = 0
         self._x = self._y_hat = self._dl_dyhat = torch.zeros(0)
 
     def __call__(self, x: Tensor) -> Tensor:
@@ -79,15 +106,17 @@ class _Watched:
         return ((y_hat - y) ** 2).sum(), self._dl_dyhat
 
     def zero_grad(self) -> None:
-        self.calls.append("zero_grad")
+        self.cleared, self._holding = self.cleared + 1, 0
         self.gradient = torch.zeros_like(self.gradient)
 
     def backward(self, dl_dyhat: Tensor) -> None:
         self.calls.append("backward" if dl_dyhat is self._dl_dyhat else "backward ?")
+        self._holding += 1
         self.gradient = self.gradient + (self._x * dl_dyhat).sum(0)[:, None]
 
     def step(self) -> None:
         self.calls.append("step")
+        self.found.append(self._holding)
         self.w = self.w - self.lr * self.gradient
 
 
@@ -98,8 +127,12 @@ def _place(one: object, among: Sequence[object]) -> str:
 
 def trained(
     train: Callable[..., object], xs: Sequence[Tensor], ys: Sequence[Tensor], w: Tensor, lr: float, epochs: int
-) -> tuple[list[str], Tensor, list[float] | None]:
-    """Train a watched model: its calls in order, its weights afterwards, and the losses if they are numbers."""
+) -> list[object]:
+    """Train a watched model.
+
+    Returns its calls in order, how often it was cleared, how many gradients each step found, its weights afterwards,
+    and the losses if they are numbers.
+    """
     watched = _Watched(xs, ys, w, lr)
     returned = train(watched, watched.criterion, watched, watched.batches, epochs)
     losses = _listed(returned)
@@ -107,7 +140,7 @@ def trained(
         numbers = [float(loss) for loss in losses] if losses is not None else None  # type: ignore[arg-type]
     except (TypeError, ValueError, RuntimeError):
         numbers = None
-    return watched.calls, watched.w, numbers
+    return [watched.calls, watched.cleared, watched.found, watched.w, numbers]
 
 
 # ---------------------------------------------------------------------------------------------- pictures
@@ -119,12 +152,15 @@ def letter(given: Callable[[], object]) -> str:
     return found if isinstance(found, str) else f"a {type(found).__name__}"
 
 
-def placed(given: Callable[[], object]) -> list[tuple[str, float, float]] | str:
-    """Names and places in alphabetical order; a text if it is no dictionary of pairs of finite numbers."""
+def placed(given: Callable[[], object], arrows: Sequence[tuple[str, str]]) -> list[list[str]] | str:
+    """The names, those that share a place with another, and which of the arrows run to the left or straight up or down.
+
+    So drawings that differ only in their places are the same. A text if it is no dictionary of pairs of finite numbers.
+    """
     found = given()
     if not isinstance(found, dict) or not all(isinstance(name, str) for name in found):
         return "no dictionary of names"
-    places = []
+    places = {}
     for name, place in found.items():
         pair = _listed(place)
         try:
@@ -133,8 +169,12 @@ def placed(given: Callable[[], object]) -> list[tuple[str, float, float]] | str:
             return "places that are no numbers"
         if len(numbers) != 2 or not all(map(math.isfinite, numbers)):
             return "places that are no pairs of finite numbers"
-        places.append((name, numbers[0], numbers[1]))
-    return sorted(places)
+        places[name] = numbers
+    crowded = [name for name in places if list(places.values()).count(places[name]) > 1]
+    drawn = [(start, end, places[end][0] - places[start][0]) for start, end in arrows if {start, end} <= places.keys()]
+    left = [f"{start} to {end}" for start, end, way in drawn if way < 0]
+    upright = [f"{start} to {end}" for start, end, way in drawn if way == 0]
+    return [sorted(names) for names in (places, crowded, left, upright)]
 
 
 _CURVES = ("leakyrelu", "softplus", "gelu", "relu")  # in this order: "leakyrelu" contains "relu"
@@ -143,14 +183,14 @@ _CURVES = ("leakyrelu", "softplus", "gelu", "relu")  # in this order: "leakyrelu
 def drawn(draw_slopes: Callable[..., object], at: Sequence[float]) -> tuple[bool, list[list[float]]] | str:
     """What is drawn on axes: whether the x-axis has a label, and for each of _CURVES one list per line of that name.
 
-    The list holds the number of points, the first x, the last x, the widest gap, and the heights at the places `at`,
-    read off between the neighbouring points and rounded to two decimals, so that they do not depend on the points.
-    A text if there is no such line.
+    The list holds the number of points, at most 50, the first x, the last x, the widest gap, at least 0.4, and the
+    heights at the places `at`, read off between the neighbouring points and rounded to two decimals. So two lines with
+    points enough do not differ in these. A text if there is no such line.
     """
     import matplotlib.pyplot as plt
     import numpy as np
 
-    figure, ax = plt.subplots()
+    figure, (ax, _) = plt.subplots(1, 2)  # the axes that were made last are pyplot's current ones
     try:
         draw_slopes(ax)
         found = []
@@ -168,7 +208,7 @@ def drawn(draw_slopes: Callable[..., object], at: Sequence[float]) -> tuple[bool
                 found.append([float(number), float(len(x))])
                 continue
             heights = np.round(np.interp(np.asarray(at), x, y), 2)
-            extent = [float(len(x)), float(x[0]), float(x[-1]), float(np.diff(x).max())]
+            extent = [float(min(len(x), 50)), float(x[0]), float(x[-1]), max(float(np.diff(x).max()), 0.4)]
             found.append([float(number), *(round(value, 2) for value in extent), *heights.tolist()])
         return (bool(ax.get_xlabel()), sorted(found)) if found else "no line with one of the names"
     finally:
