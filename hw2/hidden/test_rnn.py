@@ -20,6 +20,13 @@ def letters(draw, *shape):
     return draw.integers(1, N, *shape)
 
 
+def targets(draw, *shape):
+    """Letters and blanks, at least one of these."""
+    y = draw.integers(0, N, *shape)
+    y[0, 0] = 0
+    return y
+
+
 def echo(x, delays):
     """The echo of x (B, L); delays (B,)."""
     y = torch.zeros_like(x)
@@ -277,7 +284,7 @@ def test_losses_of_every_step(student, draw):
     for variable in (False, True):
         B, L = draw.size(2, 4), draw.size(5, 7)
         batches = [
-            (letters(draw, b, n), *([draw.integers(0, 3, b)] if variable else []), draw.integers(0, N, b, n))
+            (letters(draw, b, n), *([draw.integers(0, 3, b)] if variable else []), targets(draw, b, n))
             for b, n in [(B, L)] * draw.size(4, 6) + [(1, L), (B, 1)]
         ]
         table = draw.normal(N + 1, N + 1)
@@ -302,7 +309,7 @@ def test_losses_of_every_step(student, draw):
 @earns("train")
 def test_every_step_follows_its_own_gradient(student, draw):
     """Each step uses the gradient of its own batch alone and moves the parameters, and the loss falls."""
-    table, x, y = draw.normal(N + 1, N + 1), letters(draw, 4, 8), draw.integers(0, N, 4, 8)
+    table, x, y = draw.normal(N + 1, N + 1), letters(draw, 4, 8), targets(draw, 4, 8)
     _, said, fresh, held, _, after = watched_run(student, table, [(x, y)] * 40)
     assert not torch.equal(after, table), "the parameters have not moved"
     assert len(said) == 40, f"there should be one forward pass for each of 40 batches; there are {len(said)}"
@@ -319,7 +326,7 @@ def test_every_step_follows_its_own_gradient(student, draw):
 @earns("train")
 def test_the_learning_rate_counts(student, draw):
     """With a learning rate near 0, the parameters move much less than with the usual one."""
-    batches = [(letters(draw, 3, 6), draw.integers(0, N, 3, 6)) for _ in range(6)]
+    batches = [(letters(draw, 3, 6), targets(draw, 3, 6)) for _ in range(6)]
     small, large = HARNESS.beside(student).ways(student.train, draw.normal(N + 1, N + 1), batches, [1e-6, 1e-2])
     assert large > 3 * small >= 0, "lr=1e-6 moves the parameters about as far as lr=1e-2"
 
