@@ -35,7 +35,7 @@ def build_for(course: Course, homeworks: Sequence[str] | None, roster: Roster, s
     """Write <out>/<student>/<homework>/ for everybody in the roster, and beside the roster who was given what.
 
     By default of all homeworks with parameters. The standard release has to be built. The same secret and the same
-    student make the same bytes, whoever else is in the roster; what others were given stays in the record. Raises
+    student make the same bytes, whoever else is in the roster. Others keep their lines in the record. Raises
     AuthorError, BuildError or CourseError; then nothing is written.
     """
     chosen = [course.homework(name) for name in homeworks or course.homeworks]

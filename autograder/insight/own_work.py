@@ -25,14 +25,13 @@ from autograder.course.release import Released, released
 from autograder.insight.fingerprints import Print, of_code, of_text
 from autograder.insight.naming import Given, given, naming, syntax_tree
 from autograder.submission import Unreadable, beside, choose, repaired
+from autograder.submission.choice import nothing
 from autograder.submission.folder import Contents, Place, contents
 from autograder.submission.gradable import Gradable
 from autograder.submission.kinship import Kinship
 from autograder.submission.match import normal
 from autograder.submission.rawcell import MAX_ALL_CODE_CHARACTERS, MAX_CODE_CHARACTERS, clean
 
-_ABSENT = "Nothing was submitted for "
-"""begins the note about a notebook in whose place there is nothing: no damage"""
 Exercise = tuple[str, str]
 """a notebook, and the grade_id of one of its solution cells"""
 Part = tuple[str, str, str]
@@ -125,8 +124,8 @@ class Reader:
                 chosen = choice.notebooks[name]
                 book = repaired(chosen.raw, chosen.entry.name, self.released[name])
                 parts[name] = _parts(book, beside(choice, chosen).modules)
-        without = [one.note for name, one in choice.without.items() if name in self.notebooks]
-        unread = [note for note in without if not note.startswith(_ABSENT)]
+        without = {name: one.note for name, one in choice.without.items() if name in self.notebooks}
+        unread = [note for name, note in without.items() if note != nothing(name)]
         return parts, tuple(unread)
 
     def _plainly(self, found: Contents) -> dict[str, list[Part]] | None:

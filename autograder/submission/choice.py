@@ -269,10 +269,15 @@ def _missing(
         return Incident(kind="unreadable", cell="", note=broken[0].why)
     others = [entry for entry in found.files if not any(one.entry is entry and one.kin for one in candidates)]
     if not others:
-        return Incident(kind="missing", cell="", note=f"Nothing was submitted for {notebook}.")
+        return Incident(kind="missing", cell="", note=nothing(notebook))
     there = ", ".join([*named(others[:5])]) + (" …" if len(others) > 5 else "")
     note = f"Nothing was found for {notebook}. Other files that were submitted: {there}."
     return Incident(kind="missing", cell="", note=note)
+
+
+def nothing(notebook: str) -> str:
+    """The note about a notebook in whose place there is nothing: no damage."""
+    return f"Nothing was submitted for {notebook}."
 
 
 def _versions(path: str) -> list[tuple[int, str]]:
