@@ -209,6 +209,8 @@ for out_channels, stride in (6, 2), (6, 1), (4, 2), (4, 1):
             nn.init.zeros_(layer.weight)  # F is 0 now: only the shortcut is left
             if layer.bias is not None:
                 nn.init.zeros_(layer.bias)
+        elif isinstance(layer, nn.BatchNorm2d) and layer.affine:
+            nn.init.ones_(layer.weight)  # whatever you start with
     before = x.clone()
     y = block(x)
     assert torch.equal(x, before), "the block changes the tensor x that it is given"

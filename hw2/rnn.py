@@ -701,6 +701,7 @@ def obeys_recurrence(function, T):
     h = function(a, b)
     assert torch.equal(a, before[0]) and torch.equal(b, before[1]), "the function should not change a and b"
     assert h is not None and h.shape == b.shape, f"T = {T}: h should have the shape of b"
+    h, a, b = h.double(), a.double(), b.double()
     assert torch.allclose(h[:, 0], b[:, 0], atol=1e-5), f"T = {T}: the first state should follow from h[-1] = 0"
     rest = a[:, 1:] * h[:, :-1] + b[:, 1:]
     assert torch.allclose(h[:, 1:], rest, atol=1e-5), f"T = {T}: h[t] should be a[t] ⊙ h[t-1] + b[t] at every step"

@@ -295,7 +295,7 @@ def test_losses_of_every_step(student, draw):
         assert len(said) == len(batches), asked
         x, *delays, _ = batches[0]
         first = table[x] + (delays[0][:, None, None] * table[0] if variable else 0)
-        whole = said[0].shape == first.shape and torch.allclose(said[0], first, atol=1e-4)
+        whole = said[0].shape == first.shape and torch.allclose(said[0].double(), first.double(), atol=1e-4)
         assert whole, "the model should be given everything before y in a batch, and nothing else"
         assert len(losses) == len(batches), (
             f"there should be {len(batches)} losses, one for each batch; there are {len(losses)}"

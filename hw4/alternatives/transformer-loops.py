@@ -164,7 +164,7 @@ def generate(model, symbols, count, temperature=1.0, top_k=None):
 
 
 # %% nbgrader={"grade_id": "cache-code", "solution": true}
-def cached_attention(layer, x, cache=None):
+def attend_to_cache(layer, x, cache):
     B, k, e = x.shape
     h = layer.num_heads
     Q, K, V = (W(x).view(B, k, h, e // h).permute(0, 2, 1, 3) for W in (layer.W_Q, layer.W_K, layer.W_V))
@@ -175,11 +175,15 @@ def cached_attention(layer, x, cache=None):
     return layer.W_O(torch.cat(H.unbind(1), dim=-1)), [K, V]
 
 
-def block_step(block, x, cache):
+def cached_attention(layer, x, cache=None):
+    return attend_to_cache(layer, x, cache)
+
+
+def further(block, x, cache):  # in place of block_step
     layer, kept = next(part for part in block.modules() if isinstance(part, MultiHeadAttention)), []
 
     def answer(queries, *others, **named):
-        H, new = cached_attention(layer, queries, cache)
+        H, new = attend_to_cache(layer, queries, cache)
         kept.append(new)
         return H, None
 
@@ -195,7 +199,7 @@ def step(model, symbols, caches):
     places = torch.arange(before, before + symbols.shape[1], device=symbols.device)
     x, caches = model.embedding(symbols) + model.P[places], list(caches)
     for k, block in enumerate(model.blocks):
-        x, caches[k] = block_step(block, x, caches[k])
+        x, caches[k] = further(block, x, caches[k])
     return model.head(model.norm(x)), caches
 
 

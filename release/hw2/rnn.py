@@ -749,6 +749,7 @@ def _figure():
         h = function(a, b)
         assert torch.equal(a, before[0]) and torch.equal(b, before[1]), "the function should not change a and b"
         assert h is not None and h.shape == b.shape, f"T = {T}: h should have the shape of b"
+        h, a, b = h.double(), a.double(), b.double()
         assert torch.allclose(h[:, 0], b[:, 0], atol=1e-5), f"T = {T}: the first state should follow from h[-1] = 0"
         rest = a[:, 1:] * h[:, :-1] + b[:, 1:]
         assert torch.allclose(h[:, 1:], rest, atol=1e-5), f"T = {T}: h[t] should be a[t] ⊙ h[t-1] + b[t] at every step"
@@ -920,7 +921,7 @@ _hand_in(
         3823776735: "echo_history echo_memory",
         1294526258: "echo_of_rows variable_batches",
         4113683950: "canyon canyon_history",
-        2626179205: "count_operations obeys_recurrence",
+        4025634075: "count_operations obeys_recurrence",
         4049626992: "",
     },
     "*Your answer here: double-click this line and write.*",
