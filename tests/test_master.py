@@ -284,6 +284,22 @@ def test_the_text_of_the_error_is_a_line_for_each_finding(room: Room) -> None:
     assert str(caught.value) == said
 
 
+@pytest.mark.parametrize("name", ["hw1/powers.py", "hw1/hidden/test_powers.py", "hw1/mistakes/powers.toml"])
+def test_a_file_that_has_changed_is_read_again(room: Room, name: str) -> None:
+    before = read_master(room.homework, "powers")
+    text = (room.root / name).read_text(encoding="utf-8")
+    room.write(name, text.replace("square", "sqare"))
+    assert room.findings()
+    room.write(name, text)
+    assert read_master(room.homework, "powers") == before
+
+
+def test_a_copy_of_a_course_has_its_own_paths(room: Room, tmp_path_factory: pytest.TempPathFactory) -> None:
+    copy = Room(tmp_path_factory.mktemp("copy"))
+    paths = [read_master(one.homework, "powers").path for one in (room, copy, room)]
+    assert paths == [one.root.resolve() / "hw1/powers.py" for one in (room, copy, room)]
+
+
 def test_a_missing_master_is_named(room: Room) -> None:
     (room.root / "hw1/powers.py").unlink()
     assert room.findings()[0][:2] == ("powers.py", 1)
