@@ -20,8 +20,11 @@ TORCH ?=
 BIN := .venv/bin
 INSTALLED := .venv/installed
 PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check
-# one process more than processors, as some tests wait; tests/conftest.py says in which order and what stays together
-PYTEST = $(BIN)/python -m pytest -n $$(($$(nproc 2>/dev/null || echo 2) + 1)) --dist loadscope --no-loadscope-reorder --durations 10
+# tests/conftest.py says in which order tests run, and which of them stay together
+PYTEST = $(BIN)/python -m pytest --dist loadscope --no-loadscope-reorder --durations 10 -n
+PROCESSORS = $$(nproc 2>/dev/null || echo 2)
+# else all workers would compile all tests in every run
+unexport PYTHONDONTWRITEBYTECODE
 
 .PHONY: demo check lint types fast-tests test audit claims bench build docs docs-serve tables figures pictures lock clean
 
@@ -41,10 +44,11 @@ types: $(INSTALLED)
 	$(BIN)/mypy
 
 fast-tests: $(INSTALLED)
-	$(PYTEST) -m "not slow"
+	$(PYTEST) $(PROCESSORS) -m "not slow"
 
+# one process more than processors, because some tests wait
 test: lint types
-	$(PYTEST)
+	$(PYTEST) $$(($(PROCESSORS) + 1))
 
 audit: $(INSTALLED)
 	$(BIN)/autograder audit
@@ -56,7 +60,7 @@ audit: $(INSTALLED)
 	$(BIN)/autograder audit --parameters 200
 
 claims: $(INSTALLED)
-	$(PYTEST) -rP tests/claims/claims_*.py
+	$(PYTEST) $(PROCESSORS) -rP tests/claims/claims_*.py
 
 bench: $(INSTALLED)
 	$(BIN)/python benchmarks/class_of_forty.py

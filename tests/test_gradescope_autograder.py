@@ -449,7 +449,7 @@ def test_a_machine_that_confines_too_little_gives_no_score(
     root: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     """`course.toml` asks for A where there is C at best: no results.json, so that Gradescope reports a failure."""
-    monkeypatch.setattr(gradescope, "GradingServer", lambda homework, floor: GradingServer(homework, "A", "C"))
+    monkeypatch.setattr(gradescope, "GradingServer", lambda homework, floor, **more: GradingServer(homework, "A", "C"))
     (root / "results" / "results.json").write_text('{"score": 3}')
     assert gradescope.main("hw1", root) == 1
     assert list((root / "results").iterdir()) == []
@@ -474,7 +474,7 @@ def test_grading_that_is_lost_is_tried_again_and_then_gives_no_score(
     root, calls = unpacked(archive, tmp_path / "autograder"), []
 
     class Losing:
-        def __init__(self, homework: object, floor: str) -> None: ...
+        def __init__(self, homework: object, floor: str, submissions: int) -> None: ...
 
         def __enter__(self) -> Losing:
             return self

@@ -62,6 +62,7 @@ class LongRun:
         )
 
 
+@pytest.mark.slow(seconds=3)
 def test_a_spike_of_one_step_is_among_the_steps_that_are_looked_at_closely(notebook, tests):
     missed = []
     for spike in range(20, STEPS, 20):

@@ -408,6 +408,7 @@ def test_a_small_class_is_enough_to_find_copies():
     assert pairs_of(similar(works, common("hw3"), {})) == copies
 
 
+@pytest.mark.slow(seconds=5)
 def test_members_of_a_team_are_no_pair():
     works, copies = small_class()
     team = sorted(copies, key=sorted)[0]

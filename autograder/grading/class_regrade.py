@@ -89,7 +89,8 @@ def run(
     with ExitStack() as stack:
         if not choosing.dry:
             stack.callback(_write_changes, changes, homework, out)  # also when something fails on the way
-        server = stack.enter_context(closing(GradingServer(homework, "none" if unconfined else course.floor)))
+        floor = "none" if unconfined else course.floor
+        server = stack.enter_context(closing(GradingServer(homework, floor, submissions=len(students))))
         book = None
         if not choosing.dry:
             book = Recording(course, homework, out, roster, recorded, lateness=standing.late)

@@ -153,7 +153,9 @@ def run(
             yield from grade_all(grader, missing, out, wanted, workers, standing.about)
 
     with ExitStack() as stack:
-        started = stack.enter_context(closing(GradingServer(homework, floor))) if local else None
+        started = (
+            stack.enter_context(closing(GradingServer(homework, floor, submissions=len(missing)))) if local else None
+        )
         book = Recording(course, homework, out, standing.roster, recorded, lateness=standing.late)
         stack.enter_context(book)
         stack.callback(lambda: write_csv(homework, out, absent, standing.roster))  # also when the run is stopped

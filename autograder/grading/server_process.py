@@ -44,7 +44,7 @@ if TYPE_CHECKING:  # imports pytest, torch and more: `main` does that while the 
     from autograder.results.result import Result
 
 
-def main(fd: int, parent: int, root: Path, name: str, floor: TierName, force: TierName | None) -> None:
+def main(fd: int, parent: int, root: Path, name: str, floor: TierName, force: TierName | None, many: bool) -> None:
     """Serve orders from file descriptor `fd` until it closes or the process `parent` ends."""
     child_process.end_with_parent(parent)
     with suppress(OSError):
@@ -60,7 +60,7 @@ def main(fd: int, parent: int, root: Path, name: str, floor: TierName, force: Ti
         homework = course.homework(name)
         check_packages(homework)
         with GradingContext(course, homework, zygote) as context:
-            _serve(channel, context, floor)
+            _serve(channel, context, floor, many)
     except Exception as error:
         if not isinstance(error, CourseError):
             traceback.print_exc()
@@ -69,11 +69,12 @@ def main(fd: int, parent: int, root: Path, name: str, floor: TierName, force: Ti
     zygote.close()
 
 
-def _serve(channel: Channel, context: GradingContext, floor: TierName) -> None:
+def _serve(channel: Channel, context: GradingContext, floor: TierName, many: bool) -> None:
     """Load everything, report that, and fork for every order. Raises CourseError if the confinement is too weak."""
     from autograder.results import page
 
-    context.warm()
+    if many:
+        context.warm()
     page.warm()
     settle()
     context.check_confinement(floor)  # waits until the zygote is ready
@@ -161,7 +162,7 @@ def _regraded(context: GradingContext, order: RegradeOrder, announce: Callable[[
 
 
 if __name__ == "__main__":
-    _, _fd, _parent, _root, _name, _floor, _force = sys.argv
-    main(int(_fd), int(_parent), Path(_root), _name, _floor, _force or None)  # type: ignore[arg-type]
+    _, _fd, _parent, _root, _name, _floor, _force, _count = sys.argv
+    main(int(_fd), int(_parent), Path(_root), _name, _floor, _force or None, _count == "many")  # type: ignore[arg-type]
     sys.stderr.flush()
     os._exit(0)  # a normal exit of so large a process takes half a second
