@@ -13,7 +13,7 @@ import pytest
 from typer.testing import CliRunner
 
 from autograder.cli import app
-from autograder.course import build, starting
+from autograder.course import build, shared_code, starting
 from autograder.course.course import Course, CourseError, open_course
 from autograder.proving import audit, hostile, mutation
 from autograder.proving.example_class import SubmissionWriter
@@ -59,7 +59,7 @@ def below(folder: Path) -> set[str]:
 
 
 def test_a_new_course_has_one_homework_and_keeps_its_secret_out_of_git(course: Course) -> None:
-    beside = {"course.toml", "README.md", "LICENSE", ".gitignore", "nbgrader_config.py"}
+    beside = {"course.toml", "README.md", "LICENSE", ".gitignore", "nbgrader_config.py", "common.py"}
     assert below(course.root) == beside | {f"hw1/{name}" for name in HOMEWORK}
     ignored = (course.root / ".gitignore").read_text(encoding="utf-8")
     assert all(
@@ -128,6 +128,28 @@ def test_a_homework_joins_a_course_which_stays_as_it_was_otherwise(course: Cours
     assert (course.root / "course.toml").read_text(encoding="utf-8") == before.replace('["hw1"]', '["hw1", "hw5"]')
     build.build(open_course(course.root))
     assert build.stale(open_course(course.root)) == ()
+
+
+@pytest.mark.parametrize(
+    "common", [(ROOT / "common.py").read_text(encoding="utf-8"), "", "def compare(a, b):\n    pass\n"]
+)
+def test_a_homework_joins_a_course_whatever_its_shared_code_offers(course: Course, common: str) -> None:
+    path = course.root / "common.py"
+    path.unlink()
+    if common:
+        path.write_text(common, encoding="utf-8")
+    starting.new_homework(course, "hw5")
+    shutil.rmtree(course.root / "hw1")  # it takes show_figure
+    settings = course.root / "course.toml"
+    settings.write_text(settings.read_text(encoding="utf-8").replace('["hw1", "hw5"]', '["hw5"]'), encoding="utf-8")
+    build.build(open_course(course.root))
+    text = (course.root / "hw5" / "kmeans.py").read_text(encoding="utf-8")
+    assert ("show_figure(" in text, "plt.show()" in text) == (("show_figure" in common), ("show_figure" not in common))
+
+
+def test_a_new_course_shows_figures_as_this_one_does() -> None:
+    one, other = (shared_code.expanded("from common import show_figure", root) for root in (ROOT, TEMPLATES / "course"))
+    assert one == other
 
 
 @pytest.mark.parametrize(

@@ -12,7 +12,7 @@ from autograder.course.markers import edge_of, misspelt
 from autograder.course.master import ADDED_CELLS, AuthorError, Cell, Finding, Master, file_text, syntax_error
 from autograder.course.mistakes import Mistake
 from autograder.course.parameters import used, wrong_lines
-from autograder.course.shared_code import SharedCodeError, expanded
+from autograder.course.shared_code import offers
 
 
 def check_ids(master: Master, findings: list[Finding]) -> None:
@@ -192,9 +192,7 @@ def check_figures(master: Master, root: Path) -> Iterator[Finding]:
 
     A figure that a function opens and leaves open counts where that function is called.
     """
-    try:
-        expanded("from common import show_figure", root)
-    except SharedCodeError:
+    if not offers(root, "show_figure"):
         return
     codes = [cell for cell in master.cells if cell.kind == "code" and not syntax_error(cell.source)]
     trees = [ast.parse(cell.source) for cell in codes]

@@ -25,6 +25,15 @@ def asks(source: str) -> bool:
     return bool(_imports(source))
 
 
+def offers(root: Path, name: str) -> bool:
+    """Whether <root>/common.py defines `name`."""
+    try:
+        expanded(f"from common import {name}", root)
+    except SharedCodeError:
+        return False
+    return True
+
+
 def expanded(source: str, root: Path) -> str:
     """The source of a cell, with its import from <root>/common.py replaced by the definitions.
 

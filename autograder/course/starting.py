@@ -19,6 +19,7 @@ import msgspec
 
 from autograder import atomic_file
 from autograder.course.course import Course, CourseError, refused
+from autograder.course.shared_code import offers
 
 FIRST = "hw1"
 """the homework that a new course begins with"""
@@ -26,6 +27,8 @@ FIRST = "hw1"
 _NAME = re.compile(r"[A-Za-z][A-Za-z0-9_-]{0,40}")
 _TAKEN = {"source", "release", "submitted", "autograded", "feedback", "results", "exchange", "student", "docs", "tests"}
 """folders of a course that no homework can be"""
+_FIGURE = Path("kmeans.py")
+"""the template with a figure in it"""
 _HOMEWORKS = re.compile(r"^homeworks[ \t]*=[ \t]*\[[^\]]*\]", re.MULTILINE)
 _STRING = re.compile(r"\"[^\"\n]*\"|'[^'\n]*'")
 _RENAMED = {"gitignore": ".gitignore"}
@@ -82,7 +85,7 @@ def new_homework(course: Course, name: str) -> tuple[Path, ...]:
         listed = json.dumps(homeworks)
         said = f"{settings}: no place was found for the new name: write there homeworks = {listed}"
         raise CourseError(f"{said}, then run this again")
-    _write_all(folder, _homework())
+    _write_all(folder, _homework() if offers(course.root, "show_figure") else _without_words(_homework()))
     try:
         atomic_file.replace(settings, changed.encode())
     except OSError as error:
@@ -107,6 +110,16 @@ def place(argument: str, course: Course | None) -> Course | Path:
 
 def _homework() -> dict[Path, bytes]:
     return _texts(files("autograder.course") / "templates" / "homework")
+
+
+def _without_words(homework: dict[Path, bytes]) -> dict[Path, bytes]:
+    """The homework for a course whose common.py has no show_figure: its figure is shown as it is."""
+
+    def plain(text: str) -> str:
+        text = text.replace("\nfrom common import show_figure\n", "")
+        return re.sub(r"^ends = .*\nshow_figure\(\n(?: .*\n)+\)\n", "plt.show()\n", text, flags=re.MULTILINE)
+
+    return {path: plain(data.decode()).encode() if path == _FIGURE else data for path, data in homework.items()}
 
 
 def _texts(folder: Traversable) -> dict[Path, bytes]:

@@ -23,6 +23,8 @@ message says what is wrong. The grader uses other numbers and sizes: your code m
 import matplotlib.pyplot as plt
 import torch
 
+from common import show_figure
+
 # %% [markdown] nbgrader={"grade_id": "distances-text", "locked": true}
 r"""
 ## 1 · Distances
@@ -139,7 +141,11 @@ for k in range(3):
     plt.plot(*path[:, k].T, "o-", color="#D55E00", markersize=4, label="centres, step by step" if k == 0 else None)
 plt.gca().set_aspect("equal")
 plt.legend(fontsize=8)
-plt.show()
+ends = ", ".join(f"({a:.1f}, {b:.1f})" for a, b in walk[-1].tolist())
+show_figure(
+    "120 points in three groups, around (0, 0), (4, 0) and (2, 3.5). "
+    f"Three centres start side by side near (2, 2.8). After {len(walk) - 1} steps they are at {ends}."
+)
 
 # %% [markdown] nbgrader={"grade_id": "why-text", "locked": true}
 r"""
