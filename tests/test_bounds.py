@@ -296,10 +296,23 @@ ATTEMPTS = [
     "open('/proc/self/maps')",
     "get_ipython().input_transformers_post.append(f)",
     "class T(torch.Tensor):\n    @classmethod\n    def __torch_function__(cls, *a): pass",
+    "import pickle\npickle.loads(b'ctorch.autograd.graph saved_' + b'tensors_hooks')",
+    "import operator\noperator.attrgetter('autograd.graph.' + 'saved_tensors_' + 'hooks')(torch)",
+    "import pkgutil\npkgutil.resolve_name(name)",
+    "torch.sys.modules['torch.autograd.graph']",
+    "import numpy as np\nnp.ctypeslib.sys.modules",
+    "import timeit\ntimeit.timeit('hook = graph.saved_tensors_hooks', number=1)",
+    "get_ipython().ex('x = 1')",
+    "def f(a: 'torch.autograd.graph._engine_run_backward'): pass",
 ]
 
 
 USUAL = [
+    "def f(x):\n    'No saved_tensors_hooks here.'\n    print('saved_tensors_hooks are not used')",
+    "label = 'grad_fn of y, and register_hook'",
+    "import pickle\npickle.dump(x, open('x.pkl', 'wb'))",
+    "from operator import attrgetter\nsorted(nodes, key=attrgetter('order.first'))",
+    "import timeit\ntimeit.timeit('f(x)', globals=globals(), number=10)",
     "for layer in model.modules():\n    nn.init.xavier_uniform_(layer.weight)",
     "def f(name):\n    'The autograder knows relu.'\n    return getattr(torch, name.lower())",
     "torch.set_grad_enabled(False)",
@@ -321,6 +334,23 @@ def test_usual_code_is_no_attempt(code):
 def test_an_attempt_is_seen(code):
     [found, *_] = attempts([("own-1", f"x = 1\n{code}")], GIVEN, ["autograd", "nn"])
     assert found.cell == "own-1" and found.line >= 2
+
+
+SLOW = {
+    "question marks": "x = '''" + "?" * 100_000 + "a'''",
+    "dots": "\n".join("x = torch" + ".a" * 900 for _ in range(60)),
+    "sums of texts": "\n".join("x = " + "+".join(["z", *["'a'"] * 900, "z"]) for _ in range(30)),
+    "a longer sum of texts than Python's stack is deep": "x = " + "+".join(["'a'"] * 1500),
+    "magics": "%foo\n" * 480 + "x = 1 # and so on and so on and so on\n" * 2000 + "x = ((\n",
+    "more magics than IPython reads": "%foo\n" * 700 + "x = ((\n",
+}
+
+
+@pytest.mark.parametrize("code", SLOW.values(), ids=SLOW)
+def test_a_cell_is_read_within_the_budget_of_a_test(code):
+    """Minutes of a trusted process for one cell would be minutes for everybody else."""
+    with budget():
+        assert attempts([("own-1", code)], GIVEN, ["autograd", "nn"]) == ()
 
 
 @pytest.mark.slow(seconds=12)

@@ -132,6 +132,7 @@ def test_a_text_that_could_carry_a_hidden_input_is_not_shown(text):
 
 def test_names_that_could_carry_a_number_are_not_shown():
     assert kind_of("ValueError") == "ValueError" and kind_of("E0182635") == "an exception"
+    assert kind_of("_LinAlgError") == "_LinAlgError" and kind_of("KRbYEqHMPdGroMropCamytHwz") == "an exception"
     assert cell_of("mlp-tools") == "mlp-tools" and cell_of("own-12") == "own-12" and cell_of("0.18263") == ""
 
 

@@ -6,6 +6,7 @@ import shutil
 import types
 from pathlib import Path
 
+import msgspec
 import nbformat
 import pytest
 
@@ -325,6 +326,16 @@ def test_who_passed_everything_has_nothing_to_be_explained(room):
 def test_what_is_not_there_is_named(room, student, cell, why):
     with pytest.raises(Exception, match=why):
         explained(room, student, cell)
+
+
+def test_a_file_beside_the_notebook_is_named_without_its_markup(room):
+    kept, cells, suite = explained(room, "odd-1")
+    work = kept.transcript.body.work
+    work["mlp"] = msgspec.structs.replace(work["mlp"], files={"<img src=x onerror=alert(1)>`[a](b)*.py": b""})
+    with collected(suite):
+        book = nbformat.reads(debug_notebook.written(kept, cells, {"mlp": suite}), as_version=4)
+    [named] = [cell.source for cell in book.cells if cell.source.startswith("Beside it lay")]
+    assert not set("<>`*[]()") & set(named) and "onerror" in named and ".py" in named
 
 
 def test_the_debugging_notebook_repeats_the_wrong_answer(room):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import signal
 import time
 from collections.abc import Callable, Iterator
@@ -419,6 +420,21 @@ Sigmoid = ReLU
 """,
 }
 
+# The letters of a class, the name of a cell, and a line can hold numbers. Each begins in a way that is found.
+ATTACKS["hidden-inputs-told-by-names"] = """
+def letters(x):
+    return 'Told' + ''.join(chr(97 + int(abs(float(v)) * 1000) % 26) for v in x.flatten()[:30])
+class ReLU:
+    def forward(self, x):
+        raise type(letters(x), (Exception,), {})()
+    def backward(self, dy): return self.forward(dy)
+class Sigmoid:
+    def forward(self, x):
+        lines = chr(10) * (7000 + int(abs(float(x.flatten()[0])) * 1000))
+        exec(compile(lines + 'raise ValueError', f'<cell {letters(x)}>', 'exec'))
+    def backward(self, dy): return self.forward(dy)
+"""
+
 _SHARES = 10
 """cells that a search is spread over, since one may run only so long"""
 
@@ -477,6 +493,14 @@ def test_a_hidden_input_is_not_among_the_outputs(attacked: Hall) -> None:
     assert "the hidden input is" not in _printed(attacked, "hidden-inputs-printed")
 
 
+def test_a_hidden_input_is_not_in_the_name_or_the_place_of_an_exception(attacked: Hall) -> None:
+    _hand_in(attacked, "hidden-inputs-told-by-names")
+    result = attacked.result("hidden-inputs-told-by-names")
+    told = " ".join(test.message for name in ("relu", "sigmoid") for test in cell(result, name).tests)
+    assert "raised an exception (cell" in told and "ValueError" in told
+    assert "Told" not in told and not re.search(r"line [0-9]{4}", told)
+
+
 def test_a_search_of_all_objects_finds_no_secret(attacked: Hall) -> None:
     assert _printed(attacked, "memory-by-gc-and-frames") == "searched []\n[]\n[]\n"
 
@@ -501,6 +525,47 @@ def _sigmoid(backward: str, before: str = "", after: str = "") -> tuple[str, str
 
 _RECORDED = "x = self.x.clone().requires_grad_()\nwith torch.enable_grad():\n    y = 1 / (1 + torch.exp(-x))\n"
 _BY_HAND = "s = 1 / (1 + torch.exp(-self.x))\n"
+
+# The tools are shut also while an answer is packed, between two questions, and in the process that forks.
+_SLOPE = """
+def slope(x, dy):
+    with torch.enable_grad():
+        x = x.clone().requires_grad_()
+        getattr((dy / (1 + torch.exp(-x))).sum(), 'back' + 'ward')()
+    return x.grad
+"""
+_LATE = """
+class Late(torch.Tensor):
+    def detach(self):
+        return slope(*self.asked) if hasattr(self, 'asked') else super().detach()
+"""
+_LATE_LIST = """
+class LateList(list):
+    def __iter__(self):
+        return iter(slope(*self.asked).tolist())
+"""
+_HELPED = """
+import os, signal, time
+
+def help(*asked):
+    try:
+        torch.save(slope(*torch.load('question')), 'made')
+        os.rename('made', 'answer')
+    except BaseException as error:
+        os.rename('question', 'refused')
+
+signal.signal(signal.SIGUSR1, help)
+
+def helped(x, dy):
+    for name in ('answer', 'refused'):
+        if os.path.exists(name):
+            os.remove(name)
+    torch.save((x, dy), 'question')
+    os.kill(os.getppid(), signal.SIGUSR1)
+    while not os.path.exists('answer') and not os.path.exists('refused'):
+        time.sleep(0.01)
+    return torch.load('answer') if os.path.exists('answer') else slope(x, dy)
+"""
 
 CHEATS = {
     "autograd": _sigmoid(_RECORDED + "return torch.autograd.grad(y, x, dy)[0]"),
@@ -527,6 +592,13 @@ CHEATS = {
         _RECORDED + "engine = getattr(torch, 'auto' + 'grad').variable.Variable._execution_engine\n"
         "return engine.run_backward((y,), (dy,), False, False, (x,), allow_unreachable=True, accumulate_grad=False)[0]"
     ),
+    "tensor-computed-when-packed": _sigmoid(
+        "late = torch.zeros(dy.shape).as_subclass(Late)\nlate.asked = self.x, dy\nreturn late", _SLOPE + _LATE
+    ),
+    "list-computed-when-packed": _sigmoid(
+        "late = LateList([0])\nlate.asked = self.x, dy\nreturn late", _SLOPE + _LATE_LIST
+    ),
+    "forked-by-the-notebook": _sigmoid("return helped(self.x, dy)", _SLOPE + _HELPED),
     "patched-later": _sigmoid(
         "return dy",
         after="def cheat(self, dy):\n    x = self.x.clone().requires_grad_()\n    with torch.enable_grad():\n"

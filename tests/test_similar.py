@@ -482,6 +482,14 @@ def test_the_release_and_what_known_answers_share_say_nothing(homework):
             assert {mark for mark, _, _ in answer.prints} <= set(common(homework)[exercise])
 
 
+def test_a_class_that_hands_in_one_and_the_same_has_no_pairs():
+    """What all have says nothing of two."""
+    students, _ = a_class(bank("hw3"), 7, honest=1, copies=0)
+    [answers] = students.values()
+    works = imprints({f"student-{number}": answers for number in range(30)}, "hw3")
+    assert similar(works, common("hw3"), {}).pairs == ()
+
+
 def test_a_class_that_is_too_small_has_no_pairs():
     works, _ = small_class()
     assert similar(works[:5], common("hw3"), {}).pairs == ()

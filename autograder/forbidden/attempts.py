@@ -19,6 +19,7 @@ from autograder.forbidden.static import Code, own_statements, sources_of
 _MODULES = {
     *("autograder", "ctypes", "cffi", "_ctypes", "mmap", "marshal", "sys.modules"),
     *("gc.get_objects", "gc.get_referrers", "gc.get_referents"),
+    *("pickle.loads", "pickle.Unpickler", "_pickle", "pkgutil.resolve_name", "pydoc.locate"),
 }
 _NAMES = {
     *("_getframe", "_current_frames", "f_back", "f_locals", "f_globals", "f_builtins", "tb_frame", "gi_frame"),
@@ -42,15 +43,25 @@ _TOOL_NAMES = {
     *("cell_contents", "start_new_thread", "import_module", "aten"),
 }
 _TOOL_CALLS = {"exec", "eval", "compile", "__import__"}
+_SHELL_CALLS = {"ex", "ev"}
+"""methods of the shell that run a text"""
 _AUTOGRAD_NAMES = {
     *("enter_dual_level", "dual_level", "make_dual", "unpack_dual", "saved_tensors_hooks"),
     *("disable_saved_tensors_hooks", "register_hook", "next_functions", "run_backward", "_execution_engine"),
     *("register_full_backward_hook", "_register_hook_dict", "forward_ad", "grad_fn", "_engine_run_backward"),
-    *("save_on_cpu", "allow_mutation_on_saved_tensors"),
+    *("save_on_cpu", "allow_mutation_on_saved_tensors", "_engine_run_backward"),
 }
+_WRITTEN = {"register_hook", "grad_fn", "next_functions", "dual_level"}
+"""names that an explanation may contain"""
 _LOOKUPS = {"getattr", "setattr", "hasattr", "delattr"}
 _CLOSED = ("gc", "sys", "torch.autograd", "autograder")
 """modules whose names no answer looks up by a text"""
+_PATH = re.compile(r"\w+(?:[.:]\w+)+")
+_WORD = re.compile(r"[A-Za-z_]\w*")
+_LONGEST = 80
+"""most characters of a path that are told"""
+_MOST_PARTS = 50
+"""most parts that a text is put together from"""
 _MOST = 5
 """most attempts of one notebook that are reported"""
 
@@ -81,16 +92,19 @@ class _Search:
     def __init__(self, tools: frozenset[Tool], origins: dict[str, str]) -> None:
         self._tools, self._origins = tools, origins
         self._modules = _MODULES | (_TOOL_MODULES if tools else set())
+        self._deepest = max(name.count(".") + 1 for name in self._modules)
         self._names = _NAMES | (_TOOL_NAMES if tools else set()) | (_AUTOGRAD_NAMES if "autograd" in tools else set())
 
     def places(self, statements: Iterable[ast.stmt]) -> Iterator[tuple[int, str]]:
         for statement in statements:
+            parts: set[ast.AST] = set()  # of what was looked at as a whole, which comes first
             for node in ast.walk(statement):
+                parts.update(_said(node))
                 if not _printed(node, statement):
-                    for what in self._found(node):
+                    for what in self._found(node, parts):
                         yield getattr(node, "lineno", statement.lineno), what
 
-    def _found(self, node: ast.AST) -> Iterator[str]:
+    def _found(self, node: ast.AST, parts: set[ast.AST]) -> Iterator[str]:
         match node:
             case ast.Import(names):
                 yield from (alias.name for alias in names if self._listed(alias.name))
@@ -100,16 +114,21 @@ class _Search:
                 yield from (alias.name for alias in names if alias.name in self._names)
                 if self._tools and module.partition(".")[0] == "torch":
                     yield from (alias.name for alias in names if _private(alias.name))
-            case ast.Attribute(attr=name) | ast.FunctionDef(name=name) if name in self._names:
+            case ast.Attribute(value=of, attr=name):
+                if isinstance(of, ast.Attribute):
+                    parts.add(of)
+                if name in self._names or (name in _SHELL_CALLS and _is_shell(of)):
+                    yield name
+                elif node not in parts:
+                    yield from self._path(path_of(node, self._origins))
+            case ast.FunctionDef(name=name) if name in self._names:
                 yield name
-            case ast.Attribute(attr=name):
-                path = path_of(node, self._origins)
-                if self._listed(path) or (self._tools and path.startswith("torch.") and _private(name)):
-                    yield path
             case ast.Name(id=name) if name in ("_getframe", "__builtins__") or (self._tools and name in _TOOL_CALLS):
                 yield name
-            case ast.BinOp(op=ast.Add()) if (text := _text(node)) in self._names and text:
-                yield text
+            case ast.Constant() | ast.BinOp() | ast.JoinedStr() if node not in parts:
+                if text := _text(node):
+                    parts.update(ast.walk(node))
+                    yield from self._named_in(text)
             case ast.Call(func=ast.Name(id="open" | "__import__"), args=[key, *_]) if _TEXTS.search(_text(key)):
                 yield _text(key)[:40]
             case ast.Call(func=ast.Name(id=name), args=[of, key, *_]) if name in _LOOKUPS:
@@ -121,6 +140,10 @@ class _Search:
             case _:
                 pass
 
+    def _path(self, path: str) -> Iterator[str]:
+        if self._listed(path) or (self._tools and path.startswith("torch.") and any(map(_private, path.split(".")))):
+            yield path[:_LONGEST]
+
     def _looked_up(self, way: str, of: ast.expr, key: ast.expr) -> Iterator[str]:
         """A name that is looked up by a text: one that is listed, or any in a module that holds such names."""
         text, path = _text(key), path_of(of, self._origins)
@@ -131,25 +154,54 @@ class _Search:
         elif self._tools and path and isinstance(key, ast.BinOp | ast.JoinedStr | ast.Subscript):
             yield f"{way} with a name that is put together"
 
+    def _named_in(self, text: str) -> Iterator[str]:
+        """The names in a text that could be run or looked up: in one with blanks only those that nobody writes."""
+        path = _PATH.fullmatch(text) is not None
+        for word in _WORD.findall(text):
+            if word in self._names and (path or ("_" in word.strip("_") and word not in _WRITTEN)):
+                yield word
+
     def _listed(self, path: str) -> bool:
+        """Whether a listed module is in a path, wherever it begins: `torch.sys.modules` is `sys.modules`."""
         parts = path.split(".")
-        return any(".".join(parts[:end]) in self._modules for end in range(1, len(parts) + 1))
+        spans = ((start, start + size) for start in range(len(parts)) for size in range(1, self._deepest + 1))
+        return any(".".join(parts[start:end]) in self._modules for start, end in spans)
 
 
 def _private(name: str) -> bool:
     return name.startswith("_") and not name.startswith("__")
 
 
-def _text(node: ast.expr) -> str:
+def _text(node: ast.AST) -> str:
     """The text that an expression stands for, if it is put together from constants; '' otherwise."""
+    ends: list[str] = []
+    while isinstance(node, ast.BinOp) and isinstance(node.op, ast.Add) and len(ends) < _MOST_PARTS:
+        ends.append(_text(node.right))
+        node = node.left if ends[-1] else ast.Pass()
     match node:
-        case ast.Constant(value=str(text)):
-            return text
-        case ast.BinOp(left=left, op=ast.Add(), right=right) if (one := _text(left)) and (other := _text(right)):
-            return one + other
+        case ast.Constant(value=str(start)):
+            pass
+        case ast.Constant(value=bytes(data)):
+            start = data.decode("latin-1")
         case ast.JoinedStr(values=values) if all(isinstance(value, ast.Constant) for value in values):
-            return "".join(_text(value) for value in values)
-    return ""
+            start = "".join(map(_text, values))
+        case _:
+            return ""
+    return start + "".join(reversed(ends))
+
+
+def _is_shell(node: ast.expr) -> bool:
+    return isinstance(node, ast.Call) and isinstance(node.func, ast.Name) and node.func.id == "get_ipython"
+
+
+def _said(node: ast.AST) -> Iterator[ast.AST]:
+    """The texts that a docstring or a print only says."""
+    match node:
+        case ast.Expr(value=ast.Constant() as text):
+            yield text
+        case ast.Call(func=ast.Name(id="print"), args=texts):
+            for said in texts:
+                yield from (said, *(said.values if isinstance(said, ast.JoinedStr) else ()))
 
 
 def _printed(node: ast.AST, statement: ast.stmt) -> bool:

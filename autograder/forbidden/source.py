@@ -17,7 +17,9 @@ _MAGIC = re.compile(r"^([ \t]*)[%!?].*", re.MULTILINE)
 _CHANGING_METHODS = {
     *("append", "extend", "insert", "update", "setdefault", "add", "__setattr__", "__setitem__", "__ior__"),
 }
-_SHELL = re.compile(r"=[ \t]*[%!].*|\?+[ \t]*$", re.MULTILINE)
+_SHELL = re.compile(r"=[ \t]*+[%!].*|(?<!\?)\?++[ \t]*+$", re.MULTILINE)
+_MOST_WORK = 2_000_000
+"""most characters times lines of IPython's own: it reads the whole cell again for each of them"""
 
 
 def parse(source: str) -> list[ast.stmt]:
@@ -35,8 +37,16 @@ def parse(source: str) -> list[ast.stmt]:
     return []  # a cell that cannot be parsed cannot run either
 
 
+def refuse_many_magics(source: str) -> None:
+    """Raise SyntaxError if IPython would need minutes to turn a cell into Python."""
+    lines = len(_MAGIC.findall(source)) + len(_SHELL.findall(source))
+    if lines * len(source) > _MOST_WORK:
+        raise SyntaxError("this cell has too many magics (% and !) for its length: divide it")
+
+
 def _transformed(source: str) -> str:
-    """The cell as IPython would run it: it knows more than the lines above."""
+    """The cell as IPython would run it: it knows more than the lines above. Raises SyntaxError."""
+    refuse_many_magics(source)
     from IPython.core.inputtransformer2 import TransformerManager
 
     manager: Any = TransformerManager

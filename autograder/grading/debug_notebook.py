@@ -52,7 +52,7 @@ def written(kept: Examined, cells: Sequence[CellExplained], suites: dict[str, Su
             continue
         made.append(_text(f"## The student's {name}, as it was graded"))
         if work.files:
-            made.append(_text(f"Beside it lay {', '.join(work.files)}: put them here first."))
+            made.append(_text(f"Beside it lay {', '.join(map(_name, work.files))}: put them here first."))
         skipped = {cell.id for cell in suites[name].master.cells if cell.demo}
         own = [_code(cell.source) for cell in work.cells if cell.kind == "code" and cell.id not in skipped]
         for cell in own:
@@ -182,6 +182,11 @@ def _comment(text: str) -> str:
 
 def _code(source: str) -> Any:
     return nbformat.v4.new_code_cell(source)  # type: ignore[no-untyped-call]
+
+
+def _name(path: str) -> str:
+    """A file's name as Markdown that holds nothing but its letters."""
+    return "".join(sign if sign.isalnum() or sign in "/ .-" else f"&#{ord(sign)};" for sign in path)
 
 
 def _text(source: str) -> Any:

@@ -46,6 +46,8 @@ def candidates(scales: Sequence[Scale], size: int) -> tuple[Ints, Ints]:
 
 def _buckets(scales: Sequence[Scale], size: int) -> Iterator[list[int]]:
     """Students, in order, who answer some exercises by the same kinds of answers."""
+    if not scales:  # nobody wrote anything that says anything
+        return
     chance = np.random.default_rng(1)
     width = min(_WIDTH, len(scales))
     for _ in range(_KEYS):

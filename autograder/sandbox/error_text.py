@@ -6,6 +6,7 @@ text that Python or PyTorch themselves could have written is shown: one of their
 
 from __future__ import annotations
 
+import builtins
 import re
 
 from autograder.forbidden import WHY, ForbiddenTool
@@ -64,7 +65,14 @@ _WITHOUT_GPU = (
 """how PyTorch says that there is no GPU; one of them leads to a web page, another speaks of our processes"""
 _WORDS = frozenset(word.casefold() for word in re.findall(r"[A-Za-z][A-Za-z_0-9'-]*", _TYPICAL))
 _DECIMAL = re.compile(r"\.[0-9]|[0-9]\.(?![)\s]|$)|[0-9]e[-+]?[0-9]")
-_TYPE = re.compile(r"[A-Za-z_]{1,40}")
+_KINDS = {
+    *(name for name, thing in vars(builtins).items() if isinstance(thing, type) and issubclass(thing, BaseException)),
+    *(ForbiddenTool.__name__, "LinAlgError", "_LinAlgError", "OutOfMemoryError", "AcceleratorError", "AxisError"),
+    *("_UFuncNoLoopError", "_UFuncBinaryResolutionError", "_UFuncInputCastingError", "_UFuncOutputCastingError"),
+    *("JSONDecodeError", "UnpicklingError", "PicklingError", "FrozenInstanceError", "InvalidOperation", "Empty"),
+    *("NotFittedError", "InvalidParameterError", "ConvergenceWarning", "ComplexWarning", "StatisticsError"),
+}
+"""exceptions of Python and its usual libraries: the name of any other could hand on a number in its letters"""
 _CELL = re.compile(r"[A-Za-z][A-Za-z_-]{0,40}[0-9]{0,3}[A-Za-z_-]{0,40}")
 
 # What may stand between the words: names of the code and small whole numbers.
@@ -76,8 +84,8 @@ _PARTS = re.compile(
 
 
 def kind_of(name: str) -> str:
-    """The name of an exception's class, or ``an exception`` if the name could carry a number."""
-    return name if _TYPE.fullmatch(name) else "an exception"
+    """The name of an exception's class, or ``an exception`` if the student's code may have made it up."""
+    return name if name in _KINDS else "an exception"
 
 
 def cell_of(name: str) -> str:

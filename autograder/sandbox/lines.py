@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Mapping
 from contextlib import suppress
 from typing import Any, Protocol
+
+import msgspec
 
 from autograder.constants import SEED
 from autograder.course.course import Limits, NotebookSpec
@@ -87,9 +90,11 @@ class ForkLine:
         number: int,
         channel: Channel,
         limits: Limits,
+        lengths: Mapping[str, int],
     ) -> None:
+        """`lengths` are the numbers of lines of the cells, by id."""
         self._patience, self._waiting, self._process, self._number = patience, waiting, process, number
-        self._channel, self._limits = channel, limits
+        self._channel, self._limits, self._lengths = channel, limits, lengths
         self._failure = ""
         """why no more questions can be asked; '' while they can"""
 
@@ -152,9 +157,14 @@ class ForkLine:
                 continue
             report = decode_report(message)
             if isinstance(report, Returned | Raised) and report.nonce == question.nonce:
-                return report
+                return self._placed(report) if isinstance(report, Raised) else report
             if time.monotonic() > stop:  # any other message does not answer this question and is ignored
                 raise Late("no answer in time")
+
+    def _placed(self, raised: Raised) -> Raised:
+        """An exception without its place where there is none in the notebook: it could hand on what was asked."""
+        there = 0 < raised.line <= self._lengths.get(raised.cell, 0)
+        return raised if there else msgspec.structs.replace(raised, cell="", line=0)
 
     def _how_the_fork_ended(self) -> str:
         """The reason why the fork closed the connection, as far as it is known."""

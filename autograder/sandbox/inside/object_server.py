@@ -43,10 +43,12 @@ class ObjectServer:
         """The reply to one question. An exception of the student's code becomes a Raised reply."""
         quiet = io.StringIO()
         try:
-            with contextlib.redirect_stdout(quiet), contextlib.redirect_stderr(quiet):
-                with runtime.blocked(self._shut):
-                    value = self._find(question)
-                return Returned(question.nonce, to_wire(value, self._refer))
+            with (
+                contextlib.redirect_stdout(quiet),
+                contextlib.redirect_stderr(quiet),
+                runtime.blocked(self._shut),
+            ):  # also while the value is packed: its class may compute it only then
+                return Returned(question.nonce, to_wire(self._find(question), self._refer))
         except WireError as error:
             return Raised(question.nonce, "ValueError", str(error))
         except BaseException as error:

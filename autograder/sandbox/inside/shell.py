@@ -20,6 +20,7 @@ from traitlets import Type
 from traitlets.config import Config
 
 from autograder.constants import cell_filename, cell_of
+from autograder.forbidden.source import refuse_many_magics
 from autograder.sandbox.traces import describe
 from autograder.sandbox.wire.messages import MOST_ALT
 
@@ -157,6 +158,7 @@ class Shell(InteractiveShell):
                 warnings.simplefilter("ignore")  # compiling the cell gives the same warnings
                 ast.parse(raw_cell)
         except (SyntaxError, ValueError, RecursionError, MemoryError):
+            refuse_many_magics(raw_cell)  # nor could the grader read it
             return super().transform_cell(raw_cell)  # type: ignore[no-any-return, no-untyped-call]
         return raw_cell
 

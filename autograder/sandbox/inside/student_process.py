@@ -10,11 +10,12 @@ import signal
 import socket
 import sys
 import threading
-from contextlib import suppress
+from contextlib import ExitStack, suppress
 from pathlib import Path
 from typing import Any
 
 from autograder.constants import MOST_THREADS, SEED, THREADS_LEFT, WIRE_FD, output_cost
+from autograder.forbidden import runtime
 from autograder.sandbox.inside.object_server import ObjectServer
 from autograder.sandbox.inside.shell import Shell
 from autograder.sandbox.inside.surroundings import Surroundings
@@ -50,6 +51,7 @@ def serve() -> None:
     forks: dict[int, tuple[int, int]] = {}  # number -> pid, pidfd
     kept: dict[str, dict[str, Any]] = {}  # the notebook's names after its visible checks
     finished = False
+    tools = ExitStack()  # never left
     while True:
         # an interrupt after the cell has ended, invalid data, or what a signal handler of the student's raises
         with suppress(KeyboardInterrupt, Exception):
@@ -66,6 +68,8 @@ def serve() -> None:
                 case Fork(_, number, shut) if fds:
                     if not finished:
                         _finish()
+                        # from here on, also between questions and for what a signal handler of the student's does
+                        tools.enter_context(runtime.blocked(shut))
                         finished = True
                     try:
                         pid = os.fork()
