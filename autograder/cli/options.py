@@ -15,6 +15,7 @@ import typer
 
 from autograder.course.course import Course, CourseError, find_course, open_course, refused
 from autograder.results.registration import Recorded
+from autograder.warming import spare
 
 _P = ParamSpec("_P")
 CourseOption = Annotated[Path | None, typer.Option("--course", help="The course's folder; by default found upwards.")]
@@ -39,6 +40,7 @@ def answering(command: Callable[_P, None]) -> Callable[_P, None]:
 
     @wraps(command)
     def answered(*arguments: _P.args, **options: _P.kwargs) -> None:
+        spare()  # most commands read notebooks
         try:
             command(*arguments, **options)
         except CourseError as error:

@@ -228,5 +228,14 @@ def _run(node: ast.Module | ast.FunctionDef) -> Iterator[ast.AST]:
 
 
 def _called(nodes: Iterable[ast.AST]) -> list[tuple[int, str]]:
-    """The line of each call, and what it calls: `plt.plot`."""
-    return [(node.lineno, ast.unparse(node.func)) for node in nodes if isinstance(node, ast.Call)]
+    """The line of each call, and what it calls, where that is a name or `plt.plot`; else an empty text."""
+    return [(node.lineno, _name(node.func)) for node in nodes if isinstance(node, ast.Call)]
+
+
+def _name(function: ast.expr) -> str:
+    match function:
+        case ast.Name(name):
+            return name
+        case ast.Attribute(ast.Name(name), attribute):
+            return f"{name}.{attribute}"
+    return ""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import functools
 import warnings
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
@@ -161,6 +162,7 @@ def parted(cell: Cell) -> tuple[list[str], list[str]]:
     return (seen, unseen) if unseen or not cell.solution else ([], seen)
 
 
+@functools.lru_cache(maxsize=1024)  # several checks ask for each cell
 def syntax_error(source: str) -> SyntaxError | None:
     """The syntax error in a cell's Python code, or None."""
     try:
