@@ -73,6 +73,7 @@ def test_a_spike_of_one_step_is_among_the_steps_that_are_looked_at_closely(noteb
     assert not missed
 
 
+@pytest.mark.slow(seconds=2)
 def test_the_losses_of_these_steps_are_those_of_the_exact_weights(notebook, tests):
     run = LongRun(notebook, tests, 100)
     losses, chosen = run.told(run.weights)

@@ -117,6 +117,7 @@ def test_a_training_run_ends_as_soon_as_the_network_knows_enough(one_thread):
     assert early and len(loop.modes) < 100 and not model.training
 
 
+@pytest.mark.slow(seconds=2)
 def test_a_network_that_does_not_know_enough_is_trained_for_all_steps(one_thread):
     loop = Loop(0.0)
     _, early = harness("rnn").taught(loop, Parrot, (), LESSON, 60, 0.9)

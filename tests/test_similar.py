@@ -416,6 +416,7 @@ def test_members_of_a_team_are_no_pair():
     assert pairs_of(similar(works, common("hw3"), teams)) == copies - {team}
 
 
+@pytest.mark.slow(seconds=5)
 def test_teams_that_hand_in_the_same_hide_no_copy():
     works, copies = small_class()
     alone = [work for work in works if not any(work.student in pair for pair in copies)]
