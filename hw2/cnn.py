@@ -315,7 +315,8 @@ r"""
 classified correctly.* Send images and labels to `device`. The loss is `criterion(logits, labels)` for whatever
 criterion the caller gives: a scalar tensor, with its graph, so that the caller can call `.backward()`. An image counts
 as correct if the largest logit is that of its label. Return the count, not a percentage: only counts can be added up
-over batches of different sizes. The function must not change the batch, the model's mode or its gradients.
+over batches of different sizes. The function runs the model once. It must not change the batch, the model's mode or
+its gradients.
 
 *`step(loss, optimizer)` makes the optimiser take one step, using the gradient of this loss alone.* PyTorch *adds* to
 `.grad`, as your own layers did in Homework 1. Gradients of earlier steps must not count.

@@ -30,6 +30,7 @@ html_css_files = ["site.css"]
 html_copy_source = html_show_sourcelink = False
 html_show_copyright = html_show_sphinx = False
 html_last_updated_fmt = None
+html_use_index = False  # it would be empty
 html_theme_options = {
     "light_css_variables": {
         "color-brand-primary": "#00557f",

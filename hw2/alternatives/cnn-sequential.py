@@ -1,4 +1,5 @@
-# The block as a list of paths that are added up, the network as one nn.Sequential with average pooling.
+# The block as a list of paths that are added up, the network as one nn.Sequential with average pooling; a copy that
+# cannot learn is evaluated.
 # ruff: noqa: F821 (the other names are those of the notebook)
 
 # %% nbgrader={"grade_id": "block-code", "solution": true}
@@ -36,6 +37,19 @@ class ConvNet(nn.Sequential):
             nn.Dropout(0.1),
             nn.Linear(32, num_classes),
         )
+
+
+# %% nbgrader={"grade_id": "evaluate-code", "solution": true}
+def evaluate(model, loader):
+    import copy
+
+    frozen = copy.deepcopy(model).requires_grad_(False).eval()  # without parameters to learn there is no graph
+    losses, hits = [], []
+    for images, labels in loader:
+        log_p = frozen(images.to(device)).double().log_softmax(1)
+        losses += (-log_p.gather(1, labels.to(device)[:, None])).flatten().tolist()
+        hits += (log_p.argmax(1).cpu() == labels.cpu()).tolist()
+    return sum(losses) / len(losses), sum(hits) / len(hits)
 
 
 # %% nbgrader={"grade_id": "train-code", "solution": true}

@@ -120,7 +120,10 @@ def right_steps(modes, rows, gradients, stale, expected, epochs):
     steps = 3 * epochs
     assert rows, "the model that should be trained is never called"
     assert len(rows) == steps, f"{epochs} epochs of 3 batches call the model {len(rows)} times, not {steps} times"
-    assert all(modes), "the model is not in training mode"
+    outside, inside = map(all, zip(*modes, strict=True))
+    assert outside or inside, "the model is not in training mode"
+    assert inside, "the model is in training mode, but its layers are not"
+    assert outside, "the layers of the model are in training mode, but the model itself is not"
     assert len(gradients) == steps, f"there are {len(gradients)} backward passes in {steps} steps"
     assert 0 not in stale, "the first step follows a gradient that was there before the training"
     assert not stale, "a step follows more than its own gradient: earlier gradients are left over"
@@ -434,7 +437,9 @@ def some_path(draw, L, T):
 def energies_of(student, pm, paths):
     """What path_energy says of paths, once these are asserted to be numbers, and the arguments to be as they were."""
     energies, _, same = HARNESS.beside(student).energies_of_paths(student.path_energy, pm, paths)
-    for energy in energies:
+    for path, energy in zip(paths, energies, strict=True):
+        if isinstance(energy, str):
+            student.path_energy(pm, path)  # raises the error
         assert isinstance(energy, float), f"the energy of a path should be one number; yours is {kind(energy)}"
     assert same, "path_energy has changed an argument that it was given"
     return energies
@@ -561,6 +566,9 @@ def test_dp(student, draw):
             assert dp[b, i, j] >= INFINITE / 2, f"dp[:, {i}, {j}] should be infinite: no path leads there"
         else:
             close(dp[b, i, j].item(), cheapest(pm[b, : i + 1, : j + 1]), f"dp[:, {i}, {j}]", atol=1e-4)
+    with contextlib.suppress(StudentError):  # nobody promises float64
+        *_, same = HARNESS.beside(student).paths(student.find_path, pm.double(), "")
+        assert same, "find_path has changed the matrix that it was given, which was in float64"
 
 
 @earns("find-path-energy")
@@ -762,8 +770,9 @@ def test_clear_windows(student, draw):
         found = written(found, word.__eq__, again(tools, student, energies))
         assert found == word, f"windows that clearly show {word!r} are read as {found!r}"
         modes, left, shown, same = tools.reading(student.decode, energies, training)
-        assert modes and not any(modes), "the model should be called in evaluation mode"
-        assert left == training, "the model was left in another mode than it came in"
+        assert modes and not all(map(any, modes)), "the model should be called in evaluation mode"
+        assert not any(map(any, modes)), "the model is called in evaluation mode, but not all of it: look at its layers"
+        assert left == [training] * 2, "the model was left in another mode than it came in"
         assert shown, "the model should be shown the image as a batch, of shape (1, 1, 32, W)"
         assert same, "decode has changed the image that it was given"
 

@@ -240,9 +240,12 @@ def generate(model, symbols, count, temperature=1.0, top_k=None):
 def cached_attention(layer, x, cache=None):
     h = layer.num_heads
     B, k, e = x.shape
-    Q = layer.W_Q(x).reshape(B, k, h, e // h).transpose(1, 2)
-    K = layer.W_K(x).reshape(B, k, h, e // h).transpose(1, 2)
-    V = layer.W_V(x).reshape(B, k, h, e // h).transpose(1, 2)
+
+    def heads_of(linear):
+        return linear(x).reshape(B, k, h, e // h).transpose(1, 2)
+
+    K = heads_of(layer.W_K)
+    V = heads_of(layer.W_V)
     n = 0
     if cache is not None:
         n = cache[0].shape[2]
@@ -251,7 +254,9 @@ def cached_attention(layer, x, cache=None):
     answers = []
     for j in range(k):
         # new token j sees the cache and the new tokens up to itself
-        H, _A = attention(Q[:, :, j : j + 1], K[:, :, : n + j + 1], V[:, :, : n + j + 1])
+        # (the queries of all new tokens are made again each time)
+        query = heads_of(layer.W_Q)[:, :, j : j + 1]
+        H, _A = attention(query, K[:, :, : n + j + 1], V[:, :, : n + j + 1])
         answers.append(H)
     H = torch.cat(answers, 2)
     H = H.transpose(1, 2).reshape(B, k, e)

@@ -286,7 +286,7 @@ def test_extreme_scores_in_blocks(student, draw):
     orders = ends, ends[::-1], [ends[0]] * m, [-10_000.0 + j for j in range(m)], near, [ends[5], ends[0], *ends[1:5]]
     for scores in orders:
         V = draw.normal(m, draw.size(2, 4))
-        Q, K = torch.ones(1, 1), torch.tensor(scores)[:, None]
+        Q, K = torch.tensor([[1.0], [-1.0]]), torch.tensor(scores)[:, None]  # what is high for one query is low
         right, _ = exact(Q, K, V, 1.0)
         for sizes in [1] * m, [2, 3, 1]:
             H = streamed(student, Q, blocks_of(K, V, sizes), 1.0)["H"]
@@ -297,13 +297,13 @@ def test_extreme_scores_in_blocks(student, draw):
 def test_memory_of_attention_in_blocks(student, draw):
     """Blocks are used one after the other: what is kept does not grow with their number."""
     Q, K, V = problem(draw, 2, n=3, m=72)
-    notes = streamed(student, Q, blocks_of(K, V, [3] * 24))
+    notes = HARNESS.beside(student).memory(student.online_attention, Q, blocks_of(K, V, [3] * 24))
+    untouched(notes["changed"], ())
     right, _ = exact(Q, K, V)
     close(notes["H"], right, "H from 24 blocks", rtol=1e-3, atol=1e-4)
-    longest, held, blocks = notes["longest"], notes["held"], notes["blocks"]
-    assert longest < 72, "a tensor that your code makes has an axis as long as all keys together"
-    assert max(blocks) <= 2, f"your code holds {max(blocks)} blocks at the same time"
-    assert held[23] <= 1.5 * held[6] + 60, f"your code holds {held[6]} numbers after 6 blocks and {held[23]} after 23"
+    assert not notes["long"], "a tensor that your code makes has an axis as long as all keys together"
+    assert not notes["many"], "your code holds more than two blocks at the same time"
+    assert not notes["grows"], "your code holds far more numbers after 23 blocks than after 6"
 
 
 # ---------------------------------------------------------------------------------------------- heads
@@ -424,16 +424,18 @@ def test_what_encodings_are_for(student, reference, draw):
 @earns("causal")
 def test_causal_masks(student, draw):
     """Token i may look at token j when j is not later: boolean, for any n."""
-    sizes = 1, 2, draw.size(5, 9), draw.size(10, 20)
+    sizes = 1, 2, draw.size(5, 9), draw.size(10, 20), draw.size(140, 150)
     masks = [student.causal_mask(n) for n in sizes]
     for n, mask in zip(sizes, masks, strict=True):
         mask = tensor(mask, f"causal_mask({n})", (n, n))
         assert mask.dtype == torch.bool, f"causal_mask({n}) is {mask.dtype}; it should be boolean"
         for i in range(n):
             for j in range(n):
+                if bool(mask[i, j]) == (j <= i):
+                    continue
                 order = "itself" if i == j else f"token {j}, which is {'later' if j > i else 'earlier'}"
                 does = "lets" if mask[i, j] else "does not let"
-                assert bool(mask[i, j]) == (j <= i), f"causal_mask({n}) {does} token {i} look at {order}"
+                raise AssertionError(f"causal_mask({n}) {does} token {i} look at {order}")
 
 
 # ---------------------------------------------------------------------------------------------- rotary embedding
@@ -452,8 +454,10 @@ def turned_by_loops(x, places):
 
 
 def some_places(draw, n):
-    """Different whole numbers in no order."""
-    return torch.randperm(90, generator=draw.generator)[:n] - 5
+    """Different whole numbers in no order, one of them negative."""
+    places = torch.randperm(85, generator=draw.generator)[:n]
+    places[draw.size(0, n - 1)] = -draw.size(1, 5)
+    return places
 
 
 @earns("rotary", weight=2)
@@ -694,19 +698,18 @@ def test_gradients_of_the_block(bench, draw):
     block, e, _ = any_block(bench, draw)
     x = draw.normal(2, 4, e)
     tensor(tools.answer(block, x), "the output", x.shape)
-    idle = tools.idle(block, x)
-    assert tools.count(block) > 0 and not idle, f"{', '.join(idle)} get no gradient"
+    idle = tools.idle_shapes(block, x)
+    assert tools.count(block) > 0 and not idle, f"parameters of shape {', '.join(idle)} get no gradient"
 
 
 # ---------------------------------------------------------------------------------------------- the loop
 
 
-def watched_run(student, draw, axes, **settings):
-    """A training run of a Table, its start, the labels of its rows, and the number of steps."""
+def watched_run(student, draw, axes):
+    """A training run of a Table, the labels of its rows, and the number of steps."""
     tools, K, steps = HARNESS.beside(student), draw.size(3, 5), draw.size(21, 29)
     labels, start = draw.integers(0, K - 1, 6), 2 * draw.normal(6, K)
-    notes = tools.watched(student.train, tools.Table(start), labels, axes, steps, draw.size(1, 10**6), **settings)
-    return notes, start, labels, steps
+    return tools.watched(student.train, start, labels, axes, steps, draw.size(1, 10**6)), labels, steps
 
 
 def asked_once_a_step(notes, steps):
@@ -719,7 +722,7 @@ def asked_once_a_step(notes, steps):
 def test_losses_of_the_loop(student, draw):
     """One fresh batch and one loss for each step: the mean cross-entropy, for labels (B,) and labels (B, n)."""
     for axes in (draw.size(6, 8),), (draw.size(6, 7), draw.size(8, 9)):
-        notes, _, labels, steps = watched_run(student, draw, axes)
+        notes, labels, steps = watched_run(student, draw, axes)
         asked_once_a_step(notes, steps)
         losses = notes["losses"]
         assert isinstance(losses, list | tuple), "train should return a list of losses"
@@ -735,30 +738,29 @@ def test_losses_of_the_loop(student, draw):
 def test_steps_of_the_loop(student, draw):
     """Each step follows the gradient of its own loss, and the model learns in training mode."""
     for axes in (draw.size(6, 8),), (draw.size(6, 7), draw.size(8, 9)):
-        notes, start, labels, steps = watched_run(student, draw, axes)
+        notes, _, steps = watched_run(student, draw, axes)
         asked_once_a_step(notes, steps)
         assert notes["pulls"] == steps, (
             f"{steps} steps made {number(notes['pulls'], 'backward pass', 'backward passes')}"
         )
-        assert all(notes["modes"]), "the model was not in training mode"
+        outside, inside = map(all, zip(*notes["modes"], strict=True))
+        assert outside or inside, "the model was not in training mode"
+        assert outside and inside, "the model was in training mode, but not all of it: look at its layers"
         assert not notes["stale"], "a gradient has something left over from the step before"
-        assert not torch.equal(notes["end"], start), "the parameters of the model are what they were before"
-        assert not torch.equal(notes["stood"], start), "the parameters are still the first ones in the last step"
-        before, after = (functional.cross_entropy(logits, labels) for logits in (start, notes["end"]))
-        assert after < before, "after the steps the loss is larger than before"
+        assert notes["moved"], "the parameters of the model are what they were before"
+        assert not notes["stood"], "the parameters are still the first ones in the last step"
+        assert notes["falls"], "after the steps the loss is larger than before"
 
 
 @earns("train")
 def test_rate_of_the_loop(student, draw):
     """The argument lr sets the learning rate: with a small one the parameters move less."""
-    state, moved = draw.generator.get_state(), []
-    for lr in 1e-4, 3e-2:
-        draw.generator.set_state(state)
-        notes, start, *_ = watched_run(student, draw, (draw.size(6, 8),), lr=lr)
-        moved.append((notes["end"] - start).abs().max().item())
-    near, far = moved
-    assert near > 0, "with lr = 0.0001 the parameters do not move at all"
-    assert far > 20 * near, f"with a learning rate 300 times as large the parameters move {far / near:.2g} times as far"
+    tools, K, steps = HARNESS.beside(student), draw.size(3, 5), draw.size(21, 29)
+    labels, start, axes = draw.integers(0, K - 1, 6), 2 * draw.normal(6, K), (draw.size(6, 8),)
+    run = start, labels, axes, steps, draw.size(1, 10**6)
+    moves, farther = tools.farther(student.train, *run, [1e-4, 3e-2])
+    assert moves, "with lr = 0.0001 the parameters do not move at all"
+    assert farther, "with a learning rate 300 times as large the parameters do not move 20 times as far"
 
 
 # ---------------------------------------------------------------------------------------------- the language model
@@ -819,7 +821,7 @@ def test_windows_of_a_text(student, draw):
 @lending("TransformerBlock", *MODEL)
 def test_logits_of_the_model(bench, draw):
     """The logits come from the symbols and their places, by all blocks under the mask, the last norm and the head."""
-    for layers in 1, draw.size(2, 3):
+    for layers in 1, 3:
         model, K, context, _ = any_model(bench, draw, layers)
         for n in 1, draw.size(2, 6), context:
             symbols = draw.integers(0, K - 1, draw.size(2, 3), n)
@@ -1092,10 +1094,11 @@ def stepped(bench, model, parts, layers):
 @lending("TransformerBlock", "MultiHeadAttention", "cached_attention", *MODEL)
 def test_steps_of_the_model(bench, draw):
     """For several texts and lengths, successive steps give the logits that the whole text gives without a cache."""
-    for layers in 1, draw.size(2, 3):
+    for layers in 1, 3:
         model, K, context, _ = any_model(bench, draw, layers)
         first = draw.size(2, context - 3)
-        for sizes in [1] * context, [context], [first, 1, context - first - 1], [1, context - 2]:
+        # the first text is short: what is kept of it beside the caches would spoil the next one
+        for sizes in [1, context - 2], [1] * context, [context], [first, 1, context - first - 1]:
             symbols = draw.integers(0, K - 1, 2, sum(sizes))
             right = told(bench, model, symbols, layers)
             found, caches = stepped(bench, model, symbols.split(sizes, dim=1), layers)
@@ -1177,7 +1180,7 @@ def any_vit(bench, draw, dropout=0.1, layers=2):
 def test_size_of_the_vit(bench, draw):
     """There are logits for each class, and as many parameters as all the parts together need."""
     tools, kind = bench.tools, bench.kind("MultiHeadAttention")
-    for layers in 1, draw.size(2, 4):
+    for layers in 1, draw.size(3, 4):
         side, p, C, h, K = draw.size(2, 4), draw.size(2, 4), draw.size(1, 3), draw.size(1, 3), draw.size(2, 7)
         e, mlp = 4 * h, draw.size(5, 20)
         model, images = (
@@ -1212,8 +1215,8 @@ def test_class_token(bench, draw):
     first = tensor(first, "the result", (4, K))
     close(second, first, "the logits of the same images, asked again", atol=1e-5)
     assert not alike(first[:1].expand_as(first), first, 1e-3), "all images get the same logits"
-    idle = tools.idle(model, images)
-    assert not idle, f"{', '.join(idle)} get no gradient"
+    idle = tools.idle_shapes(model, images)
+    assert not idle, f"parameters of shape {', '.join(idle)} get no gradient"
     blank, pictures, _, classes = any_vit(bench, draw)
     nothing = tensor(tools.answer(tools.zeroed(blank), pictures), "the result", (4, classes))
     assert not nothing.any(), "with all parameters zero the logits should be 0: does anything follow the last layer?"

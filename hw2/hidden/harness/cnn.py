@@ -1,4 +1,8 @@
-"""Harness of hw2/cnn: looks into blocks and networks, builds models from drawn numbers, and watches the loop."""
+"""Harness of hw2/cnn: looks into blocks and networks, builds models from drawn numbers, and watches the loop.
+
+What it returns does not depend on what the notebook leaves open: the order and the width of layers, their first
+parameters, optimisers. So two wrong answers that behave alike give the same replies.
+"""
 
 import inspect
 import itertools
@@ -15,7 +19,7 @@ _Batch = tuple[Tensor, Tensor]
 _Loader = DataLoader[tuple[Tensor, ...]]
 _Measure = Callable[[torch.nn.Module, Sequence[Tensor], torch.nn.Module, object], tuple[Tensor, object]]
 
-# For each run of a Watched model: the training modes of its parts, then whether gradients are recorded.
+# For each run of a Watched model: the training modes of its parts, then whether its answer has a graph.
 _MODES: list[list[bool]] = []
 # For each pass over a loader of `counted`: how often a model had run when it began.
 _PASSES: list[int] = []
@@ -88,28 +92,42 @@ def _kind(name: str, shapes: list[tuple[int, ...]], result: Any) -> str:
     return str(name)
 
 
-def _idle(model: torch.nn.Module) -> list[str]:
-    """Parameters without a gradient."""
-    return [name for name, parameter in model.named_parameters() if parameter.grad is None]
+_VIEWS = {"view", "unsafe_view", "reshape", "squeeze", "unsqueeze", "t", "transpose", "permute", "detach", "alias"}
+_VIEWS |= {"flatten", "expand", "clone", "copy", "to_copy", "select", "slice", "counting"}
+_LINEAR = {"addmm", "mm", "linear", "addmv", "matmul", "bmm", "baddbmm", "linear convolution"}
+
+
+def _last(names: Sequence[str]) -> str:
+    """The last operation that is more than another view of the same numbers: "linear", or its name."""
+    last = next((name for name in reversed(names) if name not in _VIEWS), "nothing")
+    return "linear" if last in _LINEAR else last
+
+
+def _said(y: object) -> list[object]:
+    """The shape of a tensor, whether it is finite, and whether it has no negative numbers; of others, what they are."""
+    if not isinstance(y, Tensor):
+        return ["None" if y is None else f"a {type(y).__name__}", False, False]
+    return [list(y.shape), bool(y.isfinite().all()), bool((y >= 0).all())]
 
 
 def output(block: torch.nn.Module, x: Tensor, training: bool) -> list[object]:
-    """The output of a block, and whether x is unchanged."""
+    """What can be said of the output of a block, and whether x is unchanged."""
     before = x.clone()
     with torch.no_grad():
-        y: Tensor = block.train(training)(x)
-    return [y, torch.equal(x, before)]
+        y = block.train(training)(x)
+    return [*_said(y), torch.equal(x, before)]
 
 
 def layers(block: torch.nn.Module, x: Tensor) -> list[list[object]]:
     """Of each convolution that runs: kernel, stride, and the numbers of the batch norms that act on its output.
 
-    The 3x3 convolutions come first, in the order in which they run.
+    The 3x3 convolutions come first, in the order in which they run. Batch norms are numbered in the order of this list.
     """
     with torch.no_grad(), _Running() as running:
         block.train()(x.clone())
     found = running.sorted()
-    return [[list(c.weight.shape[2:]), c.stride, [number for number, *_ in c.norms]] for c in found]
+    order = list(dict.fromkeys(number for c in found for number, *_ in c.norms))
+    return [[list(c.weight.shape[2:]), c.stride, [order.index(number) for number, *_ in c.norms]] for c in found]
 
 
 def rigged(
@@ -141,19 +159,47 @@ def rigged(
     return [y, used]
 
 
-def net_facts(net: torch.nn.Module, x: Tensor) -> list[object]:
-    """The logits, the operations that ran, the number of parameters, parameters without a gradient, whether x is
-    unchanged, and the operations that ran in evaluation mode."""
+def net_facts(net: torch.nn.Module, x: Tensor) -> dict[str, object]:
+    """What runs when a network sees images x, in training mode and in evaluation mode.
+
+    said:         what can be said of its logits
+    convolutions: how many convolutions run, at most two
+    parts:        which of "batch norm", "pooling" and "a residual sum" run
+    last:         the last operation in each of the two modes
+    large:        whether there are more than 100,000 parameters
+    idle:         whether some parameters get no gradient
+    kept:         whether x is unchanged
+    """
     before = x.clone()
     with _Running() as running:
-        y: Tensor = net.train()(x)
-    (y * y).sum().backward()  # type: ignore[no-untyped-call]
-    kept = torch.equal(x, before)
+        y = net.train()(x)
+    said, kept = _said(y)[:2], torch.equal(x, before)
+    (y * y).sum().backward()
     with _Running() as later:
-        again: Tensor = net.eval()(x)  # a layer that is left out at random in training is used now
-    (again * again).sum().backward()  # type: ignore[no-untyped-call]
-    parameters = sum(p.numel() for p in net.parameters())
-    return [y.detach(), running.names, parameters, _idle(net), kept, later.names]
+        again = net.eval()(before)  # a layer that is left out at random in training is used now
+    (again * again).sum().backward()
+    names = running.names
+    runs = {
+        "batch norm": any("batch_norm" in name for name in names),
+        "pooling": any("pool" in name for name in names),
+        "a residual sum": "residual" in names,
+    }
+    return {
+        "said": said,
+        "convolutions": min(sum("conv" in name for name in names), 2),
+        "parts": [part for part, there in runs.items() if there],
+        "last": [_last(names), _last(later.names)],
+        "large": sum(p.numel() for p in net.parameters()) > 100_000,
+        "idle": any(p.grad is None for p in net.parameters()),
+        "kept": kept,
+    }
+
+
+def alone(net: torch.nn.Module, x: Tensor) -> list[object]:
+    """The shape of the logits of the second image without the others, and whether they are what it gets with them."""
+    together, single = logits(net, x.clone()), logits(net, x[1:2].clone())
+    same = single.shape == together[1:2].shape and torch.allclose(single, together[1:2], rtol=1e-3, atol=1e-4)
+    return [list(single.shape), same]
 
 
 def logits(net: torch.nn.Module, x: Tensor) -> Tensor:
@@ -251,12 +297,15 @@ def measured(
     criterion: torch.nn.Module,
     training: bool,
 ) -> list[object]:
-    """What get_loss_and_correct returns for a batch that is a list, the gradient of the loss, and what has changed.
+    """What get_loss_and_correct returns for a batch that is a list, the gradient of the loss, what has changed, and how
+    often the model was asked.
 
     The gradient is None where the loss has lost its graph.
     """
-    before, batch = [x.clone(), y.clone()], [x, y]
+    before, batch, times = [x.clone(), y.clone()], [x, y], list[None]()
+    hook = model.register_forward_hook(lambda *_: times.append(None))
     answer: Any = get_loss_and_correct(model.train(training), batch, criterion, "cpu")
+    hook.remove()
     changed = ["the mode of the model"] if model.training is not training else []
     changed += ["the gradients of the model"] if model.weight.grad is not None else []
     changed += ["the batch"] if not all(map(torch.equal, before, batch)) else []
@@ -267,7 +316,7 @@ def measured(
         answer = [loss.detach(), *answer[1:]]
     if isinstance(answer, tuple | list) and len(answer) == 2:
         answer = [answer[0], _plain(answer[1])]
-    return [answer, slope, changed]
+    return [answer, slope, changed, len(times)]
 
 
 def stepped(
@@ -307,10 +356,12 @@ class Watched(torch.nn.Module):
         self.constant = constant
 
     def forward(self, x: Tensor) -> Tensor:
-        _MODES.append([self.training, self.norm.training, self.drop.training, torch.is_grad_enabled()])
         if self.constant:
-            return x * (1 + (len(_MODES) - 1) / 4) + 0 * self.bias
-        return functional.linear(self.drop(self.norm(x)), self.weight, self.bias)
+            result = x * (1 + len(_MODES) / 4) + 0 * self.bias
+        else:
+            result = functional.linear(self.drop(self.norm(x)), self.weight, self.bias)
+        _MODES.append([self.training, self.norm.training, self.drop.training, result.requires_grad])
+        return result
 
 
 class _Counted(_Loader):
@@ -401,7 +452,8 @@ def looped(train: Callable[..., object], model: Watched, loader: _Loader, epochs
     """Train with a function after each epoch that leaves the model in evaluation mode.
 
     Returns the number of passes through the loader, the modes in which the model was asked, after how many batches the
-    function was called, and how often the parameters have moved.
+    function was called, and how often the parameters have moved: at most three times less than the model was asked,
+    because a schedule may begin or end at a rate of 0.
     """
     calls, places = [], [model.eval().weight.detach().clone()]
     note = model.register_forward_pre_hook(lambda *_: places.append(model.weight.detach().clone()))
@@ -414,19 +466,19 @@ def looped(train: Callable[..., object], model: Watched, loader: _Loader, epochs
     note.remove()
     places.append(model.weight.detach())
     moves = sum(not torch.equal(a, b) for a, b in itertools.pairwise(places))
-    return [len(_PASSES), _MODES, calls, moves]
+    return [len(_PASSES), _MODES, calls, min(moves, len(_MODES) - 3)]
 
 
 def ways(
     train: Callable[..., object], weight: Tensor, bias: Tensor, x: Tensor, y: Tensor, rates: Sequence[float]
-) -> list[float]:
-    """How far the weights of a Watched model move in one epoch at each of these learning rates."""
+) -> list[bool]:
+    """Whether the weights of a Watched model move in one epoch more than three times as far at each rate as before."""
     found = []
     for lr in rates:
         model = Watched(weight.clone(), bias.clone())
         train(model, DataLoader(TensorDataset(x, y), batch_size=8), 1, lr=lr)
         found.append((model.weight.detach() - weight).norm().item())
-    return found
+    return [large > 3 * small for small, large in itertools.pairwise(found)]
 
 
 def remembered(

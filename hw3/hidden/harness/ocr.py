@@ -145,11 +145,16 @@ def energies_of_paths(
     path_energy: Callable[..., object], pm: Tensor, paths: Sequence[object]
 ) -> tuple[list[object], list[bool], bool]:
     """The energies of paths, which of them are truly infinite, and whether all arguments are as they were. An energy is
-    a float if it is a single number of any kind.
+    a float if it is a single number of any kind, and the name of an error if there was one.
     """
     found, same = [], True
     for path in paths:
-        answer, changed = asked(path_energy, (pm, path))
+        try:
+            answer, changed = asked(path_energy, (pm, path))
+        except (NotImplementedError, NameError):
+            raise
+        except Exception as error:
+            answer, changed = type(error).__name__, []
         if isinstance(answer, int | float) or (isinstance(answer, Tensor) and answer.numel() == 1):
             answer = float(answer)
         found.append(answer)
@@ -293,7 +298,7 @@ class Table(torch.nn.Module):
 
     Gradients go to the parameter `energies`. Notes each forward pass that can be learned from.
 
-    modes: whether the model was in training mode
+    modes: whether the model was in training mode, and whether its layer was
     rows:  the numbers in the first pixels
     fresh: the gradient of this step's loss
     held:  what is in .grad once that gradient has been added
@@ -302,9 +307,9 @@ class Table(torch.nn.Module):
     def __init__(self, script: Tensor) -> None:
         super().__init__()
         self.script = script
-        self.energies = torch.nn.Parameter(script[0].clone())
+        self.energies, self.layer = torch.nn.Parameter(script[0].clone()), torch.nn.Identity()
         self.visits = [0] * script.shape[1]
-        self.modes: list[bool] = []
+        self.modes: list[list[bool]] = []
         self.rows: list[list[int]] = []
         self.fresh: list[Tensor] = []
         self.held: list[Tensor] = []
@@ -316,7 +321,7 @@ class Table(torch.nn.Module):
         rows = images[:, 0, 0, 0].round().long().tolist()
         visits = [min(self.visits[row], len(self.script) - 1) for row in rows]
         if torch.is_grad_enabled():
-            self.modes.append(self.training)
+            self.modes.append([self.training, self.layer.training])
             self.rows.append(rows)
             for row in rows:
                 self.visits[row] += 1
@@ -348,7 +353,7 @@ def watched(
     width: int,
     size: int,
     epochs: int,
-) -> tuple[bool, object, list[bool], list[list[int]], list[Tensor], list[int]]:
+) -> tuple[bool, object, list[list[bool]], list[list[int]], list[Tensor], list[int]]:
     """Whether a training run breaks, what it returns, and what a Table notes of it, which arrives in evaluation mode
     and with an old gradient: modes, rows, gradients of their energies, steps whose gradient has something left over.
     """
@@ -438,12 +443,12 @@ class Given(torch.nn.Module):
 
     def __init__(self, energies: Tensor) -> None:
         super().__init__()
-        self.energies = torch.nn.Parameter(energies)
-        self.modes: list[bool] = []
+        self.energies, self.layer = torch.nn.Parameter(energies), torch.nn.Identity()
+        self.modes: list[list[bool]] = []
         self.images: list[Tensor] = []
 
     def forward(self, images: Tensor) -> Tensor:
-        self.modes.append(self.training)
+        self.modes.append([self.training, self.layer.training])
         self.images.append(images.detach().clone())
         return self.energies.expand(len(images), -1, -1).clone()
 
@@ -470,15 +475,15 @@ def decoded(decode: _Decode, energies: Tensor, training: bool, by_number: bool) 
         return decode(Given(energies).train(training), image)
 
 
-def reading(decode: _Decode, energies: Tensor, training: bool) -> tuple[list[bool], bool, bool, bool]:
-    """What happens while a word is read: the modes in which the model was asked, the mode in which it is left, whether
+def reading(decode: _Decode, energies: Tensor, training: bool) -> tuple[list[list[bool]], list[bool], bool, bool]:
+    """What happens while a word is read: the modes in which the model and its layer were asked and are left, whether
     each time it was shown a batch of the image, and whether the image is as it was.
     """
     model, image = Given(energies).train(training), torch.rand(1, 32, 18 + 4 * (len(energies) - 1))
     given = image.clone()
     decode(model, given)
     shown = all(images.ndim == 4 and _same(images[0], image) for images in model.images)
-    return model.modes, model.training, shown, _same(given, image)
+    return model.modes, [model.training, model.layer.training], shown, _same(given, image)
 
 
 def read(decode: _Decode, net: torch.nn.Module, images: Tensor, by_number: bool) -> list[object]:

@@ -1,4 +1,8 @@
-"""Harness of hw4/transformer: lends parts, sets weights, asks the student's modules, and trains their networks."""
+"""Harness of hw4/transformer: lends parts, sets weights, asks the student's modules, and trains their networks.
+
+What it returns depends on as little as possible of what the notebook leaves open: names and order of layers,
+optimisers, how many numbers are held. So two wrong answers that behave alike give the same replies.
+"""
 
 import contextlib
 import inspect
@@ -236,7 +240,8 @@ def only_attention(module: Module, kind: type[Module], bias: Tensor) -> None:
 
 
 def set_hidden(block: Module, e: int, mlp: int, weight: float, bias: float) -> bool:
-    """Set all weights of the block's MLP to one number, and the biases of its hidden units to another one.
+    """Set all weights of the block's MLP to one number, the biases of its hidden units to another one, and other biases
+    of a fresh block to 0: then nothing is left of what was drawn when it was made.
 
     False when there are not two tensors and one tensor of such sizes.
     """
@@ -247,6 +252,9 @@ def set_hidden(block: Module, e: int, mlp: int, weight: float, bias: float) -> b
             parameter.fill_(weight)
         for parameter in biases:
             parameter.fill_(bias)
+        for parameter in block.parameters():
+            if parameter.numel() == e and not (parameter == 1).all():  # no weight of a norm
+                parameter.zero_()
     return (len(weights), len(biases)) == (2, 1)
 
 
@@ -321,7 +329,7 @@ def cached(function: Callable[..., Any], layer: Any, x: Tensor, cache: Any) -> d
     """What a cached_attention does with new tokens.
 
     result:  what it returns
-    tokens:  for W_Q, W_K, W_V and W_O how many tokens of an example they have seen
+    tokens:  for W_Q, W_K, W_V and W_O the largest number of tokens that they were applied to at once
     changed: whether the tokens or the cache were changed
     """
     counts, before = dict[str, int](), [part.clone() for part in (x, *(cache or ()))]
@@ -329,7 +337,7 @@ def cached(function: Callable[..., Any], layer: Any, x: Tensor, cache: Any) -> d
     for name in "W_Q", "W_K", "W_V", "W_O":
 
         def count(_: Module, inputs: tuple[Tensor, ...], result: Tensor, name: str = name) -> None:
-            counts[name] = counts.get(name, 0) + result[..., 0].numel()
+            counts[name] = max(counts.get(name, 0), result[..., 0].numel())
 
         hooks.append(getattr(layer, name).register_forward_hook(count))
     try:
@@ -379,11 +387,30 @@ def streamed(function: Callable[..., Any], Q: Tensor, blocks: Sequence[Any], bet
     """Attention of an online_attention to blocks that come one after the other, and can be read once.
 
     H:       what it returns
-    longest: the longest axis of a tensor that it has made
-    held:    how many numbers of such tensors were held each time that a block was asked for
-    blocks:  how many of the earlier blocks were held
     changed: what it has changed in place
     """
+    found, *_ = _streamed(function, Q, blocks, beta)
+    return found
+
+
+def memory(function: Callable[..., Any], Q: Tensor, blocks: Sequence[Any]) -> dict[str, Any]:
+    """The same, and what it keeps while it reads at least eight blocks.
+
+    long:  whether a tensor that it makes has an axis as long as all keys together
+    many:  whether it holds more than two of the blocks at the same time
+    grows: whether it holds far more numbers when it asks for the last block than when it asks for the seventh
+    """
+    found, makes, held, kept = _streamed(function, Q, blocks, None)
+    long = makes.longest >= sum(K.shape[-2] for K, _ in blocks)
+    grows = len(held) == len(blocks) and held[-1] > 1.5 * held[6] + 60
+    return found | {"long": long, "many": max(kept, default=0) > 2, "grows": grows}
+
+
+def _streamed(
+    function: Callable[..., Any], Q: Tensor, blocks: Sequence[Any], beta: float | None
+) -> tuple[dict[str, Any], _Makes, list[int], list[int]]:
+    """What `streamed` says, and the tensors that were made; each time that a block was asked for, how many numbers of
+    them were held, and how many of the earlier blocks."""
     makes, fresh = _Makes(), [(K.clone(), V.clone()) for K, V in blocks]
     given, held, kept, changed = list[Any](), list[int](), list[int](), dict[str, None]()
     before = Q.clone()
@@ -403,7 +430,7 @@ def streamed(function: Callable[..., Any], Q: Tensor, blocks: Sequence[Any], bet
         H = function(Q, stream()) if beta is None else function(Q, stream(), beta)
     if not torch.equal(Q, before):
         changed["Q"] = None
-    return {"H": H, "longest": makes.longest, "held": held, "blocks": kept, "changed": list(changed)}
+    return {"H": H, "changed": list(changed)}, makes, held, kept
 
 
 def gradient(function: Callable[..., Any], x: Tensor, places: Tensor, upstream: Tensor) -> list[Tensor | None]:
@@ -511,34 +538,44 @@ def count(module: Module) -> int:
 
 
 def idle(module: Module, *inputs: Tensor) -> list[str]:
-    """Parameters that get no gradient."""
+    """Parameters that get no gradient, by their names."""
+    return [name for name, _ in _idle(module, *inputs)]
+
+
+def idle_shapes(module: Module, *inputs: Tensor) -> list[str]:
+    """Parameters that get no gradient, by their shapes: their names are the student's choice."""
+    return sorted(str(tuple(parameter.shape)) for _, parameter in _idle(module, *inputs))
+
+
+def _idle(module: Module, *inputs: Tensor) -> list[tuple[str, Tensor]]:
     with _lending(module):
         result = module.train()(*inputs)
     (result[0] if isinstance(result, tuple) else result).square().sum().backward()
-    return [name for name, parameter in module.named_parameters() if parameter.grad is None]
+    return [(name, parameter) for name, parameter in module.named_parameters() if parameter.grad is None]
 
 
 # ---------------------------------------------------------------------------------------------- the loop
 
 
 class Table(Module):
-    """Looks logits up, by row. Notes each forward pass that can be learned from.
+    """Looks logits up, by row: in step k (0, 1, …) its first logits times 1 + k / 20, whatever it has learned. So all
+    optimisers see the same. Gradients go to the parameter `logits`. Notes each forward pass that can be learned from.
 
-    modes: whether the model was in training mode
+    modes: whether the model was in training mode, and whether its layer was
     rows:  the rows
     said:  the logits
-    stood: the whole table at the last pass
+    stood: the learned table at the last pass
     fresh: the gradient of this step's loss
     held:  what is in .grad once that gradient has been added
     """
 
     def __init__(self, logits: Tensor) -> None:
         super().__init__()
-        self.logits = torch.nn.Parameter(logits)
-        self.modes: list[bool] = []
+        self.start, self.stood = logits.clone(), logits.clone()
+        self.logits, self.layer = torch.nn.Parameter(logits), torch.nn.Identity()
+        self.modes: list[list[bool]] = []
         self.rows: list[Tensor] = []
         self.said: list[Tensor] = []
-        self.stood = logits.clone()
         self.fresh: list[Tensor] = []
         self.held: list[Tensor] = []
         self.logits.register_hook(lambda gradient: self.fresh.append(gradient.clone()))  # type: ignore[no-untyped-call]
@@ -546,28 +583,64 @@ class Table(Module):
         note(lambda logits: self.held.append(logits.grad.clone()))  # type: ignore[no-untyped-call]
 
     def forward(self, rows: Tensor) -> Tensor:
+        said = (1 + len(self.said) / 20) * self.start[rows.cpu()]
         if torch.is_grad_enabled():
-            self.modes.append(self.training)
+            self.modes.append([self.training, self.layer.training])
             self.rows.append(rows.detach().cpu())
             self.stood = self.logits.detach().cpu().clone()
-            self.said.append(self.stood[rows.cpu()])
-        return self.logits[rows]
+            self.said.append(said)
+        learned = self.logits[rows]
+        return said.to(learned.device) + (learned - learned.detach())
 
 
 def watched(
-    train: _Train, table: Table, labels: Tensor, axes: Sequence[int], steps: int, seed: int, **settings: float
+    train: _Train, start: Tensor, labels: Tensor, axes: Sequence[int], steps: int, seed: int, **settings: float
 ) -> dict[str, object]:
-    """A training run of a Table that is in evaluation mode.
+    """A training run of a Table that starts with these logits, in evaluation mode.
 
     losses: what `train` returned
     drawn:  how many batches were drawn
     modes, rows, said: as the Table notes them
     pulls:  the number of backward passes
     stale:  whether an old gradient was left in .grad
-    stood:  the table at the last forward pass
-    end:    the table after the run
+    stood:  whether the learned table was still the first one at the last forward pass
+    moved:  whether it is another one after the run
+    falls:  whether its loss is smaller after the run than before
     """
-    dice = torch.Generator().manual_seed(seed)
+    losses, drawn, table = _watched(train, start, labels, axes, steps, seed, **settings)
+    pairs, end = zip(table.fresh, table.held, strict=False), table.logits.detach().cpu()
+    before, after = (float(functional.cross_entropy(logits, labels)) for logits in (start, end))
+    return {
+        "losses": losses,
+        "drawn": drawn,
+        "modes": table.modes,
+        "rows": table.rows,
+        "said": table.said,
+        "pulls": len(table.fresh),
+        "stale": any(not torch.allclose(a, b, atol=1e-6) for a, b in pairs),
+        "stood": torch.equal(table.stood, start),
+        "moved": not torch.equal(end, start),
+        "falls": after < before,
+    }
+
+
+def farther(
+    train: _Train, start: Tensor, labels: Tensor, axes: Sequence[int], steps: int, seed: int, rates: Sequence[float]
+) -> list[bool]:
+    """Whether the table moves at all at the first of two learning rates, and more than 20 times as far at the other."""
+    moved = []
+    for lr in rates:
+        *_, table = _watched(train, start, labels, axes, steps, seed, lr=lr)
+        moved.append(float((table.logits.detach().cpu() - start).abs().max()))
+    near, far = moved
+    return [near > 0, far > 20 * near]
+
+
+def _watched(
+    train: _Train, start: Tensor, labels: Tensor, axes: Sequence[int], steps: int, seed: int, **settings: float
+) -> tuple[object, int, Table]:
+    """What `train` returns for a Table, how many batches were drawn, and the Table."""
+    table, dice = Table(start.clone()), torch.Generator().manual_seed(seed)
     drawn: list[Tensor] = []
 
     def sample() -> tuple[Tensor, Tensor]:
@@ -576,18 +649,7 @@ def watched(
         return drawn[-1], labels[drawn[-1]]
 
     losses = train(table.to(_DEVICE).eval(), sample, steps, **settings)
-    pairs = zip(table.fresh, table.held, strict=False)
-    return {
-        "losses": losses,
-        "drawn": len(drawn),
-        "modes": table.modes,
-        "rows": table.rows,
-        "said": table.said,
-        "pulls": len(table.fresh),
-        "stale": any(not torch.allclose(a, b, atol=1e-6) for a, b in pairs),
-        "stood": table.stood,
-        "end": table.logits.detach().cpu().clone(),
-    }
+    return losses, len(drawn), table
 
 
 def continued(generate: Callable[..., Any], teller: Teller, start: Tensor, *settings: Any) -> tuple[Any, bool]:
