@@ -31,6 +31,7 @@ html_copy_source = html_show_sourcelink = False
 html_show_copyright = html_show_sphinx = False
 html_last_updated_fmt = None
 html_use_index = False  # it would be empty
+smartquotes = False  # else the two hyphens of an option become a dash
 html_theme_options = {
     "light_css_variables": {
         "color-brand-primary": "#00557f",
