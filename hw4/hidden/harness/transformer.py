@@ -154,11 +154,11 @@ def lend(*names: str) -> None:
     _lent[:] = names
 
 
-def borrowed() -> int:
-    """How many times our attention was called since this was last asked."""
-    count = len(_borrowed)
+def borrowed() -> bool:
+    """Whether our attention was called since this was last asked."""
+    found = bool(_borrowed)
     _borrowed.clear()
-    return count
+    return found
 
 
 def _names_of(thing: Any) -> dict[str, Any]:
