@@ -2,8 +2,8 @@
 r"""
 # A multilayer perceptron by hand
 
-Backpropagation tells every weight whether the loss rises or falls when that weight grows. You write it yourself, with
-plain tensor operations.
+Backpropagation tells you, for every weight, whether the loss rises or falls when that weight grows. You write it
+yourself, with plain tensor operations.
 
 **What you will build.** A gradient checker, layers, losses, a network and its training step. At the end your network
 separates three spiral arms. A linear classifier gets fewer than half of these points right.
@@ -155,10 +155,10 @@ show_figure(" ".join(says))
 
 # %% [markdown] nbgrader={"grade_id": "step-reason-text", "locked": true}
 r"""
-*In the figure: two V-shaped curves on logarithmic axes.* With `float64` (circles) the error falls to a hundredth
-for each tenfold smaller step, to about $10^{-11}$ at $\varepsilon = 10^{-5}$. Then it rises tenfold each time. With
-`float32` (squares) the lowest error is about half a million times larger. So check gradients in `float64`; the default
-$\varepsilon = 10^{-6}$ is close to the best.
+*In the figure: two V-shaped curves on logarithmic axes.* With `float64` (circles) each tenfold smaller step divides the
+error by a hundred, down to about $10^{-11}$ at $\varepsilon = 10^{-5}$. From there on, each multiplies it by about ten.
+With `float32` (squares) the lowest error is about half a million times larger. So check gradients in `float64`; the
+default $\varepsilon = 10^{-6}$ is close to the best.
 
 **Explanation** · 1 point by hand · 4 minutes
 
@@ -223,10 +223,9 @@ $$\underbrace{\frac{\partial J}{\partial x}}_{1 \times n} = \frac{\partial J}{\p
 The last one is a column times a row: the gradient of a weight is its *input* times the *gradient at its output*. So
 the layer has to remember its input.
 
-All $B$ examples of a batch share $W$ and $b$, so their gradients are *added*. Only the loss averages, once.
-
-`backward` also **adds** to `weight_grad` and `bias_grad`, and does not overwrite them. The gradients
-of two passes add up. Each layer object keeps its own input and its own gradients.
+All $B$ examples of a batch share $W$ and $b$, so their gradients are *added*. The mean over the batch is taken once, in
+the loss. `backward` must **add** to `weight_grad` and `bias_grad`, not overwrite them: the gradients of two passes add
+up. Each layer object keeps its own input and its own gradients.
 
 **Exercise 2 · `Linear`** · 2 points forward, 5 points backward · ★★☆ · 30 minutes
 
@@ -235,7 +234,7 @@ of two passes add up. Each layer object keeps its own input and its own gradient
 <details><summary>Hint</summary>
 
 Write the shapes beside the names: `x (B, n)`, `dy (B, m)`, `weight (m, n)`. Which product, with what transposed, has
-the shape `(B, n)`? Which has `(m, n)`? Which operation makes B disappear from `dy` alone?
+the shape `(B, n)`? Which has `(m, n)`? Which operation on `dy` alone removes the axis of length B?
 
 </details>"""
 
@@ -316,7 +315,7 @@ At 0 the ReLU has no derivative. You may take any value from 0 to 1; PyTorch tak
 
 **Exercise 3 · `ReLU` and `Sigmoid`** · 2 + 2 points · ★☆☆ · 15 minutes
 
-*Write both classes. `backward` belongs to the last `forward` of the same object.*
+*Write both classes. `backward` uses the input of the last `forward` of the same object.*
 
 <details><summary>Hint</summary>
 
@@ -466,9 +465,10 @@ $$J = \frac{1}{BK} \sum_{i,k} -\bigl[\, y_{ik} \log \hat y_{ik} + (1 - y_{ik}) \
 
 Its derivative with respect to $\hat y$, as one fraction, has the denominator $\hat y\,(1 - \hat y)$.
 
-In `float32`, $\sigma(17)$ is *exactly* 1. Then $\log 0 = -\infty$, and zero times infinity is not a number (NaN).
-Gradients with one NaN turn every weight into NaN within two steps. So do as PyTorch does: a logarithm below $-100$
-counts as $-100$, and a denominator $\hat y\,(1 - \hat y)$ below $10^{-12}$ counts as $10^{-12}$. Cut off nothing else.
+In `float32`, $\sigma(17)$ is *exactly* 1. Then $\log 0 = -\infty$, and zero times infinity is not a number (NaN). A
+single NaN in the gradients turns every weight into NaN within two steps. So do as PyTorch does: a logarithm below
+$-100$ counts as $-100$, and a denominator $\hat y\,(1 - \hat y)$ below $10^{-12}$ counts as $10^{-12}$. Cut off nothing
+else.
 
 **Exercise 5 · `bce_loss`** · 4 points · ★★☆ · 20 minutes
 
@@ -549,14 +549,14 @@ on.
 *Build the network from your layers. Requirements:*
 
 - `parameters` maps `W1`, `b1`, `W2`, `b2` to the very tensors that `forward` uses: changing one in place changes the
-  network. They start as in your `Linear`.
+  network. Their initial values are those of your `Linear`.
 - `grads` maps `dJdW1`, `dJdb1`, `dJdW2`, `dJdb2` to the gradients, each in the shape of its parameter. They are zero at
   first, and **accumulate** until they are cleared.
 - `cache` is a dictionary, empty at first. After `forward` it holds tensors of that pass ($x$, $z_1$, $z_2$, $z_3$,
   $\hat y$): at least one, under keys of your choice.
 - `backward` does not divide by the batch size.
 - `clear_grad_and_cache` sets every gradient to zero, empties the cache, and leaves the parameters alone.
-- Two networks share nothing.
+- Two networks must share nothing.
 
 <details><summary>Hint</summary>
 
@@ -759,13 +759,13 @@ $$\theta \;\leftarrow\; \theta - \eta\, \frac{\partial J}{\partial \theta} \qqua
 
 **Exercise 7 · `train_step`** · 2½ points · ★★☆ · 15 minutes
 
-*Write one step of gradient descent. Use nothing of the network but `forward`, `backward`, `clear_grad_and_cache`,
+*Write one step of gradient descent. Of the network, use only `forward`, `backward`, `clear_grad_and_cache`,
 `parameters` and `grads`.* Change the parameters in place. Gradients from before the call must not count.
 
 <details><summary>Hint</summary>
 
-Which gradients can be left from an earlier step, and when must they be cleared? Do you still need what you clear? Does
-your update change the tensor that the network computes with?
+Which gradients can be left from an earlier step, and when must they be cleared? Do you still need what you are about to
+clear? Does your update change the tensor that the network computes with?
 
 </details>"""
 
@@ -865,23 +865,23 @@ show_figure(
 
 # %% [markdown] nbgrader={"grade_id": "value-text", "locked": true}
 r"""
-*In the figure, left: the loss falls from 0.7 to 0.004 in 2000 steps; in a few dozen of them it rises. Right: three
-arms (circles, triangles, squares) on three tinted regions that wind along with them.* The borders consist of straight
-pieces. Each hidden unit folds the plane along one line, and about 60 of the 64 lines cross this picture. Without the
-ReLU, the same training gets 47 % of the points right.
+*In the figure, left: the loss falls from 0.7 to 0.004 in 2000 steps, though it rises in a few dozen of them. Right:
+three arms (circles, triangles, squares) on three tinted regions that wind along with them.* The borders consist of
+straight pieces. Each hidden unit folds the plane along one line, and about 60 of the 64 lines cross this picture.
+Without the ReLU, the same training gets 47 % of the points right.
 
 ## 8 · Optional: automatic differentiation
 
-A program can choose the order of the backward calls by itself: it records every operation on a *tape* (Wengert 1964),
-then applies the chain rule from its end to its start (Linnainmaa 1976).
+A program can find the order of the backward calls by itself: it records every operation on a *tape* (Wengert 1964),
+then applies the chain rule from the end of the tape to its start (Linnainmaa 1976).
 
 **Exercise 8 · `Value`** · optional, no points; the tests tell you whether it is right · ★★★ · 40 minutes
 
 *Write the missing methods of `Value`, a number that remembers how it was computed.*
 
 - `a + b` and `a * b`, where `b` is a `Value` or a number; `a**n` for a number $n$; `a.exp()`, `a.log()`, `a.relu()`.
-  Each returns a new `Value`. Its `parents` are the Values that it was computed from; a plain number may be among them,
-  as a Value. Its `op` is any nonempty text.
+  Each returns a new `Value`. Its `parents` are the Values that it was computed from; a plain number may appear there as
+  a Value. Its `op` is any nonempty text.
 - `result.backward()` adds $\partial\,\text{result} / \partial v$ to `v.grad`, for `result` and for every `v` that it
   was computed from. It changes no `data`. The tests call it once per result; two results share only inputs.
 
@@ -1039,7 +1039,7 @@ show_figure(f"The tape, from the inputs to the loss: {'; '.join(says)}.")
 # %% [markdown] nbgrader={"grade_id": "closing", "locked": true}
 r"""
 *In the figure: the tape, from the inputs (left) to the loss (right); operation, data and gradient at each node.* Two
-arrows leave `w`. Its gradient, 14, is the sum of both paths: 12 through the product, 2 through the square.
+arrows leave `w`. Its gradient, 14, is a sum over two paths: 12 through the product, 2 through the square.
 
 **What to remember**
 

@@ -20,8 +20,8 @@ chain rule *once* and use it three times. You also draw a computational graph an
 **You need** matrix products, partial derivatives and the chain rule. Everything runs in seconds on a CPU.
 
 **How to work.** Derive on paper first. Cells that say *Your answer here* take the derivation, in LaTeX or in plain
-words; a person marks them. Cells with `raise NotImplementedError` take the result as code. The cell below tries your
-code on one example. The grader uses other numbers and sizes, which may be 1.
+words; a person marks them. Cells with `raise NotImplementedError` take the result as code. The cell below each of them
+tries your code on one example. The grader uses other numbers and sizes; any size may be 1.
 """
 
 # %% nbgrader={"grade_id": "helpers", "locked": true}
@@ -129,8 +129,8 @@ Complete `train`. In every iteration make each of these five calls exactly once,
 - `optimiser.zero_grad()` sets all gradients to zero;
 - `model(x)` returns $\hat y$ and keeps what `backward` will need.
 
-Keep ℓ in `loss`; the line below your code records it. When `train` starts, all gradients are zero. For one of the
-calls, more than one place is right. In a loop with autograd, `loss.backward()` replaces `model.backward(dl_dyhat)`.
+Keep ℓ in `loss`; the line below your code records it. When `train` starts, all gradients are zero. One of the calls may
+stand in more than one place. In a loop with autograd, `loss.backward()` replaces `model.backward(dl_dyhat)`.
 
 <details><summary>Hint</summary>
 
@@ -281,7 +281,7 @@ r"""
 *In the figure: five boxes in a row, Linear, f, Linear, g and ℓ, which also receives y. Solid arrows to the right carry
 $x, z_1, z_2, z_3, \hat y$ with your numbers. Dashed arrows to the left carry the gradients with respect to them.*
 
-**Exercise 1.3 · the chain rule, once for all three tasks** · 3 points by hand, 3 by machine · ★★☆ · 25 minutes
+**Exercise 1.3 · one chain rule for all three tasks** · 3 points by hand, 3 by machine · ★★☆ · 25 minutes
 
 *Find the four gradients for any f, g and ℓ.*
 
@@ -299,8 +299,8 @@ are diagonal: the grader's are not.
 
 <details><summary>Hint for the two matrices</summary>
 
-Avoid the derivative of a vector by a matrix. Ask instead in which entries of $z_3$ the single number $(W_2)_{ij}$
-appears, and what it is multiplied by. Then collect the answers in one matrix, row $j$, column $i$.
+Avoid differentiating a vector with respect to a matrix. Ask instead: in which entries of $z_3$ does the single number
+$(W_2)_{ij}$ appear, and what multiplies it there? Then put the answers into one matrix, at row $j$, column $i$.
 
 </details>
 
@@ -439,13 +439,13 @@ is still $\ell = \lVert \hat y - y \rVert^2$. Each of the $K$ labels is 0 or 1.
 
 **Exercise 2.1 · forward** · 2 points · ★☆☆ · 5 minutes
 
-*Write the four forward variables of the new network.*
+*Compute the four forward variables of the new network.*
 
 Your σ must also be right for logits as large as ±200, where $\hat y$ is rounded to 0 or 1. Part 3 will use it there.
 
 <details><summary>Hint</summary>
 
-Two of the four boxes are unchanged. Which variable was equal to $\hat y$ in Part 1 and is no longer?
+Two of the four boxes are unchanged. Which variable was equal to $\hat y$ in Part 1 but is not here?
 
 </details>
 """
@@ -489,7 +489,7 @@ By hand:
 
 1. Derive $\sigma'$ in terms of σ, and $\tanh'$ in terms of tanh.
 2. Write $\frac{\partial \ell}{\partial z_3}$ and the four gradients of the parameters. A row times a diagonal matrix is
-   a product entry by entry; use $\odot$ where that is shorter.
+   an entry-by-entry product; use $\odot$ where that is shorter.
 
 By machine, 2 points: `factors_classification` returns the three factors. It is given $z_2 = \tanh(z_1)$ and
 $\hat y = \sigma(z_3)$, but neither $z_1$ nor $z_3$. By machine, 4 points: `gradients_classification` returns the four
@@ -601,7 +601,7 @@ $$\ell = \frac{1}{K} \sum_{k=1}^{K} -\bigl[\, y_k \log \hat y_k + (1 - y_k) \log
 
 **Exercise 3.1 · two forms of the loss** · 1 point by hand, 3 by machine · ★★☆ · 15 minutes
 
-*Compute the same number twice: from ŷ, and from the logits $z_3$ without overflow.*
+*Compute the same loss twice: from ŷ, and, without overflow, from the logits $z_3$.*
 
 By hand: show for $\hat y = \sigma(z_3)$ that
 
@@ -805,10 +805,10 @@ rectifiers" (2015); and $5/3$, which `torch.nn.init.calculate_gain` recommends f
 
 **Prediction.** How large is the gradient at layer 1, compared with the one that was sent in?
 
-- **A** At all three gains ReLU's stays within a factor of 10, and tanh's falls to less than 1 %.
-- **B** With gain 1 ReLU's falls to less than 1 %, and tanh's keeps more than 1 %. With $\sqrt 2$ for ReLU and $5/3$ for
-  tanh, neither falls below 10 %.
-- **C** At all three gains both fall to less than 1 %, tanh's further than ReLU's.
+- **A** At all three gains, the gradient stays within a factor of 10 with ReLU, and falls to less than 1 % with tanh.
+- **B** At gain 1, it falls to less than 1 % with ReLU, but not with tanh. At $\sqrt 2$ with ReLU and $5/3$ with tanh,
+  it stays above 10 %.
+- **C** At all three gains, it falls to less than 1 % with both, further with tanh than with ReLU.
 
 Any of the three earns the ½ point: what counts is that you commit before you look. The check draws the figure.
 """
@@ -859,10 +859,11 @@ tanh to between 2.5 and 13 times the start. The ranges are those of 40 draws of 
 
 **Explain it** · 1½ points by hand. A wrong prediction costs nothing.
 
-1. In one or two sentences: what does the figure show for ReLU at gain 1, and what causes it? What does gain √2 offset?
+1. In one or two sentences: what does the figure show for ReLU at gain 1, and what causes it? How does gain √2 make up
+   for it?
 2. Suppose that training makes pre-activations large. Why does $f$ = ReLU then help a deeper network, compared with
    $f = \tanh$? Use your factor $\frac{\partial z_2}{\partial z_1}$.
-3. Why does $g$ stay σ at the output?
+3. Why do we keep σ as $g$, at the output?
 """
 
 # %% [markdown] nbgrader={"grade_id": "deeper", "grade": true, "solution": true, "points": 1.5}
@@ -884,7 +885,7 @@ r"""
 1. ½ point: at gain 1 ReLU's gradient shrinks because it loses half of its second moment in each layer, and √2 makes up
    for it. ¼ if the units that are off are named as the cause but not what √2 offsets.
 2. ½ point: tanh's slope falls as $|z|$ grows, while ReLU's is 1 on active units whatever their size. ¼ for one of the
-   two. An answer that tanh's gradient always sinks and ReLU's never does gives nothing: the figure shows otherwise.
+   two. "The gradient always shrinks with tanh and never with ReLU" gives nothing: the figure shows otherwise.
 3. ½ point: the output must be a probability in (0, 1). ¼ if only the cancelling slope is named.
 ### END SOLUTION
 """
@@ -902,10 +903,10 @@ network outputs" (1990). It is a soft version of the arg max, not of the max.
 
 *Can an output of softargmax be exactly 0, or exactly 1, if all logits are finite?*
 
-By machine: `softargmax_exact` answers for real numbers and for `float32`; `True` means that an output can. Also give
-finite `exact_logits`, a list of two or more numbers, for which `torch.softmax` in `float32` returns an exact 0
-*and* an exact 1. Set `exact_logits = None` if there are none. By hand, below the check: the reason for each of your two
-answers.
+By machine: in `softargmax_exact`, answer for real numbers and for `float32`; `True` means that an output can be exactly
+0 or exactly 1. Also set `exact_logits` to a list of two or more finite numbers for which `torch.softmax` in `float32`
+returns an exact 0 *and* an exact 1, or to `None` if there is no such list. By hand, below the check: give a reason for
+each of your two answers.
 
 <details><summary>Hint</summary>
 
@@ -962,8 +963,8 @@ $$a = x + y, \qquad b = z \cdot o, \qquad c = a \cdot b, \qquad w = c + z$$
 All eight variables are numbers; $x, y, z, o$ are the inputs. Every variable is a node.
 
 1. `graph_edges`: a list of pairs of names. An arrow `("u", "v")` says that $v$ is computed *directly* from $u$.
-2. `graph_places`: a dictionary from each node's name to its place, two numbers (right, up). No two nodes may share a
-   place, and every arrow must run to the right.
+2. `graph_places`: a dictionary from each node's name to its place, a pair of numbers: how far right, how far up. No two
+   nodes may share a place, and every arrow must run to the right.
 3. `graph_gradient`: the four derivatives of $w$ as numbers, for any four inputs.
 
 The check draws your graph.
@@ -1155,20 +1156,20 @@ gradient for its weights, and unless its inputs change it stays inactive ("dead"
 is not differentiable: the gradient changes abruptly. (3) Outputs are never negative, so their mean is positive, and the
 next layer receives inputs that are not centred.
 
-*LeakyReLU* has a slope of 0.01 on the negative side, so no unit is cut off from its gradient. It does not mend the kink
-at 0, and its slope is another number to choose.
+*LeakyReLU* has a slope of 0.01 on the negative side, so no unit is cut off from its gradient. It still has the kink at
+0, and its slope is another number to choose.
 
-*Softplus* is smooth everywhere, and its slope $\sigma(x)$ is never exactly 0. It does not mend the positive mean of the
-outputs. Its slope is still tiny for very negative $x$, and it costs an exponential and a logarithm.
+*Softplus* is smooth everywhere, and its slope $\sigma(x)$ is never exactly 0. The mean of its outputs is still
+positive. Its slope is still tiny for very negative $x$, and it costs an exponential and a logarithm.
 
 **Mark scheme (2 points)**
 
 1. ½ point: a first weakness with a reason. ¼ without a reason.
 2. ½ point: a second weakness with a reason. ¼ without a reason.
-3. ½ point: LeakyReLU mends the zero gradient on the negative side and leaves something (kink, slope to be chosen). ¼
-   for one of the two.
-4. ½ point: Softplus mends the kink or the exactly zero slope and leaves something (positive mean, tiny slopes, cost). ¼
-   for one of the two.
+3. ½ point: LeakyReLU fixes the zero gradient on the negative side, and one thing that it leaves (the kink, or a slope
+   to choose). ¼ for one of the two.
+4. ½ point: Softplus fixes the kink or the exactly zero slope, and one thing that it leaves (positive mean, tiny slopes,
+   cost). ¼ for one of the two.
 ### END SOLUTION
 """
 
@@ -1199,8 +1200,8 @@ Return the $2 \times 2$ matrices that, applied to a column $(x, y)^\top$,
 Angles are in radians. Then take two linear layers *without* a function between them, $W_2 (W_1 x + b_1) + b_2$.
 `collapse` returns the $W$ and $b$ of a single layer with the same output for every $x$.
 
-By hand: why do stacked linear layers without a function between them add nothing? What do nonlinear functions between
-them add, in algebra or in a picture of the plane?
+By hand: why can a stack of linear layers do no more than a single one? What do nonlinear functions between the layers
+add? Answer in terms of algebra, or of a picture of the plane.
 
 <details><summary>Hint</summary>
 
@@ -1227,7 +1228,7 @@ one.
 
 1. ½ point: linear layers compose to one linear layer, with $W_2 W_1$ or in words. ¼ if it is stated without a reason.
 2. ½ point: nonlinear functions make curved boundaries, or functions that are not affine, possible. ¼ for "more power"
-   or the like without saying which.
+   or the like, without saying what it is.
 ### END SOLUTION
 """
 

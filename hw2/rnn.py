@@ -6,7 +6,7 @@ An echo repeats a sound after a delay. In this notebook a network hears one lett
 few steps later. By then the letter has left its input: the network must have *remembered* it.
 
 **What you will build.** A data set of echoes, a network that repeats letters after a fixed delay, a training loop for
-any model, and a network that is told the delay. If you like, also a parallel scan.
+any model, and a network that is told the delay. As an option, a parallel scan.
 
 | exercise | you write | points by machine | by hand | minutes |
 |---|---|---|---|---|
@@ -56,8 +56,8 @@ A sequence holds $L$ letters $x[0], \dots, x[L-1]$, each a number from 1 to $N =
 $$y[t] = \begin{cases} x[t - d] & \text{if } t \ge d, \\ 0 \;(\text{blank}) & \text{if } t < d, \end{cases}
 \qquad t = 0, \dots, L - 1 .$$
 
-With $d = 2$, `hello` has the echo `␣␣hel`. It begins with two blanks, because nothing has come back yet. The last two
-letters are missing, because the sequence ends before they return.
+With $d = 2$, `hello` has the echo `␣␣hel`. It begins with two blanks, because nothing has come back by then. The last
+two letters are missing, because the sequence ends before they return.
 
 **Exercise 1 · `EchoDataset`** · 2 points · ★☆☆ · 15 minutes
 
@@ -144,8 +144,8 @@ r"""
 *In the figure: letters above, their echo below (dots are blanks), and an arrow from each letter to its echo four steps
 later.* Count the arrows that cross a vertical line between two steps. After steps 3 to 10 there are four. Further left,
 fewer letters have been heard. Further right, the last four letters send no arrow, because the sequence ends before they
-return. So a network has to carry the last four letters from step to step. In each step it drops the oldest and takes in
-a new one: a *queue*.
+return. So a network has to carry the last four letters from step to step: a *queue*, which drops its oldest letter at
+each step and takes in a new one.
 
 ## 2 · A network with a memory
 
@@ -161,16 +161,16 @@ n[t] &= \tanh\bigl(W_n\, x[t] + b_n + r[t] \odot (U_n\, h[t-1] + c_n)\bigr) && \
 h[t] &= z[t] \odot h[t-1] + (1 - z[t]) \odot n[t], && h[-1] = 0 .
 \end{aligned}$$
 
-As $z[t]$ approaches 1, the old state passes unchanged, and so does its gradient on the way back. `nn.GRU` computes
-these equations. (Cho et al. multiply by $r[t]$ before $U_n$.)
+As $z[t]$ approaches 1, the old state passes through unchanged, and so does its gradient on the way back. `nn.GRU`
+computes these equations. (Cho et al. multiply by $r[t]$ before $U_n$.)
 
 **Exercise 2 · `GRUMemory`** · 4 points for the network, 1 for `test_run` · ★★☆ · 35 minutes
 
 *Write an `nn.Module` that takes letters and returns, at every step, $N + 1$ logits: one for the blank and one for each
 letter.* Use `nn.GRU` or another recurrence, and a linear layer.
 
-- **Input.** Letters are names, not quantities. Feed one-hot vectors of length $N + 1$ (`functional.one_hot`) or an
-  `nn.Embedding`. `x` may contain the blank, 0.
+- **Input.** The number of a letter is a name, not a quantity. Use one-hot vectors of length $N + 1$
+  (`functional.one_hot`) or an `nn.Embedding`. `x` may contain the blank, 0.
 - **Output.** Return logits, which may have any sign, not probabilities.
 - **Causality.** The logits of step $t$ depend on $x[t]$ and on earlier letters, and must not depend on later ones.
 - **A fresh start.** A row's logits must not depend on earlier calls or on other rows of the batch. In evaluation mode,
@@ -182,8 +182,8 @@ largest logit, with a space for the blank.
 
 <details><summary>Hint</summary>
 
-`nn.GRU` returns two things. One of them holds the states of *all* steps. A linear layer accepts any number of leading
-axes. For `test_run`, the whole string is one sequence: a batch with one row.
+`nn.GRU` returns two tensors. Which of them holds the states of *all* steps? A linear layer accepts any number of
+leading axes. For `test_run`, the whole string is one sequence: a batch with one row.
 
 </details>"""
 
@@ -208,7 +208,7 @@ class GRUMemory(nn.Module):
         ### END SOLUTION
 
     def test_run(self, s):
-        """Takes a string s of letters a to z. Returns what the network says meanwhile, a string of the same length.
+        """Takes a string s of letters a to z. Returns the symbols that the network says, a string of the same length.
 
         At each step that is the symbol with the largest logit. The blank is a space.
         """
@@ -284,15 +284,16 @@ then belong to different steps.
 model. In section 4, batches are `(x, delays, y)`.
 
 - Go through the batches once, in order. For each, make one forward pass and one step of any optimiser, with the
-  gradient of this batch alone, not clipped.
+  gradient of this batch alone, unclipped.
 - Train the model that you are given, at the learning rate `lr`. With `lr` near 0 its parameters must hardly move. With
   your default, 40 steps on one batch must lower its loss.
-- Return the losses as a list of plain numbers, one for each batch, each from before its step.
+- Return the losses as a list of plain numbers, one for each batch, each computed before its step.
 - Do not change the batches.
 
 The grader trains your `GRUMemory(64)` with your `train` on 600 batches of 32 sequences of length 15, at delay 3 or 4.
-At least 80 % of the symbols of new sequences must be right, in one of two attempts. Adam (Kingma & Ba 2015, *Adam: a
-method for stochastic optimization*) with a learning rate of 0.01 reached 95 % or more at delay 4, on six seeds.
+In one of two attempts, the network must get at least 80 % of the symbols of new sequences right. Adam (Kingma & Ba
+2015, *Adam: a method for stochastic optimization*) with a learning rate of 0.01 reached 95 % or more at delay 4, on six
+seeds.
 
 <details><summary>Hint</summary>
 
@@ -403,14 +404,14 @@ assert losses[-1] < 0.5 * losses[0], "after 120 steps your network and your trai
 r"""
 *In the figures, left: training loss on a logarithmic axis. It starts near ln 27 ≈ 3.3 and falls towards 0. Right (drawn
 if your layers are called `gru` and `head`): how strongly the largest logit of step t reacts to the letter of step s. A
-bright diagonal lies four steps below the main one.* When the loss passes 2.4, the network says the blanks correctly and
+bright diagonal lies four steps below the main one.* At a loss of about 2.4, the network gets the blanks right and
 guesses the letters: 11 of 15 symbols cost ln 26 each. After training, every output letter depends most on the letter
 that it repeats.
 
 ## 4 · A delay that you choose
 
-Now each row of the batch brings a delay, a number $d$ from 0 to `max_delay`. The network must keep the last letters
-anyway; $d$ decides which of them it says.
+Now each row of the batch comes with a delay, a number $d$ from 0 to `max_delay`. The network remembers the last letters
+in any case; $d$ decides which of them it says.
 
 **Exercise 4 · `VariableDelayGRUMemory`** · 3 points for the network, 1 for `test_run`, 3 for learning · ★★★ · 40 min
 
@@ -421,16 +422,16 @@ exercise 2 apply. In addition:
 - The delay of one row must not affect other rows.
 - The network has to *remember*. Your code must not look up $x[t - d]$ for it.
 
-A delay is a name, like a letter: use a one-hot vector or an embedding. Give it along with every letter, or as the
-initial state. `test_run(s, delay)` works as before.
+Treat a delay like a letter: use a one-hot vector or an embedding. Feed it in with every letter, or as the initial
+state. `test_run(s, delay)` works as before.
 
 The grader trains your `VariableDelayGRUMemory(96, 3)` with your `train` on 1000 batches of 32 sequences of length 10.
-At least 85 % of the symbols of new sequences must be right, in one of two attempts.
+In one of two attempts, the network must get at least 85 % of the symbols of new sequences right.
 
 <details><summary>Hint</summary>
 
-To stand beside every letter, the vector of the delay needs a time axis along which it is repeated: look up `expand`.
-And how many different delays are there from 0 to `max_delay`?
+To feed in the delay with every letter, repeat its vector along a time axis: look up `expand`. And how many different
+delays are there from 0 to `max_delay`?
 
 </details>"""
 
@@ -458,7 +459,7 @@ class VariableDelayGRUMemory(nn.Module):
         ### END SOLUTION
 
     def test_run(self, s, delay):
-        """Takes a string s and a delay (int). Returns what the network says meanwhile, a string as long as s."""
+        """Takes a string s and a delay (int). Returns the symbols that the network says, a string as long as s."""
         ### BEGIN SOLUTION
         x = torch.tensor([[SYMBOLS.index(letter) for letter in s]])  # (1, L)
         with torch.no_grad():
@@ -524,11 +525,11 @@ the share of correct symbols at every step.
 **Prediction** · ½ point · 2 minutes. Compare step 39, the last, with step 9, the last in training. What happens?
 
 - **A** · No curve falls by more than 10 percentage points.
-- **B** · The curve of delay 3 falls by more than 10 points, those of delays 0 and 1 do not.
+- **B** · The curve of delay 3 falls by more than 10 points, but those of delays 0 and 1 do not.
 - **C** · All four curves fall by more than 10 points.
 
-*Set `longer_prediction` to one letter, as a string.* Any of the choices earns the ½ point. What counts is that you
-commit before you look."""
+*Set `longer_prediction` to one letter, as a string.* Any of the three earns the ½ point. What counts is that you commit
+before you look."""
 
 # %% nbgrader={"grade_id": "longer-prediction-code", "solution": true}
 # longer_prediction = "…"   # "A", "B" or "C"
@@ -575,16 +576,16 @@ We measured delay 3 on networks like ours, from several seeds:
 - Networks trained on 1000 batches of 40 letters are more than 99 % right at every step up to 200.
 - Networks trained on 3000 batches of 10 letters still lose 12 points or more from steps 3–9 to steps 30–39.
 
-**Your answer** · 1 point · 8 minutes. *In one sentence or two: what does your figure show, and what causes it?* A wrong
-prediction costs nothing."""
+**Your answer** · 1 point · 8 minutes. *In one or two sentences: what does your figure show, and what causes it?* A
+wrong prediction costs nothing."""
 
 # %% [markdown] nbgrader={"grade_id": "longer-cause", "grade": true, "solution": true, "points": 1}
 r"""
 ### BEGIN SOLUTION
-The curves of delays 0, 1 and 2 stay near 1 for all 40 steps. The curve of delay 3 is lower already within the training
+The curves of delays 0, 1 and 2 stay near 1 for all 40 steps. The curve of delay 3 is already lower within the training
 length, and falls further after step 9. Every letter still waits exactly three steps, so the wait is not the cause. Old
-letters leave traces in the state, and they build up. With 10 letters, training never showed states with the traces of
-more than 10 letters, so the network did not learn to work with them; trained on 40 letters, it does.
+letters leave traces in the state, and these build up. Training on 10 letters never produces a state with traces of more
+than 10, so the network does not learn to work with such states. Trained on 40 letters, it does.
 
 **Mark scheme (1 point).** ½ for what the figure shows: which curves stay (¼) and which fall (¼) beyond step 9, in this
 student's own figure. ½ for the cause: beyond step 9 the state is one that training with 10
@@ -605,8 +606,8 @@ assert losses[-1] < 0.6 * losses[0], "after 160 steps your network and your trai
 r"""
 ## 5 · A recurrence without a loop (optional)
 
-The gates of a GRU depend on $h[t-1]$, so steps have to wait for each other. Now let gate and proposal depend on the
-input alone. With $a = z$ and $b = (1 - z) \odot n$, the recurrence is *linear in the state*:
+The gates of a GRU depend on $h[t-1]$, so each step has to wait for the one before. Now let gate and proposal depend on
+the input alone. With $a = z$ and $b = (1 - z) \odot n$, the recurrence is *linear in the state*:
 
 $$h[t] = a[t] \odot h[t-1] + b[t], \qquad t = 0, \dots, T - 1, \qquad h[-1] = 0 .$$
 
@@ -614,8 +615,9 @@ This is the core of minGRU (Feng et al. 2024, *Were RNNs all we needed?*). The s
 2022, *Efficiently modeling long sequences with structured state spaces*) and Mamba (Gu & Dao 2023, *Mamba: linear-time
 sequence modeling with selective state spaces*) are linear in the state, too.
 
-Step $t$ applies the map $h \mapsto a[t] \odot h + b[t]$, given by the pair $(a[t], b[t])$. Two such maps in a row are
-again such a map, with a pair of its own. This combination is associative, so you may group the steps as you like:
+Step $t$ applies the map $h \mapsto a[t] \odot h + b[t]$, given by the pair $(a[t], b[t])$. Two such maps in a row form
+one map of the same kind, with a pair of its own. This combination is associative, so you may group the steps as you
+like:
 
 - In round 1, combine every pair with the one before it. In round 2, combine every result with the one two positions
   earlier, then four, and so on. Each round doubles the number of steps that a pair covers.
@@ -634,10 +636,10 @@ with a loop over the steps, one with a parallel scan.*
 - $T$ is any length from 1 up. The entries of `a` lie between −1 and 1, zero included: you cannot divide by
   their products or take their logarithms.
 - Do not change `a` and `b`.
-- The scan must not treat steps one by one. From $T = 256$ to $T = 4096$, rounds grow from 8 to 12, and your number of
-  tensor operations must not double. No tensor may have more than 16 times the entries of `b`.
-- Gradients must flow through the scan to `a` and `b`. So build new tensors with PyTorch's operations: writing
-  in place usually breaks this.
+- The scan must not treat steps one by one. From $T = 256$ to $T = 4096$, the rounds increase from 8 to 12. So the
+  number of tensor operations must not double. No tensor may have more than 16 times the entries of `b`.
+- Gradients must flow through the scan to `a` and `b`. So build new tensors with PyTorch's operations: writing in place
+  usually breaks the flow.
 
 <details><summary>Hint</summary>
 
@@ -749,16 +751,16 @@ show_figure(f"Left: operations at T = 2 and 4096: {counts}. Right: gates, and th
 r"""
 *In the figures of exercise 5, left: tensor operations against T, both axes logarithmic. The loop's grow in proportion
 to T, the scan's by the same amount each time T doubles. Right: what is left of an input of 1 under a constant gate.
-Half is left after about 7, 69 and 693 steps with gates of 0.9, 0.99 and 0.999.* Fewer operations are not less work: in
-$\log_2 T$ rounds this scan makes about $2\, T \log_2 T$ multiplications, the loop $T$. It pays on hardware that does
-many at once.
+Half is left after about 7, 69 and 693 steps with gates of 0.9, 0.99 and 0.999.* Fewer operations do not mean less work:
+in $\log_2 T$ rounds this scan makes about $2\, T \log_2 T$ multiplications, the loop $T$. It pays on hardware that does
+many of them at once.
 
 **What to remember**
 
 - A recurrent network is one function, applied again and again. Its state is all it knows of the past.
 - A network trained on short sequences has learned to work with the states that short sequences reach.
 - A leak from the future or from other rows can lower the training loss. Test for it separately.
-- Letters and delays are names: use one-hot vectors or embeddings.
+- Treat letters and delays as names: use one-hot vectors or embeddings.
 
 **If you are curious:** replace the GRU of exercise 2 with `nn.RNN`, and train. Over six seeds, its accuracy ranged from
 below 70 % to nearly 100 %. Then let both networks hear 200 letters: which loses more?

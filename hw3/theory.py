@@ -16,11 +16,11 @@ four losses that compare a right answer with a wrong one.
 | 4 Noise to data | a diffusion model, optional | – | – | (30) |
 | **total** | **50 points** | **32½** | **17½** | **240** |
 
-**You need** homework 1 and probability densities. All runs in under a minute on a CPU.
+**You need** homework 1 and probability densities. Everything runs in under a minute on a CPU.
 
-**How to work.** Cells that say *Your answer here* take words or LaTeX; a person marks them. Cells with
-`raise NotImplementedError` take code. A check below tries it on an example. The grader uses other numbers and sizes,
-from 1 up.
+**How to work.** Cells that say *Your answer here* take words or LaTeX; a person marks them. Cells with `raise
+NotImplementedError` take code. A check below tries it on an example. The grader uses other numbers, and sizes from 1
+up.
 """
 
 # %% nbgrader={"grade_id": "helpers", "locked": true}
@@ -77,7 +77,7 @@ answers are whole numbers `y` of shape `(B,)`.
 **Gradients.** Numerator layout: $\frac{\partial{F}}{\partial{w}}$ is a row, $1\times{P}$. $\partial\ell/\partial{F}$
 has the shape of `F`; its row `b` belongs to the loss of example `b`.
 
-**Signs.** $[a]_+=\max(a,0)$. $\beta>0$ is the inverse temperature: large β is cold.
+**Symbols.** $[a]_+=\max(a,0)$. $\beta>0$ is the inverse temperature: large β means cold.
 
 **Rules.** Your cells must not use automatic differentiation. All other functions of PyTorch and NumPy are allowed, such
 as `softmax`, `logsumexp` and `cross_entropy`. Your functions must not change the tensors that they are given. They may
@@ -89,7 +89,7 @@ return tensors, NumPy arrays, lists or numbers.
 
 *Write an energy for a question with two right answers.*
 
-The training pairs fill the unit circle evenly. For $x=0.6$ both $y=0.8$ and $y=-0.8$ are right.
+The training pairs lie evenly around the unit circle. For $x=0.6$ both $y=0.8$ and $y=-0.8$ are right.
 
 (a) `circle_energy`: any continuous energy. For every $x$ with $|x|<1$, both right answers must have the same energy,
 and every other $y$ a higher one.
@@ -99,7 +99,7 @@ and every other $y$ a higher one.
 - **A** A large network $\hat{y}=f(x)$, trained on these pairs with the squared error, answers nearly 0 to every $x$.
 - **B** Such a network finds both answers if it is trained for long enough.
 - **C** An energy can be lowest at several $y$ for the same $x$.
-- **D** Before you infer with an energy, you must make it sum to 1 over all $y$.
+- **D** Before you infer with an energy, you must normalise it to sum to 1 over all $y$.
 - **E** A density $p(y|x)$ can rise at one answer only if it falls at others. An energy can change at one pair alone.
 - **F** Every continuous energy on $y\in\mathbb{R}$ has a density $p(y|x)\propto{e}^{-F(x,y)}$.
 
@@ -149,8 +149,8 @@ under this density for $F(x,y)=\frac{a}{2}(y-c)^2$.
 
 By hand:
 
-1. Write Gibbs' formula for a continuous $y$. When does it make sense? What happens to $p$ if a number $c(x)$ is added
-   to all energies of one $x$?
+1. Write Gibbs' formula for a continuous $y$. When is it defined? What happens to $p$ if a number $c(x)$ is added to all
+   energies of one $x$?
 2. Why can an energy give one $x$ several right answers, while $\hat{y}=f(x)$ with the squared error cannot?
 3. How does an energy-based model differ from a probabilistic one, in training and in inference?
 4. What does a larger β do to the smoothness of the density and to its variance? Give numbers from your functions.
@@ -226,18 +226,18 @@ show_figure(
 r"""
 ### BEGIN SOLUTION
 1. $$p(y|x) = \frac{e^{-\beta F(x, y)}}{\int e^{-\beta F(x, y')}\, dy'}$$
-   The integral runs over all answers to the same question. The formula makes sense if the integral is finite and not
-   0. Adding $c(x)$ multiplies numerator and denominator by $e^{-\beta c(x)}$, so $p$ does not change: only differences
-   between answers to the same $x$ count.
+   The integral runs over all answers to the same question. The formula is defined if the integral is finite
+   and not 0. Adding $c(x)$ multiplies numerator and denominator by $e^{-\beta c(x)}$, so $p$ does not change: only
+   differences between answers to the same $x$ count.
 2. A function returns one number for each $x$. The squared error is smallest at the mean of the right answers, here 0,
    which is wrong. An energy is a number for each *pair*, so it can be lowest at several $y$ for the same $x$.
 3. A probabilistic model must sum (or integrate) to 1 over all answers: training needs the denominator, and an answer
    can only gain what others lose. An energy-based model needs no normalisation. Training only has to give right answers
    lower energies than wrong ones, and inference compares energies. In return an energy says nothing about how likely an
    answer is, until Gibbs' formula turns it into a probability.
-4. A larger β makes the density sharper: in the figure two peaks get narrower and higher, and more of the probability
-   goes to the lowest energy. A smaller β makes it smoother and flatter. For the parabola the variance is
-   $1/(a\beta)$: with $a = 1$ it is 4 at β = ¼, 1 at β = 1, and ¼ at β = 4.
+4. A larger β makes the density sharper: in the figure the peaks get narrower, the one over the deeper valley gets
+   higher, and more of the probability goes to the lowest energy. A smaller β makes it smoother and flatter. For the
+   parabola the variance is $1/(a\beta)$: with $a = 1$ it is 4 at β = ¼, 1 at β = 1, and ¼ at β = 4.
 
 **Mark scheme (2 points)**
 
@@ -259,7 +259,7 @@ valley.*
 
 **Exercise 1.3 · roles, and what keeps energies up** · 4 points by machine, 1½ by hand · ★★☆ · 30 minutes
 
-*Tell energy and loss apart, and find out how models avoid low energies everywhere.*
+*Tell energy and loss apart, and find out what keeps energies from being low everywhere.*
 
 (a) `role`: a dictionary from each letter to `"energy"` or `"loss"`.
 
@@ -270,8 +270,8 @@ valley.*
 - **E** Its slope along $y$ says how an answer should change to fit better.
 - **F** After training you do not need to compute it any more.
 
-(b) `collapsing`: these energies are made small at right pairs, and trained by nothing else. All parts with an index $w$
-are learned. Which energies can become zero **everywhere**? Give the set of letters.
+(b) `collapsing`: each of these energies is trained only to be small at right pairs. All parts with a subscript $w$ are
+learned. Which energies can become zero **everywhere**? Give the set of letters.
 
 - **A** $F=(y-f_w(x))^2$, with a number $y$.
 - **B** $F=\lVert{g}_w(y)-f_w(x)\rVert^2$, where $g_w$ and $f_w$ are networks.
@@ -281,7 +281,7 @@ are learned. Which energies can become zero **everywhere**? Give the set of lett
 - **F** $F=h_w(x,y)^2$, with a network $h_w$.
 
 (c) `way`: there are three ways to keep most answers from having low energy. Which one does each model use? Give a
-dictionary from each letter to one of three words of your choice.
+dictionary from each letter to the way's name; you choose the three names.
 
 - **A** K-means: the energy is the squared distance from the nearest of K points.
 - **B** Sparse coding: $F(y)=\min_z\lVert{y}-Dz\rVert^2+\lambda\lVert{z}\rVert_1$, with columns of $D$ of length 1.
@@ -293,7 +293,7 @@ dictionary from each letter to one of three words of your choice.
 
 By hand:
 
-1. A friend says: "My right answers have energy 0, and no energy is negative. So inference is right." Refute it with
+1. A friend says: "My right answers have energy 0, and no energy is negative. So inference is right." Refute this with
    the energies of three answers to one $x$. What must a loss look at?
 2. What happens to (b)F in training: to the landscape, to inference, and to the loss curve?
 3. Name the three ways. For each, say what keeps energies up, with an example.
@@ -371,14 +371,14 @@ energies $E(x,y,z)$, find the pair of answer and latent with the lowest one. Of 
 By hand:
 
 1. Your loss looks at one wrong answer. Which one should it be, in a finite list and for a continuous $y$? What goes
-   wrong if you draw it at random among very many?
+   wrong if you draw it at random from very many?
 2. Write inference as a formula, without a latent and with one. Which energy $F(x,y)$, made from $E(x,y,z)$, turns
    the second into the first?
 
 <details><summary>Hint</summary>
 
-For (a): a straight line never stops falling. How do you cut it off? For (c) find the best latent *of each answer*
-first, or search all pairs at once.
+For (a): a straight line falls without end. How do you cut it off? For (c) find the best latent *of each answer* first,
+or search all pairs at once.
 
 </details>
 """
@@ -439,8 +439,8 @@ r"""
 1. The wrong answer with the lowest energy, the **most offending** one, because inference would take it by mistake:
    $\bar y = \arg\min_{y \ne y^+} F(x, y)$ in a list. For a continuous $y$ there are wrong answers as close to $y^+$ as
    you like. So require a distance, $\bar y = \arg\min_{\lVert y - y^+ \rVert > \epsilon} F(x, y)$, or sample where
-   energies are low. Among very many answers a random one is soon beyond the margin, where it teaches nothing. The
-   dangerous ones near the data are hardly ever drawn.
+   energies are low. If there are very many answers, a random one is soon beyond the margin, where it teaches nothing.
+   The dangerous ones, with low energies, are hardly ever drawn.
 2. Without a latent: $\check y = \arg\min_y F(x, y)$. With one: $(\check y, \check z) = \arg\min_{y, z} E(x, y, z)$. It
    becomes the first with $F(x, y) = \min_z E(x, y, z)$.
 
@@ -584,7 +584,7 @@ assert nll_hot >= 0 and nll_cold >= 0, "a probability is at most 1, so no loss i
 r"""
 **Exercise 2.2 · the gradient, and too many answers** · 5 points by machine, 3 by hand · ★★★ · 40 minutes
 
-*Derive the gradient of the loss, and estimate it where its sum cannot be computed.*
+*Derive the gradient of the loss, and estimate it when it cannot be computed.*
 
 By hand:
 
@@ -594,7 +594,8 @@ By hand:
    one $x$ with three answers, $F_w(y)=w\,\varphi_y$ with $\varphi=(0,1,2)$, at $w=0$ and $\beta=1$. The
    answers occur with the frequencies $q=(\frac12,0,\frac12)$. Compute the mean gradient and the model's
    probabilities. What does a zero gradient prove?
-3. Why can this gradient not be computed if $y$ is a sentence or an image? Name two ways around, each with its price.
+3. Why can this gradient not be computed if $y$ is a sentence or an image? Name two ways around this, each with its
+   cost.
 
 By machine:
 
@@ -615,7 +616,7 @@ Find $s$, from η and β alone, for which many walkers settle into Gibbs' distri
 
 <details><summary>Hint for the gradient</summary>
 
-What is the derivative of $\log\sum_{y'}e^{-\beta{F}_{y'}}$ by one energy? The right answer appears in both terms of ℓ.
+Differentiate $\log\sum_{y'}e^{-\beta{F}_{y'}}$ with respect to one energy. The right answer appears in both terms of ℓ.
 
 </details>
 
@@ -641,12 +642,12 @@ r"""
    $$\frac{\partial \ell}{\partial w} = \frac{\partial F_w(x, y)}{\partial w}
    - \mathbb{E}_{y' \sim p(\cdot|x)} \Bigl[ \frac{\partial F_w(x, y')}{\partial w} \Bigr] \qquad (1 \times P) .$$
 
-   By the energies: $\frac{\partial \ell}{\partial F_i} = [i = y] - p(i|x)$. β enters only through the probabilities.
-2. The slopes are $\varphi$. At $w = 0$ all probabilities are one third, so the mean gradient is
-   $\sum_i q_i \varphi_i - \sum_i p_i \varphi_i = 1 - 1 = 0$. But $p = (\frac13, \frac13, \frac13)$ is not
-   $q = (\frac12, 0, \frac12)$. A zero gradient says that the *expected slopes* match: under the data and under the
-   model, $\frac{\partial F}{\partial w}$ has the same mean. Only if every energy can move on its own does this force
-   $p = q$.
+   With respect to the energies: $\frac{\partial \ell}{\partial F_i} = [i = y] - p(i|x)$. β enters only through the
+   probabilities.
+2. The slopes are $\varphi$. At $w = 0$ all probabilities are one third, so the mean gradient is $\sum_i q_i \varphi_i -
+   \sum_i p_i \varphi_i = 1 - 1 = 0$. But $p = (\frac13, \frac13, \frac13)$ is not $q = (\frac12, 0, \frac12)$. A zero
+   gradient says only that the *expected slopes* match: $\frac{\partial F}{\partial w}$ has the same mean under the data
+   and under the model. This forces $p = q$ only if every energy can move on its own.
 3. The expected value and the denominator of $p$ run over *all* answers. Their number grows exponentially with the
    length of $y$ ($26^{10}$ words of ten letters). For a continuous $y$ it is an integral in many dimensions, without a
    closed form for a network. Ways around, for example: Markov chains such as Langevin's (right in the limit, but slow,
@@ -666,9 +667,9 @@ r"""
    the right answer is missing from the sum.
 3. ¼ point: β enters through $p$ only.
 4. ½ point: zero gradient *and* $p = (\frac13, \frac13, \frac13) \ne q$. ¼ for one of the two.
-5. ¼ point: a zero gradient says that expected slopes match, no more.
+5. ¼ point: a zero gradient says only that expected slopes match.
 6. ½ point: exponentially many answers, or an integral in many dimensions, without a closed form. ¼ for "it is slow".
-7. ½ point: two ways, each with its price. ¼ for one of them.
+7. ½ point: two ways, each with its cost. ¼ for one of them.
 ### END SOLUTION
 """
 
@@ -775,9 +776,9 @@ hundred times as many drawn answers, the sampled gradient is ten times closer to
 loss $\sum_iq_i\,\ell_i$ smallest? The lowest energy must be 0. If $q_i=0$, give the limit of its energy
 as $q_i\to0$.
 
-(b) `gap_for_push`: all $n-1$ wrong answers have the same energy, higher than the right one's by a gap Δ. At which gap
-is the push $\left|\frac{\partial\ell}{\partial{F}(x,y)}\right|$ on the right answer equal to a given $g$,
-$0<g<1$? The gap may be negative.
+(b) `gap_for_push`: all $n-1$ wrong answers have the same energy, higher than the right one's by a gap Δ. For which gap
+is the push $\left|\frac{\partial\ell}{\partial{F}(x,y)}\right|$ on the right answer equal to a given $g$, $0<g<1$? The
+gap may be negative.
 
 (c) `bounded`: each $x$ has one right answer, and the network is large. Which changes keep the gap to the lowest wrong
 answer bounded, *however long you train*? Give the set of letters.
@@ -934,7 +935,7 @@ $m>0$ is a margin.
 
 *Write four losses from their descriptions, then their gradients.*
 
-- **simple**: $F^+$ costs its height above 0, and $F^-$ its depth below $m$; otherwise nothing. The two costs add up.
+- **simple**: $F^+$ costs its excess over 0, and $F^-$ its shortfall from $m$; otherwise nothing. The two costs add up.
 - **hinge**: a pair costs the amount by which the gap $F^--F^+$ falls short of $m$; otherwise nothing.
 - **log**, or soft hinge: the loss ℓ of 2.1 for β = 1, if these two are the only answers. Write it in terms of
   $F^+-F^-$ alone.
@@ -1071,8 +1072,8 @@ show_figure(
 # %% [markdown] nbgrader={"grade_id": "margins-text", "locked": true}
 r"""
 *In the figures: the four losses, dark where low. Arrows show how they move a pair of energies. For simple and
-square–square they end at the upper left. For hinge and log they are parallel: the hinge's end above the dotted
-diagonal, those of log get ever shorter.*
+square–square they vanish at the upper left. For hinge and log they are parallel: the hinge's vanish above the dotted
+diagonal, those of log only shrink.*
 
 **Exercise 3.2 · tables and doubtful labels** · 4 points by machine · ★★☆ · 15 minutes
 
@@ -1082,16 +1083,16 @@ diagonal, those of log get ever shorter.*
 (lowest) wrong answer as $\bar{y}$. Wrong answers never tie for lowest.
 
 (b) `simple_rest` and `square_square_rest`: a share $1-\epsilon$ of people call a pair right, so its energy $e$ is an
-$F^+$. The others call it wrong: it is an $F^-$. Keep only the terms with $e$. Return the $e$ of least mean loss, for
-$0<\epsilon<1$ and $\epsilon\ne\frac12$.
+$F^+$. The others call it wrong: it is an $F^-$. Keep only the terms with $e$. Return the $e$ with the smallest mean
+loss, for $0<\epsilon<1$, $\epsilon\ne\frac12$.
 
 (c) `true_of_log`: the set of letters of the true statements about the log loss.
 
 - **A** Its $\partial\ell/\partial{F}^+$ changes continuously from 0 to 1, while that of the hinge jumps.
 - **B** It is exactly zero if the gap $F^--F^+$ is large enough.
-- **C** It pushes a pair that is violated by 100 ten times as hard as one violated by 10.
+- **C** It pushes a pair with a violation of 100 ten times as hard as one with 10.
 - **D** It still pushes a pair that is barely right, and needs no margin.
-- **E** It pushes a pair that is violated by a lot nearly as hard as the hinge does.
+- **E** It pushes a pair with a large violation nearly as hard as the hinge does.
 - **F** It keeps the energies of right answers near 0.
 - **G** It is bounded: no pair costs more than a fixed amount.
 
@@ -1162,7 +1163,7 @@ check_rest("square–square", square_square_rest, 2)
 r"""
 **Exercise 3.3 · a prediction, and a comparison** · ½ point by machine, 3 by hand · ★★☆ · 15 minutes
 
-*Predict where four losses leave the energies.*
+*Predict how far each of four losses lets energies rise.*
 
 The network of 2.3 learns the crescents with each of your four losses, at $m=1$. For each training pair a wrong answer
 is drawn at random. **Prediction.** What happens to the *highest* energy of the landscape?
@@ -1227,15 +1228,15 @@ show_figure(
 
 # %% [markdown] nbgrader={"grade_id": "contrast-text", "locked": true}
 r"""
-*In the figure: the four landscapes after 600 steps, and the highest energy over the steps. All four pass the margin
-(dotted), and are higher at 600 steps than at 150. Square–square ends lowest, log highest.* If square–square also pulls
-wrong answers *down* to the margin, the highest energy stays below 3, in five runs.
+*In the figure: the four landscapes after 600 steps, and the highest energy by step. All four pass the margin (dotted),
+and are higher at 600 steps than at 150. Square–square ends lowest, log highest.* If square–square also pulls wrong
+answers *down* to the margin, the highest energy stays below 3 (five runs).
 
 **Explain and compare**, by hand. A wrong prediction costs nothing.
 
-1. In a sentence or two: what does the figure show, and what causes it?
-2. Compare the likelihood with losses that have a margin: which answers they look at, when they stop, what must be
-   computed.
+1. In one or two sentences: what does the figure show, and what causes it?
+2. Compare the likelihood with losses that have a margin: which answers they look at, when they stop, what you must
+   compute.
 3. Name two advantages of the log loss over the hinge, with reasons.
 4. Compare simple with square–square: the push on a large and on a small violation, and what 3.2(b) says. When would you
    prefer each?
@@ -1255,11 +1256,11 @@ r"""
 3. The gradient of the log loss is continuous, while that of the hinge jumps at the margin. The log loss grades the push
    between 0 and 1, so pairs that are far off count more than pairs that are nearly right. You need not choose a margin:
    pairs that are barely right are still pushed. It can be read as a probability. (Two are enough.)
-4. *Simple* pushes with 1 whatever the violation. A few contradicting labels cannot win: $e$ rests at 0 or at $m$, a
-   vote. It is robust to wrong labels, but pushes fully up to the last moment and treats bad cases like mild ones.
-   *Square–square* pushes in proportion: the worst pairs first, gently near the goal. $e$ rests at $\epsilon m$, a mean,
-   which shows how doubtful the answer is. But one gross outlier pushes harder than many good pairs. Prefer simple if
-   labels are noisy, and square–square if they are clean or their doubt should be visible.
+4. *Simple* pushes with 1 whatever the violation. A few contradictory labels cannot win: $e$ rests at 0 or at $m$, a
+   vote. It is robust to wrong labels, but it pushes at full strength to the very end and treats bad cases like mild
+   ones. *Square–square* pushes in proportion: the worst pairs first, gently near the goal. $e$ rests at $\epsilon m$, a
+   mean, which shows how doubtful the answer is. But one gross outlier pushes harder than many good pairs. Prefer simple
+   if labels are noisy, and square–square if they are clean or their doubt should be visible.
 
 **Mark scheme (3 points)**
 
@@ -1290,7 +1291,7 @@ denominator and can be learned: *score matching* (Hyvärinen 2005). With noisy d
 (b) `denoising_loss`: $\ell=\sigma^2\lVert{s}-t\rVert^2$ for each point, and $\frac{\partial\ell}{\partial{s}}$. The
 target $t$ is the slope of $\log{p}(\tilde{y}|y)$ along $\tilde{y}$. Find it from σ and the noise.
 
-(c) `sampling_step`: from level σ to a lower one, $\sigma'$ (Ho et al. 2020). The clean point is guessed to be
+(c) `sampling_step`: from level σ to a lower one, $\sigma'$ (Ho et al. 2020). Its estimate of the clean point is
 $\hat{y}=\tilde{y}+\sigma^2s$:
 
 $$\tilde{y}\;\leftarrow\;\hat{y}+\Bigl(\frac{\sigma'}{\sigma}\Bigr)^2(\tilde{y}-\hat{y})+f\cdot\text{noise}.$$
@@ -1402,7 +1403,7 @@ r"""
 **What to remember**
 
 - Pulling right answers down is not enough: something must keep other energies high.
-- If the likelihood's mean gradient is zero, observed and expected slopes match, no more.
+- If the likelihood's mean gradient is zero, observed and expected slopes match; nothing else follows.
 - A margin ends the push on a pair. It does not bound the energies.
 
 **Sources.** K-means: MacQueen, "Some methods for classification and analysis of multivariate observations" (1967).

@@ -4,7 +4,7 @@ r"""
 
 **What you will build.** Queries, keys and projections, chosen by hand so that attention does exactly what you want:
 keep one value, average several, permute, shift, convolve, compute exclusive or, look up what came next last time. You
-also bound how far noise moves its output, and count what a transformer costs.
+also bound how far noise can move its output, and count what a transformer costs.
 
 |part|points by machine|by hand|minutes|
 |---|---|---|---|
@@ -16,10 +16,10 @@ also bound how far noise moves its output, and count what a transformer costs.
 
 **You need** softargmax, matrix products, and convolutions (Homework 2).
 
-**How to work.** *By hand*: a written answer, LaTeX between dollar signs or plain words, marked by a person. *By
-machine*, and everywhere else: code in place of `raise NotImplementedError`. The cell below it checks an
-example. The grader uses other sizes and numbers, and looks only at what your matrices do: every construction that
-works is right."""
+**How to work.** *By hand* asks for a written answer, in plain words or in LaTeX between dollar signs; a person marks
+it. *By machine*, and everywhere else: write code in place of `raise NotImplementedError`. The cell below it checks an
+example. The grader uses other sizes and numbers, and looks only at what your matrices do: every construction that works
+is right."""
 
 # %% nbgrader={"grade_id": "helpers", "locked": true}
 import math
@@ -91,7 +91,7 @@ def draw_map(ax, A, title, keys="key", queries="query"):
 
 # %% [markdown] nbgrader={"grade_id": "attention-text", "locked": true}
 r"""
-## How we write
+## Notation
 
 **Columns.** $n$ queries, $m$ keys and $m$ values are the columns of
 
@@ -108,8 +108,8 @@ $$A=\text{softargmax}_\beta(K^\top Q),\qquad
 A_{ji}=\frac{\exp(\beta\,k_j^\top q_i)}{\sum_{l=1}^{m}\exp(\beta\,k_l^\top q_i)},\qquad
 h_i=\sum_{j=1}^{m}A_{ji}\,v_j.$$
 
-So each column of $A$ is positive and adds up to 1. The output $h_i$ is column $i$ of $H$. With a single query we write
-$q$, $a$ and $h$.
+So the entries of $A$ are positive, and each column adds up to 1. The output $h_i$ is column $i$ of $H$. With a single
+query we write $q$, $a$ and $h$.
 
 **Sizes.** $\lVert x\rVert$ is the Euclidean length. $D_K$ is the largest distance between two keys, $D_V$ between two
 values.
@@ -124,9 +124,10 @@ rows.
 
 By hand:
 
-1. What does a column of $A$ tend to as $\beta\to0$? As $\beta\to\infty$, with one largest score or several?
-2. All entries of $q$ and $k$ are independent, with mean 0 and variance 1. What is the variance of $k^\top q$? Which
-   *convenient* β gives $\beta\,k^\top q$ the variance 1? What goes wrong with $\beta=1$ when $d$ is large?
+1. What does a column of $A$ tend to as $\beta\to0$? And as $\beta\to\infty$, if one score is largest, or if several
+   are?
+2. Suppose that all entries of $q$ and $k$ are independent, with mean 0 and variance 1. What is the variance of $k^\top
+   q$? Which *convenient* β gives $\beta\,k^\top q$ the variance 1? What goes wrong with $\beta=1$ when $d$ is large?
 
 By machine:
 
@@ -224,16 +225,16 @@ r"""
 
 By hand, **preserving** a value:
 
-1. Under which condition on $k_j$ and the other keys can some $q$ bring the weight of $k_j$ as near to 1 as you like?
-   Give three keys, one of which fails it.
-2. All keys have length 1, and no two are equal. Give a direction and a length of $q$ with which key $j$ gets a weight
-   of at least 0.999.
+1. Under which condition on $k_j$ and the other keys can some $q$ bring the weight of $k_j$ as close to 1 as you like?
+   Give three keys, one of which does not meet it.
+2. All keys have length 1, and no two are equal. Give a direction and a length of $q$ that give key $j$ a weight of at
+   least 0.999.
 
 By hand, **diffusing** values:
 
 3. Name two ways to make $h$ the plain mean of all values without changing $V$.
-4. The $m$ values are independent, with mean 0 and variance 1 in every entry. What is the variance of an entry of their
-   mean? What does that mean for the layers above?
+4. Suppose that the $m$ values are independent, with mean 0 and variance 1 in every entry. What is the variance of an
+   entry of their mean? What does that imply for the layers above?
 
 By machine: `preserving_query` and `diffusing_query`, for any β > 0.
 
@@ -261,7 +262,7 @@ r"""
 3. All scores must be equal: $q = 0$; or $q$ orthogonal to all differences of keys; or all keys equal. In the limit
    $\beta \to 0$ the scores no longer count.
 4. $h = \frac1m \sum_j v_j$ has entries of variance $\frac{1}{m^2}\, m = \frac1m$. The longer the sequence, the smaller
-   the output: what single values said is lost to the layers above, and the scale of $h$ depends on $m$.
+   the output: the layers above no longer see single values, and the scale of $h$ depends on $m$.
 
 **Mark scheme (2 points)**
 
@@ -339,16 +340,16 @@ Add noise ε of length $\lVert\varepsilon\rVert\le r$ to *one* column, or make o
   `key_noise_bound`, valid for any key.
 - **A query**, $q\to q+\varepsilon$. By hand: which columns of $H$ move? Give $\frac{\partial h}{\partial q}$.
   Derive a bound on the move from β, $r$, $D_K$ and $D_V$. By machine: `query_noise_bound`.
-- **A longer key**, $k_j\to\alpha k_j$ with $\alpha>1$. By hand: derive the new weight from the old. What happens if
+- **A longer key**, $k_j\to\alpha k_j$ with $\alpha>1$. By hand: derive the new weight from the old one. What happens if
   $s_j>0$, $s_j=0$, $s_j<0$? What does one very long key do to many queries? By machine: `scale_key`.
 
-A bound must hold for *every* noise, however large $r$ is, and for all keys and values, equal ones included. It must be
-tight: for two keys with equal scores and small $r$, some noise must move $h$ by at least 95 % of it.
+A bound must hold for *every* noise, however large $r$ is, and for all keys and values, equal ones included. It must
+also be tight: for two keys with equal scores and small $r$, some noise must move $h$ by at least 95 % of the bound.
 
 <details><summary>Hint</summary>
 
-Key: the derivative contains $v_j-h$. Write $h$ as $a_jv_j$ plus $1-a_j$ times the mean of the others. How large
-can $a(1-a)$ become? Query: with $a$ as probabilities the derivative is a covariance. How large can the standard
+Key: the derivative contains $v_j-h$. Write $h$ as $a_jv_j$ plus $1-a_j$ times the mean of the others. How large can
+$a(1-a)$ become? Query: read $a$ as probabilities; then the derivative is a covariance. How large can the standard
 deviation of numbers from an interval of length $L$ be?
 
 </details>
@@ -357,15 +358,15 @@ deviation of numbers from an interval of length $L$ be?
 # %% [markdown] nbgrader={"grade_id": "nudges-derivation", "grade": true, "solution": true, "points": 3}
 r"""
 ### BEGIN SOLUTION
-*A key.* Every query looks at it, so all columns of $H$ move. For one query only $s_j$ changes, by
-$\delta = \beta\, \varepsilon^\top q$, $\lvert \delta \rvert \le \beta\, r \lVert q \rVert$. From
-$\frac{\partial a_j}{\partial s_j} = a_j (1 - a_j)$ and $\frac{\partial a_l}{\partial s_j} = -a_j a_l$:
+*A key.* Every query looks at every key, so all columns of $H$ move. For one query only $s_j$ changes, by $\delta =
+\beta\, \varepsilon^\top q$, $\lvert \delta \rvert \le \beta\, r \lVert q \rVert$. From $\frac{\partial a_j}{\partial
+s_j} = a_j (1 - a_j)$ and $\frac{\partial a_l}{\partial s_j} = -a_j a_l$:
 
 $$\frac{\partial h}{\partial s_j} = a_j (v_j - h) = a_j (1 - a_j) \bigl(v_j - \bar v\bigr), \qquad
 \bar v = \sum_{l \ne j} \frac{a_l}{1 - a_j}\, v_l .$$
 
 $\bar v$ is a mean of values, so $\lVert v_j - \bar v \rVert \le D_V$; and $a_j (1 - a_j) \le \frac14$ for every $a_j$.
-On the whole way from $s_j$ to $s_j + \delta$ the slope is therefore at most $D_V / 4$, hence
+So all the way from $s_j$ to $s_j + \delta$ the slope is at most $D_V / 4$, and
 
 $$\lVert h' - h \rVert \le \tfrac14\, \beta\, r\, \lVert q \rVert\, D_V .$$
 
@@ -384,7 +385,7 @@ $$\Bigl\lvert u^\top \frac{\partial h}{\partial q}\, \varepsilon \Bigr\rvert
 = \beta\, \bigl\lvert \text{cov}(u^\top v, \varepsilon^\top k) \bigr\rvert
 \le \beta\, \text{std}(u^\top v)\, \text{std}(\varepsilon^\top k) \le \beta\, \frac{D_V}{2}\, \frac{r D_K}{2},$$
 
-because numbers in an interval of length $L$ have a standard deviation of at most $L/2$. This holds on the whole way, so
+because numbers in an interval of length $L$ have a standard deviation of at most $L/2$. This holds all the way, so
 $\lVert h' - h \rVert \le \frac14\, \beta\, r\, D_K D_V$. (With $x = \beta\, r \lVert q \rVert$ or $x = \beta\, r D_K$,
 both bounds also hold in the sharper form $D_V \tanh(x/4)$.)
 
@@ -402,11 +403,11 @@ direction, which is one reason to normalise.
 
 1. ¼, key: all columns of $H$ move.
 2. ¼, key: $\frac{\partial h}{\partial s_j}$, or the exact new $a_j$.
-3. ½, key: the bound, with $a(1-a) \le \frac14$ argued for all weights on the way. The bound without that argument earns
-   ¼.
+3. ½, key: the bound, with the reason that $a(1-a) \le \frac14$ for all weights on the way. The bound without that
+   reason earns ¼.
 4. ¼, query: only its own column moves.
 5. ¼, query: $\frac{\partial h}{\partial q}$ with $\text{diag}(a) - a a^\top$, or as a covariance.
-6. ½, query: the bound with $D_K D_V$, the factor ¼ argued for. The bound without the argument earns ¼.
+6. ½, query: the bound with $D_K D_V$ and a reason for the factor ¼. The bound without that reason earns ¼.
 7. ½, longer key: $a_j'$ with $(\alpha - 1) s_j$ in the exponent. A formula that is not normalised earns ¼.
 8. ¼, longer key: the three cases.
 9. ¼, longer key: one long key takes over all queries on its side, about half of them.
@@ -529,9 +530,9 @@ draw_nudges()
 # %% [markdown] nbgrader={"grade_id": "heads-text", "locked": true}
 r"""
 *In the figure, left: the weights of five keys are all 1/5 at small β; at large β the largest score has weight 1. Middle
-and right: moves of $h$ under 150 random noises against their length; in the middle for the key that moves $h$ most. All
-dots lie below the line of your bound. For long noise they level off below the dotted diameter: $h$ stays in the convex
-hull of the values.*
+and right: how far $h$ moves under 150 random noises, against their length; in the middle for the key that moves $h$
+most. All dots lie below the line of your bound. For long noise they level off below the dotted diameter: $h$ stays in
+the convex hull of the values.*
 
 ## 2 · Heads and self-attention
 
@@ -545,9 +546,9 @@ top, and multiplied by a matrix $W_O$.
 or patches.
 
 - `multi_head`: the output of several heads.
-- `kernel_of_heads`: freeze the heads, so that query $i$ of head $r$ puts all its weight on position $i+\delta_r$. Cut
-  $W_O$ into $[\,W_O^1\cdots W_O^h\,]$. Return the kernel of the cross-correlation that the heads compute now, for
-  `conv1d` with padding $(k-1)/2$.
+- `kernel_of_heads`: suppose that the heads are frozen: query $i$ of head $r$ puts all its weight on position
+  $i+\delta_r$. Cut $W_O$ into $[\,W_O^1\cdots W_O^h\,]$. Return the kernel of the cross-correlation that the heads now
+  compute, for `conv1d` with padding $(k-1)/2$.
 - `self_attention`: one head on $C$, without $W_O$.
 - `self_attention_shapes`: rows and columns of every matrix when $h$ heads attend to $C$. Queries and keys have $d$
   entries, values have $t$; the output has as many rows as $C$.
@@ -636,8 +637,8 @@ check_heads()
 r"""
 **Exercise 2.2 · places** · 1 point · ★★☆, 10 minutes
 
-If you permute the columns of $C$, self-attention permutes the columns of $H$ in the same way, and nothing else changes.
-So every column needs a place code.
+If you permute the columns of $C$, the columns of $H$ are permuted in the same way, and nothing else changes. So where
+order matters, every column needs a code for its place.
 
 `position_codes` returns codes $p_1,\dots,p_n\in\mathbb{R}^e$, and `step_matrix` one matrix $R$ with
 $R\,p_i=p_{i+1}$ for every $i$. Entries must lie from −1 to 1, and any two codes at least 0.05 apart (Euclidean), for
@@ -645,7 +646,7 @@ every even $e\ge2$ and every $n\le40$.
 
 <details><summary>Hint</summary>
 
-Which linear maps can you apply for ever without growth or decay? Think of the hands of a clock.
+Which linear maps can you apply again and again without growth or decay? Think of the hands of a clock.
 
 </details>
 """
@@ -717,7 +718,7 @@ Cordonnier et al. 2020.)
 <details><summary>Hint</summary>
 
 Give query $i$ and key $j$ the same code if $i$ should look at $j$, and recall from 1.2 how long a query must be. How
-much does a cosine fall from one place of the circle to the next?
+much smaller is the cosine at the next place on the circle?
 
 </details>
 """
@@ -827,18 +828,18 @@ draw_machines()
 # %% [markdown] nbgrader={"grade_id": "live-text", "locked": true}
 r"""
 *In the figure: seven maps, eight keys down and eight queries across. The identity is the diagonal, the permutation has
-one dark square in each row and column, the shift is a diagonal one step up. The heads of the kernel are diagonals one
-step up, in place and one step down. With short queries head 1 is blurred.*
+one dark square in each row and column, and the shift is the diagonal moved one step up. The three heads of the kernel
+are the diagonal one step up, in place, and one step down. With short queries head 1 is blurred.*
 
 **Exercise 2.5 · live** · 1 point · ★★☆, 10 minutes
 
-A stack of $L$ self-attention layers transcribes live speech. Position $i$ may see positions $i-b$ to $i+a$, with
-`back` $=b$ and `ahead` $=a$. `live_mask` returns this mask. `live_reach` returns how many frames of the *input*, back
-and ahead, an output depends on after $L$ layers. The reach ahead is the delay.
+A stack of $L$ self-attention layers transcribes live speech. Position $i$ may see positions $i-b$ to $i+a$, with `back`
+$=b$ and `ahead` $=a$. `live_mask` returns this mask. `live_reach` returns how many frames of the *input*, back and
+ahead, an output depends on after $L$ layers. The reach ahead is the delay.
 
 <details><summary>Hint</summary>
 
-Follow one path through two layers, as far as it goes.
+Follow one path through two layers, as far as it can go.
 
 </details>
 
@@ -848,11 +849,11 @@ Follow one path through two layers, as far as it goes.
    what corresponds to a head, to the stack, and to $W_O$? What does a filter fix that a head chooses anew for each
    input?
 2. **Places** (1½). Why does self-attention not see the order of its columns? Where does an *absolute* code enter the
-   equations, and where a *relative* one (Shaw et al. 2018)? Name a task for absolute places and a task for relative
-   ones, each with the reason.
+   equations, and where does a *relative* one (Shaw et al. 2018)? Name a task that suits absolute places and one that
+   suits relative places, each with a reason.
 3. **Convolution** (1). In 2.4, what is the score of key $j$ for query $i$, and how must the length of the queries grow
    with $n$? What can such heads do that no convolution can?
-4. **Live** (1). For live transcription, what may each frame see, and how is training still parallel? What need not
+4. **Live** (1). In live transcription, what may each frame see, and how can training still be parallel? What need not
    be recomputed when the next frame arrives?
 """
 
@@ -898,42 +899,41 @@ r"""
    H^r = W_V^r V\; \text{softargmax}_{\beta_r}\bigl((W_K^r K)^\top\, W_Q^r Q\bigr) .$$
 
    A head is like a filter, or a small group of output channels: all read the same input in parallel, and each looks for
-   something of its own. The stack is the stack of feature maps as channels. $W_O$ acts on every position alone and
-   mixes what the heads have found, as a $1 \times 1$ convolution does. A filter fixes its offsets and weights for all
-   inputs and positions. A head computes from the input, for each query, where to look.
+   something of its own. Stacking the heads is like stacking feature maps as channels. $W_O$ acts on every position
+   alone and mixes what the heads have found, as a $1 \times 1$ convolution does. A filter fixes its offsets and weights
+   for all inputs and positions. A head computes from the input, for each query, where to look.
 2. *Places.* With a permutation matrix $\Pi$ the projections of $C \Pi$ are $Q\Pi, K\Pi, V\Pi$, and the scores are
-   $\Pi^\top K^\top Q\, \Pi$. Softargmax acts on each column and commutes with both permutations, so
-   $H' = V \Pi\, \Pi^\top A\, \Pi = H\, \Pi$. An *absolute* code $p_i$ is added to column $i$ of $C$, or put below it,
-   before the projections. A *relative* code changes the scores: $k_j^\top q_i + b_{j-i}$, or queries and keys that are
-   rotated by an angle proportional to their place (Su et al. 2021). Absolute places suit inputs of a fixed size whose
-   places mean something by themselves: patches of a picture, fields of a form, the first word of a sentence. Relative
-   places suit inputs in which only distances count and whose length varies: long texts, speech, music. What is learned
-   at one place then holds at all places, also beyond the lengths seen in training.
+   $\Pi^\top K^\top Q\, \Pi$. Softargmax acts on each column and commutes with both permutations, so $H' = V \Pi\,
+   \Pi^\top A\, \Pi = H\, \Pi$. An *absolute* code $p_i$ is added to column $i$ of $C$, or put below it, before the
+   projections. A *relative* code changes the scores: $k_j^\top q_i + b_{j-i}$, or queries and keys that are rotated by
+   an angle proportional to their place (Su et al. 2021). Absolute places suit inputs of a fixed size whose places mean
+   something by themselves: patches of a picture, fields of a form, the first word of a sentence. Relative places suit
+   inputs in which only distances count and whose length varies: long texts, speech, music. What is learned at one place
+   then holds at all places, even beyond the lengths seen in training.
 3. *Convolution.* In the head of offset δ, $W_K$ reads the place of a column, and $W_Q$ reads it, rotates it by δ steps
-   and multiplies it by λ. With $\omega = 2\pi / n$ the score of key $j$ for query $i$ is
-   $p_j^\top\, \lambda R_\delta\, p_i = \lambda \cos\bigl(\omega\,(i + \delta - j)\bigr)$. It is largest, λ, for
-   $j = i + \delta$. The next places are behind by $\lambda\,(1 - \cos \omega) \approx 2 \pi^2 \lambda / n^2$. So λ must
-   grow like $n^2$ to keep this lead. What a convolution cannot do: let the content decide. If the queries read the
-   content as well, place and width of what is read depend on the input. (A kernel as wide as the sequence is no such
-   thing: a convolution can have one.)
-4. *Live.* Mask: the scores of keys beyond $i + a$ are set to $-\infty$ before softargmax, so their weights are exactly
-   0. In training the whole utterance is there, and one parallel pass trains all positions under live conditions. When
-   it runs, keys and values of old frames do not change: they are kept in a cache, and a new frame needs only one new
-   query, key and value per layer. Keys older than $i - b$ are dropped, which bounds memory and time per frame. Places
-   are encoded relative to the current frame. The look-ahead adds up to a delay of $L a$ frames.
+   and multiplies it by λ. With $\omega = 2\pi / n$ the score of key $j$ for query $i$ is $p_j^\top\, \lambda R_\delta\,
+   p_i = \lambda \cos\bigl(\omega\,(i + \delta - j)\bigr)$. It is largest, λ, for $j = i + \delta$. The next places are
+   behind by $\lambda\,(1 - \cos \omega) \approx 2 \pi^2 \lambda / n^2$. So λ must grow like $n^2$ to keep this lead. A
+   convolution cannot let the content decide. If the queries read the content as well, where a head looks, and how
+   widely, depends on the input. (A kernel as wide as the sequence is no answer: a convolution can have one.)
+4. *Live.* Mask: the scores of keys beyond $i + a$ are set to $-\infty$ before softargmax, so their weights are
+   exactly 0. In training the whole utterance is known, and one parallel pass trains all positions under live
+   conditions. In live use, keys and values of old frames do not change: they are kept in a cache, and a new frame needs
+   only one new query, key and value per layer. Keys older than $i - b$ are dropped, which bounds memory and time per
+   frame. Places are encoded relative to the current frame. The look-ahead adds up to a delay of $L a$ frames.
 
 **Mark scheme (5 points)**
 
 1. ½, heads: a formula with projections for each head, the stack and $W_O$. Without $W_O$ it earns ¼.
 2. ½, heads: filters or channels; stacking channels; $W_O$ as a $1 \times 1$ convolution. Two of the three earn ¼.
 3. ½, heads: a filter fixes offsets and weights, a head computes them from the input. Half-right earns nothing.
-4. ½, places: a reason for the equivariance, with $\Pi$ or as sums over a set. Half-right earns nothing.
+4. ½, places: a reason for the equivariance, with $\Pi$ or from sums over a set. Half-right earns nothing.
 5. ½, places: absolute at the input, relative at the scores. One of the two earns ¼.
 6. ½, places: a task with its reason for each kind. One of the two earns ¼.
 7. ½, convolution: the score with the cosine, and λ growing like $n^2$. One of the two earns ¼.
 8. ½, convolution: content can decide where to look. "A wide kernel" earns nothing.
 9. ½, live: the mask before softargmax, or weights of exactly 0 for what lies ahead. Half-right earns nothing.
-10. ½, live: a cache of keys and values. Instead, a limited past, relative places or the delay $L a$ earns ¼.
+10. ½, live: a cache of keys and values. A limited past, relative places or the delay $L a$ instead of it earns ¼.
 ### END SOLUTION
 """
 
@@ -943,16 +943,16 @@ r"""
 
 **Exercise 3.1 · what came next last time?** · 2 points · ★★★, 15 minutes
 
-After *abracadabr* you would bet on *a*, because after the earlier *r* came an *a*. Trained transformers contain heads
-that predict in this way (*induction heads*, Olsson et al. 2022). It takes two heads. The first is your shift: it brings
-to each column the letter to its left. So the second reads
+After *abracadabr* you would bet on *a*, because the earlier *r* was followed by an *a*. Trained transformers contain
+heads that predict in this way (*induction heads*, Olsson et al. 2022). It takes two heads. The first is your shift: it
+brings to each column the letter to its left. So the second one reads
 
 $$X=\begin{bmatrix}C\\B\end{bmatrix}\in\mathbb{R}^{2e\times n},\qquad
 c_i\text{ one-hot: the letter at place }i,\qquad b_i=c_{i-1},\quad b_1=0.$$
 
 `lookup_projections` returns the second head. It is *causal*: place $i$ sees only places $j\le i$. If the letter at $i$
-stood at earlier places, column $i$ of $H$ must be the mean of the letters that followed it there, up to 0.01. Other
-columns may be anything. Texts have up to 300 letters, 60 different ones at most.
+has occurred earlier, column $i$ of $H$ must be the mean of the letters that followed it then, up to 0.01. Other columns
+may be anything. Texts have up to 300 letters, at most 60 of them different.
 
 <details><summary>Hint</summary>
 
@@ -1016,18 +1016,19 @@ draw_lookup()
 
 # %% [markdown] nbgrader={"grade_id": "columns-text", "locked": true}
 r"""
-*In the figure: the text abracadabra along both axes of the left map. A new letter looks equally at all places up to its
-own. The second a looks at the first b; the fifth a at two b's, c and d. Right, what the head expects: at the second a
-it is sure of b, at the second r of a.*
+*In the figure: the text abracadabra along both axes of the left map. A letter that is new looks equally at all places
+up to its own. The second a looks at the first b; the fifth a looks at both b's, at c and at d. Right, what the head
+expects next: at the second a it is sure of b, at the second r of a.*
 
 **Exercise 3.2 · exclusive or, twice** · 2 points · ★★☆, 15 minutes
 
-For bits $x_1,x_2\in\{0,1\}$ exclusive or is 1 if exactly one of them is 1, else 0. Build it twice, up to 0.01:
+For bits $x_1,x_2\in\{0,1\}$, the exclusive or is 1 if exactly one of them is 1, and 0 otherwise. Build it twice, up to
+0.01:
 
 - `xor_network`: the feed-forward network of a transformer block, $F(x)=W_2\,\text{ReLU}(W_1x+b_1)+b_2$, which
   acts on each column by itself. Here it has two inputs, one output and any width $w$.
-- `xor_head`: one head with $\beta=1/\sqrt d$, any $d$, and no ReLU. It reads the bits' column and a constant token;
-  the last two rows of $X$ mark which is which. Column 1 of $H\in\mathbb{R}^{1\times2}$ must be the exclusive or;
+- `xor_head`: one head with $\beta=1/\sqrt d$, any $d$, and no ReLU. It reads the column of the bits and a constant
+  token; the last two rows of $X$ mark which is which. Column 1 of $H\in\mathbb{R}^{1\times2}$ must be the exclusive or;
   column 2 may be anything:
 
 $$X=\begin{bmatrix}x_1&0\\x_2&0\\1&0\\0&1\end{bmatrix}.$$
@@ -1155,8 +1156,8 @@ else counts.
 For each, return a tuple:
 
 1. the multiplications; products with padding and with $h[0]$ count;
-2. the *steps*: how many columns must be computed one after another; 1 if no column waits for another;
-3. the *path*: the fewest passes through the layer's formula that bring information from column 1 to column
+2. the *steps*: how many columns must be computed one after another, which is 1 if no column waits for another;
+3. the *path*: the smallest number of passes through the layer's formula that brings information from column 1 to column
    $n$. Count recurrent steps, or stacked layers.
 
 `multi_head_counts`: parameters and multiplications of self-attention with $h$ heads on $n$ columns of $e$ numbers.
@@ -1243,13 +1244,13 @@ r"""
 Two to four sentences each.
 
 1. **Recurrent seq2seq** (Sutskever et al. 2014). Name two advantages of a transformer over a recurrent encoder and
-   decoder, and one price.
+   decoder, and one cost.
 2. **Self-attention.** What does each column receive, and what decides the weights? How do the attention of an encoder,
    of a decoder over its own past, and of a decoder over the encoder differ?
 3. **Several heads.** What can two heads do that one cannot? Why do $h$ heads of $d=e/h$ cost no more than one head of
    $e$?
-4. **Feed-forward.** Why is it called position-wise, and which convolution is it? What does it add? Is attention
-   linear on an isolated column? For fixed weights $A$? Always? Your `xor_head` refutes one of these.
+4. **Feed-forward.** Why is it called position-wise, and which convolution is it? What does it add? Is attention linear
+   on an isolated column? For fixed weights $A$? In general? What does your `xor_head` show?
 5. **Stability.** Name two techniques that keep gradients in deep transformers from exploding or vanishing. For
    each, say where it acts and what it does. If one is layer norm: what does it do to a gradient where the entries of
    $x$ are widely spread?
@@ -1265,8 +1266,8 @@ Two to four sentences each.
 r"""
 ### BEGIN SOLUTION
 1. *Recurrent seq2seq.* In training all positions are computed at the same time, 1 step in place of $n$. Any two
-   positions are one layer apart in place of up to $n$ steps, so gradients have short paths. Nor must a sentence fit
-   into one last state. The price: scores for all pairs, $2 n^2 e$ multiplications and $n^2$ weights in memory.
+   positions are one layer apart in place of up to $n$ steps, so gradients have short paths. Nor must a whole sentence
+   fit into one last state. The cost: scores for all pairs, $2 n^2 e$ multiplications and $n^2$ weights in memory.
 2. *Self-attention.* Each column receives a weighted mean of projected columns. The content of both query and key
    decides the weights: a column gathers from anywhere what it asks for, as in 3.1. Encoder: every position sees every
    position. Decoder over its own past: a mask, so that position $i$ sees $j \le i$ only. Decoder over the encoder
@@ -1292,9 +1293,9 @@ r"""
 **Mark scheme (5 points)**
 
 1. ½, recurrent: two advantages (parallel; short paths; no bottleneck). One earns ¼.
-2. ½, recurrent: the price grows with $n^2$. "More memory" without $n^2$ earns ¼.
+2. ½, recurrent: the cost grows with $n^2$. "More memory" without $n^2$ earns ¼.
 3. ½, self-attention: a weighted mean of all columns, weights from the content. One of the two earns ¼.
-4. ½, self-attention: encoder, masked decoder and cross-attention told apart. Two of the three earn ¼.
+4. ½, self-attention: encoder, masked decoder and cross-attention distinguished. Two of the three earn ¼.
 5. ½, heads: separate results that one column of weights cannot hold. Half-right earns nothing.
 6. ½, heads: only $h d$ counts, so $d = e/h$ keeps the cost. Half-right earns nothing.
 7. ½, feed-forward: the same network on every column, a convolution of width 1. One of the two earns ¼.
@@ -1302,7 +1303,7 @@ r"""
    for fixed $A$, but not always (¼). "No attention computes exclusive or" earns nothing.
 9. ½, stability: one technique with its place and its effect. Without one of these it earns ¼.
 10. ½, stability: a second technique with its place and its effect. Without one of these it earns ¼. "Layer norm damps
-    long $x$" is no effect: what counts is the spread.
+    long $x$" does not count as an effect: what matters is the spread.
 ### END SOLUTION
 """
 
@@ -1320,8 +1321,8 @@ A vision transformer (ViT, Dosovitskiy et al. 2021) treats patches of $p\times p
 - `vit_parameters`: a dictionary. `"patches"`: $E$ and a bias. `"class token"`: one learned column before the
   patches. `"positions"`: a learned column for every place, the class token's included. `"blocks"`: all blocks, as in
   3.4. `"head"`: a last layer norm (scale and shift) and a linear layer with a bias from $e$ to the classes.
-- `vit_multiplications`, counted as in 3.4: the patch embedding, the blocks, and the last linear layer, which reads only
-  the class token's column.
+- `vit_multiplications`, counted as in 3.4: those of the patch embedding, the blocks, and the last linear layer, which
+  reads only the class token's column.
 
 **Exercise 4.2 · class token and data** · 2 points · ★★☆, 10 minutes
 
@@ -1344,8 +1345,8 @@ $c$ is. Entries of $X$ are from −1 to 1, $e\le60$, and the same head must work
 
 <details><summary>Hint</summary>
 
-4.1: a layer adds its kernel less one, in units of the layer below. How many pixels apart are those? 4.2: which row of
-$X$ marks the class token?
+4.1: a layer adds its kernel size minus one, counted in units of the layer below. How many pixels apart are those units?
+4.2: which row of $X$ marks the class token?
 
 </details>
 """
@@ -1460,14 +1461,14 @@ check_token()
 r"""
 **Prediction** · ½ point by machine · 2 minutes
 
-In ViT-B/16 ($e=768$, $w=4e$) a picture of 224 × 224 pixels becomes 197 columns. Which share of a block's
-multiplications do the scores $K^\top Q$ and the means $VA$ take together?
+In ViT-B/16 ($e=768$, $w=4e$) a picture of 224 × 224 pixels becomes 197 columns. What share of a block's multiplications
+do the scores $K^\top Q$ and the means $VA$ take together?
 
 - **A** less than a tenth;
 - **B** between a tenth and a half;
 - **C** more than a half.
 
-Any letter earns the ½ point: what counts is that you commit before you look.
+Any of the three earns the ½ point: what counts is that you commit before you look.
 """
 
 # %% nbgrader={"grade_id": "share-prediction", "solution": true}
@@ -1513,20 +1514,21 @@ draw_pictures()
 # %% [markdown] nbgrader={"grade_id": "pictures-text", "locked": true}
 r"""
 *In the figure, left: a stack of 3×3 convolutions (circles) sees two pixels more with each layer. With a stride of 2 in
-every second layer (squares) a unit sees the whole picture after twelve layers, in a ViT (triangles) after one. Right:
-the share of scores and means is 4 % at 224 pixels, passes a half between 768 and 1,536, and reaches 89 % at 3,072.*
+every second layer (squares) a unit sees the whole picture after twelve layers; in a ViT (triangles), after one. Right:
+the share of scores and means is 4 % at 224 pixels, exceeds a half somewhere between 768 and 1,536, and reaches 89 % at
+3,072.*
 
 **Exercise 4.3 · five answers** · 4 points by hand · ★★☆, 13 minutes
 
-1. **The figure** (½). In a sentence or two: what does the right panel show, and what causes it? A wrong prediction
+1. **The figure** (½). In one or two sentences: what does the right panel show, and what causes it? A wrong prediction
    costs nothing.
 2. **Against CNNs** (½). How do a ViT's block and a CNN's layer differ in what they see and what their weights depend
    on? Where does a ViT contain a convolution?
-3. **Position embeddings** (2). The original transformer adds fixed waves of the place number; ViT learns a column for
-   every place. What is stored, and for which lengths or picture sizes is each defined? Why can ViT afford to learn
-   them, and without a code for two dimensions? What do you do when pictures become larger? Without any, what would
-   go unnoticed?
-4. **Class token** (½). Follow it from the input to the classes. What becomes of the patches' columns?
+3. **Position embeddings** (2). The original transformer adds fixed sines and cosines of the place number; ViT learns a
+   column for every place. What does each of them store, and for which lengths or picture sizes is it defined? Why can
+   ViT afford to learn its codes, and why can it do without a two-dimensional code? What do you do when pictures become
+   larger? Without any codes, what would go unnoticed?
+4. **Class token** (½). Follow it from the input to the classes. What happens to the patches' columns in the end?
 5. **Data** (½). Why does a ViT trained from scratch need more pictures than a CNN? Name a remedy.
 """
 
@@ -1534,8 +1536,8 @@ the share of scores and means is 4 % at 224 pixels, passes a half between 768 an
 r"""
 ### BEGIN SOLUTION
 1. *The figure.* At 224 pixels scores and means are only 4 % of a block; for large pictures they dominate. They grow
-   with $n^2$, as $2 n^2 e$, and all other products grow with $n$, as $12 n e^2$. So the share is $n / (n + 6e)$, small
-   as long as $n \ll 6e = 4608$ columns.
+   with $n^2$, as $2 n^2 e$, while all other products grow with $n$, as $12 n e^2$. So the share is $n / (n + 6e)$,
+   which is small as long as $n \ll 6e = 4608$ columns.
 2. *Against CNNs.* A block sees the whole picture at once, where a convolution sees a small window. Its weights depend
    on the content, where a filter is the same for all pictures and places. The convolution is the patch embedding, with
    kernel and stride $p$, as in `patch_kernel`. (The feed-forward network is a $1 \times 1$ convolution, too.)
@@ -1553,8 +1555,8 @@ r"""
    last columns are not used. (The mean of the patches in its place works about as well.)
 5. *Data.* Locality and equivariance to shifts are built into a CNN; a ViT has to learn them, and with few pictures many
    other functions fit the data, too. Remedies: fine-tune a pretrained ViT; strong augmentation and regularisation, or
-   distillation from a CNN, with which ImageNet's 1.3 million pictures are enough (Touvron et al. 2021); convolutions in
-   front.
+   distillation from a CNN, with which ImageNet's 1.3 million pictures are enough (Touvron et al. 2021); convolutions
+   before the first block.
 
 **Mark scheme (4 points)**
 

@@ -105,11 +105,11 @@ lie between 0 (black) and 1 (white). A network $m$ turns it into a row of scores
 
 ## 1 · A network to look into
 
-The network has two convolutions and a linear layer. It trains on scikit-learn's digits of 8×8 pixels, enlarged and
-framed to 20×20. Each training batch is rolled by up to one pixel and covered with strong noise. Noise in training
-acts like a penalty on large gradients (C. M. Bishop, *Training with noise is equivalent to Tikhonov regularization*,
-1995). Here it cuts the fine detail in the gradients to about a quarter, which makes your figures smoother. By *fine
-detail* we mean the share of an image's power in waves shorter than four pixels.
+The network has two convolutions and a linear layer. It trains on scikit-learn's 8×8-pixel digits, enlarged and padded
+to 20×20. Each training batch is rolled by up to one pixel and covered with strong noise. Noise in training acts like a
+penalty on large gradients (C. M. Bishop, *Training with noise is equivalent to Tikhonov regularization*, 1995). Here it
+cuts the fine detail in the gradients to about a quarter, which makes your figures smoother. By *fine detail* we mean
+the share of an image's power in waves shorter than four pixels.
 """
 
 
@@ -167,7 +167,7 @@ correctly.
 
 Write `input_gradient(image, model, loss)`. It returns the gradient of `loss(model(image))` with respect to the image.
 
-- `image` has any shape that the model takes. The result has the same shape and does not require a gradient.
+- `image` may have any shape that the model takes. The result has the same shape and does not require a gradient.
 - `model` is an `nn.Module` or a plain function. A plain function may use a network inside.
 - `loss` turns the model's output into a scalar tensor. Example: `lambda scores: scores[0, 3]` is the logit of 3.
 - The image stays as it is: its values, its `requires_grad` and its `.grad`.
@@ -187,9 +187,9 @@ gradients. `torch.autograd.grad` returns the gradient with respect to the tensor
 
 <details><summary>Hint</summary>
 
-Autograd only follows tensors that require a gradient. The caller's image does not, and must not start to. What could
-you give to the network in its place? At the end, print `requires_grad` of the image and of your result. Both should
-be False.
+Autograd only follows tensors that require a gradient. The caller's image does not, and you must not change that. What
+could you give to the network in its place? At the end, print `requires_grad` of the image and of your result. Both
+should be False.
 
 </details>
 """
@@ -256,12 +256,12 @@ _figure()
 # %% [markdown] nbgrader={"grade": false, "grade_id": "gradient-descent-text", "locked": true, "schema_version": 3, "solution": false, "task": false}
 r"""
 *In the figure: the image, and for each class the gradient of its logit. Purple pixels raise the logit when they get
-brighter, orange ones when they get darker.* Each map is a direction in which to change the image. Take a step along
-one of them, half as long as the image's norm. In about nine of ten cases the network then names the class of that map.
+brighter, orange ones when they get darker.* Each map is a direction in which to change the image. After one step along
+it, half as long as the image's norm, the network names the class of that map in about nine cases out of ten.
 
 ## 3 · Climb
 
-**Exercise 2 · `gradient_descent`** · 2 points for the steps, 2 for the jitter, 2 for no traces · ★★☆ · 25 minutes
+**Exercise 2 · `gradient_descent`** · 2 points for steps, 2 for jitter, 2 for leaving no trace · ★★☆ · 25 minutes
 
 Write `gradient_descent(image, model, loss, iterations=256, lr=0.05, jitter=1)`. It starts at the image, takes
 `iterations` steps and returns the last $x$. Each step is
@@ -279,7 +279,7 @@ $$x \;\leftarrow\; x + \eta\, \frac{\partial}{\partial x}\, \ell\bigl(m(J(x))\bi
 - The result is a new tensor that does not require a gradient. This also holds for `iterations=0`.
 
 **Why evaluation mode?** In training mode, dropout removes random units, and batch norm updates its running averages
-from whatever it is shown. The network would change while you only look.
+from whatever it is shown. The network would change although you only look at it.
 
 **Why jitter?** A network can respond to fine detail at one exact place. With jitter, detail survives only if it helps
 at the neighbouring places, too. Here jitter cuts the fine detail of the climbed images to about a quarter. Averaging
@@ -291,8 +291,8 @@ of a deep network*, 2009.
 <details><summary>Hint</summary>
 
 Keep two images apart: the one that you improve, and the one that the network sees in this step. `input_gradient` takes
-any function as its model, so you can give it one that normalises and rolls before it asks the network. If you write
-the gradient anew, ask yourself with respect to which image it should be taken.
+any function as its model, so you can give it one that normalises and rolls before it asks the network. If you compute
+the gradient without it, ask yourself: with respect to which image?
 
 </details>
 """
@@ -358,7 +358,9 @@ def _check_ascent_jitter():
     assert len(diary.pages) >= 12, "the network was shown fewer than 12 images in 12 iterations"
     sought = ((image - MEAN) / STD).flatten().sort().values
     for page in diary.pages:
-        assert torch.allclose(page.flatten().sort().values, sought, atol=1e-5), "it was not shown x, normalised and rolled"
+        assert torch.allclose(page.flatten().sort().values, sought, atol=1e-5), (
+            "the network was not shown x, normalised and rolled"
+        )
     different = len({page[0, 0, 0, 0].item() for page in diary.pages})
     assert different > 4, f"there were {different} different rolls in 12 steps: draw a new one in each"
     print(f"ok  {different} different rolls in 12 steps")
@@ -396,10 +398,9 @@ _check_ascent_untouched()
 r"""
 **Exercise 3 · predict, then look** · ½ point by machine, ½ by hand · ★☆☆ · 10 minutes
 
-The next figure is a film. It starts at grey noise and climbs the logit of 5 with your
-`gradient_descent`. Above each frame stand the network's probability $p$ for 5 and the contrast, which is the standard
-deviation of the pixels. Below, each frame is stretched to full contrast, with the label of the training image whose
-shape is nearest.
+The next figure is a film. It starts from grey noise and climbs the logit of 5 with your `gradient_descent`. Above each
+frame stand the network's probability $p$ for 5 and the contrast, which is the standard deviation of the pixels. Below,
+each frame is stretched to full contrast, with the label of the training image whose shape is nearest.
 
 **Prediction.** Take the first frame with $p > 0.9$. What does it look like?
 
@@ -468,7 +469,7 @@ r"""
 frames in full contrast.* The climb does not stop at $p = 1$. After 256 steps, more than half of the pixels are outside
 $[0, 1]$, and the upper row draws them as black or white.
 
-**In one sentence or two:** what does the first frame with $p > 0.9$ show, and what causes it? A wrong prediction costs
+**In one or two sentences:** what does the first frame with $p > 0.9$ show, and what causes it? A wrong prediction costs
 nothing. Two measurements help. A *random* change of the noise, as large as the climb's up to that frame, leaves $p$
 near 0.1. A real digit, faded to the contrast of that frame, gets about 0.3.
 """
@@ -491,11 +492,10 @@ its log-probability), and returns the last picture. It uses the clamp and at lea
 - **clamp** the image to $[0, 1]$;
 - **weight decay**, $x \leftarrow (1 - \lambda)\,x$, the line that also shrinks weights in training (as a penalty on
   $\lVert x \rVert^2$ in Simonyan, Vedaldi and Zisserman, 2013);
-- **blur**, $x \leftarrow (1 - \beta)\, x + \beta\, \mathrm{blur}(x)$, or blur the gradient before you follow it
-  (J. Yosinski, J. Clune, A. Nguyen, T. Fuchs and H. Lipson, *Understanding neural networks through deep
-  visualization*, 2015);
-- **several scales**: dream a small image first, enlarge it, go on. The network always sees the full size (the octaves
-  of DeepDream).
+- **blur**, $x \leftarrow (1 - \beta)\, x + \beta\, \mathrm{blur}(x)$ (J. Yosinski, J. Clune, A. Nguyen, T. Fuchs and H.
+  Lipson, *Understanding neural networks through deep visualization*, 2015), or blur the gradient before you follow it;
+- **several scales**: dream on a small image first, then enlarge it and continue. The network always sees the full size
+  (the octaves of DeepDream).
 
 The next cell gives you a function for blurring.
 """
@@ -518,16 +518,17 @@ What `dream` must do:
   jitter. The grader asks this of small networks like ours, on images of about 20×20 pixels.
 - The network is never shown a pixel outside $[0, 1]$ (before normalisation), and none is returned. You may assume
   that the given image lies in $[0, 1]$.
-- It takes `iterations` gradient steps in all. Several scales share them; a remainder of a few steps may be left out.
+- It takes `iterations` gradient steps in all. If you use several scales, divide the steps among them; you may leave out
+  a remainder of a few.
 - The image may have several channels and need not be square. The model may be a plain function.
-- As in Exercise 2: evaluation mode, no traces, and a new tensor that does not require a gradient.
+- As in Exercise 2: evaluation mode, no trace left, and a new tensor that does not require a gradient.
 
 The grader looks for your second prior in two experiments with the default settings. At least one must show it:
 
-1. **Snow.** The image is random pixels, and the scores are the same for every image. Afterwards, less than 80 % of
-   $\sum x^2$ or of the variance of the pixels is left.
-2. **Waves.** The network likes a coarse and a fine wave equally. Afterwards, the fine wave is less than 70 % as strong
-   as the coarse one.
+1. **Snow.** The image is random pixels, and the scores are the same for every image. Your dream must keep less than 80
+   % of $\sum x^2$, or of the variance of the pixels.
+2. **Waves.** The network likes a coarse and a fine wave equally. In your dream, the fine wave must be less than 70 % as
+   strong as the coarse one.
 
 Whichever experiment shows your prior, the coarse wave must grow in the second. If you rescale gradients, remember that
 a gradient can be zero.
@@ -661,8 +662,8 @@ r"""
 images.* Do some dreams look odd to you? With our priors, a second network, trained from another seed, reads all
 ten correctly. So they are not specific to one network.
 
-A dream is not an average. Fit it as a mixture of the average of its own digit and the average of all digits. The share
-of the second comes out negative, for every digit and for all five networks that we tried. The dream takes away what
+A dream is not an average. Fit it as a weighted sum of the average of its own digit and the average of all digits. The
+second weight comes out negative, for every digit and for all five networks that we tried. The dream takes away what
 digits share and exaggerates what sets its own digit apart.
 
 ## 5 · Optional: a network that knows a thousand classes

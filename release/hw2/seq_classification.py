@@ -3,7 +3,7 @@ r"""
 # A training run that spikes
 
 A small recurrent network solves a task. Its loss is close to zero and every answer is right. Then, within a few steps,
-the loss rises above that of guessing. You will look at such a run, find the cause, and prevent the spikes.
+the loss rises above that of guessing. You will look at such a run, find the cause of the spikes, and prevent them.
 
 **What you will build.** A training procedure for a given network on given data. Its loss comes down and stays down.
 
@@ -17,7 +17,7 @@ the loss rises above that of guessing. You will look at such a run, find the cau
 notebook. Everything runs on a CPU.
 
 **The rules.** Data, model and seed are in locked cells. The grader uses its own copies of them and other seeds.
-Everything inside `train` is yours.
+Everything inside `train` is up to you.
 """
 
 # %% [markdown] nbgrader={"grade": false, "grade_id": "colab", "locked": true, "schema_version": 3, "solution": false, "task": false}
@@ -180,9 +180,9 @@ libraries. For each weight with gradient $g$, RMSprop computes
 
 $$v \leftarrow \alpha\, v + (1 - \alpha)\, g^2, \qquad w \leftarrow w - \eta\, \frac{g}{\sqrt{v} + \epsilon}.$$
 
-There are 40 epochs of 16 batches of 32 sequences: 640 steps. With the argument `longest`, it also clips the gradient
-of all weights: if its norm exceeds `longest`, it is shortened to that (R. Pascanu, T. Mikolov and Y. Bengio, *On the
-difficulty of training recurrent neural networks*, 2013).
+There are 40 epochs of 16 batches of 32 sequences: 640 steps. With the argument `longest`, it also clips the gradient of
+all weights together: if its norm exceeds `longest`, it is scaled down to that norm (R. Pascanu, T. Mikolov and Y.
+Bengio, *On the difficulty of training recurrent neural networks*, 2013).
 """
 
 
@@ -209,9 +209,9 @@ def inherited_train(model, batches, epochs, longest=math.inf):
 
 # %% [markdown] nbgrader={"grade": false, "grade_id": "spike-text", "locked": true, "schema_version": 3, "solution": false, "task": false}
 r"""
-**What counts as a spike?** In any run, the loss rises a little at some steps. A spike is more: the network had
-learned the task, and now does worse than guessing. Guessing among four classes costs $\ln 4 \approx 1.39$. We set
-the limit well above it:
+**What counts as a spike?** In any run, the loss rises a little at some steps. A spike is more than that: the network
+had learned the task, and now does worse than guessing. Guessing among four classes costs $\ln 4 \approx 1.39$. We set
+the limit well above this:
 
 > The task is **learned** after ten steps in a row with a loss below 0.1. A **spike** is any later step with a loss
 > above 2.5.
@@ -241,7 +241,7 @@ with gradients clipped to norm 0.5. The cell also counts the spikes of both on f
 
 **Prediction.** What does clipping do to the spikes?
 
-- **A** It ends them on all four seeds.
+- **A** It removes them on all four seeds.
 - **B** It leaves spikes on most of the four seeds.
 - **C** It stops the learning: on most of the four seeds, the task is no longer learned.
 
@@ -300,12 +300,12 @@ inherited_losses = _figure()
 # %% [markdown] nbgrader={"grade": false, "grade_id": "clipping-words-text", "locked": true, "schema_version": 3, "solution": false, "task": false}
 r"""
 *In the figure, on logarithmic axes: above, the loss of the procedure as it is (solid) and with clipping (dotted); the
-dashed line is the loss of guessing. In the middle, the norm of the gradient, and below, the length of the step
-$\lVert \Delta w \rVert$, both without clipping.* Once the task is learned, the gradient shrinks with the loss: in
-eleven of our twelve runs to less than a quarter, in some to less than a hundredth. The usual length of a step does not:
-in the same runs it stays between 0.03 and 0.07.
+dashed line is the loss of guessing. In the middle, the norm of the gradient, and below, the length of the step $\lVert
+\Delta w \rVert$, both without clipping.* Once the task is learned, the gradient shrinks with the loss: in eleven of our
+twelve runs to less than a quarter, in some to less than a hundredth. The usual length of a step does not shrink: in the
+same runs it stays between 0.03 and 0.07.
 
-**In one sentence or two:** what does clipping do to the spikes, and what causes them? Find the last steps before the
+**In one or two sentences:** what does clipping do to the spikes, and what causes them? Find the last steps before the
 first spike of the solid curve in all three panels, and look at RMSprop's formula. A wrong prediction costs nothing.
 """
 
@@ -321,9 +321,9 @@ r"""
 **Exercise 2 · `train`** · 1 point for the loop, 3 for no spike and 98 % on hidden seeds · ★★☆ · 35 minutes
 
 Write `train(model, batches, epochs)`. It trains the given model in place and returns a list with the loss of every
-step. You may change the whole procedure: the optimiser and its settings, the learning rate and how it
-changes, what happens between backward pass and step, the order of the sequences and the size of the batches. Any
-optimiser is allowed, PyTorch's or your own.
+step. You may change the whole procedure: the optimiser and its settings, the learning rate and how it changes, what
+happens between the backward pass and the step, the order of the sequences, and the size of the batches. Any optimiser
+is allowed, PyTorch's or your own.
 
 What `train` must do:
 
@@ -340,17 +340,17 @@ What is graded:
 - **Loop (1 point).** On short runs, the grader recomputes all losses from the weights that the model had at each step,
   and compares them with yours.
 - **No spike (3 points).** The grader trains with your function on up to four hidden seeds: level `normal`, 16 batches
-  of 32 sequences, 40 epochs. A run is good if, by the definitions above, it learns the task and has no spike, and if
-  the model reads at least **98 %** of 1000 new sequences right at the end. Two good runs earn all 3 points. Three runs
-  that are not good earn none. All that `train` must do is checked here, too.
+  of 32 sequences, 40 epochs. A run is good if, by the definitions above, it learns the task and has no spike, and if at
+  the end the model classifies at least **98 %** of 1000 new sequences correctly. Two good runs earn all 3 points. Three
+  runs that are not good earn none. Everything that `train` must do is checked here, too.
 
 Spikes are counted in the recomputed losses. A run may take ten times as long as ours, which takes one or two seconds.
 
 <details><summary>Hint</summary>
 
 A remedy that only makes spikes rare fails on one seed or another, so try yours on many. If the task is no longer
-learned, your steps are too short. If it is learned late, there is little time left to spike, so a run without a spike
-proves little. What bounds the length of a step in your optimiser's formula, and when should this bound be small?
+learned, your steps may be too short. If it is learned late, there is little time left to spike, so a run without a
+spike proves little. What bounds the length of a step in your optimiser's formula, and when should this bound be small?
 
 </details>
 """

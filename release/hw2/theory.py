@@ -135,7 +135,7 @@ def draw_graph(ax, edges, places, title, far=math.inf):
 
 # %% [markdown] nbgrader={"grade": false, "grade_id": "conv-output-shape-text", "locked": true, "schema_version": 3, "solution": false, "task": false}
 r"""
-## How we write
+## Notation
 
 **Columns.** Vectors are columns, on paper and in code: a vector of $m$ numbers has shape `(m, 1)`. A sequence of $N$
 vectors $x[n]\in\mathbb{R}^C$ has shape `(C, N)`, with one *column* for each step; $x_c[n]$ is component $c$ at step
@@ -164,8 +164,8 @@ image: a tuple (channels, height, width) of whole numbers. (2 points)
 
 The image has $C$ channels, height $H$ and width $W$; each of the $F$ filters has height $H_K$ and width $W_K$. Padding
 adds $P$ zeros on *every* side. Stride $S$ is the distance from one place to the next. Dilation $D$ is the distance
-between neighbouring taps of the kernel, so $D=1$ is an ordinary kernel. $P$, $S$ and $D$ hold in both directions. A
-kernel never reaches beyond the padded image, even where sizes do not divide evenly.
+between neighbouring taps of the kernel, so $D=1$ is an ordinary kernel. $P$, $S$ and $D$ are the same in both
+directions. The kernel always stays inside the padded image, even where sizes do not divide evenly.
 
 <details><summary>Hint</summary>
 
@@ -210,11 +210,11 @@ the 21 numbers it covers by its own 21 weights, entry by entry, and adds up the 
 **Exercise 1.2 · shape and formula** · 1 point by hand, 2 by machine · ★★☆ · 15 minutes
 
 Libraries use the filter as it stands. This is called **cross-correlation**, and we write it $f_W(x)$. A mathematical
-**convolution** visits the same windows but reads the filter backwards in time: its last column $W_{1\cdot3}$ meets the
-*first* step of the window, and so on.
+**convolution** visits the same windows but reads the filter backwards: its last column $W_{1\cdot3}$ meets the *first*
+step of the window, and so on.
 
 *By hand:* give the shape of $f_W(x)$, and its entry $r$ as a double sum over $c$ and $k$. Give the same sum for the
-convolution. Which sign in an index tells the two apart? Does the difference matter for a learnt filter?
+convolution. Which sign in an index tells the two apart? Does the difference matter if the filter is learnt?
 
 *By machine:* write `cross_correlation` and `convolution` for any sizes and any stride.
 
@@ -298,8 +298,8 @@ entry of $W_{1ck}$ as a sum. How does this sum resemble the forward pass, and ho
 
 <details><summary>Hint for 1 and 2</summary>
 
-Read your formula for $f_W(x)[r]$ as a sum of 21 terms. What multiplies $W_{1ck}$? How many entries come before it? And
-which column of the filter lies over step $n$ at stop $r$? There may be none.
+Read your formula for $f_W(x)[r]$ as a sum of 21 terms. What multiplies $W_{1ck}$? How many entries come before it?
+Which column of the filter, if any, lies over step $n$ at stop $r$?
 
 </details>
 
@@ -404,8 +404,8 @@ _figure()
 # %% [markdown] nbgrader={"grade": false, "grade_id": "unrolled-text", "locked": true, "schema_version": 3, "solution": false, "task": false}
 r"""
 *In the figure: two matrices of five rows, cut into seven blocks; orange is negative, purple positive, white zero. The
-upper one is full of data. In each block of the lower one three numbers step down to the right like stairs, and the rest
-is white.* This is sharing in *space*. Next comes sharing in *time*.
+upper one has data everywhere. In each block of the lower one, three numbers move two places to the right from row to
+row, and the rest is white.* This is sharing in *space*. Next comes sharing in *time*.
 
 ## 2 · A gated recurrent network
 
@@ -420,12 +420,13 @@ much of the old state stays and how much of the new candidate $\overline{W}_xx[t
 Draw the network unrolled for $T$ steps, with the nodes `"h0"`, `"x1"`, `"c1"`, `"h1"`, `"x2"` and so on. The check
 shows your drawing for three steps.
 
-1. `unrolled_edges(T)` returns the arrows as a list of pairs `("u", "v")`: $v$ is computed *directly* from $u$. Weights
-are not drawn.
+1. `unrolled_edges(T)` returns the arrows as a list of pairs `("u", "v")`: $v$ is computed *directly* from $u$. Do not
+   draw weights.
 2. `unrolled_places(T)` returns a dictionary from each node to its place `(x, y)`, with $x$ to the right and $y$
 upwards. The drawing must obey four rules:
     - Time runs to the right: `x`, `c` and `h` of one step stand left of all nodes of the next, and `h0` left of step 1.
-    - All inputs stand at one height, all states (`h0` too) at one greater height, and every gate between the two.
+    - All inputs stand at the same height, all states (`h0` too) at the same greater height, and every gate between the
+      two.
     - Any two nodes are at least 1 apart.
     - A straight arrow stays at least 0.2 away from the centre of every node that it does not join.
 3. `gated_dimensions(n, m)` returns a dictionary from `"W_c"`, `"W_h"`, `"W_x"` (the one with a bar) and `"c"` to pairs
@@ -515,19 +516,18 @@ h[t]}{\partial h[t-1]}$, with $x[t]$ held fixed, as products of matrices. $\text
 diagonal.
 
 *By hand, all steps (2 points):* a loss $\ell(h[1],\dots,h[K])$ looks at all states. You are given the rows $r[t]$: the
-derivative of ℓ with respect to $h[t]$, other states held fixed. Derive
-$\frac{\partial\ell}{\partial\overline{W}_x}$ from $r[t]$, $x[t]$, $c[t]$ and $J[t]$, with all dimensions. Then name
-two things that the forward and the backward pass through time (Werbos 1990, *Backpropagation through time*) share, and
-one in which they differ.
+derivative of ℓ with respect to $h[t]$ with all other states held fixed. Derive
+$\frac{\partial\ell}{\partial\overline{W}_x}$ from $r[t]$, $x[t]$, $c[t]$ and $J[t]$, with all dimensions. Then name two
+things that the forward and the backward pass through time (Werbos 1990, *Backpropagation through time*) have in common,
+and one difference.
 
 *By machine:* `gated_jacobians` (2 points) and `gated_gradient` (3 points), with the gradient laid out as agreed for
 matrices.
 
 <details><summary>Hint for one step</summary>
 
-$h[t-1]$ appears twice in the second equation: in plain sight, and inside $c[t]$. The product rule is
-$\frac{\partial(u\odot v)}{\partial h}=\text{diag}(v)\frac{\partial u}{\partial h}+\text{diag}(u)\frac{\partial
-v}{\partial h}$.
+$h[t-1]$ appears twice in the second equation: as itself, and inside $c[t]$. The product rule is $\frac{\partial(u\odot
+v)}{\partial h}=\text{diag}(v)\frac{\partial u}{\partial h}+\text{diag}(u)\frac{\partial v}{\partial h}$.
 
 </details>
 
@@ -600,8 +600,8 @@ r"""
 By the chain rule $\frac{\partial h[K]}{\partial h[0]}=J[K]\,J[K-1]\cdots J[1]$. Such products tend to vanish or to
 explode (Bengio, Simard and Frasconi 1994, *Learning long-term dependencies with gradient descent is difficult*).
 
-*By hand:* can the product vanish in this network? Can it explode? Under which conditions, in terms of $c[t]$, $W_h$ and
-$h[t-1]-\overline{W}_xx[t]$? When does it do neither?
+*By hand:* can the product vanish in this network? Can it explode? When does it do neither? For each, give a condition
+in terms of $c[t]$, $W_h$ and $h[t-1]-\overline{W}_xx[t]$.
 
 *By machine:* let $s$ be the largest singular value of $\frac{\partial h[K]}{\partial h[0]}$ at $h[0]=0$. Write three
 functions that return a network and its inputs, `x, W_c, W_h, W_x`, for every $K$ from 1 to 12. You choose $n$, $m$ and
@@ -614,8 +614,8 @@ all numbers.
 <details><summary>Hint</summary>
 
 Take $m=1$: $J[t]$ is a number with two terms. For fading and carrying the gate is enough. For exploding take $n=2$: one
-component of $x[t]$ feeds the gate, and the other is the candidate. Where is $c(1-c)$ largest? How does the candidate
-stay away from $h[t-1]$?
+component of $x[t]$ feeds the gate, and the other is the candidate. Where is $c(1-c)$ largest? How can you keep the
+candidate away from $h[t-1]$?
 
 </details>
 """
@@ -692,11 +692,11 @@ $x[t]\in\mathbb{R}^n$, $h[t]\in\mathbb{R}^m$, queries and keys have $d$ entries,
 1. *By machine (1 point):* `attention_dimensions(n, m, d)` returns the rows and columns of $a$, $Q_0$, $Q_1$, $V_0$ and
 $V_1$ in AttentionRNN(2).
 2. *By hand (1 point):* write the equations of AttentionRNN(k), with the range of every index and the dimension of $a$.
-*By machine (2 points):* one step of it, `attention_step`.
-3. AttentionRNN(∞) looks back to $h[1]$. *By hand (1 point):* write the sum for $h[t]$. How many parameters does step
-$t$ need if every distance has its own matrices, and why is this a problem? *Tying* uses $Q_i=Q$, $K_i=K$, $V_i=V$ for
-all $i\ge1$. How does it solve the problem, and what is lost? *By machine (2 points):* the number of parameters,
-`attention_parameters`, and one step of the tied network, `tied_attention_step`.
+*By machine (2 points):* write one step of it, `attention_step`.
+3. AttentionRNN(∞) looks back to $h[1]$. *By hand (1 point):* write the sum for $h[t]$. If every distance has its own
+matrices, how many parameters does step $t$ need, and why is this a problem? *Tying* uses $Q_i=Q$, $K_i=K$, $V_i=V$ for
+all $i\ge1$. How does it solve the problem, and what is lost? *By machine (2 points):* write `attention_parameters`, the
+number of parameters, and `tied_attention_step`, one step of the tied network.
 
 <details><summary>Hint</summary>
 
@@ -815,8 +815,8 @@ $h[t-1]$ to $h[t]$ alone; $x[t]$ and $h[t-2]$ are held fixed. Simplify until no 
 *By hand, all arrows (1 point):* AttentionRNN(k) has run for $L$ steps. The rows $r[t]$ are those of 2.2, and
 $J[t,s]=\frac{\partial h[t]}{\partial h[s]}$ is the Jacobian along the arrow from $h[s]$ to $h[t]$. Express
 $\frac{\partial\ell}{\partial h[T]}$ in terms of $r[T]$, Jacobians and the *upstream* gradients
-$\frac{\partial\ell}{\partial h[t]}$, $t>T$. Which $t$ appear, and what changes for $T$ near $L$? Why does no product of
-two Jacobians appear? *By machine (1 point):* `attention_backward`, all gradients of a sequence.
+$\frac{\partial\ell}{\partial h[t]}$, $t>T$. Which $t$ appear in it, and what changes when $T$ is near $L$? Why does no
+product of two Jacobians appear? *By machine (1 point):* `attention_backward`, all gradients of a sequence.
 
 <details><summary>Hint for one arrow</summary>
 
@@ -914,7 +914,7 @@ has the longest gradient $\frac{\partial\ell}{\partial h[1]}$?
 **Prediction.** Set `reach_prediction` to one letter before you draw the figure. Any of the three earns the ½ point:
 what counts is that you commit before you look.
 
-*By hand, after the figure:* in one sentence or two, what does the figure show, and what causes it? The control is
+*By hand, after the figure:* in one or two sentences, what does the figure show, and what causes it? The control is
 AttentionRNN(2) with the same tied weights. A wrong prediction costs nothing.
 """
 
@@ -987,10 +987,10 @@ hundredth.*
 
 ## 4 · A loss that jumps
 
-An LSTM (Hochreiter and Schmidhuber 1997, *Long short-term memory*) reads sequences of 12 symbols. Two of them, one
-early and one late, are X or Y; the others mean nothing. XX, XY, YX and YY are four equally frequent classes. Training
-is plain gradient descent on the cross-entropy, with learning rate 0.5 and a fresh batch of 32 sequences for each step.
-The loss falls, but it jumps on the way. Why?
+An LSTM (Hochreiter and Schmidhuber 1997, *Long short-term memory*) reads sequences of 12 symbols. Two of them, at step
+3 or 4 and at one of steps 5 to 8, are X or Y; the others mean nothing. XX, XY, YX and YY are four equally frequent
+classes. Training is plain gradient descent on the cross-entropy, with learning rate 0.5 and a fresh batch of 32
+sequences for each step. The loss falls, but it jumps on the way. Why?
 
 **Exercise 4.1 · two suspects, two measurements** · ½ point · ★★☆ · 12 minutes
 
@@ -999,9 +999,9 @@ training recurrent neural networks*). *Overshooting:* the step is too long for t
 the valley and climbs the other side (Cohen et al. 2021, *Gradient descent on neural networks typically occurs at the
 edge of stability*). Write one measurement for each. Both return a number.
 
-1. `growth_through_time(early, late)`: how many times as long is the gradient at step 2 as at step 12? `early` (B, 2m)
-holds the gradients at $h[2]$ and at the cell state after step 2, one row per sequence. `late` (B, m) holds those at
-$h[12]$. The length of a matrix is the square root of the sum of its squared entries.
+1. `growth_through_time(early, late)`: the length of the gradient at step 2, divided by its length at step 12. `early`
+(B, 2m) holds the gradients at $h[2]$ and at the cell state after step 2, one row per sequence. `late` (B, m) holds
+those at $h[12]$. The length of a matrix is the square root of the sum of its squared entries.
 2. `step_times_curvature(before, after, rate, length)`: you are given the loss of *one* batch before and after a step,
 the learning rate $\eta$ and the length $L$ of the gradient. Describe the loss along the step, for $s$ from 0 to $\eta$,
 by the parabola $\ell(s)=\ell(0)-sL^2+\frac{\kappa}{2}s^2L^2$ with curvature κ. Choose κ so that it runs from
@@ -1141,8 +1141,8 @@ at 2, and all circles above it.*
 *By machine* (½ point each): set the names below. *By hand*: give the reason for each answer in one to three sentences
 (1 point for the first question, ½ for each of the others).
 
-**Why does the loss jump?** Set `kink_cause` to one letter. In words: what do your two measurements say about D and
-about E? Give numbers from the figure.
+**Why does the loss jump?** Set `kink_cause` to one letter. By hand: what do your two measurements say about D and about
+E? Give numbers from the figure.
 
 - **A** Some batches are harder than others.
 - **B** The network overfits.
@@ -1159,7 +1159,7 @@ about E? Give numbers from the figure.
 - **D** At a spike every sequence is classified wrongly, and this costs twice the first value.
 
 **How can you stop the jumps?** Model, data, loss and seed stay; only the training procedure may change. Set `fixes` to
-the letters of all changes that remove the cause, as a set. In words: what do they have in common?
+the set of letters of all changes that remove the cause. By hand: what do these have in common?
 
 - **A** Shrink the whole gradient to a fixed length whenever it is longer.
 - **B** Replace the LSTM with a GRU (Cho et al. 2014, *Learning phrase representations using RNN encoder–decoder for
@@ -1171,7 +1171,7 @@ statistical machine translation*).
 - **G** Use twice as many layers.
 
 **Where should training begin?** Set `initial_accuracy` (between 0 and 1) and `initial_loss` (natural logarithm) to what
-you expect of an untrained network that gives all classes the same probability. Use the task, not the figure. In words:
+you expect of an untrained network that gives all classes the same probability. Use the task, not the figure. By hand:
 why these values?
 
 <details><summary>Hint</summary>
@@ -1232,16 +1232,16 @@ _figure()
 
 # %% [markdown] nbgrader={"grade": false, "grade_id": "closing", "locked": true, "schema_version": 3, "solution": false, "task": false}
 r"""
-*In the figure: the loss again. With a limit on the length of the gradient (solid, green) or on its entries (dashed)
-the jumps are gone, and the loss comes down to nearly 0. With a tenth of the learning rate alone (dotted) the loss still
-jumps, only later.* There the curvature grows until even the short step is too long.
+*In the figure: the loss again. With a limit on the length of the gradient (solid, green) or on its entries (dashed) the
+jumps are gone, and the loss comes down to nearly 0. With only the learning rate changed, to a tenth (dotted), the loss
+still jumps, but later.* There the curvature grows until even the shorter step is too long.
 
 **What to remember**
 
 - Shared weights have gradients that are summed: over windows in space, over steps in time.
 - A product of many Jacobians fades or explodes, unless a gate is open or an arrow leads directly back.
 - A jump has more than one possible cause. Measure before you name it.
-- Know the first value of your loss, and watch how large each update is.
+- Know what value your loss should start from, and watch how large each update is.
 
 More on strides, padding and dilation: Dumoulin and Visin 2016, *A guide to convolution arithmetic for deep
 learning*.

@@ -16,11 +16,11 @@ four losses that compare a right answer with a wrong one.
 | 4 Noise to data | a diffusion model, optional | – | – | (30) |
 | **total** | **50 points** | **32½** | **17½** | **240** |
 
-**You need** homework 1 and probability densities. All runs in under a minute on a CPU.
+**You need** homework 1 and probability densities. Everything runs in under a minute on a CPU.
 
-**How to work.** Cells that say *Your answer here* take words or LaTeX; a person marks them. Cells with
-`raise NotImplementedError` take code. A check below tries it on an example. The grader uses other numbers and sizes,
-from 1 up.
+**How to work.** Cells that say *Your answer here* take words or LaTeX; a person marks them. Cells with `raise
+NotImplementedError` take code. A check below tries it on an example. The grader uses other numbers, and sizes from 1
+up.
 """
 
 # %% [markdown] nbgrader={"grade": false, "grade_id": "colab", "locked": true, "schema_version": 3, "solution": false, "task": false}
@@ -155,7 +155,7 @@ answers are whole numbers `y` of shape `(B,)`.
 **Gradients.** Numerator layout: $\frac{\partial{F}}{\partial{w}}$ is a row, $1\times{P}$. $\partial\ell/\partial{F}$
 has the shape of `F`; its row `b` belongs to the loss of example `b`.
 
-**Signs.** $[a]_+=\max(a,0)$. $\beta>0$ is the inverse temperature: large β is cold.
+**Symbols.** $[a]_+=\max(a,0)$. $\beta>0$ is the inverse temperature: large β means cold.
 
 **Rules.** Your cells must not use automatic differentiation. All other functions of PyTorch and NumPy are allowed, such
 as `softmax`, `logsumexp` and `cross_entropy`. Your functions must not change the tensors that they are given. They may
@@ -167,7 +167,7 @@ return tensors, NumPy arrays, lists or numbers.
 
 *Write an energy for a question with two right answers.*
 
-The training pairs fill the unit circle evenly. For $x=0.6$ both $y=0.8$ and $y=-0.8$ are right.
+The training pairs lie evenly around the unit circle. For $x=0.6$ both $y=0.8$ and $y=-0.8$ are right.
 
 (a) `circle_energy`: any continuous energy. For every $x$ with $|x|<1$, both right answers must have the same energy,
 and every other $y$ a higher one.
@@ -177,7 +177,7 @@ and every other $y$ a higher one.
 - **A** A large network $\hat{y}=f(x)$, trained on these pairs with the squared error, answers nearly 0 to every $x$.
 - **B** Such a network finds both answers if it is trained for long enough.
 - **C** An energy can be lowest at several $y$ for the same $x$.
-- **D** Before you infer with an energy, you must make it sum to 1 over all $y$.
+- **D** Before you infer with an energy, you must normalise it to sum to 1 over all $y$.
 - **E** A density $p(y|x)$ can rise at one answer only if it falls at others. An energy can change at one pair alone.
 - **F** Every continuous energy on $y\in\mathbb{R}$ has a density $p(y|x)\propto{e}^{-F(x,y)}$.
 
@@ -228,8 +228,8 @@ under this density for $F(x,y)=\frac{a}{2}(y-c)^2$.
 
 By hand:
 
-1. Write Gibbs' formula for a continuous $y$. When does it make sense? What happens to $p$ if a number $c(x)$ is added
-   to all energies of one $x$?
+1. Write Gibbs' formula for a continuous $y$. When is it defined? What happens to $p$ if a number $c(x)$ is added to all
+   energies of one $x$?
 2. Why can an energy give one $x$ several right answers, while $\hat{y}=f(x)$ with the squared error cannot?
 3. How does an energy-based model differ from a probabilistic one, in training and in inference?
 4. What does a larger β do to the smoothness of the density and to its variance? Give numbers from your functions.
@@ -318,7 +318,7 @@ valley.*
 
 **Exercise 1.3 · roles, and what keeps energies up** · 4 points by machine, 1½ by hand · ★★☆ · 30 minutes
 
-*Tell energy and loss apart, and find out how models avoid low energies everywhere.*
+*Tell energy and loss apart, and find out what keeps energies from being low everywhere.*
 
 (a) `role`: a dictionary from each letter to `"energy"` or `"loss"`.
 
@@ -329,8 +329,8 @@ valley.*
 - **E** Its slope along $y$ says how an answer should change to fit better.
 - **F** After training you do not need to compute it any more.
 
-(b) `collapsing`: these energies are made small at right pairs, and trained by nothing else. All parts with an index $w$
-are learned. Which energies can become zero **everywhere**? Give the set of letters.
+(b) `collapsing`: each of these energies is trained only to be small at right pairs. All parts with a subscript $w$ are
+learned. Which energies can become zero **everywhere**? Give the set of letters.
 
 - **A** $F=(y-f_w(x))^2$, with a number $y$.
 - **B** $F=\lVert{g}_w(y)-f_w(x)\rVert^2$, where $g_w$ and $f_w$ are networks.
@@ -340,7 +340,7 @@ are learned. Which energies can become zero **everywhere**? Give the set of lett
 - **F** $F=h_w(x,y)^2$, with a network $h_w$.
 
 (c) `way`: there are three ways to keep most answers from having low energy. Which one does each model use? Give a
-dictionary from each letter to one of three words of your choice.
+dictionary from each letter to the way's name; you choose the three names.
 
 - **A** K-means: the energy is the squared distance from the nearest of K points.
 - **B** Sparse coding: $F(y)=\min_z\lVert{y}-Dz\rVert^2+\lambda\lVert{z}\rVert_1$, with columns of $D$ of length 1.
@@ -352,7 +352,7 @@ dictionary from each letter to one of three words of your choice.
 
 By hand:
 
-1. A friend says: "My right answers have energy 0, and no energy is negative. So inference is right." Refute it with
+1. A friend says: "My right answers have energy 0, and no energy is negative. So inference is right." Refute this with
    the energies of three answers to one $x$. What must a loss look at?
 2. What happens to (b)F in training: to the landscape, to inference, and to the loss curve?
 3. Name the three ways. For each, say what keeps energies up, with an example.
@@ -417,14 +417,14 @@ energies $E(x,y,z)$, find the pair of answer and latent with the lowest one. Of 
 By hand:
 
 1. Your loss looks at one wrong answer. Which one should it be, in a finite list and for a continuous $y$? What goes
-   wrong if you draw it at random among very many?
+   wrong if you draw it at random from very many?
 2. Write inference as a formula, without a latent and with one. Which energy $F(x,y)$, made from $E(x,y,z)$, turns
    the second into the first?
 
 <details><summary>Hint</summary>
 
-For (a): a straight line never stops falling. How do you cut it off? For (c) find the best latent *of each answer*
-first, or search all pairs at once.
+For (a): a straight line falls without end. How do you cut it off? For (c) find the best latent *of each answer* first,
+or search all pairs at once.
 
 </details>
 """
@@ -584,7 +584,7 @@ _check_nll()
 r"""
 **Exercise 2.2 · the gradient, and too many answers** · 5 points by machine, 3 by hand · ★★★ · 40 minutes
 
-*Derive the gradient of the loss, and estimate it where its sum cannot be computed.*
+*Derive the gradient of the loss, and estimate it when it cannot be computed.*
 
 By hand:
 
@@ -594,7 +594,8 @@ By hand:
    one $x$ with three answers, $F_w(y)=w\,\varphi_y$ with $\varphi=(0,1,2)$, at $w=0$ and $\beta=1$. The
    answers occur with the frequencies $q=(\frac12,0,\frac12)$. Compute the mean gradient and the model's
    probabilities. What does a zero gradient prove?
-3. Why can this gradient not be computed if $y$ is a sentence or an image? Name two ways around, each with its price.
+3. Why can this gradient not be computed if $y$ is a sentence or an image? Name two ways around this, each with its
+   cost.
 
 By machine:
 
@@ -615,7 +616,7 @@ Find $s$, from η and β alone, for which many walkers settle into Gibbs' distri
 
 <details><summary>Hint for the gradient</summary>
 
-What is the derivative of $\log\sum_{y'}e^{-\beta{F}_{y'}}$ by one energy? The right answer appears in both terms of ℓ.
+Differentiate $\log\sum_{y'}e^{-\beta{F}_{y'}}$ with respect to one energy. The right answer appears in both terms of ℓ.
 
 </details>
 
@@ -737,9 +738,9 @@ hundred times as many drawn answers, the sampled gradient is ten times closer to
 loss $\sum_iq_i\,\ell_i$ smallest? The lowest energy must be 0. If $q_i=0$, give the limit of its energy
 as $q_i\to0$.
 
-(b) `gap_for_push`: all $n-1$ wrong answers have the same energy, higher than the right one's by a gap Δ. At which gap
-is the push $\left|\frac{\partial\ell}{\partial{F}(x,y)}\right|$ on the right answer equal to a given $g$,
-$0<g<1$? The gap may be negative.
+(b) `gap_for_push`: all $n-1$ wrong answers have the same energy, higher than the right one's by a gap Δ. For which gap
+is the push $\left|\frac{\partial\ell}{\partial{F}(x,y)}\right|$ on the right answer equal to a given $g$, $0<g<1$? The
+gap may be negative.
 
 (c) `bounded`: each $x$ has one right answer, and the network is large. Which changes keep the gap to the lowest wrong
 answer bounded, *however long you train*? Give the set of letters.
@@ -879,7 +880,7 @@ $m>0$ is a margin.
 
 *Write four losses from their descriptions, then their gradients.*
 
-- **simple**: $F^+$ costs its height above 0, and $F^-$ its depth below $m$; otherwise nothing. The two costs add up.
+- **simple**: $F^+$ costs its excess over 0, and $F^-$ its shortfall from $m$; otherwise nothing. The two costs add up.
 - **hinge**: a pair costs the amount by which the gap $F^--F^+$ falls short of $m$; otherwise nothing.
 - **log**, or soft hinge: the loss ℓ of 2.1 for β = 1, if these two are the only answers. Write it in terms of
   $F^+-F^-$ alone.
@@ -985,8 +986,8 @@ _figure()
 # %% [markdown] nbgrader={"grade": false, "grade_id": "margins-text", "locked": true, "schema_version": 3, "solution": false, "task": false}
 r"""
 *In the figures: the four losses, dark where low. Arrows show how they move a pair of energies. For simple and
-square–square they end at the upper left. For hinge and log they are parallel: the hinge's end above the dotted
-diagonal, those of log get ever shorter.*
+square–square they vanish at the upper left. For hinge and log they are parallel: the hinge's vanish above the dotted
+diagonal, those of log only shrink.*
 
 **Exercise 3.2 · tables and doubtful labels** · 4 points by machine · ★★☆ · 15 minutes
 
@@ -996,16 +997,16 @@ diagonal, those of log get ever shorter.*
 (lowest) wrong answer as $\bar{y}$. Wrong answers never tie for lowest.
 
 (b) `simple_rest` and `square_square_rest`: a share $1-\epsilon$ of people call a pair right, so its energy $e$ is an
-$F^+$. The others call it wrong: it is an $F^-$. Keep only the terms with $e$. Return the $e$ of least mean loss, for
-$0<\epsilon<1$ and $\epsilon\ne\frac12$.
+$F^+$. The others call it wrong: it is an $F^-$. Keep only the terms with $e$. Return the $e$ with the smallest mean
+loss, for $0<\epsilon<1$, $\epsilon\ne\frac12$.
 
 (c) `true_of_log`: the set of letters of the true statements about the log loss.
 
 - **A** Its $\partial\ell/\partial{F}^+$ changes continuously from 0 to 1, while that of the hinge jumps.
 - **B** It is exactly zero if the gap $F^--F^+$ is large enough.
-- **C** It pushes a pair that is violated by 100 ten times as hard as one violated by 10.
+- **C** It pushes a pair with a violation of 100 ten times as hard as one with 10.
 - **D** It still pushes a pair that is barely right, and needs no margin.
-- **E** It pushes a pair that is violated by a lot nearly as hard as the hinge does.
+- **E** It pushes a pair with a large violation nearly as hard as the hinge does.
 - **F** It keeps the energies of right answers near 0.
 - **G** It is bounded: no pair costs more than a fixed amount.
 
@@ -1070,7 +1071,7 @@ _check_doubt()
 r"""
 **Exercise 3.3 · a prediction, and a comparison** · ½ point by machine, 3 by hand · ★★☆ · 15 minutes
 
-*Predict where four losses leave the energies.*
+*Predict how far each of four losses lets energies rise.*
 
 The network of 2.3 learns the crescents with each of your four losses, at $m=1$. For each training pair a wrong answer
 is drawn at random. **Prediction.** What happens to the *highest* energy of the landscape?
@@ -1142,15 +1143,15 @@ _figure()
 
 # %% [markdown] nbgrader={"grade": false, "grade_id": "contrast-text", "locked": true, "schema_version": 3, "solution": false, "task": false}
 r"""
-*In the figure: the four landscapes after 600 steps, and the highest energy over the steps. All four pass the margin
-(dotted), and are higher at 600 steps than at 150. Square–square ends lowest, log highest.* If square–square also pulls
-wrong answers *down* to the margin, the highest energy stays below 3, in five runs.
+*In the figure: the four landscapes after 600 steps, and the highest energy by step. All four pass the margin (dotted),
+and are higher at 600 steps than at 150. Square–square ends lowest, log highest.* If square–square also pulls wrong
+answers *down* to the margin, the highest energy stays below 3 (five runs).
 
 **Explain and compare**, by hand. A wrong prediction costs nothing.
 
-1. In a sentence or two: what does the figure show, and what causes it?
-2. Compare the likelihood with losses that have a margin: which answers they look at, when they stop, what must be
-   computed.
+1. In one or two sentences: what does the figure show, and what causes it?
+2. Compare the likelihood with losses that have a margin: which answers they look at, when they stop, what you must
+   compute.
 3. Name two advantages of the log loss over the hinge, with reasons.
 4. Compare simple with square–square: the push on a large and on a small violation, and what 3.2(b) says. When would you
    prefer each?
@@ -1178,7 +1179,7 @@ denominator and can be learned: *score matching* (Hyvärinen 2005). With noisy d
 (b) `denoising_loss`: $\ell=\sigma^2\lVert{s}-t\rVert^2$ for each point, and $\frac{\partial\ell}{\partial{s}}$. The
 target $t$ is the slope of $\log{p}(\tilde{y}|y)$ along $\tilde{y}$. Find it from σ and the noise.
 
-(c) `sampling_step`: from level σ to a lower one, $\sigma'$ (Ho et al. 2020). The clean point is guessed to be
+(c) `sampling_step`: from level σ to a lower one, $\sigma'$ (Ho et al. 2020). Its estimate of the clean point is
 $\hat{y}=\tilde{y}+\sigma^2s$:
 
 $$\tilde{y}\;\leftarrow\;\hat{y}+\Bigl(\frac{\sigma'}{\sigma}\Bigr)^2(\tilde{y}-\hat{y})+f\cdot\text{noise}.$$
@@ -1290,7 +1291,7 @@ r"""
 **What to remember**
 
 - Pulling right answers down is not enough: something must keep other energies high.
-- If the likelihood's mean gradient is zero, observed and expected slopes match, no more.
+- If the likelihood's mean gradient is zero, observed and expected slopes match; nothing else follows.
 - A margin ends the push on a pair. It does not bound the energies.
 
 **Sources.** K-means: MacQueen, "Some methods for classification and analysis of multivariate observations" (1967).

@@ -4,7 +4,7 @@ r"""
 
 **What you will build.** Queries, keys and projections, chosen by hand so that attention does exactly what you want:
 keep one value, average several, permute, shift, convolve, compute exclusive or, look up what came next last time. You
-also bound how far noise moves its output, and count what a transformer costs.
+also bound how far noise can move its output, and count what a transformer costs.
 
 |part|points by machine|by hand|minutes|
 |---|---|---|---|
@@ -16,10 +16,10 @@ also bound how far noise moves its output, and count what a transformer costs.
 
 **You need** softargmax, matrix products, and convolutions (Homework 2).
 
-**How to work.** *By hand*: a written answer, LaTeX between dollar signs or plain words, marked by a person. *By
-machine*, and everywhere else: code in place of `raise NotImplementedError`. The cell below it checks an
-example. The grader uses other sizes and numbers, and looks only at what your matrices do: every construction that
-works is right.
+**How to work.** *By hand* asks for a written answer, in plain words or in LaTeX between dollar signs; a person marks
+it. *By machine*, and everywhere else: write code in place of `raise NotImplementedError`. The cell below it checks an
+example. The grader uses other sizes and numbers, and looks only at what your matrices do: every construction that works
+is right.
 """
 
 # %% [markdown] nbgrader={"grade": false, "grade_id": "colab", "locked": true, "schema_version": 3, "solution": false, "task": false}
@@ -171,7 +171,7 @@ def draw_map(ax, A, title, keys="key", queries="query"):
 
 # %% [markdown] nbgrader={"grade": false, "grade_id": "attention-text", "locked": true, "schema_version": 3, "solution": false, "task": false}
 r"""
-## How we write
+## Notation
 
 **Columns.** $n$ queries, $m$ keys and $m$ values are the columns of
 
@@ -188,8 +188,8 @@ $$A=\text{softargmax}_\beta(K^\top Q),\qquad
 A_{ji}=\frac{\exp(\beta\,k_j^\top q_i)}{\sum_{l=1}^{m}\exp(\beta\,k_l^\top q_i)},\qquad
 h_i=\sum_{j=1}^{m}A_{ji}\,v_j.$$
 
-So each column of $A$ is positive and adds up to 1. The output $h_i$ is column $i$ of $H$. With a single query we write
-$q$, $a$ and $h$.
+So the entries of $A$ are positive, and each column adds up to 1. The output $h_i$ is column $i$ of $H$. With a single
+query we write $q$, $a$ and $h$.
 
 **Sizes.** $\lVert x\rVert$ is the Euclidean length. $D_K$ is the largest distance between two keys, $D_V$ between two
 values.
@@ -204,9 +204,10 @@ rows.
 
 By hand:
 
-1. What does a column of $A$ tend to as $\beta\to0$? As $\beta\to\infty$, with one largest score or several?
-2. All entries of $q$ and $k$ are independent, with mean 0 and variance 1. What is the variance of $k^\top q$? Which
-   *convenient* β gives $\beta\,k^\top q$ the variance 1? What goes wrong with $\beta=1$ when $d$ is large?
+1. What does a column of $A$ tend to as $\beta\to0$? And as $\beta\to\infty$, if one score is largest, or if several
+   are?
+2. Suppose that all entries of $q$ and $k$ are independent, with mean 0 and variance 1. What is the variance of $k^\top
+   q$? Which *convenient* β gives $\beta\,k^\top q$ the variance 1? What goes wrong with $\beta=1$ when $d$ is large?
 
 By machine:
 
@@ -280,16 +281,16 @@ r"""
 
 By hand, **preserving** a value:
 
-1. Under which condition on $k_j$ and the other keys can some $q$ bring the weight of $k_j$ as near to 1 as you like?
-   Give three keys, one of which fails it.
-2. All keys have length 1, and no two are equal. Give a direction and a length of $q$ with which key $j$ gets a weight
-   of at least 0.999.
+1. Under which condition on $k_j$ and the other keys can some $q$ bring the weight of $k_j$ as close to 1 as you like?
+   Give three keys, one of which does not meet it.
+2. All keys have length 1, and no two are equal. Give a direction and a length of $q$ that give key $j$ a weight of at
+   least 0.999.
 
 By hand, **diffusing** values:
 
 3. Name two ways to make $h$ the plain mean of all values without changing $V$.
-4. The $m$ values are independent, with mean 0 and variance 1 in every entry. What is the variance of an entry of their
-   mean? What does that mean for the layers above?
+4. Suppose that the $m$ values are independent, with mean 0 and variance 1 in every entry. What is the variance of an
+   entry of their mean? What does that imply for the layers above?
 
 By machine: `preserving_query` and `diffusing_query`, for any β > 0.
 
@@ -367,16 +368,16 @@ Add noise ε of length $\lVert\varepsilon\rVert\le r$ to *one* column, or make o
   `key_noise_bound`, valid for any key.
 - **A query**, $q\to q+\varepsilon$. By hand: which columns of $H$ move? Give $\frac{\partial h}{\partial q}$.
   Derive a bound on the move from β, $r$, $D_K$ and $D_V$. By machine: `query_noise_bound`.
-- **A longer key**, $k_j\to\alpha k_j$ with $\alpha>1$. By hand: derive the new weight from the old. What happens if
+- **A longer key**, $k_j\to\alpha k_j$ with $\alpha>1$. By hand: derive the new weight from the old one. What happens if
   $s_j>0$, $s_j=0$, $s_j<0$? What does one very long key do to many queries? By machine: `scale_key`.
 
-A bound must hold for *every* noise, however large $r$ is, and for all keys and values, equal ones included. It must be
-tight: for two keys with equal scores and small $r$, some noise must move $h$ by at least 95 % of it.
+A bound must hold for *every* noise, however large $r$ is, and for all keys and values, equal ones included. It must
+also be tight: for two keys with equal scores and small $r$, some noise must move $h$ by at least 95 % of the bound.
 
 <details><summary>Hint</summary>
 
-Key: the derivative contains $v_j-h$. Write $h$ as $a_jv_j$ plus $1-a_j$ times the mean of the others. How large
-can $a(1-a)$ become? Query: with $a$ as probabilities the derivative is a covariance. How large can the standard
+Key: the derivative contains $v_j-h$. Write $h$ as $a_jv_j$ plus $1-a_j$ times the mean of the others. How large can
+$a(1-a)$ become? Query: read $a$ as probabilities; then the derivative is a covariance. How large can the standard
 deviation of numbers from an interval of length $L$ be?
 
 </details>
@@ -502,9 +503,9 @@ _figure()
 # %% [markdown] nbgrader={"grade": false, "grade_id": "heads-text", "locked": true, "schema_version": 3, "solution": false, "task": false}
 r"""
 *In the figure, left: the weights of five keys are all 1/5 at small β; at large β the largest score has weight 1. Middle
-and right: moves of $h$ under 150 random noises against their length; in the middle for the key that moves $h$ most. All
-dots lie below the line of your bound. For long noise they level off below the dotted diameter: $h$ stays in the convex
-hull of the values.*
+and right: how far $h$ moves under 150 random noises, against their length; in the middle for the key that moves $h$
+most. All dots lie below the line of your bound. For long noise they level off below the dotted diameter: $h$ stays in
+the convex hull of the values.*
 
 ## 2 · Heads and self-attention
 
@@ -518,9 +519,9 @@ top, and multiplied by a matrix $W_O$.
 or patches.
 
 - `multi_head`: the output of several heads.
-- `kernel_of_heads`: freeze the heads, so that query $i$ of head $r$ puts all its weight on position $i+\delta_r$. Cut
-  $W_O$ into $[\,W_O^1\cdots W_O^h\,]$. Return the kernel of the cross-correlation that the heads compute now, for
-  `conv1d` with padding $(k-1)/2$.
+- `kernel_of_heads`: suppose that the heads are frozen: query $i$ of head $r$ puts all its weight on position
+  $i+\delta_r$. Cut $W_O$ into $[\,W_O^1\cdots W_O^h\,]$. Return the kernel of the cross-correlation that the heads now
+  compute, for `conv1d` with padding $(k-1)/2$.
 - `self_attention`: one head on $C$, without $W_O$.
 - `self_attention_shapes`: rows and columns of every matrix when $h$ heads attend to $C$. Queries and keys have $d$
   entries, values have $t$; the output has as many rows as $C$.
@@ -599,8 +600,8 @@ _check_heads()
 r"""
 **Exercise 2.2 · places** · 1 point · ★★☆, 10 minutes
 
-If you permute the columns of $C$, self-attention permutes the columns of $H$ in the same way, and nothing else changes.
-So every column needs a place code.
+If you permute the columns of $C$, the columns of $H$ are permuted in the same way, and nothing else changes. So where
+order matters, every column needs a code for its place.
 
 `position_codes` returns codes $p_1,\dots,p_n\in\mathbb{R}^e$, and `step_matrix` one matrix $R$ with
 $R\,p_i=p_{i+1}$ for every $i$. Entries must lie from −1 to 1, and any two codes at least 0.05 apart (Euclidean), for
@@ -608,7 +609,7 @@ every even $e\ge2$ and every $n\le40$.
 
 <details><summary>Hint</summary>
 
-Which linear maps can you apply for ever without growth or decay? Think of the hands of a clock.
+Which linear maps can you apply again and again without growth or decay? Think of the hands of a clock.
 
 </details>
 """
@@ -673,7 +674,7 @@ Cordonnier et al. 2020.)
 <details><summary>Hint</summary>
 
 Give query $i$ and key $j$ the same code if $i$ should look at $j$, and recall from 1.2 how long a query must be. How
-much does a cosine fall from one place of the circle to the next?
+much smaller is the cosine at the next place on the circle?
 
 </details>
 """
@@ -774,18 +775,18 @@ _figure()
 # %% [markdown] nbgrader={"grade": false, "grade_id": "live-text", "locked": true, "schema_version": 3, "solution": false, "task": false}
 r"""
 *In the figure: seven maps, eight keys down and eight queries across. The identity is the diagonal, the permutation has
-one dark square in each row and column, the shift is a diagonal one step up. The heads of the kernel are diagonals one
-step up, in place and one step down. With short queries head 1 is blurred.*
+one dark square in each row and column, and the shift is the diagonal moved one step up. The three heads of the kernel
+are the diagonal one step up, in place, and one step down. With short queries head 1 is blurred.*
 
 **Exercise 2.5 · live** · 1 point · ★★☆, 10 minutes
 
-A stack of $L$ self-attention layers transcribes live speech. Position $i$ may see positions $i-b$ to $i+a$, with
-`back` $=b$ and `ahead` $=a$. `live_mask` returns this mask. `live_reach` returns how many frames of the *input*, back
-and ahead, an output depends on after $L$ layers. The reach ahead is the delay.
+A stack of $L$ self-attention layers transcribes live speech. Position $i$ may see positions $i-b$ to $i+a$, with `back`
+$=b$ and `ahead` $=a$. `live_mask` returns this mask. `live_reach` returns how many frames of the *input*, back and
+ahead, an output depends on after $L$ layers. The reach ahead is the delay.
 
 <details><summary>Hint</summary>
 
-Follow one path through two layers, as far as it goes.
+Follow one path through two layers, as far as it can go.
 
 </details>
 
@@ -795,11 +796,11 @@ Follow one path through two layers, as far as it goes.
    what corresponds to a head, to the stack, and to $W_O$? What does a filter fix that a head chooses anew for each
    input?
 2. **Places** (1½). Why does self-attention not see the order of its columns? Where does an *absolute* code enter the
-   equations, and where a *relative* one (Shaw et al. 2018)? Name a task for absolute places and a task for relative
-   ones, each with the reason.
+   equations, and where does a *relative* one (Shaw et al. 2018)? Name a task that suits absolute places and one that
+   suits relative places, each with a reason.
 3. **Convolution** (1). In 2.4, what is the score of key $j$ for query $i$, and how must the length of the queries grow
    with $n$? What can such heads do that no convolution can?
-4. **Live** (1). For live transcription, what may each frame see, and how is training still parallel? What need not
+4. **Live** (1). In live transcription, what may each frame see, and how can training still be parallel? What need not
    be recomputed when the next frame arrives?
 """
 
@@ -846,16 +847,16 @@ r"""
 
 **Exercise 3.1 · what came next last time?** · 2 points · ★★★, 15 minutes
 
-After *abracadabr* you would bet on *a*, because after the earlier *r* came an *a*. Trained transformers contain heads
-that predict in this way (*induction heads*, Olsson et al. 2022). It takes two heads. The first is your shift: it brings
-to each column the letter to its left. So the second reads
+After *abracadabr* you would bet on *a*, because the earlier *r* was followed by an *a*. Trained transformers contain
+heads that predict in this way (*induction heads*, Olsson et al. 2022). It takes two heads. The first is your shift: it
+brings to each column the letter to its left. So the second one reads
 
 $$X=\begin{bmatrix}C\\B\end{bmatrix}\in\mathbb{R}^{2e\times n},\qquad
 c_i\text{ one-hot: the letter at place }i,\qquad b_i=c_{i-1},\quad b_1=0.$$
 
 `lookup_projections` returns the second head. It is *causal*: place $i$ sees only places $j\le i$. If the letter at $i$
-stood at earlier places, column $i$ of $H$ must be the mean of the letters that followed it there, up to 0.01. Other
-columns may be anything. Texts have up to 300 letters, 60 different ones at most.
+has occurred earlier, column $i$ of $H$ must be the mean of the letters that followed it then, up to 0.01. Other columns
+may be anything. Texts have up to 300 letters, at most 60 of them different.
 
 <details><summary>Hint</summary>
 
@@ -921,18 +922,19 @@ _figure()
 
 # %% [markdown] nbgrader={"grade": false, "grade_id": "columns-text", "locked": true, "schema_version": 3, "solution": false, "task": false}
 r"""
-*In the figure: the text abracadabra along both axes of the left map. A new letter looks equally at all places up to its
-own. The second a looks at the first b; the fifth a at two b's, c and d. Right, what the head expects: at the second a
-it is sure of b, at the second r of a.*
+*In the figure: the text abracadabra along both axes of the left map. A letter that is new looks equally at all places
+up to its own. The second a looks at the first b; the fifth a looks at both b's, at c and at d. Right, what the head
+expects next: at the second a it is sure of b, at the second r of a.*
 
 **Exercise 3.2 · exclusive or, twice** · 2 points · ★★☆, 15 minutes
 
-For bits $x_1,x_2\in\{0,1\}$ exclusive or is 1 if exactly one of them is 1, else 0. Build it twice, up to 0.01:
+For bits $x_1,x_2\in\{0,1\}$, the exclusive or is 1 if exactly one of them is 1, and 0 otherwise. Build it twice, up to
+0.01:
 
 - `xor_network`: the feed-forward network of a transformer block, $F(x)=W_2\,\text{ReLU}(W_1x+b_1)+b_2$, which
   acts on each column by itself. Here it has two inputs, one output and any width $w$.
-- `xor_head`: one head with $\beta=1/\sqrt d$, any $d$, and no ReLU. It reads the bits' column and a constant token;
-  the last two rows of $X$ mark which is which. Column 1 of $H\in\mathbb{R}^{1\times2}$ must be the exclusive or;
+- `xor_head`: one head with $\beta=1/\sqrt d$, any $d$, and no ReLU. It reads the column of the bits and a constant
+  token; the last two rows of $X$ mark which is which. Column 1 of $H\in\mathbb{R}^{1\times2}$ must be the exclusive or;
   column 2 may be anything:
 
 $$X=\begin{bmatrix}x_1&0\\x_2&0\\1&0\\0&1\end{bmatrix}.$$
@@ -1051,8 +1053,8 @@ else counts.
 For each, return a tuple:
 
 1. the multiplications; products with padding and with $h[0]$ count;
-2. the *steps*: how many columns must be computed one after another; 1 if no column waits for another;
-3. the *path*: the fewest passes through the layer's formula that bring information from column 1 to column
+2. the *steps*: how many columns must be computed one after another, which is 1 if no column waits for another;
+3. the *path*: the smallest number of passes through the layer's formula that brings information from column 1 to column
    $n$. Count recurrent steps, or stacked layers.
 
 `multi_head_counts`: parameters and multiplications of self-attention with $h$ heads on $n$ columns of $e$ numbers.
@@ -1127,13 +1129,13 @@ r"""
 Two to four sentences each.
 
 1. **Recurrent seq2seq** (Sutskever et al. 2014). Name two advantages of a transformer over a recurrent encoder and
-   decoder, and one price.
+   decoder, and one cost.
 2. **Self-attention.** What does each column receive, and what decides the weights? How do the attention of an encoder,
    of a decoder over its own past, and of a decoder over the encoder differ?
 3. **Several heads.** What can two heads do that one cannot? Why do $h$ heads of $d=e/h$ cost no more than one head of
    $e$?
-4. **Feed-forward.** Why is it called position-wise, and which convolution is it? What does it add? Is attention
-   linear on an isolated column? For fixed weights $A$? Always? Your `xor_head` refutes one of these.
+4. **Feed-forward.** Why is it called position-wise, and which convolution is it? What does it add? Is attention linear
+   on an isolated column? For fixed weights $A$? In general? What does your `xor_head` show?
 5. **Stability.** Name two techniques that keep gradients in deep transformers from exploding or vanishing. For
    each, say where it acts and what it does. If one is layer norm: what does it do to a gradient where the entries of
    $x$ are widely spread?
@@ -1164,8 +1166,8 @@ A vision transformer (ViT, Dosovitskiy et al. 2021) treats patches of $p\times p
 - `vit_parameters`: a dictionary. `"patches"`: $E$ and a bias. `"class token"`: one learned column before the
   patches. `"positions"`: a learned column for every place, the class token's included. `"blocks"`: all blocks, as in
   3.4. `"head"`: a last layer norm (scale and shift) and a linear layer with a bias from $e$ to the classes.
-- `vit_multiplications`, counted as in 3.4: the patch embedding, the blocks, and the last linear layer, which reads only
-  the class token's column.
+- `vit_multiplications`, counted as in 3.4: those of the patch embedding, the blocks, and the last linear layer, which
+  reads only the class token's column.
 
 **Exercise 4.2 · class token and data** · 2 points · ★★☆, 10 minutes
 
@@ -1188,8 +1190,8 @@ $c$ is. Entries of $X$ are from −1 to 1, $e\le60$, and the same head must work
 
 <details><summary>Hint</summary>
 
-4.1: a layer adds its kernel less one, in units of the layer below. How many pixels apart are those? 4.2: which row of
-$X$ marks the class token?
+4.1: a layer adds its kernel size minus one, counted in units of the layer below. How many pixels apart are those units?
+4.2: which row of $X$ marks the class token?
 
 </details>
 """
@@ -1284,14 +1286,14 @@ _check_token()
 r"""
 **Prediction** · ½ point by machine · 2 minutes
 
-In ViT-B/16 ($e=768$, $w=4e$) a picture of 224 × 224 pixels becomes 197 columns. Which share of a block's
-multiplications do the scores $K^\top Q$ and the means $VA$ take together?
+In ViT-B/16 ($e=768$, $w=4e$) a picture of 224 × 224 pixels becomes 197 columns. What share of a block's multiplications
+do the scores $K^\top Q$ and the means $VA$ take together?
 
 - **A** less than a tenth;
 - **B** between a tenth and a half;
 - **C** more than a half.
 
-Any letter earns the ½ point: what counts is that you commit before you look.
+Any of the three earns the ½ point: what counts is that you commit before you look.
 """
 
 # %% nbgrader={"grade": false, "grade_id": "share-prediction", "locked": false, "schema_version": 3, "solution": true, "task": false}
@@ -1344,20 +1346,21 @@ _figure()
 # %% [markdown] nbgrader={"grade": false, "grade_id": "pictures-text", "locked": true, "schema_version": 3, "solution": false, "task": false}
 r"""
 *In the figure, left: a stack of 3×3 convolutions (circles) sees two pixels more with each layer. With a stride of 2 in
-every second layer (squares) a unit sees the whole picture after twelve layers, in a ViT (triangles) after one. Right:
-the share of scores and means is 4 % at 224 pixels, passes a half between 768 and 1,536, and reaches 89 % at 3,072.*
+every second layer (squares) a unit sees the whole picture after twelve layers; in a ViT (triangles), after one. Right:
+the share of scores and means is 4 % at 224 pixels, exceeds a half somewhere between 768 and 1,536, and reaches 89 % at
+3,072.*
 
 **Exercise 4.3 · five answers** · 4 points by hand · ★★☆, 13 minutes
 
-1. **The figure** (½). In a sentence or two: what does the right panel show, and what causes it? A wrong prediction
+1. **The figure** (½). In one or two sentences: what does the right panel show, and what causes it? A wrong prediction
    costs nothing.
 2. **Against CNNs** (½). How do a ViT's block and a CNN's layer differ in what they see and what their weights depend
    on? Where does a ViT contain a convolution?
-3. **Position embeddings** (2). The original transformer adds fixed waves of the place number; ViT learns a column for
-   every place. What is stored, and for which lengths or picture sizes is each defined? Why can ViT afford to learn
-   them, and without a code for two dimensions? What do you do when pictures become larger? Without any, what would
-   go unnoticed?
-4. **Class token** (½). Follow it from the input to the classes. What becomes of the patches' columns?
+3. **Position embeddings** (2). The original transformer adds fixed sines and cosines of the place number; ViT learns a
+   column for every place. What does each of them store, and for which lengths or picture sizes is it defined? Why can
+   ViT afford to learn its codes, and why can it do without a two-dimensional code? What do you do when pictures become
+   larger? Without any codes, what would go unnoticed?
+4. **Class token** (½). Follow it from the input to the classes. What happens to the patches' columns in the end?
 5. **Data** (½). Why does a ViT trained from scratch need more pictures than a CNN? Name a remedy.
 """
 
