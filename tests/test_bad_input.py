@@ -308,7 +308,7 @@ class _Warm(GradingServer):
 def test_a_class_with_a_poison_submission_is_graded_to_its_end(
     hall: Hall, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(class_run, "GradingServer", lambda *arguments: _Warm(hall.examiner))
+    monkeypatch.setattr(class_run, "GradingServer", lambda *arguments, **more: _Warm(hall.examiner))
     books = {
         "anna": dump(hall.desk.solved()),
         "bomb": dump(hall.desk.with_cell("import os\nos.abort()")),
