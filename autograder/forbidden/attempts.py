@@ -49,7 +49,7 @@ _AUTOGRAD_NAMES = {
     *("enter_dual_level", "dual_level", "make_dual", "unpack_dual", "saved_tensors_hooks"),
     *("disable_saved_tensors_hooks", "register_hook", "next_functions", "run_backward", "_execution_engine"),
     *("register_full_backward_hook", "_register_hook_dict", "forward_ad", "grad_fn", "_engine_run_backward"),
-    *("save_on_cpu", "allow_mutation_on_saved_tensors", "_engine_run_backward"),
+    *("save_on_cpu", "allow_mutation_on_saved_tensors"),
 }
 _WRITTEN = {"register_hook", "grad_fn", "next_functions", "dual_level"}
 """names that an explanation may contain"""
