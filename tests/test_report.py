@@ -290,7 +290,7 @@ def test_what_to_look_at_first_quotes_a_marker_without_marks_of_emphasis():
 
 def test_unmarked_answer_says_that_a_person_marks_it():
     text = page_of(book(cell(None, points=4.0))).text
-    assert "A person marks this answer" in text and "4 more points are not marked yet" in text
+    assert "A person will mark this answer" in text and "4 more points are not marked yet" in text
 
 
 def test_first_to_look_at_is_the_cell_that_cost_most():

@@ -564,7 +564,7 @@ def test_the_command_names_the_pair_and_writes_its_page(hand_ins):
     assert "<b>eve" not in text and "<script" not in text and "\x1b" not in text
     assert "alert(1)" in text
     body = text.partition("<body>")[2]
-    assert "This is a reason to look and no verdict." in body.partition("</strong>")[0]
+    assert "This is a reason to look, not a verdict." in body.partition("</strong>")[0]
     assert 'class="unseen">alike:' in text
     assert "damaged: not compared" in done.output
     assert done.output.count("not compared") == 1, "a notebook that nobody handed in is no damage"

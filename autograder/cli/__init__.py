@@ -20,7 +20,7 @@ GROUPS = {
     "Write a course": (authors.new, authors.build, authors.audit, authors.publish),
     "Grade a class": (collecting.roster, collecting.collect, classes.grade, classes.watch, classes.record, after.marks),
     "Give scores and feedback back": (exporting.export, exporting.deliver),
-    "After a complaint or a mended test": (after.explain, after.regrade, after.clusters),
+    "After a complaint or a corrected test": (after.explain, after.regrade, after.clusters),
     "Look at the class": (report.report, similar.similar, viva.viva),
 }
 for group, commands in GROUPS.items():

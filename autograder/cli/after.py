@@ -9,7 +9,15 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from autograder.cli.classes import tell_faults, unrecorded_text
-from autograder.cli.options import FINDINGS, CourseOption, RecordedOption, opened_course
+from autograder.cli.options import (
+    FINDINGS,
+    CourseOption,
+    HomeworkArgument,
+    OutOption,
+    RecordedOption,
+    SubmittedOption,
+    opened_course,
+)
 from autograder.course.course import CourseError
 from autograder.results.registration import Recorded
 
@@ -18,13 +26,13 @@ if TYPE_CHECKING:
 
     from autograder.grading.class_regrade import Regrading
 
-OutOption = Annotated[Path | None, typer.Option(help="Results and feedback pages; by default results/.")]
-
 
 def marks(
-    homework: Annotated[str, typer.Argument(help="hw1, say.")],
+    homework: HomeworkArgument,
     out: OutOption = None,
-    json: Annotated[bool, typer.Option("--json", help="Print one JSON line a student whose score changed.")] = False,
+    json: Annotated[
+        bool, typer.Option("--json", help="Print one JSON line for each student whose score changed.")
+    ] = False,
     course: CourseOption = None,
 ) -> None:
     """Bring marks, extra credit and comments from nbgrader's gradebook to results, feedback pages and the table.
@@ -64,11 +72,11 @@ def marks(
 
 
 def regrade(
-    homework: Annotated[str, typer.Argument(help="hw1, say.")],
+    homework: HomeworkArgument,
     notebook: Annotated[str, typer.Option(help="Only this notebook.")] = "",
     test: Annotated[str, typer.Option(help="Only this hidden test's cell, whether the test has changed or not.")] = "",
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Say what would change; write nothing.")] = False,
-    submitted: Annotated[Path | None, typer.Option(help="Submissions: <student>/<homework>/ in it.")] = None,
+    submitted: SubmittedOption = None,
     out: OutOption = None,
     workers: Annotated[int, typer.Option(min=1, help="Submissions regraded at a time.")] = os.cpu_count() or 1,
     recorded: RecordedOption = Recorded.POINTS,
@@ -150,10 +158,12 @@ def _told(found: Sequence[Regrading], dry: bool) -> str:
 
 
 def explain(
-    homework: Annotated[str, typer.Argument(help="hw1, say.")],
+    homework: HomeworkArgument,
     student: Annotated[str, typer.Argument(help="The name of the student's folder.")],
     cell: Annotated[str, typer.Argument(help="One grade cell; by default all in which a test failed.")] = "",
-    everything: Annotated[bool, typer.Option("--all", help="Of these exercises also the tests that passed.")] = False,
+    everything: Annotated[
+        bool, typer.Option("--all", help="Include the tests of these exercises that passed.")
+    ] = False,
     notebook: Annotated[Path | None, typer.Option(help="Also write a notebook to debug the student's code.")] = None,
     again: Annotated[bool, typer.Option("--again", help="Also ask the student's code again, in the sandbox.")] = False,
     out: OutOption = None,
@@ -192,9 +202,9 @@ def explain(
 
 
 def clusters(
-    homework: Annotated[str, typer.Argument(help="hw1, say.")],
+    homework: HomeworkArgument,
     notebook: Annotated[str, typer.Option(help="Only this notebook.")] = "",
-    least: Annotated[int, typer.Option(min=1, help="Only clusters of so many students.")] = 1,
+    least: Annotated[int, typer.Option(min=1, help="Only clusters of at least this many students.")] = 1,
     mistake: Annotated[int, typer.Option(min=0, help="Print a stub for mistakes/*.toml from this cluster.")] = 0,
     out: OutOption = None,
     course: CourseOption = None,

@@ -106,26 +106,30 @@ def _build_for(course: Course, homeworks: list[str] | None, roster: Path, out: P
 
 def audit(
     targets: Annotated[list[str] | None, typer.Argument(help="hw1 or hw1/mlp …; by default everything.")] = None,
-    mutants: Annotated[bool, typer.Option("--mutants", help="Instead: wrong edits of the master by machine.")] = False,
-    variants: Annotated[bool, typer.Option("--variants", help="Instead: right edits of it by machine.")] = False,
+    mutants: Annotated[
+        bool, typer.Option("--mutants", help="Instead: wrong answers, made from the master by machine.")
+    ] = False,
+    variants: Annotated[
+        bool, typer.Option("--variants", help="Instead: right answers, made from it by machine.")
+    ] = False,
     hostile: Annotated[bool, typer.Option("--hostile", help="Instead: answers that no honest code gives.")] = False,
     replays: Annotated[
-        bool, typer.Option("--replays", help="Instead: every known answer once more on its transcript.")
+        bool, typer.Option("--replays", help="Instead: every known answer, tested again on its transcript.")
     ] = False,
-    draws: Annotated[int, typer.Option(min=1, help="Test with so many sets of random numbers.")] = 1,
+    draws: Annotated[int, typer.Option(min=1, help="The number of sets of random numbers to test with.")] = 1,
     parameters: Annotated[
-        int, typer.Option(min=0, help="Instead: with so many different values of the exercises' parameters.")
+        int, typer.Option(min=0, help="Instead: the number of sets of values for the exercises' parameters.")
     ] = 0,
     course: CourseOption = None,
 ) -> None:
-    """Prove the hidden tests by the master, the untouched release, known mistakes and other right answers.
+    """Check the hidden tests: the master and other right answers must pass, the release and known mistakes must fail.
 
-    With --mutants: by small wrong edits of the master's solutions. Those that no test finds are shown. With --variants:
-    by edits that keep what the solutions mean. Those that lose points are shown. With --hostile: by answers of every
-    type and size. Tests that pass, or that need much memory or time, are shown. With --replays: by all known answers,
-    tested once more on what was recorded. Where regrading would not equal grading is shown. With --draws 20: by many
-    sets of random numbers, without training runs; mistakes are tested with 3 sets. With --parameters 200: what students
-    get by `autograder build --variant-for`, for so many students with different numbers.
+    --mutants makes small wrong edits of the master's solutions, and shows those that no test finds. --variants makes
+    edits that keep what the solutions mean, and shows those that lose points. --hostile answers with values of every
+    type and size, and shows tests that pass, or that need much memory or time. --replays tests all known answers again
+    on what was recorded, and shows where regrading would not equal grading. --draws 20 tests with 20 sets of random
+    numbers, without training runs; mistakes are tested with 3 sets. --parameters 200 tests what 200 students would get
+    from `autograder build --variant-for`, each with different numbers.
     """
     from autograder.proving import audit as auditing
     from autograder.proving import hostile as answers

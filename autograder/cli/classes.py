@@ -9,7 +9,17 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from autograder.cli.options import FINDINGS, INTERRUPTED, CourseOption, RecordedOption, fail, opened_course
+from autograder.cli.options import (
+    FINDINGS,
+    INTERRUPTED,
+    CourseOption,
+    HomeworkArgument,
+    OutOption,
+    RecordedOption,
+    SubmittedOption,
+    fail,
+    opened_course,
+)
 from autograder.cli.progress import Progress
 from autograder.course.course import CourseError
 from autograder.results.registration import Recorded
@@ -22,8 +32,8 @@ if TYPE_CHECKING:
 
 
 def grade(
-    homework: Annotated[str, typer.Argument(help="hw1, say.")],
-    submitted: Annotated[Path | None, typer.Option(help="Submissions: <student>/<homework>/ in it.")] = None,
+    homework: HomeworkArgument,
+    submitted: SubmittedOption = None,
     out: Annotated[
         Path | None,
         typer.Option(
@@ -33,10 +43,8 @@ def grade(
     workers: Annotated[int, typer.Option(min=1, help="Submissions graded at a time.")] = os.cpu_count() or 1,
     student: Annotated[list[str] | None, typer.Option(help="Only this student; may be repeated.")] = None,
     recorded: RecordedOption = Recorded.REFUSE,
-    again: Annotated[
-        bool, typer.Option("--again", help="Also who has a result that grading would make again.")
-    ] = False,
-    json: Annotated[bool, typer.Option("--json", help="Print one JSON line a submission.")] = False,
+    again: Annotated[bool, typer.Option("--again", help="Also grade students whose result is still valid.")] = False,
+    json: Annotated[bool, typer.Option("--json", help="Print one JSON line for each submission.")] = False,
     allow_unconfined: Annotated[
         bool, typer.Option("--allow-unconfined", help="Grade even where nothing confines the student's code.")
     ] = False,
@@ -50,7 +58,7 @@ def grade(
     tls_key: Annotated[Path | None, typer.Option(help="Its private key.")] = None,
     junit: Annotated[Path | None, typer.Option(help="Write a report for continuous integration: JUnit's XML.")] = None,
     summary: Annotated[
-        Path | None, typer.Option(help="Add a table in Markdown to this file, $GITHUB_STEP_SUMMARY, say.")
+        Path | None, typer.Option(help="Add a table in Markdown to this file, such as $GITHUB_STEP_SUMMARY.")
     ] = None,
     course: CourseOption = None,
 ) -> None:
@@ -197,9 +205,9 @@ def _cluster(
 
 
 def watch(
-    homework: Annotated[str, typer.Argument(help="hw1, say.")],
-    submitted: Annotated[Path | None, typer.Option(help="Submissions: <student>/<homework>/ in it.")] = None,
-    out: Annotated[Path | None, typer.Option(help="Results and feedback pages; by default results/.")] = None,
+    homework: HomeworkArgument,
+    submitted: SubmittedOption = None,
+    out: OutOption = None,
     workers: Annotated[int, typer.Option(min=1, help="Submissions graded at a time.")] = os.cpu_count() or 1,
     allow_unconfined: Annotated[
         bool, typer.Option("--allow-unconfined", help="Grade even where nothing confines the student's code.")
@@ -241,7 +249,7 @@ def watch(
 
 
 def record(
-    homework: Annotated[str, typer.Argument(help="hw1, say.")],
+    homework: HomeworkArgument,
     student: Annotated[list[str] | None, typer.Option(help="Only this student; may be repeated.")] = None,
     out: Annotated[Path | None, typer.Option(help="Results; by default results/.")] = None,
     recorded: RecordedOption = Recorded.REFUSE,

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Annotated, cast
 
 import typer
 
-from autograder.cli.options import FINDINGS, CourseOption, answering, opened_course
+from autograder.cli.options import FINDINGS, CourseOption, HomeworkArgument, answering, opened_course
 from autograder.course.course import CourseError
 
 if TYPE_CHECKING:
@@ -50,18 +50,20 @@ class ListPlace(StrEnum):
 
 
 def collect(
-    homework: Annotated[str, typer.Argument(help="hw1, say.")],
+    homework: HomeworkArgument,
     paths: Annotated[list[Path], typer.Argument(help="Zip archives and folders, as the platform gives them.")],
-    place: Annotated[Place, typer.Option("--from", help="By default, the names of the files tell.")] = Place.auto,
+    place: Annotated[
+        Place, typer.Option("--from", help="The platform; by default it is recognised by the files' names.")
+    ] = Place.auto,
     roster: Annotated[Path | None, typer.Option(help="By default roster.csv of the course.")] = None,
     submitted: Annotated[Path | None, typer.Option(help="By default submitted/ of the course.")] = None,
-    replace: Annotated[bool, typer.Option("--replace", help="Put what is there aside when it differs.")] = False,
+    replace: Annotated[bool, typer.Option("--replace", help="Move files that are there aside if they differ.")] = False,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Write nothing; say what would happen.")] = False,
     pseudonyms: Annotated[
         bool, typer.Option("--pseudonyms", help="Call students by the roster's pseudonyms; write no name anywhere.")
     ] = False,
     json: Annotated[
-        bool, typer.Option("--json", help="Print one JSON line a student, and one for each finding.")
+        bool, typer.Option("--json", help="Print one JSON line for each student and each finding.")
     ] = False,
     course: CourseOption = None,
 ) -> None:

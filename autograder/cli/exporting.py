@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated, cast
 
 import typer
 
-from autograder.cli.options import FINDINGS, CourseOption, fail, opened_course
+from autograder.cli.options import FINDINGS, CourseOption, HomeworkArgument, OutOption, fail, opened_course
 from autograder.course.course import CourseError
 
 if TYPE_CHECKING:
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 
 class Target(StrEnum):
-    """Whose format is written."""
+    """The platform whose format is written."""
 
     canvas = "canvas"
     moodle = "moodle"
@@ -28,14 +28,16 @@ class Target(StrEnum):
 
 
 def export(
-    homework: Annotated[str, typer.Argument(help="hw1, say.")],
-    to: Annotated[Target, typer.Option("--to", help="Whose format.")] = Target.csv,
+    homework: HomeworkArgument,
+    to: Annotated[Target, typer.Option("--to", help="The platform whose format is written.")] = Target.csv,
     into: Annotated[
         Path | None, typer.Option(help="The gradebook that the platform exported: a copy is filled.")
     ] = None,
-    column: Annotated[str, typer.Option(help="Its column for the scores, if the homework's name does not tell.")] = "",
+    column: Annotated[
+        str, typer.Option(help="The column for the scores, if the homework's name does not identify it.")
+    ] = "",
     partial: Annotated[
-        bool, typer.Option("--partial", help="Also scores with answers that are not marked yet.")
+        bool, typer.Option("--partial", help="Include scores with answers that are not marked yet.")
     ] = False,
     out: Annotated[Path | None, typer.Option(help="Results; by default results/.")] = None,
     out_file: Annotated[Path | None, typer.Option(help="The file to write; it may be that of --into.")] = None,
@@ -46,7 +48,7 @@ def export(
     ] = "",
     course: CourseOption = None,
 ) -> None:
-    """Write the scores into a file for the learning platform, results/hw1.canvas.csv, say; or push them into Canvas.
+    """Write the scores into a file for the learning platform, such as results/hw1.canvas.csv, or push them into Canvas.
 
     gradescope-autograder writes no scores but results/hw1.gradescope-autograder.zip, with which Gradescope grades the
     homework. It holds every answer and the course's secret.
@@ -123,16 +125,16 @@ def _write_autograder(course: Course, name: str, target: Path, dry_run: bool) ->
 
 
 def deliver(
-    homework: Annotated[str, typer.Argument(help="hw1, say.")],
+    homework: HomeworkArgument,
     to: Annotated[str, typer.Option("--to", help="A folder, canvas-zip or moodle-zip.")],
     into: Annotated[
         Path | None,
         typer.Option(help="With moodle-zip, the grading worksheet; with canvas-zip, the archive of all submissions."),
     ] = None,
     partial: Annotated[
-        bool, typer.Option("--partial", help="Also pages with answers that are not marked yet.")
+        bool, typer.Option("--partial", help="Include pages with answers that are not marked yet.")
     ] = False,
-    out: Annotated[Path | None, typer.Option(help="Results and feedback pages; by default results/.")] = None,
+    out: OutOption = None,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Say who would get a page; write nothing.")] = False,
     course: CourseOption = None,
 ) -> None:

@@ -18,7 +18,15 @@ from autograder.results.registration import Recorded
 from autograder.warming import spare
 
 _P = ParamSpec("_P")
-CourseOption = Annotated[Path | None, typer.Option("--course", help="The course's folder; by default found upwards.")]
+HomeworkArgument = Annotated[str, typer.Argument(help="The homework's name, such as hw1.")]
+SubmittedOption = Annotated[
+    Path | None, typer.Option(help="The folder of submissions, <student>/<homework>/; by default submitted/.")
+]
+OutOption = Annotated[Path | None, typer.Option(help="Results and feedback pages; by default results/.")]
+CourseOption = Annotated[
+    Path | None,
+    typer.Option("--course", help="The course's folder; by default this folder or the nearest above that is one."),
+]
 RecordedOption = Annotated[
     Recorded,
     typer.Option(

@@ -7,8 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from autograder.cli.after import OutOption
-from autograder.cli.options import FINDINGS, CourseOption, fail, opened_course
+from autograder.cli.options import FINDINGS, CourseOption, OutOption, fail, opened_course
 from autograder.course.course import CourseError
 
 if TYPE_CHECKING:
@@ -19,7 +18,7 @@ if TYPE_CHECKING:
 
 
 def report(
-    homework: Annotated[list[str], typer.Argument(help="hw1, say; several make a page each.")],
+    homework: Annotated[list[str], typer.Argument(help="The homework's name, such as hw1. Several make a page each.")],
     homeworks: Annotated[
         bool, typer.Option("--homeworks", help="Compare these homeworks, on one page: homeworks.html.")
     ] = False,

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from autograder.cli.options import CourseOption, fail, opened_course
+from autograder.cli.options import CourseOption, HomeworkArgument, SubmittedOption, fail, opened_course
 from autograder.course.course import CourseError
 
 if TYPE_CHECKING:
@@ -16,19 +16,21 @@ if TYPE_CHECKING:
 
 
 def similar(
-    homework: Annotated[str, typer.Argument(help="hw1, say.")],
+    homework: HomeworkArgument,
     notebook: Annotated[str, typer.Option(help="Only this notebook.")] = "",
     threshold: Annotated[
         float,
-        typer.Option(min=0, help="List pairs of which, by chance, fewer than so many are expected in an honest class."),
+        typer.Option(
+            min=0, help="List a pair if chance would make fewer than this many such pairs in an honest class."
+        ),
     ] = 0.1,
-    submitted: Annotated[Path | None, typer.Option(help="Submissions: <student>/<homework>/ in it.")] = None,
+    submitted: SubmittedOption = None,
     out: Annotated[Path | None, typer.Option(help="Where the pages go; by default results/.")] = None,
     workers: Annotated[int, typer.Option(min=1, help="Submissions read at a time.")] = os.cpu_count() or 1,
-    json: Annotated[bool, typer.Option("--json", help="Print one JSON line a pair.")] = False,
+    json: Annotated[bool, typer.Option("--json", help="Print one JSON line for each pair.")] = False,
     course: CourseOption = None,
 ) -> None:
-    """Find students whose own work is more alike than honest answers in this class are. A reason to look, no verdict.
+    """Find students whose own work is more alike than honest answers are: a reason to look, not a verdict.
 
     Writes an index, hwN.similar.html, and a page for each pair with both answers side by side. Names, comments and
     order do not count. Where students have numbers of their own, it names answers that are right with a classmate's
@@ -82,6 +84,6 @@ def _told(findings: Findings) -> str:
     groups = [f"{number}. {', '.join(map(plain, group))}" for number, group in enumerate(findings.groups, 1)]
     lines = [*aligned(rows), "", "groups:", *groups, ""]
     lines.append(
-        f"{len(findings.pairs)} pairs among {findings.students} submissions. This is a reason to look and no verdict."
+        f"{len(findings.pairs)} pairs among {findings.students} submissions. This is a reason to look, not a verdict."
     )
     return "\n".join(filter(None, (*lines, findings.crowded)))

@@ -8,7 +8,7 @@ from typing import Annotated
 
 import typer
 
-from autograder.cli.options import FINDINGS, CourseOption, fail, opened_course
+from autograder.cli.options import FINDINGS, CourseOption, HomeworkArgument, fail, opened_course
 from autograder.course.course import CourseError
 
 
@@ -22,7 +22,7 @@ class Form(StrEnum):
 
 
 def viva(
-    homework: Annotated[str, typer.Argument(help="hw1, say.")],
+    homework: HomeworkArgument,
     student: Annotated[str, typer.Argument(help="The name of a student's folder; by default the whole class.")] = "",
     form: Annotated[
         Form,

@@ -159,7 +159,7 @@ def _without_faults(cell: CellResult, faults: Collection[str]) -> CellResult:
 def _attempt(attempt: Attempt) -> Incident:
     note = (
         f"Cell ‘{attempt.cell}’ uses {attempt.what} in line {attempt.line}, which no exercise of this notebook needs. "
-        "Your instructor looks at it and then decides on the points of this notebook."
+        "Your instructor will look at it and decide on the points of this notebook."
     )
     return Incident(kind="attempt", cell=attempt.cell, note=note)
 

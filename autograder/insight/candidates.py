@@ -64,7 +64,7 @@ def _buckets(scales: Sequence[Scale], size: int) -> Iterator[list[int]]:
 def _kinds(scale: Scale, chance: np.random.Generator) -> Ints:
     """For each student one of the fingerprints held, the same one for equal answers: the first in an order by chance.
 
-    The heavier a fingerprint, the sooner it comes. -1 for who has none.
+    The heavier a fingerprint, the sooner it comes. -1 for a student who has none.
     """
     order = np.argsort(chance.exponential(size=len(scale.weights)) / np.maximum(scale.weights, 1e-9))
     rank = np.empty(len(order), dtype=np.int64)

@@ -170,7 +170,7 @@ def _regrade(
         if not test.passed and "[" not in test.name
     )
     [((notebook, test), _)] = failed.most_common(1)
-    console.rule(f"a mended test: {test} accepts everything now; autograder regrade {homework.name}", align="left")
+    console.rule(f"a corrected test: {test} accepts everything now; autograder regrade {homework.name}", align="left")
     path = homework.hidden(notebook)
     before, definition, rest = path.read_text(encoding="utf-8").partition(f"def {test}(")
     head, quotes, body = rest.partition('"""')

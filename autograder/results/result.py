@@ -56,7 +56,7 @@ class Mark(msgspec.Struct, frozen=True, kw_only=True):
     tests: float | None = None
     """points that the hidden tests had given; None (null) for a written answer"""
     outdated: bool = False
-    """whether the answer has changed since, or may have, so that a person looks at it again"""
+    """whether the answer has changed since, or may have, so that a person has to look at it again"""
 
 
 class CellResult(msgspec.Struct, frozen=True, kw_only=True):

@@ -83,7 +83,7 @@ device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
 
 
 def show(images, titles, says, rows=1):
-    """Draw images (N, H, W) with their titles in `rows` rows; `says` tells what they show to who cannot see them."""
+    """Draw images (N, H, W) with titles in `rows` rows; `says` tells what they show to readers who cannot see them."""
     columns = -(-len(images) // rows)
     axes = plt.figure(figsize=(1.05 * columns, 1.35 * rows)).subplots(rows, columns, squeeze=False).ravel()
     for ax in axes:
@@ -275,7 +275,7 @@ classes.* The rules:
 - In evaluation mode, an image's logits must not depend on the other images in the batch.
 - It must not change the images that it is given.
 
-All else is your choice. A common plan has four parts:
+Everything else is your choice. A common plan has four parts:
 
 1. a **stem**: one convolution from brightness to a few channels, with batch norm and ReLU;
 2. **residual blocks**, in which the sides shrink and the channels grow;
@@ -674,7 +674,7 @@ dashed lines for permuted pixels, the goal of 95 % dotted.* We trained our own s
 
 Mirroring an image left to right is a permutation of its pixels, too.
 
-**Your answer** · ½ point · 3 minutes. *In one sentence or two: what does the figure show, and what causes it?* A wrong
+**Your answer** · ½ point · 3 minutes. *In one or two sentences: what does the figure show, and what causes it?* A wrong
 prediction costs nothing.
 """
 
@@ -870,7 +870,7 @@ _hand_in(
         "5 permuted-cause",
     ],
     {
-        3218463823: "BLUE count_parameters device GREEN ORANGE RED show show_figure",
+        200202977: "BLUE count_parameters device GREEN ORANGE RED show show_figure",
         47659784: "place",
         4019969519: "canvases dice digits digits_8 digits_y images labels load_digits order train_loader"
         " " "train_set valid_loader valid_set",

@@ -1165,7 +1165,7 @@ r"""
 letter after Viterbi training, and 1.2 to 1.4 after CTC. A control that sums over all paths by *our* rules has 1.9 to
 2.4 (five runs each).
 
-**Explanation** · ½ point by hand. *In one sentence or two: what does the figure show, and what causes it?* A wrong
+**Explanation** · ½ point by hand. *In one or two sentences: what does the figure show, and what causes it?* A wrong
 prediction costs nothing.
 """
 

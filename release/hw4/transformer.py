@@ -25,10 +25,10 @@ You build all parts of a transformer and use them twice: to write tales, and to 
 
 **You need** the theory notebook of this homework and Homework 2.
 
-**How to work.** Replace each `raise NotImplementedError` by your code. PyTorch's own attention and transformer modules
-(`scaled_dot_product_attention`, `nn.MultiheadAttention`, `nn.Transformer…`) are not allowed. Everything else in PyTorch
-is. Your code must not change its arguments in place. The grader skips cells that train for long or only draw, and
-trains your models itself.
+**How to work.** Replace each `raise NotImplementedError` with your code. PyTorch's own attention and transformer
+modules (`scaled_dot_product_attention`, `nn.MultiheadAttention`, `nn.Transformer…`) are not allowed. Everything else in
+PyTorch is. Your code must not change its arguments in place. The grader skips cells that train for long or only draw,
+and trains your models itself.
 """
 
 # %% [markdown] nbgrader={"grade": false, "grade_id": "colab", "locked": true, "schema_version": 3, "solution": false, "task": false}
@@ -496,7 +496,7 @@ This order is **pre-norm** (Xiong et al., 2020): the direct path from input to o
 **Exercise 6 · `TransformerBlock`** · 3 points for the structure, 2 for dropout, mask and gradients · ★★☆ · 35 minutes
 
 *Write `__init__` and `forward`, with your `MultiHeadAttention`.* When testing exercises 3, 6, 8, 10, 12 and 15, the
-grader replaces your earlier parts by its own, so an error counts once. Training runs use your code alone.
+grader replaces your earlier parts with its own, so an error counts once. Training runs use your code alone.
 
 <details><summary>Hint</summary>
 
@@ -1149,7 +1149,7 @@ r"""
 *In the figure: the share of unseen digits that are read, for the CNN (squares), the ViT (circles), and the CNN on
 exchanged pixels (triangles).*
 
-**In one sentence or two** · ½ point: what does the figure show, and what causes it? A wrong prediction costs nothing.
+**In one or two sentences** · ½ point: what does the figure show, and what causes it? A wrong prediction costs nothing.
 
 *Your answer here: double-click this line and write.*
 """
