@@ -1292,7 +1292,7 @@ r"""
 
 - Pulling right answers down is not enough: something must keep other energies high.
 - If the likelihood's mean gradient is zero, observed and expected slopes match; nothing else follows.
-- A margin ends the push on a pair. It does not bound the energies.
+- A margin ends the push on a pair. It bounds their gap, not their levels.
 
 **Sources.** K-means: MacQueen, "Some methods for classification and analysis of multivariate observations" (1967).
 Principal components: Pearson, "On lines and planes of closest fit to systems of points in space" (1901). Sparse
