@@ -20,12 +20,13 @@ from autograder.examination import guessing
 from autograder.examination.budget import Exhausted, budget, limit_memory
 from autograder.examination.hidden import Draw
 from autograder.examination.recording import Recorder, Recording, Room
+from autograder.forbidden import source
 from autograder.forbidden.attempts import attempts
 from autograder.proving import hostile
 from autograder.proving.bank import alternative
 from autograder.proving.example_class import SubmissionWriter
-from autograder.sandbox.wire.messages import Call, Get, Returned, decode_report, encode
-from autograder.sandbox.wire.values import List, Tensor
+from autograder.sandbox.wire.messages import Call, Get, Returned, Run, compiled, decode_report, encode
+from autograder.sandbox.wire.values import List, Ref, Tensor
 from autograder.sandbox.wire.wire_error import WireError
 from autograder.submission.filename import shown
 
@@ -262,6 +263,26 @@ def test_a_function_that_was_defined_again_may_answer_otherwise():
     assert guessing.guessed([_exchange(True)], [_exchange(False)], functions=False)
 
 
+@pytest.mark.parametrize(
+    "code",
+    ["lambda: chosen", "(lambda b: b.sorted(a))(__import__('builtins'))", "{k: v.strip() for k, v in a.items()}"],
+)
+def test_the_value_of_a_name_counts_once_also_where_a_harness_reads_it(code):
+    made = Run(b"a", compiled(code))
+    if code.startswith("lambda"):
+        found, call = Ref(1, "function"), Call(b"a", 0, [Ref(1, "function")], {})
+        asked, again = ([(made, Returned(b"a", found)), (call, Returned(b"a", one))] for one in (True, False))
+    else:
+        asked, again = [(made, Returned(b"a", True))], [(made, Returned(b"a", False))]
+    assert guessing.guessed(asked, again, functions=False) and not guessing.guessed(asked, asked, functions=False)
+
+
+@pytest.mark.parametrize("code", ["f(3)", "net.forward(x)", "def g():\n    return 1\ng"])
+def test_what_a_function_gives_is_no_value_of_a_name(code):
+    made = Run(b"a", compiled(code))
+    assert not guessing.guessed([(made, Returned(b"a", True))], [(made, Returned(b"a", False))], functions=False)
+
+
 def test_draws_depend_on_what_was_handed_in():
     one, same, other = (Draw(b"secret", "hw1/mlp", "test", content).normal(4).tolist() for content in ("a", "a", "b"))
     assert one == same != other
@@ -271,6 +292,10 @@ def test_draws_depend_on_what_was_handed_in():
 
 GIVEN = [("setup", "import torch\nfrom torch import nn\nimport torch.nn.functional as F")]
 ATTEMPTS = [
+    "def pick(of, *parts):\n    return getattr(of, ''.join(parts))",
+    "getattr(torch, '_scaled_dot_product_attention_math')",
+    "from pathlib import Path\nPath('tools.py').write_text('import torch\\nlevel = torch._C._enter_dual_level()')",
+    "import timeit\ntimeit.timeit('y = torch._make_dual(x, dy, level=0)', number=1)",
     "torch.functional.torch.ops.aten.sigmoid_backward(1, 2)",
     "low = '_' + 'C'\nvars(torch)[low]._autograd",
     "import gc\nlook = 'get_' + 'objects'\ngetattr(gc, look)()",
@@ -334,6 +359,18 @@ def test_usual_code_is_no_attempt(code):
 def test_an_attempt_is_seen(code):
     [found, *_] = attempts([("own-1", f"x = 1\n{code}")], GIVEN, ["autograd", "nn"])
     assert found.cell == "own-1" and found.line >= 2
+
+
+@pytest.mark.parametrize("deep", ["y = " + " + ".join("1" * 5000), "y = " + "-" * 5000 + "1"])
+def test_a_cell_that_is_too_deep_to_be_read_is_an_attempt(deep):
+    """Code above it can raise Python's limits, so that it runs."""
+    [found] = attempts([("own-1", f"import ctypes\n{deep}")], GIVEN, ["autograd"])
+    assert (found.cell, found.line) == ("own-1", 1) and "too deeply" in found.what
+
+
+def test_the_names_of_a_deep_statement_are_read():
+    [statement] = source.parse("def f(x):\n    return helper(x) + " + " + ".join("1" * 600))
+    assert "helper" in source.global_names(statement)
 
 
 SLOW = {

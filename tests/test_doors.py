@@ -30,6 +30,27 @@ def through_the_engine():
     torch.autograd.Variable._execution_engine.run_backward((y,), (torch.ones(()),), False, False, (), True, True)
 
 
+class Index:
+    """A number that PyTorch asks the student's code for, inside a function of its own."""
+
+    def __init__(self, work):
+        self.work = work
+
+    def __index__(self):
+        self.work()
+        return 0
+
+
+def tangents():
+    """Numbers with tangents below Python, by functions that were looked up before."""
+    level = ENTER()
+    moved = torch._make_dual(X.detach(), torch.ones(3), level=level)
+    tangent = torch._unpack_dual(moved * moved, level=level)[1]
+    LEAVE(level=level)
+    return tangent
+
+
+ENTER, LEAVE = torch._C._enter_dual_level, torch._C._exit_dual_level
 AUTOGRAD = {
     "tensor.backward": lambda: (X * X).sum().backward(),
     "alias of backward": lambda: BACKWARD((X * X).sum()),
@@ -39,6 +60,8 @@ AUTOGRAD = {
     "jacfwd": lambda: JACFWD(lambda z: z * z)(X),
     "vjp": lambda: VJP(lambda z: z * z, X)[1](torch.ones(3)),
     "dual numbers": lambda: torch.autograd.forward_ad.make_dual(X, X),
+    "a level of dual numbers": lambda: torch._C._enter_dual_level(),
+    "their switch": lambda: torch._C._set_fwd_grad_enabled(True),
     "the engine itself": through_the_engine,
 }
 NN = {
@@ -48,11 +71,15 @@ NN = {
     "functional": lambda: functional.relu(X),
     "alias of linear": lambda: LINEAR(torch.ones(2, 3), torch.ones(4, 3)),
     "alias of a loss": lambda: MSE(X, X),
+    "a callback": lambda: torch.zeros(1).apply_(lambda _: float(functional.relu(X)[0])),
+    "alias in a callback": lambda: torch.zeros(1).map_(torch.zeros(1), lambda a, b: float(MSE(X, X))),
 }
 ATTENTION = {
     "alias of the function": lambda: SDPA(SEQUENCE, SEQUENCE, SEQUENCE),
     "a module made before": lambda: READY(SEQUENCE, SEQUENCE, SEQUENCE),
     "its fast path": lambda: READY.eval()(SEQUENCE.detach(), SEQUENCE.detach(), SEQUENCE.detach()),
+    "its formula": lambda: torch._scaled_dot_product_attention_math(SEQUENCE, SEQUENCE, SEQUENCE),
+    "a callback": lambda: torch.zeros(1).apply_(lambda _: float(SDPA(SEQUENCE, SEQUENCE, SEQUENCE).sum())),
     "an encoder layer": lambda: torch.nn.TransformerEncoderLayer(4, 2, batch_first=True).eval()(SEQUENCE),
 }
 
@@ -63,10 +90,30 @@ def test_autograd_is_shut_even_where_recording_is_turned_on_again(way):
         AUTOGRAD[way]()
 
 
+def test_tangents_are_not_carried_along():
+    assert torch.equal(tangents(), 2 * X.detach())
+    with runtime.blocked(["autograd"]), runtime.blocked(["autograd"]):
+        assert tangents() is None
+    assert torch.equal(tangents(), 2 * X.detach())
+
+
+def test_honest_callbacks_and_sequences_work_while_tools_are_shut():
+    with runtime.blocked(["nn", "attention"]):
+        assert torch.tensor([-1.0, 2.0]).apply_(lambda value: max(value, 0.0)).tolist() == [0, 2]
+        assert torch.arange(3)[Index(lambda: torch.ones(2) @ torch.ones(2))] == 0
+        assert torch.stack([torch.ones(2), torch.zeros(2)], dim=1).shape == (2, 2)
+    assert sys.getprofile() is None
+
+
 @pytest.mark.parametrize("way", NN)
 def test_nn_is_shut(way):
     with pytest.raises(ForbiddenTool), runtime.blocked(["nn"]):
         NN[way]()
+
+
+def test_nn_is_shut_in_the_index_of_a_tensor():
+    with pytest.raises(IndexError), runtime.blocked(["nn"]):  # PyTorch says that of every error in there
+        torch.zeros(1)[Index(lambda: LINEAR(torch.ones(2, 3), torch.ones(4, 3)))]
 
 
 @pytest.mark.parametrize("recording", [torch.no_grad, torch.enable_grad])

@@ -7,7 +7,7 @@ from torch import nn
 from torch.nn import functional
 
 from autograder.forbidden import WHY
-from autograder.sandbox.error_text import cell_of, kind_of, text_of
+from autograder.sandbox.error_text import cell_of, fixed_text_of, kind_of, text_of
 
 
 def double(a, *, b=1):
@@ -139,3 +139,13 @@ def test_names_that_could_carry_a_number_are_not_shown():
 def test_a_forged_refusal_says_nothing_of_its_own():
     assert text_of("ForbiddenTool", "0.18263") == ""
     assert text_of("ForbiddenTool", WHY["nn"]) == WHY["nn"]
+
+
+@pytest.mark.parametrize(
+    "text", ["name 'abcdefghij' is not defined", "'loss' object has no attribute 'bhjc'", "mat1 and mat2", "'abc'"]
+)
+def test_of_a_training_run_no_words_are_told(text):
+    """Its inputs are the same for all, and words can carry them to the next submission."""
+    assert fixed_text_of("NameError", text) == ""
+    assert fixed_text_of("ForbiddenTool", text) == "" and fixed_text_of("ForbiddenTool", WHY["nn"]) == WHY["nn"]
+    assert fixed_text_of("RuntimeError", "No CUDA GPUs are available") == "there is no GPU"

@@ -2,18 +2,24 @@
 
 from __future__ import annotations
 
+import ast
+import functools
 import math
+import re
 from collections.abc import Sequence
 from typing import Any
 
 from autograder.examination.recording import Exchange
-from autograder.sandbox.wire.messages import Get, Question, Returned
+from autograder.sandbox.wire.messages import Call, Get, Question, Returned, Run, source_of
 from autograder.sandbox.wire.values import Array, Dict, List, Ref, Tensor, Tuple, from_wire
 
 WHY = (
     "Your notebook answers this question differently when it is asked twice: after the exercise's check, and at the "
     "end of the notebook. Give one answer."
 )
+_LAMBDA = re.compile(r"lambda: \w+")
+"""harness code that makes a function which looks a name up"""
+_PLAIN_METHODS = {"items", "strip", "upper", "lower"}
 _SMALL = 20
 """whole numbers up to this can be guessed"""
 _FEW = 16
@@ -26,18 +32,48 @@ def guessed(first: Sequence[Exchange], second: Sequence[Exchange], functions: bo
     """Whether the two runs of a test got different answers to the same question, both of which could be guesses.
 
     What a computation gives cannot be guessed, and may differ for good reasons: an earlier test may have left
-    something behind. Without `functions`, only the values of names are compared.
+    something behind. Without `functions`, only the values of names are compared, also where a harness reads them.
     """
+    names: set[int] = set()  # functions that look a name up
     for (question, answer), (again, other) in zip(first, second, strict=False):
         if not _same(question, again):
             return False
         if not (isinstance(answer, Returned) and isinstance(other, Returned)):
             continue
-        if (functions or isinstance(question, Get)) and _guessable(answer.value) and _guessable(other.value):
+        if isinstance(question, Run) and _LAMBDA.fullmatch(source_of(question.code)) and isinstance(answer.value, Ref):
+            names.add(answer.value.number)
+        if (functions or _of_names(question, names)) and _guessable(answer.value) and _guessable(other.value):
             one, two = (from_wire(reply.value, lambda ref: ref.kind) for reply in (answer, other))
             if repr(one) != repr(two):
                 return True
     return False
+
+
+def _of_names(question: Question, names: set[int]) -> bool:
+    """Whether a question asks for the value of a name, by itself or through one of the objects `names`."""
+    match question:
+        case Run(code=code):
+            return _looks_up(source_of(code))
+        case Call(target=target, args=arguments):
+            given = [argument.number for argument in arguments if isinstance(argument, Ref)]
+            return not names.isdisjoint([target, *given])
+        case _:
+            return isinstance(question, Get)
+
+
+@functools.lru_cache(maxsize=256)
+def _looks_up(code: str) -> bool:
+    """Whether harness code calls no function of the notebook's: what it gives is the value of a name."""
+    for node in ast.walk(ast.parse(code)):
+        match node:
+            case ast.Call(func=ast.Name(name)) if name != "__import__":
+                return False
+            case ast.Call(func=ast.Attribute(value=of, attr=method)):
+                if method not in _PLAIN_METHODS and not (isinstance(of, ast.Name) and of.id == "b"):
+                    return False
+            case ast.FunctionDef() | ast.ClassDef():
+                return False
+    return True
 
 
 def _same(question: Question, other: Question) -> bool:

@@ -152,8 +152,8 @@ class ExaminationPlugin:
         examination, worth = self.examination, earns_of(self.item)
         made = examination.fork if worth.trains else examination.line
         line = self._recorded(self.item.name, lambda: made(worth.cell), examination.room, worth.trains)
-        # the numbers of a training run are the same for all, so a text could carry them to the next submission
-        yield Student(line, numbers=not worth.trains)
+        # the inputs of a training run are the same for all, so a text could carry them to the next submission
+        yield Student(line, texts=not worth.trains)
         line.close()
 
     @pytest.fixture(scope="module")
@@ -163,7 +163,7 @@ class ExaminationPlugin:
         As it serves several grade cells, names mean what they mean at the end of the notebook.
         """
         line = self._recorded(SHARED, lambda: self.examination.fork(""), Room(), trains=True)
-        yield Student(line, numbers=False)
+        yield Student(line, texts=False)
         line.close()
 
     def _recorded(self, name: str, made: Callable[[], Line], room: Room, trains: bool) -> Line:

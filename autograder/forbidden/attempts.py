@@ -12,7 +12,7 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
 from autograder.course.course import Tool
-from autograder.forbidden.source import path_of
+from autograder.forbidden.source import path_of, too_deep
 from autograder.forbidden.static import Code, own_statements, sources_of
 
 # For every notebook: ways into the grader's own code, into the frames of its functions, and around the confinement.
@@ -49,7 +49,8 @@ _AUTOGRAD_NAMES = {
     *("enter_dual_level", "dual_level", "make_dual", "unpack_dual", "saved_tensors_hooks"),
     *("disable_saved_tensors_hooks", "register_hook", "next_functions", "run_backward", "_execution_engine"),
     *("register_full_backward_hook", "_register_hook_dict", "forward_ad", "grad_fn", "_engine_run_backward"),
-    *("save_on_cpu", "allow_mutation_on_saved_tensors"),
+    *("save_on_cpu", "allow_mutation_on_saved_tensors", "_enter_dual_level", "_exit_dual_level", "_make_dual"),
+    *("_unpack_dual", "_set_fwd_grad_enabled"),
 }
 _WRITTEN = {"register_hook", "grad_fn", "next_functions", "dual_level"}
 """names that an explanation may contain"""
@@ -58,6 +59,9 @@ _CLOSED = ("gc", "sys", "torch.autograd", "autograder")
 """modules whose names no answer looks up by a text"""
 _PATH = re.compile(r"\w+(?:[.:]\w+)+")
 _WORD = re.compile(r"[A-Za-z_]\w*")
+_INNER = re.compile(r"\btorch\._[A-Za-z]\w*")
+_PUT_TOGETHER = {"join", "replace", "decode", "translate"}
+"""methods that make a name of what does not look like one"""
 _LONGEST = 80
 """most characters of a path that are told"""
 _MOST_PARTS = 50
@@ -80,7 +84,10 @@ def attempts(own: Code, given: Code, tools: Iterable[Tool]) -> tuple[Attempt, ..
     """The attempts in the cells `own`, which students write. `given` are the locked cells; `tools` are forbidden."""
     search = _Search(frozenset(tools), sources_of(own, given))
     found: dict[tuple[str, int], Attempt] = {}
+    sources = dict(own)
     for cell, statements in own_statements(own, given).items():
+        if not statements and too_deep(sources[cell]):
+            found[cell, 1] = Attempt(cell, 1, "code that is nested too deeply to be read")
         for line, what in search.places(statements):
             found.setdefault((cell, line), Attempt(cell, line, what))
     return tuple(found.values())[:_MOST]
@@ -151,12 +158,18 @@ class _Search:
             yield text
         elif path.startswith(_CLOSED) or (way in ("vars", "__dict__") and path and not text):
             yield f"{way} of {path}"
-        elif self._tools and path and isinstance(key, ast.BinOp | ast.JoinedStr | ast.Subscript):
+        elif self._tools and path.partition(".")[0] == "torch" and _private(text):
+            yield f"{path}.{text}"
+        elif self._tools and (
+            _put_together(key) or (path and isinstance(key, ast.BinOp | ast.JoinedStr | ast.Subscript))
+        ):
             yield f"{way} with a name that is put together"
 
     def _named_in(self, text: str) -> Iterator[str]:
         """The names in a text that could be run or looked up: in one with blanks only those that nobody writes."""
         path = _PATH.fullmatch(text) is not None
+        if self._tools and (inner := _INNER.search(text)):
+            yield inner[0]
         for word in _WORD.findall(text):
             if word in self._names and (path or ("_" in word.strip("_") and word not in _WRITTEN)):
                 yield word
@@ -166,6 +179,11 @@ class _Search:
         parts = path.split(".")
         spans = ((start, start + size) for start in range(len(parts)) for size in range(1, self._deepest + 1))
         return any(".".join(parts[start:end]) in self._modules for start, end in spans)
+
+
+def _put_together(key: ast.expr) -> bool:
+    """Whether a name is made of pieces: no answer looks anything up by such a name."""
+    return isinstance(key, ast.Call) and isinstance(key.func, ast.Attribute) and key.func.attr in _PUT_TOGETHER
 
 
 def _private(name: str) -> bool:

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import _thread
 import functools
+import sys
 import threading
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import AbstractContextManager, ExitStack, contextmanager
@@ -64,13 +65,37 @@ def _block_autograd(stack: ExitStack) -> None:
         (graph, "_engine_run_backward"),
         (forward_ad, "make_dual"),
         (forward_ad, "enter_dual_level"),
+        (torch._C, "_enter_dual_level"),
+        (torch._C, "_set_fwd_grad_enabled"),
         (graph, "disable_saved_tensors_hooks"),  # torch.func calls it first
     ]
+    stack.enter_context(_without_tangents())
     stack.enter_context(_replaced(places, refuse))
     # Under no_grad, a tensor that merely requires a gradient raises no error. If the code turns recording on again, the
     # hooks raise where PyTorch builds the graph. That happens below Python, so no alias can avoid it.
     stack.enter_context(torch.no_grad())
     stack.enter_context(graph.saved_tensors_hooks(refuse, refuse))
+
+
+@functools.cache
+def _forward_mode() -> Callable[[bool], None]:
+    """PyTorch's switch of forward-mode differentiation, as it was before it was blocked."""
+    import torch
+
+    return torch._C._set_fwd_grad_enabled
+
+
+@contextmanager
+def _without_tangents() -> Iterator[None]:
+    """Tangents are not carried along here. That is decided below Python."""
+    import torch
+
+    before = torch._C._is_fwd_grad_enabled()
+    _forward_mode()(False)
+    try:
+        yield
+    finally:
+        _forward_mode()(before)
 
 
 def _block_functions(tool: str, stack: ExitStack) -> None:
@@ -90,9 +115,51 @@ def _blocking_mode(tool: str) -> Callable[[], AbstractContextManager[None]]:
         def __torch_function__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
             if func in forbidden:
                 refuse()
-            return func(*args, **(kwargs or {}))
+            kwargs = kwargs or {}
+            if _plain((*args, *kwargs.values())):
+                return func(*args, **kwargs)
+            with _profiled(watch):  # the function may call Python code of the student's, without this mode
+                return func(*args, **kwargs)
+
+    codes = {function.__code__ for function in forbidden if hasattr(function, "__code__")}
+
+    def watch(frame: Any, event: str, function: Any) -> None:
+        if (event == "c_call" and function in forbidden) or (event == "call" and frame.f_code in codes):
+            refuse()
 
     return Blocker
+
+
+def _plain(things: Iterable[Any]) -> bool:
+    """Whether these are tensors, numbers and other data that call no code of the student's when they are used."""
+    kinds = _data_types()
+    for thing in things:
+        if type(thing) in (list, tuple):
+            if not kinds.issuperset(map(type, thing)) and not _plain(thing):
+                return False
+        elif type(thing) not in kinds:
+            return False
+    return True
+
+
+@functools.cache
+def _data_types() -> frozenset[type]:
+    import numpy
+    import torch
+
+    own = (torch.Tensor, torch.nn.Parameter, torch.Size, torch.Generator, torch.dtype, torch.device, torch.layout)
+    other = (torch.memory_format, numpy.ndarray, numpy.float32, numpy.float64, numpy.int64, numpy.bool_, slice)
+    return frozenset((*own, *other, bool, int, float, complex, str, type(None), type(...)))
+
+
+@contextmanager
+def _profiled(watch: Callable[[Any, str, Any], None]) -> Iterator[None]:
+    before = sys.getprofile()
+    sys.setprofile(watch)
+    try:
+        yield
+    finally:
+        sys.setprofile(before)
 
 
 def _nn_functions() -> frozenset[Any]:
@@ -114,12 +181,13 @@ def _attention_functions() -> frozenset[Any]:
     import torch
 
     functional = torch.nn.functional
+    named = (getattr(torch, name) for name in dir(torch) if "attention" in name)
     return frozenset(
         (
             functional.multi_head_attention_forward,
             functional.scaled_dot_product_attention,
-            torch._native_multi_head_attention,
             torch._transformer_encoder_layer_fwd,
+            *(function for function in named if callable(function)),
         )
     )
 

@@ -34,7 +34,20 @@ def parse(source: str) -> list[ast.stmt]:
                 return ast.parse(make()).body
         except (SyntaxError, ValueError, RecursionError, MemoryError):
             continue
-    return []  # a cell that cannot be parsed cannot run either
+    return []  # a cell that cannot be parsed cannot run either, unless it is `too_deep`
+
+
+def too_deep(source: str) -> bool:
+    """Whether a cell is nested too deeply to be read here. Code that raises Python's limits may run it all the same."""
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            ast.parse(_MAGIC.sub(r"\1pass", source))
+    except (RecursionError, MemoryError):
+        return True
+    except (SyntaxError, ValueError):
+        pass
+    return False
 
 
 def refuse_many_magics(source: str) -> None:
@@ -128,8 +141,10 @@ def global_names(statement: ast.stmt) -> frozenset[str]:
     """The notebook's names that a statement reads, without its parameters and local variables."""
     try:
         table = symtable.symtable(ast.unparse(statement), "<cell>", "exec")
-    except (SyntaxError, ValueError, RecursionError, MemoryError):
+    except (SyntaxError, ValueError):
         return frozenset()
+    except (RecursionError, MemoryError):  # too deep to be written down: its local names, too
+        return frozenset(node.id for node in ast.walk(statement) if isinstance(node, ast.Name))
     found = {symbol.get_name() for symbol in table.get_symbols() if symbol.is_referenced()}
     waiting = list(table.get_children())
     while waiting:

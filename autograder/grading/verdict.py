@@ -57,7 +57,10 @@ def verdict(context: GradingContext, spec: NotebookSpec, work: Work, examined: E
     """The result of one notebook."""
     blank, suite, gradable = context.released[spec.name], context.suites[spec.name], work.gradable
     rebound = rebindings(gradable.cells)
-    forbidden = forbidden_uses(suite, gradable, work.modules, rebound)
+    twice = {name for name, kept in examined.recorded.items() if kept.again is not None}
+    repeated = {test.cell for test in examined.tests if test.name in twice}
+    first = [one for one in rebound if repeated.isdisjoint(one.between)]  # the others were tested with what came later
+    forbidden = forbidden_uses(suite, gradable, work.modules, first)
     cells = score(blank, examined.tests, forbidden, examined.diagnoses, work.unanswered, suite.uses)
     cells = with_causes(cells, gradable, ran.outputs, suite.master, context.homework.packages)
     cells = tuple(msgspec.structs.replace(cell, answer=gradable.answer(cell.grade_id)) for cell in cells)

@@ -93,13 +93,19 @@ def cell_of(name: str) -> str:
     return name if _CELL.fullmatch(name) else ""
 
 
-def text_of(kind: str, text: str) -> str:
-    """The first line of an exception's text if Python or PyTorch could have written it; '' otherwise."""
+def fixed_text_of(kind: str, text: str) -> str:
+    """The text of an exception if it is one of a few that can carry nothing; '' otherwise."""
     if kind == ForbiddenTool.__name__:
         return text if text in WHY.values() else ""
+    return _NO_GPU if text.strip().startswith(_WITHOUT_GPU) else ""
+
+
+def text_of(kind: str, text: str) -> str:
+    """The first line of an exception's text if Python or PyTorch could have written it; '' otherwise."""
+    fixed = fixed_text_of(kind, text)
+    if fixed or kind == ForbiddenTool.__name__:
+        return fixed
     line = text.strip().split("\n", 1)[0]
-    if line.startswith(_WITHOUT_GPU):
-        return _NO_GPU
     if len(line) > _MOST or _DECIMAL.search(line):
         return ""
     at = 0

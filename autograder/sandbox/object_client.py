@@ -31,16 +31,15 @@ def _nonce() -> bytes:
 
 
 class _Asker:
-    def __init__(self, line: Line, numbers: bool) -> None:
-        self.line, self._numbers = line, numbers
+    def __init__(self, line: Line, texts: bool) -> None:
+        self.line, self._texts = line, texts
         self.allowance: Allowance | None = None
 
     def ask(self, question: Question) -> Any:
         reply = self.line.ask(question, self.allowance)
         if isinstance(reply, Raised):
-            shown = error_text.text_of(reply.error, reply.message)
-            if not self._numbers and any(map(str.isdigit, shown)):
-                shown = ""
+            tell = error_text.text_of if self._texts else error_text.fixed_text_of
+            shown = tell(reply.error, reply.message)
             raise StudentError(error_text.kind_of(reply.error), shown, error_text.cell_of(reply.cell), reply.line)
         try:
             return from_wire(reply.value, lambda ref: Handle(self, ref))
@@ -59,9 +58,9 @@ class _Asker:
 class Student:
     """A student's finished notebook. `student.NAME` is a value, or a Handle if the object cannot cross the wire."""
 
-    def __init__(self, line: Line, numbers: bool = True) -> None:
-        """Without `numbers`, the texts of exceptions are shown only if they contain none."""
-        self._asker = _Asker(line, numbers)
+    def __init__(self, line: Line, texts: bool = True) -> None:
+        """Without `texts`, those of exceptions are shown only where they are the same for everybody."""
+        self._asker = _Asker(line, texts)
 
     def __getattr__(self, name: str) -> Any:
         if name.startswith("__"):  # pytest and copy look up such names on every object

@@ -65,7 +65,7 @@ def notes(cells: Sequence[GradableCell], found: Sequence[Rebinding]) -> Iterator
             given |= dict.fromkeys(() if cell.skip else functions(cell.source), cell.id)
             ours |= _given_statements(cell.source)
             continue
-        own = {name for text, defined in statements(cell.source) for name in defined if bare(text) not in ours}
+        own = {name for text, defined in _parts(cell.source) for name in defined if bare(text) not in ours}
         for name in sorted(() if cell.skip else own & given.keys()):
             if told < _MOST and not name.startswith("_"):
                 told += 1
@@ -78,16 +78,21 @@ def notes(cells: Sequence[GradableCell], found: Sequence[Rebinding]) -> Iterator
 
 @functools.lru_cache(maxsize=512)  # the given cells are the same in all submissions
 def _given_statements(source: str) -> frozenset[str]:
-    return frozenset(bare(text) for text, _ in statements(source))
+    return frozenset(bare(text) for text, _ in _parts(source))
+
+
+@functools.lru_cache(maxsize=256)  # asked for each name; a source that is no Python takes up to a second
+def _parts(source: str) -> tuple[tuple[str, frozenset[str]], ...]:
+    return tuple(statements(source))
 
 
 def _defines(source: str, name: str) -> bool:
     """Whether a cell defines a name, and not only a line of a text in it looks like that."""
-    return any(name in defined for _, defined in statements(source))
+    return any(name in defined for _, defined in _parts(source))
 
 
 def _functions_in_the_end(source: str) -> Iterator[str]:
     """The functions and classes of a cell whose names it gives no other meaning below."""
-    parts = statements(source)
+    parts = _parts(source)
     last = {name: text for text, defined in parts for name in defined}
     yield from (name for name in functions(source) if name in functions(last.get(name, "")))

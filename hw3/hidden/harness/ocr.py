@@ -8,6 +8,7 @@ import contextlib
 import inspect
 import itertools
 import sys
+import threading
 from collections.abc import Callable, Iterator, Sequence
 from types import FrameType
 from typing import Any
@@ -225,10 +226,12 @@ def _lines(function: Callable[..., object], arguments: Sequence[object], but: ob
     function(*arguments)  # whatever happens in a first call only
     before = sys.gettrace()
     sys.settrace(trace)
+    threading.settrace(trace)
     try:
         function(*arguments)
     finally:
         sys.settrace(before)
+        threading.settrace(None)
     return count
 
 
