@@ -335,6 +335,12 @@ def test_relu_backward(student, draw):
     relu.forward(draw.normal(B, n))
     relu.forward(x)
     close(relu.backward(dy), torch.where(x > 0, dy, 0.0), "dx")
+    x[:, 0] = 0  # there any slope from 0 to 1 is right
+    relu.forward(x)
+    dx = relu.backward(dy)
+    close(dx[:, 1:], torch.where(x > 0, dy, 0.0)[:, 1:], "dx for an x with zeros, where x is not 0")
+    slopes = dx[:, 0] / dy[:, 0]
+    assert ((slopes >= -1e-6) & (slopes <= 1 + 1e-6)).all(), "where x is exactly 0, the slope should be from 0 to 1"
 
 
 @earns("relu", weight=2)
@@ -459,6 +465,7 @@ def test_bce_of_nearly_certain_predictions(student, draw):
     y_hat = torch.sigmoid(z)
     # so close to 0 that its logarithm is -46 to -76, and the denominator is below 1e-12
     y[0, :2], y_hat[0, :2] = 1, 10 ** -draw.uniform(2, low=20, high=33)
+    y[1, 0], y_hat[1, 0] = 1, 1e-44  # its logarithm is -101
     J, dJdy_hat = both(student.bce_loss(y, y_hat), "bce_loss")
     close(J, functional.binary_cross_entropy(y_hat, y), "J of predictions close to 0 and 1", rtol=1e-3)
     expected = (y_hat - y) / (y_hat * (1 - y_hat)).clamp(min=1e-12) / (B * K)

@@ -422,7 +422,7 @@ def test_the_history(student, draw):
 
     def check(tools, train):
         model = tools.Watched(torch.zeros(K, K), torch.zeros(K), constant=True)
-        history, hangs = tools.remembered(train, model, tools.counted(x, y, 8), epochs)
+        history, hangs, tensors = tools.remembered(train, model, tools.counted(x, y, 8), epochs)
         kind = "None" if history is None else f"a {type(history).__name__}"
         assert isinstance(history, list), f"train should return a list of losses, not {kind}"
         assert len(history) == epochs, f"train returns {len(history)} losses for {epochs} epochs"
@@ -437,6 +437,7 @@ def test_the_history(student, draw):
             means = by_images
         close(history, means, "the list of losses", rtol=1e-3, sizes=sizes)
         assert not hangs, "the losses have graphs; keep plain numbers"
+        assert not tensors, "the losses are tensors; keep plain numbers, loss.item()"
 
     followed(student, "train", check)
 

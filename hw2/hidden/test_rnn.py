@@ -291,6 +291,7 @@ def test_losses_of_every_step(student, draw):
         losses, said, *_ = watched_run(student, table, batches)
         assert isinstance(losses, list), f"train should return a list of losses, not {kind_of(losses)}"
         assert losses != ["graphs"], "the losses carry their computation graphs: return plain numbers"
+        assert losses != ["tensors"], "the losses are tensors: return plain numbers, loss.item()"
         asked = f"there should be one forward pass for each of {len(batches)} batches; there are {len(said)}"
         assert len(said) == len(batches), asked
         x, *delays, _ = batches[0]
@@ -454,8 +455,9 @@ def test_operations_of_the_scan(student, draw):
     counts = []
     for T in 256, 4096:
         a, b = gates(draw, 1, T, 2)
+        a[..., 1] = torch.where(a[..., 1] > 0, 1.0, -1.0)  # so the last state depends on the first input
         h, operations, largest = HARNESS.beside(student).counted(student.linear_recurrence_scan, a, b)
-        close(h, states(a, b), f"h for T = {T}", rtol=1e-3, atol=1e-4)
+        close(h, states(a, b), f"h for T = {T}", rtol=1e-3, atol=1e-2)  # sums of 4096 numbers
         assert largest <= 16 * b.numel(), "a tensor has more than 16 times the entries of b"
         counts.append(operations)
     assert counts[1] < 2 * counts[0], "from 256 to 4096 steps, the number of tensor operations at least doubles"

@@ -144,6 +144,7 @@ def compare(losses, right, step, sizes, chosen=None):
     """
     kind = "None" if losses is None else f"a {type(losses).__name__}"
     assert isinstance(losses, list), f"train should return a list of losses, not {kind}"
+    assert not any(isinstance(loss, torch.Tensor) for loss in losses), "the losses are tensors: return loss.item()"
     size = torch.tensor(sizes, dtype=torch.float32)
     total = torch.zeros(int(step[-1]) + 1)
     averages = total.index_add(0, step, right * size) / total.index_add(0, step, size)
@@ -222,6 +223,7 @@ def story(length):
 def glance(student, reference, draw):
     """Two short runs: a report that is not true is found at once, and known mistakes are cheap to compare with."""
     follow(student, reference, draw)
+    watch(student, reference, draw.size(0, 10**6), "easy", 6, 1, 2)  # one sequence in each batch
     # for 2, 4, 5, 10 or 20 steps in all, OneCycleLR divides by 0 at the usual pct_start
     count, size, epochs = draw.size(6, 7), draw.size(6, 10), draw.size(2, 4)
     return watch(student, reference, draw.size(0, 10**6), "normal", count, size, epochs)

@@ -519,7 +519,7 @@ def with_places(draw, e, n):
 
 def some_sizes(draw):
     """Sizes e and n of a sequence: short and narrow, middling, long."""
-    return (1, 2), (draw.size(2, 5), draw.size(5, 9)), (2, draw.size(25, 40)), (1, 100)
+    return (1, 2), (draw.size(2, 5), draw.size(5, 9)), (2, draw.size(50, 70)), (1, 100)
 
 
 def outputs(student, reference, name, cases, probes, what):
@@ -556,7 +556,7 @@ def free_column(C):
 @earns("machines")
 def test_identity_and_shift(student, reference, draw):
     """One head returns the content itself, another one the column to the left, for every content."""
-    drawn = [with_places(draw, e, n) for e, n in some_sizes(draw)]
+    drawn = [with_places(draw, e, n) for e, n in (*some_sizes(draw), (draw.size(60, 80), 3))]
     probes = [((2, n), with_places(draw, 2, n)[1]) for n in (9, 36)]
     cases = [(C.shape, X, C, None, 0.01) for C, X in drawn]
     found = outputs(student, reference, "identity_projections", cases, probes, "identity")
@@ -581,7 +581,7 @@ def inverse(order):
 def test_permutation(student, reference, draw):
     """Column i of the output is column order[i] of the content, for any order."""
     cases = []
-    for e, n in ((3, 1), *some_sizes(draw)):
+    for e, n in ((3, 1), *some_sizes(draw), (draw.size(60, 80), 3)):
         C, X = with_places(draw, e, n)
         order = torch.randperm(n, generator=draw.generator).tolist()
         cases.append(((order, e), X, C[:, order], None, 0.01))

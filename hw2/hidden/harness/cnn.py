@@ -484,12 +484,14 @@ def ways(
 def remembered(
     train: Callable[[torch.nn.Module, _Loader, int], object], model: torch.nn.Module, loader: _Loader, epochs: int
 ) -> list[object]:
-    """What a training run returns, tensors of one number as numbers, and whether any of it still has its graph."""
+    """What a training run returns, tensors of one number as numbers, whether any of it still has its graph, and whether
+    any of it is a tensor without one."""
     history = train(model, loader, epochs)
     if not isinstance(history, list | tuple):
-        return [history, False]
+        return [history, False, False]
     hangs = any(getattr(value, "requires_grad", False) for value in history)
-    return [type(history)(_plain(value) for value in history), hangs]
+    tensors = not hangs and any(isinstance(value, Tensor) for value in history)
+    return [type(history)(_plain(value) for value in history), hangs, tensors]
 
 
 def taught(

@@ -218,7 +218,8 @@ def watched(
 
     steep: whether gradients are a hundred times as long
 
-    Losses that have a graph come back as ["graphs"]. The last entry says whether the batches have changed.
+    Losses that have a graph come back as ["graphs"], other tensors as ["tensors"]. The last entry says whether the
+    batches have changed.
     """
     model = Table(table / 100, scale=100.0) if steep else Table(table.clone())
     before = [part.clone() for batch in batches for part in batch]
@@ -234,6 +235,8 @@ def watched(
         handle.remove()
     if isinstance(losses, list) and any(getattr(loss, "requires_grad", False) for loss in losses):
         losses = ["graphs"]
+    elif isinstance(losses, list) and any(isinstance(loss, Tensor) for loss in losses):
+        losses = ["tensors"]
     elif isinstance(losses, list):
         losses = [_plain(loss) for loss in losses]
     changed = not all(map(torch.equal, before, (part for batch in batches for part in batch)))

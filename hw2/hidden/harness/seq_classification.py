@@ -270,7 +270,9 @@ def _put(model: torch.nn.Module, weights: Tensor) -> None:
 
 
 def _plain(value: Any) -> Any:
-    """One number as a Python number, be it a tensor or one of numpy's; anything else as it is."""
+    """One of numpy's numbers as a Python number; anything else as it is, without its graph."""
+    if isinstance(value, Tensor):
+        return value.detach()
     return value.item() if hasattr(value, "item") and getattr(value, "shape", None) in ((), (1,)) else value
 
 
