@@ -13,8 +13,10 @@ from autograder.insight.viva.tracing import Edit, Lines, TracedCall, ends, trace
 
 _SEEDS = 11, 4711
 """random seeds of the two runs whose keys must agree"""
-_PLENTY = 3
+_PLENTY = 2
 """drafts for each question that is asked, counting one of each kind for each function"""
+_ENOUGH_REMOVED = 2
+"""drafts about a line that is taken out: each costs a run or two"""
 _MOST_CHECKS = 4
 """checks of one exercise that are run"""
 
@@ -26,7 +28,8 @@ def questions(todo: Sequence[Exercise], line: Lines, rng: random.Random, most: i
     sure: set[Question] = set()
     found: list[Question] = []
     for exercise in order:
-        made = _drafts(exercise, line, rng)
+        removed = sum(one.kind == "removed" for one in drafts)
+        made = _drafts(exercise, line, rng, removed < _ENOUGH_REMOVED)
         drafts |= dict.fromkeys(rng.sample(made, len(made)), exercise)
         if len({(one.kind, one.function) for one in drafts}) >= _PLENTY * most or exercise is order[-1]:
             found = _agreed(drafts, sure, line, most)
@@ -74,7 +77,7 @@ def _asked(exercise: Exercise, calls: Sequence[tuple[TracedCall, Function]]) -> 
         yield from patterns.asked(call, function, exercise.sources[call.check])
 
 
-def _drafts(exercise: Exercise, line: Lines, rng: random.Random) -> list[Question]:
+def _drafts(exercise: Exercise, line: Lines, rng: random.Random, removed: bool) -> list[Question]:
     checks = rng.sample(exercise.checks, min(len(exercise.checks), _MOST_CHECKS))
     calls = _calls(exercise, checks, line, _SEEDS[0])
     shown = sieve.plain_text(" ".join(exercise.sources.values()))
@@ -84,7 +87,7 @@ def _drafts(exercise: Exercise, line: Lines, rng: random.Random) -> list[Questio
     def again(call: TracedCall, edit: Edit) -> TracedCall | None:
         return _after(call, edit, exercise, line, _SEEDS[0])
 
-    return [*found, *edits.removed(calls, exercise, again, rng)]
+    return [*found, *(edits.removed(calls, exercise, again, rng) if removed else ())]
 
 
 def _after(call: TracedCall, edit: Edit, exercise: Exercise, line: Lines, seed: int) -> TracedCall | None:

@@ -138,10 +138,10 @@ def unnoticed(
     todo = [(function, one) for function in functions for one in function.simple]
     tries = _MOST_EDITED
     for function, one in rng.sample(todo, min(len(todo), _MOST_READ)):
-        alike, bad = _alike(one), list[str]()
-        if not alike or not tries:
+        alike, others, bad = _alike(one), _different(one), list[str]()
+        if not alike or len(others) < LEAST_WRONG or not tries:
             continue
-        tries, good, others = tries - 1, rng.choice(alike), _different(one)
+        tries, good = tries - 1, rng.choice(alike)
         if passes(Edit(cell, with_line(source, one.lineno, good))) is not True:
             continue
         for text in rng.sample(others, min(len(others), _MOST_WRONG_EDITS)):
