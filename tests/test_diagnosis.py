@@ -7,7 +7,7 @@ import math
 import pytest
 import torch
 
-from autograder.examination.diagnosis import _ENOUGH, CLOSELY, _weight
+from autograder.examination.diagnosis import _ENOUGH, CLOSELY, ROUGHLY, _weight
 from autograder.sandbox.wire.messages import Call, Get, Raised, Returned
 from autograder.sandbox.wire.values import to_wire
 
@@ -49,3 +49,18 @@ def test_an_answer_that_was_written_down_and_an_error_in_a_students_line_say_eno
     assert _weight(Get(b"", "choice"), returned("b")) >= _ENOUGH
     assert _weight(CALL, Raised(b"", "RuntimeError", "shapes", "linear", 3)) >= _ENOUGH
     assert _weight(CALL, Raised(b"", "TypeError", "not callable")) < _ENOUGH
+
+
+@pytest.mark.parametrize(
+    ("cell", "message", "alike"),
+    [
+        ("linear", "mat1 and mat2 shapes cannot be multiplied (2x9 and 4x3)", True),
+        ("linear", "The size of tensor a (2) must match the size of tensor b (6)", False),
+        ("chain-rule", "mat1 and mat2 shapes cannot be multiplied (2x9 and 4x3)", False),
+    ],
+)
+def test_an_error_of_the_same_type_is_another_one_in_other_words_or_another_cell(cell, message, alike):
+    mine = Raised(b"", "RuntimeError", "mat1 and mat2 shapes cannot be multiplied (3x4 and 5x6)", "linear", 3)
+    other = Raised(b"", "RuntimeError", message, cell, 7)
+    assert ROUGHLY.alike(mine, other) is alike and ROUGHLY.alike(mine, mine)
+    assert not CLOSELY.alike(mine, Raised(b"", "RuntimeError", "other words", "linear", 3))

@@ -160,8 +160,12 @@ def test_circle_energy(student, reference, draw):
         beside = torch.tensor([0.98, 1.02], dtype=torch.double) * root
         rings = torch.sqrt(torch.arange(1.5, 4.6, 0.5, dtype=torch.double) - x**2)  # where an energy may repeat itself
         apart = grid[((grid - root).abs() > 0.02) & ((grid + root).abs() > 0.02)]
-        y = torch.cat([apart, beside, -beside, rings, -rings])
-        for others, near in ((y, True), (torch.tensor([-20.0, -5.0, 3.5, 7.0, 20.0], dtype=torch.double), False)):
+        y = torch.cat([apart, beside, -beside])
+        for others, near in (
+            (y, True),
+            (torch.cat([rings, -rings]), True),
+            (torch.tensor([-20.0, -5.0, 3.5, 7.0, 20.0], dtype=torch.double), False),
+        ):
             points = torch.cat([torch.stack([root, -root]), others])
             form, order, agree, finite, changed = ask.tools.standing(ask.function, x.expand(len(points)), points)
             ask.check_unchanged(changed)
