@@ -219,9 +219,10 @@ class Likeness:
         return self._same(mine.value, other.value)
 
     def _errors(self, mine: Raised, other: Raised) -> bool:
-        if mine.error != other.error or mine.message == other.message:
-            return mine.error == other.error
-        return not self.messages and mine.cell == other.cell and _words(mine.message) == _words(other.message)
+        if mine.error != other.error:
+            return False
+        same = mine.message == other.message
+        return same or (not self.messages and mine.cell == other.cell and _words(mine.message) == _words(other.message))
 
     def _same(self, mine: Any, other: Any) -> bool:
         if isinstance(mine, bool) or isinstance(other, bool) or mine is None or other is None:

@@ -64,7 +64,6 @@ def _block_autograd(stack: ExitStack) -> None:
         (torch.autograd, "_engine_run_backward"),  # torch.autograd.grad, Tensor.backward and torch.func all end here
         (graph, "_engine_run_backward"),
         (forward_ad, "make_dual"),
-        (forward_ad, "enter_dual_level"),
         (torch._C, "_enter_dual_level"),
         (torch._C, "_set_fwd_grad_enabled"),
         (graph, "disable_saved_tensors_hooks"),  # torch.func calls it first

@@ -457,7 +457,9 @@ def test_operations_of_the_scan(student, draw):
         a, b = gates(draw, 1, T, 2)
         a[..., 1] = torch.where(a[..., 1] > 0, 1.0, -1.0)  # so the last state depends on the first input
         h, operations, largest = HARNESS.beside(student).counted(student.linear_recurrence_scan, a, b)
-        close(h, states(a, b), f"h for T = {T}", rtol=1e-3, atol=1e-2)  # sums of 4096 numbers
+        right = states(a, b)
+        close(h, right, f"h for T = {T}", rtol=1e-3, atol=1e-2)  # sums of 4096 numbers
+        close(h[..., :1], right[..., :1], f"h for T = {T}, where gates are small", rtol=1e-3, atol=1e-4)
         assert largest <= 16 * b.numel(), "a tensor has more than 16 times the entries of b"
         counts.append(operations)
     assert counts[1] < 2 * counts[0], "from 256 to 4096 steps, the number of tensor operations at least doubles"
