@@ -230,8 +230,13 @@ def test_of_a_module_only_what_is_used_counts():
     for use, found in (("width", False), ("reference(x)", True)):
         own = [("answer", f"import tools\ndef f(x):\n    return x * tools.{use}"), ("tools.py", tools)]
         assert bool(static.uses("answer", own, GIVEN, ["nn"], {"f"})) is found
-    own = [("answer", "import math\ndef f(x):\n    return x * math.pi"), ("math.py", tools)]
-    assert static.uses("answer", own, GIVEN, ["nn"], {"f"}) == ""
+
+
+def test_a_module_of_a_librarys_name_is_read_only_where_the_library_is_missing():
+    layer = "import torch.nn as nn\ndef reference(x):\n    return nn.ReLU()(x)"
+    for name, found in (("math", False), ("numpy", False), ("__main__", False), ("winreg", True), ("tensorflow", True)):
+        own = [("answer", f"import {name}\ndef f(x):\n    return {name}.reference(x)"), (f"{name}.py", layer)]
+        assert bool(static.uses("answer", own, GIVEN, ["nn"], {"f"})) is found, name
 
 
 def test_a_name_that_is_defined_again_after_its_tests_accuses_nobody():

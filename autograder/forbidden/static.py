@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import ast
 import functools
-import sys
+import importlib.util
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
@@ -44,7 +44,6 @@ _INTERNALS = ("torch.ops", "torch._C", "torch._VF", "torch.overrides", "torch.ut
 """modules through which code could reach a blocked tool: forbidden together with any tool, as no solution needs them"""
 _CHANGING = {"setattr", "delattr", "exec", "eval", "vars", "globals"}
 """functions through which a loop or a condition can change what a name stands for"""
-_LIBRARIES = ("torch", "torchvision", "numpy", "matplotlib", "sklearn", "autograder", "IPython")
 _TENSOR_BACKWARD = {"gradient", "retain_graph", "create_graph", "inputs"}  # a layer's backward(dy) has none of these
 
 
@@ -149,7 +148,7 @@ class _Notebook:
     def module(self, path: str) -> Iterator[tuple[str, ast.stmt]]:
         """What a dotted path names in a module of the student's own: everything in it if no statement defines it."""
         top, _, rest = path.partition(".")
-        if top in sys.stdlib_module_names or top in _LIBRARIES:
+        if _is_installed(top):
             return  # a file of this name is not what is imported
         wanted = rest.partition(".")[0]
         for name, statements in self.cells.items():
@@ -167,6 +166,15 @@ class _Notebook:
             backward = calls[0].lineno if calls else 0
             self._reaches[statement] = _Reach(names, tuple(_paths(nodes, origins)), backward)
         return self._reaches[statement]
+
+
+@functools.cache
+def _is_installed(module: str) -> bool:
+    """Whether a module is found before the student's folder, which is searched last."""
+    try:
+        return importlib.util.find_spec(module) is not None
+    except ValueError:  # a module that runs, but was not imported: __main__
+        return True
 
 
 def _rebinds(statement: ast.stmt, again: Collection[str]) -> bool:
