@@ -19,6 +19,7 @@ from autograder.course.parsing import read_master
 from autograder.examination import guessing
 from autograder.examination.budget import Exhausted, budget, limit_memory
 from autograder.examination.hidden import Draw
+from autograder.examination.messages import explain
 from autograder.examination.recording import Recorder, Recording, Room
 from autograder.forbidden import source
 from autograder.forbidden.attempts import attempts
@@ -26,7 +27,7 @@ from autograder.proving import hostile
 from autograder.proving.bank import alternative
 from autograder.proving.example_class import SubmissionWriter
 from autograder.sandbox.wire.messages import Call, Get, Returned, Run, compiled, decode_report, encode
-from autograder.sandbox.wire.values import List, Ref, Tensor
+from autograder.sandbox.wire.values import Dict, List, Ref, Tensor
 from autograder.sandbox.wire.wire_error import WireError
 from autograder.submission.filename import shown
 
@@ -245,7 +246,12 @@ def _exchange(value, question=None):
 
 
 @pytest.mark.parametrize(
-    ("one", "two"), [(True, False), ("A", "B"), (3, 4), (List(["A", 1]), List(["A", 2])), (0.5, 1.0)]
+    ("one", "two"),
+    [
+        *((True, False), ("A", "B"), (3, 4), (List(["A", 1]), List(["A", 2])), (0.5, 1.0)),
+        (Dict([("A", True), ("size", 4711)]), Dict([("size", 4711), ("A", False)])),
+        (List([0.18236, "A"]), List([0.18237, "B"])),
+    ],
 )
 def test_an_answer_that_can_be_guessed_counts_once(one, two):
     assert guessing.guessed([_exchange(one)], [_exchange(two)], functions=True)
@@ -255,6 +261,15 @@ def test_an_answer_that_can_be_guessed_counts_once(one, two):
 @pytest.mark.parametrize(("one", "two"), [(None, True), (0.18236, 0.18237), (123456, 7), (True, None)])
 def test_nobody_guesses_what_a_computation_gives(one, two):
     assert not guessing.guessed([_exchange(one)], [_exchange(two)], functions=True)
+
+
+def test_other_numbers_of_objects_give_no_second_guess():
+    def asked(number, answer):
+        question = Call(b"a", number, [Ref(number, "letters")], {})
+        return [(Get(b"a", "of"), Returned(b"a", Ref(number, "f"))), (question, Returned(b"a", answer))]
+
+    assert guessing.guessed(asked(1, "A"), asked(8, "B"), functions=True)
+    assert not guessing.guessed(asked(1, "A"), asked(8, "A"), functions=True)
 
 
 def test_a_function_that_was_defined_again_may_answer_otherwise():
@@ -281,6 +296,21 @@ def test_the_value_of_a_name_counts_once_also_where_a_harness_reads_it(code):
 def test_what_a_function_gives_is_no_value_of_a_name(code):
     made = Run(b"a", compiled(code))
     assert not guessing.guessed([(made, Returned(b"a", True))], [(made, Returned(b"a", False))], functions=False)
+
+
+@pytest.mark.parametrize(
+    ("measured", "told"),
+    [
+        ("61.3% of the digits are right; 98 % are needed", "60 to 65% of the digits are right; 98 % are needed"),
+        ("99.9 % of them; 100.0 % are more", "95 to 100 % of them; 95 to 100 % are more"),
+        ("the loss is 483920.27, it should be below 0.8", "the loss is more than 10, it should be below 0.8"),
+        ("the loss is 1.73 and not 0.52", "the loss is 1.7 and not 0.52"),
+        ("after 300 steps of model_2.5b", "after 300 steps of model_2.5b"),
+    ],
+)
+def test_what_a_training_run_measured_is_told_roughly(measured, told):
+    assert explain(AssertionError(measured), trains=True) == told
+    assert explain(AssertionError("61.3% at a loss of 483.1")) == "61.3% at a loss of 483.1"
 
 
 def test_draws_depend_on_what_was_handed_in():
@@ -329,6 +359,17 @@ ATTEMPTS = [
     "import timeit\ntimeit.timeit('hook = graph.saved_tensors_hooks', number=1)",
     "get_ipython().ex('x = 1')",
     "def f(a: 'torch.autograd.graph._engine_run_backward'): pass",
+    "from sys import *\nsetprofile(None)",
+    "from sys import *\nfound = modules",
+    "from torch.autograd.graph import *\nwith saved_tensors_hooks(f, f): pass",
+    "if True:\n    from torch.autograd.graph import *\n    edge = saved_tensors_hooks",
+    "known['autograder.forbidden.runtime'].blocked = f",
+    "import builtins\nbuiltins.slope = f",
+    "import signal\nsignal.setitimer(signal.ITIMER_REAL, 0.1)",
+    "from torch.backends import opt_einsum\nopt_einsum.is_available = f",
+    "torch.functional.has_torch_function = f",
+    "getattr(f, next(name for name in dir(f) if name.endswith('de__')))",
+    "kept = layer.forward.__code__",
 ]
 
 
@@ -347,6 +388,12 @@ USUAL = [
     "import importlib\nimportlib.reload(plt)",
     "import gc\ngc.collect()",
     "this is not Python",
+    "from torch import *\ny = exp(x) + tanh(x)",
+    "from math import *\nprint(sqrt(2))",
+    "from numpy import *\ndef compiled(modules):\n    return [modules for modules in modules]",
+    "torch.backends.cudnn.deterministic = True",
+    "print(dir(torch))",
+    "import torch.nn as nn\nnn.Linear.bias = None",
 ]
 
 

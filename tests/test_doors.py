@@ -1,9 +1,11 @@
 """Forbidden tools: every way to them is shut while tests run, and honest code is never accused."""
 
 import _thread
+import functools
 import sys
 import threading
 
+import numpy
 import pytest
 import torch
 from torch.nn import functional
@@ -41,6 +43,15 @@ class Index:
         return 0
 
 
+class Factor:
+    """A number that NumPy multiplies for PyTorch, by the student's code."""
+
+    def __mul__(self, other):
+        return functional.relu(X)
+
+    __rmul__ = __mul__
+
+
 def tangents():
     """Numbers with tangents below Python, by functions that were looked up before."""
     level = ENTER()
@@ -73,12 +84,17 @@ NN = {
     "alias of a loss": lambda: MSE(X, X),
     "a callback": lambda: torch.zeros(1).apply_(lambda _: float(functional.relu(X)[0])),
     "alias in a callback": lambda: torch.zeros(1).map_(torch.zeros(1), lambda a, b: float(MSE(X, X))),
+    "a callback that maps": lambda: torch.zeros(1).apply_(lambda _: float(len(list(map(functional.relu, [X]))))),
+    "an array of objects": lambda: torch.ones(1).__rdiv__(numpy.array([Factor()], dtype=object)),
 }
 ATTENTION = {
     "alias of the function": lambda: SDPA(SEQUENCE, SEQUENCE, SEQUENCE),
     "a module made before": lambda: READY(SEQUENCE, SEQUENCE, SEQUENCE),
     "its fast path": lambda: READY.eval()(SEQUENCE.detach(), SEQUENCE.detach(), SEQUENCE.detach()),
     "its formula": lambda: torch._scaled_dot_product_attention_math(SEQUENCE, SEQUENCE, SEQUENCE),
+    "a callback that is a partial function": lambda: torch.zeros(1).apply_(
+        functools.partial(next, map(SDPA, [SEQUENCE], [SEQUENCE], [SEQUENCE]))
+    ),
     "a callback": lambda: torch.zeros(1).apply_(lambda _: float(SDPA(SEQUENCE, SEQUENCE, SEQUENCE).sum())),
     "an encoder layer": lambda: torch.nn.TransformerEncoderLayer(4, 2, batch_first=True).eval()(SEQUENCE),
 }
@@ -230,6 +246,26 @@ def test_of_a_module_only_what_is_used_counts():
     for use, found in (("width", False), ("reference(x)", True)):
         own = [("answer", f"import tools\ndef f(x):\n    return x * tools.{use}"), ("tools.py", tools)]
         assert bool(static.uses("answer", own, GIVEN, ["nn"], {"f"})) is found
+
+
+def test_a_function_that_is_made_built_in_is_followed():
+    hidden = "import builtins\ndef g(x):\n    return nn.functional.relu(x)\nbuiltins.slope = g"
+    own = [("own", hidden), ("answer", "def f(x):\n    return slope(x)")]
+    assert "relu" in static.uses("answer", own, GIVEN, ["nn"], {"f"})
+
+
+def test_what_a_star_imports_is_known_by_its_name():
+    star = ("own", "from torch.nn.functional import *\nfrom math import *")
+    assert "relu" in static.uses("answer", [star, ("answer", "def f(x):\n    return relu(x)")], GIVEN, ["nn"], {"f"})
+    for honest in ("def f(x):\n    return exp(x)", "def relu(x):\n    return x\ndef f(x):\n    return relu(x)"):
+        assert static.uses("answer", [star, ("answer", honest)], GIVEN, ["nn"], {"f"}) == ""
+
+
+def test_a_path_that_grows_with_every_line_stays_short():
+    longer = "t = torch\n" + "t = t.a\n" * 3000 + "t = t.nn.functional"
+    own = [("own", longer), ("answer", "def f(x):\n    return t.relu(x)")]
+    assert static.uses("answer", own, GIVEN, ["nn"], {"f"}) == ""
+    assert max(map(len, static.sources_of(own, GIVEN).values())) < 500
 
 
 def test_a_module_of_a_librarys_name_is_read_only_where_the_library_is_missing():

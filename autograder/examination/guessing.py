@@ -42,11 +42,25 @@ def guessed(first: Sequence[Exchange], second: Sequence[Exchange], functions: bo
             continue
         if isinstance(question, Run) and _LAMBDA.fullmatch(source_of(question.code)) and isinstance(answer.value, Ref):
             names.add(answer.value.number)
-        if (functions or _of_names(question, names)) and _guessable(answer.value) and _guessable(other.value):
-            one, two = (from_wire(reply.value, lambda ref: ref.kind) for reply in (answer, other))
-            if repr(one) != repr(two):
-                return True
+        if (functions or _of_names(question, names)) and _differ(answer.value, other.value):
+            return True
     return False
+
+
+def _differ(one: Any, other: Any) -> bool:
+    """Whether two answers differ in something that could be guessed, wherever it stands in them."""
+    match one, other:
+        case (List(items) | Tuple(items), List(others) | Tuple(others)) if len(items) == len(others):
+            return any(map(_differ, items, others))
+        case Dict(pairs), Dict(others):
+            known = {repr(key): item for key, item in others}
+            return any(_differ(item, known[repr(key)]) for key, item in pairs if repr(key) in known) or (
+                _guessable(one) and _guessable(other) and len(pairs) != len(others)
+            )
+    if not (_guessable(one) and _guessable(other)):
+        return False
+    first, second = (from_wire(value, lambda ref: ref.kind) for value in (one, other))
+    return repr(first) != repr(second)
 
 
 def _of_names(question: Question, names: set[int]) -> bool:
@@ -77,25 +91,24 @@ def _looks_up(code: str) -> bool:
 
 
 def _same(question: Question, other: Question) -> bool:
-    """Whether two questions differ in nothing but their nonce."""
+    """Whether two questions differ in nothing but their nonce, and in how the student's process calls its objects."""
     kinds = type(question), type(other)
-    names = [name for name in question.__struct_fields__ if name != "nonce"]
+    names = [name for name in question.__struct_fields__ if name not in ("nonce", "target")]
     return kinds[0] is kinds[1] and all(_bare(getattr(question, name)) == _bare(getattr(other, name)) for name in names)
 
 
 def _bare(value: Any) -> Any:
-    """The value without what objects call their classes, which may differ each time."""
     match value:
-        case Ref(number):
-            return "object", number
-        case list():
+        case Ref():
+            return "object"
+        case list() | tuple():
             return [_bare(item) for item in value]
         case dict():
             return {key: _bare(item) for key, item in value.items()}
         case List(items) | Tuple(items):
-            return type(value).__name__, [_bare(item) for item in items]
+            return type(value).__name__, _bare(items)
         case Dict(pairs):
-            return "dict", [(_bare(key), _bare(item)) for key, item in pairs]
+            return "dict", _bare(pairs)
         case _:
             return value
 

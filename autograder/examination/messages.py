@@ -20,8 +20,17 @@ def needs_gpu(text: str) -> bool:
     return _GPU.search(text) is not None
 
 
-def explain(error: BaseException) -> str:
-    """One line for the student about the error that a test failed with."""
+def explain(error: BaseException, trains: bool = False) -> str:
+    """One line for the student about the error that a test failed with.
+
+    `trains` says that the test takes a training run. These have the same numbers for all students, so a network could
+    be trained to tell them: what such a run measured is told roughly.
+    """
+    text = _explained(error)
+    return _MEASURED.sub(_roughly, text) if trains and isinstance(error, AssertionError) else text
+
+
+def _explained(error: BaseException) -> str:
     match error:
         case Exhausted() | MemoryError():
             return "Checking your answer needs too much time or memory: it is far larger than what the text asks for."
@@ -53,6 +62,21 @@ _MOST = 500
 """most characters of a message"""
 _PRECISE = re.compile(r"[-+]?(?:[0-9]*\.[0-9]{4,}(?:e[-+]?[0-9]+)?|[0-9]{7,})")
 _LONG = re.compile(r"'[^']{60,}'|\"[^\"]{60,}\"|‘[^’]{60,}’")
+
+
+_MEASURED = re.compile(r"(?<![\w.])(\d+\.\d+)( ?%)?")
+_TOO_LARGE = 10.0
+"""a loss from which on only that is told"""
+
+
+def _roughly(measured: re.Match[str]) -> str:
+    number, percent = float(measured[1]), measured[2]
+    if percent:
+        low = min(int(number / 5) * 5, 95)
+        return f"{low} to {low + 5}{percent}"
+    if number >= _TOO_LARGE:
+        return f"more than {_TOO_LARGE:.0f}"
+    return f"{number:.1f}" if number >= 1 else measured[0]
 
 
 def _coarse(text: str) -> str:

@@ -106,7 +106,7 @@ class Examination:
             weight=worth.weight,
             says=_first_line(item),
             passed=error is None,
-            message=explain(error) if error is not None else "",
+            message=explain(error, worth.trains) if error is not None else "",
             forbidden=isinstance(error, StudentError) and error.type == ForbiddenTool.__name__,
             seconds=round(seconds, 4),
         )

@@ -10,9 +10,10 @@ import ast
 import re
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
+from itertools import chain
 
 from autograder.course.course import Tool
-from autograder.forbidden.source import path_of, too_deep
+from autograder.forbidden.source import path_of, starred, too_deep
 from autograder.forbidden.static import Code, own_statements, sources_of
 
 # For every notebook: ways into the grader's own code, into the frames of its functions, and around the confinement.
@@ -25,13 +26,24 @@ _NAMES = {
     *("_getframe", "_current_frames", "f_back", "f_locals", "f_globals", "f_builtins", "tb_frame", "gi_frame"),
     *("cr_frame", "ag_frame", "settrace", "setprofile", "addaudithook", "set_custom_exc", "input_transformers_post"),
     *("input_transformers_cleanup", "ast_transformers", "run_cell", "run_code", "__subclasses__", "co_consts"),
-    *("get_objects", "get_referrers", "get_referents"),
+    *("get_objects", "get_referrers", "get_referents", "__code__", "__globals__", "__closure__", "cell_contents"),
+    *("getsource", "getsourcelines"),
 }
 _TEXTS = re.compile(r"\bautograder\b|/proc/(?:self|[0-9])|\bctypes\b")
 
 # Where a tool is forbidden: ways to it below or beside the functions that are blocked.
 _TOOL_MODULES = {
-    *("inspect", "importlib.import_module", "importlib.util", "importlib.machinery", "threading", "_thread", "runpy"),
+    *(
+        "builtins",
+        "signal",
+        "inspect",
+        "importlib.import_module",
+        "importlib.util",
+        "importlib.machinery",
+        "threading",
+        "_thread",
+        "runpy",
+    ),
     *("multiprocessing", "concurrent", "asyncio", "code", "torch._higher_order_ops"),
     *("torch.ops", "torch._C", "torch._VF", "torch.overrides", "torch.utils._python_dispatch", "torch.library"),
     *("torch.jit", "torch.fx", "torch.compile", "torch.export", "torch.utils.checkpoint"),
@@ -39,8 +51,8 @@ _TOOL_MODULES = {
 }
 _TOOL_NAMES = {
     *("_C", "_VF", "__torch_function__", "__torch_dispatch__", "DisableTorchFunction", "DisableTorchFunctionSubclass"),
-    *("TorchFunctionMode", "TorchDispatchMode", "__globals__", "__builtins__", "__code__", "__closure__", "__import__"),
-    *("cell_contents", "start_new_thread", "import_module", "aten"),
+    *("TorchFunctionMode", "TorchDispatchMode", "__builtins__", "__import__"),
+    *("start_new_thread", "import_module", "aten"),
 }
 _TOOL_CALLS = {"exec", "eval", "compile", "__import__"}
 _SHELL_CALLS = {"ex", "ev"}
@@ -55,6 +67,8 @@ _AUTOGRAD_NAMES = {
 _WRITTEN = {"register_hook", "grad_fn", "next_functions", "dual_level"}
 """names that an explanation may contain"""
 _LOOKUPS = {"getattr", "setattr", "hasattr", "delattr"}
+_LISTING = "dir"
+"""the function that lists the names which an object has"""
 _CLOSED = ("gc", "sys", "torch.autograd", "autograder")
 """modules whose names no answer looks up by a text"""
 _PATH = re.compile(r"\w+(?:[.:]\w+)+")
@@ -82,10 +96,12 @@ class Attempt:
 
 def attempts(own: Code, given: Code, tools: Iterable[Tool]) -> tuple[Attempt, ...]:
     """The attempts in the cells `own`, which students write. `given` are the locked cells; `tools` are forbidden."""
-    search = _Search(frozenset(tools), sources_of(own, given))
+    cells = own_statements(own, given)
+    starred_names = {name for one in chain(*cells.values()) for name in _starred(one)}
+    search = _Search(frozenset(tools), sources_of(own, given), starred_names)
     found: dict[tuple[str, int], Attempt] = {}
     sources = dict(own)
-    for cell, statements in own_statements(own, given).items():
+    for cell, statements in cells.items():
         if not statements and too_deep(sources[cell]):
             found[cell, 1] = Attempt(cell, 1, "code that is nested too deeply to be read")
         for line, what in search.places(statements):
@@ -96,8 +112,8 @@ def attempts(own: Code, given: Code, tools: Iterable[Tool]) -> tuple[Attempt, ..
 class _Search:
     """What to look for in one notebook."""
 
-    def __init__(self, tools: frozenset[Tool], origins: dict[str, str]) -> None:
-        self._tools, self._origins = tools, origins
+    def __init__(self, tools: frozenset[Tool], origins: dict[str, str], starred_names: set[str]) -> None:
+        self._tools, self._origins, self._starred = tools, origins, starred_names & origins.keys()
         self._modules = _MODULES | (_TOOL_MODULES if tools else set())
         self._deepest = max(name.count(".") + 1 for name in self._modules)
         self._names = _NAMES | (_TOOL_NAMES if tools else set()) | (_AUTOGRAD_NAMES if "autograd" in tools else set())
@@ -128,8 +144,13 @@ class _Search:
                     yield name
                 elif node not in parts:
                     yield from self._path(path_of(node, self._origins))
+            case ast.Assign(targets=targets, value=value) if self._tools and not isinstance(value, ast.Constant):
+                yield from (f"{path} = …" for path in self._set(targets))
             case ast.FunctionDef(name=name) if name in self._names:
                 yield name
+            case ast.Name(id=name) if name in self._starred:
+                path = self._origins[name]
+                yield from (path,) if name in self._names else self._path(path)
             case ast.Name(id=name) if name in ("_getframe", "__builtins__") or (self._tools and name in _TOOL_CALLS):
                 yield name
             case ast.Constant() | ast.BinOp() | ast.JoinedStr() if node not in parts:
@@ -140,12 +161,20 @@ class _Search:
                 yield _text(key)[:40]
             case ast.Call(func=ast.Name(id=name), args=[of, key, *_]) if name in _LOOKUPS:
                 yield from self._looked_up(name, of, key)
+            case ast.Subscript(slice=key) if "autograder" in _WORD.findall(_text(key)):
+                yield _text(key)[:_LONGEST]
             case ast.Subscript(value=ast.Call(func=ast.Name(id="vars"), args=[of]), slice=key):
                 yield from self._looked_up("vars", of, key)
             case ast.Subscript(value=ast.Attribute(value=of, attr="__dict__"), slice=key):
                 yield from self._looked_up("__dict__", of, key)
             case _:
                 pass
+
+    def _set(self, targets: Iterable[ast.expr]) -> Iterator[str]:
+        """What is replaced in PyTorch: an answer sets its settings (`torch.backends.cudnn.benchmark = True`) alone."""
+        for target in targets:
+            if isinstance(target, ast.Attribute) and (path := path_of(target, self._origins)).startswith("torch."):
+                yield path[:_LONGEST]
 
     def _path(self, path: str) -> Iterator[str]:
         if self._listed(path) or (self._tools and path.startswith("torch.") and any(map(_private, path.split(".")))):
@@ -156,6 +185,8 @@ class _Search:
         text, path = _text(key), path_of(of, self._origins)
         if text in self._names or _TEXTS.search(text) or self._listed(f"{path}.{text}"):
             yield text
+        elif any(isinstance(one, ast.Name) and one.id == _LISTING for one in ast.walk(key)):
+            yield f"{way} with a name from {_LISTING}()"
         elif path.startswith(_CLOSED) or (way in ("vars", "__dict__") and path and not text):
             yield f"{way} of {path}"
         elif self._tools and path.partition(".")[0] == "torch" and _private(text):
@@ -179,6 +210,17 @@ class _Search:
         parts = path.split(".")
         spans = ((start, start + size) for start in range(len(parts)) for size in range(1, self._deepest + 1))
         return any(".".join(parts[start:end]) in self._modules for start, end in spans)
+
+
+def _starred(statement: ast.stmt) -> Iterator[str]:
+    """The names that a statement imports by a star, which only stands outside of functions."""
+    waiting: list[ast.AST] = [statement]
+    while waiting:
+        match waiting.pop():
+            case ast.ImportFrom() as node:
+                yield from starred(node)
+            case ast.stmt() | ast.ExceptHandler() as node:
+                waiting += ast.iter_child_nodes(node)
 
 
 def _put_together(key: ast.expr) -> bool:

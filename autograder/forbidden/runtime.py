@@ -106,6 +106,7 @@ def _block_functions(tool: str, stack: ExitStack) -> None:
 @functools.cache
 def _blocking_mode(tool: str) -> Callable[[], AbstractContextManager[None]]:
     """The PyTorch mode in which the tool's functions raise ForbiddenTool, whatever name they are called by."""
+    import torch
     from torch.overrides import TorchFunctionMode
 
     refuse, forbidden = _refusal(tool), _FUNCTIONS[tool]()
@@ -117,8 +118,21 @@ def _blocking_mode(tool: str) -> Callable[[], AbstractContextManager[None]]:
             kwargs = kwargs or {}
             if _plain((*args, *kwargs.values())):
                 return func(*args, **kwargs)
-            with _profiled(watch):  # the function may call Python code of the student's, without this mode
+            args = [self._within(thing) for thing in args]
+            kwargs = {name: self._within(thing) for name, thing in kwargs.items()}
+            with _profiled(watch):  # the function may call methods of the student's, without this mode
                 return func(*args, **kwargs)
+
+        def _within(self, thing: Any) -> Any:
+            """A callback runs in this mode, too."""
+            if not callable(thing) or isinstance(thing, type | torch.nn.Module | torch.Tensor):
+                return thing
+
+            def called(*args: Any, **kwargs: Any) -> Any:
+                with self:
+                    return thing(*args, **kwargs)
+
+            return called
 
     codes = {function.__code__ for function in forbidden if hasattr(function, "__code__")}
 
@@ -136,9 +150,15 @@ def _plain(things: Iterable[Any]) -> bool:
         if type(thing) in (list, tuple):
             if not kinds.issuperset(map(type, thing)) and not _plain(thing):
                 return False
-        elif type(thing) not in kinds:
+        elif type(thing) not in kinds and not _is_array_of_numbers(thing):
             return False
     return True
+
+
+def _is_array_of_numbers(thing: Any) -> bool:
+    import numpy
+
+    return type(thing) is numpy.ndarray and not thing.dtype.hasobject
 
 
 @functools.cache
@@ -147,7 +167,7 @@ def _data_types() -> frozenset[type]:
     import torch
 
     own = (torch.Tensor, torch.nn.Parameter, torch.Size, torch.Generator, torch.dtype, torch.device, torch.layout)
-    other = (torch.memory_format, numpy.ndarray, numpy.float32, numpy.float64, numpy.int64, numpy.bool_, slice)
+    other = (torch.memory_format, numpy.float32, numpy.float64, numpy.int64, numpy.bool_, slice)
     return frozenset((*own, *other, bool, int, float, complex, str, type(None), type(...)))
 
 

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import ast
 import functools
+import importlib
 import re
 import symtable
+import sys
 import textwrap
 import warnings
 from collections import ChainMap
@@ -18,6 +20,10 @@ _CHANGING_METHODS = {
     *("append", "extend", "insert", "update", "setdefault", "add", "__setattr__", "__setitem__", "__ior__"),
 }
 _SHELL = re.compile(r"=[ \t]*+[%!].*|(?<!\?)\?++[ \t]*+$", re.MULTILINE)
+_LIBRARIES = ("torch", "numpy")
+"""libraries that every grading process loads sooner or later"""
+_MOST_PARTS = 32
+"""names at either end of a path that are kept: a cell can make one longer with each of its lines"""
 _MOST_WORK = 2_000_000
 """most characters times lines of IPython's own: it reads the whole cell again for each of them"""
 
@@ -156,9 +162,13 @@ def global_names(statement: ast.stmt) -> frozenset[str]:
 
 def origins_of(statements: Sequence[ast.stmt], before: Mapping[str, str]) -> dict[str, str]:
     """The dotted path behind each imported name and each alias: {'F': 'torch.nn.functional'}."""
-    origins = dict(before)
+    origins, by_star = dict(before), dict[str, str]()
     for statement in statements:
         origins |= inner_origins(statement, origins)
+        if isinstance(statement, ast.ImportFrom):
+            by_star |= {name: origins[name] for name in starred(statement)}
+        elif isinstance(statement, ast.FunctionDef | ast.ClassDef) and statement.name in by_star:
+            origins.pop(statement.name, None)  # a function of the student's own takes the imported one's place
         if isinstance(statement, ast.Assign) and isinstance(statement.targets[0], ast.Name):
             origins[statement.targets[0].id] = path_of(statement.value, origins)  # '' removes the earlier meaning
     return origins
@@ -174,12 +184,27 @@ def inner_origins(statement: ast.stmt, origins: Mapping[str, str]) -> dict[str, 
                 first = alias.name.split(".")[0]
                 found[alias.asname or first] = alias.name if alias.asname else first
         elif isinstance(node, ast.ImportFrom) and node.module:
+            found |= {name: f"{node.module}.{name}" for name in starred(node)}
             for alias in node.names:
                 found[alias.asname or alias.name] = f"{node.module}.{alias.name}"
         for name, value in _aliases(node):
             if path := path_of(value, known):
                 found[name] = path
     return found
+
+
+def starred(node: ast.ImportFrom) -> Sequence[str]:
+    """The names that `from module import *` gives, as far as the module is loaded here: students' own are not."""
+    if node.module is None or all(alias.name != "*" for alias in node.names):
+        return ()
+    top = node.module.partition(".")[0]
+    if top in _LIBRARIES:
+        importlib.import_module(top)
+    module = sys.modules.get(node.module)
+    if module is None:
+        return ()
+    public = [name for name in vars(module) if not name.startswith("_")]
+    return list(getattr(module, "__all__", public))
 
 
 def _aliases(node: ast.AST) -> Iterator[tuple[str, ast.expr]]:
@@ -211,7 +236,11 @@ def path_of(node: ast.AST, origins: Mapping[str, str]) -> str:
                 return ""
     base = origins.get(node.id, "") if isinstance(node, ast.Name) else ""
     path = ".".join([base, *reversed(names)]) if base else ""
-    return f"torch.{path.rpartition('.torch.')[2]}" if ".torch." in path else path  # torch.functional.torch is torch
+    path = f"torch.{path.rpartition('.torch.')[2]}" if ".torch." in path else path  # torch.functional.torch is torch
+    if path.count(".") >= 2 * _MOST_PARTS:
+        parts = path.split(".")
+        path = ".".join([*parts[:_MOST_PARTS], *parts[-_MOST_PARTS:]])
+    return path
 
 
 def form(statement: ast.stmt) -> str:

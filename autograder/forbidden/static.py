@@ -128,11 +128,16 @@ class _Notebook:
             for statement in statements:
                 for defined in defines(statement, changing) if changing else self._defines[statement]:
                     self.definitions.setdefault(defined, []).append((name, statement))
+        self.origins = origins_of(own_statements, _given_origins(given))
+        for name, statements in self.cells.items():
+            for statement in statements:
+                for path in _set_paths(statement, self.origins):
+                    if path.startswith("builtins."):  # a name that every function knows
+                        self.definitions.setdefault(path.rpartition(".")[2], []).append((name, statement))
         self.defining_backward = {
             name for name, statements in self.cells.items() if any(map(_has_backward, statements))
         }
         """cells with a class whose own backward() takes no arguments: there such a call need not be a tensor's"""
-        self.origins = origins_of(own_statements, _given_origins(given))
         self._reaches: dict[ast.stmt, _Reach] = {}
 
     def matters(self, statement: ast.stmt, asked: Collection[str]) -> bool:
@@ -244,6 +249,13 @@ def _paths(nodes: Iterable[ast.AST], origins: Mapping[str, str]) -> Iterator[tup
             starred = any(alias.name == "*" for alias in node.names)
             if starred or node.module.startswith(_INTERNALS):
                 yield f"{node.module}.{node.names[0].name}", node.lineno
+
+
+def _set_paths(statement: ast.stmt, origins: Mapping[str, str]) -> Iterator[str]:
+    """The dotted paths of the attributes that a statement sets: `torch.f = g`."""
+    for node in ast.walk(statement):
+        if isinstance(node, ast.Attribute) and isinstance(node.ctx, ast.Store):
+            yield path_of(node, origins)
 
 
 def _has_backward(statement: ast.stmt) -> bool:

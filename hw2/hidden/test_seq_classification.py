@@ -148,7 +148,8 @@ def compare(losses, right, step, sizes, chosen=None):
     size = torch.tensor(sizes, dtype=torch.float32)
     total = torch.zeros(int(step[-1]) + 1)
     averages = total.index_add(0, step, right * size) / total.index_add(0, step, size)
-    said = f"train returned {len(losses)} losses, but made {len(averages)} steps: return the loss of every step"
+    many = "more" if len(losses) > len(averages) else "fewer"
+    said = f"train returned {many} losses than it made steps: return the loss of every step"
     assert len(losses) in (len(right), len(averages)), said
     expected = right if len(losses) == len(right) else averages
     B = {"B": sizes[0]} if len(set(sizes)) == 1 else {}
