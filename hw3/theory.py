@@ -96,8 +96,8 @@ and every other $y$ a higher one.
 
 (b) `true_of_energies`: the set of letters of the true statements.
 
-- **A** A large network $\hat{y}=f(x)$, trained on these pairs with the squared error, answers nearly 0 to every $x$.
-- **B** Such a network finds both answers if it is trained for long enough.
+- **A** For every $x$ with $|x|<1$, the single answer $\hat{y}=f(x)$ with the smallest mean squared error is 0.
+- **B** A network $f$ that is trained with the squared error for long enough finds both answers.
 - **C** An energy can be lowest at several $y$ for the same $x$.
 - **D** Before you infer with an energy, you must normalise it to sum to 1 over all $y$.
 - **E** A density $p(y|x)$ can rise at one answer only if it falls at others. An energy can change at one pair alone.
@@ -105,8 +105,7 @@ and every other $y$ a higher one.
 
 <details><summary>Hint</summary>
 
-For (b): which single number has the smallest mean squared distance from 0.8 and $-0.8$? What is the area under
-$e^{-F}$ if $F$ is 0 everywhere?
+For (b): which condition must the area under $e^{-F}$ meet?
 
 </details>
 """
@@ -153,7 +152,8 @@ By hand:
    energies of one $x$?
 2. Why can an energy give one $x$ several right answers, while $\hat{y}=f(x)$ with the squared error cannot?
 3. How does an energy-based model differ from a probabilistic one, in training and in inference?
-4. What does a larger β do to the smoothness of the density and to its variance? Give numbers from your functions.
+4. What does a larger β do to the smoothness of the density in the figure, and to the variance of the parabola's? Give
+   two numbers from your function.
 
 <details><summary>Hint</summary>
 
@@ -197,7 +197,7 @@ compare("variance, a = 3, β = ½", gibbs_variance(3.0, 0.5), summed)
 
 # %% nbgrader={"grade_id": "landscape-figure", "locked": true} tags=["demo"]
 across, up = torch.meshgrid(torch.linspace(-1.5, 1.5, 121), torch.linspace(-1.5, 1.5, 121), indexing="xy")
-angles, y = 2 * math.pi * torch.rand(60, generator=torch.Generator().manual_seed(0)), torch.linspace(-2, 2, 401)
+angles, y = 2 * math.pi * (torch.arange(60) + 0.5) / 60, torch.linspace(-2, 2, 401)
 wells = 2 * (y**2 - 1) ** 2 + 0.3 * y  # two valleys, the left one a little deeper
 figure, (circle, left, right) = plt.subplots(1, 3, figsize=(13, 3.6), layout="constrained", gridspec_kw={"wspace": 0.1})
 levels = torch.as_tensor(circle_energy(across, up)).detach().clamp(max=1.5)
@@ -246,16 +246,17 @@ r"""
 2. ½ point: one output for each $x$ against a minimum at several $y$. ¼ if only the mean of the answers is named.
 3. ½ point: normalised against not normalised, with a consequence for training *and* one for inference. ¼ for one of
    the two consequences.
-4. ½ point: sharper and smaller variance, with at least two numbers for the variance. ¼ without numbers, or if only one
-   of smoothness and variance is described.
+4. ½ point: a sharper density, and a variance of the parabola's that falls as $1/(a\beta)$, with two numbers. ¼ without
+   numbers, or if only one of smoothness and variance is described. (In general the variance need not fall: with two
+   equally deep valleys it does not.)
 ### END SOLUTION
 """
 
 # %% [markdown] nbgrader={"grade_id": "role-text", "locked": true}
 r"""
-*In the figures: left, training pairs in a dark ring of low energy; least squares (dashed) answers between them. Middle:
-two valleys, the left a little deeper. Right: the densities, broad at β=0.2, and at β=25 nearly all in the deeper
-valley.*
+*In the figures: left, training pairs in a dark ring of low energy; dashed, the best single answer by least squares.
+Middle: two valleys, the left a little deeper. Right: the densities, broad at β=0.2, and at β=25 nearly all in the
+deeper valley.*
 
 **Exercise 1.3 · roles, and what keeps energies up** · 4 points by machine, 1½ by hand · ★★☆ · 30 minutes
 
@@ -295,13 +296,14 @@ By hand:
 
 1. A friend says: "My right answers have energy 0, and no energy is negative. So inference is right." Refute this with
    the energies of three answers to one $x$. What must a loss look at?
-2. What happens to (b)F in training: to the landscape, to inference, and to the loss curve?
+2. Take one energy of your set `collapsing`. What happens in training to the landscape, to inference, and to the loss
+   curve?
 3. Name the three ways. For each, say what keeps energies up, with an example.
 
 <details><summary>Hint</summary>
 
-For (b) try constants, zeros and identities. For (c): does training look at wrong answers? If not, would the model work
-without an extra term?
+For (b) try constants, zeros and identities. For (c): imagine training with right answers only. What
+still stops energies from being low everywhere?
 
 </details>
 """
@@ -332,7 +334,7 @@ r"""
 1. Take $F = (0, 0, 0)$, where the first answer is right. Its energy is 0, but $\arg\min_y F(x, y)$ can be any of the
    three. With $(0.001, 0, 0)$ inference is even reliably wrong. Inference *compares*, so a loss must also look at the
    energies of wrong answers to the same $x$.
-2. Zero weights in the last layer make $h_w^2$ zero for all pairs. The landscape becomes flat (it **collapses**),
+2. For F: zero weights in the last layer make $h_w^2$ zero for all pairs. The landscape becomes flat (it **collapses**),
    inference picks an arbitrary answer, and the loss curve falls to 0 and looks perfect.
 3. *Contrast*: training pushes up the energies of wrong answers (classifier, denoising autoencoder, faces).
    *Architecture*: the model is built so that only a small set can have low energy, whatever is learned (K points, a
@@ -647,7 +649,8 @@ r"""
 2. The slopes are $\varphi$. At $w = 0$ all probabilities are one third, so the mean gradient is $\sum_i q_i \varphi_i -
    \sum_i p_i \varphi_i = 1 - 1 = 0$. But $p = (\frac13, \frac13, \frac13)$ is not $q = (\frac12, 0, \frac12)$. A zero
    gradient says only that the *expected slopes* match: $\frac{\partial F}{\partial w}$ has the same mean under the data
-   and under the model. This forces $p = q$ only if every energy can move on its own.
+   and under the model. This forces $p = q$ for every $q$ if each energy can move on its own.
+   With fewer weights it need not, as here.
 3. The expected value and the denominator of $p$ run over *all* answers. Their number grows exponentially with the
    length of $y$ ($26^{10}$ words of ten letters). For a continuous $y$ it is an integral in many dimensions, without a
    closed form for a network. Ways around, for example: Markov chains such as Langevin's (right in the limit, but slow,
@@ -755,7 +758,7 @@ def draw_misses(ax):
         estimates = (torch.as_tensor(sampled_gradient(J[7:8], J[row])) for row in drawn)
         misses.append(sum(float((estimate - exact).norm()) for estimate in estimates) / 20)
     ax.loglog(amounts, misses, "o-", color=GREEN)
-    ax.set(xlabel="drawn answers S", ylabel="distance", title="Sampled from the exact gradient")
+    ax.set(xlabel="drawn answers S", ylabel="distance", title="From the exact to the sampled gradient")
     listed = ", ".join(f"{miss:.2g} with {S}" for S, miss in zip(amounts, misses, strict=True))
     return f"Mean distance of the sampled gradient from the exact one: {listed} drawn answers."
 
@@ -792,8 +795,8 @@ answer bounded, *however long you train*? Give the set of letters.
 - **G** Another loss: how far the gap to the lowest wrong answer falls short of $m>0$, and 0 if it does not.
 
 By hand: why does the likelihood push the right answer's energy towards $-\infty$ and all others towards $+\infty$? What
-does this mean for a *continuous* $y$ whose data lie on a thin curve? Why is such a landscape hard to work with, and
-what helps?
+does this mean for a *continuous* $y$ whose data lie on a thin curve? Why is such a landscape hard to work with? Why
+does one letter of your set help, and one outside it not?
 
 <details><summary>Hint</summary>
 
@@ -849,8 +852,11 @@ the model imitate this: $F \to -\infty$ on the curve and $F \to +\infty$ beside 
 and narrow.
 
 *Hard to work with.* The walls are so steep that gradient steps must be tiny, or they jump across the canyon. A near
-miss gets as little probability as an absurd answer. Weights grow and the model is over-confident. What helps: a
-penalty on the weights, bounded energies, label smoothing, noise on the data, or a loss with a margin.
+miss gets as little probability as an absurd answer. Weights grow and the model is over-confident. What helps,
+for example: label smoothing, since forces balance at a finite gap (at frequencies of 0.9 and 0.1 the best gap is
+finite, by (a)); a penalty on the weights, since a larger gap costs more than it saves; bounded energies; a margin. What
+does not: a smaller learning rate or a larger β, which change only how fast the gap grows; or subtracting the mean, as
+only differences count.
 
 **Mark scheme (1½ points)**
 
@@ -858,7 +864,7 @@ penalty on the weights, bounded energies, label smoothing, noise on the data, or
    without the forces.
 2. ¼ point: only differences of energies count.
 3. ½ point: infinite density on a thin set (¼), hence an infinitely deep and narrow canyon (¼).
-4. ¼ point: one consequence *and* one remedy. Nothing for one of the two.
+4. ¼ point: one consequence, *and* one letter that helps and one that does not, each with its reason. Nothing for less.
 ### END SOLUTION
 """
 
@@ -929,7 +935,7 @@ broad basin after 100 steps, two sharp canyons after 1200. Right, along one x: t
 ## 3 · Contrast
 
 These losses look at the energies $F^+$ of a right answer $y^+$ and $F^-$ of one wrong answer $\bar{y}$ to the same $x$.
-$m>0$ is a margin.
+$m>0$ is a margin. (Hinge, log, square–square: LeCun et al. 2006.)
 
 **Exercise 3.1 · four losses** · 4 points by machine, 3 by hand · ★★☆ · 35 minutes
 
@@ -1072,8 +1078,8 @@ show_figure(
 # %% [markdown] nbgrader={"grade_id": "margins-text", "locked": true}
 r"""
 *In the figures: the four losses, dark where low. Arrows show how they move a pair of energies. For simple and
-square–square they vanish at the upper left. For hinge and log they are parallel: the hinge's vanish above the dotted
-diagonal, those of log only shrink.*
+square–square they vanish at the upper left. For hinge and log they are parallel: the hinge's vanish from one margin
+above the dotted diagonal on, those of log only shrink.*
 
 **Exercise 3.2 · tables and doubtful labels** · 4 points by machine · ★★☆ · 15 minutes
 
@@ -1082,17 +1088,17 @@ diagonal, those of log only shrink.*
 (a) `table_hinge_gradient`: $\partial\ell/\partial{F}$ for each row of a table, for the hinge with the *most offending*
 (lowest) wrong answer as $\bar{y}$. Wrong answers never tie for lowest.
 
-(b) `simple_rest` and `square_square_rest`: a share $1-\epsilon$ of people call a pair right, so its energy $e$ is an
-$F^+$. The others call it wrong: it is an $F^-$. Keep only the terms with $e$. Return the $e$ with the smallest mean
-loss, for $0<\epsilon<1$, $\epsilon\ne\frac12$.
+(b) `simple_rest` and `square_square_rest`: a share $1-\epsilon$ of people call one pair right, the share ε calls it
+wrong. So its energy $e$ costs, with the simple loss, $(1-\epsilon)[e]_++\epsilon[m-e]_+$ on average; with
+square–square, both brackets are squared. Return the $e$ that costs least, for $0<\epsilon<1$, $\epsilon\ne\frac12$.
 
 (c) `true_of_log`: the set of letters of the true statements about the log loss.
 
 - **A** Its $\partial\ell/\partial{F}^+$ changes continuously from 0 to 1, while that of the hinge jumps.
 - **B** It is exactly zero if the gap $F^--F^+$ is large enough.
-- **C** It pushes a pair with a violation of 100 ten times as hard as one with 10.
-- **D** It still pushes a pair that is barely right, and needs no margin.
-- **E** It pushes a pair with a large violation nearly as hard as the hinge does.
+- **C** It pushes a pair with $F^+-F^-=100$ ten times as hard as one with 10.
+- **D** It needs no margin: its push fades as the gap grows.
+- **E** It pushes a pair with $F^+-F^-=10$ nearly as hard as the hinge does.
 - **F** It keeps the energies of right answers near 0.
 - **G** It is bounded: no pair costs more than a fixed amount.
 
@@ -1207,7 +1213,7 @@ losses = {
 }
 print("training with four losses, for about eight seconds …")
 figure, axes = plt.subplots(2, 3, figsize=(11, 6), layout="constrained")
-*landscapes, highest, legend = axes.flat
+before, *landscapes, highest = axes.flat
 marks, styles = (0, 37, 75, 150, 300, 600), (("o-", GREEN), ("s--", RED), ("^:", BLUE), ("D-.", "black"))
 said = []
 for ax, (name, loss), (style, colour) in zip(landscapes, losses.items(), styles, strict=True):
@@ -1216,21 +1222,21 @@ for ax, (name, loss), (style, colour) in zip(landscapes, losses.items(), styles,
     tops = [float(table.max()) for table in tables]
     highest.semilogy(marks, tops, style, color=colour, markersize=4, label=name)
     said.append(f"{name} {tops[3]:.3g}, {tops[-1]:.3g}, {share:.0%}")
-figure.colorbar(picture, ax=landscapes[2], label="energy above the lowest")
+_, flat = draw_landscape(before, tables[0], "before training")
+figure.colorbar(picture, ax=landscapes[1], label="energy above the lowest")
 highest.axhline(1, color="gray", linestyle=(0, (1, 3)), label="margin")
 highest.set(xlabel="steps", ylabel="highest energy", title="Highest energy")
-legend.legend(*highest.get_legend_handles_labels(), loc="center left")
-legend.axis("off")
+highest.legend(fontsize=7)
 show_figure(
-    "The highest energy after 150 and 600 steps, with a margin of 1, and the share of answers less than 1 above the "
-    f"lowest energy for their x after 600: {'; '.join(said)}."
+    f"Share of answers less than 1 above the lowest energy for their x: {flat:.0%} before training. With a margin of "
+    f"1, the highest energy after 150 and 600 steps, and that share after 600: {'; '.join(said)}."
 )
 
 # %% [markdown] nbgrader={"grade_id": "contrast-text", "locked": true}
 r"""
-*In the figure: the four landscapes after 600 steps, and the highest energy by step. All four pass the margin (dotted),
-and are higher at 600 steps than at 150. Square–square ends lowest, log highest.* If square–square also pulls wrong
-answers *down* to the margin, the highest energy stays below 3 (five runs).
+*In the figure: landscapes before training and after 600 steps; the highest energy by step, with the margin dotted.*
+A control, in five runs: if square–square also pulls wrong answers *down* to the margin, the highest
+energy stays below 3.
 
 **Explain and compare**, by hand. A wrong prediction costs nothing.
 
@@ -1238,26 +1244,27 @@ answers *down* to the margin, the highest energy stays below 3 (five runs).
 2. Compare the likelihood with losses that have a margin: which answers they look at, when they stop, what you must
    compute.
 3. Name two advantages of the log loss over the hinge, with reasons.
-4. Compare simple with square–square: the push on a large and on a small violation, and what 3.2(b) says. When would you
-   prefer each?
+4. Compare simple with square–square: the push on an energy far from its goal and on one close to it, and what 3.2(b)
+   says. When would you prefer each?
 """
 
 # %% [markdown] nbgrader={"grade_id": "margins-words", "grade": true, "solution": true, "points": 3}
 r"""
 ### BEGIN SOLUTION
 1. With all four losses the highest energy rises far past the margin. None of them pulls back a wrong answer whose
-   energy is already high enough. The extra run shows that this is the cause: with a pull back to the margin, and all
-   else alike, the highest energy stays low.
+   energy is already high enough. For square–square the control shows that this is the cause: with a pull back to the
+   margin, and all else alike, the highest energy stays low. The other three have no such pull either.
 2. *The likelihood* looks at all answers. It pushes wrong ones up in proportion to their probability and the right one
    down with $1 - p(y|x)$. It never stops, and needs the sum or integral over all answers (or samples).
    *Losses with a margin* look at the right answer and one wrong answer, best the most offending. Simple and hinge push
-   with 0 or 1, whatever the violation; square–square in proportion to it. They stop at the margin, where the gradient
+   with 0 or 1, however far off an energy is; square–square in proportion. They stop at the margin, where the gradient
    is exactly zero. That does not bound the levels. They need a search for a wrong answer, and give no probabilities.
 3. The gradient of the log loss is continuous, while that of the hinge jumps at the margin. The log loss grades the push
    between 0 and 1, so pairs that are far off count more than pairs that are nearly right. You need not choose a margin:
-   pairs that are barely right are still pushed. It can be read as a probability. (Two are enough.)
-4. *Simple* pushes with 1 whatever the violation. A few contradictory labels cannot win: $e$ rests at 0 or at $m$, a
-   vote. It is robust to wrong labels, but it pushes at full strength to the very end and treats bad cases like mild
+   the push fades smoothly as the gap grows, and does not stop at $m$. It can be read as a probability. (Two are
+   enough.)
+4. *Simple* pushes with 1 however far off an energy is. A few contradictory labels cannot win: $e$ rests at 0 or at $m$,
+   a vote. It is robust to wrong labels, but it pushes at full strength to the very end and treats bad cases like mild
    ones. *Square–square* pushes in proportion: the worst pairs first, gently near the goal. $e$ rests at $\epsilon m$, a
    mean, which shows how doubtful the answer is. But one gross outlier pushes harder than many good pairs. Prefer simple
    if labels are noisy, and square–square if they are clean or their doubt should be visible.
@@ -1269,7 +1276,7 @@ r"""
 2. ½ point: all answers by probability against one wrong answer. ¼ for one of the two.
 3. ½ point: never stops against stops at the margin (¼), and sum or integral against search (¼).
 4. ½ point: two advantages of the log loss, each with its reason. ¼ for one of them.
-5. ½ point: a push of 0 or 1 against one in proportion to the violation. ¼ for one of the two.
+5. ½ point: a push of 0 or 1 against one in proportion to the distance from the goal. ¼ for one of the two.
 6. ½ point: vote against mean (or robust against graded), ¼, and a case in which each is preferred, ¼.
 ### END SOLUTION
 """
@@ -1291,7 +1298,7 @@ denominator and can be learned: *score matching* (Hyvärinen 2005). With noisy d
 (b) `denoising_loss`: $\ell=\sigma^2\lVert{s}-t\rVert^2$ for each point, and $\frac{\partial\ell}{\partial{s}}$. The
 target $t$ is the slope of $\log{p}(\tilde{y}|y)$ along $\tilde{y}$. Find it from σ and the noise.
 
-(c) `sampling_step`: from level σ to a lower one, $\sigma'$ (Ho et al. 2020). Its estimate of the clean point is
+(c) `sampling_step`: from level σ to a lower one, $\sigma'$ (Song et al. 2021). Its estimate of the clean point is
 $\hat{y}=\tilde{y}+\sigma^2s$:
 
 $$\tilde{y}\;\leftarrow\;\hat{y}+\Bigl(\frac{\sigma'}{\sigma}\Bigr)^2(\tilde{y}-\hat{y})+f\cdot\text{noise}.$$
@@ -1403,8 +1410,7 @@ r"""
 **What to remember**
 
 - Pulling right answers down is not enough: something must keep other energies high.
-- If the likelihood's mean gradient is zero, observed and expected slopes match; nothing else follows.
-- A margin ends the push on a pair. It bounds their gap, not their levels.
+- A margin ends the push on a pair once its gap reaches $m$. It bounds neither gaps nor levels from above.
 
 **Sources.** K-means: MacQueen, "Some methods for classification and analysis of multivariate observations" (1967).
 Principal components: Pearson, "On lines and planes of closest fit to systems of points in space" (1901). Sparse
@@ -1416,5 +1422,6 @@ Chopra et al., "Learning a similarity metric discriminatively, with application 
 et al., "Dimensionality reduction by learning an invariant mapping" (2006). Scores: Hyvärinen, "Estimation of
 non-normalized statistical models by score matching" (2005); Vincent, "A connection between score matching and
 denoising autoencoders" (2011); Song and Ermon, "Generative modeling by estimating gradients of the data distribution"
-(2019); Ho et al., "Denoising diffusion probabilistic models" (2020).
+(2019); Song et al., "Score-based generative modeling
+through stochastic differential equations" (2021).
 """

@@ -9,10 +9,10 @@ also bound how far noise can move its output, and count what a transformer costs
 |part|points by machine|by hand|minutes|
 |---|---|---|---|
 |1 Attention|2 + 2 + 3|1 + 2 + 3|70|
-|2 Heads and self-attention|3 + 1 + 2 + 2 + 1|5|85|
+|2 Heads and self-attention|3 + 1 + 2 + 2 + 1|5|95|
 |3 The transformer|2 + 2 + 2 + 3½|5|90|
-|4 Pictures|2 + 2 + ½|4|45|
-|**in all: 50 points**|**30**|**20**|**290**|
+|4 Pictures|2 + 2 + ½|4|50|
+|**in all: 50 points**|**30**|**20**|**305**|
 
 **You need** softargmax, matrix products, and convolutions (Homework 2).
 
@@ -160,7 +160,7 @@ $A_{ji}(1 - A_{ji})$ and $-A_{ji} A_{li}$, are then nearly 0: gradients through 
 **Mark scheme (1 point; a half-right step earns nothing)**
 
 1. ¼ for $\beta \to 0$: equal weights.
-2. ¼ for $\beta \to \infty$: one-hot, or equal shares among several largest scores.
+2. ¼ for $\beta \to \infty$: one-hot, and equal shares if several scores are the largest.
 3. ¼ for the variance $d$ with a reason, and hence $\beta = 1/\sqrt d$.
 4. ¼ for saturation, or vanishing gradients, with $\beta = 1$ and large $d$.
 ### END SOLUTION
@@ -410,7 +410,7 @@ direction, which is one reason to normalise.
 6. ½, query: the bound with $D_K D_V$ and a reason for the factor ¼. The bound without that reason earns ¼.
 7. ½, longer key: $a_j'$ with $(\alpha - 1) s_j$ in the exponent. A formula that is not normalised earns ¼.
 8. ¼, longer key: the three cases.
-9. ¼, longer key: one long key takes over all queries on its side, about half of them.
+9. ¼, longer key: one long key takes over all queries on its side.
 ### END SOLUTION
 """
 
@@ -843,7 +843,7 @@ Follow one path through two layers, as far as it can go.
 
 </details>
 
-**Exercise 2.6 · four answers** · 5 points by hand, below the check of 2.5 · ★★☆, 15 minutes
+**Exercise 2.6 · four answers** · 5 points by hand, below the check of 2.5 · ★★☆, 25 minutes
 
 1. **Heads** (1½). Write attention with $h$ heads as a formula, from $Q$, $K$, $V$ to $H$. In a network of convolutions,
    what corresponds to a head, to the stack, and to $W_O$? What does a filter fix that a head chooses anew for each
@@ -852,7 +852,7 @@ Follow one path through two layers, as far as it can go.
    equations, and where does a *relative* one (Shaw et al. 2018)? Name a task that suits absolute places and one that
    suits relative places, each with a reason.
 3. **Convolution** (1). In 2.4, what is the score of key $j$ for query $i$, and how must the length of the queries grow
-   with $n$? What can such heads do that no convolution can?
+   with $n$? These heads are a convolution. What can heads do in general that no convolution can?
 4. **Live** (1). In live transcription, what may each frame see, and how can training still be parallel? What need not
    be recomputed when the next frame arrives?
 """
@@ -1226,7 +1226,7 @@ def check_roads():
         ("block", torch.nn.TransformerEncoderLayer(12, 3, 20), block_counts(12, 3, 20, 5)),
     ):
         count = sum(parameter.numel() for parameter in made.parameters())
-        assert yours[0] == count, f"e = 12, h = 3, d = 4, w = 20: PyTorch's {name} has not {yours[0]} parameters"
+        assert yours[0] == count, f"e = 12, h = 3, d = 4, w = 20: PyTorch's {name} does not have {yours[0]} parameters"
     assert multi_head_counts(3, 2, 4, 5)[0] == 123, "e = 3, h = 2, d = 4: your number of parameters is not right"
     assert multi_head_counts(3, 2, 4, 5)[1] == 880, "e = 3, h = 2, d = 4, n = 5: your multiplications are not right"
     assert block_counts(6, 3, 5, 4)[1] == 1008, "e = 6, h = 3, w = 5, n = 4: a block's multiplications are not right"
@@ -1252,8 +1252,8 @@ Two to four sentences each.
 4. **Feed-forward.** Why is it called position-wise, and which convolution is it? What does it add? Is attention linear
    on an isolated column? For fixed weights $A$? In general? What does your `xor_head` show?
 5. **Stability.** Name two techniques that keep gradients in deep transformers from exploding or vanishing. For
-   each, say where it acts and what it does. If one is layer norm: what does it do to a gradient where the entries of
-   $x$ are widely spread?
+   each, say where it acts and what it does. What does the layer norm of 3.3 do to a gradient where the entries of $x$
+   are widely spread?
 
 <details><summary>Hint</summary>
 
@@ -1301,9 +1301,9 @@ r"""
 7. ½, feed-forward: the same network on every column, a convolution of width 1. One of the two earns ¼.
 8. ½, feed-forward: a nonlinear function of a column's own content (¼); attention is linear for an isolated column and
    for fixed $A$, but not always (¼). "No attention computes exclusive or" earns nothing.
-9. ½, stability: one technique with its place and its effect. Without one of these it earns ¼.
-10. ½, stability: a second technique with its place and its effect. Without one of these it earns ¼. "Layer norm damps
-    long $x$" does not count as an effect: what matters is the spread.
+9. ½, stability: two techniques, each with its place and its effect. One of them earns ¼.
+10. ½, stability: layer norm divides gradients by the spread, so it damps them where entries are widely spread. "It damps
+    long $x$" earns nothing: what matters is the spread.
 ### END SOLUTION
 """
 
@@ -1515,10 +1515,9 @@ draw_pictures()
 r"""
 *In the figure, left: a stack of 3×3 convolutions (circles) sees two pixels more with each layer. With a stride of 2 in
 every second layer (squares) a unit sees the whole picture after twelve layers; in a ViT (triangles), after one. Right:
-the share of scores and means is 4 % at 224 pixels, exceeds a half somewhere between 768 and 1,536, and reaches 89 % at
-3,072.*
+which share of a block's multiplications scores and means take.*
 
-**Exercise 4.3 · five answers** · 4 points by hand · ★★☆, 13 minutes
+**Exercise 4.3 · five answers** · 4 points by hand · ★★☆, 18 minutes
 
 1. **The figure** (½). In one or two sentences: what does the right panel show, and what causes it? A wrong prediction
    costs nothing.
@@ -1560,7 +1559,8 @@ r"""
 
 **Mark scheme (4 points)**
 
-1. ½, figure: $n^2$ against $n$ as the cause. What it shows without the cause earns ¼. The prediction does not count.
+1. ½, figure: a few percent at 224 pixels, most of it at 3,072 (¼); the cause, $n^2$ against $n$ (¼). The prediction
+   does not count.
 2. ½, CNNs: whole picture, or weights by content; and the patch embedding as the convolution. One of the two earns ¼.
 3. ½, positions: a formula against stored parameters. Half-right earns nothing.
 4. ½, positions: every place has a sinusoidal code; learned ones exist for the trained size only, so larger pictures

@@ -174,8 +174,8 @@ and every other $y$ a higher one.
 
 (b) `true_of_energies`: the set of letters of the true statements.
 
-- **A** A large network $\hat{y}=f(x)$, trained on these pairs with the squared error, answers nearly 0 to every $x$.
-- **B** Such a network finds both answers if it is trained for long enough.
+- **A** For every $x$ with $|x|<1$, the single answer $\hat{y}=f(x)$ with the smallest mean squared error is 0.
+- **B** A network $f$ that is trained with the squared error for long enough finds both answers.
 - **C** An energy can be lowest at several $y$ for the same $x$.
 - **D** Before you infer with an energy, you must normalise it to sum to 1 over all $y$.
 - **E** A density $p(y|x)$ can rise at one answer only if it falls at others. An energy can change at one pair alone.
@@ -183,8 +183,7 @@ and every other $y$ a higher one.
 
 <details><summary>Hint</summary>
 
-For (b): which single number has the smallest mean squared distance from 0.8 and $-0.8$? What is the area under
-$e^{-F}$ if $F$ is 0 everywhere?
+For (b): which condition must the area under $e^{-F}$ meet?
 
 </details>
 """
@@ -232,7 +231,8 @@ By hand:
    energies of one $x$?
 2. Why can an energy give one $x$ several right answers, while $\hat{y}=f(x)$ with the squared error cannot?
 3. How does an energy-based model differ from a probabilistic one, in training and in inference?
-4. What does a larger β do to the smoothness of the density and to its variance? Give numbers from your functions.
+4. What does a larger β do to the smoothness of the density in the figure, and to the variance of the parabola's? Give
+   two numbers from your function.
 
 <details><summary>Hint</summary>
 
@@ -277,7 +277,7 @@ _check_gibbs_density()
 # %% nbgrader={"grade": false, "grade_id": "landscape-figure", "locked": true, "schema_version": 3, "solution": false, "task": false} tags=["demo"]
 def _figure():
     across, up = torch.meshgrid(torch.linspace(-1.5, 1.5, 121), torch.linspace(-1.5, 1.5, 121), indexing="xy")
-    angles, y = 2 * math.pi * torch.rand(60, generator=torch.Generator().manual_seed(0)), torch.linspace(-2, 2, 401)
+    angles, y = 2 * math.pi * (torch.arange(60) + 0.5) / 60, torch.linspace(-2, 2, 401)
     wells = 2 * (y**2 - 1) ** 2 + 0.3 * y  # two valleys, the left one a little deeper
     figure, (circle, left, right) = plt.subplots(1, 3, figsize=(13, 3.6), layout="constrained", gridspec_kw={"wspace": 0.1})
     levels = torch.as_tensor(circle_energy(across, up)).detach().clamp(max=1.5)
@@ -312,9 +312,9 @@ r"""
 
 # %% [markdown] nbgrader={"grade": false, "grade_id": "role-text", "locked": true, "schema_version": 3, "solution": false, "task": false}
 r"""
-*In the figures: left, training pairs in a dark ring of low energy; least squares (dashed) answers between them. Middle:
-two valleys, the left a little deeper. Right: the densities, broad at β=0.2, and at β=25 nearly all in the deeper
-valley.*
+*In the figures: left, training pairs in a dark ring of low energy; dashed, the best single answer by least squares.
+Middle: two valleys, the left a little deeper. Right: the densities, broad at β=0.2, and at β=25 nearly all in the
+deeper valley.*
 
 **Exercise 1.3 · roles, and what keeps energies up** · 4 points by machine, 1½ by hand · ★★☆ · 30 minutes
 
@@ -354,13 +354,14 @@ By hand:
 
 1. A friend says: "My right answers have energy 0, and no energy is negative. So inference is right." Refute this with
    the energies of three answers to one $x$. What must a loss look at?
-2. What happens to (b)F in training: to the landscape, to inference, and to the loss curve?
+2. Take one energy of your set `collapsing`. What happens in training to the landscape, to inference, and to the loss
+   curve?
 3. Name the three ways. For each, say what keeps energies up, with an example.
 
 <details><summary>Hint</summary>
 
-For (b) try constants, zeros and identities. For (c): does training look at wrong answers? If not, would the model work
-without an extra term?
+For (b) try constants, zeros and identities. For (c): imagine training with right answers only. What
+still stops energies from being low everywhere?
 
 </details>
 """
@@ -714,7 +715,7 @@ def _figure():
             estimates = (torch.as_tensor(sampled_gradient(J[7:8], J[row])) for row in drawn)
             misses.append(sum(float((estimate - exact).norm()) for estimate in estimates) / 20)
         ax.loglog(amounts, misses, "o-", color=GREEN)
-        ax.set(xlabel="drawn answers S", ylabel="distance", title="Sampled from the exact gradient")
+        ax.set(xlabel="drawn answers S", ylabel="distance", title="From the exact to the sampled gradient")
         listed = ", ".join(f"{miss:.2g} with {S}" for S, miss in zip(amounts, misses, strict=True))
         return f"Mean distance of the sampled gradient from the exact one: {listed} drawn answers."
 
@@ -754,8 +755,8 @@ answer bounded, *however long you train*? Give the set of letters.
 - **G** Another loss: how far the gap to the lowest wrong answer falls short of $m>0$, and 0 if it does not.
 
 By hand: why does the likelihood push the right answer's energy towards $-\infty$ and all others towards $+\infty$? What
-does this mean for a *continuous* $y$ whose data lie on a thin curve? Why is such a landscape hard to work with, and
-what helps?
+does this mean for a *continuous* $y$ whose data lie on a thin curve? Why is such a landscape hard to work with? Why
+does one letter of your set help, and one outside it not?
 
 <details><summary>Hint</summary>
 
@@ -874,7 +875,7 @@ broad basin after 100 steps, two sharp canyons after 1200. Right, along one x: t
 ## 3 · Contrast
 
 These losses look at the energies $F^+$ of a right answer $y^+$ and $F^-$ of one wrong answer $\bar{y}$ to the same $x$.
-$m>0$ is a margin.
+$m>0$ is a margin. (Hinge, log, square–square: LeCun et al. 2006.)
 
 **Exercise 3.1 · four losses** · 4 points by machine, 3 by hand · ★★☆ · 35 minutes
 
@@ -986,8 +987,8 @@ _figure()
 # %% [markdown] nbgrader={"grade": false, "grade_id": "margins-text", "locked": true, "schema_version": 3, "solution": false, "task": false}
 r"""
 *In the figures: the four losses, dark where low. Arrows show how they move a pair of energies. For simple and
-square–square they vanish at the upper left. For hinge and log they are parallel: the hinge's vanish above the dotted
-diagonal, those of log only shrink.*
+square–square they vanish at the upper left. For hinge and log they are parallel: the hinge's vanish from one margin
+above the dotted diagonal on, those of log only shrink.*
 
 **Exercise 3.2 · tables and doubtful labels** · 4 points by machine · ★★☆ · 15 minutes
 
@@ -996,17 +997,17 @@ diagonal, those of log only shrink.*
 (a) `table_hinge_gradient`: $\partial\ell/\partial{F}$ for each row of a table, for the hinge with the *most offending*
 (lowest) wrong answer as $\bar{y}$. Wrong answers never tie for lowest.
 
-(b) `simple_rest` and `square_square_rest`: a share $1-\epsilon$ of people call a pair right, so its energy $e$ is an
-$F^+$. The others call it wrong: it is an $F^-$. Keep only the terms with $e$. Return the $e$ with the smallest mean
-loss, for $0<\epsilon<1$, $\epsilon\ne\frac12$.
+(b) `simple_rest` and `square_square_rest`: a share $1-\epsilon$ of people call one pair right, the share ε calls it
+wrong. So its energy $e$ costs, with the simple loss, $(1-\epsilon)[e]_++\epsilon[m-e]_+$ on average; with
+square–square, both brackets are squared. Return the $e$ that costs least, for $0<\epsilon<1$, $\epsilon\ne\frac12$.
 
 (c) `true_of_log`: the set of letters of the true statements about the log loss.
 
 - **A** Its $\partial\ell/\partial{F}^+$ changes continuously from 0 to 1, while that of the hinge jumps.
 - **B** It is exactly zero if the gap $F^--F^+$ is large enough.
-- **C** It pushes a pair with a violation of 100 ten times as hard as one with 10.
-- **D** It still pushes a pair that is barely right, and needs no margin.
-- **E** It pushes a pair with a large violation nearly as hard as the hinge does.
+- **C** It pushes a pair with $F^+-F^-=100$ ten times as hard as one with 10.
+- **D** It needs no margin: its push fades as the gap grows.
+- **E** It pushes a pair with $F^+-F^-=10$ nearly as hard as the hinge does.
 - **F** It keeps the energies of right answers near 0.
 - **G** It is bounded: no pair costs more than a fixed amount.
 
@@ -1119,7 +1120,7 @@ def _figure():
     }
     print("training with four losses, for about eight seconds …")
     figure, axes = plt.subplots(2, 3, figsize=(11, 6), layout="constrained")
-    *landscapes, highest, legend = axes.flat
+    before, *landscapes, highest = axes.flat
     marks, styles = (0, 37, 75, 150, 300, 600), (("o-", GREEN), ("s--", RED), ("^:", BLUE), ("D-.", "black"))
     said = []
     for ax, (name, loss), (style, colour) in zip(landscapes, losses.items(), styles, strict=True):
@@ -1128,14 +1129,14 @@ def _figure():
         tops = [float(table.max()) for table in tables]
         highest.semilogy(marks, tops, style, color=colour, markersize=4, label=name)
         said.append(f"{name} {tops[3]:.3g}, {tops[-1]:.3g}, {share:.0%}")
-    figure.colorbar(picture, ax=landscapes[2], label="energy above the lowest")
+    _, flat = draw_landscape(before, tables[0], "before training")
+    figure.colorbar(picture, ax=landscapes[1], label="energy above the lowest")
     highest.axhline(1, color="gray", linestyle=(0, (1, 3)), label="margin")
     highest.set(xlabel="steps", ylabel="highest energy", title="Highest energy")
-    legend.legend(*highest.get_legend_handles_labels(), loc="center left")
-    legend.axis("off")
+    highest.legend(fontsize=7)
     show_figure(
-        "The highest energy after 150 and 600 steps, with a margin of 1, and the share of answers less than 1 above the "
-    f"lowest energy for their x after 600: {'; '.join(said)}."
+        f"Share of answers less than 1 above the lowest energy for their x: {flat:.0%} before training. With a margin of "
+    f"1, the highest energy after 150 and 600 steps, and that share after 600: {'; '.join(said)}."
     )
 
 
@@ -1143,9 +1144,9 @@ _figure()
 
 # %% [markdown] nbgrader={"grade": false, "grade_id": "contrast-text", "locked": true, "schema_version": 3, "solution": false, "task": false}
 r"""
-*In the figure: the four landscapes after 600 steps, and the highest energy by step. All four pass the margin (dotted),
-and are higher at 600 steps than at 150. Square–square ends lowest, log highest.* If square–square also pulls wrong
-answers *down* to the margin, the highest energy stays below 3 (five runs).
+*In the figure: landscapes before training and after 600 steps; the highest energy by step, with the margin dotted.*
+A control, in five runs: if square–square also pulls wrong answers *down* to the margin, the highest
+energy stays below 3.
 
 **Explain and compare**, by hand. A wrong prediction costs nothing.
 
@@ -1153,8 +1154,8 @@ answers *down* to the margin, the highest energy stays below 3 (five runs).
 2. Compare the likelihood with losses that have a margin: which answers they look at, when they stop, what you must
    compute.
 3. Name two advantages of the log loss over the hinge, with reasons.
-4. Compare simple with square–square: the push on a large and on a small violation, and what 3.2(b) says. When would you
-   prefer each?
+4. Compare simple with square–square: the push on an energy far from its goal and on one close to it, and what 3.2(b)
+   says. When would you prefer each?
 """
 
 # %% [markdown] nbgrader={"grade": true, "grade_id": "margins-words", "locked": false, "points": 3, "schema_version": 3, "solution": true, "task": false}
@@ -1179,7 +1180,7 @@ denominator and can be learned: *score matching* (Hyvärinen 2005). With noisy d
 (b) `denoising_loss`: $\ell=\sigma^2\lVert{s}-t\rVert^2$ for each point, and $\frac{\partial\ell}{\partial{s}}$. The
 target $t$ is the slope of $\log{p}(\tilde{y}|y)$ along $\tilde{y}$. Find it from σ and the noise.
 
-(c) `sampling_step`: from level σ to a lower one, $\sigma'$ (Ho et al. 2020). Its estimate of the clean point is
+(c) `sampling_step`: from level σ to a lower one, $\sigma'$ (Song et al. 2021). Its estimate of the clean point is
 $\hat{y}=\tilde{y}+\sigma^2s$:
 
 $$\tilde{y}\;\leftarrow\;\hat{y}+\Bigl(\frac{\sigma'}{\sigma}\Bigr)^2(\tilde{y}-\hat{y})+f\cdot\text{noise}.$$
@@ -1291,8 +1292,7 @@ r"""
 **What to remember**
 
 - Pulling right answers down is not enough: something must keep other energies high.
-- If the likelihood's mean gradient is zero, observed and expected slopes match; nothing else follows.
-- A margin ends the push on a pair. It bounds their gap, not their levels.
+- A margin ends the push on a pair once its gap reaches $m$. It bounds neither gaps nor levels from above.
 
 **Sources.** K-means: MacQueen, "Some methods for classification and analysis of multivariate observations" (1967).
 Principal components: Pearson, "On lines and planes of closest fit to systems of points in space" (1901). Sparse
@@ -1304,7 +1304,8 @@ Chopra et al., "Learning a similarity metric discriminatively, with application 
 et al., "Dimensionality reduction by learning an invariant mapping" (2006). Scores: Hyvärinen, "Estimation of
 non-normalized statistical models by score matching" (2005); Vincent, "A connection between score matching and
 denoising autoencoders" (2011); Song and Ermon, "Generative modeling by estimating gradients of the data distribution"
-(2019); Ho et al., "Denoising diffusion probabilistic models" (2020).
+(2019); Song et al., "Score-based generative modeling
+through stochastic differential equations" (2021).
 """
 
 
