@@ -1302,8 +1302,8 @@ r"""
 8. ½, feed-forward: a nonlinear function of a column's own content (¼); attention is linear for an isolated column and
    for fixed $A$, but not always (¼). "No attention computes exclusive or" earns nothing.
 9. ½, stability: two techniques, each with its place and its effect. One of them earns ¼.
-10. ½, stability: layer norm divides gradients by the spread, so it damps them where entries are widely spread. "It damps
-    long $x$" earns nothing: what matters is the spread.
+10. ½, stability: layer norm divides gradients by the spread, so it damps them where entries are widely spread. "It
+    damps long $x$" earns nothing: what matters is the spread.
 ### END SOLUTION
 """
 

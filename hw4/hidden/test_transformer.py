@@ -1062,8 +1062,9 @@ def any_cached(bench, draw, h, e):
 @lending("attention", "causal_mask")
 def test_attention_with_a_cache(bench, draw):
     """New tokens see the cache, themselves and the new ones before them; the new cache has the old one in front."""
-    for h, n, k in (1, 0, 1), (2, 0, draw.size(3, 4)), (draw.size(2, 4), draw.size(3, 6), 1), (3, draw.size(2, 5), 3):
-        B, d = draw.size(2, 3), draw.size(3, 5)
+    cases, first = [(1, 0, 1), (2, 0, draw.size(3, 4)), (draw.size(2, 4), draw.size(3, 6), 1)], draw.size(0, 2)
+    for turn, (h, n, k) in enumerate([*cases, (3, draw.size(2, 5), 3)]):
+        B, d = draw.size(2, 3), 3 + (first + turn) % 3  # no width twice in a row
         layer, right = any_cached(bench, draw, h, h * d)
         x = draw.normal(B, k, h * d)
         cache = (draw.normal(B, h, n, d), draw.normal(B, h, n, d)) if n else None
