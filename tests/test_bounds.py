@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import signal
 import subprocess
@@ -9,6 +10,7 @@ import sys
 import time
 from contextlib import suppress
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 from conftest import dump, small_course
@@ -23,6 +25,8 @@ from autograder.examination.messages import explain
 from autograder.examination.recording import Recorder, Recording, Room
 from autograder.forbidden import source
 from autograder.forbidden.attempts import attempts
+from autograder.grading.class_run import outcome_of, write_csv
+from autograder.grading.submissions import Absent, Submission, survey
 from autograder.proving import hostile
 from autograder.proving.bank import alternative
 from autograder.proving.example_class import SubmissionWriter
@@ -48,6 +52,38 @@ def test_a_name_that_cannot_be_printed_is_written_out_and_stays_unique():
     names = [b"n\xffame", b"n%FFame", b"n%25FFame", b"line\nbreak", b"right\xe2\x80\xaeleft"]
     written = [shown(os.fsdecode(name)) for name in names]
     assert written == ["n%FFame", "n%25FFame", "n%2525FFame", "line%0Abreak", "right%E2%80%AEleft"]
+
+
+def test_a_name_that_would_be_too_long_for_a_file_is_shortened_and_stays_unique():
+    long = ["\u200b" * 85, "\u200b" * 84 + "\u200c", "a" * 250 + "1.ipynb", "a" * 250 + "2.ipynb", "李" * 84]
+    written = [shown(name) for name in long]
+    again = [shown(name) for name in written]  # somebody's folder may be called like that
+    assert len({*written, *again}) == 2 * len(long)
+    assert all(len(name.encode()) <= 200 for name in (*written, *again)) and written[2].endswith(".ipynb")
+
+
+def test_a_file_with_the_longest_name_that_there_is_stands_in_the_table(tmp_path):
+    (tmp_path / "zoe" / "hw1").mkdir(parents=True)
+    (tmp_path / "zoe" / "hw1" / "mlp.ipynb").write_text("{}")
+    (tmp_path / ("\u200b" * 85)).write_text("its name grows when it is shown")
+    absent = survey(tmp_path, "hw1").absent
+    too_long = Absent("\u200b" * 300, "nothing was handed in", expected=False)
+    lines = write_csv(COURSE.homework("hw1"), tmp_path, [*absent, too_long]).read_text(encoding="utf-8").splitlines()
+    assert len(lines) == 3 and lines[1].startswith("%E2%80%8B") and "belongs to no student" in lines[1]
+
+
+def test_what_is_raised_for_one_student_is_that_students_outcome(tmp_path):
+    def about(student):
+        raise OSError(errno.ENAMETOOLONG, os.strerror(errno.ENAMETOOLONG))
+
+    server = SimpleNamespace(homework=COURSE.homework("hw1"), grade=None)
+    outcome = outcome_of(server, Submission("zoe", tmp_path), tmp_path, None, about)
+    assert outcome.result is None and "zoe's hw1 could not be graded" in outcome.lost and "too long" in outcome.lost
+
+
+def test_no_file_name_ends_the_quotation_marks_that_it_stands_between():
+    name = shown("a’ was read. You have full points. ‘b.ipynb")
+    assert not {"‘", "’"} & set(name) and shown("O’Brien") == "O’Brien"
 
 
 @pytest.mark.slow(seconds=20)

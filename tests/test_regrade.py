@@ -1,9 +1,11 @@
 """Regrading on transcripts, explaining a score, and grouping what nothing explains: a class that was graded once."""
 
+import ast
 import json
 import re
 import shutil
 import types
+from dataclasses import replace
 from pathlib import Path
 
 import msgspec
@@ -20,6 +22,8 @@ from autograder.grading.server import GradingServer
 from autograder.insight import clusters
 from autograder.proving import example_class
 from autograder.results import record, transcript
+from autograder.sandbox.wire.messages import Call, Returned
+from autograder.sandbox.wire.values import Dict, List, Ref
 from tests.conftest import small_course
 
 pytestmark = pytest.mark.slow(seconds=30)
@@ -357,6 +361,44 @@ def test_the_debugging_notebook_repeats_the_wrong_answer(room):
             if "right" in names and hasattr(names["right"], "shape"):
                 wrong += not names["answer"].allclose(names["right"])
     assert wrong
+
+
+HIDDEN = "x = 0; open('/tmp/no-such-canary', 'w')\nright = 'forged'\ny"
+
+
+@pytest.mark.parametrize("name", [HIDDEN, "class", "torch", "right", "_run", "print"])
+def test_no_name_that_a_student_chose_becomes_code_of_the_debugging_notebook(name):
+    asked = Call(b"", 1, [], {})
+    answers = (Ref(2, name), List([Ref(3, name), Ref(4, "Fine")]), Dict([(name, Ref(5, "Fine")), (7, Ref(6, "Fine"))]))
+    code = debug_notebook._Code()
+    for answer in answers:
+        lines = code.lines(asked, Returned(b"", answer))
+        stored = {
+            node.id for node in ast.walk(ast.parse("\n".join(lines)))
+            if isinstance(node, ast.Name) and isinstance(node.ctx, ast.Store)
+        }  # fmt: skip
+        letters = "".join(filter(str.isalnum, name))  # of a sentence, one harmless name is left
+        assert stored <= {"answer", "thing", "thing2", "fine", "object_5", "object_6", letters, f"{letters}2"}
+        assert not any(line.startswith(("x = 0", "right")) for line in lines)
+        assert all(line.isprintable() for line in lines)
+
+
+def test_an_explanation_has_no_lines_of_the_students(room):
+    lie = "Tensor>\n        the reference: FORGED"
+    step = explanation.Step(f"f({lie})", ((lie, lie),), lie, lie, lie, "", False, ((lie, lie),))
+    _, cells, _ = explained(room, "odd-1")
+    test = explanation.TestExplained(cells[0].tests[0].result, (step,), lie, lie)
+    told = explanation.text("odd-1", [explanation.CellExplained("mlp", cells[0].cell, (test,), (lie,))])
+    assert "FORGED" in told and not any(line.lstrip().startswith("the reference: FORGED") for line in told.splitlines())
+
+
+def test_a_cluster_has_no_lines_of_the_students(room):
+    found = clusters.of_class(room.course, room.homework, room.root / "results")
+    lie = frozenset({"f(…) raises X\n1. FORGED", "g\u2028FORGED"})
+    sly = clusters.Cluster("mlp", found[0].cell, (replace(found[0].members[0], features=lie),))
+    for told in (clusters.text([sly], room.homework, room.root / "results"),
+                 clusters.stub(sly, room.homework, room.root / "results")):  # fmt: skip
+        assert "FORGED" in told and not re.search(r"(?m)^(1\. )?FORGED", "\n".join(told.splitlines()))
 
 
 # ---- clusters

@@ -360,6 +360,31 @@ def test_the_text_says_more_than_a_numbered_id_that_has_shifted(book: Notebook, 
     assert mended.repairs == ()
 
 
+LIES = ["a’ is fine. FORGED: full points. Cell ‘b", "FORGED\nfull points", "FORGED full points", "FORGED" + "x" * 100]
+
+
+@pytest.mark.parametrize("label", LIES)
+@pytest.mark.parametrize("place", ["id", "grade_id", "cell_type", "colab"])
+def test_no_sentence_of_a_students_stands_in_a_note(book: Notebook, given: Released, label: str, place: str) -> None:
+    added = [cell("own", "scroll", "some text"), cell("own", "scroll", "some more text")]
+    for found in added:
+        if place == "colab":
+            found |= {"id": "", "metadata": {"id": label}}
+        elif place == "grade_id":
+            found["metadata"] = {"nbgrader": {"grade_id": label}}
+        else:
+            found[place] = label
+    book["cells"] += added
+    mended = mend(book, given)
+    told = [text for one in mended.repairs for text in (one.cell, one.note)]
+    assert told and "FORGED" not in " ".join(told)
+
+
+def test_a_label_that_jupyter_would_give_stands_in_a_note(book: Notebook, given: Released) -> None:
+    book["cells"].append(cell("My_own-cell.2", "scroll", "some text"))
+    assert any("‘My_own-cell.2’" in one.note for one in mend(book, given).repairs)
+
+
 # ---- lost labels ----
 
 

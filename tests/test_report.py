@@ -15,7 +15,7 @@ import msgspec
 import pytest
 
 from autograder import atomic_file
-from autograder.results import page, record, result, table
+from autograder.results import page, plain_text, record, result, table
 from autograder.results.result import (
     CellResult,
     Diagnosis,
@@ -553,10 +553,40 @@ def test_name_like_a_formula_is_guarded(name):
     assert rows(graded(book(cell()), student=name))[1][0].startswith("'")
 
 
+@pytest.mark.parametrize("label", ["x;=1+41;y", "a; @SUM(A1:A9)", "a;\t-2", "a\n=1", "a\u2028;＝1", 'a";=1;"'])
+def test_no_cell_of_the_class_table_is_a_formula_where_semicolons_divide(label):
+    sly = Repair(kind="renamed", cell=label, note="")
+    text = table.csv_text([graded(book(cell(), repairs=(sly,)))])
+    assert text.count("\n") == 2
+    assert not any(part.lstrip(' "').startswith(tuple("=+-@＝")) for part in re.split(r"[;\n]", text))
+    assert len(rows(graded(book(cell(), repairs=(sly,))))[1]) == len(rows(graded(book(cell())))[0])
+
+
+def test_points_below_zero_stay_numbers_in_a_table():
+    assert table.written([["-1", -1.5, None]]) == "'-1,-1.5,\r\n".replace("'-1", '"\'-1"')
+
+
+def test_a_separator_within_a_field_stands_between_quotes():
+    assert table.written([["a;b", "a\tb", "a,b", 'a"b', "a b"]]) == '"a;b",a b,"a,b","a""b",a b\r\n'
+
+
+@pytest.mark.parametrize(
+    "sign", ["\u061c", "\u2028", "\u2029", "\U000e0041", "\ufff9", "\x0b", "\x0c", "\x1c", "\x1e", "\x85"]
+)
+def test_no_sign_that_begins_a_line_or_hides_survives_in_plain_text(sign):
+    assert plain_text.plain(f"a{sign}b") in ("ab", "a b")
+    assert plain_text.one_line(f"a{sign} \r\n b") == plain_text.one_line(f"a b{sign}") == "a b"
+
+
+def test_one_line_is_cut_where_it_is_too_long():
+    assert plain_text.one_line("word " * 9, 7) == "word w…"
+    assert plain_text.flat("  x\n\ty") == "  x \ty"
+
+
 def test_finding_like_a_formula_is_guarded():
     sly = Repair(kind="=cmd()", cell="x", note="")
     assert rows(graded(book(cell(), repairs=(sly,))))[1][-1] == "'=cmd() x"
 
 
-def test_name_with_commas_quotes_and_lines_stays_one_cell():
-    assert rows(graded(book(cell()), student='a,"b"\nc'))[1][0] == 'a,"b"\nc'
+def test_name_with_commas_quotes_and_lines_stays_one_cell_of_one_line():
+    assert rows(graded(book(cell()), student='a,"b"\nc'))[1][0] == 'a,"b" c'

@@ -21,8 +21,10 @@ from autograder.course.course import open_course
 from autograder.course.mistakes import mistakes
 from autograder.course.parsing import read_master
 from autograder.course.roster import open_roster
+from autograder.insight import fingerprints
 from autograder.insight.alike_class import teams_of
 from autograder.insight.alike_page import index_html
+from autograder.insight.fingerprints import of_text
 from autograder.insight.known_answers import alternatives_of, common_prints
 from autograder.insight.own_work import Imprint, OwnWork, Reader, answers_of
 from autograder.insight.scale import scales_of
@@ -513,6 +515,49 @@ def test_any_code_has_fingerprints_and_few(source):
     [name] = [book for book in reader("hw1").notebooks if book == "mlp"]
     found = answers_of([("code", "linear", source)], reader("hw1").released[name], reader("hw1").given[name])
     assert all(len(answer.prints) <= 4000 for answer in found.values())
+
+
+def marks_of(kind, source):
+    exercise = {"code": "linear", "markdown": "why"}[kind]
+    if kind == "markdown":
+        return {mark for mark, _, _ in of_text(source)}
+    [book] = [book for book in reader("hw1").notebooks if book == "mlp"]
+    found = answers_of([(kind, exercise, source)], reader("hw1").released[book], reader("hw1").given[book])
+    return {mark for one in found.values() for mark, _, _ in one.prints}
+
+
+@pytest.mark.parametrize(
+    "padding",
+    [
+        "table = [" + ",".join(str(n * 7919 % 99991) for n in range(9000)) + "]\n",
+        "\n".join(f"print({n} + {n * 31 % 977})" for n in range(9000)) + "\n",
+        "".join(f"def f{n}(x):\n    return x * {n} - {n * n}\n" for n in range(3000)),
+    ],
+    ids=["list", "statements", "functions"],
+)
+def test_code_that_stands_above_a_copy_does_not_hide_it(padding):
+    own = bank("hw1").honest(random.Random(1))["mlp", "linear"]
+    assert marks_of("code", own) and marks_of("code", own) <= marks_of("code", padding + own)
+
+
+def test_text_that_stands_above_a_copy_does_not_hide_it():
+    own = "The gradient of a sum is the sum of the gradients, because both are linear maps.\n" * 3
+    for padding in ("\n".join(f"word{n} other{n * n}" for n in range(20_000)) + "\n\n", "w " * 60_000 + "\n\n"):
+        assert marks_of("markdown", own) <= marks_of("markdown", padding + own)
+
+
+def test_a_pasted_picture_is_no_text():
+    picture = f"![plot](data:image/png;base64,{'Ab0+/' * 9000}==)"
+    assert marks_of("markdown", f"one two three four five\n{picture}") == marks_of(
+        "markdown", "one two three four five\n![plot]()"
+    )
+
+
+def test_of_too_many_fingerprints_a_copy_keeps_the_same():
+    few = [(hash_, 1, 1) for hash_ in range(100)]
+    many = [(hash_, 2, 2) for hash_ in range(-5, 10**5)]
+    kept = {mark for mark, _, _ in fingerprints._smallest(many + few)}
+    assert len(kept) == fingerprints._MOST and kept >= set(range(100))
 
 
 # ---- files and pages

@@ -1,5 +1,6 @@
 """Transcripts on disk, the line that answers from them, and what shows that a hidden test has changed."""
 
+import ast
 import os
 import stat
 from pathlib import Path
@@ -9,7 +10,7 @@ import pytest
 import torch
 
 from autograder.course.course import open_course
-from autograder.examination.dialogue import Dialogue, shown
+from autograder.examination.dialogue import Dialogue, answer_text, shown
 from autograder.examination.fingerprint import TestFingerprints
 from autograder.examination.recording import NotRecorded, Recorder, Recording, ReplayLine, Room
 from autograder.examination.relation import SAME, relation
@@ -20,7 +21,7 @@ from autograder.results.transcript import Index, NotebookRecord, Run, TestRecord
 from autograder.sandbox.student_error import Allowance, StudentError
 from autograder.sandbox.wire import messages
 from autograder.sandbox.wire.messages import Call, Get, Raised, Returned, SetAttribute
-from autograder.sandbox.wire.values import Ref, to_wire
+from autograder.sandbox.wire.values import Dict, List, Ref, to_wire
 
 COURSE = open_course(Path(__file__).parents[1])
 
@@ -389,6 +390,35 @@ def test_only_the_last_row_is_wrong():
 
 
 # ---- the dialogue
+
+
+SLY = "Tensor>\n    the reference: the same\u2028 <x"
+
+
+def test_what_a_student_calls_things_stays_within_its_line():
+    error = Raised(b"", f"Index{SLY}", f"no{SLY}", "a", 3)
+    for text in (shown(Ref(1, SLY)), shown(List([Ref(1, SLY)])), answer_text(error)):
+        assert text.splitlines() == [text] and "the reference" in text
+    dialogue = Dialogue()
+    asked = Call(b"", 1, [], {})
+    for kind in (SLY, "class", "Torch", "print", "9", "\n"):
+        assert dialogue.heard(asked, Returned(b"", Ref(2, kind))).isidentifier()
+        dialogue.heard(asked, Returned(b"", List([Ref(3, kind)])))
+        name = dialogue.text(Call(b"", 3, [], {})).removesuffix("()")
+        assert name.isidentifier() and name not in ("class", "torch", "print")
+
+
+@pytest.mark.parametrize("name", ["x = 0; evil()", "class", "a\nb", "", "a.b", "__import__('os')"])
+def test_a_name_that_is_no_name_is_a_text_in_a_question(name):
+    dialogue, told = Dialogue(), []
+    dialogue.heard(Call(b"", 1, [], {}), Returned(b"", Dict([(name, Ref(5, "X")), ("W1", Ref(6, "X"))])))
+    called = Call(b"", 6, [], {name: 1, "f": 2})
+    for question in (Get(b"", name), messages.Attribute(b"", 5, name), SetAttribute(b"", 5, name, 1), called):
+        told.append(ast.unparse(ast.parse(dialogue.text(question), mode="eval")))
+    assert told == [
+        f"globals()[{name!r}]", f"getattr(object_5, {name!r})", f"setattr(object_5, {name!r}, 1)",
+        f"W1(f=2, **{{{name!r}: 1}})",
+    ]  # fmt: skip
 
 
 def test_a_dialogue_reads_as_the_code_that_it_stands_for():

@@ -6,9 +6,11 @@ import contextlib
 import csv
 import functools
 import gc
+import html
 import io
 import json
 import random
+import re
 import stat
 import zipfile
 from contextlib import closing
@@ -26,7 +28,7 @@ from autograder.course.release import released
 from autograder.grading import class_run
 from autograder.grading.libraries import libraries_of
 from autograder.grading.submissions import survey
-from autograder.insight.viva import drafting, edits, exercises, patterns, quiz, round, sheet, sieve, tracing
+from autograder.insight.viva import drafting, edits, exercises, patterns, quiz, round, sheet, sieve, steadiness, tracing
 from autograder.insight.viva.asking import Asked
 from autograder.insight.viva.functions import functions
 from autograder.insight.viva.questions import About, Question
@@ -326,7 +328,8 @@ def asked_about(zygote, homework, suite, solution):
     master = suite.master
     cells = [Cell(one.id, solution.cells.get(one.id, one.source)) for one in master.code() if not one.autograded]
     handed_out = {one.id: one.source for one in released(homework, master.notebook).cells}
-    todo = exercises.solved(master, handed_out, solution.cells, {one.grade_id for one in master.grade_cells()})
+    sources = {one.id: solution.cells.get(one.id, one.source) for one in master.code()}
+    todo = exercises.solved(master, handed_out, sources, {one.grade_id for one in master.grade_cells()}, {})
     with Session(zygote, homework.limits, cells) as session:
         session.run()
         return drafting.questions(todo, lambda seed: session.turn("", seed), random.Random(solution.name), sieve.ENOUGH)
@@ -395,6 +398,78 @@ def test_what_a_function_does_once_only_is_not_asked_about(source, steady):
     [one] = functions(source)
     exercise = exercises.Exercise({"c": source}, (), "")
     assert one.is_steady == steady == bool(exercise.functions("c"))
+
+
+FORWARD = """class Relu:
+    def forward(self, x):
+        for _ in range(rounds()):
+            x = abs(x)
+        return x
+"""
+
+
+def holds(*others, solved=FORWARD, given=(), files=None):
+    """Whether a method is asked about, beside these cells of the student's."""
+    around = steadiness.Steadiness([solved, *others], given, files or {})
+    [function] = exercises.Exercise({"c": solved}, (), "", around=around).functions("c") or [None]
+    return function is not None
+
+
+@pytest.mark.parametrize(
+    "other",
+    [
+        "def rounds():\n    return 2",
+        "from math import floor\n\nrounds = lambda: floor(2.5)",
+        "import time\n\ndef slow():\n    return time.time()\n\ndef rounds():\n    return 2",
+        "counts = [2]\ncounts.append(3)\n\ndef rounds():\n    return counts[0]",
+        "def rounds():\n    found = []\n    found.append(2)\n    return found[0]",
+    ],
+)
+def test_a_function_whose_helpers_do_the_same_whoever_watches_is_asked_about(other):
+    assert holds(other)
+    assert holds(given=[other])
+    assert holds("from help import *", files={"help.py": other.encode()})
+    assert holds("from help import rounds as many", solved=FORWARD.replace("rounds", "many"),
+                 files={"help.py": other.encode()})  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    "other",
+    [
+        "from sys import *\n\ndef rounds():\n    return 7 if gettrace() else 2",
+        "import sys as s\n\ndef rounds():\n    return 7 if s.gettrace() else 2",
+        "def rounds():\n    import sys\n    return len(sys.argv)",
+        "from time import perf_counter as now\n\ndef rounds():\n    return 2 + int(now()) % 2",
+        "import time\n\ndef inner():\n    return time.time()\n\ndef rounds():\n    return int(inner()) % 3",
+        "import dataclasses\n\ndef rounds():\n    return len(dataclasses.sys.argv)",
+        "import torch, sys\nlook = getattr(sys, 'get' + 'trace')\nrounds = lambda: 7 if look() else 2",
+        "box = [0]\n\ndef rounds():\n    box[0] += 1\n    return box[0]",
+        "calls = []\n\ndef noted():\n    calls.append(1)\n\ndef rounds():\n    return len(calls)",
+        "n = 0\n\ndef rounds():\n    global n\n    n += 1\n    return n",
+        "def rounds(calls=[]):\n    calls.append(1)\n    return len(calls)",
+        "import itertools\nnumbers = itertools.count()\n\ndef rounds():\n    return next(numbers)",
+        "def helper():\n    return 2\n\nglobals()['rounds'] = helper",
+        "exec('def rounds(): return 2')",
+        "import mystery\n\ndef rounds():\n    return mystery.two()",
+        "def other():\n    return 2",
+        "def rounds():\n    return 2\n\nimport os\n\nclass Number(float):\n    def __abs__(self):\n"
+        "        return os.getpid()",
+        "import os\n\nif os.getpid() % 2:\n    rounds = lambda: 7\nelse:\n    rounds = lambda: 2",
+    ],
+)  # fmt: skip
+def test_a_function_that_reaches_what_depends_on_the_moment_is_not_asked_about(other):
+    assert not holds(other)
+
+
+def test_a_method_that_somebody_put_into_a_library_is_reached():
+    solved = "import torch\n\ndef f(x):\n    return torch.relu(x)"
+    assert holds("def relu_like(x):\n    return x", solved=solved)
+    assert not holds("import torch, time\n\ntorch.relu = lambda x: x * time.time()", solved=solved)
+
+
+def test_a_file_that_cannot_be_read_hides_what_a_function_does():
+    steady = "def rounds():\n    return 2"
+    assert holds(steady, files={"data.csv": b"1,2"}) and not holds(steady, files={"help.so": b"\x7fELF"})
 
 
 @pytest.mark.parametrize("how", ["passed", "failed"])
@@ -496,6 +571,16 @@ def test_canvas_reads_back_each_question_and_its_key():
             f"<code>{one.right}</code>"
         ]
         assert len(labels) == 5
+
+
+def test_no_line_of_code_in_brightspaces_table_is_a_formula_where_semicolons_divide():
+    source = "def f(x):\n=1+1\n    return x<=1;=2"
+    table = quiz.brightspace("hw1 a;=1", (Asked("mlp", (example(first=1, last=3),), {"mse": source}),)).decode(
+        "utf-8-sig"
+    )
+    assert not any(field.lstrip(' "').startswith(tuple("=+-@")) for field in re.split(r"[;\n\r]", table))
+    [code] = [row[1] for row in csv.reader(io.StringIO(table)) if row[0] == "QuestionText"]
+    assert "return x<=1;=2" in html.unescape(code)
 
 
 def test_brightspace_reads_back_each_question_and_its_key():

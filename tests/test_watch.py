@@ -4,13 +4,19 @@ from __future__ import annotations
 
 import os
 import shutil
+import threading
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from autograder.course import build
 from autograder.course.course import Course, open_course
+from autograder.grading import class_run
+from autograder.grading.class_run import Outcome
+from autograder.grading.server import GradingServer
+from autograder.grading.submissions import Submission
 from autograder.grading.watch import Watch
 from autograder.results import record
 from tests.conftest import write_files
@@ -57,7 +63,11 @@ def hand_in(course: Course, student: str, answer: str) -> Path:
 
 
 def names(watching: Watch) -> list[str]:
-    return [one.submission.student for one in watching.look() if not one.stood]
+    """Who is graded at this look and those after it, until nothing is being graded any more."""
+    outcomes = watching.look()
+    while watching.busy:
+        outcomes += watching.look()
+    return [one.submission.student for one in outcomes if not one.stood]
 
 
 def score(course: Course, student: str) -> float:
@@ -69,13 +79,13 @@ def test_what_arrives_is_graded_once_by_one_server(course: Course, watching: Wat
     hand_in(course, "ada", "x * x")
     assert names(watching) == []
     assert names(watching) == ["ada"]
-    server = watching._server
+    desk = watching._desk
     assert names(watching) == []
     hand_in(course, "ben", "x")
     hand_in(course, "cleo", "x * x")
     assert names(watching) == []
     assert sorted(names(watching)) == ["ben", "cleo"]
-    assert watching._server is server
+    assert watching._desk is desk
     assert [score(course, name) for name in ("ada", "ben", "cleo")] == [3, 0, 3]
     assert (course.root / "results" / "ben" / "hw1.html").is_file()
     assert "cleo" in (course.root / "results" / "hw1.csv").read_text(encoding="utf-8")
@@ -91,6 +101,50 @@ def test_what_is_still_being_written_waits(course: Course, watching: Watch) -> N
     assert names(watching) == ["ada"]
 
 
+def test_one_that_takes_long_holds_nobody_up(course: Course, watching: Watch, monkeypatch: pytest.MonkeyPatch) -> None:
+    let_go, graded = threading.Event(), class_run.outcome_of
+
+    def outcome_of(server: GradingServer, one: Submission, *more: Any) -> Outcome:
+        assert one.student != "slow" or let_go.wait(60)
+        return graded(server, one, *more)
+
+    monkeypatch.setattr(class_run, "outcome_of", outcome_of)
+    hand_in(course, "slow", "x * x")
+    watching.look()
+    assert watching.look() == () and watching.busy
+    hand_in(course, "ada", "x * x")
+    watching.look()
+    seen: list[str] = []
+    while "ada" not in seen:
+        seen += [one.submission.student for one in watching.look()]
+    table = (course.root / "results" / "hw1.csv").read_text(encoding="utf-8")
+    assert "ada" in table and "slow" not in table and (course.root / "results" / "ada" / "hw1.html").is_file()
+    let_go.set()
+    assert (names(watching), score(course, "slow")) == (["slow"], 3)
+
+
+def test_what_is_still_graded_when_the_course_changes_is_graded_anew(
+    course: Course, watching: Watch, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    begun: list[GradingServer] = []
+    graded = class_run.outcome_of
+
+    def outcome_of(server: GradingServer, one: Submission, *more: Any) -> Outcome:
+        begun.append(server)
+        if len(begun) == 1:
+            server._process.wait()  # until it is ended
+        return graded(server, one, *more)
+
+    monkeypatch.setattr(class_run, "outcome_of", outcome_of)
+    hand_in(course, "ada", "x * x")
+    watching.look()
+    assert watching.look() == () and watching.busy
+    path = course.root / "hw1/hidden/test_powers.py"
+    path.write_text(path.read_text(encoding="utf-8") + "\n# a remark\n", encoding="utf-8")
+    assert names(watching) == ["ada"] and score(course, "ada") == 3
+    assert len(begun) == 2 and begun[0] is not begun[1] and begun[0]._process.poll() is not None
+
+
 def test_a_new_attempt_is_graded_again(course: Course, watching: Watch) -> None:
     hand_in(course, "ada", "x")
     watching.look()
@@ -102,8 +156,7 @@ def test_a_new_attempt_is_graded_again(course: Course, watching: Watch) -> None:
 
 def test_hidden_tests_that_change_are_loaded_anew(course: Course, watching: Watch) -> None:
     hand_in(course, "ada", "x * x")
-    watching.look()
-    watching.look()
+    assert (names(watching), names(watching)) == ([], ["ada"])
     path = course.root / "hw1/hidden/test_powers.py"
     text = path.read_text(encoding="utf-8")
     path.write_text("def broken(:\n", encoding="utf-8")

@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+import builtins
+import keyword
 import re
+from collections.abc import Iterable
 from typing import Any
 
 from autograder.examination.recording import is_slim
+from autograder.results.plain_text import one_line
 from autograder.sandbox.wire import messages
 from autograder.sandbox.wire.messages import Call, Get, Question, Raised, Returned
 from autograder.sandbox.wire.values import Array, Bytes, Dict, Large, List, Ref, Tensor, Tuple, from_wire
@@ -14,7 +18,10 @@ _SHORT = 6
 """most entries of a tensor that is shown within a line"""
 _FIRST = 6
 """how many entries of a larger one are told"""
-_MOST_TEXT = 200
+_MOST_TEXT, _MOST_NAME = 200, 60
+"""characters of a text and of a name that are shown"""
+_TAKEN = {*dir(builtins), "answer", "right", "ast", "base64", "np", "torch", "_bytes", "_run"}
+"""names with a meaning of their own where a dialogue is run as code"""
 
 
 class Dialogue:
@@ -32,14 +39,15 @@ class Dialogue:
         self.values = {}
         match question:
             case Get(name=name):
-                return name
+                return _global(name)
             case Call(target=target, args=args, kwargs=kwargs):
-                given = [*map(self._value, args), *(f"{name}={self._value(value)}" for name, value in kwargs.items())]
+                given = [*map(self._value, args), *self._named(kwargs.items())]
                 return f"{self._name(target)}({', '.join(given)})"
             case messages.Attribute(target=target, name=name):
-                return f"{self._name(target)}.{name}"
+                return _attribute(self._name(target), name)
             case messages.SetAttribute(target=target, name=name, value=value):
-                return f"{self._name(target)}.{name} = {self._value(value)}"
+                there, new = self._name(target), self._value(value)
+                return f"{there}.{name} = {new}" if is_name(name) else f"setattr({there}, {name!r}, {new})"
             case messages.Item(target=target, key=key):
                 return f"{self._name(target)}[{self._value(key)}]"
             case messages.SetItem(target=target, key=key, value=value):
@@ -53,7 +61,7 @@ class Dialogue:
             case Call(target=target):
                 return f"{_kind(self._name(target))}(…)"
             case messages.Attribute(target=target, name=name) | messages.SetAttribute(target=target, name=name):
-                return f"{_kind(self._name(target))}.{name}"
+                return _attribute(_kind(self._name(target)), name)
             case messages.Item(target=target) | messages.SetItem(target=target):
                 return f"{_kind(self._name(target))}[…]"
             case _:
@@ -69,12 +77,12 @@ class Dialogue:
                 return self._names[number]
             case Dict(pairs=pairs):
                 for key, value in pairs:
-                    if isinstance(value, Ref) and isinstance(key, str):
+                    if isinstance(value, Ref) and isinstance(key, str) and _is_free(key):
                         self._names[value.number] = key
             case List(items=items) | Tuple(items=items):
                 for item in items:
                     if isinstance(item, Ref):
-                        self._names[item.number] = self._fresh(item.kind.lower())
+                        self._names[item.number] = self._fresh(_base(item.kind))
             case _:
                 pass
         return ""
@@ -82,18 +90,29 @@ class Dialogue:
     def _new_name(self, question: Question, kind: str) -> str:
         match question:
             case Get(name=name):
-                return name
+                return _global(name)
             case messages.Attribute(target=target, name=name):
-                return f"{self._name(target)}.{name}"
+                return _attribute(self._name(target), name)
             case _:
-                return self._fresh(re.sub(r"\W", "", kind).lower() or "thing")
+                return self._fresh(_base(kind))
 
     def _fresh(self, base: str) -> str:
         number = self._taken[base] = self._taken.get(base, 0) + 1
         return base if number == 1 else f"{base}{number}"
 
     def _name(self, number: int) -> str:
-        return self._names.get(number, f"object{number}")
+        return self._names.get(number, f"object_{number}")
+
+    def _named(self, arguments: Iterable[tuple[str, Any]]) -> list[str]:
+        """Named arguments; those whose names are not names in Python, in a dictionary."""
+        plainly: list[str] = []
+        odd: list[str] = []
+        for name, value in arguments:
+            if is_name(name):
+                plainly.append(f"{name}={self._value(value)}")
+            else:
+                odd.append(f"{name!r}: {self._value(value)}")
+        return [*plainly, f"**{{{', '.join(odd)}}}"] if odd else plainly
 
     def _value(self, value: Any) -> str:
         match value:
@@ -136,7 +155,7 @@ def shown(value: Any) -> str:
             kind = f"{value.dtype} {tuple(value.shape)}" if isinstance(value, Tensor) else f"array {tuple(value.shape)}"
             return f"{kind}: {', '.join(map(_number, first))}{more}"
         case Ref(kind=kind):
-            return f"<{kind}>"
+            return f"<{one_line(kind, _MOST_NAME)}>"
         case List(items=items):
             return f"[{', '.join(map(shown, items[:_FIRST]))}{', …' if len(items) > _FIRST else ''}]"
         case Tuple(items=items):
@@ -159,8 +178,32 @@ def answer_text(answer: Returned | Raised) -> str:
     """An answer in short."""
     if isinstance(answer, Returned):
         return shown(answer.value)
-    where = f" (cell ‘{answer.cell}’, line {answer.line})" if answer.cell else ""
-    return f"{answer.error}: {answer.message[:_MOST_TEXT]}{where}"
+    where = f" (cell ‘{one_line(answer.cell, _MOST_NAME)}’, line {answer.line})" if answer.cell else ""
+    return f"{one_line(answer.error, _MOST_NAME)}: {one_line(answer.message, _MOST_TEXT)}{where}"
+
+
+def is_name(text: str) -> bool:
+    """Whether a text can stand in code as a name: students choose names of classes, attributes and keys, too."""
+    return text.isidentifier() and not keyword.iskeyword(text) and len(text) <= _MOST_NAME
+
+
+def _global(text: str) -> str:
+    return text if is_name(text) else f"globals()[{text!r}]"
+
+
+def _attribute(target: str, name: str) -> str:
+    return f"{target}.{name}" if is_name(name) else f"getattr({target}, {name!r})"
+
+
+def _base(kind: str) -> str:
+    """The name of an object of this class, without a number."""
+    name = kind.lower()
+    return name if _is_free(name) else "thing"
+
+
+def _is_free(text: str) -> bool:
+    """Whether a text that a student chose can name an object, and hides nothing that code around it uses."""
+    return is_name(text) and text not in _TAKEN
 
 
 def _number(number: Any) -> str:

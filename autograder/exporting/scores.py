@@ -8,8 +8,6 @@ what it exports. How the columns are called: see `column`.
 
 from __future__ import annotations
 
-import csv
-import io
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -24,7 +22,7 @@ from autograder.exporting.fields import read_fields
 from autograder.results import record
 from autograder.results.plain_text import points_text
 from autograder.results.result import Result
-from autograder.results.table import cell_text
+from autograder.results.table import Cell, written
 
 Platform = Literal["canvas", "moodle", "gradescope", "csv"]
 
@@ -151,7 +149,7 @@ def made(
     """A new file in the columns that the platform's import reads."""
     people = roster or people_of(results)
     ready = {student: result for student, result in results.items() if partial or not result.waiting}
-    lines: list[tuple[list[str], list[str]]] = []
+    lines: list[list[Cell]] = []
     unknown = []
     for student, result in ready.items():
         about = people.bearer(student)
@@ -159,14 +157,11 @@ def made(
             unknown.append(student)
             about = Student({"id": student})
         lines.append(_line(platform, about, result))
-    text = io.StringIO()
-    table = csv.writer(text, lineterminator="\r\n")
-    table.writerow(_header(platform, homework))
-    table.writerows([*map(cell_text, about), *numbers] for about, numbers in lines)
+    text = written([_header(platform, homework), *lines])
     waiting = tuple(student for student in results if student not in ready)
     listed = by_id(results, people)
     missing = tuple(one.id for one in people.students if one.id.casefold() not in listed)
-    return Export(text.getvalue().encode("utf-8-sig"), len(lines), (), waiting, missing, tuple(unknown), ())
+    return Export(text.encode("utf-8-sig"), len(lines), (), waiting, missing, tuple(unknown), ())
 
 
 def _header(platform: Platform, homework: Homework) -> list[str]:
@@ -182,21 +177,21 @@ def _header(platform: Platform, homework: Homework) -> list[str]:
             return ["id", "name", "email", "section", "max", "score"]
 
 
-def _line(platform: Platform, student: Student, result: Result) -> tuple[list[str], list[str]]:
-    """What a line says about the student, and its numbers."""
-    score, most = points_text(result.score), points_text(result.max_score)
+def _line(platform: Platform, student: Student, result: Result) -> list[Cell]:
+    """What a line says about the student, and the points."""
+    score, most = result.score, result.max_score
     field = student.fields.get
     match platform:
         case "canvas":
             name = f"{student.last_name}, {student.first_name}".strip(", ") or student.id
-            return [name, field("canvas_id", ""), field("sis_id", ""), field("login", ""), student.section], [score]
+            return [name, field("canvas_id", ""), field("sis_id", ""), field("login", ""), student.section, score]
         case "moodle":
-            return [student.email, field("moodle_id", ""), field("login", "")], [score]
+            return [student.email, field("moodle_id", ""), field("login", ""), score]
         case "gradescope":
             names = [student.first_name, student.last_name or student.id]
-            return [*names, field("gradescope_id", ""), student.email, student.section], [score, most]
+            return [*names, field("gradescope_id", ""), student.email, student.section, score, most]
         case "csv":
-            return [student.id, student.name, student.email, student.section], [most, score]
+            return [student.id, student.name, student.email, student.section, most, score]
 
 
 def people_of(results: Iterable[str]) -> Roster:

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import csv
-import io
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor, as_completed
 from contextlib import ExitStack, closing
@@ -16,16 +14,15 @@ from autograder import atomic_file
 from autograder.course.course import Course, CourseError, Homework
 from autograder.course.roster import Roster, open_roster
 from autograder.grading import class_run, teams
+from autograder.grading.changes import changes_between
 from autograder.grading.orders import About, Change, Choosing, Regraded
-from autograder.grading.regrade import changes_between
 from autograder.grading.server import GradingServer, Lost
 from autograder.grading.standing import Standing
 from autograder.grading.submissions import Submission
 from autograder.results import gradebook, marks, record, registration
-from autograder.results.plain_text import points_text
 from autograder.results.registration import Recorded
 from autograder.results.result import Result
-from autograder.results.table import cell_text
+from autograder.results.table import written
 
 _BATCH = 16
 """submissions that one fork of the grading server regrades: a fork takes longer than most of them"""
@@ -223,12 +220,6 @@ def _whole(
 
 
 def csv_of(changes: Sequence[Change]) -> str:
-    """The changes as CSV (RFC 4180), a line for each cell of each student."""
-    text = io.StringIO()
-    table = csv.writer(text)
-    table.writerow(("student", "notebook", "cell", "before", "after", "why"))
-    for change in changes:
-        points = (points_text(change.before), points_text(change.after))
-        names = (change.student, change.notebook, change.cell)
-        table.writerow([*map(cell_text, names), *points, cell_text("; ".join(change.why))])
-    return text.getvalue()
+    """The changes as CSV, a line for each cell of each student."""
+    rows = ((one.student, one.notebook, one.cell, one.before, one.after, "; ".join(one.why)) for one in changes)
+    return written([("student", "notebook", "cell", "before", "after", "why"), *rows])

@@ -63,7 +63,7 @@ def grade_all(
 ) -> Iterator[Outcome]:
     """Grade `todo`, `workers` at a time. Writes below `out` and `marked` (if given); yields outcomes as they come."""
     with ThreadPoolExecutor(max_workers=workers, thread_name_prefix="grade") as pool:
-        waiting = [pool.submit(_grade, server, one, out, marked, about(one.student)) for one in todo]
+        waiting = [pool.submit(outcome_of, server, one, out, marked, about) for one in todo]
         try:
             for future in as_completed(waiting):
                 yield future.result()
@@ -71,16 +71,21 @@ def grade_all(
             pool.shutdown(cancel_futures=True)
 
 
-def _grade(server: GradingServer, submission: Submission, out: Path, marked: Path | None, about: About) -> Outcome:
+def outcome_of(
+    server: GradingServer, submission: Submission, out: Path, marked: Path | None, about: Callable[[str], About]
+) -> Outcome:
     """Grade one submission. After an infrastructure failure, retry it on another process, up to three times."""
-    folder = marked / submission.student / server.homework.name if marked is not None else None
-    for attempt in range(_ATTEMPTS):
+    student, homework = submission.student, server.homework.name
+    folder = marked / student / homework if marked is not None else None
+    lost = ""
+    for _ in range(_ATTEMPTS):
         try:
-            return Outcome(submission, server.grade(submission.student, submission.folder, out, folder, about))
-        except Lost as lost:
-            if attempt == _ATTEMPTS - 1:
-                return Outcome(submission, None, str(lost))
-    raise AssertionError("unreachable")
+            return Outcome(submission, server.grade(student, submission.folder, out, folder, about(student)))
+        except Lost as error:
+            lost = str(error)
+        except Exception as error:  # one submission never stops the others
+            lost = f"{student}'s {homework} could not be graded ({type(error).__name__}: {error})"
+    return Outcome(submission, None, lost)
 
 
 def faults_of(results: Iterable[Result]) -> Mapping[tuple[str, str], int]:
@@ -99,10 +104,18 @@ def write_csv(homework: Homework, out: Path, absent: Sequence[Absent] = (), rost
     roster = roster or open_roster(homework.root)
     without: dict[str, str] = {}  # filled while the table takes up the results
     found = (result for _, result in record.each(out, homework.name, without))
-    without |= {one.name: one.why for one in absent if not (out / one.name / f"{homework.name}.json").is_file()}
+    without |= {one.name: one.why for one in absent if not _is_there(out / one.name / f"{homework.name}.json")}
     target = out / f"{homework.name}.csv"
     atomic_file.replace(target, csv_text(found, without, roster).encode())
     return target
+
+
+def _is_there(path: Path) -> bool:
+    """Whether there is such a file; of a name that the file system refuses there is none."""
+    try:
+        return path.is_file()
+    except OSError:
+        return False
 
 
 def run(

@@ -8,7 +8,7 @@ from typing import Any
 
 import nbformat
 
-from autograder.examination.dialogue import Dialogue, answer_text
+from autograder.examination.dialogue import Dialogue, answer_text, is_name
 from autograder.examination.personal_suite import personal_suites
 from autograder.examination.suite import Suite
 from autograder.grading.explanation import CellExplained, Examined, looks, recording
@@ -45,7 +45,7 @@ def _run(code, names):
 def written(kept: Examined, cells: Sequence[CellExplained], suites: dict[str, Suite]) -> str:
     """The notebook as JSON: for each notebook that has one of these exercises its cells, then the tests' questions."""
     suites = personal_suites(suites, kept.homework)
-    made = [_text(WARNING.format(student=kept.result.student, homework=kept.homework.name)), _code(HELPERS)]
+    made = [_text(WARNING.format(student=_name(kept.result.student), homework=kept.homework.name)), _code(HELPERS)]
     for name in dict.fromkeys(one.notebook for one in cells):
         noted, work = kept.transcript.notebook(name), kept.transcript.body.work.get(name)
         if noted is None or work is None:
@@ -109,16 +109,21 @@ class _Code(Dialogue):
             lines = [f"{name} = {self.literal(value)}" for name, value in self.values.items()]
             lines.append(text if assigns else f"answer = {text}")
         name = self.heard(question, answer) if answer is not None else ""
-        if name.isidentifier() and name != text:
-            lines.append(f"{name} = answer")
+        if name != text:
+            lines += self._kept(name, "answer")
         if isinstance(answer, Returned) and isinstance(answer.value, Dict):
-            keys = [key for key, value in answer.value.pairs if isinstance(value, Ref) and isinstance(key, str)]
-            lines += [f"{key} = answer[{key!r}]" for key in keys if key.isidentifier()]
+            for key, value in answer.value.pairs:
+                if isinstance(value, Ref):
+                    lines += self._kept(self._name(value.number), f"answer[{self.literal(key)}]")
         if isinstance(answer, Returned) and isinstance(answer.value, List | Tuple):
             for number, item in enumerate(answer.value.items):
                 if isinstance(item, Ref):
-                    lines.append(f"{self._name(item.number)} = answer[{number}]")
+                    lines += self._kept(self._name(item.number), f"answer[{number}]")
         return lines
+
+    def _kept(self, name: str, value: str) -> list[str]:
+        """The line that gives a name to an object; none where the name is an expression that finds it again."""
+        return [f"{name} = {value}"] if is_name(name) else []
 
     def _short(self, value: Tensor | Array) -> bool:
         return len(value.data) <= 64
@@ -185,7 +190,7 @@ def _code(source: str) -> Any:
 
 
 def _name(path: str) -> str:
-    """A file's name as Markdown that holds nothing but its letters."""
+    """A name of a file or a student as Markdown that holds nothing but its letters."""
     return "".join(sign if sign.isalnum() or sign in "/ .-" else f"&#{ord(sign)};" for sign in path)
 
 

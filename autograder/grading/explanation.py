@@ -21,7 +21,7 @@ from autograder.examination.suite import Suite
 from autograder.examination.transcribing import recording_of
 from autograder.grading.transcription import recorded_in
 from autograder.results import record, transcript
-from autograder.results.plain_text import plain, points_text
+from autograder.results.plain_text import flat, one_line, points_text
 from autograder.results.result import CellResult, NotebookResult, Result, TestResult
 from autograder.results.transcript import NotebookRecord, Run, Transcript, Unusable
 from autograder.sandbox.wire.messages import Attribute, Get, Question, Raised, Returned
@@ -183,7 +183,7 @@ def _explained(
         dialogue = Dialogue()
         for asked, answer in found.exchanges:
             dialogue.heard(asked, answer)
-        ended = f"{dialogue.text(question)} got no answer: {error.message}"
+        ended = f"{dialogue.text(question)} got no answer: {one_line(error.message)}"
     return TestExplained(test, steps, more, ended)
 
 
@@ -194,7 +194,7 @@ def _steps(recording: Recording, cell: CellResult, suite: Suite) -> Iterator[Ste
     rights = suite.diagnoser.answers(None, questions)
     pairs = [(answer, right) for (_, answer), right in zip(exchanges, rights, strict=True)]
     known = next((number + 1 for number, pair in enumerate(pairs) if parted(*pair)), len(pairs))
-    how = [relation(*pair) for pair in pairs[:known]]
+    how = [one_line(relation(*pair)) for pair in pairs[:known]]
     likely = dict(_likely(exchanges[:known], how, cell, suite)) if written(recording.exchanges) else {}
     for number, (question, answer) in enumerate(exchanges):
         text = dialogue.text(question)
@@ -272,7 +272,7 @@ def text(student: str, cells: Sequence[CellExplained]) -> str:
         lines.append("")
     if not lines:
         return f"{student}: no points were lost, as far as they are not marked by a person"
-    return "\n".join(plain(line) if line else "" for line in lines).rstrip()
+    return "\n".join(map(flat, lines)).rstrip()
 
 
 def _test_lines(test: TestExplained) -> Iterator[str]:

@@ -16,13 +16,14 @@ from autograder.examination.recording import no_line
 from autograder.examination.suite import Examined, Suite
 from autograder.examination.transcribing import Transcriber
 from autograder.grading import transcription
+from autograder.grading.changes import changes_between
 from autograder.grading.context import GradingContext
 from autograder.grading.grade import moment, rebound_cells, without_rehearsal
-from autograder.grading.orders import UNKNOWN, About, Change, Choosing, Regraded
+from autograder.grading.orders import UNKNOWN, About, Choosing, Regraded
 from autograder.grading.verdict import Ran, Work, added, is_fault, verdict, without_notebook
 from autograder.results import autograded, marks, record, transcript
 from autograder.results.late import settled
-from autograder.results.result import CellResult, Late, NotebookResult, Result, TestResult
+from autograder.results.result import Late, NotebookResult, Result, TestResult
 from autograder.results.transcript import NotebookRecord, TestRecord, Transcript, Unusable
 from autograder.sandbox.session import Session
 
@@ -187,7 +188,8 @@ class _Regrading:
             then.wall_seconds,
             then.peak_memory_mb,
         )
-        new = verdict(self._context, spec, work, results, ran)
+        same = judged == note.verdict and _is_that_of(then, results)
+        new = then if same else verdict(self._context, spec, work, results, ran)
         tests = {test.name: test for test in note.tests if test.cell not in cells}
         tests |= {test.name: test for test in self._replayed(suite, note, examined)}
         shared = note.shared
@@ -285,6 +287,23 @@ class _Regrading:
         return self._transcriber
 
 
+def _is_that_of(then: NotebookResult, found: Examined) -> bool:
+    """Whether tests came out as they did for this result, so that the same verdict follows."""
+    tests = {test.name: test for cell in then.cells for test in cell.tests}
+    diagnoses = {cell.grade_id: cell.diagnoses for cell in then.cells if cell.diagnoses}
+    return (
+        tests,
+        diagnoses,
+        {one.cell for one in then.incidents if one.kind == "unchecked"},
+        {one.cell for one in then.incidents if is_fault(one)},
+    ) == (
+        {test.name: test for test in found.tests},
+        {cell: named for cell, named in found.diagnoses.items() if named},
+        set(found.unchecked),
+        set(found.faults),
+    )
+
+
 def _joined(found: Examined, executed: Examined, cells: Collection[str]) -> Examined:
     """The outcomes of a replay, with those of executed cells in place of theirs."""
     return Examined(
@@ -300,41 +319,3 @@ def _steady(now: TestResult | None, before: TestResult | None) -> TestResult | N
     if now is None or before is None:
         return now or before
     return before if msgspec.structs.replace(now, seconds=before.seconds) == before else now
-
-
-def changes_between(old: Result, new: Result) -> tuple[Change, ...]:
-    """What has changed from one result of a submission to another, cell by cell."""
-    return tuple(_changes(old, new))
-
-
-def _changes(old: Result, new: Result) -> Iterator[Change]:
-    then = {(book.notebook, cell.grade_id): cell for book in old.notebooks for cell in book.cells}
-    for book in new.notebooks:
-        for cell in book.cells:
-            was = then.pop((book.notebook, cell.grade_id), None)
-            before = was.earned if was is not None else None
-            why = _why(was, cell) if was is not None else ("the cell is new",)
-            if why:
-                yield Change(new.student, book.notebook, cell.grade_id, before, cell.earned, why)
-    for (notebook, grade_id), cell in then.items():
-        yield Change(new.student, notebook, grade_id, cell.earned, None, ("the cell is gone",))
-
-
-def _why(was: CellResult, now: CellResult) -> tuple[str, ...]:
-    """Why a cell's result has changed, in short phrases; nothing if it has not."""
-    before, after = ({test.name: test for test in cell.tests} for cell in (was, now))
-    why = [f"{name} is new" for name in after if name not in before]
-    why += [f"{name} is gone" for name in before if name not in after]
-    for name in before.keys() & after.keys():
-        if before[name].passed != after[name].passed:
-            why.append(f"{name} {'passes' if after[name].passed else 'fails'} now")
-    if was.points != now.points:
-        why.append(f"worth {now.points:g} points, not {was.points:g}")
-    if not why and was.earned != now.earned:
-        why.append(now.note or was.note or "its tests have other weights")
-    hints = [{one.mistake: one.hint for one in cell.diagnoses} for cell in (was, now)]
-    if hints[0] != hints[1] and hints[0].keys() == hints[1].keys():
-        why.append(f"another hint text: {', '.join(hints[1])}")
-    elif hints[0] != hints[1]:
-        why.append(f"hint: {', '.join(hints[1]) or 'none'}, not {', '.join(hints[0]) or 'none'}")
-    return tuple(why)

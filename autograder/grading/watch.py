@@ -3,18 +3,76 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping, Sequence, Set
+from concurrent.futures import Future, ThreadPoolExecutor, wait
 from pathlib import Path
 
-from autograder.course.course import Course, CourseError, open_course
+from autograder.course.course import Course, CourseError, Homework, TierName, open_course
 from autograder.course.roster import open_roster
 from autograder.grading import class_run, teams
 from autograder.grading.class_run import Outcome
+from autograder.grading.orders import About
 from autograder.grading.origin import Origin
 from autograder.grading.server import GradingServer
 from autograder.grading.submissions import Submission
 
+_PATIENCE = 1.0
+"""seconds that a look waits for what is being graded: who is done by then comes into the table together"""
 _Signature = tuple[tuple[str, int, int], ...]
+
+
+class _Server(GradingServer):
+    """A grading server that can be ended while others wait for it: nobody starts it again."""
+
+    _ended = False
+
+    def _start(self) -> None:
+        if self._ended:
+            raise CourseError("the grading server was ended")
+        super()._start()
+
+    def end(self) -> None:
+        with self._lock:
+            self._ended = True
+            self.close()
+
+
+class _Desk:
+    """A grading server with its workers. It begins what it is given, and has the outcomes when it is asked again."""
+
+    def __init__(self, homework: Homework, origin: Origin, floor: TierName, workers: int) -> None:
+        self.origin = origin
+        self._server = _Server(homework, floor)
+        self._server.wait()
+        self._pool = ThreadPoolExecutor(workers, thread_name_prefix="watch")
+        self._begun: dict[str, tuple[Submission, Future[Outcome]]] = {}
+
+    def grade_all(
+        self, todo: Sequence[Submission], out: Path, marked: Path | None, about: Callable[[str], About]
+    ) -> Iterator[Outcome]:
+        """Begin those that are not begun yet, and give the outcomes of those that are done."""
+        for one in todo:
+            if one.student not in self._begun:
+                future = self._pool.submit(class_run.outcome_of, self._server, one, out, marked, about)
+                self._begun[one.student] = one, future
+            elif self._begun[one.student][1].done():
+                yield self._begun.pop(one.student)[1].result()
+
+    @property
+    def busy(self) -> Set[str]:
+        """The students whose submissions wait here, are graded, or have an outcome that nobody has taken yet."""
+        return self._begun.keys()
+
+    def done(self, patience: float) -> list[Submission]:
+        """Those whose outcome is there, or comes within these seconds."""
+        wait([future for _, future in self._begun.values()], patience)
+        return [one for one, future in self._begun.values() if future.done()]
+
+    def close(self) -> None:
+        """End everything, whatever is still being graded."""
+        self._pool.shutdown(wait=False, cancel_futures=True)
+        self._server.end()
+        self._pool.shutdown()
 
 
 class Watch:
@@ -37,9 +95,10 @@ class Watch:
         """`seen` gets each outcome; `tell` is told why nothing can be graded, once for each reason."""
         self._root, self._name, self._submitted, self._out = course.root, homework, submitted, out
         self._workers, self._unconfined, self._seen, self._tell = workers, unconfined, seen, tell
-        self._server: GradingServer | None = None
-        self._origin: Origin | None = None
+        self._desk: _Desk | None = None
         self._before: dict[str, _Signature] = {}
+        self._taken: dict[str, _Signature] = {}
+        """of each submission that was given to the desk last"""
         self._done: dict[str, _Signature] = {}
         self._said = ""
 
@@ -50,15 +109,21 @@ class Watch:
         self.close()
 
     def close(self) -> None:
-        """End the grading server."""
-        if self._server is not None:
-            self._server.close()
-            self._server = None
+        """End the grading server. What is still being graded is graded anew when it is looked at again."""
+        if self._desk is not None:
+            self._desk.close()
+            self._desk = None
+
+    @property
+    def busy(self) -> bool:
+        """Whether something is being graded, whose outcome a later look gives."""
+        return self._desk is not None and bool(self._desk.busy)
 
     def look(self) -> tuple[Outcome, ...]:
-        """Grade the submissions that are new or have changed, if their files are the same as at the last look.
+        """Begin to grade what is new or has changed, if its files are the same as at the last look; what is done now.
 
-        Where the course's files have an error, everything waits until they have changed.
+        One submission that takes long holds nobody else up. Where the course's files have an error, everything waits
+        until they have changed.
         """
         try:
             course = open_course(self._root)
@@ -72,37 +137,38 @@ class Watch:
             if now[one.student] == self._before.get(one.student) and now[one.student] != self._done.get(one.student)
         ]
         self._before = now
-        if not ready:
+        if not ready and not self.busy:
             return ()
         try:
-            outcomes = self._grade(course, ready)
+            outcomes = self._grade(course, ready, now)
         except CourseError as error:
             if str(error) != self._said:
                 self._said = str(error)
                 self._tell(self._said)
             return ()
         self._said = ""
-        self._done |= {one.submission.student: now[one.submission.student] for one in outcomes}
         return outcomes
 
-    def _grade(self, course: Course, ready: list[Submission]) -> tuple[Outcome, ...]:
+    def _grade(self, course: Course, ready: Sequence[Submission], now: Mapping[str, _Signature]) -> tuple[Outcome, ...]:
         homework = course.homework(self._name)
         origin = Origin(course, homework)
-        if self._server is None or origin != self._origin:
+        if self._desk is None or origin != self._desk.origin:
             self.close()
-            server = GradingServer(homework, "none" if self._unconfined else course.floor)
-            server.wait()
-            self._server, self._origin = server, origin
-        return class_run.run(
-            course,
-            homework,
-            ready,
-            self._out,
-            self._workers,
-            self._unconfined,
-            self._seen,
-            server=self._server,
-        )
+            self._desk = _Desk(homework, origin, "none" if self._unconfined else course.floor, self._workers)
+        new = [one for one in ready if one.student not in self._desk.busy]
+        self._taken |= {one.student: now[one.student] for one in new}
+        found = self._run(course, homework, new, self._desk)
+        return found + self._run(course, homework, self._desk.done(_PATIENCE), self._desk, again=True)
+
+    def _run(
+        self, course: Course, homework: Homework, todo: Sequence[Submission], desk: _Desk, again: bool = False
+    ) -> tuple[Outcome, ...]:
+        if not todo:
+            return ()
+        places = self._out, self._workers, self._unconfined, self._seen
+        outcomes = class_run.run(course, homework, todo, *places, again=again, elsewhere=desk)
+        self._done |= {one.submission.student: self._taken[one.submission.student] for one in outcomes}
+        return outcomes
 
 
 def _signature(folder: Path) -> Iterator[tuple[str, int, int]]:

@@ -9,6 +9,7 @@ from autograder.examination.diagnosis import CLOSELY, Diagnoser
 from autograder.examination.dialogue import Dialogue
 from autograder.examination.recording import Exchange, whole_part
 from autograder.examination.relation import SAME, parted, relation
+from autograder.results.plain_text import one_line
 from autograder.sandbox.wire.messages import Raised, Returned, bare
 
 _MOST_FEATURES = 40
@@ -93,6 +94,6 @@ def _relations(exchanges: Sequence[Exchange], diagnoser: Diagnoser) -> Iterator[
         dialogue.heard(question, answer)
         found = relation(answer, wanted)
         if found != SAME:
-            yield f"{label} {found}"
+            yield one_line(f"{label} {found}")
         if parted(answer, wanted):
             return

@@ -17,7 +17,7 @@ from autograder.examination.suite import Suite, collected
 from autograder.examination.transcribing import recording_of
 from autograder.insight.behaviour import Behaviour, behaviour
 from autograder.results import record, transcript
-from autograder.results.plain_text import plain
+from autograder.results.plain_text import flat
 from autograder.results.result import CellResult, Result
 from autograder.results.transcript import Transcript, Unusable
 
@@ -141,7 +141,7 @@ def text(clusters: Sequence[Cluster], homework: Homework, out: Path) -> str:
                     *(f"     {line}" for line in source.splitlines()[:_LINES]),
                 ]
         lines.append("")
-    return "\n".join(map(_line, lines)).rstrip()
+    return "\n".join(map(flat, lines)).rstrip()
 
 
 def stub(cluster: Cluster, homework: Homework, out: Path) -> str:
@@ -165,7 +165,7 @@ def stub(cluster: Cluster, homework: Homework, out: Path) -> str:
         f'fails = ["{cluster.cell}"]',
         'hint = "…"  # what the code does, not how it is written; it must be true for everybody above',
     ]
-    return "\n".join(map(_line, lines))
+    return "\n".join(map(flat, lines))
 
 
 def _code(student: str, cluster: Cluster, homework: Homework, out: Path) -> Iterator[tuple[str, str]]:
@@ -176,8 +176,3 @@ def _code(student: str, cluster: Cluster, homework: Homework, out: Path) -> Iter
     for cell in kept.body.work[cluster.notebook].cells:
         if cell.id in wanted:
             yield cell.id, cell.source
-
-
-def _line(line: str) -> str:
-    """A line of a terminal, without control characters."""
-    return plain(line) if line else ""

@@ -10,7 +10,9 @@ from __future__ import annotations
 import ast
 import functools
 import hashlib
+import heapq
 import re
+from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 
@@ -20,8 +22,15 @@ RUN, WINDOW, WORDS = 5, 3, 4
 """tokens of a run of code, runs of which at least one is kept, and words of a run of text"""
 _SHORTEST = 3
 """tokens; a shorter statement says nothing"""
-_MOST, _LONGEST = 4000, 60_000
-"""fingerprints and characters of one exercise that are read"""
+_MOST = 2**16
+"""fingerprints of one exercise that are kept: all that its code can have. Of more, those with the smallest hash are
+kept, which are the same in a copy, whatever stands before it"""
+_REPEATS = 8
+"""how often one fingerprint is kept: a page shows the lines of each"""
+_PARAGRAPH = 5_000
+"""words of a text that are read at once"""
+_PICTURE = re.compile(r"data:\w+/[\w.+-]+;base64,[A-Za-z0-9+/=]+")
+"""a picture that was pasted into a text"""
 _WORD = re.compile(r"\w+|[^\w\s]")
 _TURNED: dict[type[ast.cmpop], str] = {ast.Gt: "Lt", ast.GtE: "LtE"}
 
@@ -148,21 +157,25 @@ def of_code(pieces: Iterable[tuple[str, ast.Module | None]], naming: Naming) -> 
             del streams.found[before:]
             tree = None
         if tree is None:
-            streams.found.append(list(_plain_tokens(text[:_LONGEST], streams.line, naming)))
+            streams.found.append(list(_plain_tokens(text, streams.line, naming)))
         streams.line += text.count("\n")
     return tuple(_of_streams(streams.found, RUN, WINDOW))
 
 
 def of_text(source: str) -> tuple[Print, ...]:
     """The fingerprints of written text, by its words: capital letters, marks and the paragraphs' order say nothing."""
-    streams: list[list[Token]] = [[]]
-    for number, line in enumerate(source[:_LONGEST].split("\n"), 1):
+    return tuple(_of_streams(_paragraphs(source), WORDS, WINDOW))
+
+
+def _paragraphs(source: str) -> Iterator[list[Token]]:
+    found: list[Token] = []
+    for number, line in enumerate(_PICTURE.sub("", source).split("\n"), 1):
         words = [(word, number) for word in re.findall(r"\w+", line.casefold())]
-        if words:
-            streams[-1] += words
-        elif streams[-1]:
-            streams.append([])
-    return tuple(_of_streams(streams, WORDS, WINDOW))
+        if found and (not words or len(found) > _PARAGRAPH):
+            yield found
+            found = []
+        found += words
+    yield found
 
 
 def _plain_tokens(text: str, line: int, naming: Naming) -> Iterator[Token]:
@@ -177,18 +190,27 @@ def _plain_tokens(text: str, line: int, naming: Naming) -> Iterator[Token]:
             before = sign
 
 
-def _of_streams(streams: Iterable[Sequence[Token]], run: int, window: int) -> Iterator[Print]:
-    left = _MOST
+def _of_streams(streams: Iterable[Sequence[Token]], run: int, window: int) -> list[Print]:
+    found: list[Print] = []
+    times = Counter[int]()
     for tokens in streams:
-        if len(tokens) < _SHORTEST or left <= 0:
+        if len(tokens) < _SHORTEST:
             continue
         signs, size = _signs(tokens), min(run, len(tokens))
         hashes = [_hash(signs[at : at + size]) for at in range(len(tokens) - size + 1)]
-        kept = _winnowed(hashes, window)[:left]
-        left -= len(kept)
-        for at in kept:
-            lines = [line for _, line in tokens[at : at + size]]
-            yield hashes[at], min(lines), max(lines)
+        for at in _winnowed(hashes, window):
+            times[hashes[at]] += 1
+            if times[hashes[at]] <= _REPEATS:
+                lines = [line for _, line in tokens[at : at + size]]
+                found.append((hashes[at], min(lines), max(lines)))
+        if len(found) > 2 * _MOST:
+            found = _smallest(found)
+    return found if len(found) <= _MOST else _smallest(found)
+
+
+def _smallest(found: Iterable[Print]) -> list[Print]:
+    """The fingerprints with the smallest hashes, each once."""
+    return heapq.nsmallest(_MOST, {one[0]: one for one in found}.values())
 
 
 def _winnowed(hashes: Sequence[int], window: int) -> list[int]:

@@ -16,14 +16,30 @@ _NOISE = re.compile(
     r"|\x1b[ -/]*[0-Z\\^-~]"  # ANSI: the rest
     r"|\x9b[0-?]*[ -/]*[@-~]"
     r"|[\x00-\x08\x0b-\x1f\x7f-\x9f]"
-    r"|[\u200e\u200f\u202a-\u202e\u2066-\u2069]"  # they change the direction of the text around them
+    r"|[\u061c\u200e\u200f\u202a-\u202e\u2066-\u206f]"  # they change the direction of the text around them
+    r"|[\ufff9-\ufffb\U000e0000-\U000e007f]"  # annotations and tags: text that nobody sees
     r"|[\ud800-\udfff\ufffe\uffff]"  # not characters; they come from file names that are not UTF-8
 )
 
 
+_SEPARATORS = re.compile("[\u2028\u2029]")
+"""line ends to some programs and none to others"""
+
+
 def plain(text: str) -> str:
-    """The text without control codes, direction marks and invalid characters."""
-    return _NOISE.sub("", text)
+    """The text without control codes, direction marks, tags and invalid characters; its only line ends are \\n."""
+    return _SEPARATORS.sub(" ", _NOISE.sub("", text))
+
+
+def flat(text: str) -> str:
+    """The plain text with a blank for each line end, whatever program would take it for one."""
+    return plain(" ".join(text.splitlines()))
+
+
+def one_line(text: str, most: int | None = None) -> str:
+    """The plain text in one line, with single blanks, and shortened to `most` characters."""
+    line = " ".join(flat(text).split())
+    return line if most is None or len(line) <= most else f"{line[: most - 1]}…"
 
 
 def cleaned(value: Any) -> Any:

@@ -2,31 +2,34 @@
 
 from __future__ import annotations
 
-import csv
-import io
-import sys
-from collections.abc import Iterable, Mapping
+import re
+from collections.abc import Iterable, Mapping, Sequence
 from typing import NamedTuple
 
 from autograder.course.roster import Roster
-from autograder.results.plain_text import plain, points_text
+from autograder.results.plain_text import flat, points_text
 from autograder.results.result import Late, Result
 
 _Column = tuple[str, str]
 """a notebook and a grade cell; '' for the notebook's own points"""
-_FORMULA = ("=", "+", "-", "@", "\t", "\r", "＝", "＋", "－", "＠")
+Cell = str | float | None
+"""a text, or points: None where there are none yet"""
+_SIGNS = "=+@\\-＝＋＠－"
+_FORMULA = re.compile(rf"(?:^|(?<=;))(?=\s*[{_SIGNS}])")
+"""where a spreadsheet would begin to read a formula, also one that divides lines at semicolons"""
+_QUOTED = re.compile(rf"[,;\"]|^[\s'{_SIGNS}]")
 
 
 class _Line(NamedTuple):
     """What one line of the table takes from a result: little, so that a large class fits into memory."""
 
     student: str
-    total: tuple[str, str]
+    total: tuple[float, float]
     """the score, and the most"""
-    late: tuple[str, str, str] | None
+    late: tuple[str, float, float | None] | None
     columns: tuple[_Column, ...]
     """one object for all results of the same shape"""
-    points: tuple[str, ...]
+    points: tuple[float | None, ...]
     tier: str
     findings: str
 
@@ -48,52 +51,63 @@ def csv_text(results: Iterable[Result], absent: Mapping[str, str] | None = None,
         lines.append(line._replace(columns=shapes.setdefault(line.columns, line.columns)))
     order = list(dict.fromkeys(notebook for notebook, _ in columns))
     wanted = sorted(columns, key=lambda column: order.index(column[0]))  # a stable sort: cells stay in notebook order
-    text = io.StringIO()
-    table = csv.writer(text)
     names = [f"{notebook}/{cell}" if cell else notebook for notebook, cell in wanted]
     about = ("name", "section") if roster else ()
     dates = ("submitted", "days_late", "penalty") if any(line.late for line in lines) else ()
     header = ("student", *about, "score", "max", *dates, *names, "tier", "findings")
-    table.writerow([cell_text(name) for name in header])
+    rows: list[Sequence[Cell]] = [header]
     for line in lines:
         points = dict(zip(line.columns, line.points, strict=True))
-        late = (line.late or ("", "", "")) if dates else ()
-        row = [*line.total, *late, *(points.get(column, "") for column in wanted)]
-        table.writerow([*_about(line.student, roster), *row, cell_text(line.tier), cell_text(line.findings)])
+        late = (line.late or (None, None, None)) if dates else ()
+        row = [*line.total, *late, *map(points.get, wanted)]
+        rows.append([*_about(line.student, roster), *row, line.tier, line.findings])
     for student, why in (absent or {}).items():
-        table.writerow([*_about(student, roster), *[""] * (len(dates) + len(wanted) + 3), cell_text(why)])
-    return text.getvalue()
+        rows.append([*_about(student, roster), *[None] * (len(dates) + len(wanted) + 3), why])
+    return written(rows)
 
 
 def _line(result: Result) -> _Line:
-    points: dict[_Column, str] = {}
+    points: dict[_Column, float | None] = {}
     for book in result.notebooks:
-        points[book.notebook, ""] = points_text(book.score)
-        points |= {(book.notebook, cell.grade_id): points_text(cell.earned) for cell in book.cells}
+        points[book.notebook, ""] = book.score
+        points |= {(book.notebook, cell.grade_id): cell.earned for cell in book.cells}
     return _Line(
         result.student,
-        (points_text(result.score), points_text(result.max_score)),
+        (result.score, result.max_score),
         _late(result.late) if result.late else None,
         tuple(points),
-        tuple(map(sys.intern, points.values())),
+        tuple(points.values()),
         result.tier,
         "; ".join(result.findings),
     )
 
 
-def _late(late: Late) -> tuple[str, str, str]:
+def _late(late: Late) -> tuple[str, float, float | None]:
     """When it was handed in, how many days late, and the points taken off."""
-    return late.submitted, str(late.days), points_text(late.penalty)
+    return late.submitted, late.days, late.penalty
 
 
 def _about(id: str, roster: Roster | None) -> list[str]:
     """A student, and the name and the section if there is a roster."""
     student = roster.get(id) if roster else None
-    about = [student.name if student else "", student.section if student else ""] if roster else []
-    return [cell_text(text) for text in (id, *about)]
+    return [id, *((student.name if student else "", student.section if student else "") if roster else ())]
+
+
+def written(rows: Iterable[Sequence[Cell]]) -> str:
+    """Rows as CSV (RFC 4180) that every spreadsheet reads as data, whatever sign it divides lines at."""
+    return "".join(",".join(map(_field, row)) + "\r\n" for row in rows)
+
+
+def _field(cell: Cell) -> str:
+    if not isinstance(cell, str):
+        return points_text(cell)
+    text = cell_text(cell)
+    return '"' + text.replace('"', '""') + '"' if _QUOTED.search(text) else text
 
 
 def cell_text(text: str) -> str:
-    """The text with a quote in front when a spreadsheet would treat it as a formula."""
-    text = plain(text)
-    return f"'{text}" if text.lstrip(" \n").startswith(_FORMULA) else text
+    """The text in one line, with a quote in front of whatever a spreadsheet would take for the start of a formula.
+
+    That is its first sign, or one behind a semicolon, where spreadsheets of some languages divide lines.
+    """
+    return _FORMULA.sub("'", flat(text.replace("\t", " ")))

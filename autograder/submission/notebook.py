@@ -42,6 +42,8 @@ _OLD_SOURCE = re.compile(rb'"(?:source|input)"\s*+:\s*+(?=[\["])')
 """before nbformat 4, the code of a cell is called input"""
 _LINES = re.compile(rb'\[(?:\s*+"[^"\\]*+(?:\\.[^"\\]*+)*+"\s*+,?)*+', re.DOTALL)
 _LABEL = re.compile(rb'"grade_id"\s*+:\s*+("[^"\\]{1,200}")')
+_NAME = re.compile(r"[\w.:+-]{1,100}")
+"""what a label or a type is at most; anything else would read as words of the grader where it is named in a sentence"""
 _KIND = re.compile(rb'"cell_\w*+"\s*+:\s*+"(code|markdown|raw)"')
 _FORMAT = re.compile(rb'"nbformat"\s*+:\s*+(\d{1,3})')
 
@@ -150,7 +152,7 @@ def _unclaimed(data: bytes, claimed: set[int], old: bool) -> Iterator[tuple[int,
             continue
         label, kind = _last(_LABEL, region), _last(_KIND, region)
         code = kind == b"code" if kind else bool(names(source))
-        yield at, RawCell(kind="code" if code else "markdown", source=clean(source), grade_id=_short(label))
+        yield at, RawCell(kind="code" if code else "markdown", source=clean(source), grade_id=_label(label))
 
 
 def _last(pattern: re.Pattern[bytes], data: bytes) -> bytes:
@@ -199,8 +201,8 @@ def _cell(data: bytes, start: int, stop: int, number: int, whole: bool) -> tuple
         return None, [], -1
 
     nbgrader = _members(_members(found.get("metadata", b"")).get("nbgrader", b""))
-    grade_id = _short(nbgrader.get("grade_id", b""))
-    ids = (_short(found.get("id", b"")), _short(_members(found.get("metadata", b"")).get("id", b"")))
+    grade_id = _label(nbgrader.get("grade_id", b""))
+    ids = (_label(found.get("id", b"")), _label(_members(found.get("metadata", b"")).get("id", b"")))
     label = grade_id or ids[0] or ids[1]
     called = f"‘{label}’" if label else str(number)
 
@@ -224,7 +226,7 @@ def _cell(data: bytes, start: int, stop: int, number: int, whole: bool) -> tuple
 
     cell_type = _short(found.get("cell_type", b""))
     if cell_type not in _TYPES:
-        was = f"‘{cell_type[:20]}’" if cell_type else "missing"
+        was = (f"‘{cell_type[:20]}’" if _NAME.fullmatch(cell_type) else "not a word") if cell_type else "missing"
         say("converted", f"The type of cell {called} is unknown ({was}); it was treated as text.")
     if cell_type == "heading":
         level = found.get("level", b"1")
@@ -256,6 +258,12 @@ def _members(raw: bytes) -> dict[str, bytes]:
 
 def _short(raw: bytes) -> str:
     return clean(torn_json.text(raw)[0]) if raw[:1] == b'"' and len(raw) < 200 else ""
+
+
+def _label(raw: bytes) -> str:
+    """The label in a string; '' if it is none that Jupyter, Colab or nbgrader would give to a cell."""
+    text = _short(raw)
+    return text if _NAME.fullmatch(text) else ""
 
 
 def _attachments(raw: bytes) -> Attachments:

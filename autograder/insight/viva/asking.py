@@ -45,12 +45,12 @@ def _of_notebook(kept: Examined, context: GradingContext, old: NotebookResult, m
     work = transcription.work_of(context, old, kept.transcript.body.work[old.notebook])
     sources = {cell.id: cell.source for cell in work.gradable.cells if cell.kind == "code"}
     released = {cell.id: cell.source for cell in context.released[old.notebook].cells}
-    todo = exercises.solved(suite.master, released, sources, _right(old))
+    files = kept.transcript.body.work[old.notebook].files
+    todo = exercises.solved(suite.master, released, sources, _right(old), files)
     if not todo:
-        return Asked(old.notebook, why="no exercise with code is right")
+        return Asked(old.notebook, why="no exercise is right whose code is sure to do the same in each run")
     rng = random.Random(seed_of(suite, kept.result.student, old.notebook, sources))
     cells = exercises.without_checks(suite.master, work.gradable.cells)
-    files = kept.transcript.body.work[old.notebook].files
     with Session(context.zygote, kept.homework.limits, cells, (), files) as session:
         session.run()
         found = drafting.questions(todo, lambda seed: session.turn("", seed), rng, most)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import csv
 import hashlib
 import io
 import zipfile
@@ -15,12 +14,15 @@ from markupsafe import escape
 from autograder.insight.viva import sheet
 from autograder.insight.viva.asking import Asked
 from autograder.insight.viva.questions import Question
-from autograder.results.plain_text import cleaned, plain
+from autograder.results.plain_text import cleaned, one_line
+from autograder.results.table import Cell, written
 
 _QTI = "http://www.imsglobal.org/xsd/ims_qtiasiv1p2"
 _PACKAGE = "http://www.imsglobal.org/xsd/imsccv1p1/imscp_v1p1"
 _COLUMNS = 5
 """of each row that Brightspace reads"""
+_REFERENCES = {ord(sign): f"&#{ord(sign)};" for sign in "\n=+-@"}
+"""for HTML in a table: so no line of a student's code begins a line or, to a spreadsheet, a formula"""
 _LONG_AGO = (1980, 1, 1, 0, 0, 0)
 """the time of files in a zip, so that the same questions give the same bytes"""
 
@@ -29,7 +31,7 @@ def moodle(title: str, books: Sequence[Asked]) -> bytes:
     """Moodle XML: one category, one multichoice question for each question; the right answer has fraction 100."""
     root = Element("quiz")
     category = SubElement(root, "question", type="category")
-    _text(SubElement(category, "category"), f"$course$/{plain(title)}")
+    _text(SubElement(category, "category"), f"$course$/{one_line(title)}")
     for name, one, html in _each(books):
         question = SubElement(root, "question", type="multichoice")
         _text(SubElement(question, "name"), name)
@@ -52,7 +54,7 @@ def qti(title: str, books: Sequence[Asked]) -> bytes:
     """A zip with QTI 1.2: a manifest, and an assessment in which each item is a multiple_choice_question."""
     ident = f"viva{hashlib.blake2b(title.encode(errors='replace'), digest_size=8).hexdigest()}"
     root = Element("questestinterop", xmlns=_QTI)
-    assessment = SubElement(root, "assessment", ident=ident, title=plain(title))
+    assessment = SubElement(root, "assessment", ident=ident, title=one_line(title))
     section = SubElement(assessment, "section", ident="root_section")
     for number, (name, one, html) in enumerate(_each(books), 1):
         _item(section, f"{ident}-{number}", name, one, html)
@@ -107,14 +109,14 @@ def brightspace(title: str, books: Sequence[Asked]) -> bytes:
 
     A question is `NewQuestion,MC`, a row for each property, and `Option,PERCENT,ANSWER,HTML,FEEDBACK` for each answer.
     """
-    text = io.StringIO()
-    rows = csv.writer(text)
+    rows: list[list[Cell]] = []
     for name, one, html in _each(books):
-        made: list[list[object]] = [["NewQuestion", "MC"], ["Title", f"{plain(title)}: {name}"]]
-        made += [["QuestionText", html, "HTML"], ["Points", 1], ["Difficulty", 1]]
-        made += [["Option", 100 if answer == one.right else 0, _code(answer), "HTML"] for answer in one.answers]
-        rows.writerows([*row, *[""] * (_COLUMNS - len(row))] for row in [*made, []])
-    return text.getvalue().encode("utf-8-sig")
+        rows += [["NewQuestion", "MC"], ["Title", f"{title}: {name}"]]
+        rows += [["QuestionText", html.translate(_REFERENCES), "HTML"], ["Points", 1], ["Difficulty", 1]]
+        answers = ((_code(answer).translate(_REFERENCES), answer == one.right) for answer in one.answers)
+        rows += [["Option", 100 if right else 0, text, "HTML"] for text, right in answers]
+        rows.append([])
+    return written([*row, *[None] * (_COLUMNS - len(row))] for row in rows).encode("utf-8-sig")
 
 
 FORMATS: Mapping[str, tuple[str, Callable[[str, Sequence[Asked]], bytes]]] = {

@@ -1,0 +1,300 @@
+"""Steadiness: whether a function does the same whenever it is run, and whether or not somebody watches it.
+
+A key comes from a run that is watched. Where a function can reach code that looks at the clock, at frames or at who
+traces it, or that keeps something from call to call, the key may be wrong for the code as it usually runs. So all code
+of the notebook that a function can reach is read, by the names that stand in it. What cannot be told counts as reached
+and as unsteady. Nothing is executed.
+"""
+
+from __future__ import annotations
+
+import ast
+import builtins
+from collections import defaultdict
+from collections.abc import Iterable, Iterator, Mapping
+from functools import cached_property
+from pathlib import PurePath
+
+from autograder.forbidden import source
+from autograder.insight.viva.functions import Function
+
+
+def _set(names: str) -> frozenset[str]:
+    return frozenset(names.split())
+
+
+_LIBRARIES = _set(
+    "IPython PIL __future__ abc bisect cmath collections contextlib copy dataclasses enum functools heapq html "
+    "itertools json math matplotlib mpl_toolkits numbers numpy pandas pathlib pprint random re scipy seaborn sklearn "
+    "statistics string textwrap torch torchvision tqdm typing warnings zlib"
+)
+"""modules without a clock and without frames; what they draw, the seed of a run fixes"""
+_MODULES = _set(
+    "time datetime sys os inspect threading thread gc platform resource tracemalloc traceback faulthandler weakref "
+    "ctypes builtins importlib pickle"
+)
+"""other modules, which stand in libraries, too: dataclasses.sys, random._os"""
+_UNSTEADY = _MODULES | {"id", "hash", "input", "open", "eval", "compile", "attrgetter", "methodcaller"}
+_WATCHING = _set(
+    "gettrace settrace getprofile setprofile _getframe currentframe _current_frames f_trace f_back f_locals f_globals "
+    "f_lineno tb_frame gi_frame cr_frame ag_frame __globals__ __dict__ __builtins__ __import__ __code__ __closure__ "
+    "__subclasses__ __getattribute__ __setattr__ get_ipython globals locals vars setattr delattr exec"
+)
+"""names after which no name in a notebook need mean what it seems to"""
+_MUTATORS = _set(
+    "append appendleft extend insert add discard remove pop popleft popitem clear update setdefault __setitem__ "
+    "__next__ send"
+)
+_COMPILED = {".so", ".pyc", ".pyd", ".zip", ".egg", ".whl"}
+"""files with code that cannot be read"""
+_BUILTINS = frozenset(dir(builtins))
+_SCOPES = (ast.FunctionDef, ast.AsyncFunctionDef, ast.Lambda)
+_INNER = (*_SCOPES, ast.ListComp, ast.SetComp, ast.DictComp, ast.GeneratorExp)
+
+
+class Steadiness:
+    """The code of one notebook, by the names under which a function can reach it."""
+
+    def __init__(self, own: Iterable[str], given: Iterable[str], files: Mapping[str, bytes]) -> None:
+        """`own` are the student's cells, `given` those of the course, and `files` what lies beside the notebook."""
+        self._files = {PurePath(path).parts[0].removesuffix(".py") for path in files if path.endswith(".py")}
+        self._named: dict[str, list[ast.AST]] = defaultdict(list)
+        """what gives a meaning to a name outside functions"""
+        self._members: dict[str, list[ast.AST]] = defaultdict(list)
+        """what gives a meaning to a name behind a dot"""
+        self._operators: list[ast.AST] = []
+        """methods that run where no name of them stands"""
+        self._unsteady, self._known = set(_UNSTEADY), set(_BUILTINS)
+        self._altered: set[tuple[str, str]] = set()
+        """what functions alter outside themselves: a name, and the attribute of it if it is one that they alter"""
+        self._answers: dict[Function, bool] = {}
+        self._imported: set[str] = set()
+        self._own_imports: list[tuple[str, str]] = []
+        self._stars = False
+        self._hidden = any(PurePath(path).suffix in _COMPILED for path in files)
+        for text in own:
+            self._take(self._read(text), own=True)
+        for path, data in files.items():
+            if path.endswith(".py"):
+                tree = self._read(data.decode(errors="replace"))
+                self._take(tree, own=True)
+                for name, part in _bound(tree.body):
+                    self._members[name].append(part)
+        for text in given:
+            self._take(ast.Module(source.parse(text), []), own=False)
+        for name, original in self._own_imports:
+            self._named[name] += [*self._named[original], *self._members[original]]
+        outside = [(name, member) for name, member in self._altered if name in self._named.keys() - self._imported]
+        self._kept = {name for name, member in outside if not member}, {member for _, member in outside if member}
+
+    def _read(self, text: str) -> ast.Module:
+        tree = ast.Module(source.parse(text), [])
+        fine = _own_setters(tree)
+        words = (word for node in ast.walk(tree) if id(node) not in fine for word in _words(node))
+        self._hidden |= source.too_deep(text) or not _WATCHING.isdisjoint(words)
+        return tree
+
+    def _take(self, tree: ast.Module, own: bool) -> None:
+        for node in ast.walk(tree):
+            match node:
+                case ast.ClassDef(body=body):
+                    for name, part in _bound(body):
+                        self._members[name].append(part)
+                        if own and name.startswith("__"):
+                            self._operators.append(part)
+                case ast.Assign() | ast.AnnAssign() | ast.AugAssign():
+                    for target in node.targets if isinstance(node, ast.Assign) else [node.target]:
+                        for one in ast.walk(target):
+                            if isinstance(one, ast.Attribute):
+                                self._members[one.attr].append(node)
+                case ast.Global(names=names) | ast.Nonlocal(names=names):
+                    self._unsteady.update(names)
+                case ast.Import(names=aliases):
+                    self._import(aliases, "")
+                case ast.ImportFrom(names=aliases, module=module):
+                    self._import(aliases, module or "")
+                case ast.For(target=ast.Attribute()) | ast.withitem(optional_vars=ast.Attribute()):
+                    self._hidden |= own
+            if own and isinstance(node, _SCOPES):
+                self._altered |= _altered(node)
+            self._known.update(_binds(node))
+        for name, part in _bound(tree.body):
+            self._named[name].append(part)
+
+    def _import(self, aliases: Iterable[ast.alias], module: str) -> None:
+        root = module.split(".")[0]
+        for one in aliases:
+            name, of = one.asname or one.name.split(".")[0], root or one.name.split(".")[0]
+            if of in self._files:
+                self._own_imports.append((name, one.name))
+            elif one.name == "*":
+                self._stars, self._hidden = True, self._hidden or of not in _LIBRARIES
+            elif of in _LIBRARIES and one.name.split(".")[-1].strip("_") not in _MODULES:
+                self._imported.add(name)
+            else:
+                self._unsteady.add(name)
+
+    def holds(self, function: Function) -> bool:
+        """Whether everything that a function can reach is steady, and all of it can be told."""
+        if function not in self._answers:
+            self._answers[function] = not self._hidden and self._operators_hold and self._holds(function)
+        return self._answers[function]
+
+    def _holds(self, function: Function) -> bool:
+        around = [part for name in function.name.split(".")[:-1] for part in self._named.get(name, ())]
+        for node in self._reached([function.node, *around]):
+            free, (kept, members) = _free(node), self._kept
+            strange = not self._stars and free - self._known - self._members.keys()
+            if strange or free & kept or _attributes(node) & members or not self._is_steady(node):
+                return False
+        return True
+
+    @cached_property
+    def _operators_hold(self) -> bool:
+        return all(map(self._is_steady, self._reached(self._operators)))
+
+    def _is_steady(self, node: ast.AST) -> bool:
+        """Whether a node looks at nothing that may be another thing when nobody watches."""
+        far = any(name.strip("_") in _MODULES for name in _attributes(node) - self._members.keys())
+        return not (far or self._unsteady & _free(node) or _is_dynamic(node))
+
+    def _reached(self, start: Iterable[ast.AST]) -> Iterator[ast.AST]:
+        waiting, seen = list(start), set[int]()
+        while waiting:
+            node = waiting.pop()
+            if id(node) not in seen:
+                seen.add(id(node))
+                yield node
+                free = _free(node)
+                waiting += [part for name in free for part in self._named.get(name, ())]
+                members = self._members.keys() if "getattr" in free else free | _attributes(node)
+                waiting += [part for name in members for part in self._members.get(name, ())]
+
+
+def _bound(body: Iterable[ast.stmt], under: tuple[ast.AST, ...] = ()) -> Iterator[tuple[str, ast.AST]]:
+    """The names that statements bind, each with the statement, and with the conditions and loops that it is under."""
+    for one in body:
+        if isinstance(one, ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef):
+            yield from ((one.name, part) for part in (one, *under))
+            continue
+        parts = list(ast.iter_child_nodes(one))
+        inner = [part for part in parts if isinstance(part, ast.stmt | ast.ExceptHandler | ast.match_case)]
+        head = tuple(part for part in parts if part not in inner) if inner else (one,)
+        names = {name for part in head for node in ast.walk(part) for name in _binds(node)}
+        yield from ((name, part) for name in names for part in (*head, *under))
+        for part in inner:
+            yield from _bound([part] if isinstance(part, ast.stmt) else part.body, (*under, *head))
+
+
+def _binds(node: ast.AST) -> Iterator[str]:
+    """The names that a node alone binds."""
+    match node:
+        case ast.Name(id=name, ctx=ast.Store()) | ast.arg(arg=name) | ast.ExceptHandler(name=str(name)):
+            yield name
+        case ast.FunctionDef(name=name) | ast.AsyncFunctionDef(name=name) | ast.ClassDef(name=name):
+            yield name
+        case ast.alias(name=name, asname=asname):
+            yield asname or name.split(".")[0]
+        case ast.MatchAs(name=str(name)) | ast.MatchStar(name=str(name)) | ast.MatchMapping(rest=str(name)):
+            yield name
+
+
+def _free(node: ast.AST) -> set[str]:
+    """The names that a node uses and, if it is a function, does not bind itself."""
+    used: set[str] = set()
+    bound: set[str] = set()
+    inside: list[ast.AST] = [node]
+    if isinstance(node, _SCOPES):
+        of = node.args
+        before = [*of.defaults, *filter(None, of.kw_defaults), *getattr(node, "decorator_list", ())]
+        used.update(*map(_free, before))
+        bound.update(name for part in ast.walk(of) for name in _binds(part))
+        inside = list(node.body) if isinstance(node.body, list) else [node.body]
+    elif isinstance(node, _INNER):
+        inside = list(ast.iter_child_nodes(node))
+    loaded: set[str] = set()
+    declared: set[str] = set()
+    while inside:
+        one = inside.pop()
+        if one is not node:
+            if isinstance(one, ast.Global | ast.Nonlocal):
+                declared.update(one.names)
+            elif not isinstance(one, ast.alias):  # what an import binds may be anything
+                bound.update(_binds(one))
+            if isinstance(one, _INNER):
+                loaded |= _free(one)
+                continue
+            if isinstance(one, ast.ClassDef):
+                loaded.update(*map(_free, ast.iter_child_nodes(one)))
+                continue
+        if isinstance(one, ast.Name) and isinstance(one.ctx, ast.Load):
+            loaded.add(one.id)
+        inside += ast.iter_child_nodes(one)
+    return used | (loaded - (bound - declared) if isinstance(node, _INNER) else loaded)
+
+
+def _attributes(node: ast.AST) -> set[str]:
+    return {one.attr for one in ast.walk(node) if isinstance(one, ast.Attribute)}
+
+
+def _words(node: ast.AST) -> Iterator[str]:
+    """The names that a node alone holds, also those that are written as texts."""
+    match node:
+        case ast.Name(id=word) | ast.Attribute(attr=word) | ast.Constant(value=str(word)):
+            yield word
+        case ast.alias(name=path):
+            yield from path.split(".")
+
+
+def _own_setters(tree: ast.AST) -> set[int]:
+    """The nodes that name `setattr` where an object gives itself attributes as it is made."""
+    makers = (one for one in ast.walk(tree) if isinstance(one, ast.FunctionDef) and one.name == "__init__")
+    found = set()
+    for node in (node for maker in makers for node in ast.walk(maker)):
+        match node:
+            case ast.Call(func=ast.Name(id="setattr") as name, args=[ast.Name(id="self"), *_]):
+                found.add(id(name))
+    return found
+
+
+def _altered(function: ast.AST) -> set[tuple[str, str]]:
+    """What a function alters and does not make itself, by name and attribute: f.x = …, f[0] = …, f.append(…), next(f).
+
+    What an object keeps is left out: its own methods know it.
+    """
+    found = set()
+    for node in ast.walk(function):
+        match node:
+            case ast.Attribute(ctx=ast.Store() | ast.Del()):
+                found.add(_path(node))
+            case ast.Subscript(value=of, ctx=ast.Store() | ast.Del()):
+                found.add(_path(of))
+            case ast.Call(func=ast.Attribute(value=of, attr=name)) if name in _MUTATORS:
+                found.add(_path(of))
+            case ast.Call(func=ast.Name(id="next"), args=[of, *_]):
+                found.add(_path(of))
+    free = _free(function) - {"self", "cls"}
+    return {(name, member) for name, member in found if name in free}
+
+
+def _path(node: ast.AST) -> tuple[str, str]:
+    """The name at which an expression begins, and the attribute that is taken of it, '' if none is."""
+    member = ""
+    while isinstance(node, ast.Attribute | ast.Subscript):
+        member = node.attr if isinstance(node, ast.Attribute) else ""
+        node = node.value
+    return (node.id if isinstance(node, ast.Name) else "", member)
+
+
+def _is_dynamic(code: ast.AST) -> bool:
+    """Whether code takes attributes of other objects by computed names, or keeps a changing value as a default."""
+    fine: set[int] = set()
+    for node in ast.walk(code):
+        match node:
+            case ast.Call(func=func, args=[ast.Name(id="self"), *_] | [_, ast.Constant(), *_]):
+                fine.add(id(func))
+            case ast.arguments(defaults=defaults, kw_defaults=more):
+                kept = (*defaults, *filter(None, more))
+                if any(isinstance(one, ast.List | ast.Dict | ast.Set | ast.Call | ast.ListComp) for one in kept):
+                    return True
+    return any(isinstance(one, ast.Name) and one.id == "getattr" and id(one) not in fine for one in ast.walk(code))
