@@ -46,9 +46,11 @@ def _of_notebook(kept: Examined, context: GradingContext, old: NotebookResult, m
     sources = {cell.id: cell.source for cell in work.gradable.cells if cell.kind == "code"}
     released = {cell.id: cell.source for cell in context.released[old.notebook].cells}
     files = kept.transcript.body.work[old.notebook].files
-    todo = exercises.solved(suite.master, released, sources, _right(old), files)
+    right = _right(old)
+    todo = exercises.solved(suite.master, released, sources, right, files)
     if not todo:
-        return Asked(old.notebook, why="no exercise is right whose code is sure to do the same in each run")
+        unsure = "what is right has no code that is sure to do the same in each run"
+        return Asked(old.notebook, why=unsure if right else "no exercise with code is right")
     rng = random.Random(seed_of(suite, kept.result.student, old.notebook, sources))
     cells = exercises.without_checks(suite.master, work.gradable.cells)
     with Session(context.zygote, kept.homework.limits, cells, (), files) as session:
