@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import html
+from itertools import combinations
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 from nbconvert import HTMLExporter
 from nbformat import v4
@@ -145,3 +147,43 @@ def test_a_script_shows_its_figures_in_windows(monkeypatch: pytest.MonkeyPatch) 
     names["show_figure"](SAYS)
     assert shown == [names["plt"].gcf().number]
     names["plt"].close("all")
+
+
+# ---- the colours of the notebooks' figures
+
+SIMULATIONS = {  # of full colour blindness: Machado, Oliveira & Fernandes 2009, in linear sRGB
+    "nobody": np.eye(3),
+    "protanopia": [[0.152, 1.053, -0.205], [0.115, 0.786, 0.099], [-0.004, -0.048, 1.052]],
+    "deuteranopia": [[0.367, 0.861, -0.228], [0.280, 0.673, 0.047], [-0.012, 0.043, 0.969]],
+    "tritanopia": [[1.256, -0.077, -0.179], [-0.078, 0.931, 0.148], [0.005, 0.691, 0.304]],
+}
+XYZ = np.array([[0.4124, 0.3576, 0.1805], [0.2126, 0.7152, 0.0722], [0.0193, 0.1192, 0.9505]])
+
+
+def _colours() -> dict[str, str]:
+    found = own_code()
+    return {name: found[name] for name in ("BLUE", "ORANGE", "GREEN", "RED")}
+
+
+def _linear(colour: str) -> Any:
+    parts = np.array([int(colour[at : at + 2], 16) / 255 for at in (1, 3, 5)])
+    return np.where(parts <= 0.04045, parts / 12.92, ((parts + 0.055) / 1.055) ** 2.4)
+
+
+def _lab(linear: Any) -> Any:
+    """CIELAB, in which a distance of 10 is easily seen."""
+    x, y, z = np.cbrt(XYZ @ linear.clip(0, 1) / XYZ.sum(axis=1))
+    return np.array([116 * y - 16, 500 * (x - y), 200 * (y - z)])
+
+
+@pytest.mark.parametrize("eyes", SIMULATIONS)
+def test_colours_of_figures_can_be_told_apart_by_everybody(eyes: str) -> None:
+    colours = _colours() | {"black": "#000000"}
+    seen = {name: _lab(np.array(SIMULATIONS[eyes]) @ _linear(colour)) for name, colour in colours.items()}
+    alike = [(one, two) for one, two in combinations(seen, 2) if np.linalg.norm(seen[one] - seen[two]) < 15]
+    assert not alike
+
+
+def test_colours_of_figures_stand_out_from_the_paper() -> None:
+    for colour in _colours().values():
+        assert 1.05 / (XYZ[1] @ _linear(colour) + 0.05) >= 3

@@ -57,7 +57,7 @@ import matplotlib.pyplot as plt
 import torch
 from torch import nn
 
-BLUE, ORANGE, GREEN, RED = "#0072B2", "#C08000", "#009E73", "#D55E00"  # for colour-blind readers, too; 3 : 1 on white
+BLUE, ORANGE, GREEN, RED = "#0072B2", "#C08000", "#009E73", "#B22222"  # for colour-blind readers, too; 3 : 1 on white
 
 
 def relative_error(a, b):
@@ -1198,7 +1198,7 @@ _hand_in(
         "1 step-reason",
     ],
     {
-        1192479973: "BLUE compare GREEN ORANGE RED relative_error show_figure",
+        906483054: "BLUE compare GREEN ORANGE RED relative_error show_figure",
         516375556: "Identity",
         2237337592: "MODULES NETWORKS pair",
         461502736: "spiral",

@@ -55,7 +55,7 @@ import matplotlib.pyplot as plt
 import torch
 from torch.nn import functional
 
-BLUE, ORANGE, GREEN, RED = "#0072B2", "#C08000", "#009E73", "#D55E00"  # for colour-blind readers, too; 3 : 1 on white
+BLUE, ORANGE, GREEN, RED = "#0072B2", "#C08000", "#009E73", "#B22222"  # for colour-blind readers, too; 3 : 1 on white
 
 
 def relative_error(a, b):
@@ -1248,7 +1248,7 @@ _hand_in(
         "4.5 bending",
     ],
     {
-        1405089466: "BLUE compare compare_each compare_factors compare_gradients example GREEN"
+        1901555599: "BLUE compare compare_each compare_factors compare_gradients example GREEN"
         " " "measured_gradients measured_jacobian ORANGE RED relative_error returned_by show_figure",
         3332609502: "",
     },

@@ -60,7 +60,7 @@ from torch import nn
 from torch.nn import functional
 from torch.utils.data import DataLoader, TensorDataset
 
-BLUE, ORANGE, GREEN, RED = "#0072B2", "#C08000", "#009E73", "#D55E00"  # for colour-blind readers, too; 3 : 1 on white
+BLUE, ORANGE, GREEN, RED = "#0072B2", "#C08000", "#009E73", "#B22222"  # for colour-blind readers, too; 3 : 1 on white
 
 
 def show_figure(says):
@@ -870,7 +870,7 @@ _hand_in(
         "5 permuted-cause",
     ],
     {
-        200202977: "BLUE count_parameters device GREEN ORANGE RED show show_figure",
+        3348911706: "BLUE count_parameters device GREEN ORANGE RED show show_figure",
         47659784: "place",
         4019969519: "canvases dice digits digits_8 digits_y images labels load_digits order train_loader"
         " " "train_set valid_loader valid_set",

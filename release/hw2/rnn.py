@@ -58,7 +58,7 @@ from torch import nn
 from torch.nn import functional
 from torch.utils.data import DataLoader, Dataset
 
-BLUE, ORANGE, GREEN, RED = "#0072B2", "#C08000", "#009E73", "#D55E00"  # for colour-blind readers, too; 3 : 1 on white
+BLUE, ORANGE, GREEN, RED = "#0072B2", "#C08000", "#009E73", "#B22222"  # for colour-blind readers, too; 3 : 1 on white
 
 
 def show_figure(says):
@@ -918,7 +918,7 @@ _hand_in(
         "4 longer-cause",
     ],
     {
-        3358151493: "accuracy BLUE GREEN N ORANGE RED show_figure SYMBOLS",
+        3489293235: "accuracy BLUE GREEN N ORANGE RED show_figure SYMBOLS",
         1673432477: "check_memory",
         3823776735: "echo_history echo_memory",
         1294526258: "echo_of_rows variable_batches",

@@ -53,7 +53,7 @@ import torch
 from torch import nn
 from torch.nn import functional
 
-BLUE, ORANGE, GREEN, RED = "#0072B2", "#C08000", "#009E73", "#D55E00"  # for colour-blind readers, too; 3 : 1 on white
+BLUE, ORANGE, GREEN, RED = "#0072B2", "#C08000", "#009E73", "#B22222"  # for colour-blind readers, too; 3 : 1 on white
 
 
 def show_figure(says):
@@ -521,7 +521,7 @@ _hand_in(
         "1 clipping-words",
     ],
     {
-        1007868467: "BLUE EPOCHS GREEN ORANGE RED SEED show_figure",
+        1801255987: "BLUE EPOCHS GREEN ORANGE RED SEED show_figure",
         3472048433: "CLASSES k LEVELS make_batches sequence SYMBOLS temporal_order text x y",
         3708545349: "accuracy Classifier make_model",
         787113049: "inherited_train",

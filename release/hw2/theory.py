@@ -55,7 +55,7 @@ import matplotlib.pyplot as plt
 import torch
 from torch.nn import functional
 
-BLUE, ORANGE, GREEN, RED = "#0072B2", "#C08000", "#009E73", "#D55E00"  # for colour-blind readers, too; 3 : 1 on white
+BLUE, ORANGE, GREEN, RED = "#0072B2", "#C08000", "#009E73", "#B22222"  # for colour-blind readers, too; 3 : 1 on white
 
 
 def relative_error(a, b):
@@ -1341,7 +1341,7 @@ _hand_in(
         "4.2 kinks-words",
     ],
     {
-        1650541990: "BLUE compare draw_graph GREEN measured_jacobian numbers ORANGE RED relative_error"
+        2541381744: "BLUE compare draw_graph GREEN measured_jacobian numbers ORANGE RED relative_error"
         " " "show_figure",
         2628370880: "gated_rnn gated_step size_of_the_past",
         2323934886: "lstm_run train_lstm",

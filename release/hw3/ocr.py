@@ -69,7 +69,7 @@ from torch import nn
 from torch.nn import functional
 from torch.utils.data import DataLoader, Dataset, TensorDataset
 
-BLUE, ORANGE, GREEN, RED = "#0072B2", "#C08000", "#009E73", "#D55E00"  # for colour-blind readers, too; 3 : 1 on white
+BLUE, ORANGE, GREEN, RED = "#0072B2", "#C08000", "#009E73", "#B22222"  # for colour-blind readers, too; 3 : 1 on white
 
 
 def relative_error(a, b):
@@ -1475,7 +1475,7 @@ _hand_in(
         "8 ctc-words",
     ],
     {
-        1766339461: "all_paths ALPHABET BETWEEN BLUE compare energies_of GREEN INFINITE ORANGE RED"
+        2729633426: "all_paths ALPHABET BETWEEN BLUE compare energies_of GREEN INFINITE ORANGE RED"
         " " "relative_error show_figure SYMBOLS",
         2812312936: "draw_letters FONTS LETTERS SimpleWordsDataset",
         405224558: "letter_net DOTS draw_strips examples",

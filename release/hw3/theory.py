@@ -53,7 +53,7 @@ import matplotlib.pyplot as plt
 import torch
 from torch.nn import functional
 
-BLUE, ORANGE, GREEN, RED = "#0072B2", "#C08000", "#009E73", "#D55E00"  # for colour-blind readers, too; 3 : 1 on white
+BLUE, ORANGE, GREEN, RED = "#0072B2", "#C08000", "#009E73", "#B22222"  # for colour-blind readers, too; 3 : 1 on white
 
 
 def relative_error(a, b):
@@ -1403,7 +1403,7 @@ _hand_in(
         "3.3 margins-words",
     ],
     {
-        236957115: "BLUE check_pair_loss compare GREEN kept letters numbers ORANGE RED relative_error"
+        3587460516: "BLUE check_pair_loss compare GREEN kept letters numbers ORANGE RED relative_error"
         " " "show_figure",
         3535816573: "draw_landscape train_on_moons",
         272320988: "",

@@ -53,7 +53,7 @@ import matplotlib.pyplot as plt
 import torch
 from torch.nn import functional
 
-BLUE, ORANGE, GREEN, RED = "#0072B2", "#C08000", "#009E73", "#D55E00"  # for colour-blind readers, too; 3 : 1 on white
+BLUE, ORANGE, GREEN, RED = "#0072B2", "#C08000", "#009E73", "#B22222"  # for colour-blind readers, too; 3 : 1 on white
 
 
 def relative_error(a, b):
@@ -1473,7 +1473,7 @@ _hand_in(
         "4.3 pictures-words",
     ],
     {
-        2689006996: "BLUE compare distances_moved draw_map GREEN head_map letters_with_left library_attention"
+        577554210: "BLUE compare distances_moved draw_map GREEN head_map letters_with_left library_attention"
         " " "numbers ORANGE RED relative_error ring run_head show_figure with_places",
         1773686521: "",
     },

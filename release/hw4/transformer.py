@@ -66,7 +66,7 @@ import torch
 from torch import nn
 from torch.nn import functional
 
-BLUE, ORANGE, GREEN, RED = "#0072B2", "#C08000", "#009E73", "#D55E00"  # for colour-blind readers, too; 3 : 1 on white
+BLUE, ORANGE, GREEN, RED = "#0072B2", "#C08000", "#009E73", "#B22222"  # for colour-blind readers, too; 3 : 1 on white
 
 
 def relative_error(a, b):
@@ -1356,7 +1356,7 @@ _hand_in(
         "14 amount-why",
     ],
     {
-        2788125919: "ANIMALS announced BLUE CHARACTERS compare device encoded GREEN numbers ORANGE place_digits"
+        2459209817: "ANIMALS announced BLUE CHARACTERS compare device encoded GREEN numbers ORANGE place_digits"
         " " "PLACES RED relative_error show_figure tales VERBS",
         767029700: "writer",
         1337101008: "small_vit taught",
