@@ -11,9 +11,9 @@ decoder.
 
 | exercise | you write | points | minutes |
 |---|---|---|---|
-| 1 | `SimpleNet` | 5 | 35 |
+| 1 | `SimpleNet` | 7 | 35 |
 | 2 | `train_letters` | 4 | 25 |
-| 3 | `transform_word`, `build_path_matrix`, `build_ce_matrix` | 9 | 35 |
+| 3 | `transform_word`, `build_path_matrix`, `build_ce_matrix` | 7 | 35 |
 | 4 | `path_energy` | 3 | 15 |
 | 5 | `find_path` | 10 | 50 |
 | 6 | `path_cross_entropy`, `train_ebm_model` | 7 | 35 |
@@ -160,7 +160,7 @@ A convolutional network computes all windows at once (LeCun et al. 1998). It nee
 receptive field of 18 columns, and strides that multiply to 4. Along the height nothing slides: pad as you like, and
 reduce the 32 rows to one.
 
-**Exercise 1** · 2 + 3 points · ★★☆ · 35 minutes
+**Exercise 1** · 3 + 4 points · ★★☆ · 35 minutes
 
 *Write `SimpleNet`: from images `(B, 1, 32, W)` with $W\ge18$ to energies `(B, L, 27)`, with at most 100,000
 parameters.* In evaluation mode, a window's energies must depend on all of its 18 columns and on nothing else, not
@@ -204,7 +204,7 @@ class SimpleNet(nn.Module):
         ### END SOLUTION
 
 
-# %% nbgrader={"grade_id": "net-shapes", "grade": true, "points": 2, "locked": true}
+# %% nbgrader={"grade_id": "net-shapes", "grade": true, "points": 3, "locked": true}
 torch.manual_seed(1)
 net = SimpleNet()
 for B, width, L in (3, 18, 1), (3, 21, 1), (1, 22, 2), (2, 36, 5), (1, 88, 18), (2, 180, 41):
@@ -216,7 +216,7 @@ parameters = sum(parameter.numel() for parameter in net.parameters())
 assert parameters <= 100_000, f"{parameters:,} parameters are too many: at most 100,000"
 print(f"ok  the shapes are right, and there are {parameters:,} parameters")
 
-# %% nbgrader={"grade_id": "net-window", "grade": true, "points": 3, "locked": true}
+# %% nbgrader={"grade_id": "net-window", "grade": true, "points": 4, "locked": true}
 torch.manual_seed(2)
 net, image = SimpleNet(), torch.rand(1, 1, 32, 60)
 for parameter in net.parameters():
@@ -389,7 +389,7 @@ $$P[l,t]=E[l,y_t],\qquad{C}[l,t]=-\log\mathrm{softargmax}(-E[l])_{y_t}=E[l,y_t]+
 
 The sum runs over all 27 symbols. $e^{200}$ overflows in `float32`: use a function of PyTorch that avoids it.
 
-**Exercise 3** · 2 + 3 + 4 points · ★★☆ · 35 minutes
+**Exercise 3** · 1 + 3 + 3 points · ★★☆ · 35 minutes
 
 *Write `transform_word`, which spells a word, and `build_path_matrix` and `build_ce_matrix` for batches.* Build the
 matrices without Python loops: the grader counts the lines that run, and their number must not grow with the images,
@@ -417,7 +417,7 @@ def transform_word(word):
     ### END SOLUTION
 
 
-# %% nbgrader={"grade_id": "transform", "grade": true, "points": 2, "locked": true}
+# %% nbgrader={"grade_id": "transform", "grade": true, "points": 1, "locked": true}
 for word, right in ("cat", "c_a_t_"), ("all", "a_l_l_"), ("z", "z_"):
     targets = transform_word(word)
     assert torch.is_tensor(targets) and targets.dtype == torch.int64, "the targets should be an int64 tensor"
@@ -465,7 +465,7 @@ def build_ce_matrix(energies, targets):
     ### END SOLUTION
 
 
-# %% nbgrader={"grade_id": "ce-matrix", "grade": true, "points": 4, "locked": true}
+# %% nbgrader={"grade_id": "ce-matrix", "grade": true, "points": 3, "locked": true}
 torch.manual_seed(6)
 energies, targets = torch.randn(2, 7, 27), torch.tensor([[2, 26, 0, 26, 19, 26], [25, 26, 14, 26, 14, 26]])
 by_hand = [[[energies[b, i, targets[b, t]] for t in range(6)] for i in range(7)] for b in range(2)]

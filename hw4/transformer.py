@@ -6,8 +6,8 @@ You build all parts of a transformer and use them twice: to write tales, and to 
 
 |exercise|you write|points|difficulty|minutes|
 |---|---|---|---|---|
-|1|`attention`|3 + 2|★★☆|25|
-|2|`online_attention`|3|★★☆|25|
+|1|`attention`|2 + 2|★★☆|25|
+|2|`online_attention`|4|★★☆|25|
 |3|`MultiHeadAttention`|5|★★★|35|
 |4|`sinusoidal_encoding`, `causal_mask`|2 + 1|★☆☆|20|
 |5|`rotate`|3|★★☆|20|
@@ -103,7 +103,7 @@ A **mask** is a boolean tensor in which **`True` means "may look"**. It broadcas
 allows each query at least one key. A forbidden key gets weight exactly 0, however high its score. The allowed weights
 add up to 1.
 
-**Exercise 1 · `attention`** · 5 points (3 without a mask, 2 with one) · ★★☆ · 25 minutes
+**Exercise 1 · `attention`** · 4 points (2 without a mask, 2 with one) · ★★☆ · 25 minutes
 
 *Write `attention`. It returns the tuple `(H, A)`.* Scores of many thousands must not overflow. Gradients must reach
 `Q`, `K` and `V`.
@@ -139,7 +139,7 @@ def attention(Q, K, V, beta=None, mask=None):
     ### END SOLUTION
 
 
-# %% nbgrader={"grade_id": "attention", "grade": true, "points": 3, "locked": true}
+# %% nbgrader={"grade_id": "attention", "grade": true, "points": 2, "locked": true}
 Q, K, V = numbers((2, 3, 5, 8), (2, 3, 7, 8), (2, 3, 7, 4), seed=1)
 H, A = attention(Q, K, V)
 compare("the rows of A add up to 1", A.sum(-1), torch.ones(2, 3, 5))
@@ -183,7 +183,7 @@ FlashAttention (Dao et al., 2022) never stores the $n\times m$ weights. It reads
 query it keeps the largest $\beta q^\top k_j$ so far, $\mu$, and two sums, $s=\sum_j e^{\beta q^\top k_j-\mu}$ and
 $h=\sum_j e^{\beta q^\top k_j-\mu}v_j$ (online softmax, Milakov & Gimelshein, 2018). At the end, $H=h/s$.
 
-**Exercise 2 · `online_attention`** · 3 points · ★★☆ · 25 minutes
+**Exercise 2 · `online_attention`** · 4 points · ★★☆ · 25 minutes
 
 *Write `online_attention`. It returns $H$ alone, equal to that of `attention`.* You can read `blocks` only once. What
 you keep must not grow with the number of blocks. Values of $\beta q^\top k$ from −10,000 to 10,000 must give the right
@@ -221,7 +221,7 @@ def online_attention(Q, blocks, beta=None):
     ### END SOLUTION
 
 
-# %% nbgrader={"grade_id": "online", "grade": true, "points": 3, "locked": true}
+# %% nbgrader={"grade_id": "online", "grade": true, "points": 4, "locked": true}
 Q, K, V = numbers((2, 5, 8), (2, 12, 8), (2, 12, 4), seed=3)
 right = functional.scaled_dot_product_attention(Q, K, V)
 for sizes in [12], [4, 4, 4], [1, 9, 2]:
