@@ -1559,8 +1559,8 @@ r"""
 
 **Mark scheme (4 points)**
 
-1. ½, figure: a few percent at 224 pixels, most of it at 3,072 (¼); the cause, $n^2$ against $n$ (¼). The prediction
-   does not count.
+1. ½, figure: a few percent at 224 pixels, most of it at 3,072 (¼); the cause, $n^2$ against $n$ (¼). A wrong
+   prediction costs nothing.
 2. ½, CNNs: whole picture, or weights by content; and the patch embedding as the convolution. One of the two earns ¼.
 3. ½, positions: a formula against stored parameters. Half-right earns nothing.
 4. ½, positions: every place has a sinusoidal code; learned ones exist for the trained size only, so larger pictures

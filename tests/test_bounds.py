@@ -401,7 +401,8 @@ ATTEMPTS = [
     "if True:\n    from torch.autograd.graph import *\n    edge = saved_tensors_hooks",
     "known['autograder.forbidden.runtime'].blocked = f",
     "import builtins\nbuiltins.slope = f",
-    "import signal\nsignal.setitimer(signal.ITIMER_REAL, 0.1)",
+    "import signal\nsignal.signal(signal.SIGALRM, f)",
+    "from signal import signal as at\nat(14, f)",
     "from torch.backends import opt_einsum\nopt_einsum.is_available = f",
     "torch.functional.has_torch_function = f",
     "getattr(f, next(name for name in dir(f) if name.endswith('de__')))",
@@ -429,6 +430,7 @@ USUAL = [
     "from numpy import *\ndef compiled(modules):\n    return [modules for modules in modules]",
     "torch.backends.cudnn.deterministic = True",
     "print(dir(torch))",
+    "import signal\nsignal.alarm(1)",
     "import torch.nn as nn\nnn.Linear.bias = None",
 ]
 
