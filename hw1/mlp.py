@@ -6,7 +6,7 @@ Backpropagation tells you, for every weight, whether the loss rises or falls whe
 yourself, with plain tensor operations.
 
 **What you will build.** A gradient checker, layers, losses, a network and its training step. At the end your network
-separates three spiral arms. A linear classifier gets fewer than half of these points right.
+separates three spiral arms. The same training without ReLU gets fewer than half right.
 
 | exercise | you write | points | minutes |
 | --- | --- | --- | --- |
@@ -179,8 +179,8 @@ $2\varepsilon$ enlarges it, so it grows like $1/\varepsilon$.
 
 1. The error that falls is named as what the formula leaves out: the $O(\varepsilon^2)$ term or the higher derivatives
    of $f$. "$f$ is curved between the two points" is enough. "A large step is inaccurate", with no cause, gives nothing.
-2. The error that rises is named as rounding of the values of $f$, or as loss of digits in their difference. The
-   division by $2\varepsilon$ need not be mentioned. "The step is too small for the computer", with no cause, gives
+2. The error that rises is named as rounding of the values of $f$, with a reason why it grows: their difference loses
+   digits, or is divided by $2\varepsilon$. "The step is too small for the computer", with no cause, gives
    nothing.
 ### END SOLUTION
 """

@@ -66,9 +66,9 @@ lie between 0 (black) and 1 (white). A network $m$ turns it into a row of scores
 ## 1 · A network to look into
 
 The network has two convolutions and a linear layer. It trains on scikit-learn's 8×8-pixel digits, enlarged and padded
-to 20×20. Each training batch is rolled by up to one pixel and covered with strong noise. Noise in training acts like a
-penalty on large gradients (C. M. Bishop, *Training with noise is equivalent to Tikhonov regularization*, 1995). Here it
-cuts the fine detail in the gradients to about a quarter, which makes your figures smoother. By *fine detail* we mean
+to 20×20. Each training batch is rolled by up to one pixel and covered with strong noise. Weak noise in training acts
+like a penalty on large gradients (C. M. Bishop, *Training with noise is equivalent to Tikhonov regularization*, 1995).
+Ours cuts the fine detail in the gradients to about a quarter, which makes your figures smoother. By *fine detail* we mean
 the share of an image's power in waves shorter than four pixels."""
 
 
@@ -586,8 +586,8 @@ leaves $[0, 1]$. The rest depends on your priors. The table shows means over fiv
 | all three | 53 % | 8 % | 0.56 | 0.8 % |
 | *real digits* | *63 %* | *2 %* | *0.91* | *3.3 %* |
 
-Both priors remove fine detail. Only weight decay makes the background black, and only weight decay brings the dream
-clearly closer to the digit."""
+Both priors remove fine detail. Only weight decay raises the share of black pixels, and only weight decay brings the
+dream clearly closer to the digit."""
 
 # %% nbgrader={"grade_id": "ten-digits", "locked": true} tags=["demo"]
 torch.manual_seed(0)

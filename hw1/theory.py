@@ -129,8 +129,8 @@ Complete `train`. In every iteration make each of these five calls exactly once,
 - `optimiser.zero_grad()` sets all gradients to zero;
 - `model(x)` returns $\hat y$ and keeps what `backward` will need.
 
-Keep ℓ in `loss`; the line below your code records it. When `train` starts, all gradients are zero. One of the calls may
-stand in more than one place. In a loop with autograd, `loss.backward()` replaces `model.backward(dl_dyhat)`.
+Keep ℓ in `loss`; the line below your code records it. When `train` starts, all gradients are zero. For one of the
+calls, several places are right. In a loop with autograd, `loss.backward()` replaces `model.backward(dl_dyhat)`.
 
 <details><summary>Hint</summary>
 
@@ -861,7 +861,7 @@ tanh to between 2.5 and 13 times the start. The ranges are those of 40 draws of 
 
 1. In one or two sentences: what does the figure show for ReLU at gain 1, and what causes it? How does gain √2 make up
    for it?
-2. Suppose that training makes pre-activations large. Why does $f$ = ReLU then help a deeper network, compared with
+2. Suppose that large biases make pre-activations large. Why does $f$ = ReLU then help a deeper network, compared with
    $f = \tanh$? Use your factor $\frac{\partial z_2}{\partial z_1}$.
 3. Why do we keep σ as $g$, at the output?
 """
@@ -873,8 +873,8 @@ r"""
    20 layers. ReLU is off for about half of the units. Its slope is 0 there, so half of the second moment (the mean
    square) of the gradient is lost in each layer. Gain √2 doubles the second moment in each layer, which offsets this
    loss.
-2. The entries of $\partial z_2 / \partial z_1$ for tanh are $1 - \tanh^2 z$. They are close to 0 where $|z|$ is large,
-   so large pre-activations make the product over many layers vanish. The right gain depends on the size of $z$. For
+2. The entries of $\partial z_2 / \partial z_1$ for tanh are $1 - \tanh^2 z$. They are close to 0 where $|z|$ is large.
+   If biases cause this, the product over many layers vanishes. The right gain depends on the size of $z$. For
    ReLU the entries are 1 for every active unit, however large $z$ is, so one gain, √2, suits all sizes of $z$.
 3. ŷ has to be a probability between 0 and 1. σ provides one and ReLU does not: the logarithms of the cross-entropy
    would be undefined. σ stands at the output only, so its slope enters the product once, and with the cross-entropy it
@@ -1124,8 +1124,8 @@ show_figure(f"Lowest and highest slope: {', '.join(ranges)}.")
 
 # %% [markdown] nbgrader={"grade_id": "relu-text", "locked": true}
 r"""
-*In the figure: slopes from −4 to 4. ReLU and LeakyReLU jump at 0, from 0 and from 0.01 to 1. Softplus rises smoothly
-from near 0 to near 1. GELU is lowest, at about −0.13, near −1.4 and highest, at about 1.13, near 1.4.*
+*In the figure: your slopes from −4 to 4. GELU's is lowest, at about −0.13, near −1.4 and highest, at about 1.13, near
+1.4.*
 
 **Exercise 4.4 · weaknesses of ReLU** · 2 points by hand, 1 by machine · ★★☆ · 8 minutes
 

@@ -653,8 +653,8 @@ dashed lines for permuted pixels, the goal of 95 % dotted.* We trained our own s
 
 Mirroring an image left to right is a permutation of its pixels, too.
 
-**Your answer** · ½ point · 3 minutes. *In one or two sentences: what does the figure show, and what causes it?* A wrong
-prediction costs nothing."""
+**Your answer** · ½ point · 3 minutes. *In one or two sentences: what does the permutation do to each network, and why?*
+A wrong prediction costs nothing."""
 
 # %% [markdown] nbgrader={"grade_id": "permuted-cause", "grade": true, "solution": true, "points": 0.5}
 r"""
@@ -669,8 +669,8 @@ permutation as such is not the cause: mirrored images keep their neighbours, and
 
 1. ¼: says what the student's own figure shows for both networks: the convolutional one loses much, the fully connected
    one next to nothing. A statement about one network only: nothing.
-2. ¼: names the neighbourhoods as the cause: a convolution relies on neighbouring pixels, and the permutation separates
-   them. "Information is lost" or "the images look different", without the neighbourhoods: nothing.
+2. ¼: names what mirroring keeps and the permutation destroys: neighbouring pixels, or one pattern that looks alike at
+   every place. "Information is lost" or "the images look different", without either: nothing.
 ### END SOLUTION
 """
 

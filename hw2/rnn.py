@@ -291,7 +291,7 @@ model. In section 4, batches are `(x, delays, y)`.
 - Do not change the batches.
 
 The grader trains your `GRUMemory(64)` with your `train` on 600 batches of 32 sequences of length 15, at delay 3 or 4.
-In one of two attempts, the network must get at least 80 % of the symbols of new sequences right. Adam (Kingma & Ba
+At least one of two attempts must get 80 % of the symbols of new sequences right. Adam (Kingma & Ba
 2015, *Adam: a method for stochastic optimization*) with a learning rate of 0.01 reached 95 % or more at delay 4, on six
 seeds.
 
@@ -426,7 +426,7 @@ Treat a delay like a letter: use a one-hot vector or an embedding. Feed it in wi
 state. `test_run(s, delay)` works as before.
 
 The grader trains your `VariableDelayGRUMemory(96, 3)` with your `train` on 1000 batches of 32 sequences of length 10.
-In one of two attempts, the network must get at least 85 % of the symbols of new sequences right.
+At least one of two attempts must get 85 % of the symbols of new sequences right.
 
 <details><summary>Hint</summary>
 
@@ -583,9 +583,9 @@ wrong prediction costs nothing."""
 r"""
 ### BEGIN SOLUTION
 The curves of delays 0, 1 and 2 stay near 1 for all 40 steps. The curve of delay 3 is already lower within the training
-length, and falls further after step 9. Every letter still waits exactly three steps, so the wait is not the cause. Old
-letters leave traces in the state, and these build up. Training on 10 letters never produces a state with traces of more
-than 10, so the network does not learn to work with such states. Trained on 40 letters, it does.
+length, and falls further after step 9. Every letter still waits exactly three steps, so the wait is not the cause. A
+fresh start repairs much of the loss, so the state is. Training on 10 letters never shows the network the states of
+later steps, so it does not learn to work with them. Trained on 40 letters, it learns to keep its state usable.
 
 **Mark scheme (1 point).** ½ for what the figure shows: which curves stay (¼) and which fall (¼) beyond step 9, in this
 student's own figure. ½ for the cause: beyond step 9 the state is one that training with 10

@@ -676,7 +676,7 @@ r"""
 $J[t] = \text{diag}(c[t]) + \text{diag}\bigl((h[t-1] - \overline{W}_x x[t]) \odot c[t] \odot (1 - c[t])\bigr) W_h$.
 
 *Neither.* As $c[t] \to 1$, so that the old state stays, the factor $c(1-c)$ in the second term goes to 0 and $J[t] \to
-I$. The product stays near $I$ over any number of steps.
+I$. Over $K$ steps the product stays near $I$ while $K(1 - c)$ is small.
 
 *Vanishing.* With $c[t] \to 0$ both terms go to 0, and one step erases the past. More generally the product shrinks
 exponentially whenever $\lVert J[t] \rVert \le \rho < 1$ at all times, for example with $W_h = 0$ and gates below ρ.
@@ -777,8 +777,8 @@ number of parameters, and `tied_attention_step`, one step of the tied network.
 
 <details><summary>Hint</summary>
 
-There is one weight for each source. `torch.softmax(w, dim=0)` is softargmax for a column. Does the tied network notice
-when two states of the past are swapped?
+There is one weight for each source. `torch.softmax(w, dim=0)` is softargmax for a column. What can
+separate matrices do that shared ones cannot?
 
 </details>
 
@@ -1281,9 +1281,8 @@ show_figure(
 
 # %% [markdown] nbgrader={"grade_id": "kinks-text", "locked": true}
 r"""
-*In the figure: your two measurements for 250 steps. Circles mark steps after which the loss rises by more than ½. On
-the left, on a logarithmic axis, all values stay between 0.05 and 5. On the right most values lie below the dotted line
-at 2, and all circles above it.*
+*In the figure: your two measurements for 250 steps, the left on a logarithmic axis. Circles mark steps after which the
+loss rises by more than ½.*
 
 **Exercise 4.2 · four questions** · 2 points by machine, 2½ by hand · ★★☆ · 28 minutes
 
@@ -1325,8 +1324,8 @@ why these values?
 
 <details><summary>Hint</summary>
 
-Both losses in `step_times_curvature` belong to one batch: what does this say about A? What does one example cost when
-its right class has probability 1/4, and what with 1/1000?
+Both losses in `step_times_curvature` belong to one batch: what does this say about A? How does the cost of one example
+depend on the probability of its right class?
 
 </details>
 """
@@ -1365,7 +1364,7 @@ losses belong to one batch, a harder batch cannot be the reason.
 learnt something gives high probabilities. When a step throws it off, it gives high probability to wrong classes. The
 right class may then have a probability $p$ far below ¼, and $-\log p$ exceeds $\ln 4$, without limit.
 
-*Fixes.* A, C and E limit how far one update can move the parameters, so no step is too long for the curvature. (B and G
+*Fixes.* A, C and E limit how far one update can move the parameters, so no overshoot carries them far. (B and G
 change the model, F the seed, and D only the picture.)
 
 *First values.* There are four equally frequent classes. A network that knows nothing is right in one case of four, so

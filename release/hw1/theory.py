@@ -201,8 +201,8 @@ Complete `train`. In every iteration make each of these five calls exactly once,
 - `optimiser.zero_grad()` sets all gradients to zero;
 - `model(x)` returns $\hat y$ and keeps what `backward` will need.
 
-Keep ℓ in `loss`; the line below your code records it. When `train` starts, all gradients are zero. One of the calls may
-stand in more than one place. In a loop with autograd, `loss.backward()` replaces `model.backward(dl_dyhat)`.
+Keep ℓ in `loss`; the line below your code records it. When `train` starts, all gradients are zero. For one of the
+calls, several places are right. In a loop with autograd, `loss.backward()` replaces `model.backward(dl_dyhat)`.
 
 <details><summary>Hint</summary>
 
@@ -773,7 +773,7 @@ tanh to between 2.5 and 13 times the start. The ranges are those of 40 draws of 
 
 1. In one or two sentences: what does the figure show for ReLU at gain 1, and what causes it? How does gain √2 make up
    for it?
-2. Suppose that training makes pre-activations large. Why does $f$ = ReLU then help a deeper network, compared with
+2. Suppose that large biases make pre-activations large. Why does $f$ = ReLU then help a deeper network, compared with
    $f = \tanh$? Use your factor $\frac{\partial z_2}{\partial z_1}$.
 3. Why do we keep σ as $g$, at the output?
 """
@@ -985,8 +985,8 @@ _check_slopes()
 
 # %% [markdown] nbgrader={"grade": false, "grade_id": "relu-text", "locked": true, "schema_version": 3, "solution": false, "task": false}
 r"""
-*In the figure: slopes from −4 to 4. ReLU and LeakyReLU jump at 0, from 0 and from 0.01 to 1. Softplus rises smoothly
-from near 0 to near 1. GELU is lowest, at about −0.13, near −1.4 and highest, at about 1.13, near 1.4.*
+*In the figure: your slopes from −4 to 4. GELU's is lowest, at about −0.13, near −1.4 and highest, at about 1.13, near
+1.4.*
 
 **Exercise 4.4 · weaknesses of ReLU** · 2 points by hand, 1 by machine · ★★☆ · 8 minutes
 

@@ -674,8 +674,8 @@ dashed lines for permuted pixels, the goal of 95 % dotted.* We trained our own s
 
 Mirroring an image left to right is a permutation of its pixels, too.
 
-**Your answer** · ½ point · 3 minutes. *In one or two sentences: what does the figure show, and what causes it?* A wrong
-prediction costs nothing.
+**Your answer** · ½ point · 3 minutes. *In one or two sentences: what does the permutation do to each network, and why?*
+A wrong prediction costs nothing.
 """
 
 # %% [markdown] nbgrader={"grade": true, "grade_id": "permuted-cause", "locked": false, "points": 0.5, "schema_version": 3, "solution": true, "task": false}

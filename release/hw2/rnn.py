@@ -334,7 +334,7 @@ model. In section 4, batches are `(x, delays, y)`.
 - Do not change the batches.
 
 The grader trains your `GRUMemory(64)` with your `train` on 600 batches of 32 sequences of length 15, at delay 3 or 4.
-In one of two attempts, the network must get at least 80 % of the symbols of new sequences right. Adam (Kingma & Ba
+At least one of two attempts must get 80 % of the symbols of new sequences right. Adam (Kingma & Ba
 2015, *Adam: a method for stochastic optimization*) with a learning rate of 0.01 reached 95 % or more at delay 4, on six
 seeds.
 
@@ -479,7 +479,7 @@ Treat a delay like a letter: use a one-hot vector or an embedding. Feed it in wi
 state. `test_run(s, delay)` works as before.
 
 The grader trains your `VariableDelayGRUMemory(96, 3)` with your `train` on 1000 batches of 32 sequences of length 10.
-In one of two attempts, the network must get at least 85 % of the symbols of new sequences right.
+At least one of two attempts must get 85 % of the symbols of new sequences right.
 
 <details><summary>Hint</summary>
 

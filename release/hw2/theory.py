@@ -700,8 +700,8 @@ number of parameters, and `tied_attention_step`, one step of the tied network.
 
 <details><summary>Hint</summary>
 
-There is one weight for each source. `torch.softmax(w, dim=0)` is softargmax for a column. Does the tied network notice
-when two states of the past are swapped?
+There is one weight for each source. `torch.softmax(w, dim=0)` is softargmax for a column. What can
+separate matrices do that shared ones cannot?
 
 </details>
 
@@ -1132,9 +1132,8 @@ _figure()
 
 # %% [markdown] nbgrader={"grade": false, "grade_id": "kinks-text", "locked": true, "schema_version": 3, "solution": false, "task": false}
 r"""
-*In the figure: your two measurements for 250 steps. Circles mark steps after which the loss rises by more than ½. On
-the left, on a logarithmic axis, all values stay between 0.05 and 5. On the right most values lie below the dotted line
-at 2, and all circles above it.*
+*In the figure: your two measurements for 250 steps, the left on a logarithmic axis. Circles mark steps after which the
+loss rises by more than ½.*
 
 **Exercise 4.2 · four questions** · 2 points by machine, 2½ by hand · ★★☆ · 28 minutes
 
@@ -1176,8 +1175,8 @@ why these values?
 
 <details><summary>Hint</summary>
 
-Both losses in `step_times_curvature` belong to one batch: what does this say about A? What does one example cost when
-its right class has probability 1/4, and what with 1/1000?
+Both losses in `step_times_curvature` belong to one batch: what does this say about A? How does the cost of one example
+depend on the probability of its right class?
 
 </details>
 """
