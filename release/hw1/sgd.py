@@ -108,8 +108,8 @@ lie between 0 (black) and 1 (white). A network $m$ turns it into a row of scores
 The network has two convolutions and a linear layer. It trains on scikit-learn's 8×8-pixel digits, enlarged and padded
 to 20×20. Each training batch is rolled by up to one pixel and covered with strong noise. Weak noise in training acts
 like a penalty on large gradients (C. M. Bishop, *Training with noise is equivalent to Tikhonov regularization*, 1995).
-Ours cuts the fine detail in the gradients to about a quarter, which makes your figures smoother. By *fine detail* we mean
-the share of an image's power in waves shorter than four pixels.
+Ours cuts the fine detail in the gradients to about a quarter, which makes your figures smoother. By *fine detail* we
+mean the share of an image's power in waves shorter than four pixels.
 """
 
 
