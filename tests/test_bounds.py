@@ -399,6 +399,7 @@ ATTEMPTS = [
     "from sys import *\nfound = modules",
     "from torch.autograd.graph import *\nwith saved_tensors_hooks(f, f): pass",
     "if True:\n    from torch.autograd.graph import *\n    edge = saved_tensors_hooks",
+    "match 1:\n    case 1:\n        from torch.autograd.graph import *\nwith saved_tensors_hooks(f, f): pass",
     "known['autograder.forbidden.runtime'].blocked = f",
     "import builtins\nbuiltins.slope = f",
     "import signal\nsignal.signal(signal.SIGALRM, f)",

@@ -219,7 +219,7 @@ def _starred(statement: ast.stmt) -> Iterator[str]:
         match waiting.pop():
             case ast.ImportFrom() as node:
                 yield from starred(node)
-            case ast.stmt() | ast.ExceptHandler() as node:
+            case ast.stmt() | ast.ExceptHandler() | ast.match_case() as node:
                 waiting += ast.iter_child_nodes(node)
 
 

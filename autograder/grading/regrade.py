@@ -188,7 +188,7 @@ class _Regrading:
             then.wall_seconds,
             then.peak_memory_mb,
         )
-        same = judged == note.verdict and _is_that_of(then, results)
+        same = judged == note.verdict and _alike(_outcome(then), results)
         new = then if same else verdict(self._context, spec, work, results, ran)
         tests = {test.name: test for test in note.tests if test.cell not in cells}
         tests |= {test.name: test for test in self._replayed(suite, note, examined)}
@@ -253,22 +253,18 @@ class _Regrading:
 
     def _merged(self, suite: Suite, then: NotebookResult, examined: Examined) -> Examined:
         """All tests of the notebook: those that ran again, and those that did not have to."""
-        before = {test.name: test for cell in then.cells for test in cell.tests}
+        old = _outcome(then)
+        before = {test.name: test for test in old.tests}
         now = {test.name: test for test in examined.tests}
         ran = {test.cell for test in examined.tests}
         tests = [_steady(now.get(name), before.get(name)) for name in suite.prints]
         if None in tests:
             raise Unusable("its results file lacks a test")
-        diagnoses = {
-            cell.grade_id: cell.diagnoses for cell in then.cells if cell.diagnoses and cell.grade_id not in ran
-        }
-        unchecked = [one.cell for one in then.incidents if one.kind == "unchecked" and one.cell not in ran]
-        faults = {one.cell for one in then.incidents if is_fault(one) and one.cell not in ran}
         return Examined(
             tuple(test for test in tests if test is not None),
-            diagnoses | examined.diagnoses,
-            (*unchecked, *examined.unchecked),
-            faults=examined.faults | faults,
+            {cell: named for cell, named in old.diagnoses.items() if cell not in ran} | examined.diagnoses,
+            (*(cell for cell in old.unchecked if cell not in ran), *examined.unchecked),
+            faults=examined.faults | (old.faults - ran),
         )
 
     def _replayed(self, suite: Suite, note: NotebookRecord, examined: Examined) -> Iterator[TestRecord]:
@@ -287,21 +283,28 @@ class _Regrading:
         return self._transcriber
 
 
-def _is_that_of(then: NotebookResult, found: Examined) -> bool:
-    """Whether tests came out as they did for this result, so that the same verdict follows."""
-    tests = {test.name: test for cell in then.cells for test in cell.tests}
-    diagnoses = {cell.grade_id: cell.diagnoses for cell in then.cells if cell.diagnoses}
-    return (
-        tests,
-        diagnoses,
-        {one.cell for one in then.incidents if one.kind == "unchecked"},
-        {one.cell for one in then.incidents if is_fault(one)},
-    ) == (
-        {test.name: test for test in found.tests},
-        {cell: named for cell, named in found.diagnoses.items() if named},
-        set(found.unchecked),
-        set(found.faults),
+def _outcome(book: NotebookResult) -> Examined:
+    """How the tests of a notebook came out, as its result has it."""
+    return Examined(
+        tuple(test for cell in book.cells for test in cell.tests),
+        {cell.grade_id: cell.diagnoses for cell in book.cells if cell.diagnoses},
+        tuple(one.cell for one in book.incidents if one.kind == "unchecked"),
+        faults=frozenset(one.cell for one in book.incidents if is_fault(one)),
     )
+
+
+def _alike(one: Examined, other: Examined) -> bool:
+    """Whether tests came out alike, so that the same verdict follows."""
+    first, second = (
+        (
+            {test.name: test for test in each.tests},
+            {cell: named for cell, named in each.diagnoses.items() if named},
+            set(each.unchecked),
+            each.faults,
+        )
+        for each in (one, other)
+    )
+    return first == second
 
 
 def _joined(found: Examined, executed: Examined, cells: Collection[str]) -> Examined:
