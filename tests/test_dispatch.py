@@ -7,6 +7,7 @@ import contextlib
 import os
 import queue
 import stat
+import threading
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from types import SimpleNamespace
@@ -286,6 +287,77 @@ def test_workers_that_come_and_go_are_counted() -> None:
     assert staff == [(1, 2), (2, 6), (1, 4)]
 
 
+class Scheduler(Crew):
+    """As Dask's: an order that nobody can take when it comes is not offered to workers that get ready later."""
+
+    def __init__(self, changes: dict[int, list[Event]]) -> None:
+        """`changes` is what happens to workers after so many were graded."""
+        super().__init__(slots=1)
+        self.ready, self.changes, self.graded = {"w1"}, changes, 0
+        self.lost: list[str] = []
+
+    def submit(self, ticket: str, data: bytes, avoid: str, urgent: bool) -> None:
+        super().submit(ticket, data, avoid, urgent)
+        if not self.ready:
+            self._lose()
+
+    def _lose(self) -> None:
+        self.lost += [ticket for ticket, _ in self.waiting]
+        self.waiting.clear()
+
+    def does_next(self, ticket: str) -> None:
+        self.told += [Began(ticket, min(self.ready)), Done(ticket, FINE)]
+        self.graded += 1
+
+    def events(self, seconds: float) -> Sequence[Event]:
+        for event in self.changes.pop(self.graded, []):
+            match event:
+                case Ready(worker):
+                    self.ready.add(worker)
+                case Left(worker) | Joined(worker) | Refused(worker):
+                    self.ready.discard(worker)
+            if not self.ready:
+                self._lose()
+            self.told.append(event)
+        self.does = lambda crew, ticket, student: self.does_next(ticket)
+        return super().events(seconds)
+
+
+@pytest.mark.parametrize("last", [Left("w1"), Refused("w1", "its disk is full"), Joined("w1")])
+def test_when_the_last_worker_is_gone_the_next_one_gets_what_was_on_its_way(last: Event) -> None:
+    crew = Scheduler({3: [last, Joined("w2"), Ready("w2", 1)]})
+    names = [f"s{number}" for number in range(9)]
+    assert [one.graded for one in landed(crew, *names).values()] == [FINE] * 9
+    assert set(crew.lost) <= set(crew.cancelled) and crew.lost
+
+
+def test_what_was_sent_between_a_workers_end_and_the_news_of_it_is_not_forgotten() -> None:
+    crew = Scheduler(
+        {0: [Ready("w0", 1)], 3: [Left("w0"), Left("w1"), Ready("w2", 1), Ready("w3", 1)], 5: [Left("w2")]}
+    )
+    names = [f"s{number}" for number in range(9)]
+    assert [one.graded for one in landed(crew, *names).values()] == [FINE] * 9
+
+
+def test_one_that_ends_every_worker_is_found_out_though_it_is_sent_anew_each_time() -> None:
+    workers = iter(range(2, 100))
+
+    def kills(crew: Crew, ticket: str, student: str) -> None:
+        if student == "eve":
+            crew.waiting.clear()
+            last, new = crew.last, f"w{next(workers)}"  # type: ignore[attr-defined]
+            crew.told += [Began(ticket, last), Left(last), Joined(new), Ready(new, 1)]
+            crew.last = new  # type: ignore[attr-defined]
+        else:
+            crew.grades(ticket)
+
+    crew = Crew(slots=1, does=kills)
+    crew.last = "w1"  # type: ignore[attr-defined]
+    found = landed(crew, "ada", "eve", "ben")
+    assert found["eve"].graded is None and found["eve"].why.startswith("eve: every worker that graded")
+    assert found["ada"].graded is found["ben"].graded is FINE
+
+
 # Addresses
 
 
@@ -445,14 +517,15 @@ class Worker:
     def __init__(self, folder: Path) -> None:
         self.local_directory, self.address = str(folder), "tcp://127.0.0.1:1"
         self.state, self.status = SimpleNamespace(nthreads=3), SimpleNamespace(name="running")
-        self.loop = self
         self.offers: list[int] = []
         self.told: queue.SimpleQueue[dict[str, Any]] = queue.SimpleQueue()
 
-    def add_callback(self, call: Callable[..., object], **resources: int) -> None:
-        self.offers += resources.values()
+        loop = asyncio.new_event_loop()
+        threading.Thread(target=loop.run_forever, daemon=True).start()
+        self.loop = SimpleNamespace(asyncio_loop=loop)
 
-    def set_resources(self, **resources: int) -> None: ...
+    async def set_resources(self, **resources: int) -> None:
+        self.offers += resources.values()
 
     def log_event(self, topic: str, message: dict[str, Any]) -> None:
         self.told.put(message)
@@ -562,6 +635,7 @@ def test_a_station_whose_disk_is_full_offers_nothing_until_there_is_room(
     failed = found.grade("ticket", order(tmp_path))
     assert isinstance(failed, Failed) and not failed.refused
     assert worker.told.get(timeout=20)["type"] == "began"
+    assert worker.told.get(timeout=20)["type"] == "joined"
     assert worker.told.get(timeout=20)["type"] == "refused", "it filled up on the way"
     ended(found, worker)
     assert worker.offers == [3, 0]
@@ -585,7 +659,9 @@ def test_a_station_that_loses_three_in_a_row_starts_its_server_anew(worker: Work
     for number in range(3):
         assert isinstance(found.grade(str(number), order(tmp_path)), Failed)
         assert worker.told.get(timeout=20)["type"] == "began"
+    assert worker.told.get(timeout=20)["type"] == "joined"
     assert worker.told.get(timeout=20)["type"] == "ready"
+    assert worker.offers == [3, 0, 3]
     assert Server.closed == closed + 1
     assert isinstance(found.grade("again", order(tmp_path)), Graded)
     ended(found, worker)

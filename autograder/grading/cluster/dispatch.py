@@ -66,7 +66,7 @@ class _Flight:
     sent: int = 0
     alone: bool = False
     begun: list[str] = field(default_factory=list)
-    """the workers that began with it, under its present ticket"""
+    """the workers that began with it since one last said what came of it"""
 
     @property
     def ticket(self) -> str:
@@ -152,40 +152,58 @@ class Dispatch:
         self._send(_Flight(submission, prepared, alone=alone))
 
     def _send(self, flight: _Flight, avoid: str = "") -> None:
-        flight.begun = []
         flight.sent += 1
         self._flying[flight.ticket] = flight
         self._crew.submit(flight.ticket, flight.prepared.data, avoid, urgent=flight.attempt > 1)
+
+    def _shrink(self, worker: str) -> None:
+        if self._slots.pop(worker, None) is not None and self._slots:
+            self._send_again()
+
+    def _send_again(self) -> None:
+        """Send anew what no worker has under way.
+
+        A scheduler offers an order that nobody could take to workers that join, but not to those that get ready later.
+        """
+        for ticket, flight in list(self._flying.items()):
+            if not flight.begun or flight.begun[-1] not in self._slots:
+                self._crew.cancel(ticket)
+                del self._flying[ticket]
+                self._send(flight)
 
     # ---- what happens
 
     def _after(self, event: Event) -> Iterator[Landed]:
         match event:
             case Joined(worker):
-                if worker not in self._slots and worker not in self._refused:
+                if worker not in self._refused:
                     self._unheard.add(worker)
+                    self._shrink(worker)
             case Ready(worker, slots):
                 self._unheard.discard(worker)
                 self._refused.pop(worker, None)
+                first = not self._slots
                 self._slots[worker] = slots
                 self._waiting = False
+                if first:
+                    self._send_again()
             case Refused(worker, why):
                 self._unheard.discard(worker)
-                self._slots.pop(worker, None)
                 self._refused[worker] = why
                 self._tell(f"{worker} gets no work: {why}")
+                self._shrink(worker)
             case Left(worker):
                 self._unheard.discard(worker)
                 self._refused.pop(worker, None)
-                if self._slots.pop(worker, None) is not None:
+                if worker in self._slots:
                     self._tell(f"{worker} has gone; what it had is graded by others")
+                self._shrink(worker)
             case Restarted():
                 self._slots.clear()
                 self._refused.clear()
                 self._unheard.clear()
-                flights, self._flying = list(self._flying.values()), {}
-                for flight in flights:
-                    self._send(flight)
+                for flight in self._flying.values():
+                    flight.begun = []  # all are sent anew when a worker is ready
             case Began(ticket, worker):
                 yield from self._began(ticket, worker)
             case Killed(ticket):
@@ -224,6 +242,7 @@ class Dispatch:
         if isinstance(outcome, Graded):
             yield Landed(flight.submission, outcome)
             return
+        flight.begun = []
         if not outcome.refused:
             flight.attempt += 1
         if flight.attempt > _ATTEMPTS:

@@ -42,7 +42,7 @@ _AGAIN = 300.0
 """seconds that a scheduler is waited for which was there"""
 _PAUSE = 0.005
 """seconds between looks for events"""
-_FROM_WORKERS = Began | Ready | Refused
+_FROM_WORKERS = Began | Joined | Ready | Refused
 
 
 class Link:
@@ -131,7 +131,7 @@ class Link:
                     case Refused(worker, why):
                         self._offering.discard(worker)
                         self._taken_over = self._taken_over or why == TAKEN_OVER
-                    case Left(worker):
+                    case Joined(worker) | Left(worker):
                         self._offering.discard(worker)
                 yield event
 

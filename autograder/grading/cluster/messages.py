@@ -64,6 +64,8 @@ class Refused(msgspec.Struct, tag="refused", frozen=True):
 
 
 class Joined(msgspec.Struct, tag="joined", frozen=True):
+    """A worker gets ready: it is new, or starts its grading server anew."""
+
     worker: str
 
 

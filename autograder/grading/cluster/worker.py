@@ -16,7 +16,7 @@ from distributed import Worker, WorkerPlugin, get_worker
 
 from autograder.course.bundle import Bundle
 from autograder.course.course import CourseError, TierName, open_course
-from autograder.grading.cluster.messages import Began, Event, Failed, Graded, Order, Ready, Refused
+from autograder.grading.cluster.messages import Began, Event, Failed, Graded, Joined, Order, Ready, Refused
 from autograder.grading.origin import software
 from autograder.grading.server import GradingServer, Lost, NotStarted
 from autograder.results import transcript
@@ -28,6 +28,8 @@ _LOOK = 15.0
 """seconds between looks at a disk that was full"""
 _IDLE = 3600.0
 """seconds without work after which the course is removed: the driver has ended without saying so"""
+_OFFER = 30.0
+"""seconds that the scheduler has to take note of an offer"""
 _STARTS = 3
 """how often the grading server may end before it is ready"""
 CLOSING, TAKEN_OVER = "it is being closed", "another run of this homework has taken it over"
@@ -162,6 +164,8 @@ class Station(WorkerPlugin):
                 self._refuse("it had no work for an hour")
                 self._ending.set()
                 break
+        if not self._ending.is_set():
+            self._tell(Joined(self._worker.address))
         self._offer(0)
         self._close()
 
@@ -177,7 +181,10 @@ class Station(WorkerPlugin):
             self._root = None
 
     def _offer(self, slots: int) -> None:
-        self._worker.loop.add_callback(self._worker.set_resources, **{self.resource: slots})
+        """Tell the scheduler, and wait until it knows: an order that comes earlier would wait for another worker."""
+        offering = self._worker.set_resources(**{self.resource: slots})
+        with suppress(Exception):  # the worker is closing
+            asyncio.run_coroutine_threadsafe(offering, self._worker.loop.asyncio_loop).result(_OFFER)  # type: ignore[attr-defined]
 
     def _tell(self, event: Event) -> None:
         with suppress(Exception):  # the worker is closing
