@@ -8,7 +8,8 @@ import os
 import queue
 import stat
 import threading
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from itertools import chain
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -91,8 +92,12 @@ def prepared(submission: Submission) -> Prepared:
     return Prepared(submission.student.encode(), f"key-{submission.student}")
 
 
+def each(groups: Iterable[Sequence[Any]]) -> list[Any]:
+    return list(chain.from_iterable(groups))
+
+
 def landed(crew: Crew, *names: str, tell: Callable[[str], None] = print) -> dict[str, Landed]:
-    found = list(Dispatch(crew, students(*names), prepared, tell))
+    found = each(Dispatch(crew, students(*names), prepared, tell))
     assert [one.submission.student for one in found if one.submission.student not in names] == []
     return {one.submission.student: one for one in found}
 
@@ -117,7 +122,7 @@ def test_nothing_is_packed_before_there_is_room_for_it() -> None:
         taken.append(submission.student)
         return prepared(submission)
 
-    for number, _ in enumerate(Dispatch(crew, students(*map(str, range(20))), prepare), 1):
+    for number, _ in enumerate(chain.from_iterable(Dispatch(crew, students(*map(str, range(20))), prepare)), 1):
         assert len(taken) - number <= 2
 
 
@@ -129,7 +134,7 @@ def test_large_submissions_are_sent_one_at_a_time() -> None:
         return Prepared(large.data, submission.student)
 
     crew.submit = lambda ticket, data, avoid, urgent: _count(crew, ticket)  # type: ignore[method-assign]
-    assert len(list(Dispatch(crew, students("a", "b", "c", "d"), prepare))) == 4
+    assert len(each(Dispatch(crew, students("a", "b", "c", "d"), prepare))) == 4
     assert crew.most == 2, "two are 600 MB"
 
 
@@ -140,7 +145,7 @@ def _count(crew: Crew, ticket: str) -> None:
 
 def test_a_student_who_is_there_twice_is_graded_once_and_named() -> None:
     crew = Crew()
-    found = list(Dispatch(crew, students("ada", "ben", "ada"), prepared))
+    found = each(Dispatch(crew, students("ada", "ben", "ada"), prepared))
     assert [one.graded for one in found].count(FINE) == 2
     assert [one.why for one in found if one.graded is None] == ["ada is there twice: only the first was graded"]
 
@@ -151,7 +156,7 @@ def test_what_cannot_be_sent_is_named_and_stops_nobody() -> None:
             raise TooMuch("too much to send")
         return prepared(submission)
 
-    found = {one.submission.student: one for one in Dispatch(Crew(), students("ada", "ben", "cleo"), prepare)}
+    found = {one.submission.student: one for one in each(Dispatch(Crew(), students("ada", "ben", "cleo"), prepare))}
     assert [found[name].why for name in ("ada", "ben", "cleo")] == ["", "too much to send", ""]
 
 
@@ -233,7 +238,7 @@ def test_a_late_result_of_a_submission_that_was_given_up_counts_for_nothing() ->
     def late(crew: Crew, ticket: str, student: str) -> None:
         crew.told += [Began(ticket, worker) for worker in ("w1", "w2", "w3")] + [Done(ticket, FINE)]
 
-    [one] = Dispatch(Crew(does=late), students("eve"), prepared)
+    [one] = each(Dispatch(Crew(does=late), students("eve"), prepared))
     assert one.graded is None
 
 
@@ -283,7 +288,7 @@ def test_workers_that_come_and_go_are_counted() -> None:
         crew.told += more.get(student, [])
 
     crew.does = comes
-    list(Dispatch(crew, students(*(f"s{n}" for n in range(9))), prepared, staffed=lambda *now: staff.append(now)))
+    each(Dispatch(crew, students(*(f"s{n}" for n in range(9))), prepared, staffed=lambda *now: staff.append(now)))
     assert staff == [(1, 2), (2, 6), (1, 4)]
 
 
@@ -680,7 +685,7 @@ def driven(tmp_path: Path, *landing: Graded | Failed) -> tuple[list[Any], list[s
     run = ClusterRun(course, course.homework("hw1"), lambda bundle: contextlib.nullcontext(crew), told.append)
     todo = [Submission("ada", tmp_path / "course/submitted/ada")]
     out = tmp_path / "results"
-    return list(run.grade_all(todo, out, tmp_path / "autograded", lambda student: UNKNOWN)), told, out
+    return each(run.grade_all(todo, out, tmp_path / "autograded", lambda student: UNKNOWN)), told, out
 
 
 def result_of(student: str) -> bytes:

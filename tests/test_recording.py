@@ -7,6 +7,7 @@ import sqlite3
 import time
 from collections.abc import Callable
 from contextlib import closing
+from itertools import chain
 from pathlib import Path
 from typing import Any
 
@@ -375,13 +376,19 @@ def test_update_is_for_the_whole_class(course: Course) -> None:
 # ---- what is in the way
 
 
+@pytest.mark.parametrize("together", [1, 8])
 @pytest.mark.parametrize(
     ("pragma", "words"),
     [("PRAGMA query_only = 1", "readonly"), ("PRAGMA max_page_count = 1", "full")],
     ids=["read-only", "full disk"],
 )
 def test_a_gradebook_that_cannot_be_written_loses_no_result(
-    course: Course, monkeypatch: pytest.MonkeyPatch, pragma: str, words: str, caplog: pytest.LogCaptureFixture
+    course: Course,
+    monkeypatch: pytest.MonkeyPatch,
+    pragma: str,
+    words: str,
+    caplog: pytest.LogCaptureFixture,
+    together: int,
 ) -> None:
     monkeypatch.setattr(recording, "PATIENCE", 0.1)
     students = [f"cy-{number}" for number in range(40)]
@@ -389,11 +396,13 @@ def test_a_gradebook_that_cannot_be_written_loses_no_result(
         assert book._book is not None
         with book._book._book.engine.connect() as connection:
             connection.exec_driver_sql(pragma)
-        missing = [one for one in students if not book.record(given(course, one, {"square-check": 3}))]
+        results = [given(course, one, {"square-check": 3}) for one in students]
+        done = [book.record_all(results[at : at + together]) for at in range(0, len(results), together)]
+        missing = [one for one, is_done in zip(students, chain.from_iterable(done), strict=True) if not is_done]
         assert missing and words in book.why
     assert [line for line in caplog.records if line.exc_info] == []
-    done = recording.record_again(course, course.homework("hw1"), course.root / "results")
-    assert done == (len(missing), "")
+    again = recording.record_again(course, course.homework("hw1"), course.root / "results")
+    assert again == (len(missing), "")
     assert [scores(course)[student] for student in students] == [(3.0, 7.0)] * 40
 
 
@@ -414,6 +423,58 @@ def test_a_lock_that_lasts_is_waited_for_once_and_not_for_each_student(
     assert (said.exit_code, said.output.startswith("1 results recorded")) == (0, True)
     assert recording.record_again(course, homework, out) == (19, "")
     assert CliRunner().invoke(app, [*call, "--student", "nobody"]).exit_code == 2
+
+
+def test_results_that_come_together_are_recorded_as_those_that_come_alone(course: Course) -> None:
+    points = {"cy": 3.0, "di": 0.0, "eli": 1.5}
+    alone = open_course(Path(shutil.copytree(course.root, course.root.with_name("alone"))))
+    for one in (course, alone):
+        results = [given(one, student, {"square-check": earned}) for student, earned in points.items()]
+        with recorded(one) as book:
+            if one is course:
+                assert book.record_all(results) == [True] * 3
+            else:
+                assert [book.record(result) for result in results] == [True] * 3
+            assert [book.marked(result).score for result in results] == list(points.values())
+    assert scores(course) == scores(alone)
+    assert named(course) == named(alone)
+
+
+def test_one_who_is_recorded_already_keeps_nobody_else_from_it(course: Course) -> None:
+    results = [given(course, student, {"square-check": 1}) for student in ("ada", "cy", "ben", "di")]
+    with recorded(course) as book:
+        assert book.record_all(results) == [True] * 4
+        assert book.marked(results[0]).score == 1 + 3.0, "what a person gave stays"
+    assert {student: score for student, (score, _) in scores(course).items()} == {
+        "ada": 4.0, "ben": 1.0, "cy": 1.0, "di": 1.0,
+    }  # fmt: skip
+
+
+def named(course: Course) -> list[tuple[object, ...]]:
+    """What the gradebook says of each grade cell and comment, without ids."""
+    with opened(course) as book:
+        grades = [
+            (
+                part.student.id,
+                part.notebook.name,
+                part.name,
+                part.auto_score,
+                part.manual_score,
+                part.needs_manual_grade,
+            )
+            for student in book.students
+            for sent in student.submissions
+            for notebook in sent.notebooks
+            for part in notebook.grades
+        ]
+        comments = [
+            (part.student.id, part.notebook.name, part.name, part.comment)
+            for student in book.students
+            for sent in student.submissions
+            for notebook in sent.notebooks
+            for part in notebook.comments
+        ]
+    return sorted([*grades, *comments], key=repr)
 
 
 def test_recording_goes_on_when_the_lock_ends(course: Course, monkeypatch: pytest.MonkeyPatch) -> None:

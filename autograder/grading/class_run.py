@@ -49,8 +49,8 @@ class Elsewhere(Protocol):
 
     def grade_all(
         self, todo: Sequence[Submission], out: Path, marked: Path | None, about: Callable[[str], About]
-    ) -> Iterator[Outcome]:
-        """Like the function `grade_all`. Raises CourseError if nobody can grade."""
+    ) -> Iterator[Sequence[Outcome]]:
+        """Like the function `grade_all`, but yields outcomes that come together. Raises CourseError if nobody can."""
 
 
 def grade_all(
@@ -157,13 +157,13 @@ def run(
         outcomes.extend([outcome] if keep else [])
         seen(outcome)
 
-    def graded() -> Generator[Outcome, None, None]:
+    def graded() -> Generator[Sequence[Outcome], None, None]:
         if not missing:
             return
         if elsewhere is not None:
             yield from elsewhere.grade_all(missing, out, wanted, standing.about)
         elif (grader := server or started) is not None:
-            yield from grade_all(grader, missing, out, wanted, workers, standing.about)
+            yield from ((one,) for one in grade_all(grader, missing, out, wanted, workers, standing.about))
 
     with ExitStack() as stack:
         started = (
@@ -179,11 +179,12 @@ def run(
                 tell(Outcome(submission, result, recorded=book.keep(result), stood=True))
         if started is not None:
             started.wait()  # not earlier: it loads its libraries while the gradebook is opened
-        for outcome in stack.enter_context(closing(graded())):
-            if outcome.result is not None:
-                known = book.record(outcome.result)
-                outcome = replace(outcome, result=book.marked(outcome.result), recorded=known)
-            tell(outcome)
+        for together in stack.enter_context(closing(graded())):
+            recorded_now = iter(book.record_all([one.result for one in together if one.result is not None]))
+            for outcome in together:
+                if outcome.result is not None:
+                    outcome = replace(outcome, result=book.marked(outcome.result), recorded=next(recorded_now))
+                tell(outcome)
         book.bring()
     return tuple(sorted(outcomes, key=lambda outcome: outcome.submission.student))
 

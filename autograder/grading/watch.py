@@ -49,14 +49,14 @@ class _Desk:
 
     def grade_all(
         self, todo: Sequence[Submission], out: Path, marked: Path | None, about: Callable[[str], About]
-    ) -> Iterator[Outcome]:
+    ) -> Iterator[Sequence[Outcome]]:
         """Begin those that are not begun yet, and give the outcomes of those that are done."""
+        done = [one.student for one in todo if one.student in self._begun and self._begun[one.student][1].done()]
         for one in todo:
             if one.student not in self._begun:
                 future = self._pool.submit(class_run.outcome_of, self._server, one, out, marked, about)
                 self._begun[one.student] = one, future
-            elif self._begun[one.student][1].done():
-                yield self._begun.pop(one.student)[1].result()
+        yield tuple(self._begun.pop(student)[1].result() for student in done)
 
     @property
     def busy(self) -> Set[str]:

@@ -1,4 +1,4 @@
-"""First entries: a student's submission of a homework which the gradebook does not have yet, written as rows.
+"""First entries: submissions of a homework which the gradebook does not have yet, written as rows.
 
 nbgrader's own objects are made, flushed and read back one by one, which takes ten times as long as grading's other
 writing; what stands in the tables afterwards is the same.
@@ -6,18 +6,17 @@ writing; what stands in the tables afterwards is the same.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from datetime import datetime, timedelta
 from typing import Any
 
 from autograder.course.course import Homework
 from autograder.results import rows
 from autograder.results.late import owed, times
-from autograder.results.result import CellResult, Late
+from autograder.results.result import CellResult, Late, Result
 
 Points = Mapping[tuple[str, str], CellResult]
-"""what hidden tests decided, by notebook and grade cell"""
+Row = dict[str, object]
 
 
 @dataclass(frozen=True)
@@ -41,65 +40,79 @@ class Entries:
         self._students = rows.students(book)
         self._entered = rows.entered(book, homework)
 
-    def add(self, student: str, points: Points, late: Late | None) -> bool:
-        """Write a student's entry in one transaction. False, and nothing is written, if there is one already.
+    def add(self, results: Sequence[Result]) -> bool:
+        """Write students' entries in one transaction. False, and nothing is written, if one of them is there already.
 
-        Raises sqlalchemy's IntegrityError if another program has written it meanwhile.
+        Raises sqlalchemy's IntegrityError if another program has written one meanwhile.
         """
-        if student in self._entered:
+        students = {result.student for result in results}
+        if students & self._entered:
             return False
         from nbgrader import api
 
-        db, submission = self._book.db, api.new_uuid()
-        extension, timestamp = times(self._homework, late) or (None, None)
-        if student not in self._students:
-            db.execute(api.Student.__table__.insert(), [{"id": student}])
-        db.execute(api.SubmittedAssignment.__table__.insert(), [self._head(submission, student, extension, timestamp)])
-        books, grades, comments = [], [], []
-        for notebook in self._notebooks:
-            ident = api.new_uuid()
-            found = [points.get((notebook.name, name)) for _, name in notebook.graded]
-            score = sum(cell.earned or 0.0 for cell in found if cell is not None)
-            off = owed(score, late) if self._homework.due is not None else None
-            books.append(
-                {
-                    "id": ident,
-                    "assignment_id": submission,
-                    "notebook_id": notebook.id,
-                    "flagged": False,
-                    "late_submission_penalty": off,
-                }
-            )
-            for (cell_id, _), cell in zip(notebook.graded, found, strict=True):
-                earned = cell.earned if cell is not None else None
-                grades.append(
-                    {
-                        "id": api.new_uuid(),
-                        "cell_id": cell_id,
-                        "notebook_id": ident,
-                        "auto_score": earned,
-                        "needs_manual_grade": earned is None,
-                    }
-                )
-            comments += [{"id": api.new_uuid(), "cell_id": cell, "notebook_id": ident} for cell in notebook.commented]
-        for table, made in ((api.SubmittedNotebook, books), (api.Grade, grades), (api.Comment, comments)):
+        heads: list[Row] = []
+        books: list[Row] = []
+        grades: list[Row] = []
+        comments: list[Row] = []
+        for result in results:
+            heads.append(head := self._head(api.new_uuid(), result))
+            points = points_of(result)
+            for notebook in self._notebooks:
+                books.append(book := self._notebook(api.new_uuid(), notebook, head["id"], points, result.late))
+                for cell_id, name in notebook.graded:
+                    grades.append(_grade(api.new_uuid(), cell_id, book["id"], points.get((notebook.name, name))))
+                for cell_id in notebook.commented:
+                    comments.append({"id": api.new_uuid(), "cell_id": cell_id, "notebook_id": book["id"]})
+        for table, made in (
+            (api.Student, [{"id": student} for student in sorted(students - self._students)]),
+            (api.SubmittedAssignment, heads),
+            (api.SubmittedNotebook, books),
+            (api.Grade, grades),
+            (api.Comment, comments),
+        ):
             if made:
-                db.execute(table.__table__.insert(), made)
-        db.commit()
-        self._students |= {student}
-        self._entered |= {student}
+                self._book.db.execute(table.__table__.insert(), made)
+        self._book.db.commit()
+        self._students |= students
+        self._entered |= students
         return True
 
-    def _head(
-        self, ident: str, student: str, extension: timedelta | None, timestamp: datetime | None
-    ) -> Mapping[str, object]:
+    def _head(self, ident: str, result: Result) -> Row:
+        extension, timestamp = times(self._homework, result.late) or (None, None)
         return {
             "id": ident,
             "assignment_id": self._assignment,
-            "student_id": student,
+            "student_id": result.student,
             "timestamp": timestamp,
             "extension": extension,
         }
+
+    def _notebook(self, ident: str, notebook: _Notebook, submission: object, points: Points, late: Late | None) -> Row:
+        found = (points.get((notebook.name, name)) for _, name in notebook.graded)
+        score = sum(cell.earned or 0.0 for cell in found if cell is not None)
+        return {
+            "id": ident,
+            "assignment_id": submission,
+            "notebook_id": notebook.id,
+            "flagged": False,
+            "late_submission_penalty": owed(score, late) if self._homework.due is not None else None,
+        }
+
+
+def points_of(result: Result) -> Points:
+    """What hidden tests decided, by notebook and grade cell."""
+    return {(book.notebook, cell.grade_id): cell for book in result.notebooks for cell in book.cells}
+
+
+def _grade(ident: str, cell_id: str, notebook: object, cell: CellResult | None) -> Row:
+    earned = cell.earned if cell is not None else None
+    return {
+        "id": ident,
+        "cell_id": cell_id,
+        "notebook_id": notebook,
+        "auto_score": earned,
+        "needs_manual_grade": earned is None,
+    }
 
 
 def _notebook(notebook: Any) -> _Notebook:

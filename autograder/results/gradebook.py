@@ -8,7 +8,7 @@ from __future__ import annotations
 import logging
 import sqlite3
 import warnings
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import closing, contextmanager
 from pathlib import Path
 from typing import Any
@@ -16,7 +16,7 @@ from typing import Any
 from autograder.course.course import Course, CourseError, Homework
 from autograder.course.roster import Roster
 from autograder.results import late, marks, rows
-from autograder.results.entries import Entries
+from autograder.results.entries import Entries, points_of
 from autograder.results.marks import Before, LateOf
 from autograder.results.registration import (
     Recorded,
@@ -59,7 +59,7 @@ class Recorder:
         self._places = marks.exercises(homework)
         self._then: Totals = {}
         self._tested: Mapping[str, bytes] | None = None
-        self._new = ""  # whose entry has just been written: nobody can have marked it
+        self._new: set[str] = set()  # whose entries have just been written: nobody can have marked them
         self.copy: Path | None = None
         """the gradebook as it was, if changed cells were taken over"""
 
@@ -122,6 +122,13 @@ class Recorder:
         """Bring all marks to the results and pages in `out`. Returns the results that changed, by student."""
         return marks.bring(self._book, self._homework, out, self._roster, self._lateness)
 
+    def enter(self, results: Sequence[Result]) -> bool:
+        """Store the scores of students who have no entry yet. False, and nothing is stored, if one of them has."""
+        if not self._entries.add([marks.unmarked(result) for result in results]):
+            return False
+        self._new = {result.student for result in results}
+        return True
+
     def record(self, result: Result, before: Before | None = None) -> bool:
         """Store the scores of a result. Whether marks were restored.
 
@@ -129,12 +136,11 @@ class Recorder:
         Where the gradebook has lost the submission, the marks are those that `before` has.
         """
         before = before or Before()
+        if not before.marks and self.enter([result]):
+            return False
         book, homework, student = self._book, self._homework.name, result.student
         result = marks.unmarked(result)
-        cells = {(book.notebook, cell.grade_id): cell for book in result.notebooks for cell in book.cells}
-        if not before.marks and self._entries.add(student, cells, result.late):
-            self._new = student
-            return False
+        cells = points_of(result)
         lost = bool(before.marks) and student not in rows.entered(book, self._homework, student)
         with _quietly():
             book.update_or_create_student(student)
@@ -157,7 +163,7 @@ class Recorder:
 
     def marked(self, result: Result) -> Result:
         """The result of a submission that was just recorded, with its marks."""
-        if result.student == self._new:
+        if result.student in self._new:
             return marks.unmarked(result)
         given = marks.of_class(self._book, self._homework, self._places, result.student)
         return marks.applied(result, given.get(result.student, {}))

@@ -111,6 +111,22 @@ class Recording:
         self._write()
         return self._recorded is Recorded.KEEP
 
+    def record_all(self, results: Sequence[Result]) -> Sequence[bool]:
+        """Record results that came together: whether each is done. First entries are written with one commit."""
+        if len(results) > 1 and self._enter(results):
+            return [True] * len(results)
+        return [self.record(result) for result in results]
+
+    def _enter(self, results: Sequence[Result]) -> bool:
+        known = {*self._left, *(student for student, before in self._before.items() if before.marks)}
+        if self._book is None or any(result.student in known for result in results) or self._wait():
+            return False
+        try:
+            return self._book.enter(results)
+        except _errors():
+            self._book.undo()
+            return False
+
     def keep(self, result: Result) -> bool:
         """Record a result that stands already, unless the gradebook has it. Whether it has it now."""
         try:

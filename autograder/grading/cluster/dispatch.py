@@ -109,15 +109,19 @@ class Dispatch:
         self._refused: dict[str, str] = {}  # why workers get no work
         self._unheard: set[str] = set()  # workers that are getting ready
 
-    def __iter__(self) -> Iterator[Landed]:
-        """Each submission, once, as it lands. Raises CourseError where every worker there is gets no work."""
+    def __iter__(self) -> Iterator[Sequence[Landed]]:
+        """Each submission, once, with those that land together.
+
+        Raises CourseError where every worker there is gets no work.
+        """
         while True:
-            yield from self._fill()
+            if landed := tuple(self._fill()):
+                yield landed
             if not (self._flying or self._todo or self._suspects):
                 return
             before = dict(self._slots)
-            for event in self._crew.events(1.0):
-                yield from self._after(event)
+            if landed := tuple(one for event in self._crew.events(1.0) for one in self._after(event)):
+                yield landed
             if self._slots != before:
                 self._staffed(len(self._slots), sum(self._slots.values()))
             self._look()

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import time
 from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import AbstractContextManager
 from pathlib import Path
 
@@ -25,6 +26,8 @@ from autograder.results.result import Result
 from autograder.submission.parcel import packed
 
 Connect = Callable[[Bundle], AbstractContextManager[Crew]]
+_WRITERS = 8
+"""threads that write results: each mostly waits until the disk has them"""
 
 
 class ClusterRun:
@@ -59,8 +62,8 @@ class ClusterRun:
 
     def grade_all(
         self, todo: Sequence[Submission], out: Path, marked: Path | None, about: Callable[[str], About]
-    ) -> Iterator[Outcome]:
-        """Grade `todo`, and write below `out` and `marked` (if given). Yields outcomes as they come."""
+    ) -> Iterator[Sequence[Outcome]]:
+        """Grade `todo`, and write below `out` and `marked` (if given). Yields outcomes that come together."""
 
         def prepare(submission: Submission) -> Prepared:
             # first: what is handed in on the way is graded the next time
@@ -71,9 +74,12 @@ class ClusterRun:
             name = hashlib.blake2b(self._digest + data, digest_size=16).hexdigest()
             return Prepared(data, f"grade-{self._homework.name}-{name}")
 
-        with self._connect(self._bundle) as crew:
+        def outcome(landed: Landed) -> Outcome:
+            return self._outcome(landed, out, marked)
+
+        with self._connect(self._bundle) as crew, ThreadPoolExecutor(_WRITERS, thread_name_prefix="write") as pool:
             for landed in Dispatch(crew, todo, prepare, self._tell, self._staffed):
-                yield self._outcome(landed, out, marked)
+                yield tuple(pool.map(outcome, landed))
         self._compare()
 
     def _outcome(self, landed: Landed, out: Path, marked: Path | None) -> Outcome:
