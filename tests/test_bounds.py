@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ast
 import errno
 import os
 import signal
@@ -10,7 +11,7 @@ import sys
 import time
 from contextlib import suppress
 from pathlib import Path
-from types import SimpleNamespace
+from types import CodeType, SimpleNamespace
 
 import pytest
 from conftest import dump, small_course
@@ -20,18 +21,22 @@ from autograder.course.mistakes import mistakes
 from autograder.course.parsing import read_master
 from autograder.examination import guessing
 from autograder.examination.budget import Exhausted, budget, limit_memory
+from autograder.examination.dialogue import answer_text
 from autograder.examination.hidden import Draw
 from autograder.examination.messages import explain
 from autograder.examination.recording import Recorder, Recording, Room
-from autograder.forbidden import source
+from autograder.forbidden import source, static
 from autograder.forbidden.attempts import attempts
 from autograder.grading.class_run import outcome_of, write_csv
 from autograder.grading.submissions import Absent, Submission, survey
 from autograder.proving import hostile
 from autograder.proving.bank import alternative
 from autograder.proving.example_class import SubmissionWriter
-from autograder.sandbox.wire.messages import Call, Get, Returned, Run, compiled, decode_report, encode
-from autograder.sandbox.wire.values import Dict, List, Ref, Tensor
+from autograder.sandbox.lines import standing
+from autograder.sandbox.object_client import Student
+from autograder.sandbox.student_error import StudentError
+from autograder.sandbox.wire.messages import Call, Get, Raised, Returned, Run, compiled, decode_report, encode
+from autograder.sandbox.wire.values import Dict, List, Ref, Tensor, Tuple
 from autograder.sandbox.wire.wire_error import WireError
 from autograder.submission.filename import shown
 
@@ -281,17 +286,55 @@ def _exchange(value, question=None):
     return (question or Get(b"a", "answer"), Returned(b"a", value))
 
 
+def _chosen(letters):
+    """A set of letters, as it crosses the wire."""
+    return Dict([(letter, True) for letter in letters])
+
+
+def _pairs(**answers):
+    return List([Tuple([letter, answer]) for letter, answer in answers.items()])
+
+
 @pytest.mark.parametrize(
     ("one", "two"),
     [
         *((True, False), ("A", "B"), (3, 4), (List(["A", 1]), List(["A", 2])), (0.5, 1.0)),
         (Dict([("A", True), ("size", 4711)]), Dict([("size", 4711), ("A", False)])),
         (List([0.18236, "A"]), List([0.18237, "B"])),
+        (_chosen("ABC"), _chosen("BCF")),
+        (Dict([("A", True), ("size", 4711)]), Dict([("B", True), ("size", 4711)])),
+        (Dict([("A", None), ("B", None)]), Dict([("A", None), ("C", None)])),
+        (List(["A", "B"]), Tuple(["A", "C", 12345])),
+        (_pairs(A=True, B=False), _pairs(A=False, B=False, note=12345)),
+        (_pairs(A=True, B=False), _pairs(note=12345, A=True, B=True)),
+        (_pairs(A=True, B=False), Dict([("B", True), ("A", True), ("note", 12345)])),
+        (Dict([("answers", _chosen("AB")), ("size", 4711)]), Dict([("answers", _chosen("AC")), ("size", 4712)])),
+        (List([1, 2]), List([1, 2, 3])),
     ],
 )
 def test_an_answer_that_can_be_guessed_counts_once(one, two):
     assert guessing.guessed([_exchange(one)], [_exchange(two)], functions=True)
+    assert guessing.guessed([_exchange(two)], [_exchange(one)], functions=True)
     assert not guessing.guessed([_exchange(one)], [_exchange(one)], functions=True)
+
+
+@pytest.mark.parametrize(
+    ("one", "two"),
+    [
+        (Dict([("A", True), ("B", False)]), Dict([("B", False), ("A", True)])),  # the same in another order
+        (List([0.18236, 1]), List([0.18236, 1, 0.17911, 2])),  # a list of losses and steps that grew
+        (_pairs(A=True), _pairs(A=True, note=12345)),
+        (_pairs(A=True), _pairs(note=12345, A=True)),
+        (List([Tuple(["epoch", 1]), Tuple(["loss", 0.18])]), List([Tuple(["epoch", 1]), Tuple(["loss", 0.18])] * 2)),
+        (Dict([("A", 0.18236)]), Dict([("A", 0.18236), ("B", 1)])),
+        (Dict([(3, 0.18236), (7, 0.5)]), Dict([(3, 0.18236), (9, 0.17911)])),  # measured at other steps
+        (List([0.18236, 0.17911]), List([0.16002])),
+        (Dict([("A", None)]), Dict([("A", True), ("B", True)])),  # nothing yet
+    ],
+)
+def test_nobody_guesses_by_an_answer_that_grew_or_was_computed(one, two):
+    assert not guessing.guessed([_exchange(one)], [_exchange(two)], functions=True)
+    assert not guessing.guessed([_exchange(two)], [_exchange(one)], functions=True)
 
 
 @pytest.mark.parametrize(("one", "two"), [(None, True), (0.18236, 0.18237), (123456, 7), (True, None)])
@@ -316,7 +359,10 @@ def test_a_function_that_was_defined_again_may_answer_otherwise():
 
 @pytest.mark.parametrize(
     "code",
-    ["lambda: chosen", "(lambda b: b.sorted(a))(__import__('builtins'))", "{k: v.strip() for k, v in a.items()}"],
+    [
+        *("lambda: chosen", "(lambda b: b.sorted(a))(__import__('builtins'))", "{k: v.strip() for k, v in a.items()}"),
+        *("sorted(chosen)", "str(chosen).strip().upper()", "sorted(map.items(), reverse=True)", "[len(a), max(a, 0)]"),
+    ],
 )
 def test_the_value_of_a_name_counts_once_also_where_a_harness_reads_it(code):
     made = Run(b"a", compiled(code))
@@ -328,7 +374,13 @@ def test_the_value_of_a_name_counts_once_also_where_a_harness_reads_it(code):
     assert guessing.guessed(asked, again, functions=False) and not guessing.guessed(asked, asked, functions=False)
 
 
-@pytest.mark.parametrize("code", ["f(3)", "net.forward(x)", "def g():\n    return 1\ng"])
+@pytest.mark.parametrize(
+    "code",
+    [
+        *("f(3)", "net.forward(x)", "def g():\n    return 1\ng", "sorted(f(3))", "[len(Box()), 1]", "list(map(f, a))"),
+        *("sorted(a, key=f)", "max(a, **how)", "round(net.forward(x), 2)", "str(chosen).join(a)"),
+    ],
+)
 def test_what_a_function_gives_is_no_value_of_a_name(code):
     made = Run(b"a", compiled(code))
     assert not guessing.guessed([(made, Returned(b"a", True))], [(made, Returned(b"a", False))], functions=False)
@@ -347,6 +399,84 @@ def test_what_a_function_gives_is_no_value_of_a_name(code):
 def test_what_a_training_run_measured_is_told_roughly(measured, told):
     assert explain(AssertionError(measured), trains=True) == told
     assert explain(AssertionError("61.3% at a loss of 483.1")) == "61.3% at a loss of 483.1"
+
+
+# ---- where an exception was raised
+
+
+def _codes(code):
+    yield code
+    for part in code.co_consts:
+        if isinstance(part, CodeType):
+            yield from _codes(part)
+
+
+def _found(source):
+    """All lines of a cell in which Python could find an error."""
+    code = compile(source, "<cell>", "exec", flags=ast.PyCF_ALLOW_TOP_LEVEL_AWAIT)
+    return {line for part in _codes(code) for _, _, line in part.co_lines() if line}
+
+
+@pytest.mark.parametrize("name", COURSE.homeworks)
+def test_no_line_in_which_python_finds_errors_is_kept_from_students(name):
+    homework = COURSE.homework(name)
+    for spec in homework.notebooks:
+        for cell in read_master(homework, spec.name).code():
+            assert _found(cell.source) <= standing(cell.source), (spec.name, cell.id)
+
+
+@pytest.mark.parametrize(
+    "source",
+    [
+        "y = (x\n     .view(3)\n     .sum(\n         0\n     )\n)\n",
+        "@first\n@second(\n    3\n)\ndef f(\n    a,\n    b=1 / 0,\n):\n    return a[\n        b\n    ]\n",
+        "z = [\n    a / b\n    for a in x\n    if a\n]\n",
+        "with a as b, \\\n        c as d:\n    pass\n",
+        "try:\n    f(b)\nexcept (\n    KeyError,\n    Other\n):\n    raise\n",
+        "match x:\n    case [a,\n          {'k': b}]:\n        pass\n",
+        "import a, \\\n    b\nfrom c import (\n    d,\n    e,\n)\n",
+        "t = f'''\n{a\n / b}\n{c}\n'''\n",
+        "a = (b\n     < c\n     < d)\nassert (a\n        and b), (\n    c)\nawait f(\n    a)\n",
+    ],
+)
+def test_statements_of_several_lines_name_each(source):
+    assert _found(source) <= standing(source)
+
+
+def test_only_a_line_with_code_names_a_place():
+    source = "\n\ny = 1  # one\n# two\nz = '''\n\n\n'''\n\n" + "\n" * 900
+    assert standing(source) == {3, 5}
+    assert standing("%matplotlib inline\n\ny = 1 / 0\n") == {1, 3}
+
+
+@pytest.mark.parametrize(
+    "source", ["\n" * 1000 + "y = 1", "y = 1\r" * 1001, "y = 1;" * 20_000, "y = (", "x = " + "(" * 999]
+)
+def test_a_cell_that_is_long_or_cannot_be_read_names_no_line(source):
+    assert standing(source) == frozenset()
+
+
+class Failing:
+    """A line on which every question fails."""
+
+    def ask(self, question, allowance=None):
+        return Raised(question.nonce, "KeyError", "key", "c1", 3)
+
+    def close(self):
+        pass
+
+
+def test_a_training_run_tells_the_kind_of_an_exception_and_its_cell_but_no_line():
+    told = []
+    for texts in (True, False):
+        with pytest.raises(StudentError) as caught:
+            _ = Student(Failing(), texts).f
+        told.append(explain(caught.value, trains=not texts))
+    assert told == ["Your code raised KeyError (cell ‘c1’, line 3): key", "Your code raised KeyError (cell ‘c1’)"]
+
+
+def test_for_teachers_too_an_exception_without_a_line_names_its_cell():
+    assert answer_text(Raised(b"a", "KeyError", "key", "c1")) == "KeyError: key (cell ‘c1’)"
 
 
 def test_draws_depend_on_what_was_handed_in():
@@ -382,7 +512,7 @@ ATTEMPTS = [
     "import threading",
     "x.register_hook(print)",
     "files = !ls\nimport ctypes",
-    "def f():\n    %time import inspect",
+    "def f():\n    %time import threading",
     "import gc\ngc.get_objects()",
     "open('/proc/self/maps')",
     "get_ipython().input_transformers_post.append(f)",
@@ -408,6 +538,34 @@ ATTEMPTS = [
     "torch.functional.has_torch_function = f",
     "getattr(f, next(name for name in dir(f) if name.endswith('de__')))",
     "kept = layer.forward.__code__",
+    'note = """\n%"""; import ctypes; end = """\n"""',
+    "y = %time torch._C._autograd",
+    "%cd {vars(sys)}\nimport ctypes",
+    "%config InlineBackend.figure_format = torch.ops.aten",
+    "%%timeit -n1 -r1 back = torch._C\npass",
+    "%%writefile tools.py\nx = 1",
+    "%load_ext ctypes",
+    "name = 'x'\nget_ipython().run_line_magic(name, 'y')",
+    "from unittest import mock\nmock.patch('autograder.forbidden.runtime.blocked', f).start()",
+    "note = 'autograder.forbidden.runtime.blocked'",
+    "match torch:\n    case object(autograd=tool):\n        pass",
+    "match [torch]:\n    case [object(nn=tool)]:\n        pass",
+    "import operator\nfound = operator.attrgetter('modules')(sys)",
+    "import operator\nfound = operator.attrgetter(name)(torch)",
+    "x.__getattribute__('grad_fn')",
+    "text = 'import torch\\ntool = torch.autograd.grad'",
+    "text = 'import ctypes'\nopen(name, 'w').write(text)",
+    "import pathlib\npathlib.Path(name).write_bytes(bytes.fromhex(text))\nimport slopes",
+    "with open('slopes.py', 'w') as file:\n    file.write(text)\nfrom slopes import f",
+    "import timeit\ncode = 'tool = torch.autograd.grad'\ntimeit.timeit(code, number=1)",
+    "key = 'auto' + 'grad'\ntool = getattr(torch, key)",
+    "for key in ('grad-fn',):\n    tool = getattr(y, key.replace('-', '_'))",
+    "tools = ['relu']\ntools.append(name)\ntool = getattr(torch, tools[1])",
+    "import inspect\nlook(inspect)",
+    "import inspect\ninspect.currentframe()",
+    "import multiprocessing as m\nm.Process(target=f).start()",
+    "same = x.grad_fn is y.grad_fn",
+    "class A:\n    def run_cell(self): pass\nget_ipython().run_cell(text)",
 ]
 
 
@@ -433,6 +591,28 @@ USUAL = [
     "print(dir(torch))",
     "import signal\nsignal.alarm(1)",
     "import torch.nn as nn\nnn.Linear.bias = None",
+    "import sys\nIN_COLAB = 'google.colab' in sys.modules",
+    "try:\n    import google.colab\nexcept ImportError:\n    pass\nopen('log.txt', 'w').write('a')",
+    "assert y.grad_fn is None, 'autograd is on'",
+    "import multiprocessing\ntorch.set_num_threads(min(2, multiprocessing.cpu_count()))",
+    "import inspect\nprint(inspect.signature(Linear.forward))",
+    "import importlib.util\nCOLAB = importlib.util.find_spec('google') is not None",
+    "torch.backends.cudnn.benchmark = torch.cuda.is_available()",
+    "from torch.optim.lr_scheduler import _LRScheduler",
+    "from torch.optim import lr_scheduler\nmake = lr_scheduler\nmake.StepLR",
+    "for bits in (16, 32):\n    getattr(torch, f'float{bits}')",
+    "names = ['tanh', 'sigmoid']\nfor i in range(2):\n    getattr(torch, names[i])(x)",
+    "for axis in 'xy':\n    getattr(plt, f'{axis}label')(axis)",
+    "def step(layer):\n    for name in ('dW', 'db'):\n        getattr(layer, name.replace('d', ''))",
+    "class LSTM:\n    def run_cell(self):\n        return self.cell_contents\nLSTM().run_cell()",
+    "%matplotlib inline\nclass LSTM:\n    def run_cell(self): pass",
+    "with open('/proc/self/statm') as file:\n    print(file.read())",
+    "import pickle\ncopied = pickle.loads(pickle.dumps(model))",
+    "match layer:\n    case Linear(W=w):\n        print(w)",
+    "plt.title('W = W - lr * dW')\nplt.legend(['y = tanh(x)', 'nn.Linear'])",
+    "%timeit -n 10 f(x)\ny = %time g(x)",
+    "import operator\nbest = max(runs, key=operator.attrgetter('loss'))",
+    "import timeit\ntimeit.timeit(lambda: f(x), number=10)",
 ]
 
 
@@ -445,6 +625,30 @@ def test_usual_code_is_no_attempt(code):
 def test_an_attempt_is_seen(code):
     [found, *_] = attempts([("own-1", f"x = 1\n{code}")], GIVEN, ["autograd", "nn"])
     assert found.cell == "own-1" and found.line >= 2
+
+
+def test_more_stars_than_are_read_are_an_attempt():
+    [found] = attempts([("own-1", "from torch import *\n" * 60)], GIVEN, ["autograd", "nn"])
+    assert found.what == "more `import *` than can be read"
+
+
+def test_thousands_of_definitions_are_followed_once():
+    many = "x = 0\n" * 3000 + "".join(f"a{k} = [x]\n" for k in range(3000))
+    own = [("own-1", many), ("own-2", "def f():\n    return [" + ", ".join(f"a{k}" for k in range(3000)) + "]")]
+    assert static.uses("own-2", own, GIVEN, ["autograd"], ["f"]) == ""
+
+
+def test_an_own_loss_may_go_backward_in_another_cell():
+    loss = "class Loss:\n    def backward(self):\n        return self.dy"
+    own = [("own-1", loss), ("own-2", "def f(y):\n    return Loss(y).backward()")]
+    assert static.uses("own-2", own, GIVEN, ["autograd"], ["f"]) == ""
+    assert ".backward()" in static.uses("own-2", own[1:], GIVEN, ["autograd"], ["f"])
+
+
+@pytest.mark.parametrize("name", ["no_grad", "set_grad_enabled", "Variable"])
+def test_what_stands_beside_autograd_and_differentiates_nothing_is_no_tool(name):
+    own = [("own-1", f"def f(x):\n    with torch.autograd.{name}(x):\n        return x")]
+    assert static.uses("own-1", own, GIVEN, ["autograd"], ["f"]) == ""
 
 
 @pytest.mark.parametrize("deep", ["y = " + " + ".join("1" * 5000), "y = " + "-" * 5000 + "1"])

@@ -387,6 +387,18 @@ def test_an_exception_names_its_cell_and_line(zygote):
     assert (caught.value.type, caught.value.cell, caught.value.line) == ("ZeroDivisionError", "c1", 3)
 
 
+@pytest.mark.parametrize(("cell", "line"), [("c0", 2), ("c1", 90), ("c1", 10**6), ("c9", 1)])
+def test_an_exception_names_no_line_that_was_made_up(zygote, cell, line):
+    code = f"code = compile('raise KeyError', '<cell {cell}>', 'exec')\n"
+    code += f"def g():\n    exec(code.replace(co_firstlineno={line}))" + "\n" * 200
+    with session(zygote, FUNCTION, code) as live:
+        live.run()
+        with pytest.raises(StudentError) as caught:
+            asked(live, lambda student: student.g())
+    told = {"c0": ("c0", 2), "c1": ("c1", 0), "c9": ("", 0)}[cell]  # a line with code can be taken, and no other
+    assert (caught.value.type, caught.value.cell, caught.value.line) == ("KeyError", *told)
+
+
 def test_objects_stay_behind_and_are_used_by_handle(zygote):
     code = "class Box:\n    def __init__(self): self.items = {}\n    def __setitem__(self, k, v): self.items[k] = v\n"
     with session(zygote, code + "    def __getitem__(self, k): return self.items[k]") as live:

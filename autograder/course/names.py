@@ -80,7 +80,10 @@ def _parsed(source: str) -> ast.Module:
         raise ValueError("too long")
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # for example about "\d" in a student's string
-        return ast.parse(_MAGIC.sub("", source))
+        try:
+            return ast.parse(source)
+        except SyntaxError:
+            return ast.parse(_MAGIC.sub("", source))
 
 
 def _around_errors(source: str) -> Iterator[tuple[str, frozenset[str]]]:

@@ -178,7 +178,8 @@ def answer_text(answer: Returned | Raised) -> str:
     """An answer in short."""
     if isinstance(answer, Returned):
         return shown(answer.value)
-    where = f" (cell ‘{one_line(answer.cell, _MOST_NAME)}’, line {answer.line})" if answer.cell else ""
+    line = f", line {answer.line}" if answer.line else ""
+    where = f" (cell ‘{one_line(answer.cell, _MOST_NAME)}’{line})" if answer.cell else ""
     return f"{one_line(answer.error, _MOST_NAME)}: {one_line(answer.message, _MOST_TEXT)}{where}"
 
 

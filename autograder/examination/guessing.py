@@ -20,6 +20,12 @@ WHY = (
 _LAMBDA = re.compile(r"lambda: \w+")
 """harness code that makes a function which looks a name up"""
 _PLAIN_METHODS = {"items", "strip", "upper", "lower"}
+_READERS = {
+    *("abs", "all", "any", "bool", "dict", "enumerate", "float", "frozenset", "hasattr", "int", "isinstance", "len"),
+    *("list", "max", "min", "range", "repr", "reversed", "round", "set", "sorted", "str", "sum", "tuple"),
+    *("type", "zip"),
+}
+"""functions of Python's that only read what they are given"""
 _SMALL = 20
 """whole numbers up to this can be guessed"""
 _FEW = 16
@@ -48,19 +54,45 @@ def guessed(first: Sequence[Exchange], second: Sequence[Exchange], functions: bo
 
 
 def _differ(one: Any, other: Any) -> bool:
-    """Whether two answers differ in something that could be guessed, wherever it stands in them."""
+    """Whether two answers differ in something that could be guessed, wherever it stands in them.
+
+    What only one of them has counts if both could be guessed as a whole: lists and dictionaries may grow.
+    """
     match one, other:
         case (List(items) | Tuple(items), List(others) | Tuple(others)) if len(items) == len(others):
             return any(map(_differ, items, others))
-        case Dict(pairs), Dict(others):
-            known = {repr(key): item for key, item in others}
-            return any(_differ(item, known[repr(key)]) for key, item in pairs if repr(key) in known) or (
-                _guessable(one) and _guessable(other) and len(pairs) != len(others)
-            )
-    if not (_guessable(one) and _guessable(other)):
+    whole = _guessable(one) and _guessable(other)
+    mine, theirs = _entries(one), _entries(other)
+    if mine is not None and theirs is not None:
+        return _entries_differ(mine, theirs) or (whole and mine.keys() != theirs.keys())
+    match one, other:
+        case (List(items) | Tuple(items), List(others) | Tuple(others)) if any(map(_differ, items, others)):
+            return True
+    if not whole:
         return False
     first, second = (from_wire(value, lambda ref: ref.kind) for value in (one, other))
     return repr(first) != repr(second)
+
+
+def _entries(value: Any) -> dict[str, tuple[Any, Any]] | None:
+    """The keys and values of a dictionary, or of a list of pairs that could be one; None for anything else."""
+    match value:
+        case Dict(pairs):
+            return {repr(key): (key, item) for key, item in pairs}
+        case List(items) | Tuple(items):
+            twos = [item.items for item in items if isinstance(item, List | Tuple) and len(item.items) == 2]
+            found = {repr(key): (key, item) for key, item in twos}
+            return found if len(found) == len(items) else None
+        case _:
+            return None
+
+
+def _entries_differ(mine: dict[str, tuple[Any, Any]], theirs: dict[str, tuple[Any, Any]]) -> bool:
+    """Whether something under a common key differs, or each has an entry that could be guessed and the other lacks."""
+    if any(_differ(mine[key][1], theirs[key][1]) for key in mine.keys() & theirs.keys()):
+        return True
+    lacking = [mine[key] for key in mine.keys() - theirs.keys()], [theirs[key] for key in theirs.keys() - mine.keys()]
+    return all(any(_guessable(key) and (item is None or _guessable(item)) for key, item in part) for part in lacking)
 
 
 def _of_names(question: Question, names: set[int]) -> bool:
@@ -80,8 +112,9 @@ def _looks_up(code: str) -> bool:
     """Whether harness code calls no function of the notebook's: what it gives is the value of a name."""
     for node in ast.walk(ast.parse(code)):
         match node:
-            case ast.Call(func=ast.Name(name)) if name != "__import__":
-                return False
+            case ast.Call(func=ast.Name(name), keywords=keywords) if name != "__import__":
+                if name not in _READERS or any(keyword.arg in ("key", None) for keyword in keywords):  # a key is called
+                    return False
             case ast.Call(func=ast.Attribute(value=of, attr=method)):
                 if method not in _PLAIN_METHODS and not (isinstance(of, ast.Name) and of.id == "b"):
                     return False

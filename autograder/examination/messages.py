@@ -48,7 +48,8 @@ def _explained(error: BaseException) -> str:
                 text += f". {NO_GPU}"
             if not error.cell:  # none of the student's lines was running
                 return f"This test could not use what your code gave it. {error.type}{text}"
-            return f"Your code raised {error.type} (cell ‘{error.cell}’, line {error.line}){text}"
+            line = f", line {error.line}" if error.line else ""
+            return f"Your code raised {error.type} (cell ‘{error.cell}’{line}){text}"
         case AssertionError():
             return _coarse(str(error).splitlines()[0]) if str(error) else "Your code does not do this yet."
         case _:

@@ -8,78 +8,26 @@ from __future__ import annotations
 
 import ast
 import re
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import chain
 
 from autograder.course.course import Tool
+from autograder.forbidden import listed, magics
 from autograder.forbidden.source import path_of, starred, too_deep
-from autograder.forbidden.static import Code, own_statements, sources_of
+from autograder.forbidden.static import (
+    Code,
+    is_crowded,
+    is_installed,
+    modules_of,
+    own_statements,
+    sources_of,
+    tool_in,
+)
+from autograder.forbidden.texts import Texts, is_code, text_of
 
-# For every notebook: ways into the grader's own code, into the frames of its functions, and around the confinement.
-_MODULES = {
-    *("autograder", "ctypes", "cffi", "_ctypes", "mmap", "marshal", "sys.modules"),
-    *("gc.get_objects", "gc.get_referrers", "gc.get_referents"),
-    *("pickle.loads", "pickle.Unpickler", "_pickle", "pkgutil.resolve_name", "pydoc.locate"),
-}
-_NAMES = {
-    *("_getframe", "_current_frames", "f_back", "f_locals", "f_globals", "f_builtins", "tb_frame", "gi_frame"),
-    *("cr_frame", "ag_frame", "settrace", "setprofile", "addaudithook", "set_custom_exc", "input_transformers_post"),
-    *("input_transformers_cleanup", "ast_transformers", "run_cell", "run_code", "__subclasses__", "co_consts"),
-    *("get_objects", "get_referrers", "get_referents", "__code__", "__globals__", "__closure__", "cell_contents"),
-    *("getsource", "getsourcelines"),
-}
-_TEXTS = re.compile(r"\bautograder\b|/proc/(?:self|[0-9])|\bctypes\b")
-
-# Where a tool is forbidden: ways to it below or beside the functions that are blocked.
-_TOOL_MODULES = {
-    *(
-        "builtins",
-        "signal.signal",
-        "inspect",
-        "importlib.import_module",
-        "importlib.util",
-        "importlib.machinery",
-        "threading",
-        "_thread",
-        "runpy",
-    ),
-    *("multiprocessing", "concurrent", "asyncio", "code", "torch._higher_order_ops"),
-    *("torch.ops", "torch._C", "torch._VF", "torch.overrides", "torch.utils._python_dispatch", "torch.library"),
-    *("torch.jit", "torch.fx", "torch.compile", "torch.export", "torch.utils.checkpoint"),
-    *("torch._refs", "torch._prims", "torch._decomp", "torch._dynamo", "torch._inductor", "torch.utils.cpp_extension"),
-}
-_TOOL_NAMES = {
-    *("_C", "_VF", "__torch_function__", "__torch_dispatch__", "DisableTorchFunction", "DisableTorchFunctionSubclass"),
-    *("TorchFunctionMode", "TorchDispatchMode", "__builtins__", "__import__"),
-    *("start_new_thread", "import_module", "aten"),
-}
-_TOOL_CALLS = {"exec", "eval", "compile", "__import__"}
-_SHELL_CALLS = {"ex", "ev"}
-"""methods of the shell that run a text"""
-_AUTOGRAD_NAMES = {
-    *("enter_dual_level", "dual_level", "make_dual", "unpack_dual", "saved_tensors_hooks"),
-    *("disable_saved_tensors_hooks", "register_hook", "next_functions", "run_backward", "_execution_engine"),
-    *("register_full_backward_hook", "_register_hook_dict", "forward_ad", "grad_fn", "_engine_run_backward"),
-    *("save_on_cpu", "allow_mutation_on_saved_tensors", "_enter_dual_level", "_exit_dual_level", "_make_dual"),
-    *("_unpack_dual", "_set_fwd_grad_enabled"),
-}
-_WRITTEN = {"register_hook", "grad_fn", "next_functions", "dual_level"}
-"""names that an explanation may contain"""
-_LOOKUPS = {"getattr", "setattr", "hasattr", "delattr"}
-_LISTING = "dir"
-"""the function that lists the names which an object has"""
-_CLOSED = ("gc", "sys", "torch.autograd", "autograder")
-"""modules whose names no answer looks up by a text"""
-_PATH = re.compile(r"\w+(?:[.:]\w+)+")
-_WORD = re.compile(r"[A-Za-z_]\w*")
-_INNER = re.compile(r"\btorch\._[A-Za-z]\w*")
-_PUT_TOGETHER = {"join", "replace", "decode", "translate"}
-"""methods that make a name of what does not look like one"""
 _LONGEST = 80
 """most characters of a path that are told"""
-_MOST_PARTS = 50
-"""most parts that a text is put together from"""
 _MOST = 5
 """most attempts of one notebook that are reported"""
 
@@ -97,10 +45,12 @@ class Attempt:
 def attempts(own: Code, given: Code, tools: Iterable[Tool]) -> tuple[Attempt, ...]:
     """The attempts in the cells `own`, which students write. `given` are the locked cells; `tools` are forbidden."""
     cells = own_statements(own, given)
-    starred_names = {name for one in chain(*cells.values()) for name in _starred(one)}
-    search = _Search(frozenset(tools), sources_of(own, given), starred_names)
+    search = _Search(frozenset(tools), sources_of(own, given), tuple(chain(*cells.values())), modules_of(own))
     found: dict[tuple[str, int], Attempt] = {}
     sources = dict(own)
+    if cells and is_crowded(own, given):
+        first = next(iter(cells))
+        found[first, 1] = Attempt(first, 1, "more `import *` than can be read")
     for cell, statements in cells.items():
         if not statements and too_deep(sources[cell]):
             found[cell, 1] = Attempt(cell, 1, "code that is nested too deeply to be read")
@@ -112,35 +62,51 @@ def attempts(own: Code, given: Code, tools: Iterable[Tool]) -> tuple[Attempt, ..
 class _Search:
     """What to look for in one notebook."""
 
-    def __init__(self, tools: frozenset[Tool], origins: dict[str, str], starred_names: set[str]) -> None:
-        self._tools, self._origins, self._starred = tools, origins, starred_names & origins.keys()
-        self._modules = _MODULES | (_TOOL_MODULES if tools else set())
+    def __init__(
+        self, tools: frozenset[Tool], origins: dict[str, str], own: Sequence[ast.stmt], modules: frozenset[str]
+    ) -> None:
+        """`own` are all statements of the student's, `modules` what was handed in beside the notebook."""
+        self._tools, self._origins, self._own_modules = tools, origins, modules
+        self._starred = {name for one in own for name in _starred(one)} & origins.keys()
+        self._texts = Texts(own)
+        nodes = [node for one in own for node in ast.walk(one)]
+        self._fine = {part for node in nodes for part in _fine(node, origins)}
+        self._writes = any(_writes_module(node) for node in nodes)
+        leading = any(_leads(node) for node in nodes if node not in self._fine)
+        self._modules = listed.MODULES | (listed.TOOL_MODULES if tools else set())
         self._deepest = max(name.count(".") + 1 for name in self._modules)
-        self._names = _NAMES | (_TOOL_NAMES if tools else set()) | (_AUTOGRAD_NAMES if "autograd" in tools else set())
+        names = (
+            listed.NAMES
+            | (listed.TOOL_NAMES if tools else set())
+            | (listed.AUTOGRAD_NAMES if "autograd" in tools else set())
+        )
+        self._names = names if leading else names - listed.OWN
 
     def places(self, statements: Iterable[ast.stmt]) -> Iterator[tuple[int, str]]:
         for statement in statements:
             parts: set[ast.AST] = set()  # of what was looked at as a whole, which comes first
             for node in ast.walk(statement):
                 parts.update(_said(node))
-                if not _printed(node, statement):
+                if node not in self._fine and not _printed(node, statement):
                     for what in self._found(node, parts):
                         yield getattr(node, "lineno", statement.lineno), what
 
     def _found(self, node: ast.AST, parts: set[ast.AST]) -> Iterator[str]:
         match node:
             case ast.Import(names):
-                yield from (alias.name for alias in names if self._listed(alias.name))
+                paths = [alias.name for alias in names]
+                yield from (path for path in paths if self._listed(path) and path not in listed.BY_USE)
+                yield from self._unknown(paths)
             case ast.ImportFrom(module=str(module), names=names):
                 paths = [f"{module}.{alias.name}" for alias in names]
-                yield from (path for path in paths if self._listed(path))
+                yield from (path for path in paths if self._listed(path) and path not in listed.USED)
                 yield from (alias.name for alias in names if alias.name in self._names)
+                yield from self._unknown([module])
                 if self._tools and module.partition(".")[0] == "torch":
-                    yield from (alias.name for alias in names if _private(alias.name))
+                    yield from (path.rpartition(".")[2] for path in paths if path not in listed.USED and _inner(path))
             case ast.Attribute(value=of, attr=name):
-                if isinstance(of, ast.Attribute):
-                    parts.add(of)
-                if name in self._names or (name in _SHELL_CALLS and _is_shell(of)):
+                parts.add(of)
+                if name in self._names or (name in listed.SHELL_CALLS and _is_shell(of)):
                     yield name
                 elif node not in parts:
                     yield from self._path(path_of(node, self._origins))
@@ -148,21 +114,31 @@ class _Search:
                 yield from (f"{path} = …" for path in self._set(targets))
             case ast.FunctionDef(name=name) if name in self._names:
                 yield name
+            case ast.MatchClass(kwd_attrs=names) if self._tools:
+                yield from (f"a pattern with {name}" for name in names if name in listed.DOORS | self._names)
+            case ast.Name(id=name) if self._origins.get(name) in listed.BY_USE and node not in parts:
+                yield self._origins[name]
             case ast.Name(id=name) if name in self._starred:
                 path = self._origins[name]
                 yield from (path,) if name in self._names else self._path(path)
-            case ast.Name(id=name) if name in ("_getframe", "__builtins__") or (self._tools and name in _TOOL_CALLS):
+            case ast.Name(id=name) if name in ("_getframe", "__builtins__") or (
+                self._tools and name in listed.TOOL_CALLS
+            ):
                 yield name
             case ast.Constant() | ast.BinOp() | ast.JoinedStr() if node not in parts:
-                if text := _text(node):
+                if text := text_of(node):
                     parts.update(ast.walk(node))
                     yield from self._named_in(text)
-            case ast.Call(func=ast.Name(id="open" | "__import__"), args=[key, *_]) if _TEXTS.search(_text(key)):
-                yield _text(key)[:40]
-            case ast.Call(func=ast.Name(id=name), args=[of, key, *_]) if name in _LOOKUPS:
+            case ast.Call(func=ast.Name(id="open" | "__import__"), args=[key, *_]) if self._closed(text_of(key)):
+                yield text_of(key)[:40]
+            case ast.Call() if self._tools and (magic := magics.run(node)) and magic[0] not in magics.HARMLESS:
+                yield f"%{magic[0]}"
+            case ast.Call(func=called, args=args) if self._tools and (path := path_of(called, self._origins)):
+                yield from self._called(path, args)
+            case ast.Call(func=ast.Name(id=name), args=[of, key, *_]) if name in listed.LOOKUPS:
                 yield from self._looked_up(name, of, key)
-            case ast.Subscript(slice=key) if "autograder" in _WORD.findall(_text(key)):
-                yield _text(key)[:_LONGEST]
+            case ast.Subscript(slice=key) if "autograder" in listed.WORD.findall(text_of(key)):
+                yield text_of(key)[:_LONGEST]
             case ast.Subscript(value=ast.Call(func=ast.Name(id="vars"), args=[of]), slice=key):
                 yield from self._looked_up("vars", of, key)
             case ast.Subscript(value=ast.Attribute(value=of, attr="__dict__"), slice=key):
@@ -170,46 +146,94 @@ class _Search:
             case _:
                 pass
 
+    def _called(self, path: str, args: Sequence[ast.expr]) -> Iterator[str]:
+        """What a function does that is given texts: it runs them, or looks them up."""
+        if path in listed.TEXT_RUNNERS and args and (values := self._texts.values(args[0])):
+            yield from chain.from_iterable(map(self._in_code, values))
+        if path == listed.ATTRIBUTE_GETTER:
+            for one in args:
+                words = None if (known := self._texts.values(one)) is None else set(".".join(known).split("."))
+                if words is None or words & (listed.DOORS | self._names):
+                    yield f"{path} of {text_of(one)[:_LONGEST] or 'a name that is put together'}"
+
+    def _unknown(self, modules: Sequence[str]) -> Iterator[str]:
+        """Modules that are neither installed nor handed in, where the notebook writes files: it may write them."""
+        if self._tools and self._writes:
+            tops = (module.partition(".")[0] for module in modules)
+            yield from (f"import {top}" for top in tops if top not in self._own_modules and not is_installed(top))
+
+    def _in_code(self, text: str) -> Iterator[str]:
+        """What is in a text that is code, or runs as such."""
+        if len(text) > listed.MOST_CODE:
+            yield from ("a long text of code" for _ in [1] if listed.IMPORT.search(text))
+            return
+        try:
+            statements = magics.tree(text)
+        except (SyntaxError, ValueError, RecursionError, MemoryError):
+            return
+        found = (what for _, what in self.places(statements))
+        used = tool_in(statements, self._tools)
+        yield from (f"{what} in a text" for what in (*found, *(used or ())[:1]))
+
+    def _closed(self, text: str) -> bool:
+        return text not in listed.FILES and listed.TEXTS.search(text) is not None
+
     def _set(self, targets: Iterable[ast.expr]) -> Iterator[str]:
         """What is replaced in PyTorch: an answer sets its settings (`torch.backends.cudnn.benchmark = True`) alone."""
         for target in targets:
-            if isinstance(target, ast.Attribute) and (path := path_of(target, self._origins)).startswith("torch."):
+            path = path_of(target, self._origins)
+            setting = path.startswith("torch.backends.") and path.rpartition(".")[2] in listed.SETTINGS
+            if isinstance(target, ast.Attribute) and path.startswith("torch.") and not setting:
                 yield path[:_LONGEST]
 
     def _path(self, path: str) -> Iterator[str]:
-        if self._listed(path) or (self._tools and path.startswith("torch.") and any(map(_private, path.split(".")))):
+        private = self._tools and path.startswith("torch.") and any(map(_private, path.split(".")))
+        if path not in listed.USED and (self._listed(path) or private):
             yield path[:_LONGEST]
 
     def _looked_up(self, way: str, of: ast.expr, key: ast.expr) -> Iterator[str]:
         """A name that is looked up by a text: one that is listed, or any in a module that holds such names."""
-        text, path = _text(key), path_of(of, self._origins)
-        if text in self._names or _TEXTS.search(text) or self._listed(f"{path}.{text}"):
-            yield text
-        elif any(isinstance(one, ast.Name) and one.id == _LISTING for one in ast.walk(key)):
-            yield f"{way} with a name from {_LISTING}()"
-        elif path.startswith(_CLOSED) or (way in ("vars", "__dict__") and path and not text):
+        path = path_of(of, self._origins)
+        known = self._texts.values(key) if self._tools else None
+        texts = sorted(known) if known else [text_of(key)]
+        for text in texts:
+            if text in self._names or self._closed(text) or self._listed(f"{path}.{text}"):
+                yield text
+                return
+            if self._tools and path.partition(".")[0] == "torch" and _private(text):
+                yield f"{path}.{text}"
+                return
+            if known and not isinstance(key, ast.Constant) and path and _leads_to_tool(f"{path}.{text}", self._tools):
+                yield f"{path}.{text}"
+                return
+        if any(isinstance(one, ast.Name) and one.id == listed.LISTING for one in ast.walk(key)):
+            yield f"{way} with a name from {listed.LISTING}()"
+        elif path.startswith(listed.CLOSED) or (way in ("vars", "__dict__") and path and not texts[0]):
             yield f"{way} of {path}"
-        elif self._tools and path.partition(".")[0] == "torch" and _private(text):
-            yield f"{path}.{text}"
-        elif self._tools and (
-            _put_together(key) or (path and isinstance(key, ast.BinOp | ast.JoinedStr | ast.Subscript))
-        ):
+        elif self._tools and not known and not path.startswith(listed.PICTURES) and _is_made(key, path):
             yield f"{way} with a name that is put together"
 
     def _named_in(self, text: str) -> Iterator[str]:
         """The names in a text that could be run or looked up: in one with blanks only those that nobody writes."""
-        path = _PATH.fullmatch(text) is not None
-        if self._tools and (inner := _INNER.search(text)):
+        path = listed.PATH.fullmatch(text) is not None
+        if path and text.startswith("autograder."):
+            yield text[:_LONGEST]
+        if self._tools and is_code(text):
+            yield from self._in_code(text)
+        if self._tools and (inner := listed.INNER.search(text)):
             yield inner[0]
-        for word in _WORD.findall(text):
-            if word in self._names and (path or ("_" in word.strip("_") and word not in _WRITTEN)):
+        for word in listed.WORD.findall(text):
+            if word in self._names and (path or ("_" in word.strip("_") and word not in listed.WRITTEN)):
                 yield word
 
     def _listed(self, path: str) -> bool:
         """Whether a listed module is in a path, wherever it begins: `torch.sys.modules` is `sys.modules`."""
         parts = path.split(".")
         spans = ((start, start + size) for start in range(len(parts)) for size in range(1, self._deepest + 1))
-        return any(".".join(parts[start:end]) in self._modules for start, end in spans)
+        found = (".".join(parts[start:end]) for start, end in spans)
+        if parts[0] in self._own_modules:  # it may have a function `inspect`
+            return any(one in self._modules and (one in listed.MODULES or "." in one) for one in found)
+        return any(one in self._modules for one in found)
 
 
 def _starred(statement: ast.stmt) -> Iterator[str]:
@@ -223,31 +247,66 @@ def _starred(statement: ast.stmt) -> Iterator[str]:
                 waiting += ast.iter_child_nodes(node)
 
 
-def _put_together(key: ast.expr) -> bool:
-    """Whether a name is made of pieces: no answer looks anything up by such a name."""
-    return isinstance(key, ast.Call) and isinstance(key.func, ast.Attribute) and key.func.attr in _PUT_TOGETHER
+def _fine(node: ast.AST, origins: Mapping[str, str]) -> Iterator[ast.AST]:
+    """The parts of a node that only ask: whether a module is loaded, or a tensor's past is kept; and our own calls."""
+    match node:
+        case ast.Compare(left=ast.Constant(), ops=[ast.In() | ast.NotIn()], comparators=[ast.Attribute() as loaded]):
+            if path_of(loaded, origins) == "sys.modules":
+                yield loaded
+        case ast.Compare(
+            left=ast.Attribute(attr="grad_fn") as past,
+            ops=[ast.Is() | ast.IsNot()],
+            comparators=[ast.Constant(value=None)],
+        ):
+            yield past
+        case ast.Call(func=ast.Attribute() as loads, args=[ast.Call(func=ast.Attribute() as dumps)]):
+            if (path_of(loads, origins), path_of(dumps, origins)) == ("pickle.loads", "pickle.dumps"):
+                yield loads
+        case ast.Call(func=ast.Attribute(value=ast.Call(func=shell), attr="system" | "getoutput")):
+            yield shell
+        case ast.Call(func=ast.Attribute(value=ast.Call(func=shell))) if magics.run(node):
+            yield shell
+
+
+def _leads(node: ast.AST) -> bool:
+    """Whether a node names what leads to IPython's shell, or to the cells of a closure."""
+    return (node.id if isinstance(node, ast.Name) else getattr(node, "attr", "")) in listed.LEADING
+
+
+def _leads_to_tool(path: str, tools: frozenset[Tool]) -> bool:
+    try:
+        return tool_in(ast.parse(path).body, tools) is not None
+    except (SyntaxError, ValueError):
+        return False
+
+
+def _writes_module(node: ast.AST) -> bool:
+    """Whether a call may write a file that can be imported."""
+    match node:
+        case ast.Call(func=ast.Name(id="open"), args=[_, *mode], keywords=more):
+            modes = [*mode[:1], *(one.value for one in more if one.arg == "mode")]
+            writes = any(not isinstance(one, ast.Constant) or set(str(one.value)) & set("wax+") for one in modes)
+        case ast.Call(func=ast.Attribute(attr=name)):
+            writes = name in listed.WRITING
+        case _:
+            return False
+    texts = [text_of(one) for one in ast.walk(node) if isinstance(one, ast.Constant)]
+    files = [text for text in texts if re.fullmatch(r"[\w./-]+\.\w+", text)]
+    return writes and (not files or any(text.endswith(listed.LOADED) for text in files))
+
+
+def _is_made(key: ast.expr, path: str) -> bool:
+    """Whether a name is made of pieces: no answer looks up by such a name what is not known, or what `path` has."""
+    pieces = isinstance(key, ast.Call) and isinstance(key.func, ast.Attribute) and key.func.attr in listed.PUT_TOGETHER
+    return pieces or (bool(path) and isinstance(key, ast.BinOp | ast.JoinedStr | ast.Subscript))
+
+
+def _inner(path: str) -> bool:
+    return _private(path.rpartition(".")[2])
 
 
 def _private(name: str) -> bool:
     return name.startswith("_") and not name.startswith("__")
-
-
-def _text(node: ast.AST) -> str:
-    """The text that an expression stands for, if it is put together from constants; '' otherwise."""
-    ends: list[str] = []
-    while isinstance(node, ast.BinOp) and isinstance(node.op, ast.Add) and len(ends) < _MOST_PARTS:
-        ends.append(_text(node.right))
-        node = node.left if ends[-1] else ast.Pass()
-    match node:
-        case ast.Constant(value=str(start)):
-            pass
-        case ast.Constant(value=bytes(data)):
-            start = data.decode("latin-1")
-        case ast.JoinedStr(values=values) if all(isinstance(value, ast.Constant) for value in values):
-            start = "".join(map(_text, values))
-        case _:
-            return ""
-    return start + "".join(reversed(ends))
 
 
 def _is_shell(node: ast.expr) -> bool:

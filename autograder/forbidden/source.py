@@ -5,71 +5,40 @@ from __future__ import annotations
 import ast
 import functools
 import importlib
-import re
 import symtable
 import sys
-import textwrap
-import warnings
 from collections import ChainMap
-from collections.abc import Callable, Container, Iterable, Iterator, Mapping, Sequence
-from typing import Any, cast
+from collections.abc import Container, Iterable, Iterator, Mapping, Sequence
+from typing import cast
 
-_TIMED = re.compile(r"^([ \t]*)%(?:time|timeit|prun)\b[ \t]*(?=\S)", re.MULTILINE)
-_MAGIC = re.compile(r"^([ \t]*)[%!?].*", re.MULTILINE)
+from autograder.forbidden.magics import tree
+
 _CHANGING_METHODS = {
     *("append", "extend", "insert", "update", "setdefault", "add", "__setattr__", "__setitem__", "__ior__"),
 }
-_SHELL = re.compile(r"=[ \t]*+[%!].*|(?<!\?)\?++[ \t]*+$", re.MULTILINE)
 _LIBRARIES = ("torch", "numpy")
 """libraries that every grading process loads sooner or later"""
 _MOST_PARTS = 32
 """names at either end of a path that are kept: a cell can make one longer with each of its lines"""
-_MOST_WORK = 2_000_000
-"""most characters times lines of IPython's own: it reads the whole cell again for each of them"""
 
 
 def parse(source: str) -> list[ast.stmt]:
-    """The statements of a cell. Lines that only IPython understands are left out, but code that they time is kept."""
-    plain = _MAGIC.sub(r"\1pass", _TIMED.sub(r"\1", source))
-    without = _SHELL.sub(lambda found: "= None" if found[0].startswith("=") else "", plain)
-    rest: list[Callable[[], str]] = [lambda: textwrap.dedent(without), functools.partial(_transformed, source)]
-    for make in (lambda: plain, lambda: without, *rest):
-        try:
-            with warnings.catch_warnings():
-                warnings.simplefilter("ignore")
-                return ast.parse(make()).body
-        except (SyntaxError, ValueError, RecursionError, MemoryError):
-            continue
-    return []  # a cell that cannot be parsed cannot run either, unless it is `too_deep`
+    """The statements of a cell, with the code that magics run in their places."""
+    try:
+        return tree(source)
+    except (SyntaxError, ValueError, RecursionError, MemoryError):
+        return []  # a cell that cannot be parsed cannot run either, unless it is `too_deep`
 
 
 def too_deep(source: str) -> bool:
     """Whether a cell is nested too deeply to be read here. Code that raises Python's limits may run it all the same."""
     try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")
-            ast.parse(_MAGIC.sub(r"\1pass", source))
+        tree(source)
     except (RecursionError, MemoryError):
         return True
     except (SyntaxError, ValueError):
         pass
     return False
-
-
-def refuse_many_magics(source: str) -> None:
-    """Raise SyntaxError if IPython would need minutes to turn a cell into Python."""
-    lines = len(_MAGIC.findall(source)) + len(_SHELL.findall(source))
-    if lines * len(source) > _MOST_WORK:
-        raise SyntaxError("this cell has too many magics (% and !) for its length: divide it")
-
-
-def _transformed(source: str) -> str:
-    """The cell as IPython would run it: it knows more than the lines above. Raises SyntaxError."""
-    refuse_many_magics(source)
-    from IPython.core.inputtransformer2 import TransformerManager
-
-    manager: Any = TransformerManager
-    return str(manager().transform_cell(source))
 
 
 def defines(statement: ast.stmt, installers: Container[str] = ()) -> list[str]:
@@ -200,11 +169,13 @@ def starred(node: ast.ImportFrom) -> Sequence[str]:
     top = node.module.partition(".")[0]
     if top in _LIBRARIES:
         importlib.import_module(top)
-    module = sys.modules.get(node.module)
-    if module is None:
-        return ()
-    public = [name for name in vars(module) if not name.startswith("_")]
-    return list(getattr(module, "__all__", public))
+    return _public(node.module) if node.module in sys.modules else ()
+
+
+@functools.cache  # of modules that are loaded
+def _public(module: str) -> tuple[str, ...]:
+    names = vars(sys.modules[module])
+    return tuple(names.get("__all__", [name for name in names if not name.startswith("_")]))
 
 
 def _aliases(node: ast.AST) -> Iterator[tuple[str, ast.expr]]:

@@ -42,6 +42,13 @@ _MODULES: dict[Tool, tuple[str, ...]] = {
 }
 _INTERNALS = ("torch.ops", "torch._C", "torch._VF", "torch.overrides", "torch.utils._python_dispatch", "autograder")
 """modules through which code could reach a blocked tool: forbidden together with any tool, as no solution needs them"""
+_HARMLESS = {
+    f"torch.autograd.{name}"
+    for name in ("no_grad", "inference_mode", "set_grad_enabled", "set_detect_anomaly", "Variable")
+}
+"""what stands beside the tools, and differentiates nothing"""
+_MOST_STARS = 50
+"""imports of everything that are read in a notebook"""
 _CHANGING = {"setattr", "delattr", "exec", "eval", "vars", "globals"}
 """functions through which a loop or a condition can change what a name stands for"""
 _TENSOR_BACKWARD = {"gradient", "retain_graph", "create_graph", "inputs"}  # a layer's backward(dy) has none of these
@@ -83,6 +90,7 @@ def uses(
     waiting = [(cell, statement) for statement in statements if not asked or notebook.matters(statement, asked)]
     waiting += [place for name in asked for place in notebook.definitions.get(name, ())]
     seen: set[ast.stmt] = set()
+    followed: set[str] = set()
     while waiting:
         where, statement = waiting.pop()
         if statement in seen:
@@ -90,11 +98,13 @@ def uses(
         seen.add(statement)
         reach = notebook.reach(statement)
         for tool in tools:
-            found = _first_use(reach, tool, where not in notebook.defining_backward)
+            found = _first_use(reach, tool, not notebook.defines_backward)
             if found is not None:
                 return f"{WHY[tool]}. Cell ‘{where}’ uses {found[0]} in line {found[1]}."
-        waiting += [place for name in reach.names for place in notebook.definitions.get(name, ())]
-        waiting += [place for path, _ in reach.paths for place in notebook.module(path)]
+        paths = {path for path, _ in reach.paths}
+        waiting += [place for name in reach.names - followed for place in notebook.definitions.get(name, ())]
+        waiting += [place for path in paths - followed for place in notebook.module(path)]
+        followed |= reach.names | paths
     return ""
 
 
@@ -120,6 +130,12 @@ class _Notebook:
         for name in {cell for cell, _ in later} & self.cells.keys():
             redefined = {defined for cell, defined in later if cell == name}
             self.cells[name] = tuple(one for one in self.cells[name] if not _rebinds(one, redefined))
+        stars = [one for statements in self.cells.values() for one in statements for _ in _stars(one)]
+        unread = set(stars[_MOST_STARS:])
+        self.crowded = bool(unread)
+        """whether more is imported by stars than is read"""
+        if unread:
+            self.cells = {name: tuple(one for one in of if one not in unread) for name, of in self.cells.items()}
         own_statements = [statement for statements in self.cells.values() for statement in statements]
         self._defines = {statement: defines(statement) for statement in own_statements}
         self.definitions: dict[str, list[tuple[str, ast.stmt]]] = {}
@@ -134,10 +150,8 @@ class _Notebook:
                 for path in _set_paths(statement, self.origins):
                     if path.startswith("builtins."):  # a name that every function knows
                         self.definitions.setdefault(path.rpartition(".")[2], []).append((name, statement))
-        self.defining_backward = {
-            name for name, statements in self.cells.items() if any(map(_has_backward, statements))
-        }
-        """cells with a class whose own backward() takes no arguments: there such a call need not be a tensor's"""
+        self.defines_backward = any(map(_has_backward, own_statements))
+        """whether a class has an own backward() without arguments: then such a call need not be a tensor's"""
         self._reaches: dict[ast.stmt, _Reach] = {}
 
     def matters(self, statement: ast.stmt, asked: Collection[str]) -> bool:
@@ -153,7 +167,7 @@ class _Notebook:
     def module(self, path: str) -> Iterator[tuple[str, ast.stmt]]:
         """What a dotted path names in a module of the student's own: everything in it if no statement defines it."""
         top, _, rest = path.partition(".")
-        if _is_installed(top):
+        if is_installed(top):
             return  # a file of this name is not what is imported
         wanted = rest.partition(".")[0]
         for name, statements in self.cells.items():
@@ -174,12 +188,19 @@ class _Notebook:
 
 
 @functools.cache
-def _is_installed(module: str) -> bool:
+def is_installed(module: str) -> bool:
     """Whether a module is found before the student's folder, which is searched last."""
     try:
         return importlib.util.find_spec(module) is not None
     except ValueError:  # a module that runs, but was not imported: __main__
         return True
+
+
+def _stars(statement: ast.stmt) -> Iterator[ast.AST]:
+    """The imports of everything in a statement."""
+    for node in ast.walk(statement):
+        if isinstance(node, ast.ImportFrom) and any(alias.name == "*" for alias in node.names):
+            yield node
 
 
 def _rebinds(statement: ast.stmt, again: Collection[str]) -> bool:
@@ -225,10 +246,28 @@ def sources_of(own: Code, given: Code) -> dict[str, str]:
     return dict(_read(tuple(own), tuple(given)).origins)
 
 
+def modules_of(own: Code) -> frozenset[str]:
+    """The modules that were handed in beside a notebook."""
+    return frozenset(name.partition("/")[0].removesuffix(".py") for name, _ in own if name.endswith(".py"))
+
+
+def is_crowded(own: Code, given: Code) -> bool:
+    """Whether the cells import more by stars than is read."""
+    return _read(tuple(own), tuple(given)).crowded
+
+
+def tool_in(statements: Sequence[ast.stmt], tools: Iterable[Tool]) -> tuple[str, int] | None:
+    """The first use of a forbidden tool in statements that are no cell: what, and its line."""
+    origins = origins_of(statements, {"torch": "torch"})
+    paths = tuple(_paths([node for statement in statements for node in ast.walk(statement)], origins))
+    found = (_first_use(_Reach(frozenset(), paths, 0), tool, backward=False) for tool in tools)
+    return next(filter(None, found), None)
+
+
 def _first_use(reach: _Reach, tool: Tool, backward: bool) -> tuple[str, int] | None:
     forbidden = (*_MODULES[tool], *_INTERNALS)
     for path, line in reach.paths:
-        if any(path == module or path.startswith(module + ".") for module in forbidden):
+        if path not in _HARMLESS and any(path == module or path.startswith(module + ".") for module in forbidden):
             return path, line
     return (".backward()", reach.backward) if tool == "autograd" and reach.backward and backward else None
 

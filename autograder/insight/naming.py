@@ -97,7 +97,10 @@ def syntax_tree(source: str) -> ast.Module | None:
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
-            return ast.parse(_MAGIC.sub("", source))
+            try:
+                return ast.parse(source)
+            except SyntaxError:
+                return ast.parse(_MAGIC.sub("", source))
     except (SyntaxError, ValueError, RecursionError, MemoryError):
         return None
 

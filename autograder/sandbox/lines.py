@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import ast
+import functools
 import time
 from collections.abc import Mapping
 from contextlib import suppress
@@ -11,6 +13,7 @@ import msgspec
 
 from autograder.constants import SEED
 from autograder.course.course import Limits, NotebookSpec
+from autograder.forbidden.source import parse
 from autograder.sandbox.inside.object_server import ObjectServer
 from autograder.sandbox.patience import Patience, Waiting
 from autograder.sandbox.process import Died, Process
@@ -32,6 +35,8 @@ from autograder.sandbox.wire.wire_error import Closed, Late, WireError
 
 WORTH = 0.05
 """seconds: a shorter wait for a processor is no reason to wait longer"""
+_MOST_LINES, _MOST_CHARACTERS = 1000, 100_000
+"""of a cell whose lines are told: among more, the number of a line could hand on too much"""
 
 
 class Line(Protocol):
@@ -90,11 +95,11 @@ class ForkLine:
         number: int,
         channel: Channel,
         limits: Limits,
-        lengths: Mapping[str, int],
+        sources: Mapping[str, str],
     ) -> None:
-        """`lengths` are the numbers of lines of the cells, by id."""
+        """`sources` are those of the cells, by id."""
         self._patience, self._waiting, self._process, self._number = patience, waiting, process, number
-        self._channel, self._limits, self._lengths = channel, limits, lengths
+        self._channel, self._limits, self._sources = channel, limits, sources
         self._failure = ""
         """why no more questions can be asked; '' while they can"""
 
@@ -162,9 +167,11 @@ class ForkLine:
                 raise Late("no answer in time")
 
     def _placed(self, raised: Raised) -> Raised:
-        """An exception without its place where there is none in the notebook: it could hand on what was asked."""
-        there = 0 < raised.line <= self._lengths.get(raised.cell, 0)
-        return raised if there else msgspec.structs.replace(raised, cell="", line=0)
+        """An exception without a cell or a line where there is no code: they could hand on what was asked."""
+        source = self._sources.get(raised.cell)
+        if source is None:
+            return msgspec.structs.replace(raised, cell="", line=0)
+        return raised if raised.line in standing(source) else msgspec.structs.replace(raised, line=0)
 
     def _how_the_fork_ended(self) -> str:
         """The reason why the fork closed the connection, as far as it is known."""
@@ -182,3 +189,21 @@ class ForkLine:
         if self._number not in self._process.gone:
             with suppress(WireError, Died):  # the main process has ended, and its forks with it
                 self._process.send(encode(Reap(self._number)), time.monotonic() + 1)
+
+
+def standing(source: str) -> frozenset[int]:
+    """The lines of a cell in which Python can find an error: those where a part of a statement begins.
+
+    None at all if the cell is too long or cannot be read.
+    """
+    return _standing(source) if len(source) <= _MOST_CHARACTERS else frozenset()
+
+
+@functools.lru_cache(maxsize=32)
+def _standing(source: str) -> frozenset[int]:
+    if len(source.splitlines()) > _MOST_LINES:
+        return frozenset()
+    nodes = [node for statement in parse(source) for node in ast.walk(statement)]
+    begins = {line for node in nodes if (line := getattr(node, "lineno", None)) is not None}
+    # of a chain of methods over several lines, Python names the line of the method
+    return frozenset(begins | {node.end_lineno or node.lineno for node in nodes if isinstance(node, ast.Attribute)})

@@ -39,8 +39,8 @@ class _Asker:
         reply = self.line.ask(question, self.allowance)
         if isinstance(reply, Raised):
             tell = error_text.text_of if self._texts else error_text.fixed_text_of
-            shown = tell(reply.error, reply.message)
-            raise StudentError(error_text.kind_of(reply.error), shown, error_text.cell_of(reply.cell), reply.line)
+            shown, line = tell(reply.error, reply.message), reply.line if self._texts else 0
+            raise StudentError(error_text.kind_of(reply.error), shown, error_text.cell_of(reply.cell), line)
         try:
             return from_wire(reply.value, lambda ref: Handle(self, ref))
         except (WireError, RecursionError, ValueError, TypeError, OverflowError) as error:
@@ -59,7 +59,7 @@ class Student:
     """A student's finished notebook. `student.NAME` is a value, or a Handle if the object cannot cross the wire."""
 
     def __init__(self, line: Line, texts: bool = True) -> None:
-        """Without `texts`, those of exceptions are shown only where they are the same for everybody."""
+        """Without `texts`, those of exceptions are shown only where they are the same for everybody; lines are not."""
         self._asker = _Asker(line, texts)
 
     def __getattr__(self, name: str) -> Any:

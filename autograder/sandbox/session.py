@@ -275,8 +275,8 @@ class Session:
             raise StudentError("Crash", f"your notebook's process does not answer ({error})") from None
         finally:
             far.close()
-        channel, lengths = Channel(near, MAX_ANSWER), {cell.id: cell.source.count("\n") + 1 for cell in self._cells}
-        line = ForkLine(self._tests, self._waiting, self._process, self._forks, channel, self._limits, lengths)
+        channel, sources = Channel(near, MAX_ANSWER), {cell.id: cell.source for cell in self._cells}
+        line = ForkLine(self._tests, self._waiting, self._process, self._forks, channel, self._limits, sources)
         line.begin(seed, cell)  # if that fails, the first question tells why
         return line
 

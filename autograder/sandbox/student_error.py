@@ -9,7 +9,7 @@ class StudentError(Exception):
     """The student's code raised an exception or gave no answer.
 
     `type` is the name of the exception's class and `message` its text. `cell` and `line` say where in the notebook it
-    was raised; they are '' and 0 if it was raised elsewhere.
+    was raised; they are '' and 0 if it was raised elsewhere or may not be told.
     """
 
     def __init__(self, type: str, message: str, cell: str = "", line: int = 0) -> None:

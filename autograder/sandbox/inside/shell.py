@@ -20,7 +20,7 @@ from traitlets import Type
 from traitlets.config import Config
 
 from autograder.constants import cell_filename, cell_of
-from autograder.forbidden.source import refuse_many_magics
+from autograder.forbidden import magics
 from autograder.sandbox.traces import describe
 from autograder.sandbox.wire.messages import MOST_ALT
 
@@ -135,6 +135,10 @@ class Shell(InteractiveShell):
         self.system(command)
         return SList() if split else ""
 
+    def var_expand(self, cmd: str, *options: Any, **more: Any) -> str:
+        """`%cd {x}`: nothing is put in, as what stands in braces would be run."""
+        return cmd
+
     def safe_execfile(self, fname: Any, *where: Any, **options: Any) -> None:
         """`%run FILE`: only a Python file, as these are read for what a notebook forbids."""
         if not str(fname).endswith(".py"):
@@ -158,7 +162,7 @@ class Shell(InteractiveShell):
                 warnings.simplefilter("ignore")  # compiling the cell gives the same warnings
                 ast.parse(raw_cell)
         except (SyntaxError, ValueError, RecursionError, MemoryError):
-            refuse_many_magics(raw_cell)  # nor could the grader read it
+            magics.refuse_many(raw_cell)  # nor could the grader read it
             return super().transform_cell(raw_cell)  # type: ignore[no-any-return, no-untyped-call]
         return raw_cell
 

@@ -1,0 +1,96 @@
+"""What attempts are known by: names that no honest answer needs, and what honest answers need beside them."""
+
+import ast
+import re
+
+# For every notebook: ways into the grader's own code, into the frames of its functions, and around the confinement.
+MODULES = {
+    *("autograder", "ctypes", "cffi", "_ctypes", "mmap", "marshal", "sys.modules"),
+    *("gc.get_objects", "gc.get_referrers", "gc.get_referents"),
+    *("pickle.load", "pickle.loads", "pickle.Unpickler", "_pickle", "pkgutil.resolve_name", "pydoc.locate"),
+    *("copyreg", "unittest.mock", "dill", "cloudpickle"),
+}
+NAMES = {
+    *("_getframe", "_current_frames", "f_back", "f_locals", "f_globals", "f_builtins", "tb_frame", "gi_frame"),
+    *("cr_frame", "ag_frame", "settrace", "setprofile", "addaudithook", "set_custom_exc", "input_transformers_post"),
+    *("input_transformers_cleanup", "ast_transformers", "run_cell", "run_code", "__subclasses__", "co_consts"),
+    *("get_objects", "get_referrers", "get_referents", "__code__", "__globals__", "__closure__", "cell_contents"),
+    *("getsource", "getsourcelines", "__reduce__", "__reduce_ex__"),
+}
+OWN = {"run_cell", "run_code", "cell_contents"}
+"""of these, names that a class of the student's may have, where nothing leads to the objects that are meant"""
+LEADING = {"get_ipython", "InteractiveShell", "__closure__"}
+TEXTS = re.compile(r"\bautograder\b|/proc/(?:self|[0-9])|\bctypes\b")
+
+# Where a tool is forbidden: ways to it below or beside the functions that are blocked.
+TOOL_MODULES = {
+    *(
+        "builtins",
+        "signal.signal",
+        "inspect",
+        "importlib.import_module",
+        "importlib.util",
+        "importlib.machinery",
+        "threading",
+        "_thread",
+        "runpy",
+    ),
+    *("multiprocessing", "concurrent", "asyncio", "code", "torch._higher_order_ops"),
+    *("torch.ops", "torch._C", "torch._VF", "torch.overrides", "torch.utils._python_dispatch", "torch.library"),
+    *("torch.jit", "torch.fx", "torch.compile", "torch.export", "torch.utils.checkpoint"),
+    *("pdb", "bdb", "doctest", "codeop", "zipimport", "string.Formatter", "operator.methodcaller"),
+    *("torch._refs", "torch._prims", "torch._decomp", "torch._dynamo", "torch._inductor", "torch.utils.cpp_extension"),
+}
+USED = {
+    *("multiprocessing.cpu_count", "inspect.signature", "inspect.isclass", "inspect.isfunction", "inspect.getdoc"),
+    *("importlib.util.find_spec", "torch.optim.lr_scheduler._LRScheduler", "torch.nn.modules.loss._Loss"),
+    *("torch.nn.modules.batchnorm._BatchNorm", "torch.nn.modules.conv._ConvNd"),
+}
+"""what honest answers use of such modules"""
+SETTINGS = {"benchmark", "deterministic", "enabled", "allow_tf32", "fp32_precision"}
+"""what is set in torch.backends"""
+BY_USE = {"multiprocessing", "inspect", "importlib.util"}
+"""modules whose import alone is none, but any other use of them"""
+TEXT_RUNNERS = {"timeit.timeit", "timeit.repeat", "timeit.Timer", "cProfile.run", "cProfile.runctx", "profile.run"}
+ATTRIBUTE_GETTER = "operator.attrgetter"
+DOORS = {"autograd", "func", "functorch", "nn", "attention", "modules"}
+"""names that lead to a tool, where they are no attributes in the source: in patterns and texts"""
+TOOL_NAMES = {
+    *("_C", "_VF", "__torch_function__", "__torch_dispatch__", "DisableTorchFunction", "DisableTorchFunctionSubclass"),
+    *("TorchFunctionMode", "TorchDispatchMode", "__builtins__", "__import__"),
+    *("start_new_thread", "import_module", "aten", "__getattribute__"),
+}
+TOOL_CALLS = {"exec", "eval", "compile", "__import__"}
+SHELL_CALLS = {"ex", "ev"}
+"""methods of the shell that run a text"""
+AUTOGRAD_NAMES = {
+    *("enter_dual_level", "dual_level", "make_dual", "unpack_dual", "saved_tensors_hooks"),
+    *("disable_saved_tensors_hooks", "register_hook", "next_functions", "run_backward", "_execution_engine"),
+    *("register_full_backward_hook", "_register_hook_dict", "forward_ad", "grad_fn", "_engine_run_backward"),
+    *("save_on_cpu", "allow_mutation_on_saved_tensors", "_enter_dual_level", "_exit_dual_level", "_make_dual"),
+    *("_unpack_dual", "_set_fwd_grad_enabled"),
+}
+WRITTEN = {"register_hook", "grad_fn", "next_functions", "dual_level"}
+"""names that an explanation may contain"""
+LOOKUPS = {"getattr", "setattr", "hasattr", "delattr"}
+LISTING = "dir"
+"""the function that lists the names which an object has"""
+CLOSED = ("gc", "sys", "torch.autograd", "autograder")
+"""modules whose names no answer looks up by a text"""
+PICTURES = ("matplotlib.", "math")
+"""libraries in which no name leads to a tool"""
+PATH = re.compile(r"\w+(?:[.:]\w+)+")
+FILES = {"/proc/self/statm", "/proc/self/status"}
+"""files that tell how much memory is used"""
+CODE = (ast.Import, ast.ImportFrom, ast.Assign, ast.AugAssign, ast.FunctionDef, ast.ClassDef)
+"""statements by which a text is known to be code"""
+MOST_CODE = 50_000
+"""characters of a text that are read as code"""
+IMPORT = re.compile(r"^[ \t]*(?:from[ \t]+\S+[ \t]+)?import[ \t]+\w", re.MULTILINE)
+WRITING = {"write_text", "write_bytes", "tofile", "savetxt", "rename", "copyfile", "copy2", "move", "urlretrieve"}
+LOADED = (".py", ".pyc", ".so", ".zip", ".egg", ".pth")
+"""ends of files that can be imported"""
+WORD = re.compile(r"[A-Za-z_]\w*")
+INNER = re.compile(r"\btorch\._[A-Za-z]\w*")
+PUT_TOGETHER = {"join", "replace", "decode", "translate"}
+"""methods that make a name of what does not look like one"""

@@ -1,0 +1,130 @@
+"""Magics: a cell as IPython runs it, with the code that its magics run in the place of these."""
+
+from __future__ import annotations
+
+import ast
+import re
+import warnings
+from collections.abc import Sequence
+from typing import Any
+
+_LINES = re.compile(r"^[ \t]*+[%!?]|=[ \t]*+[%!]|(?<!\?)\?++[ \t]*+$", re.MULTILINE)
+_MOST_WORK = 2_000_000
+"""most characters times lines of IPython's own: it reads the whole cell again for each of them"""
+_MOST_OPTIONS = 12
+"""most words of options before a magic's code"""
+_RUN = {"run_line_magic", "run_cell_magic"}
+_WITH_CODE = {"time", "timeit", "prun", "capture"}
+HARMLESS = {
+    *(
+        "matplotlib",
+        "reload_ext",
+        "autoreload",
+        "cd",
+        "pwd",
+        "ls",
+        "who",
+        "whos",
+        "who_ls",
+        "precision",
+        "pip",
+        "conda",
+    ),
+    *("mkdir", "env", "html", "HTML", "latex", "markdown", "javascript", "js", "svg", "SVG", "pinfo", "pinfo2", "pdoc"),
+    *("psource", "lsmagic", "quickref", "xmode", "reset", "system", "sx", "bash", "sh", "history", "tensorboard"),
+}
+"""magics that run no Python code in the grader"""
+
+
+def as_python(source: str) -> str:
+    """A cell as IPython turns it into Python. Raises SyntaxError if that would take minutes."""
+    refuse_many(source)
+    from IPython.core.inputtransformer2 import TransformerManager
+
+    manager: Any = TransformerManager
+    return str(manager().transform_cell(source))
+
+
+def refuse_many(source: str) -> None:
+    """Raise SyntaxError if IPython would need minutes to turn a cell into Python."""
+    if len(_LINES.findall(source)) * len(source) > _MOST_WORK:
+        raise SyntaxError("this cell has too many magics (% and !) for its length: divide it")
+
+
+def tree(source: str) -> list[ast.stmt]:
+    """The statements of a cell. Raises what `ast.parse` raises."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        try:
+            body = ast.parse(source).body
+        except SyntaxError:
+            body = ast.parse(as_python(source)).body
+    if not any(isinstance(node, ast.Attribute) and node.attr in _RUN for one in body for node in ast.walk(one)):
+        return body
+    module = _Opened().visit(ast.Module(body, []))
+    return list(module.body)
+
+
+def run(node: ast.AST) -> tuple[str, ...] | None:
+    """The name and the texts of the magic that a call runs, or None. What is no constant is ''."""
+    match node:
+        case ast.Call(func=ast.Attribute(attr=attr), args=args) if attr in _RUN:
+            return tuple(str(one.value) if isinstance(one, ast.Constant) else "" for one in args) or ("",)
+    return None
+
+
+class _Opened(ast.NodeTransformer):
+    """Puts the code of magics in their places."""
+
+    def visit_Expr(self, node: ast.Expr) -> ast.AST | list[ast.stmt]:
+        return node if (found := _code(node.value)) is None else found or ast.copy_location(ast.Pass(), node)
+
+    def visit_Assign(self, node: ast.Assign) -> ast.AST | list[ast.stmt]:
+        match _code(node.value):
+            case None:
+                return node
+            case [ast.Expr(value)]:
+                node.value = value
+                return node
+            case found:
+                node.value = ast.copy_location(ast.Constant(None), node.value)
+                return [*found, node]
+
+
+def _code(node: ast.AST) -> list[ast.stmt] | None:
+    """The code that a magic runs, at the magic's line; None if the node is no magic that runs code."""
+    match run(node):
+        case ("load_ext", module, *_):
+            text: Sequence[str] = (f"import {module.strip()}",)
+        case ("run", file, *_):
+            text = (f"from {_module(file)} import *",)
+        case ("config", setting, *_):
+            text = (setting,)
+        case (name, *text) if name in _WITH_CODE:
+            pass
+        case _:
+            return None
+    found = []
+    for at, one in enumerate(text):
+        for statement in _after_options(one):
+            ast.increment_lineno(statement, getattr(node, "lineno", 1) - 1 + at)
+            found.append(statement)
+    return found
+
+
+def _module(file: str) -> str:
+    """The module that a Python file would be, if it were imported."""
+    return file.strip().strip("\"'").removesuffix(".py").replace("/", ".")
+
+
+def _after_options(text: str) -> list[ast.stmt]:
+    """The statements of a magic's text: the longest end of it that is Python, if it begins with options."""
+    words = text.split(None, _MOST_OPTIONS)
+    ends = range(len(words)) if text.lstrip().startswith("-") else range(1)
+    for start in ends:
+        rest = text.lstrip() if start == 0 else text.split(None, start)[start]
+        try:
+            return tree(rest)
+        except (SyntaxError, ValueError):
+            continue
+    return []

@@ -1,0 +1,188 @@
+"""Texts: what a name can be that is put together, from the constants that stand for its parts in a notebook."""
+
+from __future__ import annotations
+
+import ast
+import itertools
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+
+from autograder.forbidden import listed
+
+_MOST = 64
+"""values of a text that are looked at"""
+_DEEPEST = 6
+"""names behind names that are followed"""
+_MOST_PARTS = 50
+"""most parts that a text is put together from"""
+_METHODS = {"replace", "lower", "upper", "strip", "lstrip", "rstrip", "removeprefix", "removesuffix", "capitalize"}
+_CHANGING = {"append", "extend", "insert", "update", "add", "setdefault"}
+Values = frozenset[str] | None
+"""all values that a text can have; None if that cannot be told"""
+
+
+@dataclass(frozen=True, eq=False)
+class _Scope:
+    """A function, or the notebook itself."""
+
+    given: dict[str, list[ast.expr | None]]
+    """what each name is given: an expression that stands for one value or for its items; None is unknown"""
+    around: _Scope | None
+
+
+class Texts:
+    """The constants that a notebook gives to its names."""
+
+    def __init__(self, statements: Iterable[ast.stmt]) -> None:
+        self._scopes: dict[ast.AST, _Scope] = {}
+        """where each name stands"""
+        notebook = _Scope({}, None)
+        waiting: list[tuple[ast.AST, _Scope]] = [(statement, notebook) for statement in statements]
+        while waiting:
+            node, scope = waiting.pop()
+            for name, value in _bindings(node):
+                scope.given.setdefault(name, []).append(value)
+            if isinstance(node, ast.Name):
+                self._scopes[node] = scope
+            if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef | ast.Lambda):
+                scope = _Scope({}, scope)
+            waiting += [(child, scope) for child in ast.iter_child_nodes(node)]
+
+    def values(self, node: ast.AST, depth: int = 0) -> Values:
+        """The values that an expression can have."""
+        found = self._found(node, depth) if depth < _DEEPEST else None
+        return found if found is not None and len(found) <= _MOST else None
+
+    def _found(self, node: ast.AST, depth: int) -> Values:
+        match node:
+            case ast.Constant(value=str() | int() as value):
+                return frozenset([str(value)])
+            case ast.Name(id=name):
+                given = self._given(node, name)
+                return self._all(None if one is None else self.values(one, depth + 1) for one in given)
+            case ast.JoinedStr(values=parts) | ast.List(elts=parts) | ast.Tuple(elts=parts) | ast.Set(elts=parts):
+                found = [self.values(part, depth + 1) for part in parts]
+                return _joined(found) if isinstance(node, ast.JoinedStr) else self._all(found)
+            case ast.FormattedValue(value=value, format_spec=None):
+                return self.values(value, depth + 1)
+            case ast.BinOp(left=left, op=ast.Add(), right=right):
+                return _joined([self.values(left, depth + 1), self.values(right, depth + 1)])
+            case ast.IfExp(body=body, orelse=other):
+                return self._all([self.values(body, depth + 1), self.values(other, depth + 1)])
+            case ast.Subscript(value=items, slice=ast.Name() | ast.Constant()):
+                return self._items(items, depth)
+            case ast.Call(func=ast.Attribute(value=of, attr=method), args=args, keywords=[]) if method in _METHODS:
+                return self._method(method, of, args, depth)
+        return None
+
+    def _given(self, node: ast.AST, name: str) -> list[ast.expr | None]:
+        """What a name is given in the innermost function that gives it anything."""
+        scope = self._scopes.get(node)
+        while scope is not None and name not in scope.given:
+            scope = scope.around
+        return scope.given[name] if scope is not None else [None]
+
+    def _items(self, node: ast.AST, depth: int) -> Values:
+        """The values of the items of a collection, or of a text's letters."""
+        match node:
+            case ast.Name(id=name):
+                given = self._given(node, name) if depth < _DEEPEST else [None]
+                return self._all(None if one is None else self._items(one, depth + 1) for one in given)
+            case ast.Constant(value=str(text)):
+                return frozenset(text)
+            case ast.List(elts=parts) | ast.Tuple(elts=parts) | ast.Set(elts=parts):
+                return self._all(self.values(part, depth + 1) for part in parts)
+        return None
+
+    def _method(self, method: str, of: ast.expr, args: list[ast.expr], depth: int) -> Values:
+        texts, given = self.values(of, depth + 1), [self.values(one, depth + 1) for one in args]
+        if texts is None or any(one is None for one in given):
+            return None
+        choices = itertools.product(texts, *(one or () for one in given))
+        try:
+            return frozenset(getattr(text, method)(*more) for text, *more in itertools.islice(choices, _MOST + 1))
+        except (TypeError, ValueError):
+            return None
+
+    def _all(self, found: Iterable[Values]) -> Values:
+        together: set[str] = set()
+        for one in found:
+            if one is None or len(together) > _MOST:
+                return None
+            together |= one
+        return frozenset(together) or None
+
+
+def _joined(parts: list[Values]) -> Values:
+    if any(part is None for part in parts):
+        return None
+    choices = itertools.product(*(part or () for part in parts))
+    return frozenset("".join(one) for one in itertools.islice(choices, _MOST + 1))
+
+
+def _bindings(node: ast.AST) -> Iterator[tuple[str, ast.expr | None]]:
+    """The names that a node gives a value, each with an expression for it; the items of a loop's collection are one."""
+    match node:
+        case ast.Assign(targets=targets, value=value):
+            for target in targets:
+                yield from _to(target, value)
+        case ast.AnnAssign(target=target, value=value) | ast.NamedExpr(target=target, value=value):
+            yield from _to(target, value)
+        case ast.AugAssign(target=target) | ast.withitem(optional_vars=ast.expr() as target):
+            yield from _to(target, None)
+        case ast.For(target=target, iter=of) | ast.comprehension(target=target, iter=of):
+            each = isinstance(target, ast.Name) and not isinstance(of, ast.Call)
+            yield from _to(target, ast.Subscript(of, ast.Name("", ast.Load()), ast.Load()) if each else None)
+        case ast.Call(func=ast.Attribute(value=ast.Name(id=name), attr=method)) if method in _CHANGING:
+            yield name, None
+        case ast.Subscript(value=ast.Name(id=name), ctx=ast.Store()):
+            yield name, None
+        case ast.arg(arg=name) | ast.FunctionDef(name=name) | ast.ClassDef(name=name):
+            yield name, None
+        case ast.ExceptHandler(name=str(name)) | ast.MatchAs(name=str(name)) | ast.MatchStar(name=str(name)):
+            yield name, None
+        case ast.alias(name=path, asname=other):
+            yield (other or path.partition(".")[0]), None
+
+
+def _to(target: ast.expr, value: ast.expr | None) -> Iterator[tuple[str, ast.expr | None]]:
+    if isinstance(target, ast.Name):
+        yield target.id, value
+    elif isinstance(target, ast.Tuple | ast.List) and isinstance(value, ast.Tuple | ast.List):
+        if len(target.elts) == len(value.elts):
+            for one, its in zip(target.elts, value.elts, strict=True):
+                yield from _to(one, its)
+            return
+        value = None
+    if not isinstance(target, ast.Name):
+        yield from ((node.id, None) for node in ast.walk(target) if isinstance(node, ast.Name))
+
+
+def text_of(node: ast.AST) -> str:
+    """The text that an expression stands for, if it is put together from constants; '' otherwise."""
+    ends: list[str] = []
+    while isinstance(node, ast.BinOp) and isinstance(node.op, ast.Add) and len(ends) < _MOST_PARTS:
+        ends.append(text_of(node.right))
+        node = node.left if ends[-1] else ast.Pass()
+    match node:
+        case ast.Constant(value=str(start)):
+            pass
+        case ast.Constant(value=bytes(data)):
+            start = data.decode("latin-1")
+        case ast.JoinedStr(values=values) if all(isinstance(value, ast.Constant) for value in values):
+            start = "".join(map(text_of, values))
+        case _:
+            return ""
+    return start + "".join(reversed(ends))
+
+
+def is_code(text: str) -> bool:
+    """Whether a text is Python that does something, and no name or formula."""
+    if len(text) > listed.MOST_CODE:
+        return listed.IMPORT.search(text) is not None
+    if "=" not in text and "import" not in text and "def " not in text:
+        return False
+    try:
+        return any(isinstance(one, listed.CODE) for one in ast.parse(text.strip()).body)
+    except (SyntaxError, ValueError, RecursionError, MemoryError):
+        return False
