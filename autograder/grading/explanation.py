@@ -24,8 +24,9 @@ from autograder.results import record, transcript
 from autograder.results.plain_text import flat, one_line, points_text
 from autograder.results.result import CellResult, NotebookResult, Result, TestResult
 from autograder.results.transcript import NotebookRecord, Run, Transcript, Unusable
+from autograder.sandbox.wire import messages
 from autograder.sandbox.wire.messages import Attribute, Get, Question, Raised, Returned
-from autograder.sandbox.wire.values import Ref
+from autograder.sandbox.wire.values import Dict, Ref
 
 _MOST_QUESTIONS = 60
 """most questions of one test that are told"""
@@ -204,7 +205,7 @@ def _steps(recording: Recording, cell: CellResult, suite: Suite) -> Iterator[Ste
             text = f"{name} = {text}"
         mistakes: tuple[tuple[str, str], ...] = ()
         if number >= known:  # the reference has other objects by now
-            yield Step(text, given, answer_text(answer), "", SAME, "", looks(question, answer))
+            yield Step(text, given, answer_text(answer), "", SAME, "", _is_plain(question, answer))
             continue
         if how[number] != SAME:
             mistakes = tuple(
@@ -223,7 +224,7 @@ def _steps(recording: Recording, cell: CellResult, suite: Suite) -> Iterator[Ste
             answer_text(rights[number]),
             how[number],
             digits(*pairs[number]),
-            looks(question, answer),
+            _is_plain(question, answer),
             mistakes,
         )
 
@@ -231,6 +232,14 @@ def _steps(recording: Recording, cell: CellResult, suite: Suite) -> Iterator[Ste
 def looks(question: Question, answer: Returned | Raised | None) -> bool:
     """Whether a question only takes an object by its name."""
     return isinstance(question, Get | Attribute) and isinstance(answer, Returned) and isinstance(answer.value, Ref)
+
+
+def _is_plain(question: Question, answer: Returned | Raised | None) -> bool:
+    """Whether a question only prepares others: it takes an object by its name, or makes the functions of a harness."""
+    match question, answer:
+        case messages.Run(), Returned(value=Dict(pairs)):
+            return bool(pairs) and all(isinstance(value, Ref) for _, value in pairs)
+    return looks(question, answer)
 
 
 def _likely(
