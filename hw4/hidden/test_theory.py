@@ -517,6 +517,13 @@ def with_places(draw, e, n):
     return C, torch.cat([C, torch.eye(n)])
 
 
+def leaning(draw):
+    """The same where the scores of the content alone would always lead to the first column."""
+    C = draw.uniform(draw.size(12, 20), draw.size(4, 7), low=0.3, high=0.7)
+    C[:, 0] = 1
+    return C, torch.cat([C, torch.eye(C.shape[1])])
+
+
 def some_sizes(draw):
     """Sizes e and n of a sequence: short and narrow, middling, long."""
     return (1, 2), (draw.size(2, 5), draw.size(5, 9)), (2, draw.size(50, 70)), (1, 100)
@@ -556,7 +563,7 @@ def free_column(C):
 @earns("machines")
 def test_identity_and_shift(student, reference, draw):
     """One head returns the content itself, another one the column to the left, for every content."""
-    drawn = [with_places(draw, e, n) for e, n in (*some_sizes(draw), (draw.size(60, 80), 3))]
+    drawn = [with_places(draw, e, n) for e, n in (*some_sizes(draw), (draw.size(60, 80), 3))] + [leaning(draw)]
     probes = [((2, n), with_places(draw, 2, n)[1]) for n in (9, 36)]
     cases = [(C.shape, X, C, None, 0.01) for C, X in drawn]
     found = outputs(student, reference, "identity_projections", cases, probes, "identity")

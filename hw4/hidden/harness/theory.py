@@ -308,9 +308,10 @@ def codes_seen(
 ) -> list[tuple[Tensor, Tensor]] | list[str] | None:
     """For cases (n, e) the codes and the step; or all that is wrong with them; or None, if sizes do not fit."""
     found, wrong, more = [], set(), set()
-    for n, e in cases:
+    steps = [_matrix(step(e), e, e) for _, e in cases]  # before any codes: they depend on e alone
+    for (n, e), R in zip(cases, steps, strict=True):
         few = max(n // 2, 1)
-        P, R, shorter = _matrix(codes(n, e), e, n), _matrix(step(e), e, e), _matrix(codes(few, e), e, few)
+        P, shorter = _matrix(codes(n, e), e, n), _matrix(codes(few, e), e, few)
         if P is None or R is None or shorter is None:
             return None
         found.append((P.float(), R.float()))
