@@ -543,7 +543,7 @@ ATTEMPTS = [
     "%cd {vars(sys)}\nimport ctypes",
     "%config InlineBackend.figure_format = torch.ops.aten",
     "%%timeit -n1 -r1 back = torch._C\npass",
-    "%%writefile tools.py\nx = 1",
+    "%%writefile tools.py\n\nimport ctypes",
     "%load_ext ctypes",
     "name = 'x'\nget_ipython().run_line_magic(name, 'y')",
     "from unittest import mock\nmock.patch('autograder.forbidden.runtime.blocked', f).start()",
@@ -611,6 +611,7 @@ USUAL = [
     "match layer:\n    case Linear(W=w):\n        print(w)",
     "plt.title('W = W - lr * dW')\nplt.legend(['y = tanh(x)', 'nn.Linear'])",
     "%timeit -n 10 f(x)\ny = %time g(x)",
+    "%%writefile layers.py\nimport math\nclass Linear: pass",
     "import operator\nbest = max(runs, key=operator.attrgetter('loss'))",
     "import timeit\ntimeit.timeit(lambda: f(x), number=10)",
 ]

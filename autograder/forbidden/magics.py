@@ -100,6 +100,8 @@ def _code(node: ast.AST) -> list[ast.stmt] | None:
             text = (f"from {_module(file)} import *",)
         case ("config", setting, *_):
             text = (setting,)
+        case ("writefile" | "file", _, module):
+            text = ("", module)  # it is read where it is written: whatever imports it uses these definitions
         case (name, *text) if name in _WITH_CODE:
             pass
         case _:
