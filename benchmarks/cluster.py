@@ -288,7 +288,7 @@ def driver(root: Path, options: argparse.Namespace) -> int:
             each = 1000 * (moments[-1] - moments[-shown]) / (shown - 1 or 1)
             print(f"{len(moments):7} results: {each:.2f} ms each, memory {memory():.0f} MB", flush=True)
 
-    recording = timed(Recording, "record", "marked")
+    recording = timed(Recording, "record_all", "marked")
     elsewhere = ClusterRun(course, course.homework(HOMEWORK), lambda bundle: StubCrew(graded))
     began = time.monotonic()
     class_run.run(
