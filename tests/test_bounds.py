@@ -639,6 +639,14 @@ def test_thousands_of_definitions_are_followed_once():
     assert static.uses("own-2", own, GIVEN, ["autograd"], ["f"]) == ""
 
 
+def test_a_function_called_like_a_module_is_followed_too():
+    own = [
+        ("own-1", "import dense as other\ndef dense(x):\n    return torch.autograd.grad(x, x)"),
+        ("own-2", "def g(x):\n    return dense(x)\ndef f(x):\n    return g(x), other"),
+    ]
+    assert "torch.autograd.grad" in static.uses("own-2", own, GIVEN, ["autograd"], ["f"])
+
+
 def test_an_own_loss_may_go_backward_in_another_cell():
     loss = "class Loss:\n    def backward(self):\n        return self.dy"
     own = [("own-1", loss), ("own-2", "def f(y):\n    return Loss(y).backward()")]

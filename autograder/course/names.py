@@ -74,16 +74,21 @@ def _of_tree(tree: ast.Module, source: str) -> list[tuple[str, frozenset[str]]]:
     return [("".join(lines[start:end]), frozenset(defined)) for start, end, defined in spans]
 
 
-def _parsed(source: str) -> ast.Module:
-    """The syntax tree of `source` without IPython magics. Raises ValueError if it is too long to be parsed."""
-    if len(source) > MAX_PARSED:
-        raise ValueError("too long")
+def syntax_tree(source: str) -> ast.Module:
+    """The syntax tree of `source`, without IPython magics if it has any. Raises what `ast.parse` raises."""
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # for example about "\d" in a student's string
         try:
             return ast.parse(source)
         except SyntaxError:
             return ast.parse(_MAGIC.sub("", source))
+
+
+def _parsed(source: str) -> ast.Module:
+    """The same. Raises ValueError if the source is too long to be parsed."""
+    if len(source) > MAX_PARSED:
+        raise ValueError("too long")
+    return syntax_tree(source)
 
 
 def _around_errors(source: str) -> Iterator[tuple[str, frozenset[str]]]:

@@ -19,6 +19,7 @@ from autograder.forbidden.static import (
     Code,
     is_crowded,
     is_installed,
+    is_tool,
     modules_of,
     own_statements,
     sources_of,
@@ -68,7 +69,7 @@ class _Search:
         """`own` are all statements of the student's, `modules` what was handed in beside the notebook."""
         self._tools, self._origins, self._own_modules = tools, origins, modules
         self._starred = {name for one in own for name in _starred(one)} & origins.keys()
-        self._texts = Texts(own)
+        self._texts = Texts(own if tools else ())  # asked only where a tool is forbidden
         nodes = [node for one in own for node in ast.walk(one)]
         self._fine = {part for node in nodes for part in _fine(node, origins)}
         self._writes = any(_writes_module(node) for node in nodes)
@@ -203,7 +204,8 @@ class _Search:
             if self._tools and path.partition(".")[0] == "torch" and _private(text):
                 yield f"{path}.{text}"
                 return
-            if known and not isinstance(key, ast.Constant) and path and _leads_to_tool(f"{path}.{text}", self._tools):
+            made = known and path and not isinstance(key, ast.Constant)
+            if made and any(is_tool(f"{path}.{text}", tool) for tool in self._tools):
                 yield f"{path}.{text}"
                 return
         if any(isinstance(one, ast.Name) and one.id == listed.LISTING for one in ast.walk(key)):
@@ -271,13 +273,6 @@ def _fine(node: ast.AST, origins: Mapping[str, str]) -> Iterator[ast.AST]:
 def _leads(node: ast.AST) -> bool:
     """Whether a node names what leads to IPython's shell, or to the cells of a closure."""
     return (node.id if isinstance(node, ast.Name) else getattr(node, "attr", "")) in listed.LEADING
-
-
-def _leads_to_tool(path: str, tools: frozenset[Tool]) -> bool:
-    try:
-        return tool_in(ast.parse(path).body, tools) is not None
-    except (SyntaxError, ValueError):
-        return False
 
 
 def _writes_module(node: ast.AST) -> bool:

@@ -90,7 +90,7 @@ def uses(
     waiting = [(cell, statement) for statement in statements if not asked or notebook.matters(statement, asked)]
     waiting += [place for name in asked for place in notebook.definitions.get(name, ())]
     seen: set[ast.stmt] = set()
-    followed: set[str] = set()
+    names_followed, paths_followed = set[str](), set[str]()
     while waiting:
         where, statement = waiting.pop()
         if statement in seen:
@@ -102,9 +102,10 @@ def uses(
             if found is not None:
                 return f"{WHY[tool]}. Cell ‘{where}’ uses {found[0]} in line {found[1]}."
         paths = {path for path, _ in reach.paths}
-        waiting += [place for name in reach.names - followed for place in notebook.definitions.get(name, ())]
-        waiting += [place for path in paths - followed for place in notebook.module(path)]
-        followed |= reach.names | paths
+        waiting += [place for name in reach.names - names_followed for place in notebook.definitions.get(name, ())]
+        waiting += [place for path in paths - paths_followed for place in notebook.module(path)]
+        names_followed |= reach.names
+        paths_followed |= paths
     return ""
 
 
@@ -264,10 +265,15 @@ def tool_in(statements: Sequence[ast.stmt], tools: Iterable[Tool]) -> tuple[str,
     return next(filter(None, found), None)
 
 
-def _first_use(reach: _Reach, tool: Tool, backward: bool) -> tuple[str, int] | None:
+def is_tool(path: str, tool: Tool) -> bool:
+    """Whether a dotted path is a forbidden tool, or leads to it."""
     forbidden = (*_MODULES[tool], *_INTERNALS)
+    return path not in _HARMLESS and any(path == module or path.startswith(module + ".") for module in forbidden)
+
+
+def _first_use(reach: _Reach, tool: Tool, backward: bool) -> tuple[str, int] | None:
     for path, line in reach.paths:
-        if path not in _HARMLESS and any(path == module or path.startswith(module + ".") for module in forbidden):
+        if is_tool(path, tool):
             return path, line
     return (".backward()", reach.backward) if tool == "autograd" and reach.backward and backward else None
 

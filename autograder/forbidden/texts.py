@@ -59,16 +59,16 @@ class Texts:
                 return frozenset([str(value)])
             case ast.Name(id=name):
                 given = self._given(node, name)
-                return self._all(None if one is None else self.values(one, depth + 1) for one in given)
+                return _all(None if one is None else self.values(one, depth + 1) for one in given)
             case ast.JoinedStr(values=parts) | ast.List(elts=parts) | ast.Tuple(elts=parts) | ast.Set(elts=parts):
                 found = [self.values(part, depth + 1) for part in parts]
-                return _joined(found) if isinstance(node, ast.JoinedStr) else self._all(found)
+                return _joined(found) if isinstance(node, ast.JoinedStr) else _all(found)
             case ast.FormattedValue(value=value, format_spec=None):
                 return self.values(value, depth + 1)
             case ast.BinOp(left=left, op=ast.Add(), right=right):
                 return _joined([self.values(left, depth + 1), self.values(right, depth + 1)])
             case ast.IfExp(body=body, orelse=other):
-                return self._all([self.values(body, depth + 1), self.values(other, depth + 1)])
+                return _all([self.values(body, depth + 1), self.values(other, depth + 1)])
             case ast.Subscript(value=items, slice=ast.Name() | ast.Constant()):
                 return self._items(items, depth)
             case ast.Call(func=ast.Attribute(value=of, attr=method), args=args, keywords=[]) if method in _METHODS:
@@ -87,11 +87,11 @@ class Texts:
         match node:
             case ast.Name(id=name):
                 given = self._given(node, name) if depth < _DEEPEST else [None]
-                return self._all(None if one is None else self._items(one, depth + 1) for one in given)
+                return _all(None if one is None else self._items(one, depth + 1) for one in given)
             case ast.Constant(value=str(text)):
                 return frozenset(text)
             case ast.List(elts=parts) | ast.Tuple(elts=parts) | ast.Set(elts=parts):
-                return self._all(self.values(part, depth + 1) for part in parts)
+                return _all(self.values(part, depth + 1) for part in parts)
         return None
 
     def _method(self, method: str, of: ast.expr, args: list[ast.expr], depth: int) -> Values:
@@ -104,13 +104,15 @@ class Texts:
         except (TypeError, ValueError):
             return None
 
-    def _all(self, found: Iterable[Values]) -> Values:
-        together: set[str] = set()
-        for one in found:
-            if one is None or len(together) > _MOST:
-                return None
-            together |= one
-        return frozenset(together) or None
+
+def _all(found: Iterable[Values]) -> Values:
+    """The values of all together; None if one is unknown, or there is none."""
+    together: set[str] = set()
+    for one in found:
+        if one is None or len(together) > _MOST:
+            return None
+        together |= one
+    return frozenset(together) or None
 
 
 def _joined(parts: list[Values]) -> Values:

@@ -4,13 +4,12 @@ from __future__ import annotations
 
 import ast
 import re
-import warnings
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 
+from autograder.course import names
 from autograder.course.release import Released
 
-_MAGIC = re.compile(r"^[ \t]*[%!?][^\n]*", re.MULTILINE)
 _ATTRIBUTE = re.compile(r"\.([A-Za-z_]\w*)")
 _METHOD = re.compile(r"\bdef[ \t]+(\w+)")
 _OWN, _PART = "v", ".a"
@@ -95,12 +94,7 @@ def naming(trees: Iterable[ast.Module], course: Given) -> Naming:
 def syntax_tree(source: str) -> ast.Module | None:
     """The syntax tree of code with IPython's magics blanked out; None if it is no Python, or nested too deeply."""
     try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")
-            try:
-                return ast.parse(source)
-            except SyntaxError:
-                return ast.parse(_MAGIC.sub("", source))
+        return names.syntax_tree(source)
     except (SyntaxError, ValueError, RecursionError, MemoryError):
         return None
 

@@ -124,7 +124,10 @@ class Recorder:
 
     def enter(self, results: Sequence[Result]) -> bool:
         """Store the scores of students who have no entry yet. False, and nothing is stored, if one of them has."""
-        if not self._entries.add([marks.unmarked(result) for result in results]):
+        return self._enter([marks.unmarked(result) for result in results])
+
+    def _enter(self, results: Sequence[Result]) -> bool:
+        if not self._entries.add(results):
             return False
         self._new = {result.student for result in results}
         return True
@@ -136,10 +139,10 @@ class Recorder:
         Where the gradebook has lost the submission, the marks are those that `before` has.
         """
         before = before or Before()
-        if not before.marks and self.enter([result]):
+        result = marks.unmarked(result)
+        if not before.marks and self._enter([result]):
             return False
         book, homework, student = self._book, self._homework.name, result.student
-        result = marks.unmarked(result)
         cells = points_of(result)
         lost = bool(before.marks) and student not in rows.entered(book, self._homework, student)
         with _quietly():

@@ -118,8 +118,8 @@ class Recording:
         return [self.record(result) for result in results]
 
     def _enter(self, results: Sequence[Result]) -> bool:
-        known = {*self._left, *(student for student, before in self._before.items() if before.marks)}
-        if self._book is None or any(result.student in known for result in results) or self._wait():
+        known = any(one.student in self._left or self._before.get(one.student, Before()).marks for one in results)
+        if self._book is None or known or self._wait():
             return False
         try:
             return self._book.enter(results)
