@@ -318,7 +318,7 @@ as correct if the largest logit is that of its label. Return the count, not a pe
 over batches of different sizes. The function runs the model once. It must not change the batch, the model's mode or
 its gradients.
 
-*`step(loss, optimizer)` makes the optimiser take one step, using the gradient of this loss alone.* PyTorch *adds* to
+*`step(loss, optimizer)` makes the optimiser take one step along the gradient of this loss.* PyTorch *adds* to
 `.grad`, as your own layers did in Homework 1. Gradients of earlier steps must not count.
 
 <details><summary>Hint</summary>
@@ -365,7 +365,7 @@ print("ok  loss and count are right")
 
 # %% nbgrader={"grade_id": "step-code", "solution": true}
 def step(loss, optimizer):
-    """One step of the optimiser, using the gradient of this loss alone. What it returns is not used.
+    """One step of the optimiser along the gradient of this loss. What it returns is not used.
 
     loss:      a scalar tensor with its graph, as get_loss_and_correct returns it
     optimizer: a torch.optim.Optimizer of the model's parameters
@@ -393,9 +393,9 @@ r"""
 **Exercise 4 · `evaluate`** · 3 points · ★★☆ · 20 minutes
 
 *Return the mean cross-entropy per image and the accuracy, over all images that the loader yields.* The loader is any
-iterable of batches, such as a list, and batches may differ in size. Compute on `device`. Run the model in evaluation
-mode and record no gradients. Change nothing: parameters, running averages and gradients stay as they are, and the
-model returns to the mode it was in.
+iterable of batches, such as a list or a generator, and batches may differ in size. Compute on `device`. Run the model
+in evaluation mode and record no gradients. Change nothing: parameters, running averages and gradients stay as they are,
+and the model returns to the mode it was in.
 
 Three common mistakes:
 
@@ -419,7 +419,7 @@ def evaluate(model, loader):
     """Mean loss and accuracy over all images that the loader yields, in evaluation mode and without gradients.
 
     model:  maps images to logits; it is on `device`; its mode and all else in it must end unchanged
-    loader: an iterable of batches (images, labels) of any sizes, for example a list
+    loader: an iterable of batches (images, labels) of any sizes, for example a list or a generator
 
     Returns a tuple of two numbers: the mean cross-entropy of an image, and the accuracy from 0 to 1.
     """
@@ -449,7 +449,7 @@ loss, accuracy = evaluate(model, DataLoader(TensorDataset(x, y), batch_size=8)) 
 assert model.training, "the model was in training mode, and ends in evaluation mode"
 for name, value in model.state_dict().items():
     assert torch.equal(value, state[name]), f"{name} has changed: was the model in evaluation mode?"
-evaluate(model.eval(), [(x, y)])  # a loader may be a list
+evaluate(model.eval(), iter([(x, y)]))  # a loader need not be a DataLoader
 assert not model.training, "the model was in evaluation mode, and ends in training mode"
 with torch.no_grad():
     logits = model(x.to(device)).cpu()
@@ -469,7 +469,7 @@ r"""
 *Write the loop, and tune it until your network reads the digits.* An *epoch* is one pass over the loader: measure
 every batch once, in training mode, and take a step on it. After each epoch, call `after_epoch()` if it is given. This
 call may switch the model to evaluation mode; the next epoch must train in training mode again. Return a list with the
-mean of the batches' losses for each epoch, as floats.
+mean loss of each epoch, over its batches or over its images, as floats.
 
 You choose the optimiser (Adam is a good one: Kingma & Ba 2015), the default of `lr`, and a schedule. Let the learning
 rate fall to nearly 0 by the end of the last epoch. The schedules of `torch.optim.lr_scheduler` can change it after
@@ -501,7 +501,7 @@ def train(model, loader, epochs, lr=0.01, after_epoch=None):
     lr:          the (largest) learning rate; the default is your choice, and you may add arguments with defaults
     after_epoch: None, or a function to call without arguments after every epoch; it may switch the model's mode
 
-    Returns a list with one plain number for each epoch: the mean of its batches' losses (cross-entropy).
+    Returns a list with one plain number for each epoch: the mean cross-entropy of its batches or images.
     """
     ### BEGIN SOLUTION
     criterion = nn.CrossEntropyLoss()
@@ -569,8 +569,8 @@ Two networks, two data sets, four runs from fresh parameters:
 - Data: the canvases, and the same with **permuted pixels** (Zhang et al. 2017): one random permutation for all images,
   in training and in validation. It can be undone, so no information is lost.
 
-**Prediction** · ½ point · 2 minutes. What does the permutation do to the validation accuracy after five epochs? Choose
-the line that you expect to come closest.
+**Exercise 6 · a prediction** · ½ point · 2 minutes. What does the permutation do to the validation accuracy after five
+epochs? Choose the line that you expect to come closest.
 
 - **A** · Neither network loses more than 5 percentage points.
 - **B** · Your network loses more than 10 points, the fully connected one less than 5.

@@ -248,6 +248,20 @@ def test_what_is_recorded_has_a_limit():
         assert kept.whole == (count > 0)
 
 
+def test_short_answers_are_remembered_where_there_is_no_room():
+    """Else whoever fills the room could answer twice."""
+    kept, room = Recording(), Room(10**6)
+    line = _Line(4 * 10**5)
+    for value in (line.value, True, line.value, False):
+        line.value = value
+        Recorder(line, kept, room, trains=False).ask(Get(b"", "f"))
+    room.left = -1
+    line.value = 3
+    Recorder(line, kept, room, trains=False).ask(Get(b"", "f"))
+    told = [reply.value for _, reply in kept.brief]
+    assert (told, kept.exchanges, kept.whole) == ([None, True, None, False, 3], [], False)
+
+
 def test_a_test_has_a_budget_of_processor_time():
     with pytest.raises(Exhausted), budget(0.2):
         while True:
@@ -566,6 +580,23 @@ ATTEMPTS = [
     "import multiprocessing as m\nm.Process(target=f).start()",
     "same = x.grad_fn is y.grad_fn",
     "class A:\n    def run_cell(self): pass\nget_ipython().run_cell(text)",
+    "shell = get_ipython()\nshell.safe_execfile(name, {})",
+    "getattr(self.kept, 'grad' + '_fnord'[:3])",
+    "kept = {name: getattr(f, name) for name in dir(f)}",
+    "names = sorted(dir(f))\nfor number, name in enumerate(names):\n    getattr(f, name)",
+    "for name, reader in vars(type(f)).items():\n    getattr(f, name)",
+    "NAMES = {'a': 'auto' + 'grad'}\ntool = getattr(torch, NAMES[kind])",
+    "from torch.ao.nn.quantizable import MultiheadAttention",
+    "for torch.equal in [f]:\n    pass",
+    "torch.equal, size = f, 3",
+    "setattr(torch, 'equal', f)",
+    "with opened() as torch.allclose:\n    pass",
+    "import numpy as np\nnp.load(file, allow_pickle=True)",
+    "torch.load(file, weights_only=False)",
+    "match torch:\n    case Any(func=tool):\n        pass",
+    "import sys\nsys.modules.get('torch')",
+    "import pdb\npdb.Pdb().runcall(f)",
+    "def f():\n    print(use(x.grad_fn))",
 ]
 
 
@@ -614,6 +645,18 @@ USUAL = [
     "%%writefile layers.py\nimport math\nclass Linear: pass",
     "import operator\nbest = max(runs, key=operator.attrgetter('loss'))",
     "import timeit\ntimeit.timeit(lambda: f(x), number=10)",
+    "def run_backward(layer, dy):\n    return layer.backward(dy)\nrun_backward(Linear(), dy)",
+    "import warnings\nwarnings.filterwarnings('ignore', module='torch._tensor')",
+    "import logging\nlogging.getLogger('torch._dynamo').setLevel(logging.ERROR)",
+    "def f(y):\n    print(y.grad_fn)\n    print(f'made by {y.grad_fn}')",
+    "@dataclass\nclass Stage:\n    func: str\nmatch stage:\n    case Stage(func='relu'):\n        pass",
+    "PRECISION = {'single': 'float32', 'double': 'float64'}\nx = x.to(getattr(torch, PRECISION[kind]))",
+    "import pdb\ny = f(x)",
+    "import sys\nif sys.modules.get('google.colab'):\n    print('Colab')",
+    "shown = torch.Tensor.__repr__\ntorch.Tensor.__repr__ = lambda self: f'{tuple(self.shape)} {shown(self)}'",
+    "for name, value in vars(settings).items():\n    setattr(self, name, value)",
+    "for name, f in {'tanh': torch.tanh}.items():\n    plt.plot(x, f(x), label=name)",
+    "weights = torch.load('best.pt')",
 ]
 
 
@@ -679,6 +722,12 @@ SLOW = {
     "a longer sum of texts than Python's stack is deep": "x = " + "+".join(["'a'"] * 1500),
     "magics": "%foo\n" * 480 + "x = 1 # and so on and so on and so on\n" * 2000 + "x = ((\n",
     "more magics than IPython reads": "%foo\n" * 700 + "x = ((\n",
+    "texts made of each other": "a0 = 'x'\n"
+    + "\n".join(f"a{k} = a{k - 1} + a{k - 1}[:1]\n" * 30 for k in range(1, 40))
+    + "getattr(x, a39)",
+    "lists made of each other": "a0 = ['x']\n"
+    + "\n".join(f"for b{k} in a{k - 1}: pass\n" + f"a{k} = [b{k}]\n" * 30 for k in range(1, 40))
+    + "getattr(x, a39[0])",
 }
 
 

@@ -175,6 +175,8 @@ def test_the_doors_open_again():
         ("def f(x):\n    t, u = torch, 3\n    return t.nn.functional.relu(x)", ""),
         ("def f(x):\n    return getattr(torch, 'nn').functional.relu(x)", ""),
         ("%time\ndef f(x):\n    x.sum().backward(retain_graph=True)", ""),
+        ("def f(x):\n    return table[x]", "y = torch.sigmoid(x)\ny.sum().backward()\ntable = x.grad.clone()"),
+        ("def f(x):\n    return table[x]", "y.sum().backward()\ntable = []\nfor one in x.grad:\n    table += [one]"),
     ],
 )
 def test_a_solution_that_reaches_a_tool_by_name_is_found(solution, helper):
@@ -198,7 +200,8 @@ def test_a_solution_that_reaches_a_tool_by_name_is_found(solution, helper):
     ],
 )
 def test_an_honest_solution_is_not_accused(solution):
-    own = [("play", "def slope(x):\n    return torch.autograd.grad(x.sum(), x)"), ("answer", solution)]
+    play = "def slope(x):\n    return torch.autograd.grad(x.sum(), x)\ny = f(x)\ny.sum().backward()\nright = x.grad"
+    own = [("play", play), ("answer", solution)]
     assert static.uses("answer", own, GIVEN, ["autograd", "nn"]) == ""
 
 

@@ -12,7 +12,7 @@ from autograder.course.master import Cell, Master
 from autograder.course.scopes import check_name, given_by
 from autograder.course.stripping import TEXT_STUB
 
-_NUMBER = re.compile(r"\*\*[^*\n]*?(\d+(?:\.\d+)*)[^*\n]*\*\* · ")
+_HEADING = re.compile(r"\*\*[^*\n]*?(\d+(?:\.\d+)*)[^*\n]*\*\* · ")
 """the number in the line that begins an exercise: **Exercise 1.2 · forward** · 3 points"""
 _CODE = files("autograder.course").joinpath("hand_in_cell.py").read_text(encoding="utf-8")
 
@@ -50,12 +50,24 @@ def checksum(source: str) -> int:
 
 def _labelled(master: Master) -> Iterator[tuple[str, Cell]]:
     """The grade cells, each with the number of its exercise and its grade_id."""
-    number = ""
+    parts = [("", "")]
     for cell in master.cells:
         if cell.kind == "markdown" and not cell.solution:
-            number = (_NUMBER.findall(cell.source) or [number])[-1]
+            _, *found = _HEADING.split(cell.source)
+            parts = list(zip(found[::2], found[1::2], strict=True)) or parts
         if (cell.autograded and check_name(cell) in cell.source) or (cell.manual and cell.kind == "markdown"):
-            yield f"{number} {cell.grade_id}".strip(), cell
+            yield f"{_number(master, cell, parts)} {cell.grade_id}".strip(), cell
+
+
+def _number(master: Master, cell: Cell, parts: Sequence[tuple[str, str]]) -> str:
+    """The number of a grade cell's exercise, of those (number, text) that the text above it begins.
+
+    It is the last that names what the cell examines in code, or the last of all.
+    """
+    code = "\n".join(one.source for one in master.examined(cell.grade_id) if one.kind == "code" and one is not cell)
+    names = {name for name in re.findall(r"^(?:def|class) (\w+)", code, re.MULTILINE) if not name.startswith("_")}
+    named = [number for number, text in parts if names & set(re.findall(r"\w+", text))]
+    return (named or [number for number, _ in parts])[-1]
 
 
 def _names(key: int, names: Sequence[str]) -> Iterator[str]:

@@ -22,6 +22,8 @@ MOST_EXCHANGES = 400
 """most exchanges that are recorded of one test"""
 _ONE_ANSWER = 2**19
 """most bytes of one answer, except in a test with a training run; other tests ask for 0.4 MiB at most"""
+_SHORT = 2**12
+"""bytes of an answer that is remembered even where there is no room for others"""
 _ALL_ANSWERS = 12 * 2**20
 """most bytes of the answers of one test; tests ask for 6 MiB at most"""
 _LARGE = 2**16
@@ -45,6 +47,8 @@ class Recording:
     """the questions after the last exchange, to which no answer came; why; the seconds that the test allowed, or 0"""
     whole: bool = True
     """whether everything was recorded"""
+    brief: list[Exchange] = field(default_factory=list)
+    """where there was no room for the exchanges: the same, with nothing (None) in place of what is no short answer"""
 
 
 class Recorder:
@@ -73,6 +77,8 @@ class Recorder:
             kept.whole = False
             raise Exhausted
         if self._room.left < 0:
+            kept.brief += [(asked, _brief(answer)) for asked, answer in (*kept.exchanges, (question, reply))]
+            del kept.brief[MOST_EXCHANGES:]
             kept.exchanges.clear()
             kept.whole = False
         elif len(kept.exchanges) <= MOST_EXCHANGES:
@@ -83,6 +89,11 @@ class Recorder:
 
     def close(self) -> None:
         self._line.close()
+
+
+def _brief(reply: Returned | Raised) -> Returned | Raised:
+    """A short answer as it is: only such can be guessed."""
+    return reply if len(encode(reply)) <= _SHORT else Returned(reply.nonce, None)
 
 
 def slim(question: Question) -> Question:

@@ -324,7 +324,8 @@ class Examined:
 
 
 def _exchanges(recordings: Mapping[str, Recording], name: str) -> Sequence[Exchange]:
-    return recordings[name].exchanges if name in recordings else ()
+    kept = recordings.get(name, Recording())
+    return kept.exchanges or kept.brief
 
 
 @contextlib.contextmanager

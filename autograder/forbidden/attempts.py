@@ -8,12 +8,12 @@ from __future__ import annotations
 
 import ast
 import re
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from itertools import chain
 
 from autograder.course.course import Tool
-from autograder.forbidden import listed, magics
+from autograder.forbidden import harmless, listed, magics
 from autograder.forbidden.source import path_of, starred, too_deep
 from autograder.forbidden.static import (
     Code,
@@ -71,7 +71,8 @@ class _Search:
         self._starred = {name for one in own for name in _starred(one)} & origins.keys()
         self._texts = Texts(own if tools else ())  # asked only where a tool is forbidden
         nodes = [node for one in own for node in ast.walk(one)]
-        self._fine = {part for node in nodes for part in _fine(node, origins)}
+        self._fine = {part for node in nodes for part in harmless.fine(node, origins)}
+        self._plain = {node.name for node in nodes if isinstance(node, ast.ClassDef) and not node.keywords}
         self._writes = any(_writes_module(node) for node in nodes)
         leading = any(_leads(node) for node in nodes if node not in self._fine)
         self._modules = listed.MODULES | (listed.TOOL_MODULES if tools else set())
@@ -87,8 +88,8 @@ class _Search:
         for statement in statements:
             parts: set[ast.AST] = set()  # of what was looked at as a whole, which comes first
             for node in ast.walk(statement):
-                parts.update(_said(node))
-                if node not in self._fine and not _printed(node, statement):
+                parts.update(harmless.said(node, self._origins))
+                if node not in self._fine and not harmless.printed(node, statement):
                     for what in self._found(node, parts):
                         yield getattr(node, "lineno", statement.lineno), what
 
@@ -107,15 +108,15 @@ class _Search:
                     yield from (path.rpartition(".")[2] for path in paths if path not in listed.USED and _inner(path))
             case ast.Attribute(value=of, attr=name):
                 parts.add(of)
+                if not isinstance(node.ctx, ast.Load):
+                    yield from self._set(node)
                 if name in self._names or (name in listed.SHELL_CALLS and _is_shell(of)):
                     yield name
                 elif node not in parts:
                     yield from self._path(path_of(node, self._origins))
-            case ast.Assign(targets=targets, value=value) if self._tools and not isinstance(value, ast.Constant):
-                yield from (f"{path} = …" for path in self._set(targets))
-            case ast.FunctionDef(name=name) if name in self._names:
+            case ast.FunctionDef(name=name) if name in self._names and name.startswith("__"):
                 yield name
-            case ast.MatchClass(kwd_attrs=names) if self._tools:
+            case ast.MatchClass(cls=cls, kwd_attrs=names) if self._tools and not self._is_plain(cls):
                 yield from (f"a pattern with {name}" for name in names if name in listed.DOORS | self._names)
             case ast.Name(id=name) if self._origins.get(name) in listed.BY_USE and node not in parts:
                 yield self._origins[name]
@@ -132,6 +133,10 @@ class _Search:
                     yield from self._named_in(text)
             case ast.Call(func=ast.Name(id="open" | "__import__"), args=[key, *_]) if self._closed(text_of(key)):
                 yield text_of(key)[:40]
+            case ast.keyword(arg="allow_pickle", value=ast.Constant(value=True)):
+                yield "allow_pickle"
+            case ast.keyword(arg="weights_only", value=ast.Constant(value=False)):
+                yield "weights_only=False"
             case ast.Call() if self._tools and (magic := magics.run(node)) and magic[0] not in magics.HARMLESS:
                 yield f"%{magic[0]}"
             case ast.Call(func=called, args=args) if self._tools and (path := path_of(called, self._origins)):
@@ -179,13 +184,16 @@ class _Search:
     def _closed(self, text: str) -> bool:
         return text not in listed.FILES and listed.TEXTS.search(text) is not None
 
-    def _set(self, targets: Iterable[ast.expr]) -> Iterator[str]:
+    def _set(self, target: ast.Attribute) -> Iterator[str]:
         """What is replaced in PyTorch: an answer sets its settings (`torch.backends.cudnn.benchmark = True`) alone."""
-        for target in targets:
-            path = path_of(target, self._origins)
-            setting = path.startswith("torch.backends.") and path.rpartition(".")[2] in listed.SETTINGS
-            if isinstance(target, ast.Attribute) and path.startswith("torch.") and not setting:
-                yield path[:_LONGEST]
+        path = path_of(target, self._origins)
+        setting = path.startswith("torch.backends.") and target.attr in listed.SETTINGS
+        if path.startswith("torch.") and not setting and target.attr not in listed.SHOWING:
+            yield f"{path[:_LONGEST]} = …"
+
+    def _is_plain(self, cls: ast.expr) -> bool:
+        """Whether a pattern names a class of the student's own that is made in the usual way."""
+        return isinstance(cls, ast.Name) and cls.id in self._plain
 
     def _path(self, path: str) -> Iterator[str]:
         private = self._tools and path.startswith("torch.") and any(map(_private, path.split(".")))
@@ -208,9 +216,11 @@ class _Search:
             if made and any(is_tool(f"{path}.{text}", tool) for tool in self._tools):
                 yield f"{path}.{text}"
                 return
-        if any(isinstance(one, ast.Name) and one.id == listed.LISTING for one in ast.walk(key)):
+        if self._texts.is_listed(key):
             yield f"{way} with a name from {listed.LISTING}()"
-        elif path.startswith(listed.CLOSED) or (way in ("vars", "__dict__") and path and not texts[0]):
+        elif path.startswith(listed.CLOSED if way in listed.READING else (*listed.CLOSED, "torch")) or (
+            way in ("vars", "__dict__") and path and not texts[0]
+        ):
             yield f"{way} of {path}"
         elif self._tools and not known and not path.startswith(listed.PICTURES) and _is_made(key, path):
             yield f"{way} with a name that is put together"
@@ -249,27 +259,6 @@ def _starred(statement: ast.stmt) -> Iterator[str]:
                 waiting += ast.iter_child_nodes(node)
 
 
-def _fine(node: ast.AST, origins: Mapping[str, str]) -> Iterator[ast.AST]:
-    """The parts of a node that only ask: whether a module is loaded, or a tensor's past is kept; and our own calls."""
-    match node:
-        case ast.Compare(left=ast.Constant(), ops=[ast.In() | ast.NotIn()], comparators=[ast.Attribute() as loaded]):
-            if path_of(loaded, origins) == "sys.modules":
-                yield loaded
-        case ast.Compare(
-            left=ast.Attribute(attr="grad_fn") as past,
-            ops=[ast.Is() | ast.IsNot()],
-            comparators=[ast.Constant(value=None)],
-        ):
-            yield past
-        case ast.Call(func=ast.Attribute() as loads, args=[ast.Call(func=ast.Attribute() as dumps)]):
-            if (path_of(loads, origins), path_of(dumps, origins)) == ("pickle.loads", "pickle.dumps"):
-                yield loads
-        case ast.Call(func=ast.Attribute(value=ast.Call(func=shell), attr="system" | "getoutput")):
-            yield shell
-        case ast.Call(func=ast.Attribute(value=ast.Call(func=shell))) if magics.run(node):
-            yield shell
-
-
 def _leads(node: ast.AST) -> bool:
     """Whether a node names what leads to IPython's shell, or to the cells of a closure."""
     return (node.id if isinstance(node, ast.Name) else getattr(node, "attr", "")) in listed.LEADING
@@ -306,21 +295,3 @@ def _private(name: str) -> bool:
 
 def _is_shell(node: ast.expr) -> bool:
     return isinstance(node, ast.Call) and isinstance(node.func, ast.Name) and node.func.id == "get_ipython"
-
-
-def _said(node: ast.AST) -> Iterator[ast.AST]:
-    """The texts that a docstring or a print only says."""
-    match node:
-        case ast.Expr(value=ast.Constant() as text):
-            yield text
-        case ast.Call(func=ast.Name(id="print"), args=texts):
-            for said in texts:
-                yield from (said, *(said.values if isinstance(said, ast.JoinedStr) else ()))
-
-
-def _printed(node: ast.AST, statement: ast.stmt) -> bool:
-    """Whether a statement only prints the function that made a tensor, which is no use of it."""
-    if not (isinstance(node, ast.Attribute) and node.attr == "grad_fn" and isinstance(statement, ast.Expr)):
-        return False
-    call = statement.value
-    return not isinstance(call, ast.Call) or (isinstance(call.func, ast.Name) and call.func.id == "print")

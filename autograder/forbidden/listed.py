@@ -15,7 +15,8 @@ NAMES = {
     *("cr_frame", "ag_frame", "settrace", "setprofile", "addaudithook", "set_custom_exc", "input_transformers_post"),
     *("input_transformers_cleanup", "ast_transformers", "run_cell", "run_code", "__subclasses__", "co_consts"),
     *("get_objects", "get_referrers", "get_referents", "__code__", "__globals__", "__closure__", "cell_contents"),
-    *("getsource", "getsourcelines", "__reduce__", "__reduce_ex__"),
+    *("getsource", "getsourcelines", "__reduce__", "__reduce_ex__", "__dir__"),
+    *("safe_execfile", "safe_execfile_ipy", "safe_run_module", "run_ast_nodes", "run_cell_async", "runcode"),
 }
 OWN = {"run_cell", "run_code", "cell_contents"}
 """of these, names that a class of the student's may have, where nothing leads to the objects that are meant"""
@@ -39,6 +40,7 @@ TOOL_MODULES = {
     *("torch.ops", "torch._C", "torch._VF", "torch.overrides", "torch.utils._python_dispatch", "torch.library"),
     *("torch.jit", "torch.fx", "torch.compile", "torch.export", "torch.utils.checkpoint"),
     *("pdb", "bdb", "doctest", "codeop", "zipimport", "string.Formatter", "operator.methodcaller"),
+    *("torch.ao", "torch.quantization", "torch.nn.quantizable", "torch.nn.quantized", "torch.nn.qat"),
     *("torch._refs", "torch._prims", "torch._decomp", "torch._dynamo", "torch._inductor", "torch.utils.cpp_extension"),
 }
 USED = {
@@ -49,8 +51,14 @@ USED = {
 """what honest answers use of such modules"""
 SETTINGS = {"benchmark", "deterministic", "enabled", "allow_tf32", "fp32_precision"}
 """what is set in torch.backends"""
-BY_USE = {"multiprocessing", "inspect", "importlib.util"}
+BY_USE = {"multiprocessing", "inspect", "importlib.util", "pdb"}
 """modules whose import alone is none, but any other use of them"""
+SHOWING = {"__repr__", "__str__", "__format__"}
+"""what is replaced to see tensors in another form"""
+PLACES = {"google", "google.colab", "ipykernel"}
+"""modules that tell where a notebook runs"""
+NAMING = {"warnings.filterwarnings", "warnings.simplefilter", "logging.getLogger"}
+"""functions that only name whose messages are meant"""
 TEXT_RUNNERS = {"timeit.timeit", "timeit.repeat", "timeit.Timer", "cProfile.run", "cProfile.runctx", "profile.run"}
 ATTRIBUTE_GETTER = "operator.attrgetter"
 DOORS = {"autograd", "func", "functorch", "nn", "attention", "modules"}
@@ -73,6 +81,8 @@ AUTOGRAD_NAMES = {
 WRITTEN = {"register_hook", "grad_fn", "next_functions", "dual_level"}
 """names that an explanation may contain"""
 LOOKUPS = {"getattr", "setattr", "hasattr", "delattr"}
+READING = {"getattr", "hasattr", "vars", "__dict__"}
+"""of these and of dictionaries of names, the ways that change nothing"""
 LISTING = "dir"
 """the function that lists the names which an object has"""
 CLOSED = ("gc", "sys", "torch.autograd", "autograder")

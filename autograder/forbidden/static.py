@@ -51,6 +51,7 @@ _MOST_STARS = 50
 """imports of everything that are read in a notebook"""
 _CHANGING = {"setattr", "delattr", "exec", "eval", "vars", "globals"}
 """functions through which a loop or a condition can change what a name stands for"""
+_DEFINITIONS = (ast.FunctionDef, ast.AsyncFunctionDef, ast.ClassDef)
 _TENSOR_BACKWARD = {"gradient", "retain_graph", "create_graph", "inputs"}  # a layer's backward(dy) has none of these
 
 
@@ -118,7 +119,7 @@ class _Reach:
     paths: tuple[tuple[str, int], ...]
     """dotted paths of modules and functions, with their lines"""
     backward: int
-    """the line of the first loss.backward(), 0 when there is none"""
+    """the line of the first loss.backward(), or where a variable is given what one left; 0 when there is none"""
 
 
 class _Notebook:
@@ -153,6 +154,9 @@ class _Notebook:
                         self.definitions.setdefault(path.rpartition(".")[2], []).append((name, statement))
         self.defines_backward = any(map(_has_backward, own_statements))
         """whether a class has an own backward() without arguments: then such a call need not be a tensor's"""
+        self._differentiates = any(
+            isinstance(node, ast.Call) and _is_tensor_backward(node) for one in own_statements for node in ast.walk(one)
+        )
         self._reaches: dict[ast.stmt, _Reach] = {}
 
     def matters(self, statement: ast.stmt, asked: Collection[str]) -> bool:
@@ -182,8 +186,10 @@ class _Notebook:
             names = global_names(statement)
             origins = {name: self.origins.get(name, "") for name in names} | inner_origins(statement, self.origins)
             nodes = list(ast.walk(statement))
-            calls = [node for node in nodes if isinstance(node, ast.Call) and _is_tensor_backward(node)]
-            backward = calls[0].lineno if calls else 0
+            lines = [node.lineno for node in nodes if isinstance(node, ast.Call) and _is_tensor_backward(node)]
+            if self._differentiates and not isinstance(statement, _DEFINITIONS):
+                lines += [node.lineno for node in nodes if isinstance(node, ast.Attribute) and _reads_gradient(node)]
+            backward = lines[0] if lines else 0
             self._reaches[statement] = _Reach(names, tuple(_paths(nodes, origins)), backward)
         return self._reaches[statement]
 
@@ -206,7 +212,7 @@ def _stars(statement: ast.stmt) -> Iterator[ast.AST]:
 
 def _rebinds(statement: ast.stmt, again: Collection[str]) -> bool:
     """Whether a statement does nothing but give one of the names another meaning."""
-    if isinstance(statement, ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef):
+    if isinstance(statement, _DEFINITIONS):
         return statement.name in again
     targets = statement.targets if isinstance(statement, ast.Assign) else ()
     return bool(targets) and all(isinstance(target, ast.Name) and target.id in again for target in targets)
@@ -309,6 +315,11 @@ def _has_backward(statement: ast.stmt) -> bool:
     return isinstance(statement, ast.ClassDef) and any(
         len(method.args.posonlyargs) + len(method.args.args) - len(method.args.defaults) == 1 for method in methods
     )
+
+
+def _reads_gradient(node: ast.Attribute) -> bool:
+    """Whether this is x.grad: outside of functions, it takes what a backward() left that no name leads to."""
+    return node.attr == "grad" and isinstance(node.ctx, ast.Load)
 
 
 def _is_tensor_backward(call: ast.Call) -> bool:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import ast
 import itertools
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 
 from autograder.forbidden import listed
@@ -17,6 +17,8 @@ _MOST_PARTS = 50
 """most parts that a text is put together from"""
 _METHODS = {"replace", "lower", "upper", "strip", "lstrip", "rstrip", "removeprefix", "removesuffix", "capitalize"}
 _CHANGING = {"append", "extend", "insert", "update", "add", "setdefault"}
+_EACH = ast.Name("", ast.Load())
+"""in place of an index: the items that a loop goes through"""
 Values = frozenset[str] | None
 """all values that a text can have; None if that cannot be told"""
 
@@ -36,6 +38,8 @@ class Texts:
     def __init__(self, statements: Iterable[ast.stmt]) -> None:
         self._scopes: dict[ast.AST, _Scope] = {}
         """where each name stands"""
+        self._known: dict[tuple[ast.AST, int, str], Values] = {}
+        """what was found, by expression and depth: names that are made of each other have very many ways to a value"""
         notebook = _Scope({}, None)
         waiting: list[tuple[ast.AST, _Scope]] = [(statement, notebook) for statement in statements]
         while waiting:
@@ -50,8 +54,15 @@ class Texts:
 
     def values(self, node: ast.AST, depth: int = 0) -> Values:
         """The values that an expression can have."""
-        found = self._found(node, depth) if depth < _DEEPEST else None
-        return found if found is not None and len(found) <= _MOST else None
+        if depth >= _DEEPEST:
+            return None
+        return self._once(node, depth, "value", lambda: self._found(node, depth))
+
+    def _once(self, node: ast.AST, depth: int, what: str, find: Callable[[], Values]) -> Values:
+        if (node, depth, what) not in self._known:
+            found = find()
+            self._known[node, depth, what] = found if found is not None and len(found) <= _MOST else None
+        return self._known[node, depth, what]
 
     def _found(self, node: ast.AST, depth: int) -> Values:
         match node:
@@ -69,11 +80,33 @@ class Texts:
                 return _joined([self.values(left, depth + 1), self.values(right, depth + 1)])
             case ast.IfExp(body=body, orelse=other):
                 return _all([self.values(body, depth + 1), self.values(other, depth + 1)])
-            case ast.Subscript(value=items, slice=ast.Name() | ast.Constant()):
-                return self._items(items, depth)
+            case ast.Subscript(
+                value=items, slice=ast.Name() | ast.Constant() | ast.Attribute() | ast.Subscript() as at
+            ):
+                return self._items(items, depth, at is _EACH)
+            case ast.Subscript(value=of, slice=ast.Slice() as part):
+                texts, ends = self.values(of, depth + 1), _slice(part)
+                return None if texts is None or ends is None else frozenset(text[ends] for text in texts)
             case ast.Call(func=ast.Attribute(value=of, attr=method), args=args, keywords=[]) if method in _METHODS:
                 return self._method(method, of, args, depth)
         return None
+
+    def is_listed(self, node: ast.AST) -> bool:
+        """Whether an expression is made of the names that an object has, which `dir` or its dictionary lists."""
+        waiting, seen = [node], set[ast.AST]()
+        while waiting and len(seen) < _MOST_PARTS:
+            part = waiting.pop()
+            for one in ast.walk(part):
+                match one:
+                    case ast.Name(id=name) if name == listed.LISTING:
+                        return True
+                    case ast.Attribute(attr="__dict__", value=of) | ast.Call(func=ast.Name(id="vars"), args=[of]):
+                        if _is_type(of):
+                            return True
+                    case ast.Name(id=name) if one not in seen:
+                        seen.add(one)
+                        waiting += [given for given in self._given(one, name) if given is not None]
+        return False
 
     def _given(self, node: ast.AST, name: str) -> list[ast.expr | None]:
         """What a name is given in the innermost function that gives it anything."""
@@ -82,16 +115,21 @@ class Texts:
             scope = scope.around
         return scope.given[name] if scope is not None else [None]
 
-    def _items(self, node: ast.AST, depth: int) -> Values:
-        """The values of the items of a collection, or of a text's letters."""
+    def _items(self, node: ast.AST, depth: int, keys: bool) -> Values:
+        """The values of the items of a collection or the letters of a text; of a dictionary, its keys or its values."""
+        return self._once(node, depth, f"items, {keys}", lambda: self._found_items(node, depth, keys))
+
+    def _found_items(self, node: ast.AST, depth: int, keys: bool) -> Values:
         match node:
             case ast.Name(id=name):
                 given = self._given(node, name) if depth < _DEEPEST else [None]
-                return _all(None if one is None else self._items(one, depth + 1) for one in given)
+                return _all(None if one is None else self._items(one, depth + 1, keys) for one in given)
             case ast.Constant(value=str(text)):
                 return frozenset(text)
             case ast.List(elts=parts) | ast.Tuple(elts=parts) | ast.Set(elts=parts):
                 return _all(self.values(part, depth + 1) for part in parts)
+            case ast.Dict(keys=names, values=parts):
+                return _all(None if one is None else self.values(one, depth + 1) for one in (names if keys else parts))
         return None
 
     def _method(self, method: str, of: ast.expr, args: list[ast.expr], depth: int) -> Values:
@@ -103,6 +141,23 @@ class Texts:
             return frozenset(getattr(text, method)(*more) for text, *more in itertools.islice(choices, _MOST + 1))
         except (TypeError, ValueError):
             return None
+
+
+def _is_type(node: ast.AST) -> bool:
+    """Whether an expression is the class of an object."""
+    match node:
+        case ast.Call(func=ast.Name(id="type")) | ast.Attribute(attr="__class__"):
+            return True
+    return False
+
+
+def _slice(node: ast.Slice) -> slice | None:
+    """The slice that stands there in whole numbers; None if that cannot be told."""
+    try:
+        ends = [None if end is None else ast.literal_eval(end) for end in (node.lower, node.upper, node.step)]
+    except ValueError:
+        return None
+    return slice(*ends) if all(end is None or type(end) is int for end in ends) and ends[2] != 0 else None
 
 
 def _all(found: Iterable[Values]) -> Values:
@@ -133,8 +188,7 @@ def _bindings(node: ast.AST) -> Iterator[tuple[str, ast.expr | None]]:
         case ast.AugAssign(target=target) | ast.withitem(optional_vars=ast.expr() as target):
             yield from _to(target, None)
         case ast.For(target=target, iter=of) | ast.comprehension(target=target, iter=of):
-            each = isinstance(target, ast.Name) and not isinstance(of, ast.Call)
-            yield from _to(target, ast.Subscript(of, ast.Name("", ast.Load()), ast.Load()) if each else None)
+            yield from _to(target, ast.Subscript(of, _EACH, ast.Load()))
         case ast.Call(func=ast.Attribute(value=ast.Name(id=name), attr=method)) if method in _CHANGING:
             yield name, None
         case ast.Subscript(value=ast.Name(id=name), ctx=ast.Store()):
@@ -157,7 +211,8 @@ def _to(target: ast.expr, value: ast.expr | None) -> Iterator[tuple[str, ast.exp
             return
         value = None
     if not isinstance(target, ast.Name):
-        yield from ((node.id, None) for node in ast.walk(target) if isinstance(node, ast.Name))
+        value = value if isinstance(value, ast.Subscript) and value.slice is _EACH else None
+        yield from ((node.id, value) for node in ast.walk(target) if isinstance(node, ast.Name))
 
 
 def text_of(node: ast.AST) -> str:

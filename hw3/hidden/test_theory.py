@@ -209,12 +209,13 @@ def test_gibbs_density(student, reference, draw):
 
 @earns("gibbs-density")
 def test_gibbs_variance(student, reference, draw):
-    """The variance agrees with an integral over the density."""
+    """The variance agrees with an integral over the density, of a wide and a narrow one, too."""
     ask = Asked(student, reference, "gibbs_variance")
-    y = torch.linspace(-30, 30, 20001, dtype=torch.double)
     pairs = [(draw.size(2, 30) / 10, draw.size(2, 30) / 10) for _ in range(3)]
+    pairs += [(draw.size(2, 9) / 100, 0.1), (draw.size(20, 90), 50.0)]
     ask.first(pairs)
     for a, beta in pairs:
+        y = torch.linspace(-12, 12, 20001, dtype=torch.double) / math.sqrt(a * beta)
         weights = torch.softmax(-beta * a / 2 * y**2, dim=0)
         right = float((weights * y**2).sum())
         assert math.isclose(ask.number(a, beta), right, rel_tol=1e-3), (

@@ -12,7 +12,7 @@ import ast
 import builtins
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping
-from functools import cached_property
+from functools import cached_property, lru_cache
 from pathlib import PurePath
 
 from autograder.forbidden import source
@@ -48,6 +48,8 @@ _MUTATORS = _set(
 _COMPILED = {".so", ".pyc", ".pyd", ".zip", ".egg", ".whl"}
 """files with code that cannot be read"""
 _BUILTINS = frozenset(dir(builtins))
+_MOST_TREES, _MOST_NODES = 256, 8192
+"""cells, and nodes of cells, of which it is kept what was found: a notebook has some hundreds of nodes to look at"""
 _SCOPES = (ast.FunctionDef, ast.AsyncFunctionDef, ast.Lambda)
 _INNER = (*_SCOPES, ast.ListComp, ast.SetComp, ast.DictComp, ast.GeneratorExp)
 
@@ -81,14 +83,14 @@ class Steadiness:
                 for name, part in _bound(tree.body):
                     self._members[name].append(part)
         for text in given:
-            self._take(ast.Module(source.parse(text), []), own=False)
+            self._take(_tree(text), own=False)
         for name, original in self._own_imports:
             self._named[name] += [*self._named[original], *self._members[original]]
         outside = [(name, member) for name, member in self._altered if name in self._named.keys() - self._imported]
         self._kept = {name for name, member in outside if not member}, {member for _, member in outside if member}
 
     def _read(self, text: str) -> ast.Module:
-        tree = ast.Module(source.parse(text), [])
+        tree = _tree(text)
         fine = _own_setters(tree)
         words = (word for node in ast.walk(tree) if id(node) not in fine for word in _words(node))
         self._hidden |= source.too_deep(text) or not _WATCHING.isdisjoint(words)
@@ -199,7 +201,14 @@ def _binds(node: ast.AST) -> Iterator[str]:
             yield name
 
 
-def _free(node: ast.AST) -> set[str]:
+@lru_cache(_MOST_TREES)
+def _tree(text: str) -> ast.Module:
+    """The statements of a cell. Those of the course's cells are the same for all students."""
+    return ast.Module(source.parse(text), [])
+
+
+@lru_cache(_MOST_NODES)
+def _free(node: ast.AST) -> frozenset[str]:
     """The names that a node uses and, if it is a function, does not bind itself."""
     used: set[str] = set()
     bound: set[str] = set()
@@ -230,11 +239,12 @@ def _free(node: ast.AST) -> set[str]:
         if isinstance(one, ast.Name) and isinstance(one.ctx, ast.Load):
             loaded.add(one.id)
         inside += ast.iter_child_nodes(one)
-    return used | (loaded - (bound - declared) if isinstance(node, _INNER) else loaded)
+    return frozenset(used | (loaded - (bound - declared) if isinstance(node, _INNER) else loaded))
 
 
-def _attributes(node: ast.AST) -> set[str]:
-    return {one.attr for one in ast.walk(node) if isinstance(one, ast.Attribute)}
+@lru_cache(_MOST_NODES)
+def _attributes(node: ast.AST) -> frozenset[str]:
+    return frozenset(one.attr for one in ast.walk(node) if isinstance(one, ast.Attribute))
 
 
 def _words(node: ast.AST) -> Iterator[str]:
@@ -286,6 +296,7 @@ def _path(node: ast.AST) -> tuple[str, str]:
     return (node.id if isinstance(node, ast.Name) else "", member)
 
 
+@lru_cache(_MOST_NODES)
 def _is_dynamic(code: ast.AST) -> bool:
     """Whether code takes attributes of other objects by computed names, or keeps a changing value as a default."""
     fine: set[int] = set()

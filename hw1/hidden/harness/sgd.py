@@ -3,6 +3,7 @@
 The tests also use these networks on their own side, so that every score comes from our own copy.
 """
 
+import contextlib
 from collections.abc import Callable, Sequence
 
 import torch
@@ -138,6 +139,14 @@ def before_and_after(work: _Work, model: torch.nn.Module, image: Tensor, trainin
     before = _state(model, image)
     result = work(model, image)
     return [result, before, _state(model, image), _MODES]
+
+
+def flag_after(work: _Work, model: torch.nn.Module, image: Tensor) -> bool:
+    """Whether an image that requires a gradient still does after `work`, however that ends."""
+    image.requires_grad_()
+    with contextlib.suppress(Exception):
+        work(model, image)
+    return image.requires_grad
 
 
 def written_into(work: Callable[[Tensor], Tensor], image: Tensor) -> list[object]:

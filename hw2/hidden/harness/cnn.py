@@ -6,7 +6,7 @@ parameters, optimisers. So two wrong answers that behave alike give the same rep
 
 import inspect
 import itertools
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 
 import torch
@@ -387,16 +387,6 @@ def evaluated(
     return [_plain(value) for value in answer] if isinstance(answer, tuple | list) else answer
 
 
-class _Stream:
-    """Batches that can be passed through again and again, and nothing else: no length, no data set."""
-
-    def __init__(self, batches: list[list[Tensor]]) -> None:
-        self._batches = batches
-
-    def __iter__(self) -> Iterator[list[Tensor]]:
-        return iter(self._batches)
-
-
 def evaluated_stream(
     evaluate: Callable[[torch.nn.Module, Iterable[list[Tensor]]], object],
     model: torch.nn.Module,
@@ -404,8 +394,8 @@ def evaluated_stream(
     y: Tensor,
     sizes: Sequence[int],
 ) -> object:
-    """What evaluate returns for batches of these sizes that have no length."""
-    answer = evaluate(model, _Stream(_listed(x, y, sizes)))
+    """What evaluate returns for batches of these sizes that can be gone through once, and have no length."""
+    answer = evaluate(model, iter(_listed(x, y, sizes)))
     return [_plain(value) for value in answer] if isinstance(answer, tuple | list) else answer
 
 
