@@ -157,6 +157,9 @@ def test_the_doors_open_again():
     assert LAYER.weight.grad is not None
 
 
+LEFT = "x = torch.linspace(0, 1, 9).requires_grad_()\ntorch.sigmoid(x).sum().backward()\n"
+
+
 @pytest.mark.parametrize(
     ("solution", "helper"),
     [
@@ -175,8 +178,9 @@ def test_the_doors_open_again():
         ("def f(x):\n    t, u = torch, 3\n    return t.nn.functional.relu(x)", ""),
         ("def f(x):\n    return getattr(torch, 'nn').functional.relu(x)", ""),
         ("%time\ndef f(x):\n    x.sum().backward(retain_graph=True)", ""),
-        ("def f(x):\n    return table[x]", "y = torch.sigmoid(x)\ny.sum().backward()\ntable = x.grad.clone()"),
-        ("def f(x):\n    return table[x]", "y.sum().backward()\ntable = []\nfor one in x.grad:\n    table += [one]"),
+        ("def f(x):\n    return table[x]", f"{LEFT}table = x.grad.clone()"),
+        ("def f(x):\n    return table[x]", f"{LEFT}table = []\nfor one in x.grad:\n    table += [one]"),
+        ("def f(x):\n    return table[x]", f"{LEFT}table = x.grad\nclass Value:\n    def backward(self): pass"),
     ],
 )
 def test_a_solution_that_reaches_a_tool_by_name_is_found(solution, helper):
@@ -200,7 +204,7 @@ def test_a_solution_that_reaches_a_tool_by_name_is_found(solution, helper):
     ],
 )
 def test_an_honest_solution_is_not_accused(solution):
-    play = "def slope(x):\n    return torch.autograd.grad(x.sum(), x)\ny = f(x)\ny.sum().backward()\nright = x.grad"
+    play = "def slope(x):\n    return torch.autograd.grad(x.sum(), x)\nf(x).sum().backward()\nright = x.grad\nx = 3 * 2"
     own = [("play", play), ("answer", solution)]
     assert static.uses("answer", own, GIVEN, ["autograd", "nn"]) == ""
 

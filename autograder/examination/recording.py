@@ -50,6 +50,11 @@ class Recording:
     brief: list[Exchange] = field(default_factory=list)
     """where there was no room for the exchanges: the same, with nothing (None) in place of what is no short answer"""
 
+    @property
+    def compared(self) -> list[Exchange]:
+        """What two runs of a test are compared by."""
+        return self.exchanges or self.brief
+
 
 class Recorder:
     """A line that passes questions to another line and records the exchanges.

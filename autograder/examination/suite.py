@@ -324,8 +324,7 @@ class Examined:
 
 
 def _exchanges(recordings: Mapping[str, Recording], name: str) -> Sequence[Exchange]:
-    kept = recordings.get(name, Recording())
-    return kept.exchanges or kept.brief
+    return recordings[name].compared if name in recordings else ()
 
 
 @contextlib.contextmanager

@@ -78,7 +78,7 @@ AUTOGRAD_NAMES = {
     *("save_on_cpu", "allow_mutation_on_saved_tensors", "_enter_dual_level", "_exit_dual_level", "_make_dual"),
     *("_unpack_dual", "_set_fwd_grad_enabled"),
 }
-WRITTEN = {"register_hook", "grad_fn", "next_functions", "dual_level"}
+WRITTEN = {"register_hook", "run_backward", "grad_fn", "next_functions", "dual_level"}
 """names that an explanation may contain"""
 LOOKUPS = {"getattr", "setattr", "hasattr", "delattr"}
 READING = {"getattr", "hasattr", "vars", "__dict__"}

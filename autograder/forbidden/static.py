@@ -51,6 +51,7 @@ _MOST_STARS = 50
 """imports of everything that are read in a notebook"""
 _CHANGING = {"setattr", "delattr", "exec", "eval", "vars", "globals"}
 """functions through which a loop or a condition can change what a name stands for"""
+_REQUIRING = {"requires_grad", "requires_grad_", "retain_grad"}
 _DEFINITIONS = (ast.FunctionDef, ast.AsyncFunctionDef, ast.ClassDef)
 _TENSOR_BACKWARD = {"gradient", "retain_graph", "create_graph", "inputs"}  # a layer's backward(dy) has none of these
 
@@ -119,7 +120,9 @@ class _Reach:
     paths: tuple[tuple[str, int], ...]
     """dotted paths of modules and functions, with their lines"""
     backward: int
-    """the line of the first loss.backward(), or where a variable is given what one left; 0 when there is none"""
+    """the line of the first loss.backward(), 0 when there is none"""
+    left: tuple[str, int] | None = None
+    """a gradient that backward() left in a tensor, and its line"""
 
 
 class _Notebook:
@@ -154,9 +157,6 @@ class _Notebook:
                         self.definitions.setdefault(path.rpartition(".")[2], []).append((name, statement))
         self.defines_backward = any(map(_has_backward, own_statements))
         """whether a class has an own backward() without arguments: then such a call need not be a tensor's"""
-        self._differentiates = any(
-            isinstance(node, ast.Call) and _is_tensor_backward(node) for one in own_statements for node in ast.walk(one)
-        )
         self._reaches: dict[ast.stmt, _Reach] = {}
 
     def matters(self, statement: ast.stmt, asked: Collection[str]) -> bool:
@@ -187,11 +187,21 @@ class _Notebook:
             origins = {name: self.origins.get(name, "") for name in names} | inner_origins(statement, self.origins)
             nodes = list(ast.walk(statement))
             lines = [node.lineno for node in nodes if isinstance(node, ast.Call) and _is_tensor_backward(node)]
-            if self._differentiates and not isinstance(statement, _DEFINITIONS):
-                lines += [node.lineno for node in nodes if isinstance(node, ast.Attribute) and _reads_gradient(node)]
-            backward = lines[0] if lines else 0
-            self._reaches[statement] = _Reach(names, tuple(_paths(nodes, origins)), backward)
+            left = None if isinstance(statement, _DEFINITIONS) else next(self._left(nodes), None)
+            self._reaches[statement] = _Reach(names, tuple(_paths(nodes, origins)), lines[0] if lines else 0, left)
         return self._reaches[statement]
+
+    def _left(self, nodes: Iterable[ast.AST]) -> Iterator[tuple[str, int]]:
+        """Where x.grad is read of a tensor that requires a gradient: a backward() to which no name leads has left it.
+
+        It counts outside of functions, where backward() may be called without being part of a solution.
+        """
+        for node in nodes:
+            match node:
+                case ast.Attribute(value=ast.Name(id=name), attr="grad", ctx=ast.Load()):
+                    made = (part for _, one in self.definitions.get(name, ()) for part in ast.walk(one))
+                    if any(_requires_gradient(part) for part in made):
+                        yield f"{name}.grad", node.lineno
 
 
 @functools.cache
@@ -281,7 +291,8 @@ def _first_use(reach: _Reach, tool: Tool, backward: bool) -> tuple[str, int] | N
     for path, line in reach.paths:
         if is_tool(path, tool):
             return path, line
-    return (".backward()", reach.backward) if tool == "autograd" and reach.backward and backward else None
+    found = (".backward()", reach.backward) if reach.backward and backward else reach.left
+    return found if tool == "autograd" else None
 
 
 def _paths(nodes: Iterable[ast.AST], origins: Mapping[str, str]) -> Iterator[tuple[str, int]]:
@@ -317,9 +328,9 @@ def _has_backward(statement: ast.stmt) -> bool:
     )
 
 
-def _reads_gradient(node: ast.Attribute) -> bool:
-    """Whether this is x.grad: outside of functions, it takes what a backward() left that no name leads to."""
-    return node.attr == "grad" and isinstance(node.ctx, ast.Load)
+def _requires_gradient(node: ast.AST) -> bool:
+    """Whether a node asks that a tensor keep its gradient."""
+    return (node.arg if isinstance(node, ast.keyword) else getattr(node, "attr", "")) in _REQUIRING
 
 
 def _is_tensor_backward(call: ast.Call) -> bool:

@@ -760,8 +760,8 @@ does one letter of your set help, and one outside it not?
 
 <details><summary>Hint</summary>
 
-For (a) average your $\partial\ell/\partial{F}$ over answers. For (b) the push is one minus a probability. For (c): is
-the smallest loss reached anywhere?
+For (a) average your $\partial\ell/\partial{F}$ over answers. For (b) the push is one minus a probability. For (c):
+when is a gap so large that nothing increases it any more, or as large as a gap can be?
 
 </details>
 """
@@ -1292,7 +1292,7 @@ r"""
 **What to remember**
 
 - Pulling right answers down is not enough: something must keep other energies high.
-- A margin ends the push on a pair once its gap reaches $m$. It bounds neither gaps nor levels from above.
+- A margin ends the push on a pair once its gap reaches $m$. It holds no levels: all energies may drift together.
 
 **Sources.** K-means: MacQueen, "Some methods for classification and analysis of multivariate observations" (1967).
 Principal components: Pearson, "On lines and planes of closest fit to systems of points in space" (1901). Sparse
