@@ -21,6 +21,10 @@ MASTER = f"""\
 
 # %% [markdown]
 # **Exercise 1.1 · squares** · 2 points · ★☆☆
+#
+# Write `square`.
+#
+# **Exercise 1.2 · why** · 1 point by hand
 
 # %% nbgrader={{"grade_id": "square", "solution": true}}
 def square(x):
@@ -30,9 +34,6 @@ def square(x):
 
 # %% nbgrader={{"grade_id": "square-check", "grade": true, "points": 2, "locked": true}}
 assert square(scale(1)) == 4, "square(2) should be 2 times 2"
-
-# %% [markdown]
-# **Exercise 1.2 · why** · 1 point by hand
 
 # %% [markdown] nbgrader={{"grade_id": "why", "grade": true, "solution": true, "points": 1}}
 # ### BEGIN SOLUTION
