@@ -536,20 +536,17 @@ def test_attention_backward(student, reference, draw):
     """The gradients by all states agree with autograd, near the end of the sequence as well."""
     asked = Asked(student, reference, "attention_backward")
     for k, L in ((2, draw.size(5, 7)), (2, 1), (3, 2), (draw.size(3, 4), draw.size(5, 6))):
-        n, m, d = distinct(draw, 3)
-        # in float64, because a gradient that many large terms make up is otherwise no better than an answer
-        Q, K, V = ([part.double() for part in parts] for parts in attention_network(draw, k, n, m, d)[2:])
-        x, r = draw.normal(n, L).double(), draw.normal(L, m)
-        before, states, arrows = torch.zeros(m, 1, dtype=torch.double), [], {}
+        m = draw.size(2, 6)
+        r = draw.normal(L, m)
+        arrows = {(t, t - i): draw.normal(m, m) for t in range(1, L + 1) for i in range(1, min(k, t - 1) + 1)}
+        # states that depend on each other by these Jacobians, in float64 because large terms may cancel
+        states = []
         for t in range(1, L + 1):
-            history = [states[t - i - 1] if t > i else before for i in range(1, k + 1)]
-            now = x[:, t - 1 : t]
-            for i in range(1, min(k, t - 1) + 1):
-                arrows[t, t - i] = measured_arrow(now, history, Q, K, V, i).float()
-            states.append(attention_state(now, history, Q, K, V).requires_grad_())
+            state = torch.zeros(m, dtype=torch.double, requires_grad=True)
+            states.append(state + sum(arrows[t, s].double() @ states[s - 1] for s in range(1, t) if (t, s) in arrows))
             states[-1].retain_grad()
-        sum(row @ h for row, h in zip(r.double(), states, strict=True)).sum().backward()
-        right = torch.cat([h.grad for h in states], dim=1).T
+        (r.double() * torch.stack(states)).sum().backward()
+        right = torch.stack([h.grad for h in states])
         order = torch.randperm(len(arrows), generator=draw.generator).tolist()
         mixed = {arrow: arrows[arrow] for arrow in (list(arrows)[place] for place in order)}
         steps = "1 step" if L == 1 else f"{L} steps"

@@ -190,10 +190,12 @@ def test_attention_shapes(student, reference, draw):
 def test_beta_for_share(student, reference, draw):
     """With your β the leading key gets the share that was asked for."""
     function = asked(student, reference, "beta_for_share")
-    for m, gap, most in ((2, 0.5, 95), (draw.size(3, 9), draw.size(2, 40) / 10, 95), (100, 3.0, 95), (4, 0.05, 99)):
-        share = 1 / m + (1 - 1 / m) * draw.size(5 if most < 99 else 99, most) / 100
-        beta = number(function(gap, m, share), "β")
-        scores = torch.zeros(m, 1, dtype=torch.double)
+    cases = []
+    for m, gap in (2, 0.5), (draw.size(3, 9), draw.size(2, 40) / 10), (100, 3.0):
+        cases.append((gap, m, 1 / m + (1 - 1 / m) * draw.size(5, 95) / 100))
+    cases += [(0.05, 4, 0.99), (0.08, 7, 0.995)]  # which take a large β
+    for (gap, m, share), answer in [(case, function(*case)) for case in cases]:
+        beta, scores = number(answer, "β"), torch.zeros(m, 1, dtype=torch.double)
         scores[0] = gap
         found = float(softargmax(scores, beta)[0])
         case = f"m = {m}, gap {gap}, share {share:.3f}"
@@ -412,7 +414,7 @@ def test_scaled_key(student, reference, draw):
 
 
 def check_heads(function, draw):
-    for count in (1, draw.size(2, 4)):
+    for count in (1, draw.size(3, 4)):
         n, m, f, of_q, of_k, of_v = sizes(draw, 6)
         n = 1 if count == 1 else n
         Q, K, V = draw.normal(of_q, n), draw.normal(of_k, m), draw.normal(of_v, m)

@@ -141,12 +141,12 @@ def before_and_after(work: _Work, model: torch.nn.Module, image: Tensor, trainin
     return [result, before, _state(model, image), _MODES]
 
 
-def flag_after(work: _Work, model: torch.nn.Module, image: Tensor) -> bool:
-    """Whether an image that requires a gradient still does after `work`, however that ends."""
+def flag_after(work: _Work, model: torch.nn.Module, image: Tensor) -> str:
+    """What an image that requires a gradient requires after `work`, however that ends."""
     image.requires_grad_()
     with contextlib.suppress(Exception):
         work(model, image)
-    return image.requires_grad
+    return "a gradient" if image.requires_grad else "none"
 
 
 def written_into(work: Callable[[Tensor], Tensor], image: Tensor) -> list[object]:

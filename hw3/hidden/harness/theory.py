@@ -79,8 +79,12 @@ def groups(given: Callable[[], object], letters: str) -> list[int] | None:
 # ---------------------------------------------------------------------------------------------- invented functions
 
 
-def standing(function: _Function, x: Tensor, y: Tensor) -> tuple[str, list[list[int]], bool, bool, list[int]]:
+def standing(
+    function: _Function, x: Tensor, y: Tensor, least: float
+) -> tuple[str, list[list[int]], bool, bool, list[int]]:
     """How the energies of points stand to those of the first two, which are right answers for the same x.
+
+    A difference counts from `least` on, as a part of the greatest difference.
 
     What is wrong with their form; for the points inside the circle and for those outside, the least and the greatest of
     1, 0 and -1, as an energy is above, at or below the higher of the two; whether the energies of the two agree;
@@ -90,7 +94,8 @@ def standing(function: _Function, x: Tensor, y: Tensor) -> tuple[str, list[list[
     if not isinstance(answer, Tensor) or answer.shape != y.shape:
         return _form(answer), [], False, False, changed
     right, others = answer[:2], answer[2:]
-    order = (others > right.max()).int() - (others < right.max()).int()
+    least = least * float((others.max() - right.max()).clamp(min=0)) if least else 0.0
+    order = (others > right.max() + least).int() - (others < right.max() - least).int()
     inside = y[2:].abs() < y[:2].max()
     apart = (right[0] - right[1]).abs() <= 1e-3 * (others.min() - right.min()).abs()
     return "", [_range(order[inside]), _range(order[~inside])], bool(apart), bool(answer.isfinite().all()), changed
