@@ -13,7 +13,7 @@ from autograder.insight.viva.tracing import Edit, Lines, TracedCall, ends, trace
 
 _SEEDS = 11, 4711
 """random seeds of the two runs whose keys must agree"""
-_PLENTY = 1.5
+_PLENTY = 1.2
 """drafts for each question that is asked, counting one of each kind for each function"""
 _ENOUGH_REMOVED = 2
 """drafts about a line that is taken out: each costs a run or two"""
