@@ -782,7 +782,7 @@ def _figure():
     # Your gradient checker, which knows nothing of the chain rule, against your whole network, in float64.
     def loss_with(name, value):
         mlp.parameters[name].copy_(value)
-        return bce_loss(y, mlp.forward(x))[0]
+        return torch.as_tensor(bce_loss(y, mlp.forward(x))[0])
 
 
     torch.manual_seed(8)

@@ -160,7 +160,8 @@ def _check_echo_data():
     assert EchoDataset(delay=7, seq_length=5, size=1)[0][1].tolist() == [0] * 5, (
         "with a delay longer than the sequence, y should be all blank"
     )
-    print("ok  for example:", "".join(SYMBOLS[k] for k in data[0][0]), "→", "".join(SYMBOLS[k] for k in data[0][1]))
+    x, y = data[0]
+    print("ok  for example:", "".join(SYMBOLS[k] for k in x), "→", "".join(SYMBOLS[k] for k in y))
 
 
 _check_echo_data()
@@ -427,8 +428,9 @@ def _figure():
     # Which inputs matter? The slope of the winning logit of step t with respect to the input of step s.
     x, _ = next(iter(DataLoader(EchoDataset(4, 15, 200), batch_size=200)))
     inputs = functional.one_hot(x, N + 1).float().requires_grad_()
-    if hasattr(echo_memory, "gru") and hasattr(echo_memory, "head"):
-        scores = echo_memory.head(echo_memory.gru(inputs)[0]).amax(-1)  # (200, 15)
+    gru = getattr(echo_memory, "gru", None)
+    if isinstance(gru, nn.GRU) and gru.input_size == N + 1 and gru.batch_first and hasattr(echo_memory, "head"):
+        scores = echo_memory.head(gru(inputs)[0]).amax(-1)  # (200, 15)
         influence = [torch.autograd.grad(scores[:, t].sum(), inputs, retain_graph=True)[0] for t in range(15)]
         influence = torch.stack([slope.norm(dim=-1).mean(0) for slope in influence])  # (15, 15): t, s
         right.imshow(influence / influence.sum(1, keepdim=True), cmap="cividis", vmax=0.5)
@@ -456,8 +458,8 @@ _check_echo_trained()
 # %% [markdown] nbgrader={"grade": false, "grade_id": "variable-text", "locked": true, "schema_version": 3, "solution": false, "task": false}
 r"""
 *In the figures, left: training loss on a logarithmic axis. It starts near ln 27 ≈ 3.3 and falls towards 0. Right (drawn
-if your layers are called `gru` and `head`): how strongly the largest logit of step t reacts to the letter of step s. A
-bright diagonal lies four steps below the main one.* At a loss of about 2.4, the network gets the blanks right and
+if a layer `gru` takes one-hot letters and a layer `head` follows it): how strongly the largest logit of step t reacts
+to the letter of step s. A bright diagonal lies four steps below the main one.* At a loss of about 2.4, the network gets the blanks right and
 guesses the letters: 11 of 15 symbols cost ln 26 each. After training, every output letter depends most on the letter
 that it repeats.
 
