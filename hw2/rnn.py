@@ -406,9 +406,9 @@ assert losses[-1] < 0.5 * losses[0], "after 120 steps your network and your trai
 r"""
 *In the figures, left: training loss on a logarithmic axis. It starts near ln 27 ≈ 3.3 and falls towards 0. Right (drawn
 if a layer `gru` takes one-hot letters and a layer `head` follows it): how strongly the largest logit of step t reacts
-to the letter of step s. A bright diagonal lies four steps below the main one.* At a loss of about 2.4, the network gets the blanks right and
-guesses the letters: 11 of 15 symbols cost ln 26 each. After training, every output letter depends most on the letter
-that it repeats.
+to the letter of step s. A bright diagonal lies four steps below the main one.* At a loss of about 2.4, the network gets
+the blanks right and guesses the letters: 11 of 15 symbols cost ln 26 each. After training, every output letter depends
+most on the letter that it repeats.
 
 ## 4 · A delay that you choose
 
