@@ -597,6 +597,9 @@ ATTEMPTS = [
     "import sys\nsys.modules.get('torch')",
     "import pdb\npdb.Pdb().runcall(f)",
     "def f():\n    print(use(x.grad_fn))",
+    "def print(past):\n    kept.append(past)\ndef f(y):\n    print(y.grad_fn)",
+    "print = kept.append\nfor y in ys:\n    print(y.grad_fn)",
+    "print = kept.append\nprint(y.grad_fn)",
 ]
 
 

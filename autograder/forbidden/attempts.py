@@ -72,6 +72,9 @@ class _Search:
         self._texts = Texts(own if tools else ())  # asked only where a tool is forbidden
         nodes = [node for one in own for node in ast.walk(one)]
         self._fine = {part for node in nodes for part in harmless.fine(node, origins)}
+        self._prints = not any(map(harmless.takes_print, nodes))
+        if not self._prints:
+            self._fine -= {part for part in self._fine if getattr(part, "attr", "") == "grad_fn"}
         self._plain = {node.name for node in nodes if isinstance(node, ast.ClassDef) and not node.keywords}
         self._writes = any(_writes_module(node) for node in nodes)
         leading = any(_leads(node) for node in nodes if node not in self._fine)
@@ -89,7 +92,7 @@ class _Search:
             parts: set[ast.AST] = set()  # of what was looked at as a whole, which comes first
             for node in ast.walk(statement):
                 parts.update(harmless.said(node, self._origins))
-                if node not in self._fine and not harmless.printed(node, statement):
+                if node not in self._fine and not (self._prints and harmless.printed(node, statement)):
                     for what in self._found(node, parts):
                         yield getattr(node, "lineno", statement.lineno), what
 

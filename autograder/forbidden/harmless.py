@@ -39,6 +39,16 @@ def fine(node: ast.AST, origins: Mapping[str, str]) -> Iterator[ast.AST]:
             yield shell
 
 
+def takes_print(node: ast.AST) -> bool:
+    """Whether a node gives the name `print` a meaning of its own, so that it may keep what it is given."""
+    match node:
+        case ast.FunctionDef(name="print") | ast.ClassDef(name="print") | ast.arg(arg="print"):
+            return True
+        case ast.Name(id="print", ctx=ast.Store()) | ast.alias(asname="print") | ast.alias(name="print"):
+            return True
+    return False
+
+
 def said(node: ast.AST, origins: Mapping[str, str]) -> Iterator[ast.AST]:
     """The texts that a docstring or a print only says, or that name whose warnings and logs are meant."""
     match node:
