@@ -586,6 +586,7 @@ ATTEMPTS = [
     "names = sorted(dir(f))\nfor number, name in enumerate(names):\n    getattr(f, name)",
     "for name, reader in vars(type(f)).items():\n    getattr(f, name)",
     "NAMES = {'a': 'auto' + 'grad'}\ntool = getattr(torch, NAMES[kind])",
+    "NAMES = dict(a='relu', b='auto' + 'grad')\ntool = getattr(torch, NAMES['b'])",
     "from torch.ao.nn.quantizable import MultiheadAttention",
     "for torch.equal in [f]:\n    pass",
     "torch.equal, size = f, 3",
@@ -600,6 +601,15 @@ ATTEMPTS = [
     "def print(past):\n    kept.append(past)\ndef f(y):\n    print(y.grad_fn)",
     "print = kept.append\nfor y in ys:\n    print(y.grad_fn)",
     "print = kept.append\nprint(y.grad_fn)",
+    "print = kept.append\ny.register_hook(lambda dy: print(dy))",
+    "y.register_hook(kept.append)",
+    "def f(y):\n    y.register_hook(lambda dy: print(dy))",
+    "import numpy as np\nnp.load(file, allow_pickle=1)",
+    "torch.load(file, weights_only=flag)",
+    "import pickle\npickle.dump(x, a)\na.write(b'')\ny = pickle.load(a)",
+    "from torch.onnx.ops import aten_decompositions",
+    "import typing\ntyping.get_type_hints(f)",
+    "class A:\n    def run_cell(self): pass\nget_ipython().__class__.instance().run_cell(text)",
 ]
 
 
@@ -660,6 +670,15 @@ USUAL = [
     "for name, value in vars(settings).items():\n    setattr(self, name, value)",
     "for name, f in {'tanh': torch.tanh}.items():\n    plt.plot(x, f(x), label=name)",
     "weights = torch.load('best.pt')",
+    "torch.save(model, 'best.pt')\nmodel = torch.load('best.pt', weights_only=False)",
+    "import pickle\npickle.dump(x, open('x', 'wb'))\nx = pickle.load(open('x', 'rb'))",
+    "import numpy as np\nx = np.load('x.npy', allow_pickle=False)",
+    "for h in states:\n    h.register_hook(lambda dh: print('slope', dh.norm()))",
+    "print('made by', type(y.grad_fn).__name__, y.grad_fn.name())",
+    "CONFIG = dict(activation='GELU', clip=1.0, seed=None)\nlayer = getattr(torch, CONFIG['activation'])()",
+    "import pickle\npickle.dump(x, a)\nlog.write('done\\n')\ny = pickle.load(a)",
+    "here = get_ipython().__class__.__name__ == 'ZMQInteractiveShell'\nclass A:\n    def run_cell(self): pass",
+    "if 'IPKernelApp' in get_ipython().config:\n    print('a notebook')\nclass A:\n    def run_cell(self): pass",
 ]
 
 

@@ -317,6 +317,7 @@ def test_what_another_cell_puts_into_a_solution_is_a_part_of_it(later):
         "x.grad = None\nF.relu(f(x)).sum().backward()",
         "class Mine(nn.Module):\n    def __init__(self):\n        self.layer = nn.Linear(1, 1)",
         "errors = []\nerrors.append((f(X) - F.relu(X)).abs().max())",
+        "torch.testing.assert_close(f(X), F.relu(X))",
     ],
 )
 def test_what_another_cell_tries_out_accuses_nobody(tried):

@@ -72,9 +72,11 @@ class _Search:
         self._texts = Texts(own if tools else ())  # asked only where a tool is forbidden
         nodes = [node for one in own for node in ast.walk(one)]
         self._fine = {part for node in nodes for part in harmless.fine(node, origins)}
+        self._fine |= {part for one in own for part in harmless.printing_hooks(one)}
+        self._fine |= set(harmless.loads_own_files(nodes, origins))
         self._prints = not any(map(harmless.takes_print, nodes))
         if not self._prints:
-            self._fine -= {part for part in self._fine if getattr(part, "attr", "") == "grad_fn"}
+            self._fine -= {part for part in self._fine if getattr(part, "attr", "") in ("grad_fn", "register_hook")}
         self._plain = {node.name for node in nodes if isinstance(node, ast.ClassDef) and not node.keywords}
         self._writes = any(_writes_module(node) for node in nodes)
         leading = any(_leads(node) for node in nodes if node not in self._fine)
@@ -136,10 +138,9 @@ class _Search:
                     yield from self._named_in(text)
             case ast.Call(func=ast.Name(id="open" | "__import__"), args=[key, *_]) if self._closed(text_of(key)):
                 yield text_of(key)[:40]
-            case ast.keyword(arg="allow_pickle", value=ast.Constant(value=True)):
-                yield "allow_pickle"
-            case ast.keyword(arg="weights_only", value=ast.Constant(value=False)):
-                yield "weights_only=False"
+            case ast.keyword(arg="allow_pickle" | "weights_only" as name, value=value):
+                safe = isinstance(value, ast.Constant) and value.value is (name == "weights_only")
+                yield from () if safe else (f"{name}={ast.unparse(value)[:_LONGEST]}",)
             case ast.Call() if self._tools and (magic := magics.run(node)) and magic[0] not in magics.HARMLESS:
                 yield f"%{magic[0]}"
             case ast.Call(func=called, args=args) if self._tools and (path := path_of(called, self._origins)):

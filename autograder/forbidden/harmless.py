@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import ast
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 
 from autograder.forbidden import listed, magics
 from autograder.forbidden.source import path_of
@@ -27,7 +27,15 @@ def fine(node: ast.AST, origins: Mapping[str, str]) -> Iterator[ast.AST]:
         case ast.Call(func=ast.Name(id="print"), args=printed):
             shown = (part for one in printed for part in (one.values if isinstance(one, ast.JoinedStr) else [one]))
             values = (part.value if isinstance(part, ast.FormattedValue) else part for part in shown)
-            yield from (one for one in values if isinstance(one, ast.Attribute) and one.attr == "grad_fn")
+            yield from filter(None, map(_past, values))
+        case ast.Attribute(
+            attr="__name__", value=ast.Attribute(attr="__class__", value=ast.Call(func=ast.Name() as shell))
+        ):
+            yield shell
+        case ast.Compare(
+            left=ast.Constant(), ops=[ast.In()], comparators=[ast.Attribute(attr="config", value=ast.Call(func=shell))]
+        ):
+            yield shell
         case ast.Assign(targets=targets, value=ast.Constant()):
             yield from targets
         case ast.Call(func=ast.Attribute() as loads, args=[ast.Call(func=ast.Attribute() as dumps)]):
@@ -37,6 +45,59 @@ def fine(node: ast.AST, origins: Mapping[str, str]) -> Iterator[ast.AST]:
             yield shell
         case ast.Call(func=ast.Attribute(value=ast.Call(func=shell))) if magics.run(node):
             yield shell
+
+
+def _past(node: ast.expr) -> ast.Attribute | None:
+    """The `y.grad_fn` of which an expression gives itself or its name."""
+    match node:
+        case (
+            ast.Call(func=ast.Attribute(attr="name", value=past))
+            | ast.Attribute(attr="__name__", value=ast.Call(func=ast.Name(id="type"), args=[past]))
+            | ast.Attribute(attr="__name__", value=ast.Attribute(attr="__class__", value=past))
+        ):
+            pass
+        case past:
+            pass
+    return past if isinstance(past, ast.Attribute) and past.attr == "grad_fn" else None
+
+
+def printing_hooks(statement: ast.stmt) -> Iterator[ast.AST]:
+    """The hooks that do nothing but print a gradient, where a cell sets them outside of functions."""
+    waiting: list[ast.AST] = [statement]
+    while waiting:
+        match node := waiting.pop():
+            case ast.FunctionDef() | ast.AsyncFunctionDef() | ast.ClassDef() | ast.Lambda():
+                continue
+            case ast.Call(
+                func=ast.Attribute(attr="register_hook") as sets,
+                args=[ast.Lambda(body=ast.Call(func=ast.Name(id="print")))],
+            ):
+                yield sets
+        waiting += ast.iter_child_nodes(node)
+
+
+def _writes_bytes(call: ast.Call) -> bool:
+    """Whether a call may write bytes that were put together: no constant text of one line, and no JSON."""
+    match call:
+        case ast.Call(func=ast.Attribute(attr="write" | "write_text"), args=[ast.Constant(value=str(text)), *_]):
+            return "\n" in text.strip()
+        case ast.Call(func=ast.Attribute(attr="write_text"), args=[ast.Call(func=ast.Attribute(attr="dumps")), *_]):
+            return False
+        case ast.Call(func=ast.Attribute(attr=name)):
+            return name in listed.WRITES
+    return False
+
+
+def loads_own_files(nodes: Sequence[ast.AST], origins: Mapping[str, str]) -> Iterator[ast.AST]:
+    """What loads objects, in a notebook that saves such and writes no other files."""
+    calls = [node for node in nodes if isinstance(node, ast.Call)]
+    saves = any(path_of(call.func, origins) in ("pickle.dump", "torch.save") for call in calls)
+    if saves and not any(map(_writes_bytes, calls)):
+        for call in calls:
+            if path_of(call.func, origins) == "pickle.load":
+                yield call.func
+            elif path_of(call.func, origins) == "torch.load":
+                yield from call.keywords
 
 
 def takes_print(node: ast.AST) -> bool:

@@ -41,6 +41,7 @@ TOOL_MODULES = {
     *("torch.jit", "torch.fx", "torch.compile", "torch.export", "torch.utils.checkpoint"),
     *("pdb", "bdb", "doctest", "codeop", "zipimport", "string.Formatter", "operator.methodcaller"),
     *("torch.ao", "torch.quantization", "torch.nn.quantizable", "torch.nn.quantized", "torch.nn.qat"),
+    *("torch.onnx", "torch.hub", "torch.package", "typing.get_type_hints", "numpy.testing.runstring", "logging.config"),
     *("torch._refs", "torch._prims", "torch._decomp", "torch._dynamo", "torch._inductor", "torch.utils.cpp_extension"),
 }
 USED = {
@@ -97,6 +98,8 @@ CODE = (ast.Import, ast.ImportFrom, ast.Assign, ast.AugAssign, ast.FunctionDef, 
 MOST_CODE = 50_000
 """characters of a text that are read as code"""
 IMPORT = re.compile(r"^[ \t]*(?:from[ \t]+\S+[ \t]+)?import[ \t]+\w", re.MULTILINE)
+WRITES = {"write", "writelines", "writestr", "write_text", "write_bytes", "tofile", "savez"}
+"""methods that write any bytes"""
 WRITING = {"write_text", "write_bytes", "tofile", "savetxt", "rename", "copyfile", "copy2", "move", "urlretrieve"}
 LOADED = (".py", ".pyc", ".so", ".zip", ".egg", ".pth")
 """ends of files that can be imported"""

@@ -167,6 +167,7 @@ class _Notebook:
             return any(isinstance(node, ast.Name) and node.id in _CHANGING for node in ast.walk(statement))
         call = statement.value.func if isinstance(statement.value, ast.Call) else None
         tried = isinstance(call, ast.Name) and (call.id in self.given or call.id in ("print", "display"))
+        tried |= call is not None and path_of(call, self.origins).startswith(("torch.testing.", "numpy.testing."))
         return not tried and not self.reach(statement).names.isdisjoint(asked)
 
     def module(self, path: str) -> Iterator[tuple[str, ast.stmt]]:
@@ -192,10 +193,7 @@ class _Notebook:
         return self._reaches[statement]
 
     def _left(self, nodes: Iterable[ast.AST]) -> Iterator[tuple[str, int]]:
-        """Where x.grad is read of a tensor that requires a gradient: a backward() to which no name leads has left it.
-
-        It counts outside of functions, where backward() may be called without being part of a solution.
-        """
+        """Where x.grad is read of a tensor that requires one: outside of functions, no name leads to its backward()."""
         for node in nodes:
             match node:
                 case ast.Attribute(value=ast.Name(id=name), attr="grad", ctx=ast.Load()):

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import ast
 import itertools
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
 from autograder.forbidden import listed
@@ -66,7 +66,7 @@ class Texts:
 
     def _found(self, node: ast.AST, depth: int) -> Values:
         match node:
-            case ast.Constant(value=str() | int() as value):
+            case ast.Constant(value=str() | int() | float() as value):
                 return frozenset([str(value)])
             case ast.Name(id=name):
                 given = self._given(node, name)
@@ -83,7 +83,7 @@ class Texts:
             case ast.Subscript(
                 value=items, slice=ast.Name() | ast.Constant() | ast.Attribute() | ast.Subscript() as at
             ):
-                return self._items(items, depth, at is _EACH)
+                return self._items(items, depth, at)
             case ast.Subscript(value=of, slice=ast.Slice() as part):
                 texts, ends = self.values(of, depth + 1), _slice(part)
                 return None if texts is None or ends is None else frozenset(text[ends] for text in texts)
@@ -115,21 +115,28 @@ class Texts:
             scope = scope.around
         return scope.given[name] if scope is not None else [None]
 
-    def _items(self, node: ast.AST, depth: int, keys: bool) -> Values:
-        """The values of the items of a collection or the letters of a text; of a dictionary, its keys or its values."""
-        return self._once(node, depth, f"items, {keys}", lambda: self._found_items(node, depth, keys))
+    def _items(self, node: ast.AST, depth: int, at: ast.expr) -> Values:
+        """The values of the items of a collection or the letters of a text; of a dictionary, what stands `at` a key."""
+        what = "each" if at is _EACH else repr(at.value) if isinstance(at, ast.Constant) else "any"
+        return self._once(node, depth, what, lambda: self._found_items(node, depth, at))
 
-    def _found_items(self, node: ast.AST, depth: int, keys: bool) -> Values:
+    def _found_items(self, node: ast.AST, depth: int, at: ast.expr) -> Values:
         match node:
             case ast.Name(id=name):
                 given = self._given(node, name) if depth < _DEEPEST else [None]
-                return _all(None if one is None else self._items(one, depth + 1, keys) for one in given)
+                return _all(None if one is None else self._items(one, depth + 1, at) for one in given)
             case ast.Constant(value=str(text)):
                 return frozenset(text)
             case ast.List(elts=parts) | ast.Tuple(elts=parts) | ast.Set(elts=parts):
                 return _all(self.values(part, depth + 1) for part in parts)
             case ast.Dict(keys=names, values=parts):
-                return _all(None if one is None else self.values(one, depth + 1) for one in (names if keys else parts))
+                if at is _EACH or None in names:
+                    return _all(None if name is None else self.values(name, depth + 1) for name in names)
+                known = [name.value if isinstance(name, ast.Constant) else None for name in names]
+                return _all(self.values(one, depth + 1) for one in _chosen(known, parts, at))
+            case ast.Call(func=ast.Name(id="dict"), args=[], keywords=pairs) if at is not _EACH:
+                chosen = _chosen([pair.arg for pair in pairs], [pair.value for pair in pairs], at)
+                return _all(self.values(one, depth + 1) for one in chosen)
         return None
 
     def _method(self, method: str, of: ast.expr, args: list[ast.expr], depth: int) -> Values:
@@ -141,6 +148,12 @@ class Texts:
             return frozenset(getattr(text, method)(*more) for text, *more in itertools.islice(choices, _MOST + 1))
         except (TypeError, ValueError):
             return None
+
+
+def _chosen(keys: Sequence[object], parts: Sequence[ast.expr], at: ast.expr) -> list[ast.expr]:
+    """The values of a dictionary that may stand at a key; None in `keys` is unknown."""
+    wanted = at.value if isinstance(at, ast.Constant) else None
+    return [part for key, part in zip(keys, parts, strict=True) if None in (wanted, key) or key == wanted]
 
 
 def _is_type(node: ast.AST) -> bool:

@@ -18,6 +18,7 @@ LOW, HIGH, IN_A_ROW = 0.1, 2.5, 10
 AT_RANDOM, HIGHEST = 16, 8
 """how many steps of a long run are looked at closely"""
 SCENERY = {}
+NO_SEQUENCE = "train calls the model with a batch of no sequence"
 NEVER_ASKED = "train never calls the model that it is given, as model(x), in a pass with gradients"
 WRONGLY_SHOWN = {
     "nothing": NEVER_ASKED,
@@ -61,6 +62,7 @@ def watch(student, reference, seed, level, count, size, epochs, sample=None):
     assert sizes, NEVER_ASKED
     assert not torch.equal(end, flat), NEVER_MOVED
     shown = check_what_was_shown(shown, kept, len(y), epochs)
+    assert all(sizes), NO_SEQUENCE
     assert at.shape == (len(sizes),) and torch.equal(at, steps_of(at)), CONTRADICTION
     groups = shown.split(sizes)
     if sample is None:
@@ -186,6 +188,7 @@ def follow(student, reference, draw):
     with student.within(allowance):
         shown, sizes, at, moves, moved, losses, kept = tools.scripted(*given, places, script)
     shown = check_what_was_shown(shown, kept, len(y), epochs)
+    assert all(sizes), NO_SEQUENCE
     assert at.shape == moves.shape == (len(sizes),) and (at >= 0).all() and (at < len(script)).all(), NEVER_MOVED
     assert moved or moves.any(), NEVER_MOVED
     right = recomputed(reference.make_model(seed), script[at] @ places, x, y, shown.split(sizes))
