@@ -572,7 +572,7 @@ go to the place that the minimum came from.
 
 *Write `find_path`: free energies, paths and $D$ for a batch of path matrices.* Loop over windows only: the grader
 counts the lines that run. If several paths are equally cheap, return any of them. If $L<T$, no path exists: then $F$
-is infinite (about 2³⁰ or more, or `inf`), and the path may be anything.
+is infinite (about 2³⁰, or `inf`), and the path may be anything.
 
 <details><summary>Hint</summary>
 

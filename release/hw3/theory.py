@@ -760,8 +760,8 @@ does one letter of your set help, and one outside it not?
 
 <details><summary>Hint</summary>
 
-For (a) average your $\partial\ell/\partial{F}$ over answers. For (b) the push is one minus a probability. For (c):
-when is a gap so large that nothing increases it any more, or as large as a gap can be?
+For (a) average your $\partial\ell/\partial{F}$ over answers. For (b) the push is one minus a probability. For (c): what
+ends the growth of a gap?
 
 </details>
 """
