@@ -551,7 +551,7 @@ def test_unknown_function_is_refused(student):
     """Any other name of a function raises a ValueError, for f_function and for g_function."""
     student.MLP(2, 3, "identity", 3, 1, "sigmoid")  # a class that refuses every name is wrong too
     raised = {}
-    for unknown in "tanh", "softplus":
+    for unknown in "tanh", "softplus", "ReLU":
         for place, functions in ("f_function", (unknown, "relu")), ("g_function", ("relu", unknown)):
             try:
                 student.MLP(2, 3, functions[0], 3, 1, functions[1])
