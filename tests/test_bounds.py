@@ -249,7 +249,7 @@ def test_what_is_recorded_has_a_limit():
 
 
 def test_short_answers_are_remembered_where_there_is_no_room():
-    """Else whoever fills the room could answer twice."""
+    """Otherwise a student who fills the room could answer twice."""
     kept, room = Recording(), Room(10**6)
     line = _Line(4 * 10**5)
     for value in (line.value, True, line.value, False):

@@ -9,6 +9,7 @@ from collections.abc import Iterator, Sequence
 from importlib.resources import files
 
 from autograder.course.master import Cell, Master
+from autograder.course.names import names
 from autograder.course.scopes import check_name, given_by
 from autograder.course.stripping import TEXT_STUB
 
@@ -64,9 +65,8 @@ def _number(master: Master, cell: Cell, parts: Sequence[tuple[str, str]]) -> str
 
     It is the last that names what the cell examines in code, or the last of all.
     """
-    code = "\n".join(one.source for one in master.examined(cell.grade_id) if one.kind == "code" and one is not cell)
-    names = {name for name in re.findall(r"^(?:def|class) (\w+)", code, re.MULTILINE) if not name.startswith("_")}
-    named = [number for number, text in parts if names & set(re.findall(r"\w+", text))]
+    asked = {name for one in master.examined(cell.grade_id) if one.kind == "code" for name in names(one.source)}
+    named = [number for number, text in parts if asked & set(re.findall(r"\w+", text))]
     return (named or [number for number, _ in parts])[-1]
 
 
