@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
+import ast
 import os
 import random
 import socket
 import threading
 import time
+from pathlib import Path
 
 import msgspec
 import numpy as np
 import pytest
 import torch
 
+import autograder
 from autograder.sandbox.wire import channel
 from autograder.sandbox.wire.channel import Channel, pair
 from autograder.sandbox.wire.messages import Returned, decode_report, encode
@@ -188,3 +191,18 @@ def test_a_channel_needs_whole_messages_not_a_stream():
     near, far = pair()
     with near, far:
         assert near.type == socket.SOCK_SEQPACKET
+
+
+def test_what_threads_decode_is_prepared_when_their_modules_are_imported():
+    """msgspec prepares a type when it is first decoded, and crashes if two threads do so at once."""
+    root = Path(autograder.__file__).parent
+    late = [
+        f"{path.relative_to(root)}:{node.lineno}"
+        for folder in ("grading", "results", "insight")
+        for path in (root / folder).rglob("*.py")
+        if path.name != "server_process.py"  # it has one thread
+        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8")))
+        if isinstance(node, ast.Call) and ast.unparse(node.func).startswith("msgspec.")
+        if any(keyword.arg == "type" and not ast.unparse(keyword.value).startswith("dict") for keyword in node.keywords)
+    ]
+    assert late == []

@@ -39,6 +39,13 @@ _MOST_TESTS = 3
 _MANY = 10
 """using every test and every reference once takes about 3 s, and saves some 0.1 to 1 s for each submission"""
 
+# Made here, and not at the first message: msgspec prepares a type when it is first decoded, and crashes if two threads
+# do so at once.
+_starts: msgspec.msgpack.Decoder[Started | Refused] = msgspec.msgpack.Decoder(Started | Refused)
+_answers: msgspec.msgpack.Decoder[Place | Graded | Regraded | Failed] = msgspec.msgpack.Decoder(
+    Place | Graded | Regraded | Failed
+)
+
 
 class Lost(Exception):
     """Grading a submission failed. An infrastructure failure: the submission is retried, never scored 0."""
@@ -95,7 +102,7 @@ class GradingServer:
             raise NotStarted(
                 f"{self.homework.name}: the grading server did not start: correct the error that is shown above"
             ) from None
-        started = msgspec.msgpack.decode(message, type=Started | Refused)
+        started = _starts.decode(message)
         if isinstance(started, Refused):
             self.close()
             raise CourseError(started.why)
@@ -174,7 +181,7 @@ class GradingServer:
             far.close()
             while True:
                 message, _ = channel.receive(time.monotonic() + patience(self.homework))
-                match msgspec.msgpack.decode(message, type=Place | Graded | Regraded | Failed):
+                match _answers.decode(message):
                     case Place() as step:
                         place = step
                     case Failed(why, ours):

@@ -171,12 +171,15 @@ class _Made(msgspec.Struct):
     notebooks: tuple[_Book, ...]
 
 
+_made = msgspec.json.Decoder(_Made)
+
+
 def mistakes_of(out: Path, homework: str) -> dict[str, set[str]]:
     """For each known mistake of a homework, the students who made it; damaged results are left out."""
     found: defaultdict[str, set[str]] = defaultdict(set)
     for path in sorted(out.glob(f"*/{homework}.json")):
         try:
-            made = msgspec.json.decode(path.read_bytes(), type=_Made)
+            made = _made.decode(path.read_bytes())
         except (msgspec.DecodeError, UnicodeDecodeError, RecursionError, OSError):
             continue
         if made.schema == SCHEMA:

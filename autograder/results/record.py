@@ -14,6 +14,9 @@ from autograder.results import page, transcript
 from autograder.results.result import SCHEMA, Result
 from autograder.results.transcript import Transcript
 
+decoder = msgspec.json.Decoder(Result)
+"""of the bytes of a results file"""
+
 
 def write(result: Result, out: Path, kept: Transcript | None = None, name: str = "") -> None:
     """Write <out>/<student>/<homework>.json and .html, and with `kept` also .transcript.
@@ -52,9 +55,9 @@ def read(path: Path) -> Result:
     """The result in a results file. Raises ValueError when it is not a results file, or has another schema."""
     data = path.read_bytes()
     try:
-        schema = msgspec.json.decode(data, type=_Head).schema
+        schema = _heads.decode(data).schema
         if schema == SCHEMA:
-            return msgspec.json.decode(data, type=Result)
+            return decoder.decode(data)
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
         raise ValueError(f"{path}: this is not a results file ({error}): grade the submission again") from None
     raise ValueError(f"{path}: this is schema {schema}, but schema {SCHEMA} is needed: grade the submission again")
@@ -99,6 +102,9 @@ def students(out: Path, homework: str) -> list[str]:
 
 class _Head(msgspec.Struct):
     schema: int
+
+
+_heads = msgspec.json.Decoder(_Head)
 
 
 def _encodable(value: Any) -> Any:

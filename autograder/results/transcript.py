@@ -125,6 +125,10 @@ class Body(msgspec.Struct, frozen=True, array_like=True):
     """by notebook"""
 
 
+_indexes = msgspec.msgpack.Decoder(Index)
+_bodies = msgspec.msgpack.Decoder(Body)
+
+
 class Unusable(Exception):
     """There is no transcript that can stand for the submission; the text says why."""
 
@@ -161,7 +165,7 @@ class Transcript:
             data = unpacking.decompress(self._packed, _MOST)
             if unpacking.unconsumed_tail or not unpacking.eof:
                 raise Unusable("its transcript is damaged, or far too large")
-            return msgspec.msgpack.decode(data, type=Body)
+            return _bodies.decode(data)
         except (zlib.error, ValueError, RecursionError) as error:
             raise Unusable(f"its transcript is damaged ({error})") from None
 
@@ -224,7 +228,7 @@ def read(path: Path) -> Transcript:
         packed = data[begin : begin + length]
         if _digest(packed) != data[begin - _DIGEST : begin]:
             raise Unusable("its transcript is damaged")
-        index = msgspec.msgpack.decode(packed, type=Index)
+        index = _indexes.decode(packed)
     except (struct.error, ValueError, RecursionError):
         raise Unusable("its transcript is damaged") from None
     return Transcript(index, data[begin + length :])

@@ -49,9 +49,12 @@ class Ended(msgspec.Struct, tag="ended"):
     note: str = ""
 
 
+_reports: msgspec.msgpack.Decoder[Began | Ended] = msgspec.msgpack.Decoder(Began | Ended)
+
+
 def encode(report: Began | Ended) -> bytes:
     return msgspec.msgpack.encode(report)
 
 
 def decode(message: bytes) -> Began | Ended:
-    return msgspec.msgpack.decode(message, type=Began | Ended)
+    return _reports.decode(message)

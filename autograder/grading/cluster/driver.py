@@ -22,7 +22,6 @@ from autograder.grading.orders import About
 from autograder.grading.origin import Origin
 from autograder.grading.submissions import Submission
 from autograder.results import record
-from autograder.results.result import Result
 from autograder.submission.parcel import packed
 
 Connect = Callable[[Bundle], AbstractContextManager[Crew]]
@@ -87,7 +86,7 @@ class ClusterRun:
         if graded is None:
             return Outcome(submission, None, landed.why)
         try:
-            result = msgspec.json.decode(graded.record, type=Result)
+            result = record.decoder.decode(graded.record)
         except msgspec.DecodeError as error:
             return Outcome(submission, None, f"{submission.student}: what a worker sent is no result ({error})")
         if (result.student, result.homework) != (submission.student, self._homework.name):

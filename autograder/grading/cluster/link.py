@@ -43,6 +43,7 @@ _AGAIN = 300.0
 _PAUSE = 0.005
 """seconds between looks for events"""
 _FROM_WORKERS = Began | Joined | Ready | Refused
+_returned: msgspec.msgpack.Decoder[Graded | Failed] = msgspec.msgpack.Decoder(Graded | Failed)
 
 
 class Link:
@@ -144,7 +145,7 @@ class Link:
                 continue  # it was cancelled by us, or belongs to a scheduler that was lost
             if future.status == "finished":
                 del self._futures[ticket]
-                yield Done(ticket, msgspec.msgpack.decode(result, type=Graded | Failed))
+                yield Done(ticket, _returned.decode(result))
             elif future.status == "error":
                 del self._futures[ticket]
                 error = result[1] if isinstance(result, tuple) else result

@@ -36,6 +36,9 @@ CLOSING, TAKEN_OVER = "it is being closed", "another run of this homework has ta
 _LOSSES = 3
 """submissions that may be lost one after another before the grading server is started anew"""
 
+_orders = msgspec.msgpack.Decoder(Order)
+_bundles = msgspec.msgpack.Decoder(Bundle)
+
 
 class Station(WorkerPlugin):
     """A worker's place for one class run: the unpacked course in a private folder, and a warm grading server.
@@ -70,7 +73,7 @@ class Station(WorkerPlugin):
 
     def grade(self, ticket: str, data: bytes) -> Graded | Failed:
         """Carry out an encoded Order, which the driver knows by its ticket."""
-        order = msgspec.msgpack.decode(data, type=Order)
+        order = _orders.decode(data)
         if self._root is None or self._server is None or self._trouble.is_set():
             return Failed("it is not ready", self._worker.address, refused=True)
         self._tell(Began(ticket, self._worker.address))
@@ -143,7 +146,7 @@ class Station(WorkerPlugin):
             return
         root = Path(tempfile.mkdtemp(dir=self._worker.local_directory, prefix="course-"))  # 0700
         self._root = root
-        bundle = msgspec.msgpack.decode(self._bundle, type=Bundle)
+        bundle = _bundles.decode(self._bundle)
         bundle.unpack(root)
         server = self._server = GradingServer(open_course(root).homework(bundle.homework), self._floor)
         try:
