@@ -1232,7 +1232,7 @@ show_figure(
     f"1, the highest energy after 150 and 600 steps, and that share after 600: {'; '.join(said)}."
 )
 
-# %% [markdown] nbgrader={"grade_id": "contrast-text", "locked": true}
+# %% [markdown] nbgrader={"grade_id": "margins-words", "grade": true, "solution": true, "points": 3}
 r"""
 *In the figure: landscapes before training and after 600 steps; the highest energy by step, with the margin dotted.*
 A control, in five runs: if square–square also pulls wrong answers *down* to the margin, the highest
@@ -1246,10 +1246,7 @@ energy stays below 3.
 3. Name two advantages of the log loss over the hinge, with reasons.
 4. Compare simple with square–square: the push on an energy far from its goal and on one close to it, and what 3.2(b)
    says. When would you prefer each?
-"""
 
-# %% [markdown] nbgrader={"grade_id": "margins-words", "grade": true, "solution": true, "points": 3}
-r"""
 ### BEGIN SOLUTION
 1. With all four losses the highest energy rises far past the margin. None of them pulls back a wrong answer whose
    energy is already high enough. For square–square the control shows that this is the cause: with a pull back to the

@@ -24,7 +24,7 @@ MASTER = f"""\
 #
 # Write `square`.
 #
-# **Exercise 1.2 · why** · 1 point by hand
+# **Exercise 1.2 · why** · 2 points by hand
 
 # %% nbgrader={{"grade_id": "square", "solution": true}}
 def square(x):
@@ -38,6 +38,13 @@ assert square(scale(1)) == 4, "square(2) should be 2 times 2"
 # %% [markdown] nbgrader={{"grade_id": "why", "grade": true, "solution": true, "points": 1}}
 # ### BEGIN SOLUTION
 # because
+# ### END SOLUTION
+
+# %% [markdown] nbgrader={{"grade_id": "where", "grade": true, "solution": true, "points": 1}}
+# And **where**?
+#
+# ### BEGIN SOLUTION
+# here
 # ### END SOLUTION
 """
 SETUP = "scale = None  # until the notebook gives it its meaning"
@@ -105,11 +112,30 @@ def test_what_the_set_up_cell_defines_is_not_the_students(last_cell):
     assert "scale" not in last_cell(SETUP, HELPERS, "def square(x):\n    return x * x\n")
 
 
-@pytest.mark.parametrize(("text", "said"), [(TEXT_STUB, "1.2 why: still empty"), ("because", "last: 1 of 1.")])
-def test_written_answers_are_looked_up_in_the_saved_file(last_cell, tmp_path, text, said):
-    cell = {"cell_type": "markdown", "metadata": {"nbgrader": {"grade_id": "why"}}, "source": [text]}
-    (tmp_path / "squares.ipynb").write_text(json.dumps({"cells": [{"metadata": {}, "source": []}, cell]}))
-    assert said in last_cell()
+ASKED = "And **where**?\n\n"
+
+
+@pytest.mark.parametrize(
+    ("why", "where", "empty"),
+    [
+        (TEXT_STUB, ASKED + TEXT_STUB, ["1.2 why", "1.2 where"]),
+        ("because", ASKED + TEXT_STUB, ["1.2 where"]),
+        ("because", ASKED, ["1.2 where"]),
+        ("", "", ["1.2 why", "1.2 where"]),
+        ("because", ASKED + "here", []),
+        ("because", "here", []),
+        ("because\n\n" + TEXT_STUB, ASKED + TEXT_STUB + "\n\nhere", []),
+    ],
+)
+def test_written_answers_are_looked_up_in_the_saved_file(last_cell, tmp_path, why, where, empty):
+    cells = [
+        {"cell_type": "markdown", "metadata": {"nbgrader": {"grade_id": grade_id}}, "source": text.splitlines(True)}
+        for grade_id, text in (("why", why), ("where", where))
+    ]
+    (tmp_path / "squares.ipynb").write_text(json.dumps({"cells": [{"metadata": {}, "source": []}, *cells]}))
+    said = last_cell()
+    assert f"last: {2 - len(empty)} of 2." in said
+    assert [line.strip().removesuffix(": still empty") for line in said.splitlines() if "still empty" in line] == empty
 
 
 @pytest.mark.parametrize("text", [None, "no json", "[]", '{"cells": 3}', '{"cells": [{}]}'])

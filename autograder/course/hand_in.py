@@ -8,7 +8,7 @@ import zlib
 from collections.abc import Iterator, Sequence
 from importlib.resources import files
 
-from autograder.course.master import Cell, Master
+from autograder.course.master import Cell, Master, parted
 from autograder.course.names import names
 from autograder.course.scopes import check_name, given_by
 from autograder.course.stripping import TEXT_STUB
@@ -24,12 +24,12 @@ def hand_in_source(master: Master, setup: str) -> str:
     `setup` is the source of the set-up cell: what it defines is not the student's.
     """
     exercises, answers = (
-        [label for label, cell in _labelled(master) if cell.manual is manual] for manual in (False, True)
+        [(label, cell) for label, cell in _labelled(master) if cell.manual is manual] for manual in (False, True)
     )
     lines = [
         f'    "{master.notebook}.ipynb",',
-        *_listing(exercises),
-        *_listing(answers),
+        *_listing("[]", [f'"{label}"' for label, _ in exercises]),
+        *_listing("{}", [f'"{label}": {_around(cell)}' for label, cell in answers]),
         "    {",
         *(line for cell, names in given_by(master.cells) for line in _names(checksum(cell.source), names)),
         f'        {checksum(setup)}: "",',
@@ -80,10 +80,15 @@ def _names(key: int, names: Sequence[str]) -> Iterator[str]:
         yield f'        " " {others[-1]},'
 
 
-def _listing(labels: list[str]) -> Iterator[str]:
-    if not labels:
-        yield "    [],"
+def _around(cell: Cell) -> int:
+    """The checksum of a written answer's cell without the answer: 0 for a cell that has nothing else in it."""
+    return checksum("\n".join(parted(cell)[0]))
+
+
+def _listing(brackets: str, entries: Sequence[str]) -> Iterator[str]:
+    if not entries:
+        yield f"    {brackets},"
     else:
-        yield "    ["
-        yield from (f'        "{label}",' for label in labels)
-        yield "    ],"
+        yield f"    {brackets[0]}"
+        yield from (f"        {entry}," for entry in entries)
+        yield f"    {brackets[1]},"

@@ -1252,8 +1252,9 @@ learning*.
 def _hand_in(file, exercises, answers, given, blank):
     """Print which exercises pass their checks now, which names are defined twice, and which file to hand in.
 
-    file: the notebook's name; exercises and answers: "number grade_id" of each exercise, and of each written answer;
-    given: the names that the notebook's own cells define, by the crc32 of the cell; blank: an answer that nobody wrote
+    file: the notebook's name; exercises: "number grade_id" of each; answers: the same for the written ones, each with
+    the crc32 of what stands around the answer; given: the names that the notebook's own cells define, by the crc32 of
+    the cell; blank: what stands where nobody wrote an answer
     """
     import contextlib
     import json
@@ -1301,7 +1302,9 @@ def _hand_in(file, exercises, answers, given, blank):
         try:
             cells = json.loads(Path(file).read_text(encoding="utf-8"))["cells"]
             saved = {cell["metadata"].get("nbgrader", {}).get("grade_id"): "".join(cell["source"]) for cell in cells}
-            empty = [label for label in answers if saved.get(label.split()[-1], "").strip() in ("", blank)]
+            texts = {label: saved.get(label.split()[-1], "").replace(blank, "") for label in answers}
+            kept = {label: zlib.crc32("".join(text.split()).encode()) for label, text in texts.items()}
+            empty = [label for label, around in answers.items() if kept[label] in (0, around)]
             print(f"Written answers in {file}, as it was saved last: {len(answers) - len(empty)} of {len(answers)}.")
             print("".join(f"  {label}: still empty\n" for label in empty), end="")
         except (OSError, ValueError, LookupError, TypeError, AttributeError):
@@ -1329,16 +1332,16 @@ _hand_in(
         "4.1 evidence",
         "4.2 kinks",
     ],
-    [
-        "1.2 convolution-formula",
-        "1.3 jacobians-derivation",
-        "2.2 gated-derivation",
-        "2.3 extremes-discussion",
-        "3.1 attention-equations",
-        "3.2 attention-jacobian-derivation",
-        "3.3 reach-words",
-        "4.2 kinks-words",
-    ],
+    {
+        "1.2 convolution-formula": 0,
+        "1.3 jacobians-derivation": 0,
+        "2.2 gated-derivation": 0,
+        "2.3 extremes-discussion": 0,
+        "3.1 attention-equations": 0,
+        "3.2 attention-jacobian-derivation": 0,
+        "3.3 reach-words": 0,
+        "4.2 kinks-words": 0,
+    },
     {
         2541381744: "BLUE compare draw_graph GREEN measured_jacobian numbers ORANGE RED relative_error"
         " " "show_figure",

@@ -1142,7 +1142,7 @@ def _figure():
 
 _figure()
 
-# %% [markdown] nbgrader={"grade": false, "grade_id": "contrast-text", "locked": true, "schema_version": 3, "solution": false, "task": false}
+# %% [markdown] nbgrader={"grade": true, "grade_id": "margins-words", "locked": false, "points": 3, "schema_version": 3, "solution": true, "task": false}
 r"""
 *In the figure: landscapes before training and after 600 steps; the highest energy by step, with the margin dotted.*
 A control, in five runs: if square–square also pulls wrong answers *down* to the margin, the highest
@@ -1156,10 +1156,7 @@ energy stays below 3.
 3. Name two advantages of the log loss over the hinge, with reasons.
 4. Compare simple with square–square: the push on an energy far from its goal and on one close to it, and what 3.2(b)
    says. When would you prefer each?
-"""
 
-# %% [markdown] nbgrader={"grade": true, "grade_id": "margins-words", "locked": false, "points": 3, "schema_version": 3, "solution": true, "task": false}
-r"""
 *Your answer here: double-click this line and write.*
 """
 
@@ -1314,8 +1311,9 @@ through stochastic differential equations" (2021).
 def _hand_in(file, exercises, answers, given, blank):
     """Print which exercises pass their checks now, which names are defined twice, and which file to hand in.
 
-    file: the notebook's name; exercises and answers: "number grade_id" of each exercise, and of each written answer;
-    given: the names that the notebook's own cells define, by the crc32 of the cell; blank: an answer that nobody wrote
+    file: the notebook's name; exercises: "number grade_id" of each; answers: the same for the written ones, each with
+    the crc32 of what stands around the answer; given: the names that the notebook's own cells define, by the crc32 of
+    the cell; blank: what stands where nobody wrote an answer
     """
     import contextlib
     import json
@@ -1363,7 +1361,9 @@ def _hand_in(file, exercises, answers, given, blank):
         try:
             cells = json.loads(Path(file).read_text(encoding="utf-8"))["cells"]
             saved = {cell["metadata"].get("nbgrader", {}).get("grade_id"): "".join(cell["source"]) for cell in cells}
-            empty = [label for label in answers if saved.get(label.split()[-1], "").strip() in ("", blank)]
+            texts = {label: saved.get(label.split()[-1], "").replace(blank, "") for label in answers}
+            kept = {label: zlib.crc32("".join(text.split()).encode()) for label, text in texts.items()}
+            empty = [label for label, around in answers.items() if kept[label] in (0, around)]
             print(f"Written answers in {file}, as it was saved last: {len(answers) - len(empty)} of {len(answers)}.")
             print("".join(f"  {label}: still empty\n" for label in empty), end="")
         except (OSError, ValueError, LookupError, TypeError, AttributeError):
@@ -1392,16 +1392,16 @@ _hand_in(
         "3.3 level-prediction",
         "4 score",
     ],
-    [
-        "1.2 gibbs-density-words",
-        "1.3 collapse-words",
-        "1.4 infer-words",
-        "2.1 nll-derivation",
-        "2.2 nll-gradient-derivation",
-        "2.3 ends-words",
-        "3.1 corners-derivation",
-        "3.3 margins-words",
-    ],
+    {
+        "1.2 gibbs-density-words": 0,
+        "1.3 collapse-words": 0,
+        "1.4 infer-words": 0,
+        "2.1 nll-derivation": 0,
+        "2.2 nll-gradient-derivation": 0,
+        "2.3 ends-words": 0,
+        "3.1 corners-derivation": 0,
+        "3.3 margins-words": 1112810526,
+    },
     {
         3587460516: "BLUE check_pair_loss compare GREEN kept letters numbers ORANGE RED relative_error"
         " " "show_figure",

@@ -1388,8 +1388,9 @@ normalization in the transformer architecture*.
 def _hand_in(file, exercises, answers, given, blank):
     """Print which exercises pass their checks now, which names are defined twice, and which file to hand in.
 
-    file: the notebook's name; exercises and answers: "number grade_id" of each exercise, and of each written answer;
-    given: the names that the notebook's own cells define, by the crc32 of the cell; blank: an answer that nobody wrote
+    file: the notebook's name; exercises: "number grade_id" of each; answers: the same for the written ones, each with
+    the crc32 of what stands around the answer; given: the names that the notebook's own cells define, by the crc32 of
+    the cell; blank: what stands where nobody wrote an answer
     """
     import contextlib
     import json
@@ -1437,7 +1438,9 @@ def _hand_in(file, exercises, answers, given, blank):
         try:
             cells = json.loads(Path(file).read_text(encoding="utf-8"))["cells"]
             saved = {cell["metadata"].get("nbgrader", {}).get("grade_id"): "".join(cell["source"]) for cell in cells}
-            empty = [label for label in answers if saved.get(label.split()[-1], "").strip() in ("", blank)]
+            texts = {label: saved.get(label.split()[-1], "").replace(blank, "") for label in answers}
+            kept = {label: zlib.crc32("".join(text.split()).encode()) for label, text in texts.items()}
+            empty = [label for label, around in answers.items() if kept[label] in (0, around)]
             print(f"Written answers in {file}, as it was saved last: {len(answers) - len(empty)} of {len(answers)}.")
             print("".join(f"  {label}: still empty\n" for label in empty), end="")
         except (OSError, ValueError, LookupError, TypeError, AttributeError):
@@ -1464,14 +1467,14 @@ _hand_in(
         "4.2 token",
         "4.2 prediction",
     ],
-    [
-        "1.1 temperature",
-        "1.2 queries-derivation",
-        "1.3 nudges-derivation",
-        "2.6 self-attention-words",
-        "3.5 transformer-words",
-        "4.3 pictures-words",
-    ],
+    {
+        "1.1 temperature": 0,
+        "1.2 queries-derivation": 0,
+        "1.3 nudges-derivation": 0,
+        "2.6 self-attention-words": 0,
+        "3.5 transformer-words": 0,
+        "4.3 pictures-words": 0,
+    },
     {
         577554210: "BLUE compare distances_moved draw_map GREEN head_map letters_with_left library_attention"
         " " "numbers ORANGE RED relative_error ring run_head show_figure with_places",
