@@ -753,6 +753,7 @@ SLOW = {
 }
 
 
+@pytest.mark.slow(seconds=8)
 @pytest.mark.parametrize("code", SLOW.values(), ids=SLOW)
 def test_a_cell_is_read_within_the_budget_of_a_test(code):
     """Minutes of a trusted process for one cell would be minutes for everybody else."""

@@ -431,6 +431,7 @@ def test_teams_that_hand_in_the_same_hide_no_copy():
     assert not copies <= pairs_of(similar([*works, *mates], common("hw3"), {}))
 
 
+@pytest.mark.slow(seconds=5)
 def test_a_group_so_large_that_it_hides_itself_is_hinted_at():
     works, _ = small_class()
     assert not similar(works, common("hw3"), {}).crowded
