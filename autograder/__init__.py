@@ -1,8 +1,8 @@
 """The autograder of a deep learning course: builds releases, grades submissions, reports.
 
-This is what authors use, and all that is public. Hidden tests import `earns`, `close`, `ten_times`, `Harness` and
-`StudentError`; the hidden region of a source notebook calls `hidden_tests`. Programs that read results use
-`results.result` and `results.record.read`. Everything else may change without notice.
+This is what authors use, and all that is public. Hidden tests import `earns`, `close`, `ten_times`, `Harness`,
+`untrained`, `transplanted` and `StudentError`; the hidden region of a source notebook calls `hidden_tests`. Programs
+that read results use `results.result` and `results.record.read`. Everything else may change without notice.
 """
 
 from __future__ import annotations
@@ -13,8 +13,19 @@ if TYPE_CHECKING:
     from autograder.examination.closeness import close
     from autograder.examination.harness import Harness
     from autograder.examination.hidden import StudentError, earns, ten_times
+    from autograder.examination.transplant import transplanted, untrained
 
-__all__ = ["Harness", "StudentError", "__version__", "close", "earns", "hidden_tests", "ten_times"]
+__all__ = [
+    "Harness",
+    "StudentError",
+    "__version__",
+    "close",
+    "earns",
+    "hidden_tests",
+    "ten_times",
+    "transplanted",
+    "untrained",
+]
 
 
 def __getattr__(name: str) -> Any:
@@ -24,9 +35,10 @@ def __getattr__(name: str) -> Any:
 
         return version("autograder")
     if name in __all__:
-        from autograder.examination import closeness, harness, hidden
+        from autograder.examination import closeness, harness, hidden, transplant
 
-        return getattr({"Harness": harness, "close": closeness}.get(name, hidden), name)
+        modules = {"Harness": harness, "close": closeness, "transplanted": transplant, "untrained": transplant}
+        return getattr(modules.get(name, hidden), name)
     raise AttributeError(f"module 'autograder' has no attribute {name!r}")
 
 

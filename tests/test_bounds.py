@@ -678,6 +678,7 @@ USUAL = [
     "CONFIG = dict(activation='GELU', clip=1.0, seed=None)\nlayer = getattr(torch, CONFIG['activation'])()",
     "import pickle\npickle.dump(x, a)\nlog.write('done\\n')\ny = pickle.load(a)",
     "here = get_ipython().__class__.__name__ == 'ZMQInteractiveShell'\nclass A:\n    def run_cell(self): pass",
+    "turn = torch.polar(torch.ones(2), angles) * 1j\nrows = [[turn.real, -turn.imag], [turn.imag, turn.real]]",
     "if 'IPKernelApp' in get_ipython().config:\n    print('a notebook')\nclass A:\n    def run_cell(self): pass",
 ]
 

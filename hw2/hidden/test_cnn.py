@@ -7,7 +7,7 @@ import torch
 from sklearn.datasets import load_digits
 from torch.nn import functional
 
-from autograder import Harness, StudentError, close, earns, ten_times
+from autograder import Harness, StudentError, close, earns, ten_times, transplanted, untrained
 
 HARNESS = Harness(__file__)
 
@@ -463,7 +463,7 @@ def learned_by_heart(once, student, draw):
     # after 80 steps our loss is near 0.003; with one softargmax too many it cannot fall below 0.74
     net, last = tools.taught(student.train, student.ConvNet(4), images, labels, 20, 40)
     scores = tensor(tools.logits(net, images), "the logits")
-    assert scores.shape == (40, 4), f"the logits of 40 images have shape {tuple(scores.shape)}, not (B, num_classes)"
+    assert scores.shape == (40, 4), "the logits of 40 images do not have the shape (B, num_classes)"
     loss, right = functional.cross_entropy(scores, labels).item(), int((scores.argmax(1) == labels).sum())
     assert last < 0.5, f"after 40 epochs on 40 images, train reports a loss of {last:.2f}, which should be below 0.5"
     assert right > 36 and loss < 0.5, (
@@ -471,8 +471,10 @@ def learned_by_heart(once, student, draw):
     )
 
 
-def accuracy(once, student, reference, draw):
-    """The share of hidden canvases that a ConvNet reads, trained by `train` on others; computed once.
+def accuracy(once, student, trained, reference, draw):
+    """The share of hidden canvases that a ConvNet reads, after `train` on others in the process of `trained`.
+
+    It is computed once. What reads them is a new network with the weights of the trained one.
 
     Three epochs are enough if they earn all points. Their digits move between epochs, which teaches more.
     """
@@ -484,22 +486,28 @@ def accuracy(once, student, reference, draw):
         y = torch.tensor(digits.target)[order]
         rows = torch.cat([draw.integers(0, 1399, 6000), draw.integers(1400, 1796, 2000)])
         images = (reference.place(x[rows] / 16, draw.generator) * 255).round().to(torch.uint8)
-        labels, tools = y[rows], HARNESS.beside(student)
+        labels, tools, teaching = y[rows], HARNESS.beside(student), HARNESS.beside(trained)
         sample = torch.utils.data.TensorDataset(images[:320] / 255, labels[:320])
         loader = torch.utils.data.DataLoader(sample, batch_size=64)
         allowance = ten_times(lambda: reference.train(reference.ConvNet(10), loader, epochs=1), 320 / (5 * 6000))
 
+        def read(net, asked):
+            scores = tensor(tools.logits(net, images[asked].float() / 255), "the logits")
+            return (scores.argmax(1) == labels[asked]).float().mean().item()
+
         def share(taught, *lesson):
-            with student.within(allowance):
-                net = taught(student.train, student.ConvNet(10), *lesson)
-            scores = tensor(tools.logits(net, images[6000:].float() / 255), "the logits")
-            return (scores.argmax(1) == labels[6000:]).float().mean().item()
+            with trained.within(allowance):
+                net = taught(trained.train, trained.ConvNet(10), *lesson)
+            fresh = untrained(student, student.ConvNet, 10)
+            known = read(fresh, slice(6000, 6200))
+            assert known < 0.6, "before any training, your network reads most digits: they are not learned by `train`"
+            return read(transplanted(trained, net, student, fresh, images[:2].float()), slice(6000, None))
 
         with contextlib.suppress(StudentError, AssertionError):  # five epochs are promised
-            once["accuracy"] = share(tools.taught_anew, x[:1400], y[:1400], 6000, 64, 3, draw.size(0, 10**6))
+            once["accuracy"] = share(teaching.taught_anew, x[:1400], y[:1400], 6000, 64, 3, draw.size(0, 10**6))
         if not nearly_all(once):
             once["accuracy"] = 0.0
-            once["accuracy"] = share(lambda *lesson: tools.taught(*lesson)[0], images[:6000], labels[:6000], 64, 5)
+            once["accuracy"] = share(lambda *lesson: teaching.taught(*lesson)[0], images[:6000], labels[:6000], 64, 5)
     return once["accuracy"]
 
 
@@ -512,7 +520,7 @@ def nearly_all(once):
 def test_the_network_reads_many_digits(student, shared_student, once, reference, draw):
     """After five epochs, your network reads at least 85 % of new digits at random places."""
     learned_by_heart(once, student, draw)
-    found = accuracy(once, shared_student, reference, draw)
+    found = accuracy(once, student, shared_student, reference, draw)
     assert found >= 0.85, f"your network reads {found:.1%} of the hidden digits; this point needs 85 %"
 
 
@@ -521,7 +529,7 @@ def test_the_network_reads_nearly_all_digits(student, shared_student, once, refe
     """After five epochs, your network reads at least 95 % of new digits at random places."""
     if not nearly_all(once):
         learned_by_heart(once, student, draw)
-    found = accuracy(once, shared_student, reference, draw)
+    found = accuracy(once, student, shared_student, reference, draw)
     assert found >= 0.95, f"your network reads {found:.1%} of the hidden digits; these points need 95 %"
 
 

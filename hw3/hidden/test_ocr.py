@@ -9,7 +9,7 @@ import torch
 from torch.nn import functional
 from torch.utils.data import DataLoader, TensorDataset
 
-from autograder import Harness, StudentError, close, earns, ten_times
+from autograder import Harness, StudentError, close, earns, ten_times, transplanted, untrained
 
 HARNESS = Harness(__file__)
 ALPHABET, BETWEEN, INFINITE = "abcdefghijklmnopqrstuvwxyz", 26, 2.0**30
@@ -237,8 +237,11 @@ def letters_by_heart(student, reference, draw):
     )
 
 
-def warm(once, student, reference, draw, epochs):
-    """A SimpleNet that `train_letters` has taught 4,800 letters, and the share of 1,000 others that it reads."""
+def warm(once, student, trained, reference, draw, epochs):
+    """A SimpleNet that `train_letters` has taught 4,800 letters, and the share of 1,000 others that are read.
+
+    The network is in the process of `trained`. What reads is a new one, with its weights, in that of `student`.
+    """
 
     def train():
         tools = HARNESS.beside(student)
@@ -246,22 +249,29 @@ def warm(once, student, reference, draw, epochs):
         labels = torch.tensor([ALPHABET.index(letter) for letter in letters])
         sample = loader(images[:640], labels[:640], 64)
         allowance = ten_times(lambda: reference.train_letters(reference.SimpleNet(), sample, 1), 640 / (2 * 4800))
-        with student.within(allowance):
-            net = tools.taught(student.train_letters, student.SimpleNet(), images, labels, 64, epochs)
+        with trained.within(allowance):
+            net = HARNESS.beside(trained).taught(trained.train_letters, trained.SimpleNet(), images, labels, 64, epochs)
         images, letters = remembered(once, "other letters", lambda: words(reference, draw, 1, 1000, noise=True))
-        guesses = tensor(tools.answers(net, images), "the result", (1000, 1, 27))[:, 0, :26].argmin(1).tolist()
-        return net, sum(ALPHABET[k] == letter for k, letter in zip(guesses, letters, strict=True)) / 1000
+
+        def read(net, count):
+            answer = tensor(tools.answers(net, images[:count]), "the result", (count, 1, 27))
+            guesses = answer[:, 0, :26].argmin(1).tolist()
+            return sum(ALPHABET[k] == letter for k, letter in zip(guesses, letters, strict=False)) / count
+
+        fresh = untrained(student, student.SimpleNet)
+        assert read(fresh, 100) < 0.5, "before any training, your network reads letters: training does not teach them"
+        return net, read(transplanted(trained, net, student, fresh, images[:2].float()), 1000)
 
     return remembered(once, f"taught for {epochs}", train)
 
 
-def letters_right(once, student, reference, draw):
+def letters_right(once, student, trained, reference, draw):
     """The share of hidden letters that are read. The second epoch is left out if the first one earns all points."""
     try:
-        _, share = warm(once, student, reference, draw, 1)
+        _, share = warm(once, student, trained, reference, draw, 1)
     except (StudentError, AssertionError):
         share = 0.0  # two epochs are promised
-    return share if share >= 0.98 else warm(once, student, reference, draw, 2)[1]
+    return share if share >= 0.98 else warm(once, student, trained, reference, draw, 2)[1]
 
 
 def earned(once, name, enough):
@@ -274,7 +284,7 @@ def hidden_letters(once, student, shared_student, reference, draw):
     """The share of hidden letters that are read, once a short run has shown that anything is learned."""
     if not earned(once, "letters right", 0.98):
         letters_by_heart(student, reference, draw)
-    return remembered(once, "letters right", lambda: letters_right(once, shared_student, reference, draw))
+    return remembered(once, "letters right", lambda: letters_right(once, student, shared_student, reference, draw))
 
 
 @earns("letters-learn", trains=True)
@@ -921,38 +931,39 @@ def right_words(tools, student, net, images, spelt, enough):
     return most
 
 
-def words_share(once, student, reference, draw, letter_epochs, word_epochs):
-    """The share of 600 hidden words that are read after training on letters, then on words."""
-    tools = HARNESS.beside(student)
+def words_share(once, student, trained, reference, draw, letter_epochs, word_epochs):
+    """The share of 600 hidden words that are read after training on letters, then on words; see `warm`."""
     try:
-        net, _ = warm(once, student, reference, draw, letter_epochs)
+        net, _ = warm(once, student, trained, reference, draw, letter_epochs)
     except (StudentError, AssertionError):
-        net = student.SimpleNet()  # then from the cold
+        net = trained.SimpleNet()  # then from the cold
     images, spelt = remembered(once, "words", lambda: words(reference, draw, 3, 4800, jitter=7, noise=True))
     targets = torch.stack([spell(word, 6) for word in spelt])
     sample = loader(images[:320], targets[:320], 32)
     allowance = ten_times(lambda: reference.train_ebm_model(reference.SimpleNet(), sample, 1), 320 / (3 * 4800))
-    with student.within(allowance):
-        net = tools.taught(student.train_ebm_model, net, images, targets, 32, word_epochs)
+    with trained.within(allowance):
+        net = HARNESS.beside(trained).taught(trained.train_ebm_model, net, images, targets, 32, word_epochs)
     long = {"jitter": 7, "noise": True, "min_length": 2}
     images, spelt = remembered(once, "other words", lambda: words(reference, draw, 4, 600, **long))
-    return right_words(tools, student, net, images, spelt, 450) / len(spelt)
+    fresh = untrained(student, student.SimpleNet)
+    fresh = transplanted(trained, net, student, fresh, images[:2].float())
+    return right_words(HARNESS.beside(student), student, fresh, images, spelt, 450) / len(spelt)
 
 
-def words_right(once, student, reference, draw):
+def words_right(once, student, trained, reference, draw):
     """The share of hidden words that are read. A third of the training is enough if it earns all points."""
     try:
-        share = words_share(once, student, reference, draw, 1, 1)
+        share = words_share(once, student, trained, reference, draw, 1, 1)
     except (StudentError, AssertionError):
         share = 0.0  # two epochs on letters and three on words are promised
-    return share if share >= 0.75 else words_share(once, student, reference, draw, 2, 3)
+    return share if share >= 0.75 else words_share(once, student, trained, reference, draw, 2, 3)
 
 
 def hidden_words(once, student, shared_student, reference, draw):
     """The share of hidden words that are read, once a short run has shown that anything is learned."""
     if not earned(once, "words right", 0.75):
         words_by_heart(student, reference, draw)
-    return remembered(once, "words right", lambda: words_right(once, shared_student, reference, draw))
+    return remembered(once, "words right", lambda: words_right(once, student, shared_student, reference, draw))
 
 
 @earns("words-learn", trains=True)
