@@ -299,9 +299,14 @@ def regression_case(draw, d, K, scale):
     return (z1, y_hat, y), (squared_error(y), y_hat, torch.clone, y_hat, lambda z1: scale * torch.relu(z1), z1)
 
 
-def classification_case(draw, d, K, loss):
-    """z2, ŷ and y as the factors of classification are given them, and what these are the derivatives of."""
+def classification_case(draw, d, K, loss, certain=False):
+    """z2, ŷ and y as the factors of classification are given them, and what these are the derivatives of.
+
+    certain: whether each ŷ is within 0.0004 of 0 or of 1, and half of them are wrong
+    """
     z1, z3, y = draw.normal(d, 1), 2 * draw.normal(K, 1), labels(draw, K)
+    if certain:
+        z3 = draw.uniform(K, 1, low=8.0, high=9.0) * (2 * y - 1) * (-1.0) ** torch.arange(K)[:, None]
     z2, y_hat = torch.tanh(z1), torch.sigmoid(z3)
     return (z2, y_hat, y), (loss(y), y_hat, torch.sigmoid, z3, torch.tanh, z1)
 
@@ -538,6 +543,7 @@ def test_bce_factors(student, draw):
     """The entries of the three factors of cross-entropy agree with autograd, for one output as well as for several."""
     factors = asked(student, "factors_bce")
     cases = [classification_case(draw, d, K, cross_entropy) for d, K in widths(draw)]
+    cases.append(classification_case(draw, *sizes(draw)[:2], cross_entropy, certain=True))
     compare_factors([factors(*given) for given, _ in cases], [case for _, case in cases])
 
 

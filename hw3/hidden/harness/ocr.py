@@ -142,6 +142,15 @@ def asked(function: Callable[..., object], arguments: Sequence[object]) -> tuple
     return plain(answer), changed
 
 
+def overwritten(function: Callable[[Tensor], object], first: Tensor, second: Tensor) -> bool:
+    """Whether the answer to `first` changes when the function is asked about `second`."""
+    answer = function(first.clone())
+    parts = list(answer) if isinstance(answer, list | tuple) else [answer]
+    before = [_copy(part) for part in parts]
+    function(second.clone())
+    return not all(map(_same, parts, before))
+
+
 def energies_of_paths(
     path_energy: Callable[..., object], pm: Tensor, paths: Sequence[object]
 ) -> tuple[list[object], list[bool], bool]:
