@@ -418,7 +418,7 @@ batch? Every module has an attribute `training`, which says in which mode it is.
 def evaluate(model, loader):
     """Mean loss and accuracy over all images that the loader yields, in evaluation mode and without gradients.
 
-    model:  maps images to logits; it is on `device`; its mode and all else in it must end unchanged
+    model:  maps images to logits; it is on `device`; `model.training` and all numbers in it must end unchanged
     loader: an iterable of batches (images, labels) of any sizes, for example a list or a generator
 
     Returns a tuple of two numbers: the mean cross-entropy of an image, and the accuracy from 0 to 1.

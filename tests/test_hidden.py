@@ -1,11 +1,14 @@
 """What hidden tests are written with: `draw` repeats itself, `close` says what is wrong and never what is right."""
 
+import os
 import time
+from pathlib import Path
 
 import pytest
 import torch
 
 from autograder.examination.closeness import close
+from autograder.examination.collection import HiddenTests
 from autograder.examination.hidden import Draw, ten_times
 
 RIGHT = torch.tensor([[1.25, -2.5], [3.75, 0.5]])
@@ -131,3 +134,11 @@ def test_an_object_that_equals_everything_is_not_close():
         __hash__ = None
 
     assert "this should be a tensor" in told(Anything())
+
+
+def test_options_for_the_callers_pytest_do_not_reach_hidden_tests(monkeypatch):
+    monkeypatch.setenv("PYTEST_ADDOPTS", "--no-such-option")
+    file = Path(__file__).parents[1] / "hw1" / "hidden" / "test_mlp.py"
+    collected = HiddenTests([file])
+    assert collected.of(file) and os.environ["PYTEST_ADDOPTS"] == "--no-such-option"
+    collected.close()

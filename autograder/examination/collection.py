@@ -36,7 +36,7 @@ class HiddenTests:
         folder = files[0].parent
         # without these options, pytest would search all parent folders
         where = (f"--rootdir={folder}", f"--confcutdir={folder}", *map(str, files))
-        with _captured() as printed:
+        with _captured() as printed, _without_the_callers_options():
             self._config = _prepareconfig([*_ARGUMENTS, *where], [self._plugin])
             try:
                 self._config._do_configure()
@@ -86,6 +86,17 @@ class HiddenTests:
 
     def __exit__(self, *why: object) -> None:
         self.close()
+
+
+@contextlib.contextmanager
+def _without_the_callers_options() -> Iterator[None]:
+    """Options for all of the caller's pytest runs (`PYTEST_ADDOPTS`) are not meant for hidden tests."""
+    options = os.environ.pop("PYTEST_ADDOPTS", None)
+    try:
+        yield
+    finally:
+        if options is not None:
+            os.environ["PYTEST_ADDOPTS"] = options
 
 
 @contextlib.contextmanager

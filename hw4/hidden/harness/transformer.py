@@ -507,7 +507,7 @@ class _Drops(TorchFunctionMode):
         if "dropout" in getattr(func, "__name__", "") and not self.within and isinstance(result, Tensor):
             given = args[0] if args else (kwargs or {}).get("input")
             if isinstance(given, Tensor) and not torch.equal(given, result):
-                self.found.append((self.blocks, tuple(result.shape), bool(given.mean() > 50)))
+                self.found.append((self.blocks, tuple(result.shape), bool(given.mean().abs() > 50)))
         return result
 
     def enter(self, *_: object) -> None:
