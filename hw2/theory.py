@@ -215,12 +215,14 @@ def convolution(x, W, stride=2):
 
 
 # %% nbgrader={"grade_id": "convolution", "grade": true, "points": 2, "locked": true}
-# One component, so that you can follow with a pencil; then the layer of this section
+# One component, so that you can follow with a pencil; then two; then the layer of this section
 x, W = torch.tensor([[1.0, 2.0, 4.0, 8.0, 16.0]]), torch.tensor([[[1.0, 0.0, -1.0]]])
 compare("cross-correlation", cross_correlation(x, W), [[1.0 - 4.0], [4.0 - 16.0]])
 compare("convolution", convolution(x, W), [[4.0 - 1.0], [16.0 - 4.0]])
 compare("stride 1", cross_correlation(x, W, stride=1), [[-3.0], [-6.0], [-12.0]])
 compare("convolution, stride 1", convolution(x, W, stride=1), [[3.0], [6.0], [12.0]])
+x, W = torch.tensor([[1.0, 2.0, 4.0], [0.0, 1.0, 0.0]]), torch.tensor([[[1.0, 0.0, -1.0], [2.0, 3.0, 5.0]]])
+compare("convolution of 2 components", convolution(x, W), [[4.0 - 1.0 + 3.0]])
 x, W = numbers((7, 11), (1, 7, 3), seed=1)
 compare("7 components", cross_correlation(x, W), functional.conv1d(x, W, stride=2).T)
 

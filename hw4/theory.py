@@ -1410,14 +1410,14 @@ def check_patches():
         assert layers == before, "receptive_field has changed the list of layers"
         assert yours == width, f"layers {layers}, first layer first: one unit does not see {yours} pixels"
     assert tuple(block_counts(6, 1, 5, 5)) == (263, 1320), "first correct block_counts, exercise 3.4"
-    parts = {"patches": 294, "class token": 6, "positions": 30, "blocks": 526, "head": 61}
+    parts = {"patches": 294, "class token": 6, "positions": 60, "blocks": 526, "head": 61}
     for name, count in parts.items():
-        yours = vit_parameters(8, 4, 3, 6, 5, 2, 7)[name]
+        yours = vit_parameters(12, 4, 3, 6, 5, 2, 7)[name]
         assert yours == count, (
-            f"pictures of 8 × 8, p = 4, 3 channels, e = 6, w = 5, 2 blocks, 7 classes: {name}: not {yours}"
+            f"pictures of 12 × 12, p = 4, 3 channels, e = 6, w = 5, 2 blocks, 7 classes: {name}: not {yours}"
         )
-    yours = vit_multiplications(8, 4, 3, 6, 5, 2, 7)
-    assert yours == 3834, f"the same ViT does not take {yours:,} multiplications"
+    yours = vit_multiplications(12, 4, 3, 6, 5, 2, 7)
+    assert yours == 9114, f"the same ViT does not take {yours:,} multiplications"
     sizes = (224, 16, 3, 768, 3072, 12, 1000)  # ViT-B/16
     counts = vit_parameters(*sizes)
     print("ok  ViT-B/16:", ", ".join(f"{name} {count:,}" for name, count in counts.items()))
