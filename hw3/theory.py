@@ -1407,7 +1407,7 @@ r"""
 **What to remember**
 
 - Pulling right answers down is not enough: something must keep other energies high.
-- A margin ends the push on a pair once its gap reaches $m$. It holds no levels: all energies may drift together.
+- A margin ends the push on a pair; the hinge's, once its gap reaches $m$. It does not bound the levels of energies.
 
 **Sources.** K-means: MacQueen, "Some methods for classification and analysis of multivariate observations" (1967).
 Principal components: Pearson, "On lines and planes of closest fit to systems of points in space" (1901). Sparse

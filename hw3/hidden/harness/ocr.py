@@ -142,13 +142,13 @@ def asked(function: Callable[..., object], arguments: Sequence[object]) -> tuple
     return plain(answer), changed
 
 
-def overwritten(function: Callable[[Tensor], object], first: Tensor, second: Tensor) -> bool:
-    """Whether the answer to `first` changes when the function is asked about `second`."""
+def later(function: Callable[[Tensor], object], first: Tensor, second: Tensor) -> str:
+    """Whether the answer to `first` is "kept" or "changed" when the function is asked about `second`."""
     answer = function(first.clone())
     parts = list(answer) if isinstance(answer, list | tuple) else [answer]
     before = [_copy(part) for part in parts]
     function(second.clone())
-    return not all(map(_same, parts, before))
+    return "kept" if all(map(_same, parts, before)) else "changed"
 
 
 def energies_of_paths(
