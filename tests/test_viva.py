@@ -4,6 +4,7 @@ import ast
 import collections
 import contextlib
 import csv
+import dataclasses
 import functools
 import gc
 import html
@@ -28,7 +29,19 @@ from autograder.course.release import released
 from autograder.grading import class_run
 from autograder.grading.libraries import libraries_of
 from autograder.grading.submissions import survey
-from autograder.insight.viva import drafting, edits, exercises, patterns, quiz, round, sheet, sieve, steadiness, tracing
+from autograder.insight.viva import (
+    drafting,
+    edits,
+    exercises,
+    patterns,
+    quiz,
+    round,
+    sheet,
+    sieve,
+    steadiness,
+    tracing,
+    witness,
+)
 from autograder.insight.viva.asking import Asked
 from autograder.insight.viva.functions import functions
 from autograder.insight.viva.questions import About, Question
@@ -475,17 +488,31 @@ def test_a_file_that_cannot_be_read_hides_what_a_function_does():
 @pytest.mark.parametrize("how", ["passed", "failed"])
 def test_a_check_that_fails_only_when_it_is_watched_gives_no_key(monkeypatch, how):
     value = ["value", [], [3]]
-    call = ["check", 1, cell_filename("mse"), 1, 1, {}, [[2, {}, []], [0, {}, []]], value, "whole", [3.0]]
+    call = [
+        "check",
+        1,
+        cell_filename("mse"),
+        1,
+        1,
+        {},
+        [[2, {}, []], [0, {}, []]],
+        value,
+        "whole",
+        [3.0],
+        "3",
+        False,
+        False,
+    ]
     monkeypatch.setattr(tracing, "_ask", lambda *_: [[["check", how, 4, "AssertionError", 9]], [call]])
     ask = functools.partial(tracing.traces, lambda _: io.StringIO(), [("check", "f()")], ["mse"], 1)
     assert len(ask()) == (how == "passed")
     assert len(ask(tracing.Edit("mse", "pass"))) == 1, "after an edit a check may fail"
 
 
-def asked_of(source, lines, given):
+def asked_of(source, lines, given, returned=0, draws=False):
     """The questions about one call whose lines were run in this order."""
     steps = tuple(tracing.Step(line, given) for line in (*lines, 0))
-    call = tracing.TracedCall("check", 1, "c", 1, 1, given, steps, Seen("value", (), (0,)))
+    call = tracing.TracedCall("check", 1, "c", 1, 1, given, steps, Seen("value", (), (returned,)), draws=draws)
     return {(one.kind, one.about.line): one for one in patterns.asked(call, functions(source)[0], "f()")}
 
 
@@ -517,6 +544,140 @@ def test_a_round_of_a_loop_within_a_loop_is_told_from_those_of_its_later_runs():
         texts.append([one.text for one in found if one.kind == "round" and one.about.line == 3])
     assert all("line 3’s loop, run for the first time, has finished" in text for text in texts[0]) and texts[0]
     assert all("line 3’s loop has finished" in text for text in texts[1]) and texts[1]
+
+
+def watched(source, check, check_source):
+    """The calls that a check makes of functions in a cell, as they are recorded, without a sandbox."""
+    names, cell = {}, cell_filename("own")
+    exec(compile(source, cell, "exec"), names)
+    exec(witness.SOURCE, names)
+    ends, calls = names["_viva"](names, [], [[check, check_source]], [cell], 3, 300, 6000)
+    assert ends[0][1] == "passed"
+    return tracing._calls(calls)
+
+
+def test_a_decorated_function_is_not_asked_what_it_returns():
+    plain = "def f(x):\n    y = 3 * x\n    return y"
+    given = {"x": Seen("value", (), (2,))}
+    kinds = {kind for kind, _ in asked_of(plain, [2, 3], given, returned=6)}
+    assert kinds == {"result"} and asked_of(f"@doubled\n{plain}", [3, 4], given, returned=6) == {}
+
+
+@pytest.mark.parametrize("body", ["return x + random.random()", "random.seed(3)\n    return x", "return torch.rand(2)"])
+def test_a_call_that_draws_random_numbers_is_known(body):
+    source = f"import random\nimport torch\n\ndef f(x):\n    {body}\n\ndef g(x):\n    return x"
+    drawing, other = watched(source, "check", "f(1)\ng(1)")
+    assert drawing.draws and not other.draws
+    kinds = {kind for kind, _ in asked_of(source, [5], {"x": Seen("value", (), (1,))}, returned=1, draws=True)}
+    assert kinds.isdisjoint({"result", "round", "next"})
+
+
+def test_what_hangs_on_the_order_of_a_set_is_not_asked_for():
+    source = "def f(x):\n    y = list(set(x))\n    return y"
+    given = {"x": Seen("value", (), ("gate",))}
+    assert asked_of(source, [2, 3], given, returned=4) == {}
+    assert asked_of(source.replace("set(x)", "sorted(x)"), [2, 3], given, returned=4)
+
+
+def test_a_call_within_a_call_of_the_same_function_is_known():
+    source = "def total(x):\n    return sum(value(one) for one in x)\n\ndef value(x):\n    return total(x) if x else 1"
+    [alone] = [one for one in watched(source, "check", "total([[], []])") if one.first == 1]
+    assert not alone.within
+    deep = [one for one in watched(source, "check", "total([[[]]])") if one.first == 1]
+    assert deep[0].within and not deep[-1].within
+
+
+def test_lambdas_and_comprehensions_are_no_calls_of_the_function_in_their_line():
+    source = "def double(x): return [2 * one for one in x]"
+    numbers = [one.number for one in watched(source, "check", "double([1])\ndouble([2])")]
+    assert numbers == [1, 2]
+
+
+def test_a_line_that_python_comes_back_to_is_one_step():
+    source = "def f(x):\n    s = 0\n    for one in x: s += one\n    return s"
+    [call] = watched(source, "check", "f([1, 2, 3])")
+    assert [step.line for step in call.steps] == [2, 3, 4, 0]
+
+
+def test_code_that_an_edit_does_not_reach_is_not_taken_for_edited():
+    names, cell = {}, cell_filename("own")
+    exec(compile("class Layer:\n    def g(self):\n        return 1", cell, "exec"), names)
+    exec("def build(): return Layer()\nlayer = build()", names)
+    exec(witness.SOURCE, names)
+    edited = [[cell, "class Layer:\n    def g(self):\n        return 2"]]
+    for check, how in (("layer.g()", "enough"), ("Layer().g()", "passed")):
+        for cells in ([cell], []):
+            ends, _ = names["_viva"](names, edited, [["check", check]], cells, 3, 300, 6000)
+            assert ends[0][1] == how
+
+
+def test_a_function_whose_name_is_given_to_another_is_not_asked_about():
+    source = "def f(x):\n    return x\n\ndef g(x):\n    return x\n\ng = doubled(g)"
+    assert [one.name for one in exercises.Exercise({"own": source}, (), "").functions("own")] == ["f"]
+
+
+def test_numbers_with_the_same_sums_are_not_taken_for_the_same():
+    source = "def f(kind):\n    return np.eye(2) if kind == 0 else np.full((2, 2), 0.5)"
+    one, other, again = watched("import numpy as np\n" + source, "check", "f(0)\nf(1)\nf(0)")
+    assert one.sums == other.sums
+    same = {"given": one.given}
+    assert edits.ending(one, dataclasses.replace(other, **same)) == ""
+    assert edits.ending(one, dataclasses.replace(again, **same)) == "it returns the same as before"
+
+
+@pytest.mark.parametrize(
+    ("other", "held"),
+    [
+        ("class ReLU(Layer): pass", True),
+        ("layer = Layer()", True),
+        ("TABLE['layer'] = Layer", True),
+        ("def f(made=Layer()): return made", True),
+        ("def f(): return Layer()", False),
+        ("class Net:\n    def __init__(self): self.layer = Layer()", False),
+        ("unused = Layer()", False),
+    ],
+)
+def test_what_an_edit_does_not_reach_is_known(other, held):
+    cells = {"layer": "class Layer:\n    def g(self): return 1", "other": other}
+    cells["check"] = "(ReLU, layer, TABLE, f, Net)"
+    assert exercises.held_cells(cells) == ({"layer"} if held else frozenset())
+
+
+def test_a_next_line_that_begins_within_a_statement_is_not_asked_for():
+    source = "def f(w, x):\n    if w > 1:\n        x = 1\n    y = 2\n    return (\n        x\n        + y\n    )"
+    given = {"w": Seen("value", (), (0,)), "x": Seen("value", (), (1,))}
+    assert ("next", 2) in asked_of(source, [2, 4, 6], given)
+    assert ("next", 2) not in asked_of(source.replace("    y = 2\n", ""), [2, 5], given)
+
+
+def test_a_number_that_may_be_rounding_is_no_key():
+    source = "def f(x):\n    y = x - 0.3\n    return y"
+    given = {"x": Seen("value", (), (0.5,))}
+    assert ("result", 0) in asked_of(source, [2, 3], given, returned=0.2)
+    assert asked_of(source, [2, 3], given, returned=5.551e-17) == {}
+
+
+@pytest.mark.parametrize(
+    ("line", "answer", "said"),
+    [
+        ("assert outer(a, b).shape == (4, 3)", "(4, 3)", True),
+        ("assert len(f([1, 2])) == 5", "5", True),
+        ("assert np.allclose(twice(x), [2., 4.])", "array([2.0, 4.0])", True),
+        ("assert f(-1) == -.5", "-0.5", True),
+        ("assert outer(a, b).shape == (3, 4)", "(4, 3)", False),
+        ("compare('y', f(x),", "(4, 3)", False),
+    ],
+)
+def test_a_quoted_check_that_gives_the_answer_is_known(line, answer, said):
+    assert sieve.says(f"first call in check ‘c’, line 1: {line}", answer) == said
+
+
+@pytest.mark.parametrize("body", ["self._slope * x", "SLOPE * x", "helper(x)", "self.part(x)"])
+def test_a_result_that_needs_more_than_is_shown_is_a_poor_question(body):
+    source = "def f(self, x):\n    y = 2 * x\n    return {} + y"
+    given = {"x": Seen("value", (), (2,))}
+    assert asked_of(source.format(body), [2, 3], given, returned=6)["result", 0].poor
+    assert not asked_of(source.format("math.sqrt(x)"), [2, 3], given, returned=6)["result", 0].poor
 
 
 def test_wrong_tensors_of_floats_hold_floats_alone():

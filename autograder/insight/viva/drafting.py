@@ -7,7 +7,7 @@ from collections.abc import Iterator, Sequence
 
 from autograder.insight.viva import edits, patterns, sieve
 from autograder.insight.viva.exercises import Exercise
-from autograder.insight.viva.functions import Function
+from autograder.insight.viva.functions import Function, functions
 from autograder.insight.viva.questions import Question
 from autograder.insight.viva.tracing import Edit, Lines, TracedCall, ends, traces
 
@@ -73,7 +73,10 @@ def _calls(
 
 
 def _asked(exercise: Exercise, calls: Sequence[tuple[TracedCall, Function]]) -> Iterator[Question]:
+    loose = {one.node.name for cell in exercise.cells.values() for one in functions(cell) if not one.is_ordered}
     for call, function in calls:
+        if loose & {name.removeprefix("self.") for name in function.reads}:
+            continue
         yield from patterns.asked(call, function, exercise.sources[call.check])
 
 
@@ -107,7 +110,9 @@ def _about_edit(exercises: Sequence[Exercise], line: Lines, rng: random.Random) 
 
 def _unnoticed(exercise: Exercise, line: Lines, rng: random.Random) -> Iterator[Question]:
     """A question about another way to write a line, if all checks of the exercise are short."""
-    cells = [cell for cell in exercise.cells if exercise.functions(cell)]
+    cells = [cell for cell in exercise.cells if exercise.functions(cell) and cell not in exercise.held]
+    if not cells:
+        return
     cell = rng.choice(cells)
     if _passes(exercise, None, line, _SEEDS[0]):
 

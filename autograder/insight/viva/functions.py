@@ -3,12 +3,18 @@
 from __future__ import annotations
 
 import ast
+import builtins
 import warnings
 from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cached_property, lru_cache
 
 _UNSTEADY = {"time", "datetime", "sys", "inspect", "id", "hash"}
+_SHOWN = {*dir(builtins), "torch", "np", "numpy", "math", "nn", "functional", "F", "itertools", "functools"}
+"""names that everybody knows"""
+_UNORDERED = {"set", "frozenset", "default_rng", "Random", "RandomState", "Generator", "manual_seed", "seed"}
+_TRANSPARENT = {"staticmethod", "classmethod", "torch.no_grad()", "torch.inference_mode()"}
+"""decorators that leave what is returned as it is"""
 _BARRIERS = (ast.FunctionDef, ast.AsyncFunctionDef, ast.ClassDef, ast.Lambda)
 
 
@@ -43,6 +49,28 @@ class Function:
         inner = list(ast.walk(self.node))
         return not self.reads & _UNSTEADY and not any(isinstance(one, ast.Global | ast.Nonlocal) for one in inner)
 
+    def uses_more(self, known: set[str]) -> bool:
+        """Whether it uses what the sheet does not show: a constant or a function of the notebook, another member."""
+        inner = list(ast.walk(self.node))
+        own = {name for one in self.statements for name in stored(one)}
+        own |= {one.arg for one in inner if isinstance(one, ast.arg)}
+        own |= {one.id for one in inner if isinstance(one, ast.Name) and isinstance(one.ctx, ast.Store)}
+        roots = {name if name.startswith("self.") else name.partition(".")[0] for name in self.reads}
+        return bool(roots - own - known - _SHOWN)
+
+    @cached_property
+    def is_plain(self) -> bool:
+        """Whether a call returns what the function returns: no decorator puts something else in its place."""
+        return all(ast.unparse(one) in _TRANSPARENT for one in self.node.decorator_list)
+
+    @cached_property
+    def is_ordered(self) -> bool:
+        """Whether nothing in it may hang on the order of a set, or on random numbers of its own."""
+        inner = list(ast.walk(self.node))
+        named = {one.id for one in inner if isinstance(one, ast.Name)}
+        named |= {one.attr for one in inner if isinstance(one, ast.Attribute)}
+        return not named & _UNORDERED and not any(isinstance(one, ast.Set | ast.SetComp) for one in inner)
+
     @cached_property
     def is_recursive(self) -> bool:
         return self.node.name in self.reads or f"self.{self.node.name}" in self.reads
@@ -71,13 +99,19 @@ class Function:
 @lru_cache(256)
 def functions(source: str) -> tuple[Function, ...]:
     """The functions of a cell, with those of its classes and functions. () where it is no Python."""
+    tree = parsed_cell(source)
+    return tuple(_functions(tree.body, "")) if tree is not None else ()
+
+
+@lru_cache(256)
+def parsed_cell(source: str) -> ast.Module | None:
+    """The tree of a cell; None where it is no Python."""
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
-            tree = ast.parse(source)
+            return ast.parse(source)
     except (SyntaxError, ValueError, RecursionError, MemoryError):
-        return ()
-    return tuple(_functions(tree.body, ""))
+        return None
 
 
 def _functions(body: list[ast.stmt], owner: str) -> Iterator[Function]:

@@ -6,6 +6,7 @@ import ast
 import itertools
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 
+from autograder.insight.viva import sieve
 from autograder.insight.viva.functions import Function, read_by, stored
 from autograder.insight.viva.questions import About, Question
 from autograder.insight.viva.seen import Seen, shape_text
@@ -17,13 +18,26 @@ _COUNTED = 12
 """rounds of a loop that people count"""
 _LONG = 70
 """most characters of an answer"""
+_MOST_TOLD = 10
+"""names whose values a question tells"""
+_TINY = 1e-6
+_INNER = (ast.Lambda, ast.comprehension)
+"""what runs a line several times"""
 
 
 def asked(call: TracedCall, function: Function, check: str) -> Iterator[Question]:
     """All questions about one call; `check` is the source of the check that made it."""
+    if not function.is_plain:
+        return
     told = setting(call, function, check)
+    known = function.is_ordered and not call.draws
+    whole = not call.within  # a line that "is run for the first time" may be run in the inner call
     for pattern in (_shapes, _lengths, _results, _rounds, _runs, _next):
+        if not (known or pattern in (_shapes, _lengths, _runs)) or not (whole or pattern in (_lengths, _results)):
+            continue
         for text, right, wrong, about, poor in pattern(call, function):
+            if pattern in (_shapes, _lengths, _results) and sieve.says(told[0], right):
+                continue
             kind = pattern.__name__.strip("_").removesuffix("s") if pattern is not _runs else "runs"
             yield Question(
                 kind,  # type: ignore[arg-type]
@@ -53,7 +67,7 @@ def setting(call: TracedCall, function: Function, check: str) -> tuple[str, ...]
     lines = check.split("\n")
     where = lines[call.place - 1].strip() if 0 < call.place <= len(lines) else ""
     told = [f"{name} = {thing.told()}" for name, thing in _told(call, function).items()]
-    return f"{_ORDINALS[call.number - 1]} call in check ‘{call.check}’, line {call.place}: {where}", *told[:10]
+    return f"{_ORDINALS[call.number - 1]} call in check ‘{call.check}’, line {call.place}: {where}", *told[:_MOST_TOLD]
 
 
 def _told(call: TracedCall, function: Function) -> dict[str, Seen]:
@@ -150,15 +164,27 @@ def _results(call: TracedCall, function: Function) -> Iterator[Draft]:
     right = call.returned.literal() if call.returned is not None else ""
     if call.returned is None or not _known(call, function) or not right or len(right) > _LONG or right == "None":
         return
+    if _is_noise(call.returned):
+        return
     others = [thing.literal() for thing in call.given.values() if thing.kind == call.returned.kind]
     near = itertools.chain(_values_near(call.returned), others)
     text = f"What does this call of `{function.name}` return?"
-    yield text, right, (one for one in near if len(one) <= _LONG), _about(call), len(function.steps) < 2
+    poor = len(function.steps) < 2 or function.uses_more(set(call.given))
+    yield text, right, (one for one in near if len(one) <= _LONG), _about(call), poor
 
 
 def _known(call: TracedCall, function: Function) -> bool:
     """Whether all that the function gets is written out in the question."""
-    return all(thing.literal() for thing in _told(call, function).values())
+    told = list(_told(call, function).values())
+    return len(told) <= _MOST_TOLD and all(thing.literal() and thing.told() == thing.literal() for thing in told)
+
+
+def _is_noise(thing: Seen) -> bool:
+    """Whether a number in it is so small that it may be rounding alone, which differs between machines."""
+    items = thing.items or ()
+    return any(
+        _is_noise(one) if isinstance(one, Seen) else type(one) is float and 0 < abs(one) < _TINY for one in items
+    )
 
 
 def _values_near(thing: Seen) -> Iterator[str]:
@@ -210,10 +236,11 @@ def _rounds(call: TracedCall, function: Function) -> Iterator[Draft]:
                 when = f"when line {loop.lineno}’s loop{again} has finished its {_ROUNDS[round - 1]} round"
                 others = [one for one in held if one is not None]
                 about = _about(call, loop.lineno, name, round)
-                if (right := thing.literal()) and len(right) <= _LONG and name not in dark:
+                if (right := thing.literal()) and len(right) <= _LONG and name not in dark and not _is_noise(thing):
                     wrong = [*(one.literal() for one in others), *_values_near(thing)]
                     text = f"What does `{name}` hold {when}?"
-                    yield text, right, (one for one in wrong if len(one) <= _LONG), about, False
+                    unsure = function.uses_more(set(call.given)) or not _known(call, function)
+                    yield text, right, (one for one in wrong if len(one) <= _LONG), about, unsure
                 elif thing.is_array and thing.shape and len({one.shape for one in others}) > 1:
                     near = _near(thing.shape, [one.shape for one in others if one.is_array])
                     yield f"Which shape does `{name}` have {when}?", shape_text(thing.shape), near, about, False
@@ -254,12 +281,13 @@ def _runs(call: TracedCall, function: Function) -> Iterator[Draft]:
         if not isinstance(outer, ast.For | ast.While) or not _headed(outer):
             continue
         for one in outer.body:
-            if one not in function.simple:
+            if one not in function.simple or any(isinstance(part, _INNER) for part in ast.walk(one)):
                 continue
             times = sum(step.line == one.lineno for step in call.steps)
             wrong = [times + 1, times - 1, 2 * times, times + 2, 0]
             text = f"How many times is line {one.lineno} run in this call?"
             poor = not 2 <= times <= _COUNTED or str(times) in told or function.passes_self
+            poor = poor or (isinstance(outer, ast.While) and bool(_unknown(call, function) & read_by(outer.test)))
             yield text, str(times), (str(number) for number in wrong if number >= 0), _about(call, one.lineno), poor
             break
 
@@ -273,9 +301,17 @@ def _next(call: TracedCall, function: Function) -> Iterator[Draft]:
         at = next((n for n, step in enumerate(call.steps) if step.line == one.lineno), None)
         if at is None or at + 1 >= len(call.steps) or not (then := call.steps[at + 1].line):
             continue
-        lines, poor = _lines_near(one, then, function), bool(unclear(call, function) & read_by(one.test))
+        plain = {each.lineno for each in function.steps if each in function.simple or _begins(each)}
+        if then not in plain:
+            continue  # of a statement with several lines, Python may run an inner one first
+        lines, poor = _lines_near(one, then, function), bool(_unknown(call, function) & read_by(one.test))
         text = f"Line {one.lineno} is reached for the first time. Which line is run next?"
         yield text, f"line {then}", (f"line {line}" for line in lines), _about(call, one.lineno), poor
+
+
+def _begins(one: ast.stmt) -> bool:
+    """Whether a loop or a branch has its head in one line."""
+    return isinstance(one, ast.For | ast.While | ast.If) and _headed(one)
 
 
 def _lines_near(one: ast.If, then: int, function: Function) -> Sequence[int]:

@@ -8,6 +8,7 @@ import random
 import re
 from collections import Counter
 from collections.abc import Iterable, Sequence
+from contextlib import suppress
 
 from autograder.insight.viva.questions import LEAST_WRONG, MOST_WRONG, Question
 
@@ -44,6 +45,21 @@ def distinct(right: str, wrong: Iterable[str]) -> list[str]:
             taken.add(value)
             found.append(one)
     return found
+
+
+def says(setting: str, answer: str) -> bool:
+    """Whether the line of a check that a question quotes gives the answer, in whatever spelling."""
+    wanted = value_of(answer)
+    try:
+        tree = ast.parse(setting.partition(": ")[2].rstrip(":"))
+    except (SyntaxError, ValueError, RecursionError, MemoryError):
+        return False
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Constant | ast.Tuple | ast.List | ast.UnaryOp):
+            with suppress(ValueError, OverflowError):
+                if _value(node) == wanted:
+                    return True
+    return False
 
 
 def value_of(text: str) -> object:

@@ -54,7 +54,13 @@ class TracedCall:
     """None where the call did not end in sight, and where it raised an exception: its steps are the first ones"""
     raised: bool = False
     sums: tuple[float, ...] = ()
-    """numbers that differ where what is returned differs; () if there are none"""
+    """numbers that differ where what is returned differs much; () if there are none"""
+    digest: str = ""
+    """differs where what is returned differs in a number, in its type or in whether it asks for a gradient"""
+    draws: bool = False
+    """whether random numbers were drawn in it, or a seed was set"""
+    within: bool = False
+    """whether the function was called once more before this call had ended"""
 
     @property
     def key(self) -> tuple[str, str, int, int]:
@@ -130,13 +136,13 @@ def _ends(said: Any) -> list[End]:
 def _calls(said: Any) -> list[TracedCall]:
     """The calls in a record that caught nothing."""
     found = []
-    for check, place, filename, first, number, given, events, returned, how, sums in said[:400]:
+    for check, place, filename, first, number, given, events, returned, how, sums, digest, draws, within in said[:400]:
         if how not in ("whole", "left", "raised"):
             continue
         if not all(type(one) is int for one in (place, first, number)):
             raise ValueError("not a call")
         names = {str(name)[:80]: read(thing) for name, thing in given.items()}
-        start, steps = dict(names), []
+        start, steps = dict(names), list[Step]()
         for line, changed, gone in events:
             names = {name: thing for name, thing in names.items() if name not in gone}
             names |= {str(name)[:80]: read(thing) for name, thing in changed.items()}
@@ -146,8 +152,9 @@ def _calls(said: Any) -> list[TracedCall]:
         whole = how == "whole" and returned is not None
         result = read(returned) if whole else None
         cell, numbers = cell_of(filename), tuple(map(float, sums or ()))
+        more = str(digest)[:2000], bool(draws), bool(within)
         traced = TracedCall(
-            str(check), place, cell, first, number, start, tuple(steps), result, how == "raised", numbers
+            str(check), place, cell, first, number, start, tuple(steps), result, how == "raised", numbers, *more
         )
         found.append(traced)
     return found

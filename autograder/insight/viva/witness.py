@@ -10,7 +10,7 @@ SOURCE = """
 def _viva(names, edited, checks, cells, most_calls, most_events, most_work):
     import sys
     torch, numpy = sys.modules.get("torch"), sys.modules.get("numpy")
-    calls, counts, work = [], {}, [0]
+    calls, counts, work, active, fresh = [], {}, [0], [], {}
 
     class Enough(BaseException):
         pass
@@ -90,6 +90,28 @@ def _viva(names, edited, checks, cells, most_calls, most_events, most_work):
         except Exception:
             return None
 
+    def digest(thing, depth=0):
+        import zlib
+        if type(thing) in (list, tuple) and len(thing) <= 200 and depth < 2:
+            return ",".join(digest(item, depth + 1) for item in thing)
+        try:
+            asks = str(getattr(thing, "requires_grad", ""))
+            thing = thing.detach().numpy() if torch is not None and isinstance(thing, torch.Tensor) else thing
+            if numpy is not None and isinstance(thing, numpy.ndarray):
+                return f"{thing.dtype}{asks}{zlib.crc32(numpy.ascontiguousarray(thing).tobytes())}"
+        except Exception:
+            return ""
+        return repr(thing)[:60] if type(thing) in (bool, int, float, str) else type(thing).__name__[:60]
+
+    def dice():
+        import random
+        found = [random.getstate()]
+        if torch is not None:
+            found.append(torch.get_rng_state().numpy().tobytes())
+        if numpy is not None:
+            found.append([part.tobytes() if hasattr(part, "tobytes") else part for part in numpy.random.get_state()])
+        return found
+
     def state(frame, look=seen):
         found = {name: look(thing) for name, thing in list(frame.f_locals.items())[:40]}
         for name, thing in list(members(frame.f_locals.get("self")).items())[:24]:
@@ -106,6 +128,13 @@ def _viva(names, edited, checks, cells, most_calls, most_events, most_work):
         if work[0] > most_work:
             raise Enough
 
+    def is_old(code):
+        return code.co_filename in fresh and code not in fresh[code.co_filename]
+
+    def codes_in(code):
+        inner = [one for one in code.co_consts if hasattr(one, "co_consts")]
+        return {code}.union(*map(codes_in, inner))
+
     def lines(frame, event, _):
         if event == "line":
             spend()
@@ -114,24 +143,36 @@ def _viva(names, edited, checks, cells, most_calls, most_events, most_work):
     def tracer(frame, event, _):
         spend()
         code = frame.f_code
+        if is_old(code):  # an edit has not reached it: what was made before keeps it
+            raise Enough
         if code.co_filename not in cells:
             return None
+        if code.co_name.startswith("<") or code.co_flags & 0x2A0:
+            return lines
         key = (current[0], code.co_filename, code.co_firstlineno)
         counts[key] = counts.get(key, 0) + 1
-        if code.co_name.startswith("<") or code.co_flags & 0x2A0 or counts[key] > most_calls:
+        for other in active:
+            other[12] = other[12] or (other[0], other[2], other[3]) == key
+        if counts[key] > most_calls:
             return lines
-        last, raising = state(frame), False
+        last, raising, before, at = state(frame), False, dice(), 0
         given = state(frame, described)
-        record = [current[0], place(frame), *key[1:], counts[key], given, [], None, "left", None]
+        record = [current[0], place(frame), *key[1:], counts[key], given, [], None, "left", None, "", False, False]
         calls.append(record)
+        active.append(record)
 
         def local(frame, event, value):
-            nonlocal last, raising
+            nonlocal last, raising, at
             if event == "exception":
                 raising = value[0] is not StopIteration
+                if value[0] is Enough:
+                    record[8] = "cut"
                 return local
             if event == "line":
                 spend()
+                if frame.f_lineno == at:  # since Python 3.12, comprehensions come back to their line
+                    return local
+                at = frame.f_lineno
                 if raising:
                     raising, record[8] = False, "caught"
             if len(record[6]) < most_events:
@@ -142,20 +183,28 @@ def _viva(names, edited, checks, cells, most_calls, most_events, most_work):
                 record[6].append([frame.f_lineno if event == "line" else 0, changed, gone])
             if event == "return" and record[8] == "left":
                 record[8] = "raised" if raising else "whole"
-                record[7], record[9] = seen(value), sums(value)
+                record[7], record[9], record[10] = seen(value), sums(value), digest(value)
+            if event == "return":
+                record[11] = dice() != before
+                active[:] = [other for other in active if other is not record]
             return local
 
         return local
 
     def counter(frame, event, _):
         spend()
+        if is_old(frame.f_code):
+            raise Enough
         return lines if frame.f_code.co_filename.startswith(("<check ", "<cell ")) else None
 
     for filename, source in edited:
-        exec(compile(source, filename, "exec", dont_inherit=True), names)
+        code = compile(source, filename, "exec", dont_inherit=True)
+        fresh[filename] = codes_in(code)
+        exec(code, names)
     current, ends = [""], []
     for name, source in checks:
         current[0], work[0] = name, 0
+        active.clear()
         code = compile(source, "<check " + name + ">", "exec", dont_inherit=True)
         end = ["passed", 0, ""]
         sys.settrace(tracer if cells else counter)
