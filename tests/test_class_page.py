@@ -157,10 +157,30 @@ def test_each_number_of_an_exercise_counts_what_it_says():
 
 def test_a_mistake_is_counted_elsewhere_where_the_same_student_made_it():
     table = class_table.of_results(a_class(50), "hw1")
-    made = table.mistakes["one-sided"]
+    made = table.mistakes["mlp", "one-sided"]
     other = {"hw2": {"one-sided": {min(made), "stranger"}, "another": made}}
     [mistake] = class_figures.report(table, other).mistakes
     assert (mistake.students, mistake.elsewhere, mistake.hint) == (len(made), 1, HINT)
+
+
+def test_mistakes_of_one_id_in_two_notebooks_are_two_rows():
+    results = []
+    for at, result in enumerate(a_class(40)):
+        [book] = result.notebooks
+        cells = tuple(
+            msgspec.structs.replace(
+                one,
+                diagnoses=(Diagnosis(mistake="one-sided", title="another", hint="Look at y."),) if at < 3 else (),
+            )
+            for one in book.cells
+        )
+        other = msgspec.structs.replace(book, notebook="theory", cells=cells)
+        results.append(msgspec.structs.replace(result, notebooks=(book, other)))
+    report = class_figures.report(class_table.of_results(results, "hw1"), {})
+    first, second = report.mistakes
+    assert (first.notebook, first.hint) == ("mlp", HINT) and first.students > 3
+    assert (second.notebook, second.title, second.hint, second.students) == ("theory", "another", "Look at y.", 3)
+    assert "theory/<code>one-sided</code>" in class_page.html(report)
 
 
 def test_the_same_answer_with_different_marks_is_reported():
@@ -255,6 +275,66 @@ def test_while_answers_wait_for_marks_the_blanks_alone_make_no_exercise_too_hard
     assert [one.kind for one in marked_report([None] * 30 + [0] * 10).flags if one.cell == "reason"] == ["hard"]
 
 
+def test_while_answers_wait_for_marks_their_exercise_is_in_no_total():
+    """Whether a tenth or a half of the answers to the written exercise has points: the others' figures are the same."""
+    half = marked_report([1.0, -1] * 30)
+    none = marked_report([-1] * 60)
+    assert half.exercises[-1].discrimination is none.exercises[-1].discrimination is None
+    for one, other in zip(half.exercises[:-1], none.exercises[:-1], strict=True):
+        assert one.discrimination == other.discrimination
+    assert "still waits for a mark counts 0 points" in class_page.html(half)
+    assert "still waits for a mark" not in class_page.html(marked_report([1.0] * 12))
+
+
+def test_a_test_of_an_exercise_that_is_in_no_total_is_compared_with_the_whole_of_it():
+    """Exercise 1 has tests and waits for marks: its points are in no total, and are not taken off one."""
+    results = list(a_class(60))
+    waiting = []
+    for result in results:
+        [book] = result.notebooks
+        cells = (book.cells[0], msgspec.structs.replace(book.cells[1], earned=None), *book.cells[2:-1])
+        waiting.append(msgspec.structs.replace(result, notebooks=(msgspec.structs.replace(book, cells=cells),)))
+    table = class_table.of_results(waiting, "hw1")
+    worth = class_figures._worth_of_tests(table, class_figures._judged(table))
+    assert not worth[:, 2:4].any() and (worth[:, :2] == 1).all() and (worth[:, 4:] == 1).all()
+
+
+def test_the_outcomes_of_an_exercise_do_not_tell_how_many_wait_for_a_mark():
+    """By brute force, as above: outcomes and those who wait add up to those who handed in."""
+    least, everybody = 3, 9
+    plain = marked_report([1.0] * everybody).exercises[-1]
+    rows = [one for one in itertools.product(range(everybody + 1), repeat=4) if sum(one) <= everybody]
+    for counts in rows[::7]:
+        one = msgspec.structs.replace(
+            plain, students=sum(counts), full=counts[0], partly=counts[1], none=counts[2], not_tried=counts[3]
+        )
+        hidden = withholding._Hiding(least, everybody, everybody).exercise(one)
+        shown = hidden.full, hidden.partly, hidden.none, hidden.not_tried
+        fits = [
+            other
+            for other in rows
+            if all(
+                count < least if text == "< 3" else count >= least if text == "hidden" else count == text
+                for count, text in zip(other, shown, strict=True)
+            )
+            and (sum(other) < everybody if hidden.students == "hidden" else sum(other) == hidden.students)
+        ]
+        everything = hidden.students == "hidden" and not any(isinstance(text, int) for text in shown)
+        for at, text in enumerate(shown):
+            if text == "< 3" and not everything:
+                assert {other[at] for other in fits} == set(range(least)), (counts, shown)
+        waits = {everybody - sum(other) for other in fits}
+        assert hidden.students != "hidden" or everything or waits >= {1, 2, 3}, (counts, shown, waits)
+
+
+def test_the_shared_page_counts_waiting_answers_only_where_the_exercises_do():
+    report = marked_report([1.0] * 30 + [-1] * 2)
+    several = msgspec.structs.replace(report, waiting_marks=2 + 20)
+    assert withholding.shared(several, 5).waiting_marks == "hidden"
+    assert "A hidden number of answers wait" in class_page.html(withholding.shared(several, 5))
+    assert withholding.shared(marked_report([1.0, 0.5, 0.0, None, -1, -1] * 10), 5).waiting_marks == 20
+
+
 def test_no_mean_on_the_shared_page_tells_how_many_are_behind_it():
     """Whatever number of marks is hidden, the same share reads the same."""
     seen = {}
@@ -333,8 +413,24 @@ def test_a_result_in_another_students_folder_counts_nobody_twice(results):
 def test_the_mistakes_of_another_homework_are_those_in_its_results(results):
     (results / "s0001" / "hw2.json").write_text("{")
     made = class_table.mistakes_of(results, "hw2")
-    assert made == class_table.read(results, "hw2").mistakes
+    assert made == {id: who for (_, id), who in class_table.read(results, "hw2").mistakes.items()}
     assert made["one-sided"]
+
+
+def test_a_mistake_is_found_elsewhere_however_the_folders_name_is_encoded(results):
+    made = min(class_table.mistakes_of(results, "hw2")["one-sided"])
+    for homework in ("hw1", "hw2"):
+        result = record.read(results / made / f"{homework}.json")
+        (results / made / f"{homework}.json").unlink()
+        (results / "Jose\u0301").mkdir(exist_ok=True)
+        named = msgspec.structs.replace(result, student="Jos\u00e9" if homework == "hw1" else "Jose\u0301")
+        (results / "Jose\u0301" / f"{homework}.json").write_bytes(record.json_bytes(named))
+    (results / "s0001" / "hw2.json").write_bytes((results / "Jose\u0301" / "hw2.json").read_bytes())
+    other = class_table.mistakes_of(results, "hw2")
+    assert "s0001" not in other["one-sided"] or made == "s0001"
+    table = class_table.read(results, "hw1")
+    [mistake] = class_figures.report(table, {"hw2": {"one-sided": other["one-sided"] & {"Jos\u00e9"}}}).mistakes
+    assert mistake.elsewhere == 1
 
 
 @pytest.mark.parametrize(

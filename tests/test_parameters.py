@@ -6,6 +6,7 @@ import json
 import re
 import shutil
 from pathlib import Path
+from types import SimpleNamespace
 
 import nbformat
 import pytest
@@ -24,11 +25,14 @@ from autograder.course.personal_release import personal_released
 from autograder.course.roster import read_roster
 from autograder.examination.suite import Suite, collected
 from autograder.grading import class_regrade, explanation
-from autograder.grading.fitting import Fitting
+from autograder.grading.fitting import Fit, Fitting
 from autograder.grading.orders import Choosing
 from autograder.grading.origin import Origin
 from autograder.grading.server import GradingServer, Lost
+from autograder.insight import borrowed
 from autograder.insight.borrowed import of_class as borrowed_of
+from autograder.insight.others_text import texts
+from autograder.insight.own_work import Reader
 from autograder.nbgrading import readable
 from autograder.proving.personal_audit import personal_audit
 from tests.conftest import write_files
@@ -79,7 +83,7 @@ from autograder import earns
 @earns("scaled")
 def test_scaled(student, draw, parameters):
     """It scales."""
-    x = draw.size(2, 99)
+    x = draw.size(21, 99)  # smaller whole numbers are hit by chance, so no mistake is told by them
     assert student.scaled(x) == parameters.scale * x, "f(x) is wrong"
 '''
 MISTAKES = """\
@@ -151,6 +155,12 @@ def built(root, roster=ROSTER, secret=b"a secret"):
     shutil.rmtree(out, ignore_errors=True)
     build_for(open_course(root), None, read_roster(root / "roster.csv"), secret, out)
     return {str(path.relative_to(out)): path.read_text() for path in sorted(out.rglob("*")) if path.is_file()}
+
+
+def written(root, text):
+    """The path of the roster, with this text in it."""
+    (root / "roster.csv").write_text(text)
+    return root / "roster.csv"
 
 
 def scales(root):
@@ -385,6 +395,95 @@ def test_a_damaged_record_is_told_with_its_line(root, old, new, said):
         personal.values_of(open_course(root).homework("hw1"), "s1")
 
 
+def test_a_lost_record_is_told_where_releases_for_single_students_are_there(root):
+    built(root)
+    (root / "hw1.parameters.csv").unlink()
+    homework = open_course(root).homework("hw1")
+    with pytest.raises(CourseError, match=r"hw1\.parameters\.csv: it is missing, but .*variants has releases of hw1"):
+        personal.values_of(homework, "s1")
+    shutil.rmtree(root / "variants")
+    assert personal.values_of(homework, "s1") == ()
+
+
+def test_the_record_is_written_again_as_it_was(root):
+    built(root)
+    before = (root / "hw1.parameters.csv").read_bytes()
+    (root / "hw1.parameters.csv").unlink()
+    [found] = build_for(open_course(root), None, read_roster(root / "roster.csv"), b"a secret", root / "variants")
+    assert (root / "hw1.parameters.csv").read_bytes() == before and found.others == () == found.new
+
+
+def test_who_is_new_and_who_left_is_said_together(root):
+    built(root)
+    text = ROSTER.replace("s3,", "s3.new,")
+    [found] = build_for(open_course(root), None, read_roster(written(root, text)), b"a secret", root / "variants")
+    assert (found.new, found.left) == (("s3.new",), ("s3",))
+    (root / "roster.csv").write_text(text.replace("s4,", "S-4,"))
+    command = ["build", "hw1", "--course", str(root), "--variant-for", str(root / "roster.csv")]
+    said = CliRunner().invoke(app, command).output
+    assert "new in hw1: S-4" in said and "s3, s4: not in" in said and "give the old id back" in said
+    assert "new in" not in CliRunner().invoke(app, command).output
+
+
+def test_where_everybody_has_the_standard_numbers_a_release_need_not_be_the_masters(root):
+    course = open_course(root)
+    homework = course.homework("hw1")
+    assert len(texts(homework, "scales")) > 4
+    edited(root, "release/hw1/scales.ipynb", "SCALE, MOST = 5, 50", "SCALE, MOST = 5, 51")
+    assert texts(homework, "scales") == {} == Reader(course, homework, ["scales"])._known["scales"]
+
+
+def test_a_pseudonym_is_no_new_student(root):
+    built(root)
+    text = ROSTER.replace("id,name,group", "id,name,group,pseudonym").replace("s3,S 3,", "s3,S 3,,p3")
+    [found] = build_for(open_course(root), None, read_roster(written(root, text)), b"a secret", root / "variants")
+    assert found.new == ()
+
+
+def test_a_team_whose_name_has_no_letters_has_the_same_numbers(root):
+    built(root, "id,name,group\n" + "".join(f"s{n},S,+\n" for n in range(9)))
+    assert len(set(scales(root).values())) == 1
+
+
+def handed_in(root, student, by):
+    """The folder of a student who handed in the notebook of another, with an answer."""
+    book = json.loads((root / f"variants/{by}/hw1/scales.ipynb").read_text())
+    for cell in book["cells"]:
+        if cell["id"] == "scaled-code":
+            cell["source"] = "def scaled(x):\n    return x + x\n"
+    folder = root / "submitted" / student / "hw1"
+    folder.mkdir(parents=True)
+    (folder / "scales.ipynb").write_text(json.dumps(book))
+    return folder.parent
+
+
+def test_a_notebook_with_the_numbers_of_another_student_is_named(root):
+    built(root)
+    dealt = scales(root)
+    one = next(student for student in dealt if dealt[student] == 3)
+    other = next(student for student in dealt if dealt[student] == 4)
+    standard = next(student for student in dealt if dealt[student] == 5)
+    folders = {student: handed_in(root, student, by) for student, by in ((one, one), (other, one), (standard, other))}
+    course = open_course(root)
+    reader = Reader(course, course.homework("hw1"), ["scales"])
+    found = {student: reader.read(student, folder).others for student, folder in folders.items()}
+    assert found[one] == ()
+    assert found[other] == (
+        f"{other}'s scales has released text with scale = 3, but hw1.parameters.csv does not say that {other} was "
+        "given this.",
+    )
+    assert "with scale = 4, but" in found[standard][0]
+    said = CliRunner().invoke(app, ["similar", "hw1", "--course", str(root)])
+    assert found[other][0] in said.output and f"{one}'s" not in said.output
+    page = (root / "results" / "hw1.similar.html").read_text(encoding="utf-8")
+    assert html.escape(found[other][0]).replace("&#x27;", "&#39;") in page
+
+    # the record and the folders are gone: everybody seems to have the standard numbers
+    (root / "hw1.parameters.csv").unlink()
+    shutil.rmtree(root / "variants")
+    assert "with scale = 3, but" in Reader(course, course.homework("hw1"), ["scales"]).read(one, folders[one]).others[0]
+
+
 # ---- grading
 
 
@@ -481,6 +580,19 @@ def test_everybody_is_graded_by_their_own_numbers(graded):
     changed = Origin(course, homework).key_of(own, folder) != key
     assert changed == (dealt[own] != borrowed)
     assert b"student,scale" in bundle(course, homework, b"s").files["hw1.parameters.csv"]
+
+
+def test_a_classmate_is_found_however_the_folder_is_written(root, monkeypatch):
+    """The record has another Unicode form, and other capital letters, than the folders."""
+    for folder in ("ANNA", "Jose\u0301", "mia"):
+        (root / "results" / folder).mkdir(parents=True)
+        (root / "results" / folder / "hw1.json").write_text("{}")
+    fit = Fit("scales", "scaled", (("scale", 3),), ("Anna", "Jos\u00e9", "kim"))
+    monkeypatch.setattr(borrowed.explanation, "opened", lambda course, homework, out, student: student)
+    fitting = SimpleNamespace(fits=lambda student: (fit,) if student == "mia" else ())
+    course = open_course(root)
+    [one] = borrowed._found(course, course.homework("hw1"), root / "results", fitting)
+    assert (one.student, one.classmates) == ("mia", ("ANNA", "Jose\u0301"))
 
 
 def test_the_audit_proves_every_value(root):

@@ -165,6 +165,15 @@ def test_a_group_has_its_members(tmp_path):
     assert ids(roster(tmp_path, FIND).in_group("Team_A")) == ["jdoe", "li"]
 
 
+def test_a_groups_numbers_are_told_apart(tmp_path):
+    people = roster(tmp_path, "id,group\na,Lab 1-12\nb,Lab 11-2\nc,lab 1_12\nd,Lab 3-4\ne,+\n")
+    assert ids(people.in_group("lab-1.12")) == ["a", "c"]
+    assert ids(people.in_group("Lab 11-2")) == ["b"]
+    assert ids(people.in_group("lab34")) == ["d"], "a platform may drop the sign between them"
+    assert ids(people.in_group("lab112")) == [], "this may be either"
+    assert ids(people.in_group("+")) == ["e"]
+
+
 def test_a_new_roster_is_made_of_canvas_gradebook(tmp_path):
     made = imported(new_roster(tmp_path / "roster.csv"), tmp_path, CANVAS)
     made.write()

@@ -494,6 +494,42 @@ def test_a_class_that_hands_in_one_and_the_same_has_no_pairs():
     assert similar(works, common("hw3"), {}).pairs == ()
 
 
+def numbered(students, exercises, same):
+    """A class of honest answers made of numbers, in which the first `same` students have the same."""
+    chance = np.random.default_rng(0)
+    copied = chance.integers(1 << 40, 1 << 41, (exercises, 40))
+    works = []
+    for at in range(students):
+        own = np.hstack((chance.integers(0, 60, (exercises, 20)), chance.integers(1 << 42, 1 << 43, (exercises, 20))))
+        marks = {
+            ("book", f"e{number}"): np.unique(row).astype(np.int64).tobytes()
+            for number, row in enumerate(copied if at < same else own)
+        }
+        works.append(Imprint(f"s{at:03d}", marks))
+    return works
+
+
+@pytest.mark.parametrize(
+    ("students", "exercises", "same"), [(5, 3, 2), (10, 1, 2), (10, 3, 2), (100, 1, 2), (300, 1, 2), (20, 11, 4)]
+)
+def test_where_no_pair_can_be_shown_that_is_said_and_the_same_long_answers_are_named(students, exercises, same):
+    found = similar(numbered(students, exercises, same), {}, {})
+    assert not found.pairs and "no pairs are listed" in found.weak
+    [group] = found.same
+    assert group.students == tuple(f"s{at:03d}" for at in range(same)) and len(group.exercises) == exercises
+    page = index_html("Title", found, {}).replace("&#39;", "'")
+    assert "No pair" not in page and found.weak in page and group.says in page
+    team = {student: ["team 1"] for student in group.students}
+    assert not similar(numbered(students, exercises, same), {}, team).same
+
+
+def test_where_a_pair_can_be_shown_nothing_of_that_is_said():
+    found = similar(numbered(100, 3, 0), {}, {})
+    assert not found.pairs and not found.weak and not found.same
+    assert "<p>No pair. 100 submissions were compared.</p>" in index_html("Title", found, {})
+    assert similar(numbered(100, 3, 2), {}, {}).pairs
+
+
 def test_a_class_that_is_too_small_has_no_pairs():
     works, _ = small_class()
     assert similar(works[:5], common("hw3"), {}).pairs == ()
@@ -525,6 +561,69 @@ def marks_of(kind, source):
     [book] = [book for book in reader("hw1").notebooks if book == "mlp"]
     found = answers_of([(kind, exercise, source)], reader("hw1").released[book], reader("hw1").given[book])
     return {mark for one in found.values() for mark, _, _ in one.prints}
+
+
+@pytest.mark.parametrize(
+    ("kind", "source"),
+    [
+        (
+            "markdown",
+            "Here the layer computes {0} ReLU(z), so its derivative is {0} where z is above 0, and 0 elsewhere.",
+        ),
+        ("code", "def scaled_relu(u):\n    return torch.where(u > 0, {0} * u, 0 * u) + {0}.0\n"),
+    ],
+    ids=["text", "code"],
+)
+def test_a_parameters_number_is_the_same_for_everybody(kind, source):
+    chosen = COURSE.homework("hw1")
+    marks = []
+    for scale in (5, 7):
+        own = Reader(COURSE, chosen.personal((("scale", scale),) if scale != 5 else ()), ["theory"], {"theory": {}})
+        parts = [(kind, "", source.format(scale))]
+        [answer] = answers_of(parts, own.released["theory"], own.given["theory"]).values()
+        marks.append({mark for mark, _, _ in answer.prints})
+    assert marks[0] == marks[1] and len(marks[0]) > 2
+
+
+def test_taking_away_is_adding_what_is_negative():
+    sums = ("a - b * c", "a + -(b * c)", "-(b * c) + a")
+    found = [marks_of("code", f"def linear(a, b, c):\n    return torch.exp({one})\n") for one in sums]
+    assert found[0] == found[1] == found[2]
+
+
+STEP = """\
+{imports}
+def linear(z, y):
+    shifted = {e}(z - {m}(z, 1))
+    return {s}(shifted, 1) / {m}(y), {t}.relu(shifted)
+"""
+
+
+@pytest.mark.parametrize(
+    "written",
+    [
+        {"imports": "import torch as xp", "e": "xp.exp", "m": "xp.amax", "s": "xp.sum", "t": "xp.nn.functional"},
+        {"imports": "xp = torch\nf = xp.nn.functional", "e": "xp.exp", "m": "xp.amax", "s": "xp.sum", "t": "f"},
+        {"imports": "import torch.nn.functional as f", "e": "torch.exp", "m": "torch.amax", "s": "torch.sum", "t": "f"},
+        {
+            "imports": "from torch import exp, amax as most, sum as total\nfrom torch.nn import functional",
+            "e": "exp", "m": "most", "s": "total", "t": "functional",
+        },
+    ],
+    ids=["as", "assigned", "parts", "from"],
+)  # fmt: skip
+def test_however_a_module_is_imported_its_functions_are_the_same(written):
+    """The release imports torch, and the original imports nothing."""
+    original = {"imports": "", "e": "torch.exp", "m": "torch.amax", "s": "torch.sum", "t": "torch.nn.functional"}
+    assert len(marks_of("code", STEP.format(**original))) > 8
+    assert marks_of("code", STEP.format(**original)) == marks_of("code", STEP.format(**written))
+
+
+def test_a_students_own_name_is_no_module_of_the_release():
+    one, other = (
+        f"{name} = 3\n{name} = 4\ndef linear(x):\n    return {name} * x + {name} - x\n" for name in ("torch", "d")
+    )
+    assert marks_of("code", one) == marks_of("code", other)
 
 
 @pytest.mark.parametrize(
@@ -644,13 +743,28 @@ def test_members_of_a_group_in_the_roster_are_one_team(tmp_path):
     (tmp_path / "roster.csv").write_text("id,group\nana,Team 1\nbo,team-1\ncy,Team 2\n")
     roster = open_roster(tmp_path)
     teams = {name: teams_of(name, roster) for name in ("ana", "bo", "cy", "Team 1", "nobody")}
-    assert teams["ana"] == teams["bo"] == teams["Team 1"] and teams["ana"] and not teams["ana"] & teams["cy"]
+    assert teams["ana"] & teams["bo"] & teams["Team 1"] and not teams["ana"] & teams["cy"]
     assert not teams["nobody"]
+
+
+def test_the_two_folders_of_one_student_are_no_pair(tmp_path):
+    (tmp_path / "roster.csv").write_text("id,group,pseudonym\nanna,,kt4xr7\nben,,cc3dd4\n")
+    roster = open_roster(tmp_path)
+    teams = {name: teams_of(name, roster) for name in ("Anna", "kt4xr7", "ben", "cc3dd4")}
+    assert teams["Anna"] == teams["kt4xr7"] != teams["ben"] == teams["cc3dd4"]
+    assert not teams["Anna"] & teams["ben"]
+
+
+def test_groups_whose_numbers_are_parted_differently_are_two_teams(tmp_path):
+    (tmp_path / "roster.csv").write_text("id,group\nana,1-12\nbo,11-2\ncy,1_12\n")
+    roster = open_roster(tmp_path)
+    teams = {name: teams_of(name, roster) for name in ("ana", "bo", "cy", "1 12")}
+    assert teams["ana"] & teams["cy"] & teams["1 12"] and not teams["ana"] & teams["bo"]
 
 
 def test_reading_without_repairs_finds_the_same_work(hand_ins):
     course, original = hand_ins
     plainly = Reader(course, course.homework("hw1"), ["mlp"])
     folder = course.root / "submitted" / original
-    parts, _ = plainly._repaired(folder)
+    parts, *_ = plainly._repaired(original, folder)
     assert plainly._plainly(contents(folder, "hw1")) == parts

@@ -50,13 +50,14 @@ def build(
     """Make source/ and release/ from the masters in hw1/, hw2/ …; of all homeworks, also the README's table."""
     from autograder.course import build as building
     from autograder.course.master import AuthorError
+    from autograder.course.personal import VARIANTS
     from autograder.course.stripping import BuildError
 
     opened = opened_course(course)
     if variant_for is not None:
         if check:
             fail("--check: it compares source/ and release/ alone: leave out --variant-for")
-        _build_for(opened, homeworks, variant_for, out or opened.root / "variants")
+        _build_for(opened, homeworks, variant_for, out or opened.root / VARIANTS)
         return
     if out is not None:
         fail(f"--out {out}: only releases for single students go there: name the roster with --variant-for")
@@ -98,6 +99,15 @@ def _build_for(course: Course, homeworks: list[str] | None, roster: Path, out: P
                 typer.echo(
                     f"note: these have other numbers than before, so hand their release out again: "
                     f"{', '.join(built.others)}",
+                    err=True,
+                )
+            if built.new:
+                typer.echo(f"new in {built.homework}: {', '.join(built.new)}")
+            if built.new and built.left:
+                typer.echo(
+                    f"note: {', '.join(built.left)}: not in {roster}, but they were given numbers. If one of them is "
+                    "new under another id, that id drew other numbers: give the old id back in the roster, and build "
+                    "again, or hand out the new release",
                     err=True,
                 )
     except (AuthorError, BuildError) as error:

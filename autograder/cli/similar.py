@@ -34,7 +34,8 @@ def similar(
 
     Writes an index, hwN.similar.html, and a page for each pair with both answers side by side. Names, comments and
     order do not count. Where students have numbers of their own, it names answers that are right with a classmate's
-    only. Members of a group in roster.csv are no pair. No student's code is run.
+    only, and notebooks whose text has others' numbers. Members of a group in roster.csv are no pair. No student's code
+    is run.
     """
     from autograder.insight import alike_class, alike_page
     from autograder.results.plain_text import plain
@@ -53,9 +54,13 @@ def similar(
         fail(error)
     for student, why in sorted(found.damage.items()):
         typer.echo(plain(f"{student}: not compared, or not all of it: {' '.join(why)}"), err=True)
+    for says in found.others:
+        typer.echo(plain(says), err=True)
     if json:
         import msgspec
 
+        for says in filter(None, (found.findings.weak, *(one.says for one in found.findings.same))):
+            typer.echo(says, err=True)
         for pair in found.findings.pairs:
             typer.echo(msgspec.json.encode(pair.as_dict()).decode())
     else:
@@ -70,13 +75,11 @@ def _told(findings: Findings) -> str:
     from autograder.insight.alike_page import chance
     from autograder.results.plain_text import aligned, plain
 
-    if findings.students < findings.fewest:
-        return (
-            f"{findings.students} submissions hold work of a student's own; a class of fewer than {findings.fewest} "
-            "does not show how alike honest answers are"
-        )
     if not findings.pairs:
-        return "\n".join(filter(None, (f"no pair; {findings.students} submissions were compared", findings.crowded)))
+        none = "no pair stands out from chance" if findings.same else "no pair"
+        said = findings.weak or f"{none}; {findings.students} submissions were compared"
+        same = (f"{one.says} Look at it." for one in findings.same)
+        return "\n".join(filter(None, (said, *same, findings.crowded)))
     rows: list[tuple[str, ...]] = [("student", "and", "by chance", "exercises alike")]
     for pair in findings.pairs:
         alike = f"{len(pair.striking)} of {len(pair.exercises)}"

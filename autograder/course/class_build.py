@@ -29,6 +29,10 @@ class Built:
     others: tuple[str, ...]
     """students, and teams, whose numbers are not those that they were given before; if the record of these could not be
     read, students whose files were there and have changed"""
+    new: tuple[str, ...] = ()
+    """students, and teams, of whom the record said nothing; () if there was none that could be read"""
+    left: tuple[str, ...] = ()
+    """who is in the record, but not in the roster"""
 
 
 def build_for(course: Course, homeworks: Sequence[str] | None, roster: Roster, secret: bytes, out: Path) -> list[Built]:
@@ -66,6 +70,8 @@ class _Plan:
     """the files of each release, by their names"""
     others: tuple[str, ...] | None
     """whose numbers are not those that they were given before; None if the record of these cannot be read"""
+    new: tuple[str, ...] = ()
+    left: tuple[str, ...] = ()
 
 
 def _plan(course: Course, homework: Homework, masters: Masters, roster: Roster, secret: bytes) -> _Plan:
@@ -83,7 +89,11 @@ def _plan(course: Course, homework: Homework, masters: Masters, roster: Roster, 
     if before is None:
         return _Plan(homework, students, rows, files, ())
     others = tuple(name for name, values in rows.items() if before.differs(name, values))
-    return _Plan(homework, students, before.without(rows) | rows, files, others)
+    left = before.without(rows)
+    # A pseudonym may be new where the student is not.
+    names = dict.fromkeys(name for one in roster.students for name in (one.id, one.group) if name)
+    new = tuple(name for name in names if not before.knows(name))
+    return _Plan(homework, students, left | rows, files, others, new, tuple(left))
 
 
 def _files(homework: Homework, masters: Masters, standard: Mapping[Path, str]) -> dict[str, bytes]:
@@ -120,4 +130,4 @@ def _carry_out(plan: _Plan, out: Path) -> Built:
                 again |= {student: None} if there else {}
     personal.write(plan.homework, plan.rows)
     others = tuple(again) if plan.others is None else plan.others
-    return Built(plan.homework.name, len(plan.students), len(plan.files), tuple(changed), others)
+    return Built(plan.homework.name, len(plan.students), len(plan.files), tuple(changed), others, plan.new, plan.left)

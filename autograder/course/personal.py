@@ -16,6 +16,8 @@ from autograder.course.parameters import MOST, Number, Parameter, Values
 from autograder.course.roster import Roster, Student, keys
 from autograder.course.sheet import Sheet, column_name, read_sheet
 
+VARIANTS = "variants"
+"""the folder of the releases for single students, unless the author chose another"""
 _PRIVATE = 0o600
 _COLUMN = "student"
 _ERRORS = 10
@@ -32,7 +34,7 @@ class Given:
 
     def of(self, student: str) -> Values:
         """The values of the student or team whose folder is called so. Raises CourseError if they are not known."""
-        found = self.rows.get(_key(student))
+        found = self.rows.get(row_key(student))
         if found is None:
             raise CourseError(
                 f"{self.path}: it does not say which numbers {student} was given, so the submission cannot be graded: "
@@ -41,13 +43,17 @@ class Given:
             )
         return found[1]
 
+    def knows(self, name: str) -> bool:
+        """Whether the student or team was given any."""
+        return row_key(name) in self.rows
+
     def differs(self, name: str, values: Values) -> bool:
         """Whether the student or team was given other values."""
-        return self.rows.get(_key(name), ("", values))[1] != values
+        return self.rows.get(row_key(name), ("", values))[1] != values
 
     def without(self, names: Iterable[str]) -> dict[str, Values]:
         """What all others were given."""
-        known = set(map(_key, names))
+        known = set(map(row_key, names))
         return {name: values for key, (name, values) in self.rows.items() if key not in known}
 
     def having(self, values: Values) -> tuple[str, ...]:
@@ -71,11 +77,21 @@ def values_of(homework: Homework, student: str) -> Values:
 
 
 def given(homework: Homework) -> Given | None:
-    """Who was given what, as the file says; None if there is none. Raises CourseError with file and line."""
+    """Who was given what, as the file says; None if there is none.
+
+    Raises CourseError with file and line, or if there is no file, but there are releases for single students.
+    """
     path = file_of(homework)
     try:
         about = path.stat()
     except FileNotFoundError:
+        made = homework.root / VARIANTS
+        if homework.parameters and any(made.glob(f"*/{homework.name}/*.ipynb")):
+            raise CourseError(
+                f"{path}: it is missing, but {made} has releases of {homework.name} with numbers of their own, so "
+                f"nobody knows who was given which: copy it from where they were built, or run `autograder build "
+                f"{homework.name} --variant-for roster.csv` with the same roster and the same .course-secret"
+            ) from None
         return None
     return _read(path, homework.parameters, about.st_mtime_ns, about.st_size)
 
@@ -85,7 +101,7 @@ def drawn(homework: Homework, secret: bytes, student: Student) -> Values:
 
     The members of a team share theirs: there, the team's name is hashed.
     """
-    team = next(keys([student.group]), "")
+    team = next(keys([student.group]), student.group.strip())
     whose = ("team", team) if team else ("student", student.id.casefold())
     return normal(
         homework.parameters, {one.name: _choice(homework, secret, one, *whose) for one in homework.parameters}
@@ -103,10 +119,10 @@ def rows_of(homework: Homework, secret: bytes, roster: Roster) -> dict[str, Valu
     for student in sorted(roster.students, key=lambda one: one.id):
         values = drawn(homework, secret, student)
         for name in filter(None, (student.id, student.pseudonym)):
-            found[_key(name)] = name, values
+            found[row_key(name)] = name, values
     for student in roster.students:
         if student.group:
-            found.setdefault(_key(student.group), (student.group, drawn(homework, secret, student)))
+            found.setdefault(row_key(student.group), (student.group, drawn(homework, secret, student)))
     return dict(found.values())
 
 
@@ -166,10 +182,11 @@ def _rows(
                 yield line, f"{text!r} is no number from 0 to {MOST:g}"
                 number = 0.0
             values[names[column]] = int(number) if number.is_integer() else number
-        if _key(row[0]) in found:
+        if row_key(row[0]) in found:
             yield line, f"{row[0]!r} stands there twice"
-        found[_key(row[0])] = row[0], normal(parameters, values)
+        found[row_key(row[0])] = row[0], normal(parameters, values)
 
 
-def _key(name: str) -> str:
+def row_key(name: str) -> str:
+    """What is the same for all ways in which a name may be written: capital letters, and Unicode's forms."""
     return unicodedata.normalize("NFC", name).casefold()

@@ -6,9 +6,9 @@ import itertools
 import math
 import re
 import unicodedata
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from functools import cached_property
+from functools import cached_property, lru_cache
 from pathlib import Path
 
 from autograder import atomic_file
@@ -28,6 +28,7 @@ _UNNAMED = ("group", "extra_days")
 _ERRORS = 10
 """errors of one file that are shown"""
 _LONGEST = 100
+_BETWEEN = "\0"  # in the key of a group's name, what stands between two numbers
 _GERMAN = str.maketrans({"ä": "ae", "ö": "oe", "ü": "ue"})
 
 
@@ -162,9 +163,9 @@ class Roster:
         return tuple({student.id: student for student in found}.values())
 
     def in_group(self, name: str) -> tuple[Student, ...]:
-        """The members of a group."""
-        wanted = set(keys([name]))
-        return tuple(student for student in self.students if student.group and wanted & set(keys([student.group])))
+        """The members of a group. Nobody, if the name is written so that it may be several groups: ‘112’."""
+        exactly, found = (self._in_group(name, key) for key in (group_keys, keys))  # some platforms write ‘112’
+        return exactly or (found if len({next(group_keys([one.group])) for one in found}) == 1 else ())
 
     def extended(self, students: Iterable[Student]) -> Roster:
         """The same file with these students in it, and with all their columns."""
@@ -178,6 +179,10 @@ class Roster:
         titles = dict(zip(self.sheet.header, self.sheet.titles, strict=False))
         rows = ([student.fields.get(column, "") for column in self.columns] for student in self.students)
         atomic_file.replace(self.path, self.sheet.text([titles.get(name, name) for name in self.columns], rows))
+
+    def _in_group(self, name: str, key: Callable[[Iterable[str]], Iterator[str]]) -> tuple[Student, ...]:
+        wanted = set(key([name]))
+        return tuple(one for one in self.students if one.group and wanted & set(key([one.group])))
 
     @cached_property
     def _by_id(self) -> dict[str, Student]:
@@ -316,9 +321,19 @@ def distinct(student: Student) -> Iterator[tuple[str, str]]:
 
 def keys(names: Iterable[str]) -> Iterator[str]:
     """A name without blanks, punctuation, accents and capital letters, in the ways in which platforms write it."""
+    return (key for name in names for key in _squeezed(name))
+
+
+def group_keys(names: Iterable[str]) -> Iterator[str]:
+    """The same for names of groups, at least one for each: 1-12 is not 11-2, and + is a name."""
     for name in names:
-        small = unicodedata.normalize("NFC", name).casefold()
-        for text in dict.fromkeys((small, small.translate(_GERMAN))):
-            plain = "".join(sign for sign in unicodedata.normalize("NFKD", text) if sign.isalnum())
-            if plain:
-                yield plain
+        parted = re.sub(r"(?<=\d)[\W_]+(?=\d)", _BETWEEN, name)
+        yield from _squeezed(parted, _BETWEEN) or (name.strip(),)
+
+
+@lru_cache(maxsize=2**14)
+def _squeezed(name: str, kept: str = "") -> tuple[str, ...]:
+    small = unicodedata.normalize("NFC", name).casefold()
+    texts = (unicodedata.normalize("NFKD", text) for text in (small, small.translate(_GERMAN)))
+    plain = ("".join(sign for sign in text if sign.isalnum() or sign == kept) for text in texts)
+    return tuple(dict.fromkeys(filter(None, plain)))

@@ -9,7 +9,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from autograder.course.course import Course, Homework
-from autograder.course.roster import Roster, keys, open_roster
+from autograder.course.roster import Roster, group_keys, open_roster
 from autograder.grading.submissions import Submission, survey
 from autograder.insight.borrowed import Borrowed
 from autograder.insight.borrowed import of_class as borrowed_answers
@@ -36,6 +36,8 @@ class AlikeClass:
     folders: dict[str, Path]
     borrowed: tuple[Borrowed, ...] = ()
     """answers that are right with a classmate's numbers only"""
+    others: tuple[str, ...] = ()
+    """of each notebook whose released text has the numbers of other students: it in a sentence"""
 
     def work(self, student: str) -> OwnWork:
         """The own work of one student, read again."""
@@ -69,7 +71,8 @@ def of_class(
     borrowed = tuple(one for one in borrowed_answers(course, homework, out) if one.exercise[0] in names)
     findings = _noted(similar(read, given, teams, threshold), borrowed)
     folders = {one.student: one.folder for one in todo}
-    return AlikeClass(homework, findings, damage, reader, folders, borrowed)
+    others = tuple(says for one in read for says in one.others)
+    return AlikeClass(homework, findings, damage, reader, folders, borrowed, others)
 
 
 def _noted(findings: Findings, borrowed: Sequence[Borrowed]) -> Findings:
@@ -83,11 +86,14 @@ def _noted(findings: Findings, borrowed: Sequence[Borrowed]) -> Findings:
 
 
 def teams_of(student: str, roster: Roster) -> frozenset[str]:
-    """What a student's groups are called, whatever platform wrote them; a folder may have the name of a group."""
+    """What a student's groups are called, whatever platform wrote them; a folder may have the name of a group.
+
+    A student is a team, too: the folder of the id and that of the pseudonym are no pair.
+    """
     found = roster.bearer(student)
-    if found is not None:
-        return frozenset(keys([found.group])) if found.group else frozenset()
-    return frozenset(name for one in roster.in_group(student) for name in keys([one.group]))
+    members = roster.in_group(student) if found is None else (found,)
+    groups = {name for one in members if one.group for name in group_keys([one.group])}
+    return frozenset(groups if found is None else groups | {f"student {found.id}"})
 
 
 def _read_all(reader: Reader, todo: Sequence[Submission], workers: int) -> list[Imprint]:

@@ -68,7 +68,8 @@ def write(found: AlikeClass, out: Path) -> Path:
     for page, pair in zip(pages, found.findings.pairs, strict=False):
         _replace(out / page, pair_html(found.homework.title, f"{name}.html", pair, *found.works(pair)))
     borrowed = [one.says for one in found.borrowed]
-    _replace(out / f"{name}.html", index_html(found.homework.title, found.findings, found.damage, pages, borrowed))
+    index = index_html(found.homework.title, found.findings, found.damage, pages, borrowed, found.others)
+    _replace(out / f"{name}.html", index)
     for old in out.glob(f"{name}-*.html"):
         if old.name not in pages and old.stem.removeprefix(f"{name}-").isdigit():
             old.unlink()
@@ -85,12 +86,13 @@ def index_html(
     damage: dict[str, tuple[str, ...]],
     pages: Sequence[str] = (),
     borrowed: Sequence[str] = (),
+    others: Sequence[str] = (),
 ) -> str:
-    """The page with all pairs and groups. `pages` are the files of the first pairs; `borrowed` are sentences."""
+    """The page with all pairs and groups. `pages` are the files of the first pairs; the last two are sentences."""
     links = [*pages, *[""] * (len(findings.pairs) - len(pages))]
     rows = list(zip(findings.pairs, links, strict=True))
     template = _templates().get_template("alike.html")
-    return template.render(title=title, found=findings, rows=rows, damage=damage, borrowed=borrowed)
+    return template.render(title=title, found=findings, rows=rows, damage=damage, borrowed=borrowed, others=others)
 
 
 def pair_html(title: str, index: str, pair: Pair, one: OwnWork, other: OwnWork) -> str:

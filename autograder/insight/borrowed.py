@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from autograder.course.course import Course, CourseError, Homework
-from autograder.course.personal import given
+from autograder.course.personal import given, row_key
 from autograder.examination.suite import Suite, collected
 from autograder.grading import explanation
 from autograder.grading.fitting import Fitting
@@ -60,6 +60,6 @@ def _found(course: Course, homework: Homework, out: Path, fitting: Fitting) -> I
         except (CourseError, Unusable):
             continue
         for place in dict.fromkeys((fit.notebook, fit.cell) for fit in fits):
-            given_to = {one for fit in fits if (fit.notebook, fit.cell) == place for one in fit.students}
-            if classmates := tuple(one for one in handed_in if one in given_to):
+            given_to = {row_key(one) for fit in fits if (fit.notebook, fit.cell) == place for one in fit.students}
+            if classmates := tuple(one for one in handed_in if row_key(one) in given_to):
                 yield Borrowed(student, place, classmates)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from unicodedata import normalize
 
 import numpy as np
 
@@ -137,6 +138,14 @@ def _worth(table: ClassTable) -> Array:
     return np.array([one.points for one in table.exercises], dtype=np.float64)
 
 
+def _worth_of_tests(table: ClassTable, judged: Array) -> Array:
+    """(students, tests): the points of each test that are in a total of `judged` exercises."""
+    column = {(one.notebook, one.cell): at for at, one in enumerate(table.exercises)}
+    at = [column[one.notebook, one.cell] for one in table.tests]
+    worth = np.array([one.worth for one in table.tests], dtype=np.float64)
+    return np.asarray(np.where(np.isnan(judged[:, at]), 0.0, worth), dtype=np.float64)
+
+
 def _judged(table: ClassTable) -> Array:
     """The shares of those who handed in; NaN for all in an exercise too many of whose answers wait for a mark."""
     shares, tried = table.shares[table.handed_in], table.tried[table.handed_in]
@@ -148,7 +157,7 @@ def _exercises(table: ClassTable) -> tuple[ExerciseFigures, ...]:
     here, worth, judged = table.handed_in, _worth(table), _judged(table)
     shares, tried, seconds = table.shares[here], table.tried[here], table.seconds[here]
     facility = items.facility(judged)
-    r = items.discrimination(judged, worth, np.nansum(shares * worth, axis=1))
+    r = items.discrimination(judged, worth, np.nansum(judged * worth, axis=1))
     found = []
     for at, one in enumerate(table.exercises):
         known = ~np.isnan(shares[:, at])
@@ -179,8 +188,8 @@ def _flags(table: ClassTable) -> tuple[tuple[Flag, ...], int]:
     """The suspects, alarms first, and how many pairs of tests that say the same are left out."""
     here, worth = table.handed_in, _worth(table)
     shares, passed = _judged(table), table.passed[here]
-    total = np.nansum(table.shares[here] * worth, axis=1)
-    of_tests = np.array([one.worth for one in table.tests], dtype=np.float64)
+    total = np.nansum(shares * worth, axis=1)
+    of_tests = _worth_of_tests(table, shares)
     easy, rest = items.facility(shares), items.discrimination(shares, worth, total)
     share, r = items.facility(passed), items.discrimination(passed, of_tests, total)
     counted, tested = (~np.isnan(shares)).sum(axis=0), (~np.isnan(passed)).sum(axis=0)
@@ -230,13 +239,14 @@ def _flags(table: ClassTable) -> tuple[tuple[Flag, ...], int]:
 
 def _mistakes(table: ClassTable, elsewhere: Mapping[str, Mapping[str, set[str]]]) -> tuple[MistakeFigures, ...]:
     found = []
-    for id, students in table.mistakes.items():
-        again = students & set().union(*(made.get(id, set()) for made in elsewhere.values()))
-        title, hint = table.told[id]
+    for (notebook, id), students in table.mistakes.items():
+        others = set[str]().union(*(made.get(id, ()) for made in elsewhere.values()))
+        title, hint = map(plain, table.told[notebook, id])
+        again = sum(normalize("NFC", student) in others for student in students)
         found.append(
-            MistakeFigures(id=id, title=plain(title), hint=plain(hint), students=len(students), elsewhere=len(again))
+            MistakeFigures(notebook=notebook, id=id, title=title, hint=hint, students=len(students), elsewhere=again)
         )
-    return tuple(sorted(found, key=lambda one: (-len(table.mistakes[one.id]), one.id)))
+    return tuple(sorted(found, key=lambda one: (-len(table.mistakes[one.notebook, one.id]), one.id, one.notebook)))
 
 
 def _marking(table: ClassTable, who: Mapping[str, Person]) -> tuple[Marking, ...]:

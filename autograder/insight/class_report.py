@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import msgspec
 
-SCHEMA = 1
+SCHEMA = 2
 """increases when a field changes its meaning or is removed"""
 Count = int | str
 """a number of students, or a text in its place"""
@@ -64,7 +64,7 @@ class ExerciseFigures(msgspec.Struct, frozen=True, kw_only=True):
     facility: float | None
     """mean share of the points; what was not tried counts 0. null where over a tenth of the answers wait for a mark"""
     discrimination: float | None
-    """correlation with the points of all other exercises"""
+    """correlation with the points of all other exercises that have a facility"""
     full: Count
     partly: Count
     none: Count
@@ -100,7 +100,9 @@ class Flag(msgspec.Struct, frozen=True, kw_only=True):
 class MistakeFigures(msgspec.Struct, frozen=True, kw_only=True):
     """A known mistake."""
 
+    notebook: str
     id: str
+    """unique in the notebook"""
     title: str
     hint: str
     students: Count

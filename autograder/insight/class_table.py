@@ -23,6 +23,9 @@ _UNWRITTEN = "not written yet"
 _NOTHING = "Nothing was written here"
 """begins the note of a written answer that is empty or as it was released"""
 
+Mistake = tuple[str, str]
+"""a notebook, and the id of a known mistake in it: another notebook may have another mistake of this id"""
+
 
 class Exercise(NamedTuple):
     """A grade cell."""
@@ -87,9 +90,9 @@ class ClassTable:
     tests: list[Check]
     passed: Array
     """1 or 0; NaN where the exercise was not tried"""
-    mistakes: dict[str, set[str]] = field(default_factory=dict)
-    """for each mistake's id, the students"""
-    told: dict[str, tuple[str, str]] = field(default_factory=dict)
+    mistakes: dict[Mistake, set[str]] = field(default_factory=dict)
+    """for each mistake, the students"""
+    told: dict[Mistake, tuple[str, str]] = field(default_factory=dict)
     """title and hint of each mistake"""
     incidents: list[Happening] = field(default_factory=list)
     repairs: list[Happening] = field(default_factory=list)
@@ -112,11 +115,15 @@ def read(out: Path, homework: str, roster: Roster | None = None) -> ClassTable:
 def _own(out: Path, homework: str, damaged: dict[str, str]) -> Iterator[Result]:
     """The results that lie in the folder of their student: nobody counts twice."""
     for folder, result in record.each(out, homework, damaged):
-        if normalize("NFC", result.student) == normalize("NFC", folder):
+        if _same(result.student, folder):
             yield result
         else:
             where = out / folder / f"{homework}.json"
             damaged[folder] = plain(f"{where}: this is {result.student}'s result: grade {folder}'s submission again")
+
+
+def _same(student: str, folder: str) -> bool:
+    return normalize("NFC", student) == normalize("NFC", folder)
 
 
 def of_results(results: Iterable[Result], homework: str, roster: Roster | None = None) -> ClassTable:
@@ -168,6 +175,7 @@ class _Made(msgspec.Struct):
     """The part of a results file that `mistakes_of` reads: a small part of the time that the whole takes."""
 
     schema: int
+    student: str
     notebooks: tuple[_Book, ...]
 
 
@@ -175,16 +183,19 @@ _made = msgspec.json.Decoder(_Made)
 
 
 def mistakes_of(out: Path, homework: str) -> dict[str, set[str]]:
-    """For each known mistake of a homework, the students who made it; damaged results are left out."""
+    """For each id of a known mistake, the students who made one in this homework, by their names in NFC.
+
+    Damaged results, and those that lie in another student's folder, are left out.
+    """
     found: defaultdict[str, set[str]] = defaultdict(set)
     for path in sorted(out.glob(f"*/{homework}.json")):
         try:
             made = _made.decode(path.read_bytes())
         except (msgspec.DecodeError, UnicodeDecodeError, RecursionError, OSError):
             continue
-        if made.schema == SCHEMA:
+        if made.schema == SCHEMA and _same(made.student, path.parent.name):
             for diagnosis in (one for book in made.notebooks for cell in book.cells for one in cell.diagnoses):
-                found[diagnosis.mistake].add(path.parent.name)
+                found[diagnosis.mistake].add(normalize("NFC", made.student))
     return dict(found)
 
 
@@ -202,8 +213,8 @@ class _Rows:
         self.tried: list[dict[tuple[str, str], float]] = []
         self.seconds: list[dict[tuple[str, str], float]] = []
         self.passed: list[dict[tuple[str, str], float]] = []
-        self.mistakes: defaultdict[str, set[str]] = defaultdict(set)
-        self.told: dict[str, tuple[str, str]] = {}
+        self.mistakes: defaultdict[Mistake, set[str]] = defaultdict(set)
+        self.told: dict[Mistake, tuple[str, str]] = {}
         self.incidents: list[Happening] = []
         self.repairs: list[Happening] = []
         self.waiting: list[tuple[str, str, str]] = []
@@ -248,8 +259,8 @@ class _Rows:
             if tried:
                 self.passed[-1][at] = float(test.passed)
         for diagnosis in cell.diagnoses:
-            self.mistakes[diagnosis.mistake].add(student)
-            self.told[diagnosis.mistake] = diagnosis.title, diagnosis.hint
+            self.mistakes[notebook, diagnosis.mistake].add(student)
+            self.told[notebook, diagnosis.mistake] = diagnosis.title, diagnosis.hint
         if cell.earned is None or (cell.mark is not None and cell.mark.outdated):
             self.waiting.append((student, *key))
         if cell.mark is not None and cell.mark.points is not None and cell.points > 0:

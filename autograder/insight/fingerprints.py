@@ -13,10 +13,10 @@ import hashlib
 import heapq
 import re
 from collections import Counter
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 
-from autograder.insight.naming import Naming
+from autograder.insight.naming import NUMBER, Naming
 
 RUN, WINDOW, WORDS = 5, 3, 4
 """tokens of a run of code, runs of which at least one is kept, and words of a run of text"""
@@ -76,6 +76,9 @@ class _Streams:
                 return
             case ast.Assign(targets=[ast.Name(id=name)], value=ast.Name(id=same)) if name == same:
                 return
+            case ast.Assign(targets=[target]) if path := self.naming.path(target, local):
+                if path != self.naming.path(node.value, local):  # otherwise, a module gets another name
+                    self._add([("=", at), *of(target), *of(node.value)])
             case ast.Assign() | ast.AnnAssign():
                 assert node.value is not None
                 targets = node.targets if isinstance(node, ast.Assign) else [node.target]
@@ -99,12 +102,20 @@ class _Streams:
     def _tokens(self, node: ast.AST, local: frozenset[str]) -> list[Token]:
         at, of = getattr(node, "lineno", 0) + self.line, functools.partial(self._tokens, local=local)
         match node:
+            case ast.Name() | ast.Attribute() if path := self.naming.path(node, local):
+                module, _, name = path.rpartition(".")
+                return [(module, at), (f".{name}", at)] if module else [(name, at)]
             case ast.Name(id=name):
                 return [(self.naming.name(name, local), at)]
             case ast.Attribute():
                 return [*of(node.value), (self.naming.attribute(node.attr), at)]
             case ast.Constant():
-                return [(repr(node.value)[:200], at)]
+                sign = repr(node.value)[:200]
+                return [(NUMBER if sign.removesuffix(".0") in self.naming.given.numbers else sign, at)]
+            case ast.BinOp(op=ast.Add(), left=one, right=ast.UnaryOp(op=ast.USub(), operand=other)):
+                return [("Sub", at), *of(one), *of(other)]
+            case ast.BinOp(op=ast.Add(), left=ast.UnaryOp(op=ast.USub(), operand=other), right=one):
+                return [("Sub", at), *of(one), *of(other)]
             case ast.BinOp(op=ast.Add() | ast.Mult()):
                 sides = sorted((of(node.left), of(node.right)), key=_signs)
                 return [(type(node.op).__name__, at), *sides[0], *sides[1]]
@@ -162,15 +173,18 @@ def of_code(pieces: Iterable[tuple[str, ast.Module | None]], naming: Naming) -> 
     return tuple(_of_streams(streams.found, RUN, WINDOW))
 
 
-def of_text(source: str) -> tuple[Print, ...]:
-    """The fingerprints of written text, by its words: capital letters, marks and the paragraphs' order say nothing."""
-    return tuple(_of_streams(_paragraphs(source), WORDS, WINDOW))
+def of_text(source: str, numbers: Collection[str] = ()) -> tuple[Print, ...]:
+    """The fingerprints of written text, by its words: capital letters, marks and the paragraphs' order say nothing.
+
+    All `numbers`, the values of parameters, are the same.
+    """
+    return tuple(_of_streams(_paragraphs(source, numbers), WORDS, WINDOW))
 
 
-def _paragraphs(source: str) -> Iterator[list[Token]]:
+def _paragraphs(source: str, numbers: Collection[str]) -> Iterator[list[Token]]:
     found: list[Token] = []
     for number, line in enumerate(_PICTURE.sub("", source).split("\n"), 1):
-        words = [(word, number) for word in re.findall(r"\w+", line.casefold())]
+        words = [(NUMBER if word in numbers else word, number) for word in re.findall(r"\w+", line.casefold())]
         if found and (not words or len(found) > _PARAGRAPH):
             yield found
             found = []

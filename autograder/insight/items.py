@@ -45,7 +45,7 @@ def discrimination(items: Array, worth: Array, total: Array) -> Array:
     items
         (students, items).
     worth
-        (items,): the points that an item adds to the total.
+        (items,) or (students, items): the points that an item adds to the total.
     total
         (students,): points.
     """

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import ast
 import re
-from collections.abc import Iterable, Iterator
+from collections import Counter
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 
 from autograder.course import names
@@ -15,6 +16,8 @@ _METHOD = re.compile(r"\bdef[ \t]+(\w+)")
 _OWN, _PART = "v", ".a"
 """what stands for a name, and for an attribute, that the student chose"""
 
+NUMBER = "<n>"
+"""stands for the value of a parameter: no word and no name"""
 Scope = ast.FunctionDef | ast.AsyncFunctionDef | ast.Lambda | ast.expr
 
 
@@ -26,15 +29,26 @@ class Given:
     """what solution cells define for other cells"""
     attributes: frozenset[str]
     """what the course's own code takes of a student's objects"""
+    modules: dict[str, str] = field(default_factory=dict)
+    """what its code imports, as in `Naming`"""
+    numbers: frozenset[str] = frozenset()
+    """the values of the notebook's parameters, which differ from student to student"""
 
 
-def given(release: Released) -> Given:
-    """The names of one notebook that the course gives."""
+def given(release: Released, numbers: Iterable[float] = ()) -> Given:
+    """The names of one notebook that the course gives, and the values of its parameters."""
     code = [cell for cell in release.cells if cell.kind == "code"]
     asked = {name for cell in code if cell.solution for name in cell.names}
     taken = {name for cell in code if not cell.solution for name in _ATTRIBUTE.findall(cell.source)}
     methods = {name for cell in code if cell.solution for name in _METHOD.findall(cell.source)}
-    return Given(frozenset(asked), frozenset(taken | methods))
+    trees = filter(None, (syntax_tree(cell.source) for cell in code))
+    modules = dict(entry for tree in trees for node in _walked(tree) for entry in _imported(node))
+    return Given(
+        frozenset(asked),
+        frozenset(taken | methods),
+        modules,
+        frozenset(str(number).removesuffix(".0") for number in numbers),
+    )
 
 
 @dataclass(frozen=True)
@@ -54,6 +68,10 @@ class Naming:
             _OWN if name in local or (name in self.own and name not in self.modules) else self.modules.get(name, name)
         )
 
+    def path(self, node: ast.AST, local: frozenset[str]) -> str:
+        """The dotted path of a module or a thing in it, however it was imported; '' for everything else."""
+        return _path(node, self.modules, local)
+
     def attribute(self, name: str) -> str:
         return _PART if name in self.attributes else f".{name}"
 
@@ -72,9 +90,10 @@ class Naming:
 
 def naming(trees: Iterable[ast.Module], course: Given) -> Naming:
     """What the names in a student's code are."""
-    own: set[str] = set()
+    trees = list(trees)
+    own = Counter[str]()
     attributes: set[str] = set()
-    modules: dict[str, str] = {}
+    imported: dict[str, str] = {}
     for tree in trees:
         own.update(_top_level(tree.body))
         for node in _walked(tree):
@@ -83,12 +102,37 @@ def naming(trees: Iterable[ast.Module], course: Given) -> Naming:
                     attributes.add(attribute)
                 case ast.ClassDef():
                     attributes.update(_of_class(node))
-                case ast.Import():
-                    modules |= {alias.asname: alias.name for alias in node.names if alias.asname}
-                case ast.ImportFrom():
-                    modules |= {alias.asname or alias.name: f"{node.module}.{alias.name}" for alias in node.names}
+                case ast.Import() | ast.ImportFrom():
+                    imported.update(_imported(node))
+    modules = {name: path for name, path in course.modules.items() if name not in own} | imported
+    for tree in trees:
+        for node in tree.body:
+            match node:
+                case ast.Assign(targets=[ast.Name(id=name)]) if own[name] == 1 and (path := _path(node.value, modules)):
+                    modules[name] = path
     theirs = {name for name in attributes if not name.startswith("__")} - course.attributes
-    return Naming(course, frozenset(own - course.names - modules.keys()), frozenset(theirs), modules)
+    return Naming(course, frozenset(own.keys() - course.names - modules.keys()), frozenset(theirs), modules)
+
+
+def _imported(node: ast.AST) -> Iterator[tuple[str, str]]:
+    """The names that an import binds, each with its dotted path."""
+    match node:
+        case ast.Import():
+            for alias in node.names:
+                whole = alias.name if alias.asname else alias.name.partition(".")[0]
+                yield alias.asname or whole, whole
+        case ast.ImportFrom():
+            yield from ((alias.asname or alias.name, f"{node.module}.{alias.name}") for alias in node.names)
+
+
+def _path(node: ast.AST, modules: Mapping[str, str], local: frozenset[str] = frozenset()) -> str:
+    match node:
+        case ast.Name(id=name) if name not in local:
+            return modules.get(name, "")
+        case ast.Attribute(value=inner, attr=attribute):
+            path = _path(inner, modules, local)
+            return f"{path}.{attribute}" if path else ""
+    return ""
 
 
 def syntax_tree(source: str) -> ast.Module | None:

@@ -24,6 +24,7 @@ from autograder.course.personal_release import personal_released
 from autograder.course.release import Released, released
 from autograder.insight.fingerprints import Print, of_code, of_text
 from autograder.insight.naming import Given, given, naming, syntax_tree
+from autograder.insight.others_text import Texts, others_text, texts
 from autograder.submission import Unreadable, beside, choose, repaired
 from autograder.submission.choice import nothing
 from autograder.submission.folder import Contents, Place, contents
@@ -66,6 +67,8 @@ class OwnWork:
     answers: Mapping[Exercise, Answer] = field(default_factory=dict)
     damage: tuple[str, ...] = ()
     """of each notebook that cannot be read: why"""
+    others: tuple[str, ...] = ()
+    """of each notebook whose released text has the numbers of other students: it in a sentence"""
 
 
 @dataclass(frozen=True)
@@ -76,22 +79,27 @@ class Imprint:
     marks: dict[Exercise, bytes]
     """the different fingerprints of each answer: 64-bit integers in rising order"""
     damage: tuple[str, ...] = ()
+    others: tuple[str, ...] = ()
 
     @staticmethod
     def of(work: OwnWork) -> Imprint:
         found = {exercise: sorted({mark for mark, _, _ in one.prints}) for exercise, one in work.answers.items()}
         marks = {exercise: np.array(each, dtype=np.int64).tobytes() for exercise, each in found.items() if each}
-        return Imprint(work.student, marks, work.damage)
+        return Imprint(work.student, marks, work.damage, work.others)
 
 
 class Reader:
     """Reads submissions of one homework."""
 
-    def __init__(self, course: Course, homework: Homework, notebooks: Sequence[str]) -> None:
+    def __init__(
+        self, course: Course, homework: Homework, notebooks: Sequence[str], known: Mapping[str, Texts] | None = None
+    ) -> None:
         self._course, self.homework, self.notebooks = course, homework, tuple(notebooks)
         self._personal: dict[Values, Reader] = {homework.values: self}
         self.released = {spec.name: personal_released(homework, spec.name) for spec in homework.notebooks}
-        self.given = {name: given(self.released[name]) for name in self.notebooks}
+        self.given = {name: given(self.released[name], homework.numbers(name).values()) for name in self.notebooks}
+        self._known = known if known is not None else {name: texts(homework, name) for name in self.notebooks}
+        """what is the same for every student, and takes long to make"""
         self._texts = {name: {normal(cell.source) for cell in one.cells} for name, one in self.released.items()}
         self._kinship = Kinship([*self.released.values(), *_others(course, homework)])
 
@@ -102,31 +110,36 @@ class Reader:
         except CourseError:  # grading says so
             values = self.homework.values
         if values not in self._personal:
-            self._personal[values] = Reader(self._course, self.homework.personal(values), self.notebooks)
+            own = self.homework.personal(values)
+            self._personal[values] = Reader(self._course, own, self.notebooks, self._known)
         return self._personal[values]._read(student, folder)
 
     def _read(self, student: str, folder: Path) -> OwnWork:
         try:
             found = self._plainly(contents(folder, self.homework.name, self._kinship.homeworks))
-            parts, damage = (found, ()) if found is not None else self._repaired(folder)
+            parts, damage, others = (found, (), ()) if found is not None else self._repaired(student, folder)
         except (Unreadable, OSError, RecursionError, MemoryError) as error:
             return OwnWork(student, {}, (str(error) or type(error).__name__,))
         answers: dict[Exercise, Answer] = {}
         for name in self.notebooks:
             answers |= answers_of(parts.get(name, ()), self.released[name], self.given[name])
-        return OwnWork(student, answers, damage)
+        return OwnWork(student, answers, damage, others)
 
-    def _repaired(self, folder: Path) -> tuple[dict[str, list[Part]], tuple[str, ...]]:
+    def _repaired(self, student: str, folder: Path) -> tuple[dict[str, list[Part]], tuple[str, ...], tuple[str, ...]]:
+        """What the student wrote, what cannot be read, and where the text is that of others."""
         choice = choose(folder, self.released, self._kinship)
         parts = {}
+        others = []
         for name in self.notebooks:
             if name in choice.notebooks:
                 chosen = choice.notebooks[name]
                 book = repaired(chosen.raw, chosen.entry.name, self.released[name])
                 parts[name] = _parts(book, beside(choice, chosen).modules)
+                sources = [cell.source for cell in chosen.raw.cells]
+                others.append(others_text(self.homework, student, name, self._known[name], self._texts[name], sources))
         without = {name: one.note for name, one in choice.without.items() if name in self.notebooks}
         unread = [note for name, note in without.items() if note != nothing(name)]
-        return parts, tuple(unread)
+        return parts, tuple(unread), tuple(filter(None, others))
 
     def _plainly(self, found: Contents) -> dict[str, list[Part]] | None:
         """What the student wrote in the released notebooks; None if anything in the folder needs a closer look."""
@@ -229,7 +242,7 @@ def answers_of(parts: Sequence[Part], release: Released, course: Given) -> dict[
         found[release.notebook, name] = Answer("".join(text for text, _ in pieces), of_code(pieces, named))
     for name, written in texts.items():
         text = "\n\n".join(written)
-        found[release.notebook, name] = Answer(text, of_text(text))
+        found[release.notebook, name] = Answer(text, of_text(text, course.numbers))
     return found
 
 

@@ -37,6 +37,10 @@ _SAMPLE = 30_000
 _COPIED = (1.0, 0.6, 0.3, 0.1)
 """shares of the exercises that may be copied"""
 _QUANTILES = (0.1, 0.05, 0.02)
+_LONG = 20
+"""fingerprints that say something, in an answer that two students hardly write alike"""
+_FEW, _SHARE = 4, 0.05
+"""students, or the share of the class, who may have one and the same answer: what more have is a usual way"""
 
 
 @dataclass(frozen=True)
@@ -89,6 +93,21 @@ class Pair:
 
 
 @dataclass(frozen=True)
+class Same:
+    """Students whose long answers to some exercises are the same, but for names, comments and order."""
+
+    students: tuple[str, ...]
+    exercises: tuple[Exercise, ...]
+
+    @property
+    def says(self) -> str:
+        """It in a sentence."""
+        *first, last = map(plain, self.students)
+        where = ", ".join("/".join(filter(None, one)) for one in self.exercises)
+        return f"{', '.join(first)} and {last} have the same long answer to {where}."
+
+
+@dataclass(frozen=True)
 class Findings:
     """The pairs and groups of a class."""
 
@@ -99,8 +118,32 @@ class Findings:
     spread: float
     """what the class's own pairs show of how far exercises depend on each other: 1 if not at all"""
 
+    exercises: int = 0
+    """in which students differ"""
+    best: float = 0.0
+    """how many pairs with the same answers everywhere would be expected by chance, by the same measure"""
+    same: tuple[Same, ...] = ()
+    """what is the same where no pair is listed; that alone says less than a pair does"""
     fewest: int = FEWEST
     """students of which a class must consist"""
+
+    @property
+    def weak(self) -> str:
+        """Why no pair could be listed, whatever the students did; '' if one could."""
+        if self.students < self.fewest:
+            return (
+                f"Only {self.students} submissions hold work of a student's own. A class of fewer than {self.fewest} "
+                "does not show how alike honest answers are, so no pairs are listed."
+            )
+        if not self.exercises:
+            return f"No answer tells some of these {self.students} submissions from others, so no pairs are listed."
+        if self.best < self.threshold:
+            return ""
+        many = f"{self.exercises} exercise{'s' if self.exercises > 1 else ''}"
+        return (
+            f"{self.students} submissions and {many} are too few, or too much alike, to show a pair: even two students "
+            "with the same answers everywhere would not stand out from chance, so no pairs are listed."
+        )
 
     @property
     def crowded(self) -> str:
@@ -135,9 +178,9 @@ def similar(
     """
     works = sorted((work for work in works if work.marks), key=lambda work: work.student)
     size = len(works)
-    if size < FEWEST:
-        return Findings((), size, threshold, 1.0)
     scales = list(scales_of(works, given))
+    if size < FEWEST:
+        return Findings((), size, threshold, 1.0, len(scales), same=_same(scales, works, teams))
     one, other = _sampled(size)
     apart = _apart([frozenset(teams.get(work.student, ())) for work in works], one, other)
     one, other = one[apart], other[apart]
@@ -148,6 +191,7 @@ def similar(
     scores = _scores(scales, one, other) / spread
     pairs = size * (size - 1) / 2
     expected = pairs * np.exp(-np.maximum(scores, 0))
+    most = _together([scale.evidence[-1:] for scale in scales], 1)[0] / spread
     found = []
     for at in np.flatnonzero(expected < threshold):
         first, second = works[one[at]].student, works[other[at]].student
@@ -156,7 +200,24 @@ def similar(
         alike = _alike(scales, one[at : at + 1], other[at : at + 1])
         found.append(Pair(first, second, float(scores[at]), float(expected[at]), tuple(alike)))
     found.sort(key=lambda pair: (-pair.score, pair.one, pair.other))
-    return Findings(tuple(found), size, threshold, spread)
+    best = float(pairs * np.exp(-max(most, 0.0)))
+    same = () if found else _same(scales, works, teams)
+    return Findings(tuple(found), size, threshold, spread, len(scales), best, same)
+
+
+def _same(scales: Iterable[Scale], works: Sequence[Imprint], teams: Mapping[str, Collection[str]]) -> tuple[Same, ...]:
+    """The long answers that a few students have, not all of one team."""
+    found: dict[tuple[str, ...], list[Exercise]] = {}
+    for scale in scales:
+        holders: dict[bytes, list[str]] = {}
+        for work, start, end in zip(works, *(scale.holds.indptr[at:] for at in (0, 1)), strict=False):
+            if end - start >= _LONG:
+                holders.setdefault(scale.holds.indices[start:end].tobytes(), []).append(work.student)
+        for students in holders.values():
+            team = frozenset.intersection(*(frozenset(teams.get(one, ())) for one in students))
+            if 1 < len(students) <= max(_FEW, _SHARE * len(works)) and not team:
+                found.setdefault(tuple(students), []).append(scale.exercise)
+    return tuple(Same(students, tuple(exercises)) for students, exercises in sorted(found.items()))
 
 
 def _sampled(size: int) -> tuple[Ints, Ints]:
@@ -175,11 +236,15 @@ def _apart(teams: Sequence[frozenset[str]], one: Ints, other: Ints) -> npt.NDArr
 
 
 def _scores(scales: Iterable[Scale], one: Ints, other: Ints) -> Floats:
+    return _together((scale.speaks(one, other)[1] for scale in scales), len(one))
+
+
+def _together(evidence: Iterable[Floats], pairs: int) -> Floats:
     """The logarithm of the evidence of all exercises together, on average over the shares that may be copied."""
     shares = np.array(_COPIED)[:, None]
-    total = np.zeros((len(_COPIED), len(one)))
-    for scale in scales:
-        total += np.log1p(shares * np.expm1(scale.speaks(one, other)[1]))
+    total = np.zeros((len(_COPIED), pairs))
+    for each in evidence:
+        total += np.log1p(shares * np.expm1(each))
     most = total.max(axis=0)
     return np.asarray(most + np.log(np.exp(total - most).mean(axis=0)))
 

@@ -62,7 +62,7 @@ def shared(report: ClassReport, least: int) -> ClassReport | None:
         clusters_lost=0,
         marking=tuple(map(hide.marking, report.marking)),
         waiting=(),
-        waiting_marks=hide.count(report.waiting_marks),
+        waiting_marks=hide.waiting(report),
         attempts=(),
         attempts_students=hide.part(report.attempts_students),
         incidents=tuple(map(hide.tally, report.incidents)),
@@ -165,11 +165,15 @@ class _Hiding:
         )
 
     def exercise(self, one: ExerciseFigures) -> ExerciseFigures:
-        full, partly, none, untried = self.row(list(map(_int, (one.full, one.partly, one.none, one.not_tried))))
-        # Who waits for a mark is the difference to those who handed in.
-        students = self.row([_int(one.students), self.students - _int(one.students)])[0]
-        if one.students == self.students:
-            students = one.students
+        outcomes = list(map(_int, (one.full, one.partly, one.none, one.not_tried)))
+        waiting = self.students - _int(one.students)
+        if waiting:
+            # They add up to those who handed in. That somebody waits is no secret: how many more do, is one.
+            *shown, others = self.row([*outcomes, waiting - 1])
+            students = one.students if isinstance(others, int) else HIDDEN
+        else:
+            shown, students = self.row(outcomes), one.students
+        full, partly, none, untried = shown
         return msgspec.structs.replace(
             one,
             students=students,
@@ -181,6 +185,14 @@ class _Hiding:
             not_tried=untried,
             longest=None,
         )
+
+    def waiting(self, report: ClassReport) -> Count:
+        """How many answers wait for a mark, unless that says more than the exercises do."""
+        told = [self.exercise(one).students for one in report.exercises]
+        known = all(isinstance(one, int) for one in told)
+        same = report.waiting_marks == sum(self.students - _int(one) for one in told)
+        count = self.count(report.waiting_marks)
+        return count if not isinstance(count, int) or (known and same) else HIDDEN
 
     def flag(self, one: Flag) -> Flag:
         exact = one.kind in ("nobody-passes", "everybody-passes")  # the kind says it already

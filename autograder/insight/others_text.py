@@ -1,0 +1,53 @@
+"""Others' text: released text that a student did not get, because its numbers are those of other students."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterable, Mapping
+
+from autograder.course.course import CourseError, Homework
+from autograder.course.master import ADDED_CELLS
+from autograder.course.parsing import read_master
+from autograder.course.personal import file_of
+from autograder.course.personal_release import with_numbers
+from autograder.course.release import released
+from autograder.submission.match import normal
+
+Texts = Mapping[str, tuple[str, ...]]
+"""the texts of released cells that hold a parameter, each with what it says of them: ‘scale = 7’"""
+
+
+def texts(homework: Homework, notebook: str) -> Texts:
+    """Those of one notebook in which at most one parameter is not standard; none if the release is not the master's."""
+    declared = [one for one in homework.parameters if one.notebook == notebook]
+    if not declared:
+        return {}
+    standard, book = released(homework, notebook), read_master(homework.personal(()), notebook)
+    found: dict[str, dict[str, None]] = {}
+    for one in declared:
+        for value in one.values:
+            numbers = homework.personal(((one.name, value),)).numbers(notebook)
+            try:
+                own = with_numbers(standard, book, book.personal(numbers))
+            except CourseError:  # where students have numbers of their own, grading says so
+                return {}
+            for before, after in zip(standard.cells, own.cells, strict=True):
+                if before.source != after.source and not before.solution and before.id not in ADDED_CELLS:
+                    for source, number in ((before.source, one.standard), (after.source, value)):
+                        found.setdefault(normal(source), {})[f"{one.name} = {number:g}"] = None
+    return {text: tuple(values) for text, values in found.items()}
+
+
+def others_text(
+    homework: Homework, student: str, notebook: str, known: Texts, own: Collection[str], cells: Iterable[str]
+) -> str:
+    """What to say of a submitted notebook; '' if there is no text of others in it.
+
+    `own` are the texts, as `normal` makes them, of the notebook that the student is graded by.
+    """
+    for source in map(normal, cells):
+        if source in known and source not in own:
+            return (
+                f"{student}'s {notebook} has released text with {', '.join(known[source])}, but "
+                f"{file_of(homework).name} does not say that {student} was given this."
+            )
+    return ""
