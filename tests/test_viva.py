@@ -13,6 +13,7 @@ import json
 import random
 import re
 import stat
+import traceback
 import zipfile
 from contextlib import closing
 from dataclasses import dataclass
@@ -239,6 +240,26 @@ class Plainly:
             one.grade_id for one in self.master.cells if one.autograded and self.master.examined(one.grade_id) == cells
         ]
 
+    def failure(self, question):
+        """Where the check fails first if a line of the student's cell does nothing."""
+        edited, check = with_line(self.sources, question, "pass"), question.about.check
+        names = {"__name__": "notebook"}
+        seed(SEED)
+        for cell in self.master.code():
+            if not cell.autograded:
+                executed(edited.get(cell.id, cell.source), cell_filename(cell.id), names)
+        source = self.master.cell(check).source
+        for one in ast.parse(source).body:
+            try:
+                exec(compile(ast.Module([one], []), "<the check>", "exec"), names)
+            except BaseException as error:
+                frames = traceback.extract_tb(error.__traceback__)
+                line = [frame.lineno for frame in frames if frame.filename == "<the check>"][-1]
+                return next(
+                    (text for lines, text in edits.places_of(source).items() if lines[0] <= line <= lines[1]), ""
+                )
+        return "nowhere: it passes"
+
     def passes(self, question, text):
         """Whether the checks pass if a line of the student's cell is replaced."""
         edited = with_line(self.sources, question, text)
@@ -314,6 +335,8 @@ def right(question, plainly):
         edited = Plainly(plainly.master, with_line(plainly.sources, question, "pass"), plainly.wanted)
         calls = plainly.call(question, function), edited.call(question, function)
         return question.right == ended(*calls, question.answers)
+    if question.kind == "fails":
+        return question.right == plainly.failure(question)
     if question.kind == "edit":
         return [plainly.passes(question, text) for text in question.answers] == [
             text == question.right for text in question.answers
@@ -609,6 +632,17 @@ def test_code_that_an_edit_does_not_reach_is_not_taken_for_edited():
         for cells in ([cell], []):
             ends, _ = names["_viva"](names, edited, [["check", check]], cells, 3, 300, 6000)
             assert ends[0][1] == how
+
+
+def test_a_check_fails_in_one_line_alone():
+    check = "def _check_f():\n    y = f(1)\n    def near(a):\n        assert a\n    near(y)\n"
+    check += "    assert (\n        y == 2\n    )\n\n_check_f()"
+    assert list(edits.places_of(check).values()) == ["line 2: y = f(1)", "line 5: near(y)", "line 6: assert ("]
+    end = tracing.End("c", "failed", 7, "AssertionError", 9)
+    assert edits.failure(check, end) == "line 6: assert ("
+    assert edits.failure(check, dataclasses.replace(end, line=4)) == "", "line 5 has failed, too"
+    assert edits.failure(check, dataclasses.replace(end, how="passed", line=0)) == "nowhere: it passes"
+    assert edits.failure(check, dataclasses.replace(end, how="enough", line=0)) == ""
 
 
 def test_a_function_whose_name_is_given_to_another_is_not_asked_about():

@@ -9,7 +9,7 @@ from autograder.insight.viva import edits, patterns, sieve
 from autograder.insight.viva.exercises import Exercise
 from autograder.insight.viva.functions import Function, functions
 from autograder.insight.viva.questions import Question
-from autograder.insight.viva.tracing import Edit, Lines, TracedCall, ends, traces
+from autograder.insight.viva.tracing import Edit, End, Lines, TracedCall, ends, traces
 
 _SEEDS = 11, 4711
 """random seeds of the two runs whose keys must agree"""
@@ -90,7 +90,17 @@ def _drafts(exercise: Exercise, line: Lines, rng: random.Random, removed: bool) 
     def again(call: TracedCall, edit: Edit) -> TracedCall | None:
         return _after(call, edit, exercise, line, _SEEDS[0])
 
-    return [*found, *(edits.removed(calls, exercise, again, rng) if removed else ())]
+    def end(check: str, edit: Edit) -> End | None:
+        return _end(check, edit, exercise, line, _SEEDS[0])
+
+    if not removed:
+        return found
+    return [*found, *edits.removed(calls, exercise, again, rng), *edits.failing(calls, exercise, end, rng)]
+
+
+def _end(check: str, edit: Edit, exercise: Exercise, line: Lines, seed: int) -> End | None:
+    """How one check ends after an edit."""
+    return next(iter(ends(line, [(check, exercise.sources[check])], edit, seed)), None)
 
 
 def _after(call: TracedCall, edit: Edit, exercise: Exercise, line: Lines, seed: int) -> TracedCall | None:
@@ -141,6 +151,10 @@ def _seen_again(questions: Sequence[Question], exercise: Exercise, line: Lines) 
         if one.kind == "edit":
             edited = {text: Edit(one.cell, edits.with_line(source, one.about.line, text)) for text in one.answers}
             return all(_passes(exercise, edited[text], line, _SEEDS[1]) is (text == one.right) for text in edited)
+        if one.kind == "fails":
+            edit = Edit(one.cell, edits.with_line(source, one.about.line, "pass"))
+            check = one.about.check
+            return edits.failure(exercise.sources[check], _end(check, edit, exercise, line, _SEEDS[1])) == one.right
         if one.kind == "removed":
             call = by_key.get((one.about.check, one.cell, one.first, one.about.number))
             edit = Edit(one.cell, edits.with_line(source, one.about.line, "pass"))

@@ -1,4 +1,4 @@
-"""Questions about edits: how a call ends if a line is left out, and which other way of writing a line is right."""
+"""Questions about edits: what happens if a line is left out, and which other way of writing a line is right."""
 
 from __future__ import annotations
 
@@ -6,17 +6,20 @@ import ast
 import copy
 import random
 from collections.abc import Callable, Iterator, Sequence
+from itertools import chain
 from typing import Any, TypeAlias, cast
 
 from autograder.insight.viva import patterns
 from autograder.insight.viva.exercises import Exercise
-from autograder.insight.viva.functions import Function, read_by, stored, written
-from autograder.insight.viva.questions import LEAST_WRONG, About, Question
+from autograder.insight.viva.functions import Function, parsed_cell, read_by, statements_in, stored, written
+from autograder.insight.viva.questions import LEAST_WRONG, MOST_WRONG, About, Question
 from autograder.insight.viva.seen import Seen
-from autograder.insight.viva.tracing import Edit, TracedCall
+from autograder.insight.viva.tracing import Edit, End, TracedCall
 
 Again: TypeAlias = Callable[[TracedCall, Edit], TracedCall | None]
 """the same call after an edit; None if it is not made"""
+Ends: TypeAlias = Callable[[str, Edit], End | None]
+"""how a check ends after an edit; None if nobody can say"""
 Passes: TypeAlias = Callable[[Edit], bool | None]
 """whether the checks of the cell pass after an edit; None if that is not sure"""
 _MOST_REMOVED, _MOST_EDITED, _MOST_WRONG_EDITS = 3, 2, 6
@@ -28,6 +31,8 @@ _MOST_NUMBER = 2
 """which calls of a function may be asked about: earlier ones that change can end the check before later ones"""
 _MOST_READ, _LONGEST = 12, 110
 """statements of one cell for which another way to write them is sought, and characters of it"""
+_MOST_FAILING, _LONGEST_PLACE, _NOWHERE = 2, 60, "nowhere: it passes"
+"""lines that are tried for where a check fails, and characters of a place that are shown"""
 _NOTHING = Seen("value", (), (None,))
 _FAR = 1e-3
 """relative difference from which on numbers are others"""
@@ -41,15 +46,7 @@ def removed(
     calls: Sequence[tuple[TracedCall, Function]], exercise: Exercise, again: Again, rng: random.Random
 ) -> Iterator[Question]:
     """How a call ends if a line of its function does nothing, for some of these calls."""
-    todo = [
-        (call, function, one)
-        for call, function in calls
-        if call.number <= _MOST_NUMBER and call.returned not in (None, _NOTHING)
-        if function.is_plain and not call.draws and call.cell not in exercise.held
-        for one in function.simple
-        if _removable(one, function) and any(step.line == one.lineno for step in call.steps)
-    ]
-    found = 0
+    todo, found = _removable_lines(calls, exercise), 0
     for call, function, one in rng.sample(todo, min(len(todo), 2 * _MOST_REMOVED)):
         if found == _MOST_REMOVED:
             return
@@ -63,6 +60,71 @@ def removed(
             wrong = tuple(other for other in choices if other != right)
             place = call.cell, function.name, function.first, function.last
             yield Question("removed", *place, text, right, wrong, about, told)
+
+
+def failing(
+    calls: Sequence[tuple[TracedCall, Function]], exercise: Exercise, ends: Ends, rng: random.Random
+) -> Iterator[Question]:
+    """At which line a visible check fails first if a line of a function does nothing: one question, if there is any."""
+    todo = _removable_lines(calls, exercise)
+    for call, function, one in rng.sample(todo, min(len(todo), _MOST_FAILING)):
+        source = exercise.sources[call.check]
+        places = [*places_of(source).values(), _NOWHERE]
+        edit = Edit(call.cell, with_line(exercise.cells[call.cell], one.lineno, "pass"))
+        if len(places) <= LEAST_WRONG or (right := failure(source, ends(call.check, edit))) not in places:
+            continue
+        others = [place for place in places if place != right]
+        text = f"Line {one.lineno} is replaced by `pass`. Where does check ‘{call.check}’ fail first?"
+        about = About(call.check, line=one.lineno)
+        wrong = tuple(rng.sample(others, min(len(others), MOST_WRONG)))
+        yield Question("fails", call.cell, function.name, function.first, function.last, text, right, wrong, about)
+        return
+
+
+def failure(source: str, end: End | None) -> str:
+    """Where a check with this source failed, in words; '' if nobody can say."""
+    if end is None or end.how == "enough":
+        return ""
+    if end.how == "passed":
+        return _NOWHERE
+    return next((text for (first, last), text in places_of(source).items() if first <= end.line <= last), "")
+
+
+def places_of(source: str) -> dict[tuple[int, int], str]:
+    """The simple statements of a check that call or assert something: their lines, and what is said of them.
+
+    Those of functions within its function are left out, and the call of that function: several lines would fail there.
+    """
+    tree, lines = parsed_cell(source), source.split("\n")
+    body = tree.body if tree is not None else []
+    own = [one for one in body if isinstance(one, ast.FunctionDef)]
+    calls = {f"{one.name}()" for one in own}
+    found: dict[tuple[int, int], str] = {}
+    for one in chain(statements_in(body), *(statements_in(each.body) for each in own)):
+        if not isinstance(one, ast.Assert | ast.Expr | ast.Assign) or ast.unparse(one) in calls:
+            continue
+        if isinstance(one, ast.Assert) or any(map(_is_call, ast.walk(one))):
+            text = lines[one.lineno - 1].strip()
+            found[one.lineno, one.end_lineno or one.lineno] = f"line {one.lineno}: {text[:_LONGEST_PLACE]}"
+    return found
+
+
+def _is_call(node: ast.AST) -> bool:
+    return isinstance(node, ast.Call)
+
+
+def _removable_lines(
+    calls: Sequence[tuple[TracedCall, Function]], exercise: Exercise
+) -> list[tuple[TracedCall, Function, ast.stmt]]:
+    """The lines that can be taken out of a call, if it is sure that an edit reaches them."""
+    return [
+        (call, function, one)
+        for call, function in calls
+        if call.number <= _MOST_NUMBER and call.returned not in (None, _NOTHING)
+        if function.is_plain and not call.draws and call.cell not in exercise.held
+        for one in function.simple
+        if _removable(one, function) and any(step.line == one.lineno for step in call.steps)
+    ]
 
 
 def _removable(one: ast.stmt, function: Function) -> bool:

@@ -36,7 +36,7 @@ class Function:
     @cached_property
     def statements(self) -> tuple[ast.stmt, ...]:
         """All statements of its own, in order, without those of functions within it."""
-        return tuple(_statements(self.node.body))
+        return tuple(statements_in(self.node.body))
 
     @cached_property
     def reads(self) -> set[str]:
@@ -124,14 +124,15 @@ def _functions(body: list[ast.stmt], owner: str) -> Iterator[Function]:
             yield from _functions(node.body, f"{owner}{node.name}.")
 
 
-def _statements(body: list[ast.stmt]) -> Iterator[ast.stmt]:
+def statements_in(body: list[ast.stmt]) -> Iterator[ast.stmt]:
+    """All statements in it, in order, without those of functions and classes within it."""
     for one in body:
         yield one
         if not isinstance(one, _BARRIERS):
             for field in ("body", "orelse", "finalbody"):
-                yield from _statements(getattr(one, field, []))
+                yield from statements_in(getattr(one, field, []))
             for handler in getattr(one, "handlers", []):
-                yield from _statements(handler.body)
+                yield from statements_in(handler.body)
 
 
 def _documents(one: ast.stmt) -> bool:
