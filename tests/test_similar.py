@@ -626,6 +626,7 @@ def test_a_students_own_name_is_no_module_of_the_release():
     assert marks_of("code", one) == marks_of("code", other)
 
 
+@pytest.mark.slow(seconds=4)
 @pytest.mark.parametrize(
     "padding",
     [
