@@ -87,7 +87,6 @@ class GradingServer:
     def _start(self) -> None:
         ours, theirs = pair()
         environment = {**os.environ, **ENVIRONMENT, "PYTEST_DISABLE_PLUGIN_AUTOLOAD": "1", "MPLBACKEND": "agg"}
-        environment.pop("PYTEST_ADDOPTS", None)  # the caller's pytest options are not meant for hidden tests
         module = ("-m", "autograder.grading.server_process")
         arguments = (*module, str(theirs.fileno()), str(os.getpid()), *self._arguments)
         self._process = child_process.start(arguments, theirs.fileno(), environment)

@@ -8,7 +8,9 @@ before its end, so that the work is bounded without a clock. What comes back is 
 
 SOURCE = """
 def _viva(names, edited, checks, cells, most_calls, most_events, most_work):
+    import random
     import sys
+    import zlib
     torch, numpy = sys.modules.get("torch"), sys.modules.get("numpy")
     calls, counts, work, active, fresh = [], {}, [0], [], {}
 
@@ -91,7 +93,6 @@ def _viva(names, edited, checks, cells, most_calls, most_events, most_work):
             return None
 
     def digest(thing, depth=0):
-        import zlib
         if type(thing) in (list, tuple) and len(thing) <= 200 and depth < 2:
             return ",".join(digest(item, depth + 1) for item in thing)
         try:
@@ -104,7 +105,6 @@ def _viva(names, edited, checks, cells, most_calls, most_events, most_work):
         return repr(thing)[:60] if type(thing) in (bool, int, float, str) else type(thing).__name__[:60]
 
     def dice():
-        import random
         found = [random.getstate()]
         if torch is not None:
             found.append(torch.get_rng_state().numpy().tobytes())
