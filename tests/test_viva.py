@@ -569,14 +569,30 @@ def test_a_round_of_a_loop_within_a_loop_is_told_from_those_of_its_later_runs():
     assert all("line 3’s loop has finished" in text for text in texts[1]) and texts[1]
 
 
-def watched(source, check, check_source):
+def watched(source, check, check_source, wanted=(), most=300, how="passed"):
     """The calls that a check makes of functions in a cell, as they are recorded, without a sandbox."""
     names, cell = {}, cell_filename("own")
     exec(compile(source, cell, "exec"), names)
     exec(witness.SOURCE, names)
-    ends, calls = names["_viva"](names, [], [[check, check_source]], [cell], 3, 300, 6000)
-    assert ends[0][1] == "passed"
+    wanted = [[check, cell, first, number] for first, number in wanted]
+    ends, calls = names["_viva"](names, [], [[check, check_source]], [cell], 3, most, 6000, wanted)
+    assert ends[0][1] == how
     return tracing._calls(calls)
+
+
+def test_a_check_is_left_when_its_wanted_calls_have_ended():
+    source = "def f(x):\n    return x\n\ndef g(x):\n    return f(x)"
+    check = "g(1)\nf(2)\ng(3)\ng(4)"
+    assert len(watched(source, "check", check)) == 6
+    found = watched(source, "check", check, [(1, 2), (4, 1)], how="enough")
+    assert [(one.first, one.number, one.returned.items[0]) for one in found] == [(4, 1, 1), (1, 1, 1), (1, 2, 2)]
+    assert len(watched(source, "check", check, [(1, 9)])) == 6, "what never comes ends nothing"
+
+
+def test_a_check_is_left_in_a_call_that_is_too_long():
+    source = "def f(x):\n    for _ in range(x):\n        g(1)\n\ndef g(x):\n    return x"
+    found = watched(source, "check", "f(2)\nf(100)\nf(2)", most=20, how="enough")
+    assert [(one.number, one.returned is not None) for one in found if one.first == 1] == [(1, True), (2, False)]
 
 
 def test_a_decorated_function_is_not_asked_what_it_returns():
@@ -630,7 +646,7 @@ def test_code_that_an_edit_does_not_reach_is_not_taken_for_edited():
     edited = [[cell, "class Layer:\n    def g(self):\n        return 2"]]
     for check, how in (("layer.g()", "enough"), ("Layer().g()", "passed")):
         for cells in ([cell], []):
-            ends, _ = names["_viva"](names, edited, [["check", check]], cells, 3, 300, 6000)
+            ends, _ = names["_viva"](names, edited, [["check", check]], cells, 3, 300, 6000, [])
             assert ends[0][1] == how
 
 

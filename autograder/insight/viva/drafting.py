@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import random
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 
 from autograder.insight.viva import edits, patterns, sieve
 from autograder.insight.viva.exercises import Exercise
 from autograder.insight.viva.functions import Function, functions
 from autograder.insight.viva.questions import Question
-from autograder.insight.viva.tracing import Edit, End, Lines, TracedCall, ends, traces
+from autograder.insight.viva.tracing import Edit, End, Key, Lines, TracedCall, ends, traces
 
 _SEEDS = 11, 4711
 """random seeds of the two runs whose keys must agree"""
@@ -60,11 +60,15 @@ def _known(exercise: Exercise) -> dict[tuple[str, int], Function]:
 
 
 def _calls(
-    exercise: Exercise, checks: Sequence[tuple[str, str]], line: Lines, seed: int
+    exercise: Exercise,
+    checks: Sequence[tuple[str, str]],
+    line: Lines,
+    seed: int,
+    wanted: Iterable[Key] = (),
 ) -> list[tuple[TracedCall, Function]]:
     """The calls of the student's functions that these checks make, without those that end in an exception."""
     known = _known(exercise)
-    found = traces(line, checks, list(exercise.cells), seed)
+    found = traces(line, checks, list(exercise.cells), seed, None, wanted)
     return [
         (call, known[call.cell, call.first])
         for call in found
@@ -106,7 +110,7 @@ def _end(check: str, edit: Edit, exercise: Exercise, line: Lines, seed: int) -> 
 def _after(call: TracedCall, edit: Edit, exercise: Exercise, line: Lines, seed: int) -> TracedCall | None:
     """The same call after an edit, if it is made."""
     check = [(call.check, exercise.sources[call.check])]
-    found = traces(line, check, list(exercise.cells), seed, edit)
+    found = traces(line, check, list(exercise.cells), seed, edit, [call.key])
     return next((one for one in found if one.key == call.key), None)
 
 
@@ -124,15 +128,14 @@ def _unnoticed(exercise: Exercise, line: Lines, rng: random.Random) -> Iterator[
     if not cells:
         return
     cell = rng.choice(cells)
-    if _passes(exercise, None, line, _SEEDS[0]):
 
-        def passes(edit: Edit) -> bool | None:
-            return _passes(exercise, edit, line, _SEEDS[0])
+    def passes(edit: Edit) -> bool | None:
+        return _passes(exercise, edit, line, _SEEDS[0])
 
-        yield from edits.unnoticed(cell, exercise.cells[cell], exercise.functions(cell), passes, rng)
+    yield from edits.unnoticed(cell, exercise.cells[cell], exercise.functions(cell), passes, rng)
 
 
-def _passes(exercise: Exercise, edit: Edit | None, line: Lines, seed: int) -> bool | None:
+def _passes(exercise: Exercise, edit: Edit, line: Lines, seed: int) -> bool | None:
     found = ends(line, exercise.checks, edit, seed)
     if not found or any(one.how == "enough" for one in found):
         return None
@@ -141,8 +144,10 @@ def _passes(exercise: Exercise, edit: Edit | None, line: Lines, seed: int) -> bo
 
 def _seen_again(questions: Sequence[Question], exercise: Exercise, line: Lines) -> set[Question]:
     """Those of the questions that have the same key in a run with another random seed."""
-    names = {one.about.check for one in questions}
-    calls = _calls(exercise, [one for one in exercise.checks if one[0] in names], line, _SEEDS[1])
+    traced = [one for one in questions if one.kind not in ("edit", "fails")]
+    wanted = {(one.about.check, one.cell, one.first, one.about.number) for one in traced}
+    checks = [one for one in exercise.checks if one[0] in {check for check, *_ in wanted}]
+    calls = _calls(exercise, checks, line, _SEEDS[1], wanted) if checks else []
     same = {(one.id, one.about, one.setting, one.right) for one in _asked(exercise, calls)}
     by_key = {call.key: call for call, _ in calls}
 

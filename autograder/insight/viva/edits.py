@@ -3,18 +3,18 @@
 from __future__ import annotations
 
 import ast
-import copy
 import random
 from collections.abc import Callable, Iterator, Sequence
+from functools import partial
 from itertools import chain
-from typing import Any, TypeAlias, cast
+from typing import TypeAlias
 
 from autograder.insight.viva import patterns
 from autograder.insight.viva.exercises import Exercise
 from autograder.insight.viva.functions import Function, parsed_cell, read_by, statements_in, stored, written
 from autograder.insight.viva.questions import LEAST_WRONG, MOST_WRONG, About, Question
 from autograder.insight.viva.seen import Seen
-from autograder.insight.viva.tracing import Edit, End, TracedCall
+from autograder.insight.viva.tracing import MOST_TO_END, Edit, End, TracedCall
 
 Again: TypeAlias = Callable[[TracedCall, Edit], TracedCall | None]
 """the same call after an edit; None if it is not made"""
@@ -22,7 +22,7 @@ Ends: TypeAlias = Callable[[str, Edit], End | None]
 """how a check ends after an edit; None if nobody can say"""
 Passes: TypeAlias = Callable[[Edit], bool | None]
 """whether the checks of the cell pass after an edit; None if that is not sure"""
-_MOST_REMOVED, _MOST_EDITED, _MOST_WRONG_EDITS = 3, 2, 6
+_MOST_REMOVED, _MOST_EDITED, _MOST_WRONG_EDITS = 2, 2, 6
 """questions about a line left out in one exercise, lines for which another is sought, and mistakes tried in each"""
 _SAME, _OTHER = "it returns the same as before", "it returns other numbers, in the same shape"
 _RESHAPED, _ELSE = "it returns something of another shape", "it returns something else"
@@ -66,7 +66,8 @@ def failing(
     calls: Sequence[tuple[TracedCall, Function]], exercise: Exercise, ends: Ends, rng: random.Random
 ) -> Iterator[Question]:
     """At which line a visible check fails first if a line of a function does nothing: one question, if there is any."""
-    todo = _removable_lines(calls, exercise)
+    short = [(call, function) for call, function in calls if call.work <= MOST_TO_END]
+    todo = _removable_lines(short, exercise)
     for call, function, one in rng.sample(todo, min(len(todo), _MOST_FAILING)):
         source = exercise.sources[call.check]
         places = [*places_of(source).values(), _NOWHERE]
@@ -205,7 +206,10 @@ def unnoticed(
         if not alike or len(others) < LEAST_WRONG or not tries:
             continue
         tries, good = tries - 1, rng.choice(alike)
-        if passes(Edit(cell, with_line(source, one.lineno, good))) is not True:
+        passed = passes(Edit(cell, with_line(source, one.lineno, good)))
+        if passed is None:  # the checks are too long, whatever stands in the line
+            return
+        if not passed:
             continue
         for text in rng.sample(others, min(len(others), _MOST_WRONG_EDITS)):
             if len(bad) < LEAST_WRONG and passes(Edit(cell, with_line(source, one.lineno, text))) is False:
@@ -230,27 +234,36 @@ def _different(one: ast.stmt) -> list[str]:
 def _rewritten(one: ast.stmt, change: Callable[[ast.AST], Iterator[ast.AST]]) -> list[str]:
     """The statement once for each change that a node of it allows."""
     before, found = ast.unparse(one), list[str]()
-    for at, node in enumerate(ast.walk(one)):
+    for node, put in list(_places(one)):
         for new in change(node):
-            text = ast.unparse(_put(one, at, new))
+            try:
+                text = ast.unparse(put(new))
+            finally:
+                put(node)
             if text != before and "\n" not in text and len(text) <= _LONGEST:
                 found.append(text)
     return list(dict.fromkeys(found))
 
 
-def _put(tree: ast.stmt, at: int, new: ast.AST) -> ast.stmt:
-    """A copy of the statement with another node in the place of one."""
-    copied = copy.deepcopy(tree)
-    made: Any = _Put(list(ast.walk(copied))[at], new).visit(copied)
-    return cast(ast.stmt, made)
+def _places(one: ast.stmt) -> Iterator[tuple[ast.AST, Callable[[ast.AST], ast.AST]]]:
+    """Each node of a statement, and a function that puts another in its place and returns the statement."""
 
+    def as_field(parent: ast.AST, name: str, new: ast.AST) -> ast.AST:
+        setattr(parent, name, new)
+        return one
 
-class _Put(ast.NodeTransformer):
-    def __init__(self, old: ast.AST, new: ast.AST) -> None:
-        self._old, self._new = old, new
+    def as_item(items: list[ast.AST], at: int, new: ast.AST) -> ast.AST:
+        items[at] = new
+        return one
 
-    def visit(self, node: ast.AST) -> ast.AST:
-        return self._new if node is self._old else self.generic_visit(node)
+    yield one, lambda new: new
+    for parent in ast.walk(one):
+        for name, value in ast.iter_fields(parent):
+            if isinstance(value, ast.AST):
+                yield value, partial(as_field, parent, name)
+            elif isinstance(value, list):
+                inner = [(at, item) for at, item in enumerate(value) if isinstance(item, ast.AST)]
+                yield from ((item, partial(as_item, value, at)) for at, item in inner)
 
 
 def _harmless(node: ast.AST) -> Iterator[ast.AST]:

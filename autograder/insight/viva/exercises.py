@@ -6,7 +6,7 @@ import ast
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cached_property, lru_cache
 
 import msgspec
 
@@ -55,38 +55,52 @@ def held_cells(sources: Mapping[str, str]) -> frozenset[str]:
 
     Only what some code reads later counts.
     """
-    parsed = {cell: tree.body for cell, source in sources.items() if (tree := parsed_cell(source)) is not None}
-    reads = Counter(name for body in parsed.values() for one in body for name in _named(one))
+    kept = {cell: _kept(source) for cell, source in sources.items()}
+    reads = Counter(name for statements in kept.values() for one in statements for name in one.named)
     found = set()
-    for cell, body in parsed.items():
-        defined = {one.name for one in body if isinstance(one, ast.FunctionDef | ast.ClassDef)}
-        for other, statements in parsed.items():
-            kept = (name for one in statements for name in _keeps(one, defined)) if other != cell and defined else ()
-            if any(reads[name] > 1 for name in kept):
+    for cell, statements in kept.items():
+        if defined := {one.defines for one in statements if one.defines}:
+            others = (one for other, its in kept.items() if other != cell for one in its if one.used & defined)
+            names = (name for one in others for name in ({one.defines} if one.defines else one.named - defined))
+            if any(reads[name] > 1 for name in names):
                 found.add(cell)
     return frozenset(found)
 
 
-def _named(one: ast.stmt) -> set[str]:
-    own = {one.name} if isinstance(one, ast.FunctionDef | ast.ClassDef) else set()
-    return own | {node.id for node in ast.walk(one) if isinstance(node, ast.Name)}
+@dataclass(frozen=True)
+class _Kept:
+    """A statement of a cell."""
+
+    defines: str
+    """the function or class that it defines, '' if it is another statement"""
+    named: frozenset[str]
+    """all names in it"""
+    used: frozenset[str]
+    """those that are looked up when it runs; what it makes of them, it keeps"""
 
 
-def _keeps(one: ast.stmt, defined: set[str]) -> set[str]:
-    """The names under which a statement of a cell keeps what it makes of the functions and classes `defined`."""
-    match one:
-        case ast.FunctionDef():
-            parts: list[ast.AST] = [*one.decorator_list, *one.args.defaults, *filter(None, one.args.kw_defaults)]
-            kept = {one.name}
-        case ast.ClassDef():
-            own = [part for part in one.body if not isinstance(part, ast.FunctionDef)]
-            parts, kept = [*one.decorator_list, *one.bases, *one.keywords, *own], {one.name}
-        case ast.Import() | ast.ImportFrom():
-            return set()
-        case _:
-            parts, kept = [one], _named(one) - defined
-    used = {node.id for part in parts for node in ast.walk(part) if isinstance(node, ast.Name)}
-    return kept if used & defined else set()
+@lru_cache(256)
+def _kept(source: str) -> tuple[_Kept, ...]:
+    """The statements of a cell. Those of the course's cells are the same for all students."""
+    tree = parsed_cell(source)
+    return tuple(map(_of_statement, tree.body)) if tree is not None else ()
+
+
+def _of_statement(one: ast.stmt) -> _Kept:
+    named, defines = _names([one]), ""
+    used = named
+    if isinstance(one, ast.FunctionDef):
+        used = _names([*one.decorator_list, *one.args.defaults, *filter(None, one.args.kw_defaults)])
+    elif isinstance(one, ast.ClassDef):
+        own = [part for part in one.body if not isinstance(part, ast.FunctionDef)]
+        used = _names([*one.decorator_list, *one.bases, *one.keywords, *own])
+    if isinstance(one, ast.FunctionDef | ast.ClassDef):
+        named, defines = named | {one.name}, one.name
+    return _Kept(defines, named, used)
+
+
+def _names(parts: Sequence[ast.AST]) -> frozenset[str]:
+    return frozenset(node.id for part in parts for node in ast.walk(part) if isinstance(node, ast.Name))
 
 
 def without_checks(master: Master, cells: Sequence[GradableCell]) -> tuple[GradableCell, ...]:

@@ -39,7 +39,7 @@ class Function:
         return tuple(statements_in(self.node.body))
 
     @cached_property
-    def reads(self) -> set[str]:
+    def reads(self) -> frozenset[str]:
         """The names, and the attributes of `self`, that are read in it."""
         return read_by(self.node)
 
@@ -157,6 +157,9 @@ def written(node: ast.expr) -> str:
     return ""
 
 
-def read_by(node: ast.AST) -> set[str]:
+@lru_cache(4096)
+def read_by(node: ast.AST) -> frozenset[str]:
     """The names, and the attributes of `self`, that are read in it."""
-    return {name for one in ast.walk(node) if isinstance(one, ast.expr) and (name := written(one)) and name != "self"}
+    return frozenset(
+        name for one in ast.walk(node) if isinstance(one, ast.expr) and (name := written(one)) and name != "self"
+    )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 from collections.abc import Iterator, Sequence
 from contextlib import closing
 from dataclasses import dataclass
@@ -58,6 +59,7 @@ def held(
         GradingContext(course, homework, zygote) as context,
     ):
         context.check_confinement(floor)
+        gc.freeze()  # what is loaded is needed to the end: it need not be searched again for each student
         for student in students:
             yield _invited(context, out, student, form)
 

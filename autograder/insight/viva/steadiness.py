@@ -12,6 +12,7 @@ import ast
 import builtins
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass, field
 from functools import cached_property, lru_cache
 from pathlib import PurePath
 
@@ -75,53 +76,32 @@ class Steadiness:
         self._stars = False
         self._hidden = any(PurePath(path).suffix in _COMPILED for path in files)
         for text in own:
-            self._take(self._read(text), own=True)
+            self._take(text, own=True)
         for path, data in files.items():
             if path.endswith(".py"):
-                tree = self._read(data.decode(errors="replace"))
-                self._take(tree, own=True)
-                for name, part in _bound(tree.body):
+                for name, part in self._take(data.decode(errors="replace"), own=True).named:
                     self._members[name].append(part)
         for text in given:
-            self._take(_tree(text), own=False)
+            self._take(text, own=False)
         for name, original in self._own_imports:
             self._named[name] += [*self._named[original], *self._members[original]]
         outside = [(name, member) for name, member in self._altered if name in self._named.keys() - self._imported]
         self._kept = {name for name, member in outside if not member}, {member for _, member in outside if member}
 
-    def _read(self, text: str) -> ast.Module:
-        tree = _tree(text)
-        fine = _own_setters(tree)
-        words = (word for node in ast.walk(tree) if id(node) not in fine for word in _words(node))
-        self._hidden |= source.too_deep(text) or not _WATCHING.isdisjoint(words)
-        return tree
-
-    def _take(self, tree: ast.Module, own: bool) -> None:
-        for node in ast.walk(tree):
-            match node:
-                case ast.ClassDef(body=body):
-                    for name, part in _bound(body):
-                        self._members[name].append(part)
-                        if own and name.startswith("__"):
-                            self._operators.append(part)
-                case ast.Assign() | ast.AnnAssign() | ast.AugAssign():
-                    for target in node.targets if isinstance(node, ast.Assign) else [node.target]:
-                        for one in ast.walk(target):
-                            if isinstance(one, ast.Attribute):
-                                self._members[one.attr].append(node)
-                case ast.Global(names=names) | ast.Nonlocal(names=names):
-                    self._unsteady.update(names)
-                case ast.Import(names=aliases):
-                    self._import(aliases, "")
-                case ast.ImportFrom(names=aliases, module=module):
-                    self._import(aliases, module or "")
-                case ast.For(target=ast.Attribute()) | ast.withitem(optional_vars=ast.Attribute()):
-                    self._hidden |= own
-            if own and isinstance(node, _SCOPES):
-                self._altered |= _altered(node)
-            self._known.update(_binds(node))
-        for name, part in _bound(tree.body):
+    def _take(self, text: str, own: bool) -> _Facts:
+        facts = _facts(text, own)
+        for name, part in facts.members:
+            self._members[name].append(part)
+        for name, part in facts.named:
             self._named[name].append(part)
+        self._operators += facts.operators
+        self._unsteady |= facts.outer
+        self._known |= facts.known
+        self._altered |= facts.altered
+        self._hidden |= facts.hidden
+        for aliases, module in facts.imports:
+            self._import(aliases, module)
+        return facts
 
     def _import(self, aliases: Iterable[ast.alias], module: str) -> None:
         root = module.split(".")[0]
@@ -201,10 +181,54 @@ def _binds(node: ast.AST) -> Iterator[str]:
             yield name
 
 
+@dataclass
+class _Facts:
+    """What one cell says about the names of its notebook."""
+
+    members: list[tuple[str, ast.AST]] = field(default_factory=list)
+    named: list[tuple[str, ast.AST]] = field(default_factory=list)
+    operators: list[ast.AST] = field(default_factory=list)
+    imports: list[tuple[list[ast.alias], str]] = field(default_factory=list)
+    outer: set[str] = field(default_factory=set)
+    """names that functions declare to be from outside"""
+    known: set[str] = field(default_factory=set)
+    altered: set[tuple[str, str]] = field(default_factory=set)
+    hidden: bool = False
+
+
 @lru_cache(_MOST_TREES)
-def _tree(text: str) -> ast.Module:
-    """The statements of a cell. Those of the course's cells are the same for all students."""
-    return ast.Module(source.parse(text), [])
+def _facts(text: str, own: bool) -> _Facts:
+    """What a cell says. Those of the course are the same for all students; only the student's `own` can hide."""
+    tree, facts = ast.Module(source.parse(text), []), _Facts()
+    nodes = list(ast.walk(tree))
+    if own:
+        fine = _own_setters(nodes)
+        words = (word for node in nodes if id(node) not in fine for word in _words(node))
+        facts.hidden = source.too_deep(text) or not _WATCHING.isdisjoint(words)
+    for node in nodes:
+        match node:
+            case ast.ClassDef(body=body):
+                for name, part in _bound(body):
+                    facts.members.append((name, part))
+                    if own and name.startswith("__"):
+                        facts.operators.append(part)
+            case ast.Assign() | ast.AnnAssign() | ast.AugAssign():
+                for target in node.targets if isinstance(node, ast.Assign) else [node.target]:
+                    inner = (one for one in ast.walk(target) if isinstance(one, ast.Attribute))
+                    facts.members += [(one.attr, node) for one in inner]
+            case ast.Global(names=names) | ast.Nonlocal(names=names):
+                facts.outer.update(names)
+            case ast.Import(names=aliases):
+                facts.imports.append((aliases, ""))
+            case ast.ImportFrom(names=aliases, module=module):
+                facts.imports.append((aliases, module or ""))
+            case ast.For(target=ast.Attribute()) | ast.withitem(optional_vars=ast.Attribute()):
+                facts.hidden |= own
+        if own and isinstance(node, _SCOPES):
+            facts.altered |= _altered(node)
+        facts.known.update(_binds(node))
+    facts.named += _bound(tree.body)
+    return facts
 
 
 @lru_cache(_MOST_NODES)
@@ -256,9 +280,9 @@ def _words(node: ast.AST) -> Iterator[str]:
             yield from path.split(".")
 
 
-def _own_setters(tree: ast.AST) -> set[int]:
+def _own_setters(nodes: Iterable[ast.AST]) -> set[int]:
     """The nodes that name `setattr` where an object gives itself attributes as it is made."""
-    makers = (one for one in ast.walk(tree) if isinstance(one, ast.FunctionDef) and one.name == "__init__")
+    makers = (one for one in nodes if isinstance(one, ast.FunctionDef) and one.name == "__init__")
     found = set()
     for node in (node for maker in makers for node in ast.walk(maker)):
         match node:

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import closing, suppress
-from dataclasses import dataclass
-from typing import Any
+from dataclasses import dataclass, replace
+from typing import Any, TypeAlias
 
 from autograder.constants import cell_filename, cell_of
 from autograder.insight.viva.seen import Seen, read
@@ -14,14 +14,18 @@ from autograder.sandbox.lines import Line
 from autograder.sandbox.object_client import Student
 from autograder.sandbox.student_error import Allowance, StudentError
 
-MOST_CALLS, MOST_EVENTS, MOST_WORK = 3, 300, 6_000
+MOST_CALLS, MOST_EVENTS, MOST_WORK = 3, 200, 6_000
 """of one check: calls of each function that are recorded, lines of one call, and calls and lines before it is left"""
+MOST_TO_END = 4_000
+"""calls and lines of a check of which only the end is asked: it runs several times"""
 _SECONDS = 2.0
 """for one check, or for one edit with its checks: only what the bounds above do not count is stopped by the clock"""
 
 _MALFORMED = (ValueError, TypeError, KeyError, IndexError, AttributeError)
 """what comes from reading an answer that is no record"""
 
+Key: TypeAlias = tuple[str, str, int, int]
+"""a call: its check, the cell, the line at which the function begins, and which call of it in this check"""
 Lines = Callable[[int], Line]
 """a line to the finished notebook, for a random seed"""
 
@@ -61,9 +65,11 @@ class TracedCall:
     """whether random numbers were drawn in it, or a seed was set"""
     within: bool = False
     """whether the function was called once more before this call had ended"""
+    work: int = 0
+    """how many functions were called and lines run in the check"""
 
     @property
-    def key(self) -> tuple[str, str, int, int]:
+    def key(self) -> Key:
         return self.check, self.cell, self.first, self.number
 
 
@@ -89,33 +95,48 @@ class Edit:
 
 
 def traces(
-    lines: Lines, checks: Sequence[tuple[str, str]], cells: Sequence[str], seed: int, edit: Edit | None = None
+    lines: Lines,
+    checks: Sequence[tuple[str, str]],
+    cells: Sequence[str],
+    seed: int,
+    edit: Edit | None = None,
+    wanted: Iterable[Key] = (),
 ) -> list[TracedCall]:
     """The calls that these checks (grade_id and source) make of functions in these cells. Checks that hang are left.
 
     So are checks that fail without an edit: they passed in grading, so the code does something else when it is watched.
+    A check is left as soon as all calls that are `wanted` of it have ended once more.
     """
+    last = [[check, cell_filename(cell), first, number] for check, cell, first, number in wanted]
     try:
         with closing(lines(seed)) as line:
-            said, seen = _ask(line, edit, checks, [cell_filename(cell) for cell in cells])
-            failed = set() if edit else {one.check for one in _ends(said) if one.how == "failed"}
-            return [call for call in _calls(seen) if call.check not in failed]
+            said, seen = _ask(line, edit, checks, [cell_filename(cell) for cell in cells], MOST_WORK, last)
+            checked = {one.check: one for one in _ends(said)}
+            work = {check: one.work for check, one in checked.items() if edit or one.how != "failed"}
+            return [replace(call, work=work[call.check]) for call in _calls(seen) if call.check in work]
     except (StudentError, *_MALFORMED):
         apart = checks if len(checks) > 1 else ()
-        return [call for check in apart for call in traces(lines, [check], cells, seed, edit)]
+        return [call for check in apart for call in traces(lines, [check], cells, seed, edit, wanted)]
 
 
-def ends(lines: Lines, checks: Sequence[tuple[str, str]], edit: Edit | None, seed: int) -> tuple[End, ...]:
+def ends(lines: Lines, checks: Sequence[tuple[str, str]], edit: Edit, seed: int) -> tuple[End, ...]:
     """How these checks end after an edit; the first that fails is the last. () if nobody can say."""
     with suppress(StudentError, *_MALFORMED), closing(lines(seed)) as line:
-        return tuple(_ends(_ask(line, edit, checks, [])[0]))
+        return tuple(_ends(_ask(line, edit, checks, [], MOST_TO_END, [])[0]))
     return ()
 
 
-def _ask(line: Line, edit: Edit | None, checks: Sequence[tuple[str, str]], cells: Sequence[str]) -> Any:
+def _ask(
+    line: Line,
+    edit: Edit | None,
+    checks: Sequence[tuple[str, str]],
+    cells: Sequence[str],
+    most_work: int,
+    wanted: Sequence[Sequence[object]],
+) -> Any:
     student = Student(line)
     edited = [[cell_filename(edit.cell), edit.source]] if edit else []
-    arguments = [edited, [list(one) for one in checks], list(cells), MOST_CALLS, MOST_EVENTS, MOST_WORK]
+    arguments = [edited, [list(one) for one in checks], list(cells), MOST_CALLS, MOST_EVENTS, most_work, wanted]
     with student.within(Allowance(_SECONDS, "it takes too long")):
         student.run(SOURCE)
         said = student.run(f"_viva(globals(), {', '.join(map(repr, arguments))})")
