@@ -799,7 +799,7 @@ def test_windows_of_a_text(student, draw):
         N = length + choices
         text = 100 + torch.randperm(N, generator=draw.generator)
         where = {int(symbol): place for place, symbol in enumerate(text)}
-        size = 80 * choices
+        size = 400 * choices
         inputs, labels = pair(student.random_windows(text, size, length), "random_windows")
         inputs = tensor(inputs, "the inputs", (size, length))
         labels = tensor(labels, "the labels", (size, length))
@@ -813,7 +813,7 @@ def test_windows_of_a_text(student, draw):
         close(labels, text[rows + 1], "the labels")
         counts = torch.bincount(starts, minlength=choices).tolist()
         assert min(counts) > 0, "some windows that fit into the text are never drawn"
-        assert min(counts) >= 30 and max(counts) <= 140, "some windows are drawn far more often than others"
+        assert min(counts) >= 300 and max(counts) <= 510, "some windows are drawn far more often than others"
         again, _ = student.random_windows(text, size, length)
         assert not alike(again.float(), inputs.float()), "a second batch has the same windows as the first"
     inputs, labels = student.random_windows(text[: length + 1], 2, length)
