@@ -491,7 +491,8 @@ def bce_loss(y, y_hat):
 
     Returns a tuple of
     J:       the loss, a scalar; a logarithm below -100 counts as -100
-    dJdy_hat: its gradient with respect to the predictions, (B, K); a denominator below 1e-12 counts as 1e-12
+    dJdy_hat: its gradient with respect to the predictions, (B, K); a denominator below 1e-12 counts as 1e-12,
+              or 1e-12 is added to each denominator
     """
     ### BEGIN SOLUTION
     log_p = torch.log(y_hat).clamp(min=-100)

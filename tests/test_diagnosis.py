@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import math
 
+import numpy as np
 import pytest
 import torch
 
-from autograder.examination.diagnosis import _ENOUGH, CLOSELY, ROUGHLY, _weight
+from autograder.examination.diagnosis import _ENOUGH, Diagnoser, _weight
+from autograder.examination.likeness import CLOSELY, ROUGHLY
 from autograder.sandbox.wire.messages import Call, Get, Raised, Returned
 from autograder.sandbox.wire.values import to_wire
 
@@ -64,3 +66,40 @@ def test_an_error_of_the_same_type_is_another_one_in_other_words_or_another_cell
     other = Raised(b"", "RuntimeError", message, cell, 7)
     assert ROUGHLY.alike(mine, other) is alike and ROUGHLY.alike(mine, mine)
     assert not CLOSELY.alike(mine, Raised(b"", "RuntimeError", "other words", "linear", 3))
+
+
+@pytest.mark.parametrize("other", [[[1.0, 2.5], [3.0, 4.0]], np.array([[1, 2.5], [3, 4]]), ((1, 2.5), (3, 4))])
+def test_numbers_of_other_types_are_roughly_alike(other):
+    matrix = torch.tensor([[1.0, 2.5], [3.0, 4.0]])
+    for one in matrix, matrix.double(), matrix.clone().requires_grad_():
+        assert ROUGHLY.alike(returned(one), returned(other))
+        assert not CLOSELY.alike(returned(one), returned(other))
+    assert not ROUGHLY.alike(returned(matrix.T), returned(other))
+    assert not ROUGHLY.alike(returned(matrix[None]), returned(other)), "another shape is another answer"
+    assert ROUGHLY.alike(returned(torch.tensor(2.5)), returned(2.5))
+    assert not ROUGHLY.alike(returned([[1.0], [1.0, 2.0]]), returned(torch.ones(2, 1))), "no tensor holds the list"
+
+
+def likeness(right, wrong, failed, passed=()):
+    """How alike a mistake is found that gives the answers `wrong`, where the master gives the answers `right`."""
+    diagnoser = Diagnoser(None, [], ())
+    diagnoser._replay = lambda mistake, questions: iter([*map(reply, wrong if mistake else right)][: len(questions)])
+    kept = [[[(CALL, reply(answer)) for answer in answers]] if answers else [] for answers in (failed, passed)]
+    return diagnoser._likeness_of_all("mistake", *kept)
+
+
+def reply(answer):
+    return answer if isinstance(answer, Raised) else returned(answer)
+
+
+def test_a_passed_test_rules_a_mistake_out_only_by_what_must_be_so():
+    assert likeness([1.0], [2.0], failed=[2.0]) is CLOSELY
+    assert likeness([1.0], [2.0], failed=[2.0], passed=[1.0]) is None, "the mistake would have failed it, too"
+    assert likeness([1.0], [2.0], failed=[2.0], passed=[3.0]) is CLOSELY, "it leaves its answer open"
+    assert likeness([1.0], [2.0], failed=[3.0], passed=[1.0]) is None
+
+
+def test_the_text_of_an_exception_that_is_due_is_the_students_own():
+    here, there = (Raised(b"", "ValueError", text, "mlp", 3) for text in ("unknown function", "no such f"))
+    assert likeness([here, here], [here, 1.5], failed=[there, 1.5]) is CLOSELY
+    assert likeness([1.0, 1.0], [here, 1.5], failed=[there, 1.5]) is None, "no exception is due"

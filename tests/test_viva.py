@@ -293,8 +293,8 @@ def ended(before, after, answers):
         return "it returns None"
     if alike(one, other):
         return "it returns the same as before"
-    if "it returns something else" in answers:
-        return "it returns something else"
+    if "it returns something else, and not None" in answers:
+        return "it returns something else, and not None"
     assert all(isinstance(leaf, torch.Tensor | np.ndarray) for leaf in leaves(one))
     same = list(map(np.shape, leaves(one))) == list(map(np.shape, leaves(other)))
     return "it returns other numbers, in the same shape" if same else "it returns something of another shape"
@@ -543,8 +543,10 @@ def test_no_good_question_is_about_more_rounds_than_one_counts_or_about_what_the
     loop = "def f(self, x):\n    for one in x:\n        y = one\n    return y"
     few, many = ({("runs", 3): poor} for poor in (False, True))
     for rounds, expected in ((3, few), (30, many)):
-        found = asked_of(loop, [*(2, 3) * rounds, 2, 4], {"x": Seen("object", (), ("a bag",))})
-        assert {key: one.poor for key, one in found.items() if key[0] == "runs"} == expected
+        for given, hidden in ((Seen("list", (rounds,), None), False), (Seen("object", (), ("a bag",)), True)):
+            found = asked_of(loop, [*(2, 3) * rounds, 2, 4], {"x": given})
+            runs = {key: one.poor for key, one in found.items() if key[0] == "runs"}
+            assert runs == (many if hidden else expected)
     assert asked_of(loop.replace("y = one", "y = g(self)"), [*(2, 3) * 3, 2, 4], {})["runs", 3].poor
     assert ("runs", 3) not in asked_of(loop.replace("y = one", "y = f(one)"), [*(2, 3) * 3, 2, 4], {})
     branch = "def f(x, bag):\n    if x in bag:\n        return 0\n    y = 1\n    z = 2\n    return y"
@@ -560,7 +562,8 @@ def test_a_round_of_a_loop_within_a_loop_is_told_from_those_of_its_later_runs():
         (nested, (2, 3, 4, 3, 4, 3, 2)),
         (nested.replace("for a", "if a").replace("in x", "< x", 1), (3, 4) * 2),
     ):
-        numbers = [{"x": Seen("value", (), (2,)), "c": Seen("value", (), (at,))} for at in range(len(lines) + 1)]
+        values = [{"x": 2, "a": 1, "c": at} for at in range(len(lines) + 1)]
+        numbers = [{name: Seen("value", (), (number,)) for name, number in each.items()} for each in values]
         steps = tuple(tracing.Step(line, held) for line, held in zip((*lines, 0), numbers, strict=True))
         call = tracing.TracedCall("check", 1, "c", 1, 1, numbers[0], steps, Seen("value", (), (0,)))
         found = patterns.asked(call, functions(source)[0], "f()")
@@ -661,9 +664,54 @@ def test_a_check_fails_in_one_line_alone():
     assert edits.failure(check, dataclasses.replace(end, how="enough", line=0)) == ""
 
 
-def test_a_function_whose_name_is_given_to_another_is_not_asked_about():
-    source = "def f(x):\n    return x\n\ndef g(x):\n    return x\n\ng = doubled(g)"
-    assert [one.name for one in exercises.Exercise({"own": source}, (), "").functions("own")] == ["f"]
+@pytest.mark.parametrize(
+    "later",
+    ["g = doubled(g)", "if fast:\n    g = doubled(g)", "from faster import g", "def g(x):\n    return 2 * old(x)"],
+)
+def test_a_function_whose_name_is_given_to_another_is_not_asked_about(later):
+    cells = {"own": "def f(x):\n    return x\n\ndef g(x):\n    return x", "later": later}
+    names = exercises.replaced(cells)
+    assert [one.name for one in exercises.Exercise(cells, (), "", replaced=names).functions("own")] == ["f"]
+    assert exercises.replaced({"own": cells["own"]}) == frozenset()
+
+
+def test_a_method_that_is_replaced_from_outside_is_not_asked_about():
+    cells = {
+        "own": "class Line:\n    def forward(self, x):\n        return x",
+        "later": "Line.forward = twice(Line.forward)",
+    }
+    assert exercises.Exercise(cells, (), "", replaced=exercises.replaced(cells)).functions("own") == ()
+
+
+def test_a_helper_in_any_cell_that_uses_a_set_makes_what_uses_it_loose():
+    cells = [
+        "def words(x):\n    return list(set(x))",
+        "def index(x):\n    return words(x)",
+        "def other(x):\n    return x",
+    ]
+    assert exercises.loose(cells) == {"words", "index"}
+
+
+@pytest.mark.parametrize(
+    ("source", "poor"),
+    [
+        ("def f(x):\n    y = x @ LIMIT\n    return y", True),
+        ("def f(x):\n    y = x @ self._weight\n    return y", True),
+        ("def f(x):\n    y = helper(x)\n    return y", False),
+    ],
+)
+def test_what_needs_a_value_that_is_not_told_is_poor(source, poor):
+    held = {"x": Seen("tensor", (4, 3), None), "y": Seen("tensor", (3, 5), None)}
+    steps = tuple(tracing.Step(line, held) for line in (2, 3, 0))
+    call = tracing.TracedCall("check", 1, "c", 1, 1, {"x": held["x"]}, steps, Seen("tensor", (3, 5), None))
+    found = [one for one in patterns.asked(call, functions(source)[0], "f(x)") if one.kind == "shape"]
+    assert found and all(one.poor == poor for one in found)
+
+
+def test_true_is_one_and_a_check_that_asserts_a_call_says_it():
+    assert sieve.distinct("True", ["1", "False", "0", "None"]) == ["False", "None"]
+    for line, told in (("assert fits(1)", True), ("assert not fits(1)", True), ("assert fits(1) == y", False)):
+        assert sieve.says(f"first call in check ‘c’, line 2: {line}", "True") == told
 
 
 def test_numbers_with_the_same_sums_are_not_taken_for_the_same():
@@ -865,3 +913,25 @@ def test_the_same_file_gets_the_same_questions_and_another_student_others(graded
 def test_without_results_it_says_what_to_do(tmp_path):
     with pytest.raises(Exception, match="autograder grade hw1"):
         round.students_of(COURSE.homework("hw1"), tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("before", "body", "steady"),
+    [
+        ("rng = np.random.default_rng(1)", "return rng.integers(0, x)", False),
+        ("data = np.random.default_rng(1).integers(0, 9)", "return data + x", True),
+        ("class Meter:\n    def tick(self):\n        self.seen += 1\n        return self.seen\n\nmeter = Meter()",
+         "return x + meter.tick()", False),
+        ("class Meter:\n    def look(self):\n        return self.seen\n\nmeter = Meter()",
+         "return x + meter.look()", True),
+    ],
+)  # fmt: skip
+def test_what_an_object_of_the_notebook_keeps_from_call_to_call_is_not_asked_about(before, body, steady):
+    source = f"import numpy as np\n\ndef f(x):\n    {body}"
+    around = steadiness.Steadiness([before, source], [], {})
+    [function] = functions(source)
+    assert around.holds(function) == steady
+
+
+def test_where_a_check_with_a_loop_fails_first_is_a_poor_question():
+    assert edits.has_loop("for k in range(2):\n    assert f(k)\nassert g(1)") and not edits.has_loop("assert f(1)")

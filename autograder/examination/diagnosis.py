@@ -8,15 +8,14 @@ from __future__ import annotations
 import contextlib
 import hashlib
 import math
-import re
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
 from typing import Any
 
 from autograder.constants import SEED
 from autograder.course.course import Tool
 from autograder.course.master import Master
 from autograder.course.mistakes import Mistake
+from autograder.examination.likeness import CLOSELY, EXACTLY, ROUGHLY, Likeness
 from autograder.examination.recording import MOST_EXCHANGES, Exchange
 from autograder.examination.reference import defining, definitions
 from autograder.results.result import Diagnosis, TestResult
@@ -81,7 +80,7 @@ class Diagnoser:
                 defining(cell.id, mistake.edit(cell.source), cell.solution)
 
     def _matching(self, cell: str, recorded: Sequence[tuple[TestResult, Sequence[Exchange]]]) -> tuple[Diagnosis, ...]:
-        """The mistakes that give all recorded answers of the cell's tests."""
+        """The mistakes that give the answers of the tests that failed, and that the passed tests do not rule out."""
         # the quick ones first: then a training run may not have to be replayed
         recorded = sorted(recorded, key=lambda entry: entry[0].seconds)
         failed = [kept for test, kept in recorded if not test.passed]
@@ -89,12 +88,13 @@ class Diagnoser:
             return ()  # the correct solution gives the same answers, so the answers do not show what is wrong
         if not self._telling(failed):
             return ()
-        kept = failed + [kept for test, kept in recorded if test.passed and _replayable(kept)]
+        only_types = all(self._likeness(None, kept, (ROUGHLY,)) for kept in failed)
+        passed = [kept for test, kept in recorded if test.passed and _replayable(kept)]
         found: dict[Likeness, list[Diagnosis]] = {CLOSELY: [], ROUGHLY: []}
         for mistake in self._mistakes:
-            if cell in mistake.fails and (how := self._likeness_of_all(mistake, kept)):
+            if cell in mistake.fails and (how := self._likeness_of_all(mistake, failed, passed)):
                 found[how].append(Diagnosis(mistake=mistake.id, title=mistake.title, hint=mistake.hint))
-        return tuple(found[CLOSELY] or found[ROUGHLY])
+        return tuple(found[CLOSELY] or ([] if only_types else found[ROUGHLY]))
 
     def _telling(self, failed: Sequence[Sequence[Exchange]]) -> bool:
         """Whether the answers that differ from the right ones say enough to tell mistakes apart.
@@ -103,29 +103,50 @@ class Diagnoser:
         """
         weight = 0
         for exchanges in failed:
-            right = self._replay(None, [question for question, _ in exchanges])
+            right = list(self._replay(None, [question for question, _ in exchanges]))
+            due = _errors(right)
             for answer, (question, reply) in zip(right, exchanges, strict=True):
-                if not EXACTLY.alike(answer, reply):
-                    weight += _weight(question, reply)
+                if not EXACTLY.alike(answer, reply) and not _is_refusal(reply, due):
+                    weight += 1 if _is_refusal(answer, due) else _weight(question, reply)
                     if weight >= _ENOUGH:
                         return True
         return False
 
-    def _likeness_of_all(self, mistake: Mistake, tests: Sequence[Sequence[Exchange]]) -> Likeness | None:
-        """How closely the mistake gives the recorded answers of all these tests; None when it does not."""
+    def _likeness_of_all(
+        self,
+        mistake: Mistake,
+        failed: Sequence[Sequence[Exchange]],
+        passed: Sequence[Sequence[Exchange]],
+    ) -> Likeness | None:
+        """How closely the mistake gives the recorded answers of all these tests; None when it does not.
+
+        Of a test that was passed, only those answers count that the correct solution gives, too: the mistake must give
+        them as well. Where right answers may differ, another one rules nothing out.
+        """
         level: Likeness | None = CLOSELY
-        for exchanges in tests:
-            level = self._likeness(mistake, exchanges, (CLOSELY, ROUGHLY) if level is CLOSELY else (ROUGHLY,))
+        for exchanges, has_passed in [*((one, False) for one in failed), *((one, True) for one in passed)]:
+            levels = (CLOSELY, ROUGHLY) if level is CLOSELY else (ROUGHLY,)
+            level = self._likeness(mistake, exchanges, levels, has_passed)
             if level is None:
                 return None
         return level
 
     def _likeness(
-        self, mistake: Mistake | None, exchanges: Sequence[Exchange], levels: tuple[Likeness, ...]
+        self,
+        mistake: Mistake | None,
+        exchanges: Sequence[Exchange],
+        levels: tuple[Likeness, ...],
+        has_passed: bool = False,
     ) -> Likeness | None:
         """The first of `levels`, strictest first, at which the master with this mistake gives the recorded answers."""
-        answers = self._replay(mistake, [question for question, _ in exchanges])
-        for answer, (_, reply) in zip(answers, exchanges, strict=True):
+        questions = [question for question, _ in exchanges]
+        right = list(self._replay(None, questions))  # to its end first: all replays draw from the same random numbers
+        due = _errors(right)
+        for answer, best, (_, reply) in zip(self._replay(mistake, questions), right, exchanges, strict=True):
+            if _is_refusal(answer, due) and _is_refusal(reply, due):
+                continue
+            if has_passed and (CLOSELY.alike(answer, best) or not CLOSELY.alike(best, reply)):
+                continue
             while levels and not levels[0].alike(answer, reply):
                 levels = levels[1:]
             if not levels:
@@ -157,6 +178,15 @@ class Diagnoser:
 def _digest(before: bytes, question: Question) -> bytes:
     """A hash of a question and all questions before it. The nonce is left out: it is new each time."""
     return hashlib.blake2b(before + bare(question), digest_size=16).digest()
+
+
+def _errors(right: Sequence[Returned | Raised]) -> set[str]:
+    """The exceptions that the correct solution raises: what students write into theirs is up to them."""
+    return {reply.error for reply in right if isinstance(reply, Raised) and reply.cell}
+
+
+def _is_refusal(reply: Returned | Raised, due: set[str]) -> bool:
+    return isinstance(reply, Raised) and bool(reply.cell) and reply.error in due
 
 
 def _weight(question: Question, reply: Returned | Raised) -> int:
@@ -200,75 +230,3 @@ def written(exchanges: Sequence[Exchange]) -> bool:
     """Whether the student has written the solution. A missing solution is not a known mistake."""
     errors = [(reply.error, reply.cell) for _, reply in exchanges if isinstance(reply, Raised)]
     return not any(error == "NotImplementedError" or (error, cell) == ("NameError", "") for error, cell in errors)
-
-
-@dataclass(frozen=True)
-class Likeness:
-    """How closely two answers must agree."""
-
-    single: float
-    """relative tolerance for float32 tensors and plain numbers"""
-    double: float
-    """relative tolerance for float64 tensors"""
-    messages: bool
-    """whether exceptions must have the same message, and not only the same type, cell and words"""
-
-    def alike(self, mine: Returned | Raised, other: Returned | Raised) -> bool:
-        if isinstance(mine, Raised) or isinstance(other, Raised):
-            return isinstance(mine, Raised) and isinstance(other, Raised) and self._errors(mine, other)
-        return self._same(mine.value, other.value)
-
-    def _errors(self, mine: Raised, other: Raised) -> bool:
-        if mine.error != other.error:
-            return False
-        same = mine.message == other.message
-        return same or (not self.messages and mine.cell == other.cell and _words(mine.message) == _words(other.message))
-
-    def _same(self, mine: Any, other: Any) -> bool:
-        if isinstance(mine, bool) or isinstance(other, bool) or mine is None or other is None:
-            return mine is other
-        if isinstance(mine, int | float) and isinstance(other, int | float):
-            return _near(float(mine), float(other), self.single)
-        if type(mine) is not type(other):
-            return False
-        match mine:
-            case Ref():
-                return bool(mine.number == other.number)
-            case List() | Tuple():
-                return len(mine.items) == len(other.items) and all(map(self._same, mine.items, other.items))
-            case Dict():
-                mine, other = ([item for pair in side.pairs for item in pair] for side in (mine, other))
-                return len(mine) == len(other) and all(map(self._same, mine, other))
-            case Tensor():
-                return self._tensors(mine, other)
-            case _:
-                return bool(mine == other)
-
-    def _tensors(self, mine: Tensor, other: Tensor) -> bool:
-        import torch
-
-        if (mine.shape, mine.dtype, mine.grad) != (other.shape, other.dtype, other.grad):
-            return False
-        a, b = (from_wire(tensor, lambda ref: ref).detach() for tensor in (mine, other))
-        if not a.is_floating_point():
-            return bool(torch.equal(a, b))
-        scale = a.nan_to_num(0, 0, 0).abs().max().item() if a.numel() else 0.0
-        rounding = self.double if a.dtype == torch.float64 else self.single
-        return bool(torch.allclose(a, b, rtol=rounding, atol=rounding * max(scale, 1e-3), equal_nan=True))
-
-
-EXACTLY = Likeness(1e-6, 1e-13, messages=True)
-CLOSELY = Likeness(1e-4, 1e-6, messages=True)
-"""allows for sums in a different order"""
-ROUGHLY = Likeness(1e-4, 1e-6, messages=False)
-
-
-def _words(message: str) -> str:
-    """An exception's text without its numbers."""
-    return re.sub(r"[0-9]+", "0", message)
-
-
-def _near(a: float, b: float, rounding: float) -> bool:
-    if not (math.isfinite(a) and math.isfinite(b)):
-        return a == b or (a != a and b != b)
-    return abs(a - b) <= rounding * max(abs(a), abs(b), 1e-6)

@@ -7,7 +7,7 @@ import re
 from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
 
-from autograder.examination.diagnosis import CLOSELY, EXACTLY
+from autograder.examination.likeness import CLOSELY, EXACTLY
 from autograder.sandbox.wire.messages import Raised, Returned
 from autograder.sandbox.wire.values import Array, Dict, List, Ref, Tensor, Tuple, from_wire
 

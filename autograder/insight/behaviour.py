@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 
-from autograder.examination.diagnosis import CLOSELY, Diagnoser
+from autograder.examination.diagnosis import Diagnoser
 from autograder.examination.dialogue import Dialogue
+from autograder.examination.likeness import CLOSELY
 from autograder.examination.recording import Exchange, whole_part
 from autograder.examination.relation import SAME, parted, relation
 from autograder.results.plain_text import one_line

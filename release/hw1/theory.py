@@ -575,8 +575,8 @@ $$\ell = \frac{1}{K} \sum_{k=1}^{K} \bigl[\, \text{softplus}\bigl((z_3)_k\bigr) 
 \text{softplus}(z) = \log(1 + e^z) .$$
 
 By machine: `bce(y, y_hat)` may assume $0 < \hat y_k < 1$. `bce_from_logits(y, z3)` must be finite and right, up to
-rounding, for logits of any size, for example ±1000, where $e^z$ leaves the range of `float32`. It must also be right
-where the loss is small but not zero.
+rounding, for logits of any size, for example ±1000, where $e^z$ leaves the range of `float32`. It must not round a loss
+of 0.0025 to 0: $y = 1$, $z = 6$.
 
 <details><summary>Hint</summary>
 

@@ -7,7 +7,7 @@ from collections.abc import Iterable, Iterator, Sequence
 
 from autograder.insight.viva import edits, patterns, sieve
 from autograder.insight.viva.exercises import Exercise
-from autograder.insight.viva.functions import Function, functions
+from autograder.insight.viva.functions import Function
 from autograder.insight.viva.questions import Question
 from autograder.insight.viva.tracing import Edit, End, Key, Lines, TracedCall, ends, traces
 
@@ -77,9 +77,8 @@ def _calls(
 
 
 def _asked(exercise: Exercise, calls: Sequence[tuple[TracedCall, Function]]) -> Iterator[Question]:
-    loose = {one.node.name for cell in exercise.cells.values() for one in functions(cell) if not one.is_ordered}
     for call, function in calls:
-        if loose & {name.removeprefix("self.") for name in function.reads}:
+        if exercise.loose & {name.removeprefix("self.") for name in function.reads}:
             continue
         yield from patterns.asked(call, function, exercise.sources[call.check])
 

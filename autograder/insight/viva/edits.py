@@ -25,10 +25,8 @@ Passes: TypeAlias = Callable[[Edit], bool | None]
 _MOST_REMOVED, _MOST_EDITED, _MOST_WRONG_EDITS = 2, 2, 6
 """questions about a line left out in one exercise, lines for which another is sought, and mistakes tried in each"""
 _SAME, _OTHER = "it returns the same as before", "it returns other numbers, in the same shape"
-_RESHAPED, _ELSE = "it returns something of another shape", "it returns something else"
+_RESHAPED, _ELSE = "it returns something of another shape", "it returns something else, and not None"
 _NONE, _RAISES = "it returns None", "it raises an exception"
-_MOST_NUMBER = 2
-"""which calls of a function may be asked about: earlier ones that change can end the check before later ones"""
 _MOST_READ, _LONGEST = 12, 110
 """statements of one cell for which another way to write them is sought, and characters of it"""
 _MOST_FAILING, _LONGEST_PLACE, _NOWHERE = 2, 60, "nowhere: it passes"
@@ -59,7 +57,8 @@ def removed(
             told = patterns.setting(call, function, exercise.sources[call.check])
             wrong = tuple(other for other in choices if other != right)
             place = call.cell, function.name, function.first, function.last
-            yield Question("removed", *place, text, right, wrong, about, told)
+            poor = bool(patterns.unshown(call, function) & read_by(one))
+            yield Question("removed", *place, text, right, wrong, about, told, poor)
 
 
 def failing(
@@ -78,8 +77,15 @@ def failing(
         text = f"Line {one.lineno} is replaced by `pass`. Where does check ‘{call.check}’ fail first?"
         about = About(call.check, line=one.lineno)
         wrong = tuple(rng.sample(others, min(len(others), MOST_WRONG)))
-        yield Question("fails", call.cell, function.name, function.first, function.last, text, right, wrong, about)
+        cell = call.cell, function.name, function.first, function.last
+        yield Question("fails", *cell, text, right, wrong, about, poor=has_loop(source))
         return
+
+
+def has_loop(source: str) -> bool:
+    """Whether rounds, which nobody sees on the sheet, decide which line of a check runs before which."""
+    tree = parsed_cell(source)
+    return tree is not None and any(isinstance(one, ast.For | ast.While) for one in ast.walk(tree))
 
 
 def failure(source: str, end: End | None) -> str:
@@ -106,7 +112,8 @@ def places_of(source: str) -> dict[tuple[int, int], str]:
             continue
         if isinstance(one, ast.Assert) or any(map(_is_call, ast.walk(one))):
             text = lines[one.lineno - 1].strip()
-            found[one.lineno, one.end_lineno or one.lineno] = f"line {one.lineno}: {text[:_LONGEST_PLACE]}"
+            shown = text if len(text) <= _LONGEST_PLACE else f"{text[:_LONGEST_PLACE]}…"
+            found[one.lineno, one.end_lineno or one.lineno] = f"line {one.lineno}: {shown}"
     return found
 
 
@@ -121,7 +128,7 @@ def _removable_lines(
     return [
         (call, function, one)
         for call, function in calls
-        if call.number <= _MOST_NUMBER and call.returned not in (None, _NOTHING)
+        if call.number == 1 and call.returned not in (None, _NOTHING)  # before later ones, others have changed, too
         if function.is_plain and not call.draws and call.cell not in exercise.held
         for one in function.simple
         if _removable(one, function) and any(step.line == one.lineno for step in call.steps)

@@ -4,15 +4,16 @@ from __future__ import annotations
 
 import ast
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property, lru_cache
+from typing import Any
 
 import msgspec
 
 from autograder.course.master import Master
 from autograder.insight.viva import sieve
-from autograder.insight.viva.functions import Function, functions, parsed_cell, stored
+from autograder.insight.viva.functions import Function, functions, parsed_cell, statements_in
 from autograder.insight.viva.steadiness import Steadiness
 from autograder.submission import GradableCell
 
@@ -29,6 +30,10 @@ class Exercise:
     """the functions that students were handed out, as code"""
     around: Steadiness | None = None
     """all code of the notebook, if it is known"""
+    replaced: frozenset[str] = frozenset()
+    """names that some code gives another value than their definition does, and attributes that are set from outside"""
+    loose: frozenset[str] = frozenset()
+    """functions that may do something else in another run, for example by the order of a set"""
     held: frozenset[str] = frozenset()
     """cells whose functions or classes something keeps that another cell has made: an edit does not reach it"""
 
@@ -37,16 +42,10 @@ class Exercise:
         """The source of each check."""
         return dict(self.checks)
 
-    @cached_property
-    def _replaced(self) -> set[str]:
-        """The names that a cell gives another value, such as a function that calls the one of this name."""
-        bodies = [tree.body for source in self.cells.values() if (tree := parsed_cell(source)) is not None]
-        return {name for body in bodies for one in body for name in stored(one)}
-
     def functions(self, cell: str) -> tuple[Function, ...]:
         """The functions of a cell that the student wrote or changed, and that do the same in each run."""
         own = (one for one in functions(self.cells[cell]) if ast.unparse(one.node) not in self.given)
-        own = (one for one in own if one.name not in self._replaced)
+        own = (one for one in own if self.replaced.isdisjoint({one.name, f".{one.node.name}"}))
         return tuple(one for one in own if one.is_steady and (self.around is None or self.around.holds(one)))
 
 
@@ -86,6 +85,47 @@ def _kept(source: str) -> tuple[_Kept, ...]:
     return tuple(map(_of_statement, tree.body)) if tree is not None else ()
 
 
+def replaced(sources: Mapping[str, str]) -> frozenset[str]:
+    """The names to which code outside functions gives a value, or a second definition in another cell.
+
+    An attribute that is set there stands with a point: .forward. A function of this name may be another one by then,
+    such as one that calls it.
+    """
+    bound = [_bound(source) for source in sources.values()]
+    defined = Counter(name for defines, _ in bound for name in defines)
+    again = {name for name, times in defined.items() if times > 1}
+    return frozenset(again.union(*(names for _, names in bound)))
+
+
+def loose(cells: Iterable[str]) -> frozenset[str]:
+    """The functions of these cells that may hang on the order of a set, or that use one that may."""
+    known = [one for cell in cells for one in functions(cell)]
+    found = {one.node.name for one in known if not one.is_ordered}
+    while (
+        more := {one.node.name for one in known if found & {name.removeprefix("self.") for name in one.reads}} - found
+    ):
+        found |= more
+    return frozenset(found)
+
+
+@lru_cache(256)
+def _bound(source: str) -> tuple[frozenset[str], frozenset[str]]:
+    """What a cell defines, and the names and attributes that it sets."""
+    tree = parsed_cell(source)
+    defines, names = set(), set()
+    for one in statements_in(tree.body) if tree is not None else ():
+        if isinstance(one, ast.FunctionDef | ast.ClassDef):
+            defines.add(one.name)
+            continue
+        for node in ast.walk(one):
+            match node:
+                case ast.Name(id=name, ctx=ast.Store()) | ast.alias(asname=str(name)) | ast.alias(name=name):
+                    names.add(name)
+                case ast.Attribute(attr=attr, ctx=ast.Store()):
+                    names.add(f".{attr}")
+    return frozenset(defines), frozenset(names)
+
+
 def _of_statement(one: ast.stmt) -> _Kept:
     named, defines = _names([one]), ""
     used = named
@@ -123,7 +163,13 @@ def solved(
     """
     own = [source for cell, source in sources.items() if source != released.get(cell)]
     around = Steadiness(own, [source for cell, source in sources.items() if source == released.get(cell)], files)
-    held = held_cells(sources)
+    beside = [data.decode(errors="replace") for path, data in files.items() if path.endswith(".py")]
+    whole: dict[str, Any] = {
+        "around": around,
+        "replaced": replaced(sources),
+        "loose": loose([*own, *beside]),
+        "held": held_cells(sources),
+    }
     checks: dict[tuple[str, ...], list[str]] = {}
     for cell in master.cells:
         if cell.autograded:
@@ -135,7 +181,7 @@ def solved(
     for cells, names in checks.items():
         given = frozenset(ast.unparse(one.node) for cell in cells for one in functions(released.get(cell, "")))
         shown = tuple((name, master.cell(name).source) for name in names)
-        exercise = Exercise({cell: sources.get(cell, "") for cell in cells}, shown, texts, given, around, held)
+        exercise = Exercise({cell: sources.get(cell, "") for cell in cells}, shown, texts, given, **whole)
         if set(names) <= right and any(map(exercise.functions, cells)):
             found.append(exercise)
     return found

@@ -49,14 +49,21 @@ class Function:
         inner = list(ast.walk(self.node))
         return not self.reads & _UNSTEADY and not any(isinstance(one, ast.Global | ast.Nonlocal) for one in inner)
 
-    def uses_more(self, known: set[str]) -> bool:
-        """Whether it uses what the sheet does not show: a constant or a function of the notebook, another member."""
+    def unshown(self, known: set[str]) -> set[str]:
+        """What it uses, and the sheet does not show: a constant or a function of the notebook, another member."""
         inner = list(ast.walk(self.node))
         own = {name for one in self.statements for name in stored(one)}
         own |= {one.arg for one in inner if isinstance(one, ast.arg)}
         own |= {one.id for one in inner if isinstance(one, ast.Name) and isinstance(one.ctx, ast.Store)}
         roots = {name if name.startswith("self.") else name.partition(".")[0] for name in self.reads}
-        return bool(roots - own - known - _SHOWN)
+        return roots - own - known - _SHOWN
+
+    @cached_property
+    def called(self) -> set[str]:
+        """The names that it only calls."""
+        calls = [written(one.func) for one in ast.walk(self.node) if isinstance(one, ast.Call)]
+        uses = [written(one) for one in ast.walk(self.node) if isinstance(one, ast.expr)]
+        return {name for name in calls if name and calls.count(name) == uses.count(name)}
 
     @cached_property
     def is_plain(self) -> bool:

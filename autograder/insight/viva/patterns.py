@@ -71,8 +71,14 @@ def setting(call: TracedCall, function: Function, check: str) -> tuple[str, ...]
 
 
 def _told(call: TracedCall, function: Function) -> dict[str, Seen]:
-    """What the function gets and uses: the question says it."""
+    """What the function gets and uses: the question says it, of the first ones."""
     return {name: thing for name, thing in call.given.items() if name != "self" and name in function.reads}
+
+
+def unshown(call: TracedCall, function: Function) -> set[str]:
+    """The names whose values the question does not tell, but for functions: a constant of the notebook, a member."""
+    told = set(list(_told(call, function))[:_MOST_TOLD])
+    return function.unshown(told) - function.called
 
 
 def _shapes(call: TracedCall, function: Function) -> Iterator[Draft]:
@@ -115,12 +121,14 @@ def _lengths(call: TracedCall, function: Function) -> Iterator[Draft]:
 
 def unclear(call: TracedCall, function: Function) -> set[str]:
     """The names whose values come from something that the question only names, '' for what is returned."""
-    return _from({name for name, thing in _told(call, function).items() if thing.is_opaque}, function)
+    opaque = {name for name, thing in _told(call, function).items() if thing.is_opaque}
+    return _from(opaque | unshown(call, function), function)
 
 
 def _unknown(call: TracedCall, function: Function) -> set[str]:
     """The names whose values come from something that the question does not write out, '' for what is returned."""
-    return _from({name for name, thing in _told(call, function).items() if not thing.literal()}, function)
+    vague = {name for name, thing in _told(call, function).items() if thing.told() != thing.literal()}
+    return _from(vague | unshown(call, function), function)
 
 
 def _from(names: set[str], function: Function) -> set[str]:
@@ -169,7 +177,7 @@ def _results(call: TracedCall, function: Function) -> Iterator[Draft]:
     others = [thing.literal() for thing in call.given.values() if thing.kind == call.returned.kind]
     near = itertools.chain(_values_near(call.returned), others)
     text = f"What does this call of `{function.name}` return?"
-    poor = len(function.steps) < 2 or function.uses_more(set(call.given))
+    poor = len(function.steps) < 2 or bool(function.unshown(set(call.given)))
     yield text, right, (one for one in near if len(one) <= _LONG), _about(call), poor
 
 
@@ -194,7 +202,7 @@ def _values_near(thing: Seen) -> Iterator[str]:
     if thing.kind == "value":
         value = thing.items[0]
         if isinstance(value, bool):
-            yield from ("True", "False", "None", "0")
+            yield from ("True", "False", "None", "it raises an exception")
         elif isinstance(value, int | float):
             for number in (value + 1, value - 1, -value, 2 * value, value / 2):
                 yield Seen("value", (), (number,)).literal()
@@ -239,11 +247,12 @@ def _rounds(call: TracedCall, function: Function) -> Iterator[Draft]:
                 if (right := thing.literal()) and len(right) <= _LONG and name not in dark and not _is_noise(thing):
                     wrong = [*(one.literal() for one in others), *_values_near(thing)]
                     text = f"What does `{name}` hold {when}?"
-                    unsure = function.uses_more(set(call.given)) or not _known(call, function)
+                    unsure = bool(function.unshown(set(call.given))) or not _known(call, function)
                     yield text, right, (one for one in wrong if len(one) <= _LONG), about, unsure
                 elif thing.is_array and thing.shape and len({one.shape for one in others}) > 1:
                     near = _near(thing.shape, [one.shape for one in others if one.is_array])
-                    yield f"Which shape does `{name}` have {when}?", shape_text(thing.shape), near, about, False
+                    poor = name in unclear(call, function)
+                    yield f"Which shape does `{name}` have {when}?", shape_text(thing.shape), near, about, poor
 
 
 def _headed(one: ast.For | ast.While | ast.If) -> bool:
@@ -287,7 +296,10 @@ def _runs(call: TracedCall, function: Function) -> Iterator[Draft]:
             wrong = [times + 1, times - 1, 2 * times, times + 2, 0]
             text = f"How many times is line {one.lineno} run in this call?"
             poor = not 2 <= times <= _COUNTED or str(times) in told or function.passes_self
-            poor = poor or (isinstance(outer, ast.While) and bool(_unknown(call, function) & read_by(outer.test)))
+            if isinstance(outer, ast.While):
+                poor = poor or bool(_unknown(call, function) & read_by(outer.test))
+            else:
+                poor = poor or bool(unclear(call, function) & read_by(outer.iter))
             yield text, str(times), (str(number) for number in wrong if number >= 0), _about(call, one.lineno), poor
             break
 

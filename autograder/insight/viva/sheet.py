@@ -72,8 +72,12 @@ def numbered(source: str, first: int, last: int) -> str:
     lines, folded = source.split("\n"), _folded(source, first)
     shown = [number for number in range(first, last + 1) if number not in folded[1:]]
     return "\n".join(
-        "      ⋮" if number in folded else f"{number:3} {cleaned(lines[number - 1])[:_WIDTH]}" for number in shown
+        "      ⋮" if number in folded else f"{number:3} {_cut(cleaned(lines[number - 1]))}" for number in shown
     )
+
+
+def _cut(line: str) -> str:
+    return line if len(line) <= _WIDTH else f"{line[:_WIDTH]}…"
 
 
 def _folded(source: str, first: int) -> range:

@@ -54,6 +54,11 @@ def says(setting: str, answer: str) -> bool:
         tree = ast.parse(setting.partition(": ")[2].rstrip(":"))
     except (SyntaxError, ValueError, RecursionError, MemoryError):
         return False
+    if answer in ("True", "False"):
+        match tree.body:
+            case [ast.Assert(test=ast.Call() | ast.UnaryOp(op=ast.Not(), operand=ast.Call()))]:
+                return True
+        return any(isinstance(node, ast.Constant) and node.value is (answer == "True") for node in ast.walk(tree))
     for node in ast.walk(tree):
         if isinstance(node, ast.Constant | ast.Tuple | ast.List | ast.UnaryOp):
             with suppress(ValueError, OverflowError):
@@ -73,9 +78,9 @@ def value_of(text: str) -> object:
 
 def _value(node: ast.expr) -> object:
     match node:
-        case ast.Constant(value=bool() | None | str() as value):
+        case ast.Constant(value=None | str() as value):
             return repr(value)
-        case ast.Constant(value=int() | float() as value):
+        case ast.Constant(value=int() | float() as value):  # True is 1
             return float(f"{float(value):.6g}") + 0.0
         case ast.UnaryOp(op=ast.USub(), operand=operand) if isinstance(number := _value(operand), float):
             return -number + 0.0

@@ -17,6 +17,7 @@ from functools import cached_property, lru_cache
 from pathlib import PurePath
 
 from autograder.forbidden import source
+from autograder.insight.viva import nodes
 from autograder.insight.viva.functions import Function
 
 
@@ -42,17 +43,11 @@ _WATCHING = _set(
     "__subclasses__ __getattribute__ __setattr__ get_ipython globals locals vars setattr delattr exec"
 )
 """names after which no name in a notebook need mean what it seems to"""
-_MUTATORS = _set(
-    "append appendleft extend insert add discard remove pop popleft popitem clear update setdefault __setitem__ "
-    "__next__ send"
-)
 _COMPILED = {".so", ".pyc", ".pyd", ".zip", ".egg", ".whl"}
 """files with code that cannot be read"""
 _BUILTINS = frozenset(dir(builtins))
 _MOST_TREES, _MOST_NODES = 256, 8192
 """cells, and nodes of cells, of which it is kept what was found: a notebook has some hundreds of nodes to look at"""
-_SCOPES = (ast.FunctionDef, ast.AsyncFunctionDef, ast.Lambda)
-_INNER = (*_SCOPES, ast.ListComp, ast.SetComp, ast.DictComp, ast.GeneratorExp)
 
 
 class Steadiness:
@@ -85,8 +80,15 @@ class Steadiness:
             self._take(text, own=False)
         for name, original in self._own_imports:
             self._named[name] += [*self._named[original], *self._members[original]]
+        drawing = {name for name, parts in self._named.items() if any(map(nodes.draws, parts))}
+        self._unsteady |= drawing
         outside = [(name, member) for name, member in self._altered if name in self._named.keys() - self._imported]
-        self._kept = {name for name, member in outside if not member}, {member for _, member in outside if member}
+        members = {name for name, parts in self._members.items() if any(map(nodes.draws, parts))}
+        self._kept = (
+            {name for name, member in outside if not member},
+            {member for _, member in outside if member} | members,
+        )
+        self._changing = {name for name, parts in self._members.items() if any(map(nodes.changes_itself, parts))}
 
     def _take(self, text: str, own: bool) -> _Facts:
         facts = _facts(text, own)
@@ -125,10 +127,15 @@ class Steadiness:
     def _holds(self, function: Function) -> bool:
         around = [part for name in function.name.split(".")[:-1] for part in self._named.get(name, ())]
         for node in self._reached([function.node, *around]):
-            free, (kept, members) = _free(node), self._kept
+            free, (kept, members) = nodes.free_names(node), self._kept
             strange = not self._stars and free - self._known - self._members.keys()
-            if strange or free & kept or _attributes(node) & members or not self._is_steady(node):
+            if strange or free & kept or nodes.attributes_in(node) & members or not self._is_steady(node):
                 return False
+            if any(
+                name in free & self._named.keys() and method in self._changing
+                for name, method in nodes.methods_called(node)
+            ):
+                return False  # an object of the notebook's, which keeps something from call to call
         return True
 
     @cached_property
@@ -137,8 +144,8 @@ class Steadiness:
 
     def _is_steady(self, node: ast.AST) -> bool:
         """Whether a node looks at nothing that may be another thing when nobody watches."""
-        far = any(name.strip("_") in _MODULES for name in _attributes(node) - self._members.keys())
-        return not (far or self._unsteady & _free(node) or _is_dynamic(node))
+        far = any(name.strip("_") in _MODULES for name in nodes.attributes_in(node) - self._members.keys())
+        return not (far or self._unsteady & nodes.free_names(node) or nodes.is_dynamic(node))
 
     def _reached(self, start: Iterable[ast.AST]) -> Iterator[ast.AST]:
         waiting, seen = list(start), set[int]()
@@ -147,38 +154,10 @@ class Steadiness:
             if id(node) not in seen:
                 seen.add(id(node))
                 yield node
-                free = _free(node)
+                free = nodes.free_names(node)
                 waiting += [part for name in free for part in self._named.get(name, ())]
-                members = self._members.keys() if "getattr" in free else free | _attributes(node)
+                members = self._members.keys() if "getattr" in free else free | nodes.attributes_in(node)
                 waiting += [part for name in members for part in self._members.get(name, ())]
-
-
-def _bound(body: Iterable[ast.stmt], under: tuple[ast.AST, ...] = ()) -> Iterator[tuple[str, ast.AST]]:
-    """The names that statements bind, each with the statement, and with the conditions and loops that it is under."""
-    for one in body:
-        if isinstance(one, ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef):
-            yield from ((one.name, part) for part in (one, *under))
-            continue
-        parts = list(ast.iter_child_nodes(one))
-        inner = [part for part in parts if isinstance(part, ast.stmt | ast.ExceptHandler | ast.match_case)]
-        head = tuple(part for part in parts if part not in inner) if inner else (one,)
-        names = {name for part in head for node in ast.walk(part) for name in _binds(node)}
-        yield from ((name, part) for name in names for part in (*head, *under))
-        for part in inner:
-            yield from _bound([part] if isinstance(part, ast.stmt) else part.body, (*under, *head))
-
-
-def _binds(node: ast.AST) -> Iterator[str]:
-    """The names that a node alone binds."""
-    match node:
-        case ast.Name(id=name, ctx=ast.Store()) | ast.arg(arg=name) | ast.ExceptHandler(name=str(name)):
-            yield name
-        case ast.FunctionDef(name=name) | ast.AsyncFunctionDef(name=name) | ast.ClassDef(name=name):
-            yield name
-        case ast.alias(name=name, asname=asname):
-            yield asname or name.split(".")[0]
-        case ast.MatchAs(name=str(name)) | ast.MatchStar(name=str(name)) | ast.MatchMapping(rest=str(name)):
-            yield name
 
 
 @dataclass
@@ -200,22 +179,22 @@ class _Facts:
 def _facts(text: str, own: bool) -> _Facts:
     """What a cell says. Those of the course are the same for all students; only the student's `own` can hide."""
     tree, facts = ast.Module(source.parse(text), []), _Facts()
-    nodes = list(ast.walk(tree))
+    inner = list(ast.walk(tree))
     if own:
-        fine = _own_setters(nodes)
-        words = (word for node in nodes if id(node) not in fine for word in _words(node))
+        fine = nodes.own_setters(inner)
+        words = (word for node in inner if id(node) not in fine for word in nodes.words_of(node))
         facts.hidden = source.too_deep(text) or not _WATCHING.isdisjoint(words)
-    for node in nodes:
+    for node in inner:
         match node:
             case ast.ClassDef(body=body):
-                for name, part in _bound(body):
+                for name, part in nodes.bound_by(body):
                     facts.members.append((name, part))
                     if own and name.startswith("__"):
                         facts.operators.append(part)
             case ast.Assign() | ast.AnnAssign() | ast.AugAssign():
                 for target in node.targets if isinstance(node, ast.Assign) else [node.target]:
-                    inner = (one for one in ast.walk(target) if isinstance(one, ast.Attribute))
-                    facts.members += [(one.attr, node) for one in inner]
+                    set_there = (one for one in ast.walk(target) if isinstance(one, ast.Attribute))
+                    facts.members += [(one.attr, node) for one in set_there]
             case ast.Global(names=names) | ast.Nonlocal(names=names):
                 facts.outer.update(names)
             case ast.Import(names=aliases):
@@ -224,112 +203,8 @@ def _facts(text: str, own: bool) -> _Facts:
                 facts.imports.append((aliases, module or ""))
             case ast.For(target=ast.Attribute()) | ast.withitem(optional_vars=ast.Attribute()):
                 facts.hidden |= own
-        if own and isinstance(node, _SCOPES):
-            facts.altered |= _altered(node)
-        facts.known.update(_binds(node))
-    facts.named += _bound(tree.body)
+        if own and isinstance(node, nodes.SCOPES):
+            facts.altered |= nodes.altered_by(node)
+        facts.known.update(nodes.binds_of(node))
+    facts.named += nodes.bound_by(tree.body)
     return facts
-
-
-@lru_cache(_MOST_NODES)
-def _free(node: ast.AST) -> frozenset[str]:
-    """The names that a node uses and, if it is a function, does not bind itself."""
-    used: set[str] = set()
-    bound: set[str] = set()
-    inside: list[ast.AST] = [node]
-    if isinstance(node, _SCOPES):
-        of = node.args
-        before = [*of.defaults, *filter(None, of.kw_defaults), *getattr(node, "decorator_list", ())]
-        used.update(*map(_free, before))
-        bound.update(name for part in ast.walk(of) for name in _binds(part))
-        inside = list(node.body) if isinstance(node.body, list) else [node.body]
-    elif isinstance(node, _INNER):
-        inside = list(ast.iter_child_nodes(node))
-    loaded: set[str] = set()
-    declared: set[str] = set()
-    while inside:
-        one = inside.pop()
-        if one is not node:
-            if isinstance(one, ast.Global | ast.Nonlocal):
-                declared.update(one.names)
-            elif not isinstance(one, ast.alias):  # what an import binds may be anything
-                bound.update(_binds(one))
-            if isinstance(one, _INNER):
-                loaded |= _free(one)
-                continue
-            if isinstance(one, ast.ClassDef):
-                loaded.update(*map(_free, ast.iter_child_nodes(one)))
-                continue
-        if isinstance(one, ast.Name) and isinstance(one.ctx, ast.Load):
-            loaded.add(one.id)
-        inside += ast.iter_child_nodes(one)
-    return frozenset(used | (loaded - (bound - declared) if isinstance(node, _INNER) else loaded))
-
-
-@lru_cache(_MOST_NODES)
-def _attributes(node: ast.AST) -> frozenset[str]:
-    return frozenset(one.attr for one in ast.walk(node) if isinstance(one, ast.Attribute))
-
-
-def _words(node: ast.AST) -> Iterator[str]:
-    """The names that a node alone holds, also those that are written as texts."""
-    match node:
-        case ast.Name(id=word) | ast.Attribute(attr=word) | ast.Constant(value=str(word)):
-            yield word
-        case ast.alias(name=path):
-            yield from path.split(".")
-
-
-def _own_setters(nodes: Iterable[ast.AST]) -> set[int]:
-    """The nodes that name `setattr` where an object gives itself attributes as it is made."""
-    makers = (one for one in nodes if isinstance(one, ast.FunctionDef) and one.name == "__init__")
-    found = set()
-    for node in (node for maker in makers for node in ast.walk(maker)):
-        match node:
-            case ast.Call(func=ast.Name(id="setattr") as name, args=[ast.Name(id="self"), *_]):
-                found.add(id(name))
-    return found
-
-
-def _altered(function: ast.AST) -> set[tuple[str, str]]:
-    """What a function alters and does not make itself, by name and attribute: f.x = …, f[0] = …, f.append(…), next(f).
-
-    What an object keeps is left out: its own methods know it.
-    """
-    found = set()
-    for node in ast.walk(function):
-        match node:
-            case ast.Attribute(ctx=ast.Store() | ast.Del()):
-                found.add(_path(node))
-            case ast.Subscript(value=of, ctx=ast.Store() | ast.Del()):
-                found.add(_path(of))
-            case ast.Call(func=ast.Attribute(value=of, attr=name)) if name in _MUTATORS:
-                found.add(_path(of))
-            case ast.Call(func=ast.Name(id="next"), args=[of, *_]):
-                found.add(_path(of))
-    free = _free(function) - {"self", "cls"}
-    return {(name, member) for name, member in found if name in free}
-
-
-def _path(node: ast.AST) -> tuple[str, str]:
-    """The name at which an expression begins, and the attribute that is taken of it, '' if none is."""
-    member = ""
-    while isinstance(node, ast.Attribute | ast.Subscript):
-        member = node.attr if isinstance(node, ast.Attribute) else ""
-        node = node.value
-    return (node.id if isinstance(node, ast.Name) else "", member)
-
-
-@lru_cache(_MOST_NODES)
-def _is_dynamic(code: ast.AST) -> bool:
-    """Whether code takes attributes of other objects by computed names, or keeps a changing value as a default."""
-    fine: set[int] = set()
-    for node in ast.walk(code):
-        match node:
-            case ast.Call(func=func, args=[ast.Name(id="self"), *_] | [_, ast.Constant(), *_]):
-                fine.add(id(func))
-            case ast.arguments(defaults=defaults, kw_defaults=more):
-                kept = (*defaults, *filter(None, more))
-                if any(isinstance(one, ast.List | ast.Dict | ast.Set | ast.Call | ast.ListComp) for one in kept):
-                    return True
-    return any(isinstance(one, ast.Name) and one.id == "getattr" and id(one) not in fine for one in ast.walk(code))
