@@ -1375,7 +1375,10 @@ def receptive_field(layers):
 
 
 def vit_parameters(image_size, p, channels, e, w, layers, classes):
-    """Parameters of a ViT for square pictures, p divides image_size: a dictionary from the five names to int."""
+    """Parameters of a ViT for square pictures, p divides image_size: a dictionary from the five names to int.
+
+    The number of heads does not matter.
+    """
     ### BEGIN SOLUTION
     patches = (image_size // p) ** 2
     return {

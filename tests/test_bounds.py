@@ -610,6 +610,21 @@ ATTEMPTS = [
     "from torch.onnx.ops import aten_decompositions",
     "import typing\ntyping.get_type_hints(f)",
     "class A:\n    def run_cell(self): pass\nget_ipython().__class__.instance().run_cell(text)",
+    "def f(y, tools=torch):\n    return tools.ops.aten.tanh(y)",
+    "def f(y, *, tools=torch):\n    return tools._tanh_backward(y)",
+    "def f(y, tools):\n    return tools._softmax_backward_data(y, y, -1, y.dtype)",
+    "for tools in (torch,):\n    tools.ops",
+    "with nullcontext(torch) as tools:\n    tools.ops",
+    "edge = torch.autograd.graph.get_gradient_edge(y)",
+    "import weakref\nweakref.ref = f",
+    "import _thread\n_thread.start_new_thread(f, ())",
+    "from operator import methodcaller\nfound = list(map(methodcaller, names))",
+    "import operator\noperator.methodcaller(name)(y)",
+    "import timeit\ntimeit.timeit(line.get_label())",
+    "y = eval(text)\ndef eval(net):\n    return net",
+    "def eval(net):\n    return net\ndel eval\ny = eval(text)",
+    "for name in dir(torch):\n    getattr(torch, name)",
+    "def f(tool):\n    return getattr(torch, f'auto{tool}')",
 ]
 
 
@@ -680,6 +695,14 @@ USUAL = [
     "here = get_ipython().__class__.__name__ == 'ZMQInteractiveShell'\nclass A:\n    def run_cell(self): pass",
     "turn = torch.polar(torch.ones(2), angles) * 1j\nrows = [[turn.real, -turn.imag], [turn.imag, turn.real]]",
     "if 'IPKernelApp' in get_ipython().config:\n    print('a notebook')\nclass A:\n    def run_cell(self): pass",
+    "def in_bits(x, bits=64):\n    return x.to(getattr(torch, f'float{bits}'))",
+    "def eval(net, x):\n    return net(x)\nprint(eval(f, 3))",
+    "plt.plot(x, y, label='dx = torch.autograd.grad(y, x, dy)[0]')",
+    "ax.set_title('dx = torch.autograd.grad(y, x, dy)[0]')",
+    "from operator import methodcaller\nclear = methodcaller('clear_grad_and_cache')\nclear(mlp)",
+    "%pdb off\n%watermark -v",
+    "class Diary: pass\ndiary = Diary()\nfor name in dir(diary):\n    print(name, getattr(diary, name))",
+    "class Layer:\n    def _softmax(self, x): pass\n    def forward(self, x):\n        return self._softmax(x)",
 ]
 
 
@@ -752,6 +775,14 @@ SLOW = {
     + "\n".join(f"for b{k} in a{k - 1}: pass\n" + f"a{k} = [b{k}]\n" * 30 for k in range(1, 40))
     + "getattr(x, a39[0])",
 }
+
+
+def test_a_text_that_would_grow_is_not_put_together():
+    code = "a = 'x' * 9\na = 'xxxxxxxx'\n" + "a = a.replace('x', a)\n" * 2 + "getattr(y, a.replace('x', 30 * 'x'))"
+    grown = "text = '" + 900 * "x" + "'\nkey = text" + 4 * f".replace('x', '{900 * 'x'}')" + "\ngetattr(y, key)"
+    with budget():
+        for one in code, grown:
+            attempts([("own-1", one)], GIVEN, ["autograd", "nn"])
 
 
 @pytest.mark.slow(seconds=8)

@@ -14,6 +14,7 @@ import pytest
 from typer.testing import CliRunner
 
 from autograder.cli import app
+from autograder.course.roster import open_roster
 from autograder.insight import class_figures, class_page, class_table, homework_comparison, items, withholding
 from autograder.insight.class_report import ClassReport, json_bytes
 from autograder.results import record
@@ -140,6 +141,13 @@ def a_class(size, homework="hw1", seed=0, name="s{:04}"):
         )  # fmt: skip
 
 
+def with_written(result, **changes):
+    """The result with another answer to the written exercise."""
+    [book] = result.notebooks
+    cells = (*book.cells[:-1], msgspec.structs.replace(book.cells[-1], **changes))
+    return msgspec.structs.replace(result, notebooks=(msgspec.structs.replace(book, cells=cells),))
+
+
 def report_of(size, **changes):
     return class_figures.report(class_table.of_results(a_class(size, **changes), "hw1"), {})
 
@@ -187,6 +195,34 @@ def test_the_same_answer_with_different_marks_is_reported():
     [marking] = report_of(28).marking
     assert (marking.same_answers, marking.different, marking.apart) == (1, 1, 2.0)
     assert "Who gave a mark is not recorded" in class_page.html(report_of(28))
+
+
+def in_teams_of_two(size, tmp_path):
+    """A class whose written answers are those of teams of two; each team's members have the same mark."""
+    roster = "id,group\n" + "".join(f"s{at:04},team {at // 2}\n" for at in range(size))
+    (tmp_path / "roster.csv").write_text(roster)
+    results = []
+    for at, result in enumerate(a_class(size)):
+        points = float(at // 2 % 3)
+        one = {"mark": Mark(points=points), "earned": points, "answer": f"of team {at // 2}"}
+        results.append(with_written(result, **one))
+    return results, open_roster(tmp_path)
+
+
+def test_a_mark_that_was_copied_within_a_team_agrees_with_nothing(tmp_path):
+    results, roster = in_teams_of_two(20, tmp_path)
+    [marking] = class_figures.report(class_table.of_results(results, "hw1", roster), {}).marking
+    assert (marking.marked, marking.copied, marking.same_answers) == (10, 10, 0)
+    [alone] = class_figures.report(class_table.of_results(results, "hw1"), {}).marking
+    assert (alone.marked, alone.copied, alone.same_answers) == (20, 0, 10)
+
+
+def test_different_marks_for_one_answer_of_a_team_are_reported(tmp_path):
+    results, roster = in_teams_of_two(20, tmp_path)
+    results[0] = with_written(results[0], mark=Mark(points=2.0))
+    [marking] = class_figures.report(class_table.of_results(results, "hw1", roster), {}).marking
+    assert (marking.marked, marking.same_answers, marking.different, marking.apart) == (11, 1, 1, 2.0)
+    assert [one.id for one in marking.people] == ["s0000", "s0001"]
 
 
 @pytest.mark.parametrize("size", [1, 2, 9])
@@ -254,12 +290,10 @@ def test_no_hidden_count_can_be_computed_back():
 def marked(shares):
     """A class in which the written answer got these shares: None is blank, and -1 waits for its mark."""
     for result, share in zip(a_class(len(shares), name="n{:03}"), shares, strict=True):
-        [book] = result.notebooks
         answer = {"earned": None if share == -1 else 2.0 * (share or 0.0), "mark": None, "answer": result.student}
         answer |= {"note": "Nothing was written here"} if share is None else {}
         answer |= {"mark": Mark(points=2.0 * share)} if share is not None and share >= 0 else {}
-        cells = (*book.cells[:-1], msgspec.structs.replace(book.cells[-1], **answer))
-        yield msgspec.structs.replace(result, notebooks=(msgspec.structs.replace(book, cells=cells),))
+        yield with_written(result, **answer)
 
 
 def marked_report(shares):
@@ -284,6 +318,16 @@ def test_while_answers_wait_for_marks_their_exercise_is_in_no_total():
         assert one.discrimination == other.discrimination
     assert "still waits for a mark counts 0 points" in class_page.html(half)
     assert "still waits for a mark" not in class_page.html(marked_report([1.0] * 12))
+
+
+def test_who_waits_for_a_mark_is_left_out_of_the_other_exercises_discrimination():
+    shares = [1.0] * 30 + [0.0] * 27 + [-1] * 3
+    found = marked_report(shares).exercises
+    results = [one for one, share in zip(marked(shares), shares, strict=True) if share != -1]
+    others = class_figures.report(class_table.of_results(results, "hw1"), {}).exercises
+    assert [one.students for one in found] == [60] * EXERCISES + [57]
+    assert [one.discrimination for one in found] == [one.discrimination for one in others]
+    assert None not in [one.discrimination for one in found]
 
 
 def test_a_test_of_an_exercise_that_is_in_no_total_is_compared_with_the_whole_of_it():
@@ -365,6 +409,43 @@ def test_on_the_shared_page_no_table_gives_a_count_that_another_hides():
     assert "a hidden number of students" in class_page.html(withholding.shared(edited, 5))
 
 
+def of_one_exercise(earned):
+    """A homework whose only exercise earned these points of ten."""
+    for result, points in zip(a_class(len(earned)), earned, strict=True):
+        [book] = result.notebooks
+        only = msgspec.structs.replace(book.cells[0], points=10.0, earned=points)
+        book = msgspec.structs.replace(book, cells=(only,), score=points, max_score=10.0)
+        yield msgspec.structs.replace(result, notebooks=(book,), score=points, max_score=10.0)
+
+
+@pytest.mark.parametrize(
+    ("earned", "told"),
+    [
+        ([10.0] * 50 + [9.5] * 2 + [5.5] * 20 + [0.5] * 20 + [0.0] * 10, False),
+        ([10.0] * 50 + [9.5] * 20 + [5.5] * 20 + [0.5] * 3 + [0.0] * 10, False),
+        ([10.0] * 50 + [9.5] * 20 + [5.5] * 20 + [0.5] * 20 + [0.0] * 10, True),
+    ],
+)
+def test_bars_are_shown_only_if_they_tell_no_small_count_together_with_the_only_exercise(earned, told):
+    results = list(of_one_exercise(earned))
+    hidden = withholding.shared(class_figures.report(class_table.of_results(results, "hw1"), {}), 5)
+    assert hidden.exercises[0].full == 50
+    assert [one.students for one in hidden.bins][-1] == (70 if told else "hidden")
+    assert any(isinstance(one.students, int) for one in hidden.bins) == told
+
+
+def test_full_marks_are_hidden_if_few_more_have_all_points_of_one_exercise():
+    report = marked_report([1.0] * 40)
+    scores = msgspec.structs.replace(report.scores, full=20)
+    bins = tuple(msgspec.structs.replace(one, students=0) for one in report.bins[1:])
+    bins = (msgspec.structs.replace(report.bins[0], students=10), *bins[:-1])
+    bins = (*bins, msgspec.structs.replace(report.bins[-1], students=30))
+    for full, told in ((25, 20), (22, "hidden")):
+        exercises = tuple(msgspec.structs.replace(one, full=full) for one in report.exercises)
+        edited = msgspec.structs.replace(report, scores=scores, bins=bins, exercises=exercises)
+        assert withholding.shared(edited, 5).scores.full == told
+
+
 def test_who_falls_and_who_is_low_twice_is_named():
     first = list(a_class(40))
     second = [msgspec.structs.replace(one, homework="hw2") for one in first]
@@ -380,6 +461,70 @@ def test_who_falls_and_who_is_low_twice_is_named():
         np.corrcoef([one.score for one in first], [one.score for one in second])[0, 1], abs=1e-3
     )
     assert first[best].student in class_page.comparison_html(found)
+
+
+def compared(first, second, roster=None):
+    tables = class_table.of_results(first, "hw1", roster), class_table.of_results(second, "hw2", roster)
+    return homework_comparison.comparison(tables)
+
+
+def with_pseudonyms(size, tmp_path):
+    """A homework of a class with ids, one with pseudonyms, and the roster."""
+    lines = (f"s{at:04},Ada Number {at},kt{at:04}\n" for at in range(size))
+    (tmp_path / "roster.csv").write_text("id,name,pseudonym\n" + "".join(lines))
+    return list(a_class(size)), list(a_class(size, "hw2", name="kt{:04}")), open_roster(tmp_path)
+
+
+def test_a_student_with_a_pseudonym_in_one_homework_is_the_same_in_another(tmp_path):
+    first, second, roster = with_pseudonyms(20, tmp_path)
+    for one, other in ((first, second), (second, first)):
+        found = compared(one, other, roster)
+        assert found.together[0].students == 20 and not found.strangers
+        assert found.needs and all(need.person.name.startswith("Ada Number") for need in found.needs)
+        assert not [need for need in found.needs if "handed in nothing" in need.why]
+
+
+def test_a_mistake_is_found_elsewhere_under_the_students_pseudonym(tmp_path):
+    first, second, roster = with_pseudonyms(20, tmp_path)
+    tables = [class_table.of_results(one, "hw", roster) for one in (first, second)]
+    other = {"hw2": {"one-sided": tables[1].mistakes["mlp", "one-sided"]}}
+    [mistake] = class_figures.report(tables[0], other).mistakes
+    assert mistake.elsewhere == mistake.students > 0
+
+
+def test_homeworks_without_a_student_in_common_tell_nobody_who_needs_help(tmp_path):
+    first, second, _ = with_pseudonyms(20, tmp_path)
+    found = compared(first, second)
+    assert found.strangers == (("hw1", "hw2"),) and not found.needs
+    page = class_page.comparison_html(found)
+    assert "Nobody has a result in both hw1 and hw2" in page and "0 students." not in page
+    tables = [class_table.of_results(one, name) for one, name in ((first, "hw1"), (second, "hw2"))]
+    hidden = homework_comparison.shared_comparison(found, tables, 5)
+    assert (hidden.strangers, hidden.needs_students) == ((), "hidden")
+
+
+def test_a_name_is_the_same_in_two_homeworks_however_it_is_encoded():
+    first, second = list(a_class(9)), list(a_class(9, "hw2"))
+    first[0] = msgspec.structs.replace(first[0], student="Jos\u00e9")
+    second[0] = msgspec.structs.replace(second[0], student="Jose\u0301")
+    assert compared(first, second).together[0].students == 9 and not compared(first, second).needs
+
+
+def test_who_has_a_damaged_result_is_not_said_to_have_handed_in_nothing():
+    first, second = list(a_class(9)), list(a_class(9, "hw2"))
+    tables = class_table.of_results(first, "hw1"), class_table.of_results(second[2:], "hw2")
+    tables[1].damaged["s0000"] = "results/s0000/hw2.json: it is cut off"
+    found = homework_comparison.comparison(tables)
+    assert {need.person.id: need.why for need in found.needs} == {"s0001": "handed in nothing for hw2"}
+    assert "handed in is not known: 1 student)" in class_page.comparison_html(found)
+
+
+@pytest.mark.parametrize(("many", "low"), [(45, 5), (20, 25)])
+def test_of_those_who_share_the_lower_quarters_score_all_or_none_are_low(many, low):
+    """Five have least, then come `many` with one score, and the rest of a hundred has all points."""
+    scores = [1.0] * 5 + [13.0] * many + [26.0] * (95 - many)
+    first = [msgspec.structs.replace(one, score=score) for one, score in zip(a_class(100), scores, strict=True)]
+    assert len(compared(first, first).needs) == low
 
 
 @pytest.fixture

@@ -591,6 +591,23 @@ def test_taking_away_is_adding_what_is_negative():
     assert found[0] == found[1] == found[2]
 
 
+@pytest.mark.parametrize(
+    ("one", "other"),
+    [
+        ("torch.matmul(a, b) + c", "a @ b + c"),
+        ("torch.sub(torch.mul(a, b), torch.div(c, a))", "a * b - c / a"),
+        ("torch.pow(torch.add(c, a), b)", "(a + c) ** b"),
+        ("torch.sum(a * b, dim=1)", "(a * b).sum(dim=1)"),
+    ],
+)
+def test_a_torch_function_is_the_same_as_its_operator_or_method(one, other):
+    found = [
+        marks_of("code", f"def linear(a, b, c):\n    return torch.exp(torch.exp({each}) - c * a)\n")
+        for each in (one, other)
+    ]
+    assert found[0] == found[1] and len(found[0]) > 2
+
+
 STEP = """\
 {imports}
 def linear(z, y):
@@ -615,7 +632,7 @@ def linear(z, y):
 def test_however_a_module_is_imported_its_functions_are_the_same(written):
     """The release imports torch, and the original imports nothing."""
     original = {"imports": "", "e": "torch.exp", "m": "torch.amax", "s": "torch.sum", "t": "torch.nn.functional"}
-    assert len(marks_of("code", STEP.format(**original))) > 8
+    assert len(marks_of("code", STEP.format(**original))) > 5
     assert marks_of("code", STEP.format(**original)) == marks_of("code", STEP.format(**written))
 
 
@@ -659,6 +676,196 @@ def test_of_too_many_fingerprints_a_copy_keeps_the_same():
     many = [(hash_, 2, 2) for hash_ in range(-5, 10**5)]
     kept = {mark for mark, _, _ in fingerprints._smallest(many + few)}
     assert len(kept) == fingerprints._MOST and kept >= set(range(100))
+
+
+# ---- habits, helpers and detours
+
+
+class Ending(ast.NodeTransformer):
+    """A line before each return, the same in all functions."""
+
+    def __init__(self, line):
+        self.line = line
+
+    def visit_Return(self, node):
+        if node.value is None:
+            return node
+        name = ast.Name("result", ast.Store())
+        return [ast.Assign([name], node.value), *ast.parse(self.line).body, ast.parse("return result").body[0]]
+
+
+class Getattr(ast.NodeTransformer):
+    """x.sum() as getattr(x, 'sum')()."""
+
+    def visit_Call(self, node):
+        self.generic_visit(node)
+        if isinstance(node.func, ast.Attribute):
+            named = ast.Constant(node.func.attr)
+            node.func = ast.Call(ast.Name("getattr", ast.Load()), [node.func.value, named], [])
+        return node
+
+
+def edited(edit, source):
+    return ast.unparse(ast.fix_missing_locations(edit.visit(ast.parse(source))))
+
+
+def in_core(source):
+    """The body of each function moved into a helper above it; the first is called `core` in every cell."""
+    tree = ast.parse(source)
+    cores = itertools.count()
+    body = []
+    for node in tree.body:
+        if isinstance(node, ast.FunctionDef) and not node.decorator_list and not node.args.vararg:
+            name = f"core{next(cores) or ''}"
+            body.append(ast.FunctionDef(name, copy.deepcopy(node.args), node.body, []))
+            given = [ast.Name(one.arg, ast.Load()) for one in (*node.args.args, *node.args.kwonlyargs)]
+            node.body = [ast.Return(ast.Call(ast.Name(name, ast.Load()), given, []))]
+        body.append(node)
+    return ast.unparse(ast.fix_missing_locations(ast.Module(body, [])))
+
+
+def in_tools(source):
+    """All functions as static methods of a `class Tools`, which is written anew in every cell."""
+    tree = ast.parse(source)
+    functions = [node for node in tree.body if isinstance(node, ast.FunctionDef)]
+    if not functions:
+        return source
+    for one in functions:
+        one.decorator_list = [ast.Name("staticmethod", ast.Load())]
+    names = [ast.parse(f"{one.name} = Tools.{one.name}").body[0] for one in functions]
+    others = [node for node in tree.body if node not in functions]
+    body = [ast.ClassDef("Tools", [], [], functions, []), *names, *others]
+    return ast.unparse(ast.fix_missing_locations(ast.Module(body, [])))
+
+
+FINITE = functools.partial(edited, Ending("assert torch.isfinite(torch.as_tensor(result)).all()"))
+PRINTED = functools.partial(edited, Ending("print('shape', getattr(result, 'shape', None))"))
+
+
+@functools.cache
+def honest_class(homework):
+    """Sixty honest students: what they wrote, and what is compared of it."""
+    chance = random.Random(9)
+    students = {f"honest-{number:03d}": bank(homework).honest(chance) for number in range(60)}
+    return students, imprints(students, homework)
+
+
+def found_with(students, homework):
+    """The pairs of the honest class and these students, who write in the same way."""
+    return pairs_of(similar([*honest_class(homework)[1], *imprints(students, homework)], common(homework), {}))
+
+
+@pytest.mark.slow(seconds=9)
+@pytest.mark.parametrize("homework", ["hw1", "hw3"])
+@pytest.mark.parametrize("habit", [FINITE, PRINTED, in_core, in_tools], ids=["finite", "printed", "core", "tools"])
+def test_two_honest_students_of_one_habit_are_no_pair(homework, habit):
+    chance = random.Random(1000)
+    for _ in range(3):
+        two = {
+            f"style-{number}": {key: habit(source) for key, source in bank(homework).honest(chance).items()}
+            for number in range(2)
+        }
+        assert not found_with(two, homework)
+
+
+@pytest.mark.slow(seconds=9)
+@pytest.mark.parametrize("homework", ["hw1", "hw3"])
+@pytest.mark.parametrize(
+    "disguise",
+    [
+        FINITE,
+        in_core,
+        in_tools,
+        "exec({!r})".format,
+        "def fresh():\n    pass\nexec({!r}, globals())".format,
+        functools.partial(edited, Getattr()),
+    ],
+    ids=["finite", "core", "tools", "exec", "exec-too", "getattr"],
+)
+def test_a_copy_with_a_habit_in_helpers_or_by_detours_is_found(homework, disguise):
+    students, _ = honest_class(homework)
+    for original in random.Random(4).sample(sorted(students), 3):
+        copied = {key: disguise(source) for key, source in students[original].items()}
+        assert found_with({"copy": copied}, homework) == {frozenset(("copy", original))}
+
+
+def habitual(student, habit, exercises=11):
+    """A student whose own work says what no other's does, and the same habit in some exercises."""
+    chance = np.random.default_rng(sum(map(ord, student)))
+    return Imprint(
+        student,
+        {
+            ("book", f"e{number}"): np.unique(
+                [*chance.integers(1 << 40, 1 << 41, 12), *(habit if number < exercises else ())]
+            ).tobytes()
+            for number in range(11)
+        },
+    )
+
+
+def test_what_only_one_student_repeats_is_no_habit_of_the_pair():
+    """Whoever writes copied lines into other cells, too, hides nothing."""
+    works = [habitual("original", range(8), 1), habitual("copier", range(8)), habitual("ox", ()), habitual("ay", ())]
+    scale = next(iter(scales_of(works, {})))
+    one, other = np.array([0]), np.array([1])
+    assert scale.exercise == ("book", "e0")
+    assert set(scale.marks[scale.shared(one, other).nonzero()[1]]) == set(range(8))
+    assert not scale.shared(one, np.array([2])).nnz
+
+
+def test_a_habit_of_both_is_left_out_of_their_likeness_alone():
+    works = [habitual("ann", range(8)), habitual("ben", range(8)), habitual("cyd", range(8), 2)]
+    works += [habitual(f"other{number}", ()) for number in range(7)]
+    for scale in list(scales_of(works, {}))[:2]:
+        both, with_a_third = scale.likeness(np.array([0, 0]), np.array([1, 2]))
+        assert both == 0 < with_a_third
+
+
+LOOPED = (
+    "def linear(x, w):\n    total = x.sum(1) * w + torch.exp(x @ w)\n    for row in w:\n        total = total - row\n"
+)
+
+
+@pytest.mark.parametrize(
+    "detour",
+    [
+        f"exec({LOOPED!r})",
+        f"exec({f'exec({LOOPED!r})'!r})",
+        LOOPED.replace("x.sum(1)", "getattr(x, 'sum')(1)"),
+        LOOPED.replace("torch.exp", "getattr(torch, 'exp')"),
+        LOOPED.replace("x @ w", "eval('x @ w')"),
+        LOOPED.replace("total = total - row", "exec('total = total - row')"),
+    ],
+    ids=["cell", "twice", "method", "module", "expression", "line"],
+)
+def test_a_constant_string_that_is_run_or_names_something_is_read_as_code(detour):
+    assert len(marks_of("code", LOOPED)) > 5
+    assert marks_of("code", detour) == marks_of("code", LOOPED)
+
+
+@pytest.mark.parametrize(
+    "source",
+    ["exec('def (')", "exec('')", "exec()", "eval('x = 1')", "exec(code)", "getattr(x, 'a', 0)", "exec('\\0')"],
+)
+def test_a_detour_that_cannot_be_read_hides_nothing_beside_it(source):
+    assert marks_of("code", f"{source}\n{LOOPED}") >= marks_of("code", LOOPED)
+
+
+def test_each_of_several_helpers_of_one_name_belongs_to_the_exercise_that_uses_it():
+    """Below its user in the first cell, above it in the second, and in a cell of its own before the third."""
+    release, course = reader("hw1").released["mlp"], reader("hw1").given["mlp"]
+    named = {cell.grade_id: sorted(cell.names)[0] for cell in release.cells if cell.solution and cell.names}
+    (one, first), (two, second), (three, third), *_ = named.items()
+    core, use = "def core(x):\n    return x + {}\n".format, "def {}(x):\n    return core(x)\n".format
+    parts = [
+        ("code", one, use(first) + core("'one'")),
+        ("code", two, core("'two'") + use(second)),
+        ("code", "", core("'three'")),
+        ("code", three, use(third)),
+    ]
+    found = answers_of(parts, release, course)
+    for exercise, text in ((one, "'one'"), (two, "'two'"), (three, "'three'")):
+        assert found["mlp", exercise].source.count("def core") == 1 and text in found["mlp", exercise].source
 
 
 # ---- files and pages

@@ -14,7 +14,7 @@ from itertools import chain
 
 from autograder.course.course import Tool
 from autograder.forbidden import harmless, listed, magics
-from autograder.forbidden.source import path_of, starred, too_deep
+from autograder.forbidden.source import inner_functions, path_of, starred, too_deep
 from autograder.forbidden.static import (
     Code,
     is_crowded,
@@ -77,7 +77,10 @@ class _Search:
         self._prints = not any(map(harmless.takes_print, nodes))
         if not self._prints:
             self._fine -= {part for part in self._fine if getattr(part, "attr", "") in ("grad_fn", "register_hook")}
+        self._defined = {name for node in nodes for name in _defines(node)}
         self._plain = {node.name for node in nodes if isinstance(node, ast.ClassDef) and not node.keywords}
+        self._objects = harmless.own_objects(nodes, self._plain)
+        self._calls = listed.TOOL_CALLS - (harmless.own_functions(own) if not modules else set())
         self._writes = any(_writes_module(node) for node in nodes)
         leading = any(_leads(node) for node in nodes if node not in self._fine)
         self._modules = listed.MODULES | (listed.TOOL_MODULES if tools else set())
@@ -106,7 +109,8 @@ class _Search:
                 yield from self._unknown(paths)
             case ast.ImportFrom(module=str(module), names=names):
                 paths = [f"{module}.{alias.name}" for alias in names]
-                yield from (path for path in paths if self._listed(path) and path not in listed.USED)
+                allowed = listed.USED | listed.GETTERS
+                yield from (path for path in paths if self._listed(path) and path not in allowed)
                 yield from (alias.name for alias in names if alias.name in self._names)
                 yield from self._unknown([module])
                 if self._tools and module.partition(".")[0] == "torch":
@@ -115,7 +119,7 @@ class _Search:
                 parts.add(of)
                 if not isinstance(node.ctx, ast.Load):
                     yield from self._set(node)
-                if name in self._names or (name in listed.SHELL_CALLS and _is_shell(of)):
+                if name in self._names or (name in listed.SHELL_CALLS and _is_shell(of)) or self._is_inner(name):
                     yield name
                 elif node not in parts:
                     yield from self._path(path_of(node, self._origins))
@@ -125,12 +129,13 @@ class _Search:
                 yield from (f"a pattern with {name}" for name in names if name in listed.DOORS | self._names)
             case ast.Name(id=name) if self._origins.get(name) in listed.BY_USE and node not in parts:
                 yield self._origins[name]
+            case ast.Name(id=name) if self._tools and self._origins.get(name) in listed.GETTERS and node not in parts:
+                if isinstance(node.ctx, ast.Load):
+                    yield f"{self._origins[name]} that is not called"
             case ast.Name(id=name) if name in self._starred:
                 path = self._origins[name]
                 yield from (path,) if name in self._names else self._path(path)
-            case ast.Name(id=name) if name in ("_getframe", "__builtins__") or (
-                self._tools and name in listed.TOOL_CALLS
-            ):
+            case ast.Name(id=name) if name in ("_getframe", "__builtins__") or (self._tools and name in self._calls):
                 yield name
             case ast.Constant() | ast.BinOp() | ast.JoinedStr() if node not in parts:
                 if text := text_of(node):
@@ -144,6 +149,8 @@ class _Search:
             case ast.Call() if self._tools and (magic := magics.run(node)) and magic[0] not in magics.HARMLESS:
                 yield f"%{magic[0]}"
             case ast.Call(func=called, args=args) if self._tools and (path := path_of(called, self._origins)):
+                if path in listed.GETTERS:
+                    parts.add(called)
                 yield from self._called(path, args)
             case ast.Call(func=ast.Name(id=name), args=[of, key, *_]) if name in listed.LOOKUPS:
                 yield from self._looked_up(name, of, key)
@@ -160,8 +167,10 @@ class _Search:
         """What a function does that is given texts: it runs them, or looks them up."""
         if path in listed.TEXT_RUNNERS and args and (values := self._texts.values(args[0])):
             yield from chain.from_iterable(map(self._in_code, values))
-        if path == listed.ATTRIBUTE_GETTER:
-            for one in args:
+        if path in listed.TEXT_RUNNERS and args and isinstance(args[0], ast.Call | ast.Attribute | ast.Subscript):
+            yield f"{path} of a text that is found elsewhere"
+        if path in listed.GETTERS:
+            for one in args if path == "operator.attrgetter" else args[:1]:
                 words = None if (known := self._texts.values(one)) is None else set(".".join(known).split("."))
                 if words is None or words & (listed.DOORS | self._names):
                     yield f"{path} of {text_of(one)[:_LONGEST] or 'a name that is put together'}"
@@ -192,7 +201,8 @@ class _Search:
         """What is replaced in PyTorch: an answer sets its settings (`torch.backends.cudnn.benchmark = True`) alone."""
         path = path_of(target, self._origins)
         setting = path.startswith("torch.backends.") and target.attr in listed.SETTINGS
-        if path.startswith("torch.") and not setting and target.attr not in listed.SHOWING:
+        closed = path.startswith("torch.") or listed.OTHERS.match(path)
+        if closed and not setting and target.attr not in listed.SHOWING:
             yield f"{path[:_LONGEST]} = …"
 
     def _is_plain(self, cls: ast.expr) -> bool:
@@ -221,13 +231,34 @@ class _Search:
                 yield f"{path}.{text}"
                 return
         if self._texts.is_listed(key):
+            if isinstance(of, ast.Name) and of.id in self._objects:
+                return
             yield f"{way} with a name from {listed.LISTING}()"
         elif path.startswith(listed.CLOSED if way in listed.READING else (*listed.CLOSED, "torch")) or (
             way in ("vars", "__dict__") and path and not texts[0]
         ):
             yield f"{way} of {path}"
-        elif self._tools and not known and not path.startswith(listed.PICTURES) and _is_made(key, path):
+        elif self._tools and not known and not path.startswith(listed.PICTURES) and self._is_made(key, path):
             yield f"{way} with a name that is put together"
+
+    def _is_made(self, key: ast.expr, path: str) -> bool:
+        """Whether a name is made of pieces: no answer looks up by such a name what is not known, or what `path` has.
+
+        One whose beginning is known is none, if nothing that is listed begins so: f"float{bits}".
+        """
+        if isinstance(key, ast.Call) and isinstance(key.func, ast.Attribute) and key.func.attr in listed.PUT_TOGETHER:
+            return True
+        if not path or not isinstance(key, ast.BinOp | ast.JoinedStr | ast.Subscript):
+            return False
+        first = key.values[0] if isinstance(key, ast.JoinedStr) and key.values else getattr(key, "left", None)
+        start = text_of(first) if first is not None else ""
+        if len(start) < 3 or not start.isalpha():
+            return True
+        parts = (part for module in self._modules for part in module.split("."))
+        return any(name.startswith(start) for name in (*self._names, *listed.DOORS, *parts))
+
+    def _is_inner(self, name: str) -> bool:
+        return bool(self._tools) and _private(name) and name in inner_functions() and name not in self._defined
 
     def _named_in(self, text: str) -> Iterator[str]:
         """The names in a text that could be run or looked up: in one with blanks only those that nobody writes."""
@@ -283,10 +314,11 @@ def _writes_module(node: ast.AST) -> bool:
     return writes and (not files or any(text.endswith(listed.LOADED) for text in files))
 
 
-def _is_made(key: ast.expr, path: str) -> bool:
-    """Whether a name is made of pieces: no answer looks up by such a name what is not known, or what `path` has."""
-    pieces = isinstance(key, ast.Call) and isinstance(key.func, ast.Attribute) and key.func.attr in listed.PUT_TOGETHER
-    return pieces or (bool(path) and isinstance(key, ast.BinOp | ast.JoinedStr | ast.Subscript))
+def _defines(node: ast.AST) -> Iterator[str]:
+    """The names that a node gives a meaning, also as an attribute of an object."""
+    match node:
+        case ast.FunctionDef(name=name) | ast.ClassDef(name=name) | ast.Attribute(attr=name, ctx=ast.Store()):
+            yield name
 
 
 def _inner(path: str) -> bool:

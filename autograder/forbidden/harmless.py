@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import ast
-from collections.abc import Iterator, Mapping, Sequence
+from collections import Counter
+from collections.abc import Collection, Iterator, Mapping, Sequence
 
 from autograder.forbidden import listed, magics
 from autograder.forbidden.source import path_of
@@ -118,8 +119,56 @@ def said(node: ast.AST, origins: Mapping[str, str]) -> Iterator[ast.AST]:
         case ast.Call(func=ast.Name(id="print"), args=texts):
             for said in texts:
                 yield from (said, *(said.values if isinstance(said, ast.JoinedStr) else ()))
+        case ast.Call(func=ast.Attribute(attr=name), args=texts, keywords=more) if _shows(name, more):
+            shown = [
+                *(texts if name in listed.SAYING else ()),
+                *(one.value for one in more if one.arg in listed.SAYING),
+            ]
+            yield from (text for text in shown if isinstance(text, ast.Constant))
         case ast.Call(func=called, args=texts, keywords=more) if path_of(called, origins) in listed.NAMING:
             yield from (*texts, *(one.value for one in more))
+
+
+def own_objects(nodes: Sequence[ast.AST], classes: Collection[str]) -> set[str]:
+    """The names that stand for one object of the student's own class each, which the class has made."""
+    bound = Counter(name for node in nodes for name in _bound(node))
+    made = set()
+    for node in nodes:
+        match node:
+            case ast.Assign(targets=[ast.Name(id=name)], value=ast.Call(func=ast.Name(id=by))) if by in classes:
+                made.add(name)
+    return {name for name in made if bound[name] == 1}
+
+
+def own_functions(statements: Sequence[ast.stmt]) -> set[str]:
+    """The functions that a notebook defines once, before it uses them and outside of all others."""
+    nodes = [node for statement in statements for node in ast.walk(statement)]
+    bound = Counter(name for node in nodes for name in _bound(node))
+    found, used = set[str](), set[str]()
+    for statement in statements:
+        if isinstance(statement, ast.FunctionDef) and bound[statement.name] == 1 and statement.name not in used:
+            found.add(statement.name)
+        used |= {node.id for node in ast.walk(statement) if isinstance(node, ast.Name)}
+    return found
+
+
+def _bound(node: ast.AST) -> Iterator[str]:
+    """The names that a node gives a meaning, or takes it from."""
+    match node:
+        case ast.Name(id=name, ctx=ast.Store() | ast.Del()) | ast.arg(arg=name) | ast.ExceptHandler(name=str(name)):
+            yield name
+        case ast.FunctionDef(name=name) | ast.AsyncFunctionDef(name=name) | ast.ClassDef(name=name):
+            yield name
+        case ast.alias(name=path, asname=other):
+            yield other or path.partition(".")[0]
+        case ast.Global(names=names) | ast.Nonlocal(names=names):
+            yield from names
+        case ast.MatchAs(name=str(name)) | ast.MatchStar(name=str(name)) | ast.MatchMapping(rest=str(name)):
+            yield name
+
+
+def _shows(name: str, more: Sequence[ast.keyword]) -> bool:
+    return name in listed.SAYING or any(one.arg in listed.SAYING for one in more)
 
 
 def printed(node: ast.AST, statement: ast.stmt) -> bool:

@@ -8,7 +8,7 @@ MODULES = {
     *("autograder", "ctypes", "cffi", "_ctypes", "mmap", "marshal", "sys.modules"),
     *("gc.get_objects", "gc.get_referrers", "gc.get_referents"),
     *("pickle.load", "pickle.loads", "pickle.Unpickler", "_pickle", "pkgutil.resolve_name", "pydoc.locate"),
-    *("copyreg", "unittest.mock", "dill", "cloudpickle"),
+    *("copyreg", "unittest.mock", "dill", "cloudpickle", "_thread"),
 }
 NAMES = {
     *("_getframe", "_current_frames", "f_back", "f_locals", "f_globals", "f_builtins", "tb_frame", "gi_frame"),
@@ -33,7 +33,6 @@ TOOL_MODULES = {
         "importlib.util",
         "importlib.machinery",
         "threading",
-        "_thread",
         "runpy",
     ),
     *("multiprocessing", "concurrent", "asyncio", "code", "torch._higher_order_ops"),
@@ -54,6 +53,10 @@ SETTINGS = {"benchmark", "deterministic", "enabled", "allow_tf32", "fp32_precisi
 """what is set in torch.backends"""
 BY_USE = {"multiprocessing", "inspect", "importlib.util", "pdb"}
 """modules whose import alone is none, but any other use of them"""
+OTHERS = re.compile(
+    r"(?:weakref|gc|threading|builtins|functools|itertools|operator|contextlib|types|copy|math|random|time|inspect|os)\.",
+)
+"""modules in which no answer replaces anything: the grader measures with them"""
 SHOWING = {"__repr__", "__str__", "__format__"}
 """what is replaced to see tensors in another form"""
 PLACES = {"google", "google.colab", "ipykernel"}
@@ -61,7 +64,10 @@ PLACES = {"google", "google.colab", "ipykernel"}
 NAMING = {"warnings.filterwarnings", "warnings.simplefilter", "logging.getLogger"}
 """functions that only name whose messages are meant"""
 TEXT_RUNNERS = {"timeit.timeit", "timeit.repeat", "timeit.Timer", "cProfile.run", "cProfile.runctx", "profile.run"}
-ATTRIBUTE_GETTER = "operator.attrgetter"
+GETTERS = {"operator.attrgetter", "operator.methodcaller"}
+"""what looks up the names that it is given; nobody needs it but to call it with constants"""
+SAYING = {"label", "title", "xlabel", "ylabel", "set_title", "set_xlabel", "set_ylabel", "suptitle", "text", "annotate"}
+"""functions and arguments of matplotlib whose texts are only shown"""
 DOORS = {"autograd", "func", "functorch", "nn", "attention", "modules"}
 """names that lead to a tool, where they are no attributes in the source: in patterns and texts"""
 TOOL_NAMES = {
@@ -77,7 +83,7 @@ AUTOGRAD_NAMES = {
     *("disable_saved_tensors_hooks", "register_hook", "next_functions", "run_backward", "_execution_engine"),
     *("register_full_backward_hook", "_register_hook_dict", "forward_ad", "grad_fn", "_engine_run_backward"),
     *("save_on_cpu", "allow_mutation_on_saved_tensors", "_enter_dual_level", "_exit_dual_level", "_make_dual"),
-    *("_unpack_dual", "_set_fwd_grad_enabled"),
+    *("_unpack_dual", "_set_fwd_grad_enabled", "get_gradient_edge", "GradientEdge"),
 }
 WRITTEN = {"register_hook", "run_backward", "grad_fn", "next_functions", "dual_level"}
 """names that an explanation may contain"""

@@ -19,7 +19,7 @@ HARMLESS = {
     *("matplotlib", "reload_ext", "autoreload", "cd", "pwd", "ls", "who", "whos", "who_ls", "precision", "pip"),
     *("conda", "mkdir", "env", "html", "HTML", "latex", "markdown", "javascript", "js", "svg", "SVG", "pinfo"),
     *("pinfo2", "pdoc", "psource", "lsmagic", "quickref", "xmode", "reset", "system", "sx", "bash", "sh"),
-    *("history", "tensorboard"),
+    *("history", "tensorboard", "pdb", "watermark"),
 }
 """magics that run no Python code in the grader"""
 

@@ -178,8 +178,18 @@ def _public(module: str) -> tuple[str, ...]:
     return tuple(names.get("__all__", [name for name in names if not name.startswith("_")]))
 
 
+@functools.cache
+def inner_functions() -> frozenset[str]:
+    """PyTorch's functions that nobody is meant to call."""
+    torch = importlib.import_module("torch")
+    return frozenset(name for name in dir(torch) if name.startswith("_") and not name.startswith("__"))
+
+
 def _aliases(node: ast.AST) -> Iterator[tuple[str, ast.expr]]:
-    """The names that an assignment gives to single values, also in functions: t = torch, and t, u = torch, 3."""
+    """The names that stand for single values, also in functions: t = torch, and t, u = torch, 3.
+
+    So do parameters with such a default, names in a loop over such values, and those of what stands in a `with`.
+    """
     if isinstance(node, ast.AnnAssign | ast.NamedExpr) and isinstance(node.target, ast.Name) and node.value:
         yield node.target.id, node.value
     elif isinstance(node, ast.Assign):
@@ -189,6 +199,17 @@ def _aliases(node: ast.AST) -> Iterator[tuple[str, ast.expr]]:
             elif isinstance(target, ast.Tuple) and isinstance(node.value, ast.Tuple):
                 pairs = zip(target.elts, node.value.elts, strict=False)
                 yield from ((one.id, value) for one, value in pairs if isinstance(one, ast.Name))
+    elif isinstance(node, ast.arguments):
+        plain = [*node.posonlyargs, *node.args]
+        usual = zip(plain[len(plain) - len(node.defaults) :], node.defaults, strict=True)
+        keyed = ((arg, value) for arg, value in zip(node.kwonlyargs, node.kw_defaults, strict=True) if value)
+        yield from ((arg.arg, value) for arg, value in (*usual, *keyed))
+    elif isinstance(node, ast.For | ast.comprehension) and isinstance(node.target, ast.Name):
+        if isinstance(node.iter, ast.List | ast.Tuple | ast.Set):
+            yield from ((node.target.id, value) for value in node.iter.elts)
+    elif isinstance(node, ast.withitem) and isinstance(node.optional_vars, ast.Name):
+        call = node.context_expr
+        yield from ((node.optional_vars.id, value) for value in (call.args if isinstance(call, ast.Call) else [call]))
 
 
 def path_of(node: ast.AST, origins: Mapping[str, str]) -> str:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ast
 import itertools
+import math
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
@@ -15,6 +16,8 @@ _DEEPEST = 6
 """names behind names that are followed"""
 _MOST_PARTS = 50
 """most parts that a text is put together from"""
+_LONGEST = 10_000
+"""characters of a text that is put together"""
 _METHODS = {"replace", "lower", "upper", "strip", "lstrip", "rstrip", "removeprefix", "removesuffix", "capitalize"}
 _CHANGING = {"append", "extend", "insert", "update", "add", "setdefault"}
 _EACH = ast.Name("", ast.Load())
@@ -141,7 +144,7 @@ class Texts:
 
     def _method(self, method: str, of: ast.expr, args: list[ast.expr], depth: int) -> Values:
         texts, given = self.values(of, depth + 1), [self.values(one, depth + 1) for one in args]
-        if texts is None or any(one is None for one in given):
+        if texts is None or any(one is None for one in given) or _is_long([texts, *given]):
             return None
         choices = itertools.product(texts, *(one or () for one in given))
         try:
@@ -183,8 +186,13 @@ def _all(found: Iterable[Values]) -> Values:
     return frozenset(together) or None
 
 
+def _is_long(parts: Sequence[Values]) -> bool:
+    """Whether what is put together of these may be very long: each replaces all characters of another, in the worst."""
+    return math.prod(1 + max(map(len, part or ("",))) for part in parts) > _LONGEST
+
+
 def _joined(parts: list[Values]) -> Values:
-    if any(part is None for part in parts):
+    if any(part is None for part in parts) or sum(max(map(len, part or ("",))) for part in parts) > _LONGEST:
         return None
     choices = itertools.product(*(part or () for part in parts))
     return frozenset("".join(one) for one in itertools.islice(choices, _MOST + 1))

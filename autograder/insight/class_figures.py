@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from unicodedata import normalize
 
 import numpy as np
 
@@ -153,11 +152,18 @@ def _judged(table: ClassTable) -> Array:
     return np.where(waiting > _OPEN * tried.sum(axis=0), np.nan, shares)
 
 
+def _total(table: ClassTable, judged: Array) -> Array:
+    """(students,): the points in `judged` exercises; NaN while one of a student's answers to them waits for a mark."""
+    counts = ~np.isnan(judged).all(axis=0)
+    waits = (np.isnan(judged) & table.tried[table.handed_in])[:, counts].any(axis=1)
+    return np.asarray(np.where(waits, np.nan, np.nansum(judged * _worth(table), axis=1)), dtype=np.float64)
+
+
 def _exercises(table: ClassTable) -> tuple[ExerciseFigures, ...]:
-    here, worth, judged = table.handed_in, _worth(table), _judged(table)
+    here, judged = table.handed_in, _judged(table)
     shares, tried, seconds = table.shares[here], table.tried[here], table.seconds[here]
     facility = items.facility(judged)
-    r = items.discrimination(judged, worth, np.nansum(judged * worth, axis=1))
+    r = items.discrimination(judged, _worth(table), _total(table, judged))
     found = []
     for at, one in enumerate(table.exercises):
         known = ~np.isnan(shares[:, at])
@@ -188,7 +194,7 @@ def _flags(table: ClassTable) -> tuple[tuple[Flag, ...], int]:
     """The suspects, alarms first, and how many pairs of tests that say the same are left out."""
     here, worth = table.handed_in, _worth(table)
     shares, passed = _judged(table), table.passed[here]
-    total = np.nansum(shares * worth, axis=1)
+    total = _total(table, shares)
     of_tests = _worth_of_tests(table, shares)
     easy, rest = items.facility(shares), items.discrimination(shares, worth, total)
     share, r = items.facility(passed), items.discrimination(passed, of_tests, total)
@@ -240,9 +246,9 @@ def _flags(table: ClassTable) -> tuple[tuple[Flag, ...], int]:
 def _mistakes(table: ClassTable, elsewhere: Mapping[str, Mapping[str, set[str]]]) -> tuple[MistakeFigures, ...]:
     found = []
     for (notebook, id), students in table.mistakes.items():
-        others = set[str]().union(*(made.get(id, ()) for made in elsewhere.values()))
+        others = {table.person(student) for made in elsewhere.values() for student in made.get(id, ())}
         title, hint = map(plain, table.told[notebook, id])
-        again = sum(normalize("NFC", student) in others for student in students)
+        again = sum(table.person(student) in others for student in students)
         found.append(
             MistakeFigures(notebook=notebook, id=id, title=title, hint=hint, students=len(students), elsewhere=again)
         )
@@ -251,16 +257,18 @@ def _mistakes(table: ClassTable, elsewhere: Mapping[str, Mapping[str, set[str]]]
 
 def _marking(table: ClassTable, who: Mapping[str, Person]) -> tuple[Marking, ...]:
     found = []
-    for at, one in enumerate(table.exercises):
-        digests = table.marks.get((one.notebook, one.cell))
-        if not digests:
+    teams = dict(zip(table.students, table.teams, strict=True))
+    for one in table.exercises:
+        marks = table.marks.get((one.notebook, one.cell))
+        if not marks:
             continue
+        digests = {digest: _given(all, teams) if digest else all for digest, all in marks.items()}
         shares = np.array([share for given in digests.values() for _, share in given])
         # Where tests mark it, the digest is of the whole notebook, and says nothing of this answer alone.
-        same = [given for digest, given in digests.items() if digest and len(given) > 1 and table.exercises[at].by_hand]
-        gaps = [max(share for _, share in given) - min(share for _, share in given) for given in same]
+        same = [digest for digest, given in digests.items() if digest and len(given) > 1 and one.by_hand]
+        gaps = [np.ptp([share for _, share in digests[digest]]) for digest in same]
         people = sorted(
-            {who[name].id for given, gap in zip(same, gaps, strict=True) if gap > 1e-9 for name, _ in given}
+            {who[name].id for digest, gap in zip(same, gaps, strict=True) if gap > 1e-9 for name, _ in marks[digest]}
         )
         by_id = {person.id: person for person in who.values()}
         found.append(
@@ -269,15 +277,24 @@ def _marking(table: ClassTable, who: Mapping[str, Person]) -> tuple[Marking, ...
                 cell=one.cell,
                 title=plain(one.title),
                 marked=len(shares),
+                copied=sum(map(len, marks.values())) - len(shares),
                 mean=number(shares.mean()),
                 spread=number(shares.std(ddof=1)) if len(shares) > 1 else None,
                 same_answers=len(same),
-                different=sum(gap > 1e-9 for gap in gaps),
+                different=sum(bool(gap > 1e-9) for gap in gaps),
                 apart=number(max(gaps) * one.points) if gaps else None,
                 people=tuple(by_id[id] for id in people),
             )
         )
     return tuple(found)
+
+
+def _given(marks: Sequence[tuple[str, float]], teams: Mapping[str, str]) -> list[tuple[str, float]]:
+    """The marks for one answer without copies: a team's members who handed in the same answer get one mark."""
+    first: dict[tuple[str, str, float], tuple[str, float]] = {}
+    for student, share in marks:
+        first.setdefault((teams[student], "" if teams[student] else student, share), (student, share))
+    return list(first.values())
 
 
 def _tallies(happenings: Iterable[Happening], who: Mapping[str, Person]) -> tuple[Tally, ...]:

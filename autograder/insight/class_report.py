@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import msgspec
 
-SCHEMA = 2
+SCHEMA = 3
 """increases when a field changes its meaning or is removed"""
 Count = int | str
 """a number of students, or a text in its place"""
@@ -64,7 +64,7 @@ class ExerciseFigures(msgspec.Struct, frozen=True, kw_only=True):
     facility: float | None
     """mean share of the points; what was not tried counts 0. null where over a tenth of the answers wait for a mark"""
     discrimination: float | None
-    """correlation with the points of all other exercises that have a facility"""
+    """correlation with the points of all other exercises that have a facility, by those who wait for no mark in one"""
     full: Count
     partly: Count
     none: Count
@@ -128,6 +128,9 @@ class Marking(msgspec.Struct, frozen=True, kw_only=True):
     cell: str
     title: str
     marked: Count
+    """marks that a person gave"""
+    copied: Count
+    """marks that another member of the team was given for the same answer: they count nowhere else here"""
     mean: float | None
     """share of the points"""
     spread: float | None

@@ -79,6 +79,8 @@ class ClassTable:
     sections: list[str]
     """'' where the roster says nothing"""
     has_sections: bool
+    teams: list[str]
+    """'' for who works alone"""
     scores: Array
     handed_in: Flags
     exercises: list[Exercise]
@@ -102,6 +104,12 @@ class ClassTable:
     """for each exercise, for each digest of an answer, who got which share by hand"""
     costs: list[Cost] = field(default_factory=list)
     damaged: dict[str, str] = field(default_factory=dict)
+    roster: Roster | None = None
+
+    def person(self, called: str) -> str:
+        """Whom a folder belongs to: the same in homeworks with pseudonyms and without, however its name is encoded."""
+        known = self.roster.bearer(called) if self.roster else None
+        return normalize("NFC", known.id if known else called)
 
 
 def read(out: Path, homework: str, roster: Roster | None = None) -> ClassTable:
@@ -141,6 +149,7 @@ def of_results(results: Iterable[Result], homework: str, roster: Roster | None =
         names=[one.name if one else "" for one in known],
         sections=[one.section if one else "" for one in known],
         has_sections=any(one is not None and one.section for one in known),
+        teams=[one.group if one else "" for one in known],
         scores=np.array(rows.scores, dtype=np.float64),
         handed_in=np.array(rows.handed_in, dtype=bool),
         exercises=[rows.exercises[key] for key in cells],
@@ -156,6 +165,7 @@ def of_results(results: Iterable[Result], homework: str, roster: Roster | None =
         waiting=rows.waiting,
         marks={key: dict(digests) for key, digests in rows.marks.items()},
         costs=rows.costs,
+        roster=roster,
     )
 
 

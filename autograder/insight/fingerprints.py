@@ -32,6 +32,14 @@ _PARAGRAPH = 5_000
 _PICTURE = re.compile(r"data:\w+/[\w.+-]+;base64,[A-Za-z0-9+/=]+")
 """a picture that was pasted into a text"""
 _WORD = re.compile(r"\w+|[^\w\s]")
+_OPERATORS: dict[str, type[ast.operator]] = {
+    "torch.add": ast.Add,
+    "torch.div": ast.Div,
+    "torch.matmul": ast.MatMult,
+    "torch.mul": ast.Mult,
+    "torch.pow": ast.Pow,
+    "torch.sub": ast.Sub,
+}
 _TURNED: dict[type[ast.cmpop], str] = {ast.Gt: "Lt", ast.GtE: "LtE"}
 
 Token = tuple[str, int]
@@ -76,6 +84,10 @@ class _Streams:
                 return
             case ast.Assign(targets=[ast.Name(id=name)], value=ast.Name(id=same)) if name == same:
                 return
+            case ast.Assign(targets=[ast.Name()], value=ast.Attribute(value=ast.Name(id=owner))) if (
+                owner in self.naming.own - local and not local
+            ):
+                return  # a method, or a part of an own object, gets another name
             case ast.Assign(targets=[target]) if path := self.naming.path(target, local):
                 if path != self.naming.path(node.value, local):  # otherwise, a module gets another name
                     self._add([("=", at), *of(target), *of(node.value)])
@@ -128,11 +140,15 @@ class _Streams:
             case ast.Compare():
                 sides = [of(node.left), *map(of, node.comparators)]
                 return [*((type(op).__name__, at) for op in node.ops), *(token for side in sides for token in side)]
+            case ast.Call(args=[one, other], keywords=[]) if operator := _OPERATORS.get(
+                self.naming.path(node.func, local)
+            ):
+                return of(ast.copy_location(ast.BinOp(one, operator(), other), node))
             case ast.Call():
                 words = sorted(node.keywords, key=lambda word: word.arg or "")
                 own = isinstance(node.func, ast.Name) and not self.naming.foreign(node.func.id, local)
                 named = [((f"{'' if own else word.arg}:", at), *of(word.value)) for word in words]
-                parts = [*of(node.func), *(token for one in node.args for token in of(one))]
+                parts = [*self._called(node, local), *(token for one in node.args for token in of(one))]
                 return [("()", at), *parts, *(token for word in named for token in word)]
             case ast.ListComp() | ast.SetComp() | ast.GeneratorExp() | ast.DictComp():
                 inside = local | self.naming.bound(node)
@@ -150,6 +166,13 @@ class _Streams:
             case _:
                 inner = [token for child in ast.iter_child_nodes(node) for token in of(child)]
                 return [(type(node).__name__, at), *inner]
+
+    def _called(self, call: ast.Call, local: frozenset[str]) -> list[Token]:
+        """What is called: torch.sum(x) is the same as x.sum()."""
+        called, path = self._tokens(call.func, local), self.naming.path(call.func, local)
+        if isinstance(call.func, ast.Attribute) and not path:
+            return [called[-1], *called[:-1]]
+        return called[1:] if path.rpartition(".")[0] == "torch" and call.args else called
 
 
 def _signs(tokens: Sequence[Token]) -> tuple[str, ...]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Sequence
 
 import msgspec
@@ -11,7 +12,7 @@ from autograder.insight.class_figures import bins, number, report, scores
 from autograder.insight.class_report import SCHEMA, Bin, Count, ExerciseFigures, Person, Scores
 from autograder.insight.class_table import ClassTable
 from autograder.insight.items import FEW, Array
-from autograder.insight.withholding import shared
+from autograder.insight.withholding import HIDDEN, shared
 from autograder.results.plain_text import plain
 
 FALL = 0.25
@@ -62,16 +63,20 @@ class Comparison(msgspec.Struct, frozen=True, kw_only=True):
     together: tuple[Together, ...]
     needs: tuple[Need, ...]
     needs_students: Count
+    strangers: tuple[tuple[str, str], ...] = ()
+    """homeworks of which no student is in both, mostly because their folders call students differently: then `needs`
+    is empty"""
     least: int = 0
     """the least count that is shown; 0 on the page of the teaching team"""
 
 
 def comparison(tables: Sequence[ClassTable]) -> Comparison:
     """Compare homeworks, given in the order of the course."""
-    people = {id: name for table in tables for id, name in zip(table.students, table.names, strict=True)}
+    people = _people(tables)
     order = sorted(people)
     shares = _shares(tables, order)
-    needs = _needs(tables, order, people, shares)
+    strangers = _strangers(tables)
+    needs = () if strangers else _needs(tables, order, people, shares)
     return Comparison(
         homeworks=tuple(map(_homework, tables)),
         together=tuple(
@@ -81,6 +86,7 @@ def comparison(tables: Sequence[ClassTable]) -> Comparison:
         ),
         needs=needs,
         needs_students=len(needs),
+        strangers=strangers,
     )
 
 
@@ -108,7 +114,7 @@ def shared_comparison(found: Comparison, tables: Sequence[ClassTable], least: in
     together = (
         msgspec.structs.replace(
             one,
-            students="hidden",  # with the numbers of both homeworks, it tells how many handed in one alone
+            students=HIDDEN,  # with the numbers of both homeworks, it tells how many handed in one alone
             correlation=round(one.correlation, 1)
             if one.correlation is not None and isinstance(one.students, int) and one.students >= 2 * least
             else None,
@@ -120,7 +126,8 @@ def shared_comparison(found: Comparison, tables: Sequence[ClassTable], least: in
         homeworks=tuple(homeworks),
         together=tuple(together),
         needs=(),
-        needs_students=few(found.needs_students),
+        needs_students=HIDDEN if found.strangers else few(found.needs_students),
+        strangers=(),
         least=least,
     )
 
@@ -139,14 +146,35 @@ def _homework(table: ClassTable) -> HomeworkFigures:
     )
 
 
+def _people(tables: Sequence[ClassTable]) -> dict[str, Person]:
+    """Everybody in these homeworks, with the name if one of them has it."""
+    found: dict[str, Person] = {}
+    for table in tables:
+        for student, name in zip(table.students, table.names, strict=True):
+            who = table.person(student)
+            if who not in found or (name and not found[who].name):
+                found[who] = Person(id=plain(student), name=plain(name))
+    return found
+
+
+def _strangers(tables: Sequence[ClassTable]) -> tuple[tuple[str, str], ...]:
+    there = [{table.person(student) for student in (*table.students, *table.damaged)} for table in tables]
+    pairs = itertools.combinations(zip(tables, there, strict=True), 2)
+    return tuple((one.homework, other.homework) for (one, these), (other, those) in pairs if not these & those)
+
+
 def _shares(tables: Sequence[ClassTable], order: Sequence[str]) -> Array:
-    """(students, homeworks): the share of the points; NaN where nothing was handed in."""
-    row = {id: at for at, id in enumerate(order)}
+    """(students, homeworks): the share of the points; NaN where nothing was handed in.
+
+    The higher one counts where somebody has two folders.
+    """
+    row = {who: at for at, who in enumerate(order)}
     found = np.full((len(order), len(tables)), np.nan)
     for column, table in enumerate(tables):
-        for id, score, there in zip(table.students, table.scores, table.handed_in, strict=True):
+        for student, score, there in zip(table.students, table.scores, table.handed_in, strict=True):
             if there:
-                found[row[id], column] = score / (table.maximum or 1.0)
+                at = row[table.person(student)], column
+                found[at] = np.fmax(found[at], score / (table.maximum or 1.0))
     return found
 
 
@@ -158,7 +186,7 @@ def _together(first: str, second: str, a: Array, b: Array) -> Together:
 
 
 def _needs(
-    tables: Sequence[ClassTable], order: Sequence[str], people: dict[str, str], shares: Array
+    tables: Sequence[ClassTable], order: Sequence[str], people: dict[str, Person], shares: Array
 ) -> tuple[Need, ...]:
     """Who fell, or is low in several homeworks, or handed nothing in any more; most reasons first."""
     there = ~np.isnan(shares)
@@ -171,17 +199,18 @@ def _needs(
         for row in map(int, np.flatnonzero(step - min(usual, 0.0) <= -FALL)):
             falls[row].append(f"fell by {-100 * step[row]:.0f} percent of the points to {tables[at].homework}")
     found = []
-    for row, id in enumerate(order):
+    unread = {tables[-1].person(student) for student in tables[-1].damaged}
+    for row, who in enumerate(order):
         why = list(falls[row])
         if low[row].sum() >= SEVERAL:
             names = ", ".join(table.homework for table, is_low in zip(tables, low[row], strict=True) if is_low)
             why.append(f"in the lowest quarter in {names}")
-        if there[row].any() and not there[row, -1]:
+        if there[row].any() and not there[row, -1] and who not in unread:
             why.append(f"handed in nothing for {tables[-1].homework}")
         if why:
             found.append(
                 Need(
-                    person=Person(id=plain(id), name=plain(people[id])),
+                    person=people[who],
                     shares=tuple(number(value) for value in shares[row]),
                     why="; ".join(why),
                 )
@@ -190,8 +219,14 @@ def _needs(
 
 
 def _lowest(known: Array) -> float:
-    """The share up to which a student is low; −1 if the class is too small or too equal for that."""
+    """The share up to which a student is low; −1 if the class is too small or too equal for that.
+
+    At most a quarter of the class is low, and one more.
+    """
     if len(known) < FEW:
         return -1.0
     low = float(np.quantile(known, LOW))
-    return low if low < float(np.median(known)) else -1.0
+    if low >= float(np.median(known)):
+        return -1.0
+    many = (known <= low).sum() > LOW * len(known) + 1  # have this very score: only those below it are low
+    return float(known[known < low].max(initial=-1.0)) if many else low

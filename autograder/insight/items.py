@@ -47,9 +47,9 @@ def discrimination(items: Array, worth: Array, total: Array) -> Array:
     worth
         (items,) or (students, items): the points that an item adds to the total.
     total
-        (students,): points.
+        (students,): points; NaN leaves a student out.
     """
-    known = ~np.isnan(items)
+    known = _known(items, total)
     count = np.maximum(known.sum(axis=0), 1)
     filled = np.where(known, items, 0.0)
     rest = np.where(known, total[:, None] - filled * worth, 0.0)
@@ -59,6 +59,11 @@ def discrimination(items: Array, worth: Array, total: Array) -> Array:
     told = (known.sum(axis=0) >= 3) & (spread > 1e-9)
     r = np.divide((item * rest).sum(axis=0), spread, out=np.full(items.shape[1], np.nan), where=told)
     return np.asarray(np.clip(r, -1.0, 1.0), dtype=np.float64)
+
+
+def _known(items: Array, total: Array) -> Flags:
+    """(students, items): whose share of an item can be compared with a total."""
+    return np.asarray(~np.isnan(items) & ~np.isnan(total)[:, None], dtype=np.bool_)
 
 
 def biserial(r: Array, p: Array) -> Array:
@@ -129,8 +134,8 @@ def alarms(
     All p-values of the page are one family of `holm`: on a page where every hypothesis holds, the chance that anything
     is flagged is at most `ALPHA`.
     """
-    count = (~np.isnan(exercises)).sum(axis=0).astype(float)
-    counted = (~np.isnan(tests)).sum(axis=0).astype(float)
+    count = _known(exercises, total).sum(axis=0).astype(float)
+    counted = _known(tests, total).sum(axis=0).astype(float)
     r = discrimination(tests, worth, total)
     families = (
         reversed_chance(discrimination(exercises, points, total), count),

@@ -9,6 +9,7 @@ from __future__ import annotations
 import ast
 import json
 import re
+from bisect import bisect_left, bisect_right
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -17,14 +18,15 @@ from typing import Any
 import numpy as np
 
 from autograder.course.course import Course, CourseError, Homework
-from autograder.course.names import functions, statements
+from autograder.course.names import functions
 from autograder.course.parameters import Values
 from autograder.course.personal import values_of
 from autograder.course.personal_release import personal_released
 from autograder.course.release import Released, released
 from autograder.insight.fingerprints import Print, of_code, of_text
-from autograder.insight.naming import Given, given, naming, syntax_tree
+from autograder.insight.naming import Given, given, naming
 from autograder.insight.others_text import Texts, others_text, texts
+from autograder.insight.plain_code import plain_tree, statements
 from autograder.submission import Unreadable, beside, choose, repaired
 from autograder.submission.choice import nothing
 from autograder.submission.folder import Contents, Place, contents
@@ -51,6 +53,8 @@ class Answer:
 class _Statement:
     """A statement outside functions."""
 
+    cell: int
+    """which of the student's cells it stands in"""
     home: str
     """the exercise that it belongs to"""
     text: str
@@ -218,14 +222,12 @@ def answers_of(parts: Sequence[Part], release: Released, course: Given) -> dict[
 
     A helper belongs to the first exercise whose code uses it, wherever it stands.
     """
-    owners = {
-        name: cell.grade_id for cell in release.cells if cell.solution and cell.kind == "code" for name in cell.names
-    }
+    owners = {name: one.grade_id for one in release.cells if one.solution and one.kind == "code" for name in one.names}
     exercises: list[tuple[str, str]] = [(cell.kind, cell.grade_id) for cell in release.cells if cell.solution]
     code: list[_Statement] = []
     texts: dict[str, list[str]] = {}
     at = dict(reversed(exercises))
-    for kind, exercise, source in parts:
+    for cell, (kind, exercise, source) in enumerate(parts):
         at[kind] = exercise or at.get(kind, "")
         if kind == "markdown":
             texts.setdefault(at[kind], []).append(source)
@@ -233,7 +235,7 @@ def answers_of(parts: Sequence[Part], release: Released, course: Given) -> dict[
         for text, defined in statements(source):
             mine = next((owners[name] for name in sorted(defined) if name in owners), "")
             helps = functions(text) if not mine else frozenset[str]()
-            code.append(_Statement(mine or at[kind], text.rstrip("\n") + "\n", syntax_tree(text), helps))
+            code.append(_Statement(cell, mine or at[kind], text.rstrip("\n") + "\n", plain_tree(text), helps))
     _place_helpers(code, [name for kind, name in exercises if kind == "code"])
     named = naming((one.tree for one in code if one.tree is not None), course)
     found: dict[Exercise, Answer] = {}
@@ -248,9 +250,31 @@ def answers_of(parts: Sequence[Part], release: Released, course: Given) -> dict[
 
 def _place_helpers(code: Sequence[_Statement], exercises: Sequence[str]) -> None:
     """Put each helper to the first exercise that uses it."""
-    words = [frozenset(re.findall(r"\w+", one.text)) for one in code]
     place = {name: number for number, name in enumerate(exercises)}
-    for one in code:
-        if one.helps:
-            users = [user.home for user, used in zip(code, words, strict=True) if user is not one and one.helps & used]
-            one.home = min((user for user in users if user in place), key=place.__getitem__, default=one.home)
+    defined: dict[str, list[int]] = {}
+    used: dict[str, list[int]] = {}
+    for at, one in enumerate(code):
+        for name in one.helps:
+            defined.setdefault(name, []).append(at)
+    for at, one in enumerate(code):
+        for name in defined.keys() & set(re.findall(r"\w+", one.text)) - one.helps:
+            used.setdefault(name, []).append(at)
+    for at, one in enumerate(code):
+        users = (user for name in one.helps for user in _users(code, at, defined[name], used.get(name, [])))
+        homes = {code[user].home for user in users} & place.keys()
+        one.home = min(homes, key=place.__getitem__, default=one.home)
+
+
+def _users(code: Sequence[_Statement], at: int, defined: Sequence[int], used: Sequence[int]) -> Sequence[int]:
+    """The statements that use a helper defined at `at`; `defined` and `used` are all places of its name, in order.
+
+    Where the name is defined again, those between that and `at` in the same cell, or else all in this cell, or else
+    those between.
+    """
+    if len(defined) == 1:
+        return used
+    next_one = bisect_right(defined, at)
+    end = defined[next_one] if next_one < len(defined) else len(code)
+    first, last = bisect_right(used, at), bisect_right(used, end)
+    low, high = (side(used, code[at].cell, key=lambda user: code[user].cell) for side in (bisect_left, bisect_right))
+    return used[max(first, low) : min(last, high)] or used[low:high] or used[first:last]

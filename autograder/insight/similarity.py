@@ -2,9 +2,11 @@
 
 How alike honest answers are is read from the class itself, exercise by exercise. A fingerprint weighs as much as it is
 rare (the logarithm of the class's size over its number of holders), and nothing if the release has it, two known
-answers have it, or half of the class has it. The likeness of two answers is the weight that they share over the weight
-of the lighter one. What a likeness speaks for is how much more often disguised copies are that alike (`scale.py`) than
-two students of this class are. The evidence of all exercises is multiplied, for a copy of all of them or of a share.
+answers have it, or half of the class has it. What both students of a pair write into more than two exercises is a
+habit, and says nothing of that pair: otherwise one line would count once for each exercise. The likeness of two answers
+is the weight that they share over the weight of the lighter one. What a likeness speaks for is how much more often
+disguised copies are that alike (`scale.py`) than two students of this class are. The evidence of all exercises is
+multiplied, for a copy of all of them or of a share.
 
 Were honest answers to the exercises independent of each other, at most m·exp(-score) of the m pairs of an honest class
 would reach a score. Because a person's style makes them dependent, the scores are divided by what the scores of the
@@ -265,7 +267,7 @@ def _alike(scales: Iterable[Scale], one: Ints, other: Ints) -> list[Alike]:
     for scale in scales:
         likeness, evidence = scale.speaks(one, other)
         if not np.isnan(likeness[0]):
-            shared = scale.marks[scale.holds[one].multiply(scale.holds[other]).nonzero()[1]]
+            shared = scale.marks[scale.shared(one, other).nonzero()[1]]
             usual = float(scale.usual[bins(likeness)[0]])
             found.append(
                 Alike(scale.exercise, float(likeness[0]), float(evidence[0]), usual, frozenset(shared.tolist()))

@@ -26,7 +26,7 @@ from autograder.insight.class_report import (
 )
 
 HIDDEN = "hidden"
-"""in place of a count that is large enough, but from which a small one could be computed"""
+"""in place of a count that is large enough, but from which a small one could be computed; of all bars, if one is"""
 _STEPS = 0.01, 0.02, 0.05, 0.1, 0.15, 0.2, 0.25, 0.3, 0.4, 0.5, 1.0
 """to which means are rounded: from a step that was made for a number of students, that number could be told"""
 
@@ -41,13 +41,18 @@ def shared(report: ClassReport, least: int) -> ClassReport | None:
     hide = _Hiding(least, report.handed_in, _int(report.students))
     whole = hide.row([report.handed_in, _int(report.students) - report.handed_in])
     parts = hide.row([_int(one.students) for one in report.sections]) if report.sections else []
+    full = hide.row(_upwards(report))[0]
+    if isinstance(full, int) and hide.near_full(report):
+        full = HIDDEN
     bars = hide.row([_int(one.students) for one in report.bins])
+    if hide.near_bars(report):
+        bars = [HIDDEN] * len(bars)
     return msgspec.structs.replace(
         report,
         students=report.students if isinstance(whole[1], int) else HIDDEN,
         scores=msgspec.structs.replace(
             hide.scores(report.scores, report.handed_in),
-            full=hide.row(_upwards(report))[0],
+            full=full,
         ),
         sections=tuple(hide.scores(one, count) for one, count in zip(report.sections, parts, strict=True)),
         bins=tuple(
@@ -131,6 +136,29 @@ class _Hiding:
         return [
             self.count(one) if not hide or one < self.least else HIDDEN for one, hide in zip(counts, gone, strict=True)
         ]
+
+    def near_full(self, report: ClassReport) -> bool:
+        """Whether few have all points of an exercise, but not of the homework: two tables would tell how many."""
+        full = _int(report.scores.full)
+        return any(0 <= _int(one.full) - full < self.least for one in report.exercises if one.points)
+
+    def near_bars(self, report: ClassReport) -> bool:
+        """Whether bars tell a small count together with an exercise.
+
+        All points of an exercise put a student into the bar that its points reach, or above; none of them, into the
+        bar that all the others' points reach, or below. Few may be there for another reason.
+        """
+        bars = [_int(one.students) for one in report.bins]
+        left = []
+        for one in report.exercises:
+            share = one.points / report.maximum if report.maximum else 0.0
+            reached, rest = (min(int(len(bars) * part + 1e-9), len(bars) - 1) for part in (share, max(0.0, 1 - share)))
+            if reached > 0:
+                left.append(sum(bars[reached:]) - _int(one.full))
+            if rest < len(bars) - 1:
+                waiting = self.students - _int(one.students)
+                left.append(sum(bars[: rest + 1]) - _int(one.none) - _int(one.not_tried) - waiting)
+        return any(0 <= count < self.least for count in left)
 
     def mean(self, value: float | None, students: Count) -> float | None:
         """A mean share, rounded to a step that is worth at least twice `least` students; None where few are behind it.
@@ -216,6 +244,7 @@ class _Hiding:
         return msgspec.structs.replace(
             one,
             marked=HIDDEN if _int(one.marked) >= self.least else self.few,  # who is not marked did not try, or waits
+            copied=HIDDEN if _int(one.copied) >= self.least else self.few,
             mean=self.mean(one.mean, one.marked),
             spread=None,
             same_answers=self.count(one.same_answers),

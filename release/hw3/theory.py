@@ -875,7 +875,8 @@ broad basin after 100 steps, two sharp canyons after 1200. Right, along one x: t
 ## 3 · Contrast
 
 These losses look at the energies $F^+$ of a right answer $y^+$ and $F^-$ of one wrong answer $\bar{y}$ to the same $x$.
-$m>0$ is a margin. (Hinge, log, square–square: LeCun et al. 2006.)
+$m>0$ is a margin. (Hinge, log, square–square: LeCun et al. 2006.) InfoNCE, which takes many wrong answers, is
+Exercise 10 of ocr.
 
 **Exercise 3.1 · four losses** · 4 points by machine, 3 by hand · ★★☆ · 35 minutes
 

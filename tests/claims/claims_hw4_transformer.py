@@ -118,7 +118,7 @@ def test_form_is_learned_and_animals_are_not(names: dict[str, Any], writers: lis
 
 
 def test_cache_is_faster(names: dict[str, Any]) -> None:
-    """Four times as many symbols take about 4 times as long with the cache, and far more without it."""
+    """Four times as many symbols take 4 to 6 times as long with the cache, and far more without it."""
     ratios, growth = [], []
     for seed in range(5):
         torch.manual_seed(seed)
