@@ -24,6 +24,7 @@ WRONGLY_SHOWN = {
     "nothing": NEVER_ASKED,
     "changed ones": "train changes the batches that it is given",
     "others": "train shows the model sequences that are not in the batches",
+    "others beside": "another network of yours learns from sequences that are not in the batches",
     "too many": "in each epoch every sequence should be used once; train uses more sequences than that in all",
     "fewer in an epoch": "in each epoch every sequence should be used once; train leaves some of them out",
     "one epoch": "train ends after one epoch; it should run for as many as it is asked for",
@@ -80,7 +81,7 @@ def check_what_was_shown(shown, kept, N, epochs):
     """Assert that in each epoch every sequence was used once, and that batches have not changed; returns `shown`."""
     shown = shown.to(torch.int16).long()  # counting larger numbers would need much memory
     assert kept, "train changes the batches that it is given"
-    assert (shown >= 0).all(), "train shows the model sequences that are not in the batches"
+    assert (shown >= 0).all(), "train shows the model, or a copy of it, sequences that are not in the batches"
     often = torch.bincount(shown, minlength=N)
     least, most = int(often.min()), int(often.max())
     uses = f"all are used {times(most)}" if least == most else f"some are used {times(least)}, some {times(most)}"

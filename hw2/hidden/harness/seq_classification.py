@@ -20,7 +20,7 @@ class _Pass:
     """A forward pass with gradients."""
 
     def __init__(self, rows: list[int], weights: Any) -> None:
-        self.rows = rows  # the numbers of its sequences, -1 for one that is not in the batches
+        self.rows = rows  # the numbers of its sequences; -1 for one that is not in the batches, -2 in another network
         self.weights = weights  # those that the model had then
         self.counts = False
 
@@ -45,7 +45,7 @@ def watched(
     shapes:  of the parameters, by name
     start:   all weights before the training
     at:      the step of each forward pass, from 0: several passes may have the same weights
-    shown:   the numbers of all sequences that the model was shown, -1 for a sequence that is none of the N
+    shown:   the numbers of all sequences that the model was shown, below 0 for a sequence that is none of the N
     sizes:   how many sequences there were in each forward pass
     losses:  what `train` returned
     end:     all weights after the training
@@ -118,8 +118,8 @@ def _what_was_shown(shown: list[int], N: int, epochs: int, kept: bool) -> str:
         return "nothing"
     if not kept:
         return "changed ones"
-    if -1 in shown:
-        return "others"
+    if min(shown) < 0:
+        return "others" if -1 in shown else "others beside"
     if len(shown) > N * epochs:
         return "too many"
     if len(shown) < N * epochs:
@@ -204,12 +204,14 @@ def _trained(
     numbers = {row.tobytes(): number for number, row in enumerate(x.numpy())}
     passes: list[_Pass] = []
 
-    def asked(inputs: Tensor) -> _Pass | None:
+    def asked(inputs: Tensor, own: bool) -> _Pass | None:
         noted = torch.is_grad_enabled()
+        if not own and (not noted or all(row.tobytes() in numbers for row in inputs.detach().contiguous().numpy())):
+            return None  # what another network learns elsewhere, it could hand on
         weights = note(sum(len(one.rows) for one in passes), noted)
         if not noted:
             return None
-        rows = [numbers.get(row.tobytes(), -1) for row in inputs.detach().contiguous().numpy()]
+        rows = [numbers.get(row.tobytes(), -1 if own else -2) for row in inputs.detach().contiguous().numpy()]
         passes.append(_Pass(rows, weights))
         return passes[-1]
 
@@ -223,16 +225,17 @@ def _trained(
 
 
 @contextmanager
-def _at_each_pass(model: torch.nn.Module, asked: Callable[[Tensor], _Pass | None]) -> Iterator[None]:
-    """Call `asked` with what this model is asked, be it by model(x) or by model.forward(x).
+def _at_each_pass(model: torch.nn.Module, asked: Callable[[Tensor, bool], _Pass | None]) -> Iterator[None]:
+    """Call `asked` with what a model is asked, be it by model(x) or by model.forward(x), and whether it is this one.
 
-    The pass that it returns counts as soon as a gradient comes back.
+    Others are its copies and other networks of its class. The pass that it returns counts as soon as a gradient comes
+    back.
     """
     kind: Any = type(model)
     forward = kind.forward
 
     def noting(self: torch.nn.Module, x: Tensor) -> Any:
-        one = asked(x) if self is model else None  # and not a copy of it
+        one = asked(x, self is model)
         logits = forward(self, x)
         if one is not None:
             _mark_by_gradient(one, logits)
