@@ -14,7 +14,7 @@ from autograder.insight.viva.exercises import Exercise
 from autograder.insight.viva.functions import Function, parsed_cell, read_by, statements_in, stored, written
 from autograder.insight.viva.questions import LEAST_WRONG, MOST_WRONG, About, Question
 from autograder.insight.viva.seen import Seen
-from autograder.insight.viva.tracing import MOST_TO_END, Edit, End, TracedCall
+from autograder.insight.viva.tracing import MOST_WORK, Edit, End, TracedCall
 
 Again: TypeAlias = Callable[[TracedCall, Edit], TracedCall | None]
 """the same call after an edit; None if it is not made"""
@@ -65,7 +65,7 @@ def failing(
     calls: Sequence[tuple[TracedCall, Function]], exercise: Exercise, ends: Ends, rng: random.Random
 ) -> Iterator[Question]:
     """At which line a visible check fails first if a line of a function does nothing: one question, if there is any."""
-    short = [(call, function) for call, function in calls if call.work <= MOST_TO_END]
+    short = [(call, function) for call, function in calls if call.work <= MOST_WORK]
     todo = _removable_lines(short, exercise)
     for call, function, one in rng.sample(todo, min(len(todo), _MOST_FAILING)):
         source = exercise.sources[call.check]

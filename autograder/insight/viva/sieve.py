@@ -112,7 +112,10 @@ def plain_text(text: str) -> str:
 
 
 def chosen(questions: Sequence[Question], most: int = ENOUGH) -> list[Question]:
-    """Questions for one student: good ones, of many kinds, about few lines of code; earlier ones before later ones."""
+    """Questions for one student: good ones, of many kinds, about few lines of code; earlier ones before later ones.
+
+    The same is asked of two calls only if there is nothing else, and if the answers differ.
+    """
     left = list(questions)
     found: list[Question] = []
     while left and len(found) < most:
@@ -128,7 +131,7 @@ def chosen(questions: Sequence[Question], most: int = ENOUGH) -> list[Question]:
             return same + 6 * one.poor, full
 
         best = min(left, key=cost)
-        left = [one for one in left if one is not best and one.id != best.id]
+        left = [one for one in left if one is not best and (one.id, one.right) != (best.id, best.right)]
         found.append(best)
     return found
 

@@ -16,8 +16,6 @@ from autograder.sandbox.student_error import Allowance, StudentError
 
 MOST_CALLS, MOST_EVENTS, MOST_WORK = 3, 200, 6_000
 """of one check: calls of each function that are recorded, lines of one call, and calls and lines before it is left"""
-MOST_TO_END = 4_000
-"""calls and lines of a check of which only the end is asked: it runs several times"""
 _SECONDS = 2.0
 """for one check, or for one edit with its checks: only what the bounds above do not count is stopped by the clock"""
 
@@ -110,7 +108,7 @@ def traces(
     last = [[check, cell_filename(cell), first, number] for check, cell, first, number in wanted]
     try:
         with closing(lines(seed)) as line:
-            said, seen = _ask(line, edit, checks, [cell_filename(cell) for cell in cells], MOST_WORK, last)
+            said, seen = _ask(line, edit, checks, [cell_filename(cell) for cell in cells], last)
             checked = {one.check: one for one in _ends(said)}
             work = {check: one.work for check, one in checked.items() if edit or one.how != "failed"}
             return [replace(call, work=work[call.check]) for call in _calls(seen) if call.check in work]
@@ -122,7 +120,7 @@ def traces(
 def ends(lines: Lines, checks: Sequence[tuple[str, str]], edit: Edit, seed: int) -> tuple[End, ...]:
     """How these checks end after an edit; the first that fails is the last. () if nobody can say."""
     with suppress(StudentError, *_MALFORMED), closing(lines(seed)) as line:
-        return tuple(_ends(_ask(line, edit, checks, [], MOST_TO_END, [])[0]))
+        return tuple(_ends(_ask(line, edit, checks, [], [])[0]))
     return ()
 
 
@@ -131,12 +129,11 @@ def _ask(
     edit: Edit | None,
     checks: Sequence[tuple[str, str]],
     cells: Sequence[str],
-    most_work: int,
     wanted: Sequence[Sequence[object]],
 ) -> Any:
     student = Student(line)
     edited = [[cell_filename(edit.cell), edit.source]] if edit else []
-    arguments = [edited, [list(one) for one in checks], list(cells), MOST_CALLS, MOST_EVENTS, most_work, wanted]
+    arguments = [edited, [list(one) for one in checks], list(cells), MOST_CALLS, MOST_EVENTS, MOST_WORK, wanted]
     with student.within(Allowance(_SECONDS, "it takes too long")):
         student.run(SOURCE)
         said = student.run(f"_viva(globals(), {', '.join(map(repr, arguments))})")
