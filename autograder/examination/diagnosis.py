@@ -40,6 +40,8 @@ class Diagnoser:
         self._names: dict[str, dict[str, Any]] = {}
         self._replies: dict[tuple[str, bytes], Returned | Raised] = {}
         """answers that replays gave, by mistake and the questions up to there: most are asked again and again"""
+        self._answered: dict[int, tuple[Sequence[Exchange], list[Returned | Raised]]] = {}
+        """the master's answers to what one student was asked"""
 
     def diagnose(
         self, tests: Sequence[TestResult], exchanges: Mapping[str, Sequence[Exchange]]
@@ -49,6 +51,7 @@ class Diagnoser:
         Cells without such a mistake are left out.
         """
         found = {}
+        self._answered.clear()
         for cell in dict.fromkeys(test.cell for test in tests if not test.passed):
             own = [test for test in tests if test.cell == cell]
             recorded = [(test, exchanges.get(test.name, ())) for test in own]
@@ -103,7 +106,7 @@ class Diagnoser:
         """
         weight = 0
         for exchanges in failed:
-            right = list(self._replay(None, [question for question, _ in exchanges]))
+            right = self._right(exchanges)
             due = _errors(right)
             for answer, (question, reply) in zip(right, exchanges, strict=True):
                 if not EXACTLY.alike(answer, reply) and not _is_refusal(reply, due):
@@ -140,7 +143,7 @@ class Diagnoser:
     ) -> Likeness | None:
         """The first of `levels`, strictest first, at which the master with this mistake gives the recorded answers."""
         questions = [question for question, _ in exchanges]
-        right = list(self._replay(None, questions))  # to its end first: all replays draw from the same random numbers
+        right = self._right(exchanges)
         due = _errors(right)
         for answer, best, (_, reply) in zip(self._replay(mistake, questions), right, exchanges, strict=True):
             if _is_refusal(answer, due) and _is_refusal(reply, due):
@@ -152,6 +155,12 @@ class Diagnoser:
             if not levels:
                 return None
         return levels[0]
+
+    def _right(self, exchanges: Sequence[Exchange]) -> list[Returned | Raised]:
+        """What the master answers. To the end, before a mistake is asked: all draw from the same random numbers."""
+        if id(exchanges) not in self._answered or self._answered[id(exchanges)][0] is not exchanges:
+            self._answered[id(exchanges)] = exchanges, list(self._replay(None, [question for question, _ in exchanges]))
+        return self._answered[id(exchanges)][1]
 
     def _replay(self, mistake: Mistake | None, questions: Sequence[Question]) -> Iterator[Returned | Raised]:
         """The answers of the master with this mistake, one at a time. Known answers are not computed again."""
