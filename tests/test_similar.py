@@ -804,7 +804,7 @@ def habitual(student, habit, exercises=11):
 
 
 def test_what_only_one_student_repeats_is_no_habit_of_the_pair():
-    """Whoever writes copied lines into other cells, too, hides nothing."""
+    """Copied lines that one pastes into other cells as well are evidence all the same."""
     works = [habitual("original", range(8), 1), habitual("copier", range(8)), habitual("ox", ()), habitual("ay", ())]
     scale = next(iter(scales_of(works, {})))
     one, other = np.array([0]), np.array([1])

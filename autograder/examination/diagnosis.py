@@ -41,7 +41,7 @@ class Diagnoser:
         self._replies: dict[tuple[str, bytes], Returned | Raised] = {}
         """answers that replays gave, by mistake and the questions up to there: most are asked again and again"""
         self._answered: dict[int, tuple[Sequence[Exchange], list[Returned | Raised]]] = {}
-        """the master's answers to what one student was asked"""
+        """the master's answers to what one student was asked, which stands beside them: so its id is no other's"""
 
     def diagnose(
         self, tests: Sequence[TestResult], exchanges: Mapping[str, Sequence[Exchange]]
@@ -142,10 +142,10 @@ class Diagnoser:
         has_passed: bool = False,
     ) -> Likeness | None:
         """The first of `levels`, strictest first, at which the master with this mistake gives the recorded answers."""
-        questions = [question for question, _ in exchanges]
         right = self._right(exchanges)
         due = _errors(right)
-        for answer, best, (_, reply) in zip(self._replay(mistake, questions), right, exchanges, strict=True):
+        answers = self._replay(mistake, [question for question, _ in exchanges]) if mistake else right
+        for answer, best, (_, reply) in zip(answers, right, exchanges, strict=True):
             if _is_refusal(answer, due) and _is_refusal(reply, due):
                 continue
             if has_passed and (CLOSELY.alike(answer, best) or not CLOSELY.alike(best, reply)):
@@ -158,7 +158,7 @@ class Diagnoser:
 
     def _right(self, exchanges: Sequence[Exchange]) -> list[Returned | Raised]:
         """What the master answers. To the end, before a mistake is asked: all draw from the same random numbers."""
-        if id(exchanges) not in self._answered or self._answered[id(exchanges)][0] is not exchanges:
+        if id(exchanges) not in self._answered:
             self._answered[id(exchanges)] = exchanges, list(self._replay(None, [question for question, _ in exchanges]))
         return self._answered[id(exchanges)][1]
 

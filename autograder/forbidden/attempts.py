@@ -109,7 +109,7 @@ class _Search:
                 yield from self._unknown(paths)
             case ast.ImportFrom(module=str(module), names=names):
                 paths = [f"{module}.{alias.name}" for alias in names]
-                allowed = listed.USED | listed.GETTERS
+                allowed = listed.USED | listed.GETTERS.keys()
                 yield from (path for path in paths if self._listed(path) and path not in allowed)
                 yield from (alias.name for alias in names if alias.name in self._names)
                 yield from self._unknown([module])
@@ -170,7 +170,7 @@ class _Search:
         if path in listed.TEXT_RUNNERS and args and isinstance(args[0], ast.Call | ast.Attribute | ast.Subscript):
             yield f"{path} of a text that is found elsewhere"
         if path in listed.GETTERS:
-            for one in args if path == "operator.attrgetter" else args[:1]:
+            for one in args[: listed.GETTERS[path]]:
                 words = None if (known := self._texts.values(one)) is None else set(".".join(known).split("."))
                 if words is None or words & (listed.DOORS | self._names):
                     yield f"{path} of {text_of(one)[:_LONGEST] or 'a name that is put together'}"
@@ -258,7 +258,7 @@ class _Search:
         return any(name.startswith(start) for name in (*self._names, *listed.DOORS, *parts))
 
     def _is_inner(self, name: str) -> bool:
-        return bool(self._tools) and _private(name) and name in inner_functions() and name not in self._defined
+        return bool(self._tools) and name in inner_functions() and name not in self._defined
 
     def _named_in(self, text: str) -> Iterator[str]:
         """The names in a text that could be run or looked up: in one with blanks only those that nobody writes."""

@@ -7,7 +7,7 @@ from collections import Counter
 from collections.abc import Collection, Iterator, Mapping, Sequence
 
 from autograder.forbidden import listed, magics
-from autograder.forbidden.source import path_of
+from autograder.forbidden.source import binds_of, path_of
 
 
 def fine(node: ast.AST, origins: Mapping[str, str]) -> Iterator[ast.AST]:
@@ -153,18 +153,14 @@ def own_functions(statements: Sequence[ast.stmt]) -> set[str]:
 
 
 def _bound(node: ast.AST) -> Iterator[str]:
-    """The names that a node gives a meaning, or takes it from."""
+    """The names that a node binds, frees or declares to be from outside."""
     match node:
-        case ast.Name(id=name, ctx=ast.Store() | ast.Del()) | ast.arg(arg=name) | ast.ExceptHandler(name=str(name)):
+        case ast.Name(id=name, ctx=ast.Del()):
             yield name
-        case ast.FunctionDef(name=name) | ast.AsyncFunctionDef(name=name) | ast.ClassDef(name=name):
-            yield name
-        case ast.alias(name=path, asname=other):
-            yield other or path.partition(".")[0]
         case ast.Global(names=names) | ast.Nonlocal(names=names):
             yield from names
-        case ast.MatchAs(name=str(name)) | ast.MatchStar(name=str(name)) | ast.MatchMapping(rest=str(name)):
-            yield name
+        case _:
+            yield from binds_of(node)
 
 
 def _shows(name: str, more: Sequence[ast.keyword]) -> bool:

@@ -64,8 +64,8 @@ PLACES = {"google", "google.colab", "ipykernel"}
 NAMING = {"warnings.filterwarnings", "warnings.simplefilter", "logging.getLogger"}
 """functions that only name whose messages are meant"""
 TEXT_RUNNERS = {"timeit.timeit", "timeit.repeat", "timeit.Timer", "cProfile.run", "cProfile.runctx", "profile.run"}
-GETTERS = {"operator.attrgetter", "operator.methodcaller"}
-"""what looks up the names that it is given; nobody needs it but to call it with constants"""
+GETTERS = {"operator.attrgetter": None, "operator.methodcaller": 1}
+"""what looks up the names that it is given, in so many arguments; nobody needs it but to call it with constants"""
 SAYING = {"label", "title", "xlabel", "ylabel", "set_title", "set_xlabel", "set_ylabel", "suptitle", "text", "annotate"}
 """functions and arguments of matplotlib whose texts are only shown"""
 DOORS = {"autograd", "func", "functorch", "nn", "attention", "modules"}

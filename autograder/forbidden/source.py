@@ -178,6 +178,19 @@ def _public(module: str) -> tuple[str, ...]:
     return tuple(names.get("__all__", [name for name in names if not name.startswith("_")]))
 
 
+def binds_of(node: ast.AST) -> Iterator[str]:
+    """The names that a node alone binds."""
+    match node:
+        case ast.Name(id=name, ctx=ast.Store()) | ast.arg(arg=name) | ast.ExceptHandler(name=str(name)):
+            yield name
+        case ast.FunctionDef(name=name) | ast.AsyncFunctionDef(name=name) | ast.ClassDef(name=name):
+            yield name
+        case ast.alias(name=name, asname=asname):
+            yield asname or name.split(".")[0]
+        case ast.MatchAs(name=str(name)) | ast.MatchStar(name=str(name)) | ast.MatchMapping(rest=str(name)):
+            yield name
+
+
 @functools.cache
 def inner_functions() -> frozenset[str]:
     """PyTorch's functions that nobody is meant to call."""

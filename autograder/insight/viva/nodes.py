@@ -6,6 +6,8 @@ import ast
 from collections.abc import Iterable, Iterator
 from functools import lru_cache
 
+from autograder.forbidden.source import binds_of
+
 _MOST_NODES = 8192
 """nodes of cells of which it is kept what was found: a notebook has some hundreds of nodes to look at"""
 _GENERATORS = frozenset(["default_rng", "Generator", "RandomState", "Random", "SystemRandom", "PCG64", "manual_seed"])
@@ -63,19 +65,6 @@ def bound_by(body: Iterable[ast.stmt], under: tuple[ast.AST, ...] = ()) -> Itera
         yield from ((name, part) for name in names for part in (*head, *under))
         for part in inner:
             yield from bound_by([part] if isinstance(part, ast.stmt) else part.body, (*under, *head))
-
-
-def binds_of(node: ast.AST) -> Iterator[str]:
-    """The names that a node alone binds."""
-    match node:
-        case ast.Name(id=name, ctx=ast.Store()) | ast.arg(arg=name) | ast.ExceptHandler(name=str(name)):
-            yield name
-        case ast.FunctionDef(name=name) | ast.AsyncFunctionDef(name=name) | ast.ClassDef(name=name):
-            yield name
-        case ast.alias(name=name, asname=asname):
-            yield asname or name.split(".")[0]
-        case ast.MatchAs(name=str(name)) | ast.MatchStar(name=str(name)) | ast.MatchMapping(rest=str(name)):
-            yield name
 
 
 @lru_cache(_MOST_NODES)

@@ -205,6 +205,6 @@ def _facts(text: str, own: bool) -> _Facts:
                 facts.hidden |= own
         if own and isinstance(node, nodes.SCOPES):
             facts.altered |= nodes.altered_by(node)
-        facts.known.update(nodes.binds_of(node))
+        facts.known.update(source.binds_of(node))
     facts.named += nodes.bound_by(tree.body)
     return facts

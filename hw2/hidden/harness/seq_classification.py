@@ -206,12 +206,13 @@ def _trained(
 
     def asked(inputs: Tensor, own: bool) -> _Pass | None:
         noted = torch.is_grad_enabled()
-        if not own and (not noted or all(row.tobytes() in numbers for row in inputs.detach().contiguous().numpy())):
-            return None  # what another network learns elsewhere, it could hand on
+        shown = inputs.detach().contiguous().numpy() if noted else ()
+        rows = [numbers.get(row.tobytes(), -1 if own else -2) for row in shown]
+        if not own and -2 not in rows:
+            return None  # another network may learn from the batches; what it learns elsewhere, it could hand on
         weights = note(sum(len(one.rows) for one in passes), noted)
         if not noted:
             return None
-        rows = [numbers.get(row.tobytes(), -1 if own else -2) for row in inputs.detach().contiguous().numpy()]
         passes.append(_Pass(rows, weights))
         return passes[-1]
 
