@@ -263,24 +263,47 @@ def test_short_answers_are_remembered_where_there_is_no_room():
 
 
 def test_a_test_has_a_budget_of_processor_time():
-    with pytest.raises(Exhausted), budget(0.2):
-        while True:
+    def spend():
+        with pytest.raises(Exhausted), budget(0.2):
+            while True:
+                pass
+        with budget(0.2):
             pass
-    with budget(0.2):
-        pass
-    time.sleep(0.01)  # the timer has been stopped
+        time.sleep(0.01)  # the timer has been stopped
+
+    assert _in_a_fork(spend) == 0
+
+
+def test_a_library_that_cannot_be_interrupted_is_ended_by_the_kernel(monkeypatch):
+    monkeypatch.setattr("autograder.examination.budget._SLACK", 0.5)
+
+    def spend():
+        with budget(0.2):
+            signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGVTALRM})
+            while True:
+                pass
+
+    assert _in_a_fork(spend) == -signal.SIGXCPU
+
+
+def _in_a_fork(function) -> int:
+    """How a process ends that calls the function: its limits are its own, and so is its processor time."""
+    pid = os.fork()
+    if pid == 0:
+        with suppress(BaseException):
+            function()
+            os._exit(0)
+        os._exit(1)
+    return os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1])
 
 
 def test_memory_has_a_limit():
-    pid = os.fork()
-    if pid == 0:
+    def spend():
         limit_memory()
-        try:
+        with pytest.raises(MemoryError):
             bytearray(2**29)
-        except MemoryError:
-            os._exit(7)
-        os._exit(0)
-    assert os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]) == 7
+
+    assert _in_a_fork(spend) == 0
 
 
 @pytest.mark.slow(seconds=90)
