@@ -11,7 +11,8 @@ from typer.testing import CliRunner
 from autograder.cli import app
 from autograder.course import build
 from autograder.course.course import Course, open_course
-from autograder.examination.suite import FAULT, Examined, Suite, collected
+from autograder.examination.examined import Examined
+from autograder.examination.suite import FAULT, Suite, collected
 from autograder.grading import class_regrade, class_run
 from autograder.grading.orders import Choosing
 from autograder.grading.submissions import survey
@@ -91,6 +92,24 @@ def test_a_fault_of_a_test_is_told_apart_from_one_of_the_student(course: Course,
     found = examined(course, "return x * x")
     assert found.faults == {"square-check"}
     assert [test.message for test in found.tests] == [FAULT]
+
+
+NOTED = 'if x in globals().setdefault("seen", set()):\n        return x * x\n    seen.add(x)\n    return 0'
+LATE = 'if globals().setdefault("seen", False):\n        return x * x\n    globals()["seen"] = True\n    return 0'
+
+
+@pytest.mark.parametrize(("body", "passes"), [(NOTED, False), (LATE, True)])
+def test_who_passes_the_second_time_has_to_answer_new_numbers(course: Course, body: str, passes: bool) -> None:
+    """The right answers may have been noted between the two runs; what another test had left behind is no fault."""
+    hidden(
+        course,
+        'def test_square(student, draw):\n    """It squares."""\n    x = draw.size(2, 10**6)\n'
+        "    assert student.square(x) == x * x\n",
+    )
+    found = examined(course, body)
+    assert [test.passed for test in found.tests] == [passes]
+    kept = found.recorded["test_square"]
+    assert kept.anew is not None and kept.last is kept.anew
 
 
 @pytest.mark.parametrize("answer", HONEST)

@@ -7,7 +7,7 @@ import dataclasses
 import functools
 import types
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
 import msgspec
 import pytest
@@ -19,6 +19,7 @@ from autograder.examination import budget, guessing
 from autograder.examination.collection import HiddenTests
 from autograder.examination.dependencies import dependencies
 from autograder.examination.diagnosis import Diagnoser
+from autograder.examination.examined import Examined, Recorded
 from autograder.examination.fingerprint import TestFingerprints, known_of
 from autograder.examination.plugin import SHARED, Examination, Subject, earns_of
 from autograder.examination.recording import Exchange, Recording
@@ -28,6 +29,8 @@ from autograder.results.result import Diagnosis, TestResult
 from autograder.sandbox.lines import Line
 
 FAULT = "This test has an error of its own. It is not your fault."
+ANEW = " anew"
+"""after the digest of a submission: other random numbers, for a test that passes only when it runs again"""
 COMMON = "common"
 """in place of the digest of a submission: the random numbers are the same for all"""
 
@@ -143,7 +146,9 @@ class Suite:
         that fails in the shared fork runs again, alone in a new fork, and the second result counts: an earlier test may
         have caused the first failure. The second time, names mean what they mean at the end of the notebook, while the
         first time they mean what they meant after the visible check. The two differ for the grade cells `rebound`.
-        Nobody has two guesses: where an answer could be guessed, the second has to agree with the first.
+        Nobody has two guesses: where an answer could be guessed, the second has to agree with the first. And nobody
+        may look an answer up: between the two runs, right functions may have been lent to the student's code, and it
+        may have written down what they answer. So a test that passes the second time also runs with new numbers.
 
         A test does not run again if a known mistake gives every answer of its cell's tests. Each test draws new
         numbers, so what an earlier test left behind could not produce the same answers.
@@ -153,6 +158,11 @@ class Suite:
         cells run. If `replayed` is given, no line is made: the tests get the recorded answers, and those that ask for
         others are `unknown`.
         """
+
+        def alone(subject: Subject) -> Examination:
+            line: Callable[[str], Line] = lambda _: fork("")  # noqa: E731
+            return Examination(subject, line, line, announce=announce, barred=barred, seconds=budget.SECONDS)
+
         subject = self._subject(content)
         first = Examination(
             subject, turn, fork, rebound=rebound, announce=announce, barred=barred, seconds=budget.SECONDS
@@ -167,14 +177,7 @@ class Suite:
         doubtful = {name for name in first.doubtful if results[name].cell not in diagnoses.keys() - set(rebound)}
         doubtful -= faults.keys()
         if doubtful:
-            again = Examination(
-                subject,
-                lambda _: fork(""),
-                lambda _: fork(""),
-                announce=announce,
-                barred=barred,
-                seconds=budget.SECONDS,
-            )
+            again = alone(subject)
             if replayed is not None:
                 again.replayed = {name: kept.again for name, kept in replayed.items() if kept.again is not None}
             self._run(again, lambda item: item.name in doubtful)
@@ -184,15 +187,21 @@ class Suite:
                     _exchanges(first.recordings, name), _exchanges(again.recordings, name), functions
                 ):
                     again.results[name] = msgspec.structs.replace(result, passed=False, message=guessing.WHY)
+            passed = {name for name, result in again.results.items() if result.passed}
+            anew = alone(self._subject(content + ANEW))
+            if replayed is not None:
+                anew.replayed = {name: kept.anew for name, kept in replayed.items() if kept.anew is not None}
+            self._run(anew, lambda item: item.name in passed and _draws(item))
+            again.results |= {name: result for name, result in anew.results.items() if not result.passed}
             results |= again.results
             recorded |= {
-                name: Recorded(recorded[name].first if name in recorded else kept, kept)
+                name: Recorded(recorded[name].first if name in recorded else kept, kept, anew=anew.recordings.get(name))
                 for name, kept in again.recordings.items()
                 if name != SHARED
             }
-            unchecked |= again.unchecked
-            faults |= self._faults(again)
-            unknown |= again.unknown
+            unchecked |= again.unchecked | anew.unchecked
+            faults |= self._faults(again) | self._faults(anew)
+            unknown |= again.unknown | anew.unknown
             again_in = {result.cell for result in again.results.values()}
             tests = tuple(result for result in results.values() if result.cell in again_in)
             announce("")
@@ -284,43 +293,16 @@ def _named(item: pytest.Function) -> str:
     return item.cls.__name__ if item.cls is not None else item.originalname or item.name
 
 
+def _draws(item: pytest.Item) -> bool:
+    """Whether a test draws numbers that depend on the submission."""
+    return "draw" in getattr(item, "fixturenames", ()) and not earns_of(item).trains
+
+
 def _shares(item: pytest.Function) -> frozenset[str]:
     found = item._fixtureinfo.name2fixturedefs
     # pytest's own fixtures are the same for all
     ours = [name for name, made in found.items() if made[-1].baseid or name == "shared_student"]
     return frozenset(name for name in ours if found[name][-1].scope != "function")
-
-
-@dataclass(frozen=True)
-class Recorded:
-    """What one test asked: the first time, and when it ran again."""
-
-    first: Recording
-    again: Recording | None = None
-    common: Recording | None = None
-    """a run with numbers that are the same for all, if nothing explains why it fails"""
-
-    @property
-    def last(self) -> Recording:
-        """The run whose result counts."""
-        return self.again or self.first
-
-
-@dataclass(frozen=True)
-class Examined:
-    """The results of testing one notebook."""
-
-    tests: tuple[TestResult, ...]
-    diagnoses: dict[str, tuple[Diagnosis, ...]]
-    """for each grade cell that was diagnosed, the known mistakes that explain its results"""
-    unchecked: tuple[str, ...] = ()
-    """grade cells with a test that spent its budget"""
-    recorded: Mapping[str, Recorded] = field(default_factory=dict)
-    """for each test, what it asked; under '' what tests asked the fork that several of them share"""
-    unknown: frozenset[str] = frozenset()
-    """tests that asked for answers that were not recorded, so their results mean nothing"""
-    faults: frozenset[str] = frozenset()
-    """grade cells with a test that failed by an error of its own: nobody loses points by it"""
 
 
 def _exchanges(recordings: Mapping[str, Recording], name: str) -> Sequence[Exchange]:

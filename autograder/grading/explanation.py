@@ -144,7 +144,7 @@ def run_of(noted: NotebookRecord | None, test: str) -> Run | None:
     found = next((one for one in noted.tests if one.name == test), None) if noted is not None else None
     if found is None or noted is None:
         return None
-    run = found.again or found.first
+    run = found.last
     return noted.shared if run is not None and not run.exchanges and noted.shared is not None else run
 
 

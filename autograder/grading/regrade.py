@@ -12,8 +12,9 @@ from pathlib import Path
 import msgspec
 
 from autograder.course.course import CourseError, NotebookSpec
+from autograder.examination.examined import Examined
 from autograder.examination.recording import no_line
-from autograder.examination.suite import Examined, Suite
+from autograder.examination.suite import Suite
 from autograder.examination.transcribing import Transcriber
 from autograder.grading import transcription
 from autograder.grading.changes import changes_between

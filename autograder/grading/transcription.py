@@ -9,9 +9,10 @@ from typing import Literal, cast
 
 from autograder.constants import SEED
 from autograder.course.course import NotebookSpec
+from autograder.examination.examined import Examined, Recorded
 from autograder.examination.fingerprint import execution_of, verdict_of
 from autograder.examination.plugin import SHARED
-from autograder.examination.suite import Examined, Recorded, Suite
+from autograder.examination.suite import Suite
 from autograder.examination.transcribing import Transcriber, recording_of
 from autograder.grading.context import GradingContext
 from autograder.grading.origin import handed_in
@@ -110,6 +111,7 @@ def records(suite: Suite, examined: Examined, transcriber: Transcriber) -> tuple
                 first=transcriber.run(kept.first) if kept is not None else None,
                 again=transcriber.run(kept.again) if kept is not None else None,
                 common=transcriber.run(kept.common) if kept is not None else None,
+                anew=transcriber.run(kept.anew) if kept is not None else None,
             )
         )
     shared = recorded.get(SHARED)
@@ -124,7 +126,8 @@ def recorded_in(book: NotebookRecord, blobs: Sequence[bytes], names: set[str]) -
     for test in book.tests:
         if test.name in names and test.first is not None:
             again = recording_of(test.again, blobs) if test.again is not None else None
-            found[test.name] = Recorded(recording_of(test.first, blobs), again)
+            anew = recording_of(test.anew, blobs) if test.anew is not None else None
+            found[test.name] = Recorded(recording_of(test.first, blobs), again, anew=anew)
     return found
 
 

@@ -9,8 +9,8 @@ import msgspec
 
 from autograder.constants import SEED
 from autograder.course.course import NotebookSpec
+from autograder.examination.examined import Examined
 from autograder.examination.score import score
-from autograder.examination.suite import Examined
 from autograder.forbidden.attempts import Attempt
 from autograder.grading.causes import with_causes
 from autograder.grading.context import GradingContext, attempts_in, forbidden_uses

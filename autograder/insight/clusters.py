@@ -98,7 +98,7 @@ def _behaviours(result: Result, kept: Transcript, suites: dict[str, Suite]) -> I
             common: dict[str, Sequence[Exchange]] = {}
             for name in _unexplained(cell):
                 test = tests.get(name)
-                run = test.again or test.first if test is not None else None
+                run = test.last if test is not None else None
                 if test is None or run is None or not run.whole:
                     continue
                 exchanges = recording_of(run, kept.body.blobs).exchanges

@@ -12,8 +12,9 @@ import msgspec
 
 from autograder.course import master
 from autograder.course.course import Course, Homework
+from autograder.examination.examined import Examined, Recorded
 from autograder.examination.recording import Recording, no_line
-from autograder.examination.suite import Examined, Recorded, Suite
+from autograder.examination.suite import Suite
 from autograder.examination.transcribing import Transcriber, recording_of
 from autograder.proving.bank import known_answers
 from autograder.proving.solutions import Solution, execute, in_forks, prepared
@@ -89,14 +90,17 @@ def _compare(
 def _through_a_transcript(examined: Examined) -> dict[str, Recorded]:
     """What was recorded, written down and read again."""
     transcriber = Transcriber()
-    runs = {name: (transcriber.run(one.first), transcriber.run(one.again)) for name, one in examined.recorded.items()}
+    runs = {
+        name: [transcriber.run(run) for run in (one.first, one.again, one.anew)]
+        for name, one in examined.recorded.items()
+    }
     blobs = tuple(transcriber.blobs)
 
     def read(number: int, name: str) -> Recording | None:
         run = runs[name][number]
         return recording_of(run, blobs) if run is not None else None
 
-    return {name: Recorded(read(0, name) or Recording(whole=False), read(1, name)) for name in runs}
+    return {name: Recorded(read(0, name) or Recording(whole=False), read(1, name), anew=read(2, name)) for name in runs}
 
 
 def _differences(executed: Examined, again: Examined) -> Iterator[str]:

@@ -60,6 +60,13 @@ class TestRecord(msgspec.Struct, frozen=True, kw_only=True):
     """the second run, in a fork of its own, if there was one: its outcome counts"""
     common: Run | None = None
     """a run with numbers that are the same for all, if nothing explains why it fails; it earns nothing"""
+    anew: Run | None = None
+    """a run with new numbers, if it passed when it ran again: it has to pass this one, too"""
+
+    @property
+    def last(self) -> Run | None:
+        """The run whose result counts."""
+        return self.anew or self.again or self.first
 
 
 class NotebookRecord(msgspec.Struct, frozen=True, kw_only=True):
