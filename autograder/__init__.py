@@ -1,8 +1,9 @@
 """The autograder of a deep learning course: builds releases, grades submissions, reports.
 
 This is what authors use, and all that is public. Hidden tests import `earns`, `close`, `ten_times`, `Harness`,
-`untrained`, `transplanted` and `StudentError`; the hidden region of a source notebook calls `hidden_tests`. Programs
-that read results use `results.result` and `results.record.read`. Everything else may change without notice.
+`untrained`, `unlearned`, `transplanted` and `StudentError`; the hidden region of a source notebook calls
+`hidden_tests`. Programs that read results use `results.result` and `results.record.read`. Everything else may change
+without notice.
 """
 
 from __future__ import annotations
@@ -13,7 +14,7 @@ if TYPE_CHECKING:
     from autograder.examination.closeness import close
     from autograder.examination.harness import Harness
     from autograder.examination.hidden import StudentError, earns, ten_times
-    from autograder.examination.transplant import transplanted, untrained
+    from autograder.examination.transplant import transplanted, unlearned, untrained
 
 __all__ = [
     "Harness",
@@ -24,6 +25,7 @@ __all__ = [
     "hidden_tests",
     "ten_times",
     "transplanted",
+    "unlearned",
     "untrained",
 ]
 
@@ -37,7 +39,8 @@ def __getattr__(name: str) -> Any:
     if name in __all__:
         from autograder.examination import closeness, harness, hidden, transplant
 
-        modules = {"Harness": harness, "close": closeness, "transplanted": transplant, "untrained": transplant}
+        modules = {"Harness": harness, "close": closeness}
+        modules |= dict.fromkeys(("transplanted", "unlearned", "untrained"), transplant)
         return getattr(modules.get(name, hidden), name)
     raise AttributeError(f"module 'autograder' has no attribute {name!r}")
 

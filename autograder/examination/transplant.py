@@ -20,6 +20,17 @@ def untrained(student: Student, kind: Handle, *arguments: Any, **named: Any) -> 
     return made
 
 
+def unlearned(trained: Student, net: Handle, student: Student, fresh: Handle, *inputs: Any) -> Handle:
+    """Put into `fresh` only what `net` did not learn by gradients; the rest as in `transplanted`.
+
+    These are its buffers, and the parameters whose change moves the answers to `inputs` hardly or not at all. Such a
+    network is as ignorant as an untrained one, unless training has switched something on that it knew before.
+    """
+    weights = _HARNESS.beside(trained).weights(net)
+    _HARNESS.beside(student).put_unlearned(fresh, weights, list(inputs))
+    return fresh
+
+
 def transplanted(trained: Student, net: Handle, student: Student, fresh: Handle, *inputs: Any) -> Handle:
     """Put the weights of `net`, which is in the process of `trained`, into `fresh`, which is in that of `student`.
 

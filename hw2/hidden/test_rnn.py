@@ -5,7 +5,7 @@ import contextlib
 import torch
 from torch.nn import functional
 
-from autograder import Harness, StudentError, close, earns, ten_times, transplanted, untrained
+from autograder import Harness, StudentError, close, earns, ten_times, transplanted, unlearned, untrained
 
 HARNESS = Harness(__file__)
 N = 26
@@ -368,9 +368,10 @@ def learned(student, other, draw, goal, enough, name, sizes, steps, length, low,
     def after(ending):
         with student.within(allowance):
             model, early = tools.taught(student.train, kind, sizes, lesson, steps, ending)
-        new = untrained(other, getattr(other, name), *sizes)
-        assert right(new, 50) < 0.6, "before any training, your network gives echoes: training does not teach it to"
-        return right(transplanted(student, model, other, new, *(part[:2] for part in inputs)), len(x)), early
+        few = tuple(part[:2] for part in inputs)
+        new = unlearned(student, model, other, untrained(other, getattr(other, name), *sizes), *few)
+        assert right(new, 50) < 0.6, "your network gives echoes without what it learns by gradients"
+        return right(transplanted(student, model, other, new, *few), len(x)), early
 
     share, early = 0.0, True
     with contextlib.suppress(StudentError):

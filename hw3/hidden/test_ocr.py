@@ -9,7 +9,7 @@ import torch
 from torch.nn import functional
 from torch.utils.data import DataLoader, TensorDataset
 
-from autograder import Harness, StudentError, close, earns, ten_times, transplanted, untrained
+from autograder import Harness, StudentError, close, earns, ten_times, transplanted, unlearned, untrained
 
 HARNESS = Harness(__file__)
 ALPHABET, BETWEEN, INFINITE = "abcdefghijklmnopqrstuvwxyz", 26, 2.0**30
@@ -266,8 +266,8 @@ def warm(once, student, trained, reference, draw, epochs):
             guesses = answer[:, 0, :26].argmin(1).tolist()
             return sum(ALPHABET[k] == letter for k, letter in zip(guesses, letters, strict=False)) / count
 
-        fresh = untrained(student, student.SimpleNet)
-        assert read(fresh, 100) < 0.5, "before any training, your network reads letters: training does not teach them"
+        fresh = unlearned(trained, net, student, untrained(student, student.SimpleNet), images[:2].float())
+        assert read(fresh, 100) < 0.5, "your network reads letters without what it learns by gradients"
         return net, read(transplanted(trained, net, student, fresh, images[:2].float()), 1000)
 
     return remembered(once, f"taught for {epochs}", train)

@@ -8,7 +8,7 @@ import torch
 from sklearn.datasets import load_digits
 from torch.nn import functional
 
-from autograder import Harness, StudentError, close, earns, ten_times, transplanted, untrained
+from autograder import Harness, StudentError, close, earns, ten_times, transplanted, unlearned, untrained
 
 HARNESS = Harness(__file__)
 
@@ -923,7 +923,8 @@ def loss_of_tales(student, trained, reference, draw):
         with trained.within(allowance):
             model = teaching.taught_text(trained.train, trained.CharModel(29, size), text, count, size, 300, seed)
         fresh = untrained(student, student.CharModel, 29, size)
-        assert loss(fresh, 3) > 1, "before any training, your model predicts tales: training does not teach it to"
+        fresh = unlearned(trained, model, student, fresh, windows[:2, :-1])
+        assert loss(fresh, 3) > 1, "your model predicts tales without what it learns by gradients"
         return loss(transplanted(trained, model, student, fresh, windows[:2, :-1]), 30)
 
     with contextlib.suppress(StudentError, AssertionError):
@@ -1373,7 +1374,8 @@ def digits_right(student, trained, reference, draw):
         with trained.within(allowance):
             model = HARNESS.beside(trained).taught_digits(trained.train, model, large, y[:1400], 64, steps, seed)
         fresh = untrained(student, student.VisionTransformer, *GRADED, dropout=0.0)
-        assert read(fresh, 200) < 0.6, "before any training, your network reads digits: training does not teach them"
+        fresh = unlearned(trained, model, student, fresh, canvases[:2].float())
+        assert read(fresh, 200) < 0.6, "your network reads digits without what it learns by gradients"
         return read(transplanted(trained, model, student, fresh, canvases[:2].float()), len(canvases))
 
     with contextlib.suppress(StudentError, AssertionError):
