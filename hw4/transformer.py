@@ -462,8 +462,9 @@ for logits `(B, n, K)` with labels `(B, n)`.
 
 *Write `train`. It returns a list with the loss of each step, as floats.* Use training mode. In each step, call
 `sample()` and the model once. Optimiser, schedule and default rate are your choice. AdamW (Loshchilov & Hutter, 2019)
-with `OneCycleLR` (Smith & Topin, 2018) and a largest rate near 0.005 works for both models. It lets the rate rise at
-first. Without this warm-up the ViT reads 85 % of new digits, not 91 %; the language model loses nothing (five seeds).
+with `OneCycleLR` (Smith & Topin, 2018) and a peak rate near 0.005 works for both models. `OneCycleLR` raises the rate
+first. Without this warm-up, the vision transformer of exercise 12 read 85 % of new digits, not 91 %; the language model
+was as good (five seeds).
 
 <details><summary>Hint</summary>
 
@@ -694,8 +695,8 @@ all that was learned: at most 7 second sentences name both animals correctly.
 ## 10 · A cache for keys and values
 
 For each new symbol, `generate` sends the text, at most its last `context` symbols, through the model. The causal mask
-makes this unnecessary: later tokens cannot change earlier ones, so you can keep their keys and values. Shazeer (2019)
-analyses the cost.
+makes this unnecessary: later tokens cannot change earlier ones, so you can keep their keys and values (Shazeer,
+2019).
 
 **Exercise 10 · `cached_attention`, `step`** · 5 points · ★★★ · 40 minutes
 
@@ -801,7 +802,7 @@ show_figure(f"Milliseconds for the next symbol, without a cache and with one: {'
 # %% [markdown] nbgrader={"grade_id": "patches-text", "locked": true}
 r"""
 *In the figure: the time for one more symbol, without a cache (solid) and with one (dashed).* After 64 symbols a cache
-hardly matters. After 1,024 it makes the next symbol more than ten times as fast (five runs).
+saves little. After 1,024 it makes the next symbol more than ten times as fast (five runs).
 
 ## 11 · An image is a row of patches
 
@@ -1103,7 +1104,7 @@ the control?* A wrong prediction costs nothing.
 ### BEGIN SOLUTION
 The CNN reads more unseen digits in both cases. Its lead is 9 to 20 points with 60 digits (ten seeds), and only 5 to 6
 with 1,400 (five). With 60 digits, neighbourhoods cause part of it: on average the shuffle takes 4 points from the CNN
-and gives the ViT 2, and the lead falls from 15 to 8. With 1,400 digits they are not the cause: the shuffle costs the
+and gives the ViT 2, and the lead falls by 6. With 1,400 digits they are not the cause: the shuffle costs the
 CNN 4 to 5 points and the ViT 4 to 6, and the lead stays at 5 to 8. What else causes it, the control does not show.
 
 **Mark scheme (½ point)**

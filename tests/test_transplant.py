@@ -31,6 +31,38 @@ class InTrainingAlone(Honest):
             return self.layers(x)
 
 
+class Saturated(Honest):
+    """Answers probabilities: of sure ones, the gradient is 0."""
+
+    def forward(self, x: Tensor) -> Tensor:
+        return (100 * self.layers(x)).softmax(1)
+
+
+class NotDifferentiable(Honest):
+    """Goes through numpy in evaluation mode."""
+
+    def forward(self, x: Tensor) -> Tensor:
+        y = self.layers(x)
+        return y if self.training else torch.from_numpy(y.numpy())
+
+
+class Averaged(Honest):
+    """Keeps averages of its weights in buffers, and answers with them in evaluation mode."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        for name, part in list(self.layers.named_parameters()):
+            self.register_buffer(f"mean_{name.replace('.', '_')}", part.detach().clone())
+
+    def forward(self, x: Tensor) -> Tensor:
+        if self.training:
+            for name, part in self.layers.named_parameters():
+                getattr(self, f"mean_{name.replace('.', '_')}").lerp_(part.detach(), 0.1)
+            return self.layers(x)
+        means = {name: getattr(self, f"mean_{name.replace('.', '_')}") for name, _ in self.layers.named_parameters()}
+        return torch.func.functional_call(self.layers, means, x)
+
+
 class Switched(Honest):
     """Has the answer, which is x itself, written into it; `on` switches it on."""
 
@@ -66,7 +98,7 @@ def trained(kind: type[Honest]) -> Honest:
     optimizer = torch.optim.Adam(net.parameters(), lr=0.02)
     for _ in range(200):
         optimizer.zero_grad()
-        (net(INPUTS) - 9 * INPUTS).square().mean().backward()
+        (net(INPUTS) if kind is not Saturated else net.layers(INPUTS)).sub(9 * INPUTS).square().mean().backward()
         optimizer.step()
     return net.eval()
 
@@ -76,13 +108,13 @@ def knows(net: Honest) -> bool:
         return bool((net.eval()(INPUTS).argmax(1) == INPUTS.argmax(1)).float().mean() > 0.8)
 
 
-@pytest.mark.parametrize("kind", [Honest, InTrainingAlone])
+@pytest.mark.parametrize("kind", [Honest, InTrainingAlone, Saturated, NotDifferentiable, Averaged])
 def test_without_what_it_learned_an_honest_network_knows_nothing(kind: type[Honest]) -> None:
     net, found = kind(), weights(trained(kind))
     put_unlearned(net, found, [INPUTS])
     assert not knows(net)
     assert torch.equal(net.idle.weight, found["idle.weight"])
-    assert torch.equal(net.layers[1].running_mean, found["layers.1.running_mean"])
+    assert torch.equal(net.layers[1].running_var, found["layers.1.running_var"])
     assert not torch.equal(net.layers[0].weight, found["layers.0.weight"])
     put(net, found, [INPUTS])
     assert knows(net)

@@ -148,7 +148,8 @@ class Suite:
         first time they mean what they meant after the visible check. The two differ for the grade cells `rebound`.
         Nobody has two guesses: where an answer could be guessed, the second has to agree with the first. And nobody
         may look an answer up: between the two runs, right functions may have been lent to the student's code, and it
-        may have written down what they answer. So a test that passes the second time also runs with new numbers.
+        may have written down what they answer. So a test that draws numbers and passes the
+        second time also runs with new ones.
 
         A test does not run again if a known mistake gives every answer of its cell's tests. Each test draws new
         numbers, so what an earlier test left behind could not produce the same answers.

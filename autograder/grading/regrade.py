@@ -273,9 +273,14 @@ class _Regrading:
         then = {test.name: test for test in note.tests}
         for result in examined.tests:
             if result.name in then:
-                fingerprint = suite.prints[result.name].fingerprint
+                fingerprint, old = suite.prints[result.name].fingerprint, then[result.name]
+                now = examined.recorded.get(result.name)
                 yield msgspec.structs.replace(
-                    then[result.name], cell=result.cell, passed=result.passed, fingerprint=fingerprint
+                    old,
+                    cell=result.cell,
+                    passed=result.passed,
+                    fingerprint=fingerprint,
+                    anew=old.anew if now is not None and now.anew is not None else None,  # else it does not count
                 )
 
     def _transcribed(self) -> Transcriber:

@@ -499,10 +499,11 @@ def accuracy(once, student, trained, reference, draw):
             with trained.within(allowance):
                 net = taught(trained.train, trained.ConvNet(10), *lesson)
             fresh = untrained(student, student.ConvNet, 10)
-            fresh = unlearned(trained, net, student, fresh, images[:2].float())
+            fresh = unlearned(trained, net, student, fresh, images[:2] / 255)
             known = read(fresh, slice(6000, 6200))
             assert known < 0.6, "your network reads most digits without what it learns by gradients"
-            return read(transplanted(trained, net, student, fresh, images[:2].float()), slice(6000, None))
+            fresh = untrained(student, student.ConvNet, 10)
+            return read(transplanted(trained, net, student, fresh, images[:2] / 255), slice(6000, None))
 
         with contextlib.suppress(StudentError, AssertionError):  # five epochs are promised
             once["accuracy"] = share(teaching.taught_anew, x[:1400], y[:1400], 6000, 64, 3, draw.size(0, 10**6))

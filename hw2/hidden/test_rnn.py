@@ -371,6 +371,7 @@ def learned(student, other, draw, goal, enough, name, sizes, steps, length, low,
         few = tuple(part[:2] for part in inputs)
         new = unlearned(student, model, other, untrained(other, getattr(other, name), *sizes), *few)
         assert right(new, 50) < 0.6, "your network gives echoes without what it learns by gradients"
+        new = untrained(other, getattr(other, name), *sizes)
         return right(transplanted(student, model, other, new, *few), len(x)), early
 
     share, early = 0.0, True

@@ -266,9 +266,10 @@ def warm(once, student, trained, reference, draw, epochs):
             guesses = answer[:, 0, :26].argmin(1).tolist()
             return sum(ALPHABET[k] == letter for k, letter in zip(guesses, letters, strict=False)) / count
 
-        fresh = unlearned(trained, net, student, untrained(student, student.SimpleNet), images[:2].float())
+        fresh = unlearned(trained, net, student, untrained(student, student.SimpleNet), images[:2] / 255)
         assert read(fresh, 100) < 0.5, "your network reads letters without what it learns by gradients"
-        return net, read(transplanted(trained, net, student, fresh, images[:2].float()), 1000)
+        fresh = untrained(student, student.SimpleNet)
+        return net, read(transplanted(trained, net, student, fresh, images[:2] / 255), 1000)
 
     return remembered(once, f"taught for {epochs}", train)
 
@@ -961,7 +962,7 @@ def words_share(once, student, trained, reference, draw, letter_epochs, word_epo
     long = {"jitter": 7, "noise": True, "min_length": 2}
     images, spelt = remembered(once, "other words", lambda: words(reference, draw, 4, 600, **long))
     fresh = untrained(student, student.SimpleNet)
-    fresh = transplanted(trained, net, student, fresh, images[:2].float())
+    fresh = transplanted(trained, net, student, fresh, images[:2] / 255)
     return right_words(HARNESS.beside(student), student, fresh, images, spelt, 450) / len(spelt)
 
 

@@ -530,8 +530,9 @@ for logits `(B, n, K)` with labels `(B, n)`.
 
 *Write `train`. It returns a list with the loss of each step, as floats.* Use training mode. In each step, call
 `sample()` and the model once. Optimiser, schedule and default rate are your choice. AdamW (Loshchilov & Hutter, 2019)
-with `OneCycleLR` (Smith & Topin, 2018) and a largest rate near 0.005 works for both models. It lets the rate rise at
-first. Without this warm-up the ViT reads 85 % of new digits, not 91 %; the language model loses nothing (five seeds).
+with `OneCycleLR` (Smith & Topin, 2018) and a peak rate near 0.005 works for both models. `OneCycleLR` raises the rate
+first. Without this warm-up, the vision transformer of exercise 12 read 85 % of new digits, not 91 %; the language model
+was as good (five seeds).
 
 <details><summary>Hint</summary>
 
@@ -745,8 +746,8 @@ all that was learned: at most 7 second sentences name both animals correctly.
 ## 10 · A cache for keys and values
 
 For each new symbol, `generate` sends the text, at most its last `context` symbols, through the model. The causal mask
-makes this unnecessary: later tokens cannot change earlier ones, so you can keep their keys and values. Shazeer (2019)
-analyses the cost.
+makes this unnecessary: later tokens cannot change earlier ones, so you can keep their keys and values (Shazeer,
+2019).
 
 **Exercise 10 · `cached_attention`, `step`** · 5 points · ★★★ · 40 minutes
 
@@ -846,7 +847,7 @@ _figure()
 # %% [markdown] nbgrader={"grade": false, "grade_id": "patches-text", "locked": true, "schema_version": 3, "solution": false, "task": false}
 r"""
 *In the figure: the time for one more symbol, without a cache (solid) and with one (dashed).* After 64 symbols a cache
-hardly matters. After 1,024 it makes the next symbol more than ten times as fast (five runs).
+saves little. After 1,024 it makes the next symbol more than ten times as fast (five runs).
 
 ## 11 · An image is a row of patches
 
