@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import copy
+
 import pytest
 import torch
 from torch import Tensor, nn
@@ -47,20 +49,18 @@ class NotDifferentiable(Honest):
 
 
 class Averaged(Honest):
-    """Keeps averages of its weights in buffers, and answers with them in evaluation mode."""
+    """Keeps averages of its weights in a copy, and answers with them in evaluation mode."""
 
     def __init__(self) -> None:
         super().__init__()
-        for name, part in list(self.layers.named_parameters()):
-            self.register_buffer(f"mean_{name.replace('.', '_')}", part.detach().clone())
+        self.means = copy.deepcopy(self.layers).requires_grad_(False)
 
     def forward(self, x: Tensor) -> Tensor:
-        if self.training:
-            for name, part in self.layers.named_parameters():
-                getattr(self, f"mean_{name.replace('.', '_')}").lerp_(part.detach(), 0.1)
-            return self.layers(x)
-        means = {name: getattr(self, f"mean_{name.replace('.', '_')}") for name, _ in self.layers.named_parameters()}
-        return torch.func.functional_call(self.layers, means, x)
+        if not self.training:
+            return self.means(x)
+        for mean, part in zip(self.means.state_dict().values(), self.layers.state_dict().values(), strict=True):
+            mean.copy_(mean.lerp(part, 0.1) if part.is_floating_point() else part)
+        return self.layers(x)
 
 
 class Switched(Honest):

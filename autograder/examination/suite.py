@@ -148,8 +148,8 @@ class Suite:
         first time they mean what they meant after the visible check. The two differ for the grade cells `rebound`.
         Nobody has two guesses: where an answer could be guessed, the second has to agree with the first. And nobody
         may look an answer up: between the two runs, right functions may have been lent to the student's code, and it
-        may have written down what they answer. So a test that draws numbers and passes the
-        second time also runs with new ones.
+        may have written down what they answer. So a test that draws numbers and passes the second time
+        also runs with new ones.
 
         A test does not run again if a known mistake gives every answer of its cell's tests. Each test draws new
         numbers, so what an earlier test left behind could not produce the same answers.
@@ -160,16 +160,33 @@ class Suite:
         others are `unknown`.
         """
 
-        def alone(subject: Subject) -> Examination:
+        def replays(run: Callable[[Recorded], Recording | None]) -> dict[str, Recording] | None:
+            if replayed is None:
+                return None
+            return {name: found for name, kept in replayed.items() if (found := run(kept)) is not None}
+
+        def alone(
+            subject: Subject, run: Callable[[Recorded], Recording | None], wanted: Callable[[pytest.Item], bool]
+        ) -> Examination:
+            """Run tests, each in a new fork."""
             line: Callable[[str], Line] = lambda _: fork("")  # noqa: E731
-            return Examination(subject, line, line, announce=announce, barred=barred, seconds=budget.SECONDS)
+            examination = Examination(
+                subject, line, line, announce=announce, barred=barred, seconds=budget.SECONDS, replayed=replays(run)
+            )
+            self._run(examination, wanted)
+            return examination
 
         subject = self._subject(content)
         first = Examination(
-            subject, turn, fork, rebound=rebound, announce=announce, barred=barred, seconds=budget.SECONDS
+            subject,
+            turn,
+            fork,
+            rebound=rebound,
+            announce=announce,
+            barred=barred,
+            seconds=budget.SECONDS,
+            replayed=replays(lambda kept: kept.first),
         )
-        if replayed is not None:
-            first.replayed = {name: kept.first for name, kept in replayed.items()}
         self._run(first, lambda item: cells is None or earns_of(item).cell in cells)
         results, recorded = first.results, {name: Recorded(kept) for name, kept in first.recordings.items()}
         unchecked, unknown, faults = first.unchecked, first.unknown, self._faults(first)
@@ -178,10 +195,7 @@ class Suite:
         doubtful = {name for name in first.doubtful if results[name].cell not in diagnoses.keys() - set(rebound)}
         doubtful -= faults.keys()
         if doubtful:
-            again = alone(subject)
-            if replayed is not None:
-                again.replayed = {name: kept.again for name, kept in replayed.items() if kept.again is not None}
-            self._run(again, lambda item: item.name in doubtful)
+            again = alone(subject, lambda kept: kept.again, lambda item: item.name in doubtful)
             for name, result in again.results.items():
                 functions = result.cell not in rebound  # there, another function answers the second time
                 if result.passed and guessing.guessed(
@@ -189,10 +203,11 @@ class Suite:
                 ):
                     again.results[name] = msgspec.structs.replace(result, passed=False, message=guessing.WHY)
             passed = {name for name, result in again.results.items() if result.passed}
-            anew = alone(self._subject(content + ANEW))
-            if replayed is not None:
-                anew.replayed = {name: kept.anew for name, kept in replayed.items() if kept.anew is not None}
-            self._run(anew, lambda item: item.name in passed and _draws(item))
+            anew = alone(
+                self._subject(content + ANEW),
+                lambda kept: kept.anew,
+                lambda item: item.name in passed and _draws(item),
+            )
             again.results |= {name: result for name, result in anew.results.items() if not result.passed}
             results |= again.results
             recorded |= {

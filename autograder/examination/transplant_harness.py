@@ -27,8 +27,18 @@ def weights(net: Module) -> dict[str, Tensor]:
 
 
 def put(net: Module, found: dict[str, Tensor], inputs: Sequence[Tensor]) -> None:
+    _ask(net, inputs)
+    _set(net, found)
+
+
+def _ask(net: Module, inputs: Sequence[Tensor]) -> None:
+    """Ask it once in evaluation mode: it may make some of its layers then."""
     with torch.no_grad():
         net.eval()(*(part.clone() for part in inputs))
+
+
+def _set(net: Module, found: dict[str, Tensor]) -> None:
+    with torch.no_grad():
         for name, tensor in _tensors(net).items():
             if name in found and found[name].shape == tensor.shape:
                 tensor.copy_(found[name])
@@ -39,14 +49,15 @@ def put_unlearned(net: Module, found: dict[str, Tensor], inputs: Sequence[Tensor
 
     Averages of learned parameters, which a network may keep and use in evaluation mode, are learned, too.
     """
-    put(net, {}, inputs)  # it may make some of its layers
+    _ask(net, inputs)
     first = {name: tensor.detach().clone() for name, tensor in _tensors(net).items()}
-    put(net, found, inputs)
-    learned = _learned(net.eval(), inputs, first)
+    _set(net, found)
+    learned = _learned(net, inputs, first)
     if learned is None:
         learned = _learned(net.train(), inputs, first) or set()
     learned |= {name for name in found if any(_alike(found[name], found[of]) for of in learned if of in found)}
-    put(net, {name: first[name] if name in learned else found[name] for name in first.keys() & found.keys()}, inputs)
+    _set(net, {name: first[name] if name in learned else found[name] for name in first.keys() & found.keys()})
+    net.eval()
 
 
 def _learned(net: Module, inputs: Sequence[Tensor], first: dict[str, Tensor]) -> set[str] | None:

@@ -146,14 +146,20 @@ def new_vit(names: dict[str, Any]) -> nn.Module:
     return model
 
 
-def placed(names: dict[str, Any], digits: tuple[Tensor, Tensor], rows: Tensor) -> tuple[Tensor, Tensor]:
-    return names["place_digits"](digits[0][rows]), digits[1][rows]
+def placed(
+    names: dict[str, Any], digits: tuple[Tensor, Tensor], rows: Tensor, order: Tensor | slice = slice(None)
+) -> tuple[Tensor, Tensor]:
+    """Digits at random places, and their labels; `order` rearranges the pixels."""
+    images = names["place_digits"](digits[0][rows])
+    return images.flatten(1)[:, order].view_as(images), digits[1][rows]
 
 
-def read_by(names: dict[str, Any], digits: tuple[Tensor, Tensor], model: nn.Module) -> float:
+def read_by(
+    names: dict[str, Any], digits: tuple[Tensor, Tensor], model: nn.Module, order: Tensor | slice = slice(None)
+) -> float:
     """The share of the unseen digits that a model reads."""
     torch.manual_seed(1)
-    images, labels = placed(names, digits, torch.arange(1400, 1797).repeat(3))
+    images, labels = placed(names, digits, torch.arange(1400, 1797).repeat(3), order)
     with torch.no_grad():
         return (model.eval()(images).argmax(1) == labels).float().mean().item()
 
@@ -254,7 +260,6 @@ def small_cnn() -> nn.Module:
 def test_cnn_against_vit(names: dict[str, Any], digits: tuple[Tensor, Tensor]) -> None:
     """The CNN leads by more with 60 digits than with 1,400. On shuffled pixels it leads on average by less with 60
     digits, and by as much with 1,400."""
-    x, y = digits
     leads: dict[tuple[str, int], list[float]] = {}
     costs: dict[tuple[str, int], list[float]] = {}
     for seed in range(10):
@@ -263,19 +268,12 @@ def test_cnn_against_vit(names: dict[str, Any], digits: tuple[Tensor, Tensor]) -
         for count in (60, 1400) if seed < 5 else (60,):
             read = {}
             for kind, pixels in itertools.product(("CNN", "ViT"), ("in place", "shuffled")):
-                order = shuffle if pixels == "shuffled" else torch.arange(400)
-
-                def batch(rows: Tensor, order: Tensor = order) -> tuple[Tensor, Tensor]:
-                    images = names["place_digits"](x[rows])
-                    return images.flatten(1)[:, order].view_as(images), y[rows]
-
+                order = shuffle if pixels == "shuffled" else slice(None)
                 torch.manual_seed(seed)
                 model = new_vit(names) if kind == "ViT" else small_cnn()
-                names["train"](model, lambda: batch(pool[torch.randint(count, (64,))]), steps=600)  # noqa: B023
-                torch.manual_seed(1)
-                images, labels = batch(torch.arange(1400, 1797).repeat(3))
-                with torch.no_grad():
-                    read[kind, pixels] = (model.eval()(images).argmax(1) == labels).float().mean().item()
+                batch = lambda: placed(names, digits, pool[torch.randint(count, (64,))], order)  # noqa: B023, E731
+                names["train"](model, batch, steps=600)
+                read[kind, pixels] = read_by(names, digits, model, order)
             for pixels in "in place", "shuffled":
                 leads.setdefault((pixels, count), []).append(read["CNN", pixels] - read["ViT", pixels])
             for kind in "CNN", "ViT":
