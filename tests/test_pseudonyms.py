@@ -25,7 +25,7 @@ from autograder.course.course import Course, CourseError, open_course
 from autograder.course.roster import Roster, open_roster, read_roster
 from autograder.grading.standing import Standing
 from autograder.grading.teams import survey_of
-from autograder.results import record
+from autograder.results import record, transcript
 from autograder.results.gradebook import opened
 from tests.conftest import small_course
 from tests.test_collect import book
@@ -137,13 +137,22 @@ def told(course: Course) -> list[str]:
         found += [f"the name {where}: {sign}" for sign in TELLING if sign in where.casefold()]
         if path.is_file() and where != "roster.csv" and not where.startswith(("hw", "release", "source")):
             for inner, data in _unpacked(where, path.read_bytes()):
-                text = f"{inner}\n{data.decode('utf-8', errors='replace')}".casefold()
-                found += [f"{inner}: {sign}" for sign in TELLING if sign in text]
+                found += [f"{inner}: {sign}" for sign in _signs(data)]
     return found
+
+
+def _signs(data: bytes) -> list[str]:
+    """The signs in a text; elsewhere the long ones, since packed bytes hold any three letters sooner or later."""
+    try:
+        text, least = data.decode("utf-8"), 0
+    except UnicodeDecodeError:
+        text, least = data.decode("utf-8", errors="replace"), 5
+    return [sign for sign in TELLING if len(sign) >= least and sign in text.casefold()]
 
 
 def _unpacked(where: str, data: bytes) -> Iterator[tuple[str, bytes]]:
     yield where, data
+    yield f"{where}: its name", where.encode()
     if data.startswith(b"PK"):
         with zipfile.ZipFile(io.BytesIO(data)) as archive:
             for name in archive.namelist():
@@ -152,6 +161,25 @@ def _unpacked(where: str, data: bytes) -> Iterator[tuple[str, bytes]]:
         with closing(sqlite3.connect(":memory:")) as book:
             book.deserialize(data)
             yield f"{where}: tables", "\n".join(book.iterdump()).encode()
+    elif data.startswith(b"autograder transcript"):
+        kept = transcript.parsed(data)
+        for place, text in [*_within(kept.index), *_within(kept.body)]:
+            yield f"{where}: {place}", text
+
+
+def _within(value: object, place: str = "") -> Iterator[tuple[str, bytes]]:
+    """Every text and all bytes in a value made of Structs, with where each stands."""
+    if isinstance(value, str | bytes):
+        yield place, value.encode() if isinstance(value, str) else value
+    elif isinstance(value, msgspec.Struct):
+        yield from _within(msgspec.structs.asdict(value), place)
+    elif isinstance(value, Mapping):
+        for key, inner in value.items():
+            yield from _within(key, f"{place}.{key}")
+            yield from _within(inner, f"{place}.{key}")
+    elif isinstance(value, tuple | list):
+        for number, inner in enumerate(value):
+            yield from _within(inner, f"{place}[{number}]")
 
 
 # The roster

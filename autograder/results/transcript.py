@@ -223,10 +223,15 @@ def read(path: Path) -> Transcript:
         raise Unusable("it has no transcript") from None
     except OSError as error:
         raise Unusable(f"its transcript cannot be read ({error.strerror})") from None
+    return parsed(data)
+
+
+def parsed(data: bytes) -> Transcript:
+    """The transcript in the bytes of a file. Raises Unusable as `read` does."""
     head = _MAGIC % SCHEMA
     if not data.startswith(head):
         other = data.startswith(_MAGIC.partition(b"%d")[0])
-        raise Unusable("its transcript is of another schema" if other else f"{path.name} is not a transcript")
+        raise Unusable("its transcript is of another schema" if other else "the file in its place is not a transcript")
     try:
         (length,) = _LENGTH.unpack_from(data, len(head))
         begin = len(head) + _LENGTH.size + _DIGEST
