@@ -541,6 +541,7 @@ class Server:
 
     error: Exception | None = None
     losses = ends = closed = 0
+    killed = False
 
     def __init__(self, homework: Any, floor: str) -> None:
         self.homework = homework
@@ -548,7 +549,7 @@ class Server:
     def wait(self) -> None:
         if Server.ends:
             Server.ends -= 1
-            raise NotStarted("the grading server did not start")
+            raise NotStarted("the grading server did not start", Server.killed)
         if self.error is not None:
             raise self.error
 
@@ -646,11 +647,14 @@ def test_a_station_whose_disk_is_full_offers_nothing_until_there_is_room(
     assert worker.offers == [3, 0]
 
 
-@pytest.mark.parametrize(("ends", "then"), [(2, "ready"), (3, "refused")])
+@pytest.mark.parametrize(
+    ("ends", "killed", "then"), [(2, False, "ready"), (3, False, "refused"), (9, True, "ready"), (10, True, "refused")]
+)
 def test_a_server_that_ends_while_it_starts_is_started_again(
-    worker: Worker, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, ends: int, then: str
+    worker: Worker, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, ends: int, killed: bool, then: str
 ) -> None:
     monkeypatch.setattr(Server, "ends", ends)
+    monkeypatch.setattr(Server, "killed", killed)
     found = begun(worker, tmp_path)
     assert worker.told.get(timeout=20)["type"] == then
     ended(found, worker)

@@ -21,7 +21,7 @@ from autograder.sandbox.spawning import Load
 from autograder.sandbox.student_error import Allowance, StudentError
 from autograder.sandbox.wire.messages import MOST_ALT, Shown, decode_report, encode
 from autograder.sandbox.wire.wire_error import WireError
-from autograder.sandbox.zygote_client import Zygote
+from autograder.sandbox.zygote_client import SandboxLost, Zygote
 
 COURSE = Path(__file__).parent.parent
 LIMITS = Limits(
@@ -70,6 +70,14 @@ def test_a_zygote_that_dies_at_once_is_said_to_have_not_started(monkeypatch, sec
     monkeypatch.setattr(zygote_client, "_MAIN", "raise SystemExit(1)")
     dead = Zygote(COURSE, libraries=lambda: time.sleep(seconds) or ())
     with pytest.raises(RuntimeError, match="could not be started"):
+        _ = dead.ready
+    dead.close()
+
+
+def test_a_zygote_that_is_killed_while_it_starts_may_be_started_again(monkeypatch):
+    monkeypatch.setattr(zygote_client, "_MAIN", "import os\nos.kill(os.getpid(), 9)")
+    dead = Zygote(COURSE, libraries=lambda: ())
+    with pytest.raises(SandboxLost, match="killed by signal 9 while it started"):
         _ = dead.ready
     dead.close()
 

@@ -107,6 +107,8 @@ class Refused(msgspec.Struct, tag="refused"):
     """The grading server cannot start: the course's files contain an error, or the confinement is too weak."""
 
     why: str
+    killed: bool = False
+    """whether something killed a process that it needs: started again, it may succeed"""
 
 
 class Graded(msgspec.Struct, tag="graded"):

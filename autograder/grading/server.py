@@ -52,7 +52,12 @@ class Lost(Exception):
 
 
 class NotStarted(CourseError):
-    """The grading server's process ended before it was ready."""
+    """The grading server's process ended before it was ready, or the zygote's did."""
+
+    def __init__(self, why: str, killed: bool = False) -> None:
+        """`killed`: whether something killed the process, so that it may succeed the next time."""
+        super().__init__(why)
+        self.killed = killed
 
 
 class _Ended(Exception):
@@ -98,13 +103,16 @@ class GradingServer:
         try:
             message, _ = self._channel.receive()
         except WireError:
+            if (code := self._process.wait()) < 0:
+                why = f"{self.homework.name}: the grading server was killed by signal {-code} while it started: try again"
+                raise NotStarted(why, killed=True) from None
             raise NotStarted(
                 f"{self.homework.name}: the grading server did not start: correct the error that is shown above"
             ) from None
         started = _starts.decode(message)
         if isinstance(started, Refused):
             self.close()
-            raise CourseError(started.why)
+            raise NotStarted(started.why, killed=True) if started.killed else CourseError(started.why)
 
     def grade(
         self,

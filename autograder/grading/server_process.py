@@ -62,10 +62,11 @@ def main(fd: int, parent: int, root: Path, name: str, floor: TierName, force: Ti
         with GradingContext(course, homework, zygote) as context:
             _serve(channel, context, floor, many)
     except Exception as error:
-        if not isinstance(error, CourseError):
+        killed = isinstance(error, SandboxLost)
+        if not isinstance(error, CourseError) and not killed:
             traceback.print_exc()
         with suppress(WireError):  # the client may have ended
-            channel.send(encode(Refused(str(error) or type(error).__name__)))
+            channel.send(encode(Refused(str(error) or type(error).__name__, killed)))
     zygote.close()
 
 

@@ -67,12 +67,17 @@ class Zygote:
 
     @property
     def ready(self) -> Ready:
-        """Its first message: the confinement of its submissions. Waits until the zygote has loaded all libraries."""
+        """Its first message: the confinement of its submissions. Waits until the zygote has loaded all libraries.
+
+        Raises SandboxLost if something has killed it by then, and RuntimeError if it cannot start on this machine.
+        """
         if self._ready is None:
             message = b""
             with suppress(ConnectionResetError):  # it ended before it read which libraries to load
                 message = self._socket.recv(4096)
             if not message:
+                if (code := self._process.wait()) < 0:
+                    raise SandboxLost(f"the sandbox was killed by signal {-code} while it started: try again")
                 raise RuntimeError("the sandbox could not be started: `autograder doctor` shows what is missing")
             self._ready = msgspec.msgpack.decode(message, type=Ready)
         return self._ready

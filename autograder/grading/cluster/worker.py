@@ -30,8 +30,8 @@ _IDLE = 3600.0
 """seconds without work after which the course is removed: the driver has ended without saying so"""
 _OFFER = 30.0
 """seconds that the scheduler has to take note of an offer"""
-_STARTS = 3
-"""how often the grading server may end before it is ready"""
+_STARTS, _KILLED_STARTS = 3, 10
+"""how often the grading server may end before it is ready, one time after another: on its own, and killed"""
 CLOSING, TAKEN_OVER = "it is being closed", "another run of this homework has taken it over"
 _LOSSES = 3
 """submissions that may be lost one after another before the grading server is started anew"""
@@ -151,9 +151,9 @@ class Station(WorkerPlugin):
         server = self._server = GradingServer(open_course(root).homework(bundle.homework), self._floor)
         try:
             server.wait()
-        except NotStarted:
+        except NotStarted as error:
             self._starts += 1
-            if self._starts >= _STARTS:
+            if self._starts >= (_KILLED_STARTS if error.killed else _STARTS):
                 raise
             self._close()
             return
