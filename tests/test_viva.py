@@ -34,6 +34,7 @@ from autograder.insight.viva import (
     drafting,
     edits,
     exercises,
+    near,
     patterns,
     quiz,
     round,
@@ -350,6 +351,8 @@ def right(question, plainly):
         return question.right == str(len(call["returned"]))
     if question.kind == "result":
         return same(question.right, call["returned"])
+    if question.kind == "value":
+        return same(question.right, call["after"][about.line][about.name])
     if question.kind == "round":
         value = call["rounds"][about.line, 1][about.round][about.name]
         return eval(question.right) == tuple(value.shape) if "shape" in question.text else same(question.right, value)
@@ -362,9 +365,11 @@ def right(question, plainly):
 def asked_about(zygote, homework, suite, solution):
     """The questions about a solution that passes everything."""
     master = suite.master
-    cells = [Cell(one.id, solution.cells.get(one.id, one.source)) for one in master.code() if not one.autograded]
     handed_out = {one.id: one.source for one in released(homework, master.notebook).cells}
-    sources = {one.id: solution.cells.get(one.id, one.source) for one in master.code()}
+    sources = {"setup": handed_out["setup"]}  # the build adds it
+    sources |= {one.id: solution.cells.get(one.id, one.source) for one in master.code()}
+    checks = {one.id for one in master.code() if one.autograded}
+    cells = [Cell(cell, source) for cell, source in sources.items() if cell not in checks]
     todo = exercises.solved(master, handed_out, sources, {one.grade_id for one in master.grade_cells()}, {})
     with Session(zygote, homework.limits, cells) as session:
         session.run()
@@ -428,6 +433,12 @@ def test_a_shape_that_the_students_own_comment_says_is_not_asked_for():
         ("def f(x):\n    global n\n    n += 1\n    return n", False),
         ("def f(x):\n    return int(time.time()) + x", False),
         ("def f(x):\n    return 2 * x if sys.gettrace() else x", False),
+        ("def f(x):\n    flow = {id(x): 1.0}\n    flow[id(x)] += 1\n    return flow.get(id(x), 0)", True),
+        ("def f(x, seen):\n    if id(x) not in seen:\n        seen.add(id(x))\n    return len(seen)", True),
+        ("def f(x):\n    return id(x) % 7", False),
+        ("def f(xs):\n    return sorted(xs, key=id)", False),
+        ("def f(xs):\n    return [id(x) for x in xs]", False),
+        ("def f(x):\n    me = id\n    return {me(x): 1}", False),
     ],
 )
 def test_what_a_function_does_once_only_is_not_asked_about(source, steady):
@@ -495,6 +506,16 @@ def test_a_function_whose_helpers_do_the_same_whoever_watches_is_asked_about(oth
 )  # fmt: skip
 def test_a_function_that_reaches_what_depends_on_the_moment_is_not_asked_about(other):
     assert not holds(other)
+
+
+def test_what_the_courses_own_cells_take_by_a_computed_name_hides_nothing():
+    given = (
+        "layer = torch.nn.Linear(2, 2)\nfor name in 'weight', 'bias':\n    getattr(layer, name).data = torch.zeros(2)"
+    )
+    own = "import torch\n\ndef f(x):\n    x.data = torch.ones(2)\n    return x.data"
+    function = functions(own)[-1]
+    assert steadiness.Steadiness([own], [given], {}).holds(function)
+    assert not steadiness.Steadiness([own, given], [], {}).holds(function)
 
 
 def test_a_method_that_somebody_put_into_a_library_is_reached():
@@ -779,8 +800,8 @@ def test_a_result_that_needs_more_than_is_shown_is_a_poor_question(body):
 
 
 def test_wrong_tensors_of_floats_hold_floats_alone():
-    near = list(patterns._values_near(Seen("tensor", (2,), (1.0, -2.0))))
-    assert "tensor([1.0, 0.0])" in near and not any(" 0]" in text for text in near)
+    wrong = list(near.values(Seen("tensor", (2,), (1.0, -2.0))))
+    assert "tensor([1.0, 0.0])" in wrong and not any(" 0]" in text for text in wrong)
 
 
 def test_a_line_that_only_prints_is_not_left_out():

@@ -104,8 +104,8 @@ class GradingServer:
             message, _ = self._channel.receive()
         except WireError:
             if (code := self._process.wait()) < 0:
-                why = f"{self.homework.name}: the grading server was killed by signal {-code} while it started: try again"
-                raise NotStarted(why, killed=True) from None
+                why = f"the grading server was killed by signal {-code} while it started: try again"
+                raise NotStarted(f"{self.homework.name}: {why}", killed=True) from None
             raise NotStarted(
                 f"{self.homework.name}: the grading server did not start: correct the error that is shown above"
             ) from None

@@ -17,6 +17,8 @@ _PLENTY = 1.2
 """drafts for each question that is asked, counting one of each kind for each function"""
 _ENOUGH_REMOVED = 2
 """drafts about a line that is taken out: each costs a run or two"""
+_MORE_ROUNDS = 2
+"""how often all exercises are gone through again, for questions about other lines that are taken out, if too few came"""
 _MOST_CHECKS = 4
 """checks of one exercise that are run"""
 
@@ -27,11 +29,11 @@ def questions(todo: Sequence[Exercise], line: Lines, rng: random.Random, most: i
     drafts = _about_edit(order[:2], line, rng)
     sure: set[Question] = set()
     found: list[Question] = []
-    for exercise in order:
+    for number, exercise in enumerate(order * (1 + _MORE_ROUNDS), 1):
         removed = sum(one.kind == "removed" for one in drafts)
-        made = _drafts(exercise, line, rng, removed < _ENOUGH_REMOVED)
+        made = _drafts(exercise, line, rng, removed < _ENOUGH_REMOVED or number > len(order))
         drafts |= dict.fromkeys(rng.sample(made, len(made)), exercise)
-        if len({(one.kind, one.function) for one in drafts}) >= _PLENTY * most or exercise is order[-1]:
+        if len({(one.kind, one.function) for one in drafts}) >= _PLENTY * most or number >= len(order):
             found = _agreed(drafts, sure, line, most)
         if len(found) >= most:
             break

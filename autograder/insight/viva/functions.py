@@ -9,6 +9,8 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cached_property, lru_cache
 
+from autograder.insight.viva import nodes
+
 _UNSTEADY = {"time", "datetime", "sys", "inspect", "id", "hash"}
 _SHOWN = {*dir(builtins), "torch", "np", "numpy", "math", "nn", "functional", "F", "itertools", "functools"}
 """names that everybody knows"""
@@ -47,7 +49,8 @@ class Function:
     def is_steady(self) -> bool:
         """Whether nothing that it does depends on names outside that it sets itself, on the clock or on who watches."""
         inner = list(ast.walk(self.node))
-        return not self.reads & _UNSTEADY and not any(isinstance(one, ast.Global | ast.Nonlocal) for one in inner)
+        unsteady = self.reads & _UNSTEADY - ({"id"} if nodes.only_keys(self.node) else set())
+        return not unsteady and not any(isinstance(one, ast.Global | ast.Nonlocal) for one in inner)
 
     def unshown(self, known: set[str]) -> set[str]:
         """What it uses, and the sheet does not show: a constant or a function of the notebook, another member."""

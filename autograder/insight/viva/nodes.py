@@ -16,6 +16,8 @@ _MUTATORS = frozenset(
     {"append", "appendleft", "extend", "insert", "add", "discard", "remove", "pop", "popleft", "popitem", "clear"}
     | {"update", "setdefault", "__setitem__", "__next__", "send"}
 )
+_BY_KEY = frozenset(["add", "discard", "get", "pop", "remove", "setdefault"])
+"""methods of sets and dictionaries that take a key"""
 SCOPES = (ast.FunctionDef, ast.AsyncFunctionDef, ast.Lambda)
 _INNER = (*SCOPES, ast.ListComp, ast.SetComp, ast.DictComp, ast.GeneratorExp)
 
@@ -114,6 +116,25 @@ def words_of(node: ast.AST) -> Iterator[str]:
             yield word
         case ast.alias(name=path):
             yield from path.split(".")
+
+
+def only_keys(node: ast.AST) -> bool:
+    """Whether `id` only tells objects apart in it: id(x) is a key that is set, looked up or compared."""
+    keys: set[int] = set()
+    for one in ast.walk(node):
+        match one:
+            case ast.Subscript(slice=key) | ast.SetComp(elt=key) | ast.DictComp(key=key):
+                keys.add(id(key))
+            case ast.Compare(left=left, ops=ops, comparators=others):
+                if all(isinstance(op, ast.In | ast.NotIn | ast.Eq | ast.NotEq) for op in ops):
+                    keys.update(map(id, (left, *others)))
+            case ast.Call(func=ast.Attribute(attr=name), args=[key, *_]) if name in _BY_KEY:
+                keys.add(id(key))
+            case ast.Set(elts=parts) | ast.Dict(keys=parts):
+                keys.update(map(id, parts))
+    calls = [one for one in ast.walk(node) if isinstance(one, ast.Call) and id(one) in keys]
+    told = {id(one.func) for one in calls if len(one.args) == 1}
+    return all(id(one) in told for one in ast.walk(node) if isinstance(one, ast.Name) and one.id == "id")
 
 
 def own_setters(nodes: Iterable[ast.AST]) -> set[int]:

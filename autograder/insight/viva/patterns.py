@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import ast
 import itertools
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping
 
-from autograder.insight.viva import sieve
+from autograder.insight.viva import near, sieve
 from autograder.insight.viva.functions import Function, read_by, stored
 from autograder.insight.viva.questions import About, Question
 from autograder.insight.viva.seen import Seen, shape_text
@@ -32,11 +32,11 @@ def asked(call: TracedCall, function: Function, check: str) -> Iterator[Question
     told = setting(call, function, check)
     known = function.is_ordered and not call.draws
     whole = not call.within  # a line that "is run for the first time" may be run in the inner call
-    for pattern in (_shapes, _lengths, _results, _rounds, _runs, _next):
+    for pattern in (_shapes, _lengths, _results, _values, _rounds, _runs, _next):
         if not (known or pattern in (_shapes, _lengths, _runs)) or not (whole or pattern in (_lengths, _results)):
             continue
         for text, right, wrong, about, poor in pattern(call, function):
-            if pattern in (_shapes, _lengths, _results) and sieve.says(told[0], right):
+            if pattern in (_shapes, _lengths, _results, _values) and sieve.says(told[0], right):
                 continue
             kind = pattern.__name__.strip("_").removesuffix("s") if pattern is not _runs else "runs"
             yield Question(
@@ -91,20 +91,21 @@ def _shapes(call: TracedCall, function: Function) -> Iterator[Draft]:
                 text = f"Which shape does `{name}` have right after line {one.lineno} has run for the first time?"
                 others = _shapes_in(after.names) if after is not None else ()
                 poor = thing.shape in given or len(thing.shape) == 1 or name in dark
-                yield text, shape_text(thing.shape), _near(thing.shape, others), _about(call, one.lineno, name), poor
+                wrong = near.shapes(thing.shape, others)
+                yield text, shape_text(thing.shape), wrong, _about(call, one.lineno, name), poor
     if call.returned is None:
         return
     if call.returned.is_array and call.returned.shape:
         text = f"Which shape does the result of this call of `{function.name}` have?"
         poor = call.returned.shape in given or len(call.returned.shape) == 1 or "" in dark
-        yield text, shape_text(call.returned.shape), _near(call.returned.shape, given), _about(call), poor
+        yield text, shape_text(call.returned.shape), near.shapes(call.returned.shape, given), _about(call), poor
     elif call.returned.kind in ("tuple", "list"):
         for at, item in enumerate(call.returned.items or ()):
             if item.is_array and item.shape:
                 text = f"This call of `{function.name}` returns a {call.returned.kind}. "
                 text += f"Which shape does its {_ORDINALS[at]} item have?"
                 poor = item.shape in given or len(item.shape) == 1 or "" in dark
-                yield text, shape_text(item.shape), _near(item.shape, given), _about(call, round=at + 1), poor
+                yield text, shape_text(item.shape), near.shapes(item.shape, given), _about(call, round=at + 1), poor
 
 
 def _lengths(call: TracedCall, function: Function) -> Iterator[Draft]:
@@ -153,21 +154,6 @@ def _shapes_in(names: Mapping[str, Seen]) -> list[tuple[int, ...]]:
     return [shape for thing in names.values() for shape in thing.shapes()]
 
 
-def _near(shape: tuple[int, ...], others: Iterable[tuple[int, ...]]) -> Iterator[str]:
-    """Shapes that a mistake would give: transposed, a dimension summed away or kept, that of another tensor."""
-    yield shape_text(shape[::-1])
-    yield from map(shape_text, dict.fromkeys(one for one in others if one != shape))
-    if len(shape) > 2:
-        yield shape_text((*shape[:-2], shape[-1], shape[-2]))
-    yield shape_text(shape[:-1])
-    yield shape_text(shape[1:])
-    yield shape_text((1, *shape[1:]))
-    yield shape_text((*shape[:-1], 1))
-    yield shape_text((*shape, 1))
-    yield shape_text((1, *shape))
-    yield shape_text((*shape[:-1], shape[-1] + 1))
-
-
 def _results(call: TracedCall, function: Function) -> Iterator[Draft]:
     right = call.returned.literal() if call.returned is not None else ""
     if call.returned is None or not _known(call, function) or not right or len(right) > _LONG or right == "None":
@@ -175,10 +161,10 @@ def _results(call: TracedCall, function: Function) -> Iterator[Draft]:
     if _is_noise(call.returned):
         return
     others = [thing.literal() for thing in call.given.values() if thing.kind == call.returned.kind]
-    near = itertools.chain(_values_near(call.returned), others)
+    wrong = itertools.chain(near.values(call.returned), others)
     text = f"What does this call of `{function.name}` return?"
     poor = len(function.steps) < 2 or bool(function.unshown(set(call.given)))
-    yield text, right, (one for one in near if len(one) <= _LONG), _about(call), poor
+    yield text, right, (one for one in wrong if len(one) <= _LONG), _about(call), poor
 
 
 def _known(call: TracedCall, function: Function) -> bool:
@@ -195,36 +181,21 @@ def _is_noise(thing: Seen) -> bool:
     )
 
 
-def _values_near(thing: Seen) -> Iterator[str]:
-    """The same thing with other numbers: negative, turned around, one more."""
-    if not thing.items:  # unknown, or empty: there is nothing to change
-        return
-    if thing.kind == "value":
-        value = thing.items[0]
-        if isinstance(value, bool):
-            yield from ("True", "False", "None", "it raises an exception")
-        elif isinstance(value, int | float):
-            for number in (value + 1, value - 1, -value, 2 * value, value / 2):
-                yield Seen("value", (), (number,)).literal()
-    elif thing.is_array:
-        numbers = thing.items
-        changed = [tuple(-one for one in numbers)] if not any(isinstance(one, bool) for one in numbers) else []
-        changed.append(numbers[::-1])
-        if changed[:-1]:
-            changed += [tuple(2 * one for one in numbers), tuple(one + 1 for one in numbers)]
-            changed += [tuple(max(one, type(one)(0)) for one in numbers), (*numbers[1:], numbers[0])]
-        else:
-            changed += [tuple(not one for one in numbers), (not numbers[0], *numbers[1:])]
-        for other in changed:
-            yield Seen(thing.kind, thing.shape, other).literal()
-    elif all(isinstance(item, Seen) for item in thing.items):
-        yield Seen(thing.kind, thing.shape, thing.items[::-1]).literal()
-        for at, item in enumerate(thing.items):
-            for text in itertools.islice(_values_near(item), 2):
-                texts = [one.literal() for one in thing.items]
-                texts[at] = text
-                inner = ", ".join(texts) if all(texts) else ""
-                yield (f"[{inner}]" if thing.kind == "list" else f"({inner})") if inner and len(texts) > 1 else ""
+def _values(call: TracedCall, function: Function) -> Iterator[Draft]:
+    """What a name holds after its line, if that is a number, and the line does not write it out."""
+    dark, told = _unknown(call, function), {thing.literal() for thing in _told(call, function).values()}
+    for one in function.simple:
+        after, value = _after_first(call, one), getattr(one, "value", None)
+        if after is None or not isinstance(value, ast.expr) or not read_by(value):
+            continue
+        for name in stored(one):
+            thing = after.names.get(name)
+            if thing is None or thing.kind != "value" or _is_noise(thing):
+                continue
+            if (right := thing.literal()) and right != "None" and len(right) <= _LONG:
+                text = f"What does `{name}` hold right after line {one.lineno} has run for the first time?"
+                poor = name in dark or right in told
+                yield text, right, near.values(thing), _about(call, one.lineno, name), poor
 
 
 def _rounds(call: TracedCall, function: Function) -> Iterator[Draft]:
@@ -245,14 +216,14 @@ def _rounds(call: TracedCall, function: Function) -> Iterator[Draft]:
                 others = [one for one in held if one is not None]
                 about = _about(call, loop.lineno, name, round)
                 if (right := thing.literal()) and len(right) <= _LONG and name not in dark and not _is_noise(thing):
-                    wrong = [*(one.literal() for one in others), *_values_near(thing)]
+                    wrong = [*(one.literal() for one in others), *near.values(thing)]
                     text = f"What does `{name}` hold {when}?"
                     unsure = bool(function.unshown(set(call.given))) or not _known(call, function)
                     yield text, right, (one for one in wrong if len(one) <= _LONG), about, unsure
                 elif thing.is_array and thing.shape and len({one.shape for one in others}) > 1:
-                    near = _near(thing.shape, [one.shape for one in others if one.is_array])
+                    shapes = near.shapes(thing.shape, [one.shape for one in others if one.is_array])
                     poor = name in unclear(call, function)
-                    yield f"Which shape does `{name}` have {when}?", shape_text(thing.shape), near, about, poor
+                    yield f"Which shape does `{name}` have {when}?", shape_text(thing.shape), shapes, about, poor
 
 
 def _headed(one: ast.For | ast.While | ast.If) -> bool:
@@ -316,7 +287,7 @@ def _next(call: TracedCall, function: Function) -> Iterator[Draft]:
         plain = {each.lineno for each in function.steps if each in function.simple or _begins(each)}
         if then not in plain:
             continue  # of a statement with several lines, Python may run an inner one first
-        lines, poor = _lines_near(one, then, function), bool(_unknown(call, function) & read_by(one.test))
+        lines, poor = near.lines(one, then, function), bool(_unknown(call, function) & read_by(one.test))
         text = f"Line {one.lineno} is reached for the first time. Which line is run next?"
         yield text, f"line {then}", (f"line {line}" for line in lines), _about(call, one.lineno), poor
 
@@ -324,11 +295,3 @@ def _next(call: TracedCall, function: Function) -> Iterator[Draft]:
 def _begins(one: ast.stmt) -> bool:
     """Whether a loop or a branch has its head in one line."""
     return isinstance(one, ast.For | ast.While | ast.If) and _headed(one)
-
-
-def _lines_near(one: ast.If, then: int, function: Function) -> Sequence[int]:
-    """Lines that could be thought to come next: the other branch, the line behind it, the end of the function."""
-    branch = [one.body[0].lineno, *(each.lineno for each in one.orelse[:1])]
-    behind = [each.lineno for each in function.statements if each.lineno > one.lineno]
-    before = [each.lineno for each in reversed(function.statements) if each.lineno < one.lineno]
-    return [line for line in dict.fromkeys([*branch, *behind, *before]) if line != then]

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Literal, TypeAlias
 
-Kind: TypeAlias = Literal["shape", "length", "result", "round", "runs", "next", "removed", "fails", "edit"]
+Kind: TypeAlias = Literal["shape", "length", "result", "value", "round", "runs", "next", "removed", "fails", "edit"]
 
 
 @dataclass(frozen=True)

@@ -69,6 +69,8 @@ class Steadiness:
         self._imported: set[str] = set()
         self._own_imports: list[tuple[str, str]] = []
         self._stars = False
+        self._given = set[int]()
+        """nodes of the course's own cells: what they take by a computed name is known"""
         self._hidden = any(PurePath(path).suffix in _COMPILED for path in files)
         for text in own:
             self._take(text, own=True)
@@ -77,7 +79,8 @@ class Steadiness:
                 for name, part in self._take(data.decode(errors="replace"), own=True).named:
                     self._members[name].append(part)
         for text in given:
-            self._take(text, own=False)
+            facts = self._take(text, own=False)
+            self._given.update(id(part) for _, part in (*facts.members, *facts.named))
         for name, original in self._own_imports:
             self._named[name] += [*self._named[original], *self._members[original]]
         drawing = {name for name, parts in self._named.items() if any(map(nodes.draws, parts))}
@@ -145,7 +148,10 @@ class Steadiness:
     def _is_steady(self, node: ast.AST) -> bool:
         """Whether a node looks at nothing that may be another thing when nobody watches."""
         far = any(name.strip("_") in _MODULES for name in nodes.attributes_in(node) - self._members.keys())
-        return not (far or self._unsteady & nodes.free_names(node) or nodes.is_dynamic(node))
+        unsteady = self._unsteady & nodes.free_names(node)
+        if unsteady == {"id"} and "id" not in self._named and nodes.only_keys(node):
+            unsteady = set()
+        return not (far or unsteady or (nodes.is_dynamic(node) and id(node) not in self._given))
 
     def _reached(self, start: Iterable[ast.AST]) -> Iterator[ast.AST]:
         waiting, seen = list(start), set[int]()
