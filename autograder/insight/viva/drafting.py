@@ -18,7 +18,7 @@ _PLENTY = 1.2
 _ENOUGH_REMOVED = 2
 """drafts about a line that is taken out: each costs a run or two"""
 _MORE_ROUNDS = 2
-"""how often all exercises are gone through again, for questions about other lines that are taken out, if too few came"""
+"""how often all exercises are gone through again, with other lines taken out, if too few questions came"""
 _MOST_CHECKS = 4
 """checks of one exercise that are run"""
 
