@@ -525,6 +525,26 @@ def test_draws_depend_on_what_was_handed_in():
 
 GIVEN = [("setup", "import torch\nfrom torch import nn\nimport torch.nn.functional as F")]
 ATTEMPTS = [
+    "import inspect\n\ndef f(x: '(torch).ops.aten'): pass\ninspect.signature(f, eval_str=True)",
+    "import inspect\nflag = True\ninspect.get_annotations(f, eval_str=flag)",
+    "def tools():\n    return torch\n\ny = tools().ops.__getattr__('at' + 'en').relu(x)",
+    "def tools():\n    return torch\n\ny = tools()._C.f(x)",
+    "tools = lambda: torch\ny = tools().ops.prims.f(x)",
+    "%reload_ext autograder.forbidden",
+    "stop = breakpoint\ny = stop(dy, y)",
+    "y = breakpoint(dy, y)",
+    "import sys\nsys.breakpointhook = f",
+    "import copy\n\ndef f(x):\n    copy.deepcopy = g\n    return [copy for copy in x]\n\ndef h(x):\n    copy.copy = f",
+    "import copy\n\ndef f(x):\n    def inner(copy): pass\n    copy.deepcopy = g",
+    "ROWS = [('a', 'dx = torch.autograd.grad(y, x)')]\nfor who, formula in ROWS:\n    print(who)\nrun(formula)",
+    "ROWS = [('a', 'dx = torch.autograd.grad(y, x)')]\nprint(ROWS)\nrun(*ROWS[0])",
+    "print = run\nROWS = ['dx = torch.autograd.grad(y, x)']\nfor formula in ROWS:\n    print(formula)",
+    'import doctest\n\ndef f(x):\n    """>>> y = torch.autograd.grad(x, x)"""\n\ndoctest.testmod()',
+    "import doctest\nf.__doc__ = text\ndoctest.testmod()",
+    "import doctest\nX = type('X', (), {'__doc__': text})\ndoctest.run_docstring_examples(X, globals())",
+    "import sys\nsys.path.append('data.bin')\nimport stowaway",
+    "from importlib.metadata import EntryPoint\nEntryPoint('g', 'torch.relu:grad', 'x').load()",
+    "%%writefile own.py\n# coding: unicode_escape\n# \\u000afrom torch import _C",
     "def pick(of, *parts):\n    return getattr(of, ''.join(parts))",
     "getattr(torch, '_scaled_dot_product_attention_math')",
     "from pathlib import Path\nPath('tools.py').write_text('import torch\\nlevel = torch._C._enter_dual_level()')",
@@ -652,6 +672,17 @@ ATTEMPTS = [
 
 
 USUAL = [
+    "import copy\n\ndef other(net):\n    copy = MLP(2)\n    copy.note = net.note\n    return copy, copy_of(net)",
+    "def lap(time):\n    time.last = 3\n\nimport time\nlap(Watch())\ntime.sleep(0)",
+    "class Diary:\n    _stack: list = []\n    _unique = set()\n    def note(self, x):\n        self._stack.append(x)\n"
+    "        self._unique.add(x)",
+    "ROWS = [('mine', 'dx = dy @ W'), ('theirs', 'dx = torch.autograd.grad(y, x, dy)[0]')]\n"
+    "width = max(len(who) for who, _ in ROWS)\nfor who, formula in ROWS:\n    print(f'{who:{width}} {formula}')",
+    'import doctest\n\ndef double(x):\n    """Twice x.\n\n    >>> double(2)\n    4\n    """\n    return 2 * x\n\n'
+    "doctest.run_docstring_examples(double, globals())\ndoctest.testmod()",
+    "class Mine(nn.Module):\n    def __getattr__(self, name):\n        return super().__getattr__(name)",
+    "breakpoint()",
+    "def tools():\n    return torch\n\ny = tools().relu(x)",
     "def f(x):\n    'No saved_tensors_hooks here.'\n    print('saved_tensors_hooks are not used')",
     "label = 'grad_fn of y, and register_hook'",
     "import pickle\npickle.dump(x, open('x.pkl', 'wb'))",
@@ -738,6 +769,12 @@ def test_usual_code_is_no_attempt(code):
 def test_an_attempt_is_seen(code):
     [found, *_] = attempts([("own-1", f"x = 1\n{code}")], GIVEN, ["autograd", "nn"])
     assert found.cell == "own-1" and found.line >= 2
+
+
+def test_a_name_of_any_length_takes_little_room():
+    many = f"import torch as {'a' * 60_000}\n" + "".join(f"d{k} = {'a' * 60_000}.c\n" for k in range(5))
+    found = source.origins_of(source.parse(many.replace("import torch as", "import torch." + "b" * 60_000 + " as")), {})
+    assert max(map(len, found.values())) < 130_000 and len(found["d1"]) < 5000
 
 
 def test_more_stars_than_are_read_are_an_attempt():

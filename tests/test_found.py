@@ -16,6 +16,7 @@ from autograder.course.release import released
 from autograder.grading.submissions import survey
 from autograder.proving.example_class import SubmissionWriter
 from autograder.submission import Choice, choose, repaired
+from autograder.submission.beside import Beside, beside
 from autograder.submission.folder import contents, reads_as
 from autograder.submission.kinship import Kinship
 
@@ -329,6 +330,21 @@ def test_an_empty_file_beside_the_graded_one_is_named_there_and_nowhere_else(tmp
     found = chosen(put(tmp_path / "anna", {"hw1/mlp.ipynb": "", "hw1/mlp (1).ipynb": SOLVED["mlp"]}))
     assert any("‘mlp.ipynb’ is empty" in note.note for note in found.notebooks["mlp"].notes)
     assert "empty" not in found.without["sgd"].note
+
+
+def test_code_that_nobody_can_read_is_not_put_beside_the_notebook(tmp_path: Path) -> None:
+    files = {"hw1/mlp.ipynb": SOLVED["mlp"], "hw1/own.py": "x = 1", "hw1/own.pyc": b"\x00", "hw1/fast.so": b"\x7fELF"}
+    choice = chosen(put(tmp_path / "anna", files | {"hw1/__pycache__/own.cpython-311.pyc": b"\x00"}))
+    found = beside(choice, choice.notebooks["mlp"])
+    assert set(found.files) == {"own.py"}
+    [note] = [note.note for note in found.notes if note.kind == "ignored"]
+    assert "only source code can be graded: ‘fast.so’, ‘own.pyc’." in note
+
+
+def test_a_module_is_read_as_python_decodes_it() -> None:
+    data = {"own.py": b"# coding: unicode_escape\n# \\u000ax = 1", "odd.py": b"# coding: nothing\nx = '\xff'"}
+    modules = Beside(data).modules
+    assert modules["own.py"].endswith("\n# \nx = 1") and "x = " in modules["odd.py"]
 
 
 # ---- the whole class ----

@@ -7,14 +7,13 @@ module makes attempts visible: a person looks at them. It only reads the source 
 from __future__ import annotations
 
 import ast
-import re
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from itertools import chain
 
 from autograder.course.course import Tool
-from autograder.forbidden import harmless, listed, magics
-from autograder.forbidden.source import inner_functions, path_of, starred, too_deep
+from autograder.forbidden import harmless, listed, magics, signs
+from autograder.forbidden.source import inner_functions, path_of, too_deep
 from autograder.forbidden.static import (
     Code,
     is_crowded,
@@ -68,21 +67,26 @@ class _Search:
     ) -> None:
         """`own` are all statements of the student's, `modules` what was handed in beside the notebook."""
         self._tools, self._origins, self._own_modules = tools, origins, modules
-        self._starred = {name for one in own for name in _starred(one)} & origins.keys()
+        self._starred = {name for one in own for name in signs.starred_names(one)} & origins.keys()
         self._texts = Texts(own if tools else ())  # asked only where a tool is forbidden
         nodes = [node for one in own for node in ast.walk(one)]
         self._fine = {part for node in nodes for part in harmless.fine(node, origins)}
         self._fine |= {part for one in own for part in harmless.printing_hooks(one)}
         self._fine |= set(harmless.loads_own_files(nodes, origins))
+        self._fine |= {part for one in own for part in signs.local_targets(one)}
         self._prints = not any(map(harmless.takes_print, nodes))
+        self._fine |= set(harmless.only_printed(nodes)) if self._prints else set()
+        self._examples = signs.tests_by_docstrings(nodes)
+        self._used = listed.USED | (listed.DOCSTRINGS if self._examples else set())
+        self._by_use = listed.BY_USE | ({"doctest"} if self._examples else set())
         if not self._prints:
             self._fine -= {part for part in self._fine if getattr(part, "attr", "") in ("grad_fn", "register_hook")}
-        self._defined = {name for node in nodes for name in _defines(node)}
+        self._defined = {name for node in nodes for name in signs.defines(node)}
         self._plain = {node.name for node in nodes if isinstance(node, ast.ClassDef) and not node.keywords}
         self._objects = harmless.own_objects(nodes, self._plain)
         self._calls = listed.TOOL_CALLS - (harmless.own_functions(own) if not modules else set())
-        self._writes = any(_writes_module(node) for node in nodes)
-        leading = any(_leads(node) for node in nodes if node not in self._fine)
+        self._writes = any(map(signs.writes_module, nodes)) or signs.searches_elsewhere(nodes, origins)
+        leading = any(signs.leads(node) for node in nodes if node not in self._fine)
         self._modules = listed.MODULES | (listed.TOOL_MODULES if tools else set())
         self._deepest = max(name.count(".") + 1 for name in self._modules)
         names = (
@@ -97,6 +101,8 @@ class _Search:
             parts: set[ast.AST] = set()  # of what was looked at as a whole, which comes first
             for node in ast.walk(statement):
                 parts.update(harmless.said(node, self._origins))
+                for example in signs.examples(node) if self._examples else ():
+                    yield from ((getattr(node, "lineno", 0), what) for what in self._in_code(example))
                 if node not in self._fine and not (self._prints and harmless.printed(node, statement)):
                     for what in self._found(node, parts):
                         yield getattr(node, "lineno", statement.lineno), what
@@ -105,16 +111,16 @@ class _Search:
         match node:
             case ast.Import(names):
                 paths = [alias.name for alias in names]
-                yield from (path for path in paths if self._listed(path) and path not in listed.BY_USE)
+                yield from (path for path in paths if self._listed(path) and path not in self._by_use)
                 yield from self._unknown(paths)
             case ast.ImportFrom(module=str(module), names=names):
                 paths = [f"{module}.{alias.name}" for alias in names]
-                allowed = listed.USED | listed.GETTERS.keys()
+                allowed = self._used | listed.GETTERS.keys()
                 yield from (path for path in paths if self._listed(path) and path not in allowed)
                 yield from (alias.name for alias in names if alias.name in self._names)
                 yield from self._unknown([module])
                 if self._tools and module.partition(".")[0] == "torch":
-                    yield from (path.rpartition(".")[2] for path in paths if path not in listed.USED and _inner(path))
+                    yield from (path.rpartition(".")[2] for path in paths if path not in self._used and _inner(path))
             case ast.Attribute(value=of, attr=name):
                 parts.add(of)
                 if not isinstance(node.ctx, ast.Load):
@@ -127,7 +133,7 @@ class _Search:
                 yield name
             case ast.MatchClass(cls=cls, kwd_attrs=names) if self._tools and not self._is_plain(cls):
                 yield from (f"a pattern with {name}" for name in names if name in listed.DOORS | self._names)
-            case ast.Name(id=name) if self._origins.get(name) in listed.BY_USE and node not in parts:
+            case ast.Name(id=name) if self._origins.get(name) in self._by_use and node not in parts:
                 yield self._origins[name]
             case ast.Name(id=name) if self._tools and self._origins.get(name) in listed.GETTERS and node not in parts:
                 if isinstance(node.ctx, ast.Load):
@@ -143,6 +149,11 @@ class _Search:
                     yield from self._named_in(text)
             case ast.Call(func=ast.Name(id="open" | "__import__"), args=[key, *_]) if self._closed(text_of(key)):
                 yield text_of(key)[:40]
+            case ast.keyword(arg="eval_str", value=value) if self._tools:
+                safe = isinstance(value, ast.Constant) and not value.value
+                yield from () if safe else ("eval_str, by which texts are run",)
+            case ast.Call(func=ast.Attribute(value=of, attr="__getattr__"), args=[key]) if not _is_super(of):
+                yield from self._looked_up("getattr", of, key)
             case ast.keyword(arg="allow_pickle" | "weights_only" as name, value=value):
                 safe = isinstance(value, ast.Constant) and value.value is (name == "weights_only")
                 yield from () if safe else (f"{name}={ast.unparse(value)[:_LONGEST]}",)
@@ -211,7 +222,7 @@ class _Search:
 
     def _path(self, path: str) -> Iterator[str]:
         private = self._tools and path.startswith("torch.") and any(map(_private, path.split(".")))
-        if path not in listed.USED and (self._listed(path) or private):
+        if path not in self._used and (self._listed(path) or private):
             yield path[:_LONGEST]
 
     def _looked_up(self, way: str, of: ast.expr, key: ast.expr) -> Iterator[str]:
@@ -283,44 +294,6 @@ class _Search:
         return any(one in self._modules for one in found)
 
 
-def _starred(statement: ast.stmt) -> Iterator[str]:
-    """The names that a statement imports by a star, which only stands outside of functions."""
-    waiting: list[ast.AST] = [statement]
-    while waiting:
-        match waiting.pop():
-            case ast.ImportFrom() as node:
-                yield from starred(node)
-            case ast.stmt() | ast.ExceptHandler() | ast.match_case() as node:
-                waiting += ast.iter_child_nodes(node)
-
-
-def _leads(node: ast.AST) -> bool:
-    """Whether a node names what leads to IPython's shell, or to the cells of a closure."""
-    return (node.id if isinstance(node, ast.Name) else getattr(node, "attr", "")) in listed.LEADING
-
-
-def _writes_module(node: ast.AST) -> bool:
-    """Whether a call may write a file that can be imported."""
-    match node:
-        case ast.Call(func=ast.Name(id="open"), args=[_, *mode], keywords=more):
-            modes = [*mode[:1], *(one.value for one in more if one.arg == "mode")]
-            writes = any(not isinstance(one, ast.Constant) or set(str(one.value)) & set("wax+") for one in modes)
-        case ast.Call(func=ast.Attribute(attr=name)):
-            writes = name in listed.WRITING
-        case _:
-            return False
-    texts = [text_of(one) for one in ast.walk(node) if isinstance(one, ast.Constant)]
-    files = [text for text in texts if re.fullmatch(r"[\w./-]+\.\w+", text)]
-    return writes and (not files or any(text.endswith(listed.LOADED) for text in files))
-
-
-def _defines(node: ast.AST) -> Iterator[str]:
-    """The names that a node gives a meaning, also as an attribute of an object."""
-    match node:
-        case ast.FunctionDef(name=name) | ast.ClassDef(name=name) | ast.Attribute(attr=name, ctx=ast.Store()):
-            yield name
-
-
 def _inner(path: str) -> bool:
     return _private(path.rpartition(".")[2])
 
@@ -331,3 +304,7 @@ def _private(name: str) -> bool:
 
 def _is_shell(node: ast.expr) -> bool:
     return isinstance(node, ast.Call) and isinstance(node.func, ast.Name) and node.func.id == "get_ipython"
+
+
+def _is_super(node: ast.expr) -> bool:
+    return isinstance(node, ast.Call) and isinstance(node.func, ast.Name) and node.func.id == "super"

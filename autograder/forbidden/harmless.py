@@ -39,6 +39,8 @@ def fine(node: ast.AST, origins: Mapping[str, str]) -> Iterator[ast.AST]:
             yield shell
         case ast.Assign(targets=targets, value=ast.Constant()):
             yield from targets
+        case ast.Expr(value=ast.Call(func=ast.Name(id="breakpoint") as stops, args=[], keywords=[])):
+            yield stops  # forgotten; with arguments, it calls what the environment names
         case ast.Call(func=ast.Attribute() as loads, args=[ast.Call(func=ast.Attribute() as dumps)]):
             if (path_of(loads, origins), path_of(dumps, origins)) == ("pickle.loads", "pickle.dumps"):
                 yield loads
@@ -127,6 +129,32 @@ def said(node: ast.AST, origins: Mapping[str, str]) -> Iterator[ast.AST]:
             yield from (text for text in shown if isinstance(text, ast.Constant))
         case ast.Call(func=called, args=texts, keywords=more) if path_of(called, origins) in listed.NAMING:
             yield from (*texts, *(one.value for one in more))
+
+
+def only_printed(nodes: Sequence[ast.AST]) -> Iterator[ast.AST]:
+    """The texts in a table that a notebook does nothing with but to print its rows, or to measure them."""
+    shown = {
+        part
+        for node in nodes
+        if isinstance(node, ast.Call) and isinstance(node.func, ast.Name) and node.func.id in ("print", "len")
+        for part in ast.walk(node)
+    }
+    bound = Counter(name for node in nodes for name in _bound(node))
+    loads: dict[str, list[ast.AST]] = {}
+    for node in nodes:
+        if isinstance(node, ast.Name) and isinstance(node.ctx, ast.Load):
+            loads.setdefault(node.id, []).append(node)
+    rows: dict[ast.AST, set[str]] = {}
+    for node in nodes:
+        if isinstance(node, ast.For | ast.comprehension):
+            rows[node.iter] = {part.id for part in ast.walk(node.target) if isinstance(part, ast.Name)}
+    for node in nodes:
+        match node:
+            case ast.Assign(targets=[ast.Name(id=table)], value=ast.List() | ast.Tuple() as value):
+                uses = loads.get(table, [])
+                names = {name for use in uses if use not in shown for name in rows.get(use, {""})}
+                if bound[table] == 1 and all(name and shown.issuperset(loads.get(name, [])) for name in names):
+                    yield from (part for part in ast.walk(value) if isinstance(part, ast.Constant))
 
 
 def own_objects(nodes: Sequence[ast.AST], classes: Collection[str]) -> set[str]:

@@ -40,7 +40,16 @@ TOOL_MODULES = {
     *("torch.jit", "torch.fx", "torch.compile", "torch.export", "torch.utils.checkpoint"),
     *("pdb", "bdb", "doctest", "codeop", "zipimport", "string.Formatter", "operator.methodcaller"),
     *("torch.ao", "torch.quantization", "torch.nn.quantizable", "torch.nn.quantized", "torch.nn.qat"),
-    *("torch.onnx", "torch.hub", "torch.package", "typing.get_type_hints", "numpy.testing.runstring", "logging.config"),
+    *(
+        "torch.onnx",
+        "torch.hub",
+        "torch.package",
+        "typing.get_type_hints",
+        "typing.ForwardRef",
+        "numpy.testing.runstring",
+        "logging.config",
+    ),
+    *("importlib.metadata.EntryPoint", "importlib.metadata.entry_points", "pkg_resources", "numpy.ctypeslib"),
     *("torch._refs", "torch._prims", "torch._decomp", "torch._dynamo", "torch._inductor", "torch.utils.cpp_extension"),
 }
 USED = {
@@ -49,6 +58,8 @@ USED = {
     *("torch.nn.modules.batchnorm._BatchNorm", "torch.nn.modules.conv._ConvNd"),
 }
 """what honest answers use of such modules"""
+DOCSTRINGS = {"doctest.testmod", "doctest.run_docstring_examples"}
+"""what runs the examples of docstrings, which are read as code"""
 SETTINGS = {"benchmark", "deterministic", "enabled", "allow_tf32", "fp32_precision"}
 """what is set in torch.backends"""
 BY_USE = {"multiprocessing", "inspect", "importlib.util", "pdb"}
@@ -73,9 +84,9 @@ DOORS = {"autograd", "func", "functorch", "nn", "attention", "modules"}
 TOOL_NAMES = {
     *("_C", "_VF", "__torch_function__", "__torch_dispatch__", "DisableTorchFunction", "DisableTorchFunctionSubclass"),
     *("TorchFunctionMode", "TorchDispatchMode", "__builtins__", "__import__"),
-    *("start_new_thread", "import_module", "aten", "__getattribute__"),
+    *("start_new_thread", "import_module", "aten", "__getattribute__", "load_library", "breakpointhook"),
 }
-TOOL_CALLS = {"exec", "eval", "compile", "__import__"}
+TOOL_CALLS = {"exec", "eval", "compile", "__import__", "breakpoint"}
 SHELL_CALLS = {"ex", "ev"}
 """methods of the shell that run a text"""
 AUTOGRAD_NAMES = {

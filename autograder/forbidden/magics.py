@@ -6,6 +6,7 @@ import ast
 import re
 import warnings
 from collections.abc import Sequence
+from importlib.util import decode_source
 from typing import Any
 
 _LINES = re.compile(r"^[ \t]*+[%!?]|=[ \t]*+[%!]|(?<!\?)\?++[ \t]*+$", re.MULTILINE)
@@ -16,7 +17,7 @@ _MOST_OPTIONS = 12
 _RUN = {"run_line_magic", "run_cell_magic"}
 _WITH_CODE = {"time", "timeit", "prun", "capture"}
 HARMLESS = {
-    *("matplotlib", "reload_ext", "autoreload", "cd", "pwd", "ls", "who", "whos", "who_ls", "precision", "pip"),
+    *("matplotlib", "autoreload", "cd", "pwd", "ls", "who", "whos", "who_ls", "precision", "pip"),
     *("conda", "mkdir", "env", "html", "HTML", "latex", "markdown", "javascript", "js", "svg", "SVG", "pinfo"),
     *("pinfo2", "pdoc", "psource", "lsmagic", "quickref", "xmode", "reset", "system", "sx", "bash", "sh"),
     *("history", "tensorboard", "pdb", "watermark"),
@@ -82,14 +83,14 @@ class _Opened(ast.NodeTransformer):
 def _code(node: ast.AST) -> list[ast.stmt] | None:
     """The code that a magic runs, at the magic's line; None if the node is no magic that runs code."""
     match run(node):
-        case ("load_ext", module, *_):
+        case ("load_ext" | "reload_ext", module, *_):
             text: Sequence[str] = (f"import {module.strip()}",)
         case ("run", file, *_):
             text = (f"from {_module(file)} import *",)
         case ("config", setting, *_):
             text = (setting,)
         case ("writefile" | "file", _, module):
-            text = ("", module)  # it is read where it is written: whatever imports it uses these definitions
+            text = ("", as_imported(module))  # read where it is written: whatever imports it uses these definitions
         case (name, *text) if name in _WITH_CODE:
             pass
         case _:
@@ -100,6 +101,15 @@ def _code(node: ast.AST) -> list[ast.stmt] | None:
             ast.increment_lineno(statement, getattr(node, "lineno", 1) - 1 + at)
             found.append(statement)
     return found
+
+
+def as_imported(source: str | bytes) -> str:
+    """The text of a module as Python decodes it, by the coding that its first lines may name."""
+    data = source if isinstance(source, bytes) else source.encode(errors="surrogatepass")
+    try:
+        return decode_source(data)
+    except (SyntaxError, ValueError, LookupError):  # Python cannot read it either
+        return data.decode(errors="replace")
 
 
 def _module(file: str) -> str:

@@ -18,8 +18,8 @@ _CHANGING_METHODS = {
 }
 _LIBRARIES = ("torch", "numpy")
 """libraries that every grading process loads sooner or later"""
-_MOST_PARTS = 32
-"""names at either end of a path that are kept: a cell can make one longer with each of its lines"""
+_MOST_PARTS, _LONGEST = 32, 2000
+"""names at either end of a path that are kept, and its characters: a cell can make one longer with each of its lines"""
 
 
 def parse(source: str) -> list[ast.stmt]:
@@ -156,7 +156,7 @@ def inner_origins(statement: ast.stmt, origins: Mapping[str, str]) -> dict[str, 
             found |= {name: f"{node.module}.{name}" for name in starred(node)}
             for alias in node.names:
                 found[alias.asname or alias.name] = f"{node.module}.{alias.name}"
-        for name, value in _aliases(node):
+        for name, value in (*_aliases(node), *_returned(node)):
             if path := path_of(value, known):
                 found[name] = path
     return found
@@ -225,6 +225,15 @@ def _aliases(node: ast.AST) -> Iterator[tuple[str, ast.expr]]:
         yield from ((node.optional_vars.id, value) for value in (call.args if isinstance(call, ast.Call) else [call]))
 
 
+def _returned(node: ast.AST) -> Iterator[tuple[str, ast.expr]]:
+    """What a call of a function without more ado gives, under the function's name with (): def f(): return torch."""
+    match node:
+        case ast.FunctionDef(name=name, body=body):
+            yield from ((f"{name}()", one.value) for one in body if isinstance(one, ast.Return) and one.value)
+        case ast.Assign(targets=[ast.Name(id=name)], value=ast.Lambda(body=value)):
+            yield f"{name}()", value
+
+
 def path_of(node: ast.AST, origins: Mapping[str, str]) -> str:
     """The dotted path that an expression such as `F.relu` stands for; '' when it is not one."""
     names = []
@@ -237,6 +246,8 @@ def path_of(node: ast.AST, origins: Mapping[str, str]) -> str:
             case ast.Call(func=ast.Name(id="getattr"), args=[of, ast.Constant(value=str(name)), *_]):
                 names.append(name)
                 node = of
+            case ast.Call(func=ast.Name(id=function)) if f"{function}()" in origins:
+                node = ast.Name(f"{function}()", ast.Load())
             case _:
                 return ""
     base = origins.get(node.id, "") if isinstance(node, ast.Name) else ""
@@ -245,7 +256,7 @@ def path_of(node: ast.AST, origins: Mapping[str, str]) -> str:
     if path.count(".") >= 2 * _MOST_PARTS:
         parts = path.split(".")
         path = ".".join([*parts[:_MOST_PARTS], *parts[-_MOST_PARTS:]])
-    return path
+    return path if len(path) <= _LONGEST else f"{path[: _LONGEST // 2]}.{path[-_LONGEST // 2 :]}"
 
 
 def form(statement: ast.stmt) -> str:

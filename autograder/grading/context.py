@@ -135,7 +135,9 @@ def _own(gradable: Gradable, cell: str) -> bool:
 def attempts_in(suite: Suite, gradable: Gradable, modules: Mapping[str, str] = EMPTY) -> tuple[Attempt, ...]:
     """What the student's cells and `modules` contain that no honest answer needs."""
     own, given = _code(gradable, modules)
-    return attempts(own, given, suite.spec.forbidden)
+    long = [path for path, source in modules.items() if len(source) > MAX_CODE_CHARACTERS]
+    unread = (Attempt(path, 1, f"more than {MAX_CODE_CHARACTERS:,} characters, which are not read") for path in long)
+    return (*unread, *attempts(own, given, suite.spec.forbidden)) if suite.spec.forbidden else attempts(own, given, ())
 
 
 def _code(gradable: Gradable, modules: Mapping[str, str]) -> tuple[static.Code, static.Code]:

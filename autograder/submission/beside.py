@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 
+from autograder.forbidden.magics import as_imported
 from autograder.results.result import Repair
 from autograder.submission.choice import Choice, Chosen
 from autograder.submission.file import Unreadable
@@ -15,6 +16,8 @@ _FILE_BYTES = 2 * 2**20
 _ALL_BYTES = 8 * 2**20
 _FILES = 100
 _NAMED = 10
+_COMPILED = (".pyc", ".pyo", ".pyd", ".so", ".dylib", ".dll", ".egg", ".whl", ".pth")
+"""ends of files with code that nobody can read, and of those that have Python run some"""
 _ANSWERS = (".pdf", ".png", ".jpg", ".jpeg", ".heic", ".docx", ".doc", ".odt", ".rtf", ".pages", ".tex")
 
 
@@ -30,8 +33,8 @@ class Beside:
 
     @property
     def modules(self) -> dict[str, str]:
-        """The source of each Python file."""
-        return {path: clean(data.decode(errors="replace")) for path, data in self.files.items() if path.endswith(".py")}
+        """The source of each Python file, as Python decodes it."""
+        return {path: clean(as_imported(data)) for path, data in self.files.items() if path.endswith(".py")}
 
 
 def beside(choice: Choice, chosen: Chosen) -> Beside:
@@ -42,14 +45,18 @@ def beside(choice: Choice, chosen: Chosen) -> Beside:
     folder = chosen.entry.folder
     files: dict[str, bytes] = {}
     left_out: list[str] = []
+    compiled: list[str] = []
     room = _ALL_BYTES
     answers = [entry.path for entry in choice.beside if entry.name.casefold().endswith(_ANSWERS)]
     below = [(entry, _below(entry, folder)) for entry in choice.beside]
     taken = {path for _, path in below if path is not None}
     for entry, where in below:
         path = where if where is not None else entry.name
-        if (where is None and path in taken) or path.casefold().endswith(".zip"):
+        if (where is None and path in taken) or path.casefold().endswith(".zip") or "__pycache__/" in path:
             continue  # of two modules of one name, the one in the notebook's folder
+        if path.casefold().endswith(_COMPILED):
+            compiled.append(path)
+            continue
         taken.add(path)
         if entry.size > min(_FILE_BYTES, room) or len(files) == _FILES:
             left_out.append(path)
@@ -72,6 +79,9 @@ def beside(choice: Choice, chosen: Chosen) -> Beside:
         limits = f"{_FILE_BYTES // 2**20} MB a file, {_ALL_BYTES // 2**20} MB and {_FILES} files in all"
         note = "These files beside the notebook were not there when it ran, because they are too large: "
         notes.append(file_note("ignored", f"{note}{_named(left_out)} (at most {limits})."))
+    if compiled:
+        note = "These files beside the notebook were not there when it ran, because only source code can be graded: "
+        notes.append(file_note("ignored", f"{note}{_named(compiled)}."))
     return Beside(files, tuple(notes), tuple(answers))
 
 

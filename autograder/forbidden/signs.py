@@ -1,0 +1,117 @@
+"""Signs: what a single node of a notebook tells of what the others may do."""
+
+from __future__ import annotations
+
+import ast
+import re
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import suppress
+
+from autograder.forbidden import listed
+from autograder.forbidden.source import path_of, starred
+from autograder.forbidden.texts import text_of
+
+
+def starred_names(statement: ast.stmt) -> Iterator[str]:
+    """The names that a statement imports by a star, which only stands outside of functions."""
+    waiting: list[ast.AST] = [statement]
+    while waiting:
+        match waiting.pop():
+            case ast.ImportFrom() as node:
+                yield from starred(node)
+            case ast.stmt() | ast.ExceptHandler() | ast.match_case() as node:
+                waiting += ast.iter_child_nodes(node)
+
+
+def leads(node: ast.AST) -> bool:
+    """Whether a node names what leads to IPython's shell, or to the cells of a closure."""
+    return (node.id if isinstance(node, ast.Name) else getattr(node, "attr", "")) in listed.LEADING
+
+
+def writes_module(node: ast.AST) -> bool:
+    """Whether a call may write a file that can be imported."""
+    match node:
+        case ast.Call(func=ast.Name(id="open"), args=[_, *mode], keywords=more):
+            modes = [*mode[:1], *(one.value for one in more if one.arg == "mode")]
+            writes = any(not isinstance(one, ast.Constant) or set(str(one.value)) & set("wax+") for one in modes)
+        case ast.Call(func=ast.Attribute(attr=name)):
+            writes = name in listed.WRITING
+        case _:
+            return False
+    texts = [text_of(one) for one in ast.walk(node) if isinstance(one, ast.Constant)]
+    files = [text for text in texts if re.fullmatch(r"[\w./-]+\.\w+", text)]
+    return writes and (not files or any(text.endswith(listed.LOADED) for text in files))
+
+
+def defines(node: ast.AST) -> Iterator[str]:
+    """The names that a node gives a meaning, also as an attribute of an object or a field of a class."""
+    match node:
+        case ast.FunctionDef(name=name) | ast.Attribute(attr=name, ctx=ast.Store()):
+            yield name
+        case ast.ClassDef(name=name, body=body):
+            yield name
+            for one in body:
+                match one:
+                    case ast.AnnAssign(target=ast.Name(id=field)) | ast.Assign(targets=[ast.Name(id=field)]):
+                        yield field
+
+
+def searches_elsewhere(nodes: Iterable[ast.AST], origins: Mapping[str, str]) -> bool:
+    """Whether a notebook changes where Python looks for modules: then a file of any name may hold one."""
+    return any(path_of(node, origins) == "sys.path" for node in nodes if isinstance(node, ast.Attribute | ast.Name))
+
+
+def tests_by_docstrings(nodes: Sequence[ast.AST]) -> bool:
+    """Whether a notebook runs the examples in its docstrings, all of which can be read where they stand."""
+    imported = any(isinstance(node, ast.alias) and node.name == "doctest" for node in nodes)
+    return imported and not any(_names(node) & {"__doc__", "__test__"} for node in nodes)
+
+
+def _names(node: ast.AST) -> set[str]:
+    match node:
+        case ast.Name(id=name) | ast.Attribute(attr=name):
+            return {name}
+        case ast.Constant() | ast.BinOp():
+            return {text_of(node)}
+    return set()
+
+
+def examples(node: ast.AST) -> Iterator[str]:
+    """The code of the examples in a text: what stands behind >>>."""
+    if isinstance(node, ast.Constant) and isinstance(node.value, str) and ">>>" in node.value:
+        from doctest import DocTestParser
+
+        with suppress(ValueError):  # it is no docstring with examples
+            yield from (example.source for example in DocTestParser().get_examples(node.value))
+
+
+def local_targets(statement: ast.stmt) -> Iterator[ast.Attribute]:
+    """The attributes that a function sets of what it has made itself, or was given: of no module of this name."""
+    for function in ast.walk(statement):
+        if isinstance(function, ast.FunctionDef | ast.AsyncFunctionDef):
+            nodes = [*ast.walk(function.args), *_of_its_own(function.body)]
+            taken = {name for node in nodes if isinstance(node, ast.alias | ast.Global) for name in _taken(node)}
+            own = {node.arg for node in nodes if isinstance(node, ast.arg)}
+            own |= {node.id for node in nodes if isinstance(node, ast.Name) and isinstance(node.ctx, ast.Store)}
+            for node in nodes:
+                match node:
+                    case ast.Attribute(value=ast.Name(id=name), ctx=ast.Store()) if name in own - taken:
+                        yield node
+
+
+def _of_its_own(body: Iterable[ast.AST]) -> Iterator[ast.AST]:
+    """All nodes of a function without those of functions and classes within it."""
+    waiting = list(body)
+    while waiting:
+        node = waiting.pop()
+        yield node
+        if not isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef | ast.Lambda | ast.ClassDef):
+            waiting += ast.iter_child_nodes(node)
+
+
+def _taken(node: ast.AST) -> Iterator[str]:
+    match node:
+        case ast.alias(name=name, asname=other):
+            yield other or name.partition(".")[0]
+        case ast.Global(names=names):
+            yield from names
