@@ -82,6 +82,38 @@ def test_a_zygote_that_is_killed_while_it_starts_may_be_started_again(monkeypatc
     dead.close()
 
 
+FILES = """
+from pathlib import Path
+
+Path("kept.txt").write_text("before")
+Path("own").mkdir()
+
+def note():
+    Path("new.txt").write_text("x")
+    Path("deep/er").mkdir(parents=True)
+    Path("kept.txt").write_text("after.")
+    Path("own").rmdir()
+    return look()
+
+def look():
+    here = sorted(path.name for path in Path.cwd().iterdir() if path.stat().st_dev == Path.cwd().stat().st_dev)
+    return [name for name in here if name in "deep kept.txt new.txt own"], Path("kept.txt").read_text()
+"""
+
+
+def test_what_one_test_writes_is_gone_before_the_next(zygote):
+    before, after = (["kept.txt", "own"], "before"), (["deep", "kept.txt", "new.txt"], "after.")
+    with session(zygote, FILES) as live:
+        live.run()
+        for _ in range(2):
+            assert asked(live, lambda student: student.note()) == after
+            assert asked(live, lambda student: student.look()) == before
+        for question in "note", "look":  # in one fork, which tests share
+            line = live.turn("", 1)
+            assert getattr(Student(line), question)() == (after if question == "note" else before)
+            line.close()
+
+
 def test_outputs_come_in_order_and_errors_do_not_stop_the_notebook(zygote):
     picture = "import matplotlib.pyplot as plt\nprint('before')\nplt.plot([1, 2])\nplt.show()\nprint('after')"
     with session(zygote, "print(1)\n2", "1 / 0", picture, "get_ipython().run_cell = None", "f'{3}'") as live:

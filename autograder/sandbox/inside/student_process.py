@@ -14,11 +14,13 @@ from contextlib import ExitStack, suppress
 from pathlib import Path
 from typing import Any
 
+from autograder.confine.privateroot import WORK
 from autograder.constants import MOST_THREADS, SEED, THREADS_LEFT, WIRE_FD, output_cost
 from autograder.forbidden import runtime
 from autograder.sandbox.inside.object_server import ObjectServer
 from autograder.sandbox.inside.shell import Shell
 from autograder.sandbox.inside.surroundings import Surroundings
+from autograder.sandbox.inside.work_files import WorkFiles
 from autograder.sandbox.seeding import seed
 from autograder.sandbox.wire.channel import Channel
 from autograder.sandbox.wire.messages import (
@@ -45,32 +47,33 @@ def serve() -> None:
     """Carry out orders from the wire until it closes. Runs confined, in a fork of the zygote."""
     signal.signal(signal.SIGINT, signal.default_int_handler)
     seed(SEED)
-    sys.path.append(str(Path.cwd()))  # at the end, so that no file of the student's hides a library
+    folder = str(Path.cwd())
+    sys.path.append(folder)  # at the end, so that no file of the student's hides a library
     channel = Channel(socket.socket(fileno=WIRE_FD))
     shell, surroundings = Shell.instance(), Surroundings()
     forks: dict[int, tuple[int, int]] = {}  # number -> pid, pidfd
     kept: dict[str, dict[str, Any]] = {}  # the notebook's names after its visible checks
-    finished = False
+    files: WorkFiles | None = None  # once the notebook has run
     tools = ExitStack()  # never left
     while True:
         # an interrupt after the cell has ended, invalid data, or what a signal handler of the student's raises
         with suppress(KeyboardInterrupt, Exception):
             try:
-                order, fds = _next(channel, forks)
+                order, fds = _next(channel, forks, files)
             except Closed:
                 return
             match order:
-                case Put(files):
-                    _put(files)
+                case Put(beside):
+                    _put(beside)
                 case Execute(nonce, cell, source, room, keep):
                     if _execute(channel, shell, nonce, cell, source, room) and keep:
                         kept[cell] = dict(shell.user_ns)
                 case Fork(_, number, shut) if fds:
-                    if not finished:
+                    if files is None:
                         _finish()
+                        files = WorkFiles([folder, "/tmp", "/dev/shm"] if folder == WORK else [folder])
                         # from here on, also between questions and for what a signal handler of the student's does
                         tools.enter_context(runtime.blocked(shut))
-                        finished = True
                     try:
                         pid = os.fork()
                     except OSError:  # too many processes; the trusted side finds the connection closed
@@ -78,14 +81,14 @@ def serve() -> None:
                         continue
                     if pid == 0:
                         try:
-                            _answer(socket.socket(fileno=fds[0]), shell, surroundings, kept, tuple(shut))
+                            _answer(socket.socket(fileno=fds[0]), shell, surroundings, files, kept, tuple(shut))
                         finally:
                             os._exit(0)
                     os.close(fds[0])
                     forks[number] = (pid, os.pidfd_open(pid))
                 case Reap(number) if number in forks:
                     os.kill(forks[number][0], signal.SIGKILL)
-                    _reap(channel, forks, number)
+                    _reap(channel, forks, number, files)
                 case _:
                     pass
 
@@ -100,7 +103,9 @@ def _put(files: dict[str, bytes]) -> None:
     importlib.invalidate_caches()
 
 
-def _next(channel: Channel, forks: dict[int, tuple[int, int]]) -> tuple[Order | None, list[int]]:
+def _next(
+    channel: Channel, forks: dict[int, tuple[int, int]], files: WorkFiles | None
+) -> tuple[Order | None, list[int]]:
     """The next order and its file descriptors. Forks that have ended in the meantime are reaped and reported."""
     poll = select.poll()
     poll.register(channel, select.POLLIN)
@@ -108,7 +113,7 @@ def _next(channel: Channel, forks: dict[int, tuple[int, int]]) -> tuple[Order | 
         poll.register(pidfd, select.POLLIN)
     ready = {fd for fd, _ in poll.poll()}
     for number in [number for number, (_, pidfd) in forks.items() if pidfd in ready]:
-        _reap(channel, forks, number)
+        _reap(channel, forks, number, files)
     fds: list[int] = []
     message = channel.take(fds) if channel.fileno() in ready else None
     return decode_order(message) if message is not None else None, fds
@@ -139,10 +144,11 @@ def _end_other_processes() -> None:
             pass
 
 
-def _reap(channel: Channel, forks: dict[int, tuple[int, int]], number: int) -> None:
+def _reap(channel: Channel, forks: dict[int, tuple[int, int]], number: int, files: WorkFiles | None) -> None:
     """Reap a fork that has ended and report its wait status.
 
-    After the last fork, end the processes that forks have left running: they would disturb the next fork.
+    After the last fork, end the processes that forks have left running, and put the files back that they have changed:
+    they would disturb the next fork.
     """
     pid, pidfd = forks.pop(number)
     _, status = os.waitpid(pid, 0)
@@ -150,6 +156,8 @@ def _reap(channel: Channel, forks: dict[int, tuple[int, int]], number: int) -> N
     channel.send(encode(ForkEnded(number, status)))
     if not forks:
         _end_other_processes()
+        if files is not None:
+            files.restore()
 
 
 def _execute(channel: Channel, shell: Shell, nonce: bytes, cell: str, source: str, room: int) -> bool:
@@ -180,6 +188,7 @@ def _answer(
     sock: socket.socket,
     shell: Shell,
     surroundings: Surroundings,
+    files: WorkFiles,
     kept: dict[str, dict[str, Any]],
     shut: tuple[str, ...],
 ) -> None:
@@ -198,6 +207,7 @@ def _answer(
                 case Begin(seed=number, cell=cell):
                     _restore(names, kept.get(cell, finished))
                     surroundings.restore()
+                    files.restore()
                     seed(number)
                     server = ObjectServer(names, shut)
                 case Execute() | Put() | Fork() | Reap():
