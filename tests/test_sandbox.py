@@ -87,22 +87,26 @@ from pathlib import Path
 
 Path("kept.txt").write_text("before")
 Path("own").mkdir()
+Path("link").symlink_to("kept.txt")
 
 def note():
     Path("new.txt").write_text("x")
     Path("deep/er").mkdir(parents=True)
     Path("kept.txt").write_text("after.")
     Path("own").rmdir()
+    Path("own").write_text("no folder any more")
+    Path("link").unlink()
     return look()
 
 def look():
-    here = sorted(path.name for path in Path.cwd().iterdir() if path.stat().st_dev == Path.cwd().stat().st_dev)
-    return [name for name in here if name in "deep kept.txt new.txt own"], Path("kept.txt").read_text()
+    here = [name for name in ("deep", "kept.txt", "link", "new.txt", "own") if Path(name).exists()]
+    return here, Path("kept.txt").read_text(), Path("own").is_dir()
 """
 
 
 def test_what_one_test_writes_is_gone_before_the_next(zygote):
-    before, after = (["kept.txt", "own"], "before"), (["deep", "kept.txt", "new.txt"], "after.")
+    before = ["kept.txt", "link", "own"], "before", True
+    after = ["deep", "kept.txt", "new.txt", "own"], "after.", False
     with session(zygote, FILES) as live:
         live.run()
         for _ in range(2):

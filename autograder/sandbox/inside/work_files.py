@@ -12,13 +12,13 @@ from collections.abc import Iterable, Iterator
 from contextlib import suppress
 from dataclasses import dataclass
 
-_MOST_BYTES, _MOST_ENTRIES = 16 * 2**20, 4096
-"""of files whose content is kept, and of files and folders that are looked at"""
+_MOST_BYTES, _MOST_ENTRIES = 64 * 2**20, 20_000
+"""of files whose content is kept, and of files and folders that are looked at: by default, a submission has no more"""
 
 
 @dataclass(frozen=True)
 class _Entry:
-    """A file or folder: what tells whether it has changed, and its content if that was kept."""
+    """A file, a link or a folder: what tells whether it has changed, and its content if that was kept."""
 
     marks: tuple[int, ...]
     mode: int
@@ -35,26 +35,33 @@ class WorkFiles:
         room = _MOST_BYTES
         for path, found in self._walk():
             content = None
-            if stat.S_ISREG(found.st_mode) and found.st_size <= room:
+            if stat.S_ISLNK(found.st_mode):
+                content = os.fsencode(os.readlink(path))  # noqa: PTH115
+            elif stat.S_ISREG(found.st_mode) and found.st_size <= room:
                 with suppress(OSError), open(path, "rb") as file:  # noqa: PTH123 (this runs before each test)
                     content = file.read()
                     room -= len(content)
             self._entries[path] = _Entry(_marks(found), found.st_mode, (found.st_atime_ns, found.st_mtime_ns), content)
+        self._whole = len(self._entries) < _MOST_ENTRIES
 
     def restore(self) -> None:
         """Remove what is new, and put back what has changed or is gone, as far as its content was kept."""
+        if not self._whole:  # what is new cannot be told from what was not looked at
+            return
         now = dict(self._walk())
         same = {path for path, found in now.items() if (old := self._entries.get(path)) and old.marks == _marks(found)}
         if len(same) == len(now) == len(self._entries):
             return
         for path in now.keys() - same:
             old = self._entries.get(path)
-            if old is None or old.content is not None:
+            if old is None or not stat.S_ISDIR(old.mode) or not stat.S_ISDIR(now[path].st_mode):
                 _remove(path)
         for path, old in self._entries.items():  # folders before their content
             with suppress(OSError):
                 if stat.S_ISDIR(old.mode):
                     os.makedirs(path, exist_ok=True)  # noqa: PTH103
+                elif path not in same and old.content is not None and stat.S_ISLNK(old.mode):
+                    os.symlink(old.content, path)  # noqa: PTH211
                 elif path not in same and old.content is not None:
                     with open(path, "wb") as file:  # noqa: PTH123
                         file.write(old.content)
