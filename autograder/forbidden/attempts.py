@@ -75,12 +75,13 @@ class _Search:
         self._fine |= set(harmless.loads_own_files(nodes, origins))
         self._fine |= {part for one in own for part in signs.local_targets(one)}
         self._prints = not any(map(harmless.takes_print, nodes))
-        self._fine |= set(harmless.only_printed(nodes)) if self._prints else set()
+        if self._prints:
+            self._fine |= set(harmless.only_printed(nodes))
+        else:
+            self._fine -= {part for part in self._fine if getattr(part, "attr", "") in ("grad_fn", "register_hook")}
         self._examples = signs.tests_by_docstrings(nodes)
         self._used = listed.USED | (listed.DOCSTRINGS if self._examples else set())
         self._by_use = listed.BY_USE | ({"doctest"} if self._examples else set())
-        if not self._prints:
-            self._fine -= {part for part in self._fine if getattr(part, "attr", "") in ("grad_fn", "register_hook")}
         self._defined = {name for node in nodes for name in signs.defines(node)}
         self._plain = {node.name for node in nodes if isinstance(node, ast.ClassDef) and not node.keywords}
         self._objects = harmless.own_objects(nodes, self._plain)

@@ -58,7 +58,11 @@ def defines(node: ast.AST) -> Iterator[str]:
 
 def searches_elsewhere(nodes: Iterable[ast.AST], origins: Mapping[str, str]) -> bool:
     """Whether a notebook changes where Python looks for modules: then a file of any name may hold one."""
-    return any(path_of(node, origins) == "sys.path" for node in nodes if isinstance(node, ast.Attribute | ast.Name))
+    for node in nodes:
+        match node:
+            case ast.Attribute(attr="path") | ast.Name() if path_of(node, origins) == "sys.path":
+                return True
+    return False
 
 
 def tests_by_docstrings(nodes: Sequence[ast.AST]) -> bool:

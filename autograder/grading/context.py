@@ -135,9 +135,10 @@ def _own(gradable: Gradable, cell: str) -> bool:
 def attempts_in(suite: Suite, gradable: Gradable, modules: Mapping[str, str] = EMPTY) -> tuple[Attempt, ...]:
     """What the student's cells and `modules` contain that no honest answer needs."""
     own, given = _code(gradable, modules)
-    long = [path for path, source in modules.items() if len(source) > MAX_CODE_CHARACTERS]
+    tools = suite.spec.forbidden
+    long = [path for path, source in modules.items() if tools and len(source) > MAX_CODE_CHARACTERS]
     unread = (Attempt(path, 1, f"more than {MAX_CODE_CHARACTERS:,} characters, which are not read") for path in long)
-    return (*unread, *attempts(own, given, suite.spec.forbidden)) if suite.spec.forbidden else attempts(own, given, ())
+    return (*unread, *attempts(own, given, tools))
 
 
 def _code(gradable: Gradable, modules: Mapping[str, str]) -> tuple[static.Code, static.Code]:
