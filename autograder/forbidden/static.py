@@ -226,11 +226,11 @@ def _rebinds(statement: ast.stmt, again: Collection[str]) -> bool:
     return bool(targets) and all(isinstance(target, ast.Name) and target.id in again for target in targets)
 
 
-@functools.lru_cache(maxsize=2)  # called once for each solution cell of a notebook
+@functools.lru_cache(maxsize=2)  # called once for each solution cell, and for all cells
 def _read(
     own: tuple[tuple[str, str], ...],
     given: tuple[tuple[str, str], ...],
-    later: frozenset[tuple[str, str]] = frozenset(),
+    later: frozenset[tuple[str, str]],
 ) -> _Notebook:
     return _Notebook(own, given, later)
 
@@ -253,12 +253,12 @@ def _given_origins(given: tuple[tuple[str, str], ...]) -> dict[str, str]:
 
 def own_statements(own: Code, given: Code) -> dict[str, tuple[ast.stmt, ...]]:
     """The statements of each cell in `own` that are the student's and not copied from a locked cell."""
-    return dict(_read(tuple(own), tuple(given)).cells)
+    return dict(_read(tuple(own), tuple(given), frozenset()).cells)
 
 
 def sources_of(own: Code, given: Code) -> dict[str, str]:
     """The dotted path behind each name that the cells import or alias."""
-    return dict(_read(tuple(own), tuple(given)).origins)
+    return dict(_read(tuple(own), tuple(given), frozenset()).origins)
 
 
 def modules_of(own: Code) -> frozenset[str]:
@@ -268,7 +268,7 @@ def modules_of(own: Code) -> frozenset[str]:
 
 def is_crowded(own: Code, given: Code) -> bool:
     """Whether the cells import more by stars than is read."""
-    return _read(tuple(own), tuple(given)).crowded
+    return _read(tuple(own), tuple(given), frozenset()).crowded
 
 
 def tool_in(statements: Sequence[ast.stmt], tools: Iterable[Tool]) -> tuple[str, int] | None:

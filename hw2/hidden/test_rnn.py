@@ -339,8 +339,7 @@ def learned(student, other, draw, goal, enough, name, sizes, steps, length, low,
     """The share of symbols right after training the student's network, of the class `name`, with the student's loop.
 
     It is trained in the process of `student`; what is asked is a new one, with its weights, in that of `other`.
-    Training ends early if the network gets the share `enough` of other sequences right, and then reaches the goal;
-    never, if that is None.
+    Training ends early if the network gets the share `enough` of other sequences right, and then reaches the goal.
     """
     tools, lesson = HARNESS.beside(student), (length, low, high, variable, draw.size(0, 10**6))
     kind = getattr(student, name)
@@ -393,8 +392,8 @@ def test_learns_a_fixed_delay(student, shared_student, reference, draw):
     delay, sample = draw.choice([3, 4]), [(x, y) for x, _, y in reference.variable_batches(12, 15, 3)]
     allowance = ten_times(lambda: reference.train(reference.GRUMemory(64), sample), 12 / 600)
     arguments = "GRUMemory", (64,), 600, 15, delay, delay, False, allowance
-    # all steps, always: that an early end decides alike was measured for many delays alone
-    share = better_of_two(0.80, lambda: learned(student, shared_student, draw, 0.80, None, *arguments))
+    # Of the networks that came to 97 % on the way, at rates from half to ten times ours, none ended below 95 %.
+    share = better_of_two(0.80, lambda: learned(student, shared_student, draw, 0.80, 0.97, *arguments))
     assert share >= 0.80, f"{share:.1%} of the symbols are right after 600 steps at delay {delay}; 80 % are needed"
 
 

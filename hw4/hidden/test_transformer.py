@@ -902,7 +902,7 @@ def learned_well(loss):
 
 
 def loss_of_tales(student, trained, reference, draw):
-    """The cross-entropy on hidden tales, each character predicted from those before it, after 300 steps.
+    """The cross-entropy on hidden tales, every third character predicted from those before it, after 300 steps.
 
     A model is trained in the process of `trained`; what predicts is a new one, with its weights, in that of `student`.
     8 windows a step are promised. Where 3 of them earn all points, more cannot take any away.
@@ -912,12 +912,12 @@ def loss_of_tales(student, trained, reference, draw):
     model = reference.CharModel(29, size)
     batch = lambda: reference.random_windows(text, 8, size)  # noqa: E731
     allowance = ten_times(lambda: reference.train(model, batch, 12), 12 / 300)
-    starts = torch.randperm(len(other) - size, generator=draw.generator)[:30]
-    windows = other[starts[:, None] + torch.arange(size + 1)]  # (30, size + 1)
+    starts = torch.randperm(len(other) - size, generator=draw.generator)[:40]
+    windows = other[starts[:, None] + torch.arange(size + 1)]  # (40, size + 1)
 
     def loss(model, rows):
-        scores = tensor(tools.foretold(model, windows[:rows, :-1]), "the logits", (size, rows, 29))
-        return functional.cross_entropy(scores.flatten(0, 1), windows[:rows, 1:].T.flatten()).item()
+        scores = tensor(tools.foretold(model, windows[:rows, :-1], 3), "the logits", (size // 3, rows, 29))
+        return functional.cross_entropy(scores.flatten(0, 1), windows[:rows, 3::3].T.flatten()).item()
 
     def after(count):
         with trained.within(allowance):
@@ -926,7 +926,7 @@ def loss_of_tales(student, trained, reference, draw):
         fresh = unlearned(trained, model, student, fresh, windows[:2, :-1])
         assert not loss(fresh, 3) <= 1, "your model predicts tales without what it learns by gradients"
         fresh = untrained(student, student.CharModel, 29, size)
-        return loss(transplanted(trained, model, student, fresh, windows[:2, :-1]), 30)
+        return loss(transplanted(trained, model, student, fresh, windows[:2, :-1]), 40)
 
     with contextlib.suppress(StudentError, AssertionError):
         if learned_well(found := after(3)):
@@ -1329,7 +1329,7 @@ def pictures_by_heart(student, draw):
     """Assert that 24 pictures are learned by heart: a run that fails here would fail the long one."""
     pictures, labels = 2 * functional.avg_pool2d(draw.normal(24, 1, 22, 22), 3, stride=1), torch.arange(24) % 4
     tools = HARNESS.beside(student)
-    model = student.VisionTransformer(20, 4, 1, 32, 4, 64, 2, 4, dropout=0.0)
+    model = student.VisionTransformer(20, 4, 1, 32, 4, 64, 1, 4, dropout=0.0)
     model = tools.taught_pictures(student.train, model, pictures, labels, 12, 160, draw.size(1, 10**6))
     known = int((tensor(tools.logits(model, pictures), "the logits", (24, 4)).argmax(1) == labels).sum())
     # one batch alone, learned by heart, and guesses for the rest make 15
@@ -1349,8 +1349,8 @@ def digits_right(student, trained, reference, draw):
     """The share of hidden digits that are read, at places of their own, after 600 steps.
 
     A model is trained in the process of `trained`; what reads is a new one, with its weights, in that of `student`.
-    A run of 300 steps is made first. If it reads 74 %, 600 steps earn all points: of all the loops and networks
-    that we tried, slow and faulty ones too, those that read so many read 80 % and more after 600 steps.
+    A run of 300 steps is made first. If it reads 68 %, 600 steps earn all points: of all the loops and networks
+    that we tried, slow and faulty ones too, those that read so many read 82 % and more after 600 steps.
     """
     digits, tools = load_digits(), HARNESS.beside(student)
     order = torch.randperm(len(digits.target), generator=draw.generator)
@@ -1381,7 +1381,7 @@ def digits_right(student, trained, reference, draw):
         return read(transplanted(trained, model, student, fresh, canvases[:2] / 127.5 - 1), len(canvases))
 
     with contextlib.suppress(StudentError, AssertionError):
-        if after(300) >= 0.74:  # right networks read 77 to 83 %
+        if after(300) >= 0.68:  # right networks read 69 to 84 %, and 88 to 94 % after 600 steps
             return MOST
     return after(600)
 

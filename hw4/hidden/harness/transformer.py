@@ -711,8 +711,11 @@ def logits(model: Module, inputs: Tensor) -> Tensor:
         return torch.cat([model.eval()(part.to(_DEVICE)).float().cpu() for part in torch.split(inputs, 500)])
 
 
-def foretold(model: Module, windows: Tensor) -> Tensor:
-    """The logits (n, B, K) for what follows the first symbol, the first two, …, of windows (B, n), asked one by one."""
+def foretold(model: Module, windows: Tensor, step: int = 1) -> Tensor:
+    """The logits (n / step, B, K) for what follows the first `step` symbols of windows (B, n), twice as many, …
+
+    They are asked one by one: no answer can depend on what follows.
+    """
     with torch.no_grad():
-        ends = range(1, windows.shape[1] + 1)
+        ends = range(step, windows.shape[1] + 1, step)
         return torch.stack([model.eval()(windows[:, :end].to(_DEVICE))[:, -1].float().cpu() for end in ends])
