@@ -255,6 +255,25 @@ def test_this_machine_grades_alike_and_knows_what_the_cluster_graded(
     assert f"{len(SCORES)} of them had a result that still stands" in grade(eventful.course)[1]
 
 
+def test_a_scheduler_that_ends_while_workers_prepare_is_waited_for(
+    cluster: Cluster, course: Course, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    real, tries = link.Client.register_plugin, []
+
+    def register(client: link.Client, *plugin: object, **named: object) -> object:
+        tries.append(plugin)
+        if len(tries) == 1:
+            raise link.CommClosedError("in <TLS (closed)>: Stream is closed")
+        return real(client, *plugin, **named)
+
+    monkeypatch.setattr(link.Client, "register_plugin", register)
+    told: list[str] = []
+    outcomes = run(course, cluster, told)
+    assert {one.submission.student: one.result.score for one in outcomes if one.result} == SCORES
+    assert any("the scheduler is lost" in line for line in told)
+    assert not any("install" in line for line in told), "nothing is missing on the workers"
+
+
 def test_a_worker_with_other_software_gets_no_work_and_is_named(
     cluster: Cluster, course: Course, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -15,6 +15,7 @@ from typing import Any
 import dask
 import msgspec
 from distributed import Client, Future, as_completed
+from distributed.comm.core import CommClosedError
 from distributed.scheduler import KilledWorker
 from distributed.security import Security
 
@@ -164,18 +165,27 @@ class Link:
         self._offering.clear()
         self._lost = False
         self._client = self._opened(seconds)
-        about = self._client.scheduler_info()
+        self._landing = as_completed(loop=self._client.loop, with_results=True, raise_errors=False)
+        try:
+            self._begin(self._client)
+        except CommClosedError:  # the scheduler ended meanwhile; `events` connects again
+            self._lost = True
+
+    def _begin(self, client: Client) -> None:
+        """Listen to the workers and send them the bundle. Raises CourseError, and CommClosedError."""
+        about = client.scheduler_info()
         if not self._address.startswith("tls://"):
             self._check_alone(about["address"])
-        self._landing = as_completed(loop=self._client.loop, with_results=True, raise_errors=False)
         topic = f"{self._name}-{uuid.uuid4().hex}"
-        self._client.subscribe_topic(topic, lambda event: self._events.put(msgspec.convert(event[1], _FROM_WORKERS)))
-        self._client.subscribe_topic("all", self._on_scheduler_event)
+        client.subscribe_topic(topic, lambda event: self._events.put(msgspec.convert(event[1], _FROM_WORKERS)))
+        client.subscribe_topic("all", self._on_scheduler_event)
         for worker in about["workers"]:
             self._events.put(Joined(worker))
         station = Station(self._name, self._resource, topic, self._bundle, self._expected, self._floor)
         try:
-            self._client.register_plugin(station, name=self._name)
+            client.register_plugin(station, name=self._name)
+        except CommClosedError:
+            raise
         except Exception as error:
             self._tell(
                 f"a worker gets no work: it could not load the autograder ({type(error).__name__}: {error}); install "
