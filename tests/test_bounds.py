@@ -185,11 +185,12 @@ def test_an_ordinary_user_can_grade_a_class(tmp_path_factory):
 def _descendants(pid: int) -> set[int]:
     found, waiting = set(), [pid]
     while waiting:
-        for task in Path(f"/proc/{waiting.pop()}/task").glob("*/children"):
-            with suppress(OSError):
-                children = set(map(int, task.read_text().split()))
-                found |= children
-                waiting += children
+        with suppress(OSError):  # a process may end while it is looked at
+            for task in sorted(Path(f"/proc/{waiting.pop()}/task").iterdir()):
+                with suppress(OSError):
+                    children = set(map(int, (task / "children").read_text().split()))
+                    found |= children
+                    waiting += children
     return found
 
 

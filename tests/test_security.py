@@ -659,8 +659,15 @@ def _children(pid: int) -> list[int]:
     return [int(child) for child in Path(f"/proc/{pid}/task/{pid}/children").read_text().split()]
 
 
+def _command(pid: int) -> bytes:
+    try:
+        return Path(f"/proc/{pid}/cmdline").read_bytes()
+    except OSError:  # it has ended meanwhile
+        return b""
+
+
 def _zygote(examiner: int) -> int:
-    return next(child for child in _children(examiner) if b"zygote.main" in Path(f"/proc/{child}/cmdline").read_bytes())
+    return next(child for child in _children(examiner) if b"zygote.main" in _command(child))
 
 
 def _fork_of_the_examiner(examiner: int) -> int:

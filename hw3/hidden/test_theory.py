@@ -205,7 +205,8 @@ def test_gibbs_density(student, reference, draw):
         answer = ask(F, dy, beta)
         check_form(answer, F.shape, name)
         area = float(answer.sum()) * dy
-        assert math.isclose(area, 1, rel_tol=1e-3), f"{name}: p.sum() · dy should be 1; yours is {area:.3g}"
+        size = "larger" if area > 1 else "smaller"
+        assert math.isclose(area, 1, rel_tol=1e-3), f"{name}: p.sum() · dy should be 1; yours is {size}"
         same(answer, torch.softmax(-beta * F, dim=0) / dy, name, float(F.abs().max()))
 
 
@@ -549,7 +550,8 @@ def check_best_energies(answer, q, beta, name):
     assert answer.shape == q.shape, f"{name}: the shape is {tuple(answer.shape)}; it should be {tuple(q.shape)}"
     assert not answer.isnan().any(), f"{name}: there are entries that are not a number (nan)"
     lowest = float(answer.min())
-    assert abs(lowest) < 1e-4, f"{name}: the lowest energy should be 0; yours is {lowest:.3g}"
+    place = "above" if lowest > 0 else "below"
+    assert abs(lowest) < 1e-4, f"{name}: the lowest energy should be 0; yours is {place} it"
     same(answer, energies - energies.min(), name, β=beta)
 
 
@@ -564,8 +566,8 @@ def test_gap_for_push(student, reference, draw):
         F = torch.full((1, n), ask.number(n, beta, g), dtype=torch.double)
         F[0, 0] = 0
         push = -float(energy_gradient(F, torch.tensor([0]), beta)[0, 1:].sum())  # the wrong answers share it
-        right = math.isclose(push, g, rel_tol=1e-3)
-        assert right, f"at your gap for n = {n} and β = {beta} the push is {push:.3g}; it should be {g}"
+        right, size = math.isclose(push, g, rel_tol=1e-3), "larger" if push > g else "smaller"
+        assert right, f"at your gap for n = {n} and β = {beta} the push should be {g}; it is {size}"
 
 
 @earns("ends")
@@ -699,8 +701,9 @@ def check_rest(ask, draw, power, name):
         e = torch.linspace(-m, 2 * m, 6001, dtype=torch.double)
         mean = (1 - eps) * functional.relu(e) ** power + eps * functional.relu(m - e) ** power
         answer = ask.number(eps, m)
-        right = abs(answer - float(e[mean.argmin()])) < 2e-3 * m
-        assert right, f"{name} for ε = {eps} and m = {m} is not where its mean is least; yours is {answer:.3g}"
+        least = float(e[mean.argmin()])
+        far = f"{name} for ε = {eps} and m = {m} is too {'large' if answer > least else 'small'}"
+        assert abs(answer - least) < 2e-3 * m, far
 
 
 @earns("doubt")

@@ -620,7 +620,7 @@ def test_hidden_units_of_the_mlp(bench, draw):
             found = (tools.answer(fresh, tokens) - zero).mean().item()
             gelu = z * (1 + math.erf(z / 2**0.5)) / 2
             # all the usual approximations of GELU are within 0.021
-            assert abs(found - gelu) < 0.03, f"for {z} a hidden unit of the MLP returns {found:.3f}: that is not GELU"
+            assert abs(found - gelu) < 0.03, f"what a hidden unit of the MLP makes of {z} is not its GELU"
 
 
 def dropped_or_kept(found, correction, p, name):
@@ -631,7 +631,7 @@ def dropped_or_kept(found, correction, p, name):
     told = f"with dropout = {p}, each entry of {name} should be 0 or 1 / (1 - {p}) times what it is in evaluation mode"
     assert (gone | kept).all(), f"{told}; {int((~(gone | kept)).sum())} of {found.numel()} are neither"
     share = gone[certain].float().mean().item()
-    assert abs(share - p) < 0.15, f"with dropout = {p}, a share of {share:.2f} of {name} is dropped"
+    assert abs(share - p) < 0.15, f"with dropout = {p}, a share of {share:.1f} of {name} is dropped"
     rows = gone.flatten(0, -2)
     assert (rows != rows[0]).any() and (rows != rows[:, :1]).any(), f"with dropout, {name} is dropped in whole pieces"
 
@@ -1319,7 +1319,8 @@ def test_places_start_small(bench, draw):
         sizes.append(places.square().mean().sqrt().item())
         assert places.mean().abs() < 0.6 * sizes[-1], "the places should start around 0; yours start on one side of it"
     for size in sizes:
-        assert 0.002 < size < 0.2, f"the places start with a deviation of {size:.2g}; the text asks for 0.02"
+        much = "more" if size > 0.02 else "less"
+        assert 0.002 < size < 0.2, f"the places start with far {much} than the deviation of 0.02 that the text asks for"
 
 
 GRADED = (20, 4, 1, 48, 4, 96, 2, 10)
