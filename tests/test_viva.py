@@ -576,6 +576,14 @@ def test_no_good_question_is_about_more_rounds_than_one_counts_or_about_what_the
         assert found["next", 2].poor == poor
 
 
+def test_a_number_that_four_digits_do_not_give_is_told_roughly():
+    assert Seen("value", (), (0.5,)).told() == "0.5"
+    assert Seen("value", (), (0.123456789,)).told() == "about 0.1235"
+    assert Seen("list", (2,), (Seen("value", (), (1,)), Seen("value", (), (-0.00123456,)))).told() == (
+        "list of 1, about -0.001235"
+    )
+
+
 def test_a_round_of_a_loop_within_a_loop_is_told_from_those_of_its_later_runs():
     nested = "def f(x):\n    for a in x:\n        for b in x:\n            c = a * b\n    return c"
     texts = []

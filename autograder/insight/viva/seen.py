@@ -55,6 +55,8 @@ class Seen:
         if text := self.literal():
             return text if len(text) <= 100 or not self.is_array else f"{self.kind} of shape {shape_text(self.shape)}"
         match self.kind:
+            case "value" if self.items is not None and isinstance(self.items[0], float):
+                return f"about {self.items[0]:.4g}"
             case "tensor" | "array":
                 return f"{self.kind} of shape {shape_text(self.shape)}"
             case "list" | "tuple":
