@@ -252,7 +252,7 @@ def test_preserving_query(student, reference, draw):
     assert not isinstance(weights, str), f"the weight of key j is below 0.999; {weights}"
     weights = [number(weight, "a weight") for weight in tuple_of(weights, len(cases), "the weights")]
     for weight, (_, j, _), case in zip(weights, cases, names, strict=True):
-        assert 0.99899 <= weight <= 1.0001, f"{case}: the weight of key {j} is below 0.999"
+        assert 0.99899 <= weight <= 1.0001, f"{case}: the weight of key {j} is not between 0.999 and 1"
 
 
 def orthonormal(draw, m):

@@ -1382,7 +1382,7 @@ def digits_right(student, trained, reference, draw):
         return read(transplanted(trained, model, student, fresh, canvases[:2] / 127.5 - 1), len(canvases))
 
     with contextlib.suppress(StudentError, AssertionError):
-        if after(300) >= 0.68:  # right networks read 69 to 84 %, and 88 to 94 % after 600 steps
+        if after(300) >= 0.68:  # right networks read 69 to 84 %
             return MOST
     return after(600)
 
