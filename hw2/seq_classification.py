@@ -286,9 +286,9 @@ What `train` must do:
 - In each epoch it uses every sequence exactly once; passes without gradients do not count. It runs for all `epochs`,
   whatever the loss is.
 - The tensors in `batches` stay as they are.
-- It returns one float for each step: the mean cross-entropy of the step's examples, before the weights move. Nothing
-  is smoothed, clipped or left out, and no penalty is added. If a step uses several forward passes, return the mean
-  over all its examples, or one loss for each pass.
+- It returns a list of floats, one for each step: the mean cross-entropy of the step's examples, before the weights
+  move. Nothing is smoothed, clipped or left out, and no penalty is added. If a step uses several forward passes, the
+  list may hold one loss for each pass instead.
 
 What is graded:
 

@@ -544,8 +544,8 @@ Its derivative with respect to $\hat y$, as one fraction, has the denominator $\
 
 In `float32`, $\sigma(17)$ is *exactly* 1. Then $\log 0 = -\infty$, and zero times infinity is not a number (NaN). A
 single NaN in the gradients turns every weight into NaN within two steps. So do as PyTorch does: a logarithm below
-$-100$ counts as $-100$, and a denominator $\hat y\,(1 - \hat y)$ below $10^{-12}$ counts as $10^{-12}$. Cut off nothing
-else.
+$-100$ counts as $-100$, and a denominator $\hat y\,(1 - \hat y)$ below $10^{-12}$ counts as $10^{-12}$ (or add
+$10^{-12}$ to each denominator). Cut off nothing else.
 
 **Exercise 5 · `bce_loss`** · 4 points · ★★☆ · 20 minutes
 

@@ -697,8 +697,12 @@ def _figure():
     example = next(image for image in valid_set.tensors[0] if not image[:, 16:].any() and not image[..., 16:].any())
     pair = torch.stack([example, example.roll((8, 8), dims=(1, 2))]).to(device)  # (2, 1, 28, 28)
     first = next(layer for layer in digit_net.modules() if isinstance(layer, nn.Conv2d))
+    outputs = []
+    hook = first.register_forward_hook(lambda layer, inputs, output: outputs.append(output.relu()))
     with torch.no_grad():
-        maps = first(pair).relu()[:, :8]  # (2, up to 8, H, W)
+        digit_net.eval()(pair)
+    hook.remove()
+    maps = outputs[0][:, :8]  # (2, up to 8, H, W)
     for image, features, place in zip(pair, maps, ("as it was", "moved by 8 rows and 8 columns"), strict=True):
         peaks = [divmod(channel.argmax().item(), channel.shape[1]) for channel in features]
         says = f"The digit {place}, and {len(peaks)} channels. Row and column of each channel's largest response: {peaks}."

@@ -124,6 +124,7 @@ class EchoDataset(Dataset):
     """Random letters and their echo. Item i is the pair (x, y), two int64 tensors of shape (seq_length,).
 
     x holds letters: numbers from 1 to N, independent and equally likely. y is x `delay` steps later, blanks (0) first.
+    Item i may be the same pair each time, or a new one.
 
     delay:      whole number ≥ 0. If it is at least seq_length, y is all blank.
     seq_length: L ≥ 1

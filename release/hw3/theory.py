@@ -169,7 +169,7 @@ return tensors, NumPy arrays, lists or numbers.
 
 The training pairs lie evenly around the unit circle. For $x=0.6$ both $y=0.8$ and $y=-0.8$ are right.
 
-(a) `circle_energy`: any continuous energy. For every $x$ with $|x|<1$, both right answers must have the same energy,
+(a) `circle_energy`: any energy that is continuous where $|x|<1$. There, both right answers must have the same energy,
 and every other $y$ a higher one.
 
 (b) `true_of_energies`: the set of letters of the true statements.
