@@ -72,6 +72,7 @@ def main(fd: int, parent: int, root: Path, name: str, floor: TierName, force: Ti
 
 def _serve(channel: Channel, context: GradingContext, floor: TierName, many: bool) -> None:
     """Load everything, report that, and fork for every order. Raises CourseError if the confinement is too weak."""
+    from autograder.grading import grade  # noqa: F401 (here, because the fork for each order would import it again)
     from autograder.results import page
 
     if many:
