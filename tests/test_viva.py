@@ -532,21 +532,9 @@ def test_a_file_that_cannot_be_read_hides_what_a_function_does():
 @pytest.mark.parametrize("how", ["passed", "failed"])
 def test_a_check_that_fails_only_when_it_is_watched_gives_no_key(monkeypatch, how):
     value = ["value", [], [3]]
-    call = [
-        "check",
-        1,
-        cell_filename("mse"),
-        1,
-        1,
-        {},
-        [[2, {}, []], [0, {}, []]],
-        value,
-        "whole",
-        [3.0],
-        "3",
-        False,
-        False,
-    ]
+    call = {"check": "check", "place": 1, "file": cell_filename("mse"), "first": 1, "number": 1, "given": {}}
+    call |= {"events": [[2, {}, []], [0, {}, []]], "returned": value, "how": "whole", "sums": [3.0], "digest": "3"}
+    call |= {"draws": False, "undrawn": 0, "within": False, "before": {}, "fixed": True}
     monkeypatch.setattr(tracing, "_ask", lambda *_: [[["check", how, 4, "AssertionError", 9]], [call]])
     ask = functools.partial(tracing.traces, lambda _: io.StringIO(), [("check", "f()")], ["mse"], 1)
     assert len(ask()) == (how == "passed")
@@ -603,7 +591,7 @@ def test_a_round_of_a_loop_within_a_loop_is_told_from_those_of_its_later_runs():
 
 def watched(source, check, check_source, wanted=(), most=300, how="passed"):
     """The calls that a check makes of functions in a cell, as they are recorded, without a sandbox."""
-    names, cell = {}, cell_filename("own")
+    names, cell = {"__name__": "__main__"}, cell_filename("own")
     exec(compile(source, cell, "exec"), names)
     exec(witness.SOURCE, names)
     wanted = [[check, cell, first, number] for first, number in wanted]
@@ -722,6 +710,218 @@ def test_a_helper_in_any_cell_that_uses_a_set_makes_what_uses_it_loose():
 
 
 @pytest.mark.parametrize(
+    ("before", "found"),
+    [
+        ("names = list(set(text))", True),
+        ("names = sorted(set(text))", False),
+        ("names = {}\nfor one in set(text):\n    names[one] = len(names)", True),
+        ("names = []\nfor one in frozenset(text):\n    names.append(one)", True),
+        ("names = list(one.keys() & other.keys())", True),
+        ("names = list(one.keys())", False),
+        ("shared = one.keys()\nnames = list(shared - other.keys())", True),
+    ],
+)
+def test_a_value_that_hangs_on_the_order_of_a_set_makes_what_uses_it_loose(before, found):
+    assert ("f" in exercises.loose([before, "def f(x):\n    return names[x]"])) == found
+
+
+@pytest.mark.parametrize(
+    ("body", "ordered"),
+    [
+        ("both = a.keys() & b.keys()\n    return list(both)", False),
+        ("return [k for k in a.keys() - b.keys()]", False),
+        ("own = a.keys()\n    return list(own - b.keys())", False),
+        ("own, other = a.items(), b.items()\n    return list(own ^ other)", False),
+        ("return {k: p - 0.1 * b[k] for k, p in a.items()}", True),
+        ("return (a > 0) & (b > 0)", True),
+    ],
+)
+def test_the_order_of_a_set_made_of_views_is_no_order(body, ordered):
+    assert functions(f"def f(a, b):\n    {body}")[0].is_ordered == ordered
+
+
+@pytest.mark.parametrize(
+    ("given", "fixed"),
+    [("{'b', 'a'}", False), ("{3, 1}", True), ("[{'b': {'a', 'c'}}]", False), ("['b', 'a']", True)],
+)
+def test_a_set_of_words_that_a_call_gets_or_reads_has_no_order(given, fixed):
+    source = f"WORDS = {given}\n\ndef f(x):\n    return list(x)\n\ndef g():\n    return list(WORDS)"
+    found = watched(source, "check", f"f({given})\ng()")
+    assert [one.fixed for one in found] == [fixed, fixed]
+    [function, _] = functions(source)
+    assert fixed or not list(patterns.asked(found[0], function, "f()"))
+
+
+def test_a_set_in_an_attribute_has_no_order_and_gives_no_shape():
+    source = "class Bag:\n    def __init__(self, words):\n        self.words = words\n\n"
+    source += "def f(bag):\n    return list(bag.words)"
+    for words, fixed in (("{'b', 'a'}", False), ("['b', 'a']", True)):
+        [call] = [one for one in watched(source, "check", f"f(Bag({words}))") if one.first == 5]
+        assert call.fixed == fixed
+    shapes = "def f(words):\n    for w in {}:\n        x = torch.zeros(len(w), 3)\n    return x"
+    for some, asked in (("set(words)", False), ("sorted(words)", True)):
+        names = {"words": Seen("list", (0,), ()), "x": Seen("tensor", (4, 3), None)}
+        steps = tuple(tracing.Step(line, names) for line in (2, 3, 2, 4, 0))
+        call = tracing.TracedCall("check", 1, "c", 1, 1, names, steps, names["x"])
+        kinds = {one.kind for one in patterns.asked(call, functions(shapes.format(some))[0], "f()")}
+        assert ("shape" in kinds) == asked
+
+
+def test_true_in_place_of_one_is_a_change():
+    source = "def f(x):\n    found = 1\n    found = x > 0\n    return found"
+    [call] = watched(source, "check", "f(2)")
+    assert call.steps[-1].names["found"].literal() == "True"
+
+
+def test_a_module_may_be_looked_at_before_it_is_made():
+    source = "from torch import nn\n\nclass Net(nn.Module):\n    def __init__(self, n):\n        k = 2 * n\n"
+    source += "        super().__init__()\n        self.layer = nn.Linear(n, k)"
+    [call] = watched(source, "check", "Net(3)")
+    assert next(step.names["k"].literal() for step in call.steps if "k" in step.names) == "6"
+
+
+def test_a_line_that_raised_because_an_iterator_ended_has_not_run():
+    source = "def f(x):\n    it = iter(x)\n    try:\n        y = next(it)\n"
+    source += "    except StopIteration:\n        y = 0\n    return y"
+    assert [one.given["x"].told() for one in watched(source, "check", "f([1])\nf([])")] == ["[1]"]
+    loop = "def f(x):\n    for y in (one for one in x):\n        pass\n    return y"
+    assert len(watched(loop, "check", "f([1, 2])")) == 1, "the end of a loop is no exception"
+
+
+def test_what_differs_before_a_call_is_not_put_down_to_the_line_that_is_left_out():
+    source = "import torch\nSTART = torch.rand(40)\n\ndef f(x):\n    y = x + 0\n    y = y * 1\n    return y"
+    check = "f(torch.rand(40))"
+
+    def ended_in(draw):
+        names, cell = {"draw": draw}, cell_filename("own")
+        torch.manual_seed(3)
+        exec(compile(source, cell, "exec"), names)
+        exec(witness.SOURCE, names)
+        edited = [[cell, source.replace("y = y * 1", "pass")]]
+        state = torch.get_rng_state()
+        found = []
+        for edit in ([], edited):
+            torch.set_rng_state(state)
+            _, calls = names["_viva"](names, edit, [["check", draw + check]], [cell], 3, 300, 6000, [])
+            found += tracing._calls(calls)
+        return edits.ending(*found)
+
+    assert ended_in("") == "", "the edited cell has drawn numbers, and so the check draws others"
+    assert ended_in("torch.manual_seed(1)\n") == "it returns the same as before"
+
+
+def test_what_a_function_reaches_when_a_call_begins_is_compared():
+    source = """
+import torch
+TABLE = torch.arange(30.)
+class Layer:
+    kept = []
+    def scale(self, x):
+        return x * FACTOR[0]
+    def __call__(self, x):
+        return helper(self.scale(x))
+FACTOR = [2]
+def helper(x):
+    return x + TABLE[:3]
+def f(layer, x):
+    return layer(x)
+def idle(x):
+    return x
+"""
+    begin = "x = torch.ones(3)\n"
+    before = {}
+    for change in (
+        "",
+        "TABLE[20] = 0",
+        "FACTOR[0] = 3",
+        "Layer.kept.append(1)",
+        "layer.own = 4",
+        "x.grad = x + 1",
+        "idle(2)",
+    ):
+        found = watched(source, "check", f"{begin}layer = Layer()\n{change}\nf(layer, x)")
+        before[change] = next(one.before for one in found if one.first == 13)
+    assert before[""] and before["idle(2)"] == before[""]
+    assert all(before[change] != before[""] for change in list(before)[1:-1])
+    large = "x = torch.ones(2_000_000)\nf(Layer(), x[:3])\nidle(x)"
+    assert [bool(one.before) for one in watched(source, "check", large) if one.number == 1][-1:] == [False]
+
+
+def test_a_call_that_is_left_after_a_draw_is_known_to_draw():
+    source = "import torch\n\ndef f(n):\n    for _ in range(n):\n        x = {}\n    return x"
+    for body, draws in (("torch.rand(2)", True), ("torch.ones(2)", False)):
+        [call] = watched(source.format(body), "check", "f(100)", most=20, how="enough")
+        assert call.returned is None and call.draws == draws
+
+
+LOOP = "def f(x):\n    out = []\n    for one in {}:\n        out.append(torch.rand(1).item())\n{}    return out"
+
+
+@pytest.mark.parametrize(
+    ("source", "sure"),
+    [
+        ("def f(x):\n    y = torch.rand(3, 4)\n    return y", {"shape"}),
+        ("def f(x):\n    y = torch.rand(3, 4)\n    y = y[y > 0.5]\n    return y", set()),
+        ("def f(x):\n    keep = torch.rand(3, 4) > 0.5\n    y = x[keep]\n    z = y + 1\n    return z", set()),
+        (
+            "def f(x):\n    y = torch.rand(3, 4)\n    while y.sum() < 9:\n        y = torch.cat([y, y])\n    return y",
+            set(),
+        ),
+        (LOOP.format("range(3)", ""), {"runs", "length"}),
+        (LOOP.format("x[:2]", "    if max(out) < 0.1:\n        lr = 1\n"), {"runs", "length"}),
+        (LOOP.format("range(3)", "        if out[-1] > 0.5:\n            break\n"), set()),
+        (LOOP.format("range(3)", "    if out[-1] > 0.5:\n        out = out[1:]\n"), {"runs"}),
+        (LOOP.format("range(torch.randint(9, ()).item())", ""), set()),
+        (LOOP.format("y", "").replace("    out", "    y = x[torch.rand(9) > 0.1]\n    out", 1), set()),
+    ],
+)
+def test_a_size_that_may_hang_on_a_drawn_number_is_not_asked_for(source, sure):
+    [function] = functions(source)
+    x, out = Seen("tensor", (3, 4), None), Seen("list", (3,), (Seen("value", (), (0.5,)),) * 3)
+    loop = "for" in source
+    names = {"x": x} | dict.fromkeys(("y", "z"), Seen("tensor", (5, 7), None))
+    lines = [one.lineno for one in function.statements for _ in range(3 if one.lineno in (3, 4) and loop else 1)]
+    steps = tuple(tracing.Step(line, names) for line in (*lines, 0))
+    returned = out if loop else names["y"]
+    call = tracing.TracedCall("check", 1, "c", 1, 1, {"x": x}, steps, returned, draws=True)
+    assert {one.kind for one in patterns.asked(call, function, "f()")} == sure
+
+
+def test_a_list_whose_items_are_not_told_is_not_known():
+    source = "def f(x):\n    y = x[0] @ x[1]\n    return y"
+    two = Seen("list", (2,), (Seen("tensor", (5, 4), None),) * 2)
+    for given, poor in ((two, False), (Seen("list", (40,), None), True), (Seen("list", (9,), (two,) * 9), False)):
+        held = {"x": given, "y": Seen("tensor", (5, 3), None)}
+        steps = tuple(tracing.Step(line, held) for line in (2, 3, 0))
+        call = tracing.TracedCall("check", 1, "c", 1, 1, {"x": given}, steps, held["y"])
+        found = [one.poor for one in patterns.asked(call, functions(source)[0], "f()") if one.kind == "shape"]
+        assert found == [poor] * 2
+    assert Seen("list", (9,), (two,) * 9).told() == f"list of 9 items, the first: {two.told()}"
+    source = "import torch\n\ndef f(x):\n    return x"
+    [long] = watched(source, "check", "f([(torch.ones(4, 5), 1)] * 9)")
+    assert long.given["x"].told() == "list of 9 items, the first: tuple of tensor of shape (4, 5), 1"
+    assert not Seen("list", (0,), ()).is_only_counted and not Seen("list", (0,), ()).is_opaque
+
+
+def test_an_unusual_type_of_numbers_is_told():
+    found = watched(
+        "def f(x, y):\n    return x", "check", "import torch\nf(torch.ones(4, 5, dtype=torch.int64), torch.ones(4, 5))"
+    )
+    assert found[0].given["x"].told() == "tensor of shape (4, 5) and dtype int64"
+    assert found[0].given["y"].told() == "tensor of shape (4, 5)"
+
+
+def test_a_number_that_a_comment_gives_is_not_asked_for_and_the_right_one_is_not_always_in_the_middle():
+    value = example(kind="value", right="0.25", wrong=("1.25", "-0.75", "-0.25", "0.5"))
+    assert sieve.sieved([value], "", "", "y=f(x)#=0.25") == [] and sieve.sieved([value], "", "", "y=f(x)")
+    ranks = collections.Counter()
+    for number in range(3, 100):
+        wrong = [eval(one) for one in near.values(Seen("value", (), (number,)))][:4]
+        ranks[sorted([*wrong, number]).index(number)] += 1
+    assert len(ranks) == 3 and min(ranks.values()) > 15
+
+
+@pytest.mark.parametrize(
     ("source", "poor"),
     [
         ("def f(x):\n    y = x @ LIMIT\n    return y", True),
@@ -747,7 +947,7 @@ def test_numbers_with_the_same_sums_are_not_taken_for_the_same():
     source = "def f(kind):\n    return np.eye(2) if kind == 0 else np.full((2, 2), 0.5)"
     one, other, again = watched("import numpy as np\n" + source, "check", "f(0)\nf(1)\nf(0)")
     assert one.sums == other.sums
-    same = {"given": one.given}
+    same = {"given": one.given, "before": one.before}
     assert edits.ending(one, dataclasses.replace(other, **same)) == ""
     assert edits.ending(one, dataclasses.replace(again, **same)) == "it returns the same as before"
 
@@ -953,10 +1153,17 @@ def test_without_results_it_says_what_to_do(tmp_path):
          "return x + meter.tick()", False),
         ("class Meter:\n    def look(self):\n        return self.seen\n\nmeter = Meter()",
          "return x + meter.look()", True),
+        ("total = torch.zeros(1)\n\ndef count(x):\n    return total.add_(x)", "return count(x)", False),
+        ("total = torch.zeros(1)\n\ndef count(x):\n    return total.mul(x)", "return count(x)", True),
+        ("best = [3, 1]\n\ndef note(x):\n    best.sort()\n    return best", "return note(x)", False),
+        ("class Log:\n    seen = []\n    def note(self, x):\n        type(self).seen.append(x)\n        return x",
+         "return Log().note(x)", False),
+        ("class Log:\n    n = 0\n    @classmethod\n    def note(cls, x):\n        cls.n += x\n        return x",
+         "return Log.note(x)", False),
     ],
 )  # fmt: skip
 def test_what_an_object_of_the_notebook_keeps_from_call_to_call_is_not_asked_about(before, body, steady):
-    source = f"import numpy as np\n\ndef f(x):\n    {body}"
+    source = f"import numpy as np\nimport torch\n\ndef f(x):\n    {body}"
     around = steadiness.Steadiness([before, source], [], {})
     [function] = functions(source)
     assert around.holds(function) == steady

@@ -86,7 +86,8 @@ def _asked(exercise: Exercise, calls: Sequence[tuple[TracedCall, Function]]) -> 
 
 
 def _drafts(exercise: Exercise, line: Lines, rng: random.Random, removed: bool) -> list[Question]:
-    checks = rng.sample(exercise.checks, min(len(exercise.checks), _MOST_CHECKS))
+    drawn = rng.sample(exercise.checks, min(len(exercise.checks), _MOST_CHECKS))
+    checks = [one for one in exercise.checks if one in drawn]  # in their order in the notebook
     calls = _calls(exercise, checks, line, _SEEDS[0])
     shown = sieve.plain_text(" ".join(exercise.sources.values()))
     own = sieve.plain_text(" ".join(exercise.cells.values()))
@@ -144,11 +145,15 @@ def _passes(exercise: Exercise, edit: Edit, line: Lines, seed: int) -> bool | No
 
 
 def _seen_again(questions: Sequence[Question], exercise: Exercise, line: Lines) -> set[Question]:
-    """Those of the questions that have the same key in a run with another random seed."""
+    """Those of the questions that have the same key in a run with another random seed, of each check alone.
+
+    So a key does not depend on what the checks before it have changed.
+    """
     traced = [one for one in questions if one.kind not in ("edit", "fails")]
     wanted = {(one.about.check, one.cell, one.first, one.about.number) for one in traced}
     checks = [one for one in exercise.checks if one[0] in {check for check, *_ in wanted}]
-    calls = _calls(exercise, checks, line, _SEEDS[1], wanted) if checks else []
+    apart = [_calls(exercise, [one], line, _SEEDS[1], [key for key in wanted if key[0] == one[0]]) for one in checks]
+    calls = [one for found in apart for one in found]
     same = {(one.id, one.about, one.setting, one.right) for one in _asked(exercise, calls)}
     by_key = {call.key: call for call, _ in calls}
 

@@ -169,8 +169,10 @@ def _of_arrays(thing: Seen) -> bool:
 
 def ending(plain: TracedCall, edited: TracedCall | None) -> str:
     """How the same call ends after an edit, in words; '' if that is not sure."""
-    if edited is None or edited.given != plain.given or plain.returned is None:
+    if edited is None or repr(edited.given) != repr(plain.given) or plain.returned is None or edited.draws:
         return ""
+    if not edited.before or any(plain.before.get(name) != value for name, value in edited.before.items()):
+        return ""  # something else than the line is another thing, or may be: what the check draws, what was kept
     if edited.raised:
         return _RAISES
     if edited.returned is None:

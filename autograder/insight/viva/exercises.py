@@ -12,8 +12,8 @@ from typing import Any
 import msgspec
 
 from autograder.course.master import Master
-from autograder.insight.viva import sieve
-from autograder.insight.viva.functions import Function, functions, parsed_cell, statements_in
+from autograder.insight.viva import nodes, sieve
+from autograder.insight.viva.functions import Function, functions, is_ordered, parsed_cell, statements_in
 from autograder.insight.viva.steadiness import Steadiness
 from autograder.submission import GradableCell
 
@@ -98,14 +98,36 @@ def replaced(sources: Mapping[str, str]) -> frozenset[str]:
 
 
 def loose(cells: Iterable[str]) -> frozenset[str]:
-    """The functions of these cells that may hang on the order of a set, or that use one that may."""
+    """The functions of these cells that may hang on the order of a set, or that use one or a value that may."""
+    cells = list(cells)
     known = [one for cell in cells for one in functions(cell)]
     found = {one.node.name for one in known if not one.is_ordered}
+    found.update(*map(_unordered, cells))
     while (
         more := {one.node.name for one in known if found & {name.removeprefix("self.") for name in one.reads}} - found
     ):
         found |= more
     return frozenset(found)
+
+
+@lru_cache(256)
+def _unordered(source: str) -> frozenset[str]:
+    """The names to which a cell gives, outside functions, a value that may hang on the order of a set."""
+    tree = parsed_cell(source)
+    found = set()
+    for one in statements_in(tree.body) if tree is not None else ():
+        head = [part for part in ast.iter_child_nodes(one) if isinstance(part, ast.expr)]
+        if isinstance(one, ast.FunctionDef | ast.ClassDef) or all(map(_is_sure, head)):
+            continue
+        found |= {node.id for node in ast.walk(one) if isinstance(node, ast.Name) and isinstance(node.ctx, ast.Store)}
+        found |= {name for name, _ in nodes.altered_in(one) if name}
+    return frozenset(found)
+
+
+def _is_sure(value: ast.expr) -> bool:
+    """Whether an expression has no set in it, or is sorted in the end."""
+    is_sorted = isinstance(value, ast.Call) and isinstance(value.func, ast.Name) and value.func.id == "sorted"
+    return is_sorted or is_ordered(value)
 
 
 @lru_cache(256)

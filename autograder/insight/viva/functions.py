@@ -15,6 +15,13 @@ _UNSTEADY = {"time", "datetime", "sys", "inspect", "id", "hash"}
 _SHOWN = {*dir(builtins), "torch", "np", "numpy", "math", "nn", "functional", "F", "itertools", "functools"}
 """names that everybody knows"""
 _UNORDERED = {"set", "frozenset", "default_rng", "Random", "RandomState", "Generator", "manual_seed", "seed"}
+_COUNTING = {"nonzero", "argwhere", "flatnonzero", "unique", "masked_select", "where", "item", "tolist", "int", "round"}
+"""what makes a size of values"""
+_COUNTING |= {"randint", "randrange", "choice", "choices", "shuffle", "integers", "binomial", "poisson"}
+_TURNS = (ast.If, ast.IfExp, ast.While, ast.Break, ast.Continue, ast.Try)
+"""where values decide what is run"""
+_VIEWS = {"keys", "items"}
+"""views of dictionaries, of which & and its like make sets"""
 _TRANSPARENT = {"staticmethod", "classmethod", "torch.no_grad()", "torch.inference_mode()"}
 """decorators that leave what is returned as it is"""
 _BARRIERS = (ast.FunctionDef, ast.AsyncFunctionDef, ast.ClassDef, ast.Lambda)
@@ -76,10 +83,53 @@ class Function:
     @cached_property
     def is_ordered(self) -> bool:
         """Whether nothing in it may hang on the order of a set, or on random numbers of its own."""
+        return is_ordered(self.node)
+
+    @cached_property
+    def sized_by_values(self) -> frozenset[str]:
+        """The names whose sizes may hang on the values of tensors, such as random ones; '' for what is returned."""
+        found = set[str]()
+        for one in self.statements:
+            decided = list(statements_in([one]))
+            leaves = isinstance(one, ast.For) and any(isinstance(part, ast.Break | ast.Continue) for part in decided)
+            if not (leaves or isinstance(one, ast.If | ast.While | ast.Try)):
+                decided = [one] if not hasattr(one, "body") and _sizes_by_values(one) else []
+            found.update(*map(stored, decided))
+            if any(isinstance(part, ast.Return) for part in decided):
+                found.add("")
+        return frozenset(found)
+
+    def has_fixed_rounds(self, loop: ast.For | ast.While) -> bool:
+        """Whether how often a loop goes round cannot hang on the values of tensors, as far as the function shows it."""
+        around = [one for one in ast.walk(self.node) if isinstance(one, ast.stmt) and loop in ast.walk(one)]
+        loops = [one for one in around if isinstance(one, ast.For)]
+        if any(isinstance(one, _TURNS) for one in around) or not loops:
+            return False
+        if any(isinstance(one, ast.Break | ast.Continue | ast.Return) for one in ast.walk(loops[0])):
+            return False
+        names = frozenset[str]().union(*(read_by(one.iter) for one in loops))
+        sources = [one for one in self.statements if names & set(stored(one))]
+        return not any(map(_sizes_by_values, [*(one.iter for one in loops), *sources]))
+
+    @cached_property
+    def has_fixed_length(self) -> bool:
+        """Whether the length of what it returns cannot hang on the values of tensors, as far as it shows it."""
         inner = list(ast.walk(self.node))
-        named = {one.id for one in inner if isinstance(one, ast.Name)}
-        named |= {one.attr for one in inner if isinstance(one, ast.Attribute)}
-        return not named & _UNORDERED and not any(isinstance(one, ast.Set | ast.SetComp) for one in inner)
+        returned = frozenset[str]().union(*(read_by(one) for one in inner if isinstance(one, ast.Return)))
+        for one in inner:
+            match one:
+                case ast.For() if not self.has_fixed_rounds(one):
+                    return False
+                case ast.comprehension(ifs=[_, *_]) | ast.While() | ast.Break() | ast.Continue() | ast.Try():
+                    return False
+                case ast.If(body=body, orelse=other):
+                    parts = [*body, *other]
+                    altered = {name for part in parts for name, _ in nodes.altered_in(part)}
+                    altered |= {name for part in statements_in(parts) for name in stored(part)}
+                    if altered & returned or any(isinstance(part, ast.Return) for part in statements_in(parts)):
+                        return False
+        changes = [one for one in self.statements if returned & {*stored(one), *read_by(one)} and not _appends(one)]
+        return not any(map(_sizes_by_values, [one for one in changes if not hasattr(one, "body")]))
 
     @cached_property
     def is_recursive(self) -> bool:
@@ -122,6 +172,56 @@ def parsed_cell(source: str) -> ast.Module | None:
             return ast.parse(source)
     except (SyntaxError, ValueError, RecursionError, MemoryError):
         return None
+
+
+def is_ordered(node: ast.AST) -> bool:
+    """Whether nothing in a node may hang on the order of a set, or on random numbers of its own."""
+    inner = list(ast.walk(node))
+    named = {one.id for one in inner if isinstance(one, ast.Name)}
+    named |= {one.attr for one in inner if isinstance(one, ast.Attribute)}
+    if named & _UNORDERED or any(isinstance(one, ast.Set | ast.SetComp) for one in inner):
+        return False
+    operators = [one.op for one in inner if isinstance(one, ast.BinOp | ast.AugAssign)]
+    algebra = (
+        (ast.BitAnd, ast.BitOr, ast.BitXor, ast.Sub) if _is_of_views(inner) else (ast.BitAnd, ast.BitOr, ast.BitXor)
+    )
+    return not named & _VIEWS or not any(isinstance(one, algebra) for one in operators)
+
+
+def _appends(one: ast.stmt) -> bool:
+    """Whether a statement appends something to a list: one item, whatever its value is."""
+    match one:
+        case ast.Expr(value=ast.Call(func=ast.Attribute(attr="append"))):
+            return True
+    return False
+
+
+def _sizes_by_values(node: ast.AST) -> bool:
+    """Whether a size may come from the values of a tensor: x[mask], x.nonzero(), int(x)."""
+    for one in ast.walk(node):
+        match one:
+            case ast.Subscript(slice=index):
+                places = index.elts if isinstance(index, ast.Tuple) else [index]
+                chosen = [part for place in places if not isinstance(place, ast.Slice) for part in ast.walk(place)]
+                if any(isinstance(part, ast.Name | ast.Compare) for part in chosen):
+                    return True
+            case ast.Name(id=name) | ast.Attribute(attr=name) if name in _COUNTING:
+                return True
+    return False
+
+
+def _is_of_views(inner: list[ast.AST]) -> bool:
+    """Whether a view of a dictionary is subtracted from, or gets a name, by which it may be."""
+    found = set()
+    for one in inner:
+        match one:
+            case ast.BinOp(left=left, right=right, op=ast.Sub()):
+                found |= {id(left), id(right)}
+            case ast.Assign(value=value) | ast.AnnAssign(value=value) | ast.NamedExpr(value=value) if value is not None:
+                parts = value.elts if isinstance(value, ast.Tuple) else [value]
+                found |= {id(part) for part in parts}
+    calls = (one for one in inner if isinstance(one, ast.Call) and isinstance(one.func, ast.Attribute))
+    return any(id(one) in found and isinstance(one.func, ast.Attribute) and one.func.attr in _VIEWS for one in calls)
 
 
 def _functions(body: list[ast.stmt], owner: str) -> Iterator[Function]:

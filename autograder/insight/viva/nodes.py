@@ -14,7 +14,7 @@ _GENERATORS = frozenset(["default_rng", "Generator", "RandomState", "Random", "S
 """what makes an object from which each call draws other numbers"""
 _MUTATORS = frozenset(
     {"append", "appendleft", "extend", "insert", "add", "discard", "remove", "pop", "popleft", "popitem", "clear"}
-    | {"update", "setdefault", "__setitem__", "__next__", "send"}
+    | {"update", "setdefault", "sort", "reverse", "rotate", "fill", "__setitem__", "__next__", "send"}
 )
 _BY_KEY = frozenset(["add", "discard", "get", "pop", "remove", "setdefault"])
 """methods of sets and dictionaries that take a key"""
@@ -41,7 +41,7 @@ def changes_itself(node: ast.AST) -> bool:
             case ast.Subscript(value=ast.Attribute(value=ast.Name(id="self")), ctx=ast.Store()):
                 return True
             case ast.Call(func=ast.Attribute(value=ast.Attribute(value=ast.Name(id="self")), attr=name)):
-                if name in _MUTATORS:
+                if _mutates(name):
                     return True
     return False
 
@@ -149,32 +149,50 @@ def own_setters(nodes: Iterable[ast.AST]) -> set[int]:
 
 
 def altered_by(function: ast.AST) -> set[tuple[str, str]]:
-    """What a function alters and does not make itself, by name and attribute: f.x = …, f[0] = …, f.append(…), next(f).
+    """What a function alters and does not make itself, by name and attribute; '' for the name of a class of its own.
 
     What an object keeps is left out: its own methods know it.
     """
+    free = free_names(function) - {"self", "cls"}
+    return {(name, member) for name, member in altered_in(function) if name in free or (not name and member)}
+
+
+def altered_in(code: ast.AST) -> set[tuple[str, str]]:
+    """What code alters, by name and attribute: f.x = …, f[0] = …, f.append(…), f.add_(…), next(f)."""
     found = set()
-    for node in ast.walk(function):
+    for node in ast.walk(code):
         match node:
             case ast.Attribute(ctx=ast.Store() | ast.Del()):
                 found.add(_path(node))
             case ast.Subscript(value=of, ctx=ast.Store() | ast.Del()):
                 found.add(_path(of))
-            case ast.Call(func=ast.Attribute(value=of, attr=name)) if name in _MUTATORS:
+            case ast.Call(func=ast.Attribute(value=of, attr=name)) if _mutates(name):
                 found.add(_path(of))
             case ast.Call(func=ast.Name(id="next"), args=[of, *_]):
                 found.add(_path(of))
-    free = free_names(function) - {"self", "cls"}
-    return {(name, member) for name, member in found if name in free}
+    return found
+
+
+def _mutates(method: str) -> bool:
+    """Whether a method with this name changes its object: append, add_."""
+    return method in _MUTATORS or (method.endswith("_") and not method.endswith("__"))
 
 
 def _path(node: ast.AST) -> tuple[str, str]:
-    """The name at which an expression begins, and the attribute that is taken of it, '' if none is."""
+    """The name at which an expression begins, and the attribute that is taken of it, '' if none is.
+
+    The name is '' for the object's own class: cls.x, type(self).x, self.__class__.x.
+    """
     member = ""
     while isinstance(node, ast.Attribute | ast.Subscript):
-        member = node.attr if isinstance(node, ast.Attribute) else ""
+        if isinstance(node, ast.Attribute):
+            if node.attr == "__class__":
+                return "", member
+            member = node.attr
+        else:
+            member = ""
         node = node.value
-    return (node.id if isinstance(node, ast.Name) else "", member)
+    return (node.id if isinstance(node, ast.Name) and node.id != "cls" else "", member)
 
 
 @lru_cache(_MOST_NODES)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import ast
 import itertools
 from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import replace
 
 from autograder.insight.viva import near, sieve
 from autograder.insight.viva.functions import Function, read_by, stored
@@ -27,15 +28,27 @@ _INNER = (ast.Lambda, ast.comprehension)
 
 def asked(call: TracedCall, function: Function, check: str) -> Iterator[Question]:
     """All questions about one call; `check` is the source of the check that made it."""
+    if call.draws:
+        begin = replace(call, steps=call.steps[: call.undrawn], returned=None, draws=False)
+        yield from dict.fromkeys((*_asked(begin, function, check), *_asked(call, function, check)))
+    else:
+        yield from _asked(call, function, check)
+
+
+def _asked(call: TracedCall, function: Function, check: str) -> Iterator[Question]:
     if not function.is_plain:
         return
     told = setting(call, function, check)
-    known = function.is_ordered and not call.draws
+    known = function.is_ordered and call.fixed and not call.draws
     whole = not call.within  # a line that "is run for the first time" may be run in the inner call
     for pattern in (_shapes, _lengths, _results, _values, _rounds, _runs, _next):
-        if not (known or pattern in (_shapes, _lengths, _runs)) or not (whole or pattern in (_lengths, _results)):
+        safe = pattern in (_shapes, _runs) or (pattern is _lengths and function.has_fixed_length)
+        safe = safe and function.is_ordered and call.fixed
+        if not (known or safe) or not (whole or pattern in (_lengths, _results)):
             continue
         for text, right, wrong, about, poor in pattern(call, function):
+            if pattern is _shapes and not known and about.name in _from(set(function.sized_by_values), function):
+                continue
             if pattern in (_shapes, _lengths, _results, _values) and sieve.says(told[0], right):
                 continue
             kind = pattern.__name__.strip("_").removesuffix("s") if pattern is not _runs else "runs"
@@ -122,14 +135,15 @@ def _lengths(call: TracedCall, function: Function) -> Iterator[Draft]:
 
 def unclear(call: TracedCall, function: Function) -> set[str]:
     """The names whose values come from something that the question only names, '' for what is returned."""
-    opaque = {name for name, thing in _told(call, function).items() if thing.is_opaque}
+    opaque = {name for name, thing in _told(call, function).items() if thing.is_opaque or thing.is_only_counted}
     return _from(opaque | unshown(call, function), function)
 
 
 def _unknown(call: TracedCall, function: Function) -> set[str]:
     """The names whose values come from something that the question does not write out, '' for what is returned."""
-    vague = {name for name, thing in _told(call, function).items() if thing.told() != thing.literal()}
-    return _from(vague | unshown(call, function), function)
+    told = _told(call, function)
+    vague = {name for name, thing in told.items() if thing.told() != thing.literal()}
+    return _from(vague | function.unshown(set(list(told)[:_MOST_TOLD])), function)
 
 
 def _from(names: set[str], function: Function) -> set[str]:
@@ -260,6 +274,8 @@ def _runs(call: TracedCall, function: Function) -> Iterator[Draft]:
     for outer in function.statements:
         if not isinstance(outer, ast.For | ast.While) or not _headed(outer):
             continue
+        if call.draws and not function.has_fixed_rounds(outer):
+            continue
         for one in outer.body:
             if one not in function.simple or any(isinstance(part, _INNER) for part in ast.walk(one)):
                 continue
@@ -270,7 +286,8 @@ def _runs(call: TracedCall, function: Function) -> Iterator[Draft]:
             if isinstance(outer, ast.While):
                 poor = poor or bool(_unknown(call, function) & read_by(outer.test))
             else:
-                poor = poor or bool(unclear(call, function) & read_by(outer.iter))
+                counted = {name for name, thing in _told(call, function).items() if thing.is_only_counted}
+                poor = poor or bool(unclear(call, function) & read_by(outer.iter) - counted)
             yield text, str(times), (str(number) for number in wrong if number >= 0), _about(call, one.lineno), poor
             break
 

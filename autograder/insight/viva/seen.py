@@ -8,6 +8,8 @@ from typing import Any, Literal, TypeAlias, get_args
 
 Kind: TypeAlias = Literal["value", "tensor", "array", "list", "tuple", "object"]
 Plain: TypeAlias = bool | int | float | str | None
+_USUAL = "float32", "float64"
+"""types that need not be told"""
 _MOST = 12
 """most entries of a tensor that are written out"""
 
@@ -22,6 +24,10 @@ class Seen:
     kind: Kind
     shape: tuple[int, ...]
     items: tuple[Any, ...] | None
+    dtype: str = ""
+    """of a tensor or an array: int64"""
+    first: Seen | None = None
+    """the first item of a list that is too long"""
 
     @property
     def is_array(self) -> bool:
@@ -30,7 +36,14 @@ class Seen:
     @property
     def is_opaque(self) -> bool:
         """Whether it is an object of which no more than its class is known."""
+        if self.kind in ("list", "tuple"):
+            return any(item.is_opaque or item.is_only_counted for item in self.items or ())
         return self.kind == "object" and "(" not in str((self.items or ("",))[0])
+
+    @property
+    def is_only_counted(self) -> bool:
+        """Whether it is a list of which no more than the number of items is told."""
+        return self.kind in ("list", "tuple") and not self.literal() and self.told() == self._counted()
 
     def literal(self) -> str:
         """The value as one writes it, or '' if it is not short and exact."""
@@ -53,17 +66,28 @@ class Seen:
     def told(self) -> str:
         """The value, or what can be said of it in few words."""
         if text := self.literal():
-            return text if len(text) <= 100 or not self.is_array else f"{self.kind} of shape {shape_text(self.shape)}"
+            return text if len(text) <= 100 or not self.is_array else self._shaped()
         match self.kind:
             case "value" if self.items is not None and isinstance(self.items[0], float):
                 return f"about {self.items[0]:.4g}"
             case "tensor" | "array":
-                return f"{self.kind} of shape {shape_text(self.shape)}"
+                return self._shaped()
             case "list" | "tuple":
                 inner = ", ".join(item.told() for item in self.items or ())
-                return f"{self.kind} of {inner}" if 0 < len(inner) <= 100 else f"{self.kind} of {self.shape[0]} items"
+                if 0 < len(inner) <= 100:
+                    return f"{self.kind} of {inner}"
+                first = self.first or next(iter(self.items or ()), None)
+                begin = first.told() if first is not None else ""
+                return f"{self._counted()}, the first: {begin}" if 0 < len(begin) <= 80 else self._counted()
         words = str(self.items[0]) if self.items else self.kind
         return f"an {words}" if words[:1] in "AEIOaeio" else f"a {words}"
+
+    def _shaped(self) -> str:
+        text = f"{self.kind} of shape {shape_text(self.shape)}"
+        return text if not self.dtype or self.dtype in _USUAL else f"{text} and dtype {self.dtype}"
+
+    def _counted(self) -> str:
+        return f"{self.kind} of {self.shape[0]} items"
 
     def shapes(self) -> list[tuple[int, ...]]:
         """Its shape if it is a tensor, or those of the tensors in it."""
@@ -74,7 +98,8 @@ class Seen:
 
 def read(said: Any, depth: int = 0) -> Seen:
     """What a student's process says that it saw. Raises ValueError if it is anything else."""
-    kind, shape, items = said
+    kind, shape, items, *more = said
+    rest = more[0] if more else None
     if kind not in get_args(Kind) or depth > 4 or len(shape) > 8:
         raise ValueError("not a value")
     if not all(type(size) is int and 0 <= size < 2**31 for size in shape):
@@ -85,7 +110,7 @@ def read(said: Any, depth: int = 0) -> Seen:
         inner = tuple(read(item, depth + 1) for item in items) if items is not None else None
         if len(shape) != 1 or (inner is not None and len(inner) != shape[0]):
             raise ValueError("another number of items")
-        return Seen(kind, tuple(shape), inner)
+        return Seen(kind, tuple(shape), inner, first=read(rest, depth + 1) if rest is not None else None)
     if items is not None and not all(item is None or type(item) in (bool, int, float, str) for item in items):
         raise ValueError("not plain")
     if kind in ("tensor", "array") and items is not None and len(items) != math.prod(shape):
@@ -96,6 +121,7 @@ def read(said: Any, depth: int = 0) -> Seen:
         kind,
         tuple(shape),
         tuple(item[:160] if isinstance(item, str) else item for item in items) if items is not None else None,
+        str(rest)[:20] if kind in ("tensor", "array") and rest is not None else "",
     )
 
 

@@ -25,9 +25,12 @@ def sieved(questions: Sequence[Question], texts: str, checks: str, own: str = ""
     """
     found = []
     for one in questions:
-        if one.kind in ("result", "shape") and len(_plain(one.right)) > 2 and _plain(one.right) in own:
+        right = _plain(one.right)
+        if one.kind in ("result", "shape", "value", "round") and len(right) > 2 and right in own:
             continue
-        if one.kind in ("result", "shape") and _plain(one.right) in texts:
+        if one.kind in ("result", "shape") and right in texts:
+            continue
+        if one.kind in ("value", "round") and len(right) > 3 and right in texts:
             continue
         if one.kind == "result" and any(_plain(part) in checks for part in (one.right, *_long_parts(one.right))):
             continue

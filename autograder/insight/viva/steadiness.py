@@ -85,7 +85,8 @@ class Steadiness:
             self._named[name] += [*self._named[original], *self._members[original]]
         drawing = {name for name, parts in self._named.items() if any(map(nodes.draws, parts))}
         self._unsteady |= drawing
-        outside = [(name, member) for name, member in self._altered if name in self._named.keys() - self._imported]
+        own = {"", *(self._named.keys() - self._imported)}
+        outside = [(name, member) for name, member in self._altered if name in own]
         members = {name for name, parts in self._members.items() if any(map(nodes.draws, parts))}
         self._kept = (
             {name for name, member in outside if not member},

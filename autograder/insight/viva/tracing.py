@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import closing, suppress
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import Any, TypeAlias
 
 from autograder.constants import cell_filename, cell_of
@@ -61,6 +61,12 @@ class TracedCall:
     """differs where what is returned differs in a number, in its type or in whether it asks for a gradient"""
     draws: bool = False
     """whether random numbers were drawn in it, or a seed was set"""
+    undrawn: int = 0
+    """the number of its first steps before which nothing was drawn; not more than some are looked at"""
+    fixed: bool = True
+    """whether it begins without a set whose order may be another one in the next process"""
+    before: Mapping[str, int] = field(default_factory=dict)
+    """a digest of each thing that the function can reach when the call begins; empty where they are too large"""
     within: bool = False
     """whether the function was called once more before this call had ended"""
     work: int = 0
@@ -154,14 +160,15 @@ def _ends(said: Any) -> list[End]:
 def _calls(said: Any) -> list[TracedCall]:
     """The calls in a record that caught nothing."""
     found = []
-    for check, place, filename, first, number, given, events, returned, how, sums, digest, draws, within in said[:400]:
+    for one in said[:400]:
+        place, first, number, how, returned = (one[name] for name in ("place", "first", "number", "how", "returned"))
         if how not in ("whole", "left", "raised"):
             continue
-        if not all(type(one) is int for one in (place, first, number)):
+        if not all(type(count) is int for count in (place, first, number)):
             raise ValueError("not a call")
-        names = {str(name)[:80]: read(thing) for name, thing in given.items()}
+        names = {str(name)[:80]: read(thing) for name, thing in one["given"].items()}
         start, steps = dict(names), list[Step]()
-        for line, changed, gone in events:
+        for line, changed, gone in one["events"]:
             names = {name: thing for name, thing in names.items() if name not in gone}
             names |= {str(name)[:80]: read(thing) for name, thing in changed.items()}
             if type(line) is not int:
@@ -169,10 +176,24 @@ def _calls(said: Any) -> list[TracedCall]:
             steps.append(Step(line, names))
         whole = how == "whole" and returned is not None
         result = read(returned) if whole else None
-        cell, numbers = cell_of(filename), tuple(map(float, sums or ()))
-        more = str(digest)[:2000], bool(draws), bool(within)
-        traced = TracedCall(
-            str(check), place, cell, first, number, start, tuple(steps), result, how == "raised", numbers, *more
+        found.append(
+            TracedCall(
+                check=str(one["check"]),
+                place=place,
+                cell=cell_of(one["file"]),
+                first=first,
+                number=number,
+                given=start,
+                steps=tuple(steps),
+                returned=result,
+                raised=how == "raised",
+                sums=tuple(map(float, one["sums"] or ())),
+                digest=str(one["digest"])[:2000],
+                draws=bool(one["draws"]),
+                undrawn=int(one["undrawn"]),
+                fixed=bool(one["fixed"]),
+                before={str(name)[:200]: int(value) for name, value in one["before"].items()},
+                within=bool(one["within"]),
+            )
         )
-        found.append(traced)
     return found

@@ -7,13 +7,22 @@ before its end, and so is one that has made all calls that are wanted of it: the
 comes back is plain data, which nobody here trusts.
 """
 
-SOURCE = """
+from __future__ import annotations
+
+from autograder.insight.viva import reach
+
+SOURCE = (
+    reach.SOURCE
+    + """
 def _viva(names, edited, checks, cells, most_calls, most_events, most_work, wanted):
+    import opcode
     import random
     import sys
     import zlib
     torch, numpy = sys.modules.get("torch"), sys.modules.get("numpy")
     calls, counts, work, active, fresh = [], {}, [0], [], {}
+    most_dice = 40  # events of a call at which it is looked whether something was drawn before
+    loop_end = opcode.opmap["FOR_ITER"]
 
     missing = {tuple(one) for one in wanted}
 
@@ -30,10 +39,13 @@ def _viva(names, edited, checks, cells, most_calls, most_events, most_work, want
             size = thing.numel() if is_tensor else thing.size
             short = size <= 12 and (not is_tensor or not thing.is_complex())
             flat = (thing.detach() if is_tensor else thing).reshape(-1).tolist() if short else None
-            return ["tensor" if is_tensor else "array", list(map(int, thing.shape)), flat]
+            kind = str(thing.dtype).replace("torch.", "")
+            return ["tensor" if is_tensor else "array", list(map(int, thing.shape)), flat, kind]
         if type(thing) in (list, tuple):
-            short = len(thing) <= 8 and depth < 2
-            return [type(thing).__name__, [len(thing)], [seen(item, depth + 1) for item in thing] if short else None]
+            short, kind = len(thing) <= 8 and depth < 2, type(thing).__name__
+            if short:
+                return [kind, [len(thing)], [seen(item, depth + 1) for item in thing]]
+            return [kind, [len(thing)], None, seen(thing[0], depth + 1) if depth < 2 else None]
         return ["object", [], [type(thing).__name__[:60]]]
 
     def cut(text, most):
@@ -48,7 +60,7 @@ def _viva(names, edited, checks, cells, most_calls, most_events, most_work, want
         if torch is not None and is_library(thing):
             return cut(repr(thing), 60)
         if found[0] in ("tensor", "array"):
-            return str(tuple(found[1]))
+            return str(tuple(found[1])) + ("" if "float" in found[3] else " " + found[3])
         if found[0] == "value":
             return repr(found[2][0]) if type(thing) in (bool, int, str) else ""
         return f"{len(thing)} items" if type(thing) in (list, tuple, dict) else type(thing).__name__
@@ -69,9 +81,9 @@ def _viva(names, edited, checks, cells, most_calls, most_events, most_work, want
             name += f" ({'.'.join(type(thing).__module__.split('.')[:2])})"
         if torch is not None and isinstance(thing, torch.nn.Module):
             if is_library(thing):
-                mode = " in training mode" if thing.training else " in evaluation mode"
+                mode = " in training mode" if getattr(thing, "training", True) else " in evaluation mode"
                 return ["object", [], [cut(repr(thing), 140) + mode]]
-            parts = {"training": thing.training, **members(thing)}
+            parts = {"training": getattr(thing, "training", True), **members(thing)}
         elif type(thing) is dict:
             parts = thing
         elif not callable(getattr(thing, "__get__", None)) and not isinstance(thing, type):
@@ -107,6 +119,8 @@ def _viva(names, edited, checks, cells, most_calls, most_events, most_work, want
             return ""
         return repr(thing)[:60] if type(thing) in (bool, int, float, str) else type(thing).__name__[:60]
 
+    is_fixed, reached, before = _viva_reach(names, members, torch, numpy)
+
     def dice():
         found = [random.getstate()]
         if torch is not None:
@@ -125,6 +139,9 @@ def _viva(names, edited, checks, cells, most_calls, most_events, most_work, want
         while frame is not None and not frame.f_code.co_filename.startswith("<check "):
             frame = frame.f_back
         return frame.f_lineno if frame is not None else 0
+
+    def call_of(record):
+        return record["check"], record["file"], record["first"], record["number"]
 
     def spend():
         work[0] += 1
@@ -154,22 +171,26 @@ def _viva(names, edited, checks, cells, most_calls, most_events, most_work, want
             return lines
         key = (current[0], code.co_filename, code.co_firstlineno)
         counts[key] = counts.get(key, 0) + 1
-        for other in active:
-            other[12] = other[12] or (other[0], other[2], other[3]) == key
+        for other, _ in active:
+            other["within"] = other["within"] or call_of(other)[:3] == key
         if counts[key] > most_calls:
             return lines
-        last, raising, before, at = state(frame), False, dice(), 0
+        last, raising, thrown, at = state(frame), False, dice(), 0
         given = state(frame, described)
-        record = [current[0], place(frame), *key[1:], counts[key], given, [], None, "left", None, "", False, False]
+        start = before(frame) if counts[key] == 1 else {}
+        fixed = all(map(is_fixed, (reached(frame) or {"": {""}}).values()))
+        record = {"check": current[0], "place": place(frame), "file": key[1], "first": key[2], "number": counts[key]}
+        record |= {"given": given, "events": [], "returned": None, "how": "left", "sums": None, "digest": ""}
+        record |= {"draws": False, "undrawn": 0, "within": False, "before": start, "fixed": fixed}
         calls.append(record)
-        active.append(record)
+        active.append((record, thrown))
 
         def local(frame, event, value):
             nonlocal last, raising, at
             if event == "exception":
-                raising = value[0] is not StopIteration
+                raising = value[0] is not StopIteration or frame.f_code.co_code[frame.f_lasti] != loop_end
                 if value[0] is Enough:
-                    record[8] = "cut"
+                    record["how"] = "cut"
                 return local
             if event == "line":
                 spend()
@@ -177,22 +198,25 @@ def _viva(names, edited, checks, cells, most_calls, most_events, most_work, want
                     return local
                 at = frame.f_lineno
                 if raising:
-                    raising, record[8] = False, "caught"
-            if len(record[6]) < most_events:
+                    raising, record["how"] = False, "caught"
+            if len(record["events"]) < most_events:
                 now = state(frame)
-                changed = {name: thing for name, thing in now.items() if last.get(name) != thing}
+                # by repr, because 1 == True
+                changed = {name: thing for name, thing in now.items() if repr(last.get(name)) != repr(thing)}
                 gone = [name for name in last if name not in now]
                 last = now
-                record[6].append([frame.f_lineno if event == "line" else 0, changed, gone])
-            elif record is active[0]:  # the check will not come to other calls soon
+                if record["undrawn"] == len(record["events"]) < most_dice and dice() == thrown:
+                    record["undrawn"] += 1
+                record["events"].append([frame.f_lineno if event == "line" else 0, changed, gone])
+            elif record is active[0][0]:  # the check will not come to other calls soon
                 raise Enough
-            if event == "return" and record[8] == "left":
-                record[8] = "raised" if raising else "whole"
-                record[7], record[9], record[10] = seen(value), sums(value), digest(value)
+            if event == "return" and record["how"] == "left":
+                record["how"] = "raised" if raising else "whole"
+                record.update(returned=seen(value), sums=sums(value), digest=digest(value))
             if event == "return":
-                record[11] = dice() != before
-                active[:] = [other for other in active if other is not record]
-                this = (record[0], record[2], record[3], record[4])
+                record["draws"] = dice() != thrown
+                active[:] = [other for other in active if other[0] is not record]
+                this = call_of(record)
                 if this in missing:
                     missing.remove(this)
                     if not any(one[0] == this[0] for one in missing):
@@ -231,8 +255,11 @@ def _viva(names, edited, checks, cells, most_calls, most_events, most_work, want
             end = ["failed", line, type(error).__name__[:60]]
         finally:
             sys.settrace(None)
+            for record, thrown in active:  # left before they ended
+                record["draws"] = dice() != thrown
         ends.append([name, *end, work[0]])
         if edited and end[0] != "passed":
             break
     return [ends, calls]
 """
+)
