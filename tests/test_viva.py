@@ -595,7 +595,7 @@ def watched(source, check, check_source, wanted=(), most=300, how="passed"):
     exec(compile(source, cell, "exec"), names)
     exec(witness.SOURCE, names)
     wanted = [[check, cell, first, number] for first, number in wanted]
-    ends, calls = names["_viva"](names, [], [[check, check_source]], [cell], 3, most, 6000, wanted)
+    ends, calls, _ = names["_viva"](names, [], [[check, check_source]], [cell], 3, most, 6000, wanted)
     assert ends[0][1] == how
     return tracing._calls(calls)
 
@@ -666,7 +666,7 @@ def test_code_that_an_edit_does_not_reach_is_not_taken_for_edited():
     edited = [[cell, "class Layer:\n    def g(self):\n        return 2"]]
     for check, how in (("layer.g()", "enough"), ("Layer().g()", "passed")):
         for cells in ([cell], []):
-            ends, _ = names["_viva"](names, edited, [["check", check]], cells, 3, 300, 6000, [])
+            ends, *_ = names["_viva"](names, edited, [["check", check]], cells, 3, 300, 6000, [])
             assert ends[0][1] == how
 
 
@@ -802,7 +802,7 @@ def test_what_differs_before_a_call_is_not_put_down_to_the_line_that_is_left_out
         found = []
         for edit in ([], edited):
             torch.set_rng_state(state)
-            _, calls = names["_viva"](names, edit, [["check", draw + check]], [cell], 3, 300, 6000, [])
+            _, calls, _ = names["_viva"](names, edit, [["check", draw + check]], [cell], 3, 300, 6000, [])
             found += tracing._calls(calls)
         return edits.ending(*found)
 
@@ -852,6 +852,41 @@ def test_a_call_that_is_left_after_a_draw_is_known_to_draw():
     for body, draws in (("torch.rand(2)", True), ("torch.ones(2)", False)):
         [call] = watched(source.format(body), "check", "f(100)", most=20, how="enough")
         assert call.returned is None and call.draws == draws
+
+
+@pytest.mark.parametrize(
+    ("check", "changed"),
+    [
+        ("total(DATA)", False),
+        ("DATA.sort()", True),
+        ("net.eval()", True),
+        ("net(torch.ones(2))", False),
+        ("Log.seen.append(1)", True),
+        ("LARGE[0] = 1", True),
+        ("x = LARGE + 1", False),
+        ("DATA = [1]", False),  # names are put back between questions
+    ],
+)
+def test_what_a_check_changes_in_place_is_seen(check, changed):
+    source = "import torch\nDATA = [3, 1]\nLARGE = torch.zeros(200, 200)\nnet = torch.nn.Linear(2, 2)\n"
+    source += "class Log:\n    seen = []\ndef total(x):\n    return sum(x)"
+    names, cell = {"__name__": "__main__"}, cell_filename("own")
+    exec(compile(source, cell, "exec"), names)
+    exec(witness.SOURCE, names)
+    assert names["_viva"](names, [], [["check", check]], [cell], 3, 300, 6000, [])[2] == changed
+
+
+def test_a_check_that_changes_the_notebook_in_place_leaves_nothing_to_the_next_run():
+    source = "DATA = [3, 1, 8, 2, 5]\n\ndef rank(x):\n    first = x[0]\n    x.sort()\n    return first"
+    homework = COURSE.homework("hw1")
+    with (
+        closing(Zygote(COURSE.root, None, lambda: libraries_of(COURSE.root, "hw1"))) as zygote,
+        Session(zygote, homework.limits, [Cell("own", source)]) as session,
+    ):
+        session.run()
+        for _ in range(2):
+            [call] = tracing.traces(lambda seed: session.turn("", seed), [("c", "rank(DATA)")], ["own"], 1)
+            assert call.returned == Seen("value", (), (3,))
 
 
 LOOP = "def f(x):\n    out = []\n    for one in {}:\n        out.append(torch.rand(1).item())\n{}    return out"

@@ -83,6 +83,10 @@ class SharedForkLine:
     def close(self) -> None:
         """Do nothing: the next test uses the same fork."""
 
+    def end(self) -> None:
+        """End the fork: the next test gets a new one."""
+        self._shared.close()
+
 
 class ForkLine:
     """A line to one fork of the student's process. Close it after the test."""
@@ -185,6 +189,7 @@ class ForkLine:
 
     def close(self) -> None:
         """End the fork."""
+        self._failure = self._failure or "the fork was ended"
         self._channel.close()
         if self._number not in self._process.gone:
             with suppress(WireError, Died):  # the main process has ended, and its forks with it

@@ -44,7 +44,7 @@ def _viva_reach(names, members, torch, numpy):
                 todo.append((type(thing), ""))
         return found if not todo else None
 
-    def before(frame):
+    def digests(things, quick=False):
         left, known, value = 4 * 10**6, {}, 0
 
         def add(text):
@@ -66,6 +66,8 @@ def _viva_reach(names, members, torch, numpy):
                 return None
             known[id(thing)] = thing  # kept, so that nothing else gets its id
             if torch is not None and isinstance(thing, torch.Tensor):
+                if quick and thing.numel() > 10_000:
+                    return add((thing._version, thing.data_ptr(), tuple(thing.shape)))
                 if thing.numel() > left:
                     raise ValueError
                 add((str(thing.dtype), tuple(thing.shape), thing.requires_grad))
@@ -91,7 +93,7 @@ def _viva_reach(names, members, torch, numpy):
             return None
 
         found = {}
-        for name, thing in (reached(frame) or {}).items():
+        for name, thing in things.items():
             known, value = {}, 0
             try:
                 take(thing, 0)
@@ -100,5 +102,19 @@ def _viva_reach(names, members, torch, numpy):
                 return {}
         return found
 
-    return is_fixed, reached, before
+    def before(frame):
+        return digests(reached(frame) or {})
+
+    def kept():
+        found = {}
+        for name, thing in list(names.items()):
+            if isinstance(thing, type) and thing.__module__ == names.get("__name__"):
+                own = list(vars(thing).items())
+                found[name] = [one for key, one in own if not key.startswith("__") and not callable(one)]
+            elif not isinstance(thing, (type, ModuleType)) and not name.startswith("_") and name not in ("In", "Out"):
+                found[name] = thing
+        start = digests(found, quick=True)
+        return lambda: bool(found) and (not start or digests(found, quick=True) != start)
+
+    return is_fixed, reached, before, kept
 """

@@ -10,7 +10,7 @@ from typing import Any, TypeAlias
 from autograder.constants import cell_filename, cell_of
 from autograder.insight.viva.seen import Seen, read
 from autograder.insight.viva.witness import SOURCE
-from autograder.sandbox.lines import Line
+from autograder.sandbox.lines import Line, SharedForkLine
 from autograder.sandbox.object_client import Student
 from autograder.sandbox.student_error import Allowance, StudentError
 
@@ -137,15 +137,18 @@ def _ask(
     cells: Sequence[str],
     wanted: Sequence[Sequence[object]],
 ) -> Any:
+    """What the checks did. A fork in which they have changed something of the notebook is not used again."""
     student = Student(line)
     edited = [[cell_filename(edit.cell), edit.source]] if edit else []
     arguments = [edited, [list(one) for one in checks], list(cells), MOST_CALLS, MOST_EVENTS, MOST_WORK, wanted]
     with student.within(Allowance(_SECONDS, "it takes too long")):
         student.run(SOURCE)
         said = student.run(f"_viva(globals(), {', '.join(map(repr, arguments))})")
-    if not isinstance(said, list) or len(said) != 2:
+    if not isinstance(said, list) or len(said) != 3:
         raise ValueError("not a record")
-    return said
+    if said[2] and isinstance(line, SharedForkLine):
+        line.end()
+    return said[:2]
 
 
 def _ends(said: Any) -> list[End]:

@@ -119,7 +119,8 @@ def _viva(names, edited, checks, cells, most_calls, most_events, most_work, want
             return ""
         return repr(thing)[:60] if type(thing) in (bool, int, float, str) else type(thing).__name__[:60]
 
-    is_fixed, reached, before = _viva_reach(names, members, torch, numpy)
+    is_fixed, reached, before, kept = _viva_reach(names, members, torch, numpy)
+    is_changed = kept()
 
     def dice():
         found = [random.getstate()]
@@ -260,6 +261,6 @@ def _viva(names, edited, checks, cells, most_calls, most_events, most_work, want
         ends.append([name, *end, work[0]])
         if edited and end[0] != "passed":
             break
-    return [ends, calls]
+    return [ends, calls, is_changed()]
 """
 )
