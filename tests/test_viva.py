@@ -884,9 +884,12 @@ def test_a_check_that_changes_the_notebook_in_place_leaves_nothing_to_the_next_r
         Session(zygote, homework.limits, [Cell("own", source)]) as session,
     ):
         session.run()
+        unchanging = lambda seed: session.turn("", seed), [("c", "rank(sorted(DATA))")], ["own"], 1
         for _ in range(2):
             [call] = tracing.traces(lambda seed: session.turn("", seed), [("c", "rank(DATA)")], ["own"], 1)
             assert call.returned == Seen("value", (), (3,))
+        shared = [session._shared for _ in range(2) if tracing.traces(*unchanging)]
+    assert shared[0] is shared[1] is not None, "a fork in which nothing has changed is used again"
 
 
 LOOP = "def f(x):\n    out = []\n    for one in {}:\n        out.append(torch.rand(1).item())\n{}    return out"

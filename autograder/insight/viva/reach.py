@@ -106,12 +106,12 @@ def _viva_reach(names, members, torch, numpy):
         return digests(reached(frame) or {})
 
     def kept():
-        found = {}
+        found, ipythons = {}, ("In", "Out", "exit", "quit", "get_ipython")
         for name, thing in list(names.items()):
             if isinstance(thing, type) and thing.__module__ == names.get("__name__"):
                 own = list(vars(thing).items())
                 found[name] = [one for key, one in own if not key.startswith("__") and not callable(one)]
-            elif not isinstance(thing, (type, ModuleType)) and not name.startswith("_") and name not in ("In", "Out"):
+            elif not isinstance(thing, (type, ModuleType)) and not name.startswith("_") and name not in ipythons:
                 found[name] = thing
         start = digests(found, quick=True)
         return lambda: bool(found) and (not start or digests(found, quick=True) != start)
