@@ -141,7 +141,9 @@ def copied(value):
 
 def kept(names):
     found = {name: copied(value) for name, value in names.items() if name != "_call"}
-    own = getattr(names.get("self"), "__dict__", {})
+    own = dict(getattr(names.get("self"), "__dict__", {}))
+    if isinstance(names.get("self"), torch.nn.Module):
+        own |= {name: value for kind in ("_parameters", "_buffers") for name, value in own.get(kind, {}).items()}
     return found | {f"self.{name}": copied(value) for name, value in own.items()}
 
 
