@@ -152,8 +152,7 @@ def _seen_again(questions: Sequence[Question], exercise: Exercise, line: Lines) 
     traced = [one for one in questions if one.kind not in ("edit", "fails")]
     wanted = {(one.about.check, one.cell, one.first, one.about.number) for one in traced}
     checks = [one for one in exercise.checks if one[0] in {check for check, *_ in wanted}]
-    apart = [_calls(exercise, [one], line, _SEEDS[1], [key for key in wanted if key[0] == one[0]]) for one in checks]
-    calls = [one for found in apart for one in found]
+    calls = [one for check in checks for one in _calls(exercise, [check], line, _SEEDS[1], wanted)]
     same = {(one.id, one.about, one.setting, one.right) for one in _asked(exercise, calls)}
     by_key = {call.key: call for call, _ in calls}
 

@@ -15,10 +15,12 @@ _UNSTEADY = {"time", "datetime", "sys", "inspect", "id", "hash"}
 _SHOWN = {*dir(builtins), "torch", "np", "numpy", "math", "nn", "functional", "F", "itertools", "functools"}
 """names that everybody knows"""
 _UNORDERED = {"set", "frozenset", "default_rng", "Random", "RandomState", "Generator", "manual_seed", "seed"}
-_COUNTING = {"nonzero", "argwhere", "flatnonzero", "unique", "masked_select", "where", "item", "tolist", "int", "round"}
+_COUNTING = {
+    *("nonzero", "argwhere", "flatnonzero", "unique", "masked_select", "where", "item", "tolist", "int", "round"),
+    *("randint", "randrange", "choice", "choices", "shuffle", "integers", "binomial", "poisson"),
+}
 """what makes a size of values"""
-_COUNTING |= {"randint", "randrange", "choice", "choices", "shuffle", "integers", "binomial", "poisson"}
-_TURNS = (ast.If, ast.IfExp, ast.While, ast.Break, ast.Continue, ast.Try)
+_TURNS = (ast.If, ast.While, ast.Try)
 """where values decide what is run"""
 _VIEWS = {"keys", "items"}
 """views of dictionaries, of which & and its like make sets"""
@@ -92,7 +94,7 @@ class Function:
         for one in self.statements:
             decided = list(statements_in([one]))
             leaves = isinstance(one, ast.For) and any(isinstance(part, ast.Break | ast.Continue) for part in decided)
-            if not (leaves or isinstance(one, ast.If | ast.While | ast.Try)):
+            if not (leaves or isinstance(one, _TURNS)):
                 decided = [one] if not hasattr(one, "body") and _sizes_by_values(one) else []
             found.update(*map(stored, decided))
             if any(isinstance(part, ast.Return) for part in decided):
@@ -182,9 +184,7 @@ def is_ordered(node: ast.AST) -> bool:
     if named & _UNORDERED or any(isinstance(one, ast.Set | ast.SetComp) for one in inner):
         return False
     operators = [one.op for one in inner if isinstance(one, ast.BinOp | ast.AugAssign)]
-    algebra = (
-        (ast.BitAnd, ast.BitOr, ast.BitXor, ast.Sub) if _is_of_views(inner) else (ast.BitAnd, ast.BitOr, ast.BitXor)
-    )
+    algebra = (ast.BitAnd, ast.BitOr, ast.BitXor, *([ast.Sub] if _is_of_views(inner) else []))
     return not named & _VIEWS or not any(isinstance(one, algebra) for one in operators)
 
 

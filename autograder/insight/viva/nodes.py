@@ -185,12 +185,9 @@ def _path(node: ast.AST) -> tuple[str, str]:
     """
     member = ""
     while isinstance(node, ast.Attribute | ast.Subscript):
-        if isinstance(node, ast.Attribute):
-            if node.attr == "__class__":
-                return "", member
-            member = node.attr
-        else:
-            member = ""
+        outer, member = member, node.attr if isinstance(node, ast.Attribute) else ""
+        if member == "__class__":
+            return "", outer
         node = node.value
     return (node.id if isinstance(node, ast.Name) and node.id != "cls" else "", member)
 

@@ -39,16 +39,15 @@ def _asked(call: TracedCall, function: Function, check: str) -> Iterator[Questio
     if not function.is_plain:
         return
     told = setting(call, function, check)
-    known = function.is_ordered and call.fixed and not call.draws
+    if not (function.is_ordered and call.fixed):
+        return
     whole = not call.within  # a line that "is run for the first time" may be run in the inner call
     for pattern in (_shapes, _lengths, _results, _values, _rounds, _runs, _next):
-        safe = pattern in (_shapes, _runs) or (pattern is _lengths and function.has_fixed_length)
-        safe = safe and function.is_ordered and call.fixed
-        if not (known or safe) or not (whole or pattern in (_lengths, _results)):
+        if call.draws and pattern not in (_shapes, _lengths, _runs):
+            continue  # those three look themselves for what hangs on a draw
+        if not (whole or pattern in (_lengths, _results)):
             continue
         for text, right, wrong, about, poor in pattern(call, function):
-            if pattern is _shapes and not known and about.name in _from(set(function.sized_by_values), function):
-                continue
             if pattern in (_shapes, _lengths, _results, _values) and sieve.says(told[0], right):
                 continue
             kind = pattern.__name__.strip("_").removesuffix("s") if pattern is not _runs else "runs"
@@ -96,9 +95,12 @@ def unshown(call: TracedCall, function: Function) -> set[str]:
 
 def _shapes(call: TracedCall, function: Function) -> Iterator[Draft]:
     given, dark = _shapes_in(_told(call, function)), unclear(call, function)
+    drawn = _from(set(function.sized_by_values), function) if call.draws else set()
     for one in function.simple:
         after = _after_first(call, one)
         for name in stored(one) if after is not None else []:
+            if name in drawn:
+                continue
             thing = after.names.get(name) if after is not None else None
             if thing is not None and thing.is_array and thing.shape:
                 text = f"Which shape does `{name}` have right after line {one.lineno} has run for the first time?"
@@ -106,7 +108,7 @@ def _shapes(call: TracedCall, function: Function) -> Iterator[Draft]:
                 poor = thing.shape in given or len(thing.shape) == 1 or name in dark
                 wrong = near.shapes(thing.shape, others)
                 yield text, shape_text(thing.shape), wrong, _about(call, one.lineno, name), poor
-    if call.returned is None:
+    if call.returned is None or "" in drawn:
         return
     if call.returned.is_array and call.returned.shape:
         text = f"Which shape does the result of this call of `{function.name}` have?"
@@ -124,6 +126,8 @@ def _shapes(call: TracedCall, function: Function) -> Iterator[Draft]:
 def _lengths(call: TracedCall, function: Function) -> Iterator[Draft]:
     """How long the list is that a call with a loop returns."""
     loops = any(isinstance(one, ast.For | ast.While | ast.comprehension) for one in ast.walk(function.node))
+    if call.draws and not function.has_fixed_length:
+        return
     if not loops or call.returned is None or call.returned.kind != "list" or call.returned.shape[0] < 3:
         return
     (length,) = call.returned.shape

@@ -102,9 +102,6 @@ def _viva_reach(names, members, torch, numpy):
                 return {}
         return found
 
-    def before(frame):
-        return digests(reached(frame) or {})
-
     def kept():
         found, ipythons = {}, ("In", "Out", "exit", "quit", "get_ipython")
         for name, thing in list(names.items()):
@@ -116,5 +113,5 @@ def _viva_reach(names, members, torch, numpy):
         start = digests(found, quick=True)
         return lambda: bool(found) and (not start or digests(found, quick=True) != start)
 
-    return is_fixed, reached, before, kept
+    return is_fixed, reached, digests, kept
 """

@@ -119,7 +119,7 @@ def _viva(names, edited, checks, cells, most_calls, most_events, most_work, want
             return ""
         return repr(thing)[:60] if type(thing) in (bool, int, float, str) else type(thing).__name__[:60]
 
-    is_fixed, reached, before, kept = _viva_reach(names, members, torch, numpy)
+    is_fixed, reached, digests, kept = _viva_reach(names, members, torch, numpy)
     is_changed = kept()
 
     def dice():
@@ -176,10 +176,10 @@ def _viva(names, edited, checks, cells, most_calls, most_events, most_work, want
             other["within"] = other["within"] or call_of(other)[:3] == key
         if counts[key] > most_calls:
             return lines
-        last, raising, thrown, at = state(frame), False, dice(), 0
-        given = state(frame, described)
-        start = before(frame) if counts[key] == 1 else {}
-        fixed = all(map(is_fixed, (reached(frame) or {"": {""}}).values()))
+        last = {name: repr(thing) for name, thing in state(frame).items()}  # by repr, because 1 == True
+        raising, thrown, at, given, things = False, dice(), 0, state(frame, described), reached(frame)
+        start = digests(things or {}) if counts[key] == 1 else {}
+        fixed = things is not None and all(map(is_fixed, things.values()))
         record = {"check": current[0], "place": place(frame), "file": key[1], "first": key[2], "number": counts[key]}
         record |= {"given": given, "events": [], "returned": None, "how": "left", "sums": None, "digest": ""}
         record |= {"draws": False, "undrawn": 0, "within": False, "before": start, "fixed": fixed}
@@ -202,10 +202,10 @@ def _viva(names, edited, checks, cells, most_calls, most_events, most_work, want
                     raising, record["how"] = False, "caught"
             if len(record["events"]) < most_events:
                 now = state(frame)
-                # by repr, because 1 == True
-                changed = {name: thing for name, thing in now.items() if repr(last.get(name)) != repr(thing)}
+                texts = {name: repr(thing) for name, thing in now.items()}
+                changed = {name: now[name] for name, text in texts.items() if last.get(name) != text}
                 gone = [name for name in last if name not in now]
-                last = now
+                last = texts
                 if record["undrawn"] == len(record["events"]) < most_dice and dice() == thrown:
                     record["undrawn"] += 1
                 record["events"].append([frame.f_lineno if event == "line" else 0, changed, gone])
