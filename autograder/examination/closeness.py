@@ -43,6 +43,8 @@ def close(
     if have.is_complex() or (want.is_floating_point() and have.dtype == torch.bool):
         raise AssertionError(f"{name}: the dtype is {have.dtype}; it should be a floating-point type.")
     whole = not want.is_floating_point()
+    if _agree(have, want, rtol, atol):
+        return
     have, want = have.to(torch.float64), want.to(torch.float64)
     _check_finite(have, want, name)
     finite = torch.isfinite(want)
@@ -51,6 +53,25 @@ def close(
         return
     difference = _difference(have, want, rtol, atol, whole, sizes or {})
     raise AssertionError(f"{name}: the shape is right but the values are wrong: {difference}")
+
+
+def _agree(have: torch.Tensor, want: torch.Tensor, rtol: float, atol: float) -> bool:
+    """Whether all entries are finite and equal up to rounding: by far the most frequent case, found in few steps.
+
+    By numpy, whose functions take a fifth of the time of torch's for tensors of this size. False also if numpy does not
+    know the type.
+    """
+    import numpy as np
+
+    try:
+        given = have.numpy(force=True).astype(np.float64)
+        right = want.numpy(force=True).astype(np.float64)
+    except (TypeError, RuntimeError):
+        return False
+    if not np.isfinite(right).all():
+        return False
+    with np.errstate(all="ignore"):  # of numbers whose difference is beyond float64
+        return bool((np.abs(given - right) <= atol + rtol * np.abs(right)).all())
 
 
 def _tensor(actual: Any, want: torch.Tensor, name: str) -> torch.Tensor:

@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from itertools import chain
 
 from autograder.course.course import Tool
+from autograder.course.nodes import all_nodes, walk
 from autograder.forbidden import harmless, listed, magics, signs
 from autograder.forbidden.source import inner_functions, path_of, too_deep
 from autograder.forbidden.static import (
@@ -69,25 +70,26 @@ class _Search:
         self._tools, self._origins, self._own_modules = tools, origins, modules
         self._starred = {name for one in own for name in signs.starred_names(one)} & origins.keys()
         self._texts = Texts(own if tools else ())  # asked only where a tool is forbidden
-        nodes = [node for one in own for node in ast.walk(one)]
-        self._fine = {part for node in nodes for part in harmless.fine(node, origins)}
+        parts = [node for one in own for node in all_nodes(one)]
+        bound = harmless.bindings(parts)
+        self._fine = {part for node in parts for part in harmless.fine(node, origins)}
         self._fine |= {part for one in own for part in harmless.printing_hooks(one)}
-        self._fine |= set(harmless.loads_own_files(nodes, origins))
+        self._fine |= set(harmless.loads_own_files(parts, origins))
         self._fine |= {part for one in own for part in signs.local_targets(one)}
-        self._prints = not any(map(harmless.takes_print, nodes))
+        self._prints = not any(map(harmless.takes_print, parts))
         if self._prints:
-            self._fine |= set(harmless.only_printed(nodes))
+            self._fine |= set(harmless.only_printed(parts, bound))
         else:
             self._fine -= {part for part in self._fine if getattr(part, "attr", "") in ("grad_fn", "register_hook")}
-        self._examples = signs.tests_by_docstrings(nodes)
+        self._examples = signs.tests_by_docstrings(parts)
         self._used = listed.USED | (listed.DOCSTRINGS if self._examples else set())
         self._by_use = listed.BY_USE | ({"doctest"} if self._examples else set())
-        self._defined = {name for node in nodes for name in signs.defines(node)}
-        self._plain = {node.name for node in nodes if isinstance(node, ast.ClassDef) and not node.keywords}
-        self._objects = harmless.own_objects(nodes, self._plain)
-        self._calls = listed.TOOL_CALLS - (harmless.own_functions(own) if not modules else set())
-        self._writes = any(map(signs.writes_module, nodes)) or signs.searches_elsewhere(nodes, origins)
-        leading = any(signs.leads(node) for node in nodes if node not in self._fine)
+        self._defined = {name for node in parts for name in signs.defines(node)}
+        self._plain = {node.name for node in parts if isinstance(node, ast.ClassDef) and not node.keywords}
+        self._objects = harmless.own_objects(parts, self._plain, bound)
+        self._calls = listed.TOOL_CALLS - (harmless.own_functions(own, bound) if not modules else set())
+        self._writes = any(map(signs.writes_module, parts)) or signs.searches_elsewhere(parts, origins)
+        leading = any(signs.leads(node) for node in parts if node not in self._fine)
         self._modules = listed.MODULES | (listed.TOOL_MODULES if tools else set())
         self._deepest = max(name.count(".") + 1 for name in self._modules)
         names = (
@@ -100,7 +102,7 @@ class _Search:
     def places(self, statements: Iterable[ast.stmt]) -> Iterator[tuple[int, str]]:
         for statement in statements:
             parts: set[ast.AST] = set()  # of what was looked at as a whole, which comes first
-            for node in ast.walk(statement):
+            for node in all_nodes(statement):
                 parts.update(harmless.said(node, self._origins))
                 for example in signs.examples(node) if self._examples else ():
                     yield from ((getattr(node, "lineno", 0), what) for what in self._in_code(example))
@@ -146,7 +148,7 @@ class _Search:
                 yield name
             case ast.Constant() | ast.BinOp() | ast.JoinedStr() if node not in parts:
                 if text := text_of(node):
-                    parts.update(ast.walk(node))
+                    parts.update(walk(node))
                     yield from self._named_in(text)
             case ast.Call(func=ast.Name(id="open" | "__import__"), args=[key, *_]) if self._closed(text_of(key)):
                 yield text_of(key)[:40]

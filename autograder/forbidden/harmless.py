@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import ast
 from collections import Counter
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 
+from autograder.course.nodes import all_nodes, children, walk
 from autograder.forbidden import listed, magics
 from autograder.forbidden.source import binds_of, path_of
 
@@ -76,7 +77,7 @@ def printing_hooks(statement: ast.stmt) -> Iterator[ast.AST]:
                 args=[ast.Lambda(body=ast.Call(func=ast.Name(id="print")))],
             ):
                 yield sets
-        waiting += ast.iter_child_nodes(node)
+        waiting += children(node)
 
 
 def _writes_bytes(call: ast.Call) -> bool:
@@ -131,15 +132,19 @@ def said(node: ast.AST, origins: Mapping[str, str]) -> Iterator[ast.AST]:
             yield from (*texts, *(one.value for one in more))
 
 
-def only_printed(nodes: Sequence[ast.AST]) -> Iterator[ast.AST]:
+def bindings(nodes: Iterable[ast.AST]) -> Counter[str]:
+    """How often each name is bound, freed or declared to be from outside."""
+    return Counter(name for node in nodes for name in _bound(node))
+
+
+def only_printed(nodes: Sequence[ast.AST], bound: Mapping[str, int]) -> Iterator[ast.AST]:
     """The texts in a table that a notebook does nothing with but to print its rows, or to measure them."""
     shown = {
         part
         for node in nodes
         if isinstance(node, ast.Call) and isinstance(node.func, ast.Name) and node.func.id in ("print", "len")
-        for part in ast.walk(node)
+        for part in walk(node)
     }
-    bound = Counter(name for node in nodes for name in _bound(node))
     loads: dict[str, list[ast.AST]] = {}
     for node in nodes:
         if isinstance(node, ast.Name) and isinstance(node.ctx, ast.Load):
@@ -147,36 +152,33 @@ def only_printed(nodes: Sequence[ast.AST]) -> Iterator[ast.AST]:
     rows: dict[ast.AST, set[str]] = {}
     for node in nodes:
         if isinstance(node, ast.For | ast.comprehension):
-            rows[node.iter] = {part.id for part in ast.walk(node.target) if isinstance(part, ast.Name)}
+            rows[node.iter] = {part.id for part in walk(node.target) if isinstance(part, ast.Name)}
     for node in nodes:
         match node:
             case ast.Assign(targets=[ast.Name(id=table)], value=ast.List() | ast.Tuple() as value):
                 uses = loads.get(table, [])
                 names = {name for use in uses if use not in shown for name in rows.get(use, {""})}
-                if bound[table] == 1 and all(name and shown.issuperset(loads.get(name, [])) for name in names):
-                    yield from (part for part in ast.walk(value) if isinstance(part, ast.Constant))
+                if bound.get(table) == 1 and all(name and shown.issuperset(loads.get(name, [])) for name in names):
+                    yield from (part for part in walk(value) if isinstance(part, ast.Constant))
 
 
-def own_objects(nodes: Sequence[ast.AST], classes: Collection[str]) -> set[str]:
+def own_objects(nodes: Sequence[ast.AST], classes: Collection[str], bound: Mapping[str, int]) -> set[str]:
     """The names that stand for one object of the student's own class each, which the class has made."""
-    bound = Counter(name for node in nodes for name in _bound(node))
     made = set()
     for node in nodes:
         match node:
             case ast.Assign(targets=[ast.Name(id=name)], value=ast.Call(func=ast.Name(id=by))) if by in classes:
                 made.add(name)
-    return {name for name in made if bound[name] == 1}
+    return {name for name in made if bound.get(name) == 1}
 
 
-def own_functions(statements: Sequence[ast.stmt]) -> set[str]:
+def own_functions(statements: Sequence[ast.stmt], bound: Mapping[str, int]) -> set[str]:
     """The functions that a notebook defines once, before it uses them and outside of all others."""
-    nodes = [node for statement in statements for node in ast.walk(statement)]
-    bound = Counter(name for node in nodes for name in _bound(node))
     found, used = set[str](), set[str]()
     for statement in statements:
-        if isinstance(statement, ast.FunctionDef) and bound[statement.name] == 1 and statement.name not in used:
+        if isinstance(statement, ast.FunctionDef) and bound.get(statement.name) == 1 and statement.name not in used:
             found.add(statement.name)
-        used |= {node.id for node in ast.walk(statement) if isinstance(node, ast.Name)}
+        used |= {node.id for node in all_nodes(statement) if isinstance(node, ast.Name)}
     return found
 
 

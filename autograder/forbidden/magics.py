@@ -9,6 +9,8 @@ from collections.abc import Sequence
 from importlib.util import decode_source
 from typing import Any
 
+from autograder.course.nodes import walk
+
 _LINES = re.compile(r"^[ \t]*+[%!?]|=[ \t]*+[%!]|(?<!\?)\?++[ \t]*+$", re.MULTILINE)
 _MOST_WORK = 2_000_000
 """most characters times lines of IPython's own: it reads the whole cell again for each of them"""
@@ -47,8 +49,11 @@ def tree(source: str) -> list[ast.stmt]:
         try:
             body = ast.parse(source).body
         except SyntaxError:
-            body = ast.parse(as_python(source)).body
-    if not any(isinstance(node, ast.Attribute) and node.attr in _RUN for one in body for node in ast.walk(one)):
+            source = as_python(source)
+            body = ast.parse(source).body
+    if source.isascii() and not any(name in source for name in _RUN):  # Python reads other letters as these, too
+        return body
+    if not any(isinstance(node, ast.Attribute) and node.attr in _RUN for one in body for node in walk(one)):
         return body
     module = _Opened().visit(ast.Module(body, []))
     return list(module.body)

@@ -7,6 +7,7 @@ import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
 
+from autograder.course.nodes import all_nodes, children, walk
 from autograder.forbidden import listed
 from autograder.forbidden.source import path_of, starred
 from autograder.forbidden.texts import text_of
@@ -20,7 +21,7 @@ def starred_names(statement: ast.stmt) -> Iterator[str]:
             case ast.ImportFrom() as node:
                 yield from starred(node)
             case ast.stmt() | ast.ExceptHandler() | ast.match_case() as node:
-                waiting += ast.iter_child_nodes(node)
+                waiting += children(node)
 
 
 def leads(node: ast.AST) -> bool:
@@ -38,7 +39,7 @@ def writes_module(node: ast.AST) -> bool:
             writes = name in listed.WRITING
         case _:
             return False
-    texts = [text_of(one) for one in ast.walk(node) if isinstance(one, ast.Constant)]
+    texts = [text_of(one) for one in walk(node) if isinstance(one, ast.Constant)]
     files = [text for text in texts if re.fullmatch(r"[\w./-]+\.\w+", text)]
     return writes and (not files or any(text.endswith(listed.LOADED) for text in files))
 
@@ -91,9 +92,9 @@ def examples(node: ast.AST) -> Iterator[str]:
 
 def local_targets(statement: ast.stmt) -> Iterator[ast.Attribute]:
     """The attributes that a function sets of what it has made itself, or was given: of no module of this name."""
-    for function in ast.walk(statement):
+    for function in all_nodes(statement):
         if isinstance(function, ast.FunctionDef | ast.AsyncFunctionDef):
-            nodes = [*ast.walk(function.args), *_of_its_own(function.body)]
+            nodes = [*walk(function.args), *_of_its_own(function.body)]
             taken = {name for node in nodes if isinstance(node, ast.alias | ast.Global) for name in _taken(node)}
             own = {node.arg for node in nodes if isinstance(node, ast.arg)}
             own |= {node.id for node in nodes if isinstance(node, ast.Name) and isinstance(node.ctx, ast.Store)}
@@ -110,7 +111,7 @@ def _of_its_own(body: Iterable[ast.AST]) -> Iterator[ast.AST]:
         node = waiting.pop()
         yield node
         if not isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef | ast.Lambda | ast.ClassDef):
-            waiting += ast.iter_child_nodes(node)
+            waiting += children(node)
 
 
 def _taken(node: ast.AST) -> Iterator[str]:

@@ -11,11 +11,25 @@ from collections import ChainMap
 from collections.abc import Container, Iterable, Iterator, Mapping, Sequence
 from typing import cast
 
+from autograder.course.nodes import all_nodes, children, walk
 from autograder.forbidden.magics import tree
 
 _CHANGING_METHODS = {
     *("append", "extend", "insert", "update", "setdefault", "add", "__setattr__", "__setitem__", "__ior__"),
 }
+_CHANGERS = {ast.Attribute, ast.Subscript, ast.Call}
+"""the nodes that can change an object"""
+_GIVERS = (
+    ast.Assign,
+    ast.FunctionDef,
+    ast.arguments,
+    ast.AnnAssign,
+    ast.NamedExpr,
+    ast.For,
+    ast.comprehension,
+    ast.withitem,
+)
+"""the nodes that can give a name another's meaning"""
 _LIBRARIES = ("torch", "numpy")
 """libraries that every grading process loads sooner or later"""
 _MOST_PARTS, _LONGEST = 32, 2000
@@ -55,10 +69,11 @@ def defines(statement: ast.stmt, installers: Container[str] = ()) -> list[str]:
             found.append(node.name)
         if isinstance(node, ast.Name) and isinstance(node.ctx, ast.Store) and not local:
             found.append(node.id)
-        found += [name for name in _changed(node, installers) if name not in local]
+        if type(node) in _CHANGERS:
+            found += [name for name in _changed(node, installers) if name not in local]
         if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef | ast.Lambda | ast.ClassDef):
             local = local | {""} | _locals(node)
-        waiting += [(child, local) for child in ast.iter_child_nodes(node)]
+        waiting += [(child, local) for child in children(node)]
     return list(dict.fromkeys(found))
 
 
@@ -69,7 +84,9 @@ def installers(statements: Iterable[ast.stmt]) -> frozenset[str]:
         if isinstance(statement, ast.FunctionDef | ast.AsyncFunctionDef):
             arguments = statement.args
             given = {argument.arg for argument in (*arguments.posonlyargs, *arguments.args, *arguments.kwonlyargs)}
-            if any(name in given for node in ast.walk(statement) for name in _changed(node)):
+            if any(
+                name in given for node in all_nodes(statement) if type(node) in _CHANGERS for name in _changed(node)
+            ):
                 found.add(statement.name)
     return frozenset(found)
 
@@ -101,7 +118,7 @@ def _root(node: ast.AST) -> Iterator[str]:
 def _locals(node: ast.FunctionDef | ast.AsyncFunctionDef | ast.Lambda | ast.ClassDef) -> set[str]:
     """The names that belong to a function itself: its parameters, and what it assigns."""
     own, declared = set[str](), set[str]()
-    for inner in ast.walk(node):
+    for inner in walk(node):
         if isinstance(inner, ast.Name):
             if isinstance(inner.ctx, ast.Store):
                 own.add(inner.id)
@@ -119,7 +136,7 @@ def global_names(statement: ast.stmt) -> frozenset[str]:
     except (SyntaxError, ValueError):
         return frozenset()
     except (RecursionError, MemoryError):  # too deep to be written down: its local names, too
-        return frozenset(node.id for node in ast.walk(statement) if isinstance(node, ast.Name))
+        return frozenset(node.id for node in all_nodes(statement) if isinstance(node, ast.Name))
     found = {symbol.get_name() for symbol in table.get_symbols() if symbol.is_referenced()}
     waiting = list(table.get_children())
     while waiting:
@@ -147,7 +164,7 @@ def inner_origins(statement: ast.stmt, origins: Mapping[str, str]) -> dict[str, 
     """The dotted paths behind the names that a statement imports or makes an alias, at any depth."""
     found: dict[str, str] = {}
     known = ChainMap(found, cast(dict[str, str], origins))  # only the first is written to
-    for node in ast.walk(statement):
+    for node in all_nodes(statement):
         if isinstance(node, ast.Import):
             for alias in node.names:
                 first = alias.name.split(".")[0]
@@ -156,9 +173,10 @@ def inner_origins(statement: ast.stmt, origins: Mapping[str, str]) -> dict[str, 
             found |= {name: f"{node.module}.{name}" for name in starred(node)}
             for alias in node.names:
                 found[alias.asname or alias.name] = f"{node.module}.{alias.name}"
-        for name, value in (*_aliases(node), *_returned(node)):
-            if path := path_of(value, known):
-                found[name] = path
+        elif type(node) in _GIVERS:
+            for name, value in (*_aliases(node), *_returned(node)):
+                if path := path_of(value, known):
+                    found[name] = path
     return found
 
 

@@ -14,10 +14,11 @@ from dataclasses import dataclass
 from autograder.course.course import Tool
 from autograder.course.master import Master
 from autograder.course.names import names
+from autograder.course.nodes import all_nodes
 from autograder.forbidden import WHY
+from autograder.forbidden.given import given_code
 from autograder.forbidden.source import (
     defines,
-    form,
     global_names,
     inner_origins,
     installers,
@@ -128,10 +129,10 @@ class _Reach:
 class _Notebook:
     """The students' cells of a notebook, and what the names in them stand for."""
 
-    def __init__(self, own: Code, given: Code, later: frozenset[tuple[str, str]]) -> None:
-        ours = _texts(given)
-        self.given = _given_names(given)
-        self.cells = {name: tuple(one for one in parse(source) if form(one) not in ours) for name, source in own}
+    def __init__(self, own: Code, given: tuple[tuple[str, str], ...], later: frozenset[tuple[str, str]]) -> None:
+        ours = given_code(given)
+        self.given = ours.names
+        self.cells = {name: tuple(one for one in parse(source) if not ours.has(one)) for name, source in own}
         for name in {cell for cell, _ in later} & self.cells.keys():
             redefined = {defined for cell, defined in later if cell == name}
             self.cells[name] = tuple(one for one in self.cells[name] if not _rebinds(one, redefined))
@@ -149,7 +150,7 @@ class _Notebook:
             for statement in statements:
                 for defined in defines(statement, changing) if changing else self._defines[statement]:
                     self.definitions.setdefault(defined, []).append((name, statement))
-        self.origins = origins_of(own_statements, _given_origins(given))
+        self.origins = origins_of(own_statements, ours.origins)
         for name, statements in self.cells.items():
             for statement in statements:
                 for path in _set_paths(statement, self.origins):
@@ -164,7 +165,7 @@ class _Notebook:
         if not set(asked).isdisjoint(self._defines[statement]):
             return True
         if not isinstance(statement, ast.Expr):
-            return any(isinstance(node, ast.Name) and node.id in _CHANGING for node in ast.walk(statement))
+            return any(isinstance(node, ast.Name) and node.id in _CHANGING for node in all_nodes(statement))
         call = statement.value.func if isinstance(statement.value, ast.Call) else None
         tried = isinstance(call, ast.Name) and (call.id in self.given or call.id in ("print", "display"))
         tried |= call is not None and path_of(call, self.origins).startswith(("torch.testing.", "numpy.testing."))
@@ -186,18 +187,18 @@ class _Notebook:
         if statement not in self._reaches:
             names = global_names(statement)
             origins = {name: self.origins.get(name, "") for name in names} | inner_origins(statement, self.origins)
-            nodes = list(ast.walk(statement))
-            lines = [node.lineno for node in nodes if isinstance(node, ast.Call) and _is_tensor_backward(node)]
-            left = None if isinstance(statement, _DEFINITIONS) else next(self._left(nodes), None)
-            self._reaches[statement] = _Reach(names, tuple(_paths(nodes, origins)), lines[0] if lines else 0, left)
+            parts = all_nodes(statement)
+            lines = [node.lineno for node in parts if isinstance(node, ast.Call) and _is_tensor_backward(node)]
+            left = None if isinstance(statement, _DEFINITIONS) else next(self._left(parts), None)
+            self._reaches[statement] = _Reach(names, tuple(_paths(parts, origins)), lines[0] if lines else 0, left)
         return self._reaches[statement]
 
-    def _left(self, nodes: Iterable[ast.AST]) -> Iterator[tuple[str, int]]:
+    def _left(self, parts: Iterable[ast.AST]) -> Iterator[tuple[str, int]]:
         """Where x.grad is read of a tensor that requires one: outside of functions, no name leads to its backward()."""
-        for node in nodes:
+        for node in parts:
             match node:
                 case ast.Attribute(value=ast.Name(id=name), attr="grad", ctx=ast.Load()):
-                    made = (part for _, one in self.definitions.get(name, ()) for part in ast.walk(one))
+                    made = (part for _, one in self.definitions.get(name, ()) for part in all_nodes(one))
                     if any(_requires_gradient(part) for part in made):
                         yield f"{name}.grad", node.lineno
 
@@ -213,7 +214,7 @@ def is_installed(module: str) -> bool:
 
 def _stars(statement: ast.stmt) -> Iterator[ast.AST]:
     """The imports of everything in a statement."""
-    for node in ast.walk(statement):
+    for node in all_nodes(statement):
         if isinstance(node, ast.ImportFrom) and any(alias.name == "*" for alias in node.names):
             yield node
 
@@ -233,22 +234,6 @@ def _read(
     later: frozenset[tuple[str, str]],
 ) -> _Notebook:
     return _Notebook(own, given, later)
-
-
-@functools.lru_cache(maxsize=8)  # the locked cells are the same in all submissions of a notebook
-def _texts(given: tuple[tuple[str, str], ...]) -> frozenset[str]:
-    """The statements of the locked cells. In a student's cell, too, they are the course's: cells can be merged."""
-    return frozenset(form(statement) for _, source in given for statement in parse(source))
-
-
-@functools.lru_cache(maxsize=8)
-def _given_names(given: tuple[tuple[str, str], ...]) -> frozenset[str]:
-    return frozenset(name for _, source in given for name in names(source))
-
-
-@functools.lru_cache(maxsize=8)
-def _given_origins(given: tuple[tuple[str, str], ...]) -> dict[str, str]:
-    return origins_of([statement for _, source in given for statement in parse(source)], {})
 
 
 def own_statements(own: Code, given: Code) -> dict[str, tuple[ast.stmt, ...]]:
@@ -274,7 +259,7 @@ def is_crowded(own: Code, given: Code) -> bool:
 def tool_in(statements: Sequence[ast.stmt], tools: Iterable[Tool]) -> tuple[str, int] | None:
     """The first use of a forbidden tool in statements that are no cell: what, and its line."""
     origins = origins_of(statements, {"torch": "torch"})
-    paths = tuple(_paths([node for statement in statements for node in ast.walk(statement)], origins))
+    paths = tuple(_paths([node for statement in statements for node in all_nodes(statement)], origins))
     found = (_first_use(_Reach(frozenset(), paths, 0), tool, backward=False) for tool in tools)
     return next(filter(None, found), None)
 
@@ -293,9 +278,9 @@ def _first_use(reach: _Reach, tool: Tool, backward: bool) -> tuple[str, int] | N
     return found if tool == "autograd" else None
 
 
-def _paths(nodes: Iterable[ast.AST], origins: Mapping[str, str]) -> Iterator[tuple[str, int]]:
+def _paths(parts: Iterable[ast.AST], origins: Mapping[str, str]) -> Iterator[tuple[str, int]]:
     inner: set[int] = set()  # parts of an attribute chain that was already handled as a whole
-    for node in nodes:
+    for node in parts:
         if isinstance(node, ast.Name | ast.Attribute) and id(node) not in inner:
             if path := path_of(node, origins):
                 yield path, node.lineno
@@ -313,14 +298,14 @@ def _paths(nodes: Iterable[ast.AST], origins: Mapping[str, str]) -> Iterator[tup
 
 def _set_paths(statement: ast.stmt, origins: Mapping[str, str]) -> Iterator[str]:
     """The dotted paths of the attributes that a statement sets: `torch.f = g`."""
-    for node in ast.walk(statement):
+    for node in all_nodes(statement):
         if isinstance(node, ast.Attribute) and isinstance(node.ctx, ast.Store):
             yield path_of(node, origins)
 
 
 def _has_backward(statement: ast.stmt) -> bool:
     """Whether a statement defines a class with a method backward(self)."""
-    methods = [node for node in ast.walk(statement) if isinstance(node, ast.FunctionDef) and node.name == "backward"]
+    methods = [node for node in all_nodes(statement) if isinstance(node, ast.FunctionDef) and node.name == "backward"]
     return isinstance(statement, ast.ClassDef) and any(
         len(method.args.posonlyargs) + len(method.args.args) - len(method.args.defaults) == 1 for method in methods
     )

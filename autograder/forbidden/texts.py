@@ -8,6 +8,7 @@ import math
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
+from autograder.course.nodes import children, walk
 from autograder.forbidden import listed
 
 _MOST = 64
@@ -53,7 +54,7 @@ class Texts:
                 self._scopes[node] = scope
             if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef | ast.Lambda):
                 scope = _Scope({}, scope)
-            waiting += [(child, scope) for child in ast.iter_child_nodes(node)]
+            waiting += [(child, scope) for child in children(node)]
 
     def values(self, node: ast.AST, depth: int = 0) -> Values:
         """The values that an expression can have."""
@@ -99,7 +100,7 @@ class Texts:
         waiting, seen = [node], set[ast.AST]()
         while waiting and len(seen) < _MOST_PARTS:
             part = waiting.pop()
-            for one in ast.walk(part):
+            for one in walk(part):
                 match one:
                     case ast.Name(id=name) if name == listed.LISTING:
                         return True
@@ -233,7 +234,7 @@ def _to(target: ast.expr, value: ast.expr | None) -> Iterator[tuple[str, ast.exp
         value = None
     if not isinstance(target, ast.Name):
         value = value if isinstance(value, ast.Subscript) and value.slice is _EACH else None
-        yield from ((node.id, value) for node in ast.walk(target) if isinstance(node, ast.Name))
+        yield from ((node.id, value) for node in walk(target) if isinstance(node, ast.Name))
 
 
 def text_of(node: ast.AST) -> str:

@@ -9,6 +9,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 
 from autograder.course import names
+from autograder.course.nodes import walk
 from autograder.course.release import Released
 
 _ATTRIBUTE = re.compile(r"\.([A-Za-z_]\w*)")
@@ -42,7 +43,7 @@ def given(release: Released, numbers: Iterable[float] = ()) -> Given:
     taken = {name for cell in code if not cell.solution for name in _ATTRIBUTE.findall(cell.source)}
     methods = {name for cell in code if cell.solution for name in _METHOD.findall(cell.source)}
     trees = filter(None, (syntax_tree(cell.source) for cell in code))
-    modules = dict(entry for tree in trees for node in _walked(tree) for entry in _imported(node))
+    modules = dict(entry for tree in trees for node in walk(tree) for entry in _imported(node))
     return Given(
         frozenset(asked),
         frozenset(taken | methods),
@@ -82,7 +83,7 @@ class Naming:
     @staticmethod
     def bound(node: Scope) -> frozenset[str]:
         """The names that a function or a comprehension binds, those inside it included."""
-        inner = _walked(node)
+        inner = walk(node)
         functions = (one.name for one in inner[1:] if isinstance(one, ast.FunctionDef | ast.AsyncFunctionDef))
         declared = {name for one in inner if isinstance(one, ast.Global) for name in one.names}
         return frozenset({*_bound(inner), *functions} - declared)
@@ -96,7 +97,7 @@ def naming(trees: Iterable[ast.Module], course: Given) -> Naming:
     imported: dict[str, str] = {}
     for tree in trees:
         own.update(_top_level(tree.body))
-        for node in _walked(tree):
+        for node in walk(tree):
             match node:
                 case ast.Attribute(ctx=ast.Store(), attr=attribute):
                     attributes.add(attribute)
@@ -143,18 +144,6 @@ def syntax_tree(source: str) -> ast.Module | None:
         return None
 
 
-def _walked(node: ast.AST) -> list[ast.AST]:
-    """A node and all nodes in it: as ast.walk, in a third of the time."""
-    found = [node]
-    for one in found:
-        for value in vars(one).values():
-            if isinstance(value, ast.AST):
-                found.append(value)
-            elif type(value) is list:
-                found += [part for part in value if isinstance(part, ast.AST)]
-    return found
-
-
 def _bound(nodes: Iterable[ast.AST]) -> Iterator[str]:
     for node in nodes:
         match node:
@@ -168,7 +157,7 @@ def _top_level(body: Iterable[ast.stmt]) -> Iterator[str]:
         if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef):
             yield node.name
         else:
-            yield from _bound(_walked(node))
+            yield from _bound(walk(node))
 
 
 def _of_class(node: ast.ClassDef) -> Iterator[str]:

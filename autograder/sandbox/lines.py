@@ -158,9 +158,9 @@ class ForkLine:
 
     def _wait(self, question: Question, stop: float) -> Returned | Raised:
         while True:
+            self._process.receive(stop, self._channel)
             message = self._channel.take(deadline=stop)
             if message is None:
-                self._process.receive(stop, self._channel)
                 if self._number in self._process.gone and not readable(self._channel.sock):
                     raise Closed("the fork has ended")
                 continue

@@ -94,25 +94,32 @@ class Process:
             left = deadline - time.monotonic()
             if left <= 0:
                 raise Late("no answer in time")
-            try:
-                message = self.channel.take(deadline=deadline)
-            except Closed:
-                self._raise_how_it_ended()
-            if message is not None:
-                report = decode_report(message)
-                if isinstance(report, ForkEnded) and report.number in self.forks:
-                    self.gone[report.number] = report.status
-                return report
             poll = select.poll()
             poll.register(self.control, select.POLLIN)
             poll.register(self.channel, select.POLLIN)
             if other is not None:
                 poll.register(other, select.POLLIN)
             ready = {fd for fd, _ in poll.poll(math.ceil(left * 1000))}
-            if self.control.fileno() in ready and self.channel.fileno() not in ready:
+            if self.channel.fileno() in ready:
+                if (report := self._take(deadline)) is not None:
+                    return report
+            elif self.control.fileno() in ready:
                 self.check()
-            elif other is not None and other.fileno() in ready:
+            if other is not None and other.fileno() in ready:
                 return None
+
+    def _take(self, deadline: float) -> Report | None:
+        """The report that has arrived from the student's main process, None if it is not whole yet."""
+        try:
+            message = self.channel.take(deadline=deadline)
+        except Closed:
+            self._raise_how_it_ended()
+        if message is None:
+            return None
+        report = decode_report(message)
+        if isinstance(report, ForkEnded) and report.number in self.forks:
+            self.gone[report.number] = report.status
+        return report
 
     def close(self) -> Ended:
         """End the process and return how it ended."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import re
 from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
@@ -60,6 +61,7 @@ def same(one: str, other: str) -> bool:
     return one == other or normal(one) == normal(other)
 
 
+@functools.lru_cache(maxsize=2**10)  # asked for each cell and each notebook of the course
 def normal(source: str) -> str:
     """The text without blanks at its ends and at line ends, and with magics uncommented.
 

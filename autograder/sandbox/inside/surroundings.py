@@ -6,6 +6,7 @@ computes there in float64, has not changed what the functions above do.
 
 from __future__ import annotations
 
+import _signal  # type: ignore[import-not-found]
 import gc
 import locale
 import os
@@ -26,7 +27,8 @@ class Surroundings:
         self._folder = Path.cwd()
         self._environment = dict(os.environ)
         self._filters = list(warnings.filters)
-        self._signals = {number: signal.getsignal(number) for number in signal.valid_signals()}
+        # not signal.getsignal, which makes an enum of each: this runs before each test
+        self._signals = {int(number): _signal.getsignal(number) for number in signal.valid_signals()}
         self._libraries = (*_torch(sys.modules.get("torch")), *_numpy(sys.modules.get("numpy")))
         self._others: tuple[Callable[[], object], ...] = (
             partial(sys.setrecursionlimit, sys.getrecursionlimit()),
@@ -51,7 +53,7 @@ class Surroundings:
             warnings.resetwarnings()
             warnings.filters.extend(self._filters)  # type: ignore[attr-defined]
         for number, handler in self._signals.items():
-            if signal.getsignal(number) is not handler:
+            if _signal.getsignal(number) is not handler:
                 with suppress(OSError, TypeError, ValueError):  # a handler that Python did not install
                     signal.signal(number, handler)
 

@@ -60,10 +60,10 @@ class Channel:
         """The next whole message and the file descriptors that came with it."""
         fds: list[int] = []
         while True:
+            _wait(self.sock, select.POLLIN, deadline)
             message = self.take(fds, deadline)
             if message is not None:
                 return message, fds
-            _wait(self.sock, select.POLLIN, deadline)
 
     def take(self, fds: list[int] | None = None, deadline: float | None = None) -> bytes | None:
         """The next whole message, or None if none has arrived.

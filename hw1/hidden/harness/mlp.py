@@ -1,39 +1,65 @@
 """Harness of hw1/mlp: runs the student's layers and networks on numbers that the tests draw."""
 
+from __future__ import annotations
+
 import math
 from collections.abc import Callable, Sequence
-from typing import Any, Protocol
+from typing import TYPE_CHECKING, Any
 
 import torch
 from torch import Tensor
 
+if TYPE_CHECKING:  # the harness runs anew for each test, and classes of this kind take long to make
+    from typing import Protocol
 
-class _Layer(Protocol):
-    weight: Tensor
-    bias: Tensor
+    class _Layer(Protocol):
+        weight: Tensor
+        bias: Tensor
 
-    def forward(self, x: Tensor) -> Tensor: ...
+        def forward(self, x: Tensor) -> Tensor: ...
 
-    def backward(self, dy: Tensor) -> Tensor: ...
+        def backward(self, dy: Tensor) -> Tensor: ...
 
+    class _Network(Protocol):
+        parameters: dict[str, Tensor]
+        grads: dict[str, Tensor]
+        cache: dict[str, Tensor]
 
-class _Network(Protocol):
-    parameters: dict[str, Tensor]
-    grads: dict[str, Tensor]
-    cache: dict[str, Tensor]
+        def forward(self, x: Tensor) -> Tensor: ...
 
-    def forward(self, x: Tensor) -> Tensor: ...
+        def backward(self, dJdy_hat: Tensor) -> object: ...
 
-    def backward(self, dJdy_hat: Tensor) -> object: ...
+        def clear_grad_and_cache(self) -> object: ...
 
-    def clear_grad_and_cache(self) -> object: ...
+    _Widths = tuple[int, int, int]  # of the input, the hidden layer and the output
+    _Functions = tuple[str, str]  # names of f and g
+    _Values = dict[str, Tensor]  # by name: W1, b1, W2, b2
+    _MLP = Callable[[int, int, str, int, int, str], _Network]
+    _Loss = Callable[[Tensor, Tensor], tuple[Tensor, Tensor]]
 
+    class _Value(Protocol):
+        data: float
+        grad: float
+        parents: Sequence[_Value]
+        op: str
 
-_Widths = tuple[int, int, int]  # of the input, the hidden layer and the output
-_Functions = tuple[str, str]  # names of f and g
-_Values = dict[str, Tensor]  # by name: W1, b1, W2, b2
-_MLP = Callable[[int, int, str, int, int, str], _Network]
-_Loss = Callable[[Tensor, Tensor], tuple[Tensor, Tensor]]
+        def __add__(self, other: _Value | float) -> _Value: ...
+
+        def __mul__(self, other: _Value | float) -> _Value: ...
+
+        def __pow__(self, n: float) -> _Value: ...
+
+        def __rmul__(self, other: float) -> _Value: ...
+
+        def exp(self) -> _Value: ...
+
+        def log(self) -> _Value: ...
+
+        def relu(self) -> _Value: ...
+
+        def backward(self) -> object: ...
+
+    _Number = Callable[[float], _Value]  # the student's class Value
 
 
 # ---------------------------------------------------------------------------------------------- functions to measure
@@ -394,32 +420,6 @@ def _number(J: object) -> object:
 
 
 # ---------------------------------------------------------------------------------------------- Value
-
-
-class _Value(Protocol):
-    data: float
-    grad: float
-    parents: Sequence["_Value"]
-    op: str
-
-    def __add__(self, other: "_Value | float") -> "_Value": ...
-
-    def __mul__(self, other: "_Value | float") -> "_Value": ...
-
-    def __pow__(self, n: float) -> "_Value": ...
-
-    def __rmul__(self, other: float) -> "_Value": ...
-
-    def exp(self) -> "_Value": ...
-
-    def log(self) -> "_Value": ...
-
-    def relu(self) -> "_Value": ...
-
-    def backward(self) -> object: ...
-
-
-_Number = Callable[[float], _Value]  # the student's class Value
 
 
 def expression(name: str, a: Any, b: Any, c: Any) -> Any:
