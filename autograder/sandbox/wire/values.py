@@ -36,6 +36,7 @@ _TYPES = {
     "<f2": "float16", "<f4": "float32", "<f8": "float64", "<c8": "complex64", "<c16": "complex128",
 }  # fmt: skip
 """the types that numpy knows, by its own short name; `str` of a type takes it ten times as long"""
+_NUMPYS = {ours: numpys for numpys, ours in _TYPES.items()}
 _Shape: TypeAlias = Annotated[list[Annotated[int, msgspec.Meta(ge=0, le=2**31)]], msgspec.Meta(max_length=12)]
 Name: TypeAlias = Annotated[str, msgspec.Meta(max_length=200)]
 
@@ -208,9 +209,16 @@ def _checked(value: Tensor | Array) -> bytes:
 def _to_tensor(value: Tensor) -> torch.Tensor:
     import torch
 
-    data, dtype = _checked(value), getattr(torch, value.dtype)
-    flat = torch.frombuffer(bytearray(data), dtype=dtype) if data else torch.empty(0, dtype=dtype)
-    tensor = flat.reshape(value.shape)
+    data = _checked(value)
+    if value.dtype in _NUMPYS and data:
+        import numpy as np
+
+        # one step of torch, which counts where its steps are watched
+        tensor = torch.from_numpy(np.frombuffer(bytearray(data), _NUMPYS[value.dtype]).reshape(value.shape))
+    else:
+        dtype = getattr(torch, value.dtype)
+        flat = torch.frombuffer(bytearray(data), dtype=dtype) if data else torch.empty(0, dtype=dtype)
+        tensor = flat.reshape(value.shape)
     if value.grad and (tensor.is_floating_point() or tensor.is_complex()):
         tensor.requires_grad_()
     return tensor
