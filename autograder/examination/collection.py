@@ -19,6 +19,7 @@ _ARGUMENTS = (
     *("--assert=plain", "--import-mode=importlib", "--capture=no", "-c", os.devnull),
     # unneeded plugins take time for each submission; the last two collect garbage, which takes 0.6 s
     *(f"-pno:{plugin}" for plugin in ("terminal", "cacheprovider", "faulthandler", "logging", "doctest", "junitxml")),
+    "-pno:unittest",  # a TestCase is collected like any other class: errors reach the one who runs it
     *(f"-pno:{plugin}" for plugin in ("pastebin", "nose", "stepwise", "unraisableexception", "threadexception")),
 )
 
@@ -37,7 +38,7 @@ class HiddenTests:
         # without these options, pytest would search all parent folders
         where = (f"--rootdir={folder}", f"--confcutdir={folder}", *map(str, files))
         with _captured() as printed, _without_the_callers_options():
-            self._config = _prepareconfig([*_ARGUMENTS, *where], [self._plugin])
+            self._config = _prepareconfig([*_ARGUMENTS, *where], [self._plugin, self._plugin.shared()])
             try:
                 self._config._do_configure()
                 self._session = pytest.Session.from_config(self._config)
@@ -55,7 +56,7 @@ class HiddenTests:
     def run(self, file: Path, examination: Examination, wanted: Callable[[pytest.Item], bool]) -> None:
         """Run the tests of `file` for which `wanted` is true. The results go into `examination`."""
         with _captured():
-            self._plugin.run(examination, [item for item in self._session.items if item.path == file and wanted(item)])
+            self._plugin.run(examination, [item for item in self.of(file) if wanted(item)])
 
     def of(self, file: Path) -> list[pytest.Function]:
         """The tests of one file, in its order."""

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
+import contextlib
 import itertools
 import time
 import types
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Literal
 
 import pytest
 
@@ -119,7 +119,7 @@ class Examination:
 
 
 class ExaminationPlugin:
-    """Fixtures and hooks for one examination at a time."""
+    """Runs tests for one examination at a time, and provides their fixtures."""
 
     def __init__(self) -> None:
         self.broken = ""
@@ -128,11 +128,35 @@ class ExaminationPlugin:
         self._item: pytest.Item | None = None
         self._began = 0.0
 
-    def run(self, examination: Examination, items: Sequence[pytest.Item]) -> None:
+    def run(self, examination: Examination, items: Sequence[pytest.Function]) -> None:
         """Run these tests, in this order."""
         self._examination = examination
         for item, following in itertools.zip_longest(items, items[1:]):
-            item.config.hook.pytest_runtest_protocol(item=item, nextitem=following)
+            self._run(item, following)
+
+    def _run(self, item: pytest.Function, following: pytest.Function | None) -> None:
+        """As pytest's own protocol, but without the hooks and reports of each step, which take longer than a test."""
+        self._item, self._began, set_up = item, time.perf_counter(), True
+        error: BaseException | None = None
+        self.examination.announce(item.name)
+        try:
+            if item.name in self.examination.barred:
+                raise Exhausted
+            if not item._request:
+                item._initrequest()
+            item.session._setupstate.setup(item)
+            set_up = False
+            with budget(self.examination.seconds):
+                item.runtest()
+        except KeyboardInterrupt:
+            raise
+        except BaseException as raised:
+            error = raised
+        self.examination.keep(item, error, time.perf_counter() - self._began, set_up)
+        error = None  # or it would keep its frames, this one among them, and all that they hold
+        with contextlib.suppress(Exception):  # what a fixture does at its end decides nothing
+            item.session._setupstate.teardown_exact(following)
+        item._request, item.funcargs = False, None  # type: ignore[assignment]
 
     @property
     def examination(self) -> Examination:
@@ -156,16 +180,6 @@ class ExaminationPlugin:
         yield Student(line, texts=not worth.trains)
         line.close()
 
-    @pytest.fixture(scope="module")
-    def shared_student(self) -> Iterator[Student]:
-        """One fork for all tests of the module that use it, for example for a training run that several tests check.
-
-        As it serves several grade cells, names mean what they mean at the end of the notebook.
-        """
-        line = self._recorded(SHARED, lambda: self.examination.fork(""), Room(), trains=True)
-        yield Student(line, texts=False)
-        line.close()
-
     def _recorded(self, name: str, made: Callable[[], Line], room: Room, trains: bool) -> Line:
         """A line that records what is asked under this name, or answers from the recording of that name."""
         examination = self.examination
@@ -173,6 +187,23 @@ class ExaminationPlugin:
         line = made() if examination.replayed is None else ReplayLine(examination.replayed.get(name))
         kept.whole = True  # not earlier: no line may have been made
         return Recorder(line, kept, room, trains)
+
+    def shared(self) -> types.ModuleType:
+        """A second plugin, which provides `shared_student`: fixtures of a whole module may not be methods."""
+
+        @pytest.fixture(scope="module")
+        def shared_student() -> Iterator[Student]:
+            """One fork for all tests of the module that use it, for example for a training run that several check.
+
+            As it serves several grade cells, names mean what they mean at the end of the notebook.
+            """
+            line = self._recorded(SHARED, lambda: self.examination.fork(""), Room(), trains=True)
+            yield Student(line, texts=False)
+            line.close()
+
+        module = types.ModuleType("shared")
+        vars(module)["shared_student"] = shared_student
+        return module
 
     @pytest.fixture
     def reference(self) -> types.SimpleNamespace:
@@ -192,28 +223,6 @@ class ExaminationPlugin:
     def pytest_collectreport(self, report: pytest.CollectReport) -> None:
         if report.failed:
             self.broken = f"pytest cannot collect the hidden tests: {report.longreprtext.splitlines()[-1]}"
-
-    @pytest.hookimpl(tryfirst=True)  # before the fixtures are set up
-    def pytest_runtest_setup(self, item: pytest.Item) -> None:
-        self._item, self._began = item, time.perf_counter()
-        self.examination.announce(item.name)
-        if item.name in self.examination.barred:
-            raise Exhausted
-
-    @pytest.hookimpl(wrapper=True)
-    def pytest_runtest_call(self, item: pytest.Item) -> Iterator[None]:
-        with budget(self.examination.seconds):
-            yield
-
-    @pytest.hookimpl(tryfirst=True)
-    def pytest_runtest_makereport(self, item: pytest.Item, call: pytest.CallInfo[None]) -> pytest.TestReport:
-        """Replace pytest's own report, which takes seconds to format the tensors of a failing test."""
-        if call.when == "call" or (call.when == "setup" and call.excinfo is not None):
-            error = call.excinfo.value if call.excinfo is not None else None
-            self.examination.keep(item, error, time.perf_counter() - self._began, call.when == "setup")
-        assert call.when != "collect"
-        outcome: Literal["passed", "failed"] = "passed" if call.excinfo is None else "failed"
-        return pytest.TestReport(item.nodeid, item.location, {}, outcome, None, call.when)
 
 
 def earns_of(item: pytest.Item) -> Earns:
