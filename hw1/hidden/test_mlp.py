@@ -229,22 +229,22 @@ def test_linear_forward_of_a_square(student, draw):
 @earns("linear-forward")
 def test_linear_forward_of_ones(student, draw):
     """The output is right, and of shape (B, out), where the batch, the input or the output is 1."""
-    for B, n, m in ONES:
-        layer, W, b = given_linear(student, draw, n, m)
-        x = draw.normal(B, n)
-        close(layer.forward(x), functional.linear(x, W, b), f"y of Linear({n}, {m}) for a batch of {B}")
+    drawn = [(draw.normal(m, n), draw.normal(m), draw.normal(B, n)) for B, n, m in ONES]
+    outputs = HARNESS.beside(student).outputs(student.Linear, drawn)
+    for (B, n, m), (W, b, x), y in zip(ONES, drawn, outputs, strict=True):
+        close(y, functional.linear(x, W, b), f"y of Linear({n}, {m}) for a batch of {B}")
 
 
 @earns("linear-backward")
 def test_linear_backward_of_ones(student, draw):
     """All gradients are right, and have the right shapes, where the batch, the input or the output is 1."""
-    for B, n, m in ONES:
-        layer, W, _ = given_linear(student, draw, n, m)
-        x, dy, name = draw.normal(B, n), draw.normal(B, m), f"Linear({n}, {m}) for a batch of {B}"
-        layer.forward(x)
-        close(layer.backward(dy), dy @ W, f"dx of {name}")
-        close(layer.weight_grad, dy.T @ x, f"weight_grad of {name}")
-        close(layer.bias_grad, dy.sum(0), f"bias_grad of {name}")
+    drawn = [(draw.normal(m, n), draw.normal(m), draw.normal(B, n), draw.normal(B, m)) for B, n, m in ONES]
+    found = HARNESS.beside(student).passes(student.Linear, drawn)
+    for (B, n, m), (W, _, x, dy), (dx, weight_grad, bias_grad) in zip(ONES, drawn, found, strict=True):
+        name = f"Linear({n}, {m}) for a batch of {B}"
+        close(dx, dy @ W, f"dx of {name}")
+        close(weight_grad, dy.T @ x, f"weight_grad of {name}")
+        close(bias_grad, dy.sum(0), f"bias_grad of {name}")
 
 
 @earns("linear-backward", weight=2)

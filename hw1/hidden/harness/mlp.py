@@ -15,6 +15,8 @@ if TYPE_CHECKING:  # the harness runs anew for each test, and classes of this ki
     class _Layer(Protocol):
         weight: Tensor
         bias: Tensor
+        weight_grad: Tensor
+        bias_grad: Tensor
 
         def forward(self, x: Tensor) -> Tensor: ...
 
@@ -148,6 +150,30 @@ def of_right_layers(kind: Callable[..., object]) -> Callable[..., object]:
 def result_and_inputs(work: Callable[..., object], *inputs: Tensor) -> list[object]:
     """What `work` returns, and its inputs as they are afterwards."""
     return [work(*inputs), *inputs]
+
+
+def _given(kind: Callable[[int, int], _Layer], weight: Tensor, bias: Tensor) -> _Layer:
+    """A layer of the student's with this weight and bias."""
+    layer = kind(weight.shape[1], weight.shape[0])
+    layer.weight, layer.bias = weight, bias
+    return layer
+
+
+def outputs(kind: Callable[[int, int], _Layer], given: Sequence[tuple[Tensor, Tensor, Tensor]]) -> list[Tensor]:
+    """The output of each layer with this weight and bias for x."""
+    return [_given(kind, weight, bias).forward(x) for weight, bias, x in given]
+
+
+def passes(
+    kind: Callable[[int, int], _Layer], given: Sequence[tuple[Tensor, Tensor, Tensor, Tensor]]
+) -> list[tuple[Tensor, Tensor, Tensor]]:
+    """The gradients of the input, the weight and the bias of each layer with this weight and bias, for x and dy."""
+    found = []
+    for weight, bias, x, dy in given:
+        layer = _given(kind, weight, bias)
+        layer.forward(x)
+        found.append((layer.backward(dy), layer.weight_grad, layer.bias_grad))
+    return found
 
 
 def linear_backward(kind: Callable[[int, int], _Layer]) -> Callable[[Tensor, Tensor, Tensor, Tensor], Tensor]:
