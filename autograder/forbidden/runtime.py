@@ -135,7 +135,17 @@ class _Unrecorded(AbstractContextManager[None]):
 def _block_functions(tool: str) -> Iterable[AbstractContextManager[object]]:
     # Every layer and loss of torch.nn calls these functions, so blocking them is enough. Patching the Module class
     # would invalidate the caches of hundreds of subclasses in each fork.
-    return (_blocking_mode(tool)(),)
+    # Where the mode is entered already, it is not entered again: each operation would pass through both.
+    mode = _blocking_mode(tool)
+    return () if any(type(one) is mode for one in _active_modes()()) else (mode(),)
+
+
+@functools.cache
+def _active_modes() -> Callable[[], list[Any]]:
+    """PyTorch's function that lists the modes that are entered, as it was before a student's code could replace it."""
+    from torch.overrides import _get_current_function_mode_stack
+
+    return _get_current_function_mode_stack
 
 
 @functools.cache
