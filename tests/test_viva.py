@@ -849,6 +849,51 @@ def idle(x):
     assert [bool(one.before) for one in watched(source, "check", large) if one.number == 1][-1:] == [False]
 
 
+KEEPERS = {
+    "deque": ("collections.deque([1])", "KEPT.append(2)"),
+    "slots": ("Slots()", "KEPT.x = 2"),
+    "private slots": ("Slots()", "KEPT._Slots__own = 2"),
+    "an attribute of a function": ("lambda: 1", "KEPT.calls = 2"),
+    "partial": ("functools.partial(max, [1])", "KEPT.args[0].append(2)"),
+    "bound method": ("Bound().look", "KEPT.__self__.x = 2"),
+    "method of a list": ("[].append", "KEPT(2)"),
+    "random.Random": ("random.Random(1)", "KEPT.random()"),
+    "torch.Generator": ("torch.Generator()", "torch.rand(2, generator=KEPT)"),
+    "numpy's generator": ("np.random.default_rng(1)", "KEPT.random()"),
+    "numpy's older generator": ("np.random.RandomState(1)", "KEPT.rand()"),
+    "bytearray": ("bytearray(2)", "KEPT[0] = 1"),
+    "a dictionary of functions": ('{"a": made([])}', 'KEPT["a"]()'),
+}
+
+
+@pytest.mark.parametrize(("made", "change"), KEEPERS.values(), ids=KEEPERS)
+def test_what_an_object_keeps_in_its_own_way_is_compared_too(made, change):
+    source = f"""
+import collections, functools, random, torch
+import numpy as np
+class Slots:
+    __slots__ = ("x", "__own")
+class Bound:
+    def look(self):
+        return self
+def made(kept):
+    return lambda: kept.append(1)
+KEPT = {made}
+def f(x):
+    KEPT
+    return x
+"""
+    before = [watched(source, "check", f"{begin}\nf(1)")[-1].before for begin in ("0", change)]
+    assert all(before) and before[0] != before[1]
+
+
+@pytest.mark.parametrize("made", ["iter([1, 2])", "(i for i in [1])", "itertools.count()", "functools.lru_cache(abs)"])
+def test_where_it_is_not_to_be_seen_what_an_object_keeps_no_edit_is_asked_about(made):
+    source = f"import functools, itertools\nKEPT = {made}\ndef f(x):\n    KEPT\n    return x"
+    [call] = watched(source, "check", "f(1)")
+    assert not call.before
+
+
 def test_a_call_that_is_left_after_a_draw_is_known_to_draw():
     source = "import torch\n\ndef f(n):\n    for _ in range(n):\n        x = {}\n    return x"
     for body, draws in (("torch.rand(2)", True), ("torch.ones(2)", False)):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import functools
 import re
 import warnings
 from collections.abc import Iterator
@@ -22,6 +23,7 @@ _EARLY = ("was never closed", "unexpected EOF", "unterminated triple-quoted", "e
 """the syntax errors of a text that ends too early"""
 
 
+@functools.lru_cache(maxsize=2**10)  # asked for each cell and each notebook of the course
 def names(source: str) -> frozenset[str]:
     """The functions, classes and variables that `source` defines at its top level; it need not be valid Python."""
     found = set(_FUNCTION.findall(source))
@@ -30,6 +32,7 @@ def names(source: str) -> frozenset[str]:
     return frozenset(found)
 
 
+@functools.lru_cache(maxsize=2**10)
 def functions(source: str) -> frozenset[str]:
     """The functions and classes that `source` defines at its top level."""
     return frozenset(_FUNCTION.findall(source))

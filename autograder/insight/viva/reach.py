@@ -5,8 +5,11 @@
 
 SOURCE = """
 def _viva_reach(names, members, torch, numpy):
+    import functools
+    import random
     import zlib
-    from types import FunctionType, ModuleType
+    from collections import deque
+    from types import BuiltinFunctionType, FunctionType, MethodType, ModuleType
 
     def is_fixed(thing, depth=0):
         if type(thing) in (list, tuple, dict) and depth < 3:
@@ -44,6 +47,11 @@ def _viva_reach(names, members, torch, numpy):
                 todo.append((type(thing), ""))
         return found if not todo else None
 
+    def of_slots(owner):
+        slots, kind = vars(owner).get("__slots__", ()), "_" + owner.__name__.lstrip("_")
+        names = [slots] if isinstance(slots, str) else list(slots)
+        return [kind + one if one[:2] == "__" != one[-2:] else one for one in names if one != "__weakref__"]
+
     def digests(things, quick=False):
         left, known, value = 4 * 10**6, {}, 0
 
@@ -80,16 +88,37 @@ def _viva_reach(names, members, torch, numpy):
                 for key, item in list(thing.items()):
                     take(key, depth + 1)
                     take(item, depth + 1)
-            elif isinstance(thing, (list, tuple)):
+            elif isinstance(thing, (list, tuple, deque)):
                 for item in list(thing):
                     take(item, depth + 1)
             elif isinstance(thing, (set, frozenset)):
                 add(sorted(map(repr, thing)))
             elif isinstance(thing, FunctionType):
                 kept = [cell.cell_contents for cell in thing.__closure__ or ()]
-                take([thing.__qualname__, thing.__defaults__, thing.__kwdefaults__, kept], depth + 1)
+                take([thing.__qualname__, thing.__defaults__, thing.__kwdefaults__, kept, vars(thing)], depth + 1)
+            elif isinstance(thing, MethodType):
+                take([thing.__self__, thing.__func__], depth + 1)
+            elif isinstance(thing, BuiltinFunctionType):
+                take([thing.__name__, thing.__self__], depth + 1)
+            elif isinstance(thing, functools.partial):
+                take([thing.func, thing.args, thing.keywords], depth + 1)
+            elif isinstance(thing, random.Random):
+                add(thing.getstate())
+            elif torch is not None and isinstance(thing, torch.Generator):
+                take(thing.get_state(), depth + 1)
+            elif numpy is not None and isinstance(thing, (numpy.random.Generator, numpy.random.RandomState)):
+                take((getattr(thing, "bit_generator", None) or thing._bit_generator).state, depth + 1)
+            elif hasattr(kind, "__next__") or hasattr(kind, "cache_info"):
+                raise ValueError  # how far it has come, or what it remembers, is not to be seen
             elif not isinstance(thing, (type, ModuleType)):
-                take(getattr(thing, "__dict__", None), depth + 1)
+                slots = [one for owner in kind.__mro__ for one in of_slots(owner)]
+                parts = [getattr(thing, one, None) for one in slots]
+                if hasattr(thing, "__dict__") or slots:
+                    take([getattr(thing, "__dict__", None), parts], depth + 1)
+                elif " at 0x" in repr(thing):
+                    raise ValueError  # what is in it is not to be seen
+                else:
+                    add(repr(thing))
             return None
 
         found = {}
