@@ -66,6 +66,7 @@ def names(watching: Watch) -> list[str]:
     """Who is graded at this look and those after it, until nothing is being graded any more."""
     outcomes = watching.look()
     while watching.busy:
+        watching.rest()
         outcomes += watching.look()
     return [one.submission.student for one in outcomes if not one.stood]
 
@@ -116,11 +117,22 @@ def test_one_that_takes_long_holds_nobody_up(course: Course, watching: Watch, mo
     watching.look()
     seen: list[str] = []
     while "ada" not in seen:
+        watching.rest()
         seen += [one.submission.student for one in watching.look()]
     table = (course.root / "results" / "hw1.csv").read_text(encoding="utf-8")
     assert "ada" in table and "slow" not in table and (course.root / "results" / "ada" / "hw1.html").is_file()
     let_go.set()
     assert (names(watching), score(course, "slow")) == (["slow"], 3)
+
+
+def test_a_rest_ends_when_an_outcome_is_there(course: Course, watching: Watch, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("autograder.grading.watch._SHORTEST", 600.0)
+    monkeypatch.setattr("autograder.grading.watch._LONGEST", 600.0)
+    hand_in(course, "ada", "x * x")
+    watching.look()
+    assert watching.look() == () and watching.busy
+    watching.rest()
+    assert [one.submission.student for one in watching.look()] == ["ada"]
 
 
 def test_what_is_still_graded_when_the_course_changes_is_graded_anew(

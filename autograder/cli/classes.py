@@ -219,7 +219,6 @@ def watch(
     The hidden tests stay loaded, so a page is there within a second or two. When the course's files change, they are
     loaded anew, and who is affected is graded again when `autograder grade` is called.
     """
-    import time
 
     from autograder.grading.watch import Watch
 
@@ -240,10 +239,8 @@ def watch(
     with Watch(opened, homework, submitted, out, workers, allow_unconfined, seen, tell) as watching:
         try:
             while True:
-                began = time.monotonic()
-                graded = watching.look()
-                took = 0.0 if graded else time.monotonic() - began
-                time.sleep(min(2.0, max(0.1, 5 * took)))  # a large class is not looked at all the time
+                watching.look()
+                watching.rest()
         except KeyboardInterrupt:
             typer.echo("ended")
 

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import os
+import time
 from collections.abc import Callable, Iterator, Mapping, Sequence, Set
-from concurrent.futures import Future, ThreadPoolExecutor, wait
+from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
 from pathlib import Path
 
 from autograder.course.course import Course, CourseError, Homework, TierName, open_course
@@ -16,8 +17,11 @@ from autograder.grading.origin import Origin
 from autograder.grading.server import GradingServer
 from autograder.grading.submissions import Submission
 
-_PATIENCE = 1.0
-"""seconds that a look waits for what is being graded: who is done by then comes into the table together"""
+_SHORTEST, _LONGEST, _TIMES = 0.1, 2.0, 5
+"""seconds between two looks: so many times as long as the last one took, for a large class is not looked at all the
+time"""
+_TOGETHER = 1.0
+"""seconds in which outcomes come into the table together while all workers are busy: each table takes time from them"""
 _Signature = tuple[tuple[str, int, int], ...]
 
 
@@ -44,6 +48,7 @@ class _Desk:
         self.origin = origin
         self._server = _Server(homework, floor)
         self._server.wait()
+        self._workers = workers
         self._pool = ThreadPoolExecutor(workers, thread_name_prefix="watch")
         self._begun: dict[str, tuple[Submission, Future[Outcome]]] = {}
 
@@ -63,10 +68,20 @@ class _Desk:
         """The students whose submissions wait here, are graded, or have an outcome that nobody has taken yet."""
         return self._begun.keys()
 
-    def done(self, patience: float) -> list[Submission]:
-        """Those whose outcome is there, or comes within these seconds."""
-        wait([future for _, future in self._begun.values()], patience)
+    def done(self) -> list[Submission]:
+        """Those whose outcome is there."""
         return [one for one, future in self._begun.values() if future.done()]
+
+    def wait(self, seconds: float) -> None:
+        """Wait until there is an outcome, but not longer than these seconds.
+
+        While all workers are busy, nobody who comes is graded at once: then outcomes are awaited that come together.
+        """
+        futures = [future for _, future in self._begun.values()]
+        if sum(not future.done() for future in futures) >= self._workers:
+            wait(futures, max(seconds, _TOGETHER))
+        else:
+            wait(futures, seconds, FIRST_COMPLETED)
 
     def close(self) -> None:
         """End everything, whatever is still being graded."""
@@ -78,7 +93,7 @@ class _Desk:
 class Watch:
     """Watches a folder of submissions. `look` grades what has come and is complete; it is to be called again and again.
 
-    It is a context manager, which closes the grading server.
+    Between two looks, `rest` waits. It is a context manager, which closes the grading server.
     """
 
     def __init__(
@@ -101,6 +116,8 @@ class Watch:
         """of each submission that was given to the desk last"""
         self._done: dict[str, _Signature] = {}
         self._said = ""
+        self._took = 0.0
+        """seconds that the last look took which found nothing to do"""
 
     def __enter__(self) -> Watch:
         return self
@@ -119,12 +136,26 @@ class Watch:
         """Whether something is being graded, whose outcome a later look gives."""
         return self._desk is not None and bool(self._desk.busy)
 
+    def rest(self) -> None:
+        """Wait until it is time for the next look: not for long, and only until an outcome is there."""
+        seconds = min(_LONGEST, max(_SHORTEST, _TIMES * self._took))
+        if self._desk is not None and self._desk.busy:
+            self._desk.wait(seconds)
+        else:
+            time.sleep(seconds)
+
     def look(self) -> tuple[Outcome, ...]:
         """Begin to grade what is new or has changed, if its files are the same as at the last look; what is done now.
 
         One submission that takes long holds nobody else up. Where the course's files have an error, everything waits
         until they have changed.
         """
+        began = time.monotonic()
+        outcomes = self._look()
+        self._took = 0.0 if outcomes else time.monotonic() - began
+        return outcomes
+
+    def _look(self) -> tuple[Outcome, ...]:
         try:
             course = open_course(self._root)
             found = teams.survey_of(self._submitted, self._name, course.homeworks, open_roster(self._root))
@@ -158,7 +189,7 @@ class Watch:
         new = [one for one in ready if one.student not in self._desk.busy]
         self._taken |= {one.student: now[one.student] for one in new}
         found = self._run(course, homework, new, self._desk)
-        return found + self._run(course, homework, self._desk.done(_PATIENCE), self._desk, again=True)
+        return found + self._run(course, homework, self._desk.done(), self._desk, again=True)
 
     def _run(
         self, course: Course, homework: Homework, todo: Sequence[Submission], desk: _Desk, again: bool = False
