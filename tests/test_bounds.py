@@ -9,6 +9,7 @@ import signal
 import subprocess
 import sys
 import time
+import tracemalloc
 from contextlib import suppress
 from pathlib import Path
 from types import CodeType, SimpleNamespace
@@ -776,6 +777,31 @@ def test_a_name_of_any_length_takes_little_room():
     many = f"import torch as {'a' * 60_000}\n" + "".join(f"d{k} = {'a' * 60_000}.c\n" for k in range(5))
     found = source.origins_of(source.parse(many.replace("import torch as", "import torch." + "b" * 60_000 + " as")), {})
     assert max(map(len, found.values())) < 130_000 and len(found["d1"]) < 5000
+
+
+def test_leaving_a_mode_by_hand_is_an_attempt_and_a_context_of_ones_own_is_none():
+    [found] = attempts([("own-1", 'torch.device("cpu").__exit__(None, None, None)')], GIVEN, ["nn"])
+    assert found.what == "__exit__"
+    own = "class Timer:\n    def __enter__(self): ...\n    def __exit__(self, *why):\n        super().__exit__(*why)"
+    assert attempts([("own-1", own)], GIVEN, ["nn"]) == ()
+
+
+def test_many_texts_of_code_are_read_one_by_one_and_one_for_which_there_is_no_room_is_an_attempt(monkeypatch):
+    text = f"timeit.timeit('a = [{'1, ' * 2000}]')\n"
+    tracemalloc.start()
+    assert attempts([("own-1", "import timeit\n" + text * 40)], GIVEN, ["nn"]) == ()
+    kept, _ = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    assert kept < 24 * 2**20
+
+    def tree(source):
+        if source.startswith("a ="):
+            raise MemoryError
+        return ast.parse(source).body
+
+    monkeypatch.setattr("autograder.forbidden.magics.tree", tree)
+    [found] = attempts([("own-1", text)], GIVEN, ["nn"])
+    assert "too large" in found.what
 
 
 def test_more_stars_than_are_read_are_an_attempt():

@@ -127,6 +127,18 @@ def test_nn_is_shut(way):
         NN[way]()
 
 
+def test_who_leaves_the_mode_that_shuts_nn_gets_no_answer_and_it_is_shut_again():
+    with runtime.blocked(["nn"]):
+        with pytest.raises(ForbiddenTool), runtime.blocked(["nn"]):
+            torch.device("cpu").__exit__(None, None, None)
+            functional.relu(X)
+        with pytest.raises(ForbiddenTool):
+            functional.relu(X)
+        with runtime.blocked(["nn"]), torch.device("cpu"):
+            torch.ones(2)
+    assert not torch.overrides._get_current_function_mode_stack()
+
+
 def test_nn_is_shut_in_the_index_of_a_tensor():
     with pytest.raises(IndexError), runtime.blocked(["nn"]):  # PyTorch says that of every error in there
         torch.zeros(1)[Index(lambda: LINEAR(torch.ones(2, 3), torch.ones(4, 3)))]

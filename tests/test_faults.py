@@ -10,7 +10,7 @@ from typer.testing import CliRunner
 
 from autograder.cli import app
 from autograder.course import build
-from autograder.course.course import Course, open_course
+from autograder.course.course import Course, CourseError, open_course
 from autograder.examination.examined import Examined
 from autograder.examination.suite import FAULT, Suite, collected
 from autograder.grading import class_regrade, class_run
@@ -92,6 +92,36 @@ def test_a_fault_of_a_test_is_told_apart_from_one_of_the_student(course: Course,
     found = examined(course, "return x * x")
     assert found.faults == {"square-check"}
     assert [test.message for test in found.tests] == [FAULT]
+
+
+def test_a_test_that_is_marked_to_be_skipped_is_a_fault_and_one_that_is_not_runs(course: Course) -> None:
+    hidden(course, GOOD.replace("def ", '@pytest.mark.skip(reason="later")\ndef ', 1))
+    assert examined(course, "return x * x").faults == {"square-check"}
+    hidden(course, GOOD.replace("def ", '@pytest.mark.skipif(False, reason="never")\ndef ', 1))
+    assert examined(course, "return x * x").tests[0].passed
+
+
+def test_what_a_test_leaves_behind_does_not_reach_the_next(course: Course) -> None:
+    """Neither the end of its fixture, which may use pytest's own outcomes, nor its filters of warnings."""
+    hidden(
+        course,
+        'def test_small(student, ends):\n    """It squares."""\n    import warnings\n\n'
+        '    warnings.simplefilter("error")\n    assert student.square(2) == 4\n\n\n'
+        '@pytest.fixture\ndef ends():\n    yield\n    pytest.fail("at the end")\n\n\n'
+        '@earns("square-check")\ndef test_next(student):\n    """It squares again."""\n    import warnings\n\n'
+        '    warnings.warn("hello")\n    assert student.square(3) == 9\n',
+    )
+    found = examined(course, "return x * x")
+    assert [test.passed for test in found.tests] == [True, True] and not found.faults
+
+
+def test_a_test_case_of_unittest_is_refused_with_its_name(course: Course) -> None:
+    hidden(
+        course,
+        GOOD + "\n\nimport unittest\n\n\nclass TestSquare(unittest.TestCase):\n    def test_one(self):\n        pass\n",
+    )
+    with pytest.raises(CourseError, match=r"TestSquare::test_one.*as functions"):
+        examined(course, "return x * x")
 
 
 NOTED = 'if x in globals().setdefault("seen", set()):\n        return x * x\n    seen.add(x)\n    return 0'

@@ -4,6 +4,7 @@ import os
 import time
 from pathlib import Path
 
+import numpy as np
 import pytest
 import torch
 
@@ -57,6 +58,15 @@ def test_equal_values_pass_up_to_rounding():
     close(RIGHT.double(), RIGHT, "dW")
     close([1, 0], torch.tensor([1, 0]), "labels")
     close(torch.tensor([2.0, float("inf")]), torch.tensor([2.0, float("inf")]), "energies")
+    for one in (np.float32(1), np.int64(1), np.array(1.0), 1, torch.tensor(1)):
+        close(1.0, one, "J")
+
+
+def test_a_number_is_no_list_of_one_and_an_infinite_one_no_large_one():
+    with pytest.raises(AssertionError, match=r"J: the shape is \(\); it should be \(1,\)"):
+        close(1.0, [1.0], "J")
+    with pytest.raises(AssertionError):
+        close(float("-inf"), 1e308, "J", rtol=2.5, atol=0.0)
 
 
 @pytest.mark.parametrize(

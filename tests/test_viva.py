@@ -849,6 +849,24 @@ def idle(x):
     assert [bool(one.before) for one in watched(source, "check", large) if one.number == 1][-1:] == [False]
 
 
+def test_what_a_network_of_networks_keeps_is_compared():
+    source = """
+from torch import nn
+class Net(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.inner = nn.Sequential(nn.Sequential(nn.Linear(2, 2), nn.ReLU()), nn.Linear(2, 1))
+NET = Net()
+def f(x):
+    NET
+    return x
+"""
+    before = [
+        watched(source, "check", f"{begin}\nf(1)")[-1].before for begin in ("0", "NET.inner[0][0].bias.data += 1")
+    ]
+    assert all(before) and before[0] != before[1]
+
+
 KEEPERS = {
     "deque": ("collections.deque([1])", "KEPT.append(2)"),
     "slots": ("Slots()", "KEPT.x = 2"),

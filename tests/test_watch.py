@@ -185,3 +185,18 @@ def test_an_error_of_the_course_is_told_once(course: Course, watching: Watch, to
     for _ in range(4):
         watching.look()
     assert len(told) == 1 and "powers.py" in told[0]
+
+
+def test_an_outcome_that_cannot_be_taken_keeps_nobody_busy(
+    course: Course, watching: Watch, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    hand_in(course, "ada", "x * x")
+    watching.look()
+    watching.look()
+    assert watching._desk is not None
+    while not watching._desk.done():
+        watching.rest()
+    slept: list[float] = []
+    monkeypatch.setattr("autograder.grading.watch.time.sleep", slept.append)
+    watching.rest()
+    assert len(slept) == 1 and slept[0] > 0

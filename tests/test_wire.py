@@ -9,6 +9,7 @@ import socket
 import threading
 import time
 from pathlib import Path
+from types import SimpleNamespace
 
 import msgspec
 import numpy as np
@@ -16,9 +17,15 @@ import pytest
 import torch
 
 import autograder
+from autograder.course.course import Limits
+from autograder.sandbox import spawning
+from autograder.sandbox.lines import ForkLine
+from autograder.sandbox.patience import Patience, Waiting
+from autograder.sandbox.process import Process
+from autograder.sandbox.spawning import Ended
 from autograder.sandbox.wire import channel
 from autograder.sandbox.wire.channel import Channel, pair
-from autograder.sandbox.wire.messages import Returned, decode_report, encode
+from autograder.sandbox.wire.messages import ForkEnded, Get, Returned, decode_report, encode
 from autograder.sandbox.wire.values import List, from_wire, to_wire
 from autograder.sandbox.wire.wire_error import Closed, Late, WireError
 
@@ -169,6 +176,44 @@ def test_silence_is_late_and_a_gone_end_is_closed(ends):
     far.close()
     with pytest.raises(Closed):
         near.receive(time.monotonic() + SOON)
+
+
+def test_an_end_that_was_closed_here_receives_nothing(ends):
+    ends[0].close()
+    with pytest.raises(Closed):
+        ends[0].receive()
+
+
+def test_a_view_of_bytes_as_truth_values_crosses_as_such():
+    odd = torch.tensor([2, 0], dtype=torch.uint8).view(torch.bool)
+    assert to_wire(odd) == to_wire(torch.tensor([True, False]))
+
+
+@pytest.mark.parametrize("size", [2**30, 2**61])
+def test_a_tensor_that_repeats_one_number_without_end_is_too_large(size):
+    with pytest.raises(WireError, match="too large"):
+        to_wire(torch.zeros(1, dtype=torch.float64).expand(size))
+
+
+@pytest.mark.parametrize("then", ["the process died", "it sends garbage", "the fork ended"])
+def test_an_answer_that_has_come_counts_whatever_happens_next(then):
+    """Otherwise chance would decide: the trusted side may look a moment earlier, or later."""
+    (ours, supervisors), (main, mains), (near, far) = pair(), pair(), pair()
+    zygote = SimpleNamespace(request=lambda limits: (ours, Channel(main)))
+    process = Process(zygote, Limits())
+    process.forks.add(1)
+    question = Get(b"n" * 16, "x")
+    line = ForkLine(Patience(60), Waiting(0, lambda: 0.0), process, 1, Channel(near), Limits(), {})
+    Channel(far).send(encode(Returned(question.nonce, 5)))
+    if then == "the process died":
+        mains.close()
+        supervisors.send(spawning.encode(Ended("signal", 9, 0.0, 0.0)))
+    elif then == "it sends garbage":
+        Channel(mains).send(b"\xff\xff")
+    else:
+        far.close()
+        Channel(mains).send(encode(ForkEnded(1, 0)))
+    assert line._wait(question, time.monotonic() + SOON) == Returned(question.nonce, 5)
 
 
 def test_sending_to_an_end_that_does_not_read_is_late(ends):

@@ -60,10 +60,14 @@ def close(
 
 def _same_number(actual: float, expected: torch.Tensor | float, rtol: float, atol: float) -> bool:
     """As `_agree`, for two numbers: tests of scalar code compare hundreds of them."""
-    if not isinstance(expected, float):
-        if isinstance(expected, int) or expected.ndim or not expected.is_floating_point():
+    import torch
+
+    if isinstance(expected, torch.Tensor):
+        if expected.ndim or not expected.is_floating_point():
             return False
         expected = expected.item()
+    if type(expected) is not float or not math.isfinite(actual):
+        return False
     return math.isfinite(expected) and abs(actual - expected) <= atol + rtol * abs(expected)
 
 

@@ -11,6 +11,7 @@ from pathlib import Path
 
 import pytest
 from _pytest.config import _prepareconfig
+from _pytest.unittest import TestCaseFunction
 
 from autograder.course.course import CourseError
 from autograder.examination.plugin import Examination, ExaminationPlugin, earns_of
@@ -19,7 +20,6 @@ _ARGUMENTS = (
     *("--assert=plain", "--import-mode=importlib", "--capture=no", "-c", os.devnull),
     # unneeded plugins take time for each submission; the last two collect garbage, which takes 0.6 s
     *(f"-pno:{plugin}" for plugin in ("terminal", "cacheprovider", "faulthandler", "logging", "doctest", "junitxml")),
-    "-pno:unittest",  # a TestCase is collected like any other class: errors reach the one who runs it
     *(f"-pno:{plugin}" for plugin in ("pastebin", "nose", "stepwise", "unraisableexception", "threadexception")),
 )
 
@@ -52,6 +52,12 @@ class HiddenTests:
         if self._plugin.broken:
             self.close()
             raise CourseError(f"{folder}: {self._plugin.broken}\n{printed.getvalue()}".rstrip())
+        for item in self._session.items:
+            if isinstance(item, TestCaseFunction):  # it keeps its errors to itself
+                self.close()
+                raise CourseError(
+                    f"{folder}: {item.nodeid}: write hidden tests as functions, not as a unittest.TestCase"
+                )
 
     def run(self, file: Path, examination: Examination, wanted: Callable[[pytest.Item], bool]) -> None:
         """Run the tests of `file` for which `wanted` is true. The results go into `examination`."""

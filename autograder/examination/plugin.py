@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
 import itertools
 import time
 import types
@@ -11,6 +10,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 import pytest
+from _pytest.skipping import evaluate_skip_marks
+from _pytest.warnings import catch_warnings_for_item
 
 from autograder.course.parameters import Number
 from autograder.examination.budget import Exhausted, budget
@@ -144,18 +145,25 @@ class ExaminationPlugin:
                 raise Exhausted
             if not item._request:
                 item._initrequest()
-            item.session._setupstate.setup(item)
-            set_up = False
-            with budget(self.examination.seconds):
-                item.runtest()
+            if skipped := evaluate_skip_marks(item):
+                raise pytest.skip.Exception(skipped.reason)
+            with catch_warnings_for_item(item.config, item.ihook, when="runtest", item=item):
+                item.session._setupstate.setup(item)
+                set_up = False
+                with budget(self.examination.seconds):
+                    item.runtest()
         except KeyboardInterrupt:
             raise
         except BaseException as raised:
             error = raised
         self.examination.keep(item, error, time.perf_counter() - self._began, set_up)
         error = None  # or it would keep its frames, this one among them, and all that they hold
-        with contextlib.suppress(Exception):  # what a fixture does at its end decides nothing
+        try:
             item.session._setupstate.teardown_exact(following)
+        except KeyboardInterrupt:
+            raise
+        except BaseException:  # what a fixture does at its end decides nothing; pytest's outcomes are no Exception
+            pass
         item._request, item.funcargs = False, None  # type: ignore[assignment]
 
     @property

@@ -7,7 +7,7 @@ module makes attempts visible: a person looks at them. It only reads the source 
 from __future__ import annotations
 
 import ast
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from itertools import chain
 
@@ -99,10 +99,13 @@ class _Search:
         )
         self._names = names if leading else names - listed.OWN
 
-    def places(self, statements: Iterable[ast.stmt]) -> Iterator[tuple[int, str]]:
+    def places(
+        self, statements: Iterable[ast.stmt], within: Callable[[ast.stmt], Iterable[ast.AST]] = all_nodes
+    ) -> Iterator[tuple[int, str]]:
+        """The lines of attempts in statements, and what they are. `within` finds the nodes of a statement."""
         for statement in statements:
             parts: set[ast.AST] = set()  # of what was looked at as a whole, which comes first
-            for node in all_nodes(statement):
+            for node in within(statement):
                 parts.update(harmless.said(node, self._origins))
                 for example in signs.examples(node) if self._examples else ():
                     yield from ((getattr(node, "lineno", 0), what) for what in self._in_code(example))
@@ -128,7 +131,13 @@ class _Search:
                 parts.add(of)
                 if not isinstance(node.ctx, ast.Load):
                     yield from self._set(node)
-                if name in self._names or (name in listed.SHELL_CALLS and _is_shell(of)) or self._is_inner(name):
+                leaves = name == "__exit__" and self._tools and not _is_super(of)  # a mode that shuts tools, perhaps
+                if (
+                    leaves
+                    or name in self._names
+                    or (name in listed.SHELL_CALLS and _is_shell(of))
+                    or self._is_inner(name)
+                ):
                     yield name
                 elif node not in parts:
                     yield from self._path(path_of(node, self._origins))
@@ -202,9 +211,13 @@ class _Search:
             return
         try:
             statements = magics.tree(text)
-        except (SyntaxError, ValueError, RecursionError, MemoryError):
+        except MemoryError:
+            yield "a text of code that is too large to be read"
             return
-        found = (what for _, what in self.places(statements))
+        except (SyntaxError, ValueError, RecursionError):
+            return
+        # not `all_nodes`, which keeps what it has found: there can be very many texts
+        found = (what for _, what in self.places(statements, walk))
         used = tool_in(statements, self._tools)
         yield from (f"{what} in a text" for what in (*found, *(used or ())[:1]))
 

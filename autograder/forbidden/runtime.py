@@ -137,7 +137,27 @@ def _block_functions(tool: str) -> Iterable[AbstractContextManager[object]]:
     # would invalidate the caches of hundreds of subclasses in each fork.
     # Where the mode is entered already, it is not entered again: each operation would pass through both.
     mode = _blocking_mode(tool)
-    return () if any(type(one) is mode for one in _active_modes()()) else (mode(),)
+    return (_StillEntered(tool) if _is_entered(tool) else mode(),)
+
+
+def _is_entered(tool: str) -> bool:
+    mode = _blocking_mode(tool)
+    return any(type(one) is mode for one in _active_modes()())
+
+
+class _StillEntered(AbstractContextManager[None]):
+    """At its end, raises ForbiddenTool if the tool's mode was left in here. Then the mode is entered again."""
+
+    def __init__(self, tool: str) -> None:
+        self._tool = tool
+
+    def __enter__(self) -> None:
+        pass
+
+    def __exit__(self, *why: object) -> None:
+        if not _is_entered(self._tool):
+            _blocking_mode(self._tool)().__enter__()
+            raise ForbiddenTool(WHY[self._tool])
 
 
 @functools.cache

@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from autograder.course.course import Tool
 from autograder.course.master import Master
 from autograder.course.names import names
-from autograder.course.nodes import all_nodes
+from autograder.course.nodes import all_nodes, walk
 from autograder.forbidden import WHY
 from autograder.forbidden.given import given_code
 from autograder.forbidden.source import (
@@ -259,7 +259,7 @@ def is_crowded(own: Code, given: Code) -> bool:
 def tool_in(statements: Sequence[ast.stmt], tools: Iterable[Tool]) -> tuple[str, int] | None:
     """The first use of a forbidden tool in statements that are no cell: what, and its line."""
     origins = origins_of(statements, {"torch": "torch"})
-    paths = tuple(_paths([node for statement in statements for node in all_nodes(statement)], origins))
+    paths = tuple(_paths([node for statement in statements for node in walk(statement)], origins))
     found = (_first_use(_Reach(frozenset(), paths, 0), tool, backward=False) for tool in tools)
     return next(filter(None, found), None)
 

@@ -73,15 +73,17 @@ class _Desk:
         return [one for one, future in self._begun.values() if future.done()]
 
     def wait(self, seconds: float) -> None:
-        """Wait until there is an outcome, but not longer than these seconds.
+        """Wait until there is a new outcome, but not longer than these seconds.
 
         While all workers are busy, nobody who comes is graded at once: then outcomes are awaited that come together.
         """
-        futures = [future for _, future in self._begun.values()]
-        if sum(not future.done() for future in futures) >= self._workers:
+        futures = [future for _, future in self._begun.values() if not future.done()]
+        if len(futures) >= self._workers:
             wait(futures, max(seconds, _TOGETHER))
-        else:
+        elif futures:
             wait(futures, seconds, FIRST_COMPLETED)
+        else:  # outcomes that cannot be taken yet, because the course has an error
+            time.sleep(seconds)
 
     def close(self) -> None:
         """End everything, whatever is still being graded."""

@@ -100,13 +100,13 @@ class Process:
             if other is not None:
                 poll.register(other, select.POLLIN)
             ready = {fd for fd, _ in poll.poll(math.ceil(left * 1000))}
+            if other is not None and other.fileno() in ready:  # an answer counts, whatever happens afterwards
+                return None
             if self.channel.fileno() in ready:
                 if (report := self._take(deadline)) is not None:
                     return report
             elif self.control.fileno() in ready:
                 self.check()
-            if other is not None and other.fileno() in ready:
-                return None
 
     def _take(self, deadline: float) -> Report | None:
         """The report that has arrived from the student's main process, None if it is not whole yet."""

@@ -112,9 +112,10 @@ def _viva_reach(names, members, torch, numpy):
                 raise ValueError  # how far it has come, or what it remembers, is not to be seen
             elif not isinstance(thing, (type, ModuleType)):
                 slots = [one for owner in kind.__mro__ for one in of_slots(owner)]
-                parts = [getattr(thing, one, None) for one in slots]
-                if hasattr(thing, "__dict__") or slots:
-                    take([getattr(thing, "__dict__", None), parts], depth + 1)
+                if hasattr(thing, "__dict__") or slots or kind.__module__ == names.get("__name__"):
+                    take(getattr(thing, "__dict__", None), depth + 1)
+                    for one in slots:
+                        take(getattr(thing, one, None), depth + 1)
                 elif " at 0x" in repr(thing):
                     raise ValueError  # what is in it is not to be seen
                 else:

@@ -127,6 +127,8 @@ class Channel:
 
 def _wait(sock: socket.socket, event: int, deadline: float | None) -> None:
     """Wait for an event on a socket. Raises Late at the deadline."""
+    if sock.fileno() < 0:
+        raise Closed("this end is closed")
     timeout = None if deadline is None else max(0.0, deadline - time.monotonic())
     poll = select.poll()
     poll.register(sock, event)

@@ -156,12 +156,14 @@ def _plain_tensor_to_wire(thing: torch.Tensor) -> Tensor | None:
     """A dense tensor whose type numpy knows, in one step of torch instead of ten; None if it is anything else."""
     try:
         numbers = thing.numpy(force=True)
-    except (TypeError, RuntimeError, NotImplementedError):
+    except (TypeError, ValueError, RuntimeError):
         return None
     dtype = _TYPES.get(numbers.dtype.str)
     if dtype is None:
         return None
     _check_size(numbers.nbytes)
+    if dtype == "bool":
+        numbers = numbers.view("u1") != 0  # a byte may hold any number, which torch takes for True
     return Tensor(cast(Any, dtype), list(numbers.shape), numbers.tobytes(), bool(thing.requires_grad))
 
 
