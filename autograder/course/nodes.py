@@ -1,4 +1,4 @@
-"""The nodes of a syntax tree, in a third of the time that `ast` takes: to read a notebook, one walks through it often.
+"""The nodes of a syntax tree, found faster than by `ast`: to read a notebook, one walks through it many times.
 
 Operators and contexts (`ast.Add`, `ast.Load`), which say nothing by themselves, are left out where they stand alone.
 """
@@ -28,13 +28,7 @@ def walk(node: ast.AST) -> list[ast.AST]:
     """A node and all nodes in it, in the order of `ast.walk`."""
     found = [node]
     for one in found:
-        for name in one._fields:
-            value = getattr(one, name, None)
-            if isinstance(value, ast.AST):
-                if value._fields:
-                    found.append(value)
-            elif type(value) is list:
-                found += [part for part in value if isinstance(part, ast.AST)]
+        found += children(one)
     return found
 
 
