@@ -219,7 +219,6 @@ def watch(
     The hidden tests stay loaded, so a page is there within a second or two. When the course's files change, they are
     loaded anew, and who is affected is graded again when `autograder grade` is called.
     """
-
     from autograder.grading.watch import Watch
 
     opened = opened_course(course)

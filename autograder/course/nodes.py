@@ -60,8 +60,3 @@ _kept = _Kept()
 def all_nodes(statement: ast.stmt) -> tuple[ast.AST, ...]:
     """As `walk`, found once for a statement that does not change."""
     return _kept.of(statement)
-
-
-def forget() -> None:
-    """Forget what `all_nodes` has found."""
-    _kept.forget()

@@ -66,9 +66,9 @@ def _same_number(actual: float, expected: torch.Tensor | float, rtol: float, ato
         if expected.ndim or not expected.is_floating_point():
             return False
         expected = expected.item()
-    if type(expected) is not float or not math.isfinite(actual):
+    if type(expected) is not float or not (math.isfinite(actual) and math.isfinite(expected)):
         return False
-    return math.isfinite(expected) and abs(actual - expected) <= atol + rtol * abs(expected)
+    return abs(actual - expected) <= atol + rtol * abs(expected)
 
 
 def _agree(have: torch.Tensor, want: torch.Tensor, rtol: float, atol: float) -> bool:

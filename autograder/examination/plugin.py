@@ -127,7 +127,6 @@ class ExaminationPlugin:
         """why the tests could not be collected"""
         self._examination: Examination | None = None
         self._item: pytest.Item | None = None
-        self._began = 0.0
 
     def run(self, examination: Examination, items: Sequence[pytest.Function]) -> None:
         """Run these tests, in this order."""
@@ -137,7 +136,7 @@ class ExaminationPlugin:
 
     def _run(self, item: pytest.Function, following: pytest.Function | None) -> None:
         """As pytest's own protocol, but without the hooks and reports of each step, which take longer than a test."""
-        self._item, self._began, set_up = item, time.perf_counter(), True
+        self._item, began, set_up = item, time.perf_counter(), True
         error: BaseException | None = None
         self.examination.announce(item.name)
         try:
@@ -156,7 +155,7 @@ class ExaminationPlugin:
             raise
         except BaseException as raised:
             error = raised
-        self.examination.keep(item, error, time.perf_counter() - self._began, set_up)
+        self.examination.keep(item, error, time.perf_counter() - began, set_up)
         error = None  # or it would keep its frames, this one among them, and all that they hold
         try:
             item.session._setupstate.teardown_exact(following)

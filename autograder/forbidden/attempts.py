@@ -7,7 +7,7 @@ module makes attempts visible: a person looks at them. It only reads the source 
 from __future__ import annotations
 
 import ast
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from itertools import chain
 
@@ -70,26 +70,26 @@ class _Search:
         self._tools, self._origins, self._own_modules = tools, origins, modules
         self._starred = {name for one in own for name in signs.starred_names(one)} & origins.keys()
         self._texts = Texts(own if tools else ())  # asked only where a tool is forbidden
-        parts = [node for one in own for node in all_nodes(one)]
-        bound = harmless.bindings(parts)
-        self._fine = {part for node in parts for part in harmless.fine(node, origins)}
+        nodes = [node for one in own for node in all_nodes(one)]
+        bound = harmless.bindings(nodes)
+        self._fine = {part for node in nodes for part in harmless.fine(node, origins)}
         self._fine |= {part for one in own for part in harmless.printing_hooks(one)}
-        self._fine |= set(harmless.loads_own_files(parts, origins))
+        self._fine |= set(harmless.loads_own_files(nodes, origins))
         self._fine |= {part for one in own for part in signs.local_targets(one)}
-        self._prints = not any(map(harmless.takes_print, parts))
+        self._prints = not any(map(harmless.takes_print, nodes))
         if self._prints:
-            self._fine |= set(harmless.only_printed(parts, bound))
+            self._fine |= set(harmless.only_printed(nodes, bound))
         else:
             self._fine -= {part for part in self._fine if getattr(part, "attr", "") in ("grad_fn", "register_hook")}
-        self._examples = signs.tests_by_docstrings(parts)
+        self._examples = signs.tests_by_docstrings(nodes)
         self._used = listed.USED | (listed.DOCSTRINGS if self._examples else set())
         self._by_use = listed.BY_USE | ({"doctest"} if self._examples else set())
-        self._defined = {name for node in parts for name in signs.defines(node)}
-        self._plain = {node.name for node in parts if isinstance(node, ast.ClassDef) and not node.keywords}
-        self._objects = harmless.own_objects(parts, self._plain, bound)
+        self._defined = {name for node in nodes for name in signs.defines(node)}
+        self._plain = {node.name for node in nodes if isinstance(node, ast.ClassDef) and not node.keywords}
+        self._objects = harmless.own_objects(nodes, self._plain, bound)
         self._calls = listed.TOOL_CALLS - (harmless.own_functions(own, bound) if not modules else set())
-        self._writes = any(map(signs.writes_module, parts)) or signs.searches_elsewhere(parts, origins)
-        leading = any(signs.leads(node) for node in parts if node not in self._fine)
+        self._writes = any(map(signs.writes_module, nodes)) or signs.searches_elsewhere(nodes, origins)
+        leading = any(signs.leads(node) for node in nodes if node not in self._fine)
         self._modules = listed.MODULES | (listed.TOOL_MODULES if tools else set())
         self._deepest = max(name.count(".") + 1 for name in self._modules)
         names = (
@@ -99,13 +99,11 @@ class _Search:
         )
         self._names = names if leading else names - listed.OWN
 
-    def places(
-        self, statements: Iterable[ast.stmt], within: Callable[[ast.stmt], Iterable[ast.AST]] = all_nodes
-    ) -> Iterator[tuple[int, str]]:
-        """The lines of attempts in statements, and what they are. `within` finds the nodes of a statement."""
+    def places(self, statements: Iterable[ast.stmt]) -> Iterator[tuple[int, str]]:
+        """The lines of attempts in statements, and what they are."""
         for statement in statements:
             parts: set[ast.AST] = set()  # of what was looked at as a whole, which comes first
-            for node in within(statement):
+            for node in all_nodes(statement):
                 parts.update(harmless.said(node, self._origins))
                 for example in signs.examples(node) if self._examples else ():
                     yield from ((getattr(node, "lineno", 0), what) for what in self._in_code(example))
@@ -216,8 +214,7 @@ class _Search:
             return
         except (SyntaxError, ValueError, RecursionError):
             return
-        # not `all_nodes`, which keeps what it has found: there can be very many texts
-        found = (what for _, what in self.places(statements, walk))
+        found = (what for _, what in self.places(statements))
         used = tool_in(statements, self._tools)
         yield from (f"{what} in a text" for what in (*found, *(used or ())[:1]))
 

@@ -10,7 +10,7 @@ import functools
 import sys
 import threading
 import types
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Collection, Iterable, Iterator
 from contextlib import AbstractContextManager, contextmanager
 from typing import Any, NoReturn
 
@@ -174,16 +174,13 @@ def _blocking_mode(tool: str) -> Callable[[], AbstractContextManager[None]]:
     import torch
     from torch.overrides import TorchFunctionMode
 
-    refuse, forbidden, data = _refusal(tool), _FUNCTIONS[tool](), _data_types()
+    refuse, forbidden = _refusal(tool), _FUNCTIONS[tool]()
 
     class Blocker(TorchFunctionMode):
         def __torch_function__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
             if func in forbidden:
                 refuse()
             kwargs = kwargs or {}
-            # first in the way that is fastest: every operation of the student's passes here
-            if data.issuperset(map(type, args)) and data.issuperset(map(type, kwargs.values())):
-                return func(*args, **kwargs)
             if _plain((*args, *kwargs.values())):
                 return func(*args, **kwargs)
             args = [self._within(thing) for thing in args]
@@ -211,12 +208,14 @@ def _blocking_mode(tool: str) -> Callable[[], AbstractContextManager[None]]:
     return Blocker
 
 
-def _plain(things: Iterable[Any]) -> bool:
+def _plain(things: Collection[Any]) -> bool:
     """Whether these are tensors, numbers and other data that call no code of the student's when they are used."""
     kinds = _data_types()
+    if kinds.issuperset(map(type, things)):  # nearly always: every operation of the student's is looked at here
+        return True
     for thing in things:
         if type(thing) in (list, tuple):
-            if not kinds.issuperset(map(type, thing)) and not _plain(thing):
+            if not _plain(thing):
                 return False
         elif type(thing) not in kinds and not _is_array_of_numbers(thing):
             return False

@@ -19,16 +19,10 @@ _CHANGING_METHODS = {
 }
 _CHANGERS = {ast.Attribute, ast.Subscript, ast.Call}
 """the nodes that can change an object"""
-_GIVERS = (
-    ast.Assign,
-    ast.FunctionDef,
-    ast.arguments,
-    ast.AnnAssign,
-    ast.NamedExpr,
-    ast.For,
-    ast.comprehension,
+_GIVERS = {
+    *(ast.Assign, ast.AnnAssign, ast.NamedExpr, ast.FunctionDef, ast.arguments, ast.For, ast.comprehension),
     ast.withitem,
-)
+}
 """the nodes that can give a name another's meaning"""
 _LIBRARIES = ("torch", "numpy")
 """libraries that every grading process loads sooner or later"""

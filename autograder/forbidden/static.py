@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from autograder.course.course import Tool
 from autograder.course.master import Master
 from autograder.course.names import names
-from autograder.course.nodes import all_nodes, walk
+from autograder.course.nodes import all_nodes
 from autograder.forbidden import WHY
 from autograder.forbidden.given import given_code
 from autograder.forbidden.source import (
@@ -187,15 +187,15 @@ class _Notebook:
         if statement not in self._reaches:
             names = global_names(statement)
             origins = {name: self.origins.get(name, "") for name in names} | inner_origins(statement, self.origins)
-            parts = all_nodes(statement)
-            lines = [node.lineno for node in parts if isinstance(node, ast.Call) and _is_tensor_backward(node)]
-            left = None if isinstance(statement, _DEFINITIONS) else next(self._left(parts), None)
-            self._reaches[statement] = _Reach(names, tuple(_paths(parts, origins)), lines[0] if lines else 0, left)
+            nodes = all_nodes(statement)
+            lines = [node.lineno for node in nodes if isinstance(node, ast.Call) and _is_tensor_backward(node)]
+            left = None if isinstance(statement, _DEFINITIONS) else next(self._left(nodes), None)
+            self._reaches[statement] = _Reach(names, tuple(_paths(nodes, origins)), lines[0] if lines else 0, left)
         return self._reaches[statement]
 
-    def _left(self, parts: Iterable[ast.AST]) -> Iterator[tuple[str, int]]:
+    def _left(self, nodes: Iterable[ast.AST]) -> Iterator[tuple[str, int]]:
         """Where x.grad is read of a tensor that requires one: outside of functions, no name leads to its backward()."""
-        for node in parts:
+        for node in nodes:
             match node:
                 case ast.Attribute(value=ast.Name(id=name), attr="grad", ctx=ast.Load()):
                     made = (part for _, one in self.definitions.get(name, ()) for part in all_nodes(one))
@@ -259,7 +259,7 @@ def is_crowded(own: Code, given: Code) -> bool:
 def tool_in(statements: Sequence[ast.stmt], tools: Iterable[Tool]) -> tuple[str, int] | None:
     """The first use of a forbidden tool in statements that are no cell: what, and its line."""
     origins = origins_of(statements, {"torch": "torch"})
-    paths = tuple(_paths([node for statement in statements for node in walk(statement)], origins))
+    paths = tuple(_paths([node for statement in statements for node in all_nodes(statement)], origins))
     found = (_first_use(_Reach(frozenset(), paths, 0), tool, backward=False) for tool in tools)
     return next(filter(None, found), None)
 
@@ -278,9 +278,9 @@ def _first_use(reach: _Reach, tool: Tool, backward: bool) -> tuple[str, int] | N
     return found if tool == "autograd" else None
 
 
-def _paths(parts: Iterable[ast.AST], origins: Mapping[str, str]) -> Iterator[tuple[str, int]]:
+def _paths(nodes: Iterable[ast.AST], origins: Mapping[str, str]) -> Iterator[tuple[str, int]]:
     inner: set[int] = set()  # parts of an attribute chain that was already handled as a whole
-    for node in parts:
+    for node in nodes:
         if isinstance(node, ast.Name | ast.Attribute) and id(node) not in inner:
             if path := path_of(node, origins):
                 yield path, node.lineno

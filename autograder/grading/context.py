@@ -8,7 +8,6 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack, suppress
 
 from autograder.confine.confinement import Tier
-from autograder.course import nodes
 from autograder.course.course import Course, CourseError, Homework
 from autograder.course.parameters import Values
 from autograder.course.personal import values_of
@@ -83,7 +82,6 @@ class GradingContext:
         for context in (self, *self._personal.values()):
             for suite in context.suites.values():
                 suite.diagnoser.forget()
-        nodes.forget()
 
     def check_confinement(self, floor: str) -> None:
         """Wait for the zygote. Raises CourseError if it confines submissions less than the tier `floor`."""

@@ -82,7 +82,7 @@ class _Desk:
             wait(futures, max(seconds, _TOGETHER))
         elif futures:
             wait(futures, seconds, FIRST_COMPLETED)
-        else:  # outcomes that cannot be taken yet, because the course has an error
+        else:  # where there are outcomes all the same, the course has an error, and they cannot be taken yet
             time.sleep(seconds)
 
     def close(self) -> None:
@@ -141,7 +141,7 @@ class Watch:
     def rest(self) -> None:
         """Wait until it is time for the next look: not for long, and only until an outcome is there."""
         seconds = min(_LONGEST, max(_SHORTEST, _TIMES * self._took))
-        if self._desk is not None and self._desk.busy:
+        if self._desk is not None:
             self._desk.wait(seconds)
         else:
             time.sleep(seconds)

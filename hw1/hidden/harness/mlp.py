@@ -180,8 +180,7 @@ def linear_backward(kind: Callable[[int, int], _Layer]) -> Callable[[Tensor, Ten
     """A function of W, b, x and dy: dx of a linear layer."""
 
     def work(W: Tensor, b: Tensor, x: Tensor, dy: Tensor) -> Tensor:
-        layer = kind(W.shape[1], W.shape[0])
-        layer.weight, layer.bias = W, b
+        layer = _given(kind, W, b)
         layer.forward(x)
         return layer.backward(dy)
 
