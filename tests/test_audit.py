@@ -38,6 +38,8 @@ TRAINED = 1
 """alternatives of each notebook, and mistakes for each grade cell, that are trained here; `make audit` trains all"""
 FOLLOWED = 2
 """mistakes of each solution cell that are tested beyond the cells that they name; `make audit` does so with all"""
+REPLAYED = 1
+"""failed tests of each mistake that are replayed for its diagnosis; `make audit` replays all"""
 POINTS = {"hw1": [50, 35, 15], "hw2": [50, 25, 20, 5], "hw3": [50, 50], "hw4": [50, 50]}
 
 every_homework = pytest.mark.parametrize("name", COURSE.homeworks)
@@ -123,7 +125,8 @@ def test_the_audit_passes(name, notebook, tmp_path):
     demo.copy_course(COURSE, tmp_path)
     (tmp_path / ".course-secret").write_text("always the same numbers are drawn")
     course = open_course(tmp_path)
-    rows = audit.audit(course, course.homework(name), [notebook], workers=1, trained=TRAINED, followed=FOLLOWED)
+    some = {"trained": TRAINED, "followed": FOLLOWED, "replayed": REPLAYED}
+    rows = audit.audit(course, course.homework(name), [notebook], workers=1, **some)
     assert [f"{row.notebook}/{row.name}: {text}" for row in rows for text in row.wrong] == []
 
 

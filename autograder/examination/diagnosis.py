@@ -31,17 +31,36 @@ _PATTERN = 6
 _COUNT = 20
 """a whole number above this is hit by chance no more"""
 
+_FELT: frozenset[Tool] = frozenset(["autograd"])
+"""tools whose blocking changes what other code answers: no graph is recorded. The course's own code uses no forbidden
+tool, so the others need not be blocked in a replay, where that would take a quarter of the time"""
+
+
+class _Asked:
+    """The questions of one run of a test, each with a hash of it and of all questions before it."""
+
+    def __init__(self, questions: Sequence[Question]) -> None:
+        self.questions = questions
+        self.digests: list[bytes] = []
+        self.right: list[Returned | Raised] | None = None
+        """what the master answers, once it was asked"""
+        digest = b""
+        for question in questions:  # without the nonce: it is new each time
+            digest = hashlib.blake2b(digest + bare(question), digest_size=16).digest()
+            self.digests.append(digest)
+
 
 class Diagnoser:
     """Compares a student's answers with the answers of a notebook's known mistakes."""
 
     def __init__(self, book: Master, mistakes: Sequence[Mistake], shut: tuple[Tool, ...]) -> None:
-        self._book, self._mistakes, self._shut = book, mistakes, shut
+        self._book, self._mistakes = book, mistakes
+        self._shut = tuple(tool for tool in shut if tool in _FELT)
         self._names: dict[str, dict[str, Any]] = {}
         self._replies: dict[tuple[str, bytes], Returned | Raised] = {}
         """answers that replays gave, by mistake and the questions up to there: most are asked again and again"""
-        self._answered: dict[int, tuple[Sequence[Exchange], list[Returned | Raised]]] = {}
-        """the master's answers to what one student was asked, which stands beside them: so its id is no other's"""
+        self._asked: dict[int, tuple[Sequence[Exchange], _Asked]] = {}
+        """what one student was asked in a test, by the id of the exchanges: they stand beside it, so it is its own"""
 
     def diagnose(
         self, tests: Sequence[TestResult], exchanges: Mapping[str, Sequence[Exchange]]
@@ -51,7 +70,7 @@ class Diagnoser:
         Cells without such a mistake are left out.
         """
         found = {}
-        self._answered.clear()
+        self._asked.clear()
         for cell in dict.fromkeys(test.cell for test in tests if not test.passed):
             own = [test for test in tests if test.cell == cell]
             recorded = [(test, exchanges.get(test.name, ())) for test in own]
@@ -61,14 +80,13 @@ class Diagnoser:
 
     def remember(self, mistake: str, exchanges: Sequence[Exchange]) -> None:
         """Take these answers for those of a known mistake: they need not be computed again."""
-        asked = b""
-        for question, reply in exchanges:
-            asked = _digest(asked, question)
-            self._replies[mistake, asked] = reply
+        asked = _Asked([question for question, _ in exchanges])
+        for digest, (_, reply) in zip(asked.digests, exchanges, strict=True):
+            self._replies[mistake, digest] = reply
 
     def answers(self, mistake: Mistake | None, questions: Sequence[Question]) -> list[Returned | Raised]:
         """What the master answers, with this known mistake in it if one is given."""
-        return list(self._replay(mistake, questions))
+        return list(self._replay(mistake, _Asked(questions)))
 
     def forget(self) -> None:
         """Forget the answers that replays gave: the next submission is asked with other numbers."""
@@ -144,7 +162,7 @@ class Diagnoser:
         """The first of `levels`, strictest first, at which the master with this mistake gives the recorded answers."""
         right = self._right(exchanges)
         due = _errors(right)
-        answers = self._replay(mistake, [question for question, _ in exchanges]) if mistake else right
+        answers = self._replay(mistake, self._of(exchanges)) if mistake else right
         for answer, best, (_, reply) in zip(answers, right, exchanges, strict=True):
             if _is_refusal(answer, due) and _is_refusal(reply, due):
                 continue
@@ -156,37 +174,37 @@ class Diagnoser:
                 return None
         return levels[0]
 
+    def _of(self, exchanges: Sequence[Exchange]) -> _Asked:
+        if id(exchanges) not in self._asked:
+            self._asked[id(exchanges)] = exchanges, _Asked([question for question, _ in exchanges])
+        return self._asked[id(exchanges)][1]
+
     def _right(self, exchanges: Sequence[Exchange]) -> list[Returned | Raised]:
         """What the master answers. To the end, before a mistake is asked: all draw from the same random numbers."""
-        if id(exchanges) not in self._answered:
-            self._answered[id(exchanges)] = exchanges, list(self._replay(None, [question for question, _ in exchanges]))
-        return self._answered[id(exchanges)][1]
+        asked = self._of(exchanges)
+        if asked.right is None:
+            asked.right = list(self._replay(None, asked))
+        return asked.right
 
-    def _replay(self, mistake: Mistake | None, questions: Sequence[Question]) -> Iterator[Returned | Raised]:
+    def _replay(self, mistake: Mistake | None, asked: _Asked) -> Iterator[Returned | Raised]:
         """The answers of the master with this mistake, one at a time. Known answers are not computed again."""
-        name, asked, server, done = mistake.id if mistake else "", b"", None, 0
-        for number, question in enumerate(questions):
-            asked = _digest(asked, question)
-            if (name, asked) not in self._replies:
+        name, server, done = mistake.id if mistake else "", None, 0
+        for number, (digest, question) in enumerate(zip(asked.digests, asked.questions, strict=True)):
+            if (name, digest) not in self._replies:
                 if server is None:
                     seed(SEED)
                     server = ObjectServer(dict(self._namespace(mistake)), self._shut)
-                for earlier in questions[done:number]:
+                for earlier in asked.questions[done:number]:
                     server.answer(earlier)
-                self._replies[name, asked] = server.answer(question)
+                self._replies[name, digest] = server.answer(question)
                 done = number + 1
-            yield self._replies[name, asked]
+            yield self._replies[name, digest]
 
     def _namespace(self, mistake: Mistake | None) -> dict[str, Any]:
         key = mistake.id if mistake else ""
         if key not in self._names:
             self._names[key] = definitions(self._book, mistake)
         return self._names[key]
-
-
-def _digest(before: bytes, question: Question) -> bytes:
-    """A hash of a question and all questions before it. The nonce is left out: it is new each time."""
-    return hashlib.blake2b(before + bare(question), digest_size=16).digest()
 
 
 def _errors(right: Sequence[Returned | Raised]) -> set[str]:

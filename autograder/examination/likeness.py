@@ -67,6 +67,8 @@ class Likeness:
 
         if (mine.shape, mine.dtype, mine.grad) != (other.shape, other.dtype, other.grad):
             return False
+        if mine.data == other.data:
+            return True
         a, b = (from_wire(tensor, lambda ref: ref).detach() for tensor in (mine, other))
         if not a.is_floating_point():
             return bool(torch.equal(a, b))

@@ -18,7 +18,7 @@ def _tensors(net: Module) -> dict[str, Tensor]:
 
 
 def made(kind: Callable[..., Module], arguments: Sequence[object], named: dict[str, object]) -> Module:
-    torch.manual_seed(0)
+    torch.default_generator.manual_seed(0)
     return kind(*arguments, **named)
 
 

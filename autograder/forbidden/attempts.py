@@ -13,7 +13,7 @@ from itertools import chain
 
 from autograder.course.course import Tool
 from autograder.course.nodes import all_nodes, walk
-from autograder.forbidden import harmless, listed, magics, signs
+from autograder.forbidden import harmless, listed, magics, passing, signs
 from autograder.forbidden.source import inner_functions, path_of, too_deep
 from autograder.forbidden.static import (
     Code,
@@ -71,7 +71,7 @@ class _Search:
         self._starred = {name for one in own for name in signs.starred_names(one)} & origins.keys()
         self._texts = Texts(own if tools else ())  # asked only where a tool is forbidden
         nodes = [node for one in own for node in all_nodes(one)]
-        bound = harmless.bindings(nodes)
+        self._bound = bound = harmless.bindings(nodes)
         self._fine = {part for node in nodes for part in harmless.fine(node, origins)}
         self._fine |= {part for one in own for part in harmless.printing_hooks(one)}
         self._fine |= set(harmless.loads_own_files(nodes, origins))
@@ -103,7 +103,10 @@ class _Search:
         """The lines of attempts in statements, and what they are."""
         for statement in statements:
             parts: set[ast.AST] = set()  # of what was looked at as a whole, which comes first
-            for node in all_nodes(statement):
+            inner = all_nodes(statement)
+            for node, what in passing.passed_on(inner, self._origins, self._bound) if self._tools else ():
+                yield getattr(node, "lineno", statement.lineno), what
+            for node in inner:
                 parts.update(harmless.said(node, self._origins))
                 for example in signs.examples(node) if self._examples else ():
                     yield from ((getattr(node, "lineno", 0), what) for what in self._in_code(example))
@@ -139,6 +142,8 @@ class _Search:
                     yield name
                 elif node not in parts:
                     yield from self._path(path_of(node, self._origins))
+            case ast.ClassDef(bases=bases) if any(path_of(of, self._origins) in listed.TENSORS for of in bases):
+                yield "a class made from Tensor"
             case ast.FunctionDef(name=name) if name in self._names and name.startswith("__"):
                 yield name
             case ast.MatchClass(cls=cls, kwd_attrs=names) if self._tools and not self._is_plain(cls):
@@ -166,13 +171,14 @@ class _Search:
                 yield from self._looked_up("getattr", of, key)
             case ast.keyword(arg="allow_pickle" | "weights_only" as name, value=value):
                 safe = isinstance(value, ast.Constant) and value.value is (name == "weights_only")
-                yield from () if safe else (f"{name}={ast.unparse(value)[:_LONGEST]}",)
+                yield from () if safe else (f"{name}={_text(value)[:_LONGEST]}",)
             case ast.Call() if self._tools and (magic := magics.run(node)) and magic[0] not in magics.HARMLESS:
                 yield f"%{magic[0]}"
             case ast.Call(func=called, args=args) if self._tools and (path := path_of(called, self._origins)):
                 if path in listed.GETTERS:
                     parts.add(called)
-                yield from self._called(path, args)
+                texts = [pair.value for pair in node.keywords if pair.arg in listed.CODE_ARGUMENTS]
+                yield from self._called(path, [*args[:2], *texts] if path in listed.TEXT_RUNNERS else args)
             case ast.Call(func=ast.Name(id=name), args=[of, key, *_]) if name in listed.LOOKUPS:
                 yield from self._looked_up(name, of, key)
             case ast.Subscript(slice=key) if "autograder" in listed.WORD.findall(text_of(key)):
@@ -186,10 +192,10 @@ class _Search:
 
     def _called(self, path: str, args: Sequence[ast.expr]) -> Iterator[str]:
         """What a function does that is given texts: it runs them, or looks them up."""
-        if path in listed.TEXT_RUNNERS and args and (values := self._texts.values(args[0])):
-            yield from chain.from_iterable(map(self._in_code, values))
-        if path in listed.TEXT_RUNNERS and args and isinstance(args[0], ast.Call | ast.Attribute | ast.Subscript):
-            yield f"{path} of a text that is found elsewhere"
+        for one in args if path in listed.TEXT_RUNNERS else ():
+            yield from chain.from_iterable(map(self._in_code, self._texts.values(one) or ()))
+            if isinstance(one, ast.Call | ast.Attribute | ast.Subscript):
+                yield f"{path} of a text that is found elsewhere"
         if path in listed.GETTERS:
             for one in args[: listed.GETTERS[path]]:
                 words = None if (known := self._texts.values(one)) is None else set(".".join(known).split("."))
@@ -305,6 +311,13 @@ class _Search:
         if parts[0] in self._own_modules:  # it may have a function `inspect`
             return any(one in self._modules and (one in listed.MODULES or "." in one) for one in found)
         return any(one in self._modules for one in found)
+
+
+def _text(value: ast.expr) -> str:
+    try:
+        return ast.unparse(value)
+    except RecursionError:
+        return "…"
 
 
 def _inner(path: str) -> bool:

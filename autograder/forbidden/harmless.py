@@ -156,9 +156,11 @@ def only_printed(nodes: Sequence[ast.AST], bound: Mapping[str, int]) -> Iterator
     for node in nodes:
         match node:
             case ast.Assign(targets=[ast.Name(id=table)], value=ast.List() | ast.Tuple() as value):
+                if bound.get(table) != 1:
+                    continue
                 uses = loads.get(table, [])
                 names = {name for use in uses if use not in shown for name in rows.get(use, {""})}
-                if bound.get(table) == 1 and all(name and shown.issuperset(loads.get(name, [])) for name in names):
+                if all(name and shown.issuperset(loads.get(name, [])) for name in names):
                     yield from (part for part in walk(value) if isinstance(part, ast.Constant))
 
 

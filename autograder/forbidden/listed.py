@@ -21,7 +21,7 @@ NAMES = {
 OWN = {"run_cell", "run_code", "cell_contents"}
 """of these, names that a class of the student's may have, where nothing leads to the objects that are meant"""
 LEADING = {"get_ipython", "InteractiveShell", "__closure__"}
-TEXTS = re.compile(r"\bautograder\b|/proc/(?:self|[0-9])|\bctypes\b")
+TEXTS = re.compile(r"^module://|\bautograder\b|/proc/(?:self|[0-9])|\bctypes\b")
 
 # Where a tool is forbidden: ways to it below or beside the functions that are blocked.
 TOOL_MODULES = {
@@ -50,6 +50,8 @@ TOOL_MODULES = {
         "logging.config",
     ),
     *("importlib.metadata.EntryPoint", "importlib.metadata.entry_points", "pkg_resources", "numpy.ctypeslib"),
+    *("site", "shelve", "joblib", "imp", "pydoc.importfile", "jinja2", "unittest.loader", "sympy.sympify"),
+    *("functools.singledispatch", "functools.singledispatchmethod"),
     *("torch._refs", "torch._prims", "torch._decomp", "torch._dynamo", "torch._inductor", "torch.utils.cpp_extension"),
 }
 USED = {
@@ -75,6 +77,10 @@ PLACES = {"google", "google.colab", "ipykernel"}
 NAMING = {"warnings.filterwarnings", "warnings.simplefilter", "logging.getLogger"}
 """functions that only name whose messages are meant"""
 TEXT_RUNNERS = {"timeit.timeit", "timeit.repeat", "timeit.Timer", "cProfile.run", "cProfile.runctx", "profile.run"}
+CODE_ARGUMENTS = {"stmt", "setup", "statement"}
+"""what they call their texts"""
+TENSORS = {"torch.Tensor", "torch.nn.Parameter", "torch.nn.parameter.Parameter", "torch.FloatTensor"}
+"""classes from which no answer makes one of its own: its methods could say anything about it"""
 GETTERS = {"operator.attrgetter": None, "operator.methodcaller": 1}
 """what looks up the names that it is given, in so many arguments; nobody needs it but to call it with constants"""
 SAYING = {"label", "title", "xlabel", "ylabel", "set_title", "set_xlabel", "set_ylabel", "suptitle", "text", "annotate"}

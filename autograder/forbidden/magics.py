@@ -11,7 +11,7 @@ from typing import Any
 
 from autograder.course.nodes import walk
 
-_LINES = re.compile(r"^[ \t]*+[%!?]|=[ \t]*+[%!]|(?<!\?)\?++[ \t]*+$", re.MULTILINE)
+_LINES = re.compile(r"^[ \t]*+[%!?,;/]|=[ \t]*+[%!]|(?<!\?)\?++[ \t]*+$", re.MULTILINE)
 _MOST_WORK = 2_000_000
 """most characters times lines of IPython's own: it reads the whole cell again for each of them"""
 _MOST_OPTIONS = 12
@@ -28,12 +28,15 @@ HARMLESS = {
 
 
 def as_python(source: str) -> str:
-    """A cell as IPython turns it into Python. Raises SyntaxError if that would take minutes."""
+    """A cell as IPython turns it into Python. Raises SyntaxError if that would take minutes, or comes to no end."""
     refuse_many(source)
     from IPython.core.inputtransformer2 import TransformerManager
 
     manager: Any = TransformerManager
-    return str(manager().transform_cell(source))
+    try:
+        return str(manager().transform_cell(source))
+    except RuntimeError as error:
+        raise SyntaxError(f"IPython cannot turn this cell into Python: {error}") from None
 
 
 def refuse_many(source: str) -> None:

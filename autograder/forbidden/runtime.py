@@ -117,19 +117,32 @@ def _recording() -> tuple[Callable[[bool], None], Callable[[bool], None]]:
     return torch._C._set_grad_enabled, torch._C._set_fwd_grad_enabled
 
 
+@functools.cache
+def _graph_nodes() -> Callable[[], int]:
+    """PyTorch's count of the nodes of graphs that this thread has recorded, as it was before it could be replaced."""
+    import torch
+
+    return torch._C._autograd._get_sequence_nr
+
+
 class _Unrecorded(AbstractContextManager[None]):
-    """Here, no graph is recorded, and tangents are not carried along. Both are decided below Python."""
+    """Here, no graph is recorded, and tangents are not carried along. Both are decided below Python.
+
+    At its end, raises ForbiddenTool if a graph was recorded all the same.
+    """
 
     def __enter__(self) -> None:
         import torch
 
-        self._before = torch.is_grad_enabled(), torch._C._is_fwd_grad_enabled()
+        self._before, self._recorded = (torch.is_grad_enabled(), torch._C._is_fwd_grad_enabled()), _graph_nodes()()
         for switch in _recording():
             switch(False)
 
     def __exit__(self, *why: object) -> None:
         for switch, was in zip(_recording(), self._before, strict=True):
             switch(was)
+        if _graph_nodes()() != self._recorded:  # by a function that was kept from before, whatever its name
+            raise ForbiddenTool(WHY["autograd"])
 
 
 def _block_functions(tool: str) -> Iterable[AbstractContextManager[object]]:
@@ -175,10 +188,11 @@ def _blocking_mode(tool: str) -> Callable[[], AbstractContextManager[None]]:
     from torch.overrides import TorchFunctionMode
 
     refuse, forbidden = _refusal(tool), _FUNCTIONS[tool]()
+    inner, is_part = (torch._ops.OpOverload, torch._ops.OpOverloadPacket), _PARTS[tool]
 
     class Blocker(TorchFunctionMode):
         def __torch_function__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
-            if func in forbidden:
+            if func in forbidden or (isinstance(func, inner) and is_part(str(func))):
                 refuse()
             kwargs = kwargs or {}
             if _plain((*args, *kwargs.values())):
@@ -279,6 +293,12 @@ def _attention_functions() -> frozenset[Any]:
 
 
 _FUNCTIONS: dict[str, Callable[[], frozenset[Any]]] = {"nn": _nn_functions, "attention": _attention_functions}
+
+_PARTS: dict[str, Callable[[str], bool]] = {
+    "nn": lambda name: True,
+    "attention": lambda name: "attention" in name or "transformer" in name,
+}
+"""what torch.ops holds of a tool, by name; PyTorch's own layers use other parts of it"""
 
 TOOLS: dict[str, Callable[[], Iterable[AbstractContextManager[object]]]] = {
     "autograd": _block_autograd,

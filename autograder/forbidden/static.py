@@ -159,6 +159,8 @@ class _Notebook:
         self.defines_backward = any(map(_has_backward, own_statements))
         """whether a class has an own backward() without arguments: then such a call need not be a tensor's"""
         self._reaches: dict[ast.stmt, _Reach] = {}
+        self._requiring: dict[str, bool] = {}
+        """whether a name is given a tensor that requires a gradient"""
 
     def matters(self, statement: ast.stmt, asked: Collection[str]) -> bool:
         """Whether a statement can be part of a solution: it defines or changes what is asked for."""
@@ -198,8 +200,10 @@ class _Notebook:
         for node in nodes:
             match node:
                 case ast.Attribute(value=ast.Name(id=name), attr="grad", ctx=ast.Load()):
-                    made = (part for _, one in self.definitions.get(name, ()) for part in all_nodes(one))
-                    if any(_requires_gradient(part) for part in made):
+                    if name not in self._requiring:
+                        made = (part for _, one in self.definitions.get(name, ()) for part in all_nodes(one))
+                        self._requiring[name] = any(map(_requires_gradient, made))
+                    if self._requiring[name]:
                         yield f"{name}.grad", node.lineno
 
 

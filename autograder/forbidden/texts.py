@@ -172,7 +172,7 @@ def _slice(node: ast.Slice) -> slice | None:
     """The slice that stands there in whole numbers; None if that cannot be told."""
     try:
         ends = [None if end is None else ast.literal_eval(end) for end in (node.lower, node.upper, node.step)]
-    except ValueError:
+    except (ValueError, TypeError, RecursionError, MemoryError):
         return None
     return slice(*ends) if all(end is None or type(end) is int for end in ends) and ends[2] != 0 else None
 

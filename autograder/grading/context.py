@@ -13,6 +13,7 @@ from autograder.course.parameters import Values
 from autograder.course.personal import values_of
 from autograder.course.personal_release import personal_released, with_numbers
 from autograder.course.release import Released, released
+from autograder.examination import budget
 from autograder.examination.personal_suite import personal_suites
 from autograder.examination.suite import Suite, collected
 from autograder.forbidden import static
@@ -139,6 +140,21 @@ def attempts_in(suite: Suite, gradable: Gradable, modules: Mapping[str, str] = E
     long = [path for path, source in modules.items() if tools and len(source) > MAX_CODE_CHARACTERS]
     unread = (Attempt(path, 1, f"more than {MAX_CODE_CHARACTERS:,} characters, which are not read") for path in long)
     return (*unread, *attempts(own, given, tools))
+
+
+def read_code(
+    suite: Suite, gradable: Gradable, modules: Mapping[str, str], rebound: Sequence[Rebinding]
+) -> tuple[dict[str, str], tuple[Attempt, ...]]:
+    """The forbidden uses and the attempts in a submission. What cannot be read in time is an attempt itself."""
+    try:
+        with budget.budget():
+            return forbidden_uses(suite, gradable, modules, rebound), attempts_in(suite, gradable, modules)
+    except budget.Exhausted:
+        why = "code that takes too long to read"
+    except Exception as error:  # whatever a student writes, it must not stop the grader
+        why = f"code that cannot be read ({type(error).__name__})"
+    own, _ = _code(gradable, modules)
+    return {}, tuple(Attempt(name, 1, why) for name, _ in own[:1])
 
 
 def _code(gradable: Gradable, modules: Mapping[str, str]) -> tuple[static.Code, static.Code]:

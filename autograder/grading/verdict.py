@@ -13,7 +13,7 @@ from autograder.examination.examined import Examined
 from autograder.examination.score import score
 from autograder.forbidden.attempts import Attempt
 from autograder.grading.causes import with_causes
-from autograder.grading.context import GradingContext, attempts_in, forbidden_uses
+from autograder.grading.context import GradingContext, read_code
 from autograder.results.marks import total
 from autograder.results.result import CellResult, Incident, NotebookResult, Output
 from autograder.submission import Gradable
@@ -60,12 +60,11 @@ def verdict(context: GradingContext, spec: NotebookSpec, work: Work, examined: E
     twice = {name for name, kept in examined.recorded.items() if kept.again is not None}
     repeated = {test.cell for test in examined.tests if test.name in twice}
     first = [one for one in rebound if repeated.isdisjoint(one.between)]  # the others were tested with what came later
-    forbidden = forbidden_uses(suite, gradable, work.modules, first)
+    forbidden, tried = read_code(suite, gradable, work.modules, first)
     cells = score(blank, examined.tests, forbidden, examined.diagnoses, work.unanswered, suite.uses)
     cells = with_causes(cells, gradable, ran.outputs, suite.master, context.homework.packages)
     cells = tuple(msgspec.structs.replace(cell, answer=gradable.answer(cell.grade_id)) for cell in cells)
     cells = tuple(_without_faults(cell, examined.faults) for cell in cells)
-    tried = attempts_in(suite, gradable, work.modules)
     if tried:
         cells = tuple(map(_for_a_person, cells))
     return NotebookResult(

@@ -76,6 +76,7 @@ def audit(
     by_machine: bool = False,
     trained: int | None = None,
     followed: int | None = None,
+    replayed: int | None = None,
     draws: int = 1,
     only: Collection[str] | None = None,
 ) -> tuple[Row, ...]:
@@ -93,6 +94,9 @@ def audit(
 
     Grade cells that a mistake can reach, and must not cost points, are tested with only `followed` of a solution cell's
     mistakes, by default with all.
+
+    Only `replayed` of the tests that a mistake fails, the quickest ones, are replayed for its diagnosis, by default
+    all: in the others, what it answered stands for what its replay would answer.
 
     With `draws` above 1, every solution is tested with so many sets of random numbers (a mistake with 3 at most), but
     without the tests that take a training run: these draw the same numbers for every submission.
@@ -117,7 +121,7 @@ def audit(
                 todo = [dataclasses.replace(solution, training=()) for solution in todo]
             content = f"draw {draw}" if draw else ""
             runner = ForkPool(dict[str, Graded | str], 1, _SECONDS * len(todo))
-            runner.begin(functools.partial(_grade_all, suite, todo, workers, content))
+            runner.begin(functools.partial(_grade_all, suite, todo, workers, content, replayed))
             [graded] = runner.outcomes()
             if isinstance(graded, str):
                 raise CourseError(f"{suite.name}: the audit itself failed: {graded}")
@@ -183,7 +187,9 @@ def _judge(suite: Suite, solution: Solution, graded: Graded | str) -> Row:
     return Row(book.notebook, kind, name, lost, named if kind == "mistake" else (), tuple(wrong))
 
 
-def _grade_all(suite: Suite, todo: Sequence[Solution], workers: int, content: str) -> dict[str, Graded | str]:
+def _grade_all(
+    suite: Suite, todo: Sequence[Solution], workers: int, content: str, replayed: int | None
+) -> dict[str, Graded | str]:
     """Run and test the notebook with every solution. Runs in a process of its own.
 
     This process runs the master's cells, and for each solution a fork runs the rest, from the edited cell on.
@@ -191,7 +197,7 @@ def _grade_all(suite: Suite, todo: Sequence[Solution], workers: int, content: st
     _trespasses(suite, {cell.id: cell.source for cell in suite.master.code()})  # what the forks find known already
     settle()
     graded = in_forks(Graded, workers, _SECONDS, suite, todo, functools.partial(_grade, content))
-    _remember_training_runs(suite, todo, graded)
+    _remember_runs(suite, todo, graded, replayed)
     for one in graded.values():  # all in this process, so that no replay is made twice
         if isinstance(one, Graded):
             one.diagnoses = suite.diagnoser.diagnose(one.tests, one.exchanges)
@@ -199,20 +205,29 @@ def _grade_all(suite: Suite, todo: Sequence[Solution], workers: int, content: st
     return graded
 
 
-def _remember_training_runs(suite: Suite, todo: Sequence[Solution], graded: Mapping[str, Graded | str]) -> None:
-    """Let the runs of mistakes stand for their replays in tests that train, where a replay costs as much again.
+def _remember_runs(
+    suite: Suite, todo: Sequence[Solution], graded: Mapping[str, Graded | str], replayed: int | None
+) -> None:
+    """Let the runs of mistakes stand for replays: in tests that train, where a replay costs as much again, and in all
+    but `replayed` of the tests that a mistake fails.
 
-    The replay of the first mistake that fails such a test is made all the same: it proves that training repeats.
+    The replay of the first mistake that fails a test that trains is made all the same: it proves that training repeats.
     """
     assert suite.tests is not None
+    trains = suite.tests.training(suite.path)
     proven: set[str] = set()
     for solution in todo:
         one = graded[solution.key]
         if solution.kind == "mistake" and isinstance(one, Graded):
-            failed = {test.name for test in one.tests if not test.passed} & suite.tests.training(suite.path)
-            for name in failed & proven:
-                suite.diagnoser.remember(solution.name, one.exchanges[name])
-            proven |= failed
+            quickest = sorted(one.tests, key=lambda test: test.seconds)
+            failed = [test.name for test in quickest if not test.passed]
+            known = proven.intersection(failed)
+            if replayed is not None:
+                again = [name for name in failed if name not in trains][:replayed]
+                known |= {test.name for test in one.tests} - trains - set(again)
+            for name in known:
+                suite.diagnoser.remember(solution.name, one.exchanges.get(name, ()))
+            proven |= trains.intersection(failed)
 
 
 def _grade(

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import codecs
+import io
+import tokenize
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 
@@ -18,6 +21,8 @@ _FILES = 100
 _NAMED = 10
 _COMPILED = (".pyc", ".pyo", ".pyd", ".so", ".dylib", ".dll", ".egg", ".whl", ".pth")
 """ends of files with code that nobody can read, and of those that have Python run some"""
+_SLOW_CODINGS = {"punycode", "idna"}
+"""codings of texts for host names: a module of 2 MB takes minutes to be decoded"""
 _ANSWERS = (".pdf", ".png", ".jpg", ".jpeg", ".heic", ".docx", ".doc", ".odt", ".rtf", ".pages", ".tex")
 
 
@@ -69,6 +74,9 @@ def beside(choice: Choice, chosen: Chosen) -> Beside:
         if len(data) > min(_FILE_BYTES, room):  # the archive states another size
             left_out.append(path)
             continue
+        if path.endswith(".py") and not _is_readable(data):
+            compiled.append(path)
+            continue
         room -= len(data)
         files[path] = data
     notes = []
@@ -83,6 +91,15 @@ def beside(choice: Choice, chosen: Chosen) -> Beside:
         note = "These files beside the notebook were not there when it ran, because only source code can be graded: "
         notes.append(file_note("ignored", f"{note}{_named(compiled)}."))
     return Beside(files, tuple(notes), tuple(answers))
+
+
+def _is_readable(data: bytes) -> bool:
+    """Whether a module is written in a coding that is decoded in reasonable time."""
+    try:
+        coding, _ = tokenize.detect_encoding(io.BytesIO(data).readline)
+        return codecs.lookup(coding).name not in _SLOW_CODINGS
+    except (SyntaxError, LookupError):
+        return True  # Python cannot import it either
 
 
 def _below(entry: Entry, folder: str) -> str | None:

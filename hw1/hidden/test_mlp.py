@@ -6,7 +6,7 @@ import pytest
 import torch
 from torch.nn import functional
 
-from autograder import Harness, StudentError, close, earns
+from autograder import Harness, StudentError, close, earns, shape_of
 
 HARNESS = Harness(__file__)
 FUNCTIONS = {"relu": torch.relu, "sigmoid": torch.sigmoid, "identity": lambda z: z}
@@ -259,10 +259,11 @@ def test_linear_input_gradient(student, draw):
 
 @earns("linear-backward", weight=2)
 def test_linear_weight_gradient(student, draw):
-    """The gradient of the weights agrees with autograd."""
+    """The gradient of the weights agrees with autograd, for the x of the last forward."""
     B, n, m = batch(draw)
     layer, _, _ = given_linear(student, draw, n, m)
     x, dy = draw.normal(B, n), draw.normal(B, m)
+    layer.forward(draw.normal(B, n))
     layer.forward(x)
     layer.backward(dy)
     close(layer.weight_grad, torch.einsum("bm,bn->mn", dy, x), "weight_grad", sizes={"B": B})
@@ -530,7 +531,8 @@ def test_network_shapes(student, draw):
     for name, shape in shapes.items():
         found = parameters[name]
         assert found is not None, f"parameters[{name!r}] should be a tensor"
-        assert tuple(found) == shape, f"the shape of {name} is {tuple(found)}; it should be {shape}"
+        found = shape_of(found, f"parameters[{name!r}]")
+        assert found == shape, f"the shape of {name} is {found}; it should be {shape}"
         close(grads[f"dJd{name}"], torch.zeros(shape), f"dJd{name} before the first backward")
     assert not cache, "the cache should be empty before the first forward"
 

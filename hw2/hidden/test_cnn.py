@@ -7,7 +7,7 @@ import torch
 from sklearn.datasets import load_digits
 from torch.nn import functional
 
-from autograder import Harness, StudentError, close, earns, ten_times, transplanted, unlearned, untrained
+from autograder import Harness, StudentError, close, earns, shape_of, ten_times, transplanted, unlearned, untrained
 
 HARNESS = Harness(__file__)
 
@@ -25,7 +25,7 @@ def shape(said, name):
     found, finite = said
     assert not isinstance(found, str), f"{name} should be a tensor, not {found}"
     assert finite, f"{name} has values that are infinite or not numbers"
-    return tuple(found)
+    return shape_of(found, name)
 
 
 def number(value, name):
@@ -92,11 +92,12 @@ def test_layers_of_the_block(student, draw):
         x = draw.normal(3, C, 6, 7)
         found = tools.layers(block, x)
         y, used = rigged(tools, block, x, draw, C, D, short=0.0)
-        kernels = [kernel for kernel, *_ in found]
+        kernels = [list(shape_of(kernel, f"the kernel of a convolution in {name}")) for kernel, *_ in found]
         assert kernels.count([3, 3]) == 2, f"{name} should run two 3×3 convolutions; the kernels that run are {kernels}"
         (_, first, one), (_, second, two), *_ = found
         assert len(one) == len(two) == 1, f"{name}: each 3×3 convolution should be followed by one batch norm"
         assert one != two, f"{name}: one batch norm acts on the outputs of both 3×3 convolutions; each needs its own"
+        first, second = (list(shape_of(one, f"the stride of a convolution in {name}")) for one in (first, second))
         strides = f"its strides are {first[0]} and {second[0]}"
         assert second == [1, 1], f"{name}: the second 3×3 convolution should have stride 1; {strides}"
         F, straight = correction(x, used, stride), correction(x, used, stride, inner=False)
@@ -135,7 +136,7 @@ def test_shortcut_that_changes_the_shape(student, draw):
         others = [layer for layer in found if layer[0] != [3, 3]]
         told = rigged(tools, block, x, draw, C, D, level=True)
         assert others, f"{name}: S should be a 1×1 convolution and a batch norm; beside F no convolution runs"
-        kernels = [kernel for kernel, *_ in others]
+        kernels = [list(shape_of(kernel, f"the kernel of a convolution in {name}")) for kernel, *_ in others]
         assert kernels == [[1, 1]], f"{name}: beside F one 1×1 convolution should run; the kernels are {kernels}"
         assert len(others[0][2]) == 1, f"{name}: no batch norm follows the 1×1 convolution of the shortcut"
         shared = [kernel for kernel, _, norms in found if norms == others[0][2]]
@@ -239,7 +240,8 @@ def test_logits_of_the_network(student, draw):
             assert not facts["idle"], "some parameters of ConvNet get no gradient: their layers are not used"
             assert facts["kept"], "ConvNet changes the images that it is given"
             single, same = tools.alone(net, x)
-            assert tuple(single) == (1, K), f"ConvNet({K}) returns shape {tuple(single)} for one image, not (1, {K})"
+            single = shape_of(single, "the output of ConvNet for one image")
+            assert single == (1, K), f"ConvNet({K}) returns shape {single} for one image, not (1, {K})"
             assert same, "the logits of an image without its batch are not those that it gets in its batch"
 
     followed(student, "ConvNet", check)

@@ -5,7 +5,7 @@ import contextlib
 import torch
 from torch.nn import functional
 
-from autograder import Harness, StudentError, close, earns, ten_times, transplanted, unlearned, untrained
+from autograder import Harness, StudentError, close, earns, shape_of, ten_times, transplanted, unlearned, untrained
 
 HARNESS = Harness(__file__)
 N = 26
@@ -100,8 +100,8 @@ def check_shape(found, x):
     """Assert that what a network returns is a tensor of logits."""
     kind, shape, floating, finite = found
     assert kind == "Tensor", f"forward should return a tensor, not a {kind}"
-    (B, L), right = x.shape, [*x.shape, N + 1]
-    assert shape == right, f"for x of shape ({B}, {L}) the logits have shape {tuple(shape)}, not {tuple(right)}"
+    (B, L), right, shape = x.shape, (*x.shape, N + 1), shape_of(shape, "the logits")
+    assert shape == right, f"for x of shape ({B}, {L}) the logits have shape {shape}, not {right}"
     assert floating and finite, "the logits should be finite floating-point numbers"
 
 

@@ -9,7 +9,7 @@ import torch
 from torch.nn import functional
 from torch.utils.data import DataLoader, TensorDataset
 
-from autograder import Harness, StudentError, close, earns, ten_times, transplanted, unlearned, untrained
+from autograder import Harness, StudentError, close, earns, shape_of, ten_times, transplanted, unlearned, untrained
 
 HARNESS = Harness(__file__)
 ALPHABET, BETWEEN, INFINITE = "abcdefghijklmnopqrstuvwxyz", 26, 2.0**30
@@ -66,6 +66,7 @@ def test_shapes_of_the_energies(student, draw):
         if shape is None:
             tools.energies(net, torch.zeros(B, 1, 32, width))  # raises the network's error
         assert isinstance(shape, tuple), f"{asked}: forward should return a tensor"
+        shape = shape_of(shape, f"{asked}: the energies")
         assert shape == right, f"{asked}: the energies have shape {shape}; it should be {right}"
         assert finite, f"{asked}: some energies are infinite or not a number"
         assert same, "the network has changed the images that it was given"
@@ -82,7 +83,7 @@ def test_windows_alone(student, draw):
         bright = draw.uniform(3, 1, 1, width) * torch.tensor([0.5, 0.2, 1.0])[:, None, None, None]
         said.append(tools.windows(net, bright * draw.uniform(3, 1, 32, width)))
     for width, (shape, cut, alone, there) in zip(widths, said, strict=True):
-        right = (3, (width - 18) // 4 + 1, 27)
+        right, shape = (3, (width - 18) // 4 + 1, 27), shape_of(shape, f"width {width}: the energies")
         assert shape == right, f"width {width}: the energies have shape {shape}; it should be {right}"
         assert all(cut) or not there, "the windows have the right energies, but in the wrong places"
         assert all(cut), f"window {cut.index(False)} gets other energies when its 18 columns are cut out"
@@ -211,7 +212,7 @@ def remembered(once, name, find):
 def words(reference, draw, *arguments, **more):
     """Images, as bytes (N, 1, 32, W), and words of a SimpleWordsDataset with a drawn seed."""
     with torch.random.fork_rng(devices=[]):
-        torch.manual_seed(draw.size(0, 2**31))
+        torch.default_generator.manual_seed(draw.size(0, 2**31))
         data = reference.SimpleWordsDataset(*arguments, **more)
     return as_bytes(data.images), data.words
 
@@ -559,7 +560,7 @@ def of_the_right_shapes(shapes, pm, wanted):
     for part in wanted.split():
         name, right = SHAPES[part]
         assert part in shapes, f"{name} should be a tensor"
-        found = shapes[part]
+        found = shape_of(shapes[part], name)
         assert found == right(*pm.shape), f"{name}: the shape is {found}; it should be {right(*pm.shape)}"
 
 

@@ -13,7 +13,6 @@ from autograder import Harness, close, earns
 HARNESS = Harness(__file__)
 
 USES = {  # functions of earlier exercises that a later one may call
-    "gibbs": ("gibbs_density",),
     "free_energy": ("gibbs",),
     "nll": ("gibbs", "free_energy"),
     "nll_gradient": ("gibbs",),

@@ -274,6 +274,8 @@ def test_diffusing_query(student, reference, draw):
         K = orthonormal(draw, m)
         counts = (1, draw.size((m + 1) // 2, m - 1), m)  # the more are chosen the weaker is a mean of their keys
         cases += [(K, torch.randperm(m, generator=draw.generator)[:count].tolist(), beta) for count in counts]
+    many = draw.size(90, 120)  # the more keys there are the more must one of them lead by
+    cases.append((orthonormal(draw, many), [draw.size(0, many - 1)], 1.0))
     found = HARNESS.beside(student).diffused(student.diffusing_query, cases)
     if found is None:
         check_columns(student, reference, "diffusing_query", cases)

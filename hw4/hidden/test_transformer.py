@@ -1363,7 +1363,7 @@ def digits_right(student, trained, reference, draw):
     allowance = ten_times(lambda: reference.train(model, lambda: batch, 12), 12 / 600)
     seed = draw.size(1, 10**6)
     with torch.random.fork_rng(devices=[]):
-        torch.manual_seed(draw.size(0, 2**31))
+        torch.default_generator.manual_seed(draw.size(0, 2**31))
         canvases = reference.place_digits(x[1400:].repeat(5, 1, 1, 1))
     canvases = (127.5 * (canvases + 1)).round().to(torch.uint8)
 

@@ -1,6 +1,7 @@
 """The IPython shell that runs a student's cells in the sandbox and captures their outputs in order."""
 
 from __future__ import annotations
+import __future__
 
 import ast
 import builtins
@@ -186,6 +187,8 @@ class Shell(InteractiveShell):
             for stream in self.streams:
                 stream.flush()
             sys.stdout, sys.stderr = before
+            # else cells below could be written in a syntax that nobody who reads them knows
+            cast(_Compiler, self.compile).flags &= ~__future__.barry_as_FLUFL.compiler_flag
         return self.failed
 
     def show(self, data: dict[str, Any], metadata: Any = None) -> None:

@@ -5,6 +5,9 @@ from __future__ import annotations
 import math
 import sys
 from collections.abc import Callable
+from contextlib import suppress
+from decimal import Decimal
+from fractions import Fraction
 from typing import TYPE_CHECKING, Annotated, Any, Literal, TypeAlias, cast
 
 import msgspec
@@ -106,6 +109,9 @@ def to_wire(thing: Any, refer: Callable[[Any], Ref] | None = None, depth: int = 
         return number if -(2**63) <= number < 2**64 else Large(str(number))
     if isinstance(thing, float):
         return float(thing)
+    if type(thing) in (Fraction, Decimal):
+        with suppress(ArithmeticError, ValueError):  # too large, or not a number that can be compared
+            return float(thing)
     if isinstance(thing, str):
         return sound(str.__str__(thing))
     if isinstance(thing, bytes | bytearray):

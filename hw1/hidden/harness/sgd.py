@@ -217,7 +217,7 @@ def right_ascent(normalize_and_jitter: Callable[[Tensor, int], Tensor]) -> Calla
 def steps(dream: Callable[..., object], model: torch.nn.Module, image: Tensor, *iterations: int) -> list[int]:
     """How often a dream asked a Counting network for a gradient, and for how many images, whatever their rolls."""
     _STEPS.clear()
-    torch.manual_seed(0)
+    torch.default_generator.manual_seed(0)
     dream(image, model, 0, *iterations)
     return [len(_STEPS), len(set(_STEPS))]
 

@@ -45,7 +45,7 @@ _Train = Callable[[_Memory, list[_Batch]], list[float]]
 
 def stirred(kind: _Build, sizes: Sequence[int], seed: int) -> _Memory:
     """A network in evaluation mode, with noise added to all its parameters."""
-    torch.manual_seed(seed)
+    torch.default_generator.manual_seed(seed)
     model = kind(*sizes)
     with torch.no_grad():
         for parameter in model.parameters():
@@ -113,7 +113,7 @@ def in_training(model: _Memory, x: Tensor, between: Tensor, *delays: Tensor) -> 
     same beside other rows. Random numbers, as of dropout, are the same each time."""
 
     def asked(x: Tensor) -> Tensor:
-        torch.manual_seed(0)
+        torch.default_generator.manual_seed(0)
         return _asked(model, x, *delays)[1]
 
     model.train()
@@ -330,7 +330,7 @@ def _share(model: torch.nn.Module, inputs: Sequence[Tensor], y: Tensor) -> float
 
 def _fresh(kind: _Build, sizes: Sequence[int], lesson: _Lesson) -> _Memory:
     *_, seed = lesson
-    torch.manual_seed(seed)
+    torch.default_generator.manual_seed(seed)
     return kind(*sizes)
 
 

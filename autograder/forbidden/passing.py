@@ -1,0 +1,73 @@
+"""Modules that are passed on: what is taken from a module that has no name of its own, nobody can read.
+
+`[torch][0].autograd` is as good as `torch.autograd`. So where a tool is forbidden, PyTorch and `sys` are used as what
+stands before a dot, and functions that look names up are called by their names. Nothing is executed.
+"""
+
+from __future__ import annotations
+
+import ast
+import sys
+from collections.abc import Collection, Iterator, Mapping, Sequence
+
+from autograder.forbidden import harmless
+from autograder.forbidden.source import path_of
+
+_LEADING = {"torch", "torchvision", "sys"}
+"""libraries whose modules lead to a tool"""
+_TAKING = {"getattr", "hasattr", "setattr", "delattr", "vars"}
+"""functions that look names up in their first argument, which is read elsewhere"""
+_SHOWING = {"dir", "help", "print", "type", "id", "repr", "str", "reload"}
+"""functions that do no more with a module than to show it"""
+_NAMESPACES = {"globals", "locals"}
+
+
+def passed_on(
+    nodes: Sequence[ast.AST], origins: Mapping[str, str], bound: Collection[str]
+) -> Iterator[tuple[ast.AST, str]]:
+    """The nodes of a statement that make a value of a module, or of a function that looks names up, and what they are.
+
+    `origins` are the paths behind names, and `bound` the names that the notebook gives a value.
+    """
+    named: set[ast.AST] = set()
+    local = harmless.bindings([node for node in nodes if not isinstance(node, ast.alias)])
+    for node in nodes:
+        match node:
+            case ast.Attribute(value=of):
+                named.add(of)
+            case ast.Call(func=called, args=args):
+                named.add(called)
+                name = called.id if isinstance(called, ast.Name) else getattr(called, "attr", "")
+                named.update(args if name in _SHOWING else args[:1] if name in _TAKING else ())
+            case ast.Assign(targets=[ast.Name()], value=ast.Name() | ast.Attribute() as value):
+                named.add(value)  # an alias, which is known
+            case ast.Return(value=ast.Name() as value):
+                named.add(value)  # what a function returns is known, too
+            case ast.Compare(ops=[ast.In() | ast.NotIn()], comparators=[ast.Call() as table]):
+                named.add(table)  # "net" in globals()
+    for node in nodes:
+        match node:
+            case ast.Name(id=name, ctx=ast.Load()) if node not in named:
+                if _leads(origins.get(name, "")) and name not in local:
+                    yield node, f"{origins[name]} that is passed on"
+                elif name in _TAKING | _NAMESPACES and name not in bound:
+                    yield node, f"{name} that is not called"
+            case ast.Attribute(ctx=ast.Load()) if node not in named and _leads(path := path_of(node, origins)):
+                if path.partition(".")[0] not in local:
+                    yield node, f"{path} that is passed on"
+            case ast.Attribute(value=of, attr="__dict__") if _leads(path := path_of(of, origins)):
+                yield node, f"{path}.__dict__"
+            case ast.Call(func=ast.Name(id="vars"), args=[of]) if _leads(path := path_of(of, origins)):
+                yield node, f"vars of {path}"
+            case ast.Attribute(value=ast.Call(func=ast.Name(id=name)), attr=way) if name in _NAMESPACES - {*bound}:
+                if way not in ("update", "pop"):
+                    yield node, f"{name}().{way}"
+            case ast.Subscript(value=ast.Call(func=ast.Name(id=name)), slice=key) if name in _NAMESPACES - {*bound}:
+                known = isinstance(key, ast.Constant) and not _leads(origins.get(str(key.value), ""))
+                if not known:
+                    yield node, f"{name}() with a name that stands for a module, perhaps"
+
+
+def _leads(path: str) -> bool:
+    """Whether a path is that of a module which leads to a tool."""
+    return path.partition(".")[0] in _LEADING and path in sys.modules
