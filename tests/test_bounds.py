@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ast
 import errno
+import json
 import os
 import signal
 import subprocess
@@ -20,15 +21,19 @@ from conftest import dump, small_course
 from autograder.course.course import open_course
 from autograder.course.mistakes import mistakes
 from autograder.course.parsing import read_master
+from autograder.course.release import released
 from autograder.examination import guessing
 from autograder.examination.budget import Exhausted, budget, limit_memory
 from autograder.examination.dialogue import answer_text
 from autograder.examination.hidden import Draw
 from autograder.examination.messages import explain
 from autograder.examination.recording import Recorder, Recording, Room
+from autograder.examination.suite import Suite
 from autograder.forbidden import source, static
 from autograder.forbidden.attempts import attempts
+from autograder.grading import context
 from autograder.grading.class_run import outcome_of, write_csv
+from autograder.grading.context import read_code
 from autograder.grading.submissions import Absent, Submission, survey
 from autograder.proving import hostile
 from autograder.proving.bank import alternative
@@ -39,6 +44,7 @@ from autograder.sandbox.student_error import StudentError
 from autograder.sandbox.wire.messages import Call, Get, Raised, Returned, Run, compiled, decode_report, encode
 from autograder.sandbox.wire.values import Dict, List, Ref, Tensor, Tuple
 from autograder.sandbox.wire.wire_error import WireError
+from autograder.submission import repair
 from autograder.submission.filename import shown
 
 ROOT = Path(__file__).parents[1]
@@ -527,6 +533,20 @@ def test_draws_depend_on_what_was_handed_in():
 
 GIVEN = [("setup", "import torch\nfrom torch import nn\nimport torch.nn.functional as F")]
 ATTEMPTS = [
+    "tools = {'t': torch}\ny = tools['t'].autograd.grad",
+    "def pick(lib):\n    return lib.autograd\n\npick(torch)",
+    "see = getattr\ny = see(torch, 'auto' + 'grad')",
+    "from functools import reduce\ny = reduce(getattr, ['a', 'b'], x)",
+    "for name, part in vars(torch).items():\n    print(name)",
+    "y = torch.__dict__['a']",
+    "import queue\ny = vars(queue)",
+    "y = globals()['to' + 'rch']",
+    "y = globals().get('x')",
+    "class Box:\n    def __init__(self, lib=torch):\n        self.lib = lib",
+    "class Sly(torch.Tensor):\n    def __gt__(self, other):\n        return True",
+    "import shelve",
+    "import timeit\ntimeit.timeit('f()', setup='import ctypes')",
+    "import matplotlib.pyplot as plt\nplt.switch_backend('module://mine')",
     "import inspect\n\ndef f(x: '(torch).ops.aten'): pass\ninspect.signature(f, eval_str=True)",
     "import inspect\nflag = True\ninspect.get_annotations(f, eval_str=flag)",
     "def tools():\n    return torch\n\ny = tools().ops.__getattr__('at' + 'en').relu(x)",
@@ -674,6 +694,13 @@ ATTEMPTS = [
 
 
 USUAL = [
+    "th = torch\ny = th.ones(2)\nprint(torch, dir(torch))\nhelp(torch)",
+    "def slope(F, torch=3):\n    return F * torch",
+    "if 'x' in globals() and 'y' not in locals():\n    x = 1",
+    "vars = [1, 2]\nprint(vars)",
+    "print(vars(net), net.__dict__, getattr(net, 'bias', None))",
+    "import timeit\nprint(timeit.timeit(lambda: f(x), number=len(xs)))",
+    "class Box(list):\n    pass",
     "import copy\n\ndef other(net):\n    copy = MLP(2)\n    copy.note = net.note\n    return copy, copy_of(net)",
     "def lap(time):\n    time.last = 3\n\nimport time\nlap(Watch())\ntime.sleep(0)",
     "class Diary:\n    _stack: list = []\n    _unique = set()\n    def note(self, x):\n        self._stack.append(x)\n"
@@ -908,3 +935,18 @@ def test_a_question_may_carry_a_data_set():
     near, far = pair()
     with near, far, pytest.raises(WireError, match="too large"):
         Channel(near, MAX_ANSWER).send(bytes(MAX_MESSAGE + 1))
+
+
+@pytest.mark.parametrize("error", [RecursionError("deep"), TypeError("odd"), Exhausted()])
+def test_what_cannot_be_read_is_looked_at_by_a_person_and_stops_nothing(monkeypatch, error):
+    def unreadable(*args):
+        raise error
+
+    homework = COURSE.homework("hw1")
+    suite = Suite(COURSE, homework, "mlp")
+    book = json.dumps(SubmissionWriter(homework, "mlp").solved()).encode()
+    gradable = repair(book, "mlp.ipynb", released(homework, "mlp"))
+    assert read_code(suite, gradable, {}, ()) == ({}, ())
+    monkeypatch.setattr(context, "attempts", unreadable)
+    forbidden, [attempt] = read_code(suite, gradable, {}, ())
+    assert forbidden == {} and "read" in attempt.what

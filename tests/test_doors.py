@@ -106,6 +106,30 @@ def test_autograd_is_shut_even_where_recording_is_turned_on_again(way):
         AUTOGRAD[way]()
 
 
+def test_a_graph_is_counted_whatever_function_records_it():
+    recording, node = torch._C._set_grad_enabled, X * X
+    with pytest.raises(ForbiddenTool), runtime.blocked(["autograd"]):
+        recording(True)
+        node + X  # keeps no tensor
+    with runtime.blocked(["autograd"]):
+        node + X
+
+
+@pytest.mark.parametrize(
+    ("tool", "use"),
+    [
+        ("nn", lambda: torch.ops.aten.relu(X)),
+        ("nn", lambda: torch.ops.aten.mse_loss.default(X, X)),
+        ("attention", lambda: torch.ops.aten.scaled_dot_product_attention(SEQUENCE, SEQUENCE, SEQUENCE)),
+    ],
+)
+def test_the_parts_of_a_tool_are_shut_in_every_library(tool, use):
+    with pytest.raises(ForbiddenTool), runtime.blocked([tool]):
+        use()
+    with runtime.blocked(["attention"]):
+        torch.ops.aten.relu(X)
+
+
 def test_tangents_are_not_carried_along():
     assert torch.equal(tangents(), 2 * X.detach())
     with runtime.blocked(["autograd"]), runtime.blocked(["autograd"]):

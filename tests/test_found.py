@@ -334,11 +334,12 @@ def test_an_empty_file_beside_the_graded_one_is_named_there_and_nowhere_else(tmp
 
 def test_code_that_nobody_can_read_is_not_put_beside_the_notebook(tmp_path: Path) -> None:
     files = {"hw1/mlp.ipynb": SOLVED["mlp"], "hw1/own.py": "x = 1", "hw1/own.pyc": b"\x00", "hw1/fast.so": b"\x7fELF"}
-    choice = chosen(put(tmp_path / "anna", files | {"hw1/__pycache__/own.cpython-311.pyc": b"\x00"}))
+    more = {"hw1/__pycache__/own.cpython-311.pyc": b"\x00", "hw1/long.py": b"# coding: punycode\nx = 1"}
+    choice = chosen(put(tmp_path / "anna", files | more))
     found = beside(choice, choice.notebooks["mlp"])
     assert set(found.files) == {"own.py"}
     [note] = [note.note for note in found.notes if note.kind == "ignored"]
-    assert "only source code can be graded: ‘fast.so’, ‘own.pyc’." in note
+    assert "only source code can be graded: ‘fast.so’, ‘long.py’, ‘own.pyc’." in note
 
 
 def test_a_module_is_read_as_python_decodes_it() -> None:

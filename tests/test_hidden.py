@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 import torch
 
-from autograder.examination.closeness import close
+from autograder.examination.closeness import close, shape_of
 from autograder.examination.collection import HiddenTests
 from autograder.examination.hidden import Draw, ten_times
 
@@ -152,3 +152,10 @@ def test_options_for_the_callers_pytest_do_not_reach_hidden_tests(monkeypatch):
     collected = HiddenTests([file])
     assert collected.of(file) and os.environ["PYTEST_ADDOPTS"] == "--no-such-option"
     collected.close()
+
+
+def test_a_shape_that_is_shown_is_made_of_whole_numbers():
+    assert shape_of([2, 3], "x") == (2, 3) and shape_of((), "x") == ()
+    for said in ["of_right_layers"], [2.0], [True], [-1], [2**24], [1] * 9, None, "23", 3:
+        with pytest.raises(AssertionError, match="not made of whole numbers"):
+            shape_of(said, "x")

@@ -128,6 +128,13 @@ def test_outputs_come_in_order_and_errors_do_not_stop_the_notebook(zygote):
     assert [kind for cell, kind, _ in shown if cell == "c2"] == ["stdout", "image/png", "stdout"]
 
 
+def test_a_syntax_of_its_own_ends_with_the_cell(zygote):
+    with session(zygote, "from __future__ import annotations, barry_as_FLUFL", "1 <> 2", "def f(x: y): ...") as live:
+        live.run()
+    [output] = live.outputs
+    assert (output.cell, output.kind) == ("c1", "error") and output.text.startswith("SyntaxError")
+
+
 SHOW_FIGURE = (COURSE / "common.py").read_text() + "plt.plot([2, 1])\nshow_figure('it falls from 2 to 1')"
 GIVEN_ALT = """
 import numpy as np

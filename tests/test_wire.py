@@ -8,6 +8,8 @@ import random
 import socket
 import threading
 import time
+from decimal import Decimal
+from fractions import Fraction
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -26,7 +28,7 @@ from autograder.sandbox.spawning import Ended
 from autograder.sandbox.wire import channel
 from autograder.sandbox.wire.channel import Channel, pair
 from autograder.sandbox.wire.messages import ForkEnded, Get, Returned, decode_report, encode
-from autograder.sandbox.wire.values import List, from_wire, to_wire
+from autograder.sandbox.wire.values import List, Ref, from_wire, to_wire
 from autograder.sandbox.wire.wire_error import Closed, Late, WireError
 
 SOON = 2.0
@@ -44,6 +46,13 @@ def ends():
     yield Channel(near), Channel(far)
     near.close()
     far.close()
+
+
+def test_exact_numbers_cross_as_the_numbers_that_they_are():
+    assert there_and_back([Fraction(1, 4), Decimal("0.1")]) == [0.25, 0.1]
+    kept = []
+    to_wire(Fraction(10**400), lambda thing: kept.append(thing) or Ref(0, "Fraction"))
+    assert kept == [10**400]  # too large: only a reference crosses
 
 
 @pytest.mark.parametrize(

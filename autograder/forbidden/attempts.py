@@ -293,7 +293,7 @@ class _Search:
     def _named_in(self, text: str) -> Iterator[str]:
         """The names in a text that could be run or looked up: in one with blanks only those that nobody writes."""
         path = listed.PATH.fullmatch(text) is not None
-        if path and text.startswith("autograder."):
+        if (path and text.startswith("autograder.")) or text.startswith("module://"):  # a backend of matplotlib's
             yield text[:_LONGEST]
         if self._tools and is_code(text):
             yield from self._in_code(text)

@@ -21,7 +21,7 @@ NAMES = {
 OWN = {"run_cell", "run_code", "cell_contents"}
 """of these, names that a class of the student's may have, where nothing leads to the objects that are meant"""
 LEADING = {"get_ipython", "InteractiveShell", "__closure__"}
-TEXTS = re.compile(r"^module://|\bautograder\b|/proc/(?:self|[0-9])|\bctypes\b")
+TEXTS = re.compile(r"\bautograder\b|/proc/(?:self|[0-9])|\bctypes\b")
 
 # Where a tool is forbidden: ways to it below or beside the functions that are blocked.
 TOOL_MODULES = {

@@ -29,36 +29,36 @@ def passed_on(
 
     `origins` are the paths behind names, and `bound` the names that the notebook gives a value.
     """
-    named: set[ast.AST] = set()
+    named: set[ast.AST] = set()  # modules of which it is read what becomes of them
+    called: set[ast.AST] = set()
     local = harmless.bindings([node for node in nodes if not isinstance(node, ast.alias)])
     for node in nodes:
         match node:
             case ast.Attribute(value=of):
                 named.add(of)
-            case ast.Call(func=called, args=args):
-                named.add(called)
-                name = called.id if isinstance(called, ast.Name) else getattr(called, "attr", "")
+            case ast.Call(func=function, args=args):
+                called.add(function)
+                name = function.id if isinstance(function, ast.Name) else getattr(function, "attr", "")
                 named.update(args if name in _SHOWING else args[:1] if name in _TAKING else ())
             case ast.Assign(targets=[ast.Name()], value=ast.Name() | ast.Attribute() as value):
                 named.add(value)  # an alias, which is known
             case ast.Return(value=ast.Name() as value):
                 named.add(value)  # what a function returns is known, too
-            case ast.Compare(ops=[ast.In() | ast.NotIn()], comparators=[ast.Call() as table]):
-                named.add(table)  # "net" in globals()
     for node in nodes:
         match node:
-            case ast.Name(id=name, ctx=ast.Load()) if node not in named:
-                if _leads(origins.get(name, "")) and name not in local:
+            case ast.Name(id=name, ctx=ast.Load()) if _leads(origins.get(name, "")):
+                if node not in named and name not in local:
                     yield node, f"{origins[name]} that is passed on"
-                elif name in _TAKING | _NAMESPACES and name not in bound:
+            case ast.Name(id=name, ctx=ast.Load()) if name in _TAKING | _NAMESPACES and node not in called:
+                if name not in bound:
                     yield node, f"{name} that is not called"
             case ast.Attribute(ctx=ast.Load()) if node not in named and _leads(path := path_of(node, origins)):
                 if path.partition(".")[0] not in local:
                     yield node, f"{path} that is passed on"
-            case ast.Attribute(value=of, attr="__dict__") if _leads(path := path_of(of, origins)):
-                yield node, f"{path}.__dict__"
-            case ast.Call(func=ast.Name(id="vars"), args=[of]) if _leads(path := path_of(of, origins)):
-                yield node, f"vars of {path}"
+            case ast.Attribute(value=of, attr="__dict__") if path_of(of, origins) in sys.modules:
+                yield node, f"{path_of(of, origins)}.__dict__"
+            case ast.Call(func=ast.Name(id="vars"), args=[of]) if path_of(of, origins) in sys.modules:
+                yield node, f"vars of {path_of(of, origins)}"
             case ast.Attribute(value=ast.Call(func=ast.Name(id=name)), attr=way) if name in _NAMESPACES - {*bound}:
                 if way not in ("update", "pop"):
                     yield node, f"{name}().{way}"

@@ -90,8 +90,8 @@ class MLP:
         first, _, second, _ = self.layers
         first.weight, first.bias, second.weight, second.bias = (self.parameters[k] for k in ("W1", "b1", "W2", "b2"))
         self.cache = {"x": x}
-        for name, layer in zip(("z1", "z2", "z3", "y_hat"), self.layers, strict=True):
-            x = self.cache[name] = layer.forward(x)
+        for layer in self.layers:
+            x = self.cache[layer] = layer.forward(x)
         return x
 
     def backward(self, dJdy_hat):
