@@ -1259,6 +1259,17 @@ def test_without_results_it_says_what_to_do(tmp_path):
         ("best = [3, 1]\n\ndef note(x):\n    best.sort()\n    return best", "return note(x)", False),
         ("class Log:\n    seen = []\n    def note(self, x):\n        type(self).seen.append(x)\n        return x",
          "return Log().note(x)", False),
+        ("class Net:\n    def __init__(self, key):\n        self.f = getattr(torch, key)", "return x + 1", True),
+        ("class Net:\n    def __init__(self, key):\n        self.f = getattr(torch, key)",
+         "return Net('abs').f(x)", False),
+        ("kinds = {}\n\nclass Net:\n    def __init__(self, key):\n        self.f = getattr(torch, key)\n\n"
+         "made = [Net]", "return made[0]('abs').f(x)", False),
+        ("class Net:\n    def __neg__(self):\n        return getattr(self.x, input)", "return -x", False),
+        ("def still(net):\n    setattr(net, 'training', False)\n    return net", "return still(x)", True),
+        ("def still(net, key):\n    setattr(net, key, False)\n    return net", "return x + 1", False),
+        ("class Box:\n    seen = 0\n\nbox = Box()\n\ndef note(x):\n"
+         "    setattr(box, 'seen', box.seen + x)\n    return box.seen",
+         "return note(x)", False),
         ("class Log:\n    n = 0\n    @classmethod\n    def note(cls, x):\n        cls.n += x\n        return x",
          "return Log.note(x)", False),
     ],

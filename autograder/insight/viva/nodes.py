@@ -138,14 +138,23 @@ def only_keys(node: ast.AST) -> bool:
 
 
 def own_setters(nodes: Iterable[ast.AST]) -> set[int]:
-    """The nodes that name `setattr` where an object gives itself attributes as it is made."""
+    """The nodes that name `setattr` where an object gives itself attributes as it is made, or the attribute is told."""
+    nodes = list(nodes)
     makers = (one for one in nodes if isinstance(one, ast.FunctionDef) and one.name == "__init__")
     found = set()
     for node in (node for maker in makers for node in ast.walk(maker)):
         match node:
             case ast.Call(func=ast.Name(id="setattr") as name, args=[ast.Name(id="self"), *_]):
                 found.add(id(name))
-    return found
+    return found | {id(one.func) for one in nodes if isinstance(one, ast.Call) and attribute_set(one)}
+
+
+def attribute_set(node: ast.AST) -> str:
+    """The name of the attribute that a call of `setattr` gives, if it is told: setattr(net, "training", False)."""
+    match node:
+        case ast.Call(func=ast.Name(id="setattr"), args=[_, ast.Constant(value=str(name)), _]):
+            return name if name.isidentifier() and not name.startswith("_") else ""
+    return ""
 
 
 def altered_by(function: ast.AST) -> set[tuple[str, str]]:
@@ -170,6 +179,8 @@ def altered_in(code: ast.AST) -> set[tuple[str, str]]:
                 found.add(_path(of))
             case ast.Call(func=ast.Name(id="next"), args=[of, *_]):
                 found.add(_path(of))
+            case ast.Call(args=[of, *_]) if name := attribute_set(node):
+                found.add(_path(ast.Attribute(of, name, ast.Store())))
     return found
 
 

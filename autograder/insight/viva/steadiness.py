@@ -43,6 +43,8 @@ _WATCHING = _set(
     "__subclasses__ __getattribute__ __setattr__ get_ipython globals locals vars setattr delattr exec"
 )
 """names after which no name in a notebook need mean what it seems to"""
+_MAKING = {"__init__", "__new__", "__post_init__"}
+"""methods that run where the name of their class stands, or of what holds it"""
 _COMPILED = {".so", ".pyc", ".pyd", ".zip", ".egg", ".whl"}
 """files with code that cannot be read"""
 _BUILTINS = frozenset(dir(builtins))
@@ -196,12 +198,14 @@ def _facts(text: str, own: bool) -> _Facts:
             case ast.ClassDef(body=body):
                 for name, part in nodes.bound_by(body):
                     facts.members.append((name, part))
-                    if own and name.startswith("__"):
+                    if own and name.startswith("__") and name not in _MAKING:
                         facts.operators.append(part)
             case ast.Assign() | ast.AnnAssign() | ast.AugAssign():
                 for target in node.targets if isinstance(node, ast.Assign) else [node.target]:
                     set_there = (one for one in ast.walk(target) if isinstance(one, ast.Attribute))
                     facts.members += [(one.attr, node) for one in set_there]
+            case ast.Call() if name := nodes.attribute_set(node):
+                facts.members.append((name, node))
             case ast.Global(names=names) | ast.Nonlocal(names=names):
                 facts.outer.update(names)
             case ast.Import(names=aliases):
