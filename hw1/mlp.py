@@ -39,8 +39,8 @@ from common import BLUE, GREEN, ORANGE, RED, compare, relative_error, show_figur
 r"""
 ## Rules and notation
 
-**No automatic differentiation.** You may use all plain tensor functions, such as `@`, `.sum()`, `torch.exp` or
-`torch.where`. You must not use a tensor's `.backward()`, `torch.autograd`, `torch.func` or anything from `torch.nn`: a
+**No automatic differentiation.** You may use NumPy and all plain tensor functions, such as `@`, `.sum()`,
+`torch.sigmoid` or `torch.where`. You must not use a tensor's `.backward()`, `torch.autograd`, `torch.func` or anything from `torch.nn`: a
 cell that does so earns nothing. (The checks do use them.)
 
 **Do not change what you are given.** Your functions and layers must not change the tensors that they receive. Only

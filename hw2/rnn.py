@@ -254,7 +254,7 @@ check_memory(GRUMemory(hidden_size=16))
 
 # %% nbgrader={"grade_id": "memory-test-run", "grade": true, "points": 1, "locked": true}
 torch.manual_seed(4)
-memory = GRUMemory(hidden_size=16)
+memory = GRUMemory(hidden_size=16).eval()
 with torch.no_grad():
     for parameter in memory.parameters():
         parameter *= 6  # an untrained network that says many different symbols
@@ -484,7 +484,7 @@ print("ok  every row depends on its own delay only")
 
 # %% nbgrader={"grade_id": "variable-test-run", "grade": true, "points": 1, "locked": true}
 torch.manual_seed(9)
-model = VariableDelayGRUMemory(hidden_size=16, max_delay=4)
+model = VariableDelayGRUMemory(hidden_size=16, max_delay=4).eval()
 with torch.no_grad():
     for parameter in model.parameters():
         parameter *= 6

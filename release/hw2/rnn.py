@@ -294,7 +294,7 @@ _check_memory_forward()
 # %% nbgrader={"grade": true, "grade_id": "memory-test-run", "locked": true, "points": 1, "schema_version": 3, "solution": false, "task": false}
 def _check_memory_test_run():
     torch.manual_seed(4)
-    memory = GRUMemory(hidden_size=16)
+    memory = GRUMemory(hidden_size=16).eval()
     with torch.no_grad():
         for parameter in memory.parameters():
             parameter *= 6  # an untrained network that says many different symbols
@@ -530,7 +530,7 @@ _check_variable_forward()
 # %% nbgrader={"grade": true, "grade_id": "variable-test-run", "locked": true, "points": 1, "schema_version": 3, "solution": false, "task": false}
 def _check_variable_test_run():
     torch.manual_seed(9)
-    model = VariableDelayGRUMemory(hidden_size=16, max_delay=4)
+    model = VariableDelayGRUMemory(hidden_size=16, max_delay=4).eval()
     with torch.no_grad():
         for parameter in model.parameters():
             parameter *= 6

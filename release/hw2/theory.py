@@ -20,8 +20,8 @@ of an LSTM jumps.
 **You need** homework 1: the chain rule in numerator layout. Everything runs in about ten seconds on a CPU.
 
 **How to work.** Start on paper. Replace *Your answer here* with a derivation or a few sentences; a person marks them
-step by step. Replace `raise NotImplementedError` with the result as a small function. The cell below checks an
-example; the grader uses other sizes and numbers.
+step by step. Replace `raise NotImplementedError` with the result as a small function, which may return tensors, NumPy
+arrays, lists or numbers. The cell below checks an example; the grader uses other sizes and numbers.
 """
 
 # %% [markdown] nbgrader={"grade": false, "grade_id": "colab", "locked": true, "schema_version": 3, "solution": false, "task": false}

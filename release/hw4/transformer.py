@@ -461,7 +461,8 @@ This order is **pre-norm** (Xiong et al., 2020): the direct path from input to o
 **Exercise 6 · `TransformerBlock`** · 5 points (3 for structure, 2 for dropout, mask and gradients) · ★★☆ · 35 minutes
 
 *Write `__init__` and `forward`, with your `MultiHeadAttention`.* When testing exercises 3, 6, 8, 10, 12 and 15, the
-grader replaces your earlier parts with its own, so an error counts once. Training runs use your code alone.
+grader replaces your earlier parts with its own, so an error counts once. These have no methods but the given ones: put
+what several exercises share into functions. Training runs use your code alone.
 
 <details><summary>Hint</summary>
 
@@ -713,7 +714,7 @@ def _check_sampling():
     written = generate(model, start, 10, temperature=0)
     assert written is not None and written.shape == (3, 12), "2 symbols continued by 10 should have shape (3, 12)"
     compare("the start stays", written[:, :2], start)
-    compare("T = 0 takes the most likely symbol", written[:, 11], model(written[:, 5:11])[:, -1].argmax(-1))
+    compare("T = 0 takes the most likely symbol", written[:, 11], model(written[:, 5:11].clone())[:, -1].argmax(-1))
 
 
 _check_sampling()
