@@ -23,11 +23,11 @@ You build all parts of a transformer and use them twice: to write tales, and to 
 |15|`RMSNorm`, `SwiGLU`, `grouped_attention`|optional|★★☆|(40)|
 ||**in all** (49½ by machine, ½ by hand)|**50**||**345**|
 
-**You need** the theory notebook of this homework and Homework 2.
+**You need** this homework's theory and Homework 2.
 
 **How to work.** Replace each `raise NotImplementedError` with your code. PyTorch's own attention and transformer
 modules (`scaled_dot_product_attention`, `nn.MultiheadAttention`, `nn.Transformer…`) are not allowed. Everything else in
-PyTorch is. Your code must not change its arguments in place. The grader skips cells that train for long or only draw,
+PyTorch is. Do not change arguments in place. The grader skips cells that train for long or only draw,
 and trains your models itself."""
 
 # %% nbgrader={"grade_id": "helpers", "locked": true}
@@ -392,8 +392,8 @@ This order is **pre-norm** (Xiong et al., 2020): the direct path from input to o
 **Exercise 6 · `TransformerBlock`** · 5 points (3 for structure, 2 for dropout, mask and gradients) · ★★☆ · 35 minutes
 
 *Write `__init__` and `forward`, with your `MultiHeadAttention`.* When testing exercises 3, 6, 8, 10, 12 and 15, the
-grader replaces your earlier parts with its own, so an error counts once. These have no methods but the given ones: put
-what several exercises share into functions. Training runs use your code alone.
+grader replaces your earlier parts with its own, so an error counts once. Your helper methods go with
+them, helper functions stay. Training runs use your code alone.
 
 <details><summary>Hint</summary>
 
