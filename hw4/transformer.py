@@ -156,8 +156,8 @@ $h=\sum_j e^{\beta q^\top k_j-\mu}v_j$ (online softmax, Milakov & Gimelshein, 20
 **Exercise 2 · `online_attention`** · 4 points · ★★☆ · 25 minutes
 
 *Write `online_attention`. It returns $H$ alone, equal to that of `attention`.* You can read `blocks` only once. What
-you keep must not grow with the number of blocks. Values of $\beta q^\top k$ from −10,000 to 10,000 must give the right
-answer, in any order.
+you keep must not grow with the number of blocks. Values of $\beta q^\top k$ from −10,000 to 10,000 must give right
+answers, in any order.
 
 <details><summary>Hint</summary>
 
