@@ -2,10 +2,15 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import pytest
 from conftest import cell, lost_points, shown
 
+from autograder.course.course import open_course
+from autograder.course.parsing import read_master
 from autograder.course.release import ReleasedCell
+from autograder.forbidden import static
 from autograder.submission.gradable import GradableCell
 from autograder.submission.rebindings import notes, rebindings
 
@@ -83,3 +88,16 @@ def test_a_function_that_is_mended_further_down_counts(hall):
     book["cells"].append({"cell_type": "code", "id": "mended", "metadata": {}, "source": right, "outputs": []})
     found = hall.grade("mended", book)
     assert cell(found, "linear-forward").earned == cell(found, "linear-forward").points
+
+
+def test_what_a_later_cell_defines_anew_is_read_where_it_is_used():
+    book = read_master(open_course(Path(__file__).parents[1]).homework("hw1"), "mlp")
+    given, own = ([(c.id, c.source) for c in book.code() if c.locked is locked] for locked in (True, False))
+    cells = {c.grade_id: c.id for c in book.code()}
+    sources = dict(own)
+    sources[cells["activations"]] += "\n\ndef helper(x):\n    return x\n\nclass ReLU(ReLU):\n    help = helper\n"
+    sources[cells["mse"]] += "\n\ndef mse_loss(y, y_hat):\n    return helper(y)\n"
+    again = ("own-1", "def helper(x):\n    return torch.autograd.grad(x, x)")
+    later = {"relu": frozenset([("own-1", "helper")])}
+    found = static.trespasses(book, [*sources.items(), again], given, ["autograd"], later)
+    assert "relu" not in found and "own-1" in found["mse-loss"]

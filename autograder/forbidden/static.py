@@ -10,6 +10,7 @@ import functools
 import importlib.util
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from types import MappingProxyType
 
 from autograder.course.course import Tool
 from autograder.course.master import Master
@@ -58,18 +59,23 @@ _TENSOR_BACKWARD = {"gradient", "retain_graph", "create_graph", "inputs"}  # a l
 
 
 def trespasses(
-    book: Master, own: Code, given: Code, tools: Sequence[Tool], later: frozenset[tuple[str, str]] = frozenset()
+    book: Master,
+    own: Code,
+    given: Code,
+    tools: Sequence[Tool],
+    later: Mapping[str, frozenset[tuple[str, str]]] = MappingProxyType({}),
 ) -> dict[str, str]:
     """Find the grade cells whose solution uses a forbidden tool. Returns the reason why each earns no points.
 
     `own` are the cells that students write, `given` the locked cells. The locked cells may use every tool, and what
-    they import is also known in the students' cells. `later` are definitions, (cell, name), that come after the tests
-    have seen another one of that name.
+    they import is also known in the students' cells. `later` are, for a grade cell, definitions, (cell, name), that
+    come after its tests have seen another one of that name.
     """
     reasons = {}
     for cell in book.grade_cells() if tools else ():
+        unseen = later.get(cell.grade_id, frozenset())
         for solution in book.examined(cell.grade_id):
-            if why := uses(solution.id, own, given, tools, names(solution.source), later):
+            if why := uses(solution.id, own, given, tools, names(solution.source), unseen):
                 reasons[cell.grade_id] = why
     return reasons
 
@@ -231,7 +237,7 @@ def _rebinds(statement: ast.stmt, again: Collection[str]) -> bool:
     return bool(targets) and all(isinstance(target, ast.Name) and target.id in again for target in targets)
 
 
-@functools.lru_cache(maxsize=2)  # called once for each solution cell, and for all cells
+@functools.lru_cache(maxsize=8)  # called once for each solution cell, and for all cells
 def _read(
     own: tuple[tuple[str, str], ...],
     given: tuple[tuple[str, str], ...],

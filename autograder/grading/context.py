@@ -125,7 +125,10 @@ def forbidden_uses(
     `modules` are the student's own Python files: path and source. `rebound` are the names with two meanings.
     """
     own, given = _code(gradable, modules)
-    later = frozenset((one.again, one.name) for one in rebound if _own(gradable, one.again))
+    later: dict[str, frozenset[tuple[str, str]]] = {}
+    for one in rebound:
+        for cell in one.between if _own(gradable, one.again) else ():
+            later[cell] = later.get(cell, frozenset()) | {(one.again, one.name)}
     return static.trespasses(suite.master, own, given, suite.spec.forbidden, later)
 
 
