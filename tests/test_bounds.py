@@ -950,3 +950,11 @@ def test_what_cannot_be_read_is_looked_at_by_a_person_and_stops_nothing(monkeypa
     monkeypatch.setattr(context, "attempts", unreadable)
     forbidden, [attempt] = read_code(suite, gradable, {}, ())
     assert forbidden == {} and "read" in attempt.what
+
+
+def test_a_module_that_the_notebook_writes_anew_is_not_the_one_that_was_read():
+    beside = ("helper.py", "def f(x):\n    return x")
+    writes = 'with open("{}.py", "w") as file:\n    file.write(text)\nimport helper'
+    for name, seen in ("helper", True), ("other", False):
+        found = attempts([("own-1", writes.format(name)), beside], GIVEN, ["nn"])
+        assert [one.what for one in found] == ["import helper"] * seen

@@ -89,6 +89,7 @@ class _Search:
         self._objects = harmless.own_objects(nodes, self._plain, bound)
         self._calls = listed.TOOL_CALLS - (harmless.own_functions(own, bound) if not modules else set())
         self._writes = any(map(signs.writes_module, nodes)) or signs.searches_elsewhere(nodes, origins)
+        self._read = modules - signs.written_modules(nodes)
         leading = any(signs.leads(node) for node in nodes if node not in self._fine)
         self._modules = listed.MODULES | (listed.TOOL_MODULES if tools else set())
         self._deepest = max(name.count(".") + 1 for name in self._modules)
@@ -203,10 +204,10 @@ class _Search:
                     yield f"{path} of {text_of(one)[:_LONGEST] or 'a name that is put together'}"
 
     def _unknown(self, modules: Sequence[str]) -> Iterator[str]:
-        """Modules that are neither installed nor handed in, where the notebook writes files: it may write them."""
+        """Modules that are not installed, and perhaps not as handed in, because the notebook writes files."""
         if self._tools and self._writes:
             tops = (module.partition(".")[0] for module in modules)
-            yield from (f"import {top}" for top in tops if top not in self._own_modules and not is_installed(top))
+            yield from (f"import {top}" for top in tops if top not in self._read and not is_installed(top))
 
     def _in_code(self, text: str) -> Iterator[str]:
         """What is in a text that is code, or runs as such."""

@@ -39,9 +39,20 @@ def writes_module(node: ast.AST) -> bool:
             writes = name in listed.WRITING
         case _:
             return False
-    texts = [text_of(one) for one in walk(node) if isinstance(one, ast.Constant)]
-    files = [text for text in texts if re.fullmatch(r"[\w./-]+\.\w+", text)]
+    files = _files(node)
     return writes and (not files or any(text.endswith(listed.LOADED) for text in files))
+
+
+def written_modules(nodes: Iterable[ast.AST]) -> set[str]:
+    """The modules that a notebook may write anew under their own names."""
+    files = (file for node in nodes if writes_module(node) for file in _files(node))
+    return {file.rpartition("/")[2].removesuffix(".py") for file in files if file.endswith(".py")}
+
+
+def _files(node: ast.AST) -> list[str]:
+    """The names of files that stand in a node."""
+    texts = [text_of(one) for one in walk(node) if isinstance(one, ast.Constant)]
+    return [text for text in texts if re.fullmatch(r"[\w./-]+\.\w+", text)]
 
 
 def defines(node: ast.AST) -> Iterator[str]:
