@@ -11,10 +11,13 @@ from autograder.sandbox.spawning import Ended
 
 
 def how_a_fork_ended(status: int, limits: Limits) -> str:
-    """The sentence about a fork that ended with this wait status, without its full stop."""
+    """The sentence about a fork that ended with this wait status, without its full stop.
+
+    A number that the code chooses itself is not told: it may have been asked something that nobody should learn.
+    """
     if os.WIFSIGNALED(status):
         return _signal_sentence(os.WTERMSIG(status), limits)
-    return f"your code ended the Python process (exit code {os.WEXITSTATUS(status)})"
+    return "your code ended the Python process"
 
 
 def _signal_sentence(number: int, limits: Limits) -> str:
@@ -28,7 +31,7 @@ def _signal_sentence(number: int, limits: Limits) -> str:
         case signal.SIGXFSZ:
             return f"your code wrote more than {limits.disk_mb} MB to a file"
         case _:
-            return f"your code ended the Python process with signal {number}"
+            return "your code ended the Python process with a signal"
 
 
 def how_it_ended(ended: Ended, cell: str, limits: Limits) -> tuple[str, str, str]:
@@ -38,8 +41,8 @@ def how_it_ended(ended: Ended, cell: str, limits: Limits) -> tuple[str, str, str
         case "exit" if ended.number == THREADS_LEFT:
             return "exit", cell, f"{place}your code left more than {MOST_THREADS} threads running."
         case "exit":
-            text = f"{place}your code ended the Python process (exit code {ended.number})."
-            return "exit", cell, text
+            code = f" (exit code {ended.number})" if cell else ""
+            return "exit", cell, f"{place}your code ended the Python process{code}."
         case "signal":
             return "crash", cell, f"{place}{_signal_sentence(ended.number, limits)}."
         case "memory":
