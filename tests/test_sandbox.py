@@ -253,7 +253,7 @@ def test_tests_that_take_turns_find_the_notebook_as_it_was(zygote):
 def test_a_turn_that_ends_its_fork_leaves_the_next_one_a_new_fork(zygote):
     with session(zygote, FUNCTION, "import os\ndef harm():\n    os._exit(3)") as live:
         live.run()
-        with pytest.raises(StudentError, match="your code ended the Python process$"):
+        with pytest.raises(StudentError, match=r"your code ended the Python process$"):
             Student(live.turn()).harm()
         assert Student(live.turn()).f(1) == 2
     assert live.incidents == []
