@@ -83,8 +83,7 @@ def test_numbers_of_other_types_are_roughly_alike(other):
 def likeness(right, wrong, failed, passed=()):
     """How alike a mistake is found that gives the answers `wrong`, where the master gives the answers `right`."""
     diagnoser = Diagnoser(None, [], ())
-    answers_of = {True: [*map(reply, wrong)], False: [*map(reply, right)]}
-    diagnoser._replay = lambda mistake, asked: iter(answers_of[mistake is not None][: len(asked.questions)])
+    diagnoser._replay = lambda mistake, asked: iter([*map(reply, wrong if mistake else right)][: len(asked.questions)])
     kept = [[[(CALL, reply(answer)) for answer in answers]] if answers else [] for answers in (failed, passed)]
     return diagnoser._likeness_of_all("mistake", *kept)
 

@@ -66,10 +66,13 @@ def shape_of(said: object, name: str) -> tuple[int, ...]:
 
     The student's process computes it, and a class of its own may report texts there, which no page may show.
     """
-    sizes = tuple(said) if isinstance(said, list | tuple) else ("",)
-    if len(sizes) <= _MOST_AXES and all(type(size) is int and 0 <= size < _LARGEST_SIZE for size in sizes):
-        return sizes
-    raise AssertionError(f"{name}: this should be a tensor, but its shape is not made of whole numbers.")
+    if not isinstance(said, list | tuple) or len(said) > _MOST_AXES or not all(map(_is_size, said)):
+        raise AssertionError(f"{name}: this should be a tensor, but its shape is not made of whole numbers.")
+    return tuple(said)
+
+
+def _is_size(size: object) -> bool:
+    return type(size) is int and 0 <= size < _LARGEST_SIZE
 
 
 def _same_number(actual: float, expected: torch.Tensor | float, rtol: float, atol: float) -> bool:

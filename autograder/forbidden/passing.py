@@ -31,6 +31,7 @@ def passed_on(
     """
     named: set[ast.AST] = set()  # modules of which it is read what becomes of them
     called: set[ast.AST] = set()
+    tables, lookups = _NAMESPACES.difference(bound), _TAKING.union(_NAMESPACES).difference(bound)
     local = harmless.bindings([node for node in nodes if not isinstance(node, ast.alias)])
     for node in nodes:
         match node:
@@ -49,9 +50,8 @@ def passed_on(
             case ast.Name(id=name, ctx=ast.Load()) if _leads(origins.get(name, "")):
                 if node not in named and name not in local:
                     yield node, f"{origins[name]} that is passed on"
-            case ast.Name(id=name, ctx=ast.Load()) if name in _TAKING | _NAMESPACES and node not in called:
-                if name not in bound:
-                    yield node, f"{name} that is not called"
+            case ast.Name(id=name, ctx=ast.Load()) if name in lookups and node not in called:
+                yield node, f"{name} that is not called"
             case ast.Attribute(ctx=ast.Load()) if node not in named and _leads(path := path_of(node, origins)):
                 if path.partition(".")[0] not in local:
                     yield node, f"{path} that is passed on"
@@ -59,10 +59,10 @@ def passed_on(
                 yield node, f"{path_of(of, origins)}.__dict__"
             case ast.Call(func=ast.Name(id="vars"), args=[of]) if path_of(of, origins) in sys.modules:
                 yield node, f"vars of {path_of(of, origins)}"
-            case ast.Attribute(value=ast.Call(func=ast.Name(id=name)), attr=way) if name in _NAMESPACES - {*bound}:
+            case ast.Attribute(value=ast.Call(func=ast.Name(id=name)), attr=way) if name in tables:
                 if way not in ("update", "pop"):
                     yield node, f"{name}().{way}"
-            case ast.Subscript(value=ast.Call(func=ast.Name(id=name)), slice=key) if name in _NAMESPACES - {*bound}:
+            case ast.Subscript(value=ast.Call(func=ast.Name(id=name)), slice=key) if name in tables:
                 known = isinstance(key, ast.Constant) and not _leads(origins.get(str(key.value), ""))
                 if not known:
                     yield node, f"{name}() with a name that stands for a module, perhaps"

@@ -104,7 +104,7 @@ class GradingContext:
         for name, suite in self.suites.items():
             path = self.homework.release(name)
             gradable = repair(read(path), path.name, self.released[name])
-            forbidden_uses(suite, gradable)
+            _forbidden_uses(suite, gradable)
             list(notes(gradable.cells, rebindings(gradable.cells)))
             _warm(suite)
             names = vars(suite.reference)
@@ -117,7 +117,7 @@ def _warm(suite: Suite) -> None:
     _ = suite.reference, suite.uses, suite.prints, suite.known
 
 
-def forbidden_uses(
+def _forbidden_uses(
     suite: Suite, gradable: Gradable, modules: Mapping[str, str] = EMPTY, rebound: Sequence[Rebinding] = ()
 ) -> dict[str, str]:
     """For each grade cell whose solution uses a forbidden tool, the reason why it earns nothing.
@@ -136,7 +136,7 @@ def _own(gradable: Gradable, cell: str) -> bool:
     return any(one.id == cell and one.own for one in gradable.cells)
 
 
-def attempts_in(suite: Suite, gradable: Gradable, modules: Mapping[str, str] = EMPTY) -> tuple[Attempt, ...]:
+def _attempts_in(suite: Suite, gradable: Gradable, modules: Mapping[str, str] = EMPTY) -> tuple[Attempt, ...]:
     """What the student's cells and `modules` contain that no honest answer needs."""
     own, given = _code(gradable, modules)
     tools = suite.spec.forbidden
@@ -151,7 +151,7 @@ def read_code(
     """The forbidden uses and the attempts in a submission. What cannot be read in time is an attempt itself."""
     try:
         with budget.budget():
-            return forbidden_uses(suite, gradable, modules, rebound), attempts_in(suite, gradable, modules)
+            return _forbidden_uses(suite, gradable, modules, rebound), _attempts_in(suite, gradable, modules)
     except budget.Exhausted:
         why = "code that takes too long to read"
     except Exception as error:  # whatever a student writes, it must not stop the grader

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import ast
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from functools import lru_cache
 
 from autograder.forbidden.source import binds_of
@@ -137,9 +137,8 @@ def only_keys(node: ast.AST) -> bool:
     return all(id(one) in told for one in ast.walk(node) if isinstance(one, ast.Name) and one.id == "id")
 
 
-def own_setters(nodes: Iterable[ast.AST]) -> set[int]:
+def own_setters(nodes: Sequence[ast.AST]) -> set[int]:
     """The nodes that name `setattr` where an object gives itself attributes as it is made, or the attribute is told."""
-    nodes = list(nodes)
     makers = (one for one in nodes if isinstance(one, ast.FunctionDef) and one.name == "__init__")
     found = set()
     for node in (node for maker in makers for node in ast.walk(maker)):
