@@ -531,7 +531,8 @@ def test_an_empty_submission_is_named(course, tmp_path):
     [
         ("cnn.ipynb", book("cnn"), "no notebook of hw1"),
         ("text.html", b"<p>my answer</p>", "no notebook of hw1"),
-        ("mlp.ipynb", b"", "no notebook of hw1"),
+        ("mlp.ipynb", b"", "‘mlp.ipynb’ is empty"),
+        ("mlp.ipynb", book("cnn"), "contains the notebook cnn of hw2"),
     ],
 )
 def test_a_submission_without_a_notebook_of_the_homework_is_kept_and_named(course, tmp_path, name, data, words):
@@ -737,6 +738,13 @@ def test_the_command_shows_a_table_of_what_to_look_at(course, tmp_path):
     assert "c.zip: canvas, 3 submissions" in said.output and "lovelaceada_77777  unknown" in said.output
     assert "readme.txt" in said.output and "nothing from ed" in said.output
     assert "hw1: 2 new; 2 to look at" in said.output
+
+
+def test_the_command_names_who_is_late_and_says_how_that_can_count(course, tmp_path):
+    enrolled(course, JANE)
+    said = run(course, "collect", "hw1", zipped(tmp_path / "c.zip", PLATFORMS["canvas"]))
+    assert "1 late, as the platform says: bo" in said.output
+    assert "write it into submitted/STUDENT/hw1/timestamp.txt" in said.output
 
 
 def test_the_command_prints_a_json_line_a_student(course, tmp_path):

@@ -101,6 +101,24 @@ def page(root, student):
     return (root / "results" / student / "hw1.html").read_text()
 
 
+def test_a_document_in_place_of_the_notebook_waits_for_a_person(root):
+    folder = root / "submitted" / "cal" / "hw1"
+    folder.mkdir(parents=True)
+    (folder / "mlp by hand.pdf").write_bytes(b"%PDF-1.4")
+    grade(root)
+    waiting = cell(root, "cal", "step-reason")
+    assert waiting.earned is None and "‘hw1/mlp by hand.pdf’" in waiting.note
+    assert {one.earned for one in result(root, "cal").notebooks[0].cells if one != waiting} == {0.0}
+    assert waits(root, "cal", "step-reason") and (root / "autograded" / "cal" / "hw1" / "mlp.ipynb").is_file()
+    mark(root, "cal", "step-reason", 1.0)
+    bring(root)
+    assert result(root, "cal").score == 1.0
+    course = open_course(root)
+    submitted = root / "submitted"
+    class_regrade.run(course, course.homework("hw1"), root / "results", submitted, 2, Choosing(), unconfined=True)
+    assert result(root, "cal").score == 1.0
+
+
 def test_a_mark_and_its_comment_reach_result_page_and_table(root):
     before = result(root, "ada").score
     mark(root, "ada", "step-reason", 0.5, "Say *why*, too: <b>which</b> term?")

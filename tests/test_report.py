@@ -301,6 +301,14 @@ def test_first_to_look_at_is_the_cell_that_cost_most():
     assert titles.index("Great loss") < titles.index("Small loss") and "No loss" not in titles
 
 
+def test_what_was_written_is_looked_at_before_what_is_not_written_yet():
+    unwritten = (check(False, "This is not written yet: your code still raises NotImplementedError."),)
+    cells = [cell(0.0, points=9.0, title=f"Blank {n}", tests=unwritten) for n in range(4)]
+    found = page_of(book(*cells, cell(1.0, title="Wrong", tests=(check(False, "wrong values"),))))
+    titles = found.text.partition("What to look at first")[2].partition("A network by hand")[0]
+    assert titles.index("Wrong") < titles.index("Blank 0") and "Blank 3" not in titles
+
+
 def test_a_known_mistake_is_hinted_at_where_to_look_first_and_once():
     known = (Diagnosis(mistake="sign", title="the sign is flipped", hint="Which way is downhill?"),)
     tests = (check(False, "wrong values"),)

@@ -67,11 +67,13 @@ def grade(
     Nobody is graded twice: while submission, course and software stay the same, so does a result. A run that was
     stopped goes on where it was.
     """
+    from autograder.course import lag
     from autograder.course.roster import open_roster
     from autograder.grading import class_run, teams
     from autograder.grading.standing import Standing
     from autograder.grading.tally import Tally
     from autograder.results import record
+    from autograder.results.plain_text import plain
 
     tally = Tally()
 
@@ -94,6 +96,8 @@ def grade(
     try:
         _check_cluster(scheduler, (tls_ca, tls_cert, tls_key))
         chosen = opened.homework(homework)
+        for line in lag.checked(chosen):
+            typer.echo(line, err=True)
         roster = open_roster(opened.root)
         found = teams.survey_of(submitted, homework, opened.homeworks, roster, student or ())
         standing = Standing(opened, chosen, roster, submitted, found.todo)
@@ -124,8 +128,8 @@ def grade(
     progress.absent(found.absent)
     _report(homework, out, [one.student for one in found.todo], lost, junit, summary)
     if not json:
-        for name in sorted(tally.empty):
-            typer.echo(f"{name}: no notebook of {homework} was found among the submitted files; see the feedback page")
+        for name, why in sorted(tally.empty.items()):
+            typer.echo(f"{plain(name)}: no notebook of {homework} could be graded: {plain(why)}")
         done = tally.outcomes - tally.lost
         typer.echo(f"{done} of {tally.outcomes} graded; results and feedback pages in {out}")
         if tally.stood:

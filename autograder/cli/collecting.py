@@ -108,6 +108,7 @@ def _status() -> Iterator[Callable[[Collected], None]]:
 
 def _print(found: Collection, homework: str, dry: bool) -> None:
     from autograder.collecting.table import table
+    from autograder.results.plain_text import plain
 
     for division in found.divisions:
         count = len(division.handed_in)
@@ -117,11 +118,20 @@ def _print(found: Collection, homework: str, dry: bool) -> None:
     states = [one.state for one in found.collected]
     told = [f"{states.count(state)} {state}" for state in dict.fromkeys(states)]
     untold = sum(one.time is None for one in found.collected)
-    late = sum(one.late for one in found.collected)
+    late = [plain(one.student) for one in found.collected if one.late]
+    undated = [plain(one.student) for one in found.collected if one.late and one.time is None]
     if late:
-        typer.echo(f"{late} late, as the platform says")
+        typer.echo(f"{len(late)} late, as the platform says: {', '.join(late)}")
+    if undated:
+        typer.echo(
+            f"but it does not say when {', '.join(undated)} handed in: without a time they count as on time, so write it "
+            f"into submitted/STUDENT/{homework}/timestamp.txt, as in 2026-11-20 23:59:00 Europe/Berlin"
+        )
     if untold:
-        typer.echo(f"the time of {untold} submissions is not known: their folders have no timestamp.txt")
+        of, their = (
+            ("one submission", "its folder has") if untold == 1 else (f"{untold} submissions", "their folders have")
+        )
+        typer.echo(f"the time of {of} is not known: {their} no timestamp.txt")
     if found.without:
         more = f" and {len(found.without) - _SHOWN} more" if len(found.without) > _SHOWN else ""
         typer.echo(f"nothing from {', '.join(found.without[:_SHOWN])}{more}")

@@ -92,6 +92,9 @@ def export(
         atomic_file.replace(target, found.data, 0o600)
     for line in _told(found):
         typer.echo(line)
+    for student, result in results.items():
+        if not result.found and student not in found.waiting:
+            typer.echo(f"{plain(student)}: 0 points, because no notebook of {homework} could be graded")
     where = f" in the column {plain(found.column)}" if found.column else ""
     written = "nothing was written" if dry_run else "pushed" if push else str(target)
     written += f", {found.stood} stood there already" if push else ""

@@ -15,7 +15,7 @@ from pathlib import Path
 from autograder.collecting.division import HandedIn
 from autograder.course.release import Released
 from autograder.submission import timestamp
-from autograder.submission.choice import choose
+from autograder.submission.choice import choose, most_telling
 from autograder.submission.file import Unreadable
 from autograder.submission.filename import shown
 from autograder.submission.folder import contents
@@ -110,7 +110,7 @@ class Desk:
         choice = choose(folder, self.releases, self.kinship)
         if choice.notebooks:
             return tuple(name for name in self.releases if name in choice.notebooks), []
-        why = next(iter(choice.without.values())).note
+        why = most_telling(choice.without.values())
         return (), [f"no notebook of {self.homework} is in it: {why}"]
 
     def _books(self, folder: Path) -> tuple[str, ...]:

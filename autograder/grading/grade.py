@@ -24,7 +24,11 @@ from autograder.results.result import SCHEMA, NotebookResult, Result
 from autograder.results.transcript import Transcript
 from autograder.sandbox.session import Session
 from autograder.submission import Beside, Choice, Chosen, Gradable, GradableCell, beside, choose, repaired
+from autograder.submission.rawcell import RawNotebook
 from autograder.submission.rebindings import rebindings
+
+_NAMED = 5
+"""documents that a note names"""
 
 
 @dataclass(frozen=True)
@@ -61,7 +65,7 @@ def grade(context: GradingContext, order: GradeOrder, announce: Callable[[str, s
             books.append(waiting(context, spec))
             kept = None
         elif spec.name in choice.without:
-            books.append(without_notebook(context, spec, choice.without[spec.name]))
+            books.append(_without(context, spec, choice, marked))
         else:
             chosen = choice.notebooks[spec.name]
             files = beside(choice, chosen)
@@ -129,6 +133,17 @@ def _notebook(
         kept.add(spec, content, work, files.files, examined)
     if marked is not None:
         autograded.write(gradable.notebook(), found, suite.master, marked)
+    return found
+
+
+def _without(context: GradingContext, spec: NotebookSpec, choice: Choice, marked: Path | None) -> NotebookResult:
+    """The result of a notebook that cannot be run; answers to it may be in a document or on a photo beside it."""
+    documents = ", ".join(f"‘{path}’" for path in choice.documents(spec.name)[:_NAMED])
+    elsewhere = f"Your instructor looks for your answer in {documents}." if documents else ""
+    found = without_notebook(context, spec, choice.without[spec.name], elsewhere)
+    if documents and marked is not None:
+        blank = repaired(RawNotebook(cells=()), spec.name, context.released[spec.name])
+        autograded.write(blank.notebook(), found, context.suites[spec.name].master, marked)
     return found
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import Counter
 
 from autograder.grading.class_run import Outcome, faults_of
+from autograder.submission import most_telling
 
 
 class Tally:
@@ -14,8 +15,8 @@ class Tally:
         self.outcomes = self.lost = self.stood = self.unrecorded = self.undated = 0
         """outcomes altogether; without a result; that were there already; not in the gradebook; without a time of
         submission"""
-        self.empty: list[str] = []
-        """students of whom no notebook was found"""
+        self.empty: dict[str, str] = {}
+        """students of whom no notebook could be read, and why"""
         self.faults: Counter[tuple[str, str]] = Counter()
         """see `faults_of`"""
 
@@ -28,5 +29,6 @@ class Tally:
             self.lost += 1
             return
         self.undated += bool(result.late and not result.late.submitted)
-        self.empty += [] if result.found else [result.student]
+        if not result.found:
+            self.empty[result.student] = most_telling(one for book in result.notebooks for one in book.incidents)
         self.faults.update(faults_of([result]))

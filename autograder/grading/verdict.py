@@ -99,10 +99,15 @@ def waiting(context: GradingContext, spec: NotebookSpec) -> NotebookResult:
     return msgspec.structs.replace(found, cells=cells)
 
 
-def without_notebook(context: GradingContext, spec: NotebookSpec, incident: Incident) -> NotebookResult:
-    """The result if there is no notebook to run: all cells, with 0 points."""
+def without_notebook(
+    context: GradingContext, spec: NotebookSpec, incident: Incident, elsewhere: str = ""
+) -> NotebookResult:
+    """The result if there is no notebook to run: all cells, with 0 points.
+
+    If `elsewhere` says where written answers may be, the cells that a person marks wait for one, with this note.
+    """
     cells = score(context.released[spec.name], (), {}, {})
-    cells = tuple(_unmarked(cell) for cell in cells)
+    cells = tuple(_unmarked(cell, elsewhere if cell.earned is None else "") for cell in cells)
     return NotebookResult(
         notebook=spec.name,
         title=spec.title,
@@ -119,9 +124,16 @@ def without_notebook(context: GradingContext, spec: NotebookSpec, incident: Inci
     )
 
 
-def _unmarked(cell: CellResult) -> CellResult:
-    """The cell with 0 points. Nothing was handed in, so a person need not mark it."""
-    return CellResult(grade_id=cell.grade_id, title=cell.title, points=cell.points, bonus=cell.bonus, earned=0.0)
+def _unmarked(cell: CellResult, elsewhere: str) -> CellResult:
+    """The cell with 0 points; or without points, if a person has to look for the answer in another file."""
+    return CellResult(
+        grade_id=cell.grade_id,
+        title=cell.title,
+        points=cell.points,
+        bonus=cell.bonus,
+        earned=None if elsewhere else 0.0,
+        note=elsewhere,
+    )
 
 
 def _unchecked(cell: str) -> Incident:

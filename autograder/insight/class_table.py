@@ -16,10 +16,8 @@ from autograder.course.roster import Roster
 from autograder.insight.items import Array, Flags
 from autograder.results import record
 from autograder.results.plain_text import plain
-from autograder.results.result import SCHEMA, CellResult, NotebookResult, Result
+from autograder.results.result import SCHEMA, UNREAD, CellResult, NotebookResult, Result
 
-_UNWRITTEN = "not written yet"
-"""stands in the message of each test of an exercise that still raises NotImplementedError, or defines nothing"""
 _NOTHING = "Nothing was written here"
 """begins the note of a written answer that is empty or as it was released"""
 
@@ -247,7 +245,7 @@ class _Rows:
         name = book.notebook
         self.incidents += [Happening(student, name, one.kind, one.cell, one.note) for one in book.incidents]
         self.repairs += [Happening(student, name, one.kind, one.cell, one.note) for one in book.repairs]
-        there = bool(book.file) and not any(one.kind in ("missing", "unreadable") for one in book.incidents)
+        there = bool(book.file) and not any(one.kind in UNREAD for one in book.incidents)
         for cell in book.cells:
             self._cell(student, name, cell, there and _written(cell))
 
@@ -282,7 +280,7 @@ def _written(cell: CellResult) -> bool:
     """Whether an exercise was tried: it is not as it was released."""
     if cell.note.startswith(_NOTHING):
         return False
-    return not cell.tests or not all(not test.passed and _UNWRITTEN in test.message for test in cell.tests)
+    return not cell.unwritten
 
 
 def _matrix(rows: list[dict[tuple[str, str], float]], columns: list[tuple[str, str]], empty: float) -> Array:

@@ -16,7 +16,7 @@ from markupsafe import Markup, escape
 from autograder.results import comment, templating
 from autograder.results.picture import MOST_BYTES, jpeg_size, png_size
 from autograder.results.plain_text import cleaned, points_text
-from autograder.results.result import CellResult, NotebookResult, Output, Result
+from autograder.results.result import UNREAD, CellResult, NotebookResult, Output, Result
 
 _TEXT = 4000
 """number of characters of one text that are shown"""
@@ -145,17 +145,20 @@ class _Pictures:
 
 
 def _looks(result: Result) -> Iterator[_Look]:
-    """Incidents, then the cells that lost most points, each with its hint or its first failed test."""
+    """Incidents, then the cells that lost most points, each with its hint or its first failed test.
+
+    What was written comes before what is not written yet, about which there is nothing to learn.
+    """
     cells: list[tuple[float, str, CellResult]] = []
     for n, book in enumerate(result.notebooks, 1):
         yield from (_Look(f"n{n}", book.title, incident.note) for incident in book.incidents[:2])
-        if any(incident.kind in ("missing", "unreadable") for incident in book.incidents):
+        if any(incident.kind in UNREAD for incident in book.incidents):
             continue  # the incident already explains why all cells of this notebook lost points
         for c, cell in enumerate(book.cells, 1):
             if cell.lost:
                 cells.append((cell.lost, f"n{n}-c{c}", cell))
     hinted: set[str] = set()
-    for lost, anchor, cell in sorted(cells, key=lambda entry: -entry[0])[:4]:
+    for lost, anchor, cell in sorted(cells, key=lambda entry: (entry[2].unwritten, -entry[0]))[:4]:
         failed = next((test for test in cell.tests if not test.passed), None)
         text = cell.note or (failed.message or failed.says if failed else "")
         if cell.mark is not None and cell.mark.points is not None:  # a person decided, whatever tests and hints say

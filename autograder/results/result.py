@@ -8,6 +8,10 @@ import msgspec
 
 SCHEMA = 1
 """increases when a field changes its meaning or is removed, but not when an optional field is added"""
+UNREAD = ("missing", "unreadable")
+"""the kinds of the incident of a notebook that was not run at all"""
+_UNWRITTEN = "not written yet"
+"""stands in the message of each test of an exercise that still raises NotImplementedError, or defines nothing"""
 
 
 class TestResult(msgspec.Struct, frozen=True, kw_only=True):
@@ -96,6 +100,11 @@ class CellResult(msgspec.Struct, frozen=True, kw_only=True):
     def lost(self) -> float:
         """Points that the student could have had; a bonus that was not earned is not lost."""
         return 0.0 if self.bonus or self.earned is None else max(0.0, self.points - self.earned)
+
+    @property
+    def unwritten(self) -> bool:
+        """Whether the code that its tests ask for is not there."""
+        return bool(self.tests) and all(not test.passed and _UNWRITTEN in test.message for test in self.tests)
 
 
 class Repair(msgspec.Struct, frozen=True, kw_only=True):
@@ -236,9 +245,8 @@ class Result(msgspec.Struct, frozen=True, kw_only=True):
 
     @property
     def found(self) -> bool:
-        """Whether any notebook was found among the submitted files, in whatever state."""
-        incidents = [{incident.kind for incident in book.incidents} for book in self.notebooks]
-        return not all("missing" in kinds for kinds in incidents)
+        """Whether any notebook was found among the submitted files, and could be read."""
+        return not all(any(one.kind in UNREAD for one in book.incidents) for book in self.notebooks)
 
     @property
     def waiting(self) -> tuple[CellResult, ...]:
@@ -248,7 +256,11 @@ class Result(msgspec.Struct, frozen=True, kw_only=True):
     @property
     def findings(self) -> tuple[str, ...]:
         """One short phrase for each incident, known mistake and repair, for tables."""
-        found: list[str] = [incident.kind for book in self.notebooks for incident in book.incidents]
+        found: list[str] = [
+            f"{incident.kind} {book.notebook}" if incident.kind in UNREAD else incident.kind
+            for book in self.notebooks
+            for incident in book.incidents
+        ]
         cells = [cell for book in self.notebooks for cell in book.cells]
         found += [f"mistake {diagnosis.mistake}" for cell in cells for diagnosis in cell.diagnoses]
         found += [f"look again {cell.grade_id}" for cell in cells if cell.mark and cell.mark.outdated]

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from autograder.course.release import Released, ReleasedCell, released
 from autograder.submission.beside import Beside, beside
-from autograder.submission.choice import Choice, Chosen, choose
+from autograder.submission.choice import Choice, Chosen, choose, most_telling
 from autograder.submission.file import Unreadable, read
 from autograder.submission.gradable import Gradable, GradableCell
 from autograder.submission.repair import repair, repaired
@@ -23,6 +23,7 @@ __all__ = [
     "Unreadable",
     "beside",
     "choose",
+    "most_telling",
     "read",
     "released",
     "repair",

@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 
 from autograder.forbidden.magics import as_imported
 from autograder.results.result import Repair
-from autograder.submission.choice import Choice, Chosen
+from autograder.submission.choice import DOCUMENTS, Choice, Chosen
 from autograder.submission.file import Unreadable
 from autograder.submission.folder import Entry
 from autograder.submission.rawcell import clean, file_note
@@ -23,7 +23,6 @@ _COMPILED = (".pyc", ".pyo", ".pyd", ".so", ".dylib", ".dll", ".egg", ".whl", ".
 """ends of files with code that nobody can read, and of those that have Python run some"""
 _SLOW_CODINGS = {"punycode", "idna"}
 """codings of texts for host names: a module of 2 MB takes minutes to be decoded"""
-_ANSWERS = (".pdf", ".png", ".jpg", ".jpeg", ".heic", ".docx", ".doc", ".odt", ".rtf", ".pages", ".tex")
 
 
 @dataclass(frozen=True)
@@ -52,7 +51,7 @@ def beside(choice: Choice, chosen: Chosen) -> Beside:
     left_out: list[str] = []
     compiled: list[str] = []
     room = _ALL_BYTES
-    answers = [entry.path for entry in choice.beside if entry.name.casefold().endswith(_ANSWERS)]
+    answers = [entry.path for entry in choice.beside if entry.name.casefold().endswith(DOCUMENTS)]
     below = [(entry, _below(entry, folder)) for entry in choice.beside]
     taken = {path for _, path in below if path is not None}
     for entry, where in below:

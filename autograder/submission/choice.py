@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -21,6 +21,11 @@ from autograder.submission.rawcell import MAX_CELLS, RawCell, RawNotebook, file_
 
 _NOTEBOOKS = (".ipynb.txt", ".ipynb.json", ".ipynb")
 _SCRIPTS = (".py.txt", ".py", ".md", ".rmd", ".qmd")
+DOCUMENTS = (".pdf", ".png", ".jpg", ".jpeg", ".heic", ".docx", ".doc", ".odt", ".rtf", ".pages", ".tex")
+_PAGES = (".html", ".htm")
+"""ends of a notebook that was saved as a page: beside the notebook itself, it holds nothing more"""
+_NOTHING = "Nothing was submitted"
+_OTHERS = "Other files that were submitted"
 _MOST = 60
 """files that are read in search of notebooks"""
 _MOMENT = 60.0
@@ -45,6 +50,12 @@ class Choice:
     """for each notebook that cannot be graded: why"""
     beside: tuple[Entry, ...]
     """the other files"""
+
+    def documents(self, notebook: str) -> tuple[str, ...]:
+        """The paths of files that may hold written answers to a notebook that was not handed in itself."""
+        books = (*self.notebooks, *self.without)
+        there = (entry for entry in self.beside if entry.name.casefold().endswith((*DOCUMENTS, *_PAGES)))
+        return tuple(entry.path for entry in there if set(_names(entry.name, books)) <= {notebook})
 
 
 @dataclass(frozen=True)
@@ -271,13 +282,21 @@ def _missing(
     if not others:
         return Incident(kind="missing", cell="", note=nothing(notebook))
     there = ", ".join([*named(others[:5])]) + (" …" if len(others) > 5 else "")
-    note = f"Nothing was found for {notebook}. Other files that were submitted: {there}."
+    note = f"Nothing was found for {notebook}. {_OTHERS}: {there}."
     return Incident(kind="missing", cell="", note=note)
+
+
+def most_telling(incidents: Iterable[Incident]) -> str:
+    """Of what is said about notebooks that were not run: what helps most to find out what was handed in instead."""
+    said = {
+        one.note: (one.kind != "unreadable", _OTHERS in one.note, one.note.startswith(_NOTHING)) for one in incidents
+    }
+    return min(said, key=lambda note: said[note], default="")
 
 
 def nothing(notebook: str) -> str:
     """The note about a notebook in whose place there is nothing: no damage."""
-    return f"Nothing was submitted for {notebook}."
+    return f"{_NOTHING} for {notebook}."
 
 
 def _versions(path: str) -> list[tuple[int, str]]:
