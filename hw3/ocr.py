@@ -249,7 +249,7 @@ energies are low.
 *Write `train_letters`, which trains on batches of letters and returns the loss of every step.* Optimiser and schedule
 are up to you. The grader calls `train_letters(model, loader, epochs=2)` for your `SimpleNet()`, on 4,800 letters in
 batches of 64. Reading 90 % of 1,000 other letters earns one point, 98 % both. Before that, your network must learn
-13 of the 26 letters of one font in 60 steps; otherwise both points are lost.
+7 of the 26 letters of one font in 60 steps; otherwise both points are lost.
 
 <details><summary>Hint</summary>
 
@@ -899,7 +899,7 @@ words are equally good, return any of them.
 For the last five points, the grader trains on letters as in section 2, then with
 `train_ebm_model(model, loader, epochs=3)` on 4,800 words of one to three letters in batches of 32. Your `decode`
 reads 600 images with words of two to four letters. Reading 40 % of the words right earns half of the points, 75 % all.
-Before that, your network must learn 4 of 16 words of two letters in 60 steps; otherwise all five are lost.
+Before that, your network must learn one of 16 words of two letters in 60 steps; otherwise all five are lost.
 
 <details><summary>Hint</summary>
 

@@ -31,10 +31,10 @@ from autograder.grading.origin import Origin
 from autograder.grading.server import GradingServer, Lost
 from autograder.insight import borrowed
 from autograder.insight.borrowed import of_class as borrowed_of
-from autograder.insight.others_text import texts
 from autograder.insight.own_work import Reader
 from autograder.nbgrading import readable
 from autograder.proving.personal_audit import personal_audit
+from autograder.submission.others_text import texts
 from tests.conftest import write_files
 
 pytestmark = pytest.mark.slow(seconds=60)
@@ -358,6 +358,15 @@ def test_the_command_builds_both_and_says_whose_numbers_have_changed(root):
     assert "hand their release out again" in CliRunner().invoke(app, command).output
 
 
+def test_publishing_a_notebook_of_which_students_have_their_own_is_noted(root, tmp_path):
+    before = CliRunner().invoke(app, ["publish", str(tmp_path / "public"), "--course", str(root)])
+    built(root)
+    after = CliRunner().invoke(app, ["publish", str(tmp_path / "public"), "--course", str(root)])
+    assert before.exit_code == after.exit_code == 0, after.output
+    told = "hw1/scales have the standard numbers here, but students have their own"
+    assert told in after.output and told not in before.output
+
+
 def test_a_roster_of_newcomers_leaves_what_the_others_were_given(root):
     built(root)
     before = scales(root)
@@ -518,6 +527,12 @@ def graded(root):
         for student in (own, other, lost):
             marked = root / "autograded" / student / "hw1"
             results[student] = server.grade(student, root / "submitted" / student, root / "results", marked)
+        (root / "submitted" / odd[3] / "hw1").mkdir(parents=True)
+        shutil.copy(root / "release/hw1/scales.ipynb", root / "submitted" / odd[3] / "hw1")
+        strange = server.grade(odd[3], root / "submitted" / odd[3])
+        notes = {one.kind: one.note for one in strange.notebooks[0].repairs}
+        assert "numbers that you were not given (scale = 5)" in notes["numbers"] and "earlier" not in notes
+        shutil.rmtree(root / "submitted" / odd[3])
         with pytest.raises(Lost, match="does not say which numbers stranger was given"):
             server.grade("stranger", stranger.parent)
     return root, results, (own, other, lost), borrowed

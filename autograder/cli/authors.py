@@ -206,12 +206,28 @@ def publish(
     said = f"{len(plan.added)} added, {len(plan.changed)} changed, {len(plan.removed)} removed"
     typer.echo(f"{folder}: {said}, {len(plan.unchanged)} unchanged{', nothing written' if dry_run else ''}")
     _note_badges(opened, published_folder.github_name(folder))
+    _note_standard(opened, folder, homeworks)
     if "LICENSE" not in plan.after.files:
         license = opened.root / "LICENSE"
         said = f"note: {license}: it is missing, so students are not told what they may do with this: write one"
         typer.echo(said, err=True)
     if plan.kept:
         raise typer.Exit(FINDINGS)
+
+
+def _note_standard(course: Course, folder: Path, homeworks: list[str] | None) -> None:
+    """Say so if notebooks were published of which students have their own, with other numbers."""
+    from autograder.course.personal import VARIANTS, given
+
+    for name in homeworks or course.homeworks:
+        homework = course.homework(name)
+        books = dict.fromkeys(f"{name}/{one.notebook}" for one in homework.parameters)
+        if books and given(homework) is not None:
+            typer.echo(
+                f"note: {folder}: {', '.join(books)} have the standard numbers here, but students have their own: "
+                f"tell them to take these notebooks from what you hand out of {course.root / VARIANTS}",
+                err=True,
+            )
 
 
 def _note_badges(course: Course, clone: str = "") -> None:

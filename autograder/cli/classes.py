@@ -130,6 +130,10 @@ def grade(
     if not json:
         for name, why in sorted(tally.empty.items()):
             typer.echo(f"{plain(name)}: no notebook of {homework} could be graded: {plain(why)}")
+        for name in sorted(tally.strange):
+            typer.echo(
+                f"{plain(name)}: handed in a notebook with numbers that this student was not given: see the page"
+            )
         done = tally.outcomes - tally.lost
         typer.echo(f"{done} of {tally.outcomes} graded; results and feedback pages in {out}")
         if tally.stood:

@@ -124,8 +124,8 @@ def _print(found: Collection, homework: str, dry: bool) -> None:
         typer.echo(f"{len(late)} late, as the platform says: {', '.join(late)}")
     if undated:
         typer.echo(
-            f"but it does not say when {', '.join(undated)} handed in: without a time they count as on time, so write it "
-            f"into submitted/STUDENT/{homework}/timestamp.txt, as in 2026-11-20 23:59:00 Europe/Berlin"
+            f"but it does not say when {', '.join(undated)} handed in: without a time they count as on time, so write "
+            f"it into submitted/STUDENT/{homework}/timestamp.txt, as in 2026-11-20 23:59:00 Europe/Berlin"
         )
     if untold:
         of, their = (

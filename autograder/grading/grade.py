@@ -12,6 +12,8 @@ from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
+import msgspec
+
 from autograder.course.course import NotebookSpec
 from autograder.examination.suite import Suite
 from autograder.grading.context import GradingContext
@@ -24,9 +26,13 @@ from autograder.results.result import SCHEMA, NotebookResult, Result
 from autograder.results.transcript import Transcript
 from autograder.sandbox.session import Session
 from autograder.submission import Beside, Choice, Chosen, Gradable, GradableCell, beside, choose, repaired
-from autograder.submission.rawcell import RawNotebook
+from autograder.submission.match import normal
+from autograder.submission.others_text import strange_numbers, texts
+from autograder.submission.rawcell import RawNotebook, file_note
 from autograder.submission.rebindings import rebindings
 
+NUMBERS = "numbers"
+"""the kind of the note about a notebook with numbers that the student was not given"""
 _NAMED = 5
 """documents that a note names"""
 
@@ -113,6 +119,7 @@ def _notebook(
     suite = context.suites[spec.name]
     blank = context.released[spec.name]
     gradable = repaired(chosen.raw, chosen.entry.name, blank, (*chosen.notes, *files.notes)).beside(files.files)
+    gradable = _with_numbers_told(context, spec, chosen, gradable)
     joined = any(repair.kind == "joined" for repair in gradable.repairs)  # a text's place is lost
     work = Work(chosen.entry.name, gradable, files.modules, bool(files.answers) or joined)
     content = _digest(gradable, files.files)
@@ -134,6 +141,23 @@ def _notebook(
     if marked is not None:
         autograded.write(gradable.notebook(), found, suite.master, marked)
     return found
+
+
+def _with_numbers_told(context: GradingContext, spec: NotebookSpec, chosen: Chosen, gradable: Gradable) -> Gradable:
+    """The same; if its text is not of an earlier release but has numbers of other students, this is told instead."""
+    if not any(repair.kind == "earlier" for repair in gradable.repairs):
+        return gradable
+    own = {normal(cell.source) for cell in context.released[spec.name].cells}
+    known = texts(context.homework, spec.name)
+    strange = strange_numbers(known, own, (cell.source for cell in chosen.raw.cells))
+    if not strange:
+        return gradable
+    note = (
+        f"Your notebook has numbers that you were not given ({', '.join(strange)}), and was tested with yours. Solve "
+        "the notebook that your course made for you; if this is the one that you got, tell your instructor."
+    )
+    others = (repair for repair in gradable.repairs if repair.kind != "earlier")
+    return msgspec.structs.replace(gradable, repairs=(file_note(NUMBERS, note), *others))
 
 
 def _without(context: GradingContext, spec: NotebookSpec, choice: Choice, marked: Path | None) -> NotebookResult:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import Counter
 
 from autograder.grading.class_run import Outcome, faults_of
+from autograder.grading.grade import NUMBERS
 from autograder.submission import most_telling
 
 
@@ -17,6 +18,8 @@ class Tally:
         submission"""
         self.empty: dict[str, str] = {}
         """students of whom no notebook could be read, and why"""
+        self.strange: list[str] = []
+        """students whose notebook has numbers that they were not given"""
         self.faults: Counter[tuple[str, str]] = Counter()
         """see `faults_of`"""
 
@@ -31,4 +34,6 @@ class Tally:
         self.undated += bool(result.late and not result.late.submitted)
         if not result.found:
             self.empty[result.student] = most_telling(one for book in result.notebooks for one in book.incidents)
+        notes = (repair.kind for book in result.notebooks for repair in book.repairs)
+        self.strange += [result.student] if NUMBERS in notes else []
         self.faults.update(faults_of([result]))

@@ -235,14 +235,14 @@ def unshaped(energies, shape):
 
 
 def letters_by_heart(student, reference, draw):
-    """Assert that half of the letters of one font are learned in 60 steps, before a long run begins."""
+    """Assert that a quarter of the letters of one font are learned in 60 steps, before a long run begins."""
     images, labels = reference.LETTERS[draw.size(0, len(reference.LETTERS) - 1), :, None], torch.arange(26)
     tools = HARNESS.beside(student)
     net = tools.taught(student.train_letters, student.SimpleNet(), as_bytes(images), labels, 13, 30)
     energies = tensor(tools.answers(net, as_bytes(images)), "the result", (26, 1, 27))
     known = int((energies[:, 0].argmin(1) == labels).sum())
-    assert known >= 13, (
-        f"after 60 steps on the 26 letters of one font your network reads {known} of them; it should read 13"
+    assert known >= 7, (
+        f"after 60 steps on the 26 letters of one font your network reads {known} of them; it should read 7"
     )
 
 
@@ -918,13 +918,13 @@ def words_of(letters, longest):
 
 
 def words_by_heart(student, reference, draw):
-    """Assert that a few short words are learned in 60 steps, before a long run begins."""
+    """Assert that a short word is learned in 60 steps, before a long run begins: without learning, it is none."""
     images, spelt = words(reference, draw, 2, 16, jitter=3, min_length=2)
     targets, tools = torch.stack([spell(word, 4) for word in spelt]), HARNESS.beside(student)
     told_apart(student, draw, targets[:2])
     net = tools.taught(student.train_ebm_model, student.SimpleNet(), images, targets, 16, 60, lr=0.01)
     known = right_words(tools, student, net, images, spelt, 4)
-    assert known >= 4, f"after 60 steps on 16 words of two letters {known} of them are read correctly; it should be 4"
+    assert known, "after 60 steps on 16 words of two letters none of them is read correctly"
 
 
 def told_apart(student, draw, targets):

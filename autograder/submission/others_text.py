@@ -37,17 +37,22 @@ def texts(homework: Homework, notebook: str) -> Texts:
     return {text: tuple(values) for text, values in found.items()}
 
 
-def others_text(
-    homework: Homework, student: str, notebook: str, known: Texts, own: Collection[str], cells: Iterable[str]
-) -> str:
-    """What to say of a submitted notebook; '' if there is no text of others in it.
+def strange_numbers(known: Texts, own: Collection[str], cells: Iterable[str]) -> tuple[str, ...]:
+    """What is known of the first cell that is others' text, such as ‘scale = 7’; () if there is none.
 
     `own` are the texts, as `normal` makes them, of the notebook that the student is graded by.
     """
-    for source in map(normal, cells):
-        if source in known and source not in own:
-            return (
-                f"{student}'s {notebook} has released text with {', '.join(known[source])}, but "
-                f"{file_of(homework).name} does not say that {student} was given this."
-            )
-    return ""
+    return next((known[source] for source in map(normal, cells) if source in known and source not in own), ())
+
+
+def others_text(
+    homework: Homework, student: str, notebook: str, known: Texts, own: Collection[str], cells: Iterable[str]
+) -> str:
+    """What to say of a submitted notebook; '' if there are no `strange_numbers` in it."""
+    strange = strange_numbers(known, own, cells)
+    if not strange:
+        return ""
+    return (
+        f"{student}'s {notebook} has released text with {', '.join(strange)}, but {file_of(homework).name} does not "
+        f"say that {student} was given this."
+    )
