@@ -542,6 +542,7 @@ ATTEMPTS = [
     "import queue\ny = vars(queue)",
     "y = globals()['to' + 'rch']",
     "y = globals().get('x')",
+    "globals().update(slopes=x.grad)",
     "class Box:\n    def __init__(self, lib=torch):\n        self.lib = lib",
     "class Sly(torch.Tensor):\n    def __gt__(self, other):\n        return True",
     "import shelve",
@@ -637,6 +638,22 @@ ATTEMPTS = [
     "import pathlib\npathlib.Path(name).write_bytes(bytes.fromhex(text))\nimport slopes",
     "with open('slopes.py', 'w') as file:\n    file.write(text)\nfrom slopes import f",
     "import timeit\ncode = 'tool = torch.autograd.grad'\ntimeit.timeit(code, number=1)",
+    "import timeit\ncode = ' '.join(words)\ntimeit.timeit(code, number=1)",
+    "import os\nword = ''.join(letters)\nfound = getattr(os, word)",
+    "import os\nfound = [os.sys][0]",
+    "import os\ndef of(library):\n    return library.sys\nfound = of(os)",
+    "import os\nmatch os:\n    case object(sys=found):\n        pass",
+    "from os import sys as found",
+    "import six\nsix.exec_(text)",
+    "from pydantic import ImportString",
+    "import yaml\nyaml.unsafe_load(text)",
+    "import traceback\nfor frame, _ in traceback.walk_stack(None):\n    print(frame)",
+    "shell = get_ipython()\nshell.ex(text)",
+    "found = get_ipython().user_ns['torch']",
+    "get_ipython().find_line_magic('time')(text)",
+    "import numpy as np\nnp.testing.measure(text)",
+    "type(torch.ones(1)).numel = lambda self: 7",
+    "x.__class__.numel = f",
     "key = 'auto' + 'grad'\ntool = getattr(torch, key)",
     "for key in ('grad-fn',):\n    tool = getattr(y, key.replace('-', '_'))",
     "tools = ['relu']\ntools.append(name)\ntool = getattr(torch, tools[1])",
@@ -784,6 +801,11 @@ USUAL = [
     "ax.set_title('dx = torch.autograd.grad(y, x, dy)[0]')",
     "from operator import methodcaller\nclear = methodcaller('clear_grad_and_cache')\nclear(mlp)",
     "%pdb off\n%watermark -v",
+    "import tqdm, einops, scipy.stats, pandas as pd, os, sys, dataclasses\nprint(os.getcwd(), sys.version)",
+    "import timeit\nfor slope in (slow, fast):\n    print(timeit.timeit(slope, number=9), timeit.timeit(lambda: f(x)))",
+    "if get_ipython() is not None:\n    get_ipython().run_line_magic('matplotlib', 'inline')",
+    "class Layer:\n    made = 0\n    def __init__(self):\n        type(self).made += 1",
+    "title = ' '.join(words)\nax.set_title(title)\nprint(title)",
     "class Diary: pass\ndiary = Diary()\nfor name in dir(diary):\n    print(name, getattr(diary, name))",
     "class Layer:\n    def _softmax(self, x): pass\n    def forward(self, x):\n        return self._softmax(x)",
 ]
@@ -792,6 +814,20 @@ USUAL = [
 @pytest.mark.parametrize("code", USUAL)
 def test_usual_code_is_no_attempt(code):
     assert attempts([("own-1", code)], GIVEN, ["autograd", "nn"]) == ()
+
+
+@pytest.mark.parametrize(
+    "code",
+    [
+        "word = ''.join(letters)\nplace = word\nfound = getattr(loss, place)",
+        "Kind = type(torch.ones(1))\nKind.numel = lambda self: 7",
+        "setattr(type(x), 'numel', f)",
+        "from concurrent.futures import ThreadPoolExecutor",
+        "import threading",
+    ],
+)
+def test_some_attempts_are_seen_where_no_tool_is_forbidden(code):
+    assert attempts([("own-1", code)], GIVEN, [])
 
 
 @pytest.mark.parametrize("code", ATTEMPTS)

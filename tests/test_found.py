@@ -51,6 +51,12 @@ def put(root: Path, files: dict[str, str | bytes]) -> Path:
     return root
 
 
+def test_what_pytorch_saved_lies_beside_the_notebook_as_it_is(tmp_path: Path) -> None:
+    put(tmp_path, {"mlp.ipynb": SOLVED["mlp"], "weights.pt": zipped({"archive/data.pkl": "x"}, tmp_path)})
+    choice = choose(tmp_path, RELEASES)
+    assert list(beside(choice, choice.notebooks["mlp"]).files) == ["weights.pt"]
+
+
 def zipped(files: dict[str, str], folder: Path) -> bytes:
     path = folder / "made.zip"
     with zipfile.ZipFile(path, "w") as archive:

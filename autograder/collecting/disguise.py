@@ -25,7 +25,7 @@ from autograder.submission.archive import Archive, BadArchive
 from autograder.submission.cells import read_cells
 from autograder.submission.file import Unreadable
 from autograder.submission.filename import within, words
-from autograder.submission.folder import is_office
+from autograder.submission.folder import is_of_its_own
 from autograder.submission.kinship import Kinship
 
 _MOST = 256 * 2**20
@@ -113,7 +113,7 @@ class Disguise:
         """An archive with other names in it; another file as it is."""
         try:
             data = file.read()
-            if data[:4] != b"PK\x03\x04" or is_office(path):
+            if data[:4] != b"PK\x03\x04" or is_of_its_own(path):
                 return file
             if not depth:
                 raise BadArchive("lies in too many archives")

@@ -13,7 +13,7 @@ from itertools import chain
 
 from autograder.course.course import Tool
 from autograder.course.nodes import all_nodes, walk
-from autograder.forbidden import harmless, listed, magics, passing, signs
+from autograder.forbidden import harmless, listed, magics, outside, passing, signs
 from autograder.forbidden.source import inner_functions, path_of, too_deep
 from autograder.forbidden.static import (
     Code,
@@ -72,6 +72,8 @@ class _Search:
         self._texts = Texts(own if tools else ())  # asked only where a tool is forbidden
         nodes = [node for one in own for node in all_nodes(one)]
         self._bound = bound = harmless.bindings(nodes)
+        self._made = outside.given_names(nodes, outside.is_put_together, part=True)
+        self._classes = outside.given_names(nodes, outside.is_class_of, part=False)
         self._fine = {part for node in nodes for part in harmless.fine(node, origins)}
         self._fine |= {part for one in own for part in harmless.printing_hooks(one)}
         self._fine |= set(harmless.loads_own_files(nodes, origins))
@@ -105,7 +107,10 @@ class _Search:
         for statement in statements:
             parts: set[ast.AST] = set()  # of what was looked at as a whole, which comes first
             inner = all_nodes(statement)
-            for node, what in passing.passed_on(inner, self._origins, self._bound) if self._tools else ():
+            seen = [outside.replaced(inner, self._classes)]
+            if self._tools:
+                seen += passing.passed_on(inner, self._origins, self._bound), outside.taken(inner, self._own_modules)
+            for node, what in chain(*seen):
                 yield getattr(node, "lineno", statement.lineno), what
             for node in inner:
                 parts.update(harmless.said(node, self._origins))
@@ -128,7 +133,8 @@ class _Search:
                 yield from (alias.name for alias in names if alias.name in self._names)
                 yield from self._unknown([module])
                 if self._tools and module.partition(".")[0] == "torch":
-                    yield from (path.rpartition(".")[2] for path in paths if path not in self._used and _inner(path))
+                    private = (path.rpartition(".")[2] for path in paths if path not in self._used)
+                    yield from filter(_private, private)
             case ast.Attribute(value=of, attr=name):
                 parts.add(of)
                 if not isinstance(node.ctx, ast.Load):
@@ -195,7 +201,7 @@ class _Search:
         """What a function does that is given texts: it runs them, or looks them up."""
         for one in args if path in listed.TEXT_RUNNERS else ():
             yield from chain.from_iterable(map(self._in_code, self._texts.values(one) or ()))
-            if isinstance(one, ast.Call | ast.Attribute | ast.Subscript):
+            if isinstance(one, ast.Call | ast.Attribute | ast.Subscript) or self._is_made(one, ""):
                 yield f"{path} of a text that is found elsewhere"
         if path in listed.GETTERS:
             for one in args[: listed.GETTERS[path]]:
@@ -269,7 +275,7 @@ class _Search:
             way in ("vars", "__dict__") and path and not texts[0]
         ):
             yield f"{way} of {path}"
-        elif self._tools and not known and not path.startswith(listed.PICTURES) and self._is_made(key, path):
+        elif not known and not path.startswith(listed.PICTURES) and self._is_made(key, path):
             yield f"{way} with a name that is put together"
 
     def _is_made(self, key: ast.expr, path: str) -> bool:
@@ -277,9 +283,9 @@ class _Search:
 
         One whose beginning is known is none, if nothing that is listed begins so: f"float{bits}".
         """
-        if isinstance(key, ast.Call) and isinstance(key.func, ast.Attribute) and key.func.attr in listed.PUT_TOGETHER:
+        if outside.is_put_together(key) or (isinstance(key, ast.Name) and key.id in self._made):
             return True
-        if not path or not isinstance(key, ast.BinOp | ast.JoinedStr | ast.Subscript):
+        if not self._tools or not path or not isinstance(key, ast.BinOp | ast.JoinedStr | ast.Subscript):
             return False
         first = key.values[0] if isinstance(key, ast.JoinedStr) and key.values else getattr(key, "left", None)
         start = text_of(first) if first is not None else ""
@@ -319,10 +325,6 @@ def _text(value: ast.expr) -> str:
         return ast.unparse(value)
     except RecursionError:
         return "…"
-
-
-def _inner(path: str) -> bool:
-    return _private(path.rpartition(".")[2])
 
 
 def _private(name: str) -> bool:

@@ -8,14 +8,25 @@ MODULES = {
     *("autograder", "ctypes", "cffi", "_ctypes", "mmap", "marshal", "sys.modules"),
     *("gc.get_objects", "gc.get_referrers", "gc.get_referents"),
     *("pickle.load", "pickle.loads", "pickle.Unpickler", "_pickle", "pkgutil.resolve_name", "pydoc.locate"),
-    *("copyreg", "unittest.mock", "dill", "cloudpickle", "_thread"),
+    *("copyreg", "unittest.mock", "dill", "cloudpickle"),
+    *("_thread", "threading", "multiprocessing", "concurrent"),  # what a test counts, it counts in one thread
 }
 NAMES = {
     *("_getframe", "_current_frames", "f_back", "f_locals", "f_globals", "f_builtins", "tb_frame", "gi_frame"),
     *("cr_frame", "ag_frame", "settrace", "setprofile", "addaudithook", "set_custom_exc", "input_transformers_post"),
     *("input_transformers_cleanup", "ast_transformers", "run_cell", "run_code", "__subclasses__", "co_consts"),
     *("get_objects", "get_referrers", "get_referents", "__code__", "__globals__", "__closure__", "cell_contents"),
-    *("getsource", "getsourcelines", "__reduce__", "__reduce_ex__", "__dir__"),
+    *(
+        "getsource",
+        "getsourcelines",
+        "__reduce__",
+        "__reduce_ex__",
+        "__dir__",
+        "walk_stack",
+        "walk_tb",
+        "extract_stack",
+    ),
+    *("get_function_globals", "get_function_code", "get_function_closure", "load_backend_module"),
     *("safe_execfile", "safe_execfile_ipy", "safe_run_module", "run_ast_nodes", "run_cell_async", "runcode"),
 }
 OWN = {"run_cell", "run_code", "cell_contents"}
@@ -32,10 +43,9 @@ TOOL_MODULES = {
         "importlib.import_module",
         "importlib.util",
         "importlib.machinery",
-        "threading",
         "runpy",
     ),
-    *("multiprocessing", "concurrent", "asyncio", "code", "torch._higher_order_ops"),
+    *("asyncio", "code", "torch._higher_order_ops"),
     *("torch.ops", "torch._C", "torch._VF", "torch.overrides", "torch.utils._python_dispatch", "torch.library"),
     *("torch.jit", "torch.fx", "torch.compile", "torch.export", "torch.utils.checkpoint"),
     *("pdb", "bdb", "doctest", "codeop", "zipimport", "string.Formatter", "operator.methodcaller"),
@@ -47,6 +57,7 @@ TOOL_MODULES = {
         "typing.get_type_hints",
         "typing.ForwardRef",
         "numpy.testing.runstring",
+        "numpy.testing.measure",
         "logging.config",
     ),
     *("importlib.metadata.EntryPoint", "importlib.metadata.entry_points", "pkg_resources", "numpy.ctypeslib"),
@@ -55,7 +66,8 @@ TOOL_MODULES = {
     *("torch._refs", "torch._prims", "torch._decomp", "torch._dynamo", "torch._inductor", "torch.utils.cpp_extension"),
 }
 USED = {
-    *("multiprocessing.cpu_count", "inspect.signature", "inspect.isclass", "inspect.isfunction", "inspect.getdoc"),
+    *("multiprocessing.cpu_count", "torch.multiprocessing.set_sharing_strategy"),
+    *("inspect.signature", "inspect.isclass", "inspect.isfunction", "inspect.getdoc"),
     *("importlib.util.find_spec", "torch.optim.lr_scheduler._LRScheduler", "torch.nn.modules.loss._Loss"),
     *("torch.nn.modules.batchnorm._BatchNorm", "torch.nn.modules.conv._ConvNd"),
 }
@@ -90,7 +102,7 @@ DOORS = {"autograd", "func", "functorch", "nn", "attention", "modules"}
 TOOL_NAMES = {
     *("_C", "_VF", "__torch_function__", "__torch_dispatch__", "DisableTorchFunction", "DisableTorchFunctionSubclass"),
     *("TorchFunctionMode", "TorchDispatchMode", "__builtins__", "__import__"),
-    *("start_new_thread", "import_module", "aten", "__getattribute__", "load_library", "breakpointhook"),
+    *("sys", "start_new_thread", "import_module", "aten", "__getattribute__", "load_library", "breakpointhook"),
 }
 TOOL_CALLS = {"exec", "eval", "compile", "__import__", "breakpoint"}
 SHELL_CALLS = {"ex", "ev"}

@@ -60,7 +60,7 @@ def passed_on(
             case ast.Call(func=ast.Name(id="vars"), args=[of]) if path_of(of, origins) in sys.modules:
                 yield node, f"vars of {path_of(of, origins)}"
             case ast.Attribute(value=ast.Call(func=ast.Name(id=name)), attr=way) if name in tables:
-                if way not in ("update", "pop"):
+                if way != "pop":
                     yield node, f"{name}().{way}"
             case ast.Subscript(value=ast.Call(func=ast.Name(id=name)), slice=key) if name in tables:
                 known = isinstance(key, ast.Constant) and not _leads(origins.get(str(key.value), ""))
@@ -70,4 +70,5 @@ def passed_on(
 
 def _leads(path: str) -> bool:
     """Whether a path is that of a module which leads to a tool."""
-    return path.partition(".")[0] in _LEADING and path in sys.modules
+    top, last = path.partition(".")[0], path.rpartition(".")[2]
+    return (top in _LEADING and path in sys.modules) or (top != path and last in _LEADING)

@@ -49,6 +49,7 @@ def beside(choice: Choice, chosen: Chosen) -> Beside:
     folder = chosen.entry.folder
     files: dict[str, bytes] = {}
     left_out: list[str] = []
+    unread: list[str] = []
     compiled: list[str] = []
     room = _ALL_BYTES
     answers = [entry.path for entry in choice.beside if entry.name.casefold().endswith(DOCUMENTS)]
@@ -68,7 +69,7 @@ def beside(choice: Choice, chosen: Chosen) -> Beside:
         try:
             data = entry.read()
         except Unreadable:
-            left_out.append(path)
+            unread.append(path)
             continue
         if len(data) > min(_FILE_BYTES, room):  # the archive states another size
             left_out.append(path)
@@ -86,6 +87,9 @@ def beside(choice: Choice, chosen: Chosen) -> Beside:
         limits = f"{_FILE_BYTES // 2**20} MB a file, {_ALL_BYTES // 2**20} MB and {_FILES} files in all"
         note = "These files beside the notebook were not there when it ran, because they are too large: "
         notes.append(file_note("ignored", f"{note}{_named(left_out)} (at most {limits})."))
+    if unread:
+        note = "These files beside the notebook were not there when it ran, because they cannot be read: "
+        notes.append(file_note("ignored", f"{note}{_named(unread)}."))
     if compiled:
         note = "These files beside the notebook were not there when it ran, because only source code can be graded: "
         notes.append(file_note("ignored", f"{note}{_named(compiled)}."))

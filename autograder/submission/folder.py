@@ -21,6 +21,11 @@ _ARCHIVE_BYTES = 32 * 2**20
 """most bytes of one archive"""
 _UNPACKED_BYTES = 256 * 2**20
 """most bytes that are unpacked for one submission"""
+_OWN_KINDS = {
+    *(".docx", ".xlsx", ".pptx", ".odt", ".ods", ".odp", ".pages", ".numbers", ".key", ".epub"),
+    *(".npz", ".pt", ".pth", ".ckpt", ".bin", ".pkl", ".jar", ".whl", ".egg"),
+}
+"""ends of files that are zip archives, and are never handed in as one"""
 _OURS = {"timestamp.txt", "desktop.ini", "Thumbs.db", "Icon\r"}
 """files that nbgrader and operating systems put beside a submission"""
 _TOOLS = {"__MACOSX", "__pycache__", "node_modules", "site-packages", "venv", "env"}
@@ -187,7 +192,7 @@ def _add(found: Contents, file: Path, path: str, place: Place) -> None:
     except OSError as error:
         found.passed_over.append((path, f"a file that cannot be opened ({error.strerror})"))
         return
-    if start == b"PK\x03\x04" and not is_office(path) and found.unpack:
+    if start == b"PK\x03\x04" and not is_of_its_own(path) and found.unpack:
         try:
             found.archives += 1
             if found.archives > _ARCHIVES:
@@ -201,9 +206,9 @@ def _add(found: Contents, file: Path, path: str, place: Place) -> None:
     found.files.append(Entry(path, place, status.st_mtime, status.st_size, lambda: read(file)))
 
 
-def is_office(path: str) -> bool:
-    """Whether a zip archive is a document of an office program."""
-    return PurePosixPath(path).suffix.casefold() in (".docx", ".xlsx", ".pptx", ".odt", ".ods", ".pages", ".npz")
+def is_of_its_own(path: str) -> bool:
+    """Whether a zip archive is a file of its own kind: a document of an office program, or what PyTorch saves."""
+    return PurePosixPath(path).suffix.casefold() in _OWN_KINDS
 
 
 def _refusing(text: str) -> Callable[[], bytes]:

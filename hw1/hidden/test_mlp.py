@@ -543,6 +543,7 @@ def test_initial_weights(student, draw):
     """The parameters start as in Linear, and the hidden units with different weights."""
     widths = draw.size(2, 9), draw.size(40, 50), draw.size(51, 60)  # wide: then sizes differ by little from the mean
     for name, start in HARNESS.beside(student).started(student.MLP, student.Linear, widths):
+        assert start != "no tensor", f"{name} of a new network should be a tensor"
         assert start != "not finite", f"{name} of a new network holds numbers that are infinite or not a number"
         assert "equal rows" not in start, f"rows of {name} should differ: units that start equal stay equal"
         assert start == "as large", f"{name} should start as in your Linear; its entries are {start} than there"

@@ -241,11 +241,14 @@ def started(kind: _MLP, linear: Callable[[int, int], _Layer], widths: _Widths) -
     first, second = linear(*widths[:2]), linear(*widths[1:])
     layers = {"W1": first.weight, "b1": first.bias, "W2": second.weight, "b2": second.bias}
     parameters = network(kind, widths, ("relu", "identity"), {}).parameters
-    return [(name, _beside(parameters[name].double(), like.double())) for name, like in layers.items()]
+    return [(name, _beside(parameters[name], like.double())) for name, like in layers.items()]
 
 
 def _beside(value: Tensor, like: Tensor) -> str:
     """The root mean square of the entries, compared with that of others; in matrices also whether rows are equal."""
+    if type(value) not in (Tensor, torch.nn.Parameter):  # anything else could say what it likes about its entries
+        return "no tensor"
+    value = value.double()
     size, right = value.square().mean().sqrt().item(), like.square().mean().sqrt().item()
     words = "as large" if 0.6 * right <= size <= 1.7 * right else "larger" if size > right else "smaller"
     if value.ndim > 1 and len(set(map(tuple, value.tolist()))) < len(value):
