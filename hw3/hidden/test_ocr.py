@@ -962,9 +962,11 @@ def words_share(once, student, trained, reference, draw, letter_epochs, word_epo
         net = HARNESS.beside(trained).taught(trained.train_ebm_model, net, images, targets, 32, word_epochs)
     long = {"jitter": 7, "noise": True, "min_length": 2}
     images, spelt = remembered(once, "other words", lambda: words(reference, draw, 4, 600, **long))
-    fresh = untrained(student, student.SimpleNet)
+    tools, fresh = HARNESS.beside(student), untrained(student, student.SimpleNet)
+    share = right_words(tools, student, fresh, images[:20], spelt[:20], 10) / 20
+    assert share < 0.5, "decode reads words with a model that has learned nothing: does it ask another one?"
     fresh = transplanted(trained, net, student, fresh, images[:2] / 255)
-    return right_words(HARNESS.beside(student), student, fresh, images, spelt, 450) / len(spelt)
+    return right_words(tools, student, fresh, images, spelt, 450) / len(spelt)
 
 
 def words_right(once, student, trained, reference, draw):
