@@ -6,12 +6,14 @@ import random
 import re
 from collections.abc import Iterator
 from functools import cache
+from itertools import pairwise
 from pathlib import Path
 
 import msgspec
 import pytest
 
 from autograder.course.announced import check_announced
+from autograder.course.announcement import exercises_of
 from autograder.course.course import NotebookSpec, open_course
 from autograder.course.master import Cell, Finding, Master
 from autograder.course.parsing import read_master
@@ -109,6 +111,11 @@ def test_another_number_is_found_wherever_it_stands(homework: str, notebook: str
         ((FIRST.replace("Exercise 1", "Exercise 0.2"), SECOND), 14, "comes after the start, and one is left out"),
         ((FIRST, SECOND.replace("1½ points by machine, 1", "1 point by machine, 1½")), 24, "text says 1.5 points by h"),
         ((FIRST.replace("10 min", "12 min"), SECOND), 7, "row 1: the table says 10 minutes, the lines of the exer"),
+        (
+            (FIRST, SECOND.replace("1½ points by machine, 1 by hand", "1 + 1½ points")),
+            24,
+            "text says 1 + 1.5 points, its cells have 1.5 + 1",
+        ),
     ],
 )
 def test_an_exercise_is_named_with_its_line(texts: tuple[str, str], line: int, words: str) -> None:
@@ -128,6 +135,7 @@ def test_an_exercise_is_named_with_its_line(texts: tuple[str, str], line: int, w
         ("**4½**: 3½ by machine, 1 by", "**4½** (4 by machine, 1 by", 9, "in all: the table says 4 points by machine"),
         ("| 2 | `cube`", "| 1 | `cube`", 8, "row 1 stands below row 1: sort the rows"),
         ("| 15 |", "| 5 |", 9, "the rows add up to 15 minutes, the last one says 25"),
+        ("1½ + 1 (by", "1 + 1½ (by", 8, "row 2: the table says 1 + 1.5 points, the cells say 1.5 + 1 (c4 1.5, c5 1)"),
     ],
 )
 def test_a_line_of_the_table_is_named(old: str, new: str, line: int, words: str) -> None:
@@ -158,6 +166,71 @@ def test_authors_word_points_as_they_like(text: str) -> None:
 @pytest.mark.parametrize("text", ["3 points", "2 + 1 points", "2½ points", "no points", "1 point, ½ for the mask"])
 def test_however_they_word_it_another_sum_is_found(text: str) -> None:
     assert [one.line for one in found(master(HEADER, FIRST.replace("2 points", text), SECOND))][:1] == [14]
+
+
+def moved(book: Master, cells: list[Cell]) -> Iterator[tuple[Master, Cell, Cell]]:
+    """The notebook with a quarter of a point moved from each of these cells to the next: every sum stays as it was."""
+    for above, below in pairwise(cells):
+        other = {above.id: above.points - 0.25, below.id: below.points + 0.25}
+        changed = (msgspec.structs.replace(one, points=other.get(one.id, one.points)) for one in book.cells)
+        yield msgspec.structs.replace(book, cells=tuple(changed)), above, below
+
+
+@pytest.mark.parametrize(("homework", "notebook"), NOTEBOOKS)
+def test_points_that_move_between_cells_are_found_where_a_text_says_each(homework: str, notebook: str) -> None:
+    book, spec = real(homework, notebook)
+    missed = []
+    for one in exercises_of(book):
+        said = [one.parts, *one.shares.values()]
+        alike = [[cell for cell in one.cells if cell.manual == manual and cell.points] for manual in (True, False)]
+        for cells in alike:
+            if len(cells) > 1 and [cell.points for cell in cells] in said:
+                missed += [(above.id, below.id) for other, above, below in moved(book, cells) if not found(other, spec)]
+    assert missed == []
+
+
+@pytest.mark.parametrize(
+    "text", ["2 + 5 points", "2 points forward, 5 points backward", "7 points", "2 + 3 + 2 points"]
+)
+def test_single_points_may_be_added_up_or_parted(text: str) -> None:
+    assert found(split(text)) == []
+
+
+@pytest.mark.parametrize(
+    "text", ["5 + 2 points", "3 points forward, 4 points backward", "3 + 4 points", "1 + 2 + 4 points"]
+)
+def test_single_points_are_those_of_the_cells_in_order(text: str) -> None:
+    [finding] = found(split(text))
+    assert "its cells have 2 + 5 (c2 2, c3 5): change one of them" in finding.text
+
+
+def test_points_of_a_prediction_and_its_explanation_are_not_those_of_the_other_one() -> None:
+    book, spec = real("hw1", "mlp")
+    other = {
+        "**Prediction** · ½ point": "**Prediction** · 1 point",
+        "**Explanation** · 1 point": "**Explanation** · ½ point",
+    }
+    cells = []
+    for cell in book.cells:
+        source = cell.source
+        for old, new in other.items():
+            source = source.replace(old, new)
+        cells.append(msgspec.structs.replace(cell, source=source))
+    [finding] = found(msgspec.structs.replace(book, cells=tuple(cells)), spec)
+    assert (
+        "Exercise 1: the text says 1 + 0.5 points in lines without an exercise number, their cells have" in finding.text
+    )
+
+
+def split(text: str) -> Master:
+    """A master without a table, whose only exercise has a cell of 2 points and one of 5."""
+    line = FIRST.replace("2 points", text)
+    cells = [Cell(id="c1", kind="markdown", source=line, line=1)]
+    cells += [
+        Cell(id=f"c{n}", grade_id=f"c{n}", kind="code", source="", line=9, grade=True, points=points)
+        for n, points in ((2, 2.0), (3, 5.0))
+    ]
+    return Master(Path("powers.py"), "hw1", "powers", tuple(cells))
 
 
 def test_whatever_stands_there_is_read_without_an_error() -> None:

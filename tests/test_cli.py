@@ -42,10 +42,19 @@ def graded(tmp_path_factory):
 @graded_once
 def test_a_class_is_graded_and_every_submission_has_a_line(graded):
     _, said = graded
-    assert said.exit_code == 0
+    assert said.exit_code == 1  # of joe nothing could be graded
     lines = {line["student"]: line for line in map(json.loads, said.stdout.splitlines())}
     assert {student: line["score"] for student, line in lines.items()} == {"ada": 34, "ben": 32.5, "eve": 0, "joe": 0}
-    assert lines["joe"]["found"] == ["unreadable"]
+    assert lines["joe"]["found"] == ["unreadable mlp"]
+
+
+@graded_once
+def test_who_has_handed_in_nothing_that_can_be_graded_is_named_with_the_reason(graded):
+    course, _ = graded
+    said = run("grade", "hw1", "--course", course.root)
+    assert said.exit_code == 1 and "joe: no notebook of hw1 could be graded: The file ‘mlp.ipynb’" in said.stdout
+    exported = run("export", "hw1", "--to", "csv", "--partial", "--course", course.root)
+    assert "joe: 0 points, because no notebook of hw1 could be graded" in exported.stdout
 
 
 @graded_once
@@ -61,7 +70,8 @@ def test_a_mended_test_changes_scores_and_a_lower_one_is_a_finding(graded):
     rose = run("regrade", "hw1", "--course", course.root)
     assert (fell.exit_code, rose.exit_code) == (1, 0)
     assert "ada" in fell.stdout and "test_linear_forward fails now" in fell.stdout
-    assert "with a lower score" in fell.stdout and "test_linear_forward passes now" in rose.stdout
+    assert "scores: 0 rose, 2 fell" in fell.stdout
+    assert "scores: 2 rose, 0 fell" in rose.stdout and "test_linear_forward passes now" in rose.stdout
 
 
 @graded_once

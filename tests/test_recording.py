@@ -192,7 +192,7 @@ def test_other_points_are_refused_with_a_table_and_nothing_changes(course: Cours
         pass
     assert "powers/square-check  3       6" in str(refused.value)
     assert "since 2 submissions were recorded" in str(refused.value)
-    assert "--recorded update" in str(refused.value) and "--recorded keep" in str(refused.value)
+    assert all(f"--recorded {way}" in str(refused.value) for way in ("points", "update", "keep"))
     assert content(course) == before
 
 
@@ -202,6 +202,7 @@ def test_other_cells_are_refused_with_a_table(course: Course) -> None:
         pass
     assert "powers/cube-check  not there  2" in str(refused.value)
     assert "powers/cube        not there  no points" in str(refused.value)
+    assert "--recorded update" in str(refused.value) and "--recorded points" not in str(refused.value)
 
 
 def test_update_takes_other_points_over_and_says_who_changes(course: Course) -> None:
@@ -360,7 +361,13 @@ def test_a_class_is_graded_and_regraded_with_other_points(course: Course) -> Non
     assert said.exit_code == 0, said.output
     assert "ben      0 of 7  6 of 10" in said.output
     assert scores(course) == {"ada": (9.0, 10.0), "ben": (6.0, 10.0)}
-    change(course, '"points": 6', '"points": 2')
+    master = course.root / "hw1/powers.py"
+    master.write_text(master.read_text().replace('"points": 6', '"points": 2'))
+    for command in ("regrade", "grade"):
+        said = run(command, "hw1")
+        assert "powers.py: changed since the last `autograder build`, and not in force until you run it" in said.stderr
+        assert "square-check is worth 2 points, not 6" in said.stderr
+    build.build(course)
     said = run("regrade", "hw1")
     assert "ben      6 of 10  2 of 6" in said.output
     assert scores(course) == {"ada": (5.0, 6.0), "ben": (2.0, 6.0)}

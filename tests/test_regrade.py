@@ -11,17 +11,21 @@ from pathlib import Path
 import msgspec
 import nbformat
 import pytest
+from typer.testing import CliRunner
 
-from autograder.course.course import open_course
+from autograder.cli import after, app
+from autograder.course import build
+from autograder.course.course import CourseError, open_course
 from autograder.examination.suite import Suite, collected
 from autograder.grading import class_regrade, debug_notebook, explanation
 from autograder.grading.context import GradingContext
-from autograder.grading.orders import Change, Choosing
+from autograder.grading.orders import Change, Choosing, Scores
 from autograder.grading.regrade import Place, regrade
 from autograder.grading.server import GradingServer
 from autograder.insight import clusters
 from autograder.proving import example_class
-from autograder.results import record, transcript
+from autograder.results import marks, record, transcript
+from autograder.results.result import Mark
 from autograder.sandbox.wire.messages import Call, Returned
 from autograder.sandbox.wire.values import Dict, List, Ref
 from tests.conftest import small_course
@@ -252,6 +256,43 @@ def test_without_the_submission_the_transcript_is_enough(room):
     assert room.regrade("ada").changes
 
 
+def test_a_score_is_as_before_where_a_person_marked_the_cell(room):
+    marked = marks.applied(room.result("ada"), {("mlp", "linear-forward"): Mark(points=2.0)})
+    record.write(marked, room.root / "results")
+    failing(room, "test_linear_forward")
+    found = room.regrade("ada", dry=True)
+    assert [change.cell for change in found.changes] == ["linear-forward"]
+    assert found.scores == Scores(marked.score, marked.score)
+
+
+def test_the_summary_counts_students_by_their_scores(room):
+    """Two points move from one cell to another: all changes of cells, but not all of scores."""
+    room.edit(
+        "hw1/mlp.py", '"linear-forward", "grade": true, "points": 2', '"linear-forward", "grade": true, "points": 4'
+    )
+    room.edit(
+        "hw1/mlp.py", '"linear-backward", "grade": true, "points": 5', '"linear-backward", "grade": true, "points": 3'
+    )
+    room.edit("hw1/mlp.py", "| 2 | `Linear` | 2 + 5 |", "| 2 | `Linear` | 4 + 3 |")
+    room.edit("hw1/mlp.py", "2 points forward, 5 points backward", "4 points forward, 3 points backward")
+    build.build(room.course, ["hw1"])
+    before = {student: room.result(student).score for student in ("ada", "ben", "eve", "odd-1", "odd-2")}
+    words = ("--course", str(room.root), "--workers", "1", "--allow-unconfined")
+    told = CliRunner().invoke(app, ["regrade", "hw1", "--dry-run", *words])
+    assert told.exit_code == 0, told.output  # cells fell, but nobody's score
+    counts = "scores: 2 rose, 0 fell, 3 stayed the same though cells changed, 0 without any change; nothing was written"
+    assert counts in told.stdout
+    CliRunner().invoke(app, ["regrade", "hw1", *words])
+    after = {student: room.result(student).score for student in before}
+    assert [student for student in before if after[student] > before[student]] == ["odd-1", "odd-2"]
+    assert [student for student in before if after[student] == before[student]] == ["ada", "ben", "eve"]
+
+
+def test_a_score_that_changes_without_a_cell_is_told_too():
+    told = after._told([class_regrade.Regrading("ada", Scores(10.0, 8.5))], dry=False)
+    assert re.search(r"ada +the score +10 +8\.5 +the due date", told) and "scores: 0 rose, 1 fell" in told
+
+
 # ---- the class: what a test asks for the first time is executed
 
 
@@ -331,6 +372,37 @@ def test_who_passed_everything_has_nothing_to_be_explained(room):
 def test_what_is_not_there_is_named(room, student, cell, why):
     with pytest.raises(Exception, match=why):
         explained(room, student, cell)
+
+
+def test_who_handed_in_nothing_is_said_to_have_no_result(room):
+    (room.root / "roster.csv").write_text("id,name\nada,Ada\ndora,Dora\nfred,Fred\ngil,Gil\n")
+    (room.root / "submitted/fred/hw2").mkdir(parents=True)
+    shutil.copytree(room.root / "submitted/ada/hw1", room.root / "submitted/gil/hw1")
+    for student, why in {
+        "dora": "no such result: nothing was handed in for hw1",
+        "fred": "no such result: nothing was handed in for hw1; there is only hw2",
+        "gil": "handed in, but not graded yet: run `autograder grade hw1 --student gil`",
+        "nobody": "no such result: choose one of ada",
+    }.items():
+        with pytest.raises(CourseError, match=f"results/{student}/hw1.json: .*{re.escape(why)}"):
+            explained(room, student)
+    shutil.rmtree(room.root / "submitted")
+    with pytest.raises(CourseError, match="nothing was handed in for hw1"):
+        explained(room, "dora")
+
+
+def test_a_cell_that_a_person_marks_tells_the_mark_or_waits_for_it(room):
+    _, cells, _ = explained(room, "ada", "step-reason")
+    assert "it waits for a mark: a person marks it in formgrader" in explanation.text("ada", cells)
+    given = {
+        ("mlp", "step-reason"): Mark(points=0.5, comment="Say why.\n\nSee *rounding*."),
+        ("mlp", "linear-forward"): Mark(points=1.0, extra=0.25, outdated=True),
+    }
+    record.write(marks.applied(room.result("ada"), given), room.root / "results")
+    _, cells, _ = explained(room, "ada")
+    told = explanation.text("ada", cells)
+    assert "a person marked it: 0.5 of 1\n  the comment:\n    Say why.\n\n    See *rounding*." in told
+    assert "a person marked it: 1 of 2 (the tests alone gave 2)\n  extra credit: 0.25\n  the answer may have" in told
 
 
 def test_a_file_beside_the_notebook_is_named_without_its_markup(room):

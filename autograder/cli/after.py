@@ -93,9 +93,11 @@ def regrade(
 ) -> None:
     """Grade again after hidden tests, points, mistakes or hints have changed, on what was asked and answered then.
 
-    What has changed is found by itself. Student code runs only where a test asks something new. Marks given by hand
-    stay. Exit code 1 when a score fell, or somebody could not be regraded.
+    What has changed is found by itself; run `autograder build` first if you changed a master. Student code runs only
+    where a test asks something new. Marks given by hand stay. Exit code 1 when a student's score fell, somebody could
+    not be regraded, the gradebook could not be written, or a hidden test has an error of its own.
     """
+    from autograder.course import lag
     from autograder.grading import class_regrade, class_run
     from autograder.grading.orders import Choosing
     from autograder.results import record
@@ -104,6 +106,7 @@ def regrade(
     out = out or opened.root / "results"
     choosing = Choosing(notebook, test, dry_run)
     chosen = opened.homework(homework)
+    not_built = lag.checked(chosen)
     found = class_regrade.run(
         opened,
         chosen,
@@ -130,6 +133,8 @@ def regrade(
     tell_faults(faulty, homework)
     if unrecorded := sum(not one.recorded for one in found):
         typer.echo(unrecorded_text(unrecorded, homework), err=True)
+    for line in not_built:  # at the end, where who expects a change looks for it
+        typer.echo(line, err=True)
     if unrecorded or faulty or any(one.fell or one.lost for one in found):
         raise typer.Exit(FINDINGS)
 
@@ -144,17 +149,29 @@ def _told(found: Sequence[Regrading], dry: bool) -> str:
             points = [points_text(value) or "–" for value in (change.before, change.after)]
             cell = f"{change.notebook}/{change.cell}"
             rows.append((plain(one.student), cell, *points, "; ".join(change.why)))
+        if one.scores is not None and (one.rose or one.fell) and not one.changes:
+            points = [points_text(value) for value in (one.scores.before, one.scores.after)]
+            rows.append(
+                (plain(one.student), "the score", *points, "the due date, the time of submission or the rounding")
+            )
     lines = aligned(rows) if len(rows) > 1 else []
     lines += [f"{one.student}: graded again as a whole, because {one.again}" for one in found if one.again]
     lines += [f"{one.student}: not regraded: {one.lost}" for one in found if one.lost]
-    changed = len({one.student for one in found if one.changes})
-    fell = sum(one.fell for one in found)
     tests = f"{sum(one.replayed for one in found)} tests on transcripts, {sum(one.executed for one in found)} executed"
-    lines.append(
-        f"{len(found)} submissions, {tests}: {changed} changed, {fell} with a lower score"
-        + ("; nothing was written" if dry else "")
-    )
+    lines.append(f"{len(found)} submissions, {tests}; {_counts(found)}" + ("; nothing was written" if dry else ""))
     return "\n".join(lines)
+
+
+def _counts(found: Sequence[Regrading]) -> str:
+    """How many students' scores rose, fell or stayed. Every student is counted once."""
+    rose, fell = sum(one.rose for one in found), sum(one.fell for one in found)
+    same = [one for one in found if one.scores is not None and not one.rose and not one.fell]
+    inside = sum(bool(one.changes) for one in same)
+    parts = [f"{rose} rose", f"{fell} fell", f"{inside} stayed the same though cells changed"]
+    parts.append(f"{len(same) - inside} without any change")
+    if unknown := len(found) - rose - fell - len(same):
+        parts.append(f"{unknown} not known before and after")
+    return f"scores: {', '.join(parts)}"
 
 
 def explain(

@@ -48,6 +48,7 @@ class _Marks(msgspec.Struct, forbid_unknown_fields=True):
     gives: tuple[str, ...] = ()
 
 
+_MISSING = "homework.toml lists the notebook {!r}: write it, or take it off the list"
 _kept: dict[bytes, Master] = {}
 """the masters that this process has read, by a digest of all that they were read from"""
 _MOST_KEPT = 64
@@ -67,6 +68,16 @@ def read_master(homework: Homework, notebook: str) -> Master:
     return msgspec.structs.replace(_kept[key], path=homework.master(notebook))
 
 
+def read_unchecked(homework: Homework, notebook: str) -> Master:
+    """The same without the checks, which take most of the time. Raises AuthorError if it cannot be read."""
+    path = homework.master(notebook)
+    text = file_text(path, _MISSING.format(notebook))
+    findings: list[Finding] = []
+    master = Master(path, homework.name, notebook, tuple(_cells(path, notebook, text, findings)))
+    findings += [*check_syntax(master, text), *check_parameters(master, homework)]
+    return _completed(master, homework, findings)
+
+
 def _digest(homework: Homework, notebook: str) -> bytes:
     specs = [spec for spec in homework.notebooks if spec.name == notebook]
     digest = hashlib.sha256(repr((homework.name, notebook, specs, homework.parameters, homework.values)).encode())
@@ -81,7 +92,7 @@ def _digest(homework: Homework, notebook: str) -> bytes:
 
 def _read(homework: Homework, notebook: str) -> Master:
     path = homework.master(notebook)
-    text = file_text(path, f"homework.toml lists the notebook {notebook!r}: write it, or take it off the list")
+    text = file_text(path, _MISSING.format(notebook))
     findings: list[Finding] = []
     cells = tuple(_cells(path, notebook, text, findings))
     complete = not findings
@@ -105,7 +116,12 @@ def _read(homework: Homework, notebook: str) -> Master:
             check_mistakes(plain, mistakes(homework, notebook), homework.mistakes(notebook), findings)
         except AuthorError as error:
             findings += error.findings
-    shared = tuple(_with_shared_code(cell, homework, path, findings) for cell in cells)  # last: it moves lines
+    return _completed(master, homework, findings)  # last: it moves lines
+
+
+def _completed(master: Master, homework: Homework, findings: list[Finding]) -> Master:
+    """The master with shared code and the homework's values. Raises AuthorError if there are findings."""
+    shared = tuple(_with_shared_code(cell, homework, master.path, findings) for cell in master.cells)
     if findings:
         raise AuthorError(sorted(findings))
     return _personal(msgspec.structs.replace(master, cells=closed(shared)), homework)

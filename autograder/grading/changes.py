@@ -4,13 +4,19 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from autograder.grading.orders import Change
+from autograder.grading.orders import Change, Scores
+from autograder.results import marks
 from autograder.results.result import CellResult, Result
 
 
 def changes_between(old: Result, new: Result) -> tuple[Change, ...]:
     """What has changed from one result of a submission to another, cell by cell."""
     return tuple(_changes(old, new))
+
+
+def scores(old: Result, new: Result) -> Scores:
+    """The score of a result, and that of the one in its place, which has no marks yet: those of the old one count."""
+    return Scores(old.score, marks.applied(new, marks.given(old)).score)
 
 
 def _changes(old: Result, new: Result) -> Iterator[Change]:

@@ -14,8 +14,8 @@ from autograder import atomic_file
 from autograder.course.course import Course, CourseError, Homework
 from autograder.course.roster import Roster, open_roster
 from autograder.grading import class_run, teams
-from autograder.grading.changes import changes_between
-from autograder.grading.orders import About, Change, Choosing, Regraded
+from autograder.grading.changes import changes_between, scores
+from autograder.grading.orders import About, Change, Choosing, Regraded, Scores
 from autograder.grading.server import GradingServer, Lost
 from autograder.grading.standing import Standing
 from autograder.grading.submissions import Submission
@@ -33,6 +33,8 @@ class Regrading:
     """What regrading one submission came to."""
 
     student: str
+    scores: Scores | None = None
+    """before and after; None if one of them is not known"""
     changes: tuple[Change, ...] = ()
     result: Result | None = None
     """the new result; None if nothing has changed"""
@@ -46,9 +48,14 @@ class Regrading:
     """why it could be neither regraded nor graded: its results stay as they were"""
 
     @property
+    def rose(self) -> bool:
+        """Whether the student's score rose."""
+        return self.scores is not None and self.scores.after > self.scores.before
+
+    @property
     def fell(self) -> bool:
-        """Whether a score fell."""
-        return any(change.before is not None and (change.after or 0) < change.before for change in self.changes)
+        """Whether the student's score fell."""
+        return self.scores is not None and self.scores.after < self.scores.before
 
 
 def run(
@@ -199,12 +206,12 @@ def _whole(
     """What regrading came to; a submission whose transcript is not enough is graded again."""
     student = answer.student
     if not answer.stale:
-        return Regrading(student, answer.changes, answer.result, answer.replayed, answer.executed)
+        return Regrading(student, answer.scores, answer.changes, answer.result, answer.replayed, answer.executed)
     if folder is None:
         return Regrading(student, lost=f"{answer.stale}, and its submission is not there to be graded again")
     path = out / student / f"{server.homework.name}.json"
     try:
-        old = marks.unmarked(record.read(path))
+        old = record.read(path)
     except ValueError:
         old = None
     try:
@@ -215,8 +222,9 @@ def _whole(
             new = server.grade(student, folder, out, place, about)
     except Lost as lost:
         return Regrading(student, lost=str(lost))
-    changes = changes_between(old, new) if old is not None else ()
-    return Regrading(student, changes, new, again=answer.stale)
+    if old is None:
+        return Regrading(student, result=new, again=answer.stale)
+    return Regrading(student, scores(old, new), changes_between(marks.unmarked(old), new), new, again=answer.stale)
 
 
 def csv_of(changes: Sequence[Change]) -> str:

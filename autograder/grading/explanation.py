@@ -19,6 +19,7 @@ from autograder.examination.recording import Exchange, Recording, no_line, whole
 from autograder.examination.relation import SAME, digits, parted, relation
 from autograder.examination.suite import Suite
 from autograder.examination.transcribing import recording_of
+from autograder.grading.standing import no_result
 from autograder.grading.transcription import recorded_in
 from autograder.results import record, transcript
 from autograder.results.plain_text import flat, one_line, points_text
@@ -110,7 +111,7 @@ def opened(course: Course, homework: Homework, out: Path, student: str) -> Exami
     """What is kept of a student's homework below `out`. Raises CourseError, and says what is missing."""
     path = out / student / f"{homework.name}.json"
     if not path.is_file():
-        raise record.missing(out, student, homework.name)
+        raise no_result(course, homework, out, student)
     try:
         result = record.read(path)
         kept = transcript.read(transcript.path_of(out, student, homework.name))
@@ -270,7 +271,8 @@ def text(student: str, cells: Sequence[CellExplained]) -> str:
         cell = one.cell
         earned = points_text(cell.earned) or "not marked yet"
         lines += [f"{one.notebook}/{cell.grade_id} · {cell.title}: {earned} of {points_text(cell.points)}"]
-        if cell.note:
+        lines += [f"  {line}".rstrip() for line in _marked(cell)]
+        if cell.note and not (cell.mark and cell.mark.points is not None):  # a person decided, whatever it says
             lines += [f"  {cell.note}"]
         lines += [f"  looks like {found.mistake}: {found.title}" for found in cell.diagnoses]
         if cell.follows:
@@ -282,6 +284,25 @@ def text(student: str, cells: Sequence[CellExplained]) -> str:
     if not lines:
         return f"{student}: no points were lost, as far as they are not marked by a person"
     return "\n".join(map(flat, lines)).rstrip()
+
+
+def _marked(cell: CellResult) -> Iterator[str]:
+    """What a person has decided on an exercise, or that one has to."""
+    if cell.earned is None and not cell.note:
+        yield "it waits for a mark: a person marks it in formgrader, and `autograder marks` brings the mark here"
+    if (mark := cell.mark) is None:
+        return
+    if mark.points is not None:
+        alone = mark.tests is not None and mark.tests != mark.points
+        tests = f" (the tests alone gave {points_text(mark.tests)})" if alone else ""
+        yield f"a person marked it: {points_text(mark.points)} of {points_text(cell.points)}{tests}"
+    if mark.extra:
+        yield f"extra credit: {points_text(mark.extra)}"
+    if mark.outdated:
+        yield "the answer may have changed since it was marked: look at it again"
+    if mark.comment:
+        yield "the comment:"
+        yield from (f"  {line}" for line in mark.comment.splitlines())
 
 
 def _test_lines(test: TestExplained) -> Iterator[str]:

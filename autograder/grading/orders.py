@@ -84,10 +84,19 @@ class Change(msgspec.Struct, frozen=True):
     """short phrases: the tests whose outcome has changed, other points, other hints"""
 
 
+class Scores(msgspec.Struct, frozen=True):
+    """A student's score, as it was and as it is now: with marks by hand, lateness and rounding."""
+
+    before: float
+    after: float
+
+
 class Regraded(msgspec.Struct, tag="regraded", frozen=True):
     """What regrading one submission has changed."""
 
     student: str
+    scores: Scores | None = None
+    """None if they are not known"""
     changes: tuple[Change, ...] = ()
     result: Result | None = None
     """the new result; None if nothing in it has changed"""

@@ -17,7 +17,7 @@ from autograder.examination.recording import no_line
 from autograder.examination.suite import Suite
 from autograder.examination.transcribing import Transcriber
 from autograder.grading import transcription
-from autograder.grading.changes import changes_between
+from autograder.grading.changes import changes_between, scores
 from autograder.grading.context import GradingContext
 from autograder.grading.grade import moment, rebound_cells, without_rehearsal
 from autograder.grading.orders import UNKNOWN, About, Choosing, Regraded
@@ -53,7 +53,8 @@ def regrade(
     try:
         try:
             context = context.of(place.student)
-            old = marks.unmarked(record.read(place.out / place.student / f"{name}.json"))
+            marked = record.read(place.out / place.student / f"{name}.json")
+            old = marks.unmarked(marked)
         except CourseError as error:
             raise Unusable(str(error)) from None
         except (ValueError, OSError) as error:
@@ -79,7 +80,8 @@ def regrade(
             transcript.write(renewed, path)
     return Regraded(
         place.student,
-        changes=changes,
+        scores(marked, new),
+        changes,
         result=new if new is not old else None,
         replayed=regrading.replayed,
         executed=regrading.executed,
@@ -157,7 +159,8 @@ class _Regrading:
         """A notebook that was not handed in, with the points that its cells are worth now."""
         if [incident.kind for incident in then.incidents] == ["internal"]:
             raise Unusable(f"{spec.name} could not be graded then")
-        new = without_notebook(self._context, spec, then.incidents[0])
+        elsewhere = next((cell.note for cell in then.cells if cell.note), "")
+        new = without_notebook(self._context, spec, then.incidents[0], elsewhere)
         return (
             then
             if new.cells == then.cells and new.title == then.title

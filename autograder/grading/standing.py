@@ -13,10 +13,27 @@ from autograder.course.roster import Roster, open_roster
 from autograder.grading import teams
 from autograder.grading.orders import About
 from autograder.grading.submissions import Absent, Submission
-from autograder.results import late
+from autograder.results import late, record
 from autograder.results.result import Late
 from autograder.submission.folder import reads_as
 from autograder.submission.timestamp import read_stamp
+
+
+def no_result(course: Course, homework: Homework, out: Path, student: str) -> CourseError:
+    """The error where a command is for one student who has no result below `out`: it says why there is none."""
+    standing = Standing(course, homework)
+    path = out / student / f"{homework.name}.json"
+    known = standing.roster.bearer(student) if standing.roster else None
+    names = {known.id, known.pseudonym} - {""} if known else set()
+    if any((out / name / f"{homework.name}.json").is_file() for name in names):  # under the student's other name
+        return record.missing(out, student, homework.name)
+    if standing.handed_in(student):
+        way_out = f"run `autograder grade {homework.name} --student {student}`"
+        return CourseError(f"{path}: no such result: {homework.name} was handed in, but not graded yet: {way_out}")
+    why = next((one.why for one in standing.absent if one.name.casefold() == student.casefold()), "")
+    if why or known:
+        return CourseError(f"{path}: no such result: {why or f'nothing was handed in for {homework.name}'}")
+    return record.missing(out, student, homework.name)
 
 
 class Standing:
@@ -48,6 +65,10 @@ class Standing:
         """The student's name; '' if the roster has none."""
         found = self.roster.get(student) if self.roster else None
         return found.name if found else ""
+
+    def handed_in(self, student: str) -> bool:
+        """Whether there is a submission of the student or the team."""
+        return self._folder(self._homework.name, student) is not None
 
     def late(self, student: str, kept: Late | None = None) -> Late | None:
         """How late the homework was handed in: None if it has no due date.

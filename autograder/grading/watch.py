@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence, Set
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
 from pathlib import Path
 
+from autograder.course import lag
 from autograder.course.course import Course, CourseError, Homework, TierName, open_course
 from autograder.course.roster import open_roster
 from autograder.grading import class_run, teams
@@ -187,6 +188,8 @@ class Watch:
         origin = Origin(course, homework)
         if self._desk is None or origin != self._desk.origin:
             self.close()
+            for line in lag.checked(homework):
+                self._tell(line)
             self._desk = _Desk(homework, origin, "none" if self._unconfined else course.floor, self._workers)
         new = [one for one in ready if one.student not in self._desk.busy]
         self._taken |= {one.student: now[one.student] for one in new}

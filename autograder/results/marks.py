@@ -81,11 +81,14 @@ def before(out: Path, homework: Homework) -> dict[str, Before]:
 
 
 def _before(result: Result) -> Before:
+    answers = {(book.notebook, cell.grade_id): cell.answer for book in result.notebooks for cell in book.cells}
+    return Before(answers, given(result))
+
+
+def given(result: Result) -> Marks:
+    """The marks that a result has."""
     cells = {(book.notebook, cell.grade_id): cell for book in result.notebooks for cell in book.cells}
-    return Before(
-        {place: cell.answer for place, cell in cells.items()},
-        {place: cell.mark for place, cell in cells.items() if cell.mark is not None},
-    )
+    return {place: cell.mark for place, cell in cells.items() if cell.mark is not None}
 
 
 def restore(submission: Any, places: Exercises, marks: Marks) -> None:

@@ -157,7 +157,7 @@ def settle(
     """
     points_only = not any(change.kind or change.before is None or change.after is None for change in found)
     if not (recorded is Recorded.UPDATE or (recorded is Recorded.POINTS and points_only)):
-        raise _refused(course, homework, found, submissions_of(book, homework))
+        raise _refused(course, homework, found, submissions_of(book, homework), points_only)
     kept = _copied(course.root / "gradebook.db")
     with tempfile.TemporaryDirectory(prefix="gradebook-") as folder, alembic_on_path():
         from nbgrader.api import Gradebook
@@ -236,14 +236,19 @@ def _fit_cells(db: Any, notebook: Any, wanted: Any) -> None:
     db.flush()
 
 
-def _refused(course: Course, homework: Homework, found: Sequence[CellChange], submissions: int) -> CourseError:
+def _refused(
+    course: Course, homework: Homework, found: Sequence[CellChange], submissions: int, points_only: bool
+) -> CourseError:
     name = homework.name
+    points = "  --recorded points   the gradebook takes the other points over; marks and comments are kept\n"
+    what, copied = ("other cells over, too", "both make") if points_only else ("the changed cells over", "it makes")
     return CourseError(
         f"{course.root / 'gradebook.db'}: cells or points of {name} have changed since {submissions} submissions were "
         f"recorded:\n\n{table(found)}\n\n"
         "Nothing was graded or recorded. If the change is a mistake, undo it and run `autograder build`. Else, add\n"
-        "  --recorded update   the gradebook takes the change over; marks and comments on cells that stay are kept;\n"
-        "                      a copy of gradebook.db as it was is made\n"
+        f"{points if points_only else ''}"
+        f"  --recorded update   the gradebook takes {what}; marks and comments on cells that stay are kept;\n"
+        f"                      {copied} a copy of gradebook.db as it was\n"
         "  --recorded keep     results, pages and the table follow; the gradebook stays as it is"
     )
 
