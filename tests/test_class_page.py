@@ -16,7 +16,7 @@ from typer.testing import CliRunner
 from autograder.cli import app
 from autograder.course.roster import open_roster
 from autograder.insight import class_figures, class_page, class_table, homework_comparison, items, withholding
-from autograder.insight.class_report import ClassReport, json_bytes
+from autograder.insight.class_report import ClassReport, Flag, json_bytes
 from autograder.results import record
 from autograder.results.result import (
     SCHEMA,
@@ -250,6 +250,30 @@ def test_json_holds_the_whole_report():
 
 def test_a_page_for_a_thousand_students_is_small():
     assert len(class_page.html(report_of(1000)).encode()) <= 3_000_000
+
+
+def test_the_tests_that_nobody_fails_are_one_entry_for_each_notebook():
+    """Their figures, and the entries of other tests, stay."""
+    tests = {f"cell-{number}": [f"test_{number}_{at}" for at in range(4)] for number in range(10)}
+    easy = [
+        Flag(
+            kind="everybody-passes", notebook=notebook, cell=cell, test=test, students=40, facility=1.0,
+            correlation=None, alarm=False, advice="It tells nothing.",
+        )
+        for notebook in ("mlp", "sgd") for cell, names in tests.items() for test in names
+    ]  # fmt: skip
+    report = report_of(40)
+    others = tuple(one for one in report.flags if one.kind != "everybody-passes")
+    report = msgspec.structs.replace(report, flags=(*easy, *others))
+    page = re.sub(r"\s+", " ", class_page.html(report))
+    assert page.count("nobody fails") == 2 and page.count("It tells nothing.") == 2
+    assert "<strong>nobody fails</strong>: 40 tests of mlp" in page and "40 tests of sgd" in page
+    assert (
+        "<li>cell-3: <code>test_3_0</code>, <code>test_3_1</code>, <code>test_3_2</code>, <code>test_3_3</code>" in page
+    )
+    assert page.count('<li><span class="') == 2 + len(others)
+    one = class_page.html(msgspec.structs.replace(report, flags=(easy[0],)))
+    assert "1 test of mlp" in one and one.count("nobody fails") == 1
 
 
 def test_the_shared_page_has_no_name_and_no_small_count():

@@ -149,6 +149,19 @@ def test_assistants_are_asked_to_teach(once: Path) -> None:
 
 
 @fully
+def test_a_courses_guide_for_students_goes_with_it_and_gives_nothing_away(course: Course, public: Path) -> None:
+    guide = course.root / "docs/student.md"
+    guide.parent.mkdir()
+    guide.write_text("# For students\n\nOne cell may take 20 s.\n")
+    published(course, public)
+    assert (public / "docs/student.md").read_bytes() == guide.read_bytes()
+    assert "(docs/student.md)" in (public / "README.md").read_text(encoding="utf-8")
+    guide.write_text("return (differences**2).sum(dim=2)\n")
+    with pytest.raises(BuildError, match=r"course/docs/student\.md:1: a solution"):
+        publishing.plan(course, public)
+
+
+@fully
 def test_a_courses_own_files_take_the_place_of_ours(course: Course, public: Path) -> None:
     (course.root / "student/data").mkdir(parents=True)
     (course.root / "student/README.md").write_text("# Ours\n")

@@ -15,6 +15,7 @@ import msgspec
 import pytest
 
 from autograder import atomic_file
+from autograder.course.roster import open_roster
 from autograder.results import page, plain_text, record, result, table
 from autograder.results.result import (
     CellResult,
@@ -291,6 +292,22 @@ def test_what_to_look_at_first_quotes_a_marker_without_marks_of_emphasis():
 def test_unmarked_answer_says_that_a_person_marks_it():
     text = page_of(book(cell(None, points=4.0))).text
     assert "A person will mark this answer" in text and "4 more points are not marked yet" in text
+
+
+@pytest.mark.parametrize(
+    ("points", "says"),
+    [(1.0, "1 more point is not marked yet"), (0.5, "0.5 more points are not"), (2.0, "2 more points are not")],
+)
+def test_what_waits_is_counted_as_people_count(points, says):
+    assert says in " ".join(page_of(book(cell(None, points=points))).text.split())
+
+
+def test_one_point_is_no_points():
+    marked = cell(0.5, points=1.0, mark=Mark(points=0.5))
+    for one in (page_of(book(cell(0.0, points=1.0))), page_of(book(marked)), page_of(book(cell(None, points=1.0)))):
+        text = " ".join(one.text.split())
+        assert " 1 point" in text and not re.search(r"\b1 (more )?(points|characters|outputs)\b", text)
+    assert "– 1 of 1 point lost" in page_of(book(cell(0.0, points=1.0))).text
 
 
 def test_first_to_look_at_is_the_cell_that_cost_most():
@@ -598,3 +615,14 @@ def test_finding_like_a_formula_is_guarded():
 
 def test_name_with_commas_quotes_and_lines_stays_one_cell_of_one_line():
     assert rows(graded(book(cell()), student='a,"b"\nc'))[1][0] == 'a,"b" c'
+
+
+def test_the_columns_of_the_class_table_are_those_that_the_page_about_it_says(tmp_path):
+    (tmp_path / "roster.csv").write_text("id,name,section\nada,Ada,A\n")
+    late = Late(due="2026-11-20", submitted="2026-11-21", days=1, free_days=0, per_cent=10.0, penalty=0.3, says="late")
+    text = table.csv_text([msgspec.structs.replace(rich(), late=late)], roster=open_roster(tmp_path))
+    _, _, about = DOCS.read_text(encoding="utf-8").partition("## The class table")
+    said = re.findall(r"`([\w/-]+)`", about.partition("A text that a spreadsheet")[0])
+    order = [said.index(name) for name in text.splitlines()[0].split(",") if "mlp" not in name]
+    assert order == sorted(order) and len(order) == 10
+    assert "known mistakes" in about

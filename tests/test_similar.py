@@ -9,6 +9,7 @@ import itertools
 import json
 import random
 import re
+import shutil
 from pathlib import Path
 
 import numpy as np
@@ -17,18 +18,19 @@ from conftest import dump, small_course
 from typer.testing import CliRunner
 
 from autograder.cli import app
+from autograder.cli import similar as command
 from autograder.course.course import open_course
 from autograder.course.mistakes import mistakes
 from autograder.course.parsing import read_master
 from autograder.course.roster import open_roster
-from autograder.insight import fingerprints
+from autograder.insight import alike_class, fingerprints
 from autograder.insight.alike_class import teams_of
 from autograder.insight.alike_page import index_html
 from autograder.insight.fingerprints import of_text
-from autograder.insight.known_answers import alternatives_of, common_prints
+from autograder.insight.known_answers import alternatives_of, known_prints
 from autograder.insight.own_work import Imprint, OwnWork, Reader, answers_of
 from autograder.insight.scale import scales_of
-from autograder.insight.similarity import similar
+from autograder.insight.similarity import Findings, Pair, similar
 from autograder.proving.example_class import SubmissionWriter
 from autograder.submission.folder import contents
 
@@ -362,8 +364,17 @@ def reader(homework):
 
 
 @functools.cache
+def known(homework):
+    return known_prints(COURSE.homework(homework), reader(homework))
+
+
 def common(homework):
-    return common_prints(COURSE.homework(homework), reader(homework))
+    return known(homework).common
+
+
+def found_in(students, homework, teams=()):
+    """What is found in a class, as the command finds it."""
+    return similar(imprints(students, homework), common(homework), dict(teams), known=known(homework).all)
 
 
 def work_of(student, answers, homework, moved=None):
@@ -516,7 +527,8 @@ def test_where_no_pair_can_be_shown_that_is_said_and_the_same_long_answers_are_n
     found = similar(numbered(students, exercises, same), {}, {})
     assert not found.pairs and "no pairs are listed" in found.weak
     [group] = found.same
-    assert group.students == tuple(f"s{at:03d}" for at in range(same)) and len(group.exercises) == exercises
+    assert group.students == tuple(f"s{at:03d}" for at in range(same))
+    assert group.exercises == (("book", "" if exercises > 1 else "e0"),)
     page = index_html("Title", found, {}).replace("&#39;", "'")
     assert "No pair" not in page and found.weak in page and group.says in page
     team = {student: ["team 1"] for student in group.students}
@@ -528,6 +540,124 @@ def test_where_a_pair_can_be_shown_nothing_of_that_is_said():
     assert not found.pairs and not found.weak and not found.same
     assert "<p>No pair. 100 submissions were compared.</p>" in index_html("Title", found, {})
     assert similar(numbered(100, 3, 2), {}, {}).pairs
+
+
+# ---- what is the same where no pair is shown
+
+
+def master_of(homework):
+    return {key: ways[0] for key, ways in bank(homework).ways.items()}
+
+
+def near_master(homework, chance):
+    """The master's answers with two mistakes."""
+    answers = master_of(homework)
+    wrong = [key for key in sorted(answers) if bank(homework).wrong[key]]
+    return answers | {key: chance.choice(bank(homework).wrong[key]) for key in chance.sample(wrong, 2)}
+
+
+def renamed(answers, chance):
+    trees = {key: ast.parse(source) for key, source in answers.items()}
+    for tree in trees.values():
+        rename(tree, chance)
+    return {key: ast.unparse(tree) for key, tree in trees.items()}
+
+
+def named(prefix, number, answers):
+    return {f"{prefix}{at:02}": answers() for at in range(number)}
+
+
+def said_of(found):
+    """All that is said of a class without pairs; the page and the command say it."""
+    page, told = index_html("Title", found, {}).replace("&#39;", "'"), command._told(found)
+    said = [*(one.says for one in found.same), found.hidden]
+    assert all(one in page and one in told for one in said)
+    return " ".join(said)
+
+
+@pytest.mark.slow(seconds=3)
+@pytest.mark.parametrize("others", ["honest", "near the master"])
+def test_a_large_group_with_one_text_is_named_and_so_is_who_changed_its_names(others):
+    chance = random.Random(5)
+    original = bank("hw1").honest(chance)
+    write = bank("hw1").honest if others == "honest" else functools.partial(near_master, "hw1")
+    class_ = named("other", 21, lambda: write(chance)) | named("ring", 15, lambda: original)
+    found = found_in(class_ | {"ring15": renamed(original, chance)}, "hw1")
+    assert not found.pairs
+    [group] = [one for one in found.same if "ring00" in one.students]
+    assert group.students == tuple(f"ring{at:02}" for at in range(16)) and group.letter == 15
+    notebooks = ", ".join(sorted(spec.name for spec in COURSE.homework("hw1").notebooks))
+    assert f"16 students have the same answers to {notebooks}, 15 of them to the letter: ring00, " in said_of(found)
+    assert "can hide itself" in found.hidden
+
+
+@pytest.mark.slow(seconds=2)
+def test_a_class_most_of_which_hands_in_the_masters_code_is_told_so():
+    chance = random.Random(6)
+    students = named("copy", 25, lambda: master_of("hw1")) | named("own", 4, lambda: bank("hw1").honest(chance))
+    found = found_in(students, "hw1")
+    assert not found.pairs and "25 students have the same answers to mlp, theory, to the letter" in said_of(found)
+    everybody = found_in(named("copy", 30, lambda: master_of("hw1")), "hw1")
+    assert "30 students have the same answers" in said_of(everybody)
+
+
+@pytest.mark.slow(seconds=3)
+def test_a_large_group_of_disguised_copies_is_named():
+    chance = random.Random(7)
+    original = bank("hw1").honest(chance)
+    ring = named("ring", 16, lambda: disguised(original, chance))
+    found = found_in(ring | named("own", 21, lambda: bank("hw1").honest(chance)), "hw1")
+    [group] = found.same
+    assert not found.pairs and "students have nearly the same answers everywhere: ring0" in said_of(found)
+    assert len(group.students) >= 14 and all(who.startswith("ring") for who in group.students)
+
+
+@pytest.mark.slow(seconds=4)
+@pytest.mark.parametrize("cell", ["", "value-code"], ids=["notebook", "exercise"])
+def test_a_large_group_with_one_notebook_or_one_long_answer_is_named(cell):
+    chance = random.Random(8)
+    taken = {key: source for key, source in bank("hw1").honest(chance).items() if key[0] == "mlp" and cell in key[1]}
+    ring = named("ring", 16, lambda: bank("hw1").honest(chance) | taken)
+    found = found_in(ring | named("own", 21, lambda: bank("hw1").honest(chance)), "hw1")
+    [group] = found.same
+    assert not found.pairs and len(group.students) == group.letter == 16
+    assert group.exercises == (("mlp", cell),)
+
+
+@pytest.mark.slow(seconds=12)
+@pytest.mark.parametrize("homework", COURSE.homeworks)
+@pytest.mark.parametrize("size", [20, 150])
+def test_nothing_is_the_same_in_an_honest_class(homework, size):
+    students, _ = a_class(bank(homework), size, honest=size, copies=0)
+    found = found_in(students, homework)
+    assert not found.pairs and not found.same and not found.hidden and not found.crowded
+
+
+@pytest.mark.slow(seconds=7)
+def test_a_team_and_those_who_are_connected_by_pairs_are_not_named_again():
+    chance = random.Random(9)
+    class_ = named("own", 40, lambda: bank("hw1").honest(chance))
+    original = class_["own00"]
+    team = class_ | named("ring", 15, lambda: original)
+    assert found_in(team, "hw1").same
+    assert not found_in(team, "hw1", {who: ["team 1"] for who in ("own00", *named("ring", 15, str))}).same
+    found = found_in(class_ | named("ring", 2, lambda: original), "hw1")
+    assert found.groups == (("own00", "ring00", "ring01"),) and not found.same
+
+
+def test_the_same_text_is_one_whatever_blanks_end_its_lines():
+    for book, cell in (("mlp", "value-code"), ("mlp", "mlp")):
+        own = master_of("hw1")[book, cell]
+        one, other = (
+            Imprint.of(work_of("who", {(book, cell): text}, "hw1"))
+            for text in (own, own.replace("\n", "  \n") + "\n\n")
+        )
+        assert one.texts == other.texts != Imprint.of(work_of("who", {(book, cell): f"{own}\n# mine"}, "hw1")).texts
+
+
+def test_one_pair_is_one():
+    pair = Pair("ana", "ben", 20.0, 1e-9, ())
+    assert "\n1 pair among 40 submissions." in command._told(Findings((pair,), 40, 0.1, 1.0, 9))
 
 
 def test_a_class_that_is_too_small_has_no_pairs():
@@ -947,6 +1077,30 @@ def test_without_submissions_the_command_says_what_to_do(hand_ins, tmp_path):
     assert done.exit_code == 2 and "no such folder" in done.output
 
 
+def test_what_is_not_compared_is_told_once_of_everybody(tmp_path):
+    """Of who handed in nothing for a notebook, whatever else is there, and of who has three that cannot be read."""
+    released = {spec.name: COURSE.homework("hw1").release(spec.name) for spec in COURSE.homework("hw1").notebooks}
+    for student, books in {"ann": ("theory", "mlp", "sgd"), "gil": ("theory", "mlp"), "kim": ("theory", "mlp")}.items():
+        folder = tmp_path / student / "hw1"
+        folder.mkdir(parents=True)
+        for book in books:
+            shutil.copy(released[book], folder)
+    (tmp_path / "kim" / "hw1" / "notes.txt").write_text("what I learnt")
+    for student in ("bad", "worse"):
+        (tmp_path / student / "hw1").mkdir(parents=True)
+    for book in released:
+        (tmp_path / "bad" / "hw1" / f"{book}.ipynb").write_bytes(b"\x00\x01")
+    (tmp_path / "worse" / "hw1" / "essay.txt").write_text("what I think")
+    told = alike_class.of_class(COURSE, COURSE.homework("hw1"), tmp_path, tmp_path / "out").damage
+    assert told["gil"] == ("Nothing was handed in for sgd.",) and told.keys() == {"gil", "kim", "bad", "worse"}
+    [kim] = told["kim"]
+    assert kim.startswith("Nothing was found for sgd. Other files that were submitted: ") and "notes.txt" in kim
+    [bad] = told["bad"]
+    assert bad.startswith("Each of the files ‘theory.ipynb’, ‘mlp.ipynb’, ‘sgd.ipynb’ is neither")
+    [worse] = told["worse"]
+    assert worse.startswith("Nothing was found for theory, mlp, sgd. Other files") and worse.count("essay.txt") == 1
+
+
 def test_members_of_a_group_in_the_roster_are_one_team(tmp_path):
     (tmp_path / "roster.csv").write_text("id,group\nana,Team 1\nbo,team-1\ncy,Team 2\n")
     roster = open_roster(tmp_path)
@@ -974,5 +1128,5 @@ def test_reading_without_repairs_finds_the_same_work(hand_ins):
     course, original = hand_ins
     plainly = Reader(course, course.homework("hw1"), ["mlp"])
     folder = course.root / "submitted" / original
-    parts, *_ = plainly._repaired(original, folder)
+    _, parts = plainly._repaired(original, folder)
     assert plainly._plainly(contents(folder, "hw1")) == parts

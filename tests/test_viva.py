@@ -12,6 +12,7 @@ import io
 import json
 import random
 import re
+import shutil
 import stat
 import traceback
 import zipfile
@@ -23,7 +24,9 @@ from xml.etree import ElementTree
 import numpy as np
 import pytest
 import torch
+from typer.testing import CliRunner
 
+from autograder.cli import app
 from autograder.constants import SEED, cell_filename
 from autograder.course.course import open_course
 from autograder.course.release import released
@@ -1232,6 +1235,35 @@ def test_nobody_stops_the_class(graded):
     assert "transcript" in found["damaged"].lost and found["blank"].notes == "mlp: no exercise with code is right"
     assert not any("mse" in q.cell for name in ("sign", "broken", "exits") for q in found[name].books[0].questions)
     assert stat.S_IMODE(found["ada"].path.stat().st_mode) == 0o600
+
+
+def asked(course, *arguments):
+    return CliRunner().invoke(app, ["viva", "hw1", *arguments, "--allow-unconfined", "--course", str(course.root)])
+
+
+@pytest.mark.slow(seconds=3)
+@pytest.mark.parametrize("form", ["html", "moodle", "qti", "csv"])
+def test_it_says_of_each_file_where_the_key_is(graded, form):
+    done = asked(graded, "ada", "--format", form)
+    [wrote] = [line for line in done.output.splitlines() if line.startswith("wrote ")]
+    assert done.exit_code == 0 and ("page" in wrote) == (form == "html") and "key" in wrote and "student" in wrote
+
+
+def test_who_was_named_and_gets_no_sheet_is_told_why(graded):
+    done = asked(graded, "blank")
+    assert done.exit_code == 1
+    assert "blank: nothing was written: mlp: no exercise with code is right" in done.output.splitlines()
+    assert not (graded.root / "results" / "blank" / "hw1.viva.html").exists()
+
+
+@pytest.mark.slow(seconds=3)
+def test_in_a_class_who_gets_no_sheet_is_no_failure(graded, tmp_path):
+    """Nor is who has none for another reason than a failure: of these two, one is right and one is blank."""
+    out = graded.root / "results"
+    for student in ("ada", "blank"):
+        shutil.copytree(out / student, tmp_path / student)
+    done = asked(graded, "--out", str(tmp_path))
+    assert done.exit_code == 0 and "no exercise with code is right" in done.output
 
 
 def test_the_same_file_gets_the_same_questions_and_another_student_others(graded):

@@ -59,7 +59,7 @@ def similar(
     if json:
         import msgspec
 
-        for says in filter(None, (found.findings.weak, *(one.says for one in found.findings.same))):
+        for says in filter(None, (found.findings.weak, *_same(found.findings))):
             typer.echo(says, err=True)
         for pair in found.findings.pairs:
             typer.echo(msgspec.json.encode(pair.as_dict()).decode())
@@ -73,20 +73,24 @@ def similar(
 def _told(findings: Findings) -> str:
     """The table of pairs, and the groups."""
     from autograder.insight.alike_page import chance
-    from autograder.results.plain_text import aligned, plain
+    from autograder.results.plain_text import aligned, counted, plain
 
     if not findings.pairs:
         none = "no pair stands out from chance" if findings.same else "no pair"
         said = findings.weak or f"{none}; {findings.students} submissions were compared"
-        same = (f"{one.says} Look at it." for one in findings.same)
-        return "\n".join(filter(None, (said, *same, findings.crowded)))
+        return "\n".join(filter(None, (said, *_same(findings))))
     rows: list[tuple[str, ...]] = [("student", "and", "by chance", "exercises alike")]
     for pair in findings.pairs:
         alike = f"{len(pair.striking)} of {len(pair.exercises)}"
         rows.append((plain(pair.one), plain(pair.other), chance(pair.expected), alike))
     groups = [f"{number}. {', '.join(map(plain, group))}" for number, group in enumerate(findings.groups, 1)]
     lines = [*aligned(rows), "", "groups:", *groups, ""]
-    lines.append(
-        f"{len(findings.pairs)} pairs among {findings.students} submissions. This is a reason to look, not a verdict."
-    )
-    return "\n".join(filter(None, (*lines, findings.crowded)))
+    pairs = counted(len(findings.pairs), "pair")
+    lines.append(f"{pairs} among {findings.students} submissions. This is a reason to look, not a verdict.")
+    return "\n".join((*lines, *_same(findings)))
+
+
+def _same(findings: Findings) -> list[str]:
+    """What is the same where no pair is listed, and what hides it."""
+    same = (f"{one.says} Look at it." for one in findings.same)
+    return [*same, *filter(None, (findings.hidden, findings.crowded))]

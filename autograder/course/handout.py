@@ -22,6 +22,8 @@ if TYPE_CHECKING:
 OWN = "student"
 """the folder of the course whose files are handed out as they are"""
 LICENCE = "LICENSE"
+GUIDE = "docs/student.md"
+"""the guide for students, if the course has one"""
 
 _LEFT_OUT = {".git", ".DS_Store", "__pycache__", ".ipynb_checkpoints"}
 _LIBRARIES = ("torch", "torchvision", "numpy", "matplotlib", "scikit-learn", "jupyterlab")
@@ -47,6 +49,7 @@ def handout(course: Course, masters: Masters) -> dict[str, bytes]:
         "homeworks": [_described(course, homework, masters[homework.name]) for homework in homeworks],
         "environment": re.sub(r"[^a-z0-9-]+", "-", course.id.casefold()).strip("-") or "course",
         "licence": LICENCE in own,
+        "guide": GUIDE if GUIDE in own else "",
         **_requirements(homeworks),
     }
     return {name: _text(environment, name, values) for name in environment.list_templates()} | own
@@ -99,10 +102,10 @@ def _name(requirement: str) -> str:
 
 
 def _own_files(root: Path) -> dict[str, bytes]:
-    """The course's licence and the files in its folder student/; links and editors' copies are left out."""
+    """The course's licence, its guide and the files in its folder student/; links and editors' copies are left out."""
     found: dict[str, bytes] = {}
     folder = root / OWN
-    paths = [(LICENCE, root / LICENCE)]
+    paths = [(name, root / name) for name in (LICENCE, GUIDE)]
     for path in sorted(folder.rglob("*")):
         below = path.relative_to(folder)
         left_out = path.name.endswith("~") or _LEFT_OUT & set(below.parts)

@@ -8,7 +8,7 @@ from pathlib import Path
 from autograder.course.build import notebooks, read_masters
 from autograder.course.course import Course, CourseError
 from autograder.course.disclosure import Hidden, hidden
-from autograder.course.handout import LICENCE, OWN, handout
+from autograder.course.handout import GUIDE, LICENCE, OWN, handout
 from autograder.course.published_folder import MANIFEST, Plan, compare, opened
 from autograder.course.stripping import BuildError
 
@@ -55,7 +55,7 @@ def contents(course: Course, named: Sequence[str], listed: Sequence[str]) -> dic
                     stale.append(f"{course.root / path}: this is not what the master makes")
     beside = handout(course, {name: masters[name] for name in listed})
     beside.pop(MANIFEST, None)
-    places = {name: course.root / name for name in (*found, LICENCE)} | _places(course.root, beside)
+    places = {name: course.root / name for name in (*found, LICENCE, GUIDE)} | _places(course.root, beside)
     said = list(_disclosed(beside | found, places, hidden(course, masters)))
     way_out = ["Run `autograder build`, so that students get what is graded."] if stale else []
     if said:

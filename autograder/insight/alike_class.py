@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import functools
 import gc
+import re
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -13,11 +14,13 @@ from autograder.course.roster import Roster, group_keys, open_roster
 from autograder.grading.submissions import Submission, survey
 from autograder.insight.borrowed import Borrowed
 from autograder.insight.borrowed import of_class as borrowed_answers
-from autograder.insight.known_answers import common_prints
+from autograder.insight.known_answers import known_prints
 from autograder.insight.own_work import Imprint, OwnWork, Reader
 from autograder.insight.similarity import EXPECTED, Findings, Pair, similar
 from autograder.proving.fork_pool import ForkPool
 
+_OF_ONE = re.compile(r"(The file ‘|Nothing was found for )(.+?)((?:’ |\. ).+)", re.DOTALL)
+"""a note about one file or one notebook: what comes before its name, the name, and what comes after it"""
 _TOGETHER = 16
 """submissions that one fork reads"""
 _SECONDS = 20
@@ -64,15 +67,35 @@ def of_class(
     names = [spec.name for spec in homework.notebooks if notebook in ("", spec.name)]
     reader, roster = Reader(course, homework, names), open_roster(course.root)
     todo = survey(submitted, homework.name, course.homeworks).todo
-    given = common_prints(homework, reader)
+    known = known_prints(homework, reader)
     read = _read_all(reader, todo, workers)
     teams = {one.student: teams_of(one.student, roster) for one in todo} if roster else {}
-    damage = {one.student: one.damage for one in read if one.damage}
+    damage = {one.student: why for one in read if (why := _not_compared(one, read))}
     borrowed = tuple(one for one in borrowed_answers(course, homework, out) if one.exercise[0] in names)
-    findings = _noted(similar(read, given, teams, threshold), borrowed)
+    findings = _noted(similar(read, known.common, teams, threshold, known.all), borrowed)
     folders = {one.student: one.folder for one in todo}
     others = tuple(says for one in read for says in one.others)
     return AlikeClass(homework, findings, damage, reader, folders, borrowed, others)
+
+
+def _not_compared(one: Imprint, read: Sequence[Imprint]) -> tuple[str, ...]:
+    """What is not compared of a student, and why. A notebook that nobody handed in is not missed."""
+    missed = [name for name in one.lacks if any(name not in other.lacks for other in read)]
+    return (*_gathered(one.damage), *([f"Nothing was handed in for {', '.join(missed)}."] if missed else []))
+
+
+def _gathered(notes: Sequence[str]) -> list[str]:
+    """Each note once, those that differ only in the file or the notebook together."""
+    found: dict[tuple[str, str], dict[str, None]] = {}
+    for note in notes:
+        match = _OF_ONE.fullmatch(note)
+        before, name, after = match.groups() if match else (note, "", "")
+        found.setdefault((before, after), {})[name] = None
+    told = []
+    for (before, after), names in found.items():
+        many = before.replace("The file", "Each of the files") if len(names) > 1 else before
+        told.append(many + ("’, ‘" if "‘" in before else ", ").join(names) + after)
+    return told
 
 
 def _noted(findings: Findings, borrowed: Sequence[Borrowed]) -> Findings:

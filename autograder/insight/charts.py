@@ -12,7 +12,7 @@ from markupsafe import Markup, escape
 
 from autograder.insight.class_report import Bin, Count, ExerciseFigures, Scores
 from autograder.insight.withholding import HIDDEN
-from autograder.results.plain_text import plain, points_text
+from autograder.results.plain_text import counted, plain, points_text
 
 _INK, _BLUE, _ORANGE = "#1e2329", "#0072b2", "#b34700"
 _PARTS = (
@@ -118,7 +118,8 @@ def map_of_exercises(exercises: Sequence[ExerciseFigures]) -> Markup:
         low = min(shown, key=lambda entry: entry[1])
         hard = min(shown, key=lambda entry: entry[0])
         says = (
-            f"{len(shown)} exercises; the hardest is {hard[2].cell} with a facility of {100 * hard[0]:.0f} percent; "
+            f"{counted(len(shown), 'exercise')}; the hardest is {hard[2].cell} with a facility of "
+            f"{100 * hard[0]:.0f} percent; "
             f"the lowest discrimination is {low[1]:.2f}, of {low[2].cell}"
         )
         return _svg(figure, "map", "Facility and discrimination of the exercises", says)

@@ -38,7 +38,7 @@ _ADVICE = {
     "blind": "Whether it passes says next to nothing about a student: look for chance in it, such as a tolerance that "
     "is too tight, or leave it out.",
     "nobody-passes": "Nobody passes: check it against the text and against a right solution written otherwise.",
-    "everybody-passes": "Nobody fails: it tells nothing about this class. It may stay as a check of what must not "
+    "everybody-passes": "Nobody fails: that tells nothing about this class. It may stay as a check of what must not "
     "break.",
     "same": "The two tests give the same outcome: leave one out, or make one look at something else.",
 }

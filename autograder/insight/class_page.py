@@ -9,7 +9,7 @@ from collections.abc import Iterable, Sequence
 import jinja2
 
 from autograder.insight import charts, homework_comparison, items
-from autograder.insight.class_report import Case, ClassReport, Person
+from autograder.insight.class_report import Case, ClassReport, Flag, Person
 from autograder.insight.homework_comparison import Comparison
 from autograder.results import templating
 from autograder.results.plain_text import points_text
@@ -27,6 +27,8 @@ _KINDS = {
     "everybody-passes": "nobody fails",
     "same": "says the same as another",
 }
+_SPARED = "everybody-passes"
+"""the kind of remark that most tests get in a class that did well: one entry of the page has all of a notebook"""
 
 
 def html(report: ClassReport) -> str:
@@ -39,7 +41,8 @@ def html(report: ClassReport) -> str:
         outcomes=charts.outcomes(report.exercises),
         map_of_exercises=charts.map_of_exercises(report.exercises),
         alarms=[one for one in report.flags if one.alarm],
-        remarks=[one for one in report.flags if not one.alarm],
+        remarks=[one for one in report.flags if not one.alarm and one.kind != _SPARED],
+        spared=_by_notebook(one for one in report.flags if one.kind == _SPARED),
         mistakes=report.mistakes[:_MISTAKES],
         clusters=(report.clusters or ())[:_CLUSTERS],
         waiting=_by_exercise(report.waiting),
@@ -76,6 +79,14 @@ def _by_exercise(cases: Iterable[Case]) -> list[tuple[str, list[Person]]]:
     for one in cases:
         found[f"{one.notebook}/{one.cell}"].append(one.person)
     return sorted(found.items(), key=lambda entry: (-len(entry[1]), entry[0]))
+
+
+def _by_notebook(flags: Iterable[Flag]) -> dict[str, dict[str, list[Flag]]]:
+    """Flags of tests by notebook and exercise, in the order in which they come."""
+    found: dict[str, dict[str, list[Flag]]] = {}
+    for one in flags:
+        found.setdefault(one.notebook, {}).setdefault(one.cell, []).append(one)
+    return found
 
 
 def _template(name: str) -> jinja2.Template:

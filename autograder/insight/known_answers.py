@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Collection, Iterable
+from dataclasses import dataclass
 
 import jupytext
 
@@ -24,13 +25,28 @@ def alternatives_of(homework: Homework, book: Master) -> dict[str, dict[str, str
     return found
 
 
+@dataclass(frozen=True)
+class KnownPrints:
+    """The fingerprints of what the course itself knows, for each exercise."""
+
+    common: dict[Exercise, Collection[int]]
+    """those of the release and of two known answers: they say nothing about a copy"""
+    all: dict[Exercise, Collection[int]]
+    """these, and those of one known answer"""
+
+
 def common_prints(homework: Homework, reader: Reader) -> dict[Exercise, Collection[int]]:
     """The fingerprints of each exercise that say nothing about a copy."""
-    found: dict[Exercise, Collection[int]] = {}
+    return known_prints(homework, reader).common
+
+
+def known_prints(homework: Homework, reader: Reader) -> KnownPrints:
+    """Those of all known answers to the reader's notebooks."""
+    found = KnownPrints({}, {})
     for name in reader.notebooks:
         release, book = reader.released[name], read_master(homework, name)
         blank = _prints(reader, name, ((cell.kind, cell.grade_id, cell.source) for cell in release.cells))
-        handed_out = {mark for marks in blank.values() for mark in marks}
+        handed_out = {mark for prints in blank.values() for mark in prints}
         solved: list[Part] = [(cell.kind, cell.grade_id, _whole(cell)) for cell in book.cells if cell.solution]
         ways = Counter[tuple[Exercise, int]]()
         others: list[list[Part]] = [
@@ -41,9 +57,10 @@ def common_prints(homework: Homework, reader: Reader) -> dict[Exercise, Collecti
         for cell in release.cells:
             if cell.solution:
                 exercise = name, cell.grade_id
-                common = {mark for (of, mark), count in ways.items() if of == exercise and count > 1}
-                found[exercise] = frozenset(common | handed_out)
-        found[name, ""] = frozenset(handed_out)
+                marks = {mark: count for (of, mark), count in ways.items() if of == exercise}
+                found.common[exercise] = frozenset({mark for mark, count in marks.items() if count > 1} | handed_out)
+                found.all[exercise] = frozenset(marks.keys() | handed_out)
+        found.common[name, ""] = found.all[name, ""] = frozenset(handed_out)
     return found
 
 

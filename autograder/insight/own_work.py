@@ -7,11 +7,12 @@ the repairs that it does not need; the work is the same. Nothing is executed.
 from __future__ import annotations
 
 import ast
+import hashlib
 import json
 import re
 from bisect import bisect_left, bisect_right
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -25,7 +26,6 @@ from autograder.course.personal_release import personal_released
 from autograder.course.release import Released, released
 from autograder.insight.fingerprints import Print, of_code, of_text
 from autograder.insight.naming import Given, given, naming
-from autograder.insight.others_text import Texts, others_text, texts
 from autograder.insight.plain_code import plain_tree, statements
 from autograder.submission import Unreadable, beside, choose, repaired
 from autograder.submission.choice import nothing
@@ -33,6 +33,7 @@ from autograder.submission.folder import Contents, Place, contents
 from autograder.submission.gradable import Gradable
 from autograder.submission.kinship import Kinship
 from autograder.submission.match import normal
+from autograder.submission.others_text import Texts, others_text, texts
 from autograder.submission.rawcell import MAX_ALL_CODE_CHARACTERS, MAX_CODE_CHARACTERS, clean
 
 Exercise = tuple[str, str]
@@ -73,6 +74,8 @@ class OwnWork:
     """of each notebook that cannot be read: why"""
     others: tuple[str, ...] = ()
     """of each notebook whose released text has the numbers of other students: it in a sentence"""
+    lacks: tuple[str, ...] = ()
+    """the notebooks in whose place nothing was handed in"""
 
 
 @dataclass(frozen=True)
@@ -84,12 +87,22 @@ class Imprint:
     """the different fingerprints of each answer: 64-bit integers in rising order"""
     damage: tuple[str, ...] = ()
     others: tuple[str, ...] = ()
+    lacks: tuple[str, ...] = ()
+    texts: dict[Exercise, bytes] = field(default_factory=dict, compare=False)
+    """a hash of each answer's text, which copies to the letter have in common"""
 
     @staticmethod
     def of(work: OwnWork) -> Imprint:
         found = {exercise: sorted({mark for mark, _, _ in one.prints}) for exercise, one in work.answers.items()}
         marks = {exercise: np.array(each, dtype=np.int64).tobytes() for exercise, each in found.items() if each}
-        return Imprint(work.student, marks, work.damage, work.others)
+        texts = {exercise: _hash(work.answers[exercise].source) for exercise in marks}
+        return Imprint(work.student, marks, work.damage, work.others, work.lacks, texts)
+
+
+def _hash(source: str) -> bytes:
+    """Of a text; blanks at the ends of lines and empty lines do not count."""
+    lines = filter(None, map(str.rstrip, source.splitlines()))
+    return hashlib.blake2b("\n".join(lines).encode(errors="replace"), digest_size=16).digest()
 
 
 class Reader:
@@ -121,16 +134,18 @@ class Reader:
     def _read(self, student: str, folder: Path) -> OwnWork:
         try:
             found = self._plainly(contents(folder, self.homework.name, self._kinship.homeworks))
-            parts, damage, others = (found, (), ()) if found is not None else self._repaired(student, folder)
+            work, parts = OwnWork(student), found
+            if parts is None:
+                work, parts = self._repaired(student, folder)
         except (Unreadable, OSError, RecursionError, MemoryError) as error:
             return OwnWork(student, {}, (str(error) or type(error).__name__,))
         answers: dict[Exercise, Answer] = {}
         for name in self.notebooks:
             answers |= answers_of(parts.get(name, ()), self.released[name], self.given[name])
-        return OwnWork(student, answers, damage, others)
+        return replace(work, answers=answers)
 
-    def _repaired(self, student: str, folder: Path) -> tuple[dict[str, list[Part]], tuple[str, ...], tuple[str, ...]]:
-        """What the student wrote, what cannot be read, and where the text is that of others."""
+    def _repaired(self, student: str, folder: Path) -> tuple[OwnWork, dict[str, list[Part]]]:
+        """What is to be said of the student's notebooks, and what the student wrote in them."""
         choice = choose(folder, self.released, self._kinship)
         parts = {}
         others = []
@@ -142,8 +157,9 @@ class Reader:
                 sources = [cell.source for cell in chosen.raw.cells]
                 others.append(others_text(self.homework, student, name, self._known[name], self._texts[name], sources))
         without = {name: one.note for name, one in choice.without.items() if name in self.notebooks}
-        unread = [note for name, note in without.items() if note != nothing(name)]
-        return parts, tuple(unread), tuple(filter(None, others))
+        lacks = tuple(name for name, note in without.items() if note == nothing(name))
+        unread = tuple(dict.fromkeys(note for name, note in without.items() if name not in lacks))
+        return OwnWork(student, {}, unread, tuple(filter(None, others)), lacks), parts
 
     def _plainly(self, found: Contents) -> dict[str, list[Part]] | None:
         """What the student wrote in the released notebooks; None if anything in the folder needs a closer look."""

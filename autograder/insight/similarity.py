@@ -16,8 +16,8 @@ class's own pairs show (`_spread`).
 from __future__ import annotations
 
 import math
-from collections.abc import Collection, Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, replace
 from functools import cached_property
 
 import numpy as np
@@ -25,8 +25,9 @@ import numpy.typing as npt
 
 from autograder.insight.candidates import candidates
 from autograder.insight.own_work import Exercise, Imprint
+from autograder.insight.sameness import Prints, Same, Teams, same
 from autograder.insight.scale import Floats, Ints, Scale, bins, scales_of
-from autograder.results.plain_text import plain
+from autograder.results.plain_text import counted, plain
 
 EXPECTED = 0.1
 """how many pairs of an honest class may look as alike by chance as those that are listed"""
@@ -39,10 +40,6 @@ _SAMPLE = 30_000
 _COPIED = (1.0, 0.6, 0.3, 0.1)
 """shares of the exercises that may be copied"""
 _QUANTILES = (0.1, 0.05, 0.02)
-_LONG = 20
-"""fingerprints that say something, in an answer that two students hardly write alike"""
-_FEW, _SHARE = 4, 0.05
-"""students, or the share of the class, who may have one and the same answer: what more have is a usual way"""
 
 
 @dataclass(frozen=True)
@@ -95,21 +92,6 @@ class Pair:
 
 
 @dataclass(frozen=True)
-class Same:
-    """Students whose long answers to some exercises are the same, but for names, comments and order."""
-
-    students: tuple[str, ...]
-    exercises: tuple[Exercise, ...]
-
-    @property
-    def says(self) -> str:
-        """It in a sentence."""
-        *first, last = map(plain, self.students)
-        where = ", ".join("/".join(filter(None, one)) for one in self.exercises)
-        return f"{', '.join(first)} and {last} have the same long answer to {where}."
-
-
-@dataclass(frozen=True)
 class Findings:
     """The pairs and groups of a class."""
 
@@ -125,7 +107,7 @@ class Findings:
     best: float = 0.0
     """how many pairs with the same answers everywhere would be expected by chance, by the same measure"""
     same: tuple[Same, ...] = ()
-    """what is the same where no pair is listed; that alone says less than a pair does"""
+    """what is the same among students who are connected by no pairs; that alone says less than a pair does"""
     fewest: int = FEWEST
     """students of which a class must consist"""
 
@@ -133,15 +115,16 @@ class Findings:
     def weak(self) -> str:
         """Why no pair could be listed, whatever the students did; '' if one could."""
         if self.students < self.fewest:
+            hold = "holds" if self.students == 1 else "hold"
             return (
-                f"Only {self.students} submissions hold work of a student's own. A class of fewer than {self.fewest} "
-                "does not show how alike honest answers are, so no pairs are listed."
+                f"Only {counted(self.students, 'submission')} {hold} work of a student's own. A class of fewer than "
+                f"{self.fewest} does not show how alike honest answers are, so no pairs are listed."
             )
         if not self.exercises:
             return f"No answer tells some of these {self.students} submissions from others, so no pairs are listed."
         if self.best < self.threshold:
             return ""
-        many = f"{self.exercises} exercise{'s' if self.exercises > 1 else ''}"
+        many = counted(self.exercises, "exercise")
         return (
             f"{self.students} submissions and {many} are too few, or too much alike, to show a pair: even two students "
             "with the same answers everywhere would not stand out from chance, so no pairs are listed."
@@ -157,6 +140,16 @@ class Findings:
             "that it hides itself. Run `autograder similar` with --threshold 100, and look at the first pairs."
         )
 
+    @property
+    def hidden(self) -> str:
+        """What to think of large groups who have the same; '' if there are none."""
+        if not any(one.large for one in self.same):
+            return ""
+        return (
+            "A group that is large for its class can hide itself: what many have is usual in their class. Whether they "
+            "copied, used one source, or work in the usual way cannot be told from this class."
+        )
+
     @cached_property
     def groups(self) -> tuple[tuple[str, ...], ...]:
         """The students who are connected by pairs, the largest group first."""
@@ -169,20 +162,20 @@ class Findings:
 
 
 def similar(
-    works: Sequence[Imprint],
-    given: Mapping[Exercise, Collection[int]],
-    teams: Mapping[str, Collection[str]],
-    threshold: float = EXPECTED,
+    works: Sequence[Imprint], given: Prints, teams: Teams, threshold: float = EXPECTED, known: Prints | None = None
 ) -> Findings:
     """The pairs of a class that are more alike than by chance: fewer than `threshold` of them are expected.
 
-    `given` are the fingerprints of each exercise that say nothing; `teams` those of each student, who do not pair.
+    `given` are the fingerprints of each exercise that say nothing; `teams` those of each student, who do not pair;
+    `known` the fingerprints of all known answers, by default those that say nothing.
     """
+    known = given if known is None else known
     works = sorted((work for work in works if work.marks), key=lambda work: work.student)
     size = len(works)
     scales = list(scales_of(works, given))
     if size < FEWEST:
-        return Findings((), size, threshold, 1.0, len(scales), same=_same(scales, works, teams))
+        few = Findings((), size, threshold, 1.0, len(scales))
+        return replace(few, same=same(works, given, known, teams, (), True))
     one, other = _sampled(size)
     apart = _apart([frozenset(teams.get(work.student, ())) for work in works], one, other)
     one, other = one[apart], other[apart]
@@ -203,23 +196,9 @@ def similar(
         found.append(Pair(first, second, float(scores[at]), float(expected[at]), tuple(alike)))
     found.sort(key=lambda pair: (-pair.score, pair.one, pair.other))
     best = float(pairs * np.exp(-max(most, 0.0)))
-    same = () if found else _same(scales, works, teams)
-    return Findings(tuple(found), size, threshold, spread, len(scales), best, same)
-
-
-def _same(scales: Iterable[Scale], works: Sequence[Imprint], teams: Mapping[str, Collection[str]]) -> tuple[Same, ...]:
-    """The long answers that a few students have, not all of one team."""
-    found: dict[tuple[str, ...], list[Exercise]] = {}
-    for scale in scales:
-        holders: dict[bytes, list[str]] = {}
-        for work, start, end in zip(works, *(scale.holds.indptr[at:] for at in (0, 1)), strict=False):
-            if end - start >= _LONG:
-                holders.setdefault(scale.holds.indices[start:end].tobytes(), []).append(work.student)
-        for students in holders.values():
-            team = frozenset.intersection(*(frozenset(teams.get(one, ())) for one in students))
-            if 1 < len(students) <= max(_FEW, _SHARE * len(works)) and not team:
-                found.setdefault(tuple(students), []).append(scale.exercise)
-    return tuple(Same(students, tuple(exercises)) for students, exercises in sorted(found.items()))
+    findings = Findings(tuple(found), size, threshold, spread, len(scales), best)
+    weak = not found and bool(findings.weak)
+    return replace(findings, same=same(works, given, known, teams, findings.groups, weak))
 
 
 def _sampled(size: int) -> tuple[Ints, Ints]:

@@ -53,6 +53,11 @@ def aligned(rows: Sequence[Sequence[str]]) -> list[str]:
     return ["  ".join([*map(str.ljust, row, widths), row[-1]]).rstrip() for row in rows]
 
 
+def counted(number: float, thing: str) -> str:
+    """A number and what it counts: 1 point, 2 points, 0.5 points."""
+    return f"{points_text(number)} {thing}{'' if number == 1 else 's'}"
+
+
 def points_text(points: float | None) -> str:
     """Points with at most two decimal places; '' for None."""
     return "" if points is None else f"{points:.2f}".rstrip("0").rstrip(".")

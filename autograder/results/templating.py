@@ -4,14 +4,17 @@ from __future__ import annotations
 
 import jinja2
 
-from autograder.results.plain_text import cleaned
+from autograder.results.plain_text import cleaned, counted
 
 _LOOKED_AT = 20
 """characters that are looked at for each one that is shown, as text may be long and mostly blank"""
 
 
 def environment(*packages: str) -> jinja2.Environment:
-    """The environment for the templates/ folders of these packages, the first one first, with the filter `short`."""
+    """The environment for the templates/ folders of these packages, the first one first.
+
+    Its filters are `short` and `counted`.
+    """
     found = jinja2.Environment(
         loader=jinja2.ChoiceLoader([jinja2.PackageLoader(package) for package in packages]),
         autoescape=True,
@@ -21,7 +24,7 @@ def environment(*packages: str) -> jinja2.Environment:
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    found.filters["short"] = short
+    found.filters |= {"short": short, "counted": counted}
     return found
 
 

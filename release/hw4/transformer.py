@@ -690,7 +690,7 @@ def next_probabilities(logits, temperature=1.0, top_k=None):
     """Probabilities (…, K) for logits (…, K).
 
     temperature: a number ≥ 0; with 0, the largest logit gets probability 1
-    top_k:       None, or how many symbols may be drawn, from 1 to K; of logits equal to the k-th, it may keep any or all
+    top_k:       None, or how many symbols may be drawn, from 1 to K; of logits equal to the k-th, any or all may stay
     """
     raise NotImplementedError
 

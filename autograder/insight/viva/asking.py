@@ -56,7 +56,8 @@ def _of_notebook(kept: Examined, context: GradingContext, old: NotebookResult, m
     with Session(context.zygote, kept.homework.limits, cells, (), files) as session:
         session.run()
         found = drafting.questions(todo, lambda seed: session.turn("", seed), rng, most)
-    why = f"only {len(found)} questions have a key that is sure" if len(found) < most else ""
+    many = "question has" if len(found) == 1 else "questions have"
+    why = f"only {len(found)} {many} a key that is sure" if len(found) < most else ""
     return Asked(old.notebook, tuple(found), sources, why)
 
 
