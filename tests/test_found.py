@@ -57,7 +57,7 @@ def test_what_pytorch_saved_lies_beside_the_notebook_as_it_is(tmp_path: Path) ->
     assert list(beside(choice, choice.notebooks["mlp"]).files) == ["weights.pt"]
 
 
-def zipped(files: dict[str, str], folder: Path) -> bytes:
+def zipped(files: dict[str, str | bytes], folder: Path) -> bytes:
     path = folder / "made.zip"
     with zipfile.ZipFile(path, "w") as archive:
         for name, text in files.items():
@@ -148,6 +148,21 @@ def test_all_notebooks_are_found_in_a_zip_archive(tmp_path: Path) -> None:
     for place in ("hw1.zip", "hw1/all.zip", "homework1/all.zip", "upload.zip"):
         root = put(tmp_path / place.replace("/", "-"), {place: data})
         assert graded(root) == {name: f"{place}/work/{name}.ipynb" for name in RELEASES}
+
+
+def test_a_zip_archive_in_a_zip_archive_is_looked_into(tmp_path: Path) -> None:
+    inner = zipped({"work/mlp.ipynb": SOLVED["mlp"]}, tmp_path)
+    outer = put(tmp_path / "anna", {"hw1.zip": zipped({"mine/inner.zip": inner}, tmp_path)})
+    assert graded(outer) == {"mlp": "hw1.zip/mine/inner.zip/work/mlp.ipynb"}
+
+
+def test_archives_in_archives_end_somewhere(tmp_path: Path) -> None:
+    data = zipped({"mlp.ipynb": SOLVED["mlp"]}, tmp_path)
+    for depth in range(9):
+        data = zipped({f"level{depth}.zip": data}, tmp_path)
+    found = contents(put(tmp_path / "anna", {"hw1.zip": data}), "hw1").files
+    assert [file.name for file in found] == ["level5.zip"]
+    assert "‘level5.zip’" in chosen(tmp_path / "anna").without["mlp"].note
 
 
 def test_a_zip_archive_can_stand_in_place_of_a_student(tmp_path: Path) -> None:

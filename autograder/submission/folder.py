@@ -229,7 +229,25 @@ def _add_members(found: Contents, archive: Archive, path: str, place: Place) -> 
             return
         whole = f"{path}/{'/'.join(map(shown, parts))}"
         where = Place.CHECKPOINT if checkpoint else place
+        inner = _inner_archive(found, archive, member) if _zip_name(member) else None
+        if inner is not None:
+            _add_members(found, inner, whole, where)
+            continue
         found.files.append(Entry(whole, where, modified, size, _member(found, archive, member, whole)))
+
+
+def _inner_archive(found: Contents, archive: Archive, member: str) -> Archive | None:
+    """An archive in an archive; None if it is damaged, too large, or one of too many: then it is one file."""
+    room = min(_ARCHIVE_BYTES, _UNPACKED_BYTES - found.unpacked)
+    if found.archives >= _ARCHIVES:
+        return None
+    found.archives += 1
+    try:
+        data = archive.read(member, room + 1)
+        found.unpacked += len(data)
+        return Archive(data) if len(data) <= room else None
+    except BadArchive:
+        return None
 
 
 def _member(found: Contents, archive: Archive, member: str, path: str) -> Callable[[], bytes]:
