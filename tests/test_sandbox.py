@@ -11,6 +11,7 @@ import torch
 
 from autograder.confine import jail
 from autograder.course.course import Limits, open_course
+from autograder.examination.harness import Harness
 from autograder.examination.suite import Suite
 from autograder.sandbox import zygote_client
 from autograder.sandbox.lines import InProcessLine
@@ -248,6 +249,23 @@ def test_tests_that_take_turns_find_the_notebook_as_it_was(zygote):
         assert second.f(1) == 2 and second.g() == drawn
         with pytest.raises(StudentError, match="left"):
             _ = second.left
+
+
+def test_right_parts_are_there_only_while_they_are_lent(zygote, tmp_path):
+    right = "class RightPart:\n    value = 7\n\ndef _right_answer():\n    return 7\n"
+    (tmp_path / "course.py").write_text(f"{right}\ndef answer():\n    return _right_answer()\n")
+    parts = Harness(tmp_path / "course.py")
+    with session(zygote, "KEPT = []\ndef keep(part):\n    KEPT.append(part)\n    return len(KEPT)") as live:
+        live.run()
+        line = live.turn()
+        student = Student(line)
+        assert parts.beside(student).answer() is None
+        with pytest.raises(StudentError, match="value"):
+            _ = parts.beside(student).RightPart.value
+        lent = parts.lending(student)
+        assert lent.answer() == lent.RightPart.value == 7 and student.keep(lent.RightPart) == 1
+        line.close()
+        assert Student(live.turn()).keep(1) == 1  # in a process that has seen none of it
 
 
 def test_a_turn_that_ends_its_fork_leaves_the_next_one_a_new_fork(zygote):

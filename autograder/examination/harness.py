@@ -15,6 +15,10 @@ from pathlib import Path
 from autograder.sandbox.object_client import Student
 
 
+def _is_right(name: str) -> bool:
+    return name.lstrip("_").lower().startswith("right")
+
+
 class Harness:
     """The harness of one file of hidden tests. Write `HARNESS = Harness(__file__)` at the top of that file."""
 
@@ -38,6 +42,25 @@ class Harness:
         return types.SimpleNamespace(**{name: names[name] for name in self._names})
 
     def beside(self, student: Student) -> types.SimpleNamespace:
-        """Handles to the harness's public functions and classes in the student's process."""
+        """Handles to the harness's public functions and classes in the student's process, right parts aside.
+
+        Right parts answer exercises: they are what `right_…`, `_right_…` and `Right…` define. Here, they are empty.
+        """
+        return self._beside(student, self._without_right_parts)
+
+    def lending(self, student: Student) -> types.SimpleNamespace:
+        """As `beside`, with right parts, for a test that lends them. Later tests get another process."""
+        student.spend()
+        return self._beside(student, self._source)
+
+    def _beside(self, student: Student, source: str) -> types.SimpleNamespace:
         named = ", ".join(f"{name!r}: {name}" for name in self._names)
-        return types.SimpleNamespace(**student.run(f"{self._source}\n{{{named}}}\n", apart=True))
+        return types.SimpleNamespace(**student.run(f"{source}\n{{{named}}}\n", apart=True))
+
+    @functools.cached_property
+    def _without_right_parts(self) -> str:
+        lines = self._source.split("\n")
+        for node in reversed(ast.parse(self._source).body):
+            if isinstance(node, ast.FunctionDef | ast.ClassDef) and _is_right(node.name):
+                lines[node.body[0].lineno - 1 : node.end_lineno] = ["    pass"]
+        return "\n".join(lines)

@@ -92,6 +92,9 @@ class Recorder:
             kept.whole = False
         return reply
 
+    def spend(self) -> None:
+        self._line.spend()
+
     def close(self) -> None:
         self._line.close()
 
@@ -169,6 +172,9 @@ class ReplayLine:
             if bare(slim(asked)) == wanted and not longer:
                 raise error
         raise NotRecorded
+
+    def spend(self) -> None:
+        """Do nothing: there is no process to end."""
 
     def close(self) -> None:
         """Do nothing: there is no process to end."""

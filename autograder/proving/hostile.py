@@ -138,6 +138,9 @@ class _HostileLine:
                     raise StudentError("Crash", "your code's process ended during this test")
                 return other
 
+    def spend(self) -> None:
+        """Do nothing: there is no process to end."""
+
     def close(self) -> None:
         self._line.close()
 

@@ -48,6 +48,9 @@ class Line(Protocol):
         Without an allowance the timeout is that of any call.
         """
 
+    def spend(self) -> None:
+        """Let the process end when the connection does, also if later tests would have used it."""
+
     def close(self) -> None:
         """End the connection."""
 
@@ -66,22 +69,32 @@ class InProcessLine:
         assert isinstance(reply, Returned | Raised)
         return reply
 
+    def spend(self) -> None:
+        """Do nothing: there is no process to end."""
+
     def close(self) -> None:
         """Do nothing: there is no process to end."""
 
 
 class SharedForkLine:
-    """A line to a fork that several tests use, one after another. Closing it does not end the fork."""
+    """A line to a fork that several tests use, one after another. Closing it ends the fork only if it is spent."""
 
     def __init__(self, shared: ForkLine) -> None:
         self._shared = shared
+        self._spent = False
 
     def ask(self, question: Question, allowance: Allowance | None = None) -> Returned | Raised:
         """As `ForkLine.ask`."""
         return self._shared.ask(question, allowance)
 
+    def spend(self) -> None:
+        """Let the fork end with this test."""
+        self._spent = True
+
     def close(self) -> None:
-        """Do nothing: the next test uses the same fork."""
+        """Do nothing if the next test can use the same fork."""
+        if self._spent:
+            self.end()
 
     def end(self) -> None:
         """End the fork: the next test gets a new one."""
@@ -186,6 +199,9 @@ class ForkLine:
         except (WireError, Died):
             return "your code's process ended during this test"
         return how_a_fork_ended(self._process.gone[self._number], self._limits)
+
+    def spend(self) -> None:
+        """Do nothing: no other test uses this fork."""
 
     def close(self) -> None:
         """End the fork."""

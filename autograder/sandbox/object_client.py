@@ -74,6 +74,10 @@ class Student:
         """
         return self._asker.ask(Run(_nonce(), compiled(code), apart))
 
+    def spend(self) -> None:
+        """Let no later test use this process: it gets what must not be kept."""
+        self._asker.line.spend()
+
     @contextmanager
     def within(self, allowance: Allowance) -> Iterator[None]:
         """In this context, `allowance` is the timeout of each question, also through handles. For training runs."""

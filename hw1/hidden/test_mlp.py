@@ -27,14 +27,15 @@ class RightLayers:
 
     def __init__(self, student):
         self.run, self._student = student.run, student
+        self._lent = HARNESS.lending(student)
 
     @property
     def MLP(self):
-        return HARNESS.beside(self._student).of_right_layers(self._student.MLP)
+        return self._lent.of_right_layers(self._student.MLP)
 
     @property
     def Linear(self):
-        return HARNESS.beside(self._student).RightLinear
+        return self._lent.RightLinear
 
 
 def network_test(test):

@@ -16,7 +16,7 @@ class Mended:
     """The student's notebook, in which earlier functions are right while a later one runs."""
 
     def __init__(self, student, *names):
-        self.run, self._student, self._tools = student.run, student, HARNESS.beside(student)
+        self.run, self._student, self._tools = student.run, student, HARNESS.lending(student)
         parts = {"input_gradient": self._tools.right_gradient}
         if "gradient_descent" in names:
             parts["gradient_descent"] = self._tools.right_ascent(student.normalize_and_jitter)

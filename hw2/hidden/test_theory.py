@@ -24,7 +24,7 @@ class Asked:
     """
 
     def __init__(self, student, reference, name, lent=()):
-        self._name, self._lent = name, list(lent)
+        self._name, self._lent, self._student = name, list(lent), student
         self._function, self._tools = getattr(student, name), HARNESS.beside(student)
         self._parameters = list(inspect.signature(getattr(reference, name)).parameters)
         self._cases = []
@@ -53,7 +53,8 @@ class Asked:
 
     def _ask(self, arguments, lent):
         try:
-            return self._tools.ask(self._function, arguments, lent)
+            tools = HARNESS.lending(self._student) if lent else self._tools
+            return tools.ask(self._function, arguments, lent)
         except StudentError as error:
             return error
 

@@ -92,7 +92,7 @@ def follow_through(check, student, reference, name, earlier, part):
     try:
         check(asked(student, reference, name))
     except (AssertionError, StudentError):
-        tools = HARNESS.beside(student)
+        tools = HARNESS.lending(student)
         check(asked(student, reference, name, tools.lent(getattr(student, name), earlier, part(tools))))
 
 
@@ -246,7 +246,7 @@ def test_preserving_query(student, reference, draw):
         ):
             cases.append((K, j, beta))
             names.append(f"β = {beta}, {K.shape[1]} {which}")
-    weights = HARNESS.beside(student).preserved(student.preserving_query, cases)
+    weights = HARNESS.lending(student).preserved(student.preserving_query, cases)
     if weights is None:
         check_columns(student, reference, "preserving_query", cases)
     assert not isinstance(weights, str), f"the weight of key j is below 0.999; {weights}"
@@ -276,7 +276,7 @@ def test_diffusing_query(student, reference, draw):
         cases += [(K, torch.randperm(m, generator=draw.generator)[:count].tolist(), beta) for count in counts]
     many = draw.size(90, 120)  # the more keys there are the more must one of them lead by
     cases.append((orthonormal(draw, many), [draw.size(0, many - 1)], 1.0))
-    found = HARNESS.beside(student).diffused(student.diffusing_query, cases)
+    found = HARNESS.lending(student).diffused(student.diffusing_query, cases)
     if found is None:
         check_columns(student, reference, "diffusing_query", cases)
     assert not isinstance(found, str), f"the weights are not what they should be: {found}"

@@ -159,30 +159,32 @@ def _lending(function: Any, lent: Mapping[str, object]) -> Iterator[None]:
         names.update(own)
 
 
-def _conv_output_shape(C: int, H: int, W: int, HK: int, WK: int, P: int, S: int, D: int, F: int) -> tuple[int, ...]:
+def _right_conv_output_shape(
+    C: int, H: int, W: int, HK: int, WK: int, P: int, S: int, D: int, F: int
+) -> tuple[int, ...]:
     made = functional.conv2d(torch.zeros(C, H, W), torch.zeros(F, C, HK, WK), stride=S, padding=P, dilation=D)
     return tuple(made.shape)
 
 
-def _cross_correlation(x: Tensor, W: Tensor, stride: int = 2) -> Tensor:
+def _right_cross_correlation(x: Tensor, W: Tensor, stride: int = 2) -> Tensor:
     return functional.conv1d(x, W, stride=stride).T
 
 
-def _convolution(x: Tensor, W: Tensor, stride: int = 2) -> Tensor:
+def _right_convolution(x: Tensor, W: Tensor, stride: int = 2) -> Tensor:
     return functional.conv1d(x, W.flip(2), stride=stride).T
 
 
-def _jacobian_by_weights(x: Tensor, k: int, stride: int = 2) -> Tensor:
+def _right_jacobian_by_weights(x: Tensor, k: int, stride: int = 2) -> Tensor:
     units = torch.eye(len(x) * k, dtype=x.dtype).reshape(-1, len(x), k)  # a filter for each column
     return functional.conv1d(x, units, stride=stride).T
 
 
-def _jacobian_by_input(W: Tensor, N: int, stride: int = 2) -> Tensor:
+def _right_jacobian_by_input(W: Tensor, N: int, stride: int = 2) -> Tensor:
     units = torch.eye(W.shape[1] * N, dtype=W.dtype).reshape(-1, W.shape[1], N)  # a sequence for each column
     return functional.conv1d(units, W, stride=stride)[:, 0].T
 
 
-def _gated_jacobians(x: Tensor, h: Tensor, W_c: Tensor, W_h: Tensor, W_x: Tensor) -> tuple[Tensor, Tensor]:
+def _right_gated_jacobians(x: Tensor, h: Tensor, W_c: Tensor, W_h: Tensor, W_x: Tensor) -> tuple[Tensor, Tensor]:
     """By differences: there is no autograd beside the student's code."""
     kind = h.dtype
     x, h, W_c, W_h, W_x = (part.double() for part in (x, h, W_c, W_h, W_x))
@@ -196,28 +198,28 @@ def _gated_jacobians(x: Tensor, h: Tensor, W_c: Tensor, W_h: Tensor, W_x: Tensor
     return both[: len(h)].to(kind), both[len(h) :].to(kind)
 
 
-def _attention_step(x: Tensor, history: Sequence[Tensor], Q: Any, K: Any, V: Any) -> Tensor:
+def _right_attention_step(x: Tensor, history: Sequence[Tensor], Q: Any, K: Any, V: Any) -> Tensor:
     sources = [x, *history]
     w = torch.stack([(s.T @ Q[i].T @ K[i] @ s).reshape(()) for i, s in enumerate(sources)])
     values = [V[i] @ s for i, s in enumerate(sources)]
     return torch.stack(values, dim=-1) @ torch.softmax(w, dim=0)
 
 
-def _tied_attention_step(
+def _right_tied_attention_step(
     x: Tensor, history: Sequence[Tensor], Q0: Tensor, K0: Tensor, V0: Tensor, Q: Tensor, K: Tensor, V: Tensor
 ) -> Tensor:
     past = len(history)
-    return _attention_step(x, history, [Q0, *[Q] * past], [K0, *[K] * past], [V0, *[V] * past])
+    return _right_attention_step(x, history, [Q0, *[Q] * past], [K0, *[K] * past], [V0, *[V] * past])
 
 
 _RIGHT: dict[str, Callable[..., object]] = {
-    "conv_output_shape": _conv_output_shape,
-    "cross_correlation": _cross_correlation,
-    "convolution": _convolution,
-    "jacobian_by_weights": _jacobian_by_weights,
-    "jacobian_by_input": _jacobian_by_input,
-    "gated_jacobians": _gated_jacobians,
-    "attention_step": _attention_step,
-    "tied_attention_step": _tied_attention_step,
+    "conv_output_shape": _right_conv_output_shape,
+    "cross_correlation": _right_cross_correlation,
+    "convolution": _right_convolution,
+    "jacobian_by_weights": _right_jacobian_by_weights,
+    "jacobian_by_input": _right_jacobian_by_input,
+    "gated_jacobians": _right_gated_jacobians,
+    "attention_step": _right_attention_step,
+    "tied_attention_step": _right_tied_attention_step,
 }
-"""what `lent` may name: measured, or as the notebook itself defines it, so that nothing here answers an exercise"""
+"""what `lent` may name: measured, or as the notebook itself defines it; empty where nothing is lent"""

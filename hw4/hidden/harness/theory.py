@@ -65,7 +65,7 @@ def lent(function: Callable[..., Any], name: str, part: Callable[..., Any]) -> C
     return call
 
 
-def attention(Q: Tensor, K: Tensor, V: Tensor, beta: float | None = None) -> tuple[Tensor, Tensor]:
+def _right_attention(Q: Tensor, K: Tensor, V: Tensor, beta: float | None = None) -> tuple[Tensor, Tensor]:
     """H and A of exercise 1.1, by its formula."""
     A = torch.softmax((1 / math.sqrt(len(Q)) if beta is None else beta) * (K.T @ Q), dim=0)
     return V @ A, A
@@ -76,7 +76,7 @@ def attention_like(own: Callable[..., Any]) -> Callable[..., tuple[Any, ...]]:
 
     def call(Q: Any, K: Any, V: Any, beta: float | None = None) -> tuple[Any, ...]:
         queries, keys, values = (torch.as_tensor(part).double() for part in (Q, K, V))
-        right = attention(queries, keys, values, beta)
+        right = _right_attention(queries, keys, values, beta)
         try:
             return tuple(_as(like, exact) for like, exact in zip(own(Q, K, V, beta), right, strict=True))
         except Exception:
@@ -131,7 +131,7 @@ def preserved(function: Callable[..., Any], cases: Sequence[tuple[Tensor, int, f
         q = _query(function, K, j, beta)
         if q is None:
             return None
-        found.append(attention(q, K.double(), torch.eye(K.shape[1]).double(), beta)[1][j].item())
+        found.append(_right_attention(q, K.double(), torch.eye(K.shape[1]).double(), beta)[1][j].item())
     return found if min(found) >= 0.99899 else _preserving(function)
 
 
@@ -167,7 +167,7 @@ def diffused(
         q, m = _query(function, K, chosen, beta), K.shape[1]
         if q is None:
             return None
-        weights = attention(q, K.double(), torch.eye(m).double(), beta)[1][:, 0]
+        weights = _right_attention(q, K.double(), torch.eye(m).double(), beta)[1][:, 0]
         wanted = torch.zeros(m).double()
         wanted[chosen] = 1 / len(chosen)
         right = right and float((weights - wanted).abs().max()) <= 1e-3
