@@ -28,7 +28,7 @@ def asked(
     where they are wrong, right ones take their place.
     """
     before = [_copied(thing) for thing in given]
-    with _right_parts(function, uses):
+    with _with_lent(function, uses):
         try:
             answer = function(*given)
         except RuntimeError as error:  # the notebook's energies are float32, and a function may return nothing else
@@ -223,7 +223,7 @@ _RIGHT: dict[str, _Function] = {
 
 
 @contextlib.contextmanager
-def _right_parts(function: _Function, uses: Sequence[str]) -> Iterator[None]:
+def _with_lent(function: _Function, uses: Sequence[str]) -> Iterator[None]:
     """Within this context, the function's notebook has right versions of the functions in `uses`."""
     inner = inspect.unwrap(function)
     names = getattr(inner, "__globals__", None) or getattr(type(inner).__call__, "__globals__", None)
