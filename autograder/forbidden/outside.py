@@ -14,13 +14,14 @@ from autograder.forbidden.listed import PUT_TOGETHER
 from autograder.forbidden.static import is_installed
 
 _PYTHONS = (
-    "__future__ abc argparse array ast base64 bisect builtins calendar cmath code codecs collections colorsys "
-    "concurrent contextlib copy csv dataclasses datetime decimal difflib dis doctest enum errno fileinput fnmatch "
-    "fractions functools gc getpass glob graphlib gzip hashlib heapq html importlib inspect io itertools json "
-    "keyword linecache locale logging math multiprocessing numbers operator os pathlib pdb pickle platform pprint "
-    "queue random re resource sched secrets shutil signal stat statistics string struct subprocess sys sysconfig "
-    "tempfile textwrap threading time timeit token tokenize traceback tracemalloc types typing unicodedata unittest "
-    "urllib uuid warnings weakref zipfile zlib"
+    "__future__ abc argparse array ast atexit base64 bisect builtins bz2 calendar cmath code codecs collections "
+    "colorsys concurrent contextlib copy csv dataclasses datetime decimal difflib dis doctest enum errno "
+    "faulthandler fileinput fnmatch fractions functools gc getpass glob graphlib gzip hashlib heapq html "
+    "importlib inspect io ipaddress itertools json keyword linecache locale logging lzma math multiprocessing "
+    "numbers operator os pathlib pdb pickle platform pprint queue random re resource sched secrets shutil signal "
+    "stat statistics string struct subprocess sys sysconfig tempfile textwrap threading time timeit token "
+    "tokenize traceback tracemalloc types typing unicodedata unittest urllib uuid warnings weakref zipfile zlib "
+    "zoneinfo"
 )
 _OTHERS = (
     "IPython PIL certifi cv2 einops fastprogress google graphviz imageio ipykernel ipywidgets jaxtyping jupyter kaggle "
