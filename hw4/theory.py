@@ -829,7 +829,7 @@ draw_machines()
 r"""
 *In the figure: seven maps, eight keys down and eight queries across. The identity is the diagonal, the permutation has
 one dark square in each row and column, and the shift is the diagonal moved one step up. The three heads of the kernel
-are the diagonal one step up, in place, and one step down. With short queries head 1 is blurred.*
+are, in any order, the diagonal one step up, in place, and one step down. With short queries head 1 is blurred.*
 
 **Exercise 2.5 · live** · 1 point · ★★☆, 10 minutes
 

@@ -940,7 +940,7 @@ before, stack_targets, word_loader = _figure()
 r"""
 *In the first figure: the loss and the mean free energy of every step. Right: the mean free energy of fresh images with
 their own word (plain) and with another one (hatched). In the second figure: best paths before training (above) and
-after (below).* Over five runs the free energy of the right word falls from 12 to −62, that of other words from
+after (below).* In our five runs the free energy of the right word falls from 12 to −62, that of other words from
 26 to 1. The path now gives BETWEEN about two windows before the next letter.
 
 ## 7 · Reading
