@@ -441,7 +441,8 @@ is still $\ell = \lVert \hat y - y \rVert^2$. Each of the $K$ labels is 0 or 1.
 
 *Compute the four forward variables of the new network.*
 
-Your σ must also be right for logits as large as ±200, where float32 rounds $\hat y$ to 0 or 1. Part 3 will use it there.
+Your σ must also be right for logits as large as ±200, where float32 rounds $\hat y$ to 0 or 1.
+Part 3 will use it there.
 
 <details><summary>Hint</summary>
 
