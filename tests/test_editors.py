@@ -26,6 +26,8 @@ from autograder.course.course import open_course
 from autograder.course.release import Released, released
 from autograder.proving.example_class import SubmissionWriter
 from autograder.submission import Gradable, choose, repair
+from autograder.submission.markless import parts
+from autograder.submission.rawcell import MAX_CELLS
 
 pytestmark = pytest.mark.slow(seconds=10, waits=False)
 Notebook = dict[str, Any]
@@ -497,3 +499,10 @@ def test_a_copy_that_google_drive_made_is_chosen(name: str, notebook: str, tmp_p
     (tmp_path / called).write_bytes(colab(work.book(), notebook)[1])
     releases = {book: WORKS[book].given for book in WORKS}
     assert choose(tmp_path, releases).notebooks[notebook].entry.name == called
+
+
+def test_however_many_texts_a_script_has_its_code_is_code() -> None:
+    """Its parts are bounded in number: what no longer fits is left out of the texts, and code is never among them."""
+    script = '"""a text"""\n' * (MAX_CELLS + 5) + "def mine():\n    return 1\n"
+    found = parts(script, WORKS["mlp"].given)
+    assert len(found) == MAX_CELLS and (found[-1].kind, "def mine" in found[-1].source) == ("code", True)

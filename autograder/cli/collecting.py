@@ -108,11 +108,11 @@ def _status() -> Iterator[Callable[[Collected], None]]:
 
 def _print(found: Collection, homework: str, dry: bool) -> None:
     from autograder.collecting.table import table
-    from autograder.results.plain_text import plain
+    from autograder.results.plain_text import counted, plain
 
     for division in found.divisions:
-        count = len(division.handed_in)
-        typer.echo(f"{division.source.path}: {division.platform}, {count} submission{'' if count == 1 else 's'}")
+        submissions = counted(len(division.handed_in), "submission")
+        typer.echo(f"{division.source.path}: {division.platform}, {submissions}")
     for line in table(found):
         typer.echo(line)
     states = [one.state for one in found.collected]
@@ -128,10 +128,8 @@ def _print(found: Collection, homework: str, dry: bool) -> None:
             f"it into submitted/STUDENT/{homework}/timestamp.txt, as in 2026-11-20 23:59:00 Europe/Berlin"
         )
     if untold:
-        of, their = (
-            ("one submission", "its folder has") if untold == 1 else (f"{untold} submissions", "their folders have")
-        )
-        typer.echo(f"the time of {of} is not known: {their} no timestamp.txt")
+        their = "its folder has" if untold == 1 else "their folders have"
+        typer.echo(f"the time of {counted(untold, 'submission')} is not known: {their} no timestamp.txt")
     if found.without:
         more = f" and {len(found.without) - _SHOWN} more" if len(found.without) > _SHOWN else ""
         typer.echo(f"nothing from {', '.join(found.without[:_SHOWN])}{more}")

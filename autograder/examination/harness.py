@@ -15,10 +15,6 @@ from pathlib import Path
 from autograder.sandbox.object_client import Student
 
 
-def _is_right(name: str) -> bool:
-    return name.lstrip("_").lower().startswith("right")
-
-
 class Harness:
     """The harness of one file of hidden tests. Write `HARNESS = Harness(__file__)` at the top of that file."""
 
@@ -64,3 +60,8 @@ class Harness:
             if isinstance(node, ast.FunctionDef | ast.ClassDef) and _is_right(node.name):
                 lines[node.body[0].lineno - 1 : node.end_lineno] = ["    pass"]
         return "\n".join(lines)
+
+
+def _is_right(name: str) -> bool:
+    """Whether a function or class is called as a right part."""
+    return name.lstrip("_").lower().startswith("right")

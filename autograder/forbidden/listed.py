@@ -16,16 +16,8 @@ NAMES = {
     *("cr_frame", "ag_frame", "settrace", "setprofile", "addaudithook", "set_custom_exc", "input_transformers_post"),
     *("input_transformers_cleanup", "ast_transformers", "run_cell", "run_code", "__subclasses__", "co_consts"),
     *("get_objects", "get_referrers", "get_referents", "__code__", "__globals__", "__closure__", "cell_contents"),
-    *(
-        "getsource",
-        "getsourcelines",
-        "__reduce__",
-        "__reduce_ex__",
-        "__dir__",
-        "walk_stack",
-        "walk_tb",
-        "extract_stack",
-    ),
+    *("getsource", "getsourcelines", "__reduce__", "__reduce_ex__", "__dir__"),
+    *("walk_stack", "walk_tb", "extract_stack"),
     *("get_function_globals", "get_function_code", "get_function_closure", "load_backend_module"),
     *("safe_execfile", "safe_execfile_ipy", "safe_run_module", "run_ast_nodes", "run_cell_async", "runcode"),
 }

@@ -47,11 +47,11 @@ def taken(nodes: Sequence[ast.AST], own_modules: Collection[str]) -> Iterator[tu
         match node:
             case ast.Attribute(value=ast.Call(func=ast.Name(id="get_ipython") as name), attr=attr) if attr in _SHELL:
                 fine.add(name)
-            case ast.Compare(left=ast.Call(func=ast.Name(id="get_ipython") as name)):
-                fine.add(name)
-            case ast.Expr(value=ast.Call(func=ast.Name(id="get_ipython") as name)):
-                fine.add(name)
-            case ast.Call(func=ast.Name(id="str" | "type" | "print"), args=[ast.Call(func=ast.Name() as name)]):
+            case (
+                ast.Compare(left=ast.Call(func=ast.Name() as name))
+                | ast.Expr(value=ast.Call(func=ast.Name() as name))
+                | ast.Call(func=ast.Name(id="str" | "type" | "print"), args=[ast.Call(func=ast.Name() as name)])
+            ):
                 fine.add(name)
     for node in nodes:
         match node:

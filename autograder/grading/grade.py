@@ -22,7 +22,7 @@ from autograder.grading.transcription import Transcription
 from autograder.grading.verdict import Ran, Work, verdict, waiting, without_notebook
 from autograder.results import autograded
 from autograder.results.late import settled
-from autograder.results.result import SCHEMA, NotebookResult, Result
+from autograder.results.result import NUMBERS, SCHEMA, NotebookResult, Result
 from autograder.results.transcript import Transcript
 from autograder.sandbox.session import Session
 from autograder.submission import Beside, Choice, Chosen, Gradable, GradableCell, beside, choose, repaired
@@ -31,8 +31,6 @@ from autograder.submission.others_text import strange_numbers, texts
 from autograder.submission.rawcell import RawNotebook, file_note
 from autograder.submission.rebindings import rebindings
 
-NUMBERS = "numbers"
-"""the kind of the note about a notebook with numbers that the student was not given"""
 _NAMED = 5
 """documents that a note names"""
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import Counter
 
 from autograder.grading.class_run import Outcome, faults_of
-from autograder.grading.grade import NUMBERS
+from autograder.results.result import NUMBERS
 from autograder.submission import most_telling
 
 

@@ -16,7 +16,7 @@ from autograder.course.roster import Roster
 from autograder.insight.items import Array, Flags
 from autograder.results import record
 from autograder.results.plain_text import plain
-from autograder.results.result import SCHEMA, UNREAD, CellResult, NotebookResult, Result
+from autograder.results.result import SCHEMA, CellResult, NotebookResult, Result
 
 _NOTHING = "Nothing was written here"
 """begins the note of a written answer that is empty or as it was released"""
@@ -245,7 +245,7 @@ class _Rows:
         name = book.notebook
         self.incidents += [Happening(student, name, one.kind, one.cell, one.note) for one in book.incidents]
         self.repairs += [Happening(student, name, one.kind, one.cell, one.note) for one in book.repairs]
-        there = bool(book.file) and not any(one.kind in UNREAD for one in book.incidents)
+        there = bool(book.file) and not book.unread
         for cell in book.cells:
             self._cell(student, name, cell, there and _written(cell))
 

@@ -35,11 +35,6 @@ class KnownPrints:
     """these, and those of one known answer"""
 
 
-def common_prints(homework: Homework, reader: Reader) -> dict[Exercise, Collection[int]]:
-    """The fingerprints of each exercise that say nothing about a copy."""
-    return known_prints(homework, reader).common
-
-
 def known_prints(homework: Homework, reader: Reader) -> KnownPrints:
     """Those of all known answers to the reader's notebooks."""
     found = KnownPrints({}, {})

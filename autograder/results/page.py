@@ -16,7 +16,7 @@ from markupsafe import Markup, escape
 from autograder.results import comment, templating
 from autograder.results.picture import MOST_BYTES, jpeg_size, png_size
 from autograder.results.plain_text import cleaned, points_text
-from autograder.results.result import UNREAD, CellResult, NotebookResult, Output, Result
+from autograder.results.result import CellResult, NotebookResult, Output, Result
 
 _TEXT = 4000
 """number of characters of one text that are shown"""
@@ -152,7 +152,7 @@ def _looks(result: Result) -> Iterator[_Look]:
     cells: list[tuple[float, str, CellResult]] = []
     for n, book in enumerate(result.notebooks, 1):
         yield from (_Look(f"n{n}", book.title, incident.note) for incident in book.incidents[:2])
-        if any(incident.kind in UNREAD for incident in book.incidents):
+        if book.unread:
             continue  # the incident already explains why all cells of this notebook lost points
         for c, cell in enumerate(book.cells, 1):
             if cell.lost:

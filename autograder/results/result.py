@@ -8,7 +8,9 @@ import msgspec
 
 SCHEMA = 1
 """increases when a field changes its meaning or is removed, but not when an optional field is added"""
-UNREAD = ("missing", "unreadable")
+NUMBERS = "numbers"
+"""the kind of the repair that tells of a notebook with numbers that the student was not given"""
+_UNREAD = ("missing", "unreadable")
 """the kinds of the incident of a notebook that was not run at all"""
 _UNWRITTEN = "not written yet"
 """stands in the message of each test of an exercise that still raises NotImplementedError, or defines nothing"""
@@ -180,6 +182,11 @@ class NotebookResult(msgspec.Struct, frozen=True, kw_only=True):
     peak_memory_mb: float
     """the most memory that the student's processes used together"""
 
+    @property
+    def unread(self) -> bool:
+        """Whether it was not run at all: it is missing, or cannot be read."""
+        return any(incident.kind in _UNREAD for incident in self.incidents)
+
 
 class Late(msgspec.Struct, frozen=True, kw_only=True):
     """When a homework was handed in, measured by its due date, and what that costs."""
@@ -246,7 +253,7 @@ class Result(msgspec.Struct, frozen=True, kw_only=True):
     @property
     def found(self) -> bool:
         """Whether any notebook was found among the submitted files, and could be read."""
-        return not all(any(one.kind in UNREAD for one in book.incidents) for book in self.notebooks)
+        return not all(book.unread for book in self.notebooks)
 
     @property
     def waiting(self) -> tuple[CellResult, ...]:
@@ -257,7 +264,7 @@ class Result(msgspec.Struct, frozen=True, kw_only=True):
     def findings(self) -> tuple[str, ...]:
         """One short phrase for each incident, known mistake and repair, for tables."""
         found: list[str] = [
-            f"{incident.kind} {book.notebook}" if incident.kind in UNREAD else incident.kind
+            f"{incident.kind} {book.notebook}" if incident.kind in _UNREAD else incident.kind
             for book in self.notebooks
             for incident in book.incidents
         ]

@@ -92,13 +92,9 @@ class SharedForkLine:
         self._spent = True
 
     def close(self) -> None:
-        """Do nothing if the next test can use the same fork."""
+        """Do nothing if the next test can use the same fork; otherwise end it, and the next test gets a new one."""
         if self._spent:
-            self.end()
-
-    def end(self) -> None:
-        """End the fork: the next test gets a new one."""
-        self._shared.close()
+            self._shared.close()
 
 
 class ForkLine:

@@ -37,8 +37,9 @@ def parts(script: str, released: Released) -> tuple[RawCell, ...]:
                 owners.setdefault(name, at)
     found: list[tuple[Literal["code", "markdown"], list[str]]] = []
     before: int | None = -1
-    script = _as_python(script)
     sound = is_python(script)
+    if not sound and is_python(raw := _with_raw_texts(script)):
+        script, sound = raw, True
     for statement, defined in statements(script):
         if bare(statement) in ours:
             continue
@@ -51,16 +52,14 @@ def parts(script: str, released: Released) -> tuple[RawCell, ...]:
                 found.append(("code", []))
             found[-1][1].append(code)
             before = owner
-        if text is not None and len(found) < MAX_CELLS:
+        if text is not None and len(found) < MAX_CELLS - 1:  # code can still follow, in a cell of its own
             found.append(("markdown", [text]))
             before = -1
     return tuple(RawCell(kind=kind, source="".join(part).strip("\n")) for kind, part in found)
 
 
-def _as_python(script: str) -> str:
-    r"""The script, with raw strings for its text cells if formulas in them, such as \underline, are not Python."""
-    if "\\" not in script or is_python(script):
-        return script
+def _with_raw_texts(script: str) -> str:
+    r"""The script with raw strings for its text cells: formulas in them, such as \underline, may be no Python."""
     lines, closing = script.split("\n"), ""
     for at, line in enumerate(lines):
         if closing:
@@ -68,8 +67,7 @@ def _as_python(script: str) -> str:
         elif line.startswith(_QUOTES):
             lines[at] = "r" + line
             closing = "" if len(line.strip()) >= 6 and line.rstrip().endswith(line[:3]) else line[:3]
-    raw = "\n".join(lines)
-    return raw if is_python(raw) else script
+    return "\n".join(lines)
 
 
 def _parted(statement: str) -> tuple[str, str | None]:

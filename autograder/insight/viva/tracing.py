@@ -10,7 +10,7 @@ from typing import Any, TypeAlias
 from autograder.constants import cell_filename, cell_of
 from autograder.insight.viva.seen import Seen, read
 from autograder.insight.viva.witness import SOURCE
-from autograder.sandbox.lines import Line, SharedForkLine
+from autograder.sandbox.lines import Line
 from autograder.sandbox.object_client import Student
 from autograder.sandbox.student_error import Allowance, StudentError
 
@@ -146,8 +146,8 @@ def _ask(
         said = student.run(f"_viva(globals(), {', '.join(map(repr, arguments))})")
     if not isinstance(said, list) or len(said) != 3:
         raise ValueError("not a record")
-    if said[2] and isinstance(line, SharedForkLine):
-        line.end()
+    if said[2]:
+        line.spend()
     return said[:2]
 
 
