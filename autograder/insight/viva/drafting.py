@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import random
 from collections.abc import Iterable, Iterator, Sequence
+from typing import TypeAlias
 
 from autograder.insight.viva import edits, patterns, sieve
 from autograder.insight.viva.exercises import Exercise
@@ -22,6 +23,9 @@ _MORE_ROUNDS = 2
 _MOST_CHECKS = 4
 """checks of one exercise that are run"""
 
+Watched: TypeAlias = dict[tuple[int, tuple[str, ...]], list[tuple[TracedCall, Function]]]
+"""what is known of the first run: the calls, by exercise and by the names of its checks"""
+
 
 def questions(todo: Sequence[Exercise], line: Lines, rng: random.Random, most: int) -> list[Question]:
     """The questions about these exercises for one student."""
@@ -29,9 +33,10 @@ def questions(todo: Sequence[Exercise], line: Lines, rng: random.Random, most: i
     drafts = _about_edit(order[:2], line, rng)
     sure: set[Question] = set()
     found: list[Question] = []
+    seen: Watched = {}
     for number, exercise in enumerate(order * (1 + _MORE_ROUNDS), 1):
         removed = sum(one.kind == "removed" for one in drafts)
-        made = _drafts(exercise, line, rng, removed < _ENOUGH_REMOVED or number > len(order))
+        made = _drafts(exercise, line, rng, removed < _ENOUGH_REMOVED or number > len(order), seen)
         drafts |= dict.fromkeys(rng.sample(made, len(made)), exercise)
         if len({(one.kind, one.function) for one in drafts}) >= _PLENTY * most or number >= len(order):
             found = _agreed(drafts, sure, line, most)
@@ -85,10 +90,11 @@ def _asked(exercise: Exercise, calls: Sequence[tuple[TracedCall, Function]]) -> 
         yield from patterns.asked(call, function, exercise.sources[call.check])
 
 
-def _drafts(exercise: Exercise, line: Lines, rng: random.Random, removed: bool) -> list[Question]:
+def _drafts(exercise: Exercise, line: Lines, rng: random.Random, removed: bool, seen: Watched) -> list[Question]:
     drawn = rng.sample(exercise.checks, min(len(exercise.checks), _MOST_CHECKS))
     checks = [one for one in exercise.checks if one in drawn]  # in their order in the notebook
-    calls = _calls(exercise, checks, line, _SEEDS[0])
+    run = id(exercise), tuple(name for name, _ in checks)
+    calls = seen[run] = seen[run] if run in seen else _calls(exercise, checks, line, _SEEDS[0])
     shown = sieve.plain_text(" ".join(exercise.sources.values()))
     own = sieve.plain_text(" ".join(exercise.cells.values()))
     found = sieve.sieved(list(_asked(exercise, calls)), exercise.texts, shown, own)

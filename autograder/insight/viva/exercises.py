@@ -44,9 +44,16 @@ class Exercise:
 
     def functions(self, cell: str) -> tuple[Function, ...]:
         """The functions of a cell that the student wrote or changed, and that do the same in each run."""
-        own = (one for one in functions(self.cells[cell]) if ast.unparse(one.node) not in self.given)
-        own = (one for one in own if self.replaced.isdisjoint({one.name, f".{one.node.name}"}))
-        return tuple(one for one in own if one.is_steady and (self.around is None or self.around.holds(one)))
+        return self._functions[cell]
+
+    @cached_property
+    def _functions(self) -> dict[str, tuple[Function, ...]]:
+        return {cell: tuple(filter(self._is_asked_about, functions(source))) for cell, source in self.cells.items()}
+
+    def _is_asked_about(self, one: Function) -> bool:
+        if ast.unparse(one.node) in self.given or not self.replaced.isdisjoint({one.name, f".{one.node.name}"}):
+            return False
+        return one.is_steady and (self.around is None or self.around.holds(one))
 
 
 def held_cells(sources: Mapping[str, str]) -> frozenset[str]:
@@ -119,7 +126,7 @@ def _unordered(source: str) -> frozenset[str]:
         head = [part for part in ast.iter_child_nodes(one) if isinstance(part, ast.expr)]
         if isinstance(one, ast.FunctionDef | ast.ClassDef) or all(map(_is_sure, head)):
             continue
-        found |= {node.id for node in ast.walk(one) if isinstance(node, ast.Name) and isinstance(node.ctx, ast.Store)}
+        found |= {node.id for node in nodes.walk(one) if isinstance(node, ast.Name) and isinstance(node.ctx, ast.Store)}
         found |= {name for name, _ in nodes.altered_in(one) if name}
     return frozenset(found)
 
@@ -139,7 +146,7 @@ def _bound(source: str) -> tuple[frozenset[str], frozenset[str]]:
         if isinstance(one, ast.FunctionDef | ast.ClassDef):
             defines.add(one.name)
             continue
-        for node in ast.walk(one):
+        for node in nodes.walk(one):
             match node:
                 case ast.Name(id=name, ctx=ast.Store()) | ast.alias(asname=str(name)) | ast.alias(name=name):
                     names.add(name)
@@ -162,7 +169,7 @@ def _of_statement(one: ast.stmt) -> _Kept:
 
 
 def _names(parts: Sequence[ast.AST]) -> frozenset[str]:
-    return frozenset(node.id for part in parts for node in ast.walk(part) if isinstance(node, ast.Name))
+    return frozenset(node.id for part in parts for node in nodes.walk(part) if isinstance(node, ast.Name))
 
 
 def without_checks(master: Master, cells: Sequence[GradableCell]) -> tuple[GradableCell, ...]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import ast
 import builtins
 import warnings
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import cached_property, lru_cache
 
@@ -57,24 +57,29 @@ class Function:
     @cached_property
     def is_steady(self) -> bool:
         """Whether nothing that it does depends on names outside that it sets itself, on the clock or on who watches."""
-        inner = list(ast.walk(self.node))
+        inner = nodes.walk(self.node)
         unsteady = self.reads & _UNSTEADY - ({"id"} if nodes.only_keys(self.node) else set())
         return not unsteady and not any(isinstance(one, ast.Global | ast.Nonlocal) for one in inner)
 
     def unshown(self, known: set[str]) -> set[str]:
         """What it uses, and the sheet does not show: a constant or a function of the notebook, another member."""
-        inner = list(ast.walk(self.node))
+        return set(self._from_outside - known)
+
+    @cached_property
+    def _from_outside(self) -> frozenset[str]:
+        """The names that it reads and does not bind itself, but for those that everybody knows."""
+        inner = nodes.walk(self.node)
         own = {name for one in self.statements for name in stored(one)}
         own |= {one.arg for one in inner if isinstance(one, ast.arg)}
         own |= {one.id for one in inner if isinstance(one, ast.Name) and isinstance(one.ctx, ast.Store)}
         roots = {name if name.startswith("self.") else name.partition(".")[0] for name in self.reads}
-        return roots - own - known - _SHOWN
+        return frozenset(roots - own - _SHOWN)
 
     @cached_property
     def called(self) -> set[str]:
         """The names that it only calls."""
-        calls = [written(one.func) for one in ast.walk(self.node) if isinstance(one, ast.Call)]
-        uses = [written(one) for one in ast.walk(self.node) if isinstance(one, ast.expr)]
+        calls = [written(one.func) for one in nodes.walk(self.node) if isinstance(one, ast.Call)]
+        uses = [written(one) for one in nodes.walk(self.node) if isinstance(one, ast.expr)]
         return {name for name in calls if name and calls.count(name) == uses.count(name)}
 
     @cached_property
@@ -103,11 +108,11 @@ class Function:
 
     def has_fixed_rounds(self, loop: ast.For | ast.While) -> bool:
         """Whether how often a loop goes round cannot hang on the values of tensors, as far as the function shows it."""
-        around = [one for one in ast.walk(self.node) if isinstance(one, ast.stmt) and loop in ast.walk(one)]
+        around = [one for one in nodes.walk(self.node) if isinstance(one, ast.stmt) and loop in nodes.walk(one)]
         loops = [one for one in around if isinstance(one, ast.For)]
         if any(isinstance(one, _TURNS) for one in around) or not loops:
             return False
-        if any(isinstance(one, ast.Break | ast.Continue | ast.Return) for one in ast.walk(loops[0])):
+        if any(isinstance(one, ast.Break | ast.Continue | ast.Return) for one in nodes.walk(loops[0])):
             return False
         names = frozenset[str]().union(*(read_by(one.iter) for one in loops))
         sources = [one for one in self.statements if names & set(stored(one))]
@@ -116,7 +121,7 @@ class Function:
     @cached_property
     def has_fixed_length(self) -> bool:
         """Whether the length of what it returns cannot hang on the values of tensors, as far as it shows it."""
-        inner = list(ast.walk(self.node))
+        inner = nodes.walk(self.node)
         returned = frozenset[str]().union(*(read_by(one) for one in inner if isinstance(one, ast.Return)))
         for one in inner:
             match one:
@@ -140,7 +145,7 @@ class Function:
     @cached_property
     def passes_self(self) -> bool:
         """Whether it uses the object itself, of which a question tells single attributes alone."""
-        inner = list(ast.walk(self.node))
+        inner = nodes.walk(self.node)
         of_attributes = sum(isinstance(one, ast.Attribute) and written(one).startswith("self.") for one in inner)
         return sum(isinstance(one, ast.Name) and one.id == "self" for one in inner) > of_attributes
 
@@ -178,7 +183,7 @@ def parsed_cell(source: str) -> ast.Module | None:
 
 def is_ordered(node: ast.AST) -> bool:
     """Whether nothing in a node may hang on the order of a set, or on random numbers of its own."""
-    inner = list(ast.walk(node))
+    inner = nodes.walk(node)
     named = {one.id for one in inner if isinstance(one, ast.Name)}
     named |= {one.attr for one in inner if isinstance(one, ast.Attribute)}
     if named & _UNORDERED or any(isinstance(one, ast.Set | ast.SetComp) for one in inner):
@@ -198,11 +203,11 @@ def _appends(one: ast.stmt) -> bool:
 
 def _sizes_by_values(node: ast.AST) -> bool:
     """Whether a size may come from the values of a tensor: x[mask], x.nonzero(), int(x)."""
-    for one in ast.walk(node):
+    for one in nodes.walk(node):
         match one:
             case ast.Subscript(slice=index):
                 places = index.elts if isinstance(index, ast.Tuple) else [index]
-                chosen = [part for place in places if not isinstance(place, ast.Slice) for part in ast.walk(place)]
+                chosen = [part for place in places if not isinstance(place, ast.Slice) for part in nodes.walk(place)]
                 if any(isinstance(part, ast.Name | ast.Compare) for part in chosen):
                     return True
             case ast.Name(id=name) | ast.Attribute(attr=name) if name in _COUNTING:
@@ -210,7 +215,7 @@ def _sizes_by_values(node: ast.AST) -> bool:
     return False
 
 
-def _is_of_views(inner: list[ast.AST]) -> bool:
+def _is_of_views(inner: Sequence[ast.AST]) -> bool:
     """Whether a view of a dictionary is subtracted from, or gets a name, by which it may be."""
     found = set()
     for one in inner:
@@ -271,5 +276,5 @@ def written(node: ast.expr) -> str:
 def read_by(node: ast.AST) -> frozenset[str]:
     """The names, and the attributes of `self`, that are read in it."""
     return frozenset(
-        name for one in ast.walk(node) if isinstance(one, ast.expr) and (name := written(one)) and name != "self"
+        name for one in nodes.walk(node) if isinstance(one, ast.expr) and (name := written(one)) and name != "self"
     )

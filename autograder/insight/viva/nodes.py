@@ -22,6 +22,12 @@ SCOPES = (ast.FunctionDef, ast.AsyncFunctionDef, ast.Lambda)
 _INNER = (*SCOPES, ast.ListComp, ast.SetComp, ast.DictComp, ast.GeneratorExp)
 
 
+@lru_cache(_MOST_NODES)
+def walk(node: ast.AST) -> tuple[ast.AST, ...]:
+    """`ast.walk` of a node that nobody changes: a node is walked some hundred times for one student."""
+    return tuple(ast.walk(node))
+
+
 def draws(node: ast.AST) -> bool:
     """Whether a statement makes a generator of random numbers."""
     match node:
@@ -34,7 +40,7 @@ def changes_itself(node: ast.AST) -> bool:
     """Whether a method sets or alters an attribute of its object, which is there already."""
     if not isinstance(node, ast.FunctionDef) or node.name == "__init__":
         return False
-    for one in ast.walk(node):
+    for one in walk(node):
         match one:
             case ast.Attribute(value=ast.Name(id="self"), ctx=ast.Store()):
                 return True
@@ -49,7 +55,7 @@ def changes_itself(node: ast.AST) -> bool:
 @lru_cache(_MOST_NODES)
 def methods_called(node: ast.AST) -> frozenset[tuple[str, str]]:
     """The methods that are called of names: ("meter", "tick")."""
-    calls = (one.func for one in ast.walk(node) if isinstance(one, ast.Call))
+    calls = (one.func for one in walk(node) if isinstance(one, ast.Call))
     methods = (one for one in calls if isinstance(one, ast.Attribute) and isinstance(one.value, ast.Name))
     return frozenset((one.value.id, one.attr) for one in methods if isinstance(one.value, ast.Name))
 
@@ -63,7 +69,7 @@ def bound_by(body: Iterable[ast.stmt], under: tuple[ast.AST, ...] = ()) -> Itera
         parts = list(ast.iter_child_nodes(one))
         inner = [part for part in parts if isinstance(part, ast.stmt | ast.ExceptHandler | ast.match_case)]
         head = tuple(part for part in parts if part not in inner) if inner else (one,)
-        names = {name for part in head for node in ast.walk(part) for name in binds_of(node)}
+        names = {name for part in head for node in walk(part) for name in binds_of(node)}
         yield from ((name, part) for name in names for part in (*head, *under))
         for part in inner:
             yield from bound_by([part] if isinstance(part, ast.stmt) else part.body, (*under, *head))
@@ -79,7 +85,7 @@ def free_names(node: ast.AST) -> frozenset[str]:
         of = node.args
         before = [*of.defaults, *filter(None, of.kw_defaults), *getattr(node, "decorator_list", ())]
         used.update(*map(free_names, before))
-        bound.update(name for part in ast.walk(of) for name in binds_of(part))
+        bound.update(name for part in walk(of) for name in binds_of(part))
         inside = list(node.body) if isinstance(node.body, list) else [node.body]
     elif isinstance(node, _INNER):
         inside = list(ast.iter_child_nodes(node))
@@ -106,7 +112,7 @@ def free_names(node: ast.AST) -> frozenset[str]:
 
 @lru_cache(_MOST_NODES)
 def attributes_in(node: ast.AST) -> frozenset[str]:
-    return frozenset(one.attr for one in ast.walk(node) if isinstance(one, ast.Attribute))
+    return frozenset(one.attr for one in walk(node) if isinstance(one, ast.Attribute))
 
 
 def words_of(node: ast.AST) -> Iterator[str]:
@@ -121,7 +127,7 @@ def words_of(node: ast.AST) -> Iterator[str]:
 def only_keys(node: ast.AST) -> bool:
     """Whether `id` only tells objects apart in it: id(x) is a key that is set, looked up or compared."""
     keys: set[int] = set()
-    for one in ast.walk(node):
+    for one in walk(node):
         match one:
             case ast.Subscript(slice=key) | ast.SetComp(elt=key) | ast.DictComp(key=key):
                 keys.add(id(key))
@@ -132,16 +138,16 @@ def only_keys(node: ast.AST) -> bool:
                 keys.add(id(key))
             case ast.Set(elts=parts) | ast.Dict(keys=parts):
                 keys.update(map(id, parts))
-    calls = [one for one in ast.walk(node) if isinstance(one, ast.Call) and id(one) in keys]
+    calls = [one for one in walk(node) if isinstance(one, ast.Call) and id(one) in keys]
     told = {id(one.func) for one in calls if len(one.args) == 1}
-    return all(id(one) in told for one in ast.walk(node) if isinstance(one, ast.Name) and one.id == "id")
+    return all(id(one) in told for one in walk(node) if isinstance(one, ast.Name) and one.id == "id")
 
 
 def own_setters(nodes: Sequence[ast.AST]) -> set[int]:
     """The nodes that name `setattr` where an object gives itself attributes as it is made, or the attribute is told."""
     makers = (one for one in nodes if isinstance(one, ast.FunctionDef) and one.name == "__init__")
     found = set()
-    for node in (node for maker in makers for node in ast.walk(maker)):
+    for node in (node for maker in makers for node in walk(maker)):
         match node:
             case ast.Call(func=ast.Name(id="setattr") as name, args=[ast.Name(id="self"), *_]):
                 found.add(id(name))
@@ -168,7 +174,7 @@ def altered_by(function: ast.AST) -> set[tuple[str, str]]:
 def altered_in(code: ast.AST) -> set[tuple[str, str]]:
     """What code alters, by name and attribute: f.x = …, f[0] = …, f.append(…), f.add_(…), next(f)."""
     found = set()
-    for node in ast.walk(code):
+    for node in walk(code):
         match node:
             case ast.Attribute(ctx=ast.Store() | ast.Del()):
                 found.add(_path(node))
@@ -206,7 +212,7 @@ def _path(node: ast.AST) -> tuple[str, str]:
 def is_dynamic(code: ast.AST) -> bool:
     """Whether code takes attributes of other objects by computed names, or keeps a changing value as a default."""
     fine: set[int] = set()
-    for node in ast.walk(code):
+    for node in walk(code):
         match node:
             case ast.Call(func=func, args=[ast.Name(id="self"), *_] | [_, ast.Constant(), *_]):
                 fine.add(id(func))
@@ -214,4 +220,4 @@ def is_dynamic(code: ast.AST) -> bool:
                 kept = (*defaults, *filter(None, more))
                 if any(isinstance(one, ast.List | ast.Dict | ast.Set | ast.Call | ast.ListComp) for one in kept):
                     return True
-    return any(isinstance(one, ast.Name) and one.id == "getattr" and id(one) not in fine for one in ast.walk(code))
+    return any(isinstance(one, ast.Name) and one.id == "getattr" and id(one) not in fine for one in walk(code))

@@ -7,7 +7,7 @@ import itertools
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import replace
 
-from autograder.insight.viva import near, sieve
+from autograder.insight.viva import near, nodes, sieve
 from autograder.insight.viva.functions import Function, read_by, stored
 from autograder.insight.viva.questions import About, Question
 from autograder.insight.viva.seen import Seen, shape_text
@@ -125,7 +125,7 @@ def _shapes(call: TracedCall, function: Function) -> Iterator[Draft]:
 
 def _lengths(call: TracedCall, function: Function) -> Iterator[Draft]:
     """How long the list is that a call with a loop returns."""
-    loops = any(isinstance(one, ast.For | ast.While | ast.comprehension) for one in ast.walk(function.node))
+    loops = any(isinstance(one, ast.For | ast.While | ast.comprehension) for one in nodes.walk(function.node))
     if call.draws and not function.has_fixed_length:
         return
     if not loops or call.returned is None or call.returned.kind != "list" or call.returned.shape[0] < 3:
@@ -156,7 +156,7 @@ def _from(names: set[str], function: Function) -> set[str]:
     for _ in range(2):  # a loop carries names from its end to its beginning
         for one in function.statements:
             if isinstance(one, ast.For) and found & read_by(one.iter):
-                found |= {node.id for node in ast.walk(one.target) if isinstance(node, ast.Name)}
+                found |= {node.id for node in nodes.walk(one.target) if isinstance(node, ast.Name)}
             elif not hasattr(one, "body") and found & read_by(one):
                 found |= {""} if isinstance(one, ast.Return) else set(stored(one))
     return found
@@ -281,7 +281,7 @@ def _runs(call: TracedCall, function: Function) -> Iterator[Draft]:
         if call.draws and not function.has_fixed_rounds(outer):
             continue
         for one in outer.body:
-            if one not in function.simple or any(isinstance(part, _INNER) for part in ast.walk(one)):
+            if one not in function.simple or any(isinstance(part, _INNER) for part in nodes.walk(one)):
                 continue
             times = sum(step.line == one.lineno for step in call.steps)
             wrong = [times + 1, times - 1, 2 * times, times + 2, 0]

@@ -202,7 +202,7 @@ def _facts(text: str, own: bool) -> _Facts:
                         facts.operators.append(part)
             case ast.Assign() | ast.AnnAssign() | ast.AugAssign():
                 for target in node.targets if isinstance(node, ast.Assign) else [node.target]:
-                    set_there = (one for one in ast.walk(target) if isinstance(one, ast.Attribute))
+                    set_there = (one for one in nodes.walk(target) if isinstance(one, ast.Attribute))
                     facts.members += [(one.attr, node) for one in set_there]
             case ast.Call() if name := nodes.attribute_set(node):
                 facts.members.append((name, node))
