@@ -45,10 +45,10 @@ from autograder.insight.viva import (
     sieve,
     steadiness,
     tracing,
-    witness,
 )
 from autograder.insight.viva.asking import Asked
 from autograder.insight.viva.functions import functions
+from autograder.insight.viva.inside import witness
 from autograder.insight.viva.questions import About, Question
 from autograder.insight.viva.seen import Seen
 from autograder.proving import example_class
@@ -598,9 +598,8 @@ def watched(source, check, check_source, wanted=(), most=300, how="passed"):
     """The calls that a check makes of functions in a cell, as they are recorded, without a sandbox."""
     names, cell = {"__name__": "__main__"}, cell_filename("own")
     exec(compile(source, cell, "exec"), names)
-    exec(witness.SOURCE, names)
     wanted = [[check, cell, first, number] for first, number in wanted]
-    ends, calls, _ = names["_viva"](names, [], [[check, check_source]], [cell], 3, most, 6000, wanted)
+    ends, calls, _ = witness.watch(lambda: names, [], [[check, check_source]], [cell], [3, most, 6000], wanted)
     assert ends[0][1] == how
     return tracing._calls(calls)
 
@@ -667,11 +666,10 @@ def test_code_that_an_edit_does_not_reach_is_not_taken_for_edited():
     names, cell = {}, cell_filename("own")
     exec(compile("class Layer:\n    def g(self):\n        return 1", cell, "exec"), names)
     exec("def build(): return Layer()\nlayer = build()", names)
-    exec(witness.SOURCE, names)
     edited = [[cell, "class Layer:\n    def g(self):\n        return 2"]]
     for check, how in (("layer.g()", "enough"), ("Layer().g()", "passed")):
         for cells in ([cell], []):
-            ends, *_ = names["_viva"](names, edited, [["check", check]], cells, 3, 300, 6000, [])
+            ends, *_ = witness.watch(lambda: names, edited, [["check", check]], cells, [3, 300, 6000], [])
             assert ends[0][1] == how
 
 
@@ -801,13 +799,12 @@ def test_what_differs_before_a_call_is_not_put_down_to_the_line_that_is_left_out
         names, cell = {"draw": draw}, cell_filename("own")
         torch.manual_seed(3)
         exec(compile(source, cell, "exec"), names)
-        exec(witness.SOURCE, names)
         edited = [[cell, source.replace("y = y * 1", "pass")]]
         state = torch.get_rng_state()
         found = []
         for edit in ([], edited):
             torch.set_rng_state(state)
-            _, calls, _ = names["_viva"](names, edit, [["check", draw + check]], [cell], 3, 300, 6000, [])
+            _, calls, _ = witness.watch(lambda: names, edit, [["check", draw + check]], [cell], [3, 300, 6000], [])
             found += tracing._calls(calls)
         return edits.ending(*found)
 
@@ -938,8 +935,7 @@ def test_what_a_check_changes_in_place_is_seen(check, changed):
     source += "class Log:\n    seen = []\ndef total(x):\n    return sum(x)"
     names, cell = {"__name__": "__main__"}, cell_filename("own")
     exec(compile(source, cell, "exec"), names)
-    exec(witness.SOURCE, names)
-    assert names["_viva"](names, [], [["check", check]], [cell], 3, 300, 6000, [])[2] == changed
+    assert witness.watch(lambda: names, [], [["check", check]], [cell], [3, 300, 6000], [])[2] == changed
 
 
 def test_a_check_that_changes_the_notebook_in_place_leaves_nothing_to_the_next_run():

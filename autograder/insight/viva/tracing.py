@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import ast
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import closing, suppress
 from dataclasses import dataclass, field, replace
+from functools import cache
+from pathlib import Path
 from typing import Any, TypeAlias
 
 from autograder.constants import cell_filename, cell_of
+from autograder.insight.viva.inside import reach, sight, witness
 from autograder.insight.viva.seen import Seen, read
-from autograder.insight.viva.witness import SOURCE
 from autograder.sandbox.lines import Line
 from autograder.sandbox.object_client import Student
 from autograder.sandbox.student_error import Allowance, StudentError
@@ -140,15 +143,27 @@ def _ask(
     """What the checks did. A fork in which they have changed something of the notebook is not used again."""
     student = Student(line)
     edited = [[cell_filename(edit.cell), edit.source]] if edit else []
-    arguments = [edited, [list(one) for one in checks], list(cells), MOST_CALLS, MOST_EVENTS, MOST_WORK, wanted]
+    shown, most = [list(one) for one in checks], [MOST_CALLS, MOST_EVENTS, MOST_WORK]
     with student.within(Allowance(_SECONDS, "it takes too long")):
-        student.run(SOURCE)
-        said = student.run(f"_viva(globals(), {', '.join(map(repr, arguments))})")
+        watch = student.run(_witness(), apart=True)
+        said = watch(student.run("lambda: globals()"), edited, shown, list(cells), most, [list(one) for one in wanted])
     if not isinstance(said, list) or len(said) != 3:
         raise ValueError("not a record")
     if said[2]:
         line.spend()
     return said[:2]
+
+
+@cache
+def _witness() -> str:
+    """The witness as one text that ends with its function: nothing of ours can be imported where it runs."""
+    trees = [ast.parse(Path(module.__file__ or "").read_text(encoding="utf-8")) for module in (sight, reach, witness)]
+    parts = [node for tree in trees for node in tree.body if not _is_ours(node)]
+    return f"from __future__ import annotations\n{ast.unparse(ast.Module(parts, []))}\nwatch"
+
+
+def _is_ours(node: ast.stmt) -> bool:
+    return isinstance(node, ast.ImportFrom) and (node.module or "").startswith(("autograder.", "__future__"))
 
 
 def _ends(said: Any) -> list[End]:
