@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import io
 import json
+from pathlib import Path
 
 import matplotlib
 import pytest
@@ -14,6 +15,7 @@ from autograder.course.hand_in import hand_in_source
 from autograder.course.parsing import read_master
 from autograder.course.stripping import TEXT_STUB
 
+COURSE = open_course(Path(__file__).parents[1])
 HELPERS = "def scale(x):\n    return 2 * x"
 MASTER = f"""\
 # %% nbgrader={{"grade_id": "helpers", "locked": true}}
@@ -148,3 +150,11 @@ def test_a_file_that_cannot_be_read_is_said_to_be_so(last_cell, tmp_path, text):
 
 def test_the_file_to_hand_in_is_named(last_cell):
     assert "Hand in the file squares.ipynb" in last_cell().splitlines()[-1]
+
+
+def test_the_cell_is_folded_and_its_first_line_says_what_it_is():
+    for path in sorted((COURSE.root / "release").glob("*/*.ipynb")):
+        *others, last = json.loads(path.read_text(encoding="utf-8"))["cells"]
+        assert last["metadata"]["jupyter"] == {"source_hidden": True} and last["metadata"]["cellView"] == "form"
+        assert "".join(last["source"]).startswith("# @title Before you hand in: ")
+        assert not any("jupyter" in cell["metadata"] for cell in others), "students see all other code"

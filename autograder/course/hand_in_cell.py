@@ -1,7 +1,7 @@
 """The code of the last cell of every notebook. It runs in a student's notebook, where this package does not exist."""
 
 
-# Before you hand in: save the notebook, run it from top to bottom, then run this cell.
+# @title Before you hand in: save the notebook, run it from top to bottom, then run this cell.
 def _hand_in(file, exercises, answers, given, blank):  # type: ignore[no-untyped-def]
     """Print which exercises pass their checks now, which names are defined twice, and which file to hand in.
 

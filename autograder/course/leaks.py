@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from nbformat import NotebookNode
 
 
-_RELEASE_KEYS = {"nbgrader", "tags", "deletable", "editable", BONUS}
+_RELEASE_KEYS = {"nbgrader", "tags", "deletable", "editable", "jupyter", "cellView", BONUS}
 _LEAK_LENGTH = 12  # shorter lines of a solution (`return x`, `else:`) may occur anywhere
 
 

@@ -1250,7 +1250,7 @@ learning*.
 
 
 # %% nbgrader={"grade": false, "grade_id": "hand-in", "locked": true, "schema_version": 3, "solution": false, "task": false} tags=["demo"]
-# Before you hand in: save the notebook, run it from top to bottom, then run this cell.
+# @title Before you hand in: save the notebook, run it from top to bottom, then run this cell.
 def _hand_in(file, exercises, answers, given, blank):
     """Print which exercises pass their checks now, which names are defined twice, and which file to hand in.
 
