@@ -129,6 +129,14 @@ def test_outputs_come_in_order_and_errors_do_not_stop_the_notebook(zygote):
     assert [kind for cell, kind, _ in shown if cell == "c2"] == ["stdout", "image/png", "stdout"]
 
 
+def test_magics_as_older_notebooks_call_them_run_no_code(zygote):
+    sources = 'get_ipython().magic("matplotlib inline")\nx = 1', 'get_ipython().magic("%time x = 2")\ny = x'
+    with session(zygote, *sources) as live:
+        live.run()
+        assert not any(output.kind == "error" for output in live.outputs)
+        assert asked(live, lambda student: (student.x, student.y)) == (1, 1)
+
+
 def test_a_syntax_of_its_own_ends_with_the_cell(zygote):
     with session(zygote, "from __future__ import annotations, barry_as_FLUFL", "1 <> 2", "def f(x: y): ...") as live:
         live.run()
