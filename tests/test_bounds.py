@@ -446,6 +446,13 @@ def test_what_a_training_run_measured_is_told_roughly(measured, told):
     assert explain(AssertionError("61.3% at a loss of 483.1")) == "61.3% at a loss of 483.1"
 
 
+def test_only_the_stub_is_not_written_yet():
+    """PyTorch raises NotImplementedError, too, and says why: for the negative of a bool tensor, say."""
+    theirs = StudentError("NotImplementedError", "not implemented for 'Bool'", "loss", 3)
+    assert "not written yet" not in explain(theirs) and "line 3" in explain(theirs)
+    assert "not written yet" in explain(StudentError("NotImplementedError", "", "loss", 3))
+
+
 # ---- where an exception was raised
 
 
@@ -533,6 +540,39 @@ def test_draws_depend_on_what_was_handed_in():
 
 GIVEN = [("setup", "import torch\nfrom torch import nn\nimport torch.nn.functional as F")]
 ATTEMPTS = [
+    "import unittest\nunittest.TestLoader().loadTestsFromName(name)",
+    "import unittest\nunittest.main(module=name)",
+    "import pytest\ntool = pytest.importorskip(name)",
+    "from pytest import MonkeyPatch",
+    "import pickle\npickle._loads(data)",
+    "from networkx.lazy_imports import attach",
+    "from importlib.abc import InspectLoader",
+    "import timeit\ntimeit.main([text])",
+    "from torch.utils.benchmark import Timer\nTimer('import torch\\ntorch.autograd.grad(y, x)').timeit(1)",
+    "from typing import List\nList['x'].__args__[0]._evaluate({}, {}, frozenset())",
+    "from PIL import ImageMath",
+    "import numpy as np\nnp.testing.rundocs(place)",
+    "import numpy as np\nnp.load(file, None, True)",
+    "import matplotlib\nmatplotlib.use(name)",
+    "import IPython\nshell = IPython.get_ipython()",
+    "from IPython.utils.importstring import import_item",
+    "get_ipython().__class__.instance()",
+    "ip = get_ipython()\nip.ex(text)",
+    "import functools\nfunctools.update_wrapper(box, thing, assigned=[name], updated=[])",
+    "import dataclasses\nBox = dataclasses.make_dataclass('Box', [name])",
+    "Box = Any('Box', (), {'__match_args__': (name,)})",
+    "import types\nagain = types.FunctionType(code, {})",
+    "import dis\nfor one in dis.get_instructions(f): print(one)",
+    "below = vars(find(name))",
+    "words = lambda *parts: ''.join(parts)\nleave = table[words('_enter', '_dual', '_level')]",
+    "name = ''.join(['torch', '.', '_', 'C'])",
+    "import matplotlib.lines\nmatplotlib.lines.Line2D.slope = slope",
+    "import torchvision.utils\nlook(torchvision.utils)",
+    "import sympy\nsympy.exp('__import__(\"os\")')",
+    "import sympy\nsympy.sqrt(''.join(parts))",
+    "from functools import singledispatch\n@show.register\ndef _(x: 'f(1)'): ...",
+    "g.__annotations__['x'] = text",
+    "def slope(kind):\n    return globals()[{'a': 'torch', 'b': 'f'}[kind]]",
     "tools = {'t': torch}\ny = tools['t'].autograd.grad",
     "def pick(lib):\n    return lib.autograd\n\npick(torch)",
     "see = getattr\ny = see(torch, 'auto' + 'grad')",
@@ -808,6 +848,30 @@ USUAL = [
     "title = ' '.join(words)\nax.set_title(title)\nprint(title)",
     "class Diary: pass\ndiary = Diary()\nfor name in dir(diary):\n    print(name, getattr(diary, name))",
     "class Layer:\n    def _softmax(self, x): pass\n    def forward(self, x):\n        return self._softmax(x)",
+    "import sympy\nx = sympy.symbols('x')\nprint(sympy.diff(1 / (1 + sympy.exp(-x)), x).simplify(), sympy.S(1) / 2)",
+    "import cProfile, configparser, tarfile, mpmath, packaging.version",
+    "import unittest\nclass Shapes(unittest.TestCase):\n    def test_one(self): pass\n"
+    "unittest.main(argv=[''], exit=False)",
+    "import pytest\nwith pytest.raises(ValueError):\n    f(1)\nassert f(2) == pytest.approx(4)",
+    "import timeit\nprint(timeit.default_timer(), timeit.repeat(lambda: f(x), number=3))",
+    "import importlib\nimportlib.reload(own)\nprint(importlib.util.find_spec('tqdm'))",
+    "from importlib.metadata import version\nprint(version('numpy'))",
+    "from IPython.display import display, Markdown\nimport IPython\nIPython.display.display(IPython.display.HTML('x'))",
+    "from IPython.core.interactiveshell import InteractiveShell\nInteractiveShell.ast_node_interactivity = 'all'",
+    "from PIL import Image\nfrom torch.utils.data import DataLoader\nfrom torch.utils import data\nimport numpy as np\n"
+    "np.testing.assert_allclose(a, b)",
+    "from functools import singledispatch\n@singledispatch\ndef show(x): ...\n@show.register\ndef _(x: int): ...\n"
+    "@show.register(list)\ndef _(x): ...",
+    "class Layer: pass\nclass Linear(Layer): pass\nkinds = {kind.__name__: kind for kind in Layer.__subclasses__()}",
+    "class Timer:\n    def __exit__(self, *why): pass\ntimer = Timer()\ntimer.__exit__(None, None, None)",
+    "ip = get_ipython()\nif ip is not None:\n    ip.run_line_magic('matplotlib', 'inline')",
+    "%%script false --no-raise-error\nx = 1",
+    "def layer(kind):\n    return globals()[{'relu': 'ReLU', 'sigmoid': 'Sigmoid'}[kind]]()",
+    "from collections import namedtuple\npair = namedtuple('Pair', 'a b')(1, 2)\nprint(pair._replace(a=3)._asdict())",
+    "class Net(nn.Module):\n    def __init__(self):\n        self.register_buffer('_mask', mask)\n    def look(self):\n"
+    "        return self._mask, self._parameters",
+    "import warnings\nwarnings.showwarning = lambda *a: None\nplt.rcParams['figure.dpi'] = 90\nplt.Line2D.zorder = 3",
+    "import copy\nself.last = copy.deepcopy(x)\nprint(vars(mlp), vars(type(self)))",
 ]
 
 
@@ -824,6 +888,10 @@ def test_usual_code_is_no_attempt(code):
         "setattr(type(x), 'numel', f)",
         "from concurrent.futures import ThreadPoolExecutor",
         "import threading",
+        "import os\nif not os.fork():\n    os._exit(0)",
+        "import inspect\nfor one in inspect.stack(): look(one)",
+        "import inspect\ndict(inspect.getmembers(thing))",
+        "import dis\nprint(dis.Bytecode(f).codeobj)",
     ],
 )
 def test_some_attempts_are_seen_where_no_tool_is_forbidden(code):

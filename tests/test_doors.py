@@ -1,9 +1,13 @@
 """Forbidden tools: every way to them is shut while tests run, and honest code is never accused."""
 
 import _thread
+import copy
+import dataclasses
+import enum
 import functools
 import sys
 import threading
+from collections import namedtuple
 
 import numpy
 import pytest
@@ -175,6 +179,63 @@ def test_attention_is_shut_and_the_rest_of_nn_is_not(way, recording):
         assert torch.nn.Sequential(LAYER, torch.nn.GELU())(X).shape == (2,)
         with pytest.raises(ForbiddenTool, match="attention"):
             ATTENTION[way]()
+
+
+class Row:
+    """What PyTorch takes for numbers: when it asks for them, C calls attention from C."""
+
+    def __len__(self):
+        return 1
+
+    def __getitem__(self, at):
+        ATTENDED.extend(map(functools.partial(functional.scaled_dot_product_attention, scale=1.0), [E], [E], [E]))
+        raise IndexError
+
+
+ATTENDED, E = [], torch.eye(3)[None]
+
+
+def test_attention_is_shut_where_no_python_is_between():
+    with pytest.raises(ForbiddenTool), runtime.blocked(["attention"]):
+        torch.as_tensor([Row()])
+    assert ATTENDED == []
+
+
+def test_inference_mode_is_not_left_where_autograd_is_shut():
+    with runtime.blocked(["autograd"]):
+        with torch.inference_mode():
+            assert torch.equal(X + X, 2 * X)
+        with pytest.raises(ForbiddenTool), torch.inference_mode(False):
+            pass
+    with torch.inference_mode(False):
+        pass
+
+
+class Way(enum.IntEnum):
+    FIRST = 1
+
+
+Pair = namedtuple("Pair", "a b")
+Kept = dataclasses.make_dataclass("Kept", ["x"])
+
+
+PLAIN = {
+    "deepcopy of a tensor": lambda: copy.deepcopy(X.detach()),
+    "deepcopy of tensors": lambda: copy.deepcopy({"x": [X.detach()], "y": X.detach()}),
+    "asdict": lambda: dataclasses.asdict(Kept(X.detach())),
+    "numpy's number": lambda: numpy.int32(2) ** X.detach(),
+    "power of an enum": lambda: X.detach().unsqueeze(0).sum(Way.FIRST),
+    "split by an enum": lambda: X.detach().split(Way.FIRST),
+    "named tuple": lambda: torch.einsum("i,j->ij", Pair(X.detach(), X.detach())),
+    "norm": lambda: torch.norm(X.detach()[None], dim=Way.FIRST),
+}
+
+
+@pytest.mark.parametrize("use", PLAIN)
+@pytest.mark.parametrize("tool", ["nn", "attention", "autograd"])
+def test_what_is_part_of_no_tool_stays_open(use, tool):
+    with runtime.blocked([tool]):
+        PLAIN[use]()
 
 
 def test_plain_tensor_functions_stay_open():

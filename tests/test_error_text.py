@@ -149,3 +149,9 @@ def test_of_a_training_run_no_words_are_told(text):
     assert fixed_text_of("NameError", text) == ""
     assert fixed_text_of("ForbiddenTool", text) == "" and fixed_text_of("ForbiddenTool", WHY["nn"]) == WHY["nn"]
     assert fixed_text_of("RuntimeError", "No CUDA GPUs are available") == "there is no GPU"
+
+
+def test_only_the_first_numbers_of_a_text_are_shown():
+    sizes = ", ".join(str(1000 + number) for number in range(40))
+    shown = text_of("RuntimeError", f"shape '[{sizes}]' is invalid for input of size 1")
+    assert "1013" in shown and "1014" not in shown and shown.endswith("is invalid for input of size …")

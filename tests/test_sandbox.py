@@ -137,6 +137,16 @@ def test_magics_as_older_notebooks_call_them_run_no_code(zygote):
         assert asked(live, lambda student: (student.x, student.y)) == (1, 1)
 
 
+def test_a_module_that_the_cell_writes_is_not_missing(zygote):
+    source = "from pathlib import Path\nPath('mine.py').write_text('half = 0.5')\nimport mine\nx = mine.half"
+    with session(zygote, source, "import nowhere.at_all as n, math\nx += math.floor(1.5)", "n.thing") as live:
+        live.run()
+        assert asked(live, lambda student: student.x) == 1.5
+        errors = [(output.cell, output.text) for output in live.outputs if output.kind == "error"]
+    assert [cell for cell, _ in errors] == ["c1", "c2"]
+    assert all("ModuleNotFoundError: No module named 'nowhere'" in text for _, text in errors)
+
+
 def test_a_syntax_of_its_own_ends_with_the_cell(zygote):
     with session(zygote, "from __future__ import annotations, barry_as_FLUFL", "1 <> 2", "def f(x: y): ...") as live:
         live.run()

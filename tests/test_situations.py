@@ -72,22 +72,44 @@ def test_a_forbidden_tool_in_a_module_of_ones_own_is_found(hall: Hall) -> None:
     assert "torch.nn.functional.mse_loss" in cell(result, "mse-loss").note
 
 
+@pytest.mark.parametrize(
+    "lines",
+    [
+        "import seaborn\n",
+        "import torch, seaborn as sns, math\nassert math.pi and torch.pi\n",
+        "from google.colab import drive, files\n",
+        "import seaborn.objects as so, numpy as np\nassert np.pi\n",
+        "try:\n    import seaborn\nexcept ImportError:\n    seaborn = None\nassert seaborn is None\n",
+    ],
+)
+def test_an_import_that_is_not_used_costs_nothing(hall: Hall, lines: str) -> None:
+    book = hall.rewritten("linear", lambda source: lines + source)
+    assert lost_points(hall.grade(f"unused-{len(lines)}", book)) == {}
+
+
 def test_a_missing_package_is_named_at_the_exercises_that_it_costs(hall: Hall) -> None:
-    book = hall.rewritten("linear", lambda source: "import seaborn\n" + source)
+    used = "import seaborn\nclass Linear(seaborn.Linear):"
+    book = hall.rewritten("linear", lambda source: source.replace("class Linear:", used))
     result = hall.grade("seaborn", book)
     causes = cell(result, "linear-forward").causes
     assert len(causes) == 1
-    assert "line 1 with ModuleNotFoundError" in causes[0]
+    assert "with ModuleNotFoundError" in causes[0]
     assert "The grader has no package seaborn" in causes[0]
     assert cell(result, "mse-loss").causes == ()
 
 
-def test_an_error_in_a_cell_is_told_where_its_name_is_missing(hall: Hall) -> None:
+def test_a_missing_package_that_is_used_later_is_named_there(hall: Hall) -> None:
     book = hall.desk.with_cell("import seaborn as plots\nhalf = 0.5", at=3)
+    book = hall.rewritten("mse", lambda source: source.replace("return", "plots.half()\n    return", 1), book)
+    failed = [test.message for test in cell(hall.grade("half", book), "mse-loss").tests if not test.passed]
+    assert failed and all("No module named 'seaborn'" in message for message in failed)
+
+
+def test_an_error_in_a_cell_is_told_where_its_name_is_missing(hall: Hall) -> None:
+    book = hall.desk.with_cell("import math\nhalf = math.half", at=3)
     book = hall.rewritten("mse", lambda source: source.replace("return", "half\n    return", 1), book)
-    result = hall.grade("half", book)
-    [cause] = cell(result, "mse-loss").causes
-    assert "No module named 'seaborn'" in cause
+    [cause] = cell(hall.grade("half-missing", book), "mse-loss").causes
+    assert "has no attribute 'half'" in cause
 
 
 def test_who_asks_for_a_gpu_learns_that_there_is_none(hall: Hall) -> None:

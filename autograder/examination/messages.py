@@ -34,7 +34,7 @@ def _explained(error: BaseException) -> str:
     match error:
         case Exhausted() | MemoryError():
             return "Checking your answer needs too much time or memory: it is far larger than what the text asks for."
-        case StudentError(type="NotImplementedError"):
+        case StudentError(type="NotImplementedError", message=""):
             return "This is not written yet: your code still raises NotImplementedError."
         case StudentError(type=ForbiddenTool.__name__):
             return f"{error.message}."

@@ -13,7 +13,7 @@ from itertools import chain
 
 from autograder.course.course import Tool
 from autograder.course.nodes import all_nodes, walk
-from autograder.forbidden import harmless, listed, magics, outside, passing, signs
+from autograder.forbidden import detours, harmless, listed, magics, outside, passing, signs
 from autograder.forbidden.source import inner_functions, path_of, too_deep
 from autograder.forbidden.static import (
     Code,
@@ -78,6 +78,7 @@ class _Search:
         self._fine |= {part for one in own for part in harmless.printing_hooks(one)}
         self._fine |= set(harmless.loads_own_files(nodes, origins))
         self._fine |= {part for one in own for part in signs.local_targets(one)}
+        self._fine |= set(harmless.own_registries(nodes)) | set(harmless.kept_shells(nodes, bound))
         self._prints = not any(map(harmless.takes_print, nodes))
         if self._prints:
             self._fine |= set(harmless.only_printed(nodes, bound))
@@ -87,6 +88,7 @@ class _Search:
         self._used = listed.USED | (listed.DOCSTRINGS if self._examples else set())
         self._by_use = listed.BY_USE | ({"doctest"} if self._examples else set())
         self._defined = {name for node in nodes for name in signs.defines(node)}
+        self._known = self._defined | {text for node in nodes for text in signs.texts_in(node)}
         self._plain = {node.name for node in nodes if isinstance(node, ast.ClassDef) and not node.keywords}
         self._objects = harmless.own_objects(nodes, self._plain, bound)
         self._calls = listed.TOOL_CALLS - (harmless.own_functions(own, bound) if not modules else set())
@@ -95,11 +97,8 @@ class _Search:
         leading = any(signs.leads(node) for node in nodes if node not in self._fine)
         self._modules = listed.MODULES | (listed.TOOL_MODULES if tools else set())
         self._deepest = max(name.count(".") + 1 for name in self._modules)
-        names = (
-            listed.NAMES
-            | (listed.TOOL_NAMES if tools else set())
-            | (listed.AUTOGRAD_NAMES if "autograd" in tools else set())
-        )
+        names = listed.NAMES | (listed.TOOL_NAMES if tools else set())
+        names |= listed.AUTOGRAD_NAMES if "autograd" in tools else set()
         self._names = names if leading else names - listed.OWN
 
     def places(self, statements: Iterable[ast.stmt]) -> Iterator[tuple[int, str]]:
@@ -107,10 +106,7 @@ class _Search:
         for statement in statements:
             parts: set[ast.AST] = set()  # of what was looked at as a whole, which comes first
             inner = all_nodes(statement)
-            seen = [outside.replaced(inner, self._classes)]
-            if self._tools:
-                seen += passing.passed_on(inner, self._origins, self._bound), outside.taken(inner, self._own_modules)
-            for node, what in chain(*seen):
+            for node, what in self._as_a_whole(inner):
                 yield getattr(node, "lineno", statement.lineno), what
             for node in inner:
                 parts.update(harmless.said(node, self._origins))
@@ -119,6 +115,14 @@ class _Search:
                 if node not in self._fine and not (self._prints and harmless.printed(node, statement)):
                     for what in self._found(node, parts):
                         yield getattr(node, "lineno", statement.lineno), what
+
+    def _as_a_whole(self, nodes: Sequence[ast.AST]) -> Iterator[tuple[ast.AST, str]]:
+        """What the nodes of a statement do together."""
+        yield from outside.replaced(nodes, self._classes)
+        if self._tools:
+            passed = passing.passed_on(nodes, self._origins, self._bound, self._texts)
+            taken = outside.taken(nodes, self._own_modules), detours.taken(nodes, self._origins, self._known)
+            yield from ((node, what) for node, what in chain(passed, *taken) if node not in self._fine)
 
     def _found(self, node: ast.AST, parts: set[ast.AST]) -> Iterator[str]:
         match node:
@@ -139,13 +143,10 @@ class _Search:
                 parts.add(of)
                 if not isinstance(node.ctx, ast.Load):
                     yield from self._set(node)
-                leaves = name == "__exit__" and self._tools and not _is_super(of)  # a mode that shuts tools, perhaps
-                if (
-                    leaves
-                    or name in self._names
-                    or (name in listed.SHELL_CALLS and _is_shell(of))
-                    or self._is_inner(name)
-                ):
+                ours = _is_super(of) or self._is_own(of)
+                leaves = name == "__exit__" and self._tools and not ours  # a mode that shuts tools, perhaps
+                runs = name in listed.SHELL_CALLS and _is_shell(of)
+                if leaves or runs or name in self._names or self._is_inner(name):
                     yield name
                 elif node not in parts:
                     yield from self._path(path_of(node, self._origins))
@@ -242,6 +243,10 @@ class _Search:
         if closed and not setting and target.attr not in listed.SHOWING:
             yield f"{path[:_LONGEST]} = …"
 
+    def _is_own(self, node: ast.expr) -> bool:
+        """Whether a name stands for an object of the student's own class."""
+        return isinstance(node, ast.Name) and node.id in self._objects
+
     def _is_plain(self, cls: ast.expr) -> bool:
         """Whether a pattern names a class of the student's own that is made in the usual way."""
         return isinstance(cls, ast.Name) and cls.id in self._plain
@@ -268,7 +273,7 @@ class _Search:
                 yield f"{path}.{text}"
                 return
         if self._texts.is_listed(key):
-            if isinstance(of, ast.Name) and of.id in self._objects:
+            if self._is_own(of):
                 return
             yield f"{way} with a name from {listed.LISTING}()"
         elif path.startswith(listed.CLOSED if way in listed.READING else (*listed.CLOSED, "torch")) or (

@@ -104,6 +104,32 @@ def loads_own_files(nodes: Sequence[ast.AST], origins: Mapping[str, str]) -> Ite
                 yield from call.keywords
 
 
+def own_registries(nodes: Iterable[ast.AST]) -> Iterator[ast.AST]:
+    """`Layer.__subclasses__` of a class of the notebook's own: it lists the student's classes alone."""
+    own = {node.name for node in nodes if isinstance(node, ast.ClassDef)}
+    for node in nodes:
+        match node:
+            case ast.Attribute(value=ast.Name(id=name), attr="__subclasses__") if name in own:
+                yield node
+
+
+def kept_shells(nodes: Sequence[ast.AST], bound: Mapping[str, int]) -> Iterator[ast.AST]:
+    """The `get_ipython` of `ip = get_ipython()` where nothing but magics is asked of `ip`."""
+    kept, asked = dict[str, ast.AST](), set[ast.AST]()
+    for node in nodes:
+        match node:
+            case ast.Assign(targets=[ast.Name(id=name)], value=ast.Call(func=ast.Name(id="get_ipython") as asks)):
+                kept[name] = asks
+            case ast.Call(func=ast.Attribute(value=ast.Name() as of)) if magics.run(node):
+                asked.add(of)
+            case ast.Compare(left=ast.Name() as of) | ast.If(test=ast.Name() as of):
+                asked.add(of)
+    uses = [node for node in nodes if isinstance(node, ast.Name) and isinstance(node.ctx, ast.Load)]
+    for name, shell in kept.items():
+        if bound.get(name) == 1 and all(use in asked for use in uses if use.id == name):
+            yield shell
+
+
 def takes_print(node: ast.AST) -> bool:
     """Whether a node gives the name `print` a meaning of its own, so that it may keep what it is given."""
     match node:

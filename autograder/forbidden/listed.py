@@ -9,6 +9,9 @@ MODULES = {
     *("gc.get_objects", "gc.get_referrers", "gc.get_referents"),
     *("pickle.load", "pickle.loads", "pickle.Unpickler", "_pickle", "pkgutil.resolve_name", "pydoc.locate"),
     *("copyreg", "unittest.mock", "dill", "cloudpickle"),
+    *("os.fork", "os.forkpty", "os.posix_spawn"),
+    *("inspect.stack", "inspect.currentframe", "inspect.trace", "inspect.getargvalues", "inspect.getmembers"),
+    *("inspect.getouterframes", "inspect.getinnerframes"),
     *("_thread", "threading", "multiprocessing", "concurrent"),  # what a test counts, it counts in one thread
 }
 NAMES = {
@@ -16,7 +19,7 @@ NAMES = {
     *("cr_frame", "ag_frame", "settrace", "setprofile", "addaudithook", "set_custom_exc", "input_transformers_post"),
     *("input_transformers_cleanup", "ast_transformers", "run_cell", "run_code", "__subclasses__", "co_consts"),
     *("get_objects", "get_referrers", "get_referents", "__code__", "__globals__", "__closure__", "cell_contents"),
-    *("getsource", "getsourcelines", "__reduce__", "__reduce_ex__", "__dir__"),
+    *("codeobj", "co_code", "getsource", "getsourcelines", "__reduce__", "__reduce_ex__", "__dir__"),
     *("walk_stack", "walk_tb", "extract_stack"),
     *("get_function_globals", "get_function_code", "get_function_closure", "load_backend_module"),
     *("safe_execfile", "safe_execfile_ipy", "safe_run_module", "run_ast_nodes", "run_cell_async", "runcode"),
@@ -37,7 +40,7 @@ TOOL_MODULES = {
         "importlib.machinery",
         "runpy",
     ),
-    *("asyncio", "code", "torch._higher_order_ops"),
+    *("dis", "opcode", "asyncio", "code", "torch._higher_order_ops"),
     *("torch.ops", "torch._C", "torch._VF", "torch.overrides", "torch.utils._python_dispatch", "torch.library"),
     *("torch.jit", "torch.fx", "torch.compile", "torch.export", "torch.utils.checkpoint"),
     *("pdb", "bdb", "doctest", "codeop", "zipimport", "string.Formatter", "operator.methodcaller"),
@@ -54,7 +57,6 @@ TOOL_MODULES = {
     ),
     *("importlib.metadata.EntryPoint", "importlib.metadata.entry_points", "pkg_resources", "numpy.ctypeslib"),
     *("site", "shelve", "joblib", "imp", "pydoc.importfile", "jinja2", "unittest.loader", "sympy.sympify"),
-    *("functools.singledispatch", "functools.singledispatchmethod"),
     *("torch._refs", "torch._prims", "torch._decomp", "torch._dynamo", "torch._inductor", "torch.utils.cpp_extension"),
 }
 USED = {
@@ -80,7 +82,15 @@ PLACES = {"google", "google.colab", "ipykernel"}
 """modules that tell where a notebook runs"""
 NAMING = {"warnings.filterwarnings", "warnings.simplefilter", "logging.getLogger"}
 """functions that only name whose messages are meant"""
-TEXT_RUNNERS = {"timeit.timeit", "timeit.repeat", "timeit.Timer", "cProfile.run", "cProfile.runctx", "profile.run"}
+TEXT_RUNNERS = {
+    "torch.utils.benchmark.Timer",
+    "timeit.timeit",
+    "timeit.repeat",
+    "timeit.Timer",
+    "cProfile.run",
+    "cProfile.runctx",
+    "profile.run",
+}
 CODE_ARGUMENTS = {"stmt", "setup", "statement"}
 """what they call their texts"""
 TENSORS = {"torch.Tensor", "torch.nn.Parameter", "torch.nn.parameter.Parameter", "torch.FloatTensor"}
@@ -94,6 +104,8 @@ DOORS = {"autograd", "func", "functorch", "nn", "attention", "modules"}
 TOOL_NAMES = {
     *("_C", "_VF", "__torch_function__", "__torch_dispatch__", "DisableTorchFunction", "DisableTorchFunctionSubclass"),
     *("TorchFunctionMode", "TorchDispatchMode", "__builtins__", "__import__"),
+    *("__match_args__", "loadTestsFromName", "loadTestsFromNames", "discover", "importorskip", "MonkeyPatch"),
+    *("get_type_hints", "ForwardRef", "evaluate_forward_ref", "import_item", "unsafe_eval", "exec_module"),
     *("sys", "start_new_thread", "import_module", "aten", "__getattribute__", "load_library", "breakpointhook"),
 }
 TOOL_CALLS = {"exec", "eval", "compile", "__import__", "breakpoint"}

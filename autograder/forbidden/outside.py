@@ -1,7 +1,6 @@
 """What answers take from outside, where a tool is forbidden: libraries that are known, and a few things of the shell.
 
-Installed libraries have many functions that run a text, or that hand on the modules which they import themselves. So
-their names are not listed, but those of the libraries that answers use. Nothing is executed.
+Nothing is executed.
 """
 
 from __future__ import annotations
@@ -10,31 +9,25 @@ import ast
 from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 
 from autograder.course.nodes import walk
+from autograder.forbidden import libraries
 from autograder.forbidden.listed import PUT_TOGETHER
 from autograder.forbidden.static import is_installed
 
-_PYTHONS = (
-    "__future__ abc argparse array ast atexit base64 bisect builtins bz2 calendar cmath code codecs collections "
-    "colorsys concurrent contextlib copy csv dataclasses datetime decimal difflib dis doctest enum errno "
-    "faulthandler fileinput fnmatch fractions functools gc getpass glob graphlib gzip hashlib heapq html "
-    "importlib inspect io ipaddress itertools json keyword linecache locale logging lzma math multiprocessing "
-    "numbers operator os pathlib pdb pickle platform pprint queue random re resource sched secrets shutil signal "
-    "stat statistics string struct subprocess sys sysconfig tempfile textwrap threading time timeit token "
-    "tokenize traceback tracemalloc types typing unicodedata unittest urllib uuid warnings weakref zipfile zlib "
-    "zoneinfo"
-)
-_OTHERS = (
-    "IPython PIL certifi cv2 einops fastprogress google graphviz imageio ipykernel ipywidgets jaxtyping jupyter kaggle "
-    "matplotlib matplotlib_inline mpl_toolkits networkx numpy opt_einsum pandas plotly psutil pytest requests rich "
-    "scipy seaborn skimage sklearn tabulate tensorboard torch torchinfo torchmetrics torchsummary torchtext "
-    "torchvision torchviz tqdm typing_extensions wandb"
-)
-_LIBRARIES = frozenset([*_PYTHONS.split(), *_OTHERS.split()])
-"""what is imported by answers, or without any use in them; what is listed elsewhere is an attempt all the same"""
 _ALIASES = 4
 """how often what one name has got is followed into others"""
-_SHELL = {"run_line_magic", "run_cell_magic", "system", "getoutput", "__class__", "config", "kernel", "magic"}
+_SHELL = {
+    "run_line_magic",
+    "run_cell_magic",
+    "system",
+    "getoutput",
+    "config",
+    "kernel",
+    "magic",
+    "ast_node_interactivity",
+}
 """what is asked of the shell: magics become such calls"""
+_NAMES = {"__name__", "__module__", "__qualname__"}
+"""what is asked of the shell's class"""
 
 
 def taken(nodes: Sequence[ast.AST], own_modules: Collection[str]) -> Iterator[tuple[ast.AST, str]]:
@@ -47,6 +40,11 @@ def taken(nodes: Sequence[ast.AST], own_modules: Collection[str]) -> Iterator[tu
         match node:
             case ast.Attribute(value=ast.Call(func=ast.Name(id="get_ipython") as name), attr=attr) if attr in _SHELL:
                 fine.add(name)
+            case ast.Attribute(
+                value=ast.Attribute(value=ast.Call(func=ast.Name(id="get_ipython") as name), attr="__class__"),
+                attr=attr,
+            ) if attr in _NAMES:
+                fine.add(name)
             case (
                 ast.Compare(left=ast.Call(func=ast.Name() as name))
                 | ast.Expr(value=ast.Call(func=ast.Name() as name))
@@ -57,16 +55,20 @@ def taken(nodes: Sequence[ast.AST], own_modules: Collection[str]) -> Iterator[tu
         match node:
             case ast.Import(names=aliases):
                 yield from ((node, what) for what in _unusual([one.name for one in aliases], own_modules))
-            case ast.ImportFrom(module=str(module), level=0):
-                yield from ((node, what) for what in _unusual([module], own_modules))
+            case ast.ImportFrom(module=str(module), names=aliases, level=0):
+                paths = [module if one.name == "*" else f"{module}.{one.name}" for one in aliases]
+                yield from ((node, what) for what in _unusual(paths, own_modules))
             case ast.Name(id="get_ipython", ctx=ast.Load()) if node not in fine:
                 yield node, "get_ipython()"
+            case ast.Attribute(value=ast.Name(id="IPython"), attr="get_ipython"):
+                yield node, "IPython.get_ipython()"
 
 
 def _unusual(modules: Iterable[str], own_modules: Collection[str]) -> Iterator[str]:
-    for top in dict.fromkeys(module.partition(".")[0] for module in modules):
-        if top not in _LIBRARIES and top not in own_modules and is_installed(top):
-            yield f"import {top}"
+    for module in dict.fromkeys(modules):
+        top = module.partition(".")[0]
+        if not libraries.is_usual(module) and top not in own_modules and is_installed(top):
+            yield f"import {module}"
 
 
 def replaced(nodes: Iterable[ast.AST], classes: Collection[str]) -> Iterator[tuple[ast.AST, str]]:

@@ -10,8 +10,9 @@ import ast
 import sys
 from collections.abc import Collection, Iterator, Mapping, Sequence
 
-from autograder.forbidden import harmless
+from autograder.forbidden import harmless, libraries
 from autograder.forbidden.source import path_of
+from autograder.forbidden.texts import Texts
 
 _LEADING = {"torch", "torchvision", "sys"}
 """libraries whose modules lead to a tool"""
@@ -23,11 +24,11 @@ _NAMESPACES = {"globals", "locals"}
 
 
 def passed_on(
-    nodes: Sequence[ast.AST], origins: Mapping[str, str], bound: Collection[str]
+    nodes: Sequence[ast.AST], origins: Mapping[str, str], bound: Collection[str], texts: Texts
 ) -> Iterator[tuple[ast.AST, str]]:
     """The nodes of a statement that make a value of a module, or of a function that looks names up, and what they are.
 
-    `origins` are the paths behind names, and `bound` the names that the notebook gives a value.
+    `origins` are the paths behind names, `bound` the names that the notebook gives a value, and `texts` its constants.
     """
     named: set[ast.AST] = set()  # modules of which it is read what becomes of them
     called: set[ast.AST] = set()
@@ -63,12 +64,13 @@ def passed_on(
                 if way != "pop":
                     yield node, f"{name}().{way}"
             case ast.Subscript(value=ast.Call(func=ast.Name(id=name)), slice=key) if name in tables:
-                known = isinstance(key, ast.Constant) and not _leads(origins.get(str(key.value), ""))
-                if not known:
+                known = texts.values(key)
+                if known is None or any(_leads(origins.get(one, "")) for one in known):
                     yield node, f"{name}() with a name that stands for a module, perhaps"
 
 
 def _leads(path: str) -> bool:
     """Whether a path is that of a module which leads to a tool."""
     top, last = path.partition(".")[0], path.rpartition(".")[2]
-    return (top in _LEADING and path in sys.modules) or (top != path and last in _LEADING)
+    is_module = path in sys.modules or libraries.is_module_of_torch(path)
+    return (top in _LEADING and is_module) or (top != path and last in _LEADING)

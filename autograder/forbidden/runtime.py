@@ -7,14 +7,14 @@ from __future__ import annotations
 
 import _thread
 import functools
-import sys
 import threading
 import types
-from collections.abc import Callable, Collection, Iterable, Iterator
-from contextlib import AbstractContextManager, contextmanager
-from typing import Any, NoReturn
+from collections.abc import Callable, Iterable
+from contextlib import AbstractContextManager
+from typing import Any
 
 from autograder.forbidden import WHY, ForbiddenTool
+from autograder.forbidden.blocking_mode import FUNCTIONS, blocking_mode, refusal
 
 _THREAD_STARTS = tuple(
     (module, name)
@@ -38,7 +38,7 @@ class blocked(AbstractContextManager[None]):  # noqa: N801 (used as a function)
         managers = [manager for tool in self._tools for manager in TOOLS[tool]()]
         if self._tools:
             # PyTorch's modes apply to a single thread: in a new one nothing would be blocked, so none may start
-            managers.append(_Replaced(_THREAD_STARTS, _refusal(self._tools[-1])))
+            managers.append(_Replaced(_THREAD_STARTS, refusal(self._tools[-1])))
         try:
             for manager in managers:
                 manager.__enter__()
@@ -75,14 +75,6 @@ class _Replaced(AbstractContextManager[None]):
 
 
 @functools.cache
-def _refusal(tool: str) -> Callable[..., NoReturn]:
-    def refuse(*args: Any, **kwargs: Any) -> NoReturn:
-        raise ForbiddenTool(WHY[tool])
-
-    return refuse
-
-
-@functools.cache
 def _differentiating() -> tuple[tuple[Any, str], ...]:
     """The functions in which every use of automatic differentiation ends."""
     import torch
@@ -100,13 +92,28 @@ def _differentiating() -> tuple[tuple[Any, str], ...]:
 
 
 def _block_autograd() -> Iterable[AbstractContextManager[object]]:
+    import torch
     import torch.autograd.graph as graph
 
-    refuse = _refusal("autograd")
+    refuse = refusal("autograd")
     # Under no_grad, a tensor that merely requires a gradient raises no error. If the code turns recording on again, the
     # hooks raise where PyTorch builds the graph. That happens below Python, so no alias can avoid it.
     hooks: AbstractContextManager[object] = graph.saved_tensors_hooks(refuse, refuse)
-    return (_Unrecorded(), _Replaced(_differentiating(), refuse), hooks)
+    ahead = _Replaced([(torch._C, "_InferenceMode")], _inference_mode())
+    return (_Unrecorded(), _Replaced(_differentiating(), refuse), ahead, hooks)
+
+
+@functools.cache
+def _inference_mode() -> Callable[[bool], object]:
+    """PyTorch's inference mode, but it cannot be switched off: this would switch forward-mode differentiation on."""
+    import torch
+
+    made = torch._C._InferenceMode
+
+    def entered(mode: bool) -> object:
+        return made(mode) if mode else refusal("autograd")()
+
+    return entered
 
 
 @functools.cache
@@ -149,12 +156,12 @@ def _block_functions(tool: str) -> Iterable[AbstractContextManager[object]]:
     # Every layer and loss of torch.nn calls these functions, so blocking them is enough. Patching the Module class
     # would invalidate the caches of hundreds of subclasses in each fork.
     # Where the mode is entered already, it is not entered again: each operation would pass through both.
-    mode = _blocking_mode(tool)
+    mode = blocking_mode(tool)
     return (_StillEntered(tool) if _is_entered(tool) else mode(),)
 
 
 def _is_entered(tool: str) -> bool:
-    mode = _blocking_mode(tool)
+    mode = blocking_mode(tool)
     return any(type(one) is mode for one in _active_modes()())
 
 
@@ -169,7 +176,7 @@ class _StillEntered(AbstractContextManager[None]):
 
     def __exit__(self, *why: object) -> None:
         if not _is_entered(self._tool):
-            _blocking_mode(self._tool)().__enter__()
+            blocking_mode(self._tool)().__enter__()
             raise ForbiddenTool(WHY[self._tool])
 
 
@@ -181,127 +188,8 @@ def _active_modes() -> Callable[[], list[Any]]:
     return _get_current_function_mode_stack
 
 
-@functools.cache
-def _blocking_mode(tool: str) -> Callable[[], AbstractContextManager[None]]:
-    """The PyTorch mode in which the tool's functions raise ForbiddenTool, whatever name they are called by."""
-    import torch
-    from torch.overrides import TorchFunctionMode
-
-    refuse, forbidden = _refusal(tool), _FUNCTIONS[tool]()
-    inner, is_part = (torch._ops.OpOverload, torch._ops.OpOverloadPacket), _PARTS[tool]
-
-    class Blocker(TorchFunctionMode):
-        def __torch_function__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
-            if func in forbidden or (isinstance(func, inner) and is_part(str(func))):
-                refuse()
-            kwargs = kwargs or {}
-            if _plain((*args, *kwargs.values())):
-                return func(*args, **kwargs)
-            args = [self._within(thing) for thing in args]
-            kwargs = {name: self._within(thing) for name, thing in kwargs.items()}
-            with _profiled(watch):  # the function may call methods of the student's, without this mode
-                return func(*args, **kwargs)
-
-        def _within(self, thing: Any) -> Any:
-            """A callback runs in this mode, too."""
-            if not callable(thing) or isinstance(thing, type | torch.nn.Module | torch.Tensor):
-                return thing
-
-            def called(*args: Any, **kwargs: Any) -> Any:
-                with self:
-                    return thing(*args, **kwargs)
-
-            return called
-
-    codes = {function.__code__ for function in forbidden if hasattr(function, "__code__")}
-
-    def watch(frame: Any, event: str, function: Any) -> None:
-        if (event == "c_call" and function in forbidden) or (event == "call" and frame.f_code in codes):
-            refuse()
-
-    return Blocker
-
-
-def _plain(things: Collection[Any]) -> bool:
-    """Whether these are tensors, numbers and other data that call no code of the student's when they are used."""
-    kinds = _data_types()
-    if kinds.issuperset(map(type, things)):  # nearly always: every operation of the student's is looked at here
-        return True
-    for thing in things:
-        if type(thing) in (list, tuple):
-            if not _plain(thing):
-                return False
-        elif type(thing) not in kinds and not _is_array_of_numbers(thing):
-            return False
-    return True
-
-
-def _is_array_of_numbers(thing: Any) -> bool:
-    import numpy
-
-    return type(thing) is numpy.ndarray and not thing.dtype.hasobject
-
-
-@functools.cache
-def _data_types() -> frozenset[type]:
-    import numpy
-    import torch
-
-    own = (torch.Tensor, torch.nn.Parameter, torch.Size, torch.Generator, torch.dtype, torch.device, torch.layout)
-    other = (torch.memory_format, numpy.float32, numpy.float64, numpy.int64, numpy.bool_, slice)
-    return frozenset((*own, *other, bool, int, float, complex, str, type(None), type(...)))
-
-
-@contextmanager
-def _profiled(watch: Callable[[Any, str, Any], None]) -> Iterator[None]:
-    before = sys.getprofile()
-    sys.setprofile(watch)
-    try:
-        yield
-    finally:
-        sys.setprofile(before)
-
-
-def _nn_functions() -> frozenset[Any]:
-    """The functions of torch.nn.functional, except those that torch also offers as plain tensor functions."""
-    import torch
-
-    plain = {id(getattr(torch, name)) for name in dir(torch)}
-    found = set()
-    for module in (torch.nn.functional, torch._C._nn):
-        for name in dir(module):
-            function = getattr(module, name)
-            if callable(function) and not isinstance(function, type) and id(function) not in plain:
-                found.add(function)
-    return frozenset(found)
-
-
-def _attention_functions() -> frozenset[Any]:
-    """The functions that torch's attention and transformer modules call, with and without their fast path."""
-    import torch
-
-    functional = torch.nn.functional
-    named = (getattr(torch, name) for name in dir(torch) if "attention" in name)
-    return frozenset(
-        (
-            functional.multi_head_attention_forward,
-            functional.scaled_dot_product_attention,
-            torch._transformer_encoder_layer_fwd,
-            *(function for function in named if callable(function)),
-        )
-    )
-
-
-_FUNCTIONS: dict[str, Callable[[], frozenset[Any]]] = {"nn": _nn_functions, "attention": _attention_functions}
-
-_PARTS: dict[str, Callable[[str], bool]] = {
-    "nn": lambda name: True,
-    "attention": lambda name: "attention" in name or "transformer" in name,
-}
-"""what torch.ops holds of a tool, by name; PyTorch's own layers use other parts of it"""
-
 TOOLS: dict[str, Callable[[], Iterable[AbstractContextManager[object]]]] = {
     "autograd": _block_autograd,
-    **{tool: functools.partial(_block_functions, tool) for tool in _FUNCTIONS},
+    **{tool: functools.partial(_block_functions, tool) for tool in FUNCTIONS},
 }
 """what a tool is blocked by while it is entered, by the tool's name"""

@@ -68,6 +68,12 @@ def defines(node: ast.AST) -> Iterator[str]:
                         yield field
 
 
+def texts_in(node: ast.AST) -> Iterator[str]:
+    """The texts that may name a field: of `__slots__`, of a named tuple, in `register_buffer`."""
+    if isinstance(node, ast.Constant) and isinstance(node.value, str) and len(node.value) < 200:
+        yield from node.value.replace(",", " ").split()
+
+
 def searches_elsewhere(nodes: Iterable[ast.AST], origins: Mapping[str, str]) -> bool:
     """Whether a notebook changes where Python looks for modules: then a file of any name may hold one."""
     for node in nodes:

@@ -15,7 +15,7 @@ from autograder.forbidden.source import parse
 from autograder.results.result import CellResult, Output
 from autograder.submission import Gradable
 
-_STANDARD = ("torch", "torchvision", "numpy", "matplotlib", "scikit-learn")
+_STANDARD = ("torch", "torchvision", "numpy", "matplotlib", "scikit-learn", "scipy", "tqdm")
 """what every notebook may import"""
 _UNKNOWN = re.compile(r"name '(\w+)' is not defined|defines no ‘(\w+)’", re.IGNORECASE)
 _PACKAGE = re.compile(r"ModuleNotFoundError: No module named '([\w.]+)'")

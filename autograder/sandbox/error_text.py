@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import builtins
 import re
+from collections.abc import Callable
 
 from autograder.forbidden import WHY, ForbiddenTool
 
@@ -73,6 +74,8 @@ _KINDS = {
     *("NotFittedError", "InvalidParameterError", "ConvergenceWarning", "ComplexWarning", "StatisticsError"),
 }
 """exceptions of Python and its usual libraries: the name of any other could hand on a number in its letters"""
+_NUMBER = re.compile(r"[0-9]+")
+_MOST_NUMBERS = 14
 _CELL = re.compile(r"[A-Za-z][A-Za-z_-]{0,40}[0-9]{0,3}[A-Za-z_-]{0,40}")
 
 # What may stand between the words: names of the code and small whole numbers.
@@ -116,7 +119,13 @@ def text_of(kind: str, text: str) -> str:
         word = part[0]
         if word[0].isalpha() and "(" not in word and "." not in word and not _known(word):
             return ""
-    return line if at == len(line) else ""
+    return _NUMBER.sub(_first_numbers(), line) if at == len(line) else ""
+
+
+def _first_numbers() -> Callable[[re.Match[str]], str]:
+    """Keeps the first numbers of a text: PyTorch writes a few sizes, and a hundred could hand on hidden values."""
+    left = iter(range(_MOST_NUMBERS))
+    return lambda number: number[0] if next(left, None) is not None else "…"
 
 
 def _known(word: str) -> bool:

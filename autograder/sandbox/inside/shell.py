@@ -22,6 +22,7 @@ from traitlets.config import Config
 
 from autograder.constants import cell_filename, cell_of
 from autograder.forbidden import magics
+from autograder.sandbox.inside import missing
 from autograder.sandbox.traces import describe
 from autograder.sandbox.wire.messages import MOST_ALT
 
@@ -109,6 +110,8 @@ class Shell(InteractiveShell):
         self.streams: tuple[_Stream, ...] = ()
         self.failed = False
         super().__init__(config=config)  # type: ignore[no-untyped-call]
+        self.ast_transformers.append(missing.Placeholders())
+        setattr(builtins, missing.HOOK, self._missing)
         self.db = {}  # what `%cd` and `%store` write to; the profile's own folder is read-only
         assert self.display_formatter is not None
         self.display_formatter.active_types = ["text/plain", "image/png"]
@@ -195,6 +198,16 @@ class Shell(InteractiveShell):
             # else cells below could be written in a syntax that nobody who reads them knows
             cast(_Compiler, self.compile).flags &= ~__future__.barry_as_FLUFL.compiler_flag
         return self.failed
+
+    def _missing(self, error: ModuleNotFoundError, module: str, line: int) -> missing.Missing:
+        """Show the error of an import, and give a placeholder for what it should have imported."""
+        if not missing.is_missing(error, module):
+            raise error
+        for stream in self.streams:
+            stream.flush()
+        cell = cast(_Compiler, self.compile).cell
+        self.emit("error", f"ModuleNotFoundError: {describe(error)}\n  cell {cell}, line {line}: {module}", b"")
+        return missing.Missing(error)
 
     def show(self, data: dict[str, Any], metadata: Any = None) -> None:
         """Emit one displayed value: its PNG with its text alternative if it has one, otherwise its text."""

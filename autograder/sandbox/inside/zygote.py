@@ -89,6 +89,7 @@ def warm(*libraries: str) -> None:
     import numpy as np
     import torch
     import torch.nn.functional as F
+    import tqdm
 
     from autograder.sandbox.inside.object_server import ObjectServer
     from autograder.sandbox.inside.shell import new_shell
@@ -96,6 +97,7 @@ def warm(*libraries: str) -> None:
     from autograder.sandbox.wire.messages import Run, compiled
 
     torch.set_num_threads(1)
+    tqdm.tqdm.monitor_interval = 0  # progress bars start no thread
     seed(0)
     shell = new_shell()
     shell.run("warm", _WARM, lambda *shown: None)
