@@ -143,9 +143,9 @@ class _Search:
                 parts.add(of)
                 if not isinstance(node.ctx, ast.Load):
                     yield from self._set(node)
-                ours = _is_super(of) or self._is_own(of)
+                ours = harmless.is_super(of) or self._is_own(of)
                 leaves = name == "__exit__" and self._tools and not ours  # a mode that shuts tools, perhaps
-                runs = name in listed.SHELL_CALLS and _is_shell(of)
+                runs = name in listed.SHELL_CALLS and harmless.is_shell(of)
                 if leaves or runs or name in self._names or self._is_inner(name):
                     yield name
                 elif node not in parts:
@@ -175,7 +175,7 @@ class _Search:
             case ast.keyword(arg="eval_str", value=value) if self._tools:
                 safe = isinstance(value, ast.Constant) and not value.value
                 yield from () if safe else ("eval_str, by which texts are run",)
-            case ast.Call(func=ast.Attribute(value=of, attr="__getattr__"), args=[key]) if not _is_super(of):
+            case ast.Call(func=ast.Attribute(value=of, attr="__getattr__"), args=[key]) if not harmless.is_super(of):
                 yield from self._looked_up("getattr", of, key)
             case ast.keyword(arg="allow_pickle" | "weights_only" as name, value=value):
                 safe = isinstance(value, ast.Constant) and value.value is (name == "weights_only")
@@ -334,11 +334,3 @@ def _text(value: ast.expr) -> str:
 
 def _private(name: str) -> bool:
     return name.startswith("_") and not name.startswith("__")
-
-
-def _is_shell(node: ast.expr) -> bool:
-    return isinstance(node, ast.Call) and isinstance(node.func, ast.Name) and node.func.id == "get_ipython"
-
-
-def _is_super(node: ast.expr) -> bool:
-    return isinstance(node, ast.Call) and isinstance(node.func, ast.Name) and node.func.id == "super"

@@ -231,3 +231,11 @@ def printed(node: ast.AST, statement: ast.stmt) -> bool:
         return False
     call = statement.value
     return not isinstance(call, ast.Call) or (isinstance(call.func, ast.Name) and call.func.id == "print")
+
+
+def is_shell(node: ast.expr) -> bool:
+    return isinstance(node, ast.Call) and isinstance(node.func, ast.Name) and node.func.id == "get_ipython"
+
+
+def is_super(node: ast.expr) -> bool:
+    return isinstance(node, ast.Call) and isinstance(node.func, ast.Name) and node.func.id == "super"
