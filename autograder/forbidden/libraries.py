@@ -7,6 +7,7 @@ their names are not listed, but those of the libraries and parts that answers us
 from __future__ import annotations
 
 import importlib.util
+from functools import lru_cache
 from pathlib import Path
 
 _PYTHONS = (
@@ -60,6 +61,7 @@ _CLOSED = (
 _TORCHES = {"torch", "torchvision"}
 
 
+@lru_cache(4096)
 def is_usual(path: str) -> bool:
     """Whether answers use what a dotted path stands for, or something below it; `pytest.raises.x` is as usual."""
     top = path.partition(".")[0]
@@ -68,11 +70,13 @@ def is_usual(path: str) -> bool:
     return top in _WHOLE and not any(_begins(path, one) for one in _CLOSED)
 
 
+@lru_cache(4096)
 def is_limited(path: str) -> bool:
     """Whether a path leads into a library of which only parts are used."""
     return any(_begins(path, one) for one in (*_LIMITED, *_CLOSED))
 
 
+@lru_cache(4096)
 def is_module_of_torch(path: str) -> bool:
     """Whether a path is that of a module of PyTorch's or torchvision's, loaded or not. Nothing is imported."""
     top, *parts = path.split(".")
