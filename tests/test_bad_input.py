@@ -32,6 +32,8 @@ AFTER_RELU = {"relu": 0.0, "mlp-forward": 0.0, "mlp-backward": 1.3333, "mlp-memo
 """where ReLU ends the process, no right part can be lent to the exercises that use it"""
 WAITS: dict[str, float] = {"every": 0.0}
 """all points wait for a person"""
+FAR = "numpy.lib.stride_tricks.as_strided(numpy.zeros(1), (2**20,), (2**40,)).sum()"
+"""reads where there is no memory"""
 
 
 # ---- files
@@ -181,10 +183,11 @@ CODE: dict[str, Case] = {
     "os-exit": (_also("import os\nos._exit(0)", 3), "exit", {}),
     "sys-exit": (_also("import sys\nsys.exit(3)", 3), "", {}),
     "quit": (_also("quit()\nexit()", 3), "", {}),
-    "segfault": (_also("import faulthandler\nfaulthandler._read_null()", 3), "crash", {}),
+    "segfault": (_also(f"import numpy\n{FAR}", 3), "crash", {}),
     "abort": (_also("import os\nos.abort()"), "crash", {}),
     "kills-everything": (_also("import os\nos.kill(-1, 9)"), "", {}),
-    "fork-bomb": (_also("import os\nwhile True: os.fork()"), "", {}),
+    "fork-bomb": (_also("import os\nwhile True: os.fork()"), "attempt", WAITS),
+    "process-bomb": (_also("import subprocess\nwhile True: subprocess.Popen(['sleep', '99'])"), "", {}),
     "thread-bomb": (
         _also("import threading, time\nfor _ in range(5000): threading.Thread(target=time.sleep, args=(99,)).start()"),
         "attempt",
@@ -198,8 +201,8 @@ CODE: dict[str, Case] = {
     ),
     "daemon": (
         _also("import os, time\nif os.fork() == 0:\n    os.closerange(0, 99)\n    while True: time.sleep(1)"),
-        "",
-        {},
+        "attempt",
+        WAITS,
     ),
     "closes-every-descriptor": (_also("import os\nos.closerange(0, 4096)", 3), "", {}),
     "writes-to-every-descriptor": (
@@ -217,7 +220,7 @@ CODE: dict[str, Case] = {
         {},
     ),
     "exits-when-called": (_relu("import os; os._exit(0)"), "exit", AFTER_RELU),
-    "crashes-when-called": (_relu("import faulthandler; faulthandler._read_null()"), "crash", AFTER_RELU),
+    "crashes-when-called": (_relu(f"import numpy; {FAR}"), "crash", AFTER_RELU),
     "loops-when-called": (_relu("while True: pass"), "timeout", AFTER_RELU),
     "takes-all-memory-when-called": (
         _relu("a = []\n        while True: a.append(bytearray(2**26))"),
@@ -231,8 +234,8 @@ CODE: dict[str, Case] = {
     ),
     "forks-for-ever-when-called": (
         _relu("import os, time\n        for _ in range(99):\n            if os.fork() == 0: time.sleep(99)"),
-        "",
-        {"relu": 0.0},
+        "attempt",
+        WAITS,
     ),
 }
 
@@ -257,8 +260,8 @@ def result(hall: Hall, impatient_hall: Hall, request: pytest.FixtureRequest) -> 
 @pytest.mark.parametrize("case", CASES)
 def test_the_points_that_were_earned_survive(result: Results, case: str) -> None:
     found, lost = result(case), CASES[case][2]
-    if lost is WAITS:  # nobody needs threads: a person looks at it
-        assert {cell.earned for cell in found.cells if cell.points} == {None}
+    if lost is WAITS:  # nobody needs threads or forks: a person looks at it
+        assert {cell.earned for cell in found.cells if cell.points and cell.earned != 0} == {None}
     else:
         assert lost_points(found) == lost
 
