@@ -567,6 +567,9 @@ ATTEMPTS = [
     "words = lambda *parts: ''.join(parts)\nleave = table[words('_enter', '_dual', '_level')]",
     "name = ''.join(['torch', '.', '_', 'C'])",
     "import matplotlib.lines\nmatplotlib.lines.Line2D.slope = slope",
+    "import matplotlib.pyplot as plt\nplt.show = lambda f: tool(f)",
+    "import matplotlib.pyplot as plt\nplt.kept = [tool]",
+    "import sys\nsys.path.append('kept')\nimport mine",
     "import torchvision.utils\nlook(torchvision.utils)",
     "import sympy\nsympy.exp('__import__(\"os\")')",
     "import sympy\nsympy.sqrt(''.join(parts))",
@@ -872,6 +875,25 @@ USUAL = [
     "        return self._mask, self._parameters",
     "import warnings\nwarnings.showwarning = lambda *a: None\nplt.rcParams['figure.dpi'] = 90\nplt.Line2D.zorder = 3",
     "import copy\nself.last = copy.deepcopy(x)\nprint(vars(mlp), vars(type(self)))",
+    "import sympy as sp\nf = sp.lambdify((x, y), e, 'numpy')\nhalf = sp.Rational('1/2') + sp.S('1/3')",
+    "import sympy as sp\nx = sp.symbols('x')\nprint(sp.limit(1 / x, x, 0, '+'), sp.sympify(1))",
+    "import sys\nsys.path.append('/content/drive/MyDrive')\nfrom google.colab import drive\nimport pandas as pd",
+    "class Config:\n    size = 3\nprint(vars(Config()), vars(parser.parse_args([])))",
+    "import IPython, PIL, pytest\nprint(IPython.__version__, PIL.__version__, pytest.__version__)",
+    "import importlib\nfor name in ('torch', 'numpy'):\n    print(importlib.import_module(name).__version__)",
+    "import ssl\nssl._create_default_https_context = ssl._create_unverified_context",
+    "color = ax._get_lines.get_next_color()\nlegend._legend_box.align = 'left'\nprint(ax.xaxis._axinfo['grid'])",
+    "class Layer:\n    def __init__(self):\n        self.__w = 1\nprint(Layer()._Layer__w)",
+    "import collections\nimport numpy as np\nnp.float = float\ncollections.Callable = collections.abc.Callable\n"
+    "import matplotlib.pyplot as plt\nplt.show = lambda: None\nplt.title = 'loss of ' + name\n"
+    "np.rng = np.random.default_rng(0)",
+    "from functools import partialmethod\nfrom tqdm import tqdm\n"
+    "tqdm.__init__ = partialmethod(tqdm.__init__, disable=True)",
+    "import IPython\nIPython.get_ipython().run_line_magic('matplotlib', 'inline')",
+    "from importlib import util\nprint(util.find_spec('torch') is not None)",
+    "import inspect\nclass MLP: pass\nfor name, f in inspect.getmembers(MLP, inspect.isfunction): print(name)",
+    "import timeit\nprint(timeit.timeit('f(3)', setup='from __main__ import f', number=9))",
+    "from cycler import cycler\nfrom PIL import ImageSequence\nfrom IPython.core.debugger import set_trace",
 ]
 
 
@@ -908,6 +930,13 @@ def test_a_name_of_any_length_takes_little_room():
     many = f"import torch as {'a' * 60_000}\n" + "".join(f"d{k} = {'a' * 60_000}.c\n" for k in range(5))
     found = source.origins_of(source.parse(many.replace("import torch as", "import torch." + "b" * 60_000 + " as")), {})
     assert max(map(len, found.values())) < 130_000 and len(found["d1"]) < 5000
+
+
+def test_private_names_of_locked_cells_are_known():
+    locked = [*GIVEN, ("base", "class Base:\n    def __init__(self):\n        self._cache = {}")]
+    own = [("own-1", "class Net(Base):\n    def look(self):\n        return self._cache")]
+    assert attempts(own, locked, ["nn"]) == ()
+    assert attempts(own, GIVEN, ["nn"]) != ()
 
 
 def test_leaving_a_mode_by_hand_is_an_attempt_and_a_context_of_ones_own_is_none():

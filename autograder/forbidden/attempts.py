@@ -13,7 +13,7 @@ from itertools import chain
 
 from autograder.course.course import Tool
 from autograder.course.nodes import all_nodes, walk
-from autograder.forbidden import detours, harmless, listed, magics, outside, passing, signs
+from autograder.forbidden import detours, harmless, libraries, listed, magics, outside, passing, signs
 from autograder.forbidden.source import inner_functions, path_of, too_deep
 from autograder.forbidden.static import (
     Code,
@@ -46,7 +46,8 @@ class Attempt:
 def attempts(own: Code, given: Code, tools: Iterable[Tool]) -> tuple[Attempt, ...]:
     """The attempts in the cells `own`, which students write. `given` are the locked cells; `tools` are forbidden."""
     cells = own_statements(own, given)
-    search = _Search(frozenset(tools), sources_of(own, given), tuple(chain(*cells.values())), modules_of(own))
+    theirs = frozenset(listed.PRIVATE.findall("\n".join(source for _, source in given)))
+    search = _Search(frozenset(tools), sources_of(own, given), tuple(chain(*cells.values())), modules_of(own), theirs)
     found: dict[tuple[str, int], Attempt] = {}
     sources = dict(own)
     if cells and is_crowded(own, given):
@@ -64,9 +65,14 @@ class _Search:
     """What to look for in one notebook."""
 
     def __init__(
-        self, tools: frozenset[Tool], origins: dict[str, str], own: Sequence[ast.stmt], modules: frozenset[str]
+        self,
+        tools: frozenset[Tool],
+        origins: dict[str, str],
+        own: Sequence[ast.stmt],
+        modules: frozenset[str],
+        theirs: frozenset[str],
     ) -> None:
-        """`own` are all statements of the student's, `modules` what was handed in beside the notebook."""
+        """`own` are the student's statements, `modules` files beside the notebook, `theirs` names of locked cells."""
         self._tools, self._origins, self._own_modules = tools, origins, modules
         self._starred = {name for one in own for name in signs.starred_names(one)} & origins.keys()
         self._texts = Texts(own if tools else ())  # asked only where a tool is forbidden
@@ -88,11 +94,12 @@ class _Search:
         self._used = listed.USED | (listed.DOCSTRINGS if self._examples else set())
         self._by_use = listed.BY_USE | ({"doctest"} if self._examples else set())
         self._defined = {name for node in nodes for name in signs.defines(node)}
-        self._known = self._defined | {text for node in nodes for text in signs.texts_in(node)}
+        self._known = theirs | self._defined | {text for node in nodes for text in signs.texts_in(node)}
         self._plain = {node.name for node in nodes if isinstance(node, ast.ClassDef) and not node.keywords}
         self._objects = harmless.own_objects(nodes, self._plain, bound)
         self._calls = listed.TOOL_CALLS - (harmless.own_functions(own, bound) if not modules else set())
-        self._writes = any(map(signs.writes_module, nodes)) or signs.searches_elsewhere(nodes, origins)
+        self._writes = any(map(signs.writes_module, nodes))
+        self._searches = signs.searches_elsewhere(nodes, origins)
         self._read = modules - signs.written_modules(nodes)
         leading = any(signs.leads(node) for node in nodes if node not in self._fine)
         self._modules = listed.MODULES | (listed.TOOL_MODULES if tools else set())
@@ -121,7 +128,10 @@ class _Search:
         yield from outside.replaced(nodes, self._classes)
         if self._tools:
             passed = passing.passed_on(nodes, self._origins, self._bound, self._texts)
-            taken = outside.taken(nodes, self._own_modules), detours.taken(nodes, self._origins, self._known)
+            taken = (
+                outside.taken(nodes, self._own_modules),
+                detours.taken(nodes, self._origins, self._known, self._plain),
+            )
             yield from ((node, what) for node, what in chain(passed, *taken) if node not in self._fine)
 
     def _found(self, node: ast.AST, parts: set[ast.AST]) -> Iterator[str]:
@@ -132,13 +142,13 @@ class _Search:
                 yield from self._unknown(paths)
             case ast.ImportFrom(module=str(module), names=names):
                 paths = [f"{module}.{alias.name}" for alias in names]
-                allowed = self._used | listed.GETTERS.keys()
+                allowed = self._used | self._by_use | listed.GETTERS.keys()
                 yield from (path for path in paths if self._listed(path) and path not in allowed)
                 yield from (alias.name for alias in names if alias.name in self._names)
                 yield from self._unknown([module])
                 if self._tools and module.partition(".")[0] == "torch":
                     private = (path.rpartition(".")[2] for path in paths if path not in self._used)
-                    yield from filter(_private, private)
+                    yield from filter(signs.is_private, private)
             case ast.Attribute(value=of, attr=name):
                 parts.add(of)
                 if not isinstance(node.ctx, ast.Load):
@@ -179,7 +189,7 @@ class _Search:
                 yield from self._looked_up("getattr", of, key)
             case ast.keyword(arg="allow_pickle" | "weights_only" as name, value=value):
                 safe = isinstance(value, ast.Constant) and value.value is (name == "weights_only")
-                yield from () if safe else (f"{name}={_text(value)[:_LONGEST]}",)
+                yield from () if safe else (f"{name}={signs.text_shown(value)[:_LONGEST]}",)
             case ast.Call() if self._tools and (magic := magics.run(node)) and magic[0] not in magics.HARMLESS:
                 yield f"%{magic[0]}"
             case ast.Call(func=called, args=args) if self._tools and (path := path_of(called, self._origins)):
@@ -212,8 +222,9 @@ class _Search:
 
     def _unknown(self, modules: Sequence[str]) -> Iterator[str]:
         """Modules that are not installed, and perhaps not as handed in, because the notebook writes files."""
-        if self._tools and self._writes:
-            tops = (module.partition(".")[0] for module in modules)
+        if self._tools and (self._writes or self._searches):
+            strange = (one for one in modules if self._writes or not libraries.is_usual(one))
+            tops = (module.partition(".")[0] for module in strange)
             yield from (f"import {top}" for top in tops if top not in self._read and not is_installed(top))
 
     def _in_code(self, text: str) -> Iterator[str]:
@@ -252,7 +263,7 @@ class _Search:
         return isinstance(cls, ast.Name) and cls.id in self._plain
 
     def _path(self, path: str) -> Iterator[str]:
-        private = self._tools and path.startswith("torch.") and any(map(_private, path.split(".")))
+        private = self._tools and path.startswith("torch.") and any(map(signs.is_private, path.split(".")))
         if path not in self._used and (self._listed(path) or private):
             yield path[:_LONGEST]
 
@@ -265,7 +276,7 @@ class _Search:
             if text in self._names or self._closed(text) or self._listed(f"{path}.{text}"):
                 yield text
                 return
-            if self._tools and path.partition(".")[0] == "torch" and _private(text):
+            if self._tools and path.partition(".")[0] == "torch" and signs.is_private(text):
                 yield f"{path}.{text}"
                 return
             made = known and path and not isinstance(key, ast.Constant)
@@ -323,14 +334,3 @@ class _Search:
         if parts[0] in self._own_modules:  # it may have a function `inspect`
             return any(one in self._modules and (one in listed.MODULES or "." in one) for one in found)
         return any(one in self._modules for one in found)
-
-
-def _text(value: ast.expr) -> str:
-    try:
-        return ast.unparse(value)
-    except RecursionError:
-        return "…"
-
-
-def _private(name: str) -> bool:
-    return name.startswith("_") and not name.startswith("__")

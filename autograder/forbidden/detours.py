@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import builtins
 from collections.abc import Collection, Iterator, Mapping, Sequence
 
 from autograder.course.nodes import walk
@@ -15,7 +16,10 @@ _PRIVATE = {
     *("_parameters", "_modules", "_buffers", "_version", "_get_name", "_base", "_grad", "_apply", "_forward_hooks"),
     *("_step_count", "_last_lr", "_suptitle", "_repr_html_", "_repr_latex_", "_repr_png_", "_LRScheduler", "_Loss"),
     *("_BatchNorm", "_ConvNd", "_NormBase", "_load_from_state_dict", "_is_full_backward_hook", "_index", "_data"),
-    *("_iter", "_size", "_sum", "_axes", "_exit", "_meta"),
+    *("_iter", "_size", "_sum", "_axes", "_exit", "_meta", "_forward_pre_hooks", "_backward_hooks", "_children"),
+    *("_get_lines", "_legend", "_legend_box", "_axinfo", "_cells", "_instances", "_append", "_value2member_map_"),
+    *("_facecolors2d", "_edgecolors2d", "_facecolor3d", "_edgecolor3d", "_member_map_", "_member_names_"),
+    *("_calculate_fan_in_and_fan_out", "_create_default_https_context", "_create_unverified_context"),
 }
 """names of libraries that begin with an underscore and that answers use all the same"""
 _BACKENDS = {"matplotlib.use", "matplotlib.pyplot.switch_backend"}
@@ -23,22 +27,25 @@ _WRAPPERS = {"functools.update_wrapper": 2, "functools.wraps": 1}
 """functions that copy attributes, and how many arguments answers give them"""
 _MAKERS = {"types.FunctionType", "types.ModuleType", "types.CodeType", "types.LambdaType", "dataclasses.make_dataclass"}
 """what makes functions, modules or classes of texts and code"""
-_SYMBOLS = {"symbols", "Symbol", "Function", "Dummy", "IndexedBase", "Idx", "MatrixSymbol", "latex", "pprint", "print"}
-"""functions of SymPy that do not run the texts that they are given"""
-_REPLACED = ("warnings.", "logging.", "sys.std", "pandas.options.", "torch.backends.")
+_REPLACED = (
+    *("warnings.", "logging.", "sys.std", "sys.excepthook", "pandas.options.", "torch.backends.", "ssl.", "locale."),
+)
 """where answers put something of their own into a library"""
 
 
 def taken(
-    nodes: Sequence[ast.AST], origins: Mapping[str, str], defined: Collection[str]
+    nodes: Sequence[ast.AST], origins: Mapping[str, str], defined: Collection[str], classes: Collection[str]
 ) -> Iterator[tuple[ast.AST, str]]:
-    """The nodes of a statement that are detours, and what they are. `defined` are names that the notebook defines."""
+    """The nodes of a statement that are detours, and what they are.
+
+    `defined` are names that the notebook defines or says, and `classes` those of its own classes.
+    """
     inner: set[ast.AST] = set()
     for node in nodes:
         match node:
             case ast.Attribute(value=of, attr=name):
                 inner.add(of)
-                if is_private(name) and name not in defined:
+                if is_private(name) and name not in defined and _owner(name) not in classes:
                     yield node, name
                 elif node not in inner and libraries.is_limited(path := path_of(node, origins)):
                     yield from () if libraries.is_usual(path) else ((node, path[:80]),)
@@ -50,7 +57,7 @@ def taken(
                     yield node, path[:80]
             case ast.Assign(targets=[*targets], value=value) if not isinstance(value, ast.Constant):
                 for target in targets:
-                    if _replaces(target, origins):
+                    if _replaces(target, origins) and not _is_plain(value, path_of(target, origins), origins):
                         yield target, f"{path_of(target, origins)[:80]} = …"
             case ast.Attribute(attr="__annotations__", ctx=ast.Store()):
                 yield node, "__annotations__ = …"
@@ -62,7 +69,7 @@ def taken(
                 if any(isinstance(part, ast.Constant | ast.Call | ast.JoinedStr) for part in walk(one)):
                     yield node, "register of an annotation that is run"
             case ast.Call():
-                yield from ((node, what) for what in _called(node, origins))
+                yield from ((node, what) for what in _called(node, origins, classes))
 
 
 def _replaces(target: ast.expr, origins: Mapping[str, str]) -> bool:
@@ -73,19 +80,45 @@ def _replaces(target: ast.expr, origins: Mapping[str, str]) -> bool:
     return is_installed(path.partition(".")[0])
 
 
+def _is_plain(value: ast.expr, path: str, origins: Mapping[str, str]) -> bool:
+    """Whether what is put into a library is no function of the notebook's: np.float = float."""
+    match value:
+        case ast.Lambda(body=ast.Constant()) | ast.JoinedStr():
+            return True
+        case ast.BinOp(left=left, right=right):
+            return any(isinstance(one, ast.Constant) for one in (left, right))
+        case ast.Name(id=name):
+            return name in vars(builtins) and name not in origins
+        case ast.Attribute():
+            return bool(theirs := path_of(value, origins)) and not theirs.startswith("torch")
+        case ast.Call(func=func, args=[of, *_]) if path_of(func, origins).startswith("functools.partial"):
+            return path_of(of, origins) == path
+        case ast.Call(func=func):
+            return path_of(func, origins).startswith(("numpy.random.", "random."))
+    return False
+
+
+def _owner(name: str) -> str:
+    """The class whose name Python puts before `__x`: _Layer__x."""
+    return name[1:].partition("__")[0]
+
+
 def is_private(name: str) -> bool:
     """Whether a name is one that only its own library is to use."""
     return name.startswith("_") and not name.startswith("__") and name.strip("_") != "" and name not in _PRIVATE
 
 
-def _called(node: ast.Call, origins: Mapping[str, str]) -> Iterator[str]:
+def _called(node: ast.Call, origins: Mapping[str, str], classes: Collection[str]) -> Iterator[str]:
     path, args = path_of(node.func, origins), node.args
     named = {pair.arg for pair in node.keywords}
     match node:
         case ast.Call(func=ast.Name(id="vars"), args=[ast.Call(func=ast.Name(id="type"), args=[ast.Name(id="self")])]):
             pass
-        case ast.Call(func=ast.Name(id="vars"), args=[ast.Call()]):
-            yield "vars of what a call returns"
+        case ast.Call(func=ast.Name(id="vars"), args=[ast.Call(func=ast.Attribute(attr="parse_args"))]):
+            pass
+        case ast.Call(func=ast.Name(id="vars"), args=[ast.Call(func=made)]):
+            if not (isinstance(made, ast.Name) and made.id in classes):
+                yield "vars of what a call returns"
     if path in _BACKENDS and not all(isinstance(one, ast.Constant) for one in args):
         yield f"{path} of a text that is put together"
     if path in _WRAPPERS and (len(args) > _WRAPPERS[path] or named & {"assigned", "updated"}):
@@ -96,7 +129,7 @@ def _called(node: ast.Call, origins: Mapping[str, str]) -> Iterator[str]:
         yield "unittest.main of a module"
     if path == "numpy.load" and len(args) > 2:
         yield "numpy.load of pickled objects"
-    if path.startswith("sympy.") and path.rpartition(".")[2] not in _SYMBOLS and any(map(_is_text, args)):
+    if path.startswith("sympy.") and any(map(_is_text, args)):
         yield f"{path} of a text, which is run"
     if (text := spelled(node)) and text in listed.TOOL_NAMES | listed.AUTOGRAD_NAMES | listed.NAMES:
         yield text
@@ -105,8 +138,10 @@ def _called(node: ast.Call, origins: Mapping[str, str]) -> Iterator[str]:
 
 
 def _is_text(node: ast.expr) -> bool:
-    is_one = isinstance(node, ast.Constant) and isinstance(node.value, str)
-    return is_one or isinstance(node, ast.JoinedStr) or outside.is_put_together(node)
+    """Whether SymPy would run this as a text that does more than to name numbers and symbols."""
+    if isinstance(node, ast.Constant) and isinstance(node.value, str):
+        return any(word in node.value for word in ("__", "import", "getattr", "eval", "exec"))
+    return isinstance(node, ast.JoinedStr) or outside.is_put_together(node)
 
 
 def spelled(node: ast.Call) -> str:

@@ -40,6 +40,11 @@ def fine(node: ast.AST, origins: Mapping[str, str]) -> Iterator[ast.AST]:
             yield shell
         case ast.Assign(targets=targets, value=ast.Constant()):
             yield from targets
+        case (
+            ast.Attribute(attr="__version__", value=ast.Call(func=ast.Attribute(attr="import_module") as loads))
+            | ast.Attribute(attr="__version__", value=ast.Call(func=ast.Name(id="__import__") as loads))
+        ):
+            yield loads
         case ast.Expr(value=ast.Call(func=ast.Name(id="breakpoint") as stops, args=[], keywords=[])):
             yield stops  # forgotten; with arguments, it calls what the environment names
         case ast.Call(func=ast.Attribute() as loads, args=[ast.Call(func=ast.Attribute() as dumps)]):
@@ -105,12 +110,14 @@ def loads_own_files(nodes: Sequence[ast.AST], origins: Mapping[str, str]) -> Ite
 
 
 def own_registries(nodes: Iterable[ast.AST]) -> Iterator[ast.AST]:
-    """`Layer.__subclasses__` of a class of the notebook's own: it lists the student's classes alone."""
+    """`Layer.__subclasses__`, `inspect.getmembers(Layer)`: they list what is in the student's own classes."""
     own = {node.name for node in nodes if isinstance(node, ast.ClassDef)}
     for node in nodes:
         match node:
             case ast.Attribute(value=ast.Name(id=name), attr="__subclasses__") if name in own:
                 yield node
+            case ast.Call(func=ast.Attribute(attr="getmembers") as lists, args=[ast.Name(id=name), *_]) if name in own:
+                yield from (lists, lists.value)
 
 
 def kept_shells(nodes: Sequence[ast.AST], bound: Mapping[str, int]) -> Iterator[ast.AST]:

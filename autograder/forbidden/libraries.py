@@ -18,13 +18,13 @@ _PYTHONS = (
     "numbers operator os pathlib pdb pickle platform pprint queue random re resource sched secrets shutil signal "
     "stat statistics string struct subprocess sys sysconfig tempfile textwrap threading time token "
     "tokenize traceback tracemalloc types typing unicodedata urllib uuid warnings weakref zipfile zlib "
-    "zoneinfo cProfile profile pstats tarfile sqlite3 configparser reprlib contextvars optparse"
+    "zoneinfo cProfile profile pstats tarfile sqlite3 configparser reprlib contextvars optparse binascii socket ssl xml"
 )
 _OTHERS = (
     "certifi cv2 einops fastprogress google graphviz imageio ipykernel ipywidgets jaxtyping jupyter kaggle "
     "matplotlib matplotlib_inline mpl_toolkits networkx numpy opt_einsum pandas plotly psutil requests rich "
     "scipy seaborn skimage sklearn tabulate tensorboard torch torchinfo torchmetrics torchsummary torchtext "
-    "torchvision torchviz tqdm typing_extensions wandb attr attrs mpmath packaging sympy"
+    "torchvision torchviz tqdm typing_extensions wandb attr attrs cycler mpmath packaging sympy yaml"
 )
 _WHOLE = frozenset([*_PYTHONS.split(), *_OTHERS.split()])
 """what is imported by answers, or without any use in them; what is listed elsewhere is an attempt all the same"""
@@ -34,13 +34,26 @@ _PARTS = (
     *("timeit.timeit", "timeit.repeat", "timeit.Timer", "timeit.default_timer"),
     *("unittest.TestCase", "unittest.main", "unittest.TextTestRunner", "unittest.TestSuite", "unittest.makeSuite"),
     *("unittest.TestLoader", "unittest.defaultTestLoader", "unittest.skip", "unittest.skipIf", "unittest.TestResult"),
+    *("unittest.skipUnless", "unittest.expectedFailure", "unittest.SkipTest", "pytest.skip", "pytest.fail"),
     *("pytest.approx", "pytest.raises", "pytest.mark", "pytest.fixture", "pytest.warns", "pytest.param"),
     *("IPython.display", "IPython.core.display", "IPython.core.display_functions", "IPython.lib.display"),
     *("IPython.core.interactiveshell.InteractiveShell", "IPython.core.pylabtools", "IPython.utils.capture"),
+    *("IPython.core.debugger.set_trace", "IPython.utils.io", "IPython.lib.pretty"),
     *("IPython.get_ipython", "IPython.core.getipython.get_ipython", "IPython.version_info"),
     *("IPython.core.magic.register_cell_magic", "IPython.core.magic.register_line_magic"),
     *(f"PIL.{name}" for name in ("Image", "ImageDraw", "ImageFont", "ImageOps", "ImageFilter", "ImageEnhance")),
-    *(f"PIL.{name}" for name in ("ImageChops", "ImageColor", "ImageStat", "UnidentifiedImageError")),
+    *(
+        f"PIL.{name}"
+        for name in (
+            "ImageChops",
+            "ImageColor",
+            "ImageStat",
+            "ImageSequence",
+            "ImageFile",
+            "ExifTags",
+            "UnidentifiedImageError",
+        )
+    ),
     *(f"torch.utils.{name}" for name in ("data", "tensorboard", "checkpoint", "benchmark", "collect_env")),
     *("torch.utils.model_zoo", "torch.utils.parametrize", "torch.utils.deterministic", "torch.utils.flop_counter"),
     *(f"numpy.testing.assert_{name}" for name in ("", "allclose", "equal", "almost_equal", "approx_equal", "raises")),
@@ -49,7 +62,16 @@ _PARTS = (
 _LIMITED = ("importlib", "timeit", "unittest", "pytest", "IPython", "PIL", "torch.utils", "numpy.testing")
 """libraries of which only parts are used"""
 _CLOSED = (
-    *("numpy.f2py", "networkx.lazy_imports", "networkx.utils", "matplotlib.testing", "pandas.eval", "sympy.parsing"),
+    *(
+        "numpy.f2py",
+        "networkx.lazy_imports",
+        "networkx.utils",
+        "matplotlib.testing",
+        "pandas.eval",
+        "sympy.parsing",
+        "yaml.Loader",
+    ),
+    *("yaml.unsafe_load", "yaml.full_load", "yaml.UnsafeLoader", "yaml.FullLoader", "yaml.CLoader"),
     *(
         "typing_extensions.get_type_hints",
         "typing_extensions.evaluate_forward_ref",
@@ -58,13 +80,17 @@ _CLOSED = (
     ),
 )
 """parts that no answer uses, of other libraries"""
+_SAID = {"__version__", "__name__", "__doc__", "__file__"}
+"""what every library says of itself"""
 _TORCHES = {"torch", "torchvision"}
 
 
 @lru_cache(4096)
 def is_usual(path: str) -> bool:
     """Whether answers use what a dotted path stands for, or something below it; `pytest.raises.x` is as usual."""
-    top = path.partition(".")[0]
+    top, last = path.partition(".")[0], path.rpartition(".")[2]
+    if last in _SAID or (top == "__main__" and path != top):
+        return True
     if limited := next((one for one in _LIMITED if _begins(path, one)), ""):
         return path == limited or any(_begins(path, part) or _begins(part, path) for part in _PARTS)
     return top in _WHOLE and not any(_begins(path, one) for one in _CLOSED)

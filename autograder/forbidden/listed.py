@@ -56,7 +56,7 @@ TOOL_MODULES = {
         "logging.config",
     ),
     *("importlib.metadata.EntryPoint", "importlib.metadata.entry_points", "pkg_resources", "numpy.ctypeslib"),
-    *("site", "shelve", "joblib", "imp", "pydoc.importfile", "jinja2", "unittest.loader", "sympy.sympify"),
+    *("site", "shelve", "joblib", "imp", "pydoc.importfile", "jinja2", "unittest.loader"),
     *("torch._refs", "torch._prims", "torch._decomp", "torch._dynamo", "torch._inductor", "torch.utils.cpp_extension"),
 }
 USED = {
@@ -143,6 +143,7 @@ WRITING = {"write_text", "write_bytes", "tofile", "savetxt", "rename", "copyfile
 LOADED = (".py", ".pyc", ".so", ".zip", ".egg", ".pth")
 """ends of files that can be imported"""
 WORD = re.compile(r"[A-Za-z_]\w*")
+PRIVATE = re.compile(r"\b_[A-Za-z]\w*")
 INNER = re.compile(r"\btorch\._[A-Za-z]\w*")
 PUT_TOGETHER = {"join", "replace", "decode", "translate"}
 """methods that make a name of what does not look like one"""

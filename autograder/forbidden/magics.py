@@ -22,7 +22,7 @@ HARMLESS = {
     *("matplotlib", "autoreload", "cd", "pwd", "ls", "who", "whos", "who_ls", "precision", "pip"),
     *("conda", "mkdir", "env", "html", "HTML", "latex", "markdown", "javascript", "js", "svg", "SVG", "pinfo"),
     *("pinfo2", "pdoc", "psource", "lsmagic", "quickref", "xmode", "reset", "system", "sx", "bash", "sh"),
-    *("history", "tensorboard", "pdb", "watermark", "script", "skip", "colors", "pylab"),
+    *("history", "tensorboard", "pdb", "watermark", "script", "skip", "colors", "pylab", "memit", "mprun", "lprun"),
 }
 """magics that run no Python code in the grader"""
 

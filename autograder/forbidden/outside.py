@@ -38,7 +38,7 @@ def taken(nodes: Sequence[ast.AST], own_modules: Collection[str]) -> Iterator[tu
     fine: set[ast.AST] = set()  # of the shell
     for node in nodes:
         match node:
-            case ast.Attribute(value=ast.Call(func=ast.Name(id="get_ipython") as name), attr=attr) if attr in _SHELL:
+            case ast.Attribute(value=ast.Call(func=ast.Name() | ast.Attribute() as name), attr=attr) if attr in _SHELL:
                 fine.add(name)
             case ast.Attribute(
                 value=ast.Attribute(value=ast.Call(func=ast.Name(id="get_ipython") as name), attr="__class__"),
@@ -46,7 +46,7 @@ def taken(nodes: Sequence[ast.AST], own_modules: Collection[str]) -> Iterator[tu
             ) if attr in _NAMES:
                 fine.add(name)
             case (
-                ast.Compare(left=ast.Call(func=ast.Name() as name))
+                ast.Compare(left=ast.Call(func=ast.Name() | ast.Attribute() as name))
                 | ast.Expr(value=ast.Call(func=ast.Name() as name))
                 | ast.Call(func=ast.Name(id="str" | "type" | "print"), args=[ast.Call(func=ast.Name() as name)])
             ):
@@ -60,7 +60,7 @@ def taken(nodes: Sequence[ast.AST], own_modules: Collection[str]) -> Iterator[tu
                 yield from ((node, what) for what in _unusual(paths, own_modules))
             case ast.Name(id="get_ipython", ctx=ast.Load()) if node not in fine:
                 yield node, "get_ipython()"
-            case ast.Attribute(value=ast.Name(id="IPython"), attr="get_ipython"):
+            case ast.Attribute(value=ast.Name(id="IPython"), attr="get_ipython") if node not in fine:
                 yield node, "IPython.get_ipython()"
 
 

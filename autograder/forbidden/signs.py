@@ -137,3 +137,16 @@ def _taken(node: ast.AST) -> Iterator[str]:
             yield other or name.partition(".")[0]
         case ast.Global(names=names):
             yield from names
+
+
+def text_shown(value: ast.expr) -> str:
+    """An expression as it is written."""
+    try:
+        return ast.unparse(value)
+    except RecursionError:
+        return "…"
+
+
+def is_private(name: str) -> bool:
+    """Whether a name begins with one underscore."""
+    return name.startswith("_") and not name.startswith("__")
