@@ -1,6 +1,7 @@
 """Forbidden tools: every way to them is shut while tests run, and honest code is never accused."""
 
 import _thread
+import contextlib
 import copy
 import dataclasses
 import enum
@@ -8,12 +9,14 @@ import functools
 import sys
 import threading
 from collections import namedtuple
+from pathlib import Path
 
 import numpy
 import pytest
 import torch
 from torch.nn import functional
 
+from autograder.examination.harness import Harness
 from autograder.forbidden import ForbiddenTool, runtime, static
 
 # made before the doors were shut, as a student's earlier cell would
@@ -481,3 +484,24 @@ def test_a_thread_leads_around_no_door(start):
 
     with pytest.raises(ForbiddenTool):
         open_one()
+
+
+def test_a_convolution_that_c_calls_from_c_is_noted():
+    """hw2/theory leaves PyTorch's convolutions to its checks."""
+    ask = Harness(Path(__file__).parents[1] / "hw2" / "hidden" / "test_theory.py").ours.ask
+
+    def behind(x, w):
+        class Asked(Row):
+            def __getitem__(self, at):
+                found.extend(map(torch.conv1d, [x], [w]))
+                raise IndexError
+
+        found = []
+        with contextlib.suppress(ValueError):
+            torch.as_tensor([Asked()])
+        return found[0]
+
+    numbers = [torch.ones(1, 2, 5), torch.ones(1, 2, 3)]
+    assert ask(behind, numbers, ())[2] == ["convolution"]
+    assert ask(lambda x, w: torch.conv1d(x, w), numbers, ())[2] == ["conv1d"]
+    assert ask(lambda x, w: (x.unfold(2, 3, 1) * w[:, :, None]).sum((1, 3)), numbers, ())[2] == []

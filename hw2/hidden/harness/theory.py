@@ -9,6 +9,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 from torch.overrides import TorchFunctionMode
+from torch.utils._python_dispatch import TorchDispatchMode
 
 
 def ask(function: Callable[..., object], arguments: Sequence[Any], lent: Sequence[str]) -> list[object]:
@@ -18,7 +19,7 @@ def ask(function: Callable[..., object], arguments: Sequence[Any], lent: Sequenc
     While it runs, the functions named in `lent` are right ones.
     """
     before, watch = _copied(arguments), _Watch()
-    with _lending(function, {name: watch.overlooking(_RIGHT[name]) for name in lent}), watch:
+    with _lending(function, {name: watch.overlooking(_RIGHT[name]) for name in lent}), watch, _Below(watch):
         function(*_others(arguments))
         answer = function(*arguments)
     changed = [n for n, (now, was) in enumerate(zip(arguments, before, strict=True)) if not _equal(now, was)]
@@ -138,6 +139,23 @@ class _Watch(TorchFunctionMode):
         name = getattr(func, "__name__", "")
         if name.lstrip("_").startswith("conv") and not self._overlooks:
             self.called.add(name)
+        return func(*args, **(kwargs or {}))
+
+    def note(self, operator: str) -> None:
+        """Note an operator below Python, if nothing that leads to it was seen: C can call it from C."""
+        if "convolution" in operator and not self.called and not self._overlooks:
+            self.called.add(operator)
+
+
+class _Below(TorchDispatchMode):  # type: ignore[no-untyped-call]
+    """Tells a watch of all operators that are carried out."""
+
+    def __init__(self, watch: _Watch) -> None:
+        super().__init__()  # type: ignore[no-untyped-call]
+        self._watch = watch
+
+    def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
+        self._watch.note(func.overloadpacket.__name__)
         return func(*args, **(kwargs or {}))
 
 
