@@ -230,6 +230,7 @@ PLAIN = {
     "power of an enum": lambda: X.detach().unsqueeze(0).sum(Way.FIRST),
     "split by an enum": lambda: X.detach().split(Way.FIRST),
     "named tuple": lambda: torch.einsum("i,j->ij", Pair(X.detach(), X.detach())),
+    "unique": lambda: torch.unique(X.detach()[None], dim=numpy.int32(1)),
     "norm": lambda: torch.norm(X.detach()[None], dim=Way.FIRST),
 }
 

@@ -75,7 +75,9 @@ def blocking_mode(tool: str) -> Callable[[], AbstractContextManager[None]]:
             if self._refused:  # PyTorch may have hidden the exception
                 refuse()
 
+    # what torch._jit_internal makes of two functions has the same code as torch.unique; the two are seen themselves
     codes = {function.__code__ for function in forbidden if hasattr(function, "__code__")}
+    codes = {code for code in codes if code.co_filename != torch._jit_internal.__file__}
 
     def watch(frame: Any, event: str, function: Any) -> None:
         if (event == "c_call" and function in forbidden) or (event == "call" and frame.f_code in codes):
