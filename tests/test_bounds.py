@@ -575,6 +575,7 @@ ATTEMPTS = [
     "import sympy\nsympy.sqrt(''.join(parts))",
     "from functools import singledispatch\n@show.register\ndef _(x: 'f(1)'): ...",
     "g.__annotations__['x'] = text",
+    "g.__annotations__ = {'x': text}",
     "def slope(kind):\n    return globals()[{'a': 'torch', 'b': 'f'}[kind]]",
     "tools = {'t': torch}\ny = tools['t'].autograd.grad",
     "def pick(lib):\n    return lib.autograd\n\npick(torch)",

@@ -43,6 +43,8 @@ def taken(
     inner: set[ast.AST] = set()
     for node in nodes:
         match node:
+            case ast.Attribute(attr="__annotations__", ctx=ast.Store()):
+                yield node, "__annotations__ = …"
             case ast.Attribute(value=of, attr=name):
                 inner.add(of)
                 if is_private(name) and name not in defined and _owner(name) not in classes:
@@ -59,8 +61,6 @@ def taken(
                 for target in targets:
                     if _replaces(target, origins) and not _is_plain(value, path_of(target, origins), origins):
                         yield target, f"{path_of(target, origins)[:80]} = …"
-            case ast.Attribute(attr="__annotations__", ctx=ast.Store()):
-                yield node, "__annotations__ = …"
             case ast.Subscript(value=ast.Attribute(attr="__annotations__"), ctx=ast.Store()):
                 yield node, "__annotations__[…] = …"
             case ast.FunctionDef(
