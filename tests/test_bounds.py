@@ -576,6 +576,7 @@ ATTEMPTS = [
     "from functools import singledispatch\n@show.register\ndef _(x: 'f(1)'): ...",
     "g.__annotations__['x'] = text",
     "g.__annotations__ = {'x': text}",
+    "len.__self__.exec(text)",
     "def slope(kind):\n    return globals()[{'a': 'torch', 'b': 'f'}[kind]]",
     "tools = {'t': torch}\ny = tools['t'].autograd.grad",
     "def pick(lib):\n    return lib.autograd\n\npick(torch)",

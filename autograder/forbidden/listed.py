@@ -104,7 +104,15 @@ DOORS = {"autograd", "func", "functorch", "nn", "attention", "modules"}
 TOOL_NAMES = {
     *("_C", "_VF", "__torch_function__", "__torch_dispatch__", "DisableTorchFunction", "DisableTorchFunctionSubclass"),
     *("TorchFunctionMode", "TorchDispatchMode", "__builtins__", "__import__"),
-    *("__match_args__", "loadTestsFromName", "loadTestsFromNames", "discover", "importorskip", "MonkeyPatch"),
+    *(
+        "__self__",
+        "__match_args__",
+        "loadTestsFromName",
+        "loadTestsFromNames",
+        "discover",
+        "importorskip",
+        "MonkeyPatch",
+    ),
     *("get_type_hints", "ForwardRef", "evaluate_forward_ref", "import_item", "unsafe_eval", "exec_module"),
     *("sys", "start_new_thread", "import_module", "aten", "__getattribute__", "load_library", "breakpointhook"),
 }
