@@ -577,6 +577,10 @@ ATTEMPTS = [
     "g.__annotations__['x'] = text",
     "g.__annotations__ = {'x': text}",
     "len.__self__.exec(text)",
+    "globals()['__builtins__']['exec'](text)",
+    "key = '__builtins__'\nkept = globals()[key]",
+    "torch.__loader__.load_module(name)",
+    "import abc\nabc.__spec__.loader",
     "def slope(kind):\n    return globals()[{'a': 'torch', 'b': 'f'}[kind]]",
     "tools = {'t': torch}\ny = tools['t'].autograd.grad",
     "def pick(lib):\n    return lib.autograd\n\npick(torch)",
@@ -895,6 +899,7 @@ USUAL = [
     "from importlib import util\nprint(util.find_spec('torch') is not None)",
     "import inspect\nclass MLP: pass\nfor name, f in inspect.getmembers(MLP, inspect.isfunction): print(name)",
     "import timeit\nprint(timeit.timeit('f(3)', setup='from __main__ import f', number=9))",
+    "for i in range(3):\n    globals()[f'w{i}'] = torch.randn(3)",
     "from cycler import cycler\nfrom PIL import ImageSequence\nfrom IPython.core.debugger import set_trace",
 ]
 

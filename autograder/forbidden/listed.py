@@ -106,6 +106,9 @@ TOOL_NAMES = {
     *("TorchFunctionMode", "TorchDispatchMode", "__builtins__", "__import__"),
     *(
         "__self__",
+        "__loader__",
+        "__spec__",
+        "load_module",
         "__match_args__",
         "loadTestsFromName",
         "loadTestsFromNames",

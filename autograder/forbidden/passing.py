@@ -63,9 +63,9 @@ def passed_on(
             case ast.Attribute(value=ast.Call(func=ast.Name(id=name)), attr=way) if name in tables:
                 if way != "pop":
                     yield node, f"{name}().{way}"
-            case ast.Subscript(value=ast.Call(func=ast.Name(id=name)), slice=key) if name in tables:
+            case ast.Subscript(value=ast.Call(func=ast.Name(id=name)), slice=key, ctx=ast.Load()) if name in tables:
                 known = texts.values(key)
-                if known is None or any(_leads(origins.get(one, "")) for one in known):
+                if known is None or any(one.startswith("__") or _leads(origins.get(one, "")) for one in known):
                     yield node, f"{name}() with a name that stands for a module, perhaps"
 
 
