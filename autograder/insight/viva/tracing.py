@@ -11,7 +11,6 @@ from pathlib import Path
 from typing import Any, TypeAlias
 
 from autograder.constants import cell_filename, cell_of
-from autograder.insight.viva.inside import reach, sight, witness
 from autograder.insight.viva.seen import Seen, read
 from autograder.sandbox.lines import Line
 from autograder.sandbox.object_client import Student
@@ -22,6 +21,8 @@ MOST_CALLS, MOST_EVENTS, MOST_WORK = 3, 200, 6_000
 _SECONDS = 2.0
 """for one check, or for one edit with its checks: only what the bounds above do not count is stopped by the clock"""
 
+_INSIDE = Path(__file__).with_name("inside")
+"""what runs in the student's process, which has PyTorch and NumPy; it is not imported here"""
 _MALFORMED = (ValueError, TypeError, KeyError, IndexError, AttributeError)
 """what comes from reading an answer that is no record"""
 
@@ -157,7 +158,8 @@ def _ask(
 @cache
 def _witness() -> str:
     """The witness as one text that ends with its function: nothing of ours can be imported where it runs."""
-    trees = [ast.parse(Path(module.__file__ or "").read_text(encoding="utf-8")) for module in (sight, reach, witness)]
+    files = (_INSIDE / f"{name}.py" for name in ("sight", "reach", "witness"))
+    trees = [ast.parse(file.read_text(encoding="utf-8")) for file in files]
     parts = [node for tree in trees for node in tree.body if not _is_ours(node)]
     return f"from __future__ import annotations\n{ast.unparse(ast.Module(parts, []))}\nwatch"
 

@@ -1,1 +1,1 @@
-"""Code that runs in the student's process while questions are sought; none of it imports another module of ours."""
+"""Code that runs in the student's process while questions are sought. `tracing` sends it there as one text."""

@@ -4,15 +4,14 @@ from __future__ import annotations
 
 import functools
 import random
-import sys
 import zlib
 from collections import deque
 from collections.abc import Callable, Mapping
 from types import BuiltinFunctionType, FrameType, FunctionType, MethodType, ModuleType
 from typing import Any
 
-torch: Any = sys.modules.get("torch")
-numpy: Any = sys.modules.get("numpy")
+import numpy
+import torch
 
 _MOST_REACHED, _MOST_BYTES, _DEEPEST = 400, 4 * 10**6, 12
 _QUICK = 10_000
@@ -119,7 +118,7 @@ class _Digest:
         if id(thing) in self._known:
             return
         self._known[id(thing)] = thing  # kept, so that nothing else gets its id
-        if torch is not None and isinstance(thing, torch.Tensor):
+        if isinstance(thing, torch.Tensor):
             if self._quick and thing.numel() > _QUICK:
                 self._add((thing._version, thing.data_ptr(), tuple(thing.shape)))
                 return
@@ -128,7 +127,7 @@ class _Digest:
             self._add((str(thing.dtype), tuple(thing.shape), thing.requires_grad))
             self._take(thing.grad if thing.is_leaf else None, deeper)
             thing = thing.detach().resolve_conj().numpy()
-        if numpy is not None and isinstance(thing, numpy.ndarray):
+        if isinstance(thing, numpy.ndarray):
             self._add((thing.dtype, thing.shape))
             self._add(thing.tobytes() if thing.dtype != object else repr(thing))
         elif isinstance(thing, dict):
@@ -151,10 +150,12 @@ class _Digest:
             self._take([thing.func, thing.args, thing.keywords], deeper)
         elif isinstance(thing, random.Random):
             self._add(thing.getstate())
-        elif torch is not None and isinstance(thing, torch.Generator):
+        elif isinstance(thing, torch.Generator):
             self._take(thing.get_state(), deeper)
-        elif numpy is not None and isinstance(thing, numpy.random.Generator | numpy.random.RandomState):
-            self._take((getattr(thing, "bit_generator", None) or thing._bit_generator).state, deeper)
+        elif isinstance(thing, numpy.random.Generator):
+            self._take(thing.bit_generator.state, deeper)
+        elif isinstance(thing, numpy.random.RandomState):
+            self._take(thing.get_state(legacy=False), deeper)
         elif hasattr(kind, "__next__") or hasattr(kind, "cache_info"):
             raise ValueError  # how far it has come, or what it remembers, is not to be seen
         elif not isinstance(thing, type | ModuleType):

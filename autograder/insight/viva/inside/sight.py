@@ -2,24 +2,23 @@
 
 from __future__ import annotations
 
-import sys
 import zlib
 from typing import Any
 
-torch: Any = sys.modules.get("torch")
-numpy: Any = sys.modules.get("numpy")
+import numpy
+import torch
 
 
 def is_tensor(thing: object) -> bool:
-    return torch is not None and isinstance(thing, torch.Tensor)
+    return isinstance(thing, torch.Tensor)
 
 
 def is_array(thing: object) -> bool:
-    return numpy is not None and isinstance(thing, numpy.ndarray)
+    return isinstance(thing, numpy.ndarray)
 
 
 def is_module(thing: object) -> bool:
-    return torch is not None and isinstance(thing, torch.nn.Module)
+    return isinstance(thing, torch.nn.Module)
 
 
 def seen(thing: Any, depth: int = 0) -> list[Any]:

@@ -15,8 +15,11 @@ from collections.abc import Callable, Sequence
 from types import CodeType, FrameType
 from typing import Any
 
+import numpy
+import torch
+
 from autograder.insight.viva.inside.reach import Reach
-from autograder.insight.viva.inside.sight import described, digest, members, numpy, seen, sums, torch
+from autograder.insight.viva.inside.sight import described, digest, members, seen, sums
 
 _MOST_DICE = 40
 """events of a call at which it is looked whether something was drawn before"""
@@ -213,12 +216,8 @@ def watch(
 
 def _dice() -> list[Any]:
     """The state of all that draws random numbers."""
-    found: list[Any] = [random.getstate()]
-    if torch is not None:
-        found.append(torch.get_rng_state().numpy().tobytes())
-    if numpy is not None:
-        found.append([part.tobytes() if hasattr(part, "tobytes") else part for part in numpy.random.get_state()])
-    return found
+    drawn = [part.tobytes() if hasattr(part, "tobytes") else part for part in numpy.random.get_state()]
+    return [random.getstate(), torch.get_rng_state().numpy().tobytes(), drawn]
 
 
 def _state(frame: FrameType, look: Callable[[Any], Any]) -> dict[str, Any]:
