@@ -19,6 +19,8 @@ def refusal(tool: str) -> Callable[..., NoReturn]:
     return refuse
 
 
+_DEEP = {"attention"}
+"""tools whose operators are told by their names below Python; those of torch.nn are those of plain functions, too"""
 _WRITTEN_IN_PYTHON = 1 << 9
 """CPython's flag of classes that are made while a program runs, Py_TPFLAGS_HEAPTYPE"""
 
@@ -43,7 +45,8 @@ def blocking_mode(tool: str) -> Callable[[], AbstractContextManager[None]]:
             args = [self._within(thing) for thing in args]
             kwargs = {name: self._within(thing) for name, thing in kwargs.items()}
             # the function may call methods of the student's, without this mode
-            with _profiled(watch), Below() if _has_strangers((*args, *kwargs.values())) else nullcontext():
+            deep = tool in _DEEP and _has_strangers((*args, *kwargs.values()))
+            with _profiled(watch), Below() if deep else nullcontext():
                 return func(*args, **kwargs)
 
         def _within(self, thing: Any) -> Any:
@@ -65,7 +68,7 @@ def blocking_mode(tool: str) -> Callable[[], AbstractContextManager[None]]:
             self._refused = False
 
         def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
-            if tool == "attention" and is_part(str(func)):
+            if is_part(str(func)):
                 self._refused = True
                 refuse()
             return func(*args, **(kwargs or {}))

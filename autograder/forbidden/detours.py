@@ -7,7 +7,7 @@ import builtins
 from collections.abc import Collection, Iterator, Mapping, Sequence
 
 from autograder.course.nodes import walk
-from autograder.forbidden import libraries, listed, outside
+from autograder.forbidden import libraries, listed, outside, signs
 from autograder.forbidden.source import path_of
 from autograder.forbidden.static import is_installed
 
@@ -28,7 +28,8 @@ _WRAPPERS = {"functools.update_wrapper": 2, "functools.wraps": 1}
 _MAKERS = {"types.FunctionType", "types.ModuleType", "types.CodeType", "types.LambdaType", "dataclasses.make_dataclass"}
 """what makes functions, modules or classes of texts and code"""
 _REPLACED = (
-    *("warnings.", "logging.", "sys.std", "sys.excepthook", "pandas.options.", "torch.backends.", "ssl.", "locale."),
+    *("warnings.", "logging.", "sys.std", "sys.excepthook", "locale.", "ssl."),
+    *("pandas.options.", "torch.backends."),
 )
 """where answers put something of their own into a library"""
 
@@ -47,12 +48,12 @@ def taken(
                 yield node, "__annotations__ = …"
             case ast.Attribute(value=of, attr=name):
                 inner.add(of)
-                if is_private(name) and name not in defined and _owner(name) not in classes:
+                if _is_foreign(name) and name not in defined and _owner(name) not in classes:
                     yield node, name
                 elif node not in inner and libraries.is_limited(path := path_of(node, origins)):
                     yield from () if libraries.is_usual(path) else ((node, path[:80]),)
             case ast.ImportFrom(module=str(), names=aliases):
-                private = (one.name for one in aliases if is_private(one.name) and one.name not in defined)
+                private = (one.name for one in aliases if _is_foreign(one.name) and one.name not in defined)
                 yield from ((node, name) for name in private)
             case ast.Name(id=name, ctx=ast.Load()) if node not in inner and "." in origins.get(name, ""):
                 if libraries.is_limited(path := origins[name]) and not libraries.is_usual(path):
@@ -103,9 +104,9 @@ def _owner(name: str) -> str:
     return name[1:].partition("__")[0]
 
 
-def is_private(name: str) -> bool:
+def _is_foreign(name: str) -> bool:
     """Whether a name is one that only its own library is to use."""
-    return name.startswith("_") and not name.startswith("__") and name.strip("_") != "" and name not in _PRIVATE
+    return signs.is_private(name) and name.strip("_") != "" and name not in _PRIVATE
 
 
 def _called(node: ast.Call, origins: Mapping[str, str], classes: Collection[str]) -> Iterator[str]:
@@ -133,7 +134,7 @@ def _called(node: ast.Call, origins: Mapping[str, str], classes: Collection[str]
         yield f"{path} of a text, which is run"
     if (text := spelled(node)) and text in listed.TOOL_NAMES | listed.AUTOGRAD_NAMES | listed.NAMES:
         yield text
-    if text and text.partition(".")[0] == "torch" and any(map(is_private, text.split("."))):
+    if text and text.partition(".")[0] == "torch" and any(map(_is_foreign, text.split("."))):
         yield text
 
 

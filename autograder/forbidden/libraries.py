@@ -42,18 +42,8 @@ _PARTS = (
     *("IPython.get_ipython", "IPython.core.getipython.get_ipython", "IPython.version_info"),
     *("IPython.core.magic.register_cell_magic", "IPython.core.magic.register_line_magic"),
     *(f"PIL.{name}" for name in ("Image", "ImageDraw", "ImageFont", "ImageOps", "ImageFilter", "ImageEnhance")),
-    *(
-        f"PIL.{name}"
-        for name in (
-            "ImageChops",
-            "ImageColor",
-            "ImageStat",
-            "ImageSequence",
-            "ImageFile",
-            "ExifTags",
-            "UnidentifiedImageError",
-        )
-    ),
+    *(f"PIL.{name}" for name in ("ImageChops", "ImageColor", "ImageStat", "ImageSequence", "ImageFile", "ExifTags")),
+    "PIL.UnidentifiedImageError",
     *(f"torch.utils.{name}" for name in ("data", "tensorboard", "checkpoint", "benchmark", "collect_env")),
     *("torch.utils.model_zoo", "torch.utils.parametrize", "torch.utils.deterministic", "torch.utils.flop_counter"),
     *(f"numpy.testing.assert_{name}" for name in ("", "allclose", "equal", "almost_equal", "approx_equal", "raises")),
@@ -62,22 +52,10 @@ _PARTS = (
 _LIMITED = ("importlib", "timeit", "unittest", "pytest", "IPython", "PIL", "torch.utils", "numpy.testing")
 """libraries of which only parts are used"""
 _CLOSED = (
-    *(
-        "numpy.f2py",
-        "networkx.lazy_imports",
-        "networkx.utils",
-        "matplotlib.testing",
-        "pandas.eval",
-        "sympy.parsing",
-        "yaml.Loader",
-    ),
-    *("yaml.unsafe_load", "yaml.full_load", "yaml.UnsafeLoader", "yaml.FullLoader", "yaml.CLoader"),
-    *(
-        "typing_extensions.get_type_hints",
-        "typing_extensions.evaluate_forward_ref",
-        "sympy.external",
-        "sympy.utilities",
-    ),
+    *("numpy.f2py", "networkx.lazy_imports", "networkx.utils", "matplotlib.testing", "pandas.eval"),
+    *("sympy.parsing", "sympy.external", "sympy.utilities"),
+    *(f"yaml.{name}" for name in ("unsafe_load", "full_load", "Loader", "UnsafeLoader", "FullLoader", "CLoader")),
+    *("typing_extensions.get_type_hints", "typing_extensions.evaluate_forward_ref"),
 )
 """parts that no answer uses, of other libraries"""
 _SAID = {"__version__", "__name__", "__doc__", "__file__"}

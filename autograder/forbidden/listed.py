@@ -83,13 +83,8 @@ PLACES = {"google", "google.colab", "ipykernel"}
 NAMING = {"warnings.filterwarnings", "warnings.simplefilter", "logging.getLogger"}
 """functions that only name whose messages are meant"""
 TEXT_RUNNERS = {
-    "torch.utils.benchmark.Timer",
-    "timeit.timeit",
-    "timeit.repeat",
-    "timeit.Timer",
-    "cProfile.run",
-    "cProfile.runctx",
-    "profile.run",
+    *("timeit.timeit", "timeit.repeat", "timeit.Timer", "torch.utils.benchmark.Timer"),
+    *("cProfile.run", "cProfile.runctx", "profile.run"),
 }
 CODE_ARGUMENTS = {"stmt", "setup", "statement"}
 """what they call their texts"""
@@ -104,18 +99,8 @@ DOORS = {"autograd", "func", "functorch", "nn", "attention", "modules"}
 TOOL_NAMES = {
     *("_C", "_VF", "__torch_function__", "__torch_dispatch__", "DisableTorchFunction", "DisableTorchFunctionSubclass"),
     *("TorchFunctionMode", "TorchDispatchMode", "__builtins__", "__import__"),
-    *(
-        "__self__",
-        "__loader__",
-        "__spec__",
-        "load_module",
-        "__match_args__",
-        "loadTestsFromName",
-        "loadTestsFromNames",
-        "discover",
-        "importorskip",
-        "MonkeyPatch",
-    ),
+    *("__self__", "__loader__", "__spec__", "load_module", "__match_args__"),
+    *("loadTestsFromName", "loadTestsFromNames", "discover", "importorskip", "MonkeyPatch"),
     *("get_type_hints", "ForwardRef", "evaluate_forward_ref", "import_item", "unsafe_eval", "exec_module"),
     *("sys", "start_new_thread", "import_module", "aten", "__getattribute__", "load_library", "breakpointhook"),
 }

@@ -94,7 +94,9 @@ def _drafts(exercise: Exercise, line: Lines, rng: random.Random, removed: bool, 
     drawn = rng.sample(exercise.checks, min(len(exercise.checks), _MOST_CHECKS))
     checks = [one for one in exercise.checks if one in drawn]  # in their order in the notebook
     run = id(exercise), tuple(name for name, _ in checks)
-    calls = seen[run] = seen[run] if run in seen else _calls(exercise, checks, line, _SEEDS[0])
+    if run not in seen:
+        seen[run] = _calls(exercise, checks, line, _SEEDS[0])
+    calls = seen[run]
     shown = sieve.plain_text(" ".join(exercise.sources.values()))
     own = sieve.plain_text(" ".join(exercise.cells.values()))
     found = sieve.sieved(list(_asked(exercise, calls)), exercise.texts, shown, own)

@@ -6,6 +6,7 @@ import ast
 from collections.abc import Iterable, Iterator, Sequence
 from functools import lru_cache
 
+from autograder.course import nodes
 from autograder.forbidden.source import binds_of
 
 _MOST_NODES = 8192
@@ -24,8 +25,8 @@ _INNER = (*SCOPES, ast.ListComp, ast.SetComp, ast.DictComp, ast.GeneratorExp)
 
 @lru_cache(_MOST_NODES)
 def walk(node: ast.AST) -> tuple[ast.AST, ...]:
-    """`ast.walk` of a node that nobody changes: a node is walked some hundred times for one student."""
-    return tuple(ast.walk(node))
+    """As `course.nodes.walk`, found once for a node that nobody changes: it is walked some hundred times."""
+    return tuple(nodes.walk(node))
 
 
 def draws(node: ast.AST) -> bool:

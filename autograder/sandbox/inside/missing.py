@@ -19,7 +19,7 @@ class Missing:
     """Stands for a package that is not there, or for something that was to come from it."""
 
     def __init__(self, error: ModuleNotFoundError) -> None:
-        self.__dict__["_error"] = error
+        self._error = error
 
     def __getattr__(self, name: str) -> NoReturn:
         if name.startswith("__"):  # what Python itself looks up
@@ -27,8 +27,7 @@ class Missing:
         self()
 
     def __call__(self, *args: Any, **kwargs: Any) -> NoReturn:
-        error: ModuleNotFoundError = self.__dict__["_error"]
-        raise ModuleNotFoundError(str(error), name=error.name)
+        raise ModuleNotFoundError(str(self._error), name=self._error.name)
 
 
 class Placeholders(ast.NodeTransformer):
@@ -53,9 +52,11 @@ def _instead(node: ast.stmt) -> list[ast.stmt]:
             single, wanted = [node], [module]
         case _:
             return [node]
-    if all(map(_is_there, wanted)):
+    there = list(map(_is_there, wanted))
+    if all(there):
         return [node]
-    return [one if _is_there(module) else _tried(one, module) for one, module in zip(single, wanted, strict=True)]
+    parts = zip(single, wanted, there, strict=True)
+    return [one if is_there else _tried(one, module) for one, module, is_there in parts]
 
 
 def _tried(node: ast.Import | ast.ImportFrom, module: str) -> ast.stmt:

@@ -63,13 +63,17 @@ class Witness:
     """Runs checks; `calls` are the records of the calls that it has seen."""
 
     def __init__(
-        self, names: dict[str, Any], cells: Sequence[str], most: Sequence[int], wanted: Sequence[Sequence[Any]]
+        self,
+        names: dict[str, Any],
+        reach: Reach,
+        cells: Sequence[str],
+        most: Sequence[int],
+        wanted: Sequence[Sequence[Any]],
     ) -> None:
         """`cells` are file names of cells, `most` calls, events and work; `wanted` are calls, as `_Watched.key`."""
-        self._names, self._cells = names, cells
+        self._names, self._reach, self._cells = names, reach, cells
         self._most_calls, self._most_events, self._most_work = most
         self._missing = {tuple(one) for one in wanted}
-        self._reach = Reach(names, members)
         self._counts: dict[tuple[str, str, int], int] = {}
         self._active: list[_Watched] = []
         self._edited: dict[str, set[CodeType]] = {}
@@ -202,8 +206,9 @@ def watch(
     `notebook` gives the notebook's names, `edited` are cells by file name with their new source, `checks` names with
     sources; the others are as in `Witness`. With edits, a check that fails is the last.
     """
-    witness = Witness(notebook(), cells, most, wanted)
-    has_changed = Reach(notebook(), members).watch()
+    names = notebook()
+    reach = Reach(names, members)
+    witness, has_changed = Witness(names, reach, cells, most, wanted), reach.watch()
     for filename, source in edited:
         witness.edit(filename, source)
     ends = []
