@@ -33,6 +33,8 @@ import matplotlib.pyplot as plt
 import torch
 from torch import nn
 
+# %% nbgrader={"grade_id": "common", "locked": true}
+# @title Helpers for checks and figures. Run this cell; you need not read it.
 from common import BLUE, GREEN, ORANGE, RED, compare, relative_error, show_figure
 
 # %% [markdown] nbgrader={"grade_id": "rules", "locked": true}

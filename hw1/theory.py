@@ -31,8 +31,6 @@ import matplotlib.pyplot as plt
 import torch
 from torch.nn import functional
 
-from common import BLUE, GREEN, ORANGE, RED, compare, show_figure
-
 
 def measured_jacobian(f, v):
     """∂f/∂v at the column v by autograd, in numerator layout: (entries of f(v), entries of v)."""
@@ -82,6 +80,10 @@ def compare_factors(yours, loss, y_hat, g, z3, f, z1):
     measured = [measured_jacobian(loss, y_hat), measured_jacobian(g, z3), measured_jacobian(f, z1)]
     compare_each("∂ℓ/∂ŷ ∂ŷ/∂z3 ∂z2/∂z1", yours, measured)
 
+
+# %% nbgrader={"grade_id": "common", "locked": true}
+# @title Helpers for checks and figures. Run this cell; you need not read it.
+from common import BLUE, GREEN, ORANGE, RED, compare, show_figure
 
 # %% [markdown] nbgrader={"grade_id": "rules", "locked": true}
 r"""

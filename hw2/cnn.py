@@ -35,8 +35,6 @@ from torch import nn
 from torch.nn import functional
 from torch.utils.data import DataLoader, TensorDataset
 
-from common import BLUE, ORANGE, show_figure
-
 device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
 
 
@@ -56,6 +54,10 @@ def count_parameters(model):
     """The number of parameters of a model."""
     return sum(parameter.numel() for parameter in model.parameters())
 
+
+# %% nbgrader={"grade_id": "common", "locked": true}
+# @title Helpers for checks and figures. Run this cell; you need not read it.
+from common import BLUE, ORANGE, show_figure
 
 # %% [markdown] nbgrader={"grade_id": "data-text", "locked": true}
 r"""

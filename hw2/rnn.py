@@ -33,8 +33,6 @@ from torch import nn
 from torch.nn import functional
 from torch.utils.data import DataLoader, Dataset
 
-from common import BLUE, GREEN, ORANGE, RED, show_figure
-
 torch.set_num_threads(1)  # for networks as small as ours, one thread is faster than many
 N = 26  # letters a to z, numbered from 1 to N; 0 is the blank
 SYMBOLS = " abcdefghijklmnopqrstuvwxyz"  # SYMBOLS[k] is the symbol with number k
@@ -46,6 +44,10 @@ def accuracy(model, *batch):
     with torch.no_grad():
         return (model(*inputs).argmax(-1) == y).float().mean().item()
 
+
+# %% nbgrader={"grade_id": "common", "locked": true}
+# @title Helpers for checks and figures. Run this cell; you need not read it.
+from common import BLUE, GREEN, ORANGE, RED, show_figure
 
 # %% [markdown] nbgrader={"grade_id": "echo-data-text", "locked": true}
 r"""

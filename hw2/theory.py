@@ -30,8 +30,6 @@ import matplotlib.pyplot as plt
 import torch
 from torch.nn import functional
 
-from common import BLUE, GREEN, ORANGE, RED, compare, numbers, show_figure
-
 
 def measured_jacobian(f, v):
     """∂f/∂v by autograd, in numerator layout: (entries of f(v), entries of v), both flattened as reshape(-1) does."""
@@ -52,6 +50,10 @@ def draw_graph(ax, edges, places, title, far=math.inf):
     ax.set(xlim=(min(across) - 0.6, max(across) + 0.6), ylim=(min(up) - 0.6, max(up) + 0.9), title=title)
     ax.axis("off")
 
+
+# %% nbgrader={"grade_id": "common", "locked": true}
+# @title Helpers for checks and figures. Run this cell; you need not read it.
+from common import BLUE, GREEN, ORANGE, RED, compare, numbers, show_figure
 
 # %% [markdown] nbgrader={"grade_id": "conv-output-shape-text", "locked": true}
 r"""

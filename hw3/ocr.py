@@ -43,8 +43,6 @@ from torch import nn
 from torch.nn import functional
 from torch.utils.data import DataLoader, Dataset, TensorDataset
 
-from common import BLUE, ORANGE, RED, compare, show_figure
-
 torch.set_num_threads(1)  # enough for a network as small as this
 
 ALPHABET = "abcdefghijklmnopqrstuvwxyz"
@@ -68,6 +66,10 @@ def all_paths(L, T):
     for moves in itertools.combinations(range(1, L), T - 1):  # the windows in which a new target begins
         yield [sum(move <= i for move in moves) for i in range(L)]
 
+
+# %% nbgrader={"grade_id": "common", "locked": true}
+# @title Helpers for checks and figures. Run this cell; you need not read it.
+from common import BLUE, ORANGE, RED, compare, show_figure
 
 # %% [markdown] nbgrader={"grade_id": "data-text", "locked": true}
 r"""

@@ -30,8 +30,6 @@ import matplotlib.pyplot as plt
 import torch
 from torch.nn import functional
 
-from common import BLUE, GREEN, RED, compare, numbers, show_figure
-
 
 def letters(answer, allowed):
     """Fails unless `answer` holds letters from `allowed` only; a dictionary needs a key for each of them."""
@@ -63,6 +61,10 @@ def check_pair_loss(name, yours, values):
     compare(f"{name}: ∂ℓ/∂F⁺", d_pos, slope(1, 0), tolerance=1e-3)
     compare(f"{name}: ∂ℓ/∂F⁻", d_neg, slope(0, 1), tolerance=1e-3)
 
+
+# %% nbgrader={"grade_id": "common", "locked": true}
+# @title Helpers for checks and figures. Run this cell; you need not read it.
+from common import BLUE, GREEN, RED, compare, numbers, show_figure
 
 # %% [markdown] nbgrader={"grade_id": "circle-text", "locked": true}
 r"""

@@ -41,8 +41,6 @@ import torch
 from torch import nn
 from torch.nn import functional
 
-from common import BLUE, RED, compare, numbers, show_figure
-
 device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
 torch.set_num_threads(1)  # for models as small as ours, one thread is as fast as many
 CHARACTERS = "\n .abcdefghijklmnopqrstuvwxyz"
@@ -72,6 +70,10 @@ def place_digits(digits):
     top, left = torch.randint(7, (2, len(digits)))
     return 2 * windows[torch.arange(len(digits)), :, top, left] - 1
 
+
+# %% nbgrader={"grade_id": "common", "locked": true}
+# @title Helpers for checks and figures. Run this cell; you need not read it.
+from common import BLUE, RED, compare, numbers, show_figure
 
 # %% [markdown] nbgrader={"grade_id": "attention-text", "locked": true}
 r"""

@@ -152,9 +152,12 @@ def test_the_file_to_hand_in_is_named(last_cell):
     assert "Hand in the file squares.ipynb" in last_cell().splitlines()[-1]
 
 
-def test_the_cell_is_folded_and_its_first_line_says_what_it_is():
+def test_code_that_students_need_not_read_is_folded_and_its_first_line_says_what_it_is():
     for path in sorted((COURSE.root / "release").glob("*/*.ipynb")):
-        *others, last = json.loads(path.read_text(encoding="utf-8"))["cells"]
-        assert last["metadata"]["jupyter"] == {"source_hidden": True} and last["metadata"]["cellView"] == "form"
-        assert "".join(last["source"]).startswith("# @title Before you hand in: ")
-        assert not any("jupyter" in cell["metadata"] for cell in others), "students see all other code"
+        cells = json.loads(path.read_text(encoding="utf-8"))["cells"]
+        folded = {cell["id"]: cell for cell in cells if "jupyter" in cell["metadata"]}
+        assert list(folded) == ["common", "hand-in"], "students see all other code"
+        assert cells[-1] is folded["hand-in"]
+        for cell, title in zip(folded.values(), ("Helpers for ", "Before you hand in: "), strict=True):
+            assert cell["metadata"]["jupyter"] == {"source_hidden": True} and cell["metadata"]["cellView"] == "form"
+            assert "".join(cell["source"]).startswith(f"# @title {title}")

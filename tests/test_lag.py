@@ -77,7 +77,7 @@ def test_a_solution_counts_at_once_so_nothing_is_said_of_it(course: Course) -> N
     ("path", "old", "new", "cell"),
     [
         ("hw1/mlp.py", "class Identity:\n", "class Identity:\n    slope = 1\n\n", "identity"),
-        ("common.py", "tolerance=1e-4", "tolerance=1e-3", "helpers"),
+        ("common.py", "tolerance=1e-4", "tolerance=1e-3", "common"),
     ],
 )
 def test_grading_is_refused_where_the_reference_runs_other_given_code(

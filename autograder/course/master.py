@@ -80,6 +80,11 @@ class Cell(msgspec.Struct, frozen=True, kw_only=True):
         return "demo" in self.tags
 
     @property
+    def folded(self) -> bool:
+        """Whether JupyterLab, VS Code and Colab show its title alone: students run it and need not read it."""
+        return self.kind == "code" and self.locked and self.source.startswith("# @title ")
+
+    @property
     def manual(self) -> bool:
         """Whether a person marks it: it is a solution with points, or a task."""
         return self.task or (self.grade and self.solution)

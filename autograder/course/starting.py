@@ -116,7 +116,7 @@ def _without_words(homework: dict[Path, bytes]) -> dict[Path, bytes]:
     """The homework for a course whose common.py has no show_figure: its figure is shown as it is."""
 
     def plain(text: str) -> str:
-        text = text.replace("\nfrom common import show_figure\n", "")
+        text = re.sub(r"^# %%.*\n# @title .*\nfrom common import .*\n\n", "", text, flags=re.MULTILINE)
         return re.sub(r"^ends = .*\nshow_figure\(\n(?: .*\n)+\)\n", "plt.show()\n", text, flags=re.MULTILINE)
 
     return {path: plain(data.decode()).encode() if path == _FIGURE else data for path, data in homework.items()}

@@ -57,6 +57,9 @@ import matplotlib.pyplot as plt
 import torch
 from torch import nn
 
+# %% nbgrader={"grade": false, "grade_id": "common", "locked": true, "schema_version": 3, "solution": false, "task": false}
+# @title Helpers for checks and figures. Run this cell; you need not read it.
+
 BLUE, ORANGE, GREEN, RED = "#0072B2", "#C08000", "#009E73", "#B22222"  # for colour-blind readers, too; 3 : 1 on white
 
 
@@ -1202,7 +1205,7 @@ _hand_in(
         "1 step-reason": 0,
     },
     {
-        906483054: "BLUE compare GREEN ORANGE RED relative_error show_figure",
+        568253320: "BLUE compare GREEN ORANGE RED relative_error show_figure",
         516375556: "Identity",
         2237337592: "MODULES NETWORKS pair",
         461502736: "spiral",

@@ -45,7 +45,7 @@ np.random.seed(0)
 torch.manual_seed(0)
 device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
 
-# The cells below use these names themselves: MEAN, noise, normalize_and_jitter, show, show_figure, STD,
+# The cells below use these names themselves: MEAN, noise, normalize_and_jitter, show, STD, show_figure,
 # digit_classifier, digit_net, digits, guesses, images, labels, load_digits, order, Diary, FRAMES, film, blur.
 # Give your own helpers other names.
 
@@ -54,23 +54,6 @@ import matplotlib.pyplot as plt
 import torch
 from torch import nn
 from torch.nn import functional
-
-
-def show_figure(says):
-    """Show the current figure. `says` tells readers who cannot see it what the data say: a sentence with numbers."""
-    if "get_ipython" not in globals():  # a script: a window has no place for the text
-        plt.show()
-        return
-    from html import escape
-
-    from IPython.core.pylabtools import print_figure
-    from IPython.display import display
-
-    png = print_figure(plt.gcf(), base64=True)
-    plt.close()
-    image = f'<img alt="{escape(says)}" src="data:image/png;base64,{png}">'  # JupyterLab gives a PNG alone no text
-    display({"image/png": png, "text/html": image}, metadata={"image/png": {"alt": says}}, raw=True)
-
 
 MEAN, STD = 0.2, 0.3  # of the pixels of the digits below, roughly
 
@@ -94,6 +77,25 @@ def show(images, titles, says, cmap="gray", span=(0, 1)):
         ax.set_title(title, fontsize=8)
         ax.axis("off")
     show_figure(says)
+
+# %% nbgrader={"grade": false, "grade_id": "common", "locked": true, "schema_version": 3, "solution": false, "task": false}
+# @title Helpers for checks and figures. Run this cell; you need not read it.
+
+
+def show_figure(says):
+    """Show the current figure. `says` tells readers who cannot see it what the data say: a sentence with numbers."""
+    if "get_ipython" not in globals():  # a script: a window has no place for the text
+        plt.show()
+        return
+    from html import escape
+
+    from IPython.core.pylabtools import print_figure
+    from IPython.display import display
+
+    png = print_figure(plt.gcf(), base64=True)
+    plt.close()
+    image = f'<img alt="{escape(says)}" src="data:image/png;base64,{png}">'  # JupyterLab gives a PNG alone no text
+    display({"image/png": png, "text/html": image}, metadata={"image/png": {"alt": says}}, raw=True)
 
 
 # %% [markdown] nbgrader={"grade": false, "grade_id": "notation", "locked": true, "schema_version": 3, "solution": false, "task": false}
@@ -794,13 +796,14 @@ _hand_in(
         "3 certain-words": 0,
     },
     {
-        2867536981: "MEAN noise normalize_and_jitter show show_figure STD",
+        2234769096: "MEAN noise normalize_and_jitter show STD",
+        2858664818: "show_figure",
         3134634984: "digit_classifier",
         1399527200: "digit_net digits guesses images labels load_digits order",
         1896935389: "Diary",
         1087445480: "FRAMES film",
         3136150912: "blur",
-        3004327707: "",
+        4014742772: "",
     },
     "*Your answer here: double-click this line and write.*",
 )

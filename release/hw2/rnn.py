@@ -45,7 +45,7 @@ np.random.seed(0)
 torch.manual_seed(0)
 device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
 
-# The cells below use these names themselves: accuracy, BLUE, GREEN, N, ORANGE, RED, show_figure, SYMBOLS,
+# The cells below use these names themselves: accuracy, N, SYMBOLS, BLUE, GREEN, ORANGE, RED, show_figure,
 # check_memory, echo_history, echo_memory, echo_of_rows, variable_batches, canyon, canyon_history,
 # count_operations, obeys_recurrence. Give your own helpers other names.
 
@@ -57,6 +57,21 @@ import torch
 from torch import nn
 from torch.nn import functional
 from torch.utils.data import DataLoader, Dataset
+
+torch.set_num_threads(1)  # for networks as small as ours, one thread is faster than many
+N = 26  # letters a to z, numbered from 1 to N; 0 is the blank
+SYMBOLS = " abcdefghijklmnopqrstuvwxyz"  # SYMBOLS[k] is the symbol with number k
+
+
+def accuracy(model, *batch):
+    """The share of symbols that the model gets right. The batch is (x, y) or (x, delays, y)."""
+    *inputs, y = batch
+    with torch.no_grad():
+        return (model(*inputs).argmax(-1) == y).float().mean().item()
+
+
+# %% nbgrader={"grade": false, "grade_id": "common", "locked": true, "schema_version": 3, "solution": false, "task": false}
+# @title Helpers for checks and figures. Run this cell; you need not read it.
 
 BLUE, ORANGE, GREEN, RED = "#0072B2", "#C08000", "#009E73", "#B22222"  # for colour-blind readers, too; 3 : 1 on white
 
@@ -75,18 +90,6 @@ def show_figure(says):
     plt.close()
     image = f'<img alt="{escape(says)}" src="data:image/png;base64,{png}">'  # JupyterLab gives a PNG alone no text
     display({"image/png": png, "text/html": image}, metadata={"image/png": {"alt": says}}, raw=True)
-
-
-torch.set_num_threads(1)  # for networks as small as ours, one thread is faster than many
-N = 26  # letters a to z, numbered from 1 to N; 0 is the blank
-SYMBOLS = " abcdefghijklmnopqrstuvwxyz"  # SYMBOLS[k] is the symbol with number k
-
-
-def accuracy(model, *batch):
-    """The share of symbols that the model gets right. The batch is (x, y) or (x, delays, y)."""
-    *inputs, y = batch
-    with torch.no_grad():
-        return (model(*inputs).argmax(-1) == y).float().mean().item()
 
 
 # %% [markdown] nbgrader={"grade": false, "grade_id": "echo-data-text", "locked": true, "schema_version": 3, "solution": false, "task": false}
@@ -924,13 +927,14 @@ _hand_in(
         "4 longer-cause": 0,
     },
     {
-        3489293235: "accuracy BLUE GREEN N ORANGE RED show_figure SYMBOLS",
+        1105976400: "accuracy N SYMBOLS",
+        116943302: "BLUE GREEN ORANGE RED show_figure",
         1673432477: "check_memory",
         3823776735: "echo_history echo_memory",
         1294526258: "echo_of_rows variable_batches",
         4113683950: "canyon canyon_history",
         4025634075: "count_operations obeys_recurrence",
-        4049626992: "",
+        1809085622: "",
     },
     "*Your answer here: double-click this line and write.*",
 )

@@ -40,7 +40,7 @@ np.random.seed(0)
 torch.manual_seed(0)
 device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
 
-# The cells below use these names themselves: BLUE, EPOCHS, GREEN, ORANGE, RED, SEED, show_figure, CLASSES, k,
+# The cells below use these names themselves: EPOCHS, SEED, BLUE, GREEN, ORANGE, RED, show_figure, CLASSES, k,
 # LEVELS, make_batches, sequence, SYMBOLS, temporal_order, text, x, y, accuracy, Classifier, make_model,
 # inherited_train, GUESSING, HIGH, IN_A_ROW, LOW, spikes, inherited_losses, trial. Give your own helpers other
 # names.
@@ -52,6 +52,13 @@ import matplotlib.pyplot as plt
 import torch
 from torch import nn
 from torch.nn import functional
+
+torch.set_num_threads(1)  # for networks as small as ours, one thread is faster than many
+SEED = 5
+EPOCHS = 40
+
+# %% nbgrader={"grade": false, "grade_id": "common", "locked": true, "schema_version": 3, "solution": false, "task": false}
+# @title Helpers for checks and figures. Run this cell; you need not read it.
 
 BLUE, ORANGE, GREEN, RED = "#0072B2", "#C08000", "#009E73", "#B22222"  # for colour-blind readers, too; 3 : 1 on white
 
@@ -71,10 +78,6 @@ def show_figure(says):
     image = f'<img alt="{escape(says)}" src="data:image/png;base64,{png}">'  # JupyterLab gives a PNG alone no text
     display({"image/png": png, "text/html": image}, metadata={"image/png": {"alt": says}}, raw=True)
 
-
-torch.set_num_threads(1)  # for networks as small as ours, one thread is faster than many
-SEED = 5
-EPOCHS = 40
 
 # %% [markdown] nbgrader={"grade": false, "grade_id": "task-text", "locked": true, "schema_version": 3, "solution": false, "task": false}
 r"""
@@ -524,14 +527,15 @@ _hand_in(
         "1 clipping-words": 0,
     },
     {
-        1801255987: "BLUE EPOCHS GREEN ORANGE RED SEED show_figure",
+        3626310912: "EPOCHS SEED",
+        116943302: "BLUE GREEN ORANGE RED show_figure",
         3472048433: "CLASSES k LEVELS make_batches sequence SYMBOLS temporal_order text x y",
         3708545349: "accuracy Classifier make_model",
         787113049: "inherited_train",
         3360903023: "GUESSING HIGH IN_A_ROW LOW spikes",
         496612251: "inherited_losses",
         1719798329: "trial",
-        770811197: "",
+        104420165: "",
     },
     "*Your answer here: double-click this line and write.*",
 )

@@ -50,8 +50,8 @@ np.random.seed(0)
 torch.manual_seed(0)
 device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
 
-# The cells below use these names themselves: all_paths, ALPHABET, BETWEEN, BLUE, compare, energies_of, GREEN,
-# INFINITE, ORANGE, RED, relative_error, show_figure, SYMBOLS, draw_letters, FONTS, LETTERS,
+# The cells below use these names themselves: all_paths, ALPHABET, BETWEEN, energies_of, INFINITE, SYMBOLS,
+# BLUE, compare, GREEN, ORANGE, RED, relative_error, show_figure, draw_letters, FONTS, LETTERS,
 # SimpleWordsDataset, letter_net, DOTS, draw_strips, examples, draw_paths, before, stack_targets, word_loader,
 # tests. Give your own helpers other names.
 
@@ -68,6 +68,33 @@ from PIL import Image, ImageDraw, ImageFont
 from torch import nn
 from torch.nn import functional
 from torch.utils.data import DataLoader, Dataset, TensorDataset
+
+torch.set_num_threads(1)  # enough for a network as small as this
+
+ALPHABET = "abcdefghijklmnopqrstuvwxyz"
+BETWEEN = 26  # the symbol for windows that show no letter, written _
+SYMBOLS = ALPHABET + "_"  # SYMBOLS[k] is the symbol with number k, from 0 to 26
+INFINITE = 2.0**30  # the energy of anything forbidden
+
+
+def energies_of(model, images):
+    """The energies (B, L, 27) of images (B, 1, 32, W), in evaluation mode and without gradients."""
+    training = model.training
+    model.eval()
+    with torch.no_grad():
+        energies = model(images)
+    model.train(training)
+    return energies
+
+
+def all_paths(L, T):
+    """Yield every allowed path of L windows and T targets."""
+    for moves in itertools.combinations(range(1, L), T - 1):  # the windows in which a new target begins
+        yield [sum(move <= i for move in moves) for i in range(L)]
+
+
+# %% nbgrader={"grade": false, "grade_id": "common", "locked": true, "schema_version": 3, "solution": false, "task": false}
+# @title Helpers for checks and figures. Run this cell; you need not read it.
 
 BLUE, ORANGE, GREEN, RED = "#0072B2", "#C08000", "#009E73", "#B22222"  # for colour-blind readers, too; 3 : 1 on white
 
@@ -119,30 +146,6 @@ def show_figure(says):
     plt.close()
     image = f'<img alt="{escape(says)}" src="data:image/png;base64,{png}">'  # JupyterLab gives a PNG alone no text
     display({"image/png": png, "text/html": image}, metadata={"image/png": {"alt": says}}, raw=True)
-
-
-torch.set_num_threads(1)  # enough for a network as small as this
-
-ALPHABET = "abcdefghijklmnopqrstuvwxyz"
-BETWEEN = 26  # the symbol for windows that show no letter, written _
-SYMBOLS = ALPHABET + "_"  # SYMBOLS[k] is the symbol with number k, from 0 to 26
-INFINITE = 2.0**30  # the energy of anything forbidden
-
-
-def energies_of(model, images):
-    """The energies (B, L, 27) of images (B, 1, 32, W), in evaluation mode and without gradients."""
-    training = model.training
-    model.eval()
-    with torch.no_grad():
-        energies = model(images)
-    model.train(training)
-    return energies
-
-
-def all_paths(L, T):
-    """Yield every allowed path of L windows and T targets."""
-    for moves in itertools.combinations(range(1, L), T - 1):  # the windows in which a new target begins
-        yield [sum(move <= i for move in moves) for i in range(L)]
 
 
 # %% [markdown] nbgrader={"grade": false, "grade_id": "data-text", "locked": true, "schema_version": 3, "solution": false, "task": false}
@@ -1480,14 +1483,14 @@ _hand_in(
         "8 ctc-words": 0,
     },
     {
-        2729633426: "all_paths ALPHABET BETWEEN BLUE compare energies_of GREEN INFINITE ORANGE RED"
-        " " "relative_error show_figure SYMBOLS",
+        1649963568: "all_paths ALPHABET BETWEEN energies_of INFINITE SYMBOLS",
+        568253320: "BLUE compare GREEN ORANGE RED relative_error show_figure",
         2812312936: "draw_letters FONTS LETTERS SimpleWordsDataset",
         405224558: "letter_net DOTS draw_strips examples",
         832579667: "draw_paths",
         77072441: "before stack_targets word_loader",
         1320965972: "tests",
-        3804509361: "",
+        2352540100: "",
     },
     "*Your answer here: double-click this line and write.*",
 )

@@ -51,8 +51,8 @@ np.random.seed(0)
 torch.manual_seed(0)
 device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
 
-# The cells below use these names themselves: ANIMALS, BLUE, CHARACTERS, compare, device, encoded, GREEN,
-# numbers, ORANGE, place_digits, PLACES, RED, relative_error, show_figure, tales, VERBS, writer, small_vit,
+# The cells below use these names themselves: ANIMALS, CHARACTERS, device, encoded, place_digits, PLACES,
+# tales, VERBS, BLUE, compare, GREEN, numbers, ORANGE, RED, relative_error, show_figure, writer, small_vit,
 # taught. Give your own helpers other names.
 
 # %% nbgrader={"grade": false, "grade_id": "helpers", "locked": true, "schema_version": 3, "solution": false, "task": false}
@@ -65,6 +65,39 @@ import matplotlib.pyplot as plt
 import torch
 from torch import nn
 from torch.nn import functional
+
+device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
+torch.set_num_threads(1)  # for models as small as ours, one thread is as fast as many
+CHARACTERS = "\n .abcdefghijklmnopqrstuvwxyz"
+ANIMALS = ["ape", "bear", "crow", "dog", "eel", "fox", "goat", "hen"]
+PLACES = ["river", "hill", "gate", "mill", "barn", "lake"]
+VERBS = ["sang", "slept", "danced", "laughed", "ate", "waited"]
+
+
+def tales(count, seed):
+    """A text of `count` random tales, one per line."""
+    dice, lines = random.Random(seed), []
+    for _ in range(count):
+        (a, b), place, (one, two) = dice.sample(ANIMALS, 2), dice.choice(PLACES), dice.choices(VERBS, k=2)
+        lines.append(f"the {a} met the {b} at the {place}. the {b} {one} and the {a} {two}.\n")
+    return "".join(lines)
+
+
+def encoded(text):
+    """The characters of a text as whole numbers, (n,)."""
+    return torch.tensor([CHARACTERS.index(character) for character in text])
+
+
+def place_digits(digits):
+    """Digits (B, 1, 8, 8), from 0 to 1, as 14×14 pixels at random places of a canvas: (B, 1, 20, 20), from -1 to 1."""
+    large = functional.pad(functional.interpolate(digits, size=14, mode="bilinear"), (6,) * 4)
+    windows = large.unfold(2, 20, 1).unfold(3, 20, 1)  # every possible canvas: (B, 1, 7, 7, 20, 20)
+    top, left = torch.randint(7, (2, len(digits)))
+    return 2 * windows[torch.arange(len(digits)), :, top, left] - 1
+
+
+# %% nbgrader={"grade": false, "grade_id": "common", "locked": true, "schema_version": 3, "solution": false, "task": false}
+# @title Helpers for checks and figures. Run this cell; you need not read it.
 
 BLUE, ORANGE, GREEN, RED = "#0072B2", "#C08000", "#009E73", "#B22222"  # for colour-blind readers, too; 3 : 1 on white
 
@@ -122,36 +155,6 @@ def show_figure(says):
     plt.close()
     image = f'<img alt="{escape(says)}" src="data:image/png;base64,{png}">'  # JupyterLab gives a PNG alone no text
     display({"image/png": png, "text/html": image}, metadata={"image/png": {"alt": says}}, raw=True)
-
-
-device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
-torch.set_num_threads(1)  # for models as small as ours, one thread is as fast as many
-CHARACTERS = "\n .abcdefghijklmnopqrstuvwxyz"
-ANIMALS = ["ape", "bear", "crow", "dog", "eel", "fox", "goat", "hen"]
-PLACES = ["river", "hill", "gate", "mill", "barn", "lake"]
-VERBS = ["sang", "slept", "danced", "laughed", "ate", "waited"]
-
-
-def tales(count, seed):
-    """A text of `count` random tales, one per line."""
-    dice, lines = random.Random(seed), []
-    for _ in range(count):
-        (a, b), place, (one, two) = dice.sample(ANIMALS, 2), dice.choice(PLACES), dice.choices(VERBS, k=2)
-        lines.append(f"the {a} met the {b} at the {place}. the {b} {one} and the {a} {two}.\n")
-    return "".join(lines)
-
-
-def encoded(text):
-    """The characters of a text as whole numbers, (n,)."""
-    return torch.tensor([CHARACTERS.index(character) for character in text])
-
-
-def place_digits(digits):
-    """Digits (B, 1, 8, 8), from 0 to 1, as 14×14 pixels at random places of a canvas: (B, 1, 20, 20), from -1 to 1."""
-    large = functional.pad(functional.interpolate(digits, size=14, mode="bilinear"), (6,) * 4)
-    windows = large.unfold(2, 20, 1).unfold(3, 20, 1)  # every possible canvas: (B, 1, 7, 7, 20, 20)
-    top, left = torch.randint(7, (2, len(digits)))
-    return 2 * windows[torch.arange(len(digits)), :, top, left] - 1
 
 
 # %% [markdown] nbgrader={"grade": false, "grade_id": "attention-text", "locked": true, "schema_version": 3, "solution": false, "task": false}
@@ -1352,11 +1355,11 @@ _hand_in(
         "14 amount-why": 2989753746,
     },
     {
-        883440653: "ANIMALS BLUE CHARACTERS compare device encoded GREEN numbers ORANGE place_digits PLACES"
-        " " "RED relative_error show_figure tales VERBS",
+        2262258843: "ANIMALS CHARACTERS device encoded place_digits PLACES tales VERBS",
+        1130525126: "BLUE compare GREEN numbers ORANGE RED relative_error show_figure",
         4086219037: "writer",
         617476292: "small_vit taught",
-        327918080: "",
+        2447553580: "",
     },
     "*Your answer here: double-click this line and write.*",
 )

@@ -23,6 +23,8 @@ message says what is wrong. The grader uses other numbers and sizes: your code m
 import matplotlib.pyplot as plt
 import torch
 
+# %% nbgrader={"grade_id": "common", "locked": true}
+# @title Helpers for figures. Run this cell; you need not read it.
 from common import show_figure
 
 # %% [markdown] nbgrader={"grade_id": "distances-text", "locked": true}
