@@ -25,11 +25,14 @@ tries your code on one example. The grader uses other numbers and sizes; any siz
 """
 
 # %% nbgrader={"grade_id": "helpers", "locked": true}
+# @title Imports, and helpers for checks and figures. Run this cell; you need not read it.
 import math
 
 import matplotlib.pyplot as plt
 import torch
 from torch.nn import functional
+
+from common import BLUE, GREEN, ORANGE, RED, compare, show_figure
 
 
 def measured_jacobian(f, v):
@@ -80,10 +83,6 @@ def compare_factors(yours, loss, y_hat, g, z3, f, z1):
     measured = [measured_jacobian(loss, y_hat), measured_jacobian(g, z3), measured_jacobian(f, z1)]
     compare_each("∂ℓ/∂ŷ ∂ŷ/∂z3 ∂z2/∂z1", yours, measured)
 
-
-# %% nbgrader={"grade_id": "common", "locked": true}
-# @title Helpers for checks and figures. Run this cell; you need not read it.
-from common import BLUE, GREEN, ORANGE, RED, compare, show_figure
 
 # %% [markdown] nbgrader={"grade_id": "rules", "locked": true}
 r"""

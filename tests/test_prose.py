@@ -26,12 +26,12 @@ every_notebook = pytest.mark.parametrize(("homework", "notebook"), NOTEBOOKS)
 
 
 def given(homework: str, notebook: str) -> list[dict]:
-    """The cells of a release, without those that the build adds at its borders."""
+    """The cells of a release, without those that the build adds at its borders and the helpers of all notebooks."""
     book = json.loads(COURSE.homework(homework).release(notebook).read_text(encoding="utf-8"))
     return [cell for cell in book["cells"] if cell["metadata"].get("nbgrader", {}).get("grade_id") not in ADDED]
 
 
-ADDED = ("colab", "hand-in")
+ADDED = ("colab", "common", "hand-in")
 
 
 @every_notebook

@@ -44,69 +44,17 @@ np.random.seed(0)
 torch.manual_seed(0)
 device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
 
-# The cells below use these names themselves: compare_each, compare_factors, compare_gradients, example,
-# measured_gradients, measured_jacobian, returned_by, BLUE, compare, GREEN, ORANGE, RED, relative_error,
+# The cells below use these names themselves: BLUE, compare, compare_each, compare_factors, compare_gradients,
+# example, GREEN, measured_gradients, measured_jacobian, ORANGE, RED, relative_error, returned_by,
 # show_figure. Give your own helpers other names.
 
 # %% nbgrader={"grade": false, "grade_id": "helpers", "locked": true, "schema_version": 3, "solution": false, "task": false}
+# @title Imports, and helpers for checks and figures. Run this cell; you need not read it.
 import math
 
 import matplotlib.pyplot as plt
 import torch
 from torch.nn import functional
-
-
-def measured_jacobian(f, v):
-    """∂f/∂v at the column v by autograd, in numerator layout: (entries of f(v), entries of v)."""
-    return torch.autograd.functional.jacobian(f, v).reshape(-1, v.numel())
-
-
-def measured_gradients(f, g, loss, x, W1, b1, W2, b2):
-    """∂ℓ/∂W1, ∂ℓ/∂b1, ∂ℓ/∂W2, ∂ℓ/∂b2 of ℓ = loss(ŷ) by autograd, in numerator layout."""
-    leaves = [parameter.clone().requires_grad_() for parameter in (W1, b1, W2, b2)]
-    hidden = functional.linear(x.T, leaves[0], leaves[1][:, 0])  # PyTorch wants examples as rows
-    y_hat = g(functional.linear(f(hidden), leaves[2], leaves[3][:, 0])).T  # (K, 1), a column again
-    return [gradient.T for gradient in torch.autograd.grad(loss(y_hat), leaves)]
-
-
-def example(n, d, K, seed):
-    """An input and the parameters of a network with n inputs, d hidden units, K outputs: x, W1, b1, W2, b2."""
-    generator = torch.Generator().manual_seed(seed)
-    return [torch.randn(shape, generator=generator) for shape in ((n, 1), (d, n), (d, 1), (K, d), (K, 1))]
-
-
-def returned_by(function, *numbers):
-    """What your function returns. Fails if the function changes a tensor that it is given."""
-    before = [number.clone() for number in numbers]
-    returned = function(*numbers)
-    assert all(map(torch.equal, before, numbers)), "your function changes a tensor that it is given"
-    return returned
-
-
-def compare_each(names, yours, right):
-    """Compare the parts of your answer; `names` holds one name for each part."""
-    names = names.split()
-    assert yours is not None, "your function returns nothing (None): is a return statement missing?"
-    assert len(yours) == len(names), (
-        f"your function should return {', '.join(names)}; the number of values is {len(yours)}"
-    )
-    for name, part, expected in zip(names, yours, right, strict=True):
-        compare(name, part, expected)
-
-
-def compare_gradients(yours, f, g, loss, *numbers):
-    """Compare your four gradients with the measured ones. f and g take examples as rows."""
-    compare_each("∂ℓ/∂W1 ∂ℓ/∂b1 ∂ℓ/∂W2 ∂ℓ/∂b2", yours, measured_gradients(f, g, loss, *numbers))
-
-
-def compare_factors(yours, loss, y_hat, g, z3, f, z1):
-    """Compare your three factors with the measured derivatives of ℓ at ŷ, of g at z3 and of f at z1."""
-    measured = [measured_jacobian(loss, y_hat), measured_jacobian(g, z3), measured_jacobian(f, z1)]
-    compare_each("∂ℓ/∂ŷ ∂ŷ/∂z3 ∂z2/∂z1", yours, measured)
-
-
-# %% nbgrader={"grade": false, "grade_id": "common", "locked": true, "schema_version": 3, "solution": false, "task": false}
-# @title Helpers for checks and figures. Run this cell; you need not read it.
 
 BLUE, ORANGE, GREEN, RED = "#0072B2", "#C08000", "#009E73", "#B22222"  # for colour-blind readers, too; 3 : 1 on white
 
@@ -158,6 +106,55 @@ def show_figure(says):
     plt.close()
     image = f'<img alt="{escape(says)}" src="data:image/png;base64,{png}">'  # JupyterLab gives a PNG alone no text
     display({"image/png": png, "text/html": image}, metadata={"image/png": {"alt": says}}, raw=True)
+
+
+def measured_jacobian(f, v):
+    """∂f/∂v at the column v by autograd, in numerator layout: (entries of f(v), entries of v)."""
+    return torch.autograd.functional.jacobian(f, v).reshape(-1, v.numel())
+
+
+def measured_gradients(f, g, loss, x, W1, b1, W2, b2):
+    """∂ℓ/∂W1, ∂ℓ/∂b1, ∂ℓ/∂W2, ∂ℓ/∂b2 of ℓ = loss(ŷ) by autograd, in numerator layout."""
+    leaves = [parameter.clone().requires_grad_() for parameter in (W1, b1, W2, b2)]
+    hidden = functional.linear(x.T, leaves[0], leaves[1][:, 0])  # PyTorch wants examples as rows
+    y_hat = g(functional.linear(f(hidden), leaves[2], leaves[3][:, 0])).T  # (K, 1), a column again
+    return [gradient.T for gradient in torch.autograd.grad(loss(y_hat), leaves)]
+
+
+def example(n, d, K, seed):
+    """An input and the parameters of a network with n inputs, d hidden units, K outputs: x, W1, b1, W2, b2."""
+    generator = torch.Generator().manual_seed(seed)
+    return [torch.randn(shape, generator=generator) for shape in ((n, 1), (d, n), (d, 1), (K, d), (K, 1))]
+
+
+def returned_by(function, *numbers):
+    """What your function returns. Fails if the function changes a tensor that it is given."""
+    before = [number.clone() for number in numbers]
+    returned = function(*numbers)
+    assert all(map(torch.equal, before, numbers)), "your function changes a tensor that it is given"
+    return returned
+
+
+def compare_each(names, yours, right):
+    """Compare the parts of your answer; `names` holds one name for each part."""
+    names = names.split()
+    assert yours is not None, "your function returns nothing (None): is a return statement missing?"
+    assert len(yours) == len(names), (
+        f"your function should return {', '.join(names)}; the number of values is {len(yours)}"
+    )
+    for name, part, expected in zip(names, yours, right, strict=True):
+        compare(name, part, expected)
+
+
+def compare_gradients(yours, f, g, loss, *numbers):
+    """Compare your four gradients with the measured ones. f and g take examples as rows."""
+    compare_each("∂ℓ/∂W1 ∂ℓ/∂b1 ∂ℓ/∂W2 ∂ℓ/∂b2", yours, measured_gradients(f, g, loss, *numbers))
+
+
+def compare_factors(yours, loss, y_hat, g, z3, f, z1):
+    """Compare your three factors with the measured derivatives of ℓ at ŷ, of g at z3 and of f at z1."""
+    measured = [measured_jacobian(loss, y_hat), measured_jacobian(g, z3), measured_jacobian(f, z1)]
+    compare_each("∂ℓ/∂ŷ ∂ŷ/∂z3 ∂z2/∂z1", yours, measured)
 
 
 # %% [markdown] nbgrader={"grade": false, "grade_id": "rules", "locked": true, "schema_version": 3, "solution": false, "task": false}
@@ -1256,10 +1253,9 @@ _hand_in(
         "4.5 bending": 0,
     },
     {
-        1183575166: "compare_each compare_factors compare_gradients example measured_gradients"
-        " " "measured_jacobian returned_by",
-        568253320: "BLUE compare GREEN ORANGE RED relative_error show_figure",
-        1709948933: "",
+        1337075063: "BLUE compare compare_each compare_factors compare_gradients example GREEN"
+        " " "measured_gradients measured_jacobian ORANGE RED relative_error returned_by show_figure",
+        3332609502: "",
     },
     "*Your answer here: double-click this line and write.*",
 )
