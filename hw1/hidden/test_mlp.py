@@ -682,7 +682,7 @@ def test_clearing(student, draw):
     values, tools = numbers(draw, *widths), HARNESS.beside(student)
     x, dJdy_hat = draw.normal(3, widths[0]), draw.normal(3, widths[2])
     net = tools.network(student.MLP, widths, ("sigmoid", "identity"), values)
-    filled, before, cleared, cache, after, parameters = tools.cleared(net, x, dJdy_hat)
+    filled, before, cleared, cache, after, parameters, doubled = tools.cleared(net, x, dJdy_hat)
     assert filled, "the cache is empty after forward"
     assert not cache, "the cache still holds something after clear_grad_and_cache"
     for name in (f"dJd{parameter}" for parameter in values):
@@ -693,6 +693,9 @@ def test_clearing(student, draw):
         close(after[name], grad, f"{name} of the same batch after clearing", atol=1e-5)
     for name, value in values.items():
         close(parameters[name], value, f"{name} after clearing, which should not change it")
+        assert not torch.equal(doubled[name], parameters[name]), (
+            f"parameters[{name!r}] is another tensor after clearing, which should leave the parameters alone"
+        )
 
 
 @earns("mlp-memory")

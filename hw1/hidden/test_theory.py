@@ -573,7 +573,11 @@ def test_bce_gradients_of_a_certain_network(student, draw):
             numbers[-1] += draw.uniform(1, low=low, high=high)
             drawn.append(numbers)
             ys.append(labels(draw, K))
-    compare_all_gradients(student, "gradients_bce", drawn, ys, cross_entropy_of)
+    mixed = network(draw, *sizes(draw))  # one logit is large, and all others are ordinary
+    mixed[-1][-1] += draw.uniform(1, low=120.0, high=160.0)
+    compare_all_gradients(
+        *(student, "gradients_bce", [*drawn, mixed], [*ys, labels(draw, len(mixed[-1]))], cross_entropy_of)
+    )
 
 
 @earns("gradients-bce", weight=0.5)
@@ -655,6 +659,7 @@ def test_graph_gradient(student, draw):
     for _ in range(2):
         cases.append([float(value) for value in away_from_zero(draw, 4)])
     cases.append([0.0, *cases[0][1:3], 0.0])  # a product with 0, which no quotient brings back
+    cases.append([cases[1][0], -cases[1][0], *cases[1][2:]])  # and a sum that is 0
     answers = [gradient(*inputs) for inputs in cases]
     for inputs, answer in zip(cases, answers, strict=True):
         right = jacobian(lambda x, y, z, o: (x + y) * (z * o) + z, tuple(map(torch.tensor, inputs)))

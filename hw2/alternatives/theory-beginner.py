@@ -202,10 +202,10 @@ def exploding(K):
     ### BEGIN SOLUTION
     speak, candidates, h = [], [], 0.0
     for _ in range(K):
-        speak.append(-20.0 * h)  # against what the state says to the gate
-        candidates.append(h - 1.0)
+        speak.append(-100.0 * h)  # against what the state says to the gate; in float32, h would drift off this path
+        candidates.append(h - 0.3)
         h = (h + candidates[-1]) / 2
-    return [speak, candidates], [[1.0, 0.0]], [[20.0]], [[0.0, 1.0]]
+    return [speak, candidates], [[1.0, 0.0]], [[100.0]], [[0.0, 1.0]]
     ### END SOLUTION
 
 

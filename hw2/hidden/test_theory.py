@@ -109,6 +109,7 @@ def layers(draw):
         (draw.size(2, 4), draw.size(2, 5), (draw.size(3, 4),), draw.size(3, 6), draw.size(0, 2)),
         (draw.size(2, 4), draw.size(3, 5), (1,), draw.size(3, 6), 0),
         (1, 1, (3,), 2, 1),
+        (draw.size(2, 4), 1, (), 3, 0),
         (3, 4, (2,), 1, 1),
     ):
         S = stride[0] if stride else 2
@@ -394,7 +395,7 @@ def past_of(network, K, function):
     name = f"what {function} returns for K = {K}"
     assert isinstance(network, tuple | list) and len(network) == 4, f"{name} should be a tuple x, W_c, W_h, W_x"
     try:
-        x, W_c, W_h, W_x = (torch.as_tensor(part).detach().double() for part in network)
+        x, W_c, W_h, W_x = (torch.as_tensor(part, dtype=torch.double).detach() for part in network)
     except (TypeError, ValueError, RuntimeError):
         raise AssertionError(f"{name} should be four matrices of numbers") from None
     assert all(part.ndim == 2 for part in (x, W_c, W_h, W_x)), f"{name} should be four matrices"
@@ -505,7 +506,7 @@ def test_tied_attention_step(student, reference, draw):
 def test_attention_jacobian_of_the_last_state(student, reference, draw):
     """∂h[t]/∂h[t−1] agrees with autograd, in AttentionRNN(2) and in AttentionRNN(1)."""
     asked = Asked(student, reference, "attention_jacobian", ["attention_step", "tied_attention_step"])
-    for k, sizes in ((2, distinct(draw, 3)), (1, distinct(draw, 3)), (2, [2, 1, 3])):
+    for k, sizes in ((2, distinct(draw, 3)), (1, distinct(draw, 3)), (2, [2, 1, 3]), (1, [2, 3, 1])):
         network = attention_network(draw, k, *sizes)
         asked.expect(measured_arrow(*network, 1), f"∂h[t]/∂h[t−1] with k = {k}", *network, 1)
     asked.check()

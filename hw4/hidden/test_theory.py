@@ -22,7 +22,7 @@ def kind(thing):
 def tensor(thing, name, what):
     """What a student returned as a tensor of float64: a tensor, an array, a number or nested lists."""
     try:
-        return torch.as_tensor(thing).detach().double()
+        return torch.as_tensor(thing, dtype=torch.double).detach()
     except (TypeError, ValueError, RuntimeError):
         raise AssertionError(f"{name} should be {what}, but it is {kind(thing)}") from None
 

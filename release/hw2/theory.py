@@ -505,7 +505,7 @@ def gated_rnn(x, W_c, W_h, W_x, h0=None):
 
 def size_of_the_past(x, W_c, W_h, W_x):
     """s of exercise 2.3, the largest singular value of ∂h[K]/∂h[0] at h[0] = 0."""
-    x, W_c, W_h, W_x = (torch.as_tensor(part).double() for part in (x, W_c, W_h, W_x))
+    x, W_c, W_h, W_x = (torch.as_tensor(part, dtype=torch.double) for part in (x, W_c, W_h, W_x))
     start = torch.zeros(len(W_h), 1, dtype=torch.double)
     jacobian = measured_jacobian(lambda h0: gated_rnn(x, W_c, W_h, W_x, h0)[1][-1], start)
     return float(torch.linalg.matrix_norm(jacobian, 2))
@@ -1351,7 +1351,7 @@ _hand_in(
     {
         1869689462: "draw_graph measured_jacobian",
         1130525126: "BLUE compare GREEN numbers ORANGE RED relative_error show_figure",
-        2628370880: "gated_rnn gated_step size_of_the_past",
+        1722442030: "gated_rnn gated_step size_of_the_past",
         2323934886: "lstm_run train_lstm",
         2924626948: "",
     },

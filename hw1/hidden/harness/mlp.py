@@ -363,14 +363,18 @@ def faults_of_shared_caches(nets: Sequence[_Network], x: Tensor, z: Tensor) -> s
 def cleared(net: _Network, x: Tensor, dJdy_hat: Tensor) -> list[object]:
     """Take a batch, clear, and take it again.
 
-    Returns whether forward fills the cache, the gradients before and after clearing, the cache after clearing, and the
-    gradients and parameters at the end.
+    Returns whether forward fills the cache, the gradients before and after clearing, the cache after clearing, the
+    gradients and parameters at the end, and the parameters after those of before clearing were doubled in place.
     """
     _, before = _taken(net, x, dJdy_hat)
+    own = dict(net.parameters)
     net.clear_grad_and_cache()
     after, cache = _copies(net.grads), dict(net.cache)
     filled, _ = _taken(net, x, dJdy_hat)
-    return [filled, before, after, cache, dict(net.grads), dict(net.parameters)]
+    grads, parameters = _copies(net.grads), _copies(net.parameters)
+    for parameter in own.values():
+        parameter.mul_(2)
+    return [filled, before, after, cache, grads, parameters, dict(net.parameters)]
 
 
 def _taken(net: _Network, x: Tensor, dJdy_hat: Tensor) -> tuple[bool, dict[str, Tensor]]:

@@ -284,7 +284,7 @@ def compared(
 def _numbers(value: object) -> object:
     """Numbers of any kind as a tensor in float64; what cannot be read so is as `plain` gives it."""
     with contextlib.suppress(TypeError, ValueError, RuntimeError):
-        return torch.as_tensor(value).detach().double().clone()
+        return torch.as_tensor(value, dtype=torch.double).detach().clone()
     return plain(value)
 
 

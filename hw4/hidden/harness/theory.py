@@ -75,7 +75,7 @@ def attention_like(own: Callable[..., Any]) -> Callable[..., tuple[Any, ...]]:
     """The same; H and A have the types in which `own` returns them: later exercises may rely on these."""
 
     def call(Q: Any, K: Any, V: Any, beta: float | None = None) -> tuple[Any, ...]:
-        queries, keys, values = (torch.as_tensor(part).double() for part in (Q, K, V))
+        queries, keys, values = (torch.as_tensor(part, dtype=torch.double) for part in (Q, K, V))
         right = _right_attention(queries, keys, values, beta)
         try:
             return tuple(_as(like, exact) for like, exact in zip(own(Q, K, V, beta), right, strict=True))
@@ -112,7 +112,7 @@ def on_bits(network: Callable[[], Any], bits: Tensor) -> tuple[Tensor | None, An
     """The feed-forward network's output for columns of bits, and None; or None and its parts, if sizes do not fit."""
     parts = plain(network())
     try:
-        W1, b1, W2, b2 = (torch.as_tensor(part).double() for part in parts)
+        W1, b1, W2, b2 = (torch.as_tensor(part, dtype=torch.double) for part in parts)
     except (TypeError, ValueError, RuntimeError):
         return None, parts
     w = len(W1) if W1.ndim else 0
@@ -206,7 +206,7 @@ def _query(function: Callable[..., Any], K: Tensor, which: Any, beta: float) -> 
     """A query of the student's, in float64; None if it is no column, or if the call changes what it is given."""
     q, changed = watched(function, exact=True)(K.clone(), copy.copy(which), beta)
     try:
-        q = torch.as_tensor(q).detach().double()
+        q = torch.as_tensor(q, dtype=torch.double).detach()
     except (TypeError, ValueError, RuntimeError):
         return None
     return None if changed or q.shape != (len(K), 1) or not q.isfinite().all() else q
@@ -273,7 +273,10 @@ def _heads(
     try:
         answer = list(answer)
         several = isinstance(answer[0], list | tuple) or answer[0].ndim == 3
-        heads = [tuple(torch.as_tensor(part).double() for part in head) for head in (answer if several else [answer])]
+        heads = [
+            tuple(torch.as_tensor(part, dtype=torch.double) for part in head)
+            for head in (answer if several else [answer])
+        ]
         fit = all(
             len(W_Q) == len(W_K) > 0
             and W_Q.shape == W_K.shape == (len(W_Q), rows)
