@@ -6,6 +6,7 @@ import copy
 import dataclasses
 import enum
 import functools
+import subprocess
 import sys
 import threading
 from collections import namedtuple
@@ -32,6 +33,26 @@ SEQUENCE = torch.randn(2, 3, 4)
 LINEAR, MSE, LAYER = functional.linear, functional.mse_loss, torch.nn.Linear(3, 2)
 X = torch.randn(3, requires_grad=True)
 GIVEN = [("given", "import torch\nimport torch.nn.functional as F\nfrom torch import nn")]
+
+
+FRESH = """
+import copy, sys, torch
+from autograder.forbidden import runtime
+assert "torch._dynamo" not in sys.modules
+runtime.prepare([{tool!r}])
+with runtime.blocked([{tool!r}]):
+    copied = copy.deepcopy(torch.ones(2))
+    copied.grad = torch.ones(2)
+    for kind in torch.optim.SGD, torch.optim.Adam, torch.optim.AdamW, torch.optim.RMSprop, torch.optim.Adagrad:
+        kind([copied], lr=0.1).step()
+"""
+
+
+@pytest.mark.slow(seconds=4)
+@pytest.mark.parametrize("tool", sorted(runtime.TOOLS))
+def test_what_pytorch_loads_late_is_loaded_before_a_tool_is_blocked(tool):
+    done = subprocess.run([sys.executable, "-c", FRESH.format(tool=tool)], capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
 
 
 def through_the_engine():

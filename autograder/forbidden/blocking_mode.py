@@ -175,7 +175,7 @@ def _attention_functions() -> frozenset[Any]:
 FUNCTIONS: dict[str, Callable[[], frozenset[Any]]] = {"nn": _nn_functions, "attention": _attention_functions}
 
 _PARTS: dict[str, Callable[[str], bool]] = {
-    "nn": lambda name: True,
+    "nn": lambda name: not name.startswith("profiler."),  # which each step of an optimiser uses
     "attention": lambda name: "attention" in name or "transformer" in name,
 }
 """what torch.ops holds of a tool, by name; PyTorch's own layers use other parts of it"""

@@ -24,6 +24,16 @@ _THREAD_STARTS = tuple(
 )
 
 
+def prepare(tools: Iterable[str]) -> None:
+    """Load what PyTorch loads when it first copies a tensor or makes an optimiser, which takes a second.
+
+    While a tool is blocked, this fails: it calls functions of torch.nn, and finds one object in several of its places.
+    What is left of it then makes every later use fail, too.
+    """
+    if tuple(tools):
+        import torch._dynamo  # noqa: F401
+
+
 class blocked(AbstractContextManager[None]):  # noqa: N801 (used as a function)
     """Within this context, the named tools raise ForbiddenTool.
 

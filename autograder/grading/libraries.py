@@ -25,7 +25,10 @@ def check_packages(homework: Homework) -> None:
 
 
 _LAZY = re.compile(r"torch\.optim|DispatchMode")
-"""what imports torch._dynamo when it is first used, which takes more than a second: in each test's fork, if it must"""
+"""what imports torch._dynamo when it is first used, which takes more than a second: in each test's fork, if it must
+
+So do forks in which a tool is forbidden, before they block it.
+"""
 
 
 def libraries_of(root: Path, name: str) -> set[str]:
@@ -35,7 +38,7 @@ def libraries_of(root: Path, name: str) -> set[str]:
         homework = open_course(root).homework(name)
         found.update(homework.packages)
         for spec in homework.notebooks:
-            if _LAZY.search(_texts(homework, spec.name)):
+            if spec.forbidden or _LAZY.search(_texts(homework, spec.name)):
                 found.add("torch._dynamo")
             for cell in released(homework, spec.name).cells:
                 if cell.kind == "code" and not cell.demo:

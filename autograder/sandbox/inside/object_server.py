@@ -37,6 +37,7 @@ class ObjectServer:
     def __init__(self, names: dict[str, Any], shut: tuple[str, ...] = ()) -> None:
         self._names = names
         self._shut = shut
+        runtime.prepare(shut)
         self._held: list[Any] = []
 
     def answer(self, question: Question) -> Returned | Raised:
