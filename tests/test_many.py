@@ -1,4 +1,4 @@
-"""A grading server that is made ready for many submissions: it has used each reference once before the first of them."""
+"""A grading server for many submissions: it has used each reference once before the first of them."""
 
 import subprocess
 import sys

@@ -502,6 +502,11 @@ def test_sampled_gradient(student, reference, draw):
         right, drawn = draw.normal(1, P, dtype=torch.double), draw.normal(S, P, dtype=torch.double)
         expected = right - sum(drawn[s : s + 1] for s in range(S)) / S
         same(ask(right, drawn), expected, f"the estimate of {P} slopes from {S} drawn answers", S=S, P=P)
+    right, drawn = draw.normal(1, 3, dtype=torch.double), draw.normal(4, 3, dtype=torch.double)
+    drawn[1:3] = right  # the machine may draw the right answer, too
+    same(
+        ask(right, drawn), (right - drawn[:1] / 2 - drawn[3:] / 2) / 2, "the estimate where half of the draws are right"
+    )
 
 
 @earns("sampling")
@@ -658,6 +663,7 @@ def rows_of_a_table(draw, B, n, m, centre=0.0, step=1.0):
 def test_table_hinge_gradient(student, reference, draw):
     """The gradient touches the right answer and the most offending wrong one, and these only within the margin."""
     ask = Asked(student, reference, "table_hinge_gradient")
+    cases = []
     for B, n, m, centre, step in (
         (12, draw.size(5, 7), 1.5, 0.0, 1.0),
         (12, 4, 0.5, 0.0, 1.0),
@@ -665,7 +671,12 @@ def test_table_hinge_gradient(student, reference, draw):
         (1, 3, 0.8, -3000.0, 1.0),
         (6, 3, 40_000.0, 0.0, 20_000.0),
     ):
-        F, y = rows_of_a_table(draw, B, n, m, centre, step)
+        cases.append((*rows_of_a_table(draw, B, n, m, centre, step), m))
+    for row, m in ([1.0, 1.5], 1.0), ([0.0, 5.0, 5.0], 0.8):  # no energy is above that of the wrong answers
+        F, first = torch.tensor([row]).double() + draw.uniform(1), torch.zeros(1, dtype=torch.long)
+        cases += [(F, first, m), (F.flip(1), first + len(row) - 1, m)]
+    for F, y, m in cases:
+        B, n = F.shape
         name = f"∂ℓ/∂F for {B} × {n} energies and m = {m:g}"
         answer = ask(F, y, m)
         check_form(answer, F.shape, name)

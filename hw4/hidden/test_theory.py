@@ -243,6 +243,7 @@ def test_preserving_query(student, reference, draw):
             (keys_of_length_one(draw, draw.size(4, 8), 5, 0.07).roll(2, 1), 1, "keys of which two are very near"),
             (keys_around(draw, m, middle), middle, "keys that are all equally near it"),
             (torch.tensor([[1.0, -1.0]]), 1, "keys with d = 1"),
+            (torch.eye(60), draw.size(0, 59), "keys at right angles"),
         ):
             cases.append((K, j, beta))
             names.append(f"β = {beta}, {K.shape[1]} {which}")
@@ -499,7 +500,7 @@ def test_shapes(student, reference, draw):
 @earns("places")
 def test_position_codes(student, reference, draw):
     """One matrix leads from each code to the next; no entry exceeds 1, and codes are at least 0.05 apart."""
-    cases = [(40, 2), (draw.size(5, 30), 2 * draw.size(2, 8)), (40, 32), (1, 4)]
+    cases = [(40, 2), (draw.size(5, 30), 2 * draw.size(2, 8)), (40, 32), (1, 4), (draw.size(5, 30), 6)]
     found = HARNESS.beside(student).codes_seen(student.position_codes, student.step_matrix, cases)
     if found is None:
         codes, step = (asked(student, reference, name) for name in ("position_codes", "step_matrix"))
@@ -945,6 +946,7 @@ def test_receptive_field(student, reference, draw):
         layers[0] = (draw.size(3, 5), draw.size(2, 3))  # a stride that counts, unless there is one layer only
         layers[-1] = (layers[-1][0], 2)  # and one that never does
         stacks.append(layers)
+    stacks += [[(1, 2)], [(3, 1), (1, 2), (3, 1)], [(2, 3), (2, 1)]]  # strides beyond their kernels
     answers = [function(layers) for layers in stacks]
     for layers, answer in zip(stacks, answers, strict=True):
         first = last = 0  # of the units that count, from the last layer down to the pixels

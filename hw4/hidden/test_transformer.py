@@ -359,7 +359,8 @@ def test_weights_of_many_heads(bench, draw):
     e, B, n, m = h * draw.size(3, 5), draw.size(2, 3), draw.size(4, 6), draw.size(7, 9)
     layer, right = layer_with_weights(bench, draw, h, e)
     inputs = [draw.normal(B, k, e) for k in (n, m, m)]
-    for mask in None, allowed(draw, n, m), allowed(draw, B, 1, 1, m), allowed(draw, B, h, n, m), None:
+    masks = [allowed(draw, *shape) for shape in ((n, m), (B, 1, 1, m), (h, n, m), (B, h, n, m))]
+    for mask in None, *masks, None:
         H, A = pair(bench.tools.answer(layer, *inputs, *([] if mask is None else [mask])), "MultiHeadAttention")
         right_H, right_A = right(*inputs, mask)
         which = "without a mask" if mask is None else f"under a mask of shape {tuple(mask.shape)}"
@@ -1122,6 +1123,15 @@ def test_steps_of_the_model(bench, draw):
             close(torch.cat(found, dim=1), right, f"the logits of steps of {sizes} symbols", rtol=1e-3, atol=1e-4)
             tokens = [pair(cache, "a cache")[0].shape[2] for cache in caches]
             assert tokens == [sum(sizes)] * layers, f"after {sum(sizes)} symbols the caches hold {tokens} tokens"
+
+    texts, kept, found = [draw.integers(0, K - 1, 2, 5) for _ in range(2)], [[None] * layers] * 2, ([], [])
+    for text, part in (0, slice(2)), (1, slice(1)), (0, slice(2, 5)), (1, slice(1, 5)):
+        answer, _ = bench.tools.stepped(bench.student.step, model, texts[text][:, part], kept[text])
+        logits, kept[text] = pair(answer, "step")
+        found[text].append(logits)
+    for symbols, logits in zip(texts, found, strict=True):
+        right, name = told(bench, model, symbols, layers), "the logits of two texts whose steps take turns"
+        close(torch.cat(logits, dim=1), right, name, rtol=1e-3, atol=1e-4)
 
 
 # ---------------------------------------------------------------------------------------------- patches
