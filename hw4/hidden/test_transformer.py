@@ -1203,7 +1203,8 @@ def test_size_of_the_vit(bench, draw):
     """There are logits for each class, and as many parameters as all the parts together need."""
     tools, kind = bench.tools, bench.kind("MultiHeadAttention")
     for layers in 1, draw.size(3, 4):
-        side, p, C, h, K = draw.size(2, 4), draw.size(2, 4), draw.size(1, 3), draw.size(1, 3), draw.size(2, 7)
+        side, p, C, K = draw.size(2, 4), draw.size(2, 4), draw.size(1, 3), draw.size(2, 7)
+        h = draw.size(2 if layers == 1 else 1, 3)  # not one head both times
         e, mlp = 4 * h, draw.size(5, 20)
         model, images = (
             bench.make("VisionTransformer", side * p, p, C, e, h, mlp, layers, K),
