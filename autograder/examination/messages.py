@@ -33,7 +33,7 @@ def explain(error: BaseException, trains: bool = False) -> str:
 def _explained(error: BaseException) -> str:
     match error:
         case Exhausted() | MemoryError():
-            return "Checking your answer needs too much time or memory: it is far larger than what the text asks for."
+            return "Checking your answer needs too much time or memory: it is larger, or does more, than the text asks."
         case StudentError(type="NotImplementedError", message=""):
             return "This is not written yet: your code still raises NotImplementedError."
         case StudentError(type=ForbiddenTool.__name__):

@@ -139,7 +139,7 @@ def _unmarked(cell: CellResult, elsewhere: str) -> CellResult:
 def _unchecked(cell: str) -> Incident:
     note = (
         f"Checking your answers to ‘{cell}’ needs more time or memory than the grader allows, so a test was stopped. "
-        "Return what the text asks for, and nothing larger."
+        "Do what the text asks for, and return nothing larger."
     )
     return Incident(kind="unchecked", cell=cell, note=note)
 

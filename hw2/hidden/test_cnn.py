@@ -229,7 +229,7 @@ def test_parts_of_the_network(student, draw):
 @earns("convnet", weight=2)
 def test_logits_of_the_network(student, draw):
     """Each class has a logit, each parameter a gradient, and an image's logits do not depend on its batch."""
-    questions = [(K, draw.normal(draw.size(3, 6), 1, 28, 28)) for K in (10, draw.size(2, 7))]
+    questions = [(K, draw.normal(draw.size(3, 6), 1, 28, 28)) for K in (10, draw.size(2, 7), draw.size(11, 15))]
 
     def check(tools, kind):
         for K, x in questions:
