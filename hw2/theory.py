@@ -24,11 +24,14 @@ step by step. Replace `raise NotImplementedError` with the result as a small fun
 arrays, lists or numbers. The cell below checks an example; the grader uses other sizes and numbers."""
 
 # %% nbgrader={"grade_id": "helpers", "locked": true}
+# @title Imports, and helpers for checks and figures. Run this cell; you need not read it.
 import math
 
 import matplotlib.pyplot as plt
 import torch
 from torch.nn import functional
+
+from common import BLUE, GREEN, ORANGE, RED, compare, numbers, show_figure
 
 
 def measured_jacobian(f, v):
@@ -50,10 +53,6 @@ def draw_graph(ax, edges, places, title, far=math.inf):
     ax.set(xlim=(min(across) - 0.6, max(across) + 0.6), ylim=(min(up) - 0.6, max(up) + 0.9), title=title)
     ax.axis("off")
 
-
-# %% nbgrader={"grade_id": "common", "locked": true}
-# @title Helpers for checks and figures. Run this cell; you need not read it.
-from common import BLUE, GREEN, ORANGE, RED, compare, numbers, show_figure
 
 # %% [markdown] nbgrader={"grade_id": "conv-output-shape-text", "locked": true}
 r"""

@@ -24,11 +24,14 @@ up.
 """
 
 # %% nbgrader={"grade_id": "helpers", "locked": true}
+# @title Imports, and helpers for checks and figures. Run this cell; you need not read it.
 import math
 
 import matplotlib.pyplot as plt
 import torch
 from torch.nn import functional
+
+from common import BLUE, GREEN, RED, compare, numbers, show_figure
 
 
 def letters(answer, allowed):
@@ -61,10 +64,6 @@ def check_pair_loss(name, yours, values):
     compare(f"{name}: ∂ℓ/∂F⁺", d_pos, slope(1, 0), tolerance=1e-3)
     compare(f"{name}: ∂ℓ/∂F⁻", d_neg, slope(0, 1), tolerance=1e-3)
 
-
-# %% nbgrader={"grade_id": "common", "locked": true}
-# @title Helpers for checks and figures. Run this cell; you need not read it.
-from common import BLUE, GREEN, RED, compare, numbers, show_figure
 
 # %% [markdown] nbgrader={"grade_id": "circle-text", "locked": true}
 r"""

@@ -22,11 +22,14 @@ example. The grader uses other sizes and numbers, and looks only at what your ma
 is right."""
 
 # %% nbgrader={"grade_id": "helpers", "locked": true}
+# @title Imports, and helpers for checks and figures. Run this cell; you need not read it.
 import math
 
 import matplotlib.pyplot as plt
 import torch
 from torch.nn import functional
+
+from common import BLUE, GREEN, RED, compare, numbers, show_figure
 
 
 def library_attention(Q, K, V, beta=None, allowed=None):
@@ -86,10 +89,6 @@ def draw_map(ax, A, title, keys="key", queries="query"):
     ax.set_title(title, fontsize=10)
     ax.set(xlabel=queries, ylabel=keys, xticks=[], yticks=[])
 
-
-# %% nbgrader={"grade_id": "common", "locked": true}
-# @title Helpers for checks and figures. Run this cell; you need not read it.
-from common import BLUE, GREEN, RED, compare, numbers, show_figure
 
 # %% [markdown] nbgrader={"grade_id": "attention-text", "locked": true}
 r"""

@@ -44,40 +44,17 @@ np.random.seed(0)
 torch.manual_seed(0)
 device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
 
-# The cells below use these names themselves: draw_graph, measured_jacobian, BLUE, compare, GREEN, numbers,
+# The cells below use these names themselves: BLUE, compare, draw_graph, GREEN, measured_jacobian, numbers,
 # ORANGE, RED, relative_error, show_figure, gated_rnn, gated_step, size_of_the_past, lstm_run, train_lstm.
 # Give your own helpers other names.
 
 # %% nbgrader={"grade": false, "grade_id": "helpers", "locked": true, "schema_version": 3, "solution": false, "task": false}
+# @title Imports, and helpers for checks and figures. Run this cell; you need not read it.
 import math
 
 import matplotlib.pyplot as plt
 import torch
 from torch.nn import functional
-
-
-def measured_jacobian(f, v):
-    """∂f/∂v by autograd, in numerator layout: (entries of f(v), entries of v), both flattened as reshape(-1) does."""
-    return torch.autograd.functional.jacobian(f, v).reshape(-1, v.numel())
-
-
-def draw_graph(ax, edges, places, title, far=math.inf):
-    """Arrows between named places; inputs x get a box, others a circle. Arrows longer than `far` curve over others."""
-    for start, end in edges:
-        bow = -0.35 if places[end][0] - places[start][0] > far else 0
-        bend = {"arrowstyle": "->", "shrinkA": 13, "shrinkB": 13, "connectionstyle": f"arc3,rad={bow}"}
-        ax.annotate("", places[end], places[start], arrowprops=bend)
-    for node, place in places.items():
-        boxed = node[0] == "x"
-        look = {"boxstyle": "square" if boxed else "circle", "facecolor": "#FBEBC8" if boxed else "#D6E8F5"}
-        ax.text(*place, node, ha="center", va="center", fontsize=9, bbox=look)
-    across, up = zip(*places.values(), strict=True)
-    ax.set(xlim=(min(across) - 0.6, max(across) + 0.6), ylim=(min(up) - 0.6, max(up) + 0.9), title=title)
-    ax.axis("off")
-
-
-# %% nbgrader={"grade": false, "grade_id": "common", "locked": true, "schema_version": 3, "solution": false, "task": false}
-# @title Helpers for checks and figures. Run this cell; you need not read it.
 
 BLUE, ORANGE, GREEN, RED = "#0072B2", "#C08000", "#009E73", "#B22222"  # for colour-blind readers, too; 3 : 1 on white
 
@@ -135,6 +112,26 @@ def show_figure(says):
     plt.close()
     image = f'<img alt="{escape(says)}" src="data:image/png;base64,{png}">'  # JupyterLab gives a PNG alone no text
     display({"image/png": png, "text/html": image}, metadata={"image/png": {"alt": says}}, raw=True)
+
+
+def measured_jacobian(f, v):
+    """∂f/∂v by autograd, in numerator layout: (entries of f(v), entries of v), both flattened as reshape(-1) does."""
+    return torch.autograd.functional.jacobian(f, v).reshape(-1, v.numel())
+
+
+def draw_graph(ax, edges, places, title, far=math.inf):
+    """Arrows between named places; inputs x get a box, others a circle. Arrows longer than `far` curve over others."""
+    for start, end in edges:
+        bow = -0.35 if places[end][0] - places[start][0] > far else 0
+        bend = {"arrowstyle": "->", "shrinkA": 13, "shrinkB": 13, "connectionstyle": f"arc3,rad={bow}"}
+        ax.annotate("", places[end], places[start], arrowprops=bend)
+    for node, place in places.items():
+        boxed = node[0] == "x"
+        look = {"boxstyle": "square" if boxed else "circle", "facecolor": "#FBEBC8" if boxed else "#D6E8F5"}
+        ax.text(*place, node, ha="center", va="center", fontsize=9, bbox=look)
+    across, up = zip(*places.values(), strict=True)
+    ax.set(xlim=(min(across) - 0.6, max(across) + 0.6), ylim=(min(up) - 0.6, max(up) + 0.9), title=title)
+    ax.axis("off")
 
 
 # %% [markdown] nbgrader={"grade": false, "grade_id": "conv-output-shape-text", "locked": true, "schema_version": 3, "solution": false, "task": false}
@@ -1349,11 +1346,11 @@ _hand_in(
         "4.2 kinks-words": 0,
     },
     {
-        1869689462: "draw_graph measured_jacobian",
-        1130525126: "BLUE compare GREEN numbers ORANGE RED relative_error show_figure",
+        3961560418: "BLUE compare draw_graph GREEN measured_jacobian numbers ORANGE RED relative_error"
+        " " "show_figure",
         1722442030: "gated_rnn gated_step size_of_the_past",
         2323934886: "lstm_run train_lstm",
-        2924626948: "",
+        1741498066: "",
     },
     "*Your answer here: double-click this line and write.*",
 )

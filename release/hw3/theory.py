@@ -43,50 +43,16 @@ np.random.seed(0)
 torch.manual_seed(0)
 device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
 
-# The cells below use these names themselves: check_pair_loss, kept, letters, BLUE, compare, GREEN, numbers,
+# The cells below use these names themselves: BLUE, check_pair_loss, compare, GREEN, kept, letters, numbers,
 # ORANGE, RED, relative_error, show_figure, draw_landscape, train_on_moons. Give your own helpers other names.
 
 # %% nbgrader={"grade": false, "grade_id": "helpers", "locked": true, "schema_version": 3, "solution": false, "task": false}
+# @title Imports, and helpers for checks and figures. Run this cell; you need not read it.
 import math
 
 import matplotlib.pyplot as plt
 import torch
 from torch.nn import functional
-
-
-def letters(answer, allowed):
-    """Fails unless `answer` holds letters from `allowed` only; a dictionary needs a key for each of them."""
-    missing = set(allowed) - set(answer) if isinstance(answer, dict) else set()
-    assert not missing, f"there is no answer yet for {', '.join(sorted(missing))}"
-    assert answer and set(answer) <= set(allowed), f"choose letters from {allowed[0]} to {allowed[-1]}"
-    print("ok  letters only; the grader checks whether they are right")
-
-
-def kept(function, *given):
-    """What your function returns. Fails if the function changes a tensor that it is given."""
-    before = [torch.as_tensor(thing).clone() for thing in given]
-    answer = function(*given)
-    for old, new in zip(before, given, strict=True):
-        assert torch.equal(old, torch.as_tensor(new)), "your function changes a tensor that it is given"
-    return answer
-
-
-def check_pair_loss(name, yours, values):
-    """Compare a loss of six pairs with its values, and its derivatives with slopes measured on your loss."""
-    pos, neg = torch.tensor([[0.5, -0.4, -0.7, 3.0, 0.4, -2.0], [0.2, 0.3, 1.9, 0.1, 2.5, -2.5]], dtype=torch.double)
-
-    def slope(a, b):
-        above, below = (torch.as_tensor(yours(pos + h * a, neg + h * b)[0]).double() for h in (0.01, -0.01))
-        return (above - below) / 0.02
-
-    loss, d_pos, d_neg = kept(yours, pos, neg)
-    compare(f"{name}: ℓ", loss, values)
-    compare(f"{name}: ∂ℓ/∂F⁺", d_pos, slope(1, 0), tolerance=1e-3)
-    compare(f"{name}: ∂ℓ/∂F⁻", d_neg, slope(0, 1), tolerance=1e-3)
-
-
-# %% nbgrader={"grade": false, "grade_id": "common", "locked": true, "schema_version": 3, "solution": false, "task": false}
-# @title Helpers for checks and figures. Run this cell; you need not read it.
 
 BLUE, ORANGE, GREEN, RED = "#0072B2", "#C08000", "#009E73", "#B22222"  # for colour-blind readers, too; 3 : 1 on white
 
@@ -144,6 +110,37 @@ def show_figure(says):
     plt.close()
     image = f'<img alt="{escape(says)}" src="data:image/png;base64,{png}">'  # JupyterLab gives a PNG alone no text
     display({"image/png": png, "text/html": image}, metadata={"image/png": {"alt": says}}, raw=True)
+
+
+def letters(answer, allowed):
+    """Fails unless `answer` holds letters from `allowed` only; a dictionary needs a key for each of them."""
+    missing = set(allowed) - set(answer) if isinstance(answer, dict) else set()
+    assert not missing, f"there is no answer yet for {', '.join(sorted(missing))}"
+    assert answer and set(answer) <= set(allowed), f"choose letters from {allowed[0]} to {allowed[-1]}"
+    print("ok  letters only; the grader checks whether they are right")
+
+
+def kept(function, *given):
+    """What your function returns. Fails if the function changes a tensor that it is given."""
+    before = [torch.as_tensor(thing).clone() for thing in given]
+    answer = function(*given)
+    for old, new in zip(before, given, strict=True):
+        assert torch.equal(old, torch.as_tensor(new)), "your function changes a tensor that it is given"
+    return answer
+
+
+def check_pair_loss(name, yours, values):
+    """Compare a loss of six pairs with its values, and its derivatives with slopes measured on your loss."""
+    pos, neg = torch.tensor([[0.5, -0.4, -0.7, 3.0, 0.4, -2.0], [0.2, 0.3, 1.9, 0.1, 2.5, -2.5]], dtype=torch.double)
+
+    def slope(a, b):
+        above, below = (torch.as_tensor(yours(pos + h * a, neg + h * b)[0]).double() for h in (0.01, -0.01))
+        return (above - below) / 0.02
+
+    loss, d_pos, d_neg = kept(yours, pos, neg)
+    compare(f"{name}: ℓ", loss, values)
+    compare(f"{name}: ∂ℓ/∂F⁺", d_pos, slope(1, 0), tolerance=1e-3)
+    compare(f"{name}: ∂ℓ/∂F⁻", d_neg, slope(0, 1), tolerance=1e-3)
 
 
 # %% [markdown] nbgrader={"grade": false, "grade_id": "circle-text", "locked": true, "schema_version": 3, "solution": false, "task": false}
@@ -1408,10 +1405,10 @@ _hand_in(
         "3.3 margins-words": 1112810526,
     },
     {
-        3783632875: "check_pair_loss kept letters",
-        1130525126: "BLUE compare GREEN numbers ORANGE RED relative_error show_figure",
+        79646917: "BLUE check_pair_loss compare GREEN kept letters numbers ORANGE RED relative_error"
+        " " "show_figure",
         3535816573: "draw_landscape train_on_moons",
-        4238013418: "",
+        272320988: "",
     },
     "*Your answer here: double-click this line and write.*",
 )
