@@ -504,6 +504,13 @@ def test_nan_in_an_output_loses_nothing(book: Notebook, given: Released) -> None
     assert mended.repairs == ()
 
 
+@pytest.mark.parametrize("key", ["srce", "ource", "soue", "sourc"])
+def test_a_source_whose_name_has_lost_bytes_is_read(book: Notebook, given: Released, key: str) -> None:
+    mended = mend(json.dumps(book).replace('"source"', f'"{key}"'), given)
+    assert source(mended, "linear") == SOLVED
+    assert ("converted", "linear") in kinds(mended)
+
+
 def test_a_source_that_is_there_twice_counts_as_it_is_last(book: Notebook, given: Released) -> None:
     text = json.dumps(book).replace('"id": "linear",', '"id": "linear", "source": "old",', 1)
     mended = mend(text, given)

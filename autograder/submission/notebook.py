@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
+from difflib import get_close_matches
 from itertools import islice, pairwise
 from pathlib import PurePath
 
@@ -196,7 +197,9 @@ def _cell(data: bytes, start: int, stop: int, number: int, whole: bool) -> tuple
         if end >= 0 and key in _WANTED:
             twice = twice or (key in _SOURCES and key in found)
             found[key], places[key] = data[at:end], at
-    source_key = next((key for key in _SOURCES if key in found), "")
+        elif end >= 0 and data[at : at + 1] in (b'"', b"[") and get_close_matches(key[:20], _SOURCES[:1]):
+            found[_MISSPELT], places[_MISSPELT] = data[at:end], at
+    source_key = next((key for key in (*_SOURCES, _MISSPELT) if key in found), "")
     if not source_key and not whole:
         return None, [], -1
 
@@ -217,6 +220,8 @@ def _cell(data: bytes, start: int, stop: int, number: int, whole: bool) -> tuple
     source, sound = torn_json.text(raw)
     if not sound:
         say("converted", f"The text of cell {called} is stored incorrectly in the file; as much as possible was read.")
+    if source_key == _MISSPELT and raw:
+        say("converted", f"In the file, the text of cell {called} has a damaged name; it was read all the same.")
     if twice:
         say("converted", f"The file contains the text of cell {called} twice; the last one counts.")
 
@@ -244,6 +249,8 @@ def _cell(data: bytes, start: int, stop: int, number: int, whole: bool) -> tuple
 
 
 _SOURCES = ("source", "input", "text", "code")  # all but the first are from nbformat 3, 2 and 1
+_MISSPELT = ""
+"""stands for a key that is nearly `source`: bytes of a file were lost"""
 _WANTED = {*_SOURCES, "cell_type", "id", "metadata", "level", "attachments"}
 _TYPES = ("code", "markdown", "raw", "heading", "html", "text", "plaintext")
 _PICTURES = msgspec.json.Decoder(Attachments)
