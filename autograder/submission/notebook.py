@@ -192,14 +192,19 @@ def _cell(data: bytes, start: int, stop: int, number: int, whole: bool) -> tuple
     repairs: list[Repair] = []
     found: dict[str, bytes] = {}
     places: dict[str, int] = {}
+    others: dict[str, torn_json.Span] = {}
     twice = False
     for key, (at, end) in islice(torn_json.members(data, start, stop), _MAX_MEMBERS):
         if end >= 0 and key in _WANTED:
             twice = twice or (key in _SOURCES and key in found)
             found[key], places[key] = data[at:end], at
-        elif end >= 0 and data[at : at + 1] in (b'"', b"[") and get_close_matches(key[:20], _SOURCES[:1]):
-            found[_MISSPELT], places[_MISSPELT] = data[at:end], at
-    source_key = next((key for key in (*_SOURCES, _MISSPELT) if key in found), "")
+        elif end >= 0 and data[at : at + 1] in (b'"', b"["):
+            others[key] = at, end
+    source_key = next((key for key in _SOURCES if key in found), "")
+    misspelt = [] if source_key else get_close_matches(_SOURCES[0], others, 1)  # bytes of the file were lost
+    for source_key in misspelt:
+        at, end = others[source_key]
+        found[source_key], places[source_key] = data[at:end], at
     if not source_key and not whole:
         return None, [], -1
 
@@ -220,7 +225,7 @@ def _cell(data: bytes, start: int, stop: int, number: int, whole: bool) -> tuple
     source, sound = torn_json.text(raw)
     if not sound:
         say("converted", f"The text of cell {called} is stored incorrectly in the file; as much as possible was read.")
-    if source_key == _MISSPELT and raw:
+    if misspelt:
         say("converted", f"In the file, the text of cell {called} has a damaged name; it was read all the same.")
     if twice:
         say("converted", f"The file contains the text of cell {called} twice; the last one counts.")
@@ -249,8 +254,6 @@ def _cell(data: bytes, start: int, stop: int, number: int, whole: bool) -> tuple
 
 
 _SOURCES = ("source", "input", "text", "code")  # all but the first are from nbformat 3, 2 and 1
-_MISSPELT = ""
-"""stands for a key that is nearly `source`: bytes of a file were lost"""
 _WANTED = {*_SOURCES, "cell_type", "id", "metadata", "level", "attachments"}
 _TYPES = ("code", "markdown", "raw", "heading", "html", "text", "plaintext")
 _PICTURES = msgspec.json.Decoder(Attachments)
