@@ -987,6 +987,38 @@ def test_a_size_that_may_hang_on_a_drawn_number_is_not_asked_for(source, sure):
     assert {one.kind for one in patterns.asked(call, function, "f()")} == sure
 
 
+@pytest.mark.parametrize(
+    ("before", "drawn", "draws"),
+    [
+        ("", "torch.rand(3)", True),
+        ("", "torch.manual_seed(5)", True),
+        ("", "np.random.rand()", True),
+        ("", "np.random.permutation(4)", True),
+        ("np.random.randn()", "np.random.randn()", True),  # the second of two, which NumPy has drawn already
+        ("np.random.randn()", "np.linalg.norm(np.ones(3))", False),
+        ("np.random.set_bit_generator(np.random.PCG64(1))", "np.random.rand()", True),
+        ("np.random.set_bit_generator(np.random.PCG64(1))", "np.ones(2)", False),
+        ("", "random.random()", True),
+        ("random.gauss(0, 1)", "random.gauss(0, 1)", True),
+        ("", "random.seed(7)", True),
+        ("", "np.random.seed(7)", True),
+        ("random.seed(1)", "[random.getrandbits(32) for _ in range(624)]", True),  # back at the same position
+        ("", "torch.ones(2) + 1", False),
+    ],
+)
+def test_whatever_is_drawn_in_a_call_is_noticed(before, drawn, draws):
+    cell = cell_filename("own")
+    generator = np.random.mtrand.get_bit_generator()
+    names = {"random": random, "np": np, "torch": torch, "__name__": "notebook"}
+    exec(compile(f"def f():\n    y = {drawn}\n    z = 1\n    return y", cell, "exec"), names)
+    try:
+        _, [call], _ = witness.watch(lambda: names, [], [["check", f"{before}\nf()"]], [cell], [3, 300, 6000], [])
+    finally:
+        np.random.set_bit_generator(generator)
+        random.seed(SEED)
+    assert (call["draws"], call["undrawn"]) == (draws, 1 if draws else 4)
+
+
 def test_a_list_whose_items_are_not_told_is_not_known():
     source = "def f(x):\n    y = x[0] @ x[1]\n    return y"
     two = Seen("list", (2,), (Seen("tensor", (5, 4), None),) * 2)

@@ -9,7 +9,7 @@ from functools import partial
 from itertools import chain
 from typing import TypeAlias
 
-from autograder.insight.viva import patterns
+from autograder.insight.viva import nodes, patterns
 from autograder.insight.viva.exercises import Exercise
 from autograder.insight.viva.functions import Function, parsed_cell, read_by, statements_in, stored, written
 from autograder.insight.viva.questions import LEAST_WRONG, MOST_WRONG, About, Question
@@ -85,7 +85,7 @@ def failing(
 def has_loop(source: str) -> bool:
     """Whether rounds, which nobody sees on the sheet, decide which line of a check runs before which."""
     tree = parsed_cell(source)
-    return tree is not None and any(isinstance(one, ast.For | ast.While) for one in ast.walk(tree))
+    return tree is not None and any(isinstance(one, ast.For | ast.While) for one in nodes.walk(tree))
 
 
 def failure(source: str, end: End | None) -> str:
@@ -110,7 +110,7 @@ def places_of(source: str) -> dict[tuple[int, int], str]:
     for one in chain(statements_in(body), *(statements_in(each.body) for each in own)):
         if not isinstance(one, ast.Assert | ast.Expr | ast.Assign) or ast.unparse(one) in calls:
             continue
-        if isinstance(one, ast.Assert) or any(map(_is_call, ast.walk(one))):
+        if isinstance(one, ast.Assert) or any(map(_is_call, nodes.walk(one))):
             text = lines[one.lineno - 1].strip()
             shown = text if len(text) <= _LONGEST_PLACE else f"{text[:_LONGEST_PLACE]}…"
             found[one.lineno, one.end_lineno or one.lineno] = f"line {one.lineno}: {shown}"

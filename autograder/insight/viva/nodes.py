@@ -89,7 +89,7 @@ def free_names(node: ast.AST) -> frozenset[str]:
         bound.update(name for part in walk(of) for name in binds_of(part))
         inside = list(node.body) if isinstance(node.body, list) else [node.body]
     elif isinstance(node, _INNER):
-        inside = list(ast.iter_child_nodes(node))
+        inside = nodes.children(node)
     loaded: set[str] = set()
     declared: set[str] = set()
     while inside:
@@ -103,11 +103,11 @@ def free_names(node: ast.AST) -> frozenset[str]:
                 loaded |= free_names(one)
                 continue
             if isinstance(one, ast.ClassDef):
-                loaded.update(*map(free_names, ast.iter_child_nodes(one)))
+                loaded.update(*map(free_names, nodes.children(one)))
                 continue
         if isinstance(one, ast.Name) and isinstance(one.ctx, ast.Load):
             loaded.add(one.id)
-        inside += ast.iter_child_nodes(one)
+        inside += nodes.children(one)
     return frozenset(used | (loaded - (bound - declared) if isinstance(node, _INNER) else loaded))
 
 

@@ -9,7 +9,9 @@ import re
 from collections import Counter
 from collections.abc import Iterable, Sequence
 from contextlib import suppress
+from functools import lru_cache
 
+from autograder.course import nodes
 from autograder.insight.viva.questions import LEAST_WRONG, MOST_WRONG, Question
 
 ENOUGH = 5
@@ -52,22 +54,30 @@ def distinct(right: str, wrong: Iterable[str]) -> list[str]:
 
 def says(setting: str, answer: str) -> bool:
     """Whether the line of a check that a question quotes gives the answer, in whatever spelling."""
-    wanted = value_of(answer)
+    asserts, values, truths = _said(setting)
+    if answer in ("True", "False"):
+        return asserts or (answer == "True") in truths
+    return value_of(answer) in values
+
+
+@lru_cache(512)
+def _said(setting: str) -> tuple[bool, frozenset[object], frozenset[bool]]:
+    """Of a quoted line: whether it only asserts a call, and the values in it. The course's lines are quoted often."""
     try:
         tree = ast.parse(setting.partition(": ")[2].rstrip(":"))
     except (SyntaxError, ValueError, RecursionError, MemoryError):
-        return False
-    if answer in ("True", "False"):
-        match tree.body:
-            case [ast.Assert(test=ast.Call() | ast.UnaryOp(op=ast.Not(), operand=ast.Call()))]:
-                return True
-        return any(isinstance(node, ast.Constant) and node.value is (answer == "True") for node in ast.walk(tree))
-    for node in ast.walk(tree):
+        return False, frozenset(), frozenset()
+    values, truths = set(), set()
+    for node in nodes.walk(tree):
+        if isinstance(node, ast.Constant) and isinstance(node.value, bool):
+            truths.add(node.value)
         if isinstance(node, ast.Constant | ast.Tuple | ast.List | ast.UnaryOp):
             with suppress(ValueError, OverflowError):
-                if _value(node) == wanted:
-                    return True
-    return False
+                values.add(_value(node))
+    match tree.body:
+        case [ast.Assert(test=ast.Call() | ast.UnaryOp(op=ast.Not(), operand=ast.Call()))]:
+            return True, frozenset(values), frozenset(truths)
+    return False, frozenset(values), frozenset(truths)
 
 
 def value_of(text: str) -> object:

@@ -188,7 +188,7 @@ class _Facts:
 def _facts(text: str, own: bool) -> _Facts:
     """What a cell says. Those of the course are the same for all students; only the student's `own` can hide."""
     tree, facts = ast.Module(source.parse(text), []), _Facts()
-    inner = list(ast.walk(tree))
+    inner = nodes.walk(tree)
     if own:
         fine = nodes.own_setters(inner)
         words = (word for node in inner if id(node) not in fine for word in nodes.words_of(node))

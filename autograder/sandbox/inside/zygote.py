@@ -109,6 +109,8 @@ def warm(*libraries: str) -> None:
     net = torch.nn.Sequential(torch.nn.Linear(2, 3), torch.nn.ReLU(), torch.nn.Linear(3, 1))
     F.mse_loss(net(torch.randn(4, 2)), torch.zeros(4, 1)).backward()  # type: ignore[no-untyped-call]
     net(torch.randn(4, 2)).backward(torch.ones(4, 1))  # imports many modules that `backward` of a scalar does not
+    lstm = torch.nn.LSTM(2, 3)
+    lstm(torch.randn(4, 1, 2))[0].sum().backward()  # the first in a process takes 35 ms more than the next
     plt.close("all")
     settle()
 

@@ -8,6 +8,7 @@ without a clock. What comes back is plain data, which nobody here trusts.
 
 from __future__ import annotations
 
+import ctypes
 import opcode
 import random
 import sys
@@ -23,6 +24,8 @@ from autograder.insight.viva.inside.sight import described, digest, members, see
 
 _MOST_DICE = 40
 """events of a call at which it is looked whether something was drawn before"""
+_MT19937_BYTES = 625 * 4
+"""NumPy's usual generator: 624 words and a position"""
 _LOOP_END = opcode.opmap["FOR_ITER"]
 _GENERATES = 0x2A0
 """flags of the code of generators and coroutines"""
@@ -36,7 +39,7 @@ class _Watched:
     """A call that is being recorded."""
 
     def __init__(self, record: dict[str, Any], frame: FrameType) -> None:
-        self.record, self.dice = record, _dice()
+        self.record, self._dice = record, _Dice()
         self.last = {name: repr(thing) for name, thing in _state(frame, seen).items()}  # by repr, because 1 == True
         self.raising, self.line = False, 0
 
@@ -51,12 +54,12 @@ class _Watched:
         changed = {name: now[name] for name, text in texts.items() if self.last.get(name) != text}
         gone = [name for name in self.last if name not in now]
         self.last = texts
-        if self.record["undrawn"] == len(events) < _MOST_DICE and _dice() == self.dice:
+        if self.record["undrawn"] == len(events) < _MOST_DICE and self._dice.lie_still():
             self.record["undrawn"] += 1
         events.append([line, changed, gone])
 
     def note_draws(self) -> None:
-        self.record["draws"] = _dice() != self.dice
+        self.record["draws"] = not self._dice.lie_still()
 
 
 class Witness:
@@ -71,7 +74,7 @@ class Witness:
         wanted: Sequence[Sequence[Any]],
     ) -> None:
         """`cells` are file names of cells, `most` calls, events and work; `wanted` are calls, as `_Watched.key`."""
-        self._names, self._reach, self._cells = names, reach, cells
+        self._names, self._reach, self._cells = names, reach, frozenset(cells)
         self._most_calls, self._most_events, self._most_work = most
         self._missing = {tuple(one) for one in wanted}
         self._counts: dict[tuple[str, str, int], int] = {}
@@ -132,7 +135,7 @@ class Witness:
 
     def _begin(self, code: CodeType) -> None:
         self._spend()
-        if code.co_filename in self._edited and code not in self._edited[code.co_filename]:
+        if self._edited and code not in self._edited.get(code.co_filename, (code,)):
             raise _Enough  # an edit has not reached it: what was made before keeps it
 
     def _recorded(self, frame: FrameType) -> Callable[[FrameType, str, Any], Any] | None:
@@ -219,16 +222,40 @@ def watch(
     return [ends, witness.calls, has_changed()]
 
 
+class _Dice:
+    """The state of all that draws random numbers, when this was made."""
+
+    def __init__(self) -> None:
+        self._state, self._held = _dice(), _held()
+
+    def lie_still(self) -> bool:
+        """Whether nothing has been drawn since, and no seed has been set."""
+        return _dice() == self._state and (not self._held[0] or _held() == self._held)
+
+
 def _dice() -> list[Any]:
-    """The state of all that draws random numbers."""
-    drawn = [part.tobytes() if hasattr(part, "tobytes") else part for part in numpy.random.get_state()]
-    return [random.getstate(), torch.get_rng_state().numpy().tobytes(), drawn]
+    """What a draw or a seed changes: of Python, of PyTorch, and of NumPy all but `_held`."""
+    _, words, held = random.getstate()
+    generator = numpy.random.mtrand.get_bit_generator()
+    if type(generator) is numpy.random.MT19937:
+        drawn: Any = ctypes.string_at(generator.ctypes.state_address, _MT19937_BYTES)
+    else:
+        drawn = repr(generator.state)
+    # of the 625 words of Python's state, those that come first and the position in them: a new seed changes all words
+    return [words[:4], words[-1], held, torch.get_rng_state().numpy().tobytes(), drawn]
+
+
+def _held() -> tuple[bool, float]:
+    """NumPy draws two normal numbers at once: whether it holds the second one, and which. Takes as long as all else."""
+    state = numpy.random.get_state(legacy=False)
+    return bool(state["has_gauss"]), state["gauss"]
 
 
 def _state(frame: FrameType, look: Callable[[Any], Any]) -> dict[str, Any]:
     """What the local names and the attributes of `self` hold."""
-    found = {name: look(thing) for name, thing in list(frame.f_locals.items())[:40]}
-    for name, thing in list(members(frame.f_locals.get("self")).items())[:24]:
+    own = frame.f_locals  # made anew each time that it is read
+    found = {name: look(thing) for name, thing in list(own.items())[:40]}
+    for name, thing in list(members(own.get("self")).items())[:24]:
         found["self." + str(name)] = look(thing)
     return found
 
