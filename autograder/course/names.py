@@ -7,6 +7,7 @@ import functools
 import re
 import warnings
 from collections.abc import Iterator
+from dataclasses import dataclass
 from itertools import pairwise
 
 MAX_PARSED = 100_000
@@ -38,11 +39,29 @@ def functions(source: str) -> frozenset[str]:
     return frozenset(_FUNCTION.findall(source))
 
 
+@dataclass(frozen=True)
+class Statement:
+    """A statement at the top level, or two of them on one line."""
+
+    text: str
+    """with the comments above it"""
+    defines: frozenset[str]
+    tree: ast.Module | None = None
+    """None if it is not valid Python"""
+    above: int = 0
+    """lines above `text` that the line numbers in `tree` count, too"""
+
+
 def statements(source: str) -> list[tuple[str, frozenset[str]]]:
     """The top-level statements of `source`, each with the comments above it and the names that it defines.
 
     What is not valid Python, such as an unfinished line or a text without comment signs, is a statement of its own.
     """
+    return [(one.text, one.defines) for one in parsed_statements(source)]
+
+
+def parsed_statements(source: str) -> list[Statement]:
+    """The same, with their trees."""
     try:
         tree = _parsed(source)
     except (SyntaxError, ValueError, RecursionError, MemoryError):
@@ -59,22 +78,30 @@ def is_python(source: str) -> bool:
     return True
 
 
-def _of_tree(tree: ast.Module, source: str) -> list[tuple[str, frozenset[str]]]:
+def _of_tree(tree: ast.Module, source: str) -> list[Statement]:
     lines = [line + "\n" for line in source.split("\n")]
-    spans: list[tuple[int, int, set[str]]] = []
+    spans: list[tuple[int, int, list[ast.stmt]]] = []
     at = 0
     for node in tree.body:
         end = max(at, node.end_lineno or node.lineno)
         if spans and node.lineno <= at:  # two statements on one line
-            start, _, defined = spans.pop()
+            start, _, nodes = spans.pop()
         else:
-            start, defined = at, set()
-        defined.update(_defined(node))
-        spans.append((start, end, defined))
+            start, nodes = at, []
+        nodes.append(node)
+        spans.append((start, end, nodes))
         at = end
     if any(line.strip() for line in lines[at:]):
-        spans.append((at, len(lines), set()))
-    return [("".join(lines[start:end]), frozenset(defined)) for start, end, defined in spans]
+        spans.append((at, len(lines), []))
+    return [
+        Statement(
+            "".join(lines[start:end]),
+            frozenset(name for node in nodes for name in _defined(node)),
+            ast.Module(nodes, []),
+            start,
+        )
+        for start, end, nodes in spans
+    ]
 
 
 def syntax_tree(source: str) -> ast.Module:
@@ -94,7 +121,7 @@ def _parsed(source: str) -> ast.Module:
     return syntax_tree(source)
 
 
-def _around_errors(source: str) -> Iterator[tuple[str, frozenset[str]]]:
+def _around_errors(source: str) -> Iterator[Statement]:
     """The statements of a source with errors: pieces that begin at the left margin, joined until they are Python."""
     starts = [0, *(found.start() for found in _MARGIN.finditer(source) if found.start()), len(source)]
     pieces = [source[start:end] for start, end in pairwise(starts) if end > start]
@@ -117,7 +144,7 @@ def _around_errors(source: str) -> Iterator[tuple[str, frozenset[str]]]:
             at, tree, text = found
             yield from _of_tree(tree, text)
         else:
-            yield pieces[at], names(pieces[at])
+            yield Statement(pieces[at], names(pieces[at]))
             at += 1
 
 

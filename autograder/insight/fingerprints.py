@@ -50,10 +50,12 @@ Print = tuple[int, int, int]
 
 @dataclass
 class _Streams:
-    """The streams of one source. `line` is where the statement that is read begins."""
+    """The streams of one source. `line` is added to the line numbers of the tree that is read."""
 
     naming: Naming
     line: int = 0
+    above: int = 0
+    """the lines above the statement that is read, as its tree counts them"""
     found: list[list[Token]] = field(default_factory=list)
 
     def read(self, body: Iterable[ast.stmt], local: frozenset[str]) -> None:
@@ -112,7 +114,7 @@ class _Streams:
         self._add([("for", at), *self._tokens(target, local), *self._tokens(over, local)])
 
     def _tokens(self, node: ast.AST, local: frozenset[str]) -> list[Token]:
-        at, of = getattr(node, "lineno", 0) + self.line, functools.partial(self._tokens, local=local)
+        at, of = getattr(node, "lineno", self.above) + self.line, functools.partial(self._tokens, local=local)
         match node:
             case ast.Name() | ast.Attribute() if path := self.naming.path(node, local):
                 module, _, name = path.rpartition(".")
@@ -179,10 +181,14 @@ def _signs(tokens: Sequence[Token]) -> tuple[str, ...]:
     return tuple(sign for sign, _ in tokens)
 
 
-def of_code(pieces: Iterable[tuple[str, ast.Module | None]], naming: Naming) -> tuple[Print, ...]:
-    """The fingerprints of code, given as statements, each with its tree; without one, those of its plain tokens."""
-    streams = _Streams(naming)
-    for text, tree in pieces:
+def of_code(pieces: Iterable[tuple[str, ast.Module | None, int]], naming: Naming) -> tuple[Print, ...]:
+    """The fingerprints of code, given as statements: text, tree, and lines above the text that the tree counts, too.
+
+    Of a statement without a tree, those of its plain tokens.
+    """
+    streams, at = _Streams(naming), 0
+    for text, tree, above in pieces:
+        streams.line, streams.above = at - above, above
         before = len(streams.found)
         try:
             if tree is not None:
@@ -191,8 +197,8 @@ def of_code(pieces: Iterable[tuple[str, ast.Module | None]], naming: Naming) -> 
             del streams.found[before:]
             tree = None
         if tree is None:
-            streams.found.append(list(_plain_tokens(text, streams.line, naming)))
-        streams.line += text.count("\n")
+            streams.found.append(list(_plain_tokens(text, at, naming)))
+        at += text.count("\n")
     return tuple(_of_streams(streams.found, RUN, WINDOW))
 
 

@@ -26,7 +26,7 @@ from autograder.course.personal_release import personal_released
 from autograder.course.release import Released, released
 from autograder.insight.fingerprints import Print, of_code, of_text
 from autograder.insight.naming import Given, given, naming
-from autograder.insight.plain_code import plain_tree, statements
+from autograder.insight.plain_code import statements
 from autograder.submission import Unreadable, beside, choose, repaired
 from autograder.submission.choice import nothing
 from autograder.submission.folder import Contents, Place, contents
@@ -60,6 +60,8 @@ class _Statement:
     """the exercise that it belongs to"""
     text: str
     tree: ast.Module | None
+    above: int
+    """lines above it that the line numbers in `tree` count, too"""
     helps: frozenset[str]
     """the functions and classes that it defines and no exercise asks for"""
 
@@ -248,16 +250,16 @@ def answers_of(parts: Sequence[Part], release: Released, course: Given) -> dict[
         if kind == "markdown":
             texts.setdefault(at[kind], []).append(source)
             continue
-        for text, defined in statements(source):
-            mine = next((owners[name] for name in sorted(defined) if name in owners), "")
-            helps = functions(text) if not mine else frozenset[str]()
-            code.append(_Statement(cell, mine or at[kind], text.rstrip("\n") + "\n", plain_tree(text), helps))
+        for one in statements(source):
+            mine = next((owners[name] for name in sorted(one.defines) if name in owners), "")
+            helps = functions(one.text) if not mine else frozenset[str]()
+            code.append(_Statement(cell, mine or at[kind], one.text.rstrip("\n") + "\n", one.tree, one.above, helps))
     _place_helpers(code, [name for kind, name in exercises if kind == "code"])
     named = naming((one.tree for one in code if one.tree is not None), course)
     found: dict[Exercise, Answer] = {}
     for name in dict.fromkeys(one.home for one in code):
-        pieces = [(one.text, one.tree) for one in code if one.home == name]
-        found[release.notebook, name] = Answer("".join(text for text, _ in pieces), of_code(pieces, named))
+        pieces = [(one.text, one.tree, one.above) for one in code if one.home == name]
+        found[release.notebook, name] = Answer("".join(text for text, *_ in pieces), of_code(pieces, named))
     for name, written in texts.items():
         text = "\n\n".join(written)
         found[release.notebook, name] = Answer(text, of_text(text, course.numbers))

@@ -14,14 +14,19 @@ _Node = TypeVar("_Node", bound=ast.AST)
 _DETOUR = re.compile(r"\b(?:exec|eval|getattr)\b")
 
 
-def statements(source: str) -> Iterator[tuple[str, frozenset[str]]]:
-    """The top-level statements of a cell, as `names.statements`; of `exec("…")`, those of its string."""
-    for text, defined in names.statements(source):
-        inner = _executed(text)
-        if inner is None:
-            yield text, defined
-        else:
+def statements(source: str) -> Iterator[names.Statement]:
+    """The top-level statements of a cell, as `names.parsed_statements`; of `exec("…")`, those of its string.
+
+    Their trees are without detours, too.
+    """
+    for one in names.parsed_statements(source):
+        inner = _executed(one.text)
+        if inner is not None:
             yield from statements(inner)
+        elif one.tree is None or _DETOUR.search(one.text):
+            yield names.Statement(one.text, one.defines, _plain_tree(one.text))
+        else:
+            yield one
 
 
 def _executed(text: str) -> str | None:
@@ -32,7 +37,7 @@ def _executed(text: str) -> str | None:
     return "\n".join(_code_of(node) or ast.unparse(node) for node in tree.body)
 
 
-def plain_tree(text: str) -> ast.Module | None:
+def _plain_tree(text: str) -> ast.Module | None:
     """The syntax tree of a statement without detours; None if it is no Python, or nested too deeply."""
     tree = syntax_tree(text)
     if tree is not None and _DETOUR.search(text):
