@@ -10,7 +10,8 @@ import msgspec
 import pytest
 
 from autograder.course.course import open_course
-from autograder.examination.suite import COMMON, Suite
+from autograder.examination.rounds import COMMON
+from autograder.examination.suite import Suite
 from autograder.examination.transcribing import Transcriber, recording_of
 from autograder.insight.behaviour import behaviour
 from autograder.insight.clusters import clustered

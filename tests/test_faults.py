@@ -12,7 +12,8 @@ from autograder.cli import app
 from autograder.course import build
 from autograder.course.course import Course, CourseError, open_course
 from autograder.examination.examined import Examined
-from autograder.examination.suite import FAULT, Suite, collected
+from autograder.examination.rounds import FAULT
+from autograder.examination.suite import Suite, collected
 from autograder.grading import class_regrade, class_run
 from autograder.grading.orders import Choosing
 from autograder.grading.submissions import survey
@@ -46,6 +47,15 @@ FAULTS = {
         'def test_small(student, broken):\n    """It squares."""\n    assert student.square(2) == 4\n\n\n'
         "@pytest.fixture\ndef broken():\n    return 1 / 0\n"
     ),
+}
+HARNESS = "from autograder import Harness\n\nHARNESS = Harness(__file__)\n\n\n"
+ASKED = 'def test_small(student):\n    """It squares."""\n    assert HARNESS.beside(student).{call} == 4\n'
+HARNESSES = {
+    "what it imports is missing": ("import nosuch\n\n\ndef asked(f):\n    return f(2)\n", "asked(student.square)"),
+    "a misspelt name in it": ("def asked(f):\n    return f(tow)\n", "asked(student.square)"),
+    "it takes something else": ("def asked(f, x):\n    return f(x)\n", "asked(student.square)"),
+    "a misspelt function of it": ("def asked(f):\n    return f(2)\n", "aksed(student.square)"),
+    "a name that nothing defines": ("def asked(f):\n    return f(2)\n", "asked(student.sqare)"),
 }
 HONEST = {
     "a wrong answer": "return x",
@@ -92,6 +102,18 @@ def test_a_fault_of_a_test_is_told_apart_from_one_of_the_student(course: Course,
     found = examined(course, "return x * x")
     assert found.faults == {"square-check"}
     assert [test.message for test in found.tests] == [FAULT]
+
+
+@pytest.mark.parametrize("fault", HARNESSES)
+@pytest.mark.parametrize("body", ["return x * x", "return None", "return missing"])
+def test_a_test_that_the_reference_fails_as_well_is_at_fault(course: Course, fault: str, body: str) -> None:
+    source, call = HARNESSES[fault]
+    (course.root / "hw1/hidden/harness").mkdir()
+    (course.root / "hw1/hidden/harness/powers.py").write_text(source, encoding="utf-8")
+    text = HEAD.replace("@earns", HARNESS + "@earns") + ASKED.format(call=call)
+    (course.root / "hw1/hidden/test_powers.py").write_text(text, encoding="utf-8")
+    found = examined(course, body)
+    assert (found.faults, found.tests[0].passed) == ({"square-check"}, False)
 
 
 def test_a_test_that_is_marked_to_be_skipped_is_a_fault_and_one_that_is_not_runs(course: Course) -> None:

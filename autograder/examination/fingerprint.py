@@ -26,6 +26,8 @@ _JUDGES = ("examination", "sandbox/wire", "sandbox/object_client.py", "sandbox/e
 """the package's own code that a test's verdict depends on"""
 _CLOCKS = frozenset({"time", "perf_counter", "monotonic", "process_time", "thread_time", "perf_counter_ns", "time_ns"})
 _ADDING = frozenset({"append", "add", "update", "setdefault", "extend", "insert", "pop", "clear", "remove", "discard"})
+_LENDING = "lending"
+"""the method of `Harness` that hands out right parts"""
 _VERDICTS = ("forbidden", "submission/rebindings.py", "grading/causes.py", "grading/verdict.py", "examination/score.py")
 """the package's own code that points depend on beside the tests"""
 
@@ -64,6 +66,10 @@ class TestFingerprints:
         """Whether a test looks at the clock: then an answer from the record is no answer."""
         clocks = _CLOCKS - ({"time"} - self._defined.keys())  # without an import, it is a word like any other
         return any(clocks & (one.names | one.words) for one in self._used(function))
+
+    def lends(self, function: str) -> bool:
+        """Whether a test may put right parts into the student's process."""
+        return any(_LENDING in one.words for one in self._used(function))
 
     def _used(self, function: str) -> list[_Statement]:
         """The statements of the module that a test uses, directly or through others, in the file's order."""

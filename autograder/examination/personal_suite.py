@@ -25,6 +25,7 @@ def personal_suite(suite: Suite, homework: Homework) -> Suite:
     other = copy.copy(suite)
     for name in _BY_NUMBERS:
         vars(other).pop(name, None)
+    other.passes = {}
     other.master = suite.master.personal(homework.numbers(notebook))
     other.mistakes = mistakes(homework, notebook)
     other.diagnoser = Diagnoser(other.master, other.mistakes, other.spec.forbidden)

@@ -28,6 +28,8 @@ SHARED = ""
 """the name of the recording of `shared_student`"""
 _CERTAIN = {"NotImplementedError", "NameError", "TimeoutError", ForbiddenTool.__name__}
 """errors that cannot come from an earlier test; a test that fails with one need not run again"""
+_THEIRS = {"NotImplementedError", "TimeoutError", "Crash", ForbiddenTool.__name__}
+"""errors that the student's code alone can cause, wherever they are raised"""
 _NEVER_THEIRS = (NameError, ImportError, SyntaxError, pytest.FixtureLookupError)
 """errors that no answer can cause: those of the student's code arrive as StudentError"""
 _NO_FAULTS = (StudentError, Exhausted, MemoryError, NotRecorded, KeyboardInterrupt)
@@ -87,6 +89,9 @@ class Examination:
     unasked: dict[str, str] = field(default_factory=dict)
     """tests that failed before they asked anything, and the error: a fault, unless they use what another test asked"""
 
+    strange: set[str] = field(default_factory=set)
+    """tests that failed although no line of the student's raised an exception, and no value was found to be wrong"""
+
     def keep(self, item: pytest.Item, error: BaseException | None, seconds: float, set_up: bool = False) -> None:
         """Record that a test has passed, or has failed with `error`, perhaps while it was `set_up`."""
         worth = earns_of(item)
@@ -95,6 +100,8 @@ class Examination:
                 self.faults[item.name] = _in_short(error)
             elif not isinstance(error, AssertionError) and not self._asked(item):
                 self.unasked[item.name] = _in_short(error)
+        if _strange(error):
+            self.strange.add(item.name)
         if isinstance(error, Exhausted | MemoryError):
             self.unchecked[worth.cell] = None
         if isinstance(error, NotRecorded):
@@ -240,6 +247,12 @@ def earns_of(item: pytest.Item) -> Earns:
 
 def _certain(error: BaseException) -> bool:
     return isinstance(error, Exhausted) or (isinstance(error, StudentError) and error.type in _CERTAIN)
+
+
+def _strange(error: BaseException | None) -> bool:
+    if isinstance(error, StudentError):
+        return not error.cell and error.type not in _THEIRS
+    return error is not None and not isinstance(error, (AssertionError, *_NO_FAULTS))
 
 
 def _in_short(error: BaseException) -> str:

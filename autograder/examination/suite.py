@@ -3,36 +3,29 @@
 from __future__ import annotations
 
 import contextlib
-import dataclasses
 import functools
 import types
-from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping
 from dataclasses import dataclass
 
-import msgspec
 import pytest
 
 from autograder.course.course import Course, CourseError, Homework
 from autograder.course.mistakes import mistakes
 from autograder.course.parsing import read_master
-from autograder.examination import budget, guessing
+from autograder.examination import budget
 from autograder.examination.collection import HiddenTests
 from autograder.examination.dependencies import dependencies
 from autograder.examination.diagnosis import Diagnoser
 from autograder.examination.examined import Examined, Recorded
 from autograder.examination.fingerprint import TestFingerprints, known_of
 from autograder.examination.plugin import SHARED, Examination, Subject, earns_of
-from autograder.examination.recording import Exchange, Recording
+from autograder.examination.recording import Exchange
 from autograder.examination.reference import definitions
+from autograder.examination.rounds import Rounds, joined
 from autograder.examination.secret import course_secret
-from autograder.results.result import Diagnosis, TestResult
-from autograder.sandbox.lines import Line
-
-FAULT = "This test has an error of its own. It is not your fault."
-ANEW = " anew"
-"""after the digest of a submission: other random numbers, for a test that passes only when it runs again"""
-COMMON = "common"
-"""in place of the digest of a submission: the random numbers are the same for all"""
+from autograder.results.result import TestResult
+from autograder.sandbox.lines import InProcessLine, Line
 
 
 class Suite:
@@ -46,6 +39,8 @@ class Suite:
         self.master = read_master(homework, notebook)
         self.mistakes = mistakes(homework, notebook)
         self.diagnoser = Diagnoser(self.master, self.mistakes, self.spec.forbidden)
+        self.passes: dict[str, bool] = {}
+        """whether the reference passes a test, as far as that was tried"""
         self.tests: HiddenTests | None = None
         """the collected tests; None outside the context `collected`"""
         if not self.path.is_file():
@@ -72,6 +67,7 @@ class Suite:
                 prints.of(_named(item), item.name),
                 _shares(item) | prints.state(_named(item)),
                 prints.timed(_named(item)),
+                prints.lends(_named(item)),
             )
             for item in items
         }
@@ -92,6 +88,11 @@ class Suite:
     def trained(self) -> frozenset[str]:
         """The grade cells with tests that take a training run."""
         return self.tests.trained(self.path) if self.tests is not None else frozenset()
+
+    @property
+    def quick(self) -> frozenset[str]:
+        """The tests that take no training run."""
+        return frozenset(self.prints) - (self.tests.training(self.path) if self.tests is not None else frozenset())
 
     @property
     def rehearsed(self) -> frozenset[str]:
@@ -121,12 +122,12 @@ class Suite:
                 training is None or not worth.trains or worth.cell in training
             )
 
-        examination = Examination(self._subject(content), fork, fork)
-        self._run(examination, wanted)
+        examination = Examination(self.subject(content), fork, fork)
+        self.run_tests(examination, wanted)
         if exchanges is not None:
             exchanges |= {name: kept.exchanges for name, kept in examination.recordings.items() if name != SHARED}
         if faults is not None:
-            faults |= self._faults(examination)
+            faults |= self.faults_of(examination)
         return tuple(examination.results.values())
 
     def examine(
@@ -140,100 +141,29 @@ class Suite:
         cells: Collection[str] | None = None,
         replayed: Mapping[str, Recorded] | None = None,
     ) -> Examined:
-        """Run all tests and diagnose known mistakes. `turn` makes lines to a shared fork, `fork` lines to new forks.
+        """Run all tests and diagnose known mistakes, as `Rounds` says; `cells` are the grade cells whose tests run.
 
-        A new fork takes longer than most tests, so tests share a fork, except those that need a training run. A test
-        that fails in the shared fork runs again, alone in a new fork, and the second result counts: an earlier test may
-        have caused the first failure. The second time, names mean what they mean at the end of the notebook, while the
-        first time they mean what they meant after the visible check. The two differ for the grade cells `rebound`.
-        Nobody has two guesses: where an answer could be guessed, the second has to agree with the first. And nobody
-        may look an answer up: between the two runs, right functions may have been lent to the student's code, and it
-        may have written down what they answer. So a test that draws numbers and passes the second time
-        also runs with new ones.
-
-        A test does not run again if a known mistake gives every answer of its cell's tests. Each test draws new
-        numbers, so what an earlier test left behind could not produce the same answers.
-
-        The random numbers depend on `content`, a digest of the submission. `announce` is told the name of each test
-        before it begins, and the tests `barred` are not run and fail. If `cells` is given, only tests of these grade
-        cells run. If `replayed` is given, no line is made: the tests get the recorded answers, and those that ask for
-        others are `unknown`.
+        Where a test lends right parts, code of the student's could keep them, in memory that forks share or in a file,
+        and answer another test with them. So the grade cells with such tests come last, when all others are done.
         """
+        rounds = Rounds(self, fork, turn, rebound, content, announce, barred, replayed)
+        lending = self.together({one.cell for one in self.prints.values() if one.lends})
+        wanted = frozenset(one.cell for one in self.prints.values()) if cells is None else frozenset(cells)
+        found = [rounds.of(part) for part in (wanted - lending, wanted & lending) if part]
+        places = {name: place for place, name in enumerate(self.prints)}
+        return joined(found, lambda test: places[test.name])
 
-        def replays(run: Callable[[Recorded], Recording | None]) -> dict[str, Recording] | None:
-            if replayed is None:
-                return None
-            return {name: found for name, kept in replayed.items() if (found := run(kept)) is not None}
+    def fails_itself(self, names: Collection[str]) -> frozenset[str]:
+        """Those of these tests that fail with the reference, too: the test is wrong, or its harness, and no answer."""
+        if unknown := frozenset(names) - self.passes.keys():
+            line: Callable[[str], Line] = lambda _: InProcessLine(dict(vars(self.reference)), self.spec)  # noqa: E731
+            examination = Examination(self.subject(""), line, line, seconds=budget.SECONDS)
+            self.run_tests(examination, lambda item: item.name in unknown)
+            for name, result in examination.results.items():
+                self.passes[name] = result.passed or result.cell in examination.unchecked
+        return frozenset(name for name in names if not self.passes.get(name, True))
 
-        def alone(
-            subject: Subject, run: Callable[[Recorded], Recording | None], wanted: Callable[[pytest.Item], bool]
-        ) -> Examination:
-            """Run tests, each in a new fork."""
-            line: Callable[[str], Line] = lambda _: fork("")  # noqa: E731
-            examination = Examination(
-                subject, line, line, announce=announce, barred=barred, seconds=budget.SECONDS, replayed=replays(run)
-            )
-            self._run(examination, wanted)
-            return examination
-
-        subject = self._subject(content)
-        first = Examination(
-            subject,
-            turn,
-            fork,
-            rebound=rebound,
-            announce=announce,
-            barred=barred,
-            seconds=budget.SECONDS,
-            replayed=replays(lambda kept: kept.first),
-        )
-        self._run(first, lambda item: cells is None or earns_of(item).cell in cells)
-        results, recorded = first.results, {name: Recorded(kept) for name, kept in first.recordings.items()}
-        unchecked, unknown, faults = first.unchecked, first.unknown, self._faults(first)
-        announce("")
-        diagnoses = self._diagnoses(tuple(results.values()), recorded)
-        doubtful = {name for name in first.doubtful if results[name].cell not in diagnoses.keys() - set(rebound)}
-        doubtful -= faults.keys()
-        if doubtful:
-            again = alone(subject, lambda kept: kept.again, lambda item: item.name in doubtful)
-            for name, result in again.results.items():
-                functions = result.cell not in rebound  # there, another function answers the second time
-                if result.passed and guessing.guessed(
-                    _exchanges(first.recordings, name), _exchanges(again.recordings, name), functions
-                ):
-                    again.results[name] = msgspec.structs.replace(result, passed=False, message=guessing.WHY)
-            passed = {name for name, result in again.results.items() if result.passed}
-            anew = alone(
-                self._subject(content + ANEW),
-                lambda kept: kept.anew,
-                lambda item: item.name in passed and _draws(item),
-            )
-            again.results |= {name: result for name, result in anew.results.items() if not result.passed}
-            results |= again.results
-            recorded |= {
-                name: Recorded(recorded[name].first if name in recorded else kept, kept, anew=anew.recordings.get(name))
-                for name, kept in again.recordings.items()
-                if name != SHARED
-            }
-            unchecked |= again.unchecked | anew.unchecked
-            faults |= self._faults(again) | self._faults(anew)
-            unknown |= again.unknown | anew.unknown
-            again_in = {result.cell for result in again.results.values()}
-            tests = tuple(result for result in results.values() if result.cell in again_in)
-            announce("")
-            diagnoses |= self._diagnoses(tests, recorded)
-        if replayed is None:
-            puzzling = {
-                name for name in first.doubtful if not results[name].passed and results[name].cell not in diagnoses
-            }
-            recorded |= self._commonly_asked(puzzling, recorded, turn, announce, barred)
-        for name in faults.keys() & results.keys():
-            results[name] = msgspec.structs.replace(results[name], message=FAULT)
-        faulty = frozenset(results[name].cell for name in faults if name in results)
-        diagnoses = {cell: named for cell, named in diagnoses.items() if cell not in faulty}
-        return Examined(tuple(results.values()), diagnoses, tuple(unchecked), recorded, frozenset(unknown), faulty)
-
-    def _faults(self, examination: Examination) -> dict[str, str]:
+    def faults_of(self, examination: Examination) -> dict[str, str]:
         """The tests that failed by an error of their own, and the error."""
         unasked = {name: why for name, why in examination.unasked.items() if not self.prints[name].shares}
         return examination.faults | unasked
@@ -245,48 +175,13 @@ class Suite:
         items = self.tests.of(self.path)
         return tuple(dict.fromkeys(_named(item) for item in items if not (item.function.__doc__ or "").strip()))
 
-    def _commonly_asked(
-        self,
-        tests: Collection[str],
-        recorded: Mapping[str, Recorded],
-        turn: Callable[[str], Line],
-        announce: Callable[[str], None],
-        barred: Collection[str],
-    ) -> dict[str, Recorded]:
-        """Run these tests once more with numbers that are the same for all, to compare answers. The outcome is nothing.
-
-        Tests that need a training run have the same numbers for all anyway.
-        """
-        if not tests:
-            return {}
-        common = Examination(
-            self._subject(COMMON), turn, turn, announce=announce, barred=barred, seconds=budget.SECONDS
-        )
-        self._run(common, lambda item: item.name in tests and not earns_of(item).trains)
-        announce("")
-        return {
-            name: dataclasses.replace(recorded[name], common=kept)
-            for name, kept in common.recordings.items()
-            if name in recorded and name != SHARED
-        }
-
-    def _diagnoses(
-        self, tests: Sequence[TestResult], recorded: Mapping[str, Recorded]
-    ) -> dict[str, tuple[Diagnosis, ...]]:
-        """The diagnoses of these tests; none if the search needs too much time or memory."""
-        try:
-            with budget.budget():
-                return self.diagnoser.diagnose(tests, {name: kept.last.exchanges for name, kept in recorded.items()})
-        except (budget.Exhausted, MemoryError):
-            return {}
-
-    def _subject(self, content: str) -> Subject:
+    def subject(self, content: str) -> Subject:
         return Subject(self.name, self.reference, self.secret, content, self.master.numbers)
 
-    def _run(self, examination: Examination, wanted: Callable[[pytest.Item], bool]) -> None:
+    def run_tests(self, examination: Examination, wanted: Callable[[pytest.Item], bool]) -> None:
         if self.tests is None:
             with collected(self):
-                self._run(examination, wanted)
+                self.run_tests(examination, wanted)
         else:
             self.tests.run(self.path, examination, wanted)
 
@@ -302,6 +197,8 @@ class Print:
     """the fixtures and the module's names that it shares with other tests: these have to run together"""
     timed: bool = False
     """whether it looks at the clock, so that it has to be executed"""
+    lends: bool = False
+    """whether it may put right parts into the student's process"""
 
 
 def _named(item: pytest.Function) -> str:
@@ -309,20 +206,11 @@ def _named(item: pytest.Function) -> str:
     return item.cls.__name__ if item.cls is not None else item.originalname or item.name
 
 
-def _draws(item: pytest.Item) -> bool:
-    """Whether a test draws numbers that depend on the submission."""
-    return "draw" in getattr(item, "fixturenames", ()) and not earns_of(item).trains
-
-
 def _shares(item: pytest.Function) -> frozenset[str]:
     found = item._fixtureinfo.name2fixturedefs
     # pytest's own fixtures are the same for all
     ours = [name for name, made in found.items() if made[-1].baseid or name == "shared_student"]
     return frozenset(name for name in ours if found[name][-1].scope != "function")
-
-
-def _exchanges(recordings: Mapping[str, Recording], name: str) -> Sequence[Exchange]:
-    return recordings[name].compared if name in recordings else ()
 
 
 @contextlib.contextmanager
