@@ -6,8 +6,10 @@ import torch
 from torch import nn
 from torch.nn import functional
 
+from autograder.examination.messages import explain, quoting
 from autograder.forbidden import WHY
 from autograder.sandbox.error_text import cell_of, fixed_text_of, kind_of, text_of
+from autograder.sandbox.student_error import StudentError
 
 
 def double(a, *, b=1):
@@ -155,3 +157,39 @@ def test_only_the_first_numbers_of_a_text_are_shown():
     sizes = ", ".join(str(1000 + number) for number in range(40))
     shown = text_of("RuntimeError", f"shape '[{sizes}]' is invalid for input of size 1")
     assert "1013" in shown and "1014" not in shown and shown.endswith("is invalid for input of size …")
+
+
+@pytest.mark.parametrize("what", HONEST)
+def test_a_text_of_python_or_pytorch_may_quote_the_names_of_the_code(what):
+    try:
+        HONEST[what]()
+    except Exception as error:
+        text = text_of(type(error).__name__, str(error))
+        message = explain(StudentError(type(error).__name__, text, "own", 3))
+    code = "undefined_name total A.foo soft_max double(a, c=2) W1 abc x.numpy class MLP"
+    assert quoting(message, [code]) == message
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "name 'velaouug' is not defined",
+        "name 'heaeea', 'velaouugxijpot' is not defined",
+        'object has no attribute "qwxzy"',
+        "'MLP' object has no attribute 'bqqy.wcx'",
+        "qwxzy() missing required argument",
+        "module torch.qwxzy has no attribute",
+    ],
+)
+@pytest.mark.parametrize("cell", ["own", ""])
+def test_a_made_up_name_is_not_quoted(text, cell):
+    error = StudentError("TypeError", text_of("TypeError", text), cell, 3)
+    told = quoting(explain(error), ["class MLP:\n    pass"])
+    assert "TypeError" in told and not any(name in told for name in ("vela", "heae", "qwxz", "bqqy", "wcx"))
+
+
+def test_no_text_quotes_many_names_and_a_tests_own_message_stays():
+    text = "name " + ", ".join(f"'{name}'" for name in "abcabcabcabc") + " is not defined"
+    error = StudentError("NameError", text_of("NameError", text), "own", 1)
+    assert quoting(explain(error), ["a b c"]).count("'") == 12
+    assert quoting("f changes 'qwxzy' in place", []) == "f changes 'qwxzy' in place"

@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+import builtins
+import functools
 import re
+import sys
+from collections.abc import Collection
 
 from autograder.examination.budget import Exhausted
 from autograder.forbidden import ForbiddenTool
@@ -57,6 +61,44 @@ def _explained(error: BaseException) -> str:
                 "This test could not use what your code returned: its type or form is not what the text asks for "
                 f"({type(error).__name__})."
             )
+
+
+_RAISED = re.compile(
+    r"^Your code raised |^This test could not use what your code gave it\. |: it is not written yet, or its"
+)
+"""what the messages have in common that quote the text of an exception"""
+_QUOTED = re.compile(r"'[^']+'|\"[^\"]+\"|\b[\w.]+\(\)|\b(?:torch|numpy)\.[\w.]+")
+_WORD = re.compile(r"[A-Za-z_]\w*")
+_MOST_QUOTED = 6
+"""names that one text may quote: Python and PyTorch seldom name more than three"""
+
+
+def quoting(message: str, sources: Collection[str]) -> str:
+    """A message in which the text of an exception quotes no names but those in `sources`, and not many of them.
+
+    A student's code could write what it was asked into a made-up name.
+    """
+    if not _RAISED.search(message):
+        return message
+    known, left = frozenset(_WORD.findall("\n".join(sources))) | _library_names(), _MOST_QUOTED
+
+    def told(quoted: re.Match[str]) -> str:
+        nonlocal left
+        names = _WORD.findall(quoted[0])
+        left -= len(names)
+        return quoted[0] if left >= 0 and known.issuperset(names) else "‘…’"
+
+    return _QUOTED.sub(told, message)
+
+
+@functools.cache
+def _library_names() -> frozenset[str]:
+    """What PyTorch and NumPy define: their own texts name it. A process without them has run no student's code."""
+    found = {"torch", "numpy", "NoneType", "module", "method", "forward", *dir(builtins)}
+    for module in filter(None, map(sys.modules.get, ("torch", "numpy", "torch.nn", "torch.nn.functional"))):
+        found.update(dir(module))
+    tensor = getattr(sys.modules.get("torch"), "Tensor", None)
+    return frozenset(found.union(dir(tensor)))
 
 
 _MOST = 500

@@ -10,6 +10,7 @@ import msgspec
 from autograder.constants import SEED
 from autograder.course.course import NotebookSpec
 from autograder.examination.examined import Examined
+from autograder.examination.messages import quoting
 from autograder.examination.score import score
 from autograder.forbidden.attempts import Attempt
 from autograder.grading.causes import with_causes
@@ -61,7 +62,10 @@ def verdict(context: GradingContext, spec: NotebookSpec, work: Work, examined: E
     repeated = {test.cell for test in examined.tests if test.name in twice}
     first = [one for one in rebound if repeated.isdisjoint(one.between)]  # the others were tested with what came later
     forbidden, tried = read_code(suite, gradable, work.modules, first)
-    cells = score(blank, examined.tests, forbidden, examined.diagnoses, work.unanswered, suite.uses)
+    code = [cell.source for cell in gradable.cells] + [cell.source for cell in blank.cells]
+    sources = (*code, *work.modules.values())
+    tests = [msgspec.structs.replace(test, message=quoting(test.message, sources)) for test in examined.tests]
+    cells = score(blank, tests, forbidden, examined.diagnoses, work.unanswered, suite.uses)
     cells = with_causes(cells, gradable, ran.outputs, suite.master, context.homework.packages)
     cells = tuple(msgspec.structs.replace(cell, answer=gradable.answer(cell.grade_id)) for cell in cells)
     cells = tuple(_without_faults(cell, examined.faults) for cell in cells)
