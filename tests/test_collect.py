@@ -323,6 +323,142 @@ def test_two_people_who_would_be_one_student_are_not_put_together(course, tmp_pa
     assert state(found) == {"a": "twice"} and there(course) == {}
 
 
+# Who it is without a roster
+
+
+def gradescope(path: Path, *people: tuple[str, str, str]) -> Path:
+    """An export in which each has handed in a notebook of their own."""
+    about = metadata(*(entry(f"submission_{sid or email}", (name, sid, email)) for name, sid, email in people))
+    books = {f"submission_{sid or email}/mlp.ipynb": book(change=f"pass  # {email}") for _, sid, email in people}
+    return zipped(path, {"submission_metadata.yml": about} | books)
+
+
+JANES = (("Jane Doe", "1", "jane@uni.edu"), ("Jane Doe", "2", "jd@uni.edu"))
+BO = ("Bo Li", "3", "bo@uni.edu")
+
+
+@pytest.mark.parametrize(
+    ("people", "folders"),
+    [
+        ((*JANES, BO), ["Bo Li", "Jane Doe_jane", "Jane Doe_jd"]),
+        ((JANES[0], ("Jane Doe", "2", "jane@home.org")), ["Jane Doe_1", "Jane Doe_2"]),
+        ((JANES[0], ("Jane Doe", "2", "")), ["Jane Doe_1", "Jane Doe_2"]),
+        ((("Jo", "", "jo@a.edu"), ("Jo", "", "jo@b.edu")), ["Jo_jo@a.edu", "Jo_jo@b.edu"]),
+        ((*JANES, ("Jane Doe_jd", "4", "other@uni.edu")), ["Jane Doe_1", "Jane Doe_2", "Jane Doe_jd"]),
+    ],
+)  # fmt: skip
+def test_without_a_roster_two_of_one_name_are_two_students(course, tmp_path, people, folders):
+    given = gradescope(tmp_path / "g.zip", *people)
+    found = collected(course, given)
+    assert found.findings == 0 and sorted(state(found)) == folders
+    assert len(set(there(course).values())) == len(people) and there(course, "collected") == {}
+    again = collected(course, given, replacing=True)
+    assert state(again) == dict.fromkeys(folders, "same")
+
+
+def test_without_a_roster_two_of_one_name_are_told_apart_by_moodles_numbers(course, tmp_path):
+    name = "Jane Doe_{}_assignsubmission_file/mlp.ipynb"
+    files = {name.format(5): book(), name.format(6): book(change="pass  # 6")}
+    collected(course, zipped(tmp_path / "m.zip", files))
+    assert there(course) == {f"Jane Doe_{number}/hw1/mlp.ipynb": files[name.format(number)] for number in (5, 6)}
+
+
+def test_without_a_roster_attempts_of_one_person_have_one_folder(course, tmp_path):
+    times = {"submission_1": "2026-11-25 10:00:00 Z", "submission_2": "2026-11-26 10:00:00 Z"}
+    about = metadata(
+        *(entry(folder, JANES[0], time=time) for folder, time in times.items()), entry("submission_3", JANES[1])
+    )
+    books = {f"submission_{number}/mlp.ipynb": book(change=f"pass  # {number}") for number in (1, 2, 3)}
+    found = collected(course, zipped(tmp_path / "g.zip", {"submission_metadata.yml": about} | books))
+    assert {one.student: one.aside for one in found.collected} == {"Jane Doe_jane": 1, "Jane Doe_jd": 0}
+    assert there(course)["Jane Doe_jane/hw1/mlp.ipynb"] == books["submission_2/mlp.ipynb"]
+
+
+def test_without_a_roster_who_had_a_namesake_keeps_the_folder_when_alone(course, tmp_path):
+    collected(course, gradescope(tmp_path / "both.zip", *JANES))
+    found = collected(course, gradescope(tmp_path / "one.zip", JANES[1]))
+    assert state(found) == {"Jane Doe_jd": "same"}
+
+
+def test_without_a_roster_a_folder_of_one_of_two_is_given_to_neither(course, tmp_path):
+    collected(course, gradescope(tmp_path / "one.zip", JANES[0]))
+    before = there(course)
+    both = gradescope(tmp_path / "both.zip", *JANES)
+    found = collected(course, both, replacing=True)
+    assert state(found) == dict.fromkeys(["Jane Doe_jane", "Jane Doe_jd"], "kept") and found.findings == 2
+    assert "call it Jane Doe_jane or Jane Doe_jd" in found.collected[0].notes[0] and there(course) == before
+    (course.root / "submitted" / "Jane Doe").rename(course.root / "submitted" / "Jane Doe_jane")
+    assert state(collected(course, both)) == {"Jane Doe_jane": "same", "Jane Doe_jd": "new"}
+
+
+def test_without_a_roster_who_cannot_be_told_apart_is_named(course, tmp_path):
+    moodle = zipped(tmp_path / "m.zip", {"Jane Doe_5_assignsubmission_file/mlp.ipynb": book()})
+    found = collected(course, moodle, gradescope(tmp_path / "g.zip", JANES[0], BO))
+    assert state(found) == {"Bo Li": "new", "Jane Doe": "ambiguous"} and found.findings == 1
+    assert "Jane Doe (moodle_participant 5) and Jane Doe (email jane@uni.edu" in found.troubles[0].why
+
+
+# Which platform it is
+
+
+@pytest.mark.parametrize(
+    "other", ["{}_attempt_2026-11-27-10-11-12_mlp.ipynb", "{}_1_assignsubmission_file_mlp.ipynb", "{}_7_8_mlp.ipynb"]
+)
+def test_a_students_files_that_are_called_as_on_another_platform_stay_that_students(course, tmp_path, other):
+    enrolled(course, JANE.replace("ed,", "eve,"))
+    files = {"doejane_12345_1_mlp.ipynb": book(), "núñezbo_12346_2_mlp.ipynb": book(change="pass  # bo")}
+    more = {
+        f"roed_12347_{at}_{other.format(who)}": book(change="pass") for at, who in enumerate(("jdoe", "bnu", "ero"), 3)
+    }
+    found = collected(course, zipped(tmp_path / "c.zip", files | more))
+    assert found.divisions[0].platform == "canvas" and set(state(found)) == {"jane", "bo", "eve"}
+    assert there(course)["jane/hw1/mlp.ipynb"] == book() and len(there(course)) == 5
+
+
+def test_an_archive_that_fits_two_platforms_is_from_the_first(course, tmp_path):
+    found = collected(course, zipped(tmp_path / "x.zip", {"a_1_2_jdoe_attempt_2026-11-27-10-11-12_mlp.ipynb": book()}))
+    assert found.divisions[0].platform == "blackboard"
+
+
+@pytest.mark.parametrize("late", ["", "_LATE"])
+@pytest.mark.parametrize("group", ["Team 1", "2", "Lab 1-12"])
+def test_a_name_on_canvas_may_end_in_a_digit(course, tmp_path, group, late):
+    enrolled(course, JANE.replace("Team A", group))
+    name = "".join(sign for sign in group.lower() if sign.isalnum())
+    files = {
+        f"{name}{late}_12345_100_mlp.ipynb": book(),
+        f"{name}{late}_12345_200_mlp-1.ipynb": book(change="pass  # 2"),
+        f"{name}{late}_12345_text.html": b"<p>",
+    }
+    found = collected(course, zipped(tmp_path / "c.zip", files))
+    assert {one.student: one.late for one in found.collected} == dict.fromkeys(["bo", "jane"], bool(late))
+    newest = {"mlp.ipynb": book(change="pass  # 2"), "text.html": b"<p>"}
+    assert there(course) == {f"{who}/hw1/{path}": data for who in ("jane", "bo") for path, data in newest.items()}
+    (course.root / "roster.csv").unlink()
+    collected(course, tmp_path / "c.zip", submitted=tmp_path / "unnamed")
+    assert [path.name for path in (tmp_path / "unnamed").iterdir()] == [f"{name}_12345"]
+
+
+@pytest.mark.parametrize("late", ["", "LATE_"])
+def test_on_canvas_who_is_anonymous_has_no_name(course, tmp_path, late):
+    found = collected(course, zipped(tmp_path / "c.zip", {f"{late}anon_a1b2c_7_mlp.ipynb": book()}))
+    assert {one.student: one.late for one in found.collected} == {"anon_a1b2c": bool(late)}
+    assert set(there(course)) == {"anon_a1b2c/hw1/mlp.ipynb"}
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        "hw1.html", "hw1-shared.html", "hw1.similar.html", "hw1.similar-001.html", "hw2.csv", "hw1.regraded.json",
+        "hw1.canvas.zip", "homeworks.html", "homeworks-shared.html",
+    ],
+)  # fmt: skip
+def test_a_folder_that_is_called_like_a_file_of_the_class_is_not_graded(course, name):
+    put(course.root / "submitted", {f"{name}/hw1/mlp.ipynb": book(), "hw1.jane/mlp.ipynb": book()})
+    found = survey(course.root / "submitted", "hw1", course.homeworks)
+    assert [one.student for one in found.todo] == ["hw1.jane"] and f"{name}: rename the folder" in found.absent[0].why
+
+
 # Attempts
 
 

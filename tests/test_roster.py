@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import random
+import shutil
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -184,6 +185,15 @@ def test_a_new_roster_is_made_of_canvas_gradebook(tmp_path):
     )
 
 
+def test_canvas_gradebook_may_have_the_first_name_in_a_column_of_its_own(tmp_path):
+    parted = CANVAS.replace("Student,ID", "LastName,FirstName,ID")
+    parted = parted.replace(",,,,,Manual", ",,,,,,Manual").replace("Points Possible,", "Points Possible,,")
+    for last, first in (("Doe", "Jane"), ("Núñez", "Iñaki"), ("Student", "Test")):
+        parted = parted.replace(f'"{last}, {first}"', f"{last},{first}")
+    assert listed(tmp_path, parted).form == "canvas"
+    assert listed(tmp_path, parted).entries == listed(tmp_path, CANVAS).entries
+
+
 def test_lists_of_several_platforms_meet_in_one_line(tmp_path):
     made = imported(new_roster(tmp_path / "roster.csv"), tmp_path, CANVAS, GRADESCOPE, MOODLE, WORKSHEET, GITHUB)
     jane = made.get("jdoe")
@@ -237,6 +247,12 @@ def test_a_line_that_may_be_two_students_is_named_and_not_taken_over(tmp_path):
     before = roster(tmp_path, 'id,name\na,Jane Doe\nb,"Doe, Jane"\n')
     after = update(before, listed(tmp_path, 'Student,ID,Section\n"Doe, Jane",5,x\n'))
     assert "a or b" in after.unclear[0] and after.roster.students == before.students and after.gone == ()
+
+
+def test_a_line_that_is_not_taken_over_is_named_with_its_number_and_the_address(tmp_path):
+    before = roster(tmp_path, 'id,name\na,Jane Doe\nb,"Doe, Jane"\n')
+    [why] = update(before, listed(tmp_path, "First name,Last name,Email address\nBo,Li,b@x\nJane,Doe,j@x\n")).unclear
+    assert why.startswith("line 3, Doe, Jane (j@x): this may be a or b")
 
 
 def test_an_id_of_another_student_is_not_taken_over(tmp_path):
@@ -336,6 +352,13 @@ def test_the_class_table_has_names_and_sections(tmp_path):
     assert len({line.count(",") for line in text.splitlines()}) == 1
 
 
+def test_the_class_table_says_who_is_not_in_the_roster(tmp_path):
+    results = [graded(book(cell())), graded(book(cell()), student="eve")]
+    lines = table.csv_text(results, None, roster(tmp_path, "id,name\nada,Ada\n")).splitlines()
+    assert ["not in roster.csv" in line for line in lines] == [False, False, True]
+    assert "not in" not in table.csv_text(results)
+
+
 def test_a_name_like_a_formula_is_guarded_in_the_class_table(tmp_path):
     people = roster(tmp_path, "id,name\nada,=1+1\n")
     assert "'=1+1" in table.csv_text([graded(book(cell()))], None, people)
@@ -381,12 +404,14 @@ def test_a_class_run_uses_the_roster(tmp_path):
     folder = course.root / "submitted" / "ada" / "hw1"
     folder.mkdir(parents=True)
     folder.joinpath("mlp.ipynb").write_bytes(course.homework("hw1").release("mlp").read_bytes())
+    shutil.copytree(folder, course.root / "submitted" / "ghost" / "hw1")
     said = CliRunner().invoke(app, ["grade", "hw1", "--course", str(course.root), "--workers", "1"])
-    assert said.exit_code == 0
+    assert said.exit_code == 0 and "not in roster.csv, but graded: ghost: add a line to roster.csv" in said.stdout
     assert "Feedback for <strong>Ada Lovelace</strong>" in (course.root / "results" / "ada" / "hw1.html").read_text()
     assert (course.root / "results" / "hw1.csv").read_text().splitlines()[1].startswith("ada,Ada Lovelace,Monday,")
     with Gradebook(f"sqlite:///{course.root / 'gradebook.db'}", course.id) as there:
         names = {one.id: (one.first_name, one.last_name, one.email) for one in there.students}
+    names.pop("ghost")
     assert names == {"ada": ("Ada", "Lovelace", "ada@x"), "bo": ("Bo", "Li", None)}
 
 

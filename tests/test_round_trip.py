@@ -334,6 +334,20 @@ def test_pages_for_canvas_come_back_to_their_students(course, tmp_path, seed):
     check_pages(course, course.root / "results/hw1.canvas.zip", {one.canvas: one.id for one in members})
 
 
+def test_the_page_of_a_group_whose_name_ends_in_a_digit_has_the_numbers_of_its_file(course, tmp_path):
+    members = class_of(3, twins=False)
+    text = roster_of(members, True).replace(members[0].group, "Team 1")
+    (course.root / "roster.csv").write_text(text, encoding="utf-8")
+    archive = given(tmp_path, {f"team1_{members[0].canvas}_99000_mlp.ipynb": 0}, {})
+    run(course, "collect", "hw1", archive)
+    graded(course)
+    CliRunner().invoke(
+        app, ["deliver", "hw1", "--to", "canvas-zip", "--into", str(archive), "--course", str(course.root)]
+    )
+    with zipfile.ZipFile(course.root / "results/hw1.canvas.zip") as packed:
+        assert packed.namelist() == [f"team1_{members[0].canvas}_99000_hw1.html"]
+
+
 def check_pages(course: Course, archive: Path, students: Mapping[str, str]) -> None:
     """Each page lies under its student's number, and collecting would give each to the same student."""
     with zipfile.ZipFile(archive) as packed:

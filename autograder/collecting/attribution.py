@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import hashlib
-import re
-from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
 
 from autograder.collecting.division import Division, HandedIn
+from autograder.collecting.namesakes import Namesakes, told_apart
 from autograder.collecting.platforms import Person
 from autograder.course.roster import FILE, Roster, Student, unfit
 from autograder.submission.file import Unreadable
@@ -29,16 +29,24 @@ class Attribution:
 
     students: dict[str, tuple[HandedIn, ...]]
     troubles: tuple[Trouble, ...]
+    shared: Mapping[str, str] = field(default_factory=dict)
+    """without a roster, for each student who is called by more than the name, the name that others have, too"""
 
 
-def attribute(divisions: Iterable[Division], roster: Roster | None) -> Attribution:
-    """Find the student of everything that was handed in, and put each student's attempts in order."""
+def attribute(divisions: Iterable[Division], roster: Roster | None, there: Collection[str] = ()) -> Attribution:
+    """Find the student of everything that was handed in, and put each student's attempts in order.
+
+    Without a roster, students who have a folder `there` keep it.
+    """
+    divisions = tuple(divisions)
+    everybody = (person for division in divisions for one in division.handed_in for person in one.people)
+    known = told_apart(everybody, there) if roster is None else roster
     found: dict[str, list[tuple[Person, HandedIn]]] = {}
     troubles: dict[Trouble, None] = {}
     for division in divisions:
         for one in division.handed_in:
             for person in one.people:
-                ids = _students(person, roster)
+                ids = _called(person, known) if isinstance(known, Namesakes) else _students(person, known)
                 if isinstance(ids, Trouble):
                     troubles[ids] = None
                     continue
@@ -53,15 +61,21 @@ def attribute(divisions: Iterable[Division], roster: Roster | None) -> Attributi
             students[id] = ordered
         else:
             troubles[Trouble(id, "twice", _twice(attempts))] = None
-    return Attribution(students, tuple(troubles))
+    shared = known.shared if isinstance(known, Namesakes) else {}
+    return Attribution(students, tuple(troubles), shared)
 
 
-def _students(person: Person, roster: Roster | None) -> tuple[str, ...] | Trouble:
+def _called(person: Person, known: Namesakes) -> tuple[str, ...] | Trouble:
+    """What the student's folder is called without a roster."""
+    if person in known.unclear:
+        return Trouble(person.name, "ambiguous", f"{known.unclear[person]}, and collect again")
+    id = known.folders[person]
+    why = unfit(id)
+    return Trouble(person.name, "unknown", f"{why}: make a {FILE} with a line for the student") if why else (id,)
+
+
+def _students(person: Person, roster: Roster) -> tuple[str, ...] | Trouble:
     """The ids of the students that a person is: one, or the members of a group."""
-    if roster is None:
-        id = re.sub(r'[/\\:*?"<>|+]', "_", person.name).strip(" .")
-        why = unfit(id)
-        return Trouble(person.name, "unknown", f"{why}: make a {FILE} with a line for the student") if why else (id,)
     team = () if roster.named(person.team) else roster.in_group(person.team)
     for column, text in person.keys:
         matches = _matching(roster, column, text)

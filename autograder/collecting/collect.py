@@ -10,16 +10,13 @@ from pathlib import Path
 from autograder.collecting.attribution import Trouble, attribute
 from autograder.collecting.desk import Collected, Desk
 from autograder.collecting.disguise import Disguise
-from autograder.collecting.division import Division, HandedIn, divide
+from autograder.collecting.division import PACKED, Division, HandedIn, divide
 from autograder.collecting.platforms import Platform, Setting
 from autograder.collecting.source import opened
 from autograder.course.course import Course, CourseError, Homework
 from autograder.course.release import Released, released
 from autograder.course.roster import FILE, Roster
 from autograder.submission.kinship import Kinship
-
-_PACKED = ("canvas", "moodle", "gradescope", "blackboard")
-"""platforms that hand out one archive of a class"""
 
 
 @dataclass(frozen=True)
@@ -73,13 +70,17 @@ def collect(
     archives = [archive for path in paths for archive in _given(path, setting, platform)]
     with ExitStack() as stack:
         divisions = tuple(divide(stack.enter_context(opened(path)), setting, platform) for path in archives)
-        found = attribute(divisions, roster)
+        found = attribute(divisions, roster, desk.folders() if roster is None else ())
         done = []
         for id, attempts in found.students.items():
             student, other = _names(id, roster, pseudonyms)
             try:
                 if desk.holds(other):
                     why = f"{other}/{homework.name} is there, the same student's: move it away, and collect again"
+                    done.append(Collected(student, "kept", notes=(why,)))
+                elif desk.may_hold(student, shared := found.shared.get(student, "")):
+                    whose = " or ".join(one for one, name in found.shared.items() if name == shared)
+                    why = f"the folder {shared} is there, of one with this name: call it {whose}, and collect again"
                     done.append(Collected(student, "kept", notes=(why,)))
                 elif pseudonyms and roster is not None:
                     done.append(_disguised(desk, student, attempts, roster, kinship))
@@ -131,12 +132,12 @@ def _given(path: Path, setting: Setting, platform: Platform | None) -> list[Path
         for one in inside:
             try:
                 with opened(one) as source:
-                    packed = divide(source, setting).platform in _PACKED
+                    packed = divide(source, setting).platform in PACKED
             except CourseError:
                 packed = False
             if not packed:  # it is a student's
                 return [path]
-    return inside if platform is None or platform in _PACKED else [path]
+    return inside if platform is None or platform in PACKED else [path]
 
 
 def _other_releases(course: Course, homework: Homework) -> Iterator[Released]:

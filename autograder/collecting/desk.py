@@ -105,6 +105,16 @@ class Desk:
         folder = self.submitted / student
         return bool(student) and bool(contents(folder, self.homework, self.kinship.homeworks, unpack=False).files)
 
+    def folders(self) -> frozenset[str]:
+        """The students who have a folder, or an archive, whatever is in it."""
+        there = self.submitted.iterdir() if self.submitted.is_dir() else ()
+        return frozenset(path.name.removesuffix(".zip") for path in there if not path.name.startswith("."))
+
+    def may_hold(self, student: str, shared: str) -> bool:
+        """Whether a student without a folder may have the one that is called by the name that others have, too."""
+        there = self.folders() if shared else ()
+        return student not in there and shared in there
+
     def _recognised(self, folder: Path) -> tuple[tuple[str, ...], list[str]]:
         """The notebooks of the homework in a student's folder, and what there is to say if there are none."""
         choice = choose(folder, self.releases, self.kinship)

@@ -13,6 +13,8 @@ from autograder.collecting.source import Source, SourceFile
 from autograder.submission.folder import is_called, reads_as
 
 _ATTEMPT = re.compile(r"(?P<stem>.+)-\d{1,3}(?P<suffix>\.\w+)")
+PACKED: tuple[Platform, ...] = ("gradescope", "moodle", "blackboard", "canvas")
+"""platforms that hand out one archive of a class: the first in the order in which they are tried"""
 _LEVELS = 4
 """folders around all submissions that are looked through"""
 
@@ -45,20 +47,37 @@ class Division:
 
 
 def divide(source: Source, setting: Setting, platform: Platform | None = None) -> Division:
-    """Tell who handed in what. Without `platform`, it is the first that at least half of the names are from."""
+    """Tell who handed in what. Without `platform`, it is one that at least half of the names are from.
+
+    Of the platforms that hand out one archive of a class, that is the one from which the most names are: a student may
+    upload files that are called like those of another platform. Otherwise it is the first.
+    """
     everything = [file.path for file in source.files]
-    candidates: tuple[Platform, ...] = (platform,) if platform else get_args(Platform)
-    for one in candidates:
-        best: Division | None = None
-        for prefix in _prefixes(everything):
-            files = [(file.path.removeprefix(prefix), file) for file in source.files if file.path.startswith(prefix)]
-            read = reader(one, source, prefix, files, setting)
-            division = _divided(source, one, files, read, setting) if read else None
-            if division and division.handed_in and (best is None or len(division.strays) < len(best.strays)):
-                best = division
-        if best and (platform or 2 * len(best.strays) <= len(everything)):
-            return best
-    return Division(source, platform or "folder", (), tuple(everything))
+    if platform:
+        return _read_as(platform, source, setting) or Division(source, platform, (), tuple(everything))
+    packed: list[Division] = []
+    for one in get_args(Platform):
+        if packed and one not in PACKED:
+            break
+        found = _read_as(one, source, setting)
+        if found and 2 * len(found.strays) <= len(everything):
+            if one not in PACKED:
+                return found
+            packed.append(found)
+    nothing = Division(source, "folder", (), tuple(everything))
+    return min(packed, key=lambda found: len(found.strays), default=nothing)
+
+
+def _read_as(platform: Platform, source: Source, setting: Setting) -> Division | None:
+    """The division of a source that is from a platform, in the folder that fits best; None if nothing is from there."""
+    best: Division | None = None
+    for prefix in _prefixes([file.path for file in source.files]):
+        files = [(file.path.removeprefix(prefix), file) for file in source.files if file.path.startswith(prefix)]
+        read = reader(platform, source, prefix, files, setting)
+        division = _divided(source, platform, files, read, setting) if read else None
+        if division and division.handed_in and (best is None or len(division.strays) < len(best.strays)):
+            best = division
+    return best
 
 
 def _prefixes(paths: Sequence[str]) -> Iterator[str]:

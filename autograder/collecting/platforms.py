@@ -5,7 +5,7 @@ The names are facts of these sources:
 - Canvas: lib/content_zipper.rb of instructure/canvas-lms, `get_filename` and `add_upload_submission`:
   doejane_12345_678910_mlp-1.ipynb and doejane_LATE_12345_678910_mlp.ipynb, where 12345 is the student and 678910 the
   file; a number behind a name counts the attempts. No time of submission is in the archive. A group that is graded
-  together has one submission: teama_12345_678910_mlp.ipynb, where 12345 is one of its members; who has no group then
+  together has one submission: team1_12345_678910_mlp.ipynb, where 12345 is one of its members; who has no group then
   stands there with the first name first (app/models/abstract_assignment.rb, `representatives`).
 - Moodle: mod/assign/classes/downloader.php of moodle/moodle: ‘Jane Doe_12345_assignsubmission_file/mlp.ipynb’, or
   without folders ‘Jane Doe_12345_assignsubmission_file_mlp.ipynb’, where 12345 is what assignments call the student.
@@ -37,8 +37,9 @@ from autograder.submission.folder import is_called, reads_as
 
 Platform = Literal["gradescope", "moodle", "blackboard", "canvas", "ilias", "github", "nbgrader", "folder"]
 """in the order in which they are tried"""
-CANVAS = re.compile(r"(?P<name>[^/]*?)_?(?P<late>LATE_)?(?P<user>\d+|anon_\w+?)_(?P<file>\d+)_(?P<rest>[^/]+)")
-_CANVAS_TEXT = re.compile(r"(?P<name>[^/]*?)_?(?P<late>LATE_)?(?P<user>\d+|anon_\w+?)_(?P<rest>(?:text|link)\.html)")
+_CANVAS_WHO = r"(?:(?!(?:LATE_)?anon_)(?P<name>[^/]*?)_(?=(?:LATE_)?\d))?(?P<late>LATE_)?(?P<user>(?<=_)\d+|anon_\w+?)"
+CANVAS = re.compile(rf"{_CANVAS_WHO}_(?P<file>\d+)_(?P<rest>[^/]+)")
+_CANVAS_TEXT = re.compile(rf"{_CANVAS_WHO}_(?P<rest>(?:text|link)\.html)")
 _MOODLE = re.compile(r"(?P<name>[^/]+?)(?:_(?P<number>\d+))?_assignsubmission_(?P<kind>[a-z]+)(?:_?/|_)(?P<rest>.+)")
 _BLACKBOARD = re.compile(r"(?P<before>[^/]+)_[^\W\d_]+_(?P<time>\d{4}(?:-\d\d){5})(?:_(?P<rest>[^/]+)|\.txt)")
 _ILIAS = re.compile(r"(?:[^/]+/){0,3}?(?P<last>[^_/]+)_(?P<first>[^_/]+)_(?P<login>[^/]+)_(?P<number>\d+)/(?P<rest>.+)")
@@ -112,7 +113,8 @@ def _canvas(path: str) -> Found | None:
     told = CANVAS.fullmatch(path) or _CANVAS_TEXT.fullmatch(path)
     if told is None:
         return None
-    name, keys = told["name"], (("canvas_id", told["user"]), ("name", told["name"]))
+    name = told["name"] or ""  # an anonymous one has none
+    keys = (("canvas_id", told["user"]), ("name", name))
     return Found((Person(f"{name}_{told['user']}".strip("_"), keys, team=name),), told["rest"], late=bool(told["late"]))
 
 

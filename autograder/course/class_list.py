@@ -2,8 +2,9 @@
 
 How these files look:
 
-- Canvas: “How do I export grades in the Gradebook?” (Canvas Instructor Guide): Student, ID, SIS User ID, SIS Login ID,
-  Section; below the header a line ‘Points Possible’ and perhaps ‘Manual Posting’; ‘Student, Test’ is nobody.
+- Canvas: “How do I export grades in the Gradebook?” (Canvas Instructor Guide): Student (or LastName, FirstName), ID,
+  SIS User ID, SIS Login ID, Section; below the header a line ‘Points Possible’ and perhaps ‘Manual Posting’;
+  ‘Student, Test’ is nobody.
 - Moodle: “Grade export”, “Participants” and “Assignment: offline grading worksheet” (docs.moodle.org); the columns
   are those of grade/export and mod/assign/gradingtable.php. ‘Participant 123’ is what an assignment calls a student,
   and Group the team that hands in together.
@@ -29,6 +30,7 @@ Form = Literal["canvas", "moodle", "gradescope", "github", "csv"]
 _NAMES: dict[Form, dict[str, str]] = {
     "canvas": {
         "student": "name", "id": "canvas_id", "sis user id": "sis_id", "sis login id": "login", "section": "section",
+        "lastname": "last", "firstname": "first",
     },
     "moodle": {
         "first name": "first", "last name": "last", "surname": "last", "full name": "name", "username": "login",
@@ -49,7 +51,11 @@ _NAMES: dict[Form, dict[str, str]] = {
 }  # fmt: skip
 """for each platform: its columns, and ours"""
 _NEEDED: dict[Form, tuple[set[str], ...]] = {
-    "canvas": ({"student", "id", "section"}, {"student", "id", "sis login id"}, {"student", "id", "sis user id"}),
+    "canvas": tuple(
+        {*names, "id", more}
+        for names in (("student",), ("lastname", "firstname"))
+        for more in ("section", "sis login id", "sis user id")
+    ),
     "gradescope": ({"sid", "email"},),
     "github": ({"identifier", "github_username"},),
     "moodle": (
@@ -69,6 +75,8 @@ class ClassList:
 
     form: Form
     entries: tuple[Mapping[str, str], ...]
+    lines: tuple[int, ...]
+    """where each of them stands in the file"""
 
 
 @dataclass(frozen=True)
@@ -89,8 +97,8 @@ def read_list(path: Path, form: Form | None = None) -> ClassList:
     """Read a platform's list. Raises CourseError if it is not one."""
     sheet = read_sheet(path)
     chosen = form_of(path, sheet.header, form)
-    found = (entry_of(chosen, sheet.header, row) for _, row in sheet.rows)
-    return ClassList(chosen, tuple(entry for entry in found if entry))
+    found = {line: entry for line, row in sheet.rows if (entry := entry_of(chosen, sheet.header, row))}
+    return ClassList(chosen, tuple(found.values()), tuple(found))
 
 
 def form_of(path: Path, header: Sequence[str], form: Form | None = None) -> Form:
@@ -118,8 +126,8 @@ def update(roster: Roster, found: ClassList) -> Update:
     changed: list[tuple[Student, str, str, str]] = []
     unclear: list[str] = []
     seen: set[str] = set()
-    for entry in found.entries:
-        called = entry.get("name") or entry.get("email") or next(iter(entry.values()))
+    for line, entry in zip(found.lines, found.entries, strict=True):
+        called = f"line {line}, {_described(entry)}"
         same = students_of(roster, entry)
         seen |= {student.id for student in same if len(same) > 1}
         if len(same) > 1:
@@ -161,16 +169,22 @@ def entry_of(form: Form, header: Sequence[str], row: Sequence[str]) -> dict[str,
         text = unicodedata.normalize("NFC", text.strip())
         if column and text:
             entry.setdefault(column, text)
-    if form == "canvas" and ("canvas_id" not in entry or entry.get("name") == "Student, Test"):
-        return {}  # the lines below the header, and the student view
     if entry.pop("role", "student").casefold() not in ("student", "0"):
         return {}  # Gradescope's list has the staff in it
     first, last = entry.pop("first", ""), entry.pop("last", "")
     if first or last:
         entry["name"] = f"{last}, {first}" if first and last else first or last
+    if form == "canvas" and ("canvas_id" not in entry or entry.get("name") == "Student, Test"):
+        return {}  # the lines below the header, and the student view
     if "moodle_participant" in entry:
         entry["moodle_participant"] = "".join(re.findall(r"\d+", entry["moodle_participant"])[-1:])
     return {column: text for column, text in entry.items() if text}
+
+
+def _described(entry: Mapping[str, str]) -> str:
+    """Whom a line is about, for messages: the name, and the e-mail address behind it."""
+    name, email = entry.get("name", ""), entry.get("email", "")
+    return f"{name} ({email})" if name and email else name or email or next(iter(entry.values()))
 
 
 def _new_id(entry: Mapping[str, str], taken: Collection[str]) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -68,10 +69,18 @@ def survey(submitted: Path, homework: str, homeworks: Sequence[str] = (), studen
     return Survey(tuple(todo.values()), tuple(absent))
 
 
+def _of_the_class(name: str, homeworks: Sequence[str]) -> str:
+    """What is called so beside the students' results: a table, a page or a file of the whole class; '' if nothing."""
+    own = "|".join(map(re.escape, homeworks))
+    told = re.fullmatch(rf"(?:(?:{own})(?:\.[\w-]+)?|(?:{own}|homeworks)(?:-shared)?)\.(csv|html|json|zip)", name, re.I)
+    return {"csv": "table", "html": "page"}.get(told[1].casefold(), "file") if told else ""
+
+
 def _nothing_in(folder: Path, homework: str, homeworks: Sequence[str]) -> str:
     """Why there is nothing to grade in a student's folder; '' if there is something."""
-    if folder.name in {f"{name}.csv" for name in (homework, *homeworks)}:
-        return "the results of a student of this name would be in the way of the table: rename the folder"
+    student = folder.name.removesuffix(".zip") if folder.is_file() else folder.name
+    if (folder.is_dir() or student != folder.name) and (what := _of_the_class(student, (homework, *homeworks))):
+        return f"the results of a student of this name would be in the way of the {what} {student}: rename the folder"
     if folder.is_file() and not folder.name.endswith(".zip"):
         return f"a file that belongs to no student: put it into <student>/{homework}/"
     if folder.is_dir() and is_called(folder.name, homework) and not any(map(Path.is_file, folder.iterdir())):
