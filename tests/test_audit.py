@@ -5,7 +5,9 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
+from typer.testing import CliRunner
 
+from autograder.cli import app
 from autograder.course import build
 from autograder.course.course import open_course
 from autograder.course.mistakes import mistakes
@@ -239,3 +241,14 @@ def test_an_alternative_that_is_wrong_is_found(small):
 def test_a_test_that_gives_points_for_nothing_is_found(small):
     rows = small(tests=TESTS.replace("    x = draw.normal(3)\n", "").replace("    close(student.square(x)", "    # "))
     assert any("contains no solution but earns points" in text for row in rows.values() for text in row.wrong)
+
+
+def test_the_command_counts_findings_and_not_answers(small, tmp_path):
+    silent = TESTS.replace('    """It squares."""\n', "")
+    again = silent.partition("\n\n\n")[2].replace("test_square", "test_again")
+    rows = small(tests=f"{silent}\n\n{again}")
+    findings = sum(len(row.wrong) for row in rows.values())
+    assert findings > sum(bool(row.wrong) for row in rows.values())  # two tests without a docstring: one row
+    said = CliRunner().invoke(app, ["audit", "--course", str(tmp_path)])
+    assert said.exit_code == 1 and said.output.count("wrong: ") == findings
+    assert f"{findings} findings" in said.output

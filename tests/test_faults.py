@@ -6,6 +6,7 @@ import shutil
 from pathlib import Path
 
 import pytest
+from click.testing import Result
 from typer.testing import CliRunner
 
 from autograder.cli import app
@@ -16,6 +17,7 @@ from autograder.examination.rounds import FAULT
 from autograder.examination.suite import Suite, collected
 from autograder.grading import class_regrade, class_run
 from autograder.grading.orders import Choosing
+from autograder.grading.server import GradingServer
 from autograder.grading.submissions import survey
 from autograder.proving import audit
 from autograder.results import record
@@ -219,15 +221,46 @@ def test_the_cell_waits_and_gets_its_points_when_the_test_is_mended(course: Cour
     assert class_run.faults_of(one.result for one in outcomes if one.result) == {("powers", "square-check"): 1}
     assert checked(out).earned is None
     assert [one.kind for one in book(out).incidents] == ["internal"]
+    repair = "1 answer waits for a repaired hidden test: correct the test, then run `autograder regrade hw1`"
+    again = called(course, "grade", "--workers", "1", "--allow-unconfined")
+    assert again.exit_code == 1 and repair in again.output and "for a mark" not in again.output
+    brought = called(course, "marks")
+    assert brought.exit_code == 1 and repair in brought.output and "0 answers are not marked yet" in brought.output
+    exported = called(course, "export", "--dry-run")
+    assert exported.exit_code == 1 and "ada: left out, answers wait for a repaired hidden test" in exported.output
     page = (out / "ada/hw1.html").read_text()
     assert "It is not your fault" in page and "studnet" not in page
     hidden(course, FAULTS["a misspelt name"])
-    told = CliRunner().invoke(app, ["regrade", "hw1", "--allow-unconfined", "--course", str(course.root)])
+    told = called(course, "regrade", "--allow-unconfined")
     assert told.exit_code == 1
     assert "hw1/powers: a hidden test of square-check has an error of its own" in told.output
     hidden(course, GOOD)
     class_regrade.run(course, homework, out, course.root / "submitted", 1, Choosing(), unconfined=True)
     assert (checked(out).earned, book(out).incidents) == (3, ())
+
+
+WRONG_MASTER = {
+    "import nosuch": "install nosuch where the grader is installed, or correct the cell",
+    "FACTOR = 1 / 0": "(ZeroDivisionError: division by zero): correct the cell",
+}
+
+
+@pytest.mark.parametrize("wrong", WRONG_MASTER)
+def test_a_master_with_an_error_is_named_when_the_server_starts(course: Course, wrong: str) -> None:
+    master = course.root / "hw1/powers.py"
+    master.write_text(master.read_text().replace("def square(", f"{wrong}\n\n\ndef square("))
+    line = master.read_text().splitlines().index(wrong) + 1
+    homework = course.homework("hw1")
+    with pytest.raises(CourseError) as error:
+        _ = Suite(course, homework, "powers").reference
+    assert str(error.value).startswith(f"{master}:{line}: the cell ‘square’ raises an error (")
+    assert WRONG_MASTER[wrong] in str(error.value)
+    with pytest.raises(CourseError, match="the cell ‘square’ raises an error"), GradingServer(homework, "none"):
+        pass
+
+
+def called(course: Course, command: str, *options: str) -> Result:
+    return CliRunner().invoke(app, [command, "hw1", *options, "--course", str(course.root)])
 
 
 def book(out: Path) -> NotebookResult:

@@ -89,7 +89,7 @@ def test_a_bonus_that_was_not_earned_is_no_failure() -> None:
 def test_the_table_has_points_and_who_is_missing() -> None:
     lines = junit.markdown("hw1", [WRONG], {"cy": "damaged"}).splitlines()
     assert lines[4:] == [
-        "| ben | 0.5 | 4 | mistake abs; 1 answers wait for a mark |",
+        "| ben | 0.5 | 4 | mistake abs; 1 answer waits for a mark |",
         "| cy | – | – | not graded: damaged |",
     ]
 

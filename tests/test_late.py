@@ -18,8 +18,10 @@ from nbgrader.api import Gradebook
 from nbgrader.converters import Autograde
 from nbgrader.coursedir import CourseDirectory
 from traitlets.config.loader import PyFileConfigLoader
+from typer.testing import CliRunner
 
 from autograder import nbgrading
+from autograder.cli import app
 from autograder.course import build
 from autograder.course.course import Course, open_course
 from autograder.course.late_rules import penalty
@@ -293,6 +295,7 @@ def test_a_mark_is_brought_less_what_lateness_costs(graded: Course) -> None:
         book.db.commit()
     [change] = marking.run(graded, graded.homework("hw1"), graded.root / "results").changes
     assert (change.student, change.before, change.after) == ("late", 4.8001, 6.6001)
+    assert change.new == "marks or comments"
     assert penalties(graded)["late"] == {"sums": 0.2334, "terms": 0.5}
 
 
@@ -369,6 +372,23 @@ def test_a_time_that_cannot_be_read_is_named_and_counts_as_on_time(course: Cours
     assert found is not None
     assert (found.submitted, found.penalty) == ("", 0.0)
     assert list(standing.unread) == [str(path)]
+
+
+def test_marks_names_a_time_that_cannot_be_read(graded: Course) -> None:
+    path = graded.root / "submitted" / "late" / "hw1" / "timestamp.txt"
+    path.write_text("yesterday", encoding="utf-8")
+    for _ in range(2):  # the second time, nothing has changed since
+        said = CliRunner().invoke(app, ["marks", "hw1", "--course", str(graded.root)])
+        assert said.exit_code == 1 and f"{path}: 'yesterday' is not a moment" in said.stderr
+        assert "Until then, it counts as on time" in said.stderr
+
+
+def test_marks_says_that_only_the_time_of_submission_is_new(graded: Course) -> None:
+    marking.run(graded, graded.homework("hw1"), graded.root / "results")
+    path = graded.root / "submitted" / "late" / "hw1" / "timestamp.txt"
+    path.write_text("2026-11-29 10:58:00 UTC", encoding="utf-8")
+    said = CliRunner().invoke(app, ["marks", "hw1", "--course", str(graded.root)])
+    assert "late: 4.8 points, as before; new: the time of submission" in said.stdout
 
 
 @pytest.mark.parametrize(

@@ -37,7 +37,8 @@ def marks(
 ) -> None:
     """Bring marks, extra credit and comments from nbgrader's gradebook to results, feedback pages and the table.
 
-    `grade` and `regrade` do so, too. Exit code 1 while answers wait for a mark, or for a second look.
+    `grade` and `regrade` do so, too. Exit code 1 while answers wait for a mark, for a second look or for a
+    repaired hidden test, or a time of submission cannot be read.
     """
     from autograder.grading import marking
     from autograder.results.plain_text import plain, points_text
@@ -56,7 +57,7 @@ def marks(
             typer.echo(
                 f"{plain(change.student)}: {before} → {after} points"
                 if before != after
-                else f"{plain(change.student)}: {after} points, as before; marks or comments are new"
+                else f"{plain(change.student)}: {after} points, as before; new: {change.new}"
             )
         for one in found.again:
             cell = f"{plain(one.student)}: {one.notebook}/{one.cell}"
@@ -64,10 +65,14 @@ def marks(
         for why in found.damaged.values():
             typer.echo(why, err=True)
         typer.echo(
-            f"{len(found.changes)} of {found.results} pages changed; {found.waiting} answers are not marked yet"
+            f"{len(found.changes)} of {found.results} pages changed; {found.waiting.mark} answers are not marked yet"
             + (f", {len(found.again)} may have changed since" if found.again else "")
         )
-    if found.waiting or found.again or found.damaged:
+        for line in found.waiting.repairs(homework):
+            typer.echo(line)
+    for note in found.unread.values():
+        typer.echo(f"{note}. Until then, it counts as on time", err=True)
+    if found.waiting.all or found.again or found.damaged or found.unread:
         raise typer.Exit(FINDINGS)
 
 

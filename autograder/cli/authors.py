@@ -171,9 +171,9 @@ def audit(
         else:
             rows = auditing.audit(opened, opened.homework(name), notebooks, by_machine=variants, draws=draws)
             typer.echo(auditing.table(rows))
-            wrong += sum(bool(row.wrong) for row in rows)
+            wrong += sum(len(row.wrong) for row in rows)
     if wrong:
-        fail(f"{wrong} findings", FINDINGS)
+        fail(f"{wrong} finding{'s' * (wrong != 1)}", FINDINGS)
 
 
 def publish(

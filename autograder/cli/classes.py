@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -29,6 +29,9 @@ if TYPE_CHECKING:
     from autograder.course.course import Course, Homework, TierName
     from autograder.grading.class_run import Elsewhere, Outcome
     from autograder.results.result import Result
+
+_NAMED = 10
+"""folders that are named; of more, there are too many to be read"""
 
 
 def grade(
@@ -136,6 +139,8 @@ def grade(
             )
         done = tally.outcomes - tally.lost
         typer.echo(f"{done} of {tally.outcomes} graded; results and feedback pages in {out}")
+        if strangers := [one.student for one in found.todo if roster and roster.bearer(one.student) is None]:
+            typer.echo(_strangers_text(strangers))
         if tally.stood:
             typer.echo(f"{tally.stood} of them had a result that still stands: --again grades them, too")
         tell_waiting((result for _, result in record.each(out, homework)), homework)
@@ -285,18 +290,33 @@ def record(
 
 
 def tell_waiting(results: Iterable[Result], homework: str) -> None:
-    """Say how many answers wait for a person."""
-    waiting = again = 0
-    for result in results:
-        waiting += len(result.waiting)
-        cells = (cell for book in result.notebooks for cell in book.cells)
-        again += sum(bool(cell.mark and cell.mark.outdated) for cell in cells)
-    if waiting:
-        typer.echo(
-            f"{waiting} answers wait for a mark: mark them in formgrader, then run `autograder marks {homework}`"
-        )
+    """Say how many answers wait for a person, or for a repaired test."""
+    from autograder.results.waiting import waiting_in
+
+    again = 0
+
+    def seen() -> Iterator[Result]:
+        nonlocal again
+        for result in results:
+            cells = (cell for book in result.notebooks for cell in book.cells)
+            again += sum(bool(cell.mark and cell.mark.outdated) for cell in cells)
+            yield result
+
+    for line in waiting_in(seen()).lines(homework):
+        typer.echo(line)
     if again:
         typer.echo(f"{again} marked answers have to be looked at again: `autograder marks {homework}` names them")
+
+
+def _strangers_text(students: Sequence[str]) -> str:
+    """What to do about folders in submitted/ that no line of the roster tells of."""
+    from autograder.results.plain_text import plain
+
+    who = "; ".join(map(plain, students[:_NAMED])) + ("; …" if len(students) > _NAMED else "")
+    return (
+        f"not in roster.csv, but graded: {who}: add a line to roster.csv, or correct the name of the folder; if it is "
+        "nobody's, remove the folder and its results"
+    )
 
 
 def tell_faults(faulty: Mapping[tuple[str, str], int], homework: str) -> None:

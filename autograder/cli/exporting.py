@@ -13,8 +13,11 @@ from autograder.cli.options import FINDINGS, CourseOption, HomeworkArgument, Out
 from autograder.course.course import CourseError
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from autograder.course.course import Course
     from autograder.exporting.scores import Export, Platform
+    from autograder.results.result import Result
 
 
 class Target(StrEnum):
@@ -37,7 +40,7 @@ def export(
         str, typer.Option(help="The column for the scores, if the homework's name does not identify it.")
     ] = "",
     partial: Annotated[
-        bool, typer.Option("--partial", help="Include scores with answers that are not marked yet.")
+        bool, typer.Option("--partial", help="Include scores with answers that have no points yet.")
     ] = False,
     out: Annotated[Path | None, typer.Option(help="Results; by default results/.")] = None,
     out_file: Annotated[Path | None, typer.Option(help="The file to write; it may be that of --into.")] = None,
@@ -54,7 +57,8 @@ def export(
     homework. It holds every answer and the course's secret.
 
     With --into, everything else in the platform's file stays byte for byte. With --push, nothing but scores is sent,
-    and each is read back. Exit code 1 if somebody's score is not there.
+    and each is read back. Exit code 1 if somebody has a result and its score is not there. A student who handed in
+    nothing has no result: named, but no error.
     """
     from autograder import atomic_file
     from autograder.course.roster import open_roster
@@ -90,7 +94,7 @@ def export(
         found = scores.made(platform, chosen, results, roster, partial)
     if not dry_run and not push:
         atomic_file.replace(target, found.data, 0o600)
-    for line in _told(found):
+    for line in _told(found, results):
         typer.echo(line)
     for student, result in results.items():
         if not result.found and student not in found.waiting:
@@ -135,7 +139,7 @@ def deliver(
         typer.Option(help="With moodle-zip, the grading worksheet; with canvas-zip, the archive of all submissions."),
     ] = None,
     partial: Annotated[
-        bool, typer.Option("--partial", help="Include pages with answers that are not marked yet.")
+        bool, typer.Option("--partial", help="Include pages with answers that have no points yet.")
     ] = False,
     out: OutOption = None,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Say who would get a page; write nothing.")] = False,
@@ -197,13 +201,14 @@ def deliver(
         raise typer.Exit(FINDINGS)
 
 
-def _told(found: Export) -> list[str]:
+def _told(found: Export, results: Mapping[str, Result]) -> list[str]:
     """What a person has to know."""
     from autograder.results.plain_text import plain
+    from autograder.results.waiting import reason
 
     lines = [f"{plain(student)}: {plain(before)} stood there; now {after}" for student, before, after in found.changed]
     lines += [
-        f"{plain(student)}: left out, answers are not marked yet (--partial exports)" for student in found.waiting
+        f"{plain(student)}: left out, {reason(results[student])} (--partial exports)" for student in found.waiting
     ]
     lines += [f"{plain(student)}: has a result, but is not in the list of students" for student in found.unknown]
     lines += [f"{plain(student)}: no result" for student in found.missing]

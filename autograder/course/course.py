@@ -214,10 +214,10 @@ class _HomeworkFile(msgspec.Struct, forbid_unknown_fields=True):
     parameters: tuple[Parameter, ...] = ()
 
 
-_SHORT_DATE = re.compile(
-    rb"^[ \t]*due[ \t]*=[ \t]*(\d{4}-\d\d-\d\d)(?:[T ](\d\d:\d\d))?[ \t\r]*(?:#.*)?$", re.MULTILINE
+_DUE = re.compile(
+    rb"^[ \t]*due[ \t]*=[ \t]*(\d{4}-\d\d-\d\d)(?:[Tt ](\d\d:\d\d)(:\d\d)?)?[ \t\r]*(?:#.*)?$", re.MULTILINE
 )
-"""a due date without a time, or without seconds: TOML 1.0 asks for both"""
+"""a due date without an offset; it may lack the time, or the seconds, though TOML 1.0 asks for both"""
 
 
 def open_course(root: Path) -> Course:
@@ -252,8 +252,21 @@ def _read(path: Path, kind: type[_T], if_missing: str) -> _T:
     try:
         return msgspec.toml.decode(data, type=kind)
     except (msgspec.DecodeError, tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
-        short = _SHORT_DATE.search(data)
-        way_out = f"write a due date as due = {short[1].decode()}T{(short[2] or b'23:59').decode()}:00" if short else ""
+        due = _DUE.search(data)
+        whole = f"{due[1].decode()}T{(due[2] or b'23:59').decode()}{(due[3] or b':00').decode()}" if due else ""
+        if due and not _is_moment(whole):
+            number = data.count(b"\n", 0, due.start()) + 1
+            what = f"due: there is no such day or time as {whole if due[2] else due[1].decode()}"
+            raise CourseError(f"{path}:{number}: {what}: write one such as due = 2026-11-20T23:59:00") from None
+        way_out = f"write a due date as due = {whole}" if due and not due[3] else ""
         line = re.search(r"line (\d+)", str(error))
         place = f"{path}:{line[1]}" if line else str(path)
         raise CourseError(f"{place}: {error}: {way_out or 'correct it; docs/instructor.md shows both files'}") from None
+
+
+def _is_moment(text: str) -> bool:
+    try:
+        datetime.fromisoformat(text)
+    except ValueError:
+        return False
+    return True

@@ -31,11 +31,11 @@ from autograder.exporting.column import header_of
 from autograder.exporting.fields import read_fields
 from autograder.exporting.scores import by_id, people_of
 from autograder.results.result import Result
+from autograder.results.waiting import reason
 
 _EPOCH = (1980, 1, 1, 0, 0, 0)
 """the time of each file in an archive, so that the same pages make the same archive"""
 _TWO = "two people of the platform may be this student: put their ids into the roster"
-_MARK = "answers are not marked yet (--partial delivers)"
 
 
 @dataclass(frozen=True)
@@ -58,7 +58,7 @@ class Pages:
     results: Mapping[str, Result]
     out: Path
     partial: bool = False
-    """whether answers may wait for a mark"""
+    """whether answers may be without points"""
 
     def path(self, student: str) -> Path:
         """Where the student's page is."""
@@ -71,7 +71,7 @@ class Pages:
             if student not in places:
                 left[student] = otherwise.get(student, absent)
             elif result.waiting and not self.partial:
-                left[student] = _MARK
+                left[student] = f"{reason(result)} (--partial delivers)"
             elif not self.path(student).is_file():
                 left[student] = f"there is no page {self.path(student)}: grade {student} again"
         return Delivery({student: place for student, place in places.items() if student not in left}, left)

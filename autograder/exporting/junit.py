@@ -12,6 +12,7 @@ from xml.etree import ElementTree
 
 from autograder.results.plain_text import points_text
 from autograder.results.result import CellResult, NotebookResult, Result
+from autograder.results.waiting import WAITS_FOR, kind, waiting_in
 
 _NO_XML = re.compile("[^\t\n\r\x20-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
 """characters that XML 1.0 has no way to write, lone surrogates among them"""
@@ -43,8 +44,7 @@ def markdown(homework: str, results: Iterable[Result], missing: Mapping[str, str
     """The table: a line for each student, with what was found."""
     lines = [f"### {homework}", "", "| student | points | of | found |", "| --- | ---: | ---: | --- |"]
     for result in results:
-        waits = [f"{len(result.waiting)} answers wait for a mark"] if result.waiting else []
-        found = _cell("; ".join([*result.findings[:4], *waits]))
+        found = _cell("; ".join([*result.findings[:4], *waiting_in([result]).phrases]))
         lines.append(
             f"| {_cell(result.student)} | {points_text(result.score)} | {points_text(result.max_score)} | {found} |"
         )
@@ -59,7 +59,8 @@ def _case(homework: str, book: NotebookResult, cell: CellResult) -> ElementTree.
         "testcase", classname=f"{homework}.{_clean(book.notebook)}", name=_clean(name), time=f"{seconds:.3f}"
     )
     if cell.earned is None:
-        ElementTree.SubElement(case, "skipped", message=f"waits for a mark, {points_text(cell.points)} points")
+        why = WAITS_FOR[kind(book, cell)]
+        ElementTree.SubElement(case, "skipped", message=f"waits for {why}, {points_text(cell.points)} points")
     elif cell.lost:
         said = [f"{test.says}\n{test.message}".strip() for test in cell.tests if not test.passed]
         hints = [f"Hint: {one.hint}" for one in cell.diagnoses]

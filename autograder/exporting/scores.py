@@ -37,7 +37,7 @@ class Export:
     changed: tuple[tuple[str, str, str], ...]
     """student, the score that stood there, and the new one, where they differ"""
     waiting: tuple[str, ...]
-    """students who are left out, because answers of theirs are not marked yet"""
+    """students who are left out, because answers of theirs have no points yet"""
     missing: tuple[str, ...]
     """who is in the file and has no result"""
     unknown: tuple[str, ...]

@@ -44,6 +44,8 @@ class GradingContext:
 
     def __enter__(self) -> GradingContext:
         self._stack.enter_context(collected(*self.suites.values()))
+        for suite in self.suites.values():
+            _ = suite.reference  # a master that raises an error stops the run here, and not in each student's fork
         return self
 
     def __exit__(self, *why: object) -> None:

@@ -11,6 +11,9 @@ from autograder.course.roster import open_roster
 from autograder.grading import class_run
 from autograder.grading.standing import Standing
 from autograder.results import gradebook, record
+from autograder.results.marks import given
+from autograder.results.result import Late, Result
+from autograder.results.waiting import Waiting, waiting_in
 
 
 @dataclass(frozen=True)
@@ -20,6 +23,8 @@ class Change:
     student: str
     before: float
     after: float
+    new: str
+    """what has changed, in a few words"""
 
 
 @dataclass(frozen=True)
@@ -37,11 +42,13 @@ class Marking:
 
     changes: tuple[Change, ...]
     again: tuple[Again, ...]
-    waiting: int
-    """answers that nobody has marked yet"""
+    waiting: Waiting
+    """answers without points"""
     results: int
     damaged: Mapping[str, str]
     """what is wrong with results that cannot be read, by student"""
+    unread: Mapping[str, str]
+    """why a time of submission cannot be read, by its file"""
 
 
 def run(course: Course, homework: Homework, out: Path) -> Marking:
@@ -62,9 +69,21 @@ def run(course: Course, homework: Homework, out: Path) -> Marking:
         for cell in book.cells
     ]
     return Marking(
-        tuple(Change(student, old[student].score, new.score) for student, new in sorted(changed.items())),
+        tuple(_change(old[student], new) for student, new in sorted(changed.items())),
         tuple(Again(student, book, cell.grade_id) for student, book, cell in cells if cell.mark and cell.mark.outdated),
-        sum(len(result.waiting) for result in now.values()),
+        waiting_in(now.values()),
         len(now),
         damaged,
+        standing.unread,
     )
+
+
+def _change(old: Result, new: Result) -> Change:
+    then, now = old.late or Late(due=""), new.late or Late(due="")
+    found = {
+        "marks or comments": given(old) != given(new),
+        "the time of submission": then.submitted != now.submitted,
+        "the due date": then.due != now.due,
+    }
+    what = [name for name, changed in found.items() if changed]
+    return Change(new.student, old.score, new.score, ", ".join(what) or "what lateness costs, or the rounding")

@@ -40,7 +40,8 @@ def csv_text(results: Iterable[Result], absent: Mapping[str, str] | None = None,
     Where a homework has a due date, there are columns for the time of submission and what lateness costs.
 
     A field is empty when the cell is not marked yet, or when the student's result does not contain it. The students in
-    `absent` have no result; the last field of their lines says why. With a roster, there are names and sections.
+    `absent` have no result; the last field of their lines says why. With a roster, there are names and sections, and
+    the findings say who is not in it.
     """
     columns: dict[_Column, None] = {}
     shapes: dict[tuple[_Column, ...], tuple[_Column, ...]] = {}
@@ -60,7 +61,9 @@ def csv_text(results: Iterable[Result], absent: Mapping[str, str] | None = None,
         points = dict(zip(line.columns, line.points, strict=True))
         late = (line.late or (None, None, None)) if dates else ()
         row = [*line.total, *late, *map(points.get, wanted)]
-        rows.append([*_about(line.student, roster), *row, line.tier, line.findings])
+        stranger = f"not in {roster.path.name}" if roster and not roster.bearer(line.student) else ""
+        findings = "; ".join(filter(None, [stranger, line.findings]))
+        rows.append([*_about(line.student, roster), *row, line.tier, findings])
     for student, why in (absent or {}).items():
         rows.append([*_about(student, roster), *[None] * (len(dates) + len(wanted) + 3), why])
     return written(rows)
