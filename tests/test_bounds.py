@@ -573,6 +573,17 @@ ATTEMPTS = [
     "import torchvision.utils\nlook(torchvision.utils)",
     "import sympy\nsympy.exp('__import__(\"os\")')",
     "import sympy\nsympy.sqrt(''.join(parts))",
+    "import sympy\ntext = str(bytes(x ^ 9 for x in data), 'ascii')\nsympy.sympify(text, {})",
+    "from timeit import timeit\ntext = bytes(data).decode()\ntimeit(text, number=1)",
+    "from timeit import timeit\ntext = str(bytearray(data), encoding='ascii')\ntimeit(text, number=1)",
+    "import yaml\nyaml.load(text, yaml.loader.UnsafeLoader)",
+    "from IPython.core.interactiveshell import InteractiveShell\nInteractiveShell.instance().ex(text)",
+    "T = vars()['torch']",
+    "T = globals().pop('torch')",
+    "T = globals().pop(name)",
+    "key = str(bytes([95, 67]), 'ascii')\ngetattr(thing, key)",
+    "getattr(thing, bytes.fromhex('5f43'))",
+    "import logging.handlers\nlogging.handlers.QueueListener(queue).start()",
     "from functools import singledispatch\n@show.register\ndef _(x: 'f(1)'): ...",
     "g.__annotations__['x'] = text",
     "g.__annotations__ = {'x': text}",
@@ -921,10 +932,39 @@ def test_usual_code_is_no_attempt(code):
         "import inspect\nfor one in inspect.stack(): look(one)",
         "import inspect\ndict(inspect.getmembers(thing))",
         "import dis\nprint(dis.Bytecode(f).codeobj)",
+        "exec(str(bytes(x ^ 5 for x in data), 'ascii'))",
+        "text = ''.join(map(chr, data))\neval(text)",
+        "exec('import sys; sys.settrace(None)')",
+        "import base64\nexec(base64.b64decode(text))",
+        "from IPython.core.interactiveshell import InteractiveShell\nInteractiveShell.instance().ex(text)",
     ],
 )
 def test_some_attempts_are_seen_where_no_tool_is_forbidden(code):
     assert attempts([("own-1", code)], GIVEN, [])
+
+
+@pytest.mark.parametrize(
+    "code",
+    [
+        "for k in range(3):\n    exec(f'w{k} = torch.ones({k})')",
+        "exec('x = 3')\nprint(eval('x + 1'))",
+        "exec(open('helpers.py').read())",
+        "globals().pop('x', None)\nprint(vars()['x'])",
+        "code = str(3)\nprint(eval(code))",
+        "print(bytes([65, 66]).decode(), chr(97))",
+    ],
+)
+def test_plain_texts_may_run_where_no_tool_is_forbidden(code):
+    assert attempts([("own-1", code)], GIVEN, []) == ()
+
+
+def test_a_path_through_another_module_is_the_tools_own():
+    paths = ("torch.functional.F.linear", "torch.distributions.utils.F", "torch.nested.F.scaled_dot_product_attention")
+    found = [static.uses("own-1", [("own-1", f"import torch\ny = {path}(x, w)")], GIVEN, ["nn"]) for path in paths]
+    assert all("torch.nn.functional" in one for one in found)
+    assert (
+        static.uses("own-1", [("own-1", "import torch\ny = torch.functional.einsum('ij->i', x)")], GIVEN, ["nn"]) == ""
+    )
 
 
 @pytest.mark.parametrize("code", ATTEMPTS)

@@ -527,3 +527,21 @@ def test_a_convolution_that_c_calls_from_c_is_noted():
     assert ask(behind, numbers, ())[2] == ["convolution"]
     assert ask(lambda x, w: torch.conv1d(x, w), numbers, ())[2] == ["conv1d"]
     assert ask(lambda x, w: (x.unfold(2, 3, 1) * w[:, :, None]).sum((1, 3)), numbers, ())[2] == []
+
+
+def test_a_method_that_a_tensor_was_given_runs_no_tool_unseen():
+    """PyTorch calls it where its own mode is off: `len(x)` asks for `x.dim()`."""
+    probe, kept = torch.zeros(2), []
+    probe.dim = lambda: kept.append(functional.linear(torch.ones(2, 3), torch.ones(4, 3))) or 1
+    probe.numel = lambda: kept.append(functional.relu(torch.ones(2))) or 2
+    for ask in (len, repr, lambda x: torch.cat([x, x]), lambda x: x + 1):
+        with pytest.raises(ForbiddenTool), runtime.blocked(["nn"]):
+            ask(probe)
+    assert kept == []
+
+
+def test_what_else_a_tensor_was_given_does_no_harm():
+    node = torch.ones(2)
+    node._backward, node.parents, node.label = (lambda: None), [node], "x"
+    with runtime.blocked(["nn", "attention"]):
+        assert len(node) == 2 and (node + 1).sum() == 4 and torch.stack([node, node]).shape == (2, 2)

@@ -101,7 +101,7 @@ class _Search:
         self._writes = any(map(signs.writes_module, nodes))
         self._searches = signs.searches_elsewhere(nodes, origins)
         self._read = modules - signs.written_modules(nodes)
-        leading = any(signs.leads(node) for node in nodes if node not in self._fine)
+        self._leading = leading = any(signs.leads(node) for node in nodes if node not in self._fine)
         self._modules = listed.MODULES | (listed.TOOL_MODULES if tools else set())
         self._deepest = max(name.count(".") + 1 for name in self._modules)
         names = listed.NAMES | (listed.TOOL_NAMES if tools else set())
@@ -147,15 +147,14 @@ class _Search:
                 yield from (alias.name for alias in names if alias.name in self._names)
                 yield from self._unknown([module])
                 if self._tools and module.partition(".")[0] == "torch":
-                    private = (path.rpartition(".")[2] for path in paths if path not in self._used)
-                    yield from filter(signs.is_private, private)
+                    yield from filter(signs.is_private, (p.rpartition(".")[2] for p in paths if p not in self._used))
             case ast.Attribute(value=of, attr=name):
                 parts.add(of)
                 if not isinstance(node.ctx, ast.Load):
                     yield from self._set(node)
                 ours = harmless.is_super(of) or self._is_own(of)
                 leaves = name == "__exit__" and self._tools and not ours  # a mode that shuts tools, perhaps
-                runs = name in listed.SHELL_CALLS and harmless.is_shell(of)
+                runs = name in listed.SHELL_CALLS and (harmless.is_shell(of) or (self._leading and not ours))
                 if leaves or runs or name in self._names or self._is_inner(name):
                     yield name
                 elif node not in parts:
@@ -197,6 +196,9 @@ class _Search:
                     parts.add(called)
                 texts = [pair.value for pair in node.keywords if pair.arg in listed.CODE_ARGUMENTS]
                 yield from self._called(path, [*args[:2], *texts] if path in listed.TEXT_RUNNERS else args)
+            case ast.Call(func=ast.Name(id=name), args=[text, *_]) if name in listed.RUNNERS and not self._tools:
+                yield from self._in_code(text_of(text))
+                yield from (f"{name} of a text that is put together" for made in [self._is_made(text, "")] if made)
             case ast.Call(func=ast.Name(id=name), args=[of, key, *_]) if name in listed.LOOKUPS:
                 yield from self._looked_up(name, of, key)
             case ast.Subscript(slice=key) if "autograder" in listed.WORD.findall(text_of(key)):
@@ -214,6 +216,8 @@ class _Search:
             yield from chain.from_iterable(map(self._in_code, self._texts.values(one) or ()))
             if isinstance(one, ast.Call | ast.Attribute | ast.Subscript) or self._is_made(one, ""):
                 yield f"{path} of a text that is found elsewhere"
+        if path.startswith("sympy.") and any(self._is_made(one, "") for one in args):
+            yield f"{path} of a text that is put together, which is run"
         if path in listed.GETTERS:
             for one in args[: listed.GETTERS[path]]:
                 words = None if (known := self._texts.values(one)) is None else set(".".join(known).split("."))

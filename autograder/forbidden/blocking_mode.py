@@ -42,6 +42,8 @@ def blocking_mode(tool: str) -> Callable[[], AbstractContextManager[None]]:
             kwargs = kwargs or {}
             if _plain((*args, *kwargs.values())):
                 return func(*args, **kwargs)
+            if any(map(_is_disguised, (*args, *kwargs.values()))):
+                refuse()
             args = [self._within(thing) for thing in args]
             kwargs = {name: self._within(thing) for name, thing in kwargs.items()}
             # the function may call methods of the student's, without this mode
@@ -91,16 +93,26 @@ def blocking_mode(tool: str) -> Callable[[], AbstractContextManager[None]]:
 
 def _plain(things: Collection[Any]) -> bool:
     """Whether these are tensors, numbers and other data that call no code of the student's when they are used."""
-    kinds = _data_types()
-    if kinds.issuperset(map(type, things)):  # nearly always: every operation of the student's is looked at here
-        return True
-    for thing in things:
-        if type(thing) in (list, tuple):
+    kinds, tensors = _data_types(), _tensor_types()
+    for thing in things:  # every operation of the student's is looked at here
+        kind = type(thing)
+        if kind in tensors:
+            if thing.__dict__:  # what it was given may have methods
+                return False
+        elif kind in (list, tuple):
             if not _plain(thing):
                 return False
-        elif type(thing) not in kinds and not _is_array_of_numbers(thing):
+        elif kind not in kinds and not _is_array_of_numbers(thing):
             return False
     return True
+
+
+def _is_disguised(thing: Any) -> bool:
+    """Whether a tensor was given a function in place of a method of its own: PyTorch would call it, unseen."""
+    if type(thing) in (list, tuple):
+        return any(map(_is_disguised, thing))
+    given = thing.__dict__ if type(thing) in _tensor_types() else {}
+    return any(callable(one) and callable(getattr(type(thing), name, None)) for name, one in given.items())
 
 
 def _has_strangers(things: Collection[Any]) -> bool:
@@ -118,11 +130,18 @@ def _is_array_of_numbers(thing: Any) -> bool:
 
 
 @functools.cache
+def _tensor_types() -> frozenset[type]:
+    import torch
+
+    return frozenset((torch.Tensor, torch.nn.Parameter))
+
+
+@functools.cache
 def _data_types() -> frozenset[type]:
     import numpy
     import torch
 
-    own = (torch.Tensor, torch.nn.Parameter, torch.Size, torch.Generator, torch.dtype, torch.device, torch.layout)
+    own = (torch.Size, torch.Generator, torch.dtype, torch.device, torch.layout)
     other = (torch.memory_format, numpy.float32, numpy.float64, numpy.int64, numpy.bool_, slice)
     return frozenset((*own, *other, bool, int, float, complex, str, type(None), type(...)))
 

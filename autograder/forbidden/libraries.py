@@ -55,6 +55,7 @@ _CLOSED = (
     *("numpy.f2py", "networkx.lazy_imports", "networkx.utils", "matplotlib.testing", "pandas.eval"),
     *("sympy.parsing", "sympy.external", "sympy.utilities"),
     *(f"yaml.{name}" for name in ("unsafe_load", "full_load", "Loader", "UnsafeLoader", "FullLoader", "CLoader")),
+    *("yaml.loader", "yaml.constructor", "yaml.cyaml", "yaml.CUnsafeLoader", "yaml.CFullLoader"),
     *("typing_extensions.get_type_hints", "typing_extensions.evaluate_forward_ref"),
 )
 """parts that no answer uses, of other libraries"""

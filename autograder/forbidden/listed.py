@@ -54,6 +54,7 @@ TOOL_MODULES = {
         "numpy.testing.runstring",
         "numpy.testing.measure",
         "logging.config",
+        "logging.handlers",
     ),
     *("importlib.metadata.EntryPoint", "importlib.metadata.entry_points", "pkg_resources", "numpy.ctypeslib"),
     *("site", "shelve", "joblib", "imp", "pydoc.importfile", "jinja2", "unittest.loader"),
@@ -141,5 +142,7 @@ LOADED = (".py", ".pyc", ".so", ".zip", ".egg", ".pth")
 WORD = re.compile(r"[A-Za-z_]\w*")
 PRIVATE = re.compile(r"\b_[A-Za-z]\w*")
 INNER = re.compile(r"\btorch\._[A-Za-z]\w*")
-PUT_TOGETHER = {"join", "replace", "decode", "translate"}
+PUT_TOGETHER = {"join", "replace", "decode", "translate", "fromhex", "to_bytes", "b64decode", "unhexlify", "tobytes"}
 """methods that make a name of what does not look like one"""
+RUNNERS = {"exec", "eval", "compile"}
+"""Python's own functions that run a text"""

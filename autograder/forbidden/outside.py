@@ -94,8 +94,18 @@ def is_class_of(node: ast.AST) -> bool:
 
 
 def is_put_together(node: ast.AST) -> bool:
-    """Whether this is a text that is made of pieces by `join`, `replace` and their like."""
-    return isinstance(node, ast.Call) and isinstance(node.func, ast.Attribute) and node.func.attr in PUT_TOGETHER
+    """Whether this is a text that is made of pieces by `join`, `replace` and their like, or of numbers."""
+    match node:
+        case ast.Call(func=ast.Attribute(attr=name)):
+            return name in PUT_TOGETHER
+        case (
+            ast.Call(func=ast.Name(id="chr" | "bytes" | "bytearray"))
+            | ast.Call(func=ast.Name(id="str"), args=[_, _, *_])
+        ):
+            return True
+        case ast.Call(func=ast.Name(id="str"), keywords=named):
+            return bool(named)
+    return False
 
 
 def given_names(nodes: Sequence[ast.AST], is_one: Callable[[ast.AST], bool], part: bool) -> frozenset[str]:

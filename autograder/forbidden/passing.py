@@ -20,7 +20,8 @@ _TAKING = {"getattr", "hasattr", "setattr", "delattr", "vars"}
 """functions that look names up in their first argument, which is read elsewhere"""
 _SHOWING = {"dir", "help", "print", "type", "id", "repr", "str", "reload"}
 """functions that do no more with a module than to show it"""
-_NAMESPACES = {"globals", "locals"}
+_NAMESPACES = {"globals", "locals", "vars"}
+"""functions that give the notebook's names, without an argument"""
 
 
 def passed_on(
@@ -60,10 +61,15 @@ def passed_on(
                 yield node, f"{path_of(of, origins)}.__dict__"
             case ast.Call(func=ast.Name(id="vars"), args=[of]) if path_of(of, origins) in sys.modules:
                 yield node, f"vars of {path_of(of, origins)}"
-            case ast.Attribute(value=ast.Call(func=ast.Name(id=name)), attr=way) if name in tables:
+            case ast.Attribute(value=ast.Call(func=ast.Name(id=name), args=[]), attr=way) if name in tables:
                 if way != "pop":
                     yield node, f"{name}().{way}"
-            case ast.Subscript(value=ast.Call(func=ast.Name(id=name)), slice=key, ctx=ast.Load()) if name in tables:
+            case (
+                ast.Subscript(value=ast.Call(func=ast.Name(id=name), args=[]), slice=key, ctx=ast.Load())
+                | ast.Call(
+                    func=ast.Attribute(value=ast.Call(func=ast.Name(id=name), args=[]), attr="pop"), args=[key, *_]
+                )
+            ) if name in tables:
                 known = texts.values(key)
                 if known is None or any(one.startswith("__") or _leads(origins.get(one, "")) for one in known):
                     yield node, f"{name}() with a name that stands for a module, perhaps"

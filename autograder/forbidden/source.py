@@ -9,6 +9,7 @@ import symtable
 import sys
 from collections import ChainMap
 from collections.abc import Container, Iterable, Iterator, Mapping, Sequence
+from types import ModuleType
 from typing import cast
 
 from autograder.course.nodes import all_nodes, children, walk
@@ -265,10 +266,23 @@ def path_of(node: ast.AST, origins: Mapping[str, str]) -> str:
     base = origins.get(node.id, "") if isinstance(node, ast.Name) else ""
     path = ".".join([base, *reversed(names)]) if base else ""
     path = f"torch.{path.rpartition('.torch.')[2]}" if ".torch." in path else path  # torch.functional.torch is torch
+    path = _straight(path) if path.count(".") >= 2 else path
     if path.count(".") >= 2 * _MOST_PARTS:
         parts = path.split(".")
         path = ".".join([*parts[:_MOST_PARTS], *parts[-_MOST_PARTS:]])
     return path if len(path) <= _LONGEST else f"{path[: _LONGEST // 2]}.{path[-_LONGEST // 2 :]}"
+
+
+@functools.lru_cache(4096)
+def _straight(path: str) -> str:
+    """The path of what a module of PyTorch's has under another name: torch.functional.F is torch.nn.functional."""
+    top, *parts = path.split(".")
+    module = sys.modules.get(top) if top.startswith("torch") else None
+    while module is not None and parts and isinstance(inner := vars(module).get(parts[0]), ModuleType):
+        module, parts = inner, parts[1:]
+    if module is None or not module.__name__.startswith("torch"):
+        return path
+    return ".".join([module.__name__, *parts])
 
 
 def form(statement: ast.stmt) -> str:

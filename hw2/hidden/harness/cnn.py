@@ -189,8 +189,8 @@ def net_facts(net: torch.nn.Module, x: Tensor) -> dict[str, object]:
         "convolutions": min(sum("conv" in name for name in names), 2),
         "parts": [part for part, there in runs.items() if there],
         "last": [_last(names), _last(later.names)],
-        "large": sum(p.numel() for p in net.parameters()) > 100_000,
-        "idle": any(p.grad is None for p in net.parameters()),
+        "large": sum(p.numel() for p in torch.nn.Module.parameters(net)) > 100_000,
+        "idle": any(p.grad is None for p in torch.nn.Module.parameters(net)),
         "kept": kept,
     }
 

@@ -4,7 +4,7 @@ import contextlib
 import copy
 import itertools
 from collections.abc import Callable, Iterable, Sequence
-from typing import Any, Protocol
+from typing import Any, Protocol, cast
 
 import torch
 from torch import Tensor
@@ -74,7 +74,8 @@ def looked_at(model: _Memory, x: Tensor) -> list[object]:
 
 
 def _size(model: _Memory) -> int:
-    return sum(parameter.numel() for parameter in model.parameters())
+    whole = cast(torch.nn.Module, model)
+    return sum(parameter.numel() for parameter in torch.nn.Module.parameters(whole))
 
 
 def straightness(model: _Memory, *delay: Tensor) -> float:

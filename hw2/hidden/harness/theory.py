@@ -137,13 +137,19 @@ class _Watch(TorchFunctionMode):
 
     def __torch_function__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
         name = getattr(func, "__name__", "")
-        if name.lstrip("_").startswith("conv") and not self._overlooks:
+        if (
+            name.lstrip("_").startswith("conv") or name.endswith(("conv1d", "conv2d", "conv3d"))
+        ) and not self._overlooks:
             self.called.add(name)
         return func(*args, **(kwargs or {}))
 
     def note(self, operator: str) -> None:
         """Note an operator below Python, if nothing that leads to it was seen: C can call it from C."""
-        if "convolution" in operator and not self.called and not self._overlooks:
+        if (
+            ("convolution" in operator or operator.endswith(("conv1d", "conv2d", "conv3d")))
+            and not self.called
+            and not self._overlooks
+        ):
             self.called.add(operator)
 
 

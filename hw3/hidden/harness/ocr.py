@@ -101,7 +101,7 @@ def seen(net: torch.nn.Module, images: Tensor, window: int) -> list[int]:
 
 def too_many(net: torch.nn.Module, limits: Sequence[int]) -> list[bool]:
     """Whether a network has more parameters than each of some limits."""
-    number = sum(parameter.numel() for parameter in net.parameters())
+    number = sum(parameter.numel() for parameter in torch.nn.Module.parameters(net))
     return [number > limit for limit in limits]
 
 
@@ -233,15 +233,24 @@ def _lines(function: Callable[..., object], arguments: Sequence[object], but: ob
         return trace
 
     function(*arguments)  # whatever happens in a first call only
+    arguments = list(map(_nearly, arguments))  # a result that was kept is none for these
     before = sys.gettrace()
     sys.settrace(trace)
     threading.settrace(trace)
     try:
         function(*arguments)
+        count += 0 if sys.gettrace() is trace else 10**6  # whoever ends the count has something to hide
     finally:
         sys.settrace(before)
         threading.settrace(None)
     return count
+
+
+def _nearly(argument: object) -> object:
+    """Another tensor that differs a little; nothing else is changed."""
+    if not isinstance(argument, Tensor):
+        return argument
+    return argument + 1e-3 if argument.is_floating_point() else argument.clone()
 
 
 def slope(

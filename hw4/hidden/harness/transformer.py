@@ -534,7 +534,7 @@ def dropped(model: Module, kind: type[Module], images: Tensor) -> list[tuple[int
 
 
 def count(module: Module) -> int:
-    return sum(parameter.numel() for parameter in module.parameters())
+    return sum(parameter.numel() for parameter in Module.parameters(module))
 
 
 def idle(module: Module, *inputs: Tensor) -> list[str]:
