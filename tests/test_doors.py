@@ -19,6 +19,8 @@ from torch.nn import functional
 
 from autograder.examination.harness import Harness
 from autograder.forbidden import ForbiddenTool, runtime, static
+from autograder.sandbox.inside.object_server import ObjectServer, functions_before
+from autograder.sandbox.wire.messages import Run, compiled
 
 # made before the doors were shut, as a student's earlier cell would
 GRAD, BACKWARD, JACREV, JACFWD, VJP = (
@@ -545,3 +547,45 @@ def test_what_else_a_tensor_was_given_does_no_harm():
     node._backward, node.parents, node.label = (lambda: None), [node], "x"
     with runtime.blocked(["nn", "attention"]):
         assert len(node) == 2 and (node + 1).sum() == 4 and torch.stack([node, node]).shape == (2, 2)
+
+
+def test_functions_that_a_notebook_replaced_are_put_back_before_harness_code_measures():
+    functions_before()
+    code = compiled("__import__('torch').equal(__import__('torch').ones(2), __import__('torch').zeros(2))")
+    equal, norm = torch.equal, numpy.linalg.norm
+    try:
+        torch.equal = lambda one, other: True
+        assert ObjectServer({}).answer(Run(b"", code)).value is True, "what runs in the notebook keeps its functions"
+        assert ObjectServer({}).answer(Run(b"", code, True)).value is False
+        assert torch.equal is equal
+    finally:
+        torch.equal, numpy.linalg.norm = equal, norm
+
+
+def test_a_count_of_lines_sees_through_a_result_that_was_kept_and_an_ended_trace():
+    harness = Harness(Path(__file__).parents[1] / "hw3" / "hidden" / "test_ocr.py").ours
+    kept = {}
+
+    def loops(x):
+        total = 0.0
+        for row in x.tolist():
+            for value in row:
+                total += value
+        return total
+
+    def keeps(x):
+        if (id(x), x.data_ptr()) not in kept:
+            kept[id(x), x.data_ptr()] = loops(x)
+        return kept[id(x), x.data_ptr()]
+
+    def hides(x):
+        sys.settrace(None)
+        return loops(x)
+
+    def whole(x):
+        return x.sum()
+
+    small, larger = [torch.ones(2, 2)], [[torch.ones(9, 9)], [torch.ones(12, 3)]]
+    assert harness.grows(whole, small, larger, None) == [False, False]
+    for function in (loops, keeps, hides):
+        assert harness.grows(function, small, larger, None) == [True, True], function.__name__

@@ -88,8 +88,10 @@ class ObjectServer:
             case SetItem(target=target, key=key, value=value):
                 self._held[target][self._value(key)] = self._value(value)
             case Run(code=code, apart=apart):
+                if not apart:
+                    return self._run(code, self._names)
                 self._restore()
-                return self._run(code, {"__name__": "harness", "__builtins__": _BUILTINS} if apart else self._names)
+                return self._run(code, {"__name__": "harness", "__builtins__": _BUILTINS})
         return None
 
     def _value(self, value: Any) -> Any:

@@ -215,11 +215,15 @@ def grows(
 ) -> list[bool]:
     """For each of some large arguments, whether a function executes more lines of Python than for small ones."""
     few = _lines(function, small, but)
-    return [_lines(function, large, but) >= few + 12 for large in larger]
+    many = [_lines(function, large, but) for large in larger]
+    return [few is None or lines is None or lines >= few + 12 for lines in many]
 
 
-def _lines(function: Callable[..., object], arguments: Sequence[object], but: object = None) -> int:
-    """How many lines of Python run while a function answers. Lines of what it calls count, but for those of `but`."""
+def _lines(function: Callable[..., object], arguments: Sequence[object], but: object = None) -> int | None:
+    """How many lines of Python run while a function answers. Lines of what it calls count, but for those of `but`.
+
+    None if the function has ended the count.
+    """
     count, left_out = 0, getattr(but, "__code__", None)
 
     def trace(frame: FrameType, event: str, argument: object) -> Any:
@@ -239,11 +243,11 @@ def _lines(function: Callable[..., object], arguments: Sequence[object], but: ob
     threading.settrace(trace)
     try:
         function(*arguments)
-        count += 0 if sys.gettrace() is trace else 10**6  # whoever ends the count has something to hide
+        whole = sys.gettrace() is trace
     finally:
         sys.settrace(before)
         threading.settrace(None)
-    return count
+    return count if whole else None
 
 
 def _nearly(argument: object) -> object:
