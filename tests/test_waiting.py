@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import msgspec
 import pytest
 
 from autograder.exporting import junit
-from autograder.results.result import SCHEMA, CellResult, Incident, NotebookResult, Result
+from autograder.results import page
+from autograder.results.result import NUMBERS, SCHEMA, CellResult, Incident, NotebookResult, Result
 from autograder.results.waiting import reason, waiting_in
+from autograder.submission.rawcell import file_note
 
 OURS = "A test has an error of its own."
 FAULT = Incident(kind="internal", cell="loss", note=OURS)
@@ -50,3 +53,20 @@ def test_the_report_for_continuous_integration_tells_them_apart() -> None:
     table = junit.markdown("hw1", [waits(FAULT, note=OURS)], {})
     assert "1 answer waits for a repaired hidden test" in table
     assert b"waits for a repaired hidden test, 2 points" in junit.xml("hw1", [waits(FAULT, note=OURS)], {})
+
+
+def test_a_page_names_a_marker_only_where_a_person_marks() -> None:
+    assert "A person will mark these answers" in page.html(waits())
+    told = page.html(waits(FAULT, note=OURS))
+    assert "A person will mark" not in told and "Your instructor has to look at these answers first" in told
+    assert "Your instructor has to look at it. Until then" in told
+
+
+def test_numbers_of_somebody_else_are_what_to_look_at_first() -> None:
+    result = waits()
+    [book] = result.notebooks
+    note = file_note(NUMBERS, "Your notebook has numbers that you were not given (K = 7).")
+    book = msgspec.structs.replace(book, repairs=(note,))
+    told = page.html(msgspec.structs.replace(result, notebooks=(book,)))
+    first = told[told.index('id="first"') :]
+    assert first.index("numbers that you were not given") < first.index("</section>")

@@ -261,7 +261,7 @@ def _read(path: Path, kind: type[_T], if_missing: str) -> _T:
         way_out = f"write a due date as due = {whole}" if due and not due[3] else ""
         line = re.search(r"line (\d+)", str(error))
         place = f"{path}:{line[1]}" if line else str(path)
-        raise CourseError(f"{place}: {error}: {way_out or 'correct it; docs/instructor.md shows both files'}") from None
+        raise CourseError(f"{place}: {error}: {way_out or 'correct the line'}") from None
 
 
 def _is_moment(text: str) -> bool:

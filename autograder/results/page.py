@@ -16,7 +16,8 @@ from markupsafe import Markup, escape
 from autograder.results import comment, templating
 from autograder.results.picture import MOST_BYTES, jpeg_size, png_size
 from autograder.results.plain_text import cleaned, points_text
-from autograder.results.result import CellResult, NotebookResult, Output, Result
+from autograder.results.result import NUMBERS, CellResult, NotebookResult, Output, Result
+from autograder.results.waiting import Waiting, waiting_in
 
 _TEXT = 4000
 """number of characters of one text that are shown"""
@@ -44,11 +45,15 @@ def html(result: Result, name: str = "") -> str:
     """
     books, pictures = result.notebooks, _Pictures()
     tiers = dict.fromkeys([result.tier, *(book.tier for book in books)])
+    waits = waiting_in([result])
+    by_person = waits == Waiting(waits.mark)
     page = _templates().get_template("feedback.html")
     return page.render(
         result=result,
         name=name,
         waiting=sum(cell.points for cell in result.waiting),
+        by_person=by_person,
+        rest=f" {'A person will mark' if by_person else 'Your instructor has to look at'} the rest.",
         passed=all(test.passed for book in books for cell in book.cells for test in cell.tests),
         marked=any(cell.mark for book in books for cell in book.cells),
         looks=tuple(_looks(result)),
@@ -151,7 +156,9 @@ def _looks(result: Result) -> Iterator[_Look]:
     """
     cells: list[tuple[float, str, CellResult]] = []
     for n, book in enumerate(result.notebooks, 1):
-        yield from (_Look(f"n{n}", book.title, incident.note) for incident in book.incidents[:2])
+        strange = (repair.note for repair in book.repairs if repair.kind == NUMBERS)
+        notes = (*strange, *(incident.note for incident in book.incidents[:2]))
+        yield from (_Look(f"n{n}", book.title, note) for note in notes)
         if book.unread:
             continue  # the incident already explains why all cells of this notebook lost points
         for c, cell in enumerate(book.cells, 1):
