@@ -7,6 +7,7 @@ import os
 import re
 from collections.abc import Sequence
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 from typer.testing import CliRunner, Result
@@ -16,6 +17,11 @@ from autograder.cli import GROUPS, app
 from autograder.cli.options import answering
 from autograder.course import starting
 from autograder.course.course import CourseError, open_course, refused
+from autograder.grading import server_process
+from autograder.grading.class_run import outcome_of
+from autograder.grading.orders import UNKNOWN, GradeOrder
+from autograder.grading.server import Lost
+from autograder.grading.submissions import Submission
 
 VERBS = (
     "add|build|change|check|choose|copy|correct|export|fill|give|go|grade|install|leave|lower|make|name|put|rename|"
@@ -174,3 +180,36 @@ def test_an_error_while_writing_names_the_file_and_not_the_temporary_one(tmp_pat
         atomic_file.replace(tmp_path / "nowhere" / "hw1.csv", b"")
     assert error.value.filename == str(tmp_path / "nowhere" / "hw1.csv")
     assert FORM.match(str(refused(error.value.filename, "this file cannot be written", error.value)))
+
+
+@pytest.mark.parametrize(
+    ("error", "said"),
+    [
+        (OSError(errno.ENOSPC, "No space left on device", "/out/ada/hw1.json"), True),
+        (OSError(errno.EROFS, "Read-only file system", "/marked/ada/hw1/mlp.ipynb"), True),
+        (OSError(errno.ENOSPC, "No space left on device", "/tmp/elsewhere"), False),
+        (OSError(errno.EIO, "Input/output error", "/out/ada/hw1.json"), False),
+        (OSError(errno.ENOSPC, "No space left on device"), False),
+        (ValueError("full"), False),
+    ],
+)
+def test_a_result_without_room_is_one_sentence(error: Exception, said: bool) -> None:
+    order = GradeOrder("ada", b"/submitted/ada", b"/out", b"/marked")
+    told = server_process._unwritten(error, order)
+    assert bool(told) is said
+    assert not said or ("cannot be written" in told and "run the same command again" in told)
+
+
+def test_where_the_next_try_would_end_in_the_same_way_there_is_none(tmp_path: Path) -> None:
+    asked: list[str] = []
+
+    class Server:
+        homework = SimpleNamespace(name="hw1")
+
+        def grade(self, student: str, *more: object) -> None:
+            asked.append(student)
+            raise Lost("no room", final=student == "ada")
+
+    for student, times in (("ada", 1), ("ben", 4)):
+        outcome = outcome_of(Server(), Submission(student, tmp_path), tmp_path, None, lambda _: UNKNOWN)  # type: ignore[arg-type]
+        assert (outcome.lost, asked.count(student)) == ("no room", times)

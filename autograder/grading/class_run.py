@@ -83,6 +83,8 @@ def outcome_of(
             return Outcome(submission, server.grade(student, submission.folder, out, folder, about(student)))
         except Lost as error:
             lost = str(error)
+            if error.final:
+                break
         except Exception as error:  # one submission never stops the others
             lost = f"{student}'s {homework} could not be graded ({type(error).__name__}: {error})"
     return Outcome(submission, None, lost)

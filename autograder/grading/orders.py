@@ -130,6 +130,8 @@ class Failed(msgspec.Struct, tag="failed"):
     why: str
     ours: bool
     """whether it is certainly an infrastructure failure"""
+    final: bool = False
+    """whether the next try would end in the same way"""
 
 
 MOST_BYTES = 2**30

@@ -50,6 +50,11 @@ _answers: msgspec.msgpack.Decoder[Place | Graded | Regraded | Failed] = msgspec.
 class Lost(Exception):
     """Grading a submission failed. An infrastructure failure: the submission is retried, never scored 0."""
 
+    def __init__(self, why: str, final: bool = False) -> None:
+        """`final`: whether the next try would end in the same way."""
+        super().__init__(why)
+        self.final = final
+
 
 class NotStarted(CourseError):
     """The grading server's process ended before it was ready, or the zygote's did."""
@@ -63,8 +68,8 @@ class NotStarted(CourseError):
 class _Ended(Exception):
     """Grading ended early, at this place. It is None where only the infrastructure can have failed."""
 
-    def __init__(self, why: str, place: Place | None) -> None:
-        self.why, self.place = why, place
+    def __init__(self, why: str, place: Place | None, final: bool = False) -> None:
+        self.why, self.place, self.final = why, place, final
 
 
 class GradingServer:
@@ -136,7 +141,8 @@ class GradingServer:
                 return self._grade(order)
             except _Ended as ended:
                 if ended.place is None:
-                    raise Lost(f"{student}'s {self.homework.name} could not be graded: {ended.why}") from None
+                    why = f"{student}'s {self.homework.name} could not be graded: {ended.why}"
+                    raise Lost(why, ended.final) from None
                 if ended.place == last:
                     others = [place for place in barred if place.notebook == last.notebook]
                     barred.append(last if len(others) < _MOST_TESTS else Place(last.notebook))
@@ -191,8 +197,8 @@ class GradingServer:
                 match _answers.decode(message):
                     case Place() as step:
                         place = step
-                    case Failed(why, ours):
-                        raise _Ended(why, None if ours else place)
+                    case Failed(why, ours, final):
+                        raise _Ended(why, None if ours else place, final)
                     case answer:
                         yield answer
         except (WireError, CourseError) as error:

@@ -5,6 +5,7 @@ It is trusted. It communicates with a student's process only through `sandbox`.
 
 from __future__ import annotations
 
+import errno
 import os
 import signal
 import socket
@@ -38,6 +39,8 @@ from autograder.sandbox.wire.values import sound
 from autograder.sandbox.wire.wire_error import WireError
 from autograder.sandbox.zygote_client import SandboxLost, Zygote
 from autograder.warming import begin, settle
+
+_NO_WRITING = {errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EACCES, errno.EPERM}
 
 if TYPE_CHECKING:  # imports pytest, torch and more: `main` does that while the zygote loads its own libraries
     from autograder.grading.context import GradingContext
@@ -132,9 +135,23 @@ def _answer(channel: Channel, context: GradingContext, order: GradeOrder | Regra
     except CourseError as error:
         channel.send(encode(Failed(sound(str(error)), ours=False)))
     except BaseException as error:
+        if said := _unwritten(error, order):
+            channel.send(encode(Failed(said, ours=True, final=True)))
+            return
         traceback.print_exc()
         why = f"{type(error).__name__}: {sound(str(error)[:500])}"
         channel.send(encode(Failed(why, ours=isinstance(error, OSError))))
+
+
+def _unwritten(error: BaseException, order: GradeOrder | RegradeOrder) -> str:
+    """What to do if a result could not be written because there is no room for it, or it is not allowed; else ''."""
+    if not isinstance(error, OSError) or error.errno not in _NO_WRITING or not isinstance(error.filename, str):
+        return ""
+    places = [os.fsdecode(place) for place in (order.out, order.marked) if place]
+    if not any(Path(error.filename).is_relative_to(place) for place in places):
+        return ""
+    why = f"{error.filename} cannot be written ({error.strerror})"
+    return f"{sound(why)}: make room or allow it, and run the same command again"
 
 
 def _graded(context: GradingContext, order: GradeOrder, announce: Callable[[str, str], None]) -> Result:
