@@ -423,3 +423,27 @@ def test_a_class_run_refuses_a_roster_with_errors_before_it_grades(tmp_path):
     (course.root / "submitted" / "ada" / "hw1" / "mlp.ipynb").write_text("{}")
     said = CliRunner().invoke(app, ["grade", "hw1", "--course", str(course.root)])
     assert said.exit_code == 2 and "roster.csv, line 2: the id is empty" in said.output
+
+
+def test_the_worksheet_of_another_assignment_is_matched_by_names(tmp_path: Path) -> None:
+    """Without addresses and numbers, as a course may set it: participants' numbers are each assignment's own."""
+    before = imported(
+        roster(tmp_path, "id,name\n"),
+        tmp_path,
+        "Identifier,Full name,Email address\nParticipant 101,Anna Müller,anna@x.org\nParticipant 102,Bo Li,bo@x.org\n",
+    )
+    again = listed(tmp_path, "Identifier,Full name\nParticipant 907,Bo Li\nParticipant 908,Anna Müller\n")
+    found = update(before, again)
+    assert (found.new, found.unclear, len(found.changed)) == ((), (), 2)
+    told = {student.id: student.fields["moodle_participant"] for student in found.roster.students}
+    assert told == {"anna": "101 908", "bo": "102 907"}
+
+
+def test_who_is_no_student_is_counted_by_role_and_a_list_without_students_is_refused(tmp_path: Path) -> None:
+    head = "First Name,Last Name,SID,Email,Role\n"
+    found = listed(
+        tmp_path, head + "A,B,1,a@x.org,Student\nC,D,2,c@x.org,TA\nE,F,3,e@x.org,TA\nG,H,4,g@x.org,Instructor\n"
+    )
+    assert len(found.entries) == 1 and found.others == {"TA": 2, "Instructor": 1}
+    with pytest.raises(CourseError, match="nobody in it has the role ‘Student’, but ‘Étudiant’"):
+        listed(tmp_path, head + "A,B,1,a@x.org,Étudiant\n")

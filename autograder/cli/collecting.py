@@ -182,6 +182,9 @@ def import_(
     counts = f"{len(update.new)} new, {len(update.changed)} changes, {len(update.gone)} not in the list"
     what = "would have" if dry_run else "has"
     typer.echo(f"{found.form}: {counts}; {before.path} {what} {len(update.roster.students)} students")
+    if found.others:
+        roles = ", ".join(f"{number} {plain(role)}" for role, number in found.others.items())
+        typer.echo(f"left out, as they are no students: {roles}")
     if update.unclear:
         raise typer.Exit(FINDINGS)
 

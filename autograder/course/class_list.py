@@ -17,6 +17,7 @@ from __future__ import annotations
 
 import re
 import unicodedata
+from collections import Counter
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -77,6 +78,8 @@ class ClassList:
     entries: tuple[Mapping[str, str], ...]
     lines: tuple[int, ...]
     """where each of them stands in the file"""
+    others: Mapping[str, int]
+    """the roles of those who are no students, and how many have each"""
 
 
 @dataclass(frozen=True)
@@ -98,7 +101,13 @@ def read_list(path: Path, form: Form | None = None) -> ClassList:
     sheet = read_sheet(path)
     chosen = form_of(path, sheet.header, form)
     found = {line: entry for line, row in sheet.rows if (entry := entry_of(chosen, sheet.header, row))}
-    return ClassList(chosen, tuple(found.values()), tuple(found))
+    others = Counter(filter(None, (_other_role(chosen, sheet.header, row) for _, row in sheet.rows)))
+    if others and not found:
+        roles = ", ".join(f"‘{role}’" for role in others)
+        raise CourseError(
+            f"{path}: nobody in it has the role ‘Student’, but {roles}: export the list in English, or rename the role"
+        )
+    return ClassList(chosen, tuple(found.values()), tuple(found), others)
 
 
 def form_of(path: Path, header: Sequence[str], form: Form | None = None) -> Form:
@@ -169,8 +178,9 @@ def entry_of(form: Form, header: Sequence[str], row: Sequence[str]) -> dict[str,
         text = unicodedata.normalize("NFC", text.strip())
         if column and text:
             entry.setdefault(column, text)
-    if entry.pop("role", "student").casefold() not in ("student", "0"):
+    if _other_role(form, header, row):
         return {}  # Gradescope's list has the staff in it
+    entry.pop("role", None)
     first, last = entry.pop("first", ""), entry.pop("last", "")
     if first or last:
         entry["name"] = f"{last}, {first}" if first and last else first or last
@@ -179,6 +189,12 @@ def entry_of(form: Form, header: Sequence[str], row: Sequence[str]) -> dict[str,
     if "moodle_participant" in entry:
         entry["moodle_participant"] = "".join(re.findall(r"\d+", entry["moodle_participant"])[-1:])
     return {column: text for column, text in entry.items() if text}
+
+
+def _other_role(form: Form, header: Sequence[str], row: Sequence[str]) -> str:
+    """The role of somebody who is no student; '' for students, and where a list has no roles."""
+    roles = (text.strip() for name, text in zip(header, row, strict=False) if _NAMES[form].get(name) == "role")
+    return next((role for role in roles if role and role.casefold() not in ("student", "0")), "")
 
 
 def _described(entry: Mapping[str, str]) -> str:
@@ -211,8 +227,8 @@ def students_of(roster: Roster, entry: Mapping[str, str]) -> tuple[Student, ...]
             if found := roster.having(entry.get(column, ""), place):
                 return found
     name = entry.get("name") or entry.get("identifier", "")
-    ids = [column for column in PLATFORM_IDS if column in entry]
-    # of the same name, and not known to be another person
+    # of the same name, and not known to be another person; each assignment has participants' numbers of its own
+    ids = [column for column in PLATFORM_IDS if column in entry and column != "moodle_participant"]
     return tuple(one for one in roster.named(name) if not any(one.ids(column) for column in ids))
 
 
