@@ -933,6 +933,8 @@ def test_usual_code_is_no_attempt(code):
         "import inspect\ndict(inspect.getmembers(thing))",
         "import dis\nprint(dis.Bytecode(f).codeobj)",
         "exec(str(bytes(x ^ 5 for x in data), 'ascii'))",
+        "class Fake:\n    @property\n    def __class__(self):\n        return torch.Tensor",
+        "class Fake:\n    __class__ = torch.Tensor",
         "text = ''.join(map(chr, data))\neval(text)",
         "exec('import sys; sys.settrace(None)')",
         "import base64\nexec(base64.b64decode(text))",

@@ -13,18 +13,8 @@ from itertools import chain
 
 from autograder.course.course import Tool
 from autograder.course.nodes import all_nodes, walk
-from autograder.forbidden import detours, harmless, libraries, listed, magics, outside, passing, signs
+from autograder.forbidden import detours, harmless, libraries, listed, magics, outside, passing, signs, static
 from autograder.forbidden.source import inner_functions, path_of, too_deep
-from autograder.forbidden.static import (
-    Code,
-    is_crowded,
-    is_installed,
-    is_tool,
-    modules_of,
-    own_statements,
-    sources_of,
-    tool_in,
-)
 from autograder.forbidden.texts import Texts, is_code, text_of
 
 _LONGEST = 80
@@ -43,14 +33,16 @@ class Attempt:
     """the name that no answer needs"""
 
 
-def attempts(own: Code, given: Code, tools: Iterable[Tool]) -> tuple[Attempt, ...]:
+def attempts(own: static.Code, given: static.Code, tools: Iterable[Tool]) -> tuple[Attempt, ...]:
     """The attempts in the cells `own`, which students write. `given` are the locked cells; `tools` are forbidden."""
-    cells = own_statements(own, given)
+    cells = static.own_statements(own, given)
     theirs = frozenset(listed.PRIVATE.findall("\n".join(source for _, source in given)))
-    search = _Search(frozenset(tools), sources_of(own, given), tuple(chain(*cells.values())), modules_of(own), theirs)
+    search = _Search(
+        frozenset(tools), static.sources_of(own, given), tuple(chain(*cells.values())), static.modules_of(own), theirs
+    )
     found: dict[tuple[str, int], Attempt] = {}
     sources = dict(own)
-    if cells and is_crowded(own, given):
+    if cells and static.is_crowded(own, given):
         first = next(iter(cells))
         found[first, 1] = Attempt(first, 1, "more `import *` than can be read")
     for cell, statements in cells.items():
@@ -161,6 +153,8 @@ class _Search:
                     yield from self._path(path_of(node, self._origins))
             case ast.ClassDef(bases=bases) if any(path_of(of, self._origins) in listed.TENSORS for of in bases):
                 yield "a class made from Tensor"
+            case ast.FunctionDef(name="__class__") | ast.Name(id="__class__", ctx=ast.Store()):
+                yield "__class__ of one's own"
             case ast.FunctionDef(name=name) if name in self._names and name.startswith("__"):
                 yield name
             case ast.MatchClass(cls=cls, kwd_attrs=names) if self._tools and not self._is_plain(cls):
@@ -229,7 +223,7 @@ class _Search:
         if self._tools and (self._writes or self._searches):
             strange = (one for one in modules if self._writes or not libraries.is_usual(one))
             tops = (module.partition(".")[0] for module in strange)
-            yield from (f"import {top}" for top in tops if top not in self._read and not is_installed(top))
+            yield from (f"import {top}" for top in tops if top not in self._read and not static.is_installed(top))
 
     def _in_code(self, text: str) -> Iterator[str]:
         """What is in a text that is code, or runs as such."""
@@ -244,7 +238,7 @@ class _Search:
         except (SyntaxError, ValueError, RecursionError):
             return
         found = (what for _, what in self.places(statements))
-        used = tool_in(statements, self._tools)
+        used = static.tool_in(statements, self._tools)
         yield from (f"{what} in a text" for what in (*found, *(used or ())[:1]))
 
     def _closed(self, text: str) -> bool:
@@ -284,7 +278,7 @@ class _Search:
                 yield f"{path}.{text}"
                 return
             made = known and path and not isinstance(key, ast.Constant)
-            if made and any(is_tool(f"{path}.{text}", tool) for tool in self._tools):
+            if made and any(static.is_tool(f"{path}.{text}", tool) for tool in self._tools):
                 yield f"{path}.{text}"
                 return
         if self._texts.is_listed(key):
