@@ -117,6 +117,18 @@ def test_a_test_that_the_reference_fails_as_well_is_at_fault(course: Course, fau
     assert (found.faults, found.tests[0].passed) == ({"square-check"}, False)
 
 
+@pytest.mark.parametrize(("fault", "tried"), [("what it imports is missing", True), ("a misspelt name in it", False)])
+def test_the_courses_own_answer_is_trained_only_where_no_name_is_missing(
+    course: Course, fault: str, tried: bool
+) -> None:
+    source, call = HARNESSES[fault]
+    (course.root / "hw1/hidden/harness").mkdir()
+    (course.root / "hw1/hidden/harness/powers.py").write_text(source, encoding="utf-8")
+    head = HEAD.replace('@earns("square-check")', HARNESS + '@earns("square-check", trains=True)')
+    (course.root / "hw1/hidden/test_powers.py").write_text(head + ASKED.format(call=call), encoding="utf-8")
+    assert examined(course, "return x * x").faults == ({"square-check"} if tried else set())
+
+
 def test_a_test_that_is_marked_to_be_skipped_is_a_fault_and_one_that_is_not_runs(course: Course) -> None:
     hidden(course, GOOD.replace("def ", '@pytest.mark.skip(reason="later")\ndef ', 1))
     assert examined(course, "return x * x").faults == {"square-check"}

@@ -100,7 +100,7 @@ class Examination:
                 self.faults[item.name] = _in_short(error)
             elif not isinstance(error, AssertionError) and not self._asked(item):
                 self.unasked[item.name] = _in_short(error)
-        if _strange(error):
+        if _strange(error, worth.trains):
             self.strange.add(item.name)
         if isinstance(error, Exhausted | MemoryError):
             self.unchecked[worth.cell] = None
@@ -249,9 +249,12 @@ def _certain(error: BaseException) -> bool:
     return isinstance(error, Exhausted) or (isinstance(error, StudentError) and error.type in _CERTAIN)
 
 
-def _strange(error: BaseException | None) -> bool:
+def _strange(error: BaseException | None, trains: bool) -> bool:
+    """See `Examination.strange`. Where a name is missing, as in a notebook that is not finished, no run of the course's
+    own answer is worth its training.
+    """
     if isinstance(error, StudentError):
-        return not error.cell and error.type not in _THEIRS
+        return not error.cell and error.type not in _THEIRS and not (trains and error.type == "NameError")
     return error is not None and not isinstance(error, (AssertionError, *_NO_FAULTS))
 
 
