@@ -67,15 +67,15 @@ def show(example: Course, workers: int, console: Console) -> int:
             made = example_class.sample(homework) if number else _shown(example_class.example_class(homework))
             for submission in made:
                 example_class.write(submission, submitted / submission.name / homework.name)
+            todo = survey(submitted, homework.name, example.homeworks).todo
             console.rule(
-                f"{homework.name}: {len(made)} students hand in, {_FIRST_ALONE if number else _EVERYTHING}",
+                f"{homework.name}: {len(todo)} students hand in, {_FIRST_ALONE if number else _EVERYTHING}",
                 align="left",
             )
             server = servers[number]
             server.wait()
             # the next one loads its hidden tests while this one grades
             servers += [started(one) for one in homeworks[number + 1 : number + 2]]
-            todo = survey(submitted, homework.name, example.homeworks).todo
             outcomes = _graded(example, homework, todo, out, workers, console, server)
             lost += sum(outcome.result is None for outcome in outcomes)
             if not number:
