@@ -80,7 +80,7 @@ def quoting(message: str, sources: Collection[str]) -> str:
     """
     if not _RAISED.search(message):
         return message
-    known, left = frozenset(_WORD.findall("\n".join(sources))) | _library_names(), _MOST_QUOTED
+    known, left = _known_names(tuple(sources)), _MOST_QUOTED
 
     def told(quoted: re.Match[str]) -> str:
         nonlocal left
@@ -89,6 +89,11 @@ def quoting(message: str, sources: Collection[str]) -> str:
         return quoted[0] if left >= 0 and known.issuperset(names) else "‘…’"
 
     return _QUOTED.sub(told, message)
+
+
+@functools.lru_cache(maxsize=1)  # asked for each failed test of a notebook
+def _known_names(sources: tuple[str, ...]) -> frozenset[str]:
+    return frozenset(_WORD.findall("\n".join(sources))) | _library_names()
 
 
 @functools.cache

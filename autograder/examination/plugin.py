@@ -88,7 +88,6 @@ class Examination:
     """tests that failed by an error of their own, and the error"""
     unasked: dict[str, str] = field(default_factory=dict)
     """tests that failed before they asked anything, and the error: a fault, unless they use what another test asked"""
-
     strange: set[str] = field(default_factory=set)
     """tests that failed although no line of the student's raised an exception, and no value was found to be wrong"""
 
