@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import random
 from collections.abc import Iterable, Iterator, Sequence
+from functools import partial
 from typing import TypeAlias
 
 from autograder.insight.viva import edits, patterns, sieve
@@ -14,38 +15,38 @@ from autograder.insight.viva.tracing import Edit, End, Key, Lines, TracedCall, e
 
 _SEEDS = 11, 4711
 """random seeds of the two runs whose keys must agree"""
-_PLENTY = 1.2
-"""drafts for each question that is asked, counting one of each kind for each function"""
-_ENOUGH_REMOVED = 2
-"""drafts about a line that is taken out: each costs a run or two"""
 _MORE_ROUNDS = 2
 """how often all exercises are gone through again, with other lines taken out, if too few questions came"""
-_MOST_CHECKS = 4
-"""checks of one exercise that are run"""
+_MOST_REMOVED, _MOST_FAILING = (1, 2), (1, 3)
+"""drafts about a line of one exercise that is taken out, in the first round and later: each costs a run or two"""
+_MOST_CHECKS, _MOST_EDITED = 4, 2
+"""checks of one exercise that are run, and exercises for which another way to write a line is sought"""
+_SHORT, _LONG_CALL = 2500, 60
+"""calls and lines of a check that is run with an edit in the first round, and lines of a call that tells enough"""
 
-Watched: TypeAlias = dict[tuple[int, tuple[str, ...]], list[tuple[TracedCall, Function]]]
-"""what is known of the first run: the calls, by exercise and by the names of its checks"""
+Calls: TypeAlias = list[tuple[TracedCall, Function]]
 
 
 def questions(todo: Sequence[Exercise], line: Lines, rng: random.Random, most: int) -> list[Question]:
     """The questions about these exercises for one student."""
-    order = rng.sample(list(todo), len(todo))
-    drafts = _about_edit(order[:2], line, rng)
+    runs = [_Runs(one, line) for one in rng.sample(list(todo), len(todo))]
+    drafts: dict[Question, _Runs] = {}
     sure: set[Question] = set()
     found: list[Question] = []
-    seen: Watched = {}
-    for number, exercise in enumerate(order * (1 + _MORE_ROUNDS), 1):
-        removed = sum(one.kind == "removed" for one in drafts)
-        made = _drafts(exercise, line, rng, removed < _ENOUGH_REMOVED or number > len(order), seen)
-        drafts |= dict.fromkeys(rng.sample(made, len(made)), exercise)
-        if len({(one.kind, one.function) for one in drafts}) >= _PLENTY * most or number >= len(order):
-            found = _agreed(drafts, sure, line, most)
+    for number, run in enumerate(runs * (1 + _MORE_ROUNDS), 1):
+        later, kinds = number > len(runs), {one.kind for one in drafts}
+        made = run.drafts(rng, later or "removed" not in kinds, later)
+        if number <= _MOST_EDITED and "edit" not in kinds:
+            made += run.unnoticed(rng)
+        drafts |= dict.fromkeys(rng.sample(made, len(made)), run)
+        if len({(one.kind, one.function) for one in drafts}) >= most or number >= len(runs):
+            found = _agreed(drafts, sure, most)
         if len(found) >= most:
             break
     return sieve.ordered(found, rng)
 
 
-def _agreed(drafts: dict[Question, Exercise], sure: set[Question], line: Lines, most: int) -> list[Question]:
+def _agreed(drafts: dict[Question, _Runs], sure: set[Question], most: int) -> list[Question]:
     """The choice for one student, of the drafts with which the second run agrees; the others are taken out.
 
     `sure` are the drafts with which it is known to agree, before and afterwards.
@@ -55,128 +56,129 @@ def _agreed(drafts: dict[Question, Exercise], sure: set[Question], line: Lines, 
         new = [one for one in found if one not in sure]
         if not new:
             return found
-        for exercise in {id(drafts[one]): drafts[one] for one in new}.values():
-            sure |= _seen_again([one for one in new if drafts[one] is exercise], exercise, line)
+        for run in {id(drafts[one]): drafts[one] for one in new}.values():
+            sure |= run.seen_again([one for one in new if drafts[one] is run])
         for one in new:
             if one not in sure:
                 del drafts[one]
 
 
-def _known(exercise: Exercise) -> dict[tuple[str, int], Function]:
-    return {(cell, one.first): one for cell in exercise.cells for one in exercise.functions(cell)}
+class _Runs:
+    """What runs of one exercise's checks show. The same run is made once."""
 
+    def __init__(self, exercise: Exercise, line: Lines) -> None:
+        self._exercise, self._line = exercise, line
+        self._known = {(cell, one.first): one for cell in exercise.cells for one in exercise.functions(cell)}
+        self._seen: dict[str, Calls] = {}
+        """what the first run shows, by the name of the check"""
+        self._edited: dict[tuple[Key, Edit, int], TracedCall | None] = {}
+        self._ends: dict[tuple[tuple[str, ...], Edit, int], tuple[End, ...]] = {}
 
-def _calls(
-    exercise: Exercise,
-    checks: Sequence[tuple[str, str]],
-    line: Lines,
-    seed: int,
-    wanted: Iterable[Key] = (),
-) -> list[tuple[TracedCall, Function]]:
-    """The calls of the student's functions that these checks make, without those that end in an exception."""
-    known = _known(exercise)
-    found = traces(line, checks, list(exercise.cells), seed, None, wanted)
-    return [
-        (call, known[call.cell, call.first])
-        for call in found
-        if (call.cell, call.first) in known and call.check in exercise.sources and not call.raised
-    ]
+    def drafts(self, rng: random.Random, removed: bool, later: bool) -> list[Question]:
+        """Questions of which the first run knows the answer, with `removed` also about lines that are taken out.
 
-
-def _asked(exercise: Exercise, calls: Sequence[tuple[TracedCall, Function]]) -> Iterator[Question]:
-    for call, function in calls:
-        if exercise.loose & {name.removeprefix("self.") for name in function.reads}:
-            continue
-        yield from patterns.asked(call, function, exercise.sources[call.check])
-
-
-def _drafts(exercise: Exercise, line: Lines, rng: random.Random, removed: bool, seen: Watched) -> list[Question]:
-    drawn = rng.sample(exercise.checks, min(len(exercise.checks), _MOST_CHECKS))
-    checks = [one for one in exercise.checks if one in drawn]  # in their order in the notebook
-    run = id(exercise), tuple(name for name, _ in checks)
-    if run not in seen:
-        seen[run] = _calls(exercise, checks, line, _SEEDS[0])
-    calls = seen[run]
-    shown = sieve.plain_text(" ".join(exercise.sources.values()))
-    own = sieve.plain_text(" ".join(exercise.cells.values()))
-    found = sieve.sieved(list(_asked(exercise, calls)), exercise.texts, shown, own)
-
-    def again(call: TracedCall, edit: Edit) -> TracedCall | None:
-        return _after(call, edit, exercise, line, _SEEDS[0])
-
-    def end(check: str, edit: Edit) -> End | None:
-        return _end(check, edit, exercise, line, _SEEDS[0])
-
-    if not removed:
-        return found
-    return [*found, *edits.removed(calls, exercise, again, rng), *edits.failing(calls, exercise, end, rng)]
-
-
-def _end(check: str, edit: Edit, exercise: Exercise, line: Lines, seed: int) -> End | None:
-    """How one check ends after an edit."""
-    return next(iter(ends(line, [(check, exercise.sources[check])], edit, seed)), None)
-
-
-def _after(call: TracedCall, edit: Edit, exercise: Exercise, line: Lines, seed: int) -> TracedCall | None:
-    """The same call after an edit, if it is made."""
-    check = [(call.check, exercise.sources[call.check])]
-    found = traces(line, check, list(exercise.cells), seed, edit, [call.key])
-    return next((one for one in found if one.key == call.key), None)
-
-
-def _about_edit(exercises: Sequence[Exercise], line: Lines, rng: random.Random) -> dict[Question, Exercise]:
-    """At most one question about an edit: each costs several runs of all checks of an exercise."""
-    for exercise in exercises:
-        if found := dict.fromkeys(_unnoticed(exercise, line, rng), exercise):
+        In the first round no more checks are run than it takes to see each function, and lines are taken out where the
+        check is short; more is done `later`.
+        """
+        exercise = self._exercise
+        drawn = rng.sample(exercise.checks, min(len(exercise.checks), _MOST_CHECKS))
+        calls = self._watched([one for one in exercise.checks if one in drawn], later)  # in the notebook's order
+        shown = sieve.plain_text(" ".join(exercise.sources.values()))
+        own = sieve.plain_text(" ".join(exercise.cells.values()))
+        found = sieve.sieved(list(self._asked(calls)), exercise.texts, shown, own)
+        if not removed:
             return found
-    return {}
+        if not later:
+            calls = [(call, function) for call, function in calls if call.work <= _SHORT]
+        again, end = partial(self._after, seed=_SEEDS[0]), partial(self._end, seed=_SEEDS[0])
+        found += edits.removed(calls, exercise, again, rng, _MOST_REMOVED[later])
+        return [*found, *edits.failing(calls, exercise, end, rng, _MOST_FAILING[later])]
 
+    def unnoticed(self, rng: random.Random) -> list[Question]:
+        """A question about another way to write a line, if all checks of the exercise are short."""
+        exercise = self._exercise
+        cells = [cell for cell in exercise.cells if exercise.functions(cell) and cell not in exercise.held]
+        if not cells or any(call.work > _SHORT for calls in self._seen.values() for call, _ in calls):
+            return []
+        cell = rng.choice(cells)
+        passes = partial(self._passes, seed=_SEEDS[0])
+        return list(edits.unnoticed(cell, exercise.cells[cell], exercise.functions(cell), passes, rng))
 
-def _unnoticed(exercise: Exercise, line: Lines, rng: random.Random) -> Iterator[Question]:
-    """A question about another way to write a line, if all checks of the exercise are short."""
-    cells = [cell for cell in exercise.cells if exercise.functions(cell) and cell not in exercise.held]
-    if not cells:
-        return
-    cell = rng.choice(cells)
+    def seen_again(self, questions: Sequence[Question]) -> set[Question]:
+        """Those of the questions that have the same key in a run with another random seed, of each check alone.
 
-    def passes(edit: Edit) -> bool | None:
-        return _passes(exercise, edit, line, _SEEDS[0])
+        So a key does not depend on what the checks before it have changed.
+        """
+        exercise = self._exercise
+        traced = [one for one in questions if one.kind not in ("edit", "fails")]
+        wanted = {(one.about.check, one.cell, one.first, one.about.number) for one in traced}
+        checks = [one for one in exercise.checks if one[0] in {check for check, *_ in wanted}]
+        calls = [one for check in checks for one in self._calls([check], _SEEDS[1], wanted)]
+        same = {(one.id, one.about, one.setting, one.right) for one in self._asked(calls)}
+        by_key = {call.key: call for call, _ in calls}
 
-    yield from edits.unnoticed(cell, exercise.cells[cell], exercise.functions(cell), passes, rng)
-
-
-def _passes(exercise: Exercise, edit: Edit, line: Lines, seed: int) -> bool | None:
-    found = ends(line, exercise.checks, edit, seed)
-    if not found or any(one.how == "enough" for one in found):
-        return None
-    return all(one.how == "passed" for one in found)
-
-
-def _seen_again(questions: Sequence[Question], exercise: Exercise, line: Lines) -> set[Question]:
-    """Those of the questions that have the same key in a run with another random seed, of each check alone.
-
-    So a key does not depend on what the checks before it have changed.
-    """
-    traced = [one for one in questions if one.kind not in ("edit", "fails")]
-    wanted = {(one.about.check, one.cell, one.first, one.about.number) for one in traced}
-    checks = [one for one in exercise.checks if one[0] in {check for check, *_ in wanted}]
-    calls = [one for check in checks for one in _calls(exercise, [check], line, _SEEDS[1], wanted)]
-    same = {(one.id, one.about, one.setting, one.right) for one in _asked(exercise, calls)}
-    by_key = {call.key: call for call, _ in calls}
-
-    def agrees(one: Question) -> bool:
-        source = exercise.cells[one.cell]
-        if one.kind == "edit":
-            edited = {text: Edit(one.cell, edits.with_line(source, one.about.line, text)) for text in one.answers}
-            return all(_passes(exercise, edited[text], line, _SEEDS[1]) is (text == one.right) for text in edited)
-        if one.kind == "fails":
+        def agrees(one: Question) -> bool:
+            source = exercise.cells[one.cell]
+            if one.kind == "edit":
+                edited = {text: Edit(one.cell, edits.with_line(source, one.about.line, text)) for text in one.answers}
+                return all(self._passes(edited[text], _SEEDS[1]) is (text == one.right) for text in edited)
             edit = Edit(one.cell, edits.with_line(source, one.about.line, "pass"))
-            check = one.about.check
-            return edits.failure(exercise.sources[check], _end(check, edit, exercise, line, _SEEDS[1])) == one.right
-        if one.kind == "removed":
-            call = by_key.get((one.about.check, one.cell, one.first, one.about.number))
-            edit = Edit(one.cell, edits.with_line(source, one.about.line, "pass"))
-            return call is not None and edits.ending(call, _after(call, edit, exercise, line, _SEEDS[1])) == one.right
-        return (one.id, one.about, one.setting, one.right) in same
+            if one.kind == "fails":
+                check = one.about.check
+                return edits.failure(exercise.sources[check], self._end(check, edit, _SEEDS[1])) == one.right
+            if one.kind == "removed":
+                call = by_key.get((one.about.check, one.cell, one.first, one.about.number))
+                return call is not None and edits.ending(call, self._after(call, edit, _SEEDS[1])) == one.right
+            return (one.id, one.about, one.setting, one.right) in same
 
-    return {one for one in questions if agrees(one)}
+        return {one for one in questions if agrees(one)}
+
+    def _calls(self, checks: Sequence[tuple[str, str]], seed: int, wanted: Iterable[Key] = ()) -> Calls:
+        """The calls of the student's functions that these checks make, without those that end in an exception."""
+        return [
+            (call, self._known[call.cell, call.first])
+            for call in traces(self._line, checks, self._known, seed, None, wanted)
+            if (call.cell, call.first) in self._known and call.check in self._exercise.sources and not call.raised
+        ]
+
+    def _watched(self, checks: Sequence[tuple[str, str]], later: bool) -> Calls:
+        """The calls of these checks in the first run. In the first round, a check that shows no other function is left."""
+        found: Calls = []
+        for check in checks:
+            told = {call.key[1:3] for call, _ in found if call.returned or len(call.steps) > _LONG_CALL}
+            if check[0] not in self._seen and (later or not self._known.keys() <= told):
+                self._seen[check[0]] = self._calls([check], _SEEDS[0])
+            found += self._seen.get(check[0], [])
+        return found
+
+    def _asked(self, calls: Calls) -> Iterator[Question]:
+        for call, function in calls:
+            if self._exercise.loose & {name.removeprefix("self.") for name in function.reads}:
+                continue
+            yield from patterns.asked(call, function, self._exercise.sources[call.check])
+
+    def _end(self, check: str, edit: Edit, seed: int) -> End | None:
+        """How one check ends after an edit."""
+        return next(iter(self._ended([(check, self._exercise.sources[check])], edit, seed)), None)
+
+    def _passes(self, edit: Edit, seed: int) -> bool | None:
+        """Whether all checks pass after an edit; None if they take too long to say."""
+        found = self._ended(self._exercise.checks, edit, seed)
+        if not found or any(one.how == "enough" for one in found):
+            return None
+        return all(one.how == "passed" for one in found)
+
+    def _ended(self, checks: Sequence[tuple[str, str]], edit: Edit, seed: int) -> tuple[End, ...]:
+        run = tuple(name for name, _ in checks), edit, seed
+        if run not in self._ends:
+            self._ends[run] = ends(self._line, checks, edit, seed)
+        return self._ends[run]
+
+    def _after(self, call: TracedCall, edit: Edit, seed: int) -> TracedCall | None:
+        """The same call after an edit, if it is made."""
+        run = call.key, edit, seed
+        if run not in self._edited:
+            check = [(call.check, self._exercise.sources[call.check])]
+            found = traces(self._line, check, [call.key[1:3]], seed, edit, [call.key])
+            self._edited[run] = next((one for one in found if one.key == call.key), None)
+        return self._edited[run]

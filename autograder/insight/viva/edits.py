@@ -22,15 +22,15 @@ Ends: TypeAlias = Callable[[str, Edit], End | None]
 """how a check ends after an edit; None if nobody can say"""
 Passes: TypeAlias = Callable[[Edit], bool | None]
 """whether the checks of the cell pass after an edit; None if that is not sure"""
-_MOST_REMOVED, _MOST_EDITED, _MOST_WRONG_EDITS = 2, 2, 6
-"""questions about a line left out in one exercise, lines for which another is sought, and mistakes tried in each"""
+_MOST_EDITED, _MOST_WRONG_EDITS = 2, 6
+"""lines of one exercise for which another is sought, and mistakes tried in each"""
 _SAME, _OTHER = "it returns the same as before", "it returns other numbers, in the same shape"
 _RESHAPED, _ELSE = "it returns something of another shape", "it returns something else, and not None"
 _NONE, _RAISES = "it returns None", "it raises an exception"
 _MOST_READ, _LONGEST = 12, 110
 """statements of one cell for which another way to write them is sought, and characters of it"""
-_MOST_FAILING, _LONGEST_PLACE, _NOWHERE = 2, 60, "nowhere: it passes"
-"""lines that are tried for where a check fails, and characters of a place that are shown"""
+_LONGEST_PLACE, _NOWHERE = 60, "nowhere: it passes"
+"""characters of a place that are shown"""
 _NOTHING = Seen("value", (), (None,))
 _FAR = 1e-3
 """relative difference from which on numbers are others"""
@@ -41,12 +41,12 @@ _SWAPS: dict[type[ast.operator] | type[ast.cmpop], ast.operator | ast.cmpop] = {
 
 
 def removed(
-    calls: Sequence[tuple[TracedCall, Function]], exercise: Exercise, again: Again, rng: random.Random
+    calls: Sequence[tuple[TracedCall, Function]], exercise: Exercise, again: Again, rng: random.Random, most: int
 ) -> Iterator[Question]:
-    """How a call ends if a line of its function does nothing, for some of these calls."""
+    """How a call ends if a line of its function does nothing: at most so many questions about these calls."""
     todo, found = _removable_lines(calls, exercise), 0
-    for call, function, one in rng.sample(todo, min(len(todo), 2 * _MOST_REMOVED)):
-        if found == _MOST_REMOVED:
+    for call, function, one in rng.sample(todo, min(len(todo), 2 * most)):
+        if found == most:
             return
         edit = Edit(call.cell, with_line(exercise.cells[call.cell], one.lineno, "pass"))
         choices, right = _choices(call), ending(call, again(call, edit))
@@ -62,12 +62,13 @@ def removed(
 
 
 def failing(
-    calls: Sequence[tuple[TracedCall, Function]], exercise: Exercise, ends: Ends, rng: random.Random
+    calls: Sequence[tuple[TracedCall, Function]], exercise: Exercise, ends: Ends, rng: random.Random, most: int
 ) -> Iterator[Question]:
-    """At which line a visible check fails first if a line of a function does nothing: one question, if there is any."""
+    """At which line a visible check fails first if a line of a function does nothing: at most so many questions."""
+    found = 0
     short = [(call, function) for call, function in calls if call.work <= MOST_WORK]
     todo = _removable_lines(short, exercise)
-    for call, function, one in rng.sample(todo, min(len(todo), _MOST_FAILING)):
+    for call, function, one in rng.sample(todo, min(len(todo), 2 * most)):
         source = exercise.sources[call.check]
         places = [*places_of(source).values(), _NOWHERE]
         edit = Edit(call.cell, with_line(exercise.cells[call.cell], one.lineno, "pass"))
@@ -79,7 +80,9 @@ def failing(
         wrong = tuple(rng.sample(others, min(len(others), MOST_WRONG)))
         cell = call.cell, function.name, function.first, function.last
         yield Question("fails", *cell, text, right, wrong, about, poor=has_loop(source))
-        return
+        found += 1
+        if found == most:
+            return
 
 
 def has_loop(source: str) -> bool:

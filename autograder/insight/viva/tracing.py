@@ -105,26 +105,27 @@ class Edit:
 def traces(
     lines: Lines,
     checks: Sequence[tuple[str, str]],
-    cells: Sequence[str],
+    functions: Iterable[tuple[str, int]],
     seed: int,
     edit: Edit | None = None,
     wanted: Iterable[Key] = (),
 ) -> list[TracedCall]:
-    """The calls that these checks (grade_id and source) make of functions in these cells. Checks that hang are left.
+    """The calls that checks (grade_id and source) make of functions (cell and first line). Checks that hang are left.
 
     So are checks that fail without an edit: they passed in grading, so the code does something else when it is watched.
     A check is left as soon as all calls that are `wanted` of it have ended once more.
     """
     last = [[check, cell_filename(cell), first, number] for check, cell, first, number in wanted]
+    watched = [[cell_filename(cell), first] for cell, first in functions]
     try:
         with closing(lines(seed)) as line:
-            said, seen = _ask(line, edit, checks, [cell_filename(cell) for cell in cells], last)
+            said, seen = _ask(line, edit, checks, watched, last)
             checked = {one.check: one for one in _ends(said)}
             work = {check: one.work for check, one in checked.items() if edit or one.how != "failed"}
             return [replace(call, work=work[call.check]) for call in _calls(seen) if call.check in work]
     except (StudentError, *_MALFORMED):
         apart = checks if len(checks) > 1 else ()
-        return [call for check in apart for call in traces(lines, [check], cells, seed, edit, wanted)]
+        return [call for check in apart for call in traces(lines, [check], functions, seed, edit, wanted)]
 
 
 def ends(lines: Lines, checks: Sequence[tuple[str, str]], edit: Edit, seed: int) -> tuple[End, ...]:
@@ -138,7 +139,7 @@ def _ask(
     line: Line,
     edit: Edit | None,
     checks: Sequence[tuple[str, str]],
-    cells: Sequence[str],
+    functions: Sequence[Sequence[object]],
     wanted: Sequence[Sequence[object]],
 ) -> Any:
     """What the checks did. A fork in which they have changed something of the notebook is not used again."""
@@ -147,7 +148,8 @@ def _ask(
     shown, most = [list(one) for one in checks], [MOST_CALLS, MOST_EVENTS, MOST_WORK]
     with student.within(Allowance(_SECONDS, "it takes too long")):
         watch = student.run(_witness(), apart=True)
-        said = watch(student.run("lambda: globals()"), edited, shown, list(cells), most, [list(one) for one in wanted])
+        names = student.run("lambda: globals()")
+        said = watch(names, edited, shown, [list(one) for one in functions], most, [list(one) for one in wanted])
     if not isinstance(said, list) or len(said) != 3:
         raise ValueError("not a record")
     if said[2]:

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import functools
+import itertools
 import random
+import weakref
 import zlib
 from collections import deque
 from collections.abc import Callable, Mapping
@@ -73,15 +75,26 @@ class Reach:
 
     def watch(self) -> Callable[[], bool]:
         """A function that says whether something of the notebook has been changed in place since now."""
-        found = dict[str, Any]()
-        for name, thing in list(self._names.items()):
-            if isinstance(thing, type) and self._is_notebooks(thing):
-                own = list(vars(thing).items())
-                found[name] = [one for key, one in own if not key.startswith("__") and not callable(one)]
-            elif not isinstance(thing, type | ModuleType) and not name.startswith("_") and name not in _IPYTHONS:
-                found[name] = thing
-        start = self.digests(found, quick=True)
-        return lambda: bool(found) and (not start or self.digests(found, quick=True) != start)
+        kept = {
+            name: thing
+            for name, thing in list(self._names.items())
+            if (self._is_notebooks(thing) if isinstance(thing, type) else not isinstance(thing, ModuleType))
+            and not name.startswith("_")
+            and name not in _IPYTHONS
+        }
+
+        def look() -> dict[str, int]:
+            return self.digests({name: self._own(thing) for name, thing in kept.items()}, quick=True)
+
+        start = look()
+        return lambda: bool(kept) and (not start or look() != start)
+
+    def _own(self, thing: Any) -> Any:
+        """Of a class of the notebook, what it keeps, and which functions; anything else as it is."""
+        if not isinstance(thing, type):
+            return thing
+        own = [(key, id(one) if isinstance(one, FunctionType) else one) for key, one in vars(thing).items()]
+        return [(key, one) for key, one in own if not key.startswith("__") or isinstance(one, int)]
 
     def _is_notebooks(self, kind: type) -> bool:
         return kind.__module__ == self._names.get("__name__")
@@ -146,6 +159,14 @@ class _Digest:
             self._take([thing.__self__, thing.__func__], deeper)
         elif isinstance(thing, BuiltinFunctionType):
             self._take([thing.__name__, thing.__self__], deeper)
+        elif isinstance(thing, property):
+            self._take([thing.fget, thing.fset, thing.fdel], deeper)
+        elif isinstance(thing, functools.cached_property):
+            self._take([thing.attrname, thing.func], deeper)
+        elif isinstance(thing, classmethod | staticmethod):
+            self._take(thing.__func__, deeper)
+        elif isinstance(thing, weakref.ref):  # as an LSTM keeps its weights once more
+            self._take(thing(), deeper)
         elif isinstance(thing, functools.partial):
             self._take([thing.func, thing.args, thing.keywords], deeper)
         elif isinstance(thing, random.Random):
@@ -156,6 +177,8 @@ class _Digest:
             self._take(thing.bit_generator.state, deeper)
         elif isinstance(thing, numpy.random.RandomState):
             self._take(thing.get_state(legacy=False), deeper)
+        elif kind is itertools.count:
+            self._add(repr(thing))
         elif hasattr(kind, "__next__") or hasattr(kind, "cache_info"):
             raise ValueError  # how far it has come, or what it remembers, is not to be seen
         elif not isinstance(thing, type | ModuleType):

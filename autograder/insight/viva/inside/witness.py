@@ -69,14 +69,19 @@ class Witness:
         self,
         names: dict[str, Any],
         reach: Reach,
-        cells: Sequence[str],
+        functions: Sequence[Sequence[Any]],
         most: Sequence[int],
         wanted: Sequence[Sequence[Any]],
     ) -> None:
-        """`cells` are file names of cells, `most` calls, events and work; `wanted` are calls, as `_Watched.key`."""
-        self._names, self._reach, self._cells = names, reach, frozenset(cells)
+        """`functions` are the cells' file names and lines at which functions begin; `most`: calls, events and work.
+
+        `wanted` are calls, as `_Watched.key`: if there are any, only they are recorded.
+        """
+        self._names, self._reach, self._functions = names, reach, {(file, first) for file, first in functions}
+        self._cells = {file for file, _ in self._functions}
         self._most_calls, self._most_events, self._most_work = most
-        self._missing = {tuple(one) for one in wanted}
+        self._wanted = {tuple(one) for one in wanted}
+        self._missing = set(self._wanted)
         self._counts: dict[tuple[str, str, int], int] = {}
         self._active: list[_Watched] = []
         self._edited: dict[str, set[CodeType]] = {}
@@ -129,7 +134,8 @@ class Witness:
         self._begin(code)
         if code.co_filename not in self._cells:
             return None
-        if code.co_name.startswith("<") or code.co_flags & _GENERATES:
+        is_one = (code.co_filename, code.co_firstlineno) in self._functions and not code.co_name.startswith("<")
+        if not is_one or code.co_flags & _GENERATES:
             return self._lines
         return self._recorded(frame) or self._lines
 
@@ -145,7 +151,7 @@ class Witness:
         number = self._counts[key] = self._counts.get(key, 0) + 1
         for other in self._active:
             other.record["within"] = other.record["within"] or other.key[:3] == key
-        if number > self._most_calls:
+        if (*key, number) not in self._wanted if self._wanted else number > self._most_calls:
             return None
         things = self._reach.reached(frame)
         fixed = things is not None and all(map(self._reach.is_fixed, things.values()))
@@ -200,7 +206,7 @@ def watch(
     notebook: Callable[[], dict[str, Any]],
     edited: Sequence[Sequence[str]],
     checks: Sequence[Sequence[str]],
-    cells: Sequence[str],
+    functions: Sequence[Sequence[Any]],
     most: Sequence[int],
     wanted: Sequence[Sequence[Any]],
 ) -> list[Any]:
@@ -211,7 +217,7 @@ def watch(
     """
     names = notebook()
     reach = Reach(names, members)
-    witness, has_changed = Witness(names, reach, cells, most, wanted), reach.watch()
+    witness, has_changed = Witness(names, reach, functions, most, wanted), reach.watch()
     for filename, source in edited:
         witness.edit(filename, source)
     ends = []
