@@ -142,7 +142,7 @@ class _Runs:
         ]
 
     def _watched(self, checks: Sequence[tuple[str, str]], later: bool) -> Calls:
-        """The calls of these checks in the first run. In the first round, a check that shows no other function is left."""
+        """The calls of these checks in the first run. Before `later`, a check is left if all functions are seen."""
         found: Calls = []
         for check in checks:
             told = {call.key[1:3] for call, _ in found if call.returned or len(call.steps) > _LONG_CALL}
