@@ -340,8 +340,8 @@ def test_while_answers_wait_for_marks_their_exercise_is_in_no_total():
     assert half.exercises[-1].discrimination is none.exercises[-1].discrimination is None
     for one, other in zip(half.exercises[:-1], none.exercises[:-1], strict=True):
         assert one.discrimination == other.discrimination
-    assert "still waits for a mark counts 0 points" in class_page.html(half)
-    assert "still waits for a mark" not in class_page.html(marked_report([1.0] * 12))
+    assert "an answer that has no points yet counts 0" in class_page.html(half)
+    assert "has no points yet" not in class_page.html(marked_report([1.0] * 12))
 
 
 def test_who_waits_for_a_mark_is_left_out_of_the_other_exercises_discrimination():

@@ -6,6 +6,7 @@ import msgspec
 import pytest
 
 from autograder.exporting import junit
+from autograder.insight import class_figures, class_page, class_table
 from autograder.results import page
 from autograder.results.result import NUMBERS, SCHEMA, CellResult, Incident, NotebookResult, Result
 from autograder.results.waiting import reason, waiting_in
@@ -53,6 +54,14 @@ def test_the_report_for_continuous_integration_tells_them_apart() -> None:
     table = junit.markdown("hw1", [waits(FAULT, note=OURS)], {})
     assert "1 answer waits for a repaired hidden test" in table
     assert b"waits for a repaired hidden test, 2 points" in junit.xml("hw1", [waits(FAULT, note=OURS)], {})
+
+
+def test_the_class_page_tells_them_apart() -> None:
+    results = [waits(), waits(FAULT, note=OURS), waits(STOPPED, file="")]
+    named = [msgspec.structs.replace(one, student=f"student-{number}") for number, one in enumerate(results)]
+    told = class_page.html(class_figures.report(class_table.of_results(named, "hw1"), {}))
+    for what in ("a mark", "a repaired hidden test", "a notebook that the grader could not grade"):
+        assert f"mlp/loss waits for {what}: 1 student " in told
 
 
 def test_a_page_names_a_marker_only_where_a_person_marks() -> None:

@@ -74,8 +74,8 @@ def report(
         clusters_lost=clusters_lost,
         marking=_marking(table, who),
         waiting=tuple(
-            Case(person=who[student], notebook=book, cell=cell, why="waits for a mark")
-            for student, book, cell in table.waiting
+            Case(person=who[student], notebook=book, cell=cell, why=f"waits for {what}")
+            for student, book, cell, what in table.waiting
         ),
         waiting_marks=len(table.waiting),
         attempts=tuple(

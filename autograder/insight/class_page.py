@@ -74,10 +74,11 @@ def _last(found: Comparison) -> str:
     return found.homeworks[-1].homework if found.homeworks else ""
 
 
-def _by_exercise(cases: Iterable[Case]) -> list[tuple[str, list[Person]]]:
-    found: defaultdict[str, list[Person]] = defaultdict(list)
+def _by_exercise(cases: Iterable[Case]) -> list[tuple[tuple[str, str], list[Person]]]:
+    """Who waits: by the exercise and by what for."""
+    found: defaultdict[tuple[str, str], list[Person]] = defaultdict(list)
     for one in cases:
-        found[f"{one.notebook}/{one.cell}"].append(one.person)
+        found[f"{one.notebook}/{one.cell}", one.why].append(one.person)
     return sorted(found.items(), key=lambda entry: (-len(entry[1]), entry[0]))
 
 

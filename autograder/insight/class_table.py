@@ -17,6 +17,7 @@ from autograder.insight.items import Array, Flags
 from autograder.results import record
 from autograder.results.plain_text import plain
 from autograder.results.result import SCHEMA, CellResult, NotebookResult, Result
+from autograder.results.waiting import WAITS_FOR, kind
 
 _NOTHING = "Nothing was written here"
 """begins the note of a written answer that is empty or as it was released"""
@@ -96,8 +97,8 @@ class ClassTable:
     """title and hint of each mistake"""
     incidents: list[Happening] = field(default_factory=list)
     repairs: list[Happening] = field(default_factory=list)
-    waiting: list[tuple[str, str, str]] = field(default_factory=list)
-    """student, notebook, cell: without a mark, or to be marked again"""
+    waiting: list[tuple[str, str, str, str]] = field(default_factory=list)
+    """student, notebook, cell, and what it waits for: points, or a second look at its mark"""
     marks: dict[tuple[str, str], dict[str, list[tuple[str, float]]]] = field(default_factory=dict)
     """for each exercise, for each digest of an answer, who got which share by hand"""
     costs: list[Cost] = field(default_factory=list)
@@ -225,7 +226,7 @@ class _Rows:
         self.told: dict[Mistake, tuple[str, str]] = {}
         self.incidents: list[Happening] = []
         self.repairs: list[Happening] = []
-        self.waiting: list[tuple[str, str, str]] = []
+        self.waiting: list[tuple[str, str, str, str]] = []
         self.marks: dict[tuple[str, str], defaultdict[str, list[tuple[str, float]]]] = {}
         self.costs: list[Cost] = []
 
@@ -248,6 +249,10 @@ class _Rows:
         there = bool(book.file) and not book.unread
         for cell in book.cells:
             self._cell(student, name, cell, there and _written(cell))
+            if cell.earned is None:
+                self.waiting.append((student, name, cell.grade_id, WAITS_FOR[kind(book, cell)]))
+            elif cell.mark is not None and cell.mark.outdated:
+                self.waiting.append((student, name, cell.grade_id, "a second look"))
 
     def _cell(self, student: str, notebook: str, cell: CellResult, tried: bool) -> None:
         key = notebook, cell.grade_id
@@ -269,8 +274,6 @@ class _Rows:
         for diagnosis in cell.diagnoses:
             self.mistakes[notebook, diagnosis.mistake].add(student)
             self.told[notebook, diagnosis.mistake] = diagnosis.title, diagnosis.hint
-        if cell.earned is None or (cell.mark is not None and cell.mark.outdated):
-            self.waiting.append((student, *key))
         if cell.mark is not None and cell.mark.points is not None and cell.points > 0:
             digests = self.marks.setdefault(key, defaultdict(list))
             digests[cell.answer].append((student, cell.mark.points / cell.points))
