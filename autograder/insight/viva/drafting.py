@@ -22,7 +22,7 @@ _MOST_REMOVED, _MOST_FAILING = (1, 2), (1, 3)
 _MOST_CHECKS, _MOST_EDITED = 4, 2
 """checks of one exercise that are run, and exercises for which another way to write a line is sought"""
 _SHORT, _LONG_CALL = 2500, 60
-"""calls and lines of a check that is run with an edit in the first round, and lines of a call that tells enough"""
+"""most calls and lines of a check that is run with an edit in the first round; lines from which a call tells enough"""
 
 Calls: TypeAlias = list[tuple[TracedCall, Function]]
 
@@ -64,13 +64,13 @@ def _agreed(drafts: dict[Question, _Runs], sure: set[Question], most: int) -> li
 
 
 class _Runs:
-    """What runs of one exercise's checks show. The same run is made once."""
+    """What runs of one exercise's checks show. A first run, and a run with an edit, is not made twice."""
 
     def __init__(self, exercise: Exercise, line: Lines) -> None:
         self._exercise, self._line = exercise, line
         self._known = {(cell, one.first): one for cell in exercise.cells for one in exercise.functions(cell)}
-        self._seen: dict[str, Calls] = {}
-        """what the first run shows, by the name of the check"""
+        self._seen: dict[tuple[tuple[str, ...], bool], Calls] = {}
+        """what the first run shows, by the names of its checks and by whether all of them were run"""
         self._edited: dict[tuple[Key, Edit, int], TracedCall | None] = {}
         self._ends: dict[tuple[tuple[str, ...], Edit, int], tuple[End, ...]] = {}
 
@@ -95,7 +95,7 @@ class _Runs:
         return [*found, *edits.failing(calls, exercise, end, rng, _MOST_FAILING[later])]
 
     def unnoticed(self, rng: random.Random) -> list[Question]:
-        """A question about another way to write a line, if all checks of the exercise are short."""
+        """A question about another way to write a line, if no check of the exercise is known to be long."""
         exercise = self._exercise
         cells = [cell for cell in exercise.cells if exercise.functions(cell) and cell not in exercise.held]
         if not cells or any(call.work > _SHORT for calls in self._seen.values() for call, _ in calls):
@@ -133,23 +133,25 @@ class _Runs:
 
         return {one for one in questions if agrees(one)}
 
-    def _calls(self, checks: Sequence[tuple[str, str]], seed: int, wanted: Iterable[Key] = ()) -> Calls:
+    def _calls(
+        self, checks: Sequence[tuple[str, str]], seed: int, wanted: Iterable[Key] = (), enough: int = 0
+    ) -> Calls:
         """The calls of the student's functions that these checks make, without those that end in an exception."""
         return [
             (call, self._known[call.cell, call.first])
-            for call in traces(self._line, checks, self._known, seed, None, wanted)
+            for call in traces(self._line, checks, self._known, seed, None, wanted, enough)
             if (call.cell, call.first) in self._known and call.check in self._exercise.sources and not call.raised
         ]
 
     def _watched(self, checks: Sequence[tuple[str, str]], later: bool) -> Calls:
-        """The calls of these checks in the first run. Before `later`, a check is left if all functions are seen."""
-        found: Calls = []
-        for check in checks:
-            told = {call.key[1:3] for call, _ in found if call.returned or len(call.steps) > _LONG_CALL}
-            if check[0] not in self._seen and (later or not self._known.keys() <= told):
-                self._seen[check[0]] = self._calls([check], _SEEDS[0])
-            found += self._seen.get(check[0], [])
-        return found
+        """The calls of these checks in the first run, one check after another, as a student would run them.
+
+        In the first round, the checks after which each function has been seen are the last.
+        """
+        run = tuple(name for name, _ in checks), later
+        if run not in self._seen:
+            self._seen[run] = self._calls(checks, _SEEDS[0], enough=0 if later else _LONG_CALL)
+        return self._seen[run]
 
     def _asked(self, calls: Calls) -> Iterator[Question]:
         for call, function in calls:
@@ -179,6 +181,6 @@ class _Runs:
         run = call.key, edit, seed
         if run not in self._edited:
             check = [(call.check, self._exercise.sources[call.check])]
-            found = traces(self._line, check, [call.key[1:3]], seed, edit, [call.key])
+            found = traces(self._line, check, self._known, seed, edit, [call.key])
             self._edited[run] = next((one for one in found if one.key == call.key), None)
         return self._edited[run]

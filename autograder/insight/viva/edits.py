@@ -43,7 +43,7 @@ _SWAPS: dict[type[ast.operator] | type[ast.cmpop], ast.operator | ast.cmpop] = {
 def removed(
     calls: Sequence[tuple[TracedCall, Function]], exercise: Exercise, again: Again, rng: random.Random, most: int
 ) -> Iterator[Question]:
-    """How a call ends if a line of its function does nothing: at most so many questions about these calls."""
+    """How a call ends if a line of its function does nothing: at most `most` questions about these calls."""
     todo, found = _removable_lines(calls, exercise), 0
     for call, function, one in rng.sample(todo, min(len(todo), 2 * most)):
         if found == most:
@@ -64,7 +64,7 @@ def removed(
 def failing(
     calls: Sequence[tuple[TracedCall, Function]], exercise: Exercise, ends: Ends, rng: random.Random, most: int
 ) -> Iterator[Question]:
-    """At which line a visible check fails first if a line of a function does nothing: at most so many questions."""
+    """At which line a visible check fails first if a line of a function does nothing: at most `most` questions."""
     found = 0
     short = [(call, function) for call, function in calls if call.work <= MOST_WORK]
     todo = _removable_lines(short, exercise)

@@ -109,23 +109,25 @@ def traces(
     seed: int,
     edit: Edit | None = None,
     wanted: Iterable[Key] = (),
+    enough: int = 0,
 ) -> list[TracedCall]:
     """The calls that checks (grade_id and source) make of functions (cell and first line). Checks that hang are left.
 
     So are checks that fail without an edit: they passed in grading, so the code does something else when it is watched.
-    A check is left as soon as all calls that are `wanted` of it have ended once more.
+    A check is left as soon as all calls that are `wanted` of it have ended once more; only these are returned. Unless
+    `enough` is 0, no check is run after one call of each function has returned or has run so many lines.
     """
     last = [[check, cell_filename(cell), first, number] for check, cell, first, number in wanted]
     watched = [[cell_filename(cell), first] for cell, first in functions]
     try:
         with closing(lines(seed)) as line:
-            said, seen = _ask(line, edit, checks, watched, last)
+            said, seen = _ask(line, edit, checks, watched, last, enough)
             checked = {one.check: one for one in _ends(said)}
             work = {check: one.work for check, one in checked.items() if edit or one.how != "failed"}
             return [replace(call, work=work[call.check]) for call in _calls(seen) if call.check in work]
     except (StudentError, *_MALFORMED):
         apart = checks if len(checks) > 1 else ()
-        return [call for check in apart for call in traces(lines, [check], functions, seed, edit, wanted)]
+        return [call for check in apart for call in traces(lines, [check], functions, seed, edit, wanted, enough)]
 
 
 def ends(lines: Lines, checks: Sequence[tuple[str, str]], edit: Edit, seed: int) -> tuple[End, ...]:
@@ -141,19 +143,22 @@ def _ask(
     checks: Sequence[tuple[str, str]],
     functions: Sequence[Sequence[object]],
     wanted: Sequence[Sequence[object]],
+    enough: int = 0,
 ) -> Any:
-    """What the checks did. A fork in which they have changed something of the notebook is not used again."""
-    student = Student(line)
+    """What the checks did. A fork is used again only if it is known that they changed nothing of the notebook in it."""
+    student, said = Student(line), None
     edited = [[cell_filename(edit.cell), edit.source]] if edit else []
     shown, most = [list(one) for one in checks], [MOST_CALLS, MOST_EVENTS, MOST_WORK]
-    with student.within(Allowance(_SECONDS, "it takes too long")):
-        watch = student.run(_witness(), apart=True)
-        names = student.run("lambda: globals()")
-        said = watch(names, edited, shown, [list(one) for one in functions], most, [list(one) for one in wanted])
+    recorded = [list(one) for one in functions], most, [list(one) for one in wanted]
+    try:
+        with student.within(Allowance(_SECONDS, "it takes too long")):
+            watch = student.run(_witness(), apart=True)
+            said = watch(student.run("lambda: globals()"), edited, shown, *recorded, enough)
+    finally:
+        if not isinstance(said, list) or len(said) != 3 or said[2] is not False:
+            line.spend()
     if not isinstance(said, list) or len(said) != 3:
         raise ValueError("not a record")
-    if said[2]:
-        line.spend()
     return said[:2]
 
 

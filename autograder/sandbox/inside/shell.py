@@ -28,8 +28,8 @@ from autograder.sandbox.wire.messages import MOST_ALT
 
 _FLUSH = 8192
 _TEXT = 20_000
-_TYPES = ["text/plain", "image/png"]
 """most characters that are kept of one displayed value"""
+_TYPES = ["text/plain", "image/png"]
 
 
 class Emit(Protocol):

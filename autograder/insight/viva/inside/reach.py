@@ -5,6 +5,7 @@ from __future__ import annotations
 import functools
 import itertools
 import random
+import re
 import weakref
 import zlib
 from collections import deque
@@ -18,7 +19,8 @@ import torch
 _MOST_REACHED, _MOST_BYTES, _DEEPEST = 400, 4 * 10**6, 12
 _QUICK = 10_000
 """numbers of a tensor from which on a quick digest is told by PyTorch's own count of changes"""
-_IPYTHONS = ("In", "Out", "exit", "quit", "get_ipython")
+_IPYTHONS = re.compile("In|Out|exit|quit|get_ipython|_+|__.*|_i*[0-9]*|_[ido]h")
+_OF_ANY_CLASS = ("__dict__", "__weakref__", "__module__", "__doc__")
 
 
 class Reach:
@@ -75,37 +77,33 @@ class Reach:
 
     def watch(self) -> Callable[[], bool]:
         """A function that says whether something of the notebook has been changed in place since now."""
-        kept = {
-            name: thing
-            for name, thing in list(self._names.items())
-            if (self._is_notebooks(thing) if isinstance(thing, type) else not isinstance(thing, ModuleType))
-            and not name.startswith("_")
-            and name not in _IPYTHONS
-        }
+        kept = {name: thing for name, thing in list(self._names.items()) if self._is_watched(name, thing)}
 
-        def look() -> dict[str, int]:
-            return self.digests({name: self._own(thing) for name, thing in kept.items()}, quick=True)
+        def look() -> tuple[dict[str, Any], dict[str, int]]:
+            own = {name: _kept_in(one) if isinstance(one, type) else one for name, one in kept.items()}
+            return own, self.digests(own, quick=True)
 
-        start = look()
-        return lambda: bool(kept) and (not start or look() != start)
+        held, start = look()  # held, so that no function made later gets the identity of one of now
+        return lambda: bool(held) and (not start or look()[1] != start)
 
-    def _own(self, thing: Any) -> Any:
-        """Of a class of the notebook, what it keeps, and which functions; anything else as it is."""
-        if not isinstance(thing, type):
-            return thing
-        own = [(key, id(one) if isinstance(one, FunctionType) else one) for key, one in vars(thing).items()]
-        return [(key, one) for key, one in own if not key.startswith("__") or isinstance(one, int)]
+    def _is_watched(self, name: str, thing: Any) -> bool:
+        if isinstance(thing, type):
+            return self._is_notebooks(thing)
+        return not isinstance(thing, ModuleType) and not _IPYTHONS.fullmatch(name)
 
     def _is_notebooks(self, kind: type) -> bool:
         return kind.__module__ == self._names.get("__name__")
 
 
 class _Digest:
-    """The digests of several things, which share a limit of bytes. What cannot be looked into raises ValueError."""
+    """The digests of several things, which share a limit of bytes. What cannot be looked into raises ValueError.
+
+    Those that are `quick` are compared within one process only: what has an identity is told by it.
+    """
 
     def __init__(self, is_notebooks: Callable[[type], bool], quick: bool) -> None:
         self._is_notebooks, self._quick, self._left = is_notebooks, quick, _MOST_BYTES
-        self._known: dict[int, Any] = {}
+        self._known: dict[int, tuple[int, Any]] = {}
         self._value = 0
 
     def of(self, thing: Any) -> int:
@@ -129,11 +127,14 @@ class _Digest:
             return
         self._add(kind.__name__)
         if id(thing) in self._known:
+            self._add(("known", self._known[id(thing)][0]))
             return
-        self._known[id(thing)] = thing  # kept, so that nothing else gets its id
+        self._known[id(thing)] = len(self._known), thing  # kept, so that nothing else gets its id
         if isinstance(thing, torch.Tensor):
             if self._quick and thing.numel() > _QUICK:
-                self._add((thing._version, thing.data_ptr(), tuple(thing.shape)))
+                self._add((thing._version, thing.data_ptr(), tuple(thing.shape), thing.requires_grad))
+                self._add(thing.detach().sum().item())  # what goes through `data` or NumPy changes no version
+                self._take(thing.grad if thing.is_leaf else None, deeper)
                 return
             if thing.numel() > self._left:
                 raise ValueError
@@ -147,25 +148,29 @@ class _Digest:
             for key, item in list(thing.items()):
                 self._take(key, deeper)
                 self._take(item, deeper)
+            self._take_more(thing, deeper)
         elif isinstance(thing, list | tuple | deque):
             for item in list(thing):
                 self._take(item, deeper)
+            self._take_more(thing, deeper)
         elif isinstance(thing, set | frozenset):
             self._add(sorted(map(repr, thing)))
         elif isinstance(thing, FunctionType):
             kept = [cell.cell_contents for cell in thing.__closure__ or ()]
+            if self._quick:
+                self._add((id(thing.__code__), thing.__code__.co_code))
             self._take([thing.__qualname__, thing.__defaults__, thing.__kwdefaults__, kept, vars(thing)], deeper)
         elif isinstance(thing, MethodType):
             self._take([thing.__self__, thing.__func__], deeper)
         elif isinstance(thing, BuiltinFunctionType):
             self._take([thing.__name__, thing.__self__], deeper)
-        elif isinstance(thing, property):
+        elif self._quick and kind is property:
             self._take([thing.fget, thing.fset, thing.fdel], deeper)
-        elif isinstance(thing, functools.cached_property):
+        elif self._quick and kind is functools.cached_property:
             self._take([thing.attrname, thing.func], deeper)
-        elif isinstance(thing, classmethod | staticmethod):
+        elif self._quick and kind in (classmethod, staticmethod):
             self._take(thing.__func__, deeper)
-        elif isinstance(thing, weakref.ref):  # as an LSTM keeps its weights once more
+        elif kind is weakref.ref:  # as an LSTM keeps its weights once more
             self._take(thing(), deeper)
         elif isinstance(thing, functools.partial):
             self._take([thing.func, thing.args, thing.keywords], deeper)
@@ -177,12 +182,21 @@ class _Digest:
             self._take(thing.bit_generator.state, deeper)
         elif isinstance(thing, numpy.random.RandomState):
             self._take(thing.get_state(legacy=False), deeper)
-        elif kind is itertools.count:
+        elif self._quick and kind is itertools.count:
             self._add(repr(thing))
         elif hasattr(kind, "__next__") or hasattr(kind, "cache_info"):
             raise ValueError  # how far it has come, or what it remembers, is not to be seen
-        elif not isinstance(thing, type | ModuleType):
+        elif isinstance(thing, type):
+            self._add((thing.__module__, thing.__qualname__, id(thing) if self._quick else 0))
+            if self._quick and self._is_notebooks(thing):
+                self._take(_kept_in(thing), deeper)
+        elif not isinstance(thing, ModuleType):
             self._take_object(thing, deeper)
+
+    def _take_more(self, thing: Any, depth: int) -> None:
+        """What an object of a class that extends a container keeps beside its items."""
+        if type(thing) not in (dict, list, tuple, deque):
+            self._take(getattr(thing, "__dict__", None), depth)
 
     def _take_object(self, thing: Any, depth: int) -> None:
         slots = [one for owner in type(thing).__mro__ for one in _slots_of(owner)]
@@ -194,6 +208,11 @@ class _Digest:
             raise ValueError  # what is in it is not to be seen
         else:
             self._add(repr(thing))
+
+
+def _kept_in(owner: type) -> list[tuple[str, int, Any]]:
+    """What a class of the notebook keeps: the name, the identity and the thing."""
+    return [(key, id(one), one) for key, one in vars(owner).items() if key not in _OF_ANY_CLASS]
 
 
 def _slots_of(owner: type) -> list[str]:

@@ -1,9 +1,9 @@
 """The witness: runs visible checks in the notebook's names, and records what the student's functions do in them.
 
-For the first calls of each function of the student's cells it is written down which lines are run, and what the local
-names hold. Edited copies of cells are run before. A check that calls too many functions, or runs too many lines of the
-student's, is left before its end, and so is one that has made all calls that are wanted of it: the work is bounded
-without a clock. What comes back is plain data, which nobody here trusts.
+For the first calls of each function that is named, or for the calls that are wanted, it is written down which lines are
+run, and what the local names hold. Edited copies of cells are run before. A check that calls too many functions, or
+runs too many lines of the student's, is left before its end, and so is one that has made all calls that are wanted of
+it: the work is bounded without a clock. What comes back is plain data, which nobody here trusts.
 """
 
 from __future__ import annotations
@@ -73,7 +73,7 @@ class Witness:
         most: Sequence[int],
         wanted: Sequence[Sequence[Any]],
     ) -> None:
-        """`functions` are the cells' file names and lines at which functions begin; `most`: calls, events and work.
+        """`functions` are the file name and first line of each that is recorded, `most` calls, events and work.
 
         `wanted` are calls, as `_Watched.key`: if there are any, only they are recorded.
         """
@@ -185,7 +185,7 @@ class Witness:
                 call.raising, record["how"] = False, "caught"
         if len(record["events"]) < self._most_events:
             call.take(frame, frame.f_lineno if event == "line" else 0)
-        elif call is self._active[0]:  # the check will not come to other calls soon
+        elif call is self._active[0] and not self._is_wanted(call):  # the check will not come to other calls soon
             raise _Enough
         if event == "return":
             self._returned(call, value)
@@ -197,9 +197,19 @@ class Witness:
         call.note_draws()
         self._active = [other for other in self._active if other is not call]
         if call.key in self._missing:
+            wanted = self._is_wanted(call)
             self._missing.remove(call.key)
-            if not any(one[0] == self._check for one in self._missing):
+            if not wanted:
                 raise _Enough
+
+    def _is_wanted(self, call: _Watched) -> bool:
+        """Whether this check has yet to make another call that is wanted."""
+        return any(one[0] == self._check and one != call.key for one in self._missing)
+
+    def has_seen(self, long: int) -> bool:
+        """Whether of each function a call has returned, or has run so many lines."""
+        told = {(one["file"], one["first"]) for one in self.calls if one["how"] == "whole" or len(one["events"]) > long}
+        return self._functions <= told
 
 
 def watch(
@@ -209,11 +219,13 @@ def watch(
     functions: Sequence[Sequence[Any]],
     most: Sequence[int],
     wanted: Sequence[Sequence[Any]],
+    enough: int = 0,
 ) -> list[Any]:
     """How the checks end, the calls, and whether the checks have changed something of the notebook in place.
 
     `notebook` gives the notebook's names, `edited` are cells by file name with their new source, `checks` names with
-    sources; the others are as in `Witness`. With edits, a check that fails is the last.
+    sources; the others are as in `Witness`. With edits, a check that fails is the last. Unless `enough` is 0, so is one
+    after which a call of each function has returned or has run so many lines.
     """
     names = notebook()
     reach = Reach(names, members)
@@ -223,7 +235,7 @@ def watch(
     ends = []
     for name, source in checks:
         ends.append(witness.run(name, source))
-        if edited and ends[-1][1] != "passed":
+        if (edited and ends[-1][1] != "passed") or (enough and witness.has_seen(enough)):
             break
     return [ends, witness.calls, has_changed()]
 
