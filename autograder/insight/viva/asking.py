@@ -7,8 +7,6 @@ import random
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 
-import msgspec
-
 from autograder.examination.suite import Suite
 from autograder.grading import transcription
 from autograder.grading.context import GradingContext
@@ -55,8 +53,7 @@ def _of_notebook(kept: Examined, context: GradingContext, old: NotebookResult, m
         return Asked(old.notebook, why=unsure if right else "no exercise with code is right")
     rng = random.Random(seed_of(suite, kept.result.student, old.notebook, sources))
     cells = exercises.without_checks(suite.master, work.gradable.cells)
-    limits = msgspec.structs.replace(kept.homework.limits, output_mb=0)  # nobody looks at outputs
-    with Session(context.zygote, limits, cells, (), files) as session:
+    with Session(context.zygote, kept.homework.limits, cells, (), files) as session:
         session.run()
         found = drafting.questions(todo, lambda seed: session.turn("", seed), rng, most)
     many = "question has" if len(found) == 1 else "questions have"

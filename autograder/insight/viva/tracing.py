@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import ast
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from contextlib import closing, suppress
 from dataclasses import dataclass, field, replace
 from functools import cache
@@ -105,7 +105,7 @@ class Edit:
 def traces(
     lines: Lines,
     checks: Sequence[tuple[str, str]],
-    functions: Iterable[tuple[str, int]],
+    functions: Collection[tuple[str, int]],
     seed: int,
     edit: Edit | None = None,
     wanted: Iterable[Key] = (),
@@ -146,7 +146,7 @@ def _ask(
     enough: int = 0,
 ) -> Any:
     """What the checks did. A fork is used again only if it is known that they changed nothing of the notebook in it."""
-    student, said = Student(line), None
+    student, changed = Student(line), True
     edited = [[cell_filename(edit.cell), edit.source]] if edit else []
     shown, most = [list(one) for one in checks], [MOST_CALLS, MOST_EVENTS, MOST_WORK]
     recorded = [list(one) for one in functions], most, [list(one) for one in wanted]
@@ -154,12 +154,13 @@ def _ask(
         with student.within(Allowance(_SECONDS, "it takes too long")):
             watch = student.run(_witness(), apart=True)
             said = watch(student.run("lambda: globals()"), edited, shown, *recorded, enough)
+        if not isinstance(said, list) or len(said) != 3:
+            raise ValueError("not a record")
+        changed = said[2] is not False
+        return said[:2]
     finally:
-        if not isinstance(said, list) or len(said) != 3 or said[2] is not False:
+        if changed:
             line.spend()
-    if not isinstance(said, list) or len(said) != 3:
-        raise ValueError("not a record")
-    return said[:2]
 
 
 @cache

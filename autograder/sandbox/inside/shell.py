@@ -29,7 +29,6 @@ from autograder.sandbox.wire.messages import MOST_ALT
 _FLUSH = 8192
 _TEXT = 20_000
 """most characters that are kept of one displayed value"""
-_TYPES = ["text/plain", "image/png"]
 
 
 class Emit(Protocol):
@@ -114,11 +113,8 @@ class Shell(InteractiveShell):
         self.ast_transformers.append(missing.Placeholders())
         setattr(builtins, missing.HOOK, self._missing)
         self.db = {}  # what `%cd` and `%store` write to; the profile's own folder is read-only
-
-    def _allow(self, types: list[str]) -> None:
         assert self.display_formatter is not None
-        if self.display_formatter.active_types != types:
-            self.display_formatter.active_types = types
+        self.display_formatter.active_types = ["text/plain", "image/png"]
 
     def init_io(self) -> None:
         """Do nothing: `run` replaces the streams while a cell runs."""
@@ -179,13 +175,9 @@ class Shell(InteractiveShell):
             return super().transform_cell(raw_cell)  # type: ignore[no-any-return, no-untyped-call]
         return raw_cell
 
-    def run(self, cell: str, source: str, emit: Emit, pictures: bool = True) -> bool:
-        """Run one cell and return whether it raised an exception. Outputs go to `emit` as they come.
-
-        Without `pictures`, figures are shown as text: drawing them takes long.
-        """
+    def run(self, cell: str, source: str, emit: Emit) -> bool:
+        """Run one cell and return whether it raised an exception. Outputs go to `emit` as they come."""
         pid = os.getpid()
-        self._allow(_TYPES if pictures else _TYPES[:1])
         self.failed, self.emit = False, emit
         self.streams = (_Stream("stdout", emit), _Stream("stderr", emit))
         cast(_Compiler, self.compile).cell = cell

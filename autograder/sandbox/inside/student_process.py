@@ -177,7 +177,7 @@ def _execute(channel: Channel, shell: Shell, nonce: bytes, cell: str, source: st
             text, alt = text + _CUT, ""
         channel.send(encode(Shown(nonce, kind, text, png, alt)))  # type: ignore[arg-type]
 
-    failed = shell.run(cell, source, emit, room > 0)
+    failed = shell.run(cell, source, emit)
     if threading.active_count() > MOST_THREADS:
         os._exit(THREADS_LEFT)
     channel.send(encode(Finished(nonce, failed)))

@@ -18,9 +18,11 @@ import torch
 
 _MOST_REACHED, _MOST_BYTES, _DEEPEST = 400, 4 * 10**6, 12
 _QUICK = 10_000
-"""numbers of a tensor from which on a quick digest is told by PyTorch's own count of changes"""
+"""numbers of a tensor from which on a quick digest is told by their sum and by PyTorch's own count of changes"""
 _IPYTHONS = re.compile("In|Out|exit|quit|get_ipython|_+|__.*|_i*[0-9]*|_[ido]h")
+"""names that IPython gives, and those of Python with two underscores"""
 _OF_ANY_CLASS = ("__dict__", "__weakref__", "__module__", "__doc__")
+"""names in a class that say nothing of what it keeps"""
 
 
 class Reach:

@@ -185,7 +185,7 @@ class Witness:
                 call.raising, record["how"] = False, "caught"
         if len(record["events"]) < self._most_events:
             call.take(frame, frame.f_lineno if event == "line" else 0)
-        elif call is self._active[0] and not self._is_wanted(call):  # the check will not come to other calls soon
+        elif call is self._active[0] and not self._awaits_another(call):  # the check will not come to other calls soon
             raise _Enough
         if event == "return":
             self._returned(call, value)
@@ -197,12 +197,11 @@ class Witness:
         call.note_draws()
         self._active = [other for other in self._active if other is not call]
         if call.key in self._missing:
-            wanted = self._is_wanted(call)
             self._missing.remove(call.key)
-            if not wanted:
+            if not self._awaits_another(call):
                 raise _Enough
 
-    def _is_wanted(self, call: _Watched) -> bool:
+    def _awaits_another(self, call: _Watched) -> bool:
         """Whether this check has yet to make another call that is wanted."""
         return any(one[0] == self._check and one != call.key for one in self._missing)
 
