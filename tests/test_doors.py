@@ -401,7 +401,7 @@ def test_a_path_that_grows_with_every_line_stays_short():
 
 def test_a_module_of_a_librarys_name_is_read_only_where_the_library_is_missing():
     layer = "import torch.nn as nn\ndef reference(x):\n    return nn.ReLU()(x)"
-    for name, found in (("math", False), ("numpy", False), ("__main__", False), ("winreg", True), ("tensorflow", True)):
+    for name, found in (("math", False), ("numpy", False), ("winreg", True), ("tensorflow", True)):
         own = [("answer", f"import {name}\ndef f(x):\n    return {name}.reference(x)"), (f"{name}.py", layer)]
         assert bool(static.uses("answer", own, GIVEN, ["nn"], {"f"})) is found, name
 
@@ -479,9 +479,33 @@ def test_what_other_cells_do_is_not_this_cells_matter():
     assert static.uses("answer", own, GIVEN, ["autograd", "nn"]) == ""
 
 
+RULER = ("ruler", "def measure(x):\n    return torch.autograd.grad(x.sum(), x)")
+
+
 def test_given_cells_may_use_every_tool():
-    given = [*GIVEN, ("ruler", "def measure(x):\n    return torch.autograd.grad(x.sum(), x)")]
-    assert static.uses("answer", [("answer", "def f(x):\n    return measure(x)")], given, ["autograd"]) == ""
+    own = [("answer", "def f(x):\n    return measure(x)")]  # when a test calls it, the tool is blocked
+    assert static.uses("answer", own, [*GIVEN, RULER], ["autograd"]) == ""
+
+
+@pytest.mark.parametrize(
+    "table",
+    [
+        "TABLE = measure(GRID)\ndef f(x):\n    return TABLE[x]",
+        "def table():\n    return measure(GRID)\nTABLE = table()\ndef f(x):\n    return TABLE[x]",
+        "def table():\n    x = torch.zeros(9, requires_grad=True)\n    (x ** 2).backward(x)\n    return x.grad\n"
+        "TABLE = table()\ndef f(x):\n    return TABLE[x]",
+        "def table():\n    x = torch.zeros(9)\n    x.requires_grad_()\n    g(x)\n    return x.grad\n"
+        "TABLE = [table()]\ndef f(x):\n    from __main__ import TABLE as known\n    return known[0][x]",
+    ],
+)
+def test_what_a_tool_computed_before_it_was_blocked_is_no_answer(table):
+    assert "in line" in static.uses("answer", [("answer", table)], [*GIVEN, RULER], ["autograd"], ["f"])
+
+
+def test_a_measurement_beside_an_answer_accuses_nobody():
+    own = "def f(x):\n    return x\ndef tried():\n    x = torch.ones(2, requires_grad=True)\n    f(x).backward(x)\n"
+    own += "    return x.grad - measure(x)[0]\nprint(tried())"
+    assert static.uses("answer", [("answer", own)], [*GIVEN, RULER], ["autograd"], ["f"]) == ""
 
 
 def test_a_chain_of_thousands_of_attributes_is_read():

@@ -209,7 +209,7 @@ def test_an_answer_that_has_come_counts_whatever_happens_next(then):
     """Otherwise chance would decide: the trusted side may look a moment earlier, or later."""
     (ours, supervisors), (main, mains), (near, far) = pair(), pair(), pair()
     zygote = SimpleNamespace(request=lambda limits: (ours, Channel(main)))
-    process = Process(zygote, Limits())
+    process = Process(zygote, Limits(), lambda ran: None)
     process.forks.add(1)
     question = Get(b"n" * 16, "x")
     line = ForkLine(Patience(60), Waiting(0, lambda: 0.0), process, 1, Channel(near), Limits(), {})

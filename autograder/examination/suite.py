@@ -79,6 +79,14 @@ class Suite:
         more = found | {one.cell for one in self.prints.values() if shared & one.shares}
         return found if more == found else self.together(more)
 
+    def _in_order(self, cells: frozenset[str]) -> Iterator[frozenset[str]]:
+        """These grade cells in the notebook's order, each with those whose tests have to run together with its own."""
+        left = cells
+        for cell in (one.grade_id for one in self.master.grade_cells()):
+            if part := self.together({cell}) & left if cell in left else frozenset():
+                yield part
+                left -= part
+
     @functools.cached_property
     def known(self) -> Mapping[str, bytes]:
         """For each autograded cell, a digest of the known mistakes that may explain it."""
@@ -144,7 +152,8 @@ class Suite:
         """Run all tests and diagnose known mistakes, as `Rounds` says; `cells` are the grade cells whose tests run.
 
         Where a test lends right parts, code of the student's could keep them, in memory that forks share or in a file,
-        and answer another test with them. So the grade cells with such tests come last, when all others are done.
+        and answer another test with them. So the grade cells with such tests come last, in the notebook's order: when
+        a test lends the parts of an exercise, all tests of that exercise are done.
         """
         if self.tests is None:
             with collected(self):
@@ -152,7 +161,7 @@ class Suite:
         rounds = Rounds(self, fork, turn, rebound, content, announce, barred, replayed)
         lending = self.together({one.cell for one in self.prints.values() if one.lends})
         wanted = frozenset(one.cell for one in self.prints.values()) if cells is None else frozenset(cells)
-        found = [rounds.of(part) for part in (wanted - lending, wanted & lending) if part]
+        found = [rounds.of(part) for part in (wanted - lending, *self._in_order(wanted & lending)) if part]
         places = {name: place for place, name in enumerate(self.prints)}
         return joined(found, lambda test: places[test.name])
 

@@ -13,14 +13,27 @@ from itertools import chain
 
 from autograder.course.course import Tool
 from autograder.course.nodes import all_nodes, walk
-from autograder.forbidden import detours, harmless, libraries, listed, magics, outside, passing, signs, static
+from autograder.forbidden import (
+    detours,
+    harmless,
+    libraries,
+    listed,
+    magics,
+    outside,
+    passing,
+    run_texts,
+    signs,
+    static,
+    tool_use,
+)
+from autograder.forbidden.lookups import LONGEST, Lookups
 from autograder.forbidden.source import inner_functions, path_of, too_deep
 from autograder.forbidden.texts import Texts, is_code, text_of
 
-_LONGEST = 80
-"""most characters of a path that are told"""
 _MOST = 5
 """most attempts of one notebook that are reported"""
+_MATCHED = {"int", "float", "str", "bytes", "bool", "list", "tuple", "dict", "set", "frozenset", "bytearray"}
+"""classes of which a pattern without a name is the whole object"""
 
 
 @dataclass(frozen=True)
@@ -33,8 +46,13 @@ class Attempt:
     """the name that no answer needs"""
 
 
-def attempts(own: static.Code, given: static.Code, tools: Iterable[Tool]) -> tuple[Attempt, ...]:
-    """The attempts in the cells `own`, which students write. `given` are the locked cells; `tools` are forbidden."""
+def attempts(
+    own: static.Code, given: static.Code, tools: Iterable[Tool], ran: Iterable[run_texts.RunText] = ()
+) -> tuple[Attempt, ...]:
+    """The attempts in the cells `own`, which students write, and in what `ran` beside them.
+
+    `given` are the locked cells; `tools` are forbidden.
+    """
     cells = static.own_statements(own, given)
     theirs = frozenset(listed.PRIVATE.findall("\n".join(source for _, source in given)))
     search = _Search(
@@ -50,6 +68,9 @@ def attempts(own: static.Code, given: static.Code, tools: Iterable[Tool]) -> tup
             found[cell, 1] = Attempt(cell, 1, "code that is nested too deeply to be read")
         for line, what in search.places(statements):
             found.setdefault((cell, line), Attempt(cell, line, what))
+    everything = [source for _, source in (*own, *given)]
+    for one, what in run_texts.unusual(ran, everything, search.in_code):
+        found.setdefault((one.cell, one.line), Attempt(one.cell, one.line, what))
     return tuple(found.values())[:_MOST]
 
 
@@ -70,11 +91,10 @@ class _Search:
         self._texts = Texts(own if tools else ())  # asked only where a tool is forbidden
         nodes = [node for one in own for node in all_nodes(one)]
         self._bound = bound = harmless.bindings(nodes)
-        self._made = outside.given_names(nodes, outside.is_put_together, part=True)
+        made = outside.given_names(nodes, outside.is_put_together, part=True)
         self._classes = outside.given_names(nodes, outside.is_class_of, part=False)
         self._fine = {part for node in nodes for part in harmless.fine(node, origins)}
         self._fine |= {part for one in own for part in harmless.printing_hooks(one)}
-        self._fine |= set(harmless.loads_own_files(nodes, origins))
         self._fine |= {part for one in own for part in signs.local_targets(one)}
         self._fine |= set(harmless.own_registries(nodes)) | set(harmless.kept_shells(nodes, bound))
         self._prints = not any(map(harmless.takes_print, nodes))
@@ -95,10 +115,13 @@ class _Search:
         self._read = modules - signs.written_modules(nodes)
         self._leading = leading = any(signs.leads(node) for node in nodes if node not in self._fine)
         self._modules = listed.MODULES | (listed.TOOL_MODULES if tools else set())
-        self._deepest = max(name.count(".") + 1 for name in self._modules)
         names = listed.NAMES | (listed.TOOL_NAMES if tools else set())
         names |= listed.AUTOGRAD_NAMES if "autograd" in tools else set()
+        names -= listed.METHODS & self._defined
         self._names = names if leading else names - listed.OWN
+        self._lookups = Lookups(
+            *(tools, origins, self._texts, self._names, self._modules, modules, self._used, made, self._objects)
+        )
 
     def places(self, statements: Iterable[ast.stmt]) -> Iterator[tuple[int, str]]:
         """The lines of attempts in statements, and what they are."""
@@ -110,7 +133,7 @@ class _Search:
             for node in inner:
                 parts.update(harmless.said(node, self._origins))
                 for example in signs.examples(node) if self._examples else ():
-                    yield from ((getattr(node, "lineno", 0), what) for what in self._in_code(example))
+                    yield from ((getattr(node, "lineno", 0), what) for what in self.in_code(example))
                 if node not in self._fine and not (self._prints and harmless.printed(node, statement)):
                     for what in self._found(node, parts):
                         yield getattr(node, "lineno", statement.lineno), what
@@ -130,12 +153,12 @@ class _Search:
         match node:
             case ast.Import(names):
                 paths = [alias.name for alias in names]
-                yield from (path for path in paths if self._listed(path) and path not in self._by_use)
+                yield from (path for path in paths if self._lookups.is_listed(path) and path not in self._by_use)
                 yield from self._unknown(paths)
             case ast.ImportFrom(module=str(module), names=names):
                 paths = [f"{module}.{alias.name}" for alias in names]
                 allowed = self._used | self._by_use | listed.GETTERS.keys()
-                yield from (path for path in paths if self._listed(path) and path not in allowed)
+                yield from (path for path in paths if self._lookups.is_listed(path) and path not in allowed)
                 yield from (alias.name for alias in names if alias.name in self._names)
                 yield from self._unknown([module])
                 if self._tools and module.partition(".")[0] == "torch":
@@ -144,21 +167,33 @@ class _Search:
                 parts.add(of)
                 if not isinstance(node.ctx, ast.Load):
                     yield from self._set(node)
-                ours = harmless.is_super(of) or self._is_own(of)
+                ours = harmless.is_super(of) or self._lookups.is_own(of)
                 leaves = name == "__exit__" and self._tools and not ours  # a mode that shuts tools, perhaps
                 runs = name in listed.SHELL_CALLS and (harmless.is_shell(of) or (self._leading and not ours))
                 if leaves or runs or name in self._names or self._is_inner(name):
                     yield name
                 elif node not in parts:
-                    yield from self._path(path_of(node, self._origins))
+                    yield from self._lookups.on_path(path_of(node, self._origins))
             case ast.ClassDef(bases=bases) if any(path_of(of, self._origins) in listed.TENSORS for of in bases):
                 yield "a class made from Tensor"
             case ast.FunctionDef(name="__class__") | ast.Name(id="__class__", ctx=ast.Store()):
                 yield "__class__ of one's own"
             case ast.FunctionDef(name=name) if name in self._names and name.startswith("__"):
                 yield name
-            case ast.MatchClass(cls=cls, kwd_attrs=names) if self._tools and not self._is_plain(cls):
+            case ast.MatchClass(cls=cls, patterns=positional, kwd_attrs=names) if self._tools and not self._is_plain(
+                cls
+            ):
                 yield from (f"a pattern with {name}" for name in names if name in listed.DOORS | self._names)
+                if positional and not (isinstance(cls, ast.Name) and cls.id in _MATCHED):
+                    yield "a pattern whose parts have no names"
+            case ast.Assign(targets=[ast.Name(id="__match_args__")], value=value) if self._tools:
+                known = (text_of(one) for one in getattr(value, "elts", ()))
+                if not all(name and name not in listed.DOORS | self._names for name in known):
+                    yield "__match_args__"
+            case ast.Name(id=name, ctx=ast.Store()) if name.startswith("__") and name in self._names - {
+                "__match_args__"
+            }:
+                yield name
             case ast.Name(id=name) if self._origins.get(name) in self._by_use and node not in parts:
                 yield self._origins[name]
             case ast.Name(id=name) if self._tools and self._origins.get(name) in listed.GETTERS and node not in parts:
@@ -166,23 +201,27 @@ class _Search:
                     yield f"{self._origins[name]} that is not called"
             case ast.Name(id=name) if name in self._starred:
                 path = self._origins[name]
-                yield from (path,) if name in self._names else self._path(path)
+                yield from (path,) if name in self._names else self._lookups.on_path(path)
             case ast.Name(id=name) if name in ("_getframe", "__builtins__") or (self._tools and name in self._calls):
-                yield name
+                if not self._origins.get(name, "").startswith(listed.COMPILING):
+                    yield name
             case ast.Constant() | ast.BinOp() | ast.JoinedStr() if node not in parts:
                 if text := text_of(node):
                     parts.update(walk(node))
                     yield from self._named_in(text)
-            case ast.Call(func=ast.Name(id="open" | "__import__"), args=[key, *_]) if self._closed(text_of(key)):
+            case ast.Call(func=ast.Name(id="open" | "__import__"), args=[key, *_]) if self._lookups.is_closed(
+                text_of(key)
+            ):
                 yield text_of(key)[:40]
             case ast.keyword(arg="eval_str", value=value) if self._tools:
                 safe = isinstance(value, ast.Constant) and not value.value
                 yield from () if safe else ("eval_str, by which texts are run",)
+            case ast.Call(func=ast.Attribute(value=of, attr="__setattr__" | "__delattr__"), args=[key, *_]) if path_of(
+                of, self._origins
+            ):
+                yield from self._lookups.by_text("setattr", of, key)
             case ast.Call(func=ast.Attribute(value=of, attr="__getattr__"), args=[key]) if not harmless.is_super(of):
-                yield from self._looked_up("getattr", of, key)
-            case ast.keyword(arg="allow_pickle" | "weights_only" as name, value=value):
-                safe = isinstance(value, ast.Constant) and value.value is (name == "weights_only")
-                yield from () if safe else (f"{name}={signs.text_shown(value)[:_LONGEST]}",)
+                yield from self._lookups.by_text("getattr", of, key)
             case ast.Call() if self._tools and (magic := magics.run(node)) and magic[0] not in magics.HARMLESS:
                 yield f"%{magic[0]}"
             case ast.Call(func=called, args=args) if self._tools and (path := path_of(called, self._origins)):
@@ -191,32 +230,34 @@ class _Search:
                 texts = [pair.value for pair in node.keywords if pair.arg in listed.CODE_ARGUMENTS]
                 yield from self._called(path, [*args[:2], *texts] if path in listed.TEXT_RUNNERS else args)
             case ast.Call(func=ast.Name(id=name), args=[text, *_]) if name in listed.RUNNERS and not self._tools:
-                yield from self._in_code(text_of(text))
-                yield from (f"{name} of a text that is put together" for made in [self._is_made(text, "")] if made)
+                yield from self.in_code(text_of(text))
+                yield from (
+                    f"{name} of a text that is put together" for made in [self._lookups.is_made(text, "")] if made
+                )
             case ast.Call(func=ast.Name(id=name), args=[of, key, *_]) if name in listed.LOOKUPS:
-                yield from self._looked_up(name, of, key)
+                yield from self._lookups.by_text(name, of, key)
             case ast.Subscript(slice=key) if "autograder" in listed.WORD.findall(text_of(key)):
-                yield text_of(key)[:_LONGEST]
+                yield text_of(key)[:LONGEST]
             case ast.Subscript(value=ast.Call(func=ast.Name(id="vars"), args=[of]), slice=key):
-                yield from self._looked_up("vars", of, key)
+                yield from self._lookups.by_text("vars", of, key)
             case ast.Subscript(value=ast.Attribute(value=of, attr="__dict__"), slice=key):
-                yield from self._looked_up("__dict__", of, key)
+                yield from self._lookups.by_text("__dict__", of, key)
             case _:
                 pass
 
     def _called(self, path: str, args: Sequence[ast.expr]) -> Iterator[str]:
         """What a function does that is given texts: it runs them, or looks them up."""
         for one in args if path in listed.TEXT_RUNNERS else ():
-            yield from chain.from_iterable(map(self._in_code, self._texts.values(one) or ()))
-            if isinstance(one, ast.Call | ast.Attribute | ast.Subscript) or self._is_made(one, ""):
+            yield from chain.from_iterable(map(self.in_code, self._texts.values(one) or ()))
+            if isinstance(one, ast.Call | ast.Attribute | ast.Subscript) or self._lookups.is_made(one, ""):
                 yield f"{path} of a text that is found elsewhere"
-        if path.startswith("sympy.") and any(self._is_made(one, "") for one in args):
+        if path.startswith("sympy.") and any(self._lookups.is_made(one, "") for one in args):
             yield f"{path} of a text that is put together, which is run"
         if path in listed.GETTERS:
             for one in args[: listed.GETTERS[path]]:
                 words = None if (known := self._texts.values(one)) is None else set(".".join(known).split("."))
                 if words is None or words & (listed.DOORS | self._names):
-                    yield f"{path} of {text_of(one)[:_LONGEST] or 'a name that is put together'}"
+                    yield f"{path} of {text_of(one)[:LONGEST] or 'a name that is put together'}"
 
     def _unknown(self, modules: Sequence[str]) -> Iterator[str]:
         """Modules that are not installed, and perhaps not as handed in, because the notebook writes files."""
@@ -225,7 +266,7 @@ class _Search:
             tops = (module.partition(".")[0] for module in strange)
             yield from (f"import {top}" for top in tops if top not in self._read and not static.is_installed(top))
 
-    def _in_code(self, text: str) -> Iterator[str]:
+    def in_code(self, text: str) -> Iterator[str]:
         """What is in a text that is code, or runs as such."""
         if len(text) > listed.MOST_CODE:
             yield from ("a long text of code" for _ in [1] if listed.IMPORT.search(text))
@@ -238,11 +279,8 @@ class _Search:
         except (SyntaxError, ValueError, RecursionError):
             return
         found = (what for _, what in self.places(statements))
-        used = static.tool_in(statements, self._tools)
+        used = tool_use.tool_in(statements, self._tools)
         yield from (f"{what} in a text" for what in (*found, *(used or ())[:1]))
-
-    def _closed(self, text: str) -> bool:
-        return text not in listed.FILES and listed.TEXTS.search(text) is not None
 
     def _set(self, target: ast.Attribute) -> Iterator[str]:
         """What is replaced in PyTorch: an answer sets its settings (`torch.backends.cudnn.benchmark = True`) alone."""
@@ -250,63 +288,11 @@ class _Search:
         setting = path.startswith("torch.backends.") and target.attr in listed.SETTINGS
         closed = path.startswith("torch.") or listed.OTHERS.match(path)
         if closed and not setting and target.attr not in listed.SHOWING:
-            yield f"{path[:_LONGEST]} = …"
-
-    def _is_own(self, node: ast.expr) -> bool:
-        """Whether a name stands for an object of the student's own class."""
-        return isinstance(node, ast.Name) and node.id in self._objects
+            yield f"{path[:LONGEST]} = …"
 
     def _is_plain(self, cls: ast.expr) -> bool:
         """Whether a pattern names a class of the student's own that is made in the usual way."""
         return isinstance(cls, ast.Name) and cls.id in self._plain
-
-    def _path(self, path: str) -> Iterator[str]:
-        private = self._tools and path.startswith("torch.") and any(map(signs.is_private, path.split(".")))
-        if path not in self._used and (self._listed(path) or private):
-            yield path[:_LONGEST]
-
-    def _looked_up(self, way: str, of: ast.expr, key: ast.expr) -> Iterator[str]:
-        """A name that is looked up by a text: one that is listed, or any in a module that holds such names."""
-        path = path_of(of, self._origins)
-        known = self._texts.values(key) if self._tools else None
-        texts = sorted(known) if known else [text_of(key)]
-        for text in texts:
-            if text in self._names or self._closed(text) or self._listed(f"{path}.{text}"):
-                yield text
-                return
-            if self._tools and path.partition(".")[0] == "torch" and signs.is_private(text):
-                yield f"{path}.{text}"
-                return
-            made = known and path and not isinstance(key, ast.Constant)
-            if made and any(static.is_tool(f"{path}.{text}", tool) for tool in self._tools):
-                yield f"{path}.{text}"
-                return
-        if self._texts.is_listed(key):
-            if self._is_own(of):
-                return
-            yield f"{way} with a name from {listed.LISTING}()"
-        elif path.startswith(listed.CLOSED if way in listed.READING else (*listed.CLOSED, "torch")) or (
-            way in ("vars", "__dict__") and path and not texts[0]
-        ):
-            yield f"{way} of {path}"
-        elif not known and not path.startswith(listed.PICTURES) and self._is_made(key, path):
-            yield f"{way} with a name that is put together"
-
-    def _is_made(self, key: ast.expr, path: str) -> bool:
-        """Whether a name is made of pieces: no answer looks up by such a name what is not known, or what `path` has.
-
-        One whose beginning is known is none, if nothing that is listed begins so: f"float{bits}".
-        """
-        if outside.is_put_together(key) or (isinstance(key, ast.Name) and key.id in self._made):
-            return True
-        if not self._tools or not path or not isinstance(key, ast.BinOp | ast.JoinedStr | ast.Subscript):
-            return False
-        first = key.values[0] if isinstance(key, ast.JoinedStr) and key.values else getattr(key, "left", None)
-        start = text_of(first) if first is not None else ""
-        if len(start) < 3 or not start.isalpha():
-            return True
-        parts = (part for module in self._modules for part in module.split("."))
-        return any(name.startswith(start) for name in (*self._names, *listed.DOORS, *parts))
 
     def _is_inner(self, name: str) -> bool:
         return bool(self._tools) and name in inner_functions() and name not in self._defined
@@ -315,20 +301,11 @@ class _Search:
         """The names in a text that could be run or looked up: in one with blanks only those that nobody writes."""
         path = listed.PATH.fullmatch(text) is not None
         if (path and text.startswith("autograder.")) or text.startswith("module://"):  # a backend of matplotlib's
-            yield text[:_LONGEST]
+            yield text[:LONGEST]
         if self._tools and is_code(text):
-            yield from self._in_code(text)
+            yield from self.in_code(text)
         if self._tools and (inner := listed.INNER.search(text)):
             yield inner[0]
         for word in listed.WORD.findall(text):
             if word in self._names and (path or ("_" in word.strip("_") and word not in listed.WRITTEN)):
                 yield word
-
-    def _listed(self, path: str) -> bool:
-        """Whether a listed module is in a path, wherever it begins: `torch.sys.modules` is `sys.modules`."""
-        parts = path.split(".")
-        spans = ((start, start + size) for start in range(len(parts)) for size in range(1, self._deepest + 1))
-        found = (".".join(parts[start:end]) for start, end in spans)
-        if parts[0] in self._own_modules:  # it may have a function `inspect`
-            return any(one in self._modules and (one in listed.MODULES or "." in one) for one in found)
-        return any(one in self._modules for one in found)

@@ -42,8 +42,11 @@ def taken(
     `defined` are names that the notebook defines or says, and `classes` those of its own classes.
     """
     inner: set[ast.AST] = set()
+    caught = {node.name for node in nodes if isinstance(node, ast.ExceptHandler) and node.name}
     for node in nodes:
         match node:
+            case ast.Attribute(value=ast.Name(id=name), attr="obj") if name in caught:
+                yield node, "the object of an exception"
             case ast.Attribute(attr="__annotations__", ctx=ast.Store()):
                 yield node, "__annotations__ = …"
             case ast.Attribute(value=of, attr=name):
@@ -128,8 +131,6 @@ def _called(node: ast.Call, origins: Mapping[str, str], classes: Collection[str]
         yield path
     if path == "unittest.main" and ("module" in named or args):
         yield "unittest.main of a module"
-    if path == "numpy.load" and len(args) > 2:
-        yield "numpy.load of pickled objects"
     if path.startswith("sympy.") and any(map(_is_text, args)):
         yield f"{path} of a text, which is run"
     if (text := spelled(node)) and text in listed.TOOL_NAMES | listed.AUTOGRAD_NAMES | listed.NAMES:

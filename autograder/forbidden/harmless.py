@@ -47,9 +47,6 @@ def fine(node: ast.AST, origins: Mapping[str, str]) -> Iterator[ast.AST]:
             yield loads
         case ast.Expr(value=ast.Call(func=ast.Name(id="breakpoint") as stops, args=[], keywords=[])):
             yield stops  # forgotten; with arguments, it calls what the environment names
-        case ast.Call(func=ast.Attribute() as loads, args=[ast.Call(func=ast.Attribute() as dumps)]):
-            if (path_of(loads, origins), path_of(dumps, origins)) == ("pickle.loads", "pickle.dumps"):
-                yield loads
         case ast.Call(func=ast.Attribute(value=ast.Call(func=shell), attr="system" | "getoutput")):
             yield shell
         case ast.Call(func=ast.Attribute(value=ast.Call(func=shell))) if magics.run(node):
@@ -83,30 +80,6 @@ def printing_hooks(statement: ast.stmt) -> Iterator[ast.AST]:
             ):
                 yield sets
         waiting += children(node)
-
-
-def _writes_bytes(call: ast.Call) -> bool:
-    """Whether a call may write bytes that were put together: no constant text of one line, and no JSON."""
-    match call:
-        case ast.Call(func=ast.Attribute(attr="write" | "write_text"), args=[ast.Constant(value=str(text)), *_]):
-            return "\n" in text.strip()
-        case ast.Call(func=ast.Attribute(attr="write_text"), args=[ast.Call(func=ast.Attribute(attr="dumps")), *_]):
-            return False
-        case ast.Call(func=ast.Attribute(attr=name)):
-            return name in listed.WRITES
-    return False
-
-
-def loads_own_files(nodes: Sequence[ast.AST], origins: Mapping[str, str]) -> Iterator[ast.AST]:
-    """What loads objects, in a notebook that saves such and writes no other files."""
-    calls = [node for node in nodes if isinstance(node, ast.Call)]
-    saves = any(path_of(call.func, origins) in ("pickle.dump", "torch.save") for call in calls)
-    if saves and not any(map(_writes_bytes, calls)):
-        for call in calls:
-            if path_of(call.func, origins) == "pickle.load":
-                yield call.func
-            elif path_of(call.func, origins) == "torch.load":
-                yield from call.keywords
 
 
 def own_registries(nodes: Iterable[ast.AST]) -> Iterator[ast.AST]:

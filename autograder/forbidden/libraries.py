@@ -18,7 +18,7 @@ _PYTHONS = (
     "numbers operator os pathlib pdb pickle platform pprint queue random re resource sched secrets shutil signal "
     "stat statistics string struct subprocess sys sysconfig tempfile textwrap threading time token "
     "tokenize traceback tracemalloc types typing unicodedata urllib uuid warnings weakref zipfile zlib "
-    "zoneinfo cProfile profile pstats tarfile sqlite3 configparser reprlib contextvars optparse binascii socket ssl xml"
+    "zoneinfo cProfile profile pstats tarfile sqlite3 configparser reprlib contextvars binascii socket ssl xml"
 )
 _OTHERS = (
     "certifi cv2 einops fastprogress google graphviz imageio ipykernel ipywidgets jaxtyping jupyter kaggle "
@@ -59,7 +59,7 @@ _CLOSED = (
     *("typing_extensions.get_type_hints", "typing_extensions.evaluate_forward_ref"),
 )
 """parts that no answer uses, of other libraries"""
-_SAID = {"__version__", "__name__", "__doc__", "__file__"}
+SAID = {"__version__", "__name__", "__doc__", "__file__"}
 """what every library says of itself"""
 _TORCHES = {"torch", "torchvision"}
 
@@ -68,7 +68,7 @@ _TORCHES = {"torch", "torchvision"}
 def is_usual(path: str) -> bool:
     """Whether answers use what a dotted path stands for, or something below it; `pytest.raises.x` is as usual."""
     top, last = path.partition(".")[0], path.rpartition(".")[2]
-    if last in _SAID or (top == "__main__" and path != top):
+    if last in SAID or (top == "__main__" and path != top):
         return True
     if limited := next((one for one in _LIMITED if _begins(path, one)), ""):
         return path == limited or any(_begins(path, part) or _begins(part, path) for part in _PARTS)

@@ -7,7 +7,7 @@ import re
 MODULES = {
     *("autograder", "ctypes", "cffi", "_ctypes", "mmap", "marshal", "sys.modules"),
     *("gc.get_objects", "gc.get_referrers", "gc.get_referents"),
-    *("pickle.load", "pickle.loads", "pickle.Unpickler", "_pickle", "pkgutil.resolve_name", "pydoc.locate"),
+    *("pickle.Unpickler", "_pickle", "pkgutil.resolve_name", "pydoc.locate"),
     *("copyreg", "unittest.mock", "dill", "cloudpickle"),
     *("os.fork", "os.forkpty", "os.posix_spawn"),
     *("inspect.stack", "inspect.currentframe", "inspect.trace", "inspect.getargvalues", "inspect.getmembers"),
@@ -26,6 +26,10 @@ NAMES = {
 }
 OWN = {"run_cell", "run_code", "cell_contents"}
 """of these, names that a class of the student's may have, where nothing leads to the objects that are meant"""
+METHODS = {"discover", "sys"}
+"""of the names below, those that a class of the student's may have"""
+COMPILING = ("re.", "regex.")
+"""where a function `compile` comes from that compiles no code"""
 LEADING = {"get_ipython", "InteractiveShell", "__closure__"}
 TEXTS = re.compile(r"\bautograder\b|/proc/(?:self|[0-9])|\bctypes\b")
 

@@ -17,6 +17,8 @@ _MOST_WORK = 2_000_000
 _MOST_OPTIONS = 12
 """most words of options before a magic's code"""
 _RUN = {"run_line_magic", "run_cell_magic"}
+_EXTENSIONS = {"autoreload", "tensorboard", "memory_profiler", "line_profiler", "watermark", "storemagic", "autotime"}
+"""what notebooks load by `%load_ext`"""
 _WITH_CODE = {"time", "timeit", "prun", "capture"}
 HARMLESS = {
     *("matplotlib", "autoreload", "cd", "pwd", "ls", "who", "whos", "who_ls", "precision", "pip"),
@@ -91,6 +93,8 @@ class _Opened(ast.NodeTransformer):
 def _code(node: ast.AST) -> list[ast.stmt] | None:
     """The code that a magic runs, at the magic's line; None if the node is no magic that runs code."""
     match run(node):
+        case ("load_ext" | "reload_ext", module, *_) if module.strip() in _EXTENSIONS:
+            return []
         case ("load_ext" | "reload_ext", module, *_):
             text: Sequence[str] = (f"import {module.strip()}",)
         case ("run", file, *_):

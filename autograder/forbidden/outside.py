@@ -11,6 +11,7 @@ from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from autograder.course.nodes import walk
 from autograder.forbidden import libraries
 from autograder.forbidden.listed import PUT_TOGETHER
+from autograder.forbidden.signs import text_shown
 from autograder.forbidden.static import is_installed
 
 _ALIASES = 4
@@ -76,9 +77,9 @@ def replaced(nodes: Iterable[ast.AST], classes: Collection[str]) -> Iterator[tup
     for node in nodes:
         match node:
             case ast.Attribute(value=of, ctx=ast.Store()) if is_class_of(of) or _is_one(of, classes):
-                yield node, f"{ast.unparse(of)[:60]}.{node.attr} = …"
+                yield node, f"{text_shown(of)[:60]}.{node.attr} = …"
             case ast.Call(func=ast.Name(id="setattr"), args=[of, *_]) if is_class_of(of) or _is_one(of, classes):
-                yield node, f"setattr of {ast.unparse(of)[:60]}"
+                yield node, f"setattr of {text_shown(of)[:60]}"
 
 
 def _is_one(node: ast.expr, names: Collection[str]) -> bool:

@@ -10,7 +10,8 @@ import ast
 import sys
 from collections.abc import Collection, Iterator, Mapping, Sequence
 
-from autograder.forbidden import harmless, libraries
+from autograder.course.nodes import all_nodes
+from autograder.forbidden import harmless, libraries, listed
 from autograder.forbidden.source import path_of
 from autograder.forbidden.texts import Texts
 
@@ -20,6 +21,8 @@ _TAKING = {"getattr", "hasattr", "setattr", "delattr", "vars"}
 """functions that look names up in their first argument, which is read elsewhere"""
 _SHOWING = {"dir", "help", "print", "type", "id", "repr", "str", "reload"}
 """functions that do no more with a module than to show it"""
+_ASKING = {"pop", "keys"}
+"""methods of a table of names that give no module"""
 _NAMESPACES = {"globals", "locals", "vars"}
 """functions that give the notebook's names, without an argument"""
 
@@ -34,6 +37,7 @@ def passed_on(
     named: set[ast.AST] = set()  # modules of which it is read what becomes of them
     called: set[ast.AST] = set()
     tables, lookups = _NAMESPACES.difference(bound), _TAKING.union(_NAMESPACES).difference(bound)
+    inside = set(_own_names(nodes))
     local = harmless.bindings([node for node in nodes if not isinstance(node, ast.alias)])
     for node in nodes:
         match node:
@@ -47,6 +51,11 @@ def passed_on(
                 named.add(value)  # an alias, which is known
             case ast.Return(value=ast.Name() as value):
                 named.add(value)  # what a function returns is known, too
+            case (
+                ast.For(target=target, iter=ast.List() | ast.Tuple() as table)
+                | ast.comprehension(target=target, iter=ast.List() | ast.Tuple() as table)
+            ):
+                named.update(_looped(target, table.elts, nodes))
     for node in nodes:
         match node:
             case ast.Name(id=name, ctx=ast.Load()) if _leads(origins.get(name, "")):
@@ -54,7 +63,7 @@ def passed_on(
                     yield node, f"{origins[name]} that is passed on"
             case ast.Name(id=name, ctx=ast.Load()) if name in lookups and node not in called:
                 yield node, f"{name} that is not called"
-            case ast.Attribute(ctx=ast.Load()) if node not in named and _leads(path := path_of(node, origins)):
+            case ast.Attribute(ctx=ast.Load()) if node not in named | called and _leads(path := path_of(node, origins)):
                 if path.partition(".")[0] not in local:
                     yield node, f"{path} that is passed on"
             case ast.Attribute(value=of, attr="__dict__") if path_of(of, origins) in sys.modules:
@@ -62,17 +71,55 @@ def passed_on(
             case ast.Call(func=ast.Name(id="vars"), args=[of]) if path_of(of, origins) in sys.modules:
                 yield node, f"vars of {path_of(of, origins)}"
             case ast.Attribute(value=ast.Call(func=ast.Name(id=name), args=[]), attr=way) if name in tables:
-                if way != "pop":
+                if way not in _ASKING and node not in inside:
                     yield node, f"{name}().{way}"
             case (
                 ast.Subscript(value=ast.Call(func=ast.Name(id=name), args=[]), slice=key, ctx=ast.Load())
                 | ast.Call(
                     func=ast.Attribute(value=ast.Call(func=ast.Name(id=name), args=[]), attr="pop"), args=[key, *_]
                 )
-            ) if name in tables:
+            ) if name in tables and node not in inside:
                 known = texts.values(key)
+                if isinstance(key, ast.Attribute) and key.attr == "__name__" and not path_of(key, origins):
+                    continue  # a class or a function, which a module is not
                 if known is None or any(one.startswith("__") or _leads(origins.get(one, "")) for one in known):
                     yield node, f"{name}() with a name that stands for a module, perhaps"
+
+
+def _looped(target: ast.expr, rows: Sequence[ast.expr], nodes: Sequence[ast.AST]) -> Iterator[ast.expr]:
+    """The modules in a loop such as `for library in (numpy, torch)` that only asks them for what is no tool."""
+    parts = target.elts if isinstance(target, ast.Tuple) else [target]
+    for place, part in enumerate(parts):
+        if not isinstance(part, ast.Name):
+            continue
+        uses = {node for node in nodes if isinstance(node, ast.Name) and node.id == part.id and node is not part}
+        asked = [node for node in nodes if isinstance(node, ast.Attribute) and node.value in uses]
+        if len(asked) == len(uses) and not any(_opens(node.attr) for node in asked):
+            if isinstance(target, ast.Tuple):
+                yield from (row.elts[place] for row in rows if isinstance(row, ast.Tuple) and place < len(row.elts))
+            else:
+                yield from rows
+
+
+def _opens(name: str) -> bool:
+    """Whether a name of a library leads on to a tool, perhaps."""
+    listed_parts = {part for module in listed.TOOL_MODULES for part in module.split(".")[1:2]}
+    return name in listed.DOORS | listed_parts | {"utils"} or (name.startswith("_") and name not in libraries.SAID)
+
+
+def _own_names(nodes: Sequence[ast.AST]) -> Iterator[ast.AST]:
+    """What is done with `locals()` in a function that imports nothing itself: its names are those that it made."""
+    for function in nodes:
+        if isinstance(function, ast.FunctionDef | ast.AsyncFunctionDef):
+            parts = all_nodes(function)
+            if not any(isinstance(part, ast.Import | ast.ImportFrom | ast.Lambda) for part in parts):
+                for part in parts:
+                    match part:
+                        case (
+                            ast.Attribute(value=ast.Call(func=ast.Name(id="locals"), args=[]))
+                            | ast.Subscript(value=ast.Call(func=ast.Name(id="locals"), args=[]))
+                        ):
+                            yield part
 
 
 def _leads(path: str) -> bool:

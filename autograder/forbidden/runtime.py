@@ -11,7 +11,7 @@ import threading
 import types
 from collections.abc import Callable, Iterable
 from contextlib import AbstractContextManager
-from typing import Any
+from typing import Any, NoReturn
 
 from autograder.forbidden import WHY, ForbiddenTool
 from autograder.forbidden.blocking_mode import FUNCTIONS, blocking_mode, refusal
@@ -34,6 +34,10 @@ def prepare(tools: Iterable[str]) -> None:
         import torch._dynamo  # noqa: F401
 
 
+def _refuse_threads(*args: Any, **kwargs: Any) -> NoReturn:
+    raise ForbiddenTool("A thread is started, which the tests of this notebook cannot follow. Do the same without one")
+
+
 class blocked(AbstractContextManager[None]):  # noqa: N801 (used as a function)
     """Within this context, the named tools raise ForbiddenTool.
 
@@ -48,7 +52,7 @@ class blocked(AbstractContextManager[None]):  # noqa: N801 (used as a function)
         managers = [manager for tool in self._tools for manager in TOOLS[tool]()]
         if self._tools:
             # PyTorch's modes apply to a single thread: in a new one nothing would be blocked, so none may start
-            managers.append(_Replaced(_THREAD_STARTS, refusal(self._tools[-1])))
+            managers.append(_Replaced(_THREAD_STARTS, _refuse_threads))
         try:
             for manager in managers:
                 manager.__enter__()
@@ -110,7 +114,9 @@ def _block_autograd() -> Iterable[AbstractContextManager[object]]:
     # hooks raise where PyTorch builds the graph. That happens below Python, so no alias can avoid it.
     hooks: AbstractContextManager[object] = graph.saved_tensors_hooks(refuse, refuse)
     ahead = _Replaced([(torch._C, "_InferenceMode")], _inference_mode())
-    return (_Unrecorded(), _Replaced(_differentiating(), refuse), ahead, hooks)
+    # what a function uses that was kept from before
+    engine = _Replaced([(torch.autograd.Variable, "_execution_engine")], types.SimpleNamespace(run_backward=refuse))
+    return (_Unrecorded(), _Replaced(_differentiating(), refuse), engine, ahead, hooks)
 
 
 @functools.cache
@@ -167,7 +173,30 @@ def _block_functions(tool: str) -> Iterable[AbstractContextManager[object]]:
     # would invalidate the caches of hundreds of subclasses in each fork.
     # Where the mode is entered already, it is not entered again: each operation would pass through both.
     mode = blocking_mode(tool)
-    return (_StillEntered(tool) if _is_entered(tool) else mode(),)
+    return (_StillEntered(tool),) if _is_entered(tool) else (mode(), _EngineInMode(tool))
+
+
+class _EngineInMode(AbstractContextManager[None]):
+    """In here, PyTorch differentiates in the tool's mode, and so backward functions and hooks of the student's run."""
+
+    def __init__(self, tool: str) -> None:
+        self._tool = tool
+
+    def __enter__(self) -> None:
+        import torch
+        import torch.autograd.graph as graph
+
+        before, tool = graph._engine_run_backward, self._tool
+
+        def entered(*args: Any, **kwargs: Any) -> object:
+            with blocking_mode(tool)():
+                return before(*args, **kwargs)
+
+        self._replaced = _Replaced([(torch.autograd, "_engine_run_backward"), (graph, "_engine_run_backward")], entered)
+        self._replaced.__enter__()
+
+    def __exit__(self, *why: object) -> None:
+        self._replaced.__exit__(*why)
 
 
 def _is_entered(tool: str) -> bool:

@@ -143,7 +143,7 @@ def text_shown(value: ast.expr) -> str:
     """An expression as it is written."""
     try:
         return ast.unparse(value)
-    except RecursionError:
+    except (RecursionError, ValueError):  # ValueError: a number of thousands of digits
         return "…"
 
 

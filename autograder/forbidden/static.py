@@ -9,7 +9,6 @@ import ast
 import functools
 import importlib.util
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
 from types import MappingProxyType
 
 from autograder.course.course import Tool
@@ -27,35 +26,16 @@ from autograder.forbidden.source import (
     parse,
     path_of,
 )
+from autograder.forbidden.tool_use import Reach, first_use, is_tensor_backward, left_inside, paths_of, requires_gradient
 
 Code = Sequence[tuple[str, str]]
 """(cell id, source) of code cells, in order; of the student's own modules, the path in place of the id"""
 
-_MODULES: dict[Tool, tuple[str, ...]] = {
-    "autograd": ("torch.autograd", "torch.func", "functorch", "torch._functorch"),
-    "nn": ("torch.nn",),
-    "attention": (
-        *("torch.nn.MultiheadAttention", "torch.nn.attention", "torch.nn.modules.activation.MultiheadAttention"),
-        *("torch.nn.functional.scaled_dot_product_attention", "torch.nn.functional.multi_head_attention_forward"),
-        *("torch.nn.modules.transformer", "torch._native_multi_head_attention", "torch._transformer_encoder_layer_fwd"),
-        *("torch.nn.Transformer", "torch.nn.TransformerEncoder", "torch.nn.TransformerEncoderLayer"),
-        *("torch.nn.TransformerDecoder", "torch.nn.TransformerDecoderLayer", "torchvision.models"),
-    ),
-}
-_INTERNALS = ("torch.ops", "torch._C", "torch._VF", "torch.overrides", "torch.utils._python_dispatch", "autograder")
-"""modules through which code could reach a blocked tool: forbidden together with any tool, as no solution needs them"""
-_HARMLESS = {
-    f"torch.autograd.{name}"
-    for name in ("no_grad", "inference_mode", "set_grad_enabled", "set_detect_anomaly", "Variable")
-}
-"""what stands beside the tools, and differentiates nothing"""
 _MOST_STARS = 50
 """imports of everything that are read in a notebook"""
 _CHANGING = {"setattr", "delattr", "exec", "eval", "vars", "globals"}
 """functions through which a loop or a condition can change what a name stands for"""
-_REQUIRING = {"requires_grad", "requires_grad_", "retain_grad"}
 _DEFINITIONS = (ast.FunctionDef, ast.AsyncFunctionDef, ast.ClassDef)
-_TENSOR_BACKWARD = {"gradient", "retain_graph", "create_graph", "inputs"}  # a layer's backward(dy) has none of these
 
 
 def trespasses(
@@ -96,40 +76,36 @@ def uses(
     """
     notebook = _read(tuple(own), tuple(given), later)
     statements = notebook.cells.get(cell, ())
-    waiting = [(cell, statement) for statement in statements if not asked or notebook.matters(statement, asked)]
-    waiting += [place for name in asked for place in notebook.definitions.get(name, ())]
-    seen: set[ast.stmt] = set()
-    names_followed, paths_followed = set[str](), set[str]()
+    begin = [(cell, statement) for statement in statements if not asked or notebook.matters(statement, asked)]
+    begin += [place for name in asked for place in notebook.definitions.get(name, ())]
+    waiting = [(*place, False) for place in begin]
+    seen = set[tuple[ast.stmt, bool]]()
+    names_followed, paths_followed = set[tuple[str, bool]](), set[tuple[str, bool]]()
     while waiting:
-        where, statement = waiting.pop()
-        if statement in seen:
+        where, statement, early = waiting.pop()
+        # what a cell computes with a tool, it does before the tool is blocked
+        early |= not isinstance(statement, _DEFINITIONS)
+        if (statement, early) in seen:
             continue
-        seen.add(statement)
+        seen.add((statement, early))
         reach = notebook.reach(statement)
+        paths = {path for path, _ in reach.paths}
+        used = reach.names | {path.split(".")[1] for path in paths if path.startswith("__main__.")}
         for tool in tools:
-            found = _first_use(reach, tool, not notebook.defines_backward)
+            found = first_use(reach, tool, not notebook.defines_backward, early)
             if found is not None:
                 return f"{WHY[tool]}. Cell ‘{where}’ uses {found[0]} in line {found[1]}."
-        paths = {path for path, _ in reach.paths}
-        waiting += [place for name in reach.names - names_followed for place in notebook.definitions.get(name, ())]
-        waiting += [place for path in paths - paths_followed for place in notebook.module(path)]
-        names_followed |= reach.names
-        paths_followed |= paths
+            for name in sorted(used & notebook.given_with(tool)) if early else ():
+                return f"{WHY[tool]}. Cell ‘{where}’ uses {name}, which uses it, in line {statement.lineno}."
+        for name in used:
+            if (name, early) not in names_followed:
+                names_followed.add((name, early))
+                waiting += [(*place, early) for place in notebook.definitions.get(name, ())]
+        for path in paths:
+            if (path, early) not in paths_followed:
+                paths_followed.add((path, early))
+                waiting += [(*place, early) for place in notebook.module(path)]
     return ""
-
-
-@dataclass(frozen=True)
-class _Reach:
-    """What one statement uses."""
-
-    names: frozenset[str]
-    """names that the notebook defines or imports"""
-    paths: tuple[tuple[str, int], ...]
-    """dotted paths of modules and functions, with their lines"""
-    backward: int
-    """the line of the first loss.backward(), 0 when there is none"""
-    left: tuple[str, int] | None = None
-    """a gradient that backward() left in a tensor, and its line"""
 
 
 class _Notebook:
@@ -138,6 +114,8 @@ class _Notebook:
     def __init__(self, own: Code, given: tuple[tuple[str, str], ...], later: frozenset[tuple[str, str]]) -> None:
         ours = given_code(given)
         self.given = ours.names
+        self._given = tuple(statement for _, source in given for statement in parse(source))
+        self._given_with: dict[Tool, frozenset[str]] = {}
         self.cells = {name: tuple(one for one in parse(source) if not ours.has(one)) for name, source in own}
         for name in {cell for cell, _ in later} & self.cells.keys():
             redefined = {defined for cell, defined in later if cell == name}
@@ -164,7 +142,7 @@ class _Notebook:
                         self.definitions.setdefault(path.rpartition(".")[2], []).append((name, statement))
         self.defines_backward = any(map(_has_backward, own_statements))
         """whether a class has an own backward() without arguments: then such a call need not be a tensor's"""
-        self._reaches: dict[ast.stmt, _Reach] = {}
+        self._reaches: dict[ast.stmt, Reach] = {}
         self._requiring: dict[str, bool] = {}
         """whether a name is given a tensor that requires a gradient"""
 
@@ -179,6 +157,24 @@ class _Notebook:
         tried |= call is not None and path_of(call, self.origins).startswith(("torch.testing.", "numpy.testing."))
         return not tried and not self.reach(statement).names.isdisjoint(asked)
 
+    def given_with(self, tool: Tool) -> frozenset[str]:
+        """The functions of the locked cells that use a tool, themselves or through others."""
+        if tool not in self._given_with:
+            found, origins = dict[str, frozenset[str]](), origins_of(self._given, {})
+            tooled = set[str]()
+            for statement in self._given:
+                nodes = all_nodes(statement)
+                known = origins | inner_origins(statement, origins)
+                lines = [node.lineno for node in nodes if isinstance(node, ast.Call) and is_tensor_backward(node)]
+                reach = Reach(frozenset(), tuple(paths_of(nodes, known)), lines[0] if lines else 0)
+                for name in defines(statement) if isinstance(statement, _DEFINITIONS) else ():
+                    found[name] = global_names(statement) - {name}
+                    tooled |= {name} if first_use(reach, tool, not self.defines_backward) else set()
+            while more := {name for name, used in found.items() if used & tooled} - tooled:
+                tooled |= more
+            self._given_with[tool] = frozenset(tooled - self.definitions.keys())
+        return self._given_with[tool]
+
     def module(self, path: str) -> Iterator[tuple[str, ast.stmt]]:
         """What a dotted path names in a module of the student's own: everything in it if no statement defines it."""
         top, _, rest = path.partition(".")
@@ -190,15 +186,16 @@ class _Notebook:
                 defining = [statement for statement in statements if wanted in self._defines[statement]]
                 yield from ((name, statement) for statement in defining or statements)
 
-    def reach(self, statement: ast.stmt) -> _Reach:
+    def reach(self, statement: ast.stmt) -> Reach:
         """What a statement uses; found once, and then remembered."""
         if statement not in self._reaches:
             names = global_names(statement)
             origins = {name: self.origins.get(name, "") for name in names} | inner_origins(statement, self.origins)
             nodes = all_nodes(statement)
-            lines = [node.lineno for node in nodes if isinstance(node, ast.Call) and _is_tensor_backward(node)]
-            left = None if isinstance(statement, _DEFINITIONS) else next(self._left(nodes), None)
-            self._reaches[statement] = _Reach(names, tuple(_paths(nodes, origins)), lines[0] if lines else 0, left)
+            lines = [node.lineno for node in nodes if isinstance(node, ast.Call) and is_tensor_backward(node)]
+            inside = isinstance(statement, _DEFINITIONS)
+            left = next(left_inside(statement) if inside else self._left(nodes), None)
+            self._reaches[statement] = Reach(names, tuple(paths_of(nodes, origins)), lines[0] if lines else 0, left)
         return self._reaches[statement]
 
     def _left(self, nodes: Iterable[ast.AST]) -> Iterator[tuple[str, int]]:
@@ -208,7 +205,7 @@ class _Notebook:
                 case ast.Attribute(value=ast.Name(id=name), attr="grad", ctx=ast.Load()):
                     if name not in self._requiring:
                         made = (part for _, one in self.definitions.get(name, ()) for part in all_nodes(one))
-                        self._requiring[name] = any(map(_requires_gradient, made))
+                        self._requiring[name] = any(map(requires_gradient, made))
                     if self._requiring[name]:
                         yield f"{name}.grad", node.lineno
 
@@ -266,46 +263,6 @@ def is_crowded(own: Code, given: Code) -> bool:
     return _read(tuple(own), tuple(given), frozenset()).crowded
 
 
-def tool_in(statements: Sequence[ast.stmt], tools: Iterable[Tool]) -> tuple[str, int] | None:
-    """The first use of a forbidden tool in statements that are no cell: what, and its line."""
-    origins = origins_of(statements, {"torch": "torch"})
-    paths = tuple(_paths([node for statement in statements for node in all_nodes(statement)], origins))
-    found = (_first_use(_Reach(frozenset(), paths, 0), tool, backward=False) for tool in tools)
-    return next(filter(None, found), None)
-
-
-def is_tool(path: str, tool: Tool) -> bool:
-    """Whether a dotted path is a forbidden tool, or leads to it."""
-    forbidden = (*_MODULES[tool], *_INTERNALS)
-    return path not in _HARMLESS and any(path == module or path.startswith(module + ".") for module in forbidden)
-
-
-def _first_use(reach: _Reach, tool: Tool, backward: bool) -> tuple[str, int] | None:
-    for path, line in reach.paths:
-        if is_tool(path, tool):
-            return path, line
-    found = (".backward()", reach.backward) if reach.backward and backward else reach.left
-    return found if tool == "autograd" else None
-
-
-def _paths(nodes: Iterable[ast.AST], origins: Mapping[str, str]) -> Iterator[tuple[str, int]]:
-    inner: set[int] = set()  # parts of an attribute chain that was already handled as a whole
-    for node in nodes:
-        if isinstance(node, ast.Name | ast.Attribute) and id(node) not in inner:
-            if path := path_of(node, origins):
-                yield path, node.lineno
-            while isinstance(node, ast.Attribute):
-                node = node.value
-                inner.add(id(node))
-        elif isinstance(node, ast.Import):
-            yield from ((alias.name, node.lineno) for alias in node.names if alias.name.startswith(_INTERNALS))
-        elif isinstance(node, ast.ImportFrom) and node.module:
-            # An import alone is no use of a tool, but a star does not tell what is used.
-            starred = any(alias.name == "*" for alias in node.names)
-            if starred or node.module.startswith(_INTERNALS):
-                yield f"{node.module}.{node.names[0].name}", node.lineno
-
-
 def _set_paths(statement: ast.stmt, origins: Mapping[str, str]) -> Iterator[str]:
     """The dotted paths of the attributes that a statement sets: `torch.f = g`."""
     for node in all_nodes(statement):
@@ -319,15 +276,3 @@ def _has_backward(statement: ast.stmt) -> bool:
     return isinstance(statement, ast.ClassDef) and any(
         len(method.args.posonlyargs) + len(method.args.args) - len(method.args.defaults) == 1 for method in methods
     )
-
-
-def _requires_gradient(node: ast.AST) -> bool:
-    """Whether a node asks that a tensor keep its gradient."""
-    return (node.arg if isinstance(node, ast.keyword) else getattr(node, "attr", "")) in _REQUIRING
-
-
-def _is_tensor_backward(call: ast.Call) -> bool:
-    """Whether the call is loss.backward(), and not a layer's own backward(dy)."""
-    if not isinstance(call.func, ast.Attribute) or call.func.attr != "backward" or call.args:
-        return False
-    return all(keyword.arg in _TENSOR_BACKWARD for keyword in call.keywords)

@@ -18,6 +18,7 @@ from autograder.examination.personal_suite import personal_suites
 from autograder.examination.suite import Suite, collected
 from autograder.forbidden import static
 from autograder.forbidden.attempts import Attempt, attempts
+from autograder.forbidden.run_texts import RunText
 from autograder.grading.origin import Origin
 from autograder.sandbox.zygote_client import Zygote
 from autograder.submission import Gradable, read, repair
@@ -141,22 +142,31 @@ def _own(gradable: Gradable, cell: str) -> bool:
     return any(one.id == cell and one.own for one in gradable.cells)
 
 
-def _attempts_in(suite: Suite, gradable: Gradable, modules: Mapping[str, str] = EMPTY) -> tuple[Attempt, ...]:
-    """What the student's cells and `modules` contain that no honest answer needs."""
+def _attempts_in(
+    suite: Suite, gradable: Gradable, modules: Mapping[str, str] = EMPTY, ran: Sequence[RunText] = ()
+) -> tuple[Attempt, ...]:
+    """What the student's cells and `modules` contain, or run, that no honest answer needs."""
     own, given = _code(gradable, modules)
     tools = suite.spec.forbidden
     long = [path for path, source in modules.items() if tools and len(source) > MAX_CODE_CHARACTERS]
     unread = (Attempt(path, 1, f"more than {MAX_CODE_CHARACTERS:,} characters, which are not read") for path in long)
-    return (*unread, *attempts(own, given, tools))
+    return (*unread, *attempts(own, given, tools, ran))
 
 
 def read_code(
-    suite: Suite, gradable: Gradable, modules: Mapping[str, str], rebound: Sequence[Rebinding]
+    suite: Suite,
+    gradable: Gradable,
+    modules: Mapping[str, str],
+    rebound: Sequence[Rebinding],
+    ran: Sequence[RunText] = (),
 ) -> tuple[dict[str, str], tuple[Attempt, ...]]:
-    """The forbidden uses and the attempts in a submission. What cannot be read in time is an attempt itself."""
+    """The forbidden uses and the attempts in a submission, and in what `ran` that stands in no cell of it.
+
+    What cannot be read in time is an attempt itself.
+    """
     try:
         with budget.budget():
-            return _forbidden_uses(suite, gradable, modules, rebound), _attempts_in(suite, gradable, modules)
+            return _forbidden_uses(suite, gradable, modules, rebound), _attempts_in(suite, gradable, modules, ran)
     except budget.Exhausted:
         why = "code that takes too long to read"
     except Exception as error:  # whatever a student writes, it must not stop the grader

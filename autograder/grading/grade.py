@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import datetime
 import functools
 import hashlib
@@ -16,6 +17,7 @@ import msgspec
 
 from autograder.course.course import NotebookSpec
 from autograder.examination.suite import Suite
+from autograder.forbidden.run_texts import RunText
 from autograder.grading.context import GradingContext
 from autograder.grading.orders import GradeOrder
 from autograder.grading.transcription import Transcription
@@ -125,6 +127,7 @@ def _notebook(
     with Session(context.zygote, context.homework.limits, cells, spec.forbidden, files.files) as session:
         session.run()
         examined = suite.examine(session.fork, session.turn, rebound_cells(gradable), content, announce, barred)
+    work = dataclasses.replace(work, ran=ran_in(session))
     ran = Ran(
         tuple(session.outputs),
         tuple(session.incidents),
@@ -177,6 +180,11 @@ def without_rehearsal(suite: Suite, gradable: Gradable) -> tuple[GradableCell, .
     last = next((cell for cell in reversed(gradable.cells) if not cell.skip), None)
     again = last is not None and last.tested and last.released is not None and last.released.grade_id in suite.rehearsed
     return tuple(cell for cell in gradable.cells if not (again and cell is last))
+
+
+def ran_in(session: Session) -> tuple[RunText, ...]:
+    """What the notebook ran in a session that stands in no cell."""
+    return tuple(RunText(one.cell, one.line, one.what, one.text) for one in session.ran)
 
 
 def rebound_cells(gradable: Gradable) -> set[str]:

@@ -6,7 +6,7 @@ No student code runs, except where a test asks what it did not ask then. Trusted
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import msgspec
@@ -19,7 +19,7 @@ from autograder.examination.transcribing import Transcriber
 from autograder.grading import transcription
 from autograder.grading.changes import changes_between, scores
 from autograder.grading.context import GradingContext
-from autograder.grading.grade import moment, rebound_cells, without_rehearsal
+from autograder.grading.grade import moment, ran_in, rebound_cells, without_rehearsal
 from autograder.grading.orders import UNKNOWN, About, Choosing, Regraded
 from autograder.grading.verdict import Ran, Work, added, is_fault, verdict, without_notebook
 from autograder.results import autograded, marks, record, transcript
@@ -152,7 +152,9 @@ class _Regrading:
     def _transcript(self, notes: list[NotebookRecord]) -> Transcript:
         if self._transcriber is not None:
             index = msgspec.structs.replace(self._kept.index, notebooks=tuple(notes))
-            return transcript.made(index, self._transcriber.blobs, self._kept.body.work)
+            return transcript.made(
+                index, self._transcriber.blobs, transcription.with_ran(self._kept.body.work, self.works)
+            )
         return self._kept if tuple(notes) == self._kept.index.notebooks else self._kept.with_notebooks(notes)
 
     def _not_run(self, spec: NotebookSpec, then: NotebookResult) -> NotebookResult:
@@ -180,8 +182,9 @@ class _Regrading:
         body = self._kept.body
         if spec.name not in body.work:
             raise Unusable("its transcript is damaged")
-        work = self.works[spec.name] = transcription.work_of(self._context, then, body.work[spec.name])
-        examined, executed = self._examined(suite, work, note, cells)
+        before = self.works[spec.name] = transcription.work_of(self._context, then, body.work[spec.name])
+        examined, executed = self._examined(suite, before, note, cells)
+        work = self.works[spec.name]
         results = self._merged(suite, then, examined)
         cut = len(then.outputs) - len(tuple(work.gradable.pictures))
         ran = Ran(
@@ -192,7 +195,7 @@ class _Regrading:
             then.wall_seconds,
             then.peak_memory_mb,
         )
-        same = judged == note.verdict and _alike(_outcome(then), results)
+        same = judged == note.verdict and _alike(_outcome(then), results) and work == before
         new = then if same else verdict(self._context, spec, work, results, ran)
         tests = {test.name: test for test in note.tests if test.cell not in cells}
         tests |= {test.name: test for test in self._replayed(suite, note, examined)}
@@ -251,6 +254,8 @@ class _Regrading:
         with Session(self._context.zygote, limits, todo, forbidden, files) as session:
             session.run()
             executed = suite.examine(session.fork, session.turn, rebound, note.content, tell, (), again)
+        ran = dict.fromkeys((*work.ran, *ran_in(session)))
+        self.works[suite.master.notebook] = replace(work, ran=tuple(ran))
         self.executed += len(executed.tests)
         self.replayed -= len(executed.tests)
         return _joined(found, executed, again), executed

@@ -7,6 +7,8 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Literal, cast
 
+import msgspec
+
 from autograder.constants import SEED
 from autograder.course.course import NotebookSpec
 from autograder.examination.examined import Examined, Recorded
@@ -14,6 +16,7 @@ from autograder.examination.fingerprint import execution_of, verdict_of
 from autograder.examination.plugin import SHARED
 from autograder.examination.suite import Suite
 from autograder.examination.transcribing import Transcriber, recording_of
+from autograder.forbidden.run_texts import RunText
 from autograder.grading.context import GradingContext
 from autograder.grading.origin import handed_in
 from autograder.grading.verdict import Work
@@ -48,7 +51,7 @@ class Transcription:
         """Keep one notebook."""
         suite = self._context.suites[spec.name]
         cells = tuple(WorkCell(cell.id, cell.kind, cell.source, cell.attachments) for cell in work.gradable.cells)
-        self._work[spec.name] = transcript.Work(cells, dict(files), work.answers_elsewhere)
+        self._work[spec.name] = transcript.Work(cells, dict(files), work.answers_elsewhere, ran_as_kept(work.ran))
         execution, verdict = prints(self._context, spec)
         tests, shared = records(suite, examined, self._transcriber)
         self._notebooks.append(
@@ -88,6 +91,17 @@ class Transcription:
             notebooks=tuple(self._notebooks),
         )
         return transcript.made(index, self._transcriber.blobs, self._work)
+
+
+def ran_as_kept(ran: Sequence[RunText]) -> tuple[tuple[str, int, Literal["text", "object", "use"], bytes], ...]:
+    """What a notebook ran that stands in no cell, as a transcript has it."""
+    return tuple((one.cell, one.line, one.what, one.text) for one in ran)
+
+
+def with_ran(kept: Mapping[str, transcript.Work], works: Mapping[str, Work]) -> dict[str, transcript.Work]:
+    """What was kept of each notebook, with what these ran."""
+    ran = {name: ran_as_kept(work.ran) for name, work in works.items()}
+    return {name: msgspec.structs.replace(one, ran=ran.get(name, one.ran)) for name, one in kept.items()}
 
 
 def prints(context: GradingContext, spec: NotebookSpec) -> tuple[bytes, bytes]:
@@ -148,7 +162,8 @@ def work_of(context: GradingContext, old: NotebookResult, kept: transcript.Work)
     if not released.keys() <= {cell.id for cell in cells}:
         raise Unusable("its transcript is of another release")
     modules = {path: clean(data.decode(errors="replace")) for path, data in kept.files.items() if path.endswith(".py")}
-    return Work(old.file, Gradable(cells, old.repairs), modules, kept.answers_elsewhere)
+    ran = tuple(RunText(cell, line, what, text) for cell, line, what, text in kept.ran)
+    return Work(old.file, Gradable(cells, old.repairs), modules, kept.answers_elsewhere, ran)
 
 
 def usable(path: Path, context: GradingContext, student: str, folder: Path | None) -> Transcript:

@@ -13,6 +13,7 @@ from autograder.examination.examined import Examined
 from autograder.examination.messages import quoting
 from autograder.examination.score import score
 from autograder.forbidden.attempts import Attempt
+from autograder.forbidden.run_texts import RunText
 from autograder.grading.causes import with_causes
 from autograder.grading.context import GradingContext, read_code
 from autograder.results.marks import total
@@ -35,6 +36,8 @@ class Work:
     """the student's own Python files: path and source"""
     answers_elsewhere: bool
     """whether written answers may be in a document, or in another part: blank ones wait for a person"""
+    ran: tuple[RunText, ...] = ()
+    """what the notebook ran that stands in no cell"""
 
     @property
     def unanswered(self) -> frozenset[str]:
@@ -61,7 +64,7 @@ def verdict(context: GradingContext, spec: NotebookSpec, work: Work, examined: E
     twice = {name for name, kept in examined.recorded.items() if kept.again is not None}
     repeated = {test.cell for test in examined.tests if test.name in twice}
     first = [one for one in rebound if repeated.isdisjoint(one.between)]  # the others were tested with what came later
-    forbidden, tried = read_code(suite, gradable, work.modules, first)
+    forbidden, tried = read_code(suite, gradable, work.modules, first, work.ran)
     code = [cell.source for cell in gradable.cells] + [cell.source for cell in blank.cells]
     sources = (*code, *work.modules.values())
     tests = [msgspec.structs.replace(test, message=quoting(test.message, sources)) for test in examined.tests]
@@ -175,8 +178,10 @@ def _without_faults(cell: CellResult, faults: Collection[str]) -> CellResult:
 
 
 def _attempt(attempt: Attempt) -> Incident:
+    place = f"Cell ‘{attempt.cell}’" if attempt.cell else "This notebook"
+    line = f" in line {attempt.line}" if attempt.line else ""
     note = (
-        f"Cell ‘{attempt.cell}’ uses {attempt.what} in line {attempt.line}, which no exercise of this notebook needs. "
+        f"{place} uses {attempt.what}{line}, which no exercise of this notebook needs. "
         "Your instructor will look at it and decide on the points of this notebook."
     )
     return Incident(kind="attempt", cell=attempt.cell, note=note)

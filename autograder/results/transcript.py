@@ -13,6 +13,7 @@ import struct
 import zlib
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
+from typing import Literal
 
 import msgspec
 
@@ -123,6 +124,8 @@ class Work(msgspec.Struct, frozen=True, array_like=True):
     files: dict[str, bytes] = {}
     answers_elsewhere: bool = False
     """whether written answers may be in a document, or in another part: blank ones wait for a person"""
+    ran: tuple[tuple[str, int, Literal["text", "object", "use"], bytes], ...] = ()
+    """what the notebook ran that stands in no cell: cell, line, what it is, and its text"""
 
 
 class Body(msgspec.Struct, frozen=True, array_like=True):

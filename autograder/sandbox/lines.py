@@ -25,6 +25,7 @@ from autograder.sandbox.wire.messages import (
     Begin,
     Question,
     Raised,
+    Ran,
     Reap,
     Returned,
     decode_order,
@@ -174,6 +175,8 @@ class ForkLine:
                     raise Closed("the fork has ended")
                 continue
             report = decode_report(message)
+            if isinstance(report, Ran):
+                self._process.heard(report)
             if isinstance(report, Returned | Raised) and report.nonce == question.nonce:
                 return self._placed(report) if isinstance(report, Raised) else report
             if time.monotonic() > stop:  # any other message does not answer this question and is ignored

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 import select
 import time
+from collections.abc import Callable
 from contextlib import suppress
 from typing import NoReturn
 
@@ -12,7 +13,7 @@ from autograder.confine import proc
 from autograder.course.course import Limits
 from autograder.sandbox.spawning import Began, Ended, decode
 from autograder.sandbox.wire.channel import Channel, readable
-from autograder.sandbox.wire.messages import ForkEnded, Report, decode_report
+from autograder.sandbox.wire.messages import ForkEnded, Ran, Report, decode_report
 from autograder.sandbox.wire.wire_error import Closed, Late
 from autograder.sandbox.zygote_client import SandboxLost, Zygote
 
@@ -31,8 +32,10 @@ class Died(Exception):
 class Process:
     """One confined process: the wire to it, the control socket of its supervisor, and how it ended."""
 
-    def __init__(self, zygote: Zygote, limits: Limits) -> None:
+    def __init__(self, zygote: Zygote, limits: Limits, heard: Callable[[Ran], None]) -> None:
+        """`heard` is told what runs that stands in no cell."""
         self.control, self.channel = zygote.request(limits)
+        self.heard = heard
         self.ended: Ended | None = None
         self._pid = 0
         self.forks: set[int] = set()
@@ -109,7 +112,7 @@ class Process:
                 self.check()
 
     def _take(self, deadline: float) -> Report | None:
-        """The report that has arrived from the student's main process, None if it is not whole yet."""
+        """The report that has arrived from the student's main process; None if it is not whole yet, or only heard."""
         try:
             message = self.channel.take(deadline=deadline)
         except Closed:
@@ -119,6 +122,9 @@ class Process:
         report = decode_report(message)
         if isinstance(report, ForkEnded) and report.number in self.forks:
             self.gone[report.number] = report.status
+        if isinstance(report, Ran):
+            self.heard(report)
+            return None
         return report
 
     def close(self) -> Ended:

@@ -17,7 +17,7 @@ from autograder.sandbox.process import Died, Process
 from autograder.sandbox.sentences import how_it_ended
 from autograder.sandbox.student_error import StudentError
 from autograder.sandbox.wire.channel import Channel, pair
-from autograder.sandbox.wire.messages import Execute, Finished, Fork, Put, Shown, encode
+from autograder.sandbox.wire.messages import UNHEARD, Execute, Finished, Fork, Put, Ran, Shown, encode
 from autograder.sandbox.wire.values import MAX_ANSWER
 from autograder.sandbox.wire.wire_error import Late, WireError
 from autograder.sandbox.zygote_client import SandboxLost, Zygote
@@ -34,6 +34,8 @@ _SLACK = 2**18
 """bytes of output beyond the limit at which a process that ignores the limit is ended"""
 _NEARLY = 2**16
 """bytes of room that may be left where output was cut off: characters take a different number of bytes"""
+_MOST_HEARD = 4 * 2**20
+"""most bytes of texts that are kept of what runs and stands in no cell"""
 _MOST_OUTPUTS = 20_000
 """most outputs that are kept; even empty outputs need memory"""
 
@@ -76,6 +78,9 @@ class Session:
         """`files` are put into the work folder: relative path and content. `shut` are the forbidden tools."""
         self.incidents: list[Incident] = []
         self.outputs: list[Output] = []
+        self.ran: dict[Ran, None] = {}
+        """what ran and stands in no cell, each once"""
+        self._room_heard = _MOST_HEARD
         self.cpu_seconds = 0.0
         self.peak_memory_mb = 0.0
         self._zygote, self._limits, self._shut = zygote, limits, list(shut)
@@ -105,6 +110,12 @@ class Session:
     def _waited(self) -> float:
         return self._process.waited() if self._process is not None else 0.0
 
+    def _hear(self, ran: Ran) -> None:
+        if ran in self.ran or self._room_heard < 0:
+            return
+        self._room_heard -= len(ran.text) + 200
+        self.ran[ran if self._room_heard >= 0 else Ran("use", UNHEARD)] = None
+
     # ---- running the notebook
 
     def _begin_cells(self, seconds: float) -> None:
@@ -116,7 +127,7 @@ class Session:
         """Run all cells. If a cell ends the process, start again without that cell."""
         while self._starts < _STARTS and self._process is None:
             self._starts += 1
-            self._process = Process(self._zygote, self._limits)
+            self._process = Process(self._zygote, self._limits, self._hear)
             self.outputs.clear()
             self._put_files(self._process)
             for cell in self._cells:

@@ -17,6 +17,7 @@ from typing import Any
 from autograder.confine.privateroot import WORK
 from autograder.constants import MOST_THREADS, SEED, THREADS_LEFT, WIRE_FD, output_cost
 from autograder.forbidden import runtime
+from autograder.sandbox.inside.listener import listen
 from autograder.sandbox.inside.object_server import ObjectServer
 from autograder.sandbox.inside.shell import Shell
 from autograder.sandbox.inside.surroundings import Surroundings
@@ -49,7 +50,9 @@ def serve() -> None:
     seed(SEED)
     folder = str(Path.cwd())
     sys.path.append(folder)  # at the end, so that no file of the student's hides a library
+    sys.dont_write_bytecode = True  # what is imported from there is read as a text, and never loaded unread
     channel = Channel(socket.socket(fileno=WIRE_FD))
+    expect = listen(channel)
     shell, surroundings = Shell.instance(), Surroundings()
     forks: dict[int, tuple[int, int]] = {}  # number -> pid, pidfd
     kept: dict[str, dict[str, Any]] = {}  # the notebook's names after its visible checks
@@ -66,6 +69,7 @@ def serve() -> None:
                 case Put(beside):
                     _put(beside)
                 case Execute(nonce, cell, source, room, keep):
+                    expect(source)
                     if _execute(channel, shell, nonce, cell, source, room) and keep:
                         kept[cell] = dict(shell.user_ns)
                 case Fork(_, number, shut) if fds:
@@ -167,7 +171,7 @@ def _execute(channel: Channel, shell: Shell, nonce: bytes, cell: str, source: st
     def emit(kind: str, text: str, png: bytes, alt: str = "") -> None:
         nonlocal left
         if os.getpid() != pid:
-            os._exit(0)  # a child process that the cell forked: its output is not the notebook's
+            return  # a child process: its output is not the notebook's. A stream may be kept and flushed in a test
         if left <= 0:
             return
         text, alt = sound(text), sound(alt)
@@ -198,6 +202,7 @@ def _answer(
     if "torch" in sys.modules:
         sys.modules["torch"].set_num_threads(1)  # a fork has no worker threads: waiting for them would hang
     channel, names = Channel(sock), shell.user_ns
+    listen(channel)
     finished = dict(names)
     server = ObjectServer(names, shut)
     with suppress(WireError):

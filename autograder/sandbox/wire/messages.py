@@ -17,6 +17,10 @@ _Text: TypeAlias = Annotated[str, msgspec.Meta(max_length=2000)]
 
 MOST_ALT = 500
 """most characters of a text alternative that are kept"""
+MOST_RUN = 50_000
+"""most bytes of a text that is run, and that are reported; of a longer one its beginning is"""
+UNHEARD = b"more texts of code than are read"
+"""in place of what ran when there is more of it than is kept"""
 
 
 # ---- to the student's process -----------------------------------------------------------------------------------
@@ -154,6 +158,17 @@ class Finished(msgspec.Struct, tag="finished", forbid_unknown_fields=True):
     failed: bool
 
 
+class Ran(msgspec.Struct, tag="ran", frozen=True, forbid_unknown_fields=True):
+    """The notebook runs code, or finds something by its name, that stands in none of its cells."""
+
+    what: Literal["text", "object", "use"]
+    """a text that is compiled; the path of an object that is unpickled; what is done in place of running a text"""
+    text: Annotated[bytes, msgspec.Meta(max_length=MOST_RUN)]
+    cell: Name = ""
+    """where the notebook does it; '' if no cell is at work"""
+    line: int = 0
+
+
 class ForkEnded(msgspec.Struct, tag="fork-ended", forbid_unknown_fields=True):
     """A fork has ended. `status` is its wait status from os.waitpid."""
 
@@ -161,7 +176,7 @@ class ForkEnded(msgspec.Struct, tag="fork-ended", forbid_unknown_fields=True):
     status: int
 
 
-Report: TypeAlias = Returned | Raised | Shown | Finished | ForkEnded
+Report: TypeAlias = Returned | Raised | Shown | Finished | Ran | ForkEnded
 
 _encoder = msgspec.msgpack.Encoder()
 _orders: msgspec.msgpack.Decoder[Order] = msgspec.msgpack.Decoder(Order)

@@ -138,7 +138,7 @@ def _tensor_to_wire(thing: Any) -> Any:
         if packed is not None:
             return packed
     if torch_module is not None and isinstance(thing, torch_module.Tensor):
-        plain = thing.detach().to("cpu").to_dense().resolve_conj().resolve_neg()
+        plain = torch_module.Tensor.detach(thing).to("cpu").to_dense().resolve_conj().resolve_neg()
         dtype = str(plain.dtype).removeprefix("torch.")
         if dtype not in _SIZES:
             raise WireError(f"a tensor of dtype {dtype} cannot be sent between processes")
@@ -161,7 +161,7 @@ def _tensor_to_wire(thing: Any) -> Any:
 def _plain_tensor_to_wire(thing: torch.Tensor) -> Tensor | None:
     """A dense tensor whose type numpy knows, in one step of torch instead of ten; None if it is anything else."""
     try:
-        numbers = thing.numpy(force=True)
+        numbers = sys.modules["torch"].Tensor.numpy(thing, force=True)  # not what its own attribute `numpy` says
     except (TypeError, ValueError, RuntimeError):
         return None
     dtype = _TYPES.get(numbers.dtype.str)

@@ -104,15 +104,21 @@ class Fragile(torch.nn.Module):
 
 def _state(model: torch.nn.Module, image: Tensor) -> dict[str, object]:
     """All that a function has to leave as it was, as plain values."""
-    named = list(model.named_parameters())
+    # by PyTorch's own methods: those of the objects could have been replaced
+    named = list(torch.nn.Module.named_parameters(model))
+    values = {**dict(named), **dict(torch.nn.Module.named_buffers(model))}
     return {
-        "image": image.detach().clone(),
+        "image": _copy(image),
         "image in a graph": image.requires_grad or image.grad is not None,
-        "values": {name: value.clone() for name, value in model.state_dict().items()},
-        "grads": {name: None if p.grad is None else p.grad.clone() for name, p in named},
+        "values": {name: _copy(value) for name, value in values.items()},
+        "grads": {name: None if p.grad is None else _copy(p.grad) for name, p in named},
         "requires_grad": {name: p.requires_grad for name, p in named},
-        "modes": [module.training for module in model.modules()],
+        "modes": [module.training for module in torch.nn.Module.modules(model)],
     }
+
+
+def _copy(tensor: Tensor) -> Tensor:
+    return torch.Tensor.clone(torch.Tensor.detach(tensor))
 
 
 _Work = Callable[[torch.nn.Module, Tensor], object]

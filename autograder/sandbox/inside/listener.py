@@ -1,0 +1,144 @@
+"""The listener: reports what a notebook runs that stands in none of its cells, so that the grader can read it as well.
+
+Whatever has a text run – timeit, a library, an unpickled object – Python tells its audit hooks before it compiles it,
+and a hook cannot be taken out again. Code that reaches into this process can still deceive it: it is no wall.
+"""
+
+from __future__ import annotations
+
+import ast
+import codeop
+import importlib._bootstrap_external as imports
+import os
+import symtable
+import sys
+import sysconfig
+from collections.abc import Callable
+from contextlib import suppress
+from pathlib import Path
+from types import CodeType, FrameType
+from typing import Any, Literal
+
+from autograder.constants import cell_of
+from autograder.sandbox.inside import object_server
+from autograder.sandbox.wire.channel import Channel
+from autograder.sandbox.wire.messages import MOST_RUN, UNHEARD, Ran, encode
+from autograder.sandbox.wire.values import sound
+from autograder.sandbox.wire.wire_error import WireError
+
+_MOST = 1000
+"""most reports of one process; the last one says so"""
+_ONLY_READ: tuple[CodeType, ...] = (ast.parse.__code__, symtable.symtable.__code__)
+"""functions that compile a text without making code of it"""
+_LOADS_HARNESS = object_server._loaded.__wrapped__.__code__
+_LOADS_MODULE: CodeType = imports._compile_bytecode.__code__  # type: ignore[attr-defined]
+_READS_MODULE: CodeType = imports.SourceLoader.source_to_code.__code__
+_COMPILES_CELLS = codeop.Compile.__call__.__code__
+_OWN = ("<frozen ", "<harness>")
+"""what the names begin with under which Python's import system and harness code are compiled"""
+_COPY = os.sep + "copy.py"
+_DIRECT = {
+    *("code.__new__", "function.__new__", "sys.settrace", "sys.setprofile", "sys._current_frames"),
+    *("gc.get_objects", "gc.get_referrers", "gc.get_referents"),
+    *("ctypes.dlopen", "ctypes.dlsym", "ctypes.cdata", "ctypes.call_function"),
+}
+"""events that no answer causes by itself, but libraries do"""
+_ATTRIBUTES = {"object.__getattr__", "object.__setattr__"}
+_PICKLES = "pickle.find_class"
+_WATCHED = {"compile", "import", "marshal.loads", "marshal.load", _PICKLES, *_DIRECT, *_ATTRIBUTES}
+_What = Literal["text", "object", "use"]
+
+
+def listen(channel: Channel) -> Callable[[str], None]:
+    """Report to `channel` from now on. This holds in this process alone: a fork has to call it anew.
+
+    Returns a function that is to be told the source of each cell before it runs, which is then not reported.
+    """
+    listener = _Listener(channel)
+    sys.addaudithook(listener.hear)
+    return listener.expect
+
+
+class _Listener:
+    def __init__(self, channel: Channel) -> None:
+        self._channel, self._pid = channel, os.getpid()
+        folders = {*sysconfig.get_paths().values(), sys.prefix, sys.base_prefix, str(Path(__file__).parents[2])}
+        self._libraries = (*(folder.rstrip(os.sep) + os.sep for folder in folders), *_OWN)
+        self._reported: set[tuple[str, bytes]] = set()
+        self._cell = b""
+
+    def expect(self, source: str) -> None:
+        self._cell = _bytes(source).strip()
+
+    def hear(self, event: str, args: tuple[Any, ...]) -> None:
+        """The audit hook. It must not raise anything: the code that is heard would stop with that."""
+        if event in _WATCHED and os.getpid() == self._pid:
+            with suppress(Exception):
+                self._heard(event, args, sys._getframe(1))
+
+    def _heard(self, event: str, args: tuple[Any, ...], frame: FrameType) -> None:
+        nearest = frame.f_code
+        if event in _ATTRIBUTES:
+            if not self._is_library(nearest):
+                self._report("use", _bytes(args[1]), frame)
+        elif event == "compile":
+            self._compiled(args[0], args[1], frame)
+        elif event == _PICKLES:
+            self._report("object", _bytes(f"{args[0]}.{args[1]}"), frame)
+        elif event == "import":
+            if args[1] is not None and not self._is_in_library(args[1]):  # a compiled library
+                self._report("use", b"a compiled module", frame)
+        elif event.startswith("marshal"):
+            loads = nearest is _LOADS_MODULE and self._is_in_library(frame.f_locals.get("bytecode_path"))
+            if not loads and nearest is not _LOADS_HARNESS:
+                self._report("use", b"a compiled module", frame)
+        elif not self._is_library(nearest) or nearest.co_filename.endswith(_COPY):
+            self._report("use", _bytes(event), frame)
+
+    def _compiled(self, source: object, filename: object, frame: FrameType) -> None:
+        nearest, outer = frame.f_code, frame.f_back
+        if isinstance(source, ast.AST):  # its text was compiled before, but for one that was made node by node
+            if nearest is _COMPILES_CELLS and outer is not None:
+                nearest = outer.f_code
+            if not self._is_library(nearest):
+                self._report("use", b"compile of a syntax tree", frame)
+            return
+        if source is None or nearest in _ONLY_READ:
+            return
+        if outer is not None and outer.f_code is _READS_MODULE and self._is_in_library(filename):
+            return
+        text = source if isinstance(source, bytes) else _bytes(source)
+        if text.strip() != self._cell:
+            self._report("text", text, frame)
+
+    def _is_library(self, code: CodeType) -> bool:
+        return code.co_filename.startswith(self._libraries)
+
+    def _is_in_library(self, path: object) -> bool:
+        """Whether a file is a library's, even where its path goes through `..` or a link."""
+        return isinstance(path, str | bytes) and os.path.realpath(os.fsdecode(path)).startswith(self._libraries)
+
+    def _report(self, what: _What, text: bytes, frame: FrameType | None) -> None:
+        """Send a report, unless it was sent before, or a library that is being imported causes it."""
+        if (what, text) in self._reported or len(self._reported) > _MOST:
+            return
+        imported = _imports(frame)  # then it is what is imported that is reported
+        while frame is not None and self._is_library(frame.f_code):
+            if not imported and _imports(frame):
+                return
+            frame = frame.f_back
+        self._reported.add((what, text))
+        if len(self._reported) > _MOST:
+            what, text = "use", UNHEARD
+        cell, line = (cell_of(frame.f_code.co_filename), frame.f_lineno) if frame is not None else ("", 0)
+        with suppress(WireError):
+            self._channel.send(encode(Ran(what, text[:MOST_RUN], sound(cell[:200]), line)))
+
+
+def _imports(frame: FrameType | None) -> bool:
+    """Whether a frame is one of Python's import system."""
+    return frame is not None and frame.f_code.co_filename.startswith("<frozen importlib")
+
+
+def _bytes(text: object) -> bytes:
+    return str(text).encode(errors="surrogatepass")
