@@ -8,12 +8,12 @@ from __future__ import annotations
 
 import ast
 import codeop
+import functools
 import importlib._bootstrap_external as imports
 import os
 import symtable
 import sys
 import sysconfig
-from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
 from types import CodeType, FrameType
@@ -49,32 +49,48 @@ _WATCHED = {"compile", "import", "marshal.loads", "marshal.load", _PICKLES, *_DI
 _What = Literal["text", "object", "use"]
 
 
-def listen(channel: Channel) -> Callable[[str], None]:
-    """Report to `channel` from now on. This holds in this process alone: a fork has to call it anew.
+def listen(channel: Channel) -> Listener:
+    """Report to `channel` from now on. This holds in this process alone, until a fork calls `Listener.follow`."""
+    listener = Listener(channel)
+    hear, watched = listener.hear, _WATCHED
 
-    Returns a function that is to be told the source of each cell before it runs, which is then not reported.
-    """
-    listener = _Listener(channel)
-    sys.addaudithook(listener.hear)
-    return listener.expect
+    def hook(event: str, args: tuple[Any, ...]) -> None:  # each `id(x)` calls this
+        if event in watched:
+            hear(event, args)
+
+    sys.addaudithook(hook)
+    return listener
 
 
-class _Listener:
+@functools.cache
+def library_folders() -> tuple[str, ...]:
+    """What the paths of libraries begin with, and of this package."""
+    folders = {*sysconfig.get_paths().values(), sys.prefix, sys.base_prefix, str(Path(__file__).parents[2])}
+    return (*(folder.rstrip(os.sep) + os.sep for folder in folders), *_OWN)
+
+
+class Listener:
+    """Reports what runs, each thing once."""
+
     def __init__(self, channel: Channel) -> None:
         self._channel, self._pid = channel, os.getpid()
-        folders = {*sysconfig.get_paths().values(), sys.prefix, sys.base_prefix, str(Path(__file__).parents[2])}
-        self._libraries = (*(folder.rstrip(os.sep) + os.sep for folder in folders), *_OWN)
+        self._libraries = library_folders()
         self._reported: set[tuple[str, bytes]] = set()
         self._cell = b""
 
+    def follow(self, channel: Channel) -> None:
+        """In a fork: report to its own channel."""
+        self._channel, self._pid = channel, os.getpid()
+
     def expect(self, source: str) -> None:
+        """Take the source of the cell that runs next, which is not reported."""
         self._cell = _bytes(source).strip()
 
     def hear(self, event: str, args: tuple[Any, ...]) -> None:
-        """The audit hook. It must not raise anything: the code that is heard would stop with that."""
-        if event in _WATCHED and os.getpid() == self._pid:
+        """Take one event. This must not raise anything: the code that is heard would stop with that."""
+        if os.getpid() == self._pid:
             with suppress(Exception):
-                self._heard(event, args, sys._getframe(1))
+                self._heard(event, args, sys._getframe(2))  # beyond `hook`
 
     def _heard(self, event: str, args: tuple[Any, ...], frame: FrameType) -> None:
         nearest = frame.f_code

@@ -52,7 +52,7 @@ def serve() -> None:
     sys.path.append(folder)  # at the end, so that no file of the student's hides a library
     sys.dont_write_bytecode = True  # what is imported from there is read as a text, and never loaded unread
     channel = Channel(socket.socket(fileno=WIRE_FD))
-    expect = listen(channel)
+    listener = listen(channel)
     shell, surroundings = Shell.instance(), Surroundings()
     forks: dict[int, tuple[int, int]] = {}  # number -> pid, pidfd
     kept: dict[str, dict[str, Any]] = {}  # the notebook's names after its visible checks
@@ -69,7 +69,7 @@ def serve() -> None:
                 case Put(beside):
                     _put(beside)
                 case Execute(nonce, cell, source, room, keep):
-                    expect(source)
+                    listener.expect(source)
                     if _execute(channel, shell, nonce, cell, source, room) and keep:
                         kept[cell] = dict(shell.user_ns)
                 case Fork(_, number, shut) if fds:
@@ -85,7 +85,9 @@ def serve() -> None:
                         continue
                     if pid == 0:
                         try:
-                            _answer(socket.socket(fileno=fds[0]), shell, surroundings, files, kept, tuple(shut))
+                            answers = Channel(socket.socket(fileno=fds[0]))
+                            listener.follow(answers)
+                            _answer(answers, shell, surroundings, files, kept, tuple(shut))
                         finally:
                             os._exit(0)
                     os.close(fds[0])
@@ -189,7 +191,7 @@ def _execute(channel: Channel, shell: Shell, nonce: bytes, cell: str, source: st
 
 
 def _answer(
-    sock: socket.socket,
+    channel: Channel,
     shell: Shell,
     surroundings: Surroundings,
     files: WorkFiles,
@@ -201,8 +203,7 @@ def _answer(
         file.write("1000")  # if memory runs out, the kernel kills this fork and not the notebook
     if "torch" in sys.modules:
         sys.modules["torch"].set_num_threads(1)  # a fork has no worker threads: waiting for them would hang
-    channel, names = Channel(sock), shell.user_ns
-    listen(channel)
+    names = shell.user_ns
     finished = dict(names)
     server = ObjectServer(names, shut)
     with suppress(WireError):

@@ -91,6 +91,7 @@ def warm(*libraries: str) -> None:
     import torch.nn.functional as F
     import tqdm
 
+    from autograder.sandbox.inside.listener import library_folders
     from autograder.sandbox.inside.object_server import ObjectServer, functions_before
     from autograder.sandbox.inside.shell import new_shell
     from autograder.sandbox.seeding import seed
@@ -113,6 +114,7 @@ def warm(*libraries: str) -> None:
     lstm(torch.randn(4, 1, 2))[0].sum().backward()  # the first in a process takes 35 ms more than the next
     plt.close("all")
     functions_before()
+    library_folders()
     settle()
 
 
