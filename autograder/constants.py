@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 
 SEED = 20_240_903
@@ -15,6 +16,23 @@ MOST_THREADS = 24
 
 THREADS_LEFT = 86
 """exit code of a student's process that ends because a cell left more than MOST_THREADS threads running"""
+
+
+MOST_RUN = 50_000
+"""most bytes of a text that a notebook runs, and that are reported; of a longer one its beginning is"""
+
+UNHEARD = "more texts of code than are read"
+"""in place of what ran, when there is more of it than is reported"""
+
+
+DIGEST = 16
+"""bytes of a digest"""
+
+
+def digest_of(source: bytes) -> bytes:
+    """A digest of a text of code, the same whatever ends its lines and stands around it."""
+    lines = source.removeprefix(b"\xef\xbb\xbf").replace(b"\r\n", b"\n").replace(b"\r", b"\n")
+    return hashlib.blake2b(lines.strip(), digest_size=DIGEST).digest()
 
 
 def cell_filename(cell: str) -> str:

@@ -55,6 +55,11 @@ def ran(zygote, *sources, files=None, ask=lambda student: None):
         "import os\nopen('a', 'w').write(text)\nos.replace('a', 'other.py')\nimport other",
         "eval(compile(text, 'made', 'exec'))",
         "get_ipython().run_line_magic('time', text)",
+        "import ast, cProfile\nast.PyCF_ONLY_AST = 0\ncode = ast.parse(text)\ncProfile.Profile().runctx(code, {}, {})",
+        "import importlib.util\nspec = importlib.util.find_spec('json')\nspec.loader.source_to_code(text, spec.origin)",
+        "import torch, timeit\nclass Data(torch.utils.data.Dataset):\n    def __len__(self):\n        return 2\n"
+        "    def __getitem__(self, i):\n        timeit.timeit(text, number=1)\n        return i\n"
+        "list(torch.utils.data.DataLoader(Data(), num_workers=1))",
     ],
 )
 def test_a_text_that_is_run_is_read(zygote, runs):
@@ -70,9 +75,9 @@ def test_it_is_told_where_a_text_is_run(zygote):
 @pytest.mark.parametrize(
     ("runs", "seen"),
     [
-        ("import pickle\npickle.loads(b'cbuiltins\\nexec\\n.')", "builtins.exec"),
+        ("import pickle\npickle.loads(b'cbuiltins\\nexec\\n.')", "an object with builtins"),
         ("import numpy as np\nimport pickle\nnp.save('x.npy', np.array([print], object))\n"
-         "np.load('x.npy', allow_pickle=True)", "builtins.print"),
+         "np.load('x.npy', allow_pickle=True)", "an object with builtins"),
         ("import marshal\nmarshal.loads(marshal.dumps(1))", "a compiled module"),
         ("import ast\ncompile(ast.Module([ast.Pass(lineno=1, col_offset=0)], []), 'x', 'exec')", "a syntax tree"),
         ("code = (lambda: 1).__code__\ncode.replace(co_name='y')", "code.__new__"),
@@ -118,13 +123,28 @@ HONEST = [
     "%%time\nfor i in range(3):\n    print(i)",
     "!pip install numpy\n%timeit -n 1 -r 1 1 + 1",
     "def f(x:\n    return",
+    "import sys\nsys.setrecursionlimit(100_000)\nfrom collections import namedtuple\nnamedtuple('P', 'a b')",
+    "import torch\nfrom torch.utils.data import DataLoader, TensorDataset, random_split\n"
+    "data = TensorDataset(torch.ones(8, 2), torch.ones(8))\n"
+    "for x, y in DataLoader(data, batch_size=4, num_workers=2):\n    x.sum()\n"
+    "part, _ = random_split(data, [4, 4])\nw = torch.ones(2, requires_grad=True)\n"
+    "kept = {'type': torch.float32, 'part': part, 'layer': torch.nn.TransformerEncoderLayer(4, 2, 8),\n"
+    "        'optimizer': torch.optim.SGD([w], 0.1)}\ntorch.save(kept, 'kept.pt')\n"
+    "torch.load('kept.pt', weights_only=False)",
+    "import pickle, re, random, types, functools\n"
+    "pickle.loads(pickle.dumps([re.compile('a'), random.Random(0), types.SimpleNamespace(a=1), {1}, range(3), int]))",
+    "import cProfile\nprofile = cProfile.Profile()\nprofile.enable()\nsum(range(9))\nprofile.disable()",
+    "%matplotlib inline\nx = 1\n" + "# a long comment about nothing at all\n" * 1500,
+    "%%time\nclass L:\n    pass\nprint(L.__subclasses__())",
+    "    class L:\n        pass\n    print(L.__subclasses__())",
 ]
 
 
 @pytest.mark.parametrize("source", HONEST)
 def test_what_libraries_run_accuses_nobody(zygote, source):
-    _, found, _ = ran(zygote, source, "y = 2\nprint(y)")
-    assert found == ()
+    heard, _, live = ran(zygote, source, "y = 2\nprint(y)")
+    assert attempts([("c0", source)], GIVEN, TOOLS, heard) == attempts([("c0", source)], GIVEN, TOOLS)
+    assert not live.incidents
 
 
 def test_a_module_that_was_handed_in_is_known(zygote):
@@ -132,6 +152,44 @@ def test_a_module_that_was_handed_in_is_known(zygote):
     heard, _, live = ran(zygote, "import own\nown.P()", files={"own.py": module.encode()})
     read = attempts([("c0", "import own\nown.P()"), ("own.py", module)], GIVEN, TOOLS, heard)
     assert read == () and not live.incidents
+
+
+def test_a_module_with_other_line_ends_is_known(zygote):
+    module = "class L:\n    pass\n\nprint(L.__subclasses__())\n"
+    heard, _, _ = ran(zygote, "import own", files={"own.py": b"\xef\xbb\xbf" + module.replace("\n", "\r\n").encode()})
+    assert heard and attempts([("c0", "import own"), ("own.py", module)], GIVEN, TOOLS, heard) == ()
+
+
+def test_what_was_asked_is_not_told(zygote):
+    source = "import timeit\ndef f(x):\n    timeit.timeit(f'if 0:\\n  import ctypes.{x}', number=1)"
+    _, [found], _ = ran(zygote, source, ask=lambda student: student.f("secret_4711"))
+    assert found.what == "a text with ctypes"
+
+
+def test_near_the_recursion_limit_no_text_runs_unheard(zygote):
+    source = """
+done = []
+def deep(n):
+    if n:
+        return deep(n - 1)
+    exec("done.append(1)  # " + "autograder")
+for n in range(900, 3000):
+    try:
+        deep(n)
+    except RecursionError:
+        break
+    if len(done) > 0:
+        done.clear()
+        seen = n
+"""
+    heard, _, _ = ran(zygote, source)
+    assert [one.text for one in heard] == [b"done.append(1)  # autograder"]
+
+
+def test_many_texts_cost_little(zygote):
+    runs = "import time\nbegan = time.process_time()\nfor i in range(500):\n    eval(f'1 + {i}')\n"
+    _, _, live = ran(zygote, runs + "print(time.process_time() - began < 2)")
+    assert [output.text for output in live.outputs] == ["True\n"]
 
 
 def test_nothing_is_reported_of_a_plain_notebook(zygote):
@@ -146,19 +204,19 @@ def test_a_notebook_that_runs_texts_without_end_is_seen_and_stays_small(zygote):
 
 
 def test_a_long_text_is_an_attempt():
-    [(_, what)] = unusual([RunText("c", 1, "text", b"x = 1\n" * 10_000)], [], lambda text: ())
+    [(_, what)] = unusual([RunText("c", 1, "text", b"x = 1\n" * 8_400)], [], lambda text: ())
     assert what == "a long text of code"
 
 
 @pytest.mark.parametrize(
-    "path", ["torch._utils._rebuild_tensor_v2", "collections.OrderedDict", "builtins.set", "__main__.Net"]
+    "path", ["torch._utils._rebuild_tensor_v2", "collections.OrderedDict", "builtins.set", "__main__.Net", "own.Net"]
 )
 def test_what_saved_data_is_made_of(path):
     assert is_data(path)
 
 
 @pytest.mark.parametrize(
-    "path", ["builtins.getattr", "os.system", "operator.attrgetter", "torch.autograd.grad", "builtins.type"]
+    "path", ["builtins.getattr", "os.system", "operator.attrgetter", "timeit.timeit", "builtins.type"]
 )
 def test_what_no_saved_data_is_made_of(path):
     assert not is_data(path)

@@ -36,12 +36,12 @@ def blocking_mode(tool: str) -> Callable[[], AbstractContextManager[None]]:
     refuse, forbidden = refusal(tool), FUNCTIONS[tool]()
     inner, is_part = (torch._ops.OpOverload, torch._ops.OpOverloadPacket), _PARTS[tool]
     layers = os.path.join(os.path.dirname(torch.nn.__file__), "modules") + os.sep  # noqa: PTH118, PTH120
-    own = os.path.join(layers, "module.py")  # noqa: PTH118
+    own = tuple(os.path.join(layers, name) for name in ("module.py", "container.py"))  # noqa: PTH118
 
     def is_inside(frame: Any) -> bool:
         """Whether one of torch.nn's layers calls: Sigmoid calls nothing but torch.sigmoid, which is open to all."""
         file = frame.f_code.co_filename
-        return tool == "nn" and file.startswith(layers) and file != own
+        return tool == "nn" and file.startswith(layers) and file not in own
 
     class Blocker(TorchFunctionMode):
         def __torch_function__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:

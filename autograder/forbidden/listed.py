@@ -141,6 +141,14 @@ IMPORT = re.compile(r"^[ \t]*(?:from[ \t]+\S+[ \t]+)?import[ \t]+\w", re.MULTILI
 WRITES = {"write", "writelines", "writestr", "write_text", "write_bytes", "tofile", "savez"}
 """methods that write any bytes"""
 WRITING = {"write_text", "write_bytes", "tofile", "savetxt", "rename", "copyfile", "copy2", "move", "urlretrieve"}
+EVENTS = {
+    *("code.__new__", "function.__new__", "sys.settrace", "sys._current_frames"),
+    *("gc.get_objects", "gc.get_referrers", "gc.get_referents"),
+    *("ctypes.dlopen", "ctypes.dlsym", "ctypes.cdata", "ctypes.call_function"),
+}
+"""audit events of Python's that no answer causes by itself, but libraries do"""
+COMPILED, TREE = "a compiled module", "compile of a syntax tree"
+"""what is done in place of running a text"""
 LOADED = (".py", ".pyc", ".so", ".zip", ".egg", ".pth")
 """ends of files that can be imported"""
 WORD = re.compile(r"[A-Za-z_]\w*")
@@ -150,3 +158,5 @@ PUT_TOGETHER = {"join", "replace", "decode", "translate", "fromhex", "to_bytes",
 """methods that make a name of what does not look like one"""
 RUNNERS = {"exec", "eval", "compile"}
 """Python's own functions that run a text"""
+WATCHED_NAMES = NAMES | TOOL_NAMES | AUTOGRAD_NAMES
+"""all names that are listed"""

@@ -184,7 +184,7 @@ def without_rehearsal(suite: Suite, gradable: Gradable) -> tuple[GradableCell, .
 
 def ran_in(session: Session) -> tuple[RunText, ...]:
     """What the notebook ran in a session that stands in no cell."""
-    return tuple(RunText(one.cell, one.line, one.what, one.text) for one in session.ran)
+    return tuple(RunText(one.cell, one.line, one.what, one.text, one.digest) for one in session.ran)
 
 
 def rebound_cells(gradable: Gradable) -> set[str]:

@@ -93,9 +93,9 @@ class Transcription:
         return transcript.made(index, self._transcriber.blobs, self._work)
 
 
-def ran_as_kept(ran: Sequence[RunText]) -> tuple[tuple[str, int, Literal["text", "object", "use"], bytes], ...]:
+def ran_as_kept(ran: Sequence[RunText]) -> tuple[tuple[str, int, Literal["text", "object", "use"], bytes, bytes], ...]:
     """What a notebook ran that stands in no cell, as a transcript has it."""
-    return tuple((one.cell, one.line, one.what, one.text) for one in ran)
+    return tuple((one.cell, one.line, one.what, one.text, one.digest) for one in ran)
 
 
 def with_ran(kept: Mapping[str, transcript.Work], works: Mapping[str, Work]) -> dict[str, transcript.Work]:
@@ -162,7 +162,7 @@ def work_of(context: GradingContext, old: NotebookResult, kept: transcript.Work)
     if not released.keys() <= {cell.id for cell in cells}:
         raise Unusable("its transcript is of another release")
     modules = {path: clean(data.decode(errors="replace")) for path, data in kept.files.items() if path.endswith(".py")}
-    ran = tuple(RunText(cell, line, what, text) for cell, line, what, text in kept.ran)
+    ran = tuple(RunText(*one) for one in kept.ran)
     return Work(old.file, Gradable(cells, old.repairs), modules, kept.answers_elsewhere, ran)
 
 

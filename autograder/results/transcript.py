@@ -124,8 +124,8 @@ class Work(msgspec.Struct, frozen=True, array_like=True):
     files: dict[str, bytes] = {}
     answers_elsewhere: bool = False
     """whether written answers may be in a document, or in another part: blank ones wait for a person"""
-    ran: tuple[tuple[str, int, Literal["text", "object", "use"], bytes], ...] = ()
-    """what the notebook ran that stands in no cell: cell, line, what it is, and its text"""
+    ran: tuple[tuple[str, int, Literal["text", "object", "use"], bytes, bytes], ...] = ()
+    """what the notebook ran that stands in no cell: cell, line, what it is, its text, and a digest of it"""
 
 
 class Body(msgspec.Struct, frozen=True, array_like=True):

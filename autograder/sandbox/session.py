@@ -8,16 +8,18 @@ from collections.abc import Mapping, Sequence
 from contextlib import nullcontext, suppress
 from typing import Protocol
 
-from autograder.constants import SEED, output_cost
+import msgspec
+
+from autograder.constants import SEED, UNHEARD, output_cost
 from autograder.course.course import Limits
 from autograder.results.result import Incident, Output
-from autograder.sandbox.lines import WORTH, ForkLine, SharedForkLine
+from autograder.sandbox.lines import WORTH, ForkLine, SharedForkLine, standing
 from autograder.sandbox.patience import Patience, Waiting
 from autograder.sandbox.process import Died, Process
 from autograder.sandbox.sentences import how_it_ended
 from autograder.sandbox.student_error import StudentError
 from autograder.sandbox.wire.channel import Channel, pair
-from autograder.sandbox.wire.messages import UNHEARD, Execute, Finished, Fork, Put, Ran, Shown, encode
+from autograder.sandbox.wire.messages import Execute, Finished, Fork, Put, Ran, Shown, encode
 from autograder.sandbox.wire.values import MAX_ANSWER
 from autograder.sandbox.wire.wire_error import Late, WireError
 from autograder.sandbox.zygote_client import SandboxLost, Zygote
@@ -114,7 +116,9 @@ class Session:
         if ran in self.ran or self._room_heard < 0:
             return
         self._room_heard -= len(ran.text) + 200
-        self.ran[ran if self._room_heard >= 0 else Ran("use", UNHEARD)] = None
+        if ran.line not in standing(next((cell.source for cell in self._cells if cell.id == ran.cell), "")):
+            ran = msgspec.structs.replace(ran, cell="", line=0)  # a place could hand on what was asked
+        self.ran[ran if self._room_heard >= 0 else Ran("use", UNHEARD.encode())] = None
 
     # ---- running the notebook
 

@@ -19,17 +19,18 @@ from pathlib import Path
 from types import CodeType, FrameType
 from typing import Any, Literal
 
-from autograder.constants import cell_of
+from autograder.constants import MOST_RUN, UNHEARD, cell_of, digest_of
+from autograder.forbidden import listed
 from autograder.sandbox.inside import object_server
 from autograder.sandbox.wire.channel import Channel
-from autograder.sandbox.wire.messages import MOST_RUN, UNHEARD, Ran, encode
+from autograder.sandbox.wire.messages import Ran, encode
 from autograder.sandbox.wire.values import sound
 from autograder.sandbox.wire.wire_error import WireError
 
 _MOST = 1000
 """most reports of one process; the last one says so"""
-_ONLY_READ: tuple[CodeType, ...] = (ast.parse.__code__, symtable.symtable.__code__)
-"""functions that compile a text without making code of it"""
+_PARSES, _TABULATES, _ONLY_AST = ast.parse.__code__, symtable.symtable.__code__, ast.PyCF_ONLY_AST
+"""functions that compile a text without making code of it, the first with this flag"""
 _LOADS_HARNESS = object_server._loaded.__wrapped__.__code__
 _LOADS_MODULE: CodeType = imports._compile_bytecode.__code__  # type: ignore[attr-defined]
 _READS_MODULE: CodeType = imports.SourceLoader.source_to_code.__code__
@@ -37,25 +38,20 @@ _COMPILES_CELLS = codeop.Compile.__call__.__code__
 _OWN = ("<frozen ", "<harness>")
 """what the names begin with under which Python's import system and harness code are compiled"""
 _COPY = os.sep + "copy.py"
-_DIRECT = {
-    *("code.__new__", "function.__new__", "sys.settrace", "sys.setprofile", "sys._current_frames"),
-    *("gc.get_objects", "gc.get_referrers", "gc.get_referents"),
-    *("ctypes.dlopen", "ctypes.dlsym", "ctypes.cdata", "ctypes.call_function"),
-}
-"""events that no answer causes by itself, but libraries do"""
 _ATTRIBUTES = {"object.__getattr__", "object.__setattr__"}
 _PICKLES = "pickle.find_class"
-_WATCHED = {"compile", "import", "marshal.loads", "marshal.load", _PICKLES, *_DIRECT, *_ATTRIBUTES}
+_WATCHED = {"compile", "import", "marshal.loads", "marshal.load", _PICKLES, *listed.EVENTS}
 _What = Literal["text", "object", "use"]
 
 
 def listen(channel: Channel) -> Listener:
     """Report to `channel` from now on. This holds in this process alone, until a fork calls `Listener.follow`."""
     listener = Listener(channel)
-    hear, watched = listener.hear, _WATCHED
+    hear, watched, attributes, names = listener.hear, _WATCHED, _ATTRIBUTES, listed.WATCHED_NAMES
 
-    def hook(event: str, args: tuple[Any, ...]) -> None:  # each `id(x)` calls this
-        if event in watched:
+    def hook(event: str, args: tuple[Any, ...]) -> None:
+        # each `id(x)` calls this, and so does each `frame.f_code` below, which therefore must not be watched
+        if event in watched or (event in attributes and args[1] in names):
             hear(event, args)
 
     sys.addaudithook(hook)
@@ -73,24 +69,27 @@ class Listener:
     """Reports what runs, each thing once."""
 
     def __init__(self, channel: Channel) -> None:
-        self._channel, self._pid = channel, os.getpid()
+        self._channel = channel
         self._libraries = library_folders()
         self._reported: set[tuple[str, bytes]] = set()
         self._cell = b""
 
     def follow(self, channel: Channel) -> None:
-        """In a fork: report to its own channel."""
-        self._channel, self._pid = channel, os.getpid()
+        """In a fork for tests: report to its own channel. Other forks report where the process does that made them."""
+        self._channel = channel
 
     def expect(self, source: str) -> None:
         """Take the source of the cell that runs next, which is not reported."""
         self._cell = _bytes(source).strip()
 
     def hear(self, event: str, args: tuple[Any, ...]) -> None:
-        """Take one event. This must not raise anything: the code that is heard would stop with that."""
-        if os.getpid() == self._pid:
-            with suppress(Exception):
-                self._heard(event, args, sys._getframe(2))  # beyond `hook`
+        """Take one event. What it raises stops the code that is heard: so nothing but where room is running out."""
+        try:
+            self._heard(event, args, sys._getframe(2))  # beyond `hook`
+        except (RecursionError, MemoryError):
+            raise
+        except Exception:
+            return
 
     def _heard(self, event: str, args: tuple[Any, ...], frame: FrameType) -> None:
         nearest = frame.f_code
@@ -103,11 +102,11 @@ class Listener:
             self._report("object", _bytes(f"{args[0]}.{args[1]}"), frame)
         elif event == "import":
             if args[1] is not None and not self._is_in_library(args[1]):  # a compiled library
-                self._report("use", b"a compiled module", frame)
+                self._report("use", listed.COMPILED.encode(), frame)
         elif event.startswith("marshal"):
             loads = nearest is _LOADS_MODULE and self._is_in_library(frame.f_locals.get("bytecode_path"))
             if not loads and nearest is not _LOADS_HARNESS:
-                self._report("use", b"a compiled module", frame)
+                self._report("use", listed.COMPILED.encode(), frame)
         elif not self._is_library(nearest) or nearest.co_filename.endswith(_COPY):
             self._report("use", _bytes(event), frame)
 
@@ -117,13 +116,15 @@ class Listener:
             if nearest is _COMPILES_CELLS and outer is not None:
                 nearest = outer.f_code
             if not self._is_library(nearest):
-                self._report("use", b"compile of a syntax tree", frame)
+                self._report("use", listed.TREE.encode(), frame)
             return
-        if source is None or nearest in _ONLY_READ:
+        if source is None or nearest is _TABULATES:
             return
-        if outer is not None and outer.f_code is _READS_MODULE and self._is_in_library(filename):
+        if nearest is _PARSES and frame.f_locals.get("flags", 0) & _ONLY_AST:
             return
         text = source if isinstance(source, bytes) else _bytes(source)
+        if outer is not None and outer.f_code is _READS_MODULE and self._is_file(filename, text):
+            return
         if text.strip() != self._cell:
             self._report("text", text, frame)
 
@@ -134,6 +135,10 @@ class Listener:
         """Whether a file is a library's, even where its path goes through `..` or a link."""
         return isinstance(path, str | bytes) and os.path.realpath(os.fsdecode(path)).startswith(self._libraries)
 
+    def _is_file(self, path: object, text: bytes) -> bool:
+        """Whether a text is that of a library's file."""
+        return self._is_in_library(path) and Path(os.fsdecode(path)).read_bytes() == text  # type: ignore[arg-type]
+
     def _report(self, what: _What, text: bytes, frame: FrameType | None) -> None:
         """Send a report, unless it was sent before, or a library that is being imported causes it."""
         if (what, text) in self._reported or len(self._reported) > _MOST:
@@ -143,12 +148,14 @@ class Listener:
             if not imported and _imports(frame):
                 return
             frame = frame.f_back
-        self._reported.add((what, text))
-        if len(self._reported) > _MOST:
-            what, text = "use", UNHEARD
         cell, line = (cell_of(frame.f_code.co_filename), frame.f_lineno) if frame is not None else ("", 0)
+        if len(self._reported) == _MOST:
+            report = Ran("use", UNHEARD.encode())
+        else:
+            report = Ran(what, text[:MOST_RUN], digest_of(text), sound(cell[:200]), line)
         with suppress(WireError):
-            self._channel.send(encode(Ran(what, text[:MOST_RUN], sound(cell[:200]), line)))
+            self._channel.send(encode(report))
+        self._reported.add((what, text))
 
 
 def _imports(frame: FrameType | None) -> bool:

@@ -93,6 +93,8 @@ class Channel:
                 return message
 
     def _join(self, packet: bytes) -> bytes | None:
+        if _is_whole(packet, self._most):  # also between the packets of another message: forks and threads send, too
+            return packet[_HEADER.size :]
         if not self._fits(packet):
             self._stray += 1
             if self._stray > _MAX_STRAY:
@@ -123,6 +125,14 @@ class Channel:
 
     def close(self) -> None:
         self.sock.close()
+
+
+def _is_whole(packet: bytes, most: int) -> bool:
+    """Whether a packet is a whole message."""
+    if len(packet) < _HEADER.size or not packet.startswith(_MAGIC):
+        return False
+    _, _, offset, total = _HEADER.unpack_from(packet)
+    return bool(offset == 0 and total == len(packet) - _HEADER.size <= most)
 
 
 def _wait(sock: socket.socket, event: int, deadline: float | None) -> None:

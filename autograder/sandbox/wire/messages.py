@@ -9,6 +9,7 @@ from typing import Annotated, Any, Literal, TypeAlias, cast
 
 import msgspec
 
+from autograder.constants import DIGEST, MOST_RUN
 from autograder.sandbox.wire.size import refuse_many
 from autograder.sandbox.wire.values import Name, Value
 from autograder.sandbox.wire.wire_error import WireError
@@ -17,10 +18,6 @@ _Text: TypeAlias = Annotated[str, msgspec.Meta(max_length=2000)]
 
 MOST_ALT = 500
 """most characters of a text alternative that are kept"""
-MOST_RUN = 50_000
-"""most bytes of a text that is run, and that are reported; of a longer one its beginning is"""
-UNHEARD = b"more texts of code than are read"
-"""in place of what ran when there is more of it than is kept"""
 
 
 # ---- to the student's process -----------------------------------------------------------------------------------
@@ -164,6 +161,8 @@ class Ran(msgspec.Struct, tag="ran", frozen=True, forbid_unknown_fields=True):
     what: Literal["text", "object", "use"]
     """a text that is compiled; the path of an object that is unpickled; what is done in place of running a text"""
     text: Annotated[bytes, msgspec.Meta(max_length=MOST_RUN)]
+    digest: Annotated[bytes, msgspec.Meta(max_length=DIGEST)] = b""
+    """`digest_of` the whole text"""
     cell: Name = ""
     """where the notebook does it; '' if no cell is at work"""
     line: int = 0
