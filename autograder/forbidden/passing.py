@@ -37,7 +37,7 @@ def passed_on(
     named: set[ast.AST] = set()  # modules of which it is read what becomes of them
     called: set[ast.AST] = set()
     tables, lookups = _NAMESPACES.difference(bound), _TAKING.union(_NAMESPACES).difference(bound)
-    inside = set(_own_names(nodes))
+    inside = set(_own_names(nodes, origins))
     local = harmless.bindings([node for node in nodes if not isinstance(node, ast.alias)])
     for node in nodes:
         match node:
@@ -80,7 +80,7 @@ def passed_on(
                 )
             ) if name in tables and node not in inside:
                 known = texts.values(key)
-                if isinstance(key, ast.Attribute) and key.attr == "__name__" and not path_of(key, origins):
+                if isinstance(key, ast.Attribute) and key.attr == "__name__" and node in called:
                     continue  # a class or a function, which a module is not
                 if known is None or any(one.startswith("__") or _leads(origins.get(one, "")) for one in known):
                     yield node, f"{name}() with a name that stands for a module, perhaps"
@@ -107,12 +107,15 @@ def _opens(name: str) -> bool:
     return name in listed.DOORS | listed_parts | {"utils"} or (name.startswith("_") and name not in libraries.SAID)
 
 
-def _own_names(nodes: Sequence[ast.AST]) -> Iterator[ast.AST]:
-    """What is done with `locals()` in a function that imports nothing itself: its names are those that it made."""
+def _own_names(nodes: Sequence[ast.AST], origins: Mapping[str, str]) -> Iterator[ast.AST]:
+    """What is done with `locals()` in a function none of whose own names can stand for a module."""
     for function in nodes:
         if isinstance(function, ast.FunctionDef | ast.AsyncFunctionDef):
             parts = all_nodes(function)
-            if not any(isinstance(part, ast.Import | ast.ImportFrom | ast.Lambda) for part in parts):
+            bases = {part.value for part in parts if isinstance(part, ast.Attribute)}
+            values = (part for part in parts if isinstance(part, ast.Name | ast.Attribute | ast.Call))
+            modules = any(part not in bases and _leads(path_of(part, origins)) for part in values)
+            if not modules and not any(isinstance(part, ast.Import | ast.ImportFrom | ast.Lambda) for part in parts):
                 for part in parts:
                     match part:
                         case (

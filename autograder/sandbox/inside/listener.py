@@ -60,9 +60,14 @@ def listen(channel: Channel) -> Listener:
 
 @functools.cache
 def library_folders() -> tuple[str, ...]:
-    """What the paths of libraries begin with, and of this package."""
+    """What the paths of libraries begin with, and of this package. Call it before the student's folder is on sys.path.
+
+    A course can have libraries outside of Python's own folders: `pip install --user`, a path file.
+    """
     folders = {*sysconfig.get_paths().values(), sys.prefix, sys.base_prefix, str(Path(__file__).parents[2])}
-    return (*(folder.rstrip(os.sep) + os.sep for folder in folders), *_OWN)
+    folders |= {folder for folder in sys.path if Path(folder).is_absolute()}
+    found = (folder.rstrip(os.sep) + os.sep for folder in sorted(folders))
+    return (*(folder for folder in found if folder != os.sep), *_OWN)
 
 
 class Listener:
