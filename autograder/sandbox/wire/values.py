@@ -138,7 +138,7 @@ def _tensor_to_wire(thing: Any) -> Any:
         if packed is not None:
             return packed
     if torch_module is not None and isinstance(thing, torch_module.Tensor):
-        plain = torch_module.Tensor.detach(thing).to("cpu").to_dense().resolve_conj().resolve_neg()
+        plain = type(thing).detach(thing).to("cpu").to_dense().resolve_conj().resolve_neg()
         dtype = str(plain.dtype).removeprefix("torch.")
         if dtype not in _SIZES:
             raise WireError(f"a tensor of dtype {dtype} cannot be sent between processes")
