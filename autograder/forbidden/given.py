@@ -18,6 +18,10 @@ class Given:
         statements = [statement for _, source in cells for statement in parse(source)]
         self.names = frozenset(name for _, source in cells for name in names(source))
         """what they define"""
+        self.functions = frozenset(
+            one.name for one in statements if isinstance(one, ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef)
+        )
+        """the functions and classes among these"""
         self.origins = origins_of(statements, {})
         """the dotted path behind each name that they import or alias"""
         self._forms = frozenset(map(form, statements))

@@ -21,6 +21,8 @@ _TAKING = {"getattr", "hasattr", "setattr", "delattr", "vars"}
 """functions that look names up in their first argument, which is read elsewhere"""
 _SHOWING = {"dir", "help", "print", "type", "id", "repr", "str", "reload"}
 """functions that do no more with a module than to show it"""
+_OPENING = listed.DOORS | {part for module in listed.TOOL_MODULES for part in module.split(".")[1:2]} | {"utils"}
+"""names of libraries that lead on to a tool, perhaps"""
 _ASKING = {"pop", "keys"}
 """methods of a table of names that give no module"""
 _NAMESPACES = {"globals", "locals", "vars"}
@@ -103,8 +105,7 @@ def _looped(target: ast.expr, rows: Sequence[ast.expr], nodes: Sequence[ast.AST]
 
 def _opens(name: str) -> bool:
     """Whether a name of a library leads on to a tool, perhaps."""
-    listed_parts = {part for module in listed.TOOL_MODULES for part in module.split(".")[1:2]}
-    return name in listed.DOORS | listed_parts | {"utils"} or (name.startswith("_") and name not in libraries.SAID)
+    return name in _OPENING or (name.startswith("_") and name not in libraries.SAID)
 
 
 def _own_names(nodes: Sequence[ast.AST], origins: Mapping[str, str]) -> Iterator[ast.AST]:

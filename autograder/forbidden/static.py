@@ -95,7 +95,7 @@ def uses(
             found = first_use(reach, tool, not notebook.defines_backward, early)
             if found is not None:
                 return f"{WHY[tool]}. Cell ‘{where}’ uses {found[0]} in line {found[1]}."
-            for name in sorted(used & notebook.given_with(tool)) if early else ():
+            for name in notebook.given_with(tool, used) if early else ():
                 return f"{WHY[tool]}. Cell ‘{where}’ uses {name}, which uses it, in line {statement.lineno}."
         for name in used:
             if (name, early) not in names_followed:
@@ -114,8 +114,7 @@ class _Notebook:
     def __init__(self, own: Code, given: tuple[tuple[str, str], ...], later: frozenset[tuple[str, str]]) -> None:
         ours = given_code(given)
         self.given = ours.names
-        self._given = tuple(statement for _, source in given for statement in parse(source))
-        self._given_with: dict[Tool, frozenset[str]] = {}
+        self._given, self._functions = given, ours.functions
         self.cells = {name: tuple(one for one in parse(source) if not ours.has(one)) for name, source in own}
         for name in {cell for cell, _ in later} & self.cells.keys():
             redefined = {defined for cell, defined in later if cell == name}
@@ -157,23 +156,10 @@ class _Notebook:
         tried |= call is not None and path_of(call, self.origins).startswith(("torch.testing.", "numpy.testing."))
         return not tried and not self.reach(statement).names.isdisjoint(asked)
 
-    def given_with(self, tool: Tool) -> frozenset[str]:
-        """The functions of the locked cells that use a tool, themselves or through others."""
-        if tool not in self._given_with:
-            found, origins = dict[str, frozenset[str]](), origins_of(self._given, {})
-            tooled = set[str]()
-            for statement in self._given:
-                nodes = all_nodes(statement)
-                known = origins | inner_origins(statement, origins)
-                lines = [node.lineno for node in nodes if isinstance(node, ast.Call) and is_tensor_backward(node)]
-                reach = Reach(frozenset(), tuple(paths_of(nodes, known)), lines[0] if lines else 0)
-                for name in defines(statement) if isinstance(statement, _DEFINITIONS) else ():
-                    found[name] = global_names(statement) - {name}
-                    tooled |= {name} if first_use(reach, tool, not self.defines_backward) else set()
-            while more := {name for name, used in found.items() if used & tooled} - tooled:
-                tooled |= more
-            self._given_with[tool] = frozenset(tooled - self.definitions.keys())
-        return self._given_with[tool]
+    def given_with(self, tool: Tool, used: Collection[str]) -> Sequence[str]:
+        """Those of these names that stand for functions of the locked cells which use a tool, also through others."""
+        theirs = self._functions.intersection(used) - self.definitions.keys()
+        return sorted(theirs & _given_with(self._given, tool, not self.defines_backward)) if theirs else ()
 
     def module(self, path: str) -> Iterator[tuple[str, ast.stmt]]:
         """What a dotted path names in a module of the student's own: everything in it if no statement defines it."""
@@ -208,6 +194,23 @@ class _Notebook:
                         self._requiring[name] = any(map(requires_gradient, made))
                     if self._requiring[name]:
                         yield f"{name}.grad", node.lineno
+
+
+@functools.lru_cache(maxsize=16)  # the locked cells are the same in all submissions of a notebook
+def _given_with(given: tuple[tuple[str, str], ...], tool: Tool, backward: bool) -> frozenset[str]:
+    statements = [statement for _, source in given for statement in parse(source)]
+    origins, found, tooled = origins_of(statements, {}), dict[str, frozenset[str]](), set[str]()
+    for statement in statements:
+        nodes = all_nodes(statement)
+        known = origins | inner_origins(statement, origins)
+        lines = [node.lineno for node in nodes if isinstance(node, ast.Call) and is_tensor_backward(node)]
+        reach = Reach(frozenset(), tuple(paths_of(nodes, known)), lines[0] if lines else 0)
+        for name in defines(statement) if isinstance(statement, _DEFINITIONS) else ():
+            found[name] = global_names(statement) - {name}
+            tooled |= {name} if first_use(reach, tool, backward) else set()
+    while more := {name for name, used in found.items() if used & tooled} - tooled:
+        tooled |= more
+    return frozenset(tooled)
 
 
 @functools.cache

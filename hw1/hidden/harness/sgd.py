@@ -157,11 +157,11 @@ def flag_after(work: _Work, model: torch.nn.Module, image: Tensor) -> str:
 
 def written_into(work: Callable[[Tensor], Tensor], image: Tensor) -> list[object]:
     """What `work` returns, and the image before and after something else is written into what it returned."""
-    before, result = image.clone(), work(image)
+    before, result = _copy(image), work(image)
     found = result.detach().clone()
     with torch.no_grad():
         result.detach().zero_()
-    return [found, before, image.detach().clone()]
+    return [found, before, _copy(image)]
 
 
 def climbed(gradient_descent: Callable[..., Tensor], iterations: int) -> Callable[[Tensor], Tensor]:
