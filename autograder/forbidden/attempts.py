@@ -108,20 +108,18 @@ class _Search:
         self._defined = {name for node in nodes for name in signs.defines(node)}
         self._known = theirs | self._defined | {text for node in nodes for text in signs.texts_in(node)}
         self._plain = {node.name for node in nodes if isinstance(node, ast.ClassDef) and not node.keywords}
-        self._objects = harmless.own_objects(nodes, self._plain, bound)
+        objects = harmless.own_objects(nodes, self._plain, bound)
         self._calls = listed.TOOL_CALLS - (harmless.own_functions(own, bound) if not modules else set())
         self._writes = any(map(signs.writes_module, nodes))
         self._searches = signs.searches_elsewhere(nodes, origins)
         self._read = modules - signs.written_modules(nodes)
         self._leading = leading = any(signs.leads(node) for node in nodes if node not in self._fine)
-        self._modules = listed.MODULES | (listed.TOOL_MODULES if tools else set())
+        paths = listed.MODULES | (listed.TOOL_MODULES if tools else set())
         names = listed.NAMES | (listed.TOOL_NAMES if tools else set())
         names |= listed.AUTOGRAD_NAMES if "autograd" in tools else set()
         names -= listed.METHODS & self._defined
         self._names = names if leading else names - listed.OWN
-        self._lookups = Lookups(
-            *(tools, origins, self._texts, self._names, self._modules, modules, self._used, made, self._objects)
-        )
+        self._lookups = Lookups(*(tools, origins, self._texts, self._names, paths, modules, self._used, made, objects))
 
     def places(self, statements: Iterable[ast.stmt]) -> Iterator[tuple[int, str]]:
         """The lines of attempts in statements, and what they are."""
@@ -180,11 +178,9 @@ class _Search:
                 yield "__class__ of one's own"
             case ast.FunctionDef(name=name) if name in self._names and name.startswith("__"):
                 yield name
-            case ast.MatchClass(cls=cls, patterns=positional, kwd_attrs=names) if self._tools and not self._is_plain(
-                cls
-            ):
+            case ast.MatchClass(cls=cls, patterns=unnamed, kwd_attrs=names) if self._tools and not self._is_plain(cls):
                 yield from (f"a pattern with {name}" for name in names if name in listed.DOORS | self._names)
-                if positional and not (isinstance(cls, ast.Name) and cls.id in _MATCHED):
+                if unnamed and not (isinstance(cls, ast.Name) and cls.id in _MATCHED):
                     yield "a pattern whose parts have no names"
             case ast.Assign(targets=[ast.Name(id="__match_args__")], value=value) if self._tools:
                 known = (text_of(one) for one in getattr(value, "elts", ()))

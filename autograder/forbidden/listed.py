@@ -138,8 +138,6 @@ CODE = (ast.Import, ast.ImportFrom, ast.Assign, ast.AugAssign, ast.FunctionDef, 
 MOST_CODE = 50_000
 """characters of a text that are read as code"""
 IMPORT = re.compile(r"^[ \t]*(?:from[ \t]+\S+[ \t]+)?import[ \t]+\w", re.MULTILINE)
-WRITES = {"write", "writelines", "writestr", "write_text", "write_bytes", "tofile", "savez"}
-"""methods that write any bytes"""
 WRITING = {"write_text", "write_bytes", "tofile", "savetxt", "rename", "copyfile", "copy2", "move", "urlretrieve"}
 EVENTS = {
     *("code.__new__", "function.__new__", "sys.settrace", "sys._current_frames"),

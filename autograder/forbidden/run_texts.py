@@ -13,8 +13,7 @@ import tokenize
 import warnings
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import suppress
-from dataclasses import dataclass
-from typing import Literal
+from typing import Literal, NamedTuple
 
 from autograder.constants import MOST_RUN, UNHEARD, digest_of
 from autograder.forbidden import listed, magics, signs
@@ -33,8 +32,7 @@ _MAKERS = {
 """of these libraries, what makes saved data"""
 
 
-@dataclass(frozen=True)
-class RunText:
+class RunText(NamedTuple):
     """One report of the student's process."""
 
     cell: str

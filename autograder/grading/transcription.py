@@ -51,7 +51,7 @@ class Transcription:
         """Keep one notebook."""
         suite = self._context.suites[spec.name]
         cells = tuple(WorkCell(cell.id, cell.kind, cell.source, cell.attachments) for cell in work.gradable.cells)
-        self._work[spec.name] = transcript.Work(cells, dict(files), work.answers_elsewhere, ran_as_kept(work.ran))
+        self._work[spec.name] = transcript.Work(cells, dict(files), work.answers_elsewhere, work.ran)
         execution, verdict = prints(self._context, spec)
         tests, shared = records(suite, examined, self._transcriber)
         self._notebooks.append(
@@ -93,15 +93,11 @@ class Transcription:
         return transcript.made(index, self._transcriber.blobs, self._work)
 
 
-def ran_as_kept(ran: Sequence[RunText]) -> tuple[tuple[str, int, Literal["text", "object", "use"], bytes, bytes], ...]:
-    """What a notebook ran that stands in no cell, as a transcript has it."""
-    return tuple((one.cell, one.line, one.what, one.text, one.digest) for one in ran)
-
-
 def with_ran(kept: Mapping[str, transcript.Work], works: Mapping[str, Work]) -> dict[str, transcript.Work]:
     """What was kept of each notebook, with what these ran."""
-    ran = {name: ran_as_kept(work.ran) for name, work in works.items()}
-    return {name: msgspec.structs.replace(one, ran=ran.get(name, one.ran)) for name, one in kept.items()}
+    return {
+        name: msgspec.structs.replace(one, ran=works[name].ran) if name in works else one for name, one in kept.items()
+    }
 
 
 def prints(context: GradingContext, spec: NotebookSpec) -> tuple[bytes, bytes]:
