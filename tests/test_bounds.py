@@ -1070,11 +1070,12 @@ def test_what_stands_beside_autograd_and_differentiates_nothing_is_no_tool(name)
     assert static.uses("own-1", own, GIVEN, ["autograd"], ["f"]) == ""
 
 
-@pytest.mark.parametrize("deep", ["y = " + " + ".join("1" * 5000), "y = " + "-" * 5000 + "1"])
+@pytest.mark.parametrize("deep", ["y = " + " + ".join("1" * 20_000), "y = " + "-" * 20_000 + "1"])
 def test_a_cell_that_is_too_deep_to_be_read_is_an_attempt(deep):
-    """Code above it can raise Python's limits, so that it runs."""
+    """Code above it can raise Python's limits, so that it runs. How deep is too deep differs between versions."""
     [found] = attempts([("own-1", f"import ctypes\n{deep}")], GIVEN, ["autograd"])
-    assert (found.cell, found.line) == ("own-1", 1) and "too deeply" in found.what
+    assert (found.cell, found.line) == ("own-1", 1)
+    assert "too deeply" in found.what if source.too_deep(deep) else "ctypes" in found.what
 
 
 def test_the_names_of_a_deep_statement_are_read():

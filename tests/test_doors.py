@@ -324,6 +324,7 @@ def test_a_solution_that_reaches_a_tool_by_name_is_found(solution, helper):
         "def f(F, nn):\n    return F.sum() + nn",
         "import torch.nn as nn\nfrom torch.autograd import grad\ndef f(x):\n    return x",
         "def f(x):\n    import torch.nn.functional as F\n    return x",
+        "table = [2 * slope for slope in range(3)]\ndef f(x):\n    return x * table[0]",
         "def f(x:\n    broken",
     ],
 )
@@ -331,6 +332,11 @@ def test_an_honest_solution_is_not_accused(solution):
     play = "def slope(x):\n    return torch.autograd.grad(x.sum(), x)\nf(x).sum().backward()\nright = x.grad\nx = 3 * 2"
     own = [("play", play), ("answer", solution)]
     assert static.uses("answer", own, GIVEN, ["autograd", "nn"]) == ""
+
+
+def test_what_a_comprehension_begins_with_is_no_variable_of_it():
+    own = [("play", "slope = torch.autograd.grad(x.sum(), x)"), ("answer", "f = [2 * slope for slope in slope]")]
+    assert "autograd" in static.uses("answer", own, GIVEN, ["autograd"])
 
 
 def test_a_check_that_was_merged_with_the_answer_is_still_ours():

@@ -109,6 +109,9 @@ def test_names_that_are_defined_twice_are_told(last_cell):
     assert "You have redefined scale" in last_cell(right, CHECK, mine)
     assert "has replaced your scale" in last_cell(mine, HELPERS, right)
     assert "scale" not in last_cell("def helper():\n    scale = 3\n", right)
+    assert "scale" not in last_cell("mine = [scale for scale in range(3)]\n", right)
+    assert "You have redefined scale" in last_cell(right, CHECK, "from math import pi as scale")
+    assert "You have redefined scale" in last_cell(right, CHECK, "for scale in range(3):\n    pass")
 
 
 def test_what_the_set_up_cell_defines_is_not_the_students(last_cell):

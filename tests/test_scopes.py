@@ -43,6 +43,16 @@ def test_a_cell_that_gives_all_its_names_stays_as_it_is():
     assert closed(book(data))[-1].source == data.source
 
 
+def test_the_variable_of_a_comprehension_is_no_name_that_stays():
+    """In the symbol tables of Python 3.12 and later it looks like one."""
+    data = cell(
+        "data", "def g():\n    return 1\n\n\nprint([k for k in {g(): g for _ in 'ab'}])", locked=True, gives=("g",)
+    )
+    assert closed(book(data))[-1].source == data.source
+    [text] = said(CHECK, cell("figure", "print([x for _ in range(x)])", locked=True))
+    assert "'x' of the cell f" in text
+
+
 def test_the_students_own_cells_stay_as_they_are():
     assert closed(book(CHECK))[:2] == tuple(book())
 

@@ -7,10 +7,11 @@ that defines something for later cells says so: `"gives": ["blur"]`. The noteboo
 from __future__ import annotations
 
 import ast
+import dis
 import re
-import symtable
 import textwrap
 from collections.abc import Iterator, Sequence
+from types import CodeType
 
 import msgspec
 
@@ -20,6 +21,9 @@ _LINE = 110
 """characters of a line in the list of names"""
 
 
+_BINDS = {"STORE_NAME", "STORE_GLOBAL"}
+_READS = {"LOAD_NAME", "LOAD_GLOBAL", "LOAD_FROM_DICT_OR_GLOBALS"}
+"""instructions: a symbol table does not tell, since Python 3.12 the variables of comprehensions stand in it, too"""
 _HEAD = re.compile(r"def (_check_\w+|_figure)\(\):")
 """the first line of a cell that the build has put into a function"""
 
@@ -139,16 +143,12 @@ def opened(source: str) -> str:
 def _needed(cell: Cell, after: bool) -> set[str]:
     """The names that a cell takes from the notebook."""
     source = _in_function(cell) if after and cell.locked and ast.parse(cell.source).body else cell.source
-    table = symtable.symtable(source, cell.id, "exec")
     used: set[str] = set()
-    waiting = [table]
+    waiting = [compile(source, cell.id, "exec", dont_inherit=True)]
     while waiting:
-        scope = waiting.pop()
-        waiting += scope.get_children()
-        for symbol in scope.get_symbols():
-            top = scope is table
-            if symbol.is_referenced() and (symbol.is_global() or (top and not _binds(symbol))):
-                used.add(symbol.get_name())
+        code = waiting.pop()
+        waiting += [inner for inner in code.co_consts if isinstance(inner, CodeType)]
+        used |= _names(code, _READS) - _names(code, _BINDS)  # what a class binds, it reads by its name
     return used - (_bound(source) or set())
 
 
@@ -170,11 +170,11 @@ def _defined(source: str) -> list[str]:
 def _bound(source: str) -> set[str] | None:
     """The names that a source binds at its top level; None if it is not valid Python."""
     try:
-        table = symtable.symtable(source, "cell", "exec")
+        code = compile(source, "cell", "exec", dont_inherit=True)
     except (SyntaxError, ValueError):
         return None
-    return {symbol.get_name() for symbol in table.get_symbols() if _binds(symbol)}
+    return _names(code, _BINDS)
 
 
-def _binds(symbol: symtable.Symbol) -> bool:
-    return symbol.is_assigned() or symbol.is_imported() or symbol.is_namespace()
+def _names(code: CodeType, kinds: set[str]) -> set[str]:
+    return {step.argval for step in dis.get_instructions(code) if step.opname in kinds}

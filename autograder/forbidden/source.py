@@ -138,7 +138,26 @@ def global_names(statement: ast.stmt) -> frozenset[str]:
         inner = waiting.pop()
         found |= {symbol.get_name() for symbol in inner.get_symbols() if symbol.is_global() and symbol.is_referenced()}
         waiting += inner.get_children()
-    return frozenset(found)
+    return frozenset(found - _of_comprehensions(statement))
+
+
+def _of_comprehensions(statement: ast.stmt) -> set[str]:
+    """The names that are only variables of comprehensions: since Python 3.12, symbol tables list them, too."""
+    variables, elsewhere = set[str](), set[str]()
+    waiting: list[tuple[ast.AST, frozenset[str]]] = [(statement, frozenset())]
+    if not any(isinstance(node, ast.comprehension) for node in all_nodes(statement)):
+        return variables
+    while waiting:
+        node, bound = waiting.pop()
+        if isinstance(node, ast.Name) and node.id not in bound:
+            elsewhere.add(node.id)
+        if isinstance(node, ast.ListComp | ast.SetComp | ast.DictComp | ast.GeneratorExp):
+            waiting.append((node.generators[0].iter, bound))  # is found before its variables are
+            targets = [walk(generator.target) for generator in node.generators]
+            bound = bound.union(one.id for target in targets for one in target if isinstance(one, ast.Name))
+            variables |= bound
+        waiting += [(child, bound) for child in children(node)]
+    return variables - elsewhere
 
 
 def origins_of(statements: Sequence[ast.stmt], before: Mapping[str, str]) -> dict[str, str]:

@@ -1260,8 +1260,9 @@ def _hand_in(file, exercises, answers, given, blank):
     the cell; blank: what stands where nobody wrote an answer
     """
     import contextlib
+    import dis
     import json
-    import symtable
+    import warnings
     import zlib
     from pathlib import Path
 
@@ -1291,10 +1292,11 @@ def _hand_in(file, exercises, answers, given, blank):
     order: dict[str, list[bool]] = {}
     for text in globals().get("In", ()):
         yours = zlib.crc32("".join(text.split()).encode()) not in given
-        with contextlib.suppress(SyntaxError):
-            for symbol in symtable.symtable(text, "cell", "exec").get_symbols():
-                if symbol.get_name() in taken and (symbol.is_assigned() or symbol.is_imported()):
-                    order.setdefault(symbol.get_name(), []).append(yours)
+        with contextlib.suppress(SyntaxError), warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            steps = list(dis.get_instructions(compile(text, "cell", "exec")))
+            for name in sorted(taken & {one.argval for one in steps if one.opname in ("STORE_NAME", "STORE_GLOBAL")}):
+                order.setdefault(name, []).append(yours)
     for name, runs in order.items():
         if runs[-1]:
             print(f"  You have redefined {name}, which the notebook's own cells use: give yours another name.")
