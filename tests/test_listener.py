@@ -92,9 +92,10 @@ def test_what_is_done_in_place_of_running_a_text_is_seen(zygote, runs, seen):
 
 
 def test_a_text_that_only_a_test_makes_run_is_read(zygote):
-    source = PAYLOAD + "import timeit\ndef f(x):\n    timeit.timeit(text, number=1)\n    return x"
+    source = PAYLOAD + "import timeit\ndef f(x):\n    try:\n        timeit.timeit(text, number=1)\n"
+    source += "    except ImportError:  # nothing leads to what runs here\n        return x"
     _, [found], _ = ran(zygote, source, ask=lambda student: student.f(1))
-    assert "autograder" in found.what and (found.cell, found.line) == ("c0", 4)
+    assert "autograder" in found.what and (found.cell, found.line) == ("c0", 5)
 
 
 HONEST = [

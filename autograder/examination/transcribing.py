@@ -81,7 +81,7 @@ def _question(blob: bytes) -> Question:
     order = messages.decode_order(blob)
     if isinstance(order, messages.Run):
         return msgspec.structs.replace(order, code=messages.compiled(order.code.decode()))
-    if isinstance(order, messages.Put | messages.Execute | messages.Fork | messages.Reap | messages.Begin):
+    if isinstance(order, messages.Command):
         raise WireError("this is no question")
     return order
 

@@ -9,6 +9,11 @@ WHY = {
 }
 """the message to the student, by the tool's name in homework.toml"""
 
+THREADS = "A thread is started, which the tests of this notebook cannot follow. Do the same without one"
+SCRIPTS = "A program of TorchScript is loaded, which the tests of this notebook cannot follow"
+SENTENCES = frozenset((*WHY.values(), THREADS, SCRIPTS))
+"""all that a ForbiddenTool says"""
+
 
 class ForbiddenTool(Exception):
     """Raised when student code uses a tool that its notebook forbids."""

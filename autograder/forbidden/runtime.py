@@ -13,7 +13,7 @@ from collections.abc import Callable, Iterable
 from contextlib import AbstractContextManager
 from typing import Any, NoReturn
 
-from autograder.forbidden import WHY, ForbiddenTool
+from autograder.forbidden import THREADS, WHY, ForbiddenTool
 from autograder.forbidden.blocking_mode import FUNCTIONS, blocking_mode, refusal
 
 _THREAD_STARTS = tuple(
@@ -35,7 +35,7 @@ def prepare(tools: Iterable[str]) -> None:
 
 
 def _refuse_threads(*args: Any, **kwargs: Any) -> NoReturn:
-    raise ForbiddenTool("A thread is started, which the tests of this notebook cannot follow. Do the same without one")
+    raise ForbiddenTool(THREADS)
 
 
 class blocked(AbstractContextManager[None]):  # noqa: N801 (used as a function)

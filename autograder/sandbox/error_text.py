@@ -10,7 +10,7 @@ import builtins
 import re
 from collections.abc import Callable
 
-from autograder.forbidden import WHY, ForbiddenTool
+from autograder.forbidden import SENTENCES, ForbiddenTool
 
 _MOST = 400
 """most characters of a text that is shown"""
@@ -99,7 +99,7 @@ def cell_of(name: str) -> str:
 def fixed_text_of(kind: str, text: str) -> str:
     """The text of an exception if it is one of a few that can carry nothing; '' otherwise."""
     if kind == ForbiddenTool.__name__:
-        return text if text in WHY.values() else ""
+        return text if text in SENTENCES else ""
     return _NO_GPU if text.strip().startswith(_WITHOUT_GPU) else ""
 
 

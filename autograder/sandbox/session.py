@@ -19,7 +19,7 @@ from autograder.sandbox.process import Died, Process
 from autograder.sandbox.sentences import how_it_ended
 from autograder.sandbox.student_error import StudentError
 from autograder.sandbox.wire.channel import Channel, pair
-from autograder.sandbox.wire.messages import Execute, Finished, Fork, Put, Ran, Shown, encode
+from autograder.sandbox.wire.messages import Execute, Finished, Forbid, Fork, Put, Ran, Shown, encode
 from autograder.sandbox.wire.values import MAX_ANSWER
 from autograder.sandbox.wire.wire_error import Late, WireError
 from autograder.sandbox.zygote_client import SandboxLost, Zygote
@@ -133,7 +133,7 @@ class Session:
             self._starts += 1
             self._process = Process(self._zygote, self._limits, self._hear)
             self.outputs.clear()
-            self._put_files(self._process)
+            self._prepare(self._process)
             for cell in self._cells:
                 if self._starts == _STARTS and cell.id == self._last_ended:
                     text = f"Your Python process ended {_STARTS - 1} times, so no cell from ‘{cell.id}’ on was run."
@@ -142,10 +142,11 @@ class Session:
                 if cell.id not in self._left_out and not self._run_cell(cell):
                     break
 
-    def _put_files(self, process: Process) -> None:
-        if self._files:
+    def _prepare(self, process: Process) -> None:
+        orders = [Forbid(self._shut)] if self._shut else []
+        for order in [*orders, Put(self._files)] if self._files else orders:
             with suppress(Died, WireError):  # the first cell finds that out
-                process.send(encode(Put(self._files)), time.monotonic() + _PUT)
+                process.send(encode(order), time.monotonic() + _PUT)
 
     def _run_cell(self, cell: RunCell) -> bool:
         """Run one cell. Returns False if its process ended or had to be ended; the cell is then left out."""
@@ -283,7 +284,7 @@ class Session:
         self._forks += 1
         self._process.forks.add(self._forks)
         near, far = pair()
-        order = Fork(os.urandom(16), self._forks, self._shut)
+        order = Fork(os.urandom(16), self._forks)
         try:
             self._process.send(encode(order), time.monotonic() + self._tests.left, (far.fileno(),))
         except (WireError, Died) as error:

@@ -16,7 +16,7 @@ from typing import Any
 
 from autograder.confine.privateroot import WORK
 from autograder.constants import MOST_THREADS, SEED, THREADS_LEFT, WIRE_FD, output_cost
-from autograder.forbidden import runtime
+from autograder.forbidden import guards, runtime
 from autograder.sandbox.inside.listener import listen
 from autograder.sandbox.inside.object_server import ObjectServer
 from autograder.sandbox.inside.shell import Shell
@@ -28,6 +28,7 @@ from autograder.sandbox.wire.messages import (
     Begin,
     Execute,
     Finished,
+    Forbid,
     Fork,
     ForkEnded,
     Order,
@@ -57,7 +58,10 @@ def serve() -> None:
     forks: dict[int, tuple[int, int]] = {}  # number -> pid, pidfd
     kept: dict[str, dict[str, Any]] = {}  # the notebook's names after its visible checks
     files: WorkFiles | None = None  # once the notebook has run
+    shut: tuple[str, ...] = ()
+    shut_engine = guards.guard(shut)
     tools = ExitStack()  # never left
+    _hide()
     while True:
         # an interrupt after the cell has ended, invalid data, or what a signal handler of the student's raises
         with suppress(KeyboardInterrupt, Exception):
@@ -66,17 +70,21 @@ def serve() -> None:
             except Closed:
                 return
             match order:
+                case Forbid(forbidden) if not shut:
+                    shut = tuple(forbidden)
+                    shut_engine = guards.guard(shut)
                 case Put(beside):
                     _put(beside)
                 case Execute(nonce, cell, source, room, keep):
                     listener.expect(source)
                     if _execute(channel, shell, nonce, cell, source, room) and keep:
                         kept[cell] = dict(shell.user_ns)
-                case Fork(_, number, shut) if fds:
+                case Fork(_, number) if fds:
                     if files is None:
                         _finish()
                         files = WorkFiles([folder, "/tmp", "/dev/shm"] if folder == WORK else [folder])
                         # from here on, also between questions and for what a signal handler of the student's does
+                        shut_engine()
                         tools.enter_context(runtime.blocked(shut))
                     try:
                         pid = os.fork()
@@ -87,7 +95,7 @@ def serve() -> None:
                         try:
                             answers = Channel(socket.socket(fileno=fds[0]))
                             listener.follow(answers)
-                            _answer(answers, shell, surroundings, files, kept, tuple(shut))
+                            _answer(answers, shell, surroundings, files, kept, shut)
                         finally:
                             os._exit(0)
                     os.close(fds[0])
@@ -97,6 +105,15 @@ def serve() -> None:
                     _reap(channel, forks, number, files)
                 case _:
                     pass
+
+
+def _hide() -> None:
+    """Take this package out of the table of modules: what leads to the table leads not to what runs here.
+
+    A cell that imports the package gets another copy of it.
+    """
+    for name in [name for name in sys.modules if name.partition(".")[0] == "autograder"]:
+        del sys.modules[name]
 
 
 def _put(files: dict[str, bytes]) -> None:
@@ -216,7 +233,7 @@ def _answer(
                     files.restore()
                     seed(number)
                     server = ObjectServer(names, shut)
-                case Execute() | Put() | Fork() | Reap():
+                case Forbid() | Put() | Execute() | Fork() | Reap():
                     pass
                 case question:
                     channel.send(encode(server.answer(question)))

@@ -42,13 +42,17 @@ class Put(msgspec.Struct, tag="put", forbid_unknown_fields=True):
     """path relative to the folder, and content"""
 
 
+class Forbid(msgspec.Struct, tag="forbid", forbid_unknown_fields=True):
+    """Before the first cell: guard these tools, by `Tool` name, and block them from the first fork on."""
+
+    tools: list[str]
+
+
 class Fork(msgspec.Struct, tag="fork", forbid_unknown_fields=True):
     """Fork for tests. The fork answers on the file descriptor that is attached to this message."""
 
     nonce: bytes
     number: int
-    shut: list[str]
-    """the forbidden tools to block in the fork, by `Tool` name"""
 
 
 class Reap(msgspec.Struct, tag="reap", forbid_unknown_fields=True):
@@ -117,7 +121,8 @@ class Run(msgspec.Struct, tag="run", forbid_unknown_fields=True):
 
 
 Question: TypeAlias = Get | Call | Attribute | SetAttribute | Item | SetItem | Run
-Order: TypeAlias = Put | Execute | Fork | Reap | Begin | Question
+Command: TypeAlias = Forbid | Put | Execute | Fork | Reap | Begin
+Order: TypeAlias = Command | Question
 
 
 # ---- from the student's process ---------------------------------------------------------------------------------
