@@ -939,6 +939,14 @@ def test_a_helper_that_only_the_earlier_release_defined_still_runs(given: Releas
     assert mended.repairs[0].note.endswith("What only the earlier release defines still runs, as a cell of your own.")
 
 
+def test_what_an_earlier_release_imported_within_its_own_function_is_no_cell_of_the_students(given: Released) -> None:
+    """The last cell of a notebook is such a function, and no student wrote it."""
+    earlier = "def report():\n    import symtable\n    return symtable.symtable\n\n\nreport()"
+    present = "def report():\n    import dis\n    return dis.dis\n\n\nreport()"
+    assert added_code(earlier, present).source == ""
+    assert added_code(f"import symtable\n\n{earlier}", present).source.startswith("import symtable")
+
+
 def test_a_forged_checksum_leaves_the_course_its_checks(given: Released) -> None:
     handed_in = on_earlier(linear_forward="assert True", relu="class ReLU:\n    pass")
     mended = mend(handed_in, given)

@@ -27,7 +27,7 @@ from autograder.forbidden import (
     tool_use,
 )
 from autograder.forbidden.lookups import LONGEST, Lookups
-from autograder.forbidden.source import inner_functions, path_of, too_deep
+from autograder.forbidden.source import inner_functions, origins_of, path_of, runs_elsewhere, too_deep
 from autograder.forbidden.texts import Texts, is_code, text_of
 
 _MOST = 5
@@ -88,7 +88,7 @@ class _Search:
         """`own` are the student's statements, `modules` files beside the notebook, `theirs` names of locked cells."""
         self._tools, self._origins, self._own_modules = tools, origins, modules
         self._starred = {name for one in own for name in signs.starred_names(one)} & origins.keys()
-        self._texts = Texts(own if tools else ())  # asked only where a tool is forbidden
+        self._texts = Texts(own)
         nodes = [node for one in own for node in all_nodes(one)]
         self._bound = bound = harmless.bindings(nodes)
         made = outside.given_names(nodes, outside.is_put_together, part=True)
@@ -170,8 +170,14 @@ class _Search:
                 runs = name in listed.SHELL_CALLS and (harmless.is_shell(of) or (self._leading and not ours))
                 if leaves or runs or name in self._names or self._is_inner(name):
                     yield name
+                elif name == "__annotations__" and not isinstance(node.ctx, ast.Load):
+                    yield "__annotations__ = …"
                 elif node not in parts:
                     yield from self._lookups.on_path(path_of(node, self._origins))
+            case ast.Subscript(value=ast.Attribute(attr="__annotations__"), ctx=ast.Store()):
+                yield "__annotations__[…] = …"
+            case ast.FunctionDef(name=name) | ast.Name(id=name, ctx=ast.Store()) if name in listed.GIVEN:
+                yield name
             case ast.ClassDef(bases=bases) if any(path_of(of, self._origins) in listed.TENSORS for of in bases):
                 yield "a class made from Tensor"
             case ast.FunctionDef(name="__class__") | ast.Name(id="__class__", ctx=ast.Store()):
@@ -225,6 +231,9 @@ class _Search:
                     parts.add(called)
                 texts = [pair.value for pair in node.keywords if pair.arg in listed.CODE_ARGUMENTS]
                 yield from self._called(path, [*args[:2], *texts] if path in listed.TEXT_RUNNERS else args)
+            case ast.Call(func=called, args=args) if path_of(called, self._origins) in listed.GETTERS:
+                words = {word for one in args for text in self._texts.values(one) or () for word in text.split(".")}
+                yield from sorted(words & self._names)
             case ast.Call(func=ast.Name(id=name), args=[text, *_]) if name in listed.RUNNERS and not self._tools:
                 yield from self.in_code(text_of(text))
                 yield from (
@@ -272,9 +281,16 @@ class _Search:
         except MemoryError:
             yield "a text of code that is too large to be read"
             return
-        except (SyntaxError, ValueError, RecursionError):
+        except RecursionError:
+            yield "a text of code that is nested too deeply to be read"
             return
-        found = (what for _, what in self.places(statements))
+        except (SyntaxError, ValueError) as error:
+            yield from ("a text of code that cannot be read" for _ in [1] if runs_elsewhere(error))
+            return
+        # what the text imports itself, no name of the notebook tells
+        origins = origins_of(statements, self._origins)
+        search = _Search(self._tools, origins, statements, self._own_modules, self._known)
+        found = (what for _, what in search.places(statements))
         used = tool_use.tool_in(statements, self._tools)
         yield from (f"{what} in a text" for what in (*found, *(used or ())[:1]))
 

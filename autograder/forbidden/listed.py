@@ -20,10 +20,12 @@ NAMES = {
     *("input_transformers_cleanup", "ast_transformers", "run_cell", "run_code", "__subclasses__", "co_consts"),
     *("get_objects", "get_referrers", "get_referents", "__code__", "__globals__", "__closure__", "cell_contents"),
     *("codeobj", "co_code", "getsource", "getsourcelines", "__reduce__", "__reduce_ex__", "__dir__"),
-    *("walk_stack", "walk_tb", "extract_stack"),
+    *("walk_stack", "walk_tb", "extract_stack", "transform_ast", "get_type_hints", "evaluate_forward_ref"),
     *("get_function_globals", "get_function_code", "get_function_closure", "load_backend_module"),
     *("safe_execfile", "safe_execfile_ipy", "safe_run_module", "run_ast_nodes", "run_cell_async", "runcode"),
 }
+GIVEN = {"__array_interface__", "__array_struct__", "load_ipython_extension"}
+"""names of methods and functions by which a library is led to memory or to the shell"""
 OWN = {"run_cell", "run_code", "cell_contents"}
 """of these, names that a class of the student's may have, where nothing leads to the objects that are meant"""
 METHODS = {"discover", "sys"}
@@ -106,7 +108,7 @@ TOOL_NAMES = {
     *("TorchFunctionMode", "TorchDispatchMode", "__builtins__", "__import__"),
     *("__self__", "__loader__", "__spec__", "load_module", "__match_args__"),
     *("loadTestsFromName", "loadTestsFromNames", "discover", "importorskip", "MonkeyPatch"),
-    *("get_type_hints", "ForwardRef", "evaluate_forward_ref", "import_item", "unsafe_eval", "exec_module"),
+    *("ForwardRef", "PYTHONBREAKPOINT", "needs_local_scope", "import_item", "unsafe_eval", "exec_module"),
     *("sys", "start_new_thread", "import_module", "aten", "__getattribute__", "load_library", "breakpointhook"),
 }
 TOOL_CALLS = {"exec", "eval", "compile", "__import__", "breakpoint"}

@@ -19,7 +19,8 @@ _MOST_OPTIONS = 12
 _RUN = {"run_line_magic", "run_cell_magic"}
 _EXTENSIONS = {"autoreload", "tensorboard", "memory_profiler", "line_profiler", "watermark", "storemagic", "autotime"}
 """what notebooks load by `%load_ext`"""
-_WITH_CODE = {"time", "timeit", "prun", "capture"}
+WITH_CODE = {"time", "timeit", "prun", "capture"}
+"""magics whose text is code, which is read with the cell"""
 HARMLESS = {
     *("matplotlib", "autoreload", "cd", "pwd", "ls", "who", "whos", "who_ls", "precision", "pip"),
     *("conda", "mkdir", "env", "html", "HTML", "latex", "markdown", "javascript", "js", "svg", "SVG", "pinfo"),
@@ -103,7 +104,7 @@ def _code(node: ast.AST) -> list[ast.stmt] | None:
             text = (setting,)
         case ("writefile" | "file", _, module):
             text = ("", as_imported(module))  # read where it is written: whatever imports it uses these definitions
-        case (name, *text) if name in _WITH_CODE:
+        case (name, *text) if name in WITH_CODE:
             pass
         case _:
             return None

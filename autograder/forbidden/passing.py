@@ -39,6 +39,7 @@ def passed_on(
     named: set[ast.AST] = set()  # modules of which it is read what becomes of them
     called: set[ast.AST] = set()
     tables, lookups = _NAMESPACES.difference(bound), _TAKING.union(_NAMESPACES).difference(bound)
+    showing = _SHOWING.difference(bound)
     inside = set(_own_names(nodes, origins))
     local = harmless.bindings([node for node in nodes if not isinstance(node, ast.alias)])
     for node in nodes:
@@ -48,7 +49,7 @@ def passed_on(
             case ast.Call(func=function, args=args):
                 called.add(function)
                 name = function.id if isinstance(function, ast.Name) else getattr(function, "attr", "")
-                named.update(args if name in _SHOWING else args[:1] if name in _TAKING else ())
+                named.update(args if name in showing else args[:1] if name in _TAKING else ())
             case ast.Assign(targets=[ast.Name()], value=ast.Name() | ast.Attribute() as value):
                 named.add(value)  # an alias, which is known
             case ast.Return(value=ast.Name() as value):

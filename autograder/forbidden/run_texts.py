@@ -78,7 +78,8 @@ def is_data(path: str) -> bool:
     top, _, name = path.partition(".")
     if top in ("builtins", "__builtin__"):
         return isinstance(getattr(builtins, name, None), type) and name not in ("type", "super", "classmethod")
-    return top not in _LEADING or path in _MAKERS
+    # torch.sys.modules is as good as sys.modules
+    return path in _MAKERS or (top not in _LEADING and (_LEADING - {"multiprocessing"}).isdisjoint(name.split(".")))
 
 
 @functools.cache
@@ -123,14 +124,17 @@ def _known(sources: Iterable[str]) -> frozenset[bytes]:
 
 
 def _transformed(source: str) -> Iterator[str]:
-    """What IPython makes of a cell that is not plain Python, and of what stands below a magic such as %%time."""
+    """What IPython makes of a cell that is not plain Python, and of what stands below a magic such as %%time.
+
+    What stands below another magic is not read with the cell: if it runs, it is read then.
+    """
     with warnings.catch_warnings(), suppress(SyntaxError, ValueError, RecursionError, MemoryError):
         warnings.simplefilter("ignore")
         ast.parse(source)
         return
     bodies = [source]
-    if source.lstrip().startswith("%%"):
-        body = source.lstrip().partition("\n")[2]
+    first, _, body = source.lstrip().partition("\n")
+    if first.startswith("%%") and first[2:].split(None, 1)[:1] in ([name] for name in magics.WITH_CODE):
         bodies.append(body)
         yield body
     for text in bodies:

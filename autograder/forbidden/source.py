@@ -45,9 +45,14 @@ def too_deep(source: str) -> bool:
         tree(source)
     except (RecursionError, MemoryError):
         return True
-    except (SyntaxError, ValueError):
-        pass
+    except (SyntaxError, ValueError) as error:
+        return runs_elsewhere(error)
     return False
+
+
+def runs_elsewhere(error: Exception) -> bool:
+    """Whether a text with this error may be valid where code has changed Python: its limit of digits, or `<>`."""
+    return "Exceeds the limit" in str(error) or "<>" in (getattr(error, "text", "") or "")
 
 
 def defines(statement: ast.stmt, installers: Container[str] = ()) -> list[str]:
@@ -186,7 +191,8 @@ def inner_origins(statement: ast.stmt, origins: Mapping[str, str]) -> dict[str, 
         elif isinstance(node, ast.ImportFrom) and node.module:
             found |= {name: f"{node.module}.{name}" for name in starred(node)}
             for alias in node.names:
-                found[alias.asname or alias.name] = f"{node.module}.{alias.name}"
+                here = known.get(alias.name, "") if node.module == "__main__" else ""  # what the notebook calls so
+                found[alias.asname or alias.name] = here or f"{node.module}.{alias.name}"
         elif type(node) in _GIVERS:
             for name, value in (*_aliases(node), *_returned(node)):
                 if path := path_of(value, known):

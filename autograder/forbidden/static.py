@@ -257,8 +257,9 @@ def sources_of(own: Code, given: Code) -> dict[str, str]:
 
 
 def modules_of(own: Code) -> frozenset[str]:
-    """The modules that were handed in beside a notebook."""
-    return frozenset(name.partition("/")[0].removesuffix(".py") for name, _ in own if name.endswith(".py"))
+    """The modules that were handed in beside a notebook, but for those in whose place a library is imported."""
+    names = {name.partition("/")[0].removesuffix(".py") for name, _ in own if name.endswith(".py")}
+    return frozenset(name for name in names if not is_installed(name))
 
 
 def is_crowded(own: Code, given: Code) -> bool:

@@ -262,6 +262,6 @@ def is_code(text: str) -> bool:
     if "=" not in text and "import" not in text and "def " not in text:
         return False
     try:
-        return any(isinstance(one, listed.CODE) for one in ast.parse(text.strip()).body)
+        return any(isinstance(one, listed.CODE) for one in ast.walk(ast.parse(text.strip())))
     except (SyntaxError, ValueError, RecursionError, MemoryError):
         return False

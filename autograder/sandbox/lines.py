@@ -32,6 +32,7 @@ from autograder.sandbox.wire.messages import (
     decode_report,
     encode,
 )
+from autograder.sandbox.wire.values import refuse_false
 from autograder.sandbox.wire.wire_error import Closed, Late, WireError
 
 WORTH = 0.05
@@ -178,7 +179,10 @@ class ForkLine:
             if isinstance(report, Ran):
                 self._process.heard(report)
             if isinstance(report, Returned | Raised) and report.nonce == question.nonce:
-                return self._placed(report) if isinstance(report, Raised) else report
+                if isinstance(report, Raised):
+                    return self._placed(report)
+                refuse_false(report.value)
+                return report
             if time.monotonic() > stop:  # any other message does not answer this question and is ignored
                 raise Late("no answer in time")
 

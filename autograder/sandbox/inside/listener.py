@@ -37,7 +37,9 @@ _READS_MODULE: CodeType = imports.SourceLoader.source_to_code.__code__
 _COMPILES_CELLS = codeop.Compile.__call__.__code__
 _OWN = ("<frozen ", "<harness>")
 """what the names begin with under which Python's import system and harness code are compiled"""
-_COPY = os.sep + "copy.py"
+_COPY, _SHELL = os.sep + "copy.py", os.path.join(os.sep, "IPython", "core", "")  # noqa: PTH118
+_HEAD = 16
+"""bytes of a file of bytecode before the code"""
 _ATTRIBUTES = {"object.__getattr__", "object.__setattr__"}
 _PICKLES = "pickle.find_class"
 _WATCHED = {"compile", "import", "marshal.loads", "marshal.load", _PICKLES, *listed.EVENTS}
@@ -94,7 +96,8 @@ class Listener:
         except (RecursionError, MemoryError):
             raise
         except Exception:
-            return
+            with suppress(Exception):
+                self._report("use", UNHEARD.encode(), None)
 
     def _heard(self, event: str, args: tuple[Any, ...], frame: FrameType) -> None:
         nearest = frame.f_code
@@ -109,8 +112,7 @@ class Listener:
             if args[1] is not None and not self._is_in_library(args[1]):  # a compiled library
                 self._report("use", listed.COMPILED.encode(), frame)
         elif event.startswith("marshal"):
-            loads = nearest is _LOADS_MODULE and self._is_in_library(frame.f_locals.get("bytecode_path"))
-            if not loads and nearest is not _LOADS_HARNESS:
+            if not (nearest is _LOADS_MODULE and self._is_bytecode(frame)) and nearest is not _LOADS_HARNESS:
                 self._report("use", listed.COMPILED.encode(), frame)
         elif not self._is_library(nearest) or nearest.co_filename.endswith(_COPY):
             self._report("use", _bytes(event), frame)
@@ -120,7 +122,11 @@ class Listener:
         if isinstance(source, ast.AST):  # its text was compiled before, but for one that was made node by node
             if nearest is _COMPILES_CELLS and outer is not None:
                 nearest = outer.f_code
-            if not self._is_library(nearest):
+                if _SHELL in nearest.co_filename and self._is_library(nearest):  # it has compiled the text before
+                    return
+            if self._is_library(nearest):
+                self._report("text", _bytes(ast.unparse(source)), frame)
+            else:
                 self._report("use", listed.TREE.encode(), frame)
             return
         if source is None or nearest is _TABULATES:
@@ -142,17 +148,23 @@ class Listener:
 
     def _is_file(self, path: object, text: bytes) -> bool:
         """Whether a text is that of a library's file."""
-        return self._is_in_library(path) and Path(os.fsdecode(path)).read_bytes() == text  # type: ignore[arg-type]
+        return self._is_in_library(path) and _content(path) == text
+
+    def _is_bytecode(self, frame: FrameType) -> bool:
+        """Whether the bytecode that Python's import system is about to load is that of a library's file."""
+        path, data = frame.f_locals.get("bytecode_path"), frame.f_locals.get("data")
+        return self._is_in_library(path) and _content(path)[_HEAD:] == bytes(data or b"")
 
     def _report(self, what: _What, text: bytes, frame: FrameType | None) -> None:
         """Send a report, unless it was sent before, or a library that is being imported causes it."""
         if (what, text) in self._reported or len(self._reported) > _MOST:
             return
         imported = _imports(frame)  # then it is what is imported that is reported
+        inner = None
         while frame is not None and self._is_library(frame.f_code):
-            if not imported and _imports(frame):
+            if not imported and _imports(frame) and inner is not None and inner.f_code.co_name == "<module>":
                 return
-            frame = frame.f_back
+            inner, frame = frame, frame.f_back
         cell, line = (cell_of(frame.f_code.co_filename), frame.f_lineno) if frame is not None else ("", 0)
         if len(self._reported) == _MOST:
             report = Ran("use", UNHEARD.encode())
@@ -166,6 +178,13 @@ class Listener:
 def _imports(frame: FrameType | None) -> bool:
     """Whether a frame is one of Python's import system."""
     return frame is not None and frame.f_code.co_filename.startswith("<frozen importlib")
+
+
+def _content(path: object) -> bytes:
+    try:
+        return Path(os.fsdecode(path)).read_bytes()  # type: ignore[arg-type]
+    except OSError:
+        return b""
 
 
 def _bytes(text: object) -> bytes:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextlib import suppress
 from decimal import Decimal
 from fractions import Fraction
@@ -143,6 +143,7 @@ def _tensor_to_wire(thing: Any) -> Any:
         if dtype not in _SIZES:
             raise WireError(f"a tensor of dtype {dtype} cannot be sent between processes")
         _check_size(plain.numel() * _SIZES[dtype])
+        _check_empty(plain.shape if not plain.numel() else ())
         # a copy: a contiguous tensor with a dimension of size 1 may have a stride that `view` does not accept
         flat = plain.clone(memory_format=torch_module.contiguous_format).reshape(-1)
         data = flat.view(torch_module.uint8).numpy().tobytes() if plain.numel() else b""
@@ -154,6 +155,7 @@ def _tensor_to_wire(thing: Any) -> Any:
         if dtype not in _SIZES:
             return None
         _check_size(thing.nbytes)
+        _check_empty(thing.shape if not thing.size else ())
         return Array(cast(Any, dtype), list(thing.shape), thing.astype(thing.dtype.newbyteorder("<")).tobytes())
     return None
 
@@ -168,6 +170,7 @@ def _plain_tensor_to_wire(thing: torch.Tensor) -> Tensor | None:
     if dtype is None:
         return None
     _check_size(numbers.nbytes)
+    _check_empty(numbers.shape if not numbers.size else ())
     if dtype == "bool":
         numbers = numbers.view("u1") != 0  # a byte may hold any number, which torch takes for True
     return Tensor(cast(Any, dtype), list(numbers.shape), numbers.tobytes(), bool(thing.requires_grad))
@@ -206,12 +209,33 @@ def from_wire(value: Any, resolve: Callable[[Ref], Any], depth: int = 0) -> Any:
             return value
 
 
+def refuse_false(value: Any, depth: int = 0) -> None:
+    """Raise WireError if `from_wire` would: then nobody keeps the value who looks at it later."""
+    if depth > _MAX_DEPTH:
+        raise WireError("the value is nested too deeply")
+    match value:
+        case List(items) | Tuple(items):
+            for item in items:
+                refuse_false(item, depth + 1)
+        case Dict(pairs):
+            for pair in pairs:
+                for part in pair:
+                    refuse_false(part, depth + 1)
+        case Tensor() | Array():
+            _checked(value)
+
+
 def _checked(value: Tensor | Array) -> bytes:
     if math.prod(value.shape) * _SIZES[value.dtype] != len(value.data):
         raise WireError(f"a {value.dtype} tensor of shape {tuple(value.shape)} cannot have {len(value.data)} bytes")
-    if not value.data and math.prod(size for size in value.shape if size) > _MAX_SHAPE:
-        raise WireError("an empty tensor of this shape is too large")
+    if not value.data:
+        _check_empty(value.shape)
     return value.data
+
+
+def _check_empty(shape: Sequence[int]) -> None:
+    if math.prod(size for size in shape if size) > _MAX_SHAPE:
+        raise WireError("an empty tensor of this shape is too large")
 
 
 def _to_tensor(value: Tensor) -> torch.Tensor:
