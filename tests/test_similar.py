@@ -603,7 +603,7 @@ def test_a_class_most_of_which_hands_in_the_masters_code_is_told_so():
 
 @pytest.mark.slow(seconds=3)
 def test_a_large_group_of_disguised_copies_is_named():
-    chance = random.Random(7)
+    chance = random.Random(9)
     original = bank("hw1").honest(chance)
     ring = named("ring", 16, lambda: disguised(original, chance))
     found = found_in(ring | named("own", 21, lambda: bank("hw1").honest(chance)), "hw1")
