@@ -28,7 +28,7 @@ from autograder.sandbox.spawning import Ended
 from autograder.sandbox.wire import channel
 from autograder.sandbox.wire.channel import Channel, pair
 from autograder.sandbox.wire.messages import ForkEnded, Get, Returned, decode_report, encode
-from autograder.sandbox.wire.values import List, Ref, from_wire, to_wire
+from autograder.sandbox.wire.values import List, Ref, from_wire, refuse_false, to_wire
 from autograder.sandbox.wire.wire_error import Closed, Late, WireError
 
 SOON = 2.0
@@ -144,6 +144,17 @@ def test_lies_about_a_value_are_refused(lie):
     message = msgspec.msgpack.encode({"type": "returned", "nonce": b"n", "value": lie})
     with pytest.raises(WireError):
         from_wire(decode_report(message).value, lambda ref: ref)
+    inner = {"type": "list", "items": [{"type": "dict", "pairs": [[1, lie]]}]}
+    message = msgspec.msgpack.encode({"type": "returned", "nonce": b"n", "value": inner})
+    with pytest.raises(WireError):  # where it comes in, before anybody keeps it
+        refuse_false(decode_report(message).value)
+
+
+@pytest.mark.parametrize("make", [torch.empty, lambda *shape: np.empty(shape), lambda *shape: np.empty(shape, "<f2")])
+def test_an_empty_tensor_with_large_sizes_is_refused_where_it_is_sent(make):
+    with pytest.raises(WireError, match="empty tensor"):
+        to_wire(make(0, 5000, 5000))
+    refuse_false(to_wire([make(0, 3), {"x": make(2, 0)}]))
 
 
 @pytest.mark.parametrize("data", [b"", b"\xc1", b"\x80", b"\xdd\xff\xff\xff\xff", b"\x91" * 100_000, NOISE])
