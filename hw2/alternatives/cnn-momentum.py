@@ -1,4 +1,5 @@
-# Stochastic gradient descent with momentum and a cosine, an evaluation that gathers everything before it measures.
+# Stochastic gradient descent with momentum and a cosine, a progress bar for each epoch, an evaluation that gathers
+# everything before it measures.
 # ruff: noqa: F821 (the other names are those of the notebook)
 
 # %% nbgrader={"grade_id": "loss-code", "solution": true}
@@ -32,6 +33,9 @@ def evaluate(model, loader):
 
 
 # %% nbgrader={"grade_id": "train-code", "solution": true}
+from tqdm.auto import tqdm  # it asks a loader for two passes, and goes through one
+
+
 def train(model, loader, epochs, lr=0.1, after_epoch=None):
     optimizer = torch.optim.SGD(model.parameters(), lr, momentum=0.9, nesterov=True, weight_decay=5e-4)
     schedule = torch.optim.lr_scheduler.CosineAnnealingLR(optimizer, epochs * len(loader))
@@ -39,7 +43,7 @@ def train(model, loader, epochs, lr=0.1, after_epoch=None):
     for epoch in range(epochs):
         model.train()
         history.append(0.0)
-        for images, labels in loader:
+        for images, labels in tqdm(loader, desc=f"epoch {epoch}", disable=None):
             loss, _ = get_loss_and_correct(model, (images, labels), nn.CrossEntropyLoss(), device)
             step(loss, optimizer)
             schedule.step()

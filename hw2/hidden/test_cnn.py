@@ -401,7 +401,7 @@ def test_the_loop(student, draw):
 
     def check(tools, train):
         passes, seen, calls, moves = tools.looped(train, tools.Watched(weight, bias), tools.counted(x, y, 8), epochs)
-        assert passes == epochs, f"epochs={epochs} went through the loader {passes} times"
+        assert passes == epochs, f"epochs={epochs} went through the whole loader {passes} times"
         asked = f"in {epochs} epochs of {batches} batches the model ran {len(seen)} times; once for each batch is right"
         assert len(seen) == epochs * batches, asked
         assert all(recorded for *_, recorded in seen), "the model was trained without gradients"

@@ -21,7 +21,7 @@ _Measure = Callable[[torch.nn.Module, Sequence[Tensor], torch.nn.Module, object]
 
 # For each run of a Watched model: the training modes of its parts, then whether its answer has a graph.
 _MODES: list[list[bool]] = []
-# For each pass over a loader of `counted`: how often a model had run when it began.
+# For each pass over a loader of `counted` that came to the last batch: how often a model had run by then.
 _PASSES: list[int] = []
 # For each part of a batch that is sent to _GOAL: whether it was the images or the labels.
 _SENT: list[str] = []
@@ -364,14 +364,36 @@ class Watched(torch.nn.Module):
         return result
 
 
+class _Pass:
+    """A pass over the batches of a loader; it counts once the last batch is handed out.
+
+    A loader may be asked for passes that nobody goes through: tqdm.auto asks twice for each one.
+    """
+
+    def __init__(self, batches: Any) -> None:
+        self._batches, self._left = batches, len(batches)
+
+    def __iter__(self) -> Any:
+        return self
+
+    def __len__(self) -> int:
+        return len(self._batches)
+
+    def __next__(self) -> Any:
+        batch = next(self._batches)
+        self._left -= 1
+        if not self._left:
+            _PASSES.append(len(_MODES))
+        return batch
+
+
 class _Counted(_Loader):
     def __iter__(self) -> Any:
-        _PASSES.append(len(_MODES))
-        return super().__iter__()
+        return _Pass(super().__iter__())
 
 
 def counted(x: Tensor, y: Tensor, size: int) -> _Loader:
-    """Batches of x and y; records the start of each pass over them."""
+    """Batches of x and y; records each whole pass over them."""
     return _Counted(TensorDataset(x, y), batch_size=size)
 
 
@@ -441,7 +463,7 @@ def asked(
 def looped(train: Callable[..., object], model: Watched, loader: _Loader, epochs: int) -> list[object]:
     """Train with a function after each epoch that leaves the model in evaluation mode.
 
-    Returns the number of passes through the loader, the modes in which the model was asked, after how many batches the
+    Returns the number of whole passes through the loader, the modes in which the model was asked, after how many batches the
     function was called, and how often the parameters have moved: at most three times less than the model was asked,
     because a schedule may begin or end at a rate of 0.
     """
