@@ -218,6 +218,8 @@ def test_parts_of_the_network(student, draw):
         assert runs >= 2, f"at least two convolutions should run; {runs} did"
         assert "batch norm" in facts["parts"], "no batch norm runs"
         assert "pooling" in facts["parts"], "no pooling runs"
+        same = "a sum of the same" in facts["parts"]
+        assert not same, "the two parts of your sum pass through the same layers: this is no residual connection"
         assert "a residual sum" in facts["parts"], "no feature map is added to another: there is no residual connection"
         for last, mode in zip(facts["last"], ("", "in evaluation mode, "), strict=True):
             assert "softmax" not in last, f"{mode}a softargmax is last; the network should return logits"

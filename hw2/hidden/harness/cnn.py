@@ -47,9 +47,10 @@ class _Convolution:
 class _Running(TorchDispatchMode):  # type: ignore[no-untyped-call]
     """Records what runs: the names of operations, and convolutions with their batch norms."""
 
-    def __init__(self) -> None:
+    def __init__(self, x: Tensor | None = None) -> None:
         super().__init__()  # type: ignore[no-untyped-call]
         self.names: list[str] = []
+        self._ways = _Ways(x)
         self.convolutions: list[_Convolution] = []
         self.norms: list[object] = []
 
@@ -63,7 +64,8 @@ class _Running(TorchDispatchMode):  # type: ignore[no-untyped-call]
             self.convolutions.append(_Convolution(args[1], args[2], list(args[3]), result))
         elif "batch_norm" in name:
             self._normed(args)
-        self.names.append(_kind(name, shapes, result))
+        self.names.append(_kind(name, shapes, result, self._ways.joined(name, args)))
+        self._ways.go_on(name, [args, kwargs], result)
         return result
 
     def _normed(self, args: Sequence[Any]) -> None:
@@ -79,12 +81,72 @@ class _Running(TorchDispatchMode):  # type: ignore[no-untyped-call]
         return sorted(self.convolutions, key=lambda found: tuple(found.weight.shape[2:]) != (3, 3))
 
 
-def _kind(name: str, shapes: list[tuple[int, ...]], result: Any) -> str:
-    """The name of an operation, or what it does for a network: "residual", "pool of all", "counting"."""
-    if name in ("add", "sub", "rsub", "lerp"):
-        return "residual" if len(shapes) >= 2 and len(shapes[0]) > 1 and shapes[0] == shapes[1] else "counting"
-    if name == "sum" and len(shapes[0]) == 5:  # of feature maps that were stacked
-        return "residual"
+class _Ways:
+    """Through which layers each tensor has come from the images x: layers have numbers, and x is number 0.
+
+    Tensors that share memory have come the same way.
+    """
+
+    def __init__(self, x: Tensor | None) -> None:
+        self._layers: dict[int, set[int]] = {} if x is None else {_memory(x): {0}}
+        self._mixed: set[int] = set()  # stacks of tensors that have come different ways
+        self._kept: list[Tensor] = []  # so that no memory is used again
+
+    def of(self, tensor: Tensor) -> set[int]:
+        return self._layers.get(_memory(tensor), set())
+
+    def joined(self, name: str, args: Sequence[Any]) -> str:
+        """What an operation adds: "residual" if it has come from x through different layers, "same" if through the
+        same ones, else "counting"."""
+        parts = _tensors(args)
+        if name == "sum":
+            return "residual" if parts and _memory(parts[0]) in self._mixed else "counting"
+        ways = [self.of(part) for part in parts[:2]]
+        if len(ways) < 2 or not all(ways):
+            return "counting"
+        return "residual" if ways[0] != ways[1] else "same"
+
+    def go_on(self, name: str, given: Any, result: Any) -> None:
+        """Note the way of an operation's results."""
+        parts = _tensors(given)
+        ways = [self.of(part) for part in parts]
+        way = set().union(*ways)
+        if way and (name in _LINEAR or any(word in name for word in _LAYERS)):
+            way.add(len(self._kept) + 1)
+        mixed = name in ("stack", "cat") and all(ways) and any(one != ways[0] for one in ways)
+        for made in _tensors(result):
+            self._kept.append(made)
+            self._layers[_memory(made)] = way | self.of(made)
+            if mixed:
+                self._mixed.add(_memory(made))
+
+
+_LAYERS = ("conv", "_norm", "pool", "attention", "fft", "lstm", "gru", "rnn")
+
+
+def _tensors(thing: Any) -> list[Tensor]:
+    """All tensors in lists, tuples and dictionaries."""
+    if isinstance(thing, Tensor):
+        return [thing]
+    parts = list(thing.values()) if isinstance(thing, dict) else thing if isinstance(thing, tuple | list) else []
+    return [tensor for part in parts for tensor in _tensors(part)]
+
+
+def _memory(tensor: Tensor) -> int:
+    """Where a tensor keeps its numbers; views are there, too."""
+    return tensor.untyped_storage().data_ptr() if tensor.layout is torch.strided else id(tensor)
+
+
+def _kind(name: str, shapes: list[tuple[int, ...]], result: Any, joined: str) -> str:
+    """The name of an operation, or what it does for a network: "residual", "same", "pool of all", "counting".
+
+    joined: which of these it is if it adds feature maps, see `_Ways`
+    """
+    if name in ("add", "sub", "rsub", "lerp", "addcmul"):
+        whole = len(shapes) >= 2 and len(shapes[0]) > 1 and shapes[0] == shapes[1]
+        return joined if whole else "counting"
+    if name == "sum" and len(shapes[0]) == 5 and joined == "residual":  # of feature maps that were stacked
+        return joined
     if name in ("mean", "amax", "max", "sum", "logsumexp") and shapes and len(shapes[0]) > 2:
         return "pool of all"
     if name == "convolution" and tuple(result.shape[2:]) == (1, 1):
@@ -93,7 +155,7 @@ def _kind(name: str, shapes: list[tuple[int, ...]], result: Any) -> str:
 
 
 _VIEWS = {"view", "unsafe_view", "reshape", "squeeze", "unsqueeze", "t", "transpose", "permute", "detach", "alias"}
-_VIEWS |= {"flatten", "expand", "clone", "copy", "to_copy", "select", "slice", "counting"}
+_VIEWS |= {"flatten", "expand", "clone", "copy", "to_copy", "select", "slice", "counting", "same"}
 _LINEAR = {"addmm", "mm", "linear", "addmv", "matmul", "bmm", "baddbmm", "linear convolution"}
 
 
@@ -164,14 +226,14 @@ def net_facts(net: torch.nn.Module, x: Tensor) -> dict[str, object]:
 
     said:         what can be said of its logits
     convolutions: how many convolutions run, at most two
-    parts:        which of "batch norm", "pooling" and "a residual sum" run
+    parts:        which of "batch norm", "pooling" and "a residual sum" run; "a sum of the same" if no other sum does
     last:         the last operation in each of the two modes
     large:        whether there are more than 100,000 parameters
     idle:         whether some parameters get no gradient
     kept:         whether x is unchanged
     """
     before = x.clone()
-    with _Running() as running:
+    with _Running(x) as running:
         y = net.train()(x)
     said, kept = _said(y)[:2], torch.equal(x, before)
     (y * y).sum().backward()
@@ -183,6 +245,7 @@ def net_facts(net: torch.nn.Module, x: Tensor) -> dict[str, object]:
         "batch norm": any("batch_norm" in name for name in names),
         "pooling": any("pool" in name for name in names),
         "a residual sum": "residual" in names,
+        "a sum of the same": "same" in names and "residual" not in names,
     }
     return {
         "said": said,
@@ -463,9 +526,9 @@ def asked(
 def looped(train: Callable[..., object], model: Watched, loader: _Loader, epochs: int) -> list[object]:
     """Train with a function after each epoch that leaves the model in evaluation mode.
 
-    Returns the number of whole passes through the loader, the modes in which the model was asked, after how many batches the
-    function was called, and how often the parameters have moved: at most three times less than the model was asked,
-    because a schedule may begin or end at a rate of 0.
+    Returns the number of whole passes through the loader, the modes in which the model was asked, after how many
+    batches the function was called, and how often the parameters have moved: at most three times less than the model
+    was asked, because a schedule may begin or end at a rate of 0.
     """
     calls, places = [], [model.eval().weight.detach().clone()]
     note = model.register_forward_pre_hook(lambda *_: places.append(model.weight.detach().clone()))
