@@ -34,9 +34,11 @@ WRONGLY_SHOWN = {
     "fewer epochs": "train ends before all epochs are over: each sequence should be used once in each of them",
     "some again, others not": "in each epoch every sequence should be used once; train uses some again, and others not",
 }
+TENSORS = "the losses are tensors: return loss.item()"
 WRONGLY_MANY = {
     "one for each epoch": "train returned one loss for each epoch: return the loss of every step",
     "too few": "train returned fewer losses than it made steps: return the loss of every step",
+    "tensors": TENSORS,
 }
 NEVER_MOVED = "after training, the weights of the given model have not changed"
 CONTRADICTION = "what is noted of the training contradicts itself"
@@ -148,7 +150,7 @@ def compare(losses, right, step, sizes, chosen=None):
     """
     kind = "None" if losses is None else f"a {type(losses).__name__}"
     assert isinstance(losses, list), f"train should return a list of losses, not {kind}"
-    assert not any(isinstance(loss, torch.Tensor) for loss in losses), "the losses are tensors: return loss.item()"
+    assert not any(isinstance(loss, torch.Tensor) for loss in losses), TENSORS
     size = torch.tensor(sizes, dtype=torch.float32)
     total = torch.zeros(int(step[-1]) + 1)
     averages = total.index_add(0, step, right * size) / total.index_add(0, step, size)

@@ -95,7 +95,7 @@ def _narrow(numbers: Tensor) -> Tensor:
 def outline(*given: Any) -> list[str]:
     """Of a run as in `scripted`, in words that are the same for every optimiser and every order of the sequences:
 
-    what the model was shown, and how many losses there were.
+    what the model was shown, and how many losses there were, or what they are if not numbers.
     """
     symbols, epochs, script = given[3], given[6], given[8]
     every, losses, _, kept = _scripted(*given)
@@ -130,9 +130,11 @@ def _what_was_shown(shown: list[int], N: int, epochs: int, kept: bool) -> str:
 
 
 def _how_many(losses: object, steps: int, epochs: int) -> str:
-    """Whether there is one loss for each step."""
+    """Whether there is one loss for each step, as a number."""
     if not isinstance(losses, list):
         return type(losses).__name__
+    if any(isinstance(loss, Tensor) for loss in losses):
+        return "tensors"
     if len(losses) == epochs < steps:
         return "one for each epoch"
     return "too few" if len(losses) < steps else "enough"
