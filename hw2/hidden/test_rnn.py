@@ -123,6 +123,16 @@ def check_causality(tools, model, draw, length, *delay):
     )
 
 
+def check_recurrent(tools, kind, sizes, draw, *delays):
+    """Assert that not all of three fresh networks look at the last letters alone."""
+    (letter,), B = draw.integers(1, N, 1).tolist(), len(delays[0]) if delays else 4
+    for _ in range(3):
+        others = (letters(draw, B, draw.size(28, 32)) % (N - 1) + letter) % N + 1  # without the letter
+        if not tools.looks_through_a_window(network(tools, kind, *sizes, draw=draw), others, letter, *delays):
+            return
+    raise AssertionError("the logits depend on a fixed number of letters alone: a recurrence carries a state on")
+
+
 def check_fresh_start(tools, model, draw, *delays):
     """The same sequences get the same logits: after another batch, in another order, and alone."""
     B = len(delays[0]) if delays else draw.size(3, 5)
@@ -165,6 +175,7 @@ def test_causality_and_memory(student, draw):
     tools = HARNESS.beside(student)
     for length in (draw.size(4, 6), draw.size(10, 14)):
         check_causality(tools, network(tools, student.GRUMemory, draw.size(12, 24), draw=draw), draw, length)
+    check_recurrent(tools, student.GRUMemory, [draw.size(12, 24)], draw)
 
 
 @earns("memory-forward")
@@ -181,6 +192,8 @@ def test_variable_causality_and_memory(student, draw):
     model = network(tools, student.VariableDelayGRUMemory, draw.size(12, 24), largest, draw=draw)
     for delay in (0, draw.size(1, largest - 1), largest):
         check_causality(tools, model, draw, draw.size(5, 9), delay)
+    sizes, delays = [draw.size(12, 24), largest], draw.integers(0, largest, 4)
+    check_recurrent(tools, student.VariableDelayGRUMemory, sizes, draw, delays)
     assert tools.straightness(model, torch.zeros(1, dtype=torch.long)) < 0.2, AS_QUANTITIES
 
 
@@ -311,9 +324,9 @@ def test_losses_of_every_step(student, draw):
 def test_every_step_follows_its_own_gradient(student, draw):
     """Each step uses the gradient of its own batch alone and moves the parameters, and the loss falls."""
     table, x, y = draw.normal(N + 1, N + 1), letters(draw, 4, 8), targets(draw, 4, 8)
-    _, said, fresh, held, _, after = watched_run(student, table, [(x, y)] * 40)
+    _, _, fresh, held, _, after = watched_run(student, table, [(x, y)] * 40)
     assert not torch.equal(after, table), "the parameters have not moved"
-    assert len(said) == 40, f"there should be one forward pass for each of 40 batches; there are {len(said)}"
+    assert len(fresh) == 40, f"there should be one backward pass for each of 40 batches; there are {len(fresh)}"
     for own, found in zip(fresh, held, strict=False):
         close(found, own, "what is in .grad when a step is made", rtol=1e-3, atol=1e-5)
     fallen = loss_of(after[x], y) / loss_of(table[x], y)

@@ -95,6 +95,54 @@ def noticed(model: _Memory, x: Tensor, *delays: Tensor) -> list[object]:
     return [found, (logits[1:] - logits[0]).abs().amax(-1) > _SEEN]
 
 
+_ABRUPT = 1e-20  # a state that is carried on leaves gradients of any size; a window ends where they are still large
+
+
+def looks_through_a_window(model: _Memory, x: Tensor, letter: int, *delays: Tensor) -> bool:
+    """Whether the last logits depend on the letters of some steps before, and not at all on any letter before these.
+
+    x: (B, L), without the letter
+
+    A state may forget fast. But gradients show a rest of 1e-45. Parameters that only this letter reaches, such as its
+    row of an embedding, get a gradient as long as anything is left of it. A loop may also cut gradients off. So the
+    logits, too, must stay the same when all earlier letters change.
+    """
+    own = [slope == 0 for slope in _slopes(model, x, slice(None), *delays)]  # by none of the other letters
+    inside = _left(model, x, letter, 0, own, *delays)
+    if inside != 0:
+        return False
+    for step in reversed(range(x.shape[1] - 1)):
+        left = _left(model, x, letter, step, own, *delays)
+        if left == 0 and inside > _ABRUPT:
+            other = torch.cat([x[:, : step + 1] % 26 + 1, x[:, step + 1 :]], 1)
+            far = _asked(model, other, *delays)[1] - _asked(model, x, *delays)[1]
+            return float(far[:, -1].abs().max()) <= _SEEN
+        if left <= 0:
+            return False
+        inside = left
+    return False
+
+
+def _left(model: _Memory, x: Tensor, letter: int, step: int, own: Sequence[Tensor], *delays: Tensor) -> float:
+    """The largest gradient of the last logits by parameters that only the letter at this step reaches; -1 if there are
+    none. `own`: those that no other letter reaches."""
+    there = torch.cat([x[:, :step], torch.full_like(x[:, :1], letter), x[:, step + 1 :]], 1)
+    now, end = (_slopes(model, there, at, *delays) for at in (slice(None), slice(-1, None)))
+    left = [last[part & (slope != 0)].abs() for last, slope, part in zip(end, now, own, strict=True)]
+    return max((float(slopes.max()) for slopes in left if slopes.numel()), default=-1.0)
+
+
+def _slopes(model: _Memory, x: Tensor, steps: slice, *delays: Tensor) -> list[Tensor]:
+    """The gradients of a weighted sum of the logits of these steps by all parameters; none where there is no graph."""
+    parts = [p for p in torch.nn.Module.parameters(cast(torch.nn.Module, model)) if p.requires_grad and p.numel()]
+    with torch.enable_grad(), contextlib.suppress(RuntimeError):
+        logits = model(x, *delays)[:, steps]
+        weights = torch.randn(logits.shape, generator=torch.Generator().manual_seed(0))
+        slopes = torch.autograd.grad((weights * logits).sum(), parts, allow_unused=True)
+        return [torch.zeros_like(p) if slope is None else slope for p, slope in zip(parts, slopes, strict=True)]
+    return []
+
+
 def repeated(model: _Memory, x: Tensor, between: Tensor, *delays: Tensor) -> list[object]:
     """The kind of answer, whether the inputs are as before, and whether the answer to x is the same again: after
     another batch, with the rows in another order, for a row alone."""
