@@ -130,7 +130,7 @@ def check_recurrent(tools, kind, sizes, draw, *delays):
         others = (letters(draw, B, draw.size(28, 32)) % (N - 1) + letter) % N + 1  # without the letter
         if not tools.looks_through_a_window(network(tools, kind, *sizes, draw=draw), others, letter, *delays):
             return
-    raise AssertionError("the logits depend on a fixed number of letters alone: a recurrence carries a state on")
+    raise AssertionError("the logits depend on a fixed number of the last letters: a recurrence carries a state on")
 
 
 def check_fresh_start(tools, model, draw, *delays):
@@ -281,7 +281,8 @@ def test_run_with_a_delay_says_the_largest_logits(student, draw):
 
 
 def watched_run(student, table, batches, steep=False):
-    """Losses, logits, the new gradients and what is in .grad then and at each step, and the table at the end."""
+    """Losses, how many passes there were forward and backward, logits, the new gradients, what is in .grad then and at
+    each step, and the table at the end."""
     *found, changed = HARNESS.beside(student).watched(student.train, table, batches, steep)
     assert not changed, "train changes the batches that it is given"
     return found
@@ -301,12 +302,12 @@ def test_losses_of_every_step(student, draw):
             for b, n in [(B, L)] * draw.size(4, 6) + [(1, L), (B, 1)]
         ]
         table = draw.normal(N + 1, N + 1)
-        losses, said, *_ = watched_run(student, table, batches)
+        losses, passes, _, said, *_ = watched_run(student, table, batches)
         assert isinstance(losses, list), f"train should return a list of losses, not {kind_of(losses)}"
         assert losses != ["graphs"], "the losses carry their computation graphs: return plain numbers"
         assert losses != ["tensors"], "the losses are tensors: return plain numbers, loss.item()"
-        asked = f"there should be one forward pass for each of {len(batches)} batches; there are {len(said)}"
-        assert len(said) == len(batches), asked
+        asked = f"there should be one forward pass for each of {len(batches)} batches; there are {passes}"
+        assert passes == len(said) == len(batches), asked
         x, *delays, _ = batches[0]
         first = table[x] + (delays[0][:, None, None] * table[0] if variable else 0)
         whole = said[0].shape == first.shape and torch.allclose(said[0].double(), first.double(), atol=1e-4)
@@ -324,14 +325,15 @@ def test_losses_of_every_step(student, draw):
 def test_every_step_follows_its_own_gradient(student, draw):
     """Each step uses the gradient of its own batch alone and moves the parameters, and the loss falls."""
     table, x, y = draw.normal(N + 1, N + 1), letters(draw, 4, 8), targets(draw, 4, 8)
-    _, _, fresh, held, _, after = watched_run(student, table, [(x, y)] * 40)
+    _, _, backward, _, fresh, held, _, after = watched_run(student, table, [(x, y)] * 40)
     assert not torch.equal(after, table), "the parameters have not moved"
-    assert len(fresh) == 40, f"there should be one backward pass for each of 40 batches; there are {len(fresh)}"
+    once = f"there should be one backward pass for each of 40 batches; there are {backward}"
+    assert backward == len(fresh) == 40, once
     for own, found in zip(fresh, held, strict=False):
         close(found, own, "what is in .grad when a step is made", rtol=1e-3, atol=1e-5)
     fallen = loss_of(after[x], y) / loss_of(table[x], y)
     assert fallen < 0.97, "40 steps on one batch should lower the loss; it has hardly fallen, or has risen"
-    _, _, fresh, _, used, _ = watched_run(student, table, [(x, y)] * 3, steep=True)
+    *_, fresh, _, used, _ = watched_run(student, table, [(x, y)] * 3, steep=True)
     if len(used) == len(fresh):  # by an optimiser of PyTorch's
         for own, found in zip(fresh, used, strict=True):
             close(found, own, "the gradient with which the optimiser takes its step, not clipped", rtol=1e-3, atol=1e-3)

@@ -267,6 +267,9 @@ def watched(
 
     steep: whether gradients are a hundred times as long
 
+    Of the notes come first the numbers of forward and backward passes, then the lists, of one pass for each batch, and
+    of one more: all of many passes would be too much to send.
+
     Losses that have a graph come back as ["graphs"], other tensors as ["tensors"]. The last entry says whether the
     batches have changed.
     """
@@ -289,7 +292,9 @@ def watched(
     elif isinstance(losses, list):
         losses = [_plain(loss) for loss in losses]
     changed = not all(map(torch.equal, before, (part for batch in batches for part in batch)))
-    return [losses, model.said, model.fresh, model.held, model.used, model.table.detach(), changed]
+    passes, most = [len(model.said), len(model.fresh)], len(batches) + 1
+    notes = [noted[:most] for noted in (model.said, model.fresh, model.held, model.used)]
+    return [losses, *passes, *notes, model.table.detach(), changed]
 
 
 def _plain(value: Any) -> Any:
