@@ -274,7 +274,7 @@ def logits(net: torch.nn.Module, x: Tensor) -> Tensor:
 # ---------------------------------------------------------------------------------------------- parts that are lent
 
 
-class ResidualBlock(torch.nn.Module):
+class _RightResidualBlock(torch.nn.Module):
     def __init__(self, in_channels: int, out_channels: int, stride: int) -> None:
         super().__init__()
         self.first = torch.nn.Conv2d(in_channels, out_channels, 3, stride, 1)
@@ -290,7 +290,7 @@ class ResidualBlock(torch.nn.Module):
         return functional.relu(self.norms[1](self.second(inner)) + short)
 
 
-def _get_loss_and_correct(
+def _right_get_loss_and_correct(
     model: torch.nn.Module, batch: _Batch, criterion: Callable[[Tensor, Tensor], Tensor], device: torch.device
 ) -> tuple[Tensor, int]:
     images, labels = (part.to(device) for part in batch)
@@ -298,27 +298,33 @@ def _get_loss_and_correct(
     return criterion(scores, labels), int((scores.argmax(1) == labels).sum())
 
 
-def _step(loss: Tensor, optimizer: torch.optim.Optimizer) -> None:
+def _right_step(loss: Tensor, optimizer: torch.optim.Optimizer) -> None:
     optimizer.zero_grad()
     loss.backward()  # type: ignore[no-untyped-call]
     optimizer.step()
 
 
-_LENT = {"ResidualBlock": ResidualBlock, "get_loss_and_correct": _get_loss_and_correct, "step": _step}
+_RIGHT: dict[str, Any] = {
+    "ResidualBlock": _RightResidualBlock,
+    "get_loss_and_correct": _right_get_loss_and_correct,
+    "step": _right_step,
+}
 
 
-def lent(function: Any) -> Callable[..., object]:
-    """A function or class of the notebook that uses our parts in place of the earlier exercises."""
+def lent(function: Any, parts: Sequence[str]) -> Callable[..., object]:
+    """A function or class of the notebook that uses our parts in place of these earlier exercises. The others go."""
+    for name in _RIGHT.keys() - set(parts):
+        del globals()[_RIGHT.pop(name).__name__]
     inner = inspect.unwrap(function.__init__ if inspect.isclass(function) else function)
     names: dict[str, Any] = getattr(inner, "__globals__", {})
 
     def call(*args: Any, **kwargs: Any) -> object:
-        before = {name: names[name] for name in _LENT if name in names}
-        names.update(_LENT)
+        before = {name: names[name] for name in parts if name in names}
+        names.update({name: _RIGHT[name] for name in parts})
         try:
             return function(*args, **kwargs)
         finally:
-            for name in _LENT:
+            for name in parts:
                 names.pop(name)
             names.update(before)
 

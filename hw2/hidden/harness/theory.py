@@ -2,6 +2,7 @@
 
 import contextlib
 import inspect
+import operator
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
@@ -19,6 +20,7 @@ def ask(function: Callable[..., object], arguments: Sequence[Any], lent: Sequenc
     While it runs, the functions named in `lent` are right ones.
     """
     before, watch = _copied(arguments), _Watch()
+    _forget_all_but(lent)
     with _lending(function, {name: watch.overlooking(_RIGHT[name]) for name in lent}), watch, _Below(watch):
         function(*_others(arguments))
         answer = function(*arguments)
@@ -124,9 +126,13 @@ class _Watch(TorchFunctionMode):
         self._overlooks = False
 
     def overlooking(self, function: Callable[..., object]) -> Callable[..., object]:
-        """The function, with what it calls itself left out."""
+        """The function, with what it calls itself left out.
+
+        It is given numbers and tensors of Python's and PyTorch's own kinds. Others could run code of the student's.
+        """
 
         def overlooked(*arguments: Any, **named: Any) -> object:
+            arguments, named = tuple(map(_bare, arguments)), {name: _bare(value) for name, value in named.items()}
             self._overlooks = True
             try:
                 return function(*arguments, **named)
@@ -153,6 +159,22 @@ class _Watch(TorchFunctionMode):
             self.called.add(operator)
 
 
+def _bare(thing: Any) -> Any:
+    """The same number or tensor, or list or dictionary of these, of no class that the student has written."""
+    if isinstance(thing, Tensor):
+        with torch._C.DisableTorchFunctionSubclass():
+            return Tensor.as_subclass(thing, Tensor)
+    if isinstance(thing, float):
+        return float.__float__(thing)
+    if isinstance(thing, str):
+        return str.__str__(thing)
+    with contextlib.suppress(TypeError):
+        return int.__int__(operator.index(thing))
+    if isinstance(thing, dict):
+        return {_bare(key): _bare(part) for key, part in thing.items()}
+    return [_bare(part) for part in thing]
+
+
 class _Below(TorchDispatchMode):  # type: ignore[no-untyped-call]
     """Tells a watch of all operators that are carried out."""
 
@@ -166,6 +188,12 @@ class _Below(TorchDispatchMode):  # type: ignore[no-untyped-call]
 
 
 # ---------------------------------------------------------------------------------------------- right versions
+
+
+def _forget_all_but(names: Sequence[str]) -> None:
+    """Let no right version stay here but these: each leads to all names of this module."""
+    for name in _RIGHT.keys() - set(names):
+        del globals()[_RIGHT.pop(name).__name__]
 
 
 @contextlib.contextmanager
@@ -232,8 +260,10 @@ def _right_attention_step(x: Tensor, history: Sequence[Tensor], Q: Any, K: Any, 
 def _right_tied_attention_step(
     x: Tensor, history: Sequence[Tensor], Q0: Tensor, K0: Tensor, V0: Tensor, Q: Tensor, K: Tensor, V: Tensor
 ) -> Tensor:
-    past = len(history)
-    return _right_attention_step(x, history, [Q0, *[Q] * past], [K0, *[K] * past], [V0, *[V] * past])
+    sources = [x, *history]
+    w = [(s.T @ (Q if i else Q0).T @ (K if i else K0) @ s).reshape(()) for i, s in enumerate(sources)]
+    values = [(V if i else V0) @ s for i, s in enumerate(sources)]
+    return torch.stack(values, dim=-1) @ torch.softmax(torch.stack(w), dim=0)
 
 
 _RIGHT: dict[str, Callable[..., object]] = {
@@ -246,4 +276,5 @@ _RIGHT: dict[str, Callable[..., object]] = {
     "attention_step": _right_attention_step,
     "tied_attention_step": _right_tied_attention_step,
 }
-"""what `lent` may name: measured, or as the notebook itself defines it; empty where nothing is lent"""
+"""what `lent` may name: measured, or as the notebook itself defines it; empty where nothing is lent. None of them uses
+another one"""
