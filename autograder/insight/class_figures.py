@@ -184,7 +184,7 @@ def _exercises(table: ClassTable) -> tuple[ExerciseFigures, ...]:
                 none=int((~some & own).sum()),
                 not_tried=int((~some & ~own).sum()),
                 seconds=number(np.median(took)) if len(took) else None,
-                longest=number(took.max()) if len(took) else None,
+                longest=number(np.max(took)) if len(took) else None,
             )
         )
     return tuple(found)

@@ -229,4 +229,4 @@ def _lowest(known: Array) -> float:
     if low >= float(np.median(known)):
         return -1.0
     many = (known <= low).sum() > LOW * len(known) + 1  # have this very score: only those below it are low
-    return float(known[known < low].max(initial=-1.0)) if many else low
+    return float(np.max(known[known < low], initial=-1.0)) if many else low
