@@ -10,6 +10,7 @@ from __future__ import annotations
 import ast
 import functools
 import types
+from collections.abc import Iterator
 from pathlib import Path
 
 from autograder.sandbox.object_client import Student
@@ -44,14 +45,41 @@ class Harness:
         """
         return self._beside(student, self._without_right_parts)
 
-    def lending(self, student: Student) -> types.SimpleNamespace:
-        """As `beside`, with right parts, for a test that lends them. Later tests get another process."""
+    def lending(self, student: Student, *names: str) -> types.SimpleNamespace:
+        """As `beside`, with right parts, for a test that lends them. Later tests get another process.
+
+        The student's code can read all that is sent. So name the functions and classes that the test needs, and never
+        one that answers what it asks for: each is sent with what it uses of the file, right parts too, into a namespace
+        of its own that holds nothing else. Without names, all right parts are sent, into one namespace.
+        """
         student.spend()
-        return self._beside(student, self._source)
+        if not names:
+            return self._beside(student, self._source)
+        lent: dict[str, object] = {}
+        for name in names:
+            lent |= student.run(f"{self._alone(name)}\n{{{name!r}: {name}}}\n", apart=True)
+        return types.SimpleNamespace(**vars(self.beside(student)) | lent)
 
     def _beside(self, student: Student, source: str) -> types.SimpleNamespace:
         named = ", ".join(f"{name!r}: {name}" for name in self._names)
         return types.SimpleNamespace(**student.run(f"{source}\n{{{named}}}\n", apart=True))
+
+    def _alone(self, name: str) -> str:
+        """The source of a function or class, and of what it uses of the file, directly or through others."""
+        body = ast.parse(self._source).body
+        bound = [frozenset(_bound(node)) for node in body]
+        if not any(name in some for some in bound):
+            raise ValueError(f"{self._path} defines no {name}, which a test wants to lend")
+        seen: set[str] = set()
+        waiting = [name]
+        while waiting:
+            one = waiting.pop()
+            if one not in seen:
+                seen.add(one)
+                users = (node for node, some in zip(body, bound, strict=True) if one in some)
+                waiting += [used.id for node in users for used in ast.walk(node) if isinstance(used, ast.Name)]
+        kept = [node for node, some in zip(body, bound, strict=True) if some & seen or _is_future(node)]
+        return ast.unparse(ast.Module(kept, []))
 
     @functools.cached_property
     def _without_right_parts(self) -> str:
@@ -65,3 +93,21 @@ class Harness:
 def _is_right(name: str) -> bool:
     """Whether a function or class is called as a right part."""
     return name.lstrip("_").lower().startswith("right")
+
+
+def _is_future(node: ast.stmt) -> bool:
+    """Whether a statement sets how the whole file is read."""
+    return isinstance(node, ast.ImportFrom) and node.module == "__future__"
+
+
+def _bound(node: ast.stmt) -> Iterator[str]:
+    """The names that a statement of the file defines."""
+    if isinstance(node, ast.FunctionDef | ast.ClassDef):
+        yield node.name
+    elif isinstance(node, ast.Import | ast.ImportFrom):
+        yield from ((alias.asname or alias.name).partition(".")[0] for alias in node.names)
+    else:
+        yield from (one.id for one in ast.walk(node) if isinstance(one, ast.Name) and isinstance(one.ctx, ast.Store))
+        for inner in ast.walk(node):
+            if inner is not node and isinstance(inner, ast.FunctionDef | ast.ClassDef | ast.Import | ast.ImportFrom):
+                yield from _bound(inner)

@@ -19,6 +19,7 @@ VALUES = {  # expressions of a, b and c, from 0.5 to 2
     "log": ["a.log()", "(a * b).log()"],
     "relu": ["a.relu()", "(a - 5).relu()", "(a / 8).relu()", "(a / -8).relu()"],
 }
+RIGHT = {"Linear": "RightLinear", "ReLU": "RightReLU", "Sigmoid": "RightSigmoid"}  # right parts of the harness
 FINAL = {"ForbiddenTool", "TimeoutError", "Crash"}  # errors that right layers do not prevent
 
 
@@ -27,11 +28,12 @@ class RightLayers:
 
     def __init__(self, student):
         self.run, self._student = student.run, student
-        self._lent = HARNESS.lending(student)
+        self._lent = HARNESS.lending(student, *RIGHT.values())
 
     @property
     def MLP(self):
-        return self._lent.of_right_layers(self._student.MLP)
+        layers = {name: getattr(self._lent, right) for name, right in RIGHT.items()}
+        return self._lent.of_right_layers(self._student.MLP, layers)
 
     @property
     def Linear(self):
