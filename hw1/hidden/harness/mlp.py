@@ -236,7 +236,7 @@ def built(kind: _MLP, widths: _Widths, functions: _Functions) -> list[object]:
 
 
 def started(kind: _MLP, linear: Callable[[int, int], _Layer], widths: _Widths) -> list[tuple[str, str]]:
-    """How large the parameters of a new network are, in words, beside those of linear layers of the same sizes."""
+    """How the parameters of a new network compare in words with those of linear layers of the same sizes."""
     first, second = linear(*widths[:2]), linear(*widths[1:])
     layers = {"W1": first.weight, "b1": first.bias, "W2": second.weight, "b2": second.bias}
     parameters = network(kind, widths, ("relu", "identity"), {}).parameters
@@ -244,12 +244,19 @@ def started(kind: _MLP, linear: Callable[[int, int], _Layer], widths: _Widths) -
 
 
 def _beside(value: Tensor, like: Tensor) -> str:
-    """The root mean square of the entries, compared with that of others; in matrices also whether rows are equal."""
+    """The root mean square of the entries, and their mean, compared with those of others; and whether rows are equal.
+
+    Means of 300 entries differ by chance, with a standard deviation of 0.082 times the root mean square: right ones by
+    more than 0.65 times with a probability below 1e-10. Of numbers from 0 to a bound the mean is 0.87 times it.
+    """
     if type(value) not in (Tensor, torch.nn.Parameter):  # anything else could say what it likes about its entries
         return "no tensor"
     value = value.double()
     size, right = value.square().mean().sqrt().item(), like.square().mean().sqrt().item()
     words = "as large" if 0.6 * right <= size <= 1.7 * right else "larger" if size > right else "smaller"
+    higher = (value.mean() - like.mean()).item()
+    if words == "as large" and abs(higher) > 0.65 * right:
+        words = "higher on average" if higher > 0 else "lower on average"
     if value.ndim > 1 and len(set(map(tuple, value.tolist()))) < len(value):
         words += ", with equal rows"
     return words if math.isfinite(size) else "not finite"
