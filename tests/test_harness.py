@@ -8,7 +8,7 @@ import pytest
 from autograder import Harness
 
 COURSE = Path(__file__).parent.parent
-SOURCE = '''
+SOURCE = """
 from __future__ import annotations
 
 import math
@@ -47,7 +47,7 @@ _RIGHT = {"mean": right_mean, "spread": right_spread}
 def watched(function: Callable[..., float], x: Tensor) -> float:
     _SEEN.append(_RIGHT["spread"](x))
     return function(x)
-'''
+"""
 
 
 class Listening:
@@ -71,7 +71,9 @@ class Listening:
         """The right parts whose body was sent."""
         found = set()
         for node in (node for code in self.sent for node in ast.parse(code).body):
-            named = isinstance(node, ast.FunctionDef | ast.ClassDef) and node.name.lstrip("_").lower().startswith("right")
+            named = isinstance(node, ast.FunctionDef | ast.ClassDef) and node.name.lstrip("_").lower().startswith(
+                "right"
+            )
             if named and not all(isinstance(line, ast.Pass) for line in node.body):
                 found.add(node.name)
         return found
