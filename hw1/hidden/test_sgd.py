@@ -118,7 +118,9 @@ def picture(result, image, name):
     """The result, once it is asserted to be a finite tensor in the shape of the image."""
     assert result is not None, f"{name} returned None: is a return statement missing?"
     assert isinstance(result, torch.Tensor), f"{name} should return a tensor, not a {type(result).__name__}"
-    shape = f"{name} returned shape {tuple(result.shape)}; it should be that of the image, {tuple(image.shape)}"
+    plausible = 0 < result.numel() <= image.numel() and result.ndim <= 5  # the sizes of others can carry numbers
+    told = f"shape {tuple(result.shape)}" if plausible else "another shape"
+    shape = f"{name} returned {told}; it should be that of the image, {tuple(image.shape)}"
     assert result.shape == image.shape, shape
     assert result.isfinite().all(), f"{name} returned values that are infinite or not a number"
     return result.detach()
@@ -314,6 +316,8 @@ def test_a_fresh_roll_in_every_step(student, reference, draw):
         different, name = len(set(rolls)), f"jitter={jitter}" if settings else "the jitter of the signature"
         assert different > 3, f"{different} different rolls in {iterations} steps: each step should draw its own"
         assert any(down != right for down, right in rolls), "in every step both axes were rolled alike"
+        # a right answer never rolls along both with a probability below (5/9)⁴⁰ = 7·10⁻¹¹
+        assert any(down and right for down, right in rolls), "no step rolled the image along both axes"
         # a right answer misses one of the ends with a probability below (6/7)¹⁰⁰ = 2·10⁻⁷
         for axis, where in enumerate(("down or up", "to the right or left")):
             reached = {roll[axis] for roll in rolls}
@@ -485,22 +489,44 @@ def test_dreams_begin_with_the_image(student, draw):
     assert alike > 0.5, "after four iterations with constant scores, the dream does not resemble the image"
 
 
+def asked_last(tools, reference, image):
+    """The images (B, C, H, W) for which a Waves network was asked for its last gradient, with pixels in [0, 1]."""
+    last = tools.last_differentiated()
+    assert last, "the network was never asked for a gradient with respect to the image"
+    pages = torch.tensor(last[0])
+    assert pages.shape[1:] == image.shape[1:], "the network was shown an image of another size"
+    return pages * reference.STD + reference.MEAN
+
+
+def left_of(images, start):
+    """Which shares of the mean of x² and of the variance of an image are left."""
+    return torch.stack([(images**2).mean() / (start**2).mean(), images.flatten(1).var(1).mean() / start.var()])
+
+
 @earns("dream-prior")
 @dreams
-def test_dreams_have_a_second_prior(student, draw):
-    """A second prior makes snow fade when scores are constant, or lets a coarse wave grow more than a fine one."""
+def test_dreams_have_a_second_prior(student, reference, draw):
+    """A second prior makes snow fade when scores are constant, or lets a coarse wave grow more than a fine one.
+
+    It acts during the climb: to a lesser degree, it also shows in what the network is shown in the last step.
+    """
     # one wave runs down and one to the right, so that the clamp treats both alike
     tools, coarse, fine = HARNESS.beside(student), draw.size(1, 2), draw.size(7, 8)
     waves = draw.choice([[(0, coarse), (fine, 0)], [(coarse, 0), (0, fine)]])
     flat = draw.uniform(1, 1, SIZE, SIZE)
     found = picture(student.dream(flat, tools.Waves(waves, 0.0), 0), flat, "dream")
-    fades = min((found**2).sum() / (flat**2).sum(), found.var() / flat.var()) < 0.8
+    faded = left_of(found, flat) < 0.8
+    fading = faded & (left_of(asked_last(tools, reference, flat), flat) < 0.9)
 
     down, right = torch.meshgrid(torch.arange(SIZE), torch.arange(SIZE), indexing="ij")
     image = 0.5 + 0.05 * sum(torch.cos(2 * torch.pi * (m * down + n * right) / SIZE) for m, n in waves)[None, None]
     found = picture(student.dream(image, tools.Waves(waves, 20.0), 0), image, "dream")
-    coarse, fine = HARNESS.ours.Waves(waves, 1.0).strengths(found)
+    last = asked_last(tools, reference, image)
+    (coarse, fine), (before, fine_before) = (HARNESS.ours.Waves(waves, 1.0).strengths(page) for page in (found, last))
     assert coarse > 0.03, (
         "the coarse wave, which the network likes, does not grow in your dream"
     )  # at the start it is 0.025
-    assert fades or fine < 0.7 * coarse, "neither the snow nor the waves show a second prior beside the clamp"
+    smooth = bool(fine < 0.7 * coarse)
+    assert faded.any() or smooth, "neither the snow nor the waves show a second prior beside the clamp"
+    acts = fading.any() or (smooth and fine_before.mean() < 0.9 * before.mean())
+    assert acts, "your second prior changes the finished picture alone: it should act during the climb"

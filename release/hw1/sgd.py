@@ -532,8 +532,8 @@ The grader looks for your second prior in two experiments with the default setti
 2. **Waves.** The network likes a coarse and a fine wave equally. In your dream, the fine wave must be less than 70 % as
    strong as the coarse one.
 
-Whichever experiment shows your prior, the coarse wave must grow in the second. If you rescale gradients, remember that
-a gradient can be zero.
+Whichever experiment shows your prior, the coarse wave must grow in the second. The prior must act during the climb: a
+change of the finished picture alone does not count. If you rescale gradients, remember that a gradient can be zero.
 
 <details><summary>Hint</summary>
 

@@ -15,6 +15,7 @@ _SHOWN: list[object] = []
 _EXTREMES: list[float] = []
 _MODES: list[bool] = []
 _STEPS: list[tuple[float, ...]] = []
+_LAST: list[object] = []
 
 
 class Unseen(torch.nn.Module):
@@ -34,7 +35,7 @@ class Unseen(torch.nn.Module):
 
 
 class Waves(torch.nn.Module):
-    """Score 0 is how strong two waves are, whatever their phase; score 1 is 0."""
+    """Score 0 is how strong two waves are, whatever their phase; score 1 is 0. Notes the last z to differentiate."""
 
     def __init__(self, waves: Sequence[tuple[int, int]], gain: float) -> None:
         super().__init__()
@@ -45,6 +46,8 @@ class Waves(torch.nn.Module):
         return [spectrum[:, down, right].abs() for down, right in self.waves]
 
     def forward(self, z: Tensor) -> Tensor:
+        if torch.is_grad_enabled() and z.requires_grad:
+            _LAST[:] = [z.tolist()]
         one, other = self.strengths(z)
         score = (one + other) * self.gain - 10
         return torch.stack([score, 0 * score], 1)
@@ -259,6 +262,11 @@ def shown() -> list[object]:
     """What a WeightedSum was shown since the last call of this function."""
     found, _SHOWN[:] = list(_SHOWN), []
     return found
+
+
+def last_differentiated() -> list[object]:
+    """The last images for which a Waves network was asked for a gradient; nothing if there are none."""
+    return _LAST
 
 
 def extremes() -> list[float]:
