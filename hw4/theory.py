@@ -132,7 +132,7 @@ By hand:
 
 By machine:
 
-- `attention` returns $H$ and $A$. `beta=None` stands for your convenient β.
+- `attention` returns $H$ and $A$. `beta=None` stands for your convenient β; 0 is a β like any other.
 - `attention_shapes` returns a dictionary: (rows, columns) of `"A"` and `"H"`.
 - `beta_for_share`: one key's score exceeds those of the $m-1$ others, which are all equal, by `gap`. Return the
   β that gives this key the weight `share`.
@@ -201,7 +201,7 @@ def beta_for_share(gap, m, share):
 def check_attention():
     Q, K, V = numbers((5, 3), (5, 4), (2, 4), seed=0)  # d = 5, n = 3, m = 4, t = 2
     before = [part.clone() for part in (Q, K, V)]
-    for beta, name in ((None, "your own β"), (0.3, "β = 0.3"), (2.0, "β = 2")):
+    for beta, name in ((None, "your own β"), (0.3, "β = 0.3"), (2.0, "β = 2"), (0.0, "β = 0")):
         H, A = attention(Q, K, V) if beta is None else attention(Q, K, V, beta)
         assert all(map(torch.equal, (Q, K, V), before)), "attention has changed Q, K or V"
         compare(f"A, {name}", A, library_attention(Q, K, torch.eye(4), beta))
@@ -621,7 +621,7 @@ def check_heads():
     right = sum(W_O[r] @ W_V[r] @ functional.pad(C, (2, 2))[:, 2 + offsets[r] : 11 + offsets[r]] for r in range(3))
     compare("three heads as a kernel", functional.conv1d(C, kernel, padding=2), right)
     C, W_Q, W_K, W_V, W_O = numbers((4, 6), (3, 4), (3, 4), (2, 4), (4, 10), seed=10)
-    for beta, name in ((None, "β left out"), (0.3, "β = 0.3")):
+    for beta, name in ((None, "β left out"), (0.3, "β = 0.3"), (0.0, "β = 0")):
         H, A = map(torch.as_tensor, self_attention(C, W_Q, W_K, W_V, beta))
         compare(f"H of C, {name}", H, library_attention(W_Q @ C, W_K @ C, W_V @ C, beta))
         compare(f"A of C, {name}", A, library_attention(W_Q @ C, W_K @ C, torch.eye(6), beta))

@@ -163,7 +163,7 @@ def check_weights(A, right, name):
 def test_attention(student, reference, draw):
     """H and A are right for all sizes and β, and for the convenient β."""
     function = asked(student, reference, "attention")
-    for beta in (draw.size(1, 9) / 10, draw.size(11, 30) / 10, None):
+    for beta in (draw.size(1, 9) / 10, draw.size(11, 30) / 10, None, 0.0):
         apart = torch.tensor([3, 5, 6, 7])[torch.randperm(4, generator=draw.generator)].tolist()
         for d, n, m, t in (apart, sizes(draw, 4), (1, 1, 3, 2), (3, 2, 1, 1)):
             Q, K, V = draw.normal(d, n), draw.normal(d, m), draw.normal(t, m)
@@ -467,7 +467,7 @@ def test_kernel_of_heads(student, reference, draw):
 
 
 def check_self_attention(function, draw):
-    for beta in (None, draw.size(1, 9) / 10, 2.0):
+    for beta in (None, draw.size(1, 9) / 10, 2.0, 0.0):
         e, d, t, n = sizes(draw, 4)
         n = 1 if beta == 2.0 else n
         C, W_Q, W_K, W_V = draw.normal(e, n), draw.normal(d, e), draw.normal(d, e), draw.normal(t, e)

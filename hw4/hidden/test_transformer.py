@@ -269,7 +269,7 @@ def test_attention_in_blocks(student, draw):
     for axes in (), (2,), (draw.size(2, 3), 2):
         sizes = [draw.size(1, 5) for _ in range(draw.size(3, 6))]
         Q, K, V = problem(draw, *axes, m=sum(sizes))
-        for beta in None, draw.size(3, 20) / 10:
+        for beta in None, draw.size(3, 20) / 10, 0.0:
             right, _ = exact(Q, K, V, beta)
             for cut in sizes, sizes[::-1], [sum(sizes)], [1] * sum(sizes):
                 H = streamed(student, Q, blocks_of(K, V, cut), beta)["H"]

@@ -275,6 +275,8 @@ def _check_online():
     K = torch.tensor([[-9000.0], [9000.0], [-8000.0], [8999.0]])  # the scores of a query of 1
     H = online_attention(torch.ones(1, 1), zip(K.split(1), V[0, :4].split(1), strict=True), beta=1.0)
     compare("H for scores of thousands", H[0], 0.73106 * V[0, 1] + 0.26894 * V[0, 3], tolerance=1e-2)
+    H = online_attention(Q[..., :4], zip(V.split(4, 1), V.split(4, 1), strict=True), beta=0.0)
+    compare("H for β = 0", H, V.mean(1, keepdim=True).expand(2, 5, 4))
 
 
 _check_online()
