@@ -12,12 +12,13 @@ from autograder import Harness, close, earns
 
 HARNESS = Harness(__file__)
 
-USES = {  # functions of earlier exercises that a later one may call
+USES = {  # functions of earlier exercises that a later one may call; it is lent their answers, and never its own
     "free_energy": ("gibbs",),
     "nll": ("gibbs", "free_energy"),
     "nll_gradient": ("gibbs",),
     "nll_weight_gradient": ("gibbs", "nll_gradient"),
 }
+SHIFTS = "gibbs", "nll_gradient"  # their answers depend on β times differences of energies alone
 
 
 class Asked:
@@ -25,11 +26,11 @@ class Asked:
 
     def __init__(self, student, reference, name, parts=0):
         self.tools, self.function = HARNESS.beside(student), getattr(student, name)
-        self.name, self.parts = name, parts
-        self.arguments = list(inspect.signature(getattr(reference, name)).parameters)
+        self.name, self.parts, self.reference = name, parts, reference
+        self.arguments = self.arguments_of(name)
 
     def __call__(self, *given):
-        answer, changed = self.tools.asked(self.function, list(given), self.parts, list(USES.get(self.name, ())))
+        answer, changed = self.tools.asked(self.function, list(given), self.parts, self.lent(given))
         self.check_unchanged(changed)
         form = f"a tuple of {self.parts}" if self.parts else "numbers"
         assert not isinstance(answer, str), f"{self.name} should return {form}, but it returns {answer}"
@@ -40,7 +41,19 @@ class Asked:
     def first(self, questions):
         """Ask several questions before an answer is judged: one answer may be too little to tell what is wrong."""
         for given in questions:
-            self.tools.asked(self.function, list(given), self.parts, list(USES.get(self.name, ())))
+            self.tools.asked(self.function, list(given), self.parts, self.lent(given))
+
+    def arguments_of(self, name):
+        return list(inspect.signature(getattr(self.reference, name)).parameters)
+
+    def lent(self, given):
+        """Right answers of earlier functions to the energies of this question, with what they were asked."""
+        named, found = dict(zip(self.arguments, given, strict=True)), []
+        for name in USES.get(self.name, ()):
+            arguments = self.arguments_of(name)
+            values = [named[argument] for argument in arguments]
+            found.append((name, arguments, values, getattr(self.reference, name)(*values), name in SHIFTS))
+        return found
 
     def number(self, *given):
         value = self(*given)
@@ -177,8 +190,13 @@ def test_circle_energy(student, reference, draw):
             higher = all(least == 1 for least, _ in filter(None, order))
             assert higher, "for some x a wrong answer has an energy as low as a right one"
             assert agree, "for some x the two right answers have different energies"
-    jumps = [ask.tools.jumps(ask.function, 0.6, 0.8, other) for other in (0.0, 2.0)]
-    assert not any(jumps), "between a right answer and a wrong one the energy jumps; it should be continuous"
+    beside = ask.tools.jumps(ask.function, [(0.6, 0.8, 0.6, 0.0), (0.6, 0.8, 0.6, 2.0)])
+    assert "start" not in beside, "beside a right answer the energy jumps; it should be continuous"
+    along_x = [(-0.95, y, 0.95, y) for y in (0.0, 1.5, draw.uniform(1, low=-2, high=2).item())]
+    along_y = [(x, -2.0, x, 2.0) for x in (0.6, draw.uniform(1, low=-0.95, high=0.95).item())]
+    across = [(-0.95, first, 0.95, last) for first, last in draw.uniform(4, 2, low=-2, high=2).tolist()]
+    jumps = ask.tools.jumps(ask.function, along_x + along_y + across)
+    assert not any([*beside, *jumps]), "between two pairs with |x| < 1 the energy jumps; it should be continuous there"
 
 
 @earns("circle")
@@ -407,7 +425,7 @@ def check_nll(ask, F, y, beta, case):
     same(answer, likelihood(F, y, beta), name, scale, β=beta, n=F.shape[1])
 
 
-@earns("nll")
+@earns("nll", weight=2)
 def test_free_energy(student, reference, draw):
     """The free energy is −1/β times the logarithm of the sum of exp(−βF)."""
     ask = Asked(student, reference, "free_energy")
@@ -415,7 +433,7 @@ def test_free_energy(student, reference, draw):
         check_free_energy(ask, F, beta, case)
 
 
-@earns("nll")
+@earns("nll", weight=2)
 def test_nll(student, reference, draw):
     """The loss is −1/β times the logarithm of the right answer's probability."""
     ask = Asked(student, reference, "nll")
@@ -424,17 +442,24 @@ def test_nll(student, reference, draw):
 
 
 @earns("nll")
-def test_nll_far_out(student, reference, draw):
-    """Large energies and extreme β break neither the free energy nor the loss."""
-    free_energy, nll = (Asked(student, reference, name) for name in ("free_energy", "nll"))
+def test_free_energy_far_out(student, reference, draw):
+    """Large energies and extreme β do not break the free energy."""
+    ask = Asked(student, reference, "free_energy")
     cases = list(extreme(draw))
-    free_energy.first((F, beta) for F, _, beta, _ in cases)
-    for F, y, beta, case in cases:
-        check_free_energy(free_energy, F, beta, case)
-        check_nll(nll, F, y, beta, case)
+    ask.first((F, beta) for F, _, beta, _ in cases)
+    for F, _, beta, case in cases:
+        check_free_energy(ask, F, beta, case)
 
 
 @earns("nll")
+def test_nll_far_out(student, reference, draw):
+    """Large energies and extreme β do not break the loss."""
+    ask = Asked(student, reference, "nll")
+    for F, y, beta, case in extreme(draw):
+        check_nll(ask, F, y, beta, case)
+
+
+@earns("nll", weight=2)
 def test_nll_limits(student):
     """The hot and the cold limit of the loss are right."""
     hot, cold = value(student, "nll_hot, nll_cold", NUMBERS)
