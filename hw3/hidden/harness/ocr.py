@@ -16,6 +16,7 @@ from typing import Any
 import numpy as np
 import torch
 from torch import Tensor
+from torch.overrides import TorchFunctionMode
 from torch.utils.data import DataLoader, TensorDataset
 
 _Loader = DataLoader[tuple[Tensor, ...]]
@@ -212,11 +213,49 @@ def walks(find_path: Callable[[Tensor], object], pm: Tensor) -> tuple[object, li
 
 def grows(
     function: Callable[..., object], small: Sequence[object], larger: Sequence[Sequence[object]], but: object
-) -> list[bool]:
-    """For each of some large arguments, whether a function executes more lines of Python than for small ones."""
-    few = _lines(function, small, but)
-    many = [_lines(function, large, but) for large in larger]
-    return [few is None or lines is None or lines >= few + 12 for lines in many]
+) -> list[str]:
+    """For each of some large arguments, whether a function executes more "lines" of Python than for small ones, or more
+    "operations" of PyTorch, or no more of either ("")."""
+    few, fewest = _lines(function, small, but), _operations(function, small, but)
+    found = []
+    for large in larger:
+        lines, operations = _lines(function, large, but), _operations(function, large, but)
+        more = few is None or lines is None or lines >= few + _MORE
+        found.append("lines" if more else "operations" if operations >= fewest + _MORE else "")
+    return found
+
+
+_MORE = 12
+
+
+class _Operations(TorchFunctionMode):
+    """Counts the operations of PyTorch that code asks for, whatever these do inside, but for those within `code`."""
+
+    def __init__(self, code: object) -> None:
+        super().__init__()
+        self.code, self.count = code, 0
+
+    def __torch_function__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
+        self.count += not _within(inspect.currentframe(), self.code)
+        return func(*args, **(kwargs or {}))
+
+
+def _operations(function: Callable[..., object], arguments: Sequence[object], but: object = None) -> int:
+    """How many operations of PyTorch a function asks for, those that Python's own C code calls for it among them."""
+    arguments = list(map(_nearly, arguments))
+    operations = _Operations(getattr(but, "__code__", None))
+    with operations:
+        function(*arguments)
+    return operations.count
+
+
+def _within(frame: FrameType | None, code: object) -> bool:
+    """Whether a frame, or one above it, runs this code."""
+    while frame is not None and code is not None:
+        if frame.f_code is code:
+            return True
+        frame = frame.f_back
+    return False
 
 
 def _lines(function: Callable[..., object], arguments: Sequence[object], but: object = None) -> int | None:
@@ -228,11 +267,8 @@ def _lines(function: Callable[..., object], arguments: Sequence[object], but: ob
 
     def trace(frame: FrameType, event: str, argument: object) -> Any:
         nonlocal count
-        above = frame if event == "call" and left_out is not None else None
-        while above is not None:
-            if above.f_code is left_out:
-                return None
-            above = above.f_back
+        if event == "call" and _within(frame, left_out):
+            return None
         count += event == "line"
         return trace
 
