@@ -1,9 +1,9 @@
 """The autograder of a deep learning course: builds releases, grades submissions, reports.
 
-This is what authors use, and all that is public. Hidden tests import `earns`, `close`, `shape_of`, `ten_times`,
-`Harness`, `untrained`, `unlearned`, `transplanted` and `StudentError`; the hidden region of a source notebook calls
-`hidden_tests`. Programs that read results use `results.result` and `results.record.read`. Everything else may change
-without notice.
+This is what authors use, and all that is public. Hidden tests import `earns`, `close`, `shape_of`, `shape_told`,
+`ten_times`, `Harness`, `untrained`, `unlearned`, `transplanted` and `StudentError`; the hidden region of a source
+notebook calls `hidden_tests`. Programs that read results use `results.result` and `results.record.read`. Everything
+else may change without notice.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from autograder.examination.closeness import close, shape_of
+    from autograder.examination.closeness import close, shape_of, shape_told
     from autograder.examination.harness import Harness
     from autograder.examination.hidden import StudentError, earns, ten_times
     from autograder.examination.transplant import transplanted, unlearned, untrained
@@ -24,6 +24,7 @@ __all__ = [
     "earns",
     "hidden_tests",
     "shape_of",
+    "shape_told",
     "ten_times",
     "transplanted",
     "unlearned",
@@ -40,7 +41,7 @@ def __getattr__(name: str) -> Any:
     if name in __all__:
         from autograder.examination import closeness, harness, hidden, transplant
 
-        modules = {"Harness": harness, "close": closeness, "shape_of": closeness}
+        modules = {"Harness": harness, **dict.fromkeys(("close", "shape_of", "shape_told"), closeness)}
         modules |= dict.fromkeys(("transplanted", "unlearned", "untrained"), transplant)
         return getattr(modules.get(name, hidden), name)
     raise AttributeError(f"module 'autograder' has no attribute {name!r}")

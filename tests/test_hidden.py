@@ -9,7 +9,7 @@ import pytest
 import torch
 
 from autograder.course.course import open_course
-from autograder.examination.closeness import close, shape_of
+from autograder.examination.closeness import close, shape_of, shape_told
 from autograder.examination.collection import HiddenTests
 from autograder.examination.hidden import Draw, ten_times
 from autograder.examination.suite import Suite, collected
@@ -162,6 +162,14 @@ def test_a_shape_that_is_shown_is_made_of_whole_numbers():
     for said in ["of_right_layers"], [2.0], [True], [-1], [2**24], [1] * 9, None, "23", 3:
         with pytest.raises(AssertionError, match="not made of whole numbers"):
             shape_of(said, "x")
+
+
+def test_a_wrong_shape_is_told_where_a_slip_may_have_led_to_it():
+    for found in (3, 2), (2, 4), (6,), (), (1, 2, 3), (2, 1):
+        assert shape_told(found, (2, 3)) == str(found)
+    for found in (0, 16672), (2, 16672), (0, 3), (104, 105), (2, 3, 1, 1):
+        assert shape_told(found, (2, 3)) == "another one"
+    assert told(torch.zeros(0, 16672)) == f"dW: the shape is another one; it should be {tuple(RIGHT.shape)}."
 
 
 def test_whatever_lends_right_parts_comes_when_all_else_is_done():

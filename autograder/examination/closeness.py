@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 import itertools
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
@@ -45,7 +45,9 @@ def close(
     want = torch.as_tensor(expected).detach()
     have = _tensor(actual, want, name)
     if have.shape != want.shape:
-        raise AssertionError(f"{name}: the shape is {tuple(have.shape)}; it should be {tuple(want.shape)}.")
+        raise AssertionError(
+            f"{name}: the shape is {shape_told(have.shape, want.shape)}; it should be {tuple(want.shape)}."
+        )
     if have.is_complex() or (want.is_floating_point() and have.dtype == torch.bool):
         raise AssertionError(f"{name}: the dtype is {have.dtype}; it should be a floating-point type.")
     whole = not want.is_floating_point()
@@ -69,6 +71,19 @@ def shape_of(said: object, name: str) -> tuple[int, ...]:
     if not isinstance(said, list | tuple) or len(said) > _MOST_AXES or not all(map(_is_size, said)):
         raise AssertionError(f"{name}: this should be a tensor, but its shape is not made of whole numbers.")
     return tuple(said)
+
+
+def shape_told(found: Sequence[int], right: Sequence[int]) -> str:
+    """A wrong shape, as a message may show it: "another one" where it is not made of the right one's sizes.
+
+    A student chooses the shape of what is returned, and could tell hidden numbers with it. So a shape is shown where a
+    slip may have led to it: one size is another, or sizes are exchanged, joined, missing, or 1.
+    """
+    changed = [(size, due) for size, due in zip(found, right, strict=False) if size != due]
+    one = len(found) == len(right) and all(0 < size <= 4 * due for size, due in changed) and len(changed) <= 1
+    sizes = [math.prod(some) for count in range(len(right) + 1) for some in itertools.combinations(right, count)]
+    made = len(found) <= len(right) + 1 and set(found) <= {1, *sizes}
+    return str(tuple(found)) if one or made else "another one"
 
 
 def _is_size(size: object) -> bool:

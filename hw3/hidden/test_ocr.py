@@ -9,7 +9,18 @@ import torch
 from torch.nn import functional
 from torch.utils.data import DataLoader, TensorDataset
 
-from autograder import Harness, StudentError, close, earns, shape_of, ten_times, transplanted, unlearned, untrained
+from autograder import (
+    Harness,
+    StudentError,
+    close,
+    earns,
+    shape_of,
+    shape_told,
+    ten_times,
+    transplanted,
+    unlearned,
+    untrained,
+)
 
 HARNESS = Harness(__file__)
 ALPHABET, BETWEEN, INFINITE = "abcdefghijklmnopqrstuvwxyz", 26, 2.0**30
@@ -25,7 +36,7 @@ def tensor(value, name, shape):
         value = torch.as_tensor(value)
     assert isinstance(value, torch.Tensor), f"{name} should be a tensor; yours is {kind(value)}"
     found = tuple(value.shape)
-    assert found == tuple(shape), f"{name}: the shape is {found}; it should be {tuple(shape)}"
+    assert found == tuple(shape), f"{name}: the shape is {shape_told(found, shape)}; it should be {tuple(shape)}"
     return value.detach()
 
 
@@ -43,10 +54,11 @@ def spell(word, length=0):
 
 
 def stays_short(student, function, small, larger, but=None):
-    """Assert that a function runs about as many lines for large arguments as for small ones."""
+    """Assert that a function runs about as many lines, and operations, for large arguments as for small ones."""
     grows = HARNESS.beside(student).grows(getattr(student, function), small, list(larger.values()), but)
     for what, grown in zip(larger, grows, strict=True):
-        assert not grown, f"{function} runs more lines of Python for more {what}: a loop goes over them"
+        many = "operations of PyTorch" if grown == "operations" else "lines of Python"
+        assert not grown, f"{function} runs more {many} for more {what}: a loop goes over them"
 
 
 # ---------------------------------------------------------------------------------------------- the network
@@ -67,7 +79,7 @@ def test_shapes_of_the_energies(student, draw):
             tools.energies(net, torch.zeros(B, 1, 32, width))  # raises the network's error
         assert isinstance(shape, tuple), f"{asked}: forward should return a tensor"
         shape = shape_of(shape, f"{asked}: the energies")
-        assert shape == right, f"{asked}: the energies have shape {shape}; it should be {right}"
+        assert shape == right, f"{asked}: the shape of the energies is {shape_told(shape, right)}; it should be {right}"
         assert finite, f"{asked}: some energies are infinite or not a number"
         assert same, "the network has changed the images that it was given"
     assert not large, "the network has more than 100,000 parameters"
@@ -84,7 +96,9 @@ def test_windows_alone(student, draw):
         said.append(tools.windows(net, bright * draw.uniform(3, 1, 32, width)))
     for width, (shape, cut, alone, there) in zip(widths, said, strict=True):
         right, shape = (3, (width - 18) // 4 + 1, 27), shape_of(shape, f"width {width}: the energies")
-        assert shape == right, f"width {width}: the energies have shape {shape}; it should be {right}"
+        assert shape == right, (
+            f"width {width}: the shape of the energies is {shape_told(shape, right)}; it should be {right}"
+        )
         assert all(cut) or not there, "the windows have the right energies, but in the wrong places"
         assert all(cut), f"window {cut.index(False)} gets other energies when its 18 columns are cut out"
         assert all(alone), "an image gets other energies when there are other images in its batch"
@@ -377,7 +391,7 @@ def test_path_matrix(student, draw):
 
 @earns("path-matrix")
 def test_path_matrix_without_loops(student, draw):
-    """The values are right, and the number of lines that run does not grow with the batch, the image or the word."""
+    """The values are right, and batch, image and word do not decide how many lines and operations run."""
     small, larger = larger_batches(draw)
     close(answer(student, "build_path_matrix", *small), looked_up(*small), "the path matrix")
     stays_short(student, "build_path_matrix", small, larger)
@@ -434,7 +448,7 @@ def as_the_student_looks_up(tools, student, leaf, targets, weights, C, scale, ri
 
 @earns("ce-matrix")
 def test_ce_matrix_without_loops(student, draw):
-    """The values are right, and the number of lines that run does not grow with the batch, the image or the word."""
+    """The values are right, and batch, image and word do not decide how many lines and operations run."""
     small, larger = larger_batches(draw)
     C, right = answer(student, "build_ce_matrix", *small), looked_up(surprises(small[0]), small[1])
     if isinstance(C, torch.Tensor) and not near(C, right, 1.0):
@@ -561,7 +575,8 @@ def of_the_right_shapes(shapes, pm, wanted):
         name, right = SHAPES[part]
         assert part in shapes, f"{name} should be a tensor"
         found = shape_of(shapes[part], name)
-        assert found == right(*pm.shape), f"{name}: the shape is {found}; it should be {right(*pm.shape)}"
+        due = right(*pm.shape)
+        assert found == due, f"{name}: the shape is {shape_told(found, due)}; it should be {due}"
 
 
 def found(student, pm, name, wanted):
@@ -661,7 +676,7 @@ def test_matrices_of_a_batch(student, draw):
 
 @earns("find-path-batch")
 def test_loop_over_windows_only(student, draw):
-    """The free energies are right, and the number of lines that run does not grow with the batch or the word."""
+    """The free energies are right, and batch and word do not decide how many lines and operations run."""
     L = draw.size(14, 16)
     pm = draw.normal(2, L, 4)
     pm[:, 1:-1, -1], pm[:, -1, :-1], pm[:, 0, 0] = 50, 50, 0  # whatever may be wrong elsewhere, this is easy
