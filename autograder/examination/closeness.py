@@ -79,7 +79,7 @@ def shape_told(found: Sequence[int], right: Sequence[int]) -> str:
     A student chooses the shape of what is returned, and could tell hidden numbers with it. So a shape is shown where a
     slip may have led to it: one size is another, or sizes are exchanged, joined, missing, or 1.
     """
-    changed = [(size, due) for size, due in zip(found, right, strict=False) if size != due]
+    changed = {(size, due) for size, due in zip(found, right, strict=False) if size != due}
     one = len(found) == len(right) and all(0 < size <= 4 * due for size, due in changed) and len(changed) <= 1
     sizes = [math.prod(some) for count in range(len(right) + 1) for some in itertools.combinations(right, count)]
     made = len(found) <= len(right) + 1 and set(found) <= {1, *sizes}

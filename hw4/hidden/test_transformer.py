@@ -393,8 +393,9 @@ def test_encodings_of_places(student, draw):
     """Every entry is the sine or cosine of its place times its speed."""
     length, other, dim = draw.size(20, 35), draw.size(36, 49), 2 * draw.size(2, 5)
     # two widths for the same length, two lengths for the same width
-    for length, dim in (length, 2), (1, 8), (length, dim), (other, dim), (other, 2 * draw.size(10, 20)):  # noqa: B020
-        P = student.sinusoidal_encoding(length, dim)
+    sizes = (length, 2), (1, 8), (length, dim), (other, dim), (other, 2 * draw.size(10, 20))
+    encodings = [student.sinusoidal_encoding(*size) for size in sizes]  # all of them: a wrong dtype would end the test
+    for (length, dim), P in zip(sizes, encodings, strict=True):
         right = torch.zeros(length, dim)
         for p in range(length):
             for k in range(dim):
