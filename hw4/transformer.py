@@ -396,8 +396,8 @@ This order is **pre-norm** (Xiong et al., 2020): the direct path from input to o
 **Exercise 6 · `TransformerBlock`** · 5 points (3 for structure, 2 for dropout, mask and gradients) · ★★☆ · 35 minutes
 
 *Write `__init__` and `forward`, with your `MultiHeadAttention`.* When testing exercises 3, 6, 8, 10, 12 and 15, the
-grader replaces your earlier parts with its own, so an error counts once. Its classes do not have the methods that you
-added to yours. Your helper functions stay. Training runs use your code alone.
+grader replaces your earlier parts with its own, so an error counts once. Its classes lack your helper methods; helper
+functions stay. Training runs use your code alone.
 
 <details><summary>Hint</summary>
 

@@ -469,8 +469,8 @@ The sum runs over all 27 symbols. $e^{200}$ overflows in `float32`: use a functi
 **Exercise 3** · 1 + 3 + 3 points · ★★☆ · 35 minutes
 
 *Write `transform_word`, which spells a word, and `build_path_matrix` and `build_ce_matrix` for batches.* Build the
-matrices without loops: the grader counts the lines and the operations of PyTorch that run, and their numbers must not
-grow with the images, windows or targets.
+matrices without loops: the lines and the PyTorch operations that run must not grow in number with the images, windows
+or targets.
 
 <details><summary>Hint</summary>
 
