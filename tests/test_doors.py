@@ -616,6 +616,11 @@ def test_a_count_of_lines_sees_through_a_result_that_was_kept_and_an_ended_trace
         return x.sum()
 
     small, larger = [torch.ones(2, 2)], [[torch.ones(9, 9)], [torch.ones(12, 3)]]
-    assert harness.grows(whole, small, larger, None) == [False, False]
+
+    def maps(x):
+        return torch.stack(list(map(torch.neg, x.flatten().unbind())))
+
+    assert harness.grows(whole, small, larger, None) == ["", ""]
     for function in (loops, keeps, hides):
-        assert harness.grows(function, small, larger, None) == [True, True], function.__name__
+        assert harness.grows(function, small, larger, None) == ["lines", "lines"], function.__name__
+    assert harness.grows(maps, small, larger, None) == ["operations", "operations"]

@@ -94,14 +94,11 @@ class _Search:
         made = outside.given_names(nodes, outside.is_put_together, part=True)
         self._classes = outside.given_names(nodes, outside.is_class_of, part=False)
         self._fine = {part for node in nodes for part in harmless.fine(node, origins)}
-        self._fine |= {part for one in own for part in harmless.printing_hooks(one)}
         self._fine |= {part for one in own for part in signs.local_targets(one)}
         self._fine |= set(harmless.own_registries(nodes)) | set(harmless.kept_shells(nodes, bound))
-        self._prints = not any(map(harmless.takes_print, nodes))
-        if self._prints:
+        if not any(map(harmless.takes_print, nodes)):
+            self._fine |= {part for one in own for part in harmless.printing_hooks(one)}
             self._fine |= set(harmless.only_printed(nodes, bound))
-        else:
-            self._fine -= {part for part in self._fine if getattr(part, "attr", "") in ("grad_fn", "register_hook")}
         self._examples = signs.tests_by_docstrings(nodes)
         self._used = listed.USED | (listed.DOCSTRINGS if self._examples else set())
         self._by_use = listed.BY_USE | ({"doctest"} if self._examples else set())
@@ -132,7 +129,7 @@ class _Search:
                 parts.update(harmless.said(node, self._origins))
                 for example in signs.examples(node) if self._examples else ():
                     yield from ((getattr(node, "lineno", 0), what) for what in self.in_code(example))
-                if node not in self._fine and not (self._prints and harmless.printed(node, statement)):
+                if node not in self._fine:
                     for what in self._found(node, parts):
                         yield getattr(node, "lineno", statement.lineno), what
 

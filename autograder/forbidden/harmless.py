@@ -12,24 +12,14 @@ from autograder.forbidden.source import binds_of, path_of
 
 
 def fine(node: ast.AST, origins: Mapping[str, str]) -> Iterator[ast.AST]:
-    """The parts of a node that only ask or show: a loaded module, whether a tensor has a past; and our own calls."""
+    """The parts of a node that only ask or show, such as a loaded module; and our own calls."""
     match node:
         case ast.Compare(left=ast.Constant(), ops=[ast.In() | ast.NotIn()], comparators=[ast.Attribute() as loaded]):
             if path_of(loaded, origins) == "sys.modules":
                 yield loaded
-        case ast.Compare(
-            left=ast.Attribute(attr="grad_fn") as past,
-            ops=[ast.Is() | ast.IsNot()],
-            comparators=[ast.Constant(value=None)],
-        ):
-            yield past
         case ast.Call(func=ast.Attribute(attr="get", value=loaded) as asks, args=[ast.Constant(value=name), *_]):
             if path_of(loaded, origins) == "sys.modules" and name in listed.PLACES:
                 yield from (asks, loaded)
-        case ast.Call(func=ast.Name(id="print"), args=printed):
-            shown = (part for one in printed for part in (one.values if isinstance(one, ast.JoinedStr) else [one]))
-            values = (part.value if isinstance(part, ast.FormattedValue) else part for part in shown)
-            yield from filter(None, map(_past, values))
         case ast.Attribute(
             attr="__name__", value=ast.Attribute(attr="__class__", value=ast.Call(func=ast.Name() as shell))
         ):
@@ -51,20 +41,6 @@ def fine(node: ast.AST, origins: Mapping[str, str]) -> Iterator[ast.AST]:
             yield shell
         case ast.Call(func=ast.Attribute(value=ast.Call(func=shell))) if magics.run(node):
             yield shell
-
-
-def _past(node: ast.expr) -> ast.Attribute | None:
-    """The `y.grad_fn` of which an expression gives itself or its name."""
-    match node:
-        case (
-            ast.Call(func=ast.Attribute(attr="name", value=past))
-            | ast.Attribute(attr="__name__", value=ast.Call(func=ast.Name(id="type"), args=[past]))
-            | ast.Attribute(attr="__name__", value=ast.Attribute(attr="__class__", value=past))
-        ):
-            pass
-        case past:
-            pass
-    return past if isinstance(past, ast.Attribute) and past.attr == "grad_fn" else None
 
 
 def printing_hooks(statement: ast.stmt) -> Iterator[ast.AST]:
@@ -203,14 +179,6 @@ def _bound(node: ast.AST) -> Iterator[str]:
 
 def _shows(name: str, more: Sequence[ast.keyword]) -> bool:
     return name in listed.SAYING or any(one.arg in listed.SAYING for one in more)
-
-
-def printed(node: ast.AST, statement: ast.stmt) -> bool:
-    """Whether a statement only prints the function that made a tensor, which is no use of it."""
-    if not (isinstance(node, ast.Attribute) and node.attr == "grad_fn" and isinstance(statement, ast.Expr)):
-        return False
-    call = statement.value
-    return not isinstance(call, ast.Call) or (isinstance(call.func, ast.Name) and call.func.id == "print")
 
 
 def is_shell(node: ast.expr) -> bool:

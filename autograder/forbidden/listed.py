@@ -116,12 +116,12 @@ SHELL_CALLS = {"ex", "ev"}
 """methods of the shell that run a text"""
 AUTOGRAD_NAMES = {
     *("enter_dual_level", "dual_level", "make_dual", "unpack_dual", "saved_tensors_hooks"),
-    *("disable_saved_tensors_hooks", "register_hook", "next_functions", "run_backward", "_execution_engine"),
-    *("register_full_backward_hook", "_register_hook_dict", "forward_ad", "grad_fn", "_engine_run_backward"),
+    *("disable_saved_tensors_hooks", "register_hook", "run_backward", "_execution_engine"),
+    *("register_full_backward_hook", "_register_hook_dict", "forward_ad", "_engine_run_backward"),
     *("save_on_cpu", "allow_mutation_on_saved_tensors", "_enter_dual_level", "_exit_dual_level", "_make_dual"),
     *("_unpack_dual", "_set_fwd_grad_enabled", "get_gradient_edge", "GradientEdge"),
 }
-WRITTEN = {"register_hook", "run_backward", "grad_fn", "next_functions", "dual_level"}
+WRITTEN = {"register_hook", "run_backward", "dual_level"}
 """names that an explanation may contain"""
 LOOKUPS = {"getattr", "setattr", "hasattr", "delattr"}
 READING = {"getattr", "hasattr", "vars", "__dict__"}
