@@ -770,6 +770,7 @@ ATTEMPTS = [
     "def eval(net):\n    return net\ndel eval\ny = eval(text)",
     "for name in dir(torch):\n    getattr(torch, name)",
     "def f(tool):\n    return getattr(torch, f'auto{tool}')",
+    "def f(g):\n    g.__annotations__ = {'x': 'h'}\n    return g",
 ]
 
 

@@ -94,7 +94,8 @@ class _Search:
         made = outside.given_names(nodes, outside.is_put_together, part=True)
         self._classes = outside.given_names(nodes, outside.is_class_of, part=False)
         self._fine = {part for node in nodes for part in harmless.fine(node, origins)}
-        self._fine |= {part for one in own for part in signs.local_targets(one)}
+        targets = {part for one in own for part in signs.local_targets(one)}
+        self._fine |= {part for part in targets if getattr(part, "attr", "") != "__annotations__"}
         self._fine |= set(harmless.own_registries(nodes)) | set(harmless.kept_shells(nodes, bound))
         if not any(map(harmless.takes_print, nodes)):
             self._fine |= {part for one in own for part in harmless.printing_hooks(one)}
