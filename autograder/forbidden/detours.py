@@ -47,8 +47,6 @@ def taken(
         match node:
             case ast.Attribute(value=ast.Name(id=name), attr="obj") if name in caught:
                 yield node, "the object of an exception"
-            case ast.Attribute(attr="__annotations__", ctx=ast.Store()):
-                yield node, "__annotations__ = …"
             case ast.Attribute(value=of, attr=name):
                 inner.add(of)
                 if _is_foreign(name) and name not in defined and _owner(name) not in classes:
@@ -65,8 +63,6 @@ def taken(
                 for target in targets:
                     if _replaces(target, origins) and not _is_plain(value, path_of(target, origins), origins):
                         yield target, f"{path_of(target, origins)[:80]} = …"
-            case ast.Subscript(value=ast.Attribute(attr="__annotations__"), ctx=ast.Store()):
-                yield node, "__annotations__[…] = …"
             case ast.FunctionDef(
                 decorator_list=[*_, ast.Attribute(attr="register")], args=ast.arguments(args=[one, *_])
             ):

@@ -143,8 +143,8 @@ class Session:
                     break
 
     def _prepare(self, process: Process) -> None:
-        orders = [Forbid(self._shut)] if self._shut else []
-        for order in [*orders, Put(self._files)] if self._files else orders:
+        needed = (Forbid(self._shut), self._shut), (Put(self._files), self._files)
+        for order in (order for order, given in needed if given):
             with suppress(Died, WireError):  # the first cell finds that out
                 process.send(encode(order), time.monotonic() + _PUT)
 

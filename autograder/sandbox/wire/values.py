@@ -142,8 +142,7 @@ def _tensor_to_wire(thing: Any) -> Any:
         dtype = str(plain.dtype).removeprefix("torch.")
         if dtype not in _SIZES:
             raise WireError(f"a tensor of dtype {dtype} cannot be sent between processes")
-        _check_size(plain.numel() * _SIZES[dtype])
-        _check_empty(plain.shape if not plain.numel() else ())
+        _check_size(plain.numel() * _SIZES[dtype], plain.shape)
         # a copy: a contiguous tensor with a dimension of size 1 may have a stride that `view` does not accept
         flat = plain.clone(memory_format=torch_module.contiguous_format).reshape(-1)
         data = flat.view(torch_module.uint8).numpy().tobytes() if plain.numel() else b""
@@ -154,8 +153,7 @@ def _tensor_to_wire(thing: Any) -> Any:
         dtype = str(thing.dtype)
         if dtype not in _SIZES:
             return None
-        _check_size(thing.nbytes)
-        _check_empty(thing.shape if not thing.size else ())
+        _check_size(thing.nbytes, thing.shape)
         return Array(cast(Any, dtype), list(thing.shape), thing.astype(thing.dtype.newbyteorder("<")).tobytes())
     return None
 
@@ -169,14 +167,16 @@ def _plain_tensor_to_wire(thing: torch.Tensor) -> Tensor | None:
     dtype = _TYPES.get(numbers.dtype.str)
     if dtype is None:
         return None
-    _check_size(numbers.nbytes)
-    _check_empty(numbers.shape if not numbers.size else ())
+    _check_size(numbers.nbytes, numbers.shape)
     if dtype == "bool":
         numbers = numbers.view("u1") != 0  # a byte may hold any number, which torch takes for True
     return Tensor(cast(Any, dtype), list(numbers.shape), numbers.tobytes(), bool(thing.requires_grad))
 
 
-def _check_size(size: int) -> None:
+def _check_size(size: int, shape: Sequence[int]) -> None:
+    """Raise WireError for too many bytes, or for none whose shape is too large."""
+    if not size and math.prod(one for one in shape if one) > _MAX_SHAPE:
+        raise WireError("an empty tensor of this shape is too large")
     if size > MAX_MESSAGE:
         raise WireError(f"a value of {size / 2**20:.0f} MiB is too large; the limit is {MAX_MESSAGE // 2**20} MiB")
 
@@ -228,14 +228,8 @@ def refuse_false(value: Any, depth: int = 0) -> None:
 def _checked(value: Tensor | Array) -> bytes:
     if math.prod(value.shape) * _SIZES[value.dtype] != len(value.data):
         raise WireError(f"a {value.dtype} tensor of shape {tuple(value.shape)} cannot have {len(value.data)} bytes")
-    if not value.data:
-        _check_empty(value.shape)
+    _check_size(len(value.data), value.shape)
     return value.data
-
-
-def _check_empty(shape: Sequence[int]) -> None:
-    if math.prod(size for size in shape if size) > _MAX_SHAPE:
-        raise WireError("an empty tensor of this shape is too large")
 
 
 def _to_tensor(value: Tensor) -> torch.Tensor:
