@@ -100,7 +100,7 @@ def test_no_answer_is_sent_beside_the_student(harness):
         (("right_spread",), {"right_spread", "right_mean", "_right_sum"}),
         (("RightModel",), {"RightModel", "right_spread", "right_mean", "_right_sum"}),
         (("watched",), {"right_spread", "right_mean", "_right_sum"}),  # a tool that uses right parts
-        ((), {"RightModel", "right_spread", "right_mean", "_right_sum"}),
+        ((), set()),
     ],
 )
 def test_what_is_lent_is_sent_with_what_it_uses_and_no_other_answer(harness, lent, sent):
@@ -133,20 +133,24 @@ def test_a_name_that_the_file_does_not_define_is_an_error(harness):
 @pytest.mark.parametrize(
     ("notebook", "lent", "sent"),
     [
-        ("sgd", ("right_gradient",), {"right_gradient"}),  # for the ascent: it must not get right_ascent
-        ("sgd", ("right_gradient", "right_ascent"), {"right_gradient", "right_ascent"}),  # for the dream
-        ("mlp", ("RightLinear",), {"RightLinear"}),
-        ("mlp", ("RightReLU",), {"RightReLU"}),
+        ("hw1/sgd", ("right_gradient",), {"right_gradient"}),  # for the ascent: it must not get right_ascent
+        ("hw1/sgd", ("right_gradient", "right_ascent"), {"right_gradient", "right_ascent"}),  # for the dream
+        ("hw1/mlp", ("RightLinear",), {"RightLinear"}),
+        ("hw1/mlp", ("RightReLU",), {"RightReLU"}),
+        ("hw2/cnn", ("RightResidualBlock",), {"RightResidualBlock"}),
+        ("hw2/cnn", ("right_step",), {"right_step"}),
+        ("hw2/theory", ("right_cross_correlation",), {"right_cross_correlation"}),
+        ("hw2/theory", ("right_attention_step",), {"right_attention_step"}),
     ],
 )
-def test_the_source_of_a_lent_part_of_hw1_holds_no_other_answer(notebook, lent, sent):
-    student = Listening()
-    Harness(COURSE / "hw1" / "hidden" / f"test_{notebook}.py").lending(student, *lent)
+def test_the_source_of_a_lent_part_holds_no_other_answer(notebook, lent, sent):
+    student, [homework, name] = Listening(), notebook.split("/")
+    Harness(COURSE / homework / "hidden" / f"test_{name}.py").lending(student, *lent)
     assert student.answers() == sent
 
 
-def test_the_tests_of_hw1_name_what_they_lend():
-    for file in (COURSE / "hw1" / "hidden").glob("test_*.py"):
+def test_tests_name_what_they_lend():
+    for file in COURSE.glob("hw*/hidden/test_*.py"):
         for node in ast.walk(ast.parse(file.read_text(encoding="utf-8"))):
             if isinstance(node, ast.Call) and isinstance(node.func, ast.Attribute) and node.func.attr == "lending":
                 assert len(node.args) > 1, f"{file.name}:{node.lineno} sends all right parts"

@@ -280,8 +280,9 @@ def test_right_parts_are_there_only_while_they_are_lent(zygote, tmp_path):
         assert parts.beside(student).answer() is None
         with pytest.raises(StudentError, match="value"):
             _ = parts.beside(student).RightPart.value
-        lent = parts.lending(student)
-        assert lent.answer() == lent.RightPart.value == 7 and student.keep(lent.RightPart) == 1
+        lent = parts.lending(student, "RightPart", "_right_answer")
+        assert lent.answer() is None
+        assert lent._right_answer() == lent.RightPart.value == 7 and student.keep(lent.RightPart) == 1
         line.close()
         assert Student(live.turn()).keep(1) == 1  # in a process that has seen none of it
 

@@ -43,26 +43,21 @@ class Harness:
 
         Right parts answer exercises: they are what `right_…`, `_right_…` and `Right…` define. Here, they are empty.
         """
-        return self._beside(student, self._without_right_parts)
+        named = ", ".join(f"{name!r}: {name}" for name in self._names)
+        return types.SimpleNamespace(**student.run(f"{self._without_right_parts}\n{{{named}}}\n", apart=True))
 
     def lending(self, student: Student, *names: str) -> types.SimpleNamespace:
-        """As `beside`, with right parts, for a test that lends them. Later tests get another process.
+        """As `beside`, with the right parts `names`, for a test that lends them. Later tests get another process.
 
         The student's code can read all that is sent. So name the functions and classes that the test needs, and never
         one that answers what it asks for: each is sent with what it uses of the file, right parts too, into a namespace
-        of its own that holds nothing else. Without names, all right parts are sent, into one namespace.
+        of its own that holds nothing else.
         """
         student.spend()
-        if not names:
-            return self._beside(student, self._source)
         lent: dict[str, object] = {}
         for name in names:
             lent |= student.run(f"{self._alone(name)}\n{{{name!r}: {name}}}\n", apart=True)
         return types.SimpleNamespace(**vars(self.beside(student)) | lent)
-
-    def _beside(self, student: Student, source: str) -> types.SimpleNamespace:
-        named = ", ".join(f"{name!r}: {name}" for name in self._names)
-        return types.SimpleNamespace(**student.run(f"{source}\n{{{named}}}\n", apart=True))
 
     def _alone(self, name: str) -> str:
         """The source of a function or class, and of what it uses of the file, directly or through others."""

@@ -39,7 +39,7 @@ class Asked:
 
     def check(self):
         """Ask for all answers, so that a diagnosis sees them all, and then judge them."""
-        answers = [self._ask(arguments, []) for _, arguments in self._cases]
+        answers = [self._ask(arguments) for _, arguments in self._cases]
         for (judge, arguments), answer in zip(self._cases, answers, strict=True):
             try:
                 self._check(judge, answer)
@@ -47,14 +47,17 @@ class Asked:
                 if not self._lent:
                     raise
                 try:
-                    self._check(judge, self._ask(arguments, self._lent))
+                    self._check(judge, self._ask(arguments, lends=True))
                 except StudentError:  # perhaps the student's own earlier functions do more than the notebook asks
                     raise failure from None
 
-    def _ask(self, arguments, lent):
+    def _ask(self, arguments, lends=False):
         try:
-            tools = HARNESS.lending(self._student) if lent else self._tools
-            return tools.ask(self._function, arguments, lent)
+            if not lends:
+                return self._tools.ask(self._function, arguments, {})
+            lending = HARNESS.lending(self._student, *(f"right_{name}" for name in self._lent))
+            parts = {name: getattr(lending, f"right_{name}") for name in self._lent}
+            return lending.ask(self._function, arguments, parts)
         except StudentError as error:
             return error
 

@@ -6,7 +6,7 @@ parameters, optimisers. So two wrong answers that behave alike give the same rep
 
 import inspect
 import itertools
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
 
 import torch
@@ -274,7 +274,7 @@ def logits(net: torch.nn.Module, x: Tensor) -> Tensor:
 # ---------------------------------------------------------------------------------------------- parts that are lent
 
 
-class _RightResidualBlock(torch.nn.Module):
+class RightResidualBlock(torch.nn.Module):
     def __init__(self, in_channels: int, out_channels: int, stride: int) -> None:
         super().__init__()
         self.first = torch.nn.Conv2d(in_channels, out_channels, 3, stride, 1)
@@ -290,7 +290,7 @@ class _RightResidualBlock(torch.nn.Module):
         return functional.relu(self.norms[1](self.second(inner)) + short)
 
 
-def _right_get_loss_and_correct(
+def right_get_loss_and_correct(
     model: torch.nn.Module, batch: _Batch, criterion: Callable[[Tensor, Tensor], Tensor], device: torch.device
 ) -> tuple[Tensor, int]:
     images, labels = (part.to(device) for part in batch)
@@ -298,29 +298,20 @@ def _right_get_loss_and_correct(
     return criterion(scores, labels), int((scores.argmax(1) == labels).sum())
 
 
-def _right_step(loss: Tensor, optimizer: torch.optim.Optimizer) -> None:
+def right_step(loss: Tensor, optimizer: torch.optim.Optimizer) -> None:
     optimizer.zero_grad()
     loss.backward()  # type: ignore[no-untyped-call]
     optimizer.step()
 
 
-_RIGHT: dict[str, Any] = {
-    "ResidualBlock": _RightResidualBlock,
-    "get_loss_and_correct": _right_get_loss_and_correct,
-    "step": _right_step,
-}
-
-
-def lent(function: Any, parts: Sequence[str]) -> Callable[..., object]:
-    """A function or class of the notebook that uses our parts in place of these earlier exercises. The others go."""
-    for name in _RIGHT.keys() - set(parts):
-        del globals()[_RIGHT.pop(name).__name__]
+def lent(function: Any, parts: Mapping[str, object]) -> Callable[..., object]:
+    """A function or class of the notebook that finds these right parts under the names of earlier exercises."""
     inner = inspect.unwrap(function.__init__ if inspect.isclass(function) else function)
     names: dict[str, Any] = getattr(inner, "__globals__", {})
 
     def call(*args: Any, **kwargs: Any) -> object:
         before = {name: names[name] for name in parts if name in names}
-        names.update({name: _RIGHT[name] for name in parts})
+        names.update(parts)
         try:
             return function(*args, **kwargs)
         finally:

@@ -13,15 +13,16 @@ from torch.overrides import TorchFunctionMode
 from torch.utils._python_dispatch import TorchDispatchMode
 
 
-def ask(function: Callable[..., object], arguments: Sequence[Any], lent: Sequence[str]) -> list[object]:
+def ask(
+    function: Callable[..., object], arguments: Sequence[Any], lent: Mapping[str, Callable[..., object]]
+) -> list[object]:
     """A function's answer, the positions of the arguments it has changed, and PyTorch's convolutions that it called.
 
     Before that it is asked with other numbers of the same sizes, so that an answer kept from an earlier call shows.
-    While it runs, the functions named in `lent` are right ones.
+    While it runs, it finds the functions of `lent`, which are right ones, under these names.
     """
     before, watch = _copied(arguments), _Watch()
-    _forget_all_but(lent)
-    with _lending(function, {name: watch.overlooking(_RIGHT[name]) for name in lent}), watch, _Below(watch):
+    with _lending(function, {name: watch.overlooking(right) for name, right in lent.items()}), watch, _Below(watch):
         function(*_others(arguments))
         answer = function(*arguments)
     changed = [n for n, (now, was) in enumerate(zip(arguments, before, strict=True)) if not _equal(now, was)]
@@ -190,12 +191,6 @@ class _Below(TorchDispatchMode):  # type: ignore[no-untyped-call]
 # ---------------------------------------------------------------------------------------------- right versions
 
 
-def _forget_all_but(names: Sequence[str]) -> None:
-    """Let no right version stay here but these: each leads to all names of this module."""
-    for name in _RIGHT.keys() - set(names):
-        del globals()[_RIGHT.pop(name).__name__]
-
-
 @contextlib.contextmanager
 def _lending(function: Any, lent: Mapping[str, object]) -> Iterator[None]:
     """While this lasts, the function finds these objects under their names."""
@@ -211,32 +206,32 @@ def _lending(function: Any, lent: Mapping[str, object]) -> Iterator[None]:
         names.update(own)
 
 
-def _right_conv_output_shape(
+def right_conv_output_shape(
     C: int, H: int, W: int, HK: int, WK: int, P: int, S: int, D: int, F: int
 ) -> tuple[int, ...]:
     made = functional.conv2d(torch.zeros(C, H, W), torch.zeros(F, C, HK, WK), stride=S, padding=P, dilation=D)
     return tuple(made.shape)
 
 
-def _right_cross_correlation(x: Tensor, W: Tensor, stride: int = 2) -> Tensor:
+def right_cross_correlation(x: Tensor, W: Tensor, stride: int = 2) -> Tensor:
     return functional.conv1d(x, W, stride=stride).T
 
 
-def _right_convolution(x: Tensor, W: Tensor, stride: int = 2) -> Tensor:
+def right_convolution(x: Tensor, W: Tensor, stride: int = 2) -> Tensor:
     return functional.conv1d(x, W.flip(2), stride=stride).T
 
 
-def _right_jacobian_by_weights(x: Tensor, k: int, stride: int = 2) -> Tensor:
+def right_jacobian_by_weights(x: Tensor, k: int, stride: int = 2) -> Tensor:
     units = torch.eye(len(x) * k, dtype=x.dtype).reshape(-1, len(x), k)  # a filter for each column
     return functional.conv1d(x, units, stride=stride).T
 
 
-def _right_jacobian_by_input(W: Tensor, N: int, stride: int = 2) -> Tensor:
+def right_jacobian_by_input(W: Tensor, N: int, stride: int = 2) -> Tensor:
     units = torch.eye(W.shape[1] * N, dtype=W.dtype).reshape(-1, W.shape[1], N)  # a sequence for each column
     return functional.conv1d(units, W, stride=stride)[:, 0].T
 
 
-def _right_gated_jacobians(x: Tensor, h: Tensor, W_c: Tensor, W_h: Tensor, W_x: Tensor) -> tuple[Tensor, Tensor]:
+def right_gated_jacobians(x: Tensor, h: Tensor, W_c: Tensor, W_h: Tensor, W_x: Tensor) -> tuple[Tensor, Tensor]:
     """By differences: there is no autograd beside the student's code."""
     kind = h.dtype
     x, h, W_c, W_h, W_x = (part.double() for part in (x, h, W_c, W_h, W_x))
@@ -250,31 +245,17 @@ def _right_gated_jacobians(x: Tensor, h: Tensor, W_c: Tensor, W_h: Tensor, W_x: 
     return both[: len(h)].to(kind), both[len(h) :].to(kind)
 
 
-def _right_attention_step(x: Tensor, history: Sequence[Tensor], Q: Any, K: Any, V: Any) -> Tensor:
+def right_attention_step(x: Tensor, history: Sequence[Tensor], Q: Any, K: Any, V: Any) -> Tensor:
     sources = [x, *history]
     w = torch.stack([(s.T @ Q[i].T @ K[i] @ s).reshape(()) for i, s in enumerate(sources)])
     values = [V[i] @ s for i, s in enumerate(sources)]
     return torch.stack(values, dim=-1) @ torch.softmax(w, dim=0)
 
 
-def _right_tied_attention_step(
+def right_tied_attention_step(
     x: Tensor, history: Sequence[Tensor], Q0: Tensor, K0: Tensor, V0: Tensor, Q: Tensor, K: Tensor, V: Tensor
 ) -> Tensor:
     sources = [x, *history]
     w = [(s.T @ (Q if i else Q0).T @ (K if i else K0) @ s).reshape(()) for i, s in enumerate(sources)]
     values = [(V if i else V0) @ s for i, s in enumerate(sources)]
     return torch.stack(values, dim=-1) @ torch.softmax(torch.stack(w), dim=0)
-
-
-_RIGHT: dict[str, Callable[..., object]] = {
-    "conv_output_shape": _right_conv_output_shape,
-    "cross_correlation": _right_cross_correlation,
-    "convolution": _right_convolution,
-    "jacobian_by_weights": _right_jacobian_by_weights,
-    "jacobian_by_input": _right_jacobian_by_input,
-    "gated_jacobians": _right_gated_jacobians,
-    "attention_step": _right_attention_step,
-    "tied_attention_step": _right_tied_attention_step,
-}
-"""what `lent` may name: measured, or as the notebook itself defines it; empty where nothing is lent. None of them uses
-another one"""
