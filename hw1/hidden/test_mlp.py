@@ -6,7 +6,7 @@ import pytest
 import torch
 from torch.nn import functional
 
-from autograder import Harness, StudentError, close, earns, shape_of
+from autograder import Harness, StudentError, close, earns, shape_of, shape_told
 
 HARNESS = Harness(__file__)
 FUNCTIONS = {"relu": torch.relu, "sigmoid": torch.sigmoid, "identity": lambda z: z}
@@ -540,8 +540,7 @@ def test_network_shapes(student, draw):
         found = parameters[name]
         assert found is not None, f"parameters[{name!r}] should be a tensor"
         found = shape_of(found, f"parameters[{name!r}]")
-        told = found if len(found) < 3 and max(found, default=0) <= 100 else "another one"  # a size can carry a number
-        assert found == shape, f"the shape of {name} is {told}; it should be {shape}"
+        assert found == shape, f"the shape of {name} is {shape_told(found, shape)}; it should be {shape}"
         close(grads[f"dJd{name}"], torch.zeros(shape), f"dJd{name} before the first backward")
     assert not cache, "the cache should be empty before the first forward"
 

@@ -8,7 +8,7 @@ import torch
 from torch.autograd.functional import jacobian
 from torch.nn import functional
 
-from autograder import Harness, close, earns
+from autograder import Harness, close, earns, shape_told
 
 HARNESS = Harness(__file__)
 
@@ -74,7 +74,8 @@ def same(actual, expected, name, scale=1.0, **sizes):
 
 def check_form(answer, shape, name):
     """Shape and finiteness, before a property of the entries is looked at."""
-    assert answer.shape == shape, f"{name}: the shape is {tuple(answer.shape)}; it should be {tuple(shape)}"
+    found = tuple(answer.shape)
+    assert found == tuple(shape), f"{name}: the shape is {shape_told(found, shape)}; it should be {tuple(shape)}"
     assert not answer.isnan().any(), f"{name}: there are entries that are not a number (nan)"
     assert answer.isfinite().all(), f"{name}: there are infinite entries"
 

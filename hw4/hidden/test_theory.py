@@ -9,7 +9,7 @@ import torch
 from torch.autograd.functional import jacobian
 from torch.nn import functional
 
-from autograder import Harness, StudentError, close, earns
+from autograder import Harness, StudentError, close, earns, shape_told
 
 HARNESS = Harness(__file__)
 
@@ -34,7 +34,8 @@ def matrix(thing, name, *shape):
         want is None or have == want for have, want in zip(found.shape, shape, strict=True)
     )
     wanted = " × ".join("any" if want is None else str(want) for want in shape)
-    assert fits, f"{name} has shape {tuple(found.shape)}; it should have {wanted}"
+    told = shape_told(found.shape, [want for want in shape if want is not None])
+    assert fits, f"{name}: the shape is {told}; it should be {wanted}"
     assert found.isfinite().all(), f"{name} has entries that are infinite or not a number"
     return found
 
@@ -42,7 +43,7 @@ def matrix(thing, name, *shape):
 def number(thing, name):
     """What a student returned as a single number."""
     found = tensor(thing, name, "a number")
-    assert found.numel() == 1, f"{name} should be a single number; it has shape {tuple(found.shape)}"
+    assert found.numel() == 1, f"{name} should be a single number; its shape is {shape_told(found.shape, ())}"
     assert not found.isnan(), f"{name} is not a number (nan)"
     return found.item()
 

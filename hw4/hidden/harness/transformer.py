@@ -542,9 +542,9 @@ def idle(module: Module, *inputs: Tensor) -> list[str]:
     return [name for name, _ in _idle(module, *inputs)]
 
 
-def idle_shapes(module: Module, *inputs: Tensor) -> list[str]:
+def idle_shapes(module: Module, *inputs: Tensor) -> list[list[int]]:
     """Parameters that get no gradient, by their shapes: their names are the student's choice."""
-    return sorted(str(tuple(parameter.shape)) for _, parameter in _idle(module, *inputs))
+    return [list(parameter.shape) for _, parameter in _idle(module, *inputs)]
 
 
 def _idle(module: Module, *inputs: Tensor) -> list[tuple[str, Tensor]]:
