@@ -17,6 +17,11 @@ MOST_THREADS = 24
 THREADS_LEFT = 86
 """exit code of a student's process that ends because a cell left more than MOST_THREADS threads running"""
 
+TRAPPED = 87
+"""exit code of a process in which a forbidden tool was used past all that refuses it"""
+
+BEYOND = "a forbidden tool in a hidden test, past what refuses it"
+"""in place of what ran, when a process has ended with TRAPPED"""
 
 MOST_RUN = 50_000
 """most bytes of a text that a notebook runs, and that are reported; of a longer one its beginning is"""

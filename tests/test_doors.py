@@ -556,9 +556,9 @@ def test_a_convolution_that_c_calls_from_c_is_noted():
         return found[0]
 
     numbers = [torch.ones(1, 2, 5), torch.ones(1, 2, 3)]
-    assert ask(behind, numbers, ())[2] == ["convolution"]
-    assert ask(lambda x, w: torch.conv1d(x, w), numbers, ())[2] == ["conv1d"]
-    assert ask(lambda x, w: (x.unfold(2, 3, 1) * w[:, :, None]).sum((1, 3)), numbers, ())[2] == []
+    assert ask(behind, numbers, {})[2] == ["convolution"]
+    assert ask(lambda x, w: torch.conv1d(x, w), numbers, {})[2] == ["conv1d"]
+    assert ask(lambda x, w: (x.unfold(2, 3, 1) * w[:, :, None]).sum((1, 3)), numbers, {})[2] == []
 
 
 def test_a_method_that_a_tensor_was_given_runs_no_tool_unseen():

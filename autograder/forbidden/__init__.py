@@ -10,8 +10,7 @@ WHY = {
 """the message to the student, by the tool's name in homework.toml"""
 
 THREADS = "A thread is started, which the tests of this notebook cannot follow. Do the same without one"
-SCRIPTS = "A program of TorchScript is loaded, which the tests of this notebook cannot follow"
-SENTENCES = frozenset((*WHY.values(), THREADS, SCRIPTS))
+SENTENCES = frozenset((*WHY.values(), THREADS))
 """all that a ForbiddenTool says"""
 
 

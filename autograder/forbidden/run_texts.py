@@ -15,7 +15,7 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import suppress
 from typing import Literal, NamedTuple
 
-from autograder.constants import MOST_RUN, UNHEARD, digest_of
+from autograder.constants import BEYOND, MOST_RUN, UNHEARD, digest_of
 from autograder.forbidden import listed, magics, signs
 
 _LEADING = {
@@ -53,7 +53,7 @@ def unusual(
     for one in ran:
         text = one.text.decode(errors="replace")
         if one.what == "use":
-            if text in (UNHEARD, listed.COMPILED, listed.TREE):
+            if text in (BEYOND, UNHEARD, listed.COMPILED, listed.TREE):
                 yield one, text
             elif text in listed.EVENTS | listed.WATCHED_NAMES:
                 yield one, f"{text}, in code that stands in no cell or under another name"

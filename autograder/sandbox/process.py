@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import os
 import select
 import time
 from collections.abc import Callable
@@ -10,6 +11,7 @@ from contextlib import suppress
 from typing import NoReturn
 
 from autograder.confine import proc
+from autograder.constants import BEYOND, TRAPPED
 from autograder.course.course import Limits
 from autograder.sandbox.spawning import Began, Ended, decode
 from autograder.sandbox.wire.channel import Channel, readable
@@ -72,6 +74,8 @@ class Process:
                 self._pid = report.pid
             else:
                 self.ended = report
+                if report.reason == "exit":
+                    self._trapped(report.number)
         if self.lost:
             raise SandboxLost(self.lost)
         if self.ended is not None:
@@ -122,10 +126,17 @@ class Process:
         report = decode_report(message)
         if isinstance(report, ForkEnded) and report.number in self.forks:
             self.gone[report.number] = report.status
+            if os.WIFEXITED(report.status):
+                self._trapped(os.WEXITSTATUS(report.status))
         if isinstance(report, Ran):
             self.heard(report)
             return None
         return report
+
+    def _trapped(self, code: int) -> None:
+        """Tell of a process that ended with this exit code, if it used a forbidden tool."""
+        if code == TRAPPED:
+            self.heard(Ran("use", BEYOND.encode()))
 
     def close(self) -> Ended:
         """End the process and return how it ended."""

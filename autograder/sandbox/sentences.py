@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import signal
 
-from autograder.constants import MOST_THREADS, THREADS_LEFT
+from autograder.constants import MOST_THREADS, THREADS_LEFT, TRAPPED
 from autograder.course.course import Limits
 from autograder.sandbox.spawning import Ended
 
@@ -17,6 +17,8 @@ def how_a_fork_ended(status: int, limits: Limits) -> str:
     """
     if os.WIFSIGNALED(status):
         return _signal_sentence(os.WTERMSIG(status), limits)
+    if os.WEXITSTATUS(status) == TRAPPED:
+        return "your code used a tool that this notebook forbids"
     return "your code ended the Python process"
 
 
@@ -40,6 +42,8 @@ def how_it_ended(ended: Ended, cell: str, limits: Limits) -> tuple[str, str, str
     match ended.reason:
         case "exit" if ended.number == THREADS_LEFT:
             return "exit", cell, f"{place}your code left more than {MOST_THREADS} threads running."
+        case "exit" if ended.number == TRAPPED and not cell:
+            return "exit", cell, f"{place}your code used a tool that this notebook forbids."
         case "exit":
             code = f" (exit code {ended.number})" if cell else ""
             return "exit", cell, f"{place}your code ended the Python process{code}."

@@ -16,7 +16,7 @@ from typing import Any
 
 from autograder.confine.privateroot import WORK
 from autograder.constants import MOST_THREADS, SEED, THREADS_LEFT, WIRE_FD, output_cost
-from autograder.forbidden import guards, runtime
+from autograder.forbidden import runtime, traps
 from autograder.sandbox.inside.listener import listen
 from autograder.sandbox.inside.object_server import ObjectServer
 from autograder.sandbox.inside.shell import Shell
@@ -59,8 +59,8 @@ def serve() -> None:
     kept: dict[str, dict[str, Any]] = {}  # the notebook's names after its visible checks
     files: WorkFiles | None = None  # once the notebook has run
     shut: tuple[str, ...] = ()
-    shut_engine = guards.guard(shut)
-    tools = ExitStack()  # never left
+    set_traps = traps.traps(shut)
+    blocked, tools = False, ExitStack()  # never left
     _hide()
     while True:
         # an interrupt after the cell has ended, invalid data, or what a signal handler of the student's raises
@@ -72,7 +72,7 @@ def serve() -> None:
             match order:
                 case Forbid(forbidden) if not shut:
                     shut = tuple(forbidden)
-                    shut_engine = guards.guard(shut)
+                    set_traps = traps.traps(shut)
                 case Put(beside):
                     _put(beside)
                 case Execute(nonce, cell, source, room, keep):
@@ -83,9 +83,10 @@ def serve() -> None:
                     if files is None:
                         _finish()
                         files = WorkFiles([folder, "/tmp", "/dev/shm"] if folder == WORK else [folder])
-                        # from here on, also between questions and for what a signal handler of the student's does
-                        shut_engine()
+                    if not blocked:  # also between questions and for what a signal handler of the student's does
                         tools.enter_context(runtime.blocked(shut))
+                        set_traps()
+                        blocked = True
                     try:
                         pid = os.fork()
                     except OSError:  # too many processes; the trusted side finds the connection closed

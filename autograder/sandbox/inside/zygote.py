@@ -14,7 +14,7 @@ import msgspec
 
 from autograder import child_process
 from autograder.confine import jail
-from autograder.forbidden import runtime
+from autograder.forbidden import runtime, traps
 from autograder.sandbox.inside import supervisor
 from autograder.sandbox.spawning import Load, Ready, SpawnRequest
 from autograder.warming import begin, settle
@@ -115,6 +115,7 @@ def warm(*libraries: str) -> None:
     plt.close("all")
     functions_before()
     library_folders()
+    traps.traps(traps.FUNCTIONS)
     settle()
 
 

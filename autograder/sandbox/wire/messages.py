@@ -177,7 +177,7 @@ class ForkEnded(msgspec.Struct, tag="fork-ended", forbid_unknown_fields=True):
     """A fork has ended. `status` is its wait status from os.waitpid."""
 
     number: int
-    status: int
+    status: Annotated[int, msgspec.Meta(ge=0, lt=2**16)]
 
 
 Report: TypeAlias = Returned | Raised | Shown | Finished | Ran | ForkEnded

@@ -1,0 +1,127 @@
+"""Traps: PyTorch's machine code for a forbidden tool ends the process, whatever Python object leads to it.
+
+`runtime` refuses a forbidden tool with a sentence that helps. It works in Python, where code that looks far enough can
+get past it. Below, the first instructions of the functions that every use of the tool ends in are overwritten, in the
+student's process alone: it then ends with an exit code that nothing else has.
+"""
+
+from __future__ import annotations
+
+import ctypes
+import functools
+import mmap
+import platform
+import sys
+from collections.abc import Callable, Iterable, Iterator
+from pathlib import Path
+from typing import Any
+
+from autograder.constants import TRAPPED
+
+_IN = "_ZN2at6native"
+_LOSS = "ERKNS_6TensorES3_RKSt8optionalIS1_E"
+_ATTENDS = "ERKNS_6TensorES3_S3_RKSt8optionalIS1_EdbS"
+FUNCTIONS = {
+    "autograd": (
+        # the engine works on a node of a graph
+        "_ZN5torch8autograd6Engine17evaluate_functionERSt10shared_ptrINS0_9GraphTaskEEPNS0_4NodeERNS0_11InputBufferE"
+        "RKS2_INS0_10ReadyQueueEE",
+        # a tensor gets a tangent, in forward mode
+        "_ZN5torch8autograd12AutogradMeta11set_fw_gradERKN2at10TensorBaseES5_mb",
+        # derivatives that PyTorch brings along
+        f"{_IN}31structured_sigmoid_backward_out4implERKNS_6TensorES4_S4_",
+        f"{_IN}28structured_tanh_backward_out4implERKNS_6TensorES4_S4_",
+        f"{_IN}33structured_threshold_backward_out4implERKNS_6TensorES4_RKN3c106ScalarES4_",
+        f"{_IN}35structured_softmax_backward_cpu_out4implERKNS_6TensorES4_lN3c1010ScalarTypeES4_",
+        f"{_IN}39structured_log_softmax_backward_cpu_out4implERKNS_6TensorES4_lN3c1010ScalarTypeES4_",
+        f"{_IN}17mse_loss_backwardERKNS_6TensorES3_S3_l",
+        f"{_IN}21mse_loss_backward_outERKNS_6TensorES3_S3_lRS1_",
+        f"{_IN}33binary_cross_entropy_backward_cpuERKNS_6TensorES3_S3_RKSt8optionalIS1_El",
+        f"{_IN}36structured_nll_loss_backward_out_cpu4implERKNS_6TensorES4_S4_NS_17OptionalTensorRefEllS4_S4_",
+        f"{_IN}20convolution_backwardERKNS_6TensorES3_S3_N3c1016OptionalArrayRefIlEENS4_8ArrayRefIlEES8_S8_bS8_lSt5"
+        "arrayIbLm3EE",
+    ),
+    "attention": (
+        f"{_IN}28scaled_dot_product_attention{_ATTENDS}4_IdEb",
+        f"{_IN}34_scaled_dot_product_attention_math{_ATTENDS}7_S4_IdEb",
+        f"{_IN}39_scaled_dot_product_flash_attention_cpuERKNS_6TensorES3_S3_dbRKSt8optionalIS1_ES4_IdE",
+        f"{_IN}31native_multi_head_attention_cpuERKNS_6TensorES3_S3_llS3_S3_S3_S3_RKSt8optionalIS1_EbbS4_IlE",
+        f"{_IN}33transformer_encoder_layer_forwardERKNS_6TensorEllS3_S3_S3_S3_bbdS3_S3_S3_S3_S3_S3_S3_S3_RKSt8optional"
+        "IS1_ES4_IlE",
+    ),
+    # what no function outside of torch.nn uses
+    "nn": (
+        f"{_IN}6linear{_LOSS}",
+        f"{_IN}23structured_mse_loss_out4implERKNS_6TensorES4_lS4_",
+        f"{_IN}24binary_cross_entropy_cpu{_LOSS}l",
+        f"{_IN}28binary_cross_entropy_out_cpu{_LOSS}lRS1_",
+        f"{_IN}32binary_cross_entropy_with_logits{_LOSS}S7_l",
+    ),
+}
+"""for each tool, functions of libtorch_cpu in which its uses end, by the names that the linker knows"""
+SCRIPTS = "_ZN5torch3jit16InterpreterState3runERSt6vectorIN3c106IValueESaIS4_EE"
+"""what runs programs of TorchScript, which may use any tool"""
+
+_EXITS = {  # exit_group(TRAPPED)
+    "x86_64": b"\xbf" + TRAPPED.to_bytes(4, "little") + b"\xb8\xe7\x00\x00\x00\x0f\x05",
+    "aarch64": b"".join(word.to_bytes(4, "little") for word in (0x52800000 | TRAPPED << 5, 0xD2800BC8, 0xD4000001)),
+}
+_CALL_SLOT = 50
+"""Py_tp_call of Python's stable interface"""
+
+
+def traps(tools: Iterable[str]) -> Callable[[], None]:
+    """What sets the traps of these tools. It is made before a cell has run, and uses nothing that a cell could replace.
+
+    Where the processor is another one, or PyTorch has no such function, there is no trap.
+    """
+    machine = _EXITS.get(platform.machine())
+    named = [tool for tool in tools if tool in FUNCTIONS]
+    if sys.platform != "linux" or machine is None or not named:
+        return lambda: None
+    places = sorted({place for tool in named for place in addresses(tool).values()})
+    libc = ctypes.CDLL(None, use_errno=True)
+    protect, write = libc.mprotect, ctypes.memmove
+    protect.argtypes = (ctypes.c_void_p, ctypes.c_size_t, ctypes.c_int)
+
+    def overwrite() -> None:
+        for place in places:
+            page = place & -mmap.PAGESIZE
+            size = place + len(machine) - page
+            if protect(page, size, mmap.PROT_READ | mmap.PROT_WRITE | mmap.PROT_EXEC) == 0:
+                write(place, machine, len(machine))
+                protect(page, size, mmap.PROT_READ | mmap.PROT_EXEC)
+
+    return overwrite
+
+
+@functools.cache
+def addresses(tool: str) -> dict[str, int]:
+    """Where the tool's functions are in memory, by their names; those that PyTorch has. The zygote finds them once."""
+    import torch
+
+    library = ctypes.CDLL(str(Path(torch.__file__).parent / "lib" / "libtorch_cpu.so"))
+    found = dict(_found(library, (*FUNCTIONS[tool], SCRIPTS)))
+    if tool == "autograd":
+        found["a node is called"] = _node_call()
+    return found
+
+
+def _found(library: Any, names: Iterable[str]) -> Iterator[tuple[str, int]]:
+    for name in names:
+        function = getattr(library, name, None)
+        if function is not None and (place := ctypes.cast(function, ctypes.c_void_p).value):
+            yield name, place
+
+
+def _node_call() -> int:
+    """What runs where a node of a graph is called by itself. All of PyTorch's nodes have it in common."""
+    import torch
+
+    get = ctypes.pythonapi.PyType_GetSlot
+    get.restype, get.argtypes = ctypes.c_void_p, (ctypes.py_object, ctypes.c_int)
+    with torch.enable_grad():
+        node = (torch.ones(1, requires_grad=True) + 1).grad_fn
+    place = get(type(node), _CALL_SLOT)
+    assert isinstance(place, int)
+    return place
