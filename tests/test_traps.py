@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import platform
 from collections.abc import Iterator
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
 from test_sandbox import LIMITS, Cell
+from typer import Exit
 
+from autograder.cli.machine import doctor
 from autograder.constants import BEYOND
 from autograder.forbidden import traps
 from autograder.sandbox.object_client import Student
@@ -140,3 +143,14 @@ def test_a_wait_status_is_one(status: int) -> None:
 def test_each_wait_status_is_told() -> None:
     for status in range(2**16):
         assert how_a_fork_ended(status, LIMITS).startswith("your ")
+
+
+def test_the_doctor_says_whether_traps_hold(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert traps.hold()
+    monkeypatch.setattr(platform, "machine", lambda: "riscv64")
+    assert not traps.hold()
+    with suppress(Exit):
+        doctor()
+    assert f"missing  traps: {traps.MISSING}" in capsys.readouterr().out

@@ -16,9 +16,12 @@ from autograder.cli.options import FINDINGS, CourseOption, opened_course
 def doctor() -> None:
     """Say how well this machine confines submissions, what was tried, and what to install or change."""
     from autograder.confine import doctor as examining
+    from autograder.forbidden import traps
 
     report = examining.examine()
     typer.echo(examining.render(report))
+    seen = "a child process that used a forbidden tool ended, and this was detected"
+    typer.echo(f"works    traps: {seen}" if traps.hold() else f"missing  traps: {traps.MISSING}")
     if not report.healthy:
         raise typer.Exit(FINDINGS)
 
