@@ -20,7 +20,6 @@ from autograder.forbidden import (
     listed,
     magics,
     outside,
-    passing,
     run_texts,
     signs,
     static,
@@ -98,11 +97,9 @@ class _Search:
         self._fine |= {part for part in targets if getattr(part, "attr", "") != "__annotations__"}
         self._fine |= set(harmless.own_registries(nodes)) | set(harmless.kept_shells(nodes, bound))
         if not any(map(harmless.takes_print, nodes)):
-            self._fine |= {part for one in own for part in harmless.printing_hooks(one)}
             self._fine |= set(harmless.only_printed(nodes, bound))
         self._examples = signs.tests_by_docstrings(nodes)
-        self._used = listed.USED | (listed.DOCSTRINGS if self._examples else set())
-        self._by_use = listed.BY_USE | ({"doctest"} if self._examples else set())
+        self._used, self._by_use = listed.USED, listed.BY_USE
         self._defined = {name for node in nodes for name in signs.defines(node)}
         self._known = theirs | self._defined | {text for node in nodes for text in signs.texts_in(node)}
         self._plain = {node.name for node in nodes if isinstance(node, ast.ClassDef) and not node.keywords}
@@ -114,7 +111,6 @@ class _Search:
         self._leading = leading = any(signs.leads(node) for node in nodes if node not in self._fine)
         paths = listed.MODULES | (listed.TOOL_MODULES if tools else set())
         names = listed.NAMES | (listed.TOOL_NAMES if tools else set())
-        names |= listed.AUTOGRAD_NAMES if "autograd" in tools else set()
         names -= listed.METHODS & self._defined
         self._names = names if leading else names - listed.OWN
         self._lookups = Lookups(*(tools, origins, self._texts, self._names, paths, modules, self._used, made, objects))
@@ -138,12 +134,11 @@ class _Search:
         """What the nodes of a statement do together."""
         yield from outside.replaced(nodes, self._classes)
         if self._tools:
-            passed = passing.passed_on(nodes, self._origins, self._bound, self._texts)
             taken = (
                 outside.taken(nodes, self._own_modules),
                 detours.taken(nodes, self._origins, self._known, self._plain),
             )
-            yield from ((node, what) for node, what in chain(passed, *taken) if node not in self._fine)
+            yield from ((node, what) for node, what in chain(*taken) if node not in self._fine)
 
     def _found(self, node: ast.AST, parts: set[ast.AST]) -> Iterator[str]:
         match node:
@@ -317,5 +312,5 @@ class _Search:
         if self._tools and (inner := listed.INNER.search(text)):
             yield inner[0]
         for word in listed.WORD.findall(text):
-            if word in self._names and (path or ("_" in word.strip("_") and word not in listed.WRITTEN)):
+            if word in self._names and (path or "_" in word.strip("_")):
                 yield word

@@ -129,7 +129,7 @@ def _called(node: ast.Call, origins: Mapping[str, str], classes: Collection[str]
         yield "unittest.main of a module"
     if path.startswith("sympy.") and any(map(_is_text, args)):
         yield f"{path} of a text, which is run"
-    if (text := spelled(node)) and text in listed.TOOL_NAMES | listed.AUTOGRAD_NAMES | listed.NAMES:
+    if (text := spelled(node)) and text in listed.TOOL_NAMES | listed.NAMES:
         yield text
     if text and text.partition(".")[0] == "torch" and any(map(_is_foreign, text.split("."))):
         yield text

@@ -6,7 +6,7 @@ import ast
 from collections import Counter
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 
-from autograder.course.nodes import all_nodes, children, walk
+from autograder.course.nodes import all_nodes, walk
 from autograder.forbidden import listed, magics
 from autograder.forbidden.source import binds_of, path_of
 
@@ -35,27 +35,14 @@ def fine(node: ast.AST, origins: Mapping[str, str]) -> Iterator[ast.AST]:
             | ast.Attribute(attr="__version__", value=ast.Call(func=ast.Name(id="__import__") as loads))
         ):
             yield loads
+        case ast.Call(func=ast.Name(id="__import__") as loads, args=[ast.Constant()]):
+            yield loads  # as good as an import of this name, which is read where it stands
         case ast.Expr(value=ast.Call(func=ast.Name(id="breakpoint") as stops, args=[], keywords=[])):
             yield stops  # forgotten; with arguments, it calls what the environment names
         case ast.Call(func=ast.Attribute(value=ast.Call(func=shell), attr="system" | "getoutput")):
             yield shell
         case ast.Call(func=ast.Attribute(value=ast.Call(func=shell))) if magics.run(node):
             yield shell
-
-
-def printing_hooks(statement: ast.stmt) -> Iterator[ast.AST]:
-    """The hooks that do nothing but print a gradient, where a cell sets them outside of functions."""
-    waiting: list[ast.AST] = [statement]
-    while waiting:
-        match node := waiting.pop():
-            case ast.FunctionDef() | ast.AsyncFunctionDef() | ast.ClassDef() | ast.Lambda():
-                continue
-            case ast.Call(
-                func=ast.Attribute(attr="register_hook") as sets,
-                args=[ast.Lambda(body=ast.Call(func=ast.Name(id="print")))],
-            ):
-                yield sets
-        waiting += children(node)
 
 
 def own_registries(nodes: Iterable[ast.AST]) -> Iterator[ast.AST]:

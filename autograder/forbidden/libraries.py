@@ -14,7 +14,7 @@ _PYTHONS = (
     "__future__ abc argparse array ast atexit base64 bisect builtins bz2 calendar cmath code codecs collections "
     "colorsys concurrent contextlib copy csv dataclasses datetime decimal difflib doctest enum errno "
     "faulthandler fileinput fnmatch fractions functools gc getpass glob graphlib gzip hashlib heapq html "
-    "inspect io ipaddress itertools json keyword linecache locale logging lzma math multiprocessing "
+    "dis inspect io ipaddress itertools json keyword linecache locale logging lzma math multiprocessing "
     "numbers operator os pathlib pdb pickle platform pprint queue random re resource sched secrets shutil signal "
     "stat statistics string struct subprocess sys sysconfig tempfile textwrap threading time token "
     "tokenize traceback tracemalloc types typing unicodedata urllib uuid warnings weakref zipfile zlib "
@@ -34,7 +34,14 @@ _PARTS = (
     *("timeit.timeit", "timeit.repeat", "timeit.Timer", "timeit.default_timer"),
     *("unittest.TestCase", "unittest.main", "unittest.TextTestRunner", "unittest.TestSuite", "unittest.makeSuite"),
     *("unittest.TestLoader", "unittest.defaultTestLoader", "unittest.skip", "unittest.skipIf", "unittest.TestResult"),
-    *("unittest.skipUnless", "unittest.expectedFailure", "unittest.SkipTest", "pytest.skip", "pytest.fail"),
+    *(
+        "unittest.mock",
+        "unittest.skipUnless",
+        "unittest.expectedFailure",
+        "unittest.SkipTest",
+        "pytest.skip",
+        "pytest.fail",
+    ),
     *("pytest.approx", "pytest.raises", "pytest.mark", "pytest.fixture", "pytest.warns", "pytest.param"),
     *("IPython.display", "IPython.core.display", "IPython.core.display_functions", "IPython.lib.display"),
     *("IPython.core.interactiveshell.InteractiveShell", "IPython.core.pylabtools", "IPython.utils.capture"),
@@ -47,15 +54,15 @@ _PARTS = (
     *(f"torch.utils.{name}" for name in ("data", "tensorboard", "checkpoint", "benchmark", "collect_env")),
     *("torch.utils.model_zoo", "torch.utils.parametrize", "torch.utils.deterministic", "torch.utils.flop_counter"),
     *(f"numpy.testing.assert_{name}" for name in ("", "allclose", "equal", "almost_equal", "approx_equal", "raises")),
+    *(f"yaml.{name}" for name in ("safe_load", "safe_load_all", "safe_dump", "safe_dump_all", "dump", "dump_all")),
+    *("yaml.YAMLError", "yaml.SafeLoader", "yaml.SafeDumper", "yaml.load", "yaml.CSafeLoader", "yaml.CSafeDumper"),
     *(f"numpy.testing.assert_array_{name}" for name in ("equal", "almost_equal", "less", "max_ulp")),
 )
-_LIMITED = ("importlib", "timeit", "unittest", "pytest", "IPython", "PIL", "torch.utils", "numpy.testing")
+_LIMITED = ("importlib", "timeit", "unittest", "pytest", "IPython", "PIL", "torch.utils", "numpy.testing", "yaml")
 """libraries of which only parts are used"""
 _CLOSED = (
     *("numpy.f2py", "networkx.lazy_imports", "networkx.utils", "matplotlib.testing", "pandas.eval"),
     *("sympy.parsing", "sympy.external", "sympy.utilities"),
-    *(f"yaml.{name}" for name in ("unsafe_load", "full_load", "Loader", "UnsafeLoader", "FullLoader", "CLoader")),
-    *("yaml.loader", "yaml.constructor", "yaml.cyaml", "yaml.CUnsafeLoader", "yaml.CFullLoader"),
     *("typing_extensions.get_type_hints", "typing_extensions.evaluate_forward_ref"),
 )
 """parts that no answer uses, of other libraries"""

@@ -8,7 +8,7 @@ MODULES = {
     *("autograder", "ctypes", "cffi", "_ctypes", "mmap", "marshal", "sys.modules"),
     *("gc.get_objects", "gc.get_referrers", "gc.get_referents"),
     *("pickle.Unpickler", "_pickle", "pkgutil.resolve_name", "pydoc.locate"),
-    *("copyreg", "unittest.mock", "dill", "cloudpickle"),
+    *("copyreg", "dill", "cloudpickle"),
     *("os.fork", "os.forkpty", "os.posix_spawn"),
     *("inspect.stack", "inspect.currentframe", "inspect.trace", "inspect.getargvalues", "inspect.getmembers"),
     *("inspect.getouterframes", "inspect.getinnerframes"),
@@ -19,7 +19,7 @@ NAMES = {
     *("cr_frame", "ag_frame", "settrace", "setprofile", "addaudithook", "set_custom_exc", "input_transformers_post"),
     *("input_transformers_cleanup", "ast_transformers", "run_cell", "run_code", "__subclasses__", "co_consts"),
     *("get_objects", "get_referrers", "get_referents", "__code__", "__globals__", "__closure__", "cell_contents"),
-    *("codeobj", "co_code", "getsource", "getsourcelines", "__reduce__", "__reduce_ex__", "__dir__"),
+    *("codeobj", "co_code", "__reduce__", "__reduce_ex__", "__dir__"),
     *("walk_stack", "walk_tb", "extract_stack", "transform_ast", "get_type_hints", "evaluate_forward_ref"),
     *("get_function_globals", "get_function_code", "get_function_closure", "load_backend_module"),
     *("safe_execfile", "safe_execfile_ipy", "safe_run_module", "run_ast_nodes", "run_cell_async", "runcode"),
@@ -37,47 +37,28 @@ TEXTS = re.compile(r"\bautograder\b|/proc/(?:self|[0-9])|\bctypes\b")
 
 # Where a tool is forbidden: ways to it below or beside the functions that are blocked.
 TOOL_MODULES = {
-    *(
-        "builtins",
-        "signal.signal",
-        "inspect",
-        "importlib.import_module",
-        "importlib.util",
-        "importlib.machinery",
-        "runpy",
-    ),
-    *("dis", "opcode", "asyncio", "code", "torch._higher_order_ops"),
+    *("builtins.eval", "builtins.exec", "builtins.compile", "builtins.__import__", "builtins.breakpoint"),
+    *("signal.signal", "importlib.import_module", "importlib.util", "importlib.machinery"),
+    *("asyncio", "code", "torch._higher_order_ops"),
     *("torch.ops", "torch._C", "torch._VF", "torch.overrides", "torch.utils._python_dispatch", "torch.library"),
     *("torch.jit", "torch.fx", "torch.compile", "torch.export", "torch.utils.checkpoint"),
-    *("pdb", "bdb", "doctest", "codeop", "zipimport", "string.Formatter", "operator.methodcaller"),
+    *("codeop", "zipimport", "string.Formatter", "operator.methodcaller"),
     *("torch.ao", "torch.quantization", "torch.nn.quantizable", "torch.nn.quantized", "torch.nn.qat"),
-    *(
-        "torch.onnx",
-        "torch.hub",
-        "torch.package",
-        "typing.get_type_hints",
-        "typing.ForwardRef",
-        "numpy.testing.runstring",
-        "numpy.testing.measure",
-        "logging.config",
-        "logging.handlers",
-    ),
+    *("torch.onnx", "torch.hub", "torch.package", "typing.get_type_hints", "typing.ForwardRef"),
+    *("numpy.testing.runstring", "numpy.testing.measure", "logging.config", "logging.handlers"),
     *("importlib.metadata.EntryPoint", "importlib.metadata.entry_points", "pkg_resources", "numpy.ctypeslib"),
     *("site", "shelve", "joblib", "imp", "pydoc.importfile", "jinja2", "unittest.loader"),
     *("torch._refs", "torch._prims", "torch._decomp", "torch._dynamo", "torch._inductor", "torch.utils.cpp_extension"),
 }
 USED = {
     *("multiprocessing.cpu_count", "torch.multiprocessing.set_sharing_strategy"),
-    *("inspect.signature", "inspect.isclass", "inspect.isfunction", "inspect.getdoc"),
     *("importlib.util.find_spec", "torch.optim.lr_scheduler._LRScheduler", "torch.nn.modules.loss._Loss"),
     *("torch.nn.modules.batchnorm._BatchNorm", "torch.nn.modules.conv._ConvNd"),
 }
 """what honest answers use of such modules"""
-DOCSTRINGS = {"doctest.testmod", "doctest.run_docstring_examples"}
-"""what runs the examples of docstrings, which are read as code"""
 SETTINGS = {"benchmark", "deterministic", "enabled", "allow_tf32", "fp32_precision"}
 """what is set in torch.backends"""
-BY_USE = {"multiprocessing", "inspect", "importlib.util", "pdb"}
+BY_USE = {"multiprocessing", "importlib.util"}
 """modules whose import alone is none, but any other use of them"""
 OTHERS = re.compile(
     r"(?:weakref|gc|threading|builtins|functools|itertools|operator|contextlib|types|copy|math|random|time|inspect|os)\.",
@@ -114,15 +95,6 @@ TOOL_NAMES = {
 TOOL_CALLS = {"exec", "eval", "compile", "__import__", "breakpoint"}
 SHELL_CALLS = {"ex", "ev"}
 """methods of the shell that run a text"""
-AUTOGRAD_NAMES = {
-    *("enter_dual_level", "dual_level", "make_dual", "unpack_dual", "saved_tensors_hooks"),
-    *("disable_saved_tensors_hooks", "register_hook", "run_backward", "_execution_engine"),
-    *("register_full_backward_hook", "_register_hook_dict", "forward_ad", "_engine_run_backward"),
-    *("save_on_cpu", "allow_mutation_on_saved_tensors", "_enter_dual_level", "_exit_dual_level", "_make_dual"),
-    *("_unpack_dual", "_set_fwd_grad_enabled", "get_gradient_edge", "GradientEdge"),
-}
-WRITTEN = {"register_hook", "run_backward", "dual_level"}
-"""names that an explanation may contain"""
 LOOKUPS = {"getattr", "setattr", "hasattr", "delattr"}
 READING = {"getattr", "hasattr", "vars", "__dict__"}
 """of these and of dictionaries of names, the ways that change nothing"""
@@ -158,5 +130,5 @@ PUT_TOGETHER = {"join", "replace", "decode", "translate", "fromhex", "to_bytes",
 """methods that make a name of what does not look like one"""
 RUNNERS = {"exec", "eval", "compile"}
 """Python's own functions that run a text"""
-WATCHED_NAMES = NAMES | TOOL_NAMES | AUTOGRAD_NAMES
+WATCHED_NAMES = NAMES | TOOL_NAMES
 """all names that are listed"""

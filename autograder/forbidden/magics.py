@@ -25,6 +25,7 @@ HARMLESS = {
     *("matplotlib", "autoreload", "cd", "pwd", "ls", "who", "whos", "who_ls", "precision", "pip"),
     *("conda", "mkdir", "env", "html", "HTML", "latex", "markdown", "javascript", "js", "svg", "SVG", "pinfo"),
     *("pinfo2", "pdoc", "psource", "lsmagic", "quickref", "xmode", "reset", "system", "sx", "bash", "sh"),
+    *("debug", "store", "tb", "notebook", "unload_ext", "set_env", "load", "save", "logstart", "logstop", "pfile"),
     *("history", "tensorboard", "pdb", "watermark", "script", "skip", "colors", "pylab", "memit", "mprun", "lprun"),
 }
 """magics that run no Python code in the grader"""

@@ -1,7 +1,4 @@
-"""What answers take from outside, where a tool is forbidden: libraries that are known, and a few things of the shell.
-
-Nothing is executed.
-"""
+"""What answers take from outside, where a tool is forbidden: libraries that are known. Nothing is executed."""
 
 from __future__ import annotations
 
@@ -16,19 +13,6 @@ from autograder.forbidden.static import is_installed
 
 _ALIASES = 4
 """how often what one name has got is followed into others"""
-_SHELL = {
-    "run_line_magic",
-    "run_cell_magic",
-    "system",
-    "getoutput",
-    "config",
-    "kernel",
-    "magic",
-    "ast_node_interactivity",
-}
-"""what is asked of the shell: magics become such calls"""
-_NAMES = {"__name__", "__module__", "__qualname__"}
-"""what is asked of the shell's class"""
 
 
 def taken(nodes: Sequence[ast.AST], own_modules: Collection[str]) -> Iterator[tuple[ast.AST, str]]:
@@ -36,22 +20,6 @@ def taken(nodes: Sequence[ast.AST], own_modules: Collection[str]) -> Iterator[tu
 
     `own_modules` were handed in beside the notebook.
     """
-    fine: set[ast.AST] = set()  # of the shell
-    for node in nodes:
-        match node:
-            case ast.Attribute(value=ast.Call(func=ast.Name() | ast.Attribute() as name), attr=attr) if attr in _SHELL:
-                fine.add(name)
-            case ast.Attribute(
-                value=ast.Attribute(value=ast.Call(func=ast.Name(id="get_ipython") as name), attr="__class__"),
-                attr=attr,
-            ) if attr in _NAMES:
-                fine.add(name)
-            case (
-                ast.Compare(left=ast.Call(func=ast.Name() | ast.Attribute() as name))
-                | ast.Expr(value=ast.Call(func=ast.Name() as name))
-                | ast.Call(func=ast.Name(id="str" | "type" | "print"), args=[ast.Call(func=ast.Name() as name)])
-            ):
-                fine.add(name)
     for node in nodes:
         match node:
             case ast.Import(names=aliases):
@@ -59,10 +27,6 @@ def taken(nodes: Sequence[ast.AST], own_modules: Collection[str]) -> Iterator[tu
             case ast.ImportFrom(module=str(module), names=aliases, level=0):
                 paths = [module if one.name == "*" else f"{module}.{one.name}" for one in aliases]
                 yield from ((node, what) for what in _unusual(paths, own_modules))
-            case ast.Name(id="get_ipython", ctx=ast.Load()) if node not in fine:
-                yield node, "get_ipython()"
-            case ast.Attribute(value=ast.Name(id="IPython"), attr="get_ipython") if node not in fine:
-                yield node, "IPython.get_ipython()"
 
 
 def _unusual(modules: Iterable[str], own_modules: Collection[str]) -> Iterator[str]:
