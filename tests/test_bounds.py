@@ -450,6 +450,8 @@ def test_only_the_stub_is_not_written_yet():
     """PyTorch raises NotImplementedError, too, and says why: for the negative of a bool tensor, say."""
     theirs = StudentError("NotImplementedError", "not implemented for 'Bool'", "loss", 3)
     assert "not written yet" not in explain(theirs) and "line 3" in explain(theirs)
+    withheld = StudentError("NotImplementedError", "", "loss", 3, withheld=True)
+    assert "not written yet" not in explain(withheld) and "line 3" in explain(withheld)
     assert "not written yet" in explain(StudentError("NotImplementedError", "", "loss", 3))
 
 

@@ -35,6 +35,9 @@ def unbound():
 
 
 HONEST = {
+    "bool from 1": lambda: 1 - (A > 0),
+    "bool from bool": lambda: (A > 0) - (A > 0),
+    "minus bool": lambda: -(A > 0),
     "undefined": lambda: undefined_name,  # noqa: F821
     "unbound": unbound,
     "no attribute": lambda: A.foo,

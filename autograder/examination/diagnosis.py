@@ -255,5 +255,6 @@ def _replayable(exchanges: Sequence[Exchange]) -> bool:
 
 def written(exchanges: Sequence[Exchange]) -> bool:
     """Whether the student has written the solution. A missing solution is not a known mistake."""
-    errors = [(reply.error, reply.cell) for _, reply in exchanges if isinstance(reply, Raised)]
-    return not any(error == "NotImplementedError" or (error, cell) == ("NameError", "") for error, cell in errors)
+    errors = [reply for _, reply in exchanges if isinstance(reply, Raised)]
+    stubs = (error.error == "NotImplementedError" and not error.message for error in errors)
+    return not any(stubs) and not any((error.error, error.cell) == ("NameError", "") for error in errors)

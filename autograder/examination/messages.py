@@ -38,7 +38,7 @@ def _explained(error: BaseException) -> str:
     match error:
         case Exhausted() | MemoryError():
             return "Checking your answer needs too much time or memory: it is larger, or does more, than the text asks."
-        case StudentError(type="NotImplementedError", message=""):
+        case StudentError(type="NotImplementedError", message="", withheld=False):
             return "This is not written yet: your code still raises NotImplementedError."
         case StudentError(type=ForbiddenTool.__name__):
             return f"{error.message}."

@@ -51,7 +51,7 @@ coroutine awaited await executing StopIteration raised expecting other_size lowe
 high probability distribution multinomial seen previously addmv addmm_ baddbmm modulo directly specify LongTensor
 FloatTensor different deprecated please ensure they Using Expected input_size hidden_size batch_first proj_size which
 are when need if core its gufunc signature create creating elements Scalar k m n j i trying permutation randperm
-combination following signatures overloaded conversion
+combination following signatures overloaded conversion subtraction operator invert mask logical_not logical_xor negation supported tensors
 """
 _NO_GPU = "there is no GPU"
 _WITHOUT_GPU = (
@@ -82,7 +82,7 @@ _CELL = re.compile(r"[A-Za-z][A-Za-z_-]{0,40}[0-9]{0,3}[A-Za-z_-]{0,40}")
 _NAME = r"[A-Za-z_][A-Za-z_]{0,30}[0-9]{0,2}[A-Za-z_]{0,20}"
 _PARTS = re.compile(
     rf"(?:'{_NAME}(?:\.{_NAME}){{0,3}}'|\"{_NAME}\"|{_NAME}(?:\.{_NAME}){{0,3}}\(\)|torch\.{_NAME}(?:\.{_NAME})?"
-    r"|numpy\.[a-z0-9]{1,12}|\b[0-9]{1,4}\b|\b[0-9]{1,4}x[0-9]{1,4}\b|[A-Za-z][A-Za-z_0-9'-]*|[\s.,:;()\[\]<>=+*/@&?'\"-])"
+    r"|numpy\.[a-z0-9]{1,12}|\b[0-9]{1,4}\b|\b[0-9]{1,4}x[0-9]{1,4}\b|[A-Za-z][A-Za-z_0-9'-]*|[\s.,:;()\[\]<>=+*/@&?'\"`~^-])"
 )
 
 

@@ -40,7 +40,8 @@ class _Asker:
         if isinstance(reply, Raised):
             tell = error_text.text_of if self._texts else error_text.fixed_text_of
             shown, line = tell(reply.error, reply.message), reply.line if self._texts else 0
-            raise StudentError(error_text.kind_of(reply.error), shown, error_text.cell_of(reply.cell), line)
+            kind, cell = error_text.kind_of(reply.error), error_text.cell_of(reply.cell)
+            raise StudentError(kind, shown, cell, line, withheld=bool(reply.message and not shown))
         try:
             return from_wire(reply.value, lambda ref: Handle(self, ref))
         except (WireError, RecursionError, ValueError, TypeError, OverflowError) as error:

@@ -9,12 +9,13 @@ class StudentError(Exception):
     """The student's code raised an exception or gave no answer.
 
     `type` is the name of the exception's class and `message` its text. `cell` and `line` say where in the notebook it
-    was raised; they are '' and 0 if it was raised elsewhere or may not be told.
+    was raised; they are '' and 0 if it was raised elsewhere or may not be told. `withheld` says that it has a text that
+    may not be shown.
     """
 
-    def __init__(self, type: str, message: str, cell: str = "", line: int = 0) -> None:
+    def __init__(self, type: str, message: str, cell: str = "", line: int = 0, withheld: bool = False) -> None:
         super().__init__(f"{type}: {message}")
-        self.type, self.message, self.cell, self.line = type, message, cell, line
+        self.type, self.message, self.cell, self.line, self.withheld = type, message, cell, line, withheld
 
 
 @dataclass(frozen=True)
