@@ -51,7 +51,8 @@ coroutine awaited await executing StopIteration raised expecting other_size lowe
 high probability distribution multinomial seen previously addmv addmm_ baddbmm modulo directly specify LongTensor
 FloatTensor different deprecated please ensure they Using Expected input_size hidden_size batch_first proj_size which
 are when need if core its gufunc signature create creating elements Scalar k m n j i trying permutation randperm
-combination following signatures overloaded conversion subtraction operator invert mask logical_not logical_xor negation supported tensors
+combination following signatures overloaded conversion subtraction negation operator invert mask
+logical_not logical_xor supported tensors
 """
 _NO_GPU = "there is no GPU"
 _WITHOUT_GPU = (
