@@ -563,3 +563,18 @@ def test_a_zygote_whose_client_gives_up_while_it_starts_says_nothing(capfd, monk
     unheard._socket.send(msgspec.msgpack.encode(Load(())))
     unheard.close()  # it loads what it was told, and then nobody listens
     assert capfd.readouterr().err == ""
+
+
+def test_the_latest_values_have_their_usual_names(zygote):
+    with session(zygote, "3 * 7", "_ + 1", "print(_, __)\n_ = 5", "'shown'", "print(_)") as live:
+        live.run()
+        assert [shown.text for shown in live.outputs] == ["21", "22", "22 21\n", "'shown'", "5\n"]
+
+
+def test_a_cell_for_another_program_is_left_out(zygote):
+    with session(zygote, "%%bash\nls", "1") as live:
+        live.run()
+        assert [(shown.kind, shown.text) for shown in live.outputs] == [
+            ("stderr", "The grader runs no other programs, so this was left out: %%bash\n"),
+            ("text", "1"),
+        ]

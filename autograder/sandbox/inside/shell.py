@@ -26,6 +26,8 @@ from autograder.sandbox.inside import missing
 from autograder.sandbox.traces import describe
 from autograder.sandbox.wire.messages import MOST_ALT
 
+_PROGRAMS = {"bash", "sh", "script", "perl", "ruby", "pypy", "python", "python2", "python3", "cmd"}
+"""magics that have a program run a cell"""
 _FLUSH = 8192
 _TEXT = 20_000
 """most characters that are kept of one displayed value"""
@@ -55,6 +57,16 @@ class _Publisher(DisplayPublisher):
 
 
 class _Hook(DisplayHook):
+    _latest: tuple[Any, ...] = ()
+    """the values that `_`, `__` and `___` stand for"""
+
+    def update_user_ns(self, result: Any) -> None:
+        """Give `_`, `__` and `___` the latest values shown, unless the notebook has its own `_`, as IPython does."""
+        names = cast(Shell, self.shell).user_ns
+        if "_" not in names or (self._latest and names["_"] is self._latest[0]):
+            self._latest = (result, *self._latest[:2])
+            names.update(zip(("_", "__", "___"), self._latest, strict=False))
+
     def write_output_prompt(self) -> None:
         """Write nothing: outputs go into a report, without prompts."""
 
@@ -138,6 +150,12 @@ class Shell(InteractiveShell):
         """`names = !command`: nothing."""
         self.system(command)
         return SList() if split else ""
+
+    def run_cell_magic(self, magic_name: str, line: str, cell: str) -> Any:
+        """`%%bash` and its like start programs."""
+        if magic_name in _PROGRAMS:
+            return self.system(f"%%{magic_name}")
+        return super().run_cell_magic(magic_name, line, cell)  # type: ignore[no-untyped-call]
 
     def magic(self, arg_s: str) -> Any:
         """`get_ipython().magic("matplotlib inline")`, which IPython had before 9: only magics that run no code."""
