@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import json
+import time
 import zlib
 from collections.abc import Callable
 from pathlib import Path
@@ -295,14 +296,39 @@ PNG = b"\x89PNG\r\n\x1a\n picture"
         ("![](https://example.org/graph.png)", "![](https://example.org/graph.png)"),
         ("![](other.png)", "![](other.png)"),
         ("![](data.csv)", "![](data.csv)"),
+        ("![](<img/my graph.jpg>)", "![](<attachment:0-my-graph.jpg>)"),
+        ('![a](graph.png "drawn by hand")', '![a](attachment:0-graph.png "drawn by hand")'),
+        ("<img alt='' src = 'graph.png'>", "<img alt='' src = 'attachment:0-graph.png'>"),
+        ("![one](graph.png) ![again](graph.png )", "![one](attachment:0-graph.png) ![again](attachment:0-graph.png )"),
     ],
 )
 def test_a_picture_beside_the_notebook_is_attached_to_its_text(source: str, shown: str) -> None:
     files = {"graph.png": PNG, "img/my graph.jpg": PNG, "data.csv": b"1"}
-    text, attached = with_pictures(source, {}, files)
+    text, attached, _ = with_pictures(source, {}, files, 100)
     assert text == shown
     pictures = [base64.b64decode(str(data)) for kinds in attached.values() for data in kinds.values()]
     assert pictures == ([PNG] if "attachment" in shown else [])
+
+
+def test_pictures_are_attached_as_far_as_there_is_room() -> None:
+    files = {"a.png": b"\x89PNG" + b"a" * 60, "b.png": b"\x89PNG" + b"b" * 60}
+    text, attached, left = with_pictures("![](a.png) ![](a.png) ![](b.png)", {}, files, 100)
+    assert text == "![](attachment:0-a.png) ![](attachment:0-a.png) ![](b.png)" and len(attached) == 1 and left < 0
+
+
+@pytest.mark.parametrize(
+    "piece", ["![x](a ", "![x](a" + " " * 50, "![", "<img ", "<img src", "![](\n", "![a](<", "src= "]
+)
+def test_a_text_full_of_beginnings_of_pictures_is_read_in_one_pass(piece: str) -> None:
+    files = {"a.png": b"\x89PNG"}
+
+    def seconds(times: int) -> float:
+        before = time.process_time()
+        with_pictures(piece * times, {}, files, 100)
+        return time.process_time() - before
+
+    few = min(seconds(2_000) for _ in range(3))
+    assert min(seconds(16_000) for _ in range(3)) < 8 * 5 * few + 0.01
 
 
 # ---- packages ----
