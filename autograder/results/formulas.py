@@ -19,7 +19,7 @@ _MOST = 2000
 _FORMULA = re.compile(
     r"(?<!\\)\$\$(?P<block>.+?)\$\$"
     r"|(?<![\\$])\$(?P<inline>[^$]+)\$"
-    r"|(?P<environment>\\begin\{(?P<name>[a-z]+\*?)\}.*?\\end\{(?P=name)\})",
+    rf"|(?P<environment>\\begin\{{(?P<name>[a-z]{{1,20}}\*?)\}}.{{0,{_MOST}}}?\\end\{{(?P=name)\}})",
     re.DOTALL,
 )
 _ATTRIBUTES = {

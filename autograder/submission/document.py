@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import re
 import warnings
 from typing import Any
@@ -12,6 +13,10 @@ from autograder.submission.rawcell import MAX_CELLS, RawCell, clean
 SUFFIXES = (".md", ".markdown", ".rmd", ".qmd")
 _MOST = 2**20
 """characters: the formats have no limits of their own"""
+_MOST_PARTS = 2 * MAX_CELLS
+"""parts of which cells may be made: jupytext needs a quarter of a millisecond for each"""
+_PART = re.compile(r"\n[ \t]*+\n|^(?:# ?[+%]|```|\"{3}|'{3}|#{5}|<!-- #|\+\+\+)", re.MULTILINE)
+"""where a cell may begin in one of the formats"""
 _FORMAT = re.compile(r"^#? *format_name: *['\"]?(light|nomarker|sphinx|bare)\b", re.MULTILINE)
 _LIGHT = re.compile(r"^# \+(?: *$| *[\[{]| +\w+=)", re.MULTILINE)
 _MYST = re.compile(r"^```\{code-cell", re.MULTILINE)
@@ -33,12 +38,14 @@ def read_document(text: str, name: str, form: str = "") -> tuple[RawCell, ...]:
     Raises
     ------
     Unreadable
-        When the document is too long or cannot be divided into cells.
+        When the document is too long, has too many parts, or cannot be divided into cells.
     """
     if len(text) > _MOST:
         raise Unreadable(
             f"The file ‘{name}’ contains more than {_MOST // 2**20} MB of text. Submit the notebook itself."
         )
+    if next(itertools.islice(_PART.finditer(text), _MOST_PARTS, None), None):
+        raise Unreadable(f"The file ‘{name}’ has more than {_MOST_PARTS} parts. Submit the notebook itself.")
     import jupytext  # it takes a second, and few submissions need it
 
     if not form:
