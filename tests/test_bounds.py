@@ -23,7 +23,7 @@ from autograder.course.mistakes import mistakes
 from autograder.course.parsing import read_master
 from autograder.course.release import released
 from autograder.examination import guessing
-from autograder.examination.budget import Exhausted, budget, limit_memory
+from autograder.examination.budget import Exhausted, budget, limit_memory, limit_time
 from autograder.examination.dialogue import answer_text
 from autograder.examination.hidden import Draw
 from autograder.examination.messages import explain
@@ -292,6 +292,34 @@ def test_a_library_that_cannot_be_interrupted_is_ended_by_the_kernel(monkeypatch
                 pass
 
     assert _in_a_fork(spend) == -signal.SIGXCPU
+
+
+def test_what_is_spent_in_budgets_does_not_count_outside(monkeypatch):
+    monkeypatch.setattr("autograder.examination.budget.BESIDE", 2)
+
+    def busy(seconds):
+        end = time.process_time() + seconds
+        while time.process_time() < end:
+            pass
+
+    def within():
+        limit_time()
+        for _ in range(3):
+            with budget(20):
+                busy(1)
+        busy(0.5)
+        limit_time()  # the next submission has as much again
+        busy(0.5)
+
+    def beyond():
+        limit_time()
+        with budget(20):
+            busy(0.5)
+        while True:
+            pass
+
+    assert _in_a_fork(within) == 0
+    assert _in_a_fork(beyond) == -signal.SIGXCPU
 
 
 def _in_a_fork(function) -> int:

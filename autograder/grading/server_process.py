@@ -116,7 +116,7 @@ def _prepare(context: GradingContext, order: GradeOrder | RegradeOrder) -> None:
 
 def _answer(channel: Channel, context: GradingContext, order: GradeOrder | RegradeOrder) -> None:
     """In a fork: carry out an order and send what came out, or the reason why nothing did."""
-    from autograder.examination.budget import limit_memory
+    from autograder.examination.budget import limit_memory, limit_time
 
     def announce(notebook: str, test: str) -> None:
         channel.send(encode(Place(notebook, test)))
@@ -126,6 +126,7 @@ def _answer(channel: Channel, context: GradingContext, order: GradeOrder | Regra
         limit_memory()
         match order:
             case GradeOrder():
+                limit_time()
                 channel.send(encode(Graded(_graded(context, order, announce))))
             case RegradeOrder():
                 for regraded in _regraded(context, order, announce):
@@ -166,9 +167,11 @@ def _graded(context: GradingContext, order: GradeOrder, announce: Callable[[str,
 
 
 def _regraded(context: GradingContext, order: RegradeOrder, announce: Callable[[str, str], None]) -> Iterator[Regraded]:
+    from autograder.examination.budget import limit_time
     from autograder.grading import regrade
 
     for student, folder, about in order.students:
+        limit_time()
         signal.alarm(int(patience(context.homework)))
         place = regrade.Place(
             student,
