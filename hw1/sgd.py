@@ -231,7 +231,7 @@ $$x \;\leftarrow\; x + \eta\, \frac{\partial}{\partial x}\, \ell\bigl(m(J(x))\bi
   What you return is neither normalised nor rolled.
 - `model` is an `nn.Module` or a plain function. Run a module in evaluation mode, and restore its mode
   afterwards. `getattr(model, "training", False)` reads the mode and also works for a plain function.
-- Image and network stay as they are: values, buffers, `requires_grad` and `.grad`.
+- Image and network, also one inside a plain function, stay as they are: values, buffers, `requires_grad` and `.grad`.
 - The result is a new tensor that does not require a gradient. This also holds for `iterations=0`.
 
 **Why evaluation mode?** In training mode, dropout removes random units, and batch norm updates its running averages
@@ -260,7 +260,7 @@ def gradient_descent(image, model, loss, iterations=256, lr=0.05, jitter=1):
 
     image:      (1, C, H, W); it stays as it is
     model:      an nn.Module or a plain function. In each step it is given a new normalize_and_jitter(x, jitter). A
-                module runs in evaluation mode; afterwards its mode and everything in it are as they were
+                module runs in evaluation mode, and is given back in the mode in which it came, as it was
     loss:       a function from the model's output to a scalar tensor that should become large
     iterations: the number of steps; after 0 steps the result is a copy of the image
     lr:         η, the factor of the gradient in each step
@@ -474,7 +474,8 @@ What `dream` must do:
 - It takes `iterations` gradient steps in all. If you use several scales, divide the steps among them; you may leave out
   a remainder of a few.
 - The image may have several channels and need not be square. The model may be a plain function.
-- As in Exercise 2: evaluation mode, no trace left, and a new tensor that does not require a gradient.
+- As in Exercise 2: evaluation mode, no trace left, and a new tensor that does not require a gradient, also for
+  `iterations=0`.
 
 The grader looks for your second prior in two experiments with the default settings. At least one must show it:
 

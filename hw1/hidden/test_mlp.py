@@ -166,9 +166,9 @@ def test_the_step_of_the_signature(student, draw):
 
 @earns("numerical-gradient")
 def test_gradient_for_any_shape(student, draw):
-    """The gradient has the shape of x, for vectors, matrices and tensors with three axes."""
+    """The gradient has the shape of x, for vectors, matrices and tensors with three axes or more."""
     tools, n = HARNESS.beside(student), draw.size(2, 4)
-    for shape in (1,), (1, n), (n, 1), (2, 3, n):
+    for shape in (1,), (1, n), (n, 1), (2, 3, n), (2, 1, 2, n):
         x = draw.normal(*shape, dtype=torch.float64)
         found = student.numerical_gradient(tools.cubic(2.0), x)
         close(found, 6 * x**2, f"numerical_gradient for x of shape {tuple(shape)}", rtol=1e-6, atol=1e-7)

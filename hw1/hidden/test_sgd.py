@@ -129,20 +129,25 @@ def fragile(tools, draw, moody=True):
     return tools.Fragile([draw.normal(*shape) for shape in shapes], moody)
 
 
+def same(grad, left):
+    """Whether a .grad is still what it was, which may be None."""
+    return left is None if grad is None else left is not None and torch.equal(left, grad)
+
+
 def no_traces(name, result, before, after):
     """Assert that a call has left network and image as they were, and that its result requires no gradient."""
     picture(result, before["image"], name)
     assert not result.requires_grad, "the result requires a gradient, and it should not"
     assert torch.equal(before["image"], after["image"]), "the values of the caller's image have changed"
-    assert not after["image in a graph"], "the caller's image requires a gradient after the call, or has a .grad"
+    [had, grad], [has, left] = before["image's"], after["image's"]
+    assert had == has, "requires_grad of the caller's image has changed"
+    assert same(grad, left), "the .grad of the caller's image has changed"
     for name, value in before["values"].items():
         assert torch.equal(value, after["values"][name]), f"{name} of the network has changed"
-        same = after["requires_grad"].get(name) == before["requires_grad"].get(name)
-        assert same, f"requires_grad of {name} has changed"
+        kept = after["requires_grad"].get(name) == before["requires_grad"].get(name)
+        assert kept, f"requires_grad of {name} has changed"
     for name, grad in before["grads"].items():
-        left = after["grads"][name]
-        same = left is None if grad is None else left is not None and torch.equal(left, grad)
-        assert same, f"the .grad of {name} has changed"
+        assert same(grad, after["grads"][name]), f"the .grad of {name} has changed"
 
 
 def same_mode(before, after, training):
@@ -181,14 +186,17 @@ def test_gradient_for_any_shape(student, draw):
 def test_measuring_leaves_no_traces(student, draw):
     """Image and network stay as they are, the .grad of every parameter included.
 
-    This also holds when the model is a plain function that uses a network.
+    This also holds when the model is a plain function that uses a network, and when the image has a .grad.
     """
     tools = HARNESS.beside(student)
-    for training, plain in (False, False), (True, False), (False, True):
+    for training, plain, grad in (
+        *((False, False, None), (True, False, None), (False, True, None)),
+        *((False, plain, draw.normal(1, 1, 6, 7)) for plain in (False, True)),
+    ):
         # in training mode a forward pass through batch norm changes its averages, so this network leaves batch norm out
         network, image = fragile(tools, draw, moody=not training), draw.normal(1, 1, 6, 7)
         work = tools.measuring(student.input_gradient, plain)
-        result, before, after, _ = tools.before_and_after(work, network, image, training)
+        result, before, after, _ = tools.before_and_after(work, network, image, training, grad)
         no_traces("input_gradient", result, before, after)
         same_mode(before, after, training)
     image = draw.normal(1, 1, 6, 7)
@@ -356,11 +364,13 @@ def test_the_gradient_returns_to_its_place(student, reference, draw):
 @earns("ascent-untouched")
 @ascent
 def test_ascent_leaves_no_traces(student, draw):
-    """Image and network stay as they are: values, buffers, .grad and requires_grad."""
+    """Image and network, one inside a plain function too, stay as they are: values, buffers, .grad, requires_grad."""
     tools = HARNESS.beside(student)
-    work, image = tools.ascending(student.gradient_descent, 3), draw.normal(1, 1, 6, 7)
-    result, before, after, _ = tools.before_and_after(work, fragile(tools, draw), image, False)
-    no_traces("gradient_descent", result, before, after)
+    for plain, iterations, remembers in (False, 3, False), (True, 3, True), (False, 0, True), (True, 2, False):
+        image, grad = draw.normal(1, 1, 6, 7), draw.normal(1, 1, 6, 7) if remembers else None
+        work = tools.ascending(student.gradient_descent, iterations, plain)
+        result, before, after, _ = tools.before_and_after(work, fragile(tools, draw), image, False, grad)
+        no_traces("gradient_descent", result, before, after)
 
 
 @earns("ascent-untouched")
@@ -444,10 +454,11 @@ def test_dreams_stay_within_range(student, reference, draw):
 def test_dreams_leave_no_traces(student, draw):
     """The network runs in evaluation mode; afterwards image and network are as they were, the mode included."""
     tools = HARNESS.beside(student)
-    for training in True, False:
-        work = tools.dreaming(student.dream, 2)
+    for training, plain, remembers in (True, False, False), (False, False, True), (False, True, False):
+        work = tools.dreaming(student.dream, 2, plain)
         image = draw.uniform(1, 1, SIZE, SIZE + 3)
-        result, before, after, modes = tools.before_and_after(work, fragile(tools, draw), image, training)
+        grad = draw.normal(1, 1, SIZE, SIZE + 3) if remembers else None
+        result, before, after, modes = tools.before_and_after(work, fragile(tools, draw), image, training, grad)
         assert not any(modes), "the network was run in training mode"
         same_mode(before, after, training)
         no_traces("dream", result, before, after)
@@ -456,11 +467,15 @@ def test_dreams_leave_no_traces(student, draw):
 @earns("dream-certain", weight=0.5)
 @dreams
 def test_dreams_return_a_new_image(student, draw):
-    """The result is a new tensor: changing it in place does not change the image."""
-    work = HARNESS.beside(student).dreamt(student.dream, draw.normal(1, 1, 10, 12), 2)
-    found, before, after = HARNESS.beside(student).written_into(work, draw.uniform(1, 1, 10, 12))
-    picture(found, before, "dream")
-    assert torch.equal(before, after), "the dream shares its memory with the caller's image: return a new tensor"
+    """The result is a new tensor, also after 0 iterations: changing it in place does not change the image."""
+    tools = HARNESS.beside(student)
+    for iterations in 2, 0:
+        work = tools.dreamt(student.dream, draw.normal(1, 1, 10, 12), iterations)
+        found, before, after = tools.written_into(work, draw.uniform(1, 1, 10, 12))
+        picture(found, before, "dream")
+        assert torch.equal(before, after), (
+            f"after {iterations} iterations the dream shares its memory with the caller's image: return a new tensor"
+        )
 
 
 @earns("dream-certain")

@@ -112,7 +112,7 @@ def _state(model: torch.nn.Module, image: Tensor) -> dict[str, object]:
     values = {**dict(named), **dict(torch.nn.Module.named_buffers(model))}
     return {
         "image": _copy(image),
-        "image in a graph": image.requires_grad or image.grad is not None,
+        "image's": [image.requires_grad, None if image.grad is None else _copy(image.grad)],
         "values": {name: _copy(value) for name, value in values.items()},
         "grads": {name: None if p.grad is None else _copy(p.grad) for name, p in named},
         "requires_grad": {name: p.requires_grad for name, p in named},
@@ -132,19 +132,25 @@ def measuring(input_gradient: Callable[..., object], plain: bool = False) -> _Wo
     return lambda model, image: input_gradient(image, plainly(model) if plain else model, logit(1))
 
 
-def ascending(gradient_descent: Callable[..., object], iterations: int) -> _Work:
+def ascending(gradient_descent: Callable[..., object], iterations: int, plain: bool = False) -> _Work:
     """A function of a network and an image: climbs score 2."""
-    return lambda model, image: gradient_descent(image, model, logit(2), iterations)
+    return lambda model, image: gradient_descent(image, plainly(model) if plain else model, logit(2), iterations)
 
 
-def dreaming(dream: Callable[..., object], iterations: int) -> _Work:
+def dreaming(dream: Callable[..., object], iterations: int, plain: bool = False) -> _Work:
     """A function of a network and an image: dreams of label 1."""
-    return lambda model, image: dream(image, model, 1, iterations=iterations)
+    return lambda model, image: dream(image, plainly(model) if plain else model, 1, iterations=iterations)
 
 
-def before_and_after(work: _Work, model: torch.nn.Module, image: Tensor, training: bool) -> list[object]:
-    """What `work` returns, the state before and after it, and the modes in which a Fragile network was asked."""
+def before_and_after(
+    work: _Work, model: torch.nn.Module, image: Tensor, training: bool, grad: Tensor | None = None
+) -> list[object]:
+    """What `work` returns, the state before and after it, and the modes in which a Fragile network was asked.
+
+    `grad` is what the image has in .grad.
+    """
     model.train(training)
+    image.grad = grad
     before = _state(model, image)
     result = work(model, image)
     return [result, before, _state(model, image), _MODES]
