@@ -286,7 +286,7 @@ def test_run_with_a_delay_says_the_largest_logits(student, draw):
 
 def watched_run(student, table, batches, steep=False):
     """Losses, how many passes there were forward and backward, logits, the new gradients, what is in .grad then and at
-    each step, and the table at the end."""
+    each step, the table at the end, and the numbers of the batches in the order in which they were shown."""
     *found, changed = HARNESS.beside(student).watched(student.train, table, batches, steep)
     assert not changed, "train changes the batches that it is given"
     return found
@@ -306,12 +306,16 @@ def test_losses_of_every_step(student, draw):
             for b, n in [(B, L)] * draw.size(4, 6) + [(1, L), (B, 1)]
         ]
         table = draw.normal(N + 1, N + 1)
-        losses, passes, _, said, *_ = watched_run(student, table, batches)
+        losses, passes, _, said, *_, order = watched_run(student, table, batches)
         assert isinstance(losses, list), f"train should return a list of losses, not {kind_of(losses)}"
         assert losses != ["graphs"], "the losses carry their computation graphs: return plain numbers"
         assert losses != ["tensors"], "the losses are tensors: return plain numbers, loss.item()"
         asked = f"there should be one forward pass for each of {len(batches)} batches; there are {passes}"
         assert passes == len(said) == len(batches), asked
+        if -1 not in order:
+            again = "some batches are used again, and others never: go through all of them once"
+            assert len(set(order)) == len(batches), again
+            assert order == sorted(order), "the batches are used in another order than the one in which they are given"
         x, *delays, _ = batches[0]
         first = table[x] + (delays[0][:, None, None] * table[0] if variable else 0)
         whole = said[0].shape == first.shape and torch.allclose(said[0].double(), first.double(), atol=1e-4)
@@ -329,7 +333,7 @@ def test_losses_of_every_step(student, draw):
 def test_every_step_follows_its_own_gradient(student, draw):
     """Each step uses the gradient of its own batch alone and moves the parameters, and the loss falls."""
     table, x, y = draw.normal(N + 1, N + 1), letters(draw, 4, 8), targets(draw, 4, 8)
-    _, _, backward, _, fresh, held, _, after = watched_run(student, table, [(x, y)] * 40)
+    _, _, backward, _, fresh, held, _, after, _ = watched_run(student, table, [(x, y)] * 40)
     assert not torch.equal(after, table), "the parameters have not moved"
     once = f"there should be one backward pass for each of 40 batches; there are {backward}"
     assert backward == len(fresh) == 40, once
@@ -337,7 +341,7 @@ def test_every_step_follows_its_own_gradient(student, draw):
         close(found, own, "what is in .grad when a step is made", rtol=1e-3, atol=1e-5)
     fallen = loss_of(after[x], y) / loss_of(table[x], y)
     assert fallen < 0.97, "40 steps on one batch should lower the loss; it has hardly fallen, or has risen"
-    *_, fresh, _, used, _ = watched_run(student, table, [(x, y)] * 3, steep=True)
+    *_, fresh, _, used, _, _ = watched_run(student, table, [(x, y)] * 3, steep=True)
     if len(used) == len(fresh):  # by an optimiser of PyTorch's
         for own, found in zip(fresh, used, strict=True):
             close(found, own, "the gradient with which the optimiser takes its step, not clipped", rtol=1e-3, atol=1e-3)

@@ -234,6 +234,7 @@ def talk(kind: _Build, sizes: Sequence[int], questions: Sequence[_Question], see
 class Table(torch.nn.Module):
     """A row of logits for each symbol, and no memory. Notes what happens in each step.
 
+    heard: the letters
     said:  the logits
     fresh: the gradient of this step's loss
     held:  what is in .grad once that gradient has been added
@@ -244,6 +245,7 @@ class Table(torch.nn.Module):
         super().__init__()
         self.scale = scale
         self.table = torch.nn.Parameter(table)
+        self.heard: list[Tensor] = []
         self.said: list[Tensor] = []
         self.fresh: list[Tensor] = []
         self.held: list[Tensor] = []
@@ -256,6 +258,7 @@ class Table(torch.nn.Module):
         logits = self.scale * self.table[x]
         if delays:
             logits = logits + delays[0][:, None, None] * self.table[0]
+        self.heard.append(x.detach().clone())
         self.said.append(logits.detach().clone())
         return logits
 
@@ -270,8 +273,8 @@ def watched(
     Of the notes come first the numbers of forward and backward passes, then the lists, of one pass for each batch, and
     of one more: all of many passes would be too much to send.
 
-    Losses that have a graph come back as ["graphs"], other tensors as ["tensors"]. The last entry says whether the
-    batches have changed.
+    Losses that have a graph come back as ["graphs"], other tensors as ["tensors"]. The last two entries are the numbers
+    of the batches that the Table was shown, -1 for letters of no batch, and whether the batches have changed.
     """
     model = Table(table / 100, scale=100.0) if steep else Table(table.clone())
     before = [part.clone() for batch in batches for part in batch]
@@ -294,7 +297,9 @@ def watched(
     changed = not all(map(torch.equal, before, (part for batch in batches for part in batch)))
     passes, most = [len(model.said), len(model.fresh)], len(batches) + 1
     notes = [noted[:most] for noted in (model.said, model.fresh, model.held, model.used)]
-    return [losses, *passes, *notes, model.table.detach(), changed]
+    letters = [batch[0] for batch in batches]
+    order = [next((k for k, x in enumerate(letters) if torch.equal(x, own)), -1) for own in model.heard[:most]]
+    return [losses, *passes, *notes, model.table.detach(), order, changed]
 
 
 def _plain(value: Any) -> Any:
