@@ -302,13 +302,16 @@ def test_my_loss_pulls_and_pushes(student, reference, draw):
         F_pos, F_neg = draw.uniform(pairs, low=0.1, high=5).double(), draw.uniform(pairs, high=high).double()
         assert movement([F_pos, F_neg], [F_pos - 0.05, F_neg])[1] <= 0, "for some energies the loss grows if F⁺ falls"
         assert movement([F_pos, F_neg], [F_pos, F_neg + 0.05])[1] <= 0, "for some energies the loss grows if F⁻ rises"
-    F_neg = draw.uniform(50, high=0.9).double()
-    F_neg[:10] = 0
-    F_pos = F_neg + 0.01 + (0.98 - F_neg) * draw.uniform(50).double()  # between F⁻ and 1
-    room = 0.9 * (F_pos - F_neg)
+    F_neg = draw.uniform(60, high=0.95).double()
+    F_neg[:20] = 0
+    F_pos = F_neg + 0.05 + (0.95 - F_neg) * draw.uniform(60).double()  # between F⁻ and 1
+    F_pos[10:30] = 1  # first with F⁻ = 0, then with any
+    F_neg[30:35], F_pos[30:35] = 0.97, 1  # the corner where both are high
+    F_pos[35:40] = F_neg[35:40] + 0.03  # hardly above F⁻
     when = "with 0 ≤ F⁻ < F⁺ ≤ 1 the loss should become smaller if"
-    assert movement([F_pos, F_neg], [F_pos - room, F_neg])[1] < 0, f"{when} F⁺ falls"
-    assert movement([F_pos, F_neg], [F_pos, F_neg + room])[1] < 0, f"{when} F⁻ rises"
+    for room in 0.9 * (F_pos - F_neg), 0.02:  # a small step stays on the plateau of a loss that ends too early
+        assert movement([F_pos, F_neg], [F_pos - room, F_neg])[1] < 0, f"{when} F⁺ falls"
+        assert movement([F_pos, F_neg], [F_pos, F_neg + room])[1] < 0, f"{when} F⁻ rises"
 
 
 @earns("negatives")
