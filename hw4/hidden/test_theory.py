@@ -531,6 +531,12 @@ def leaning(draw):
     return C, torch.cat([C, torch.eye(C.shape[1])])
 
 
+def lonely(n):
+    """The same where row i is 1 in column i and −1 elsewhere: what the others add to a weighted mean shows most."""
+    C = 2 * torch.eye(n) - 1
+    return C, torch.cat([C, torch.eye(n)])
+
+
 def some_sizes(draw):
     """Sizes e and n of a sequence: short and narrow, middling, long."""
     return (1, 2), (draw.size(2, 5), draw.size(5, 9)), (2, draw.size(50, 70)), (1, 100)
@@ -570,7 +576,8 @@ def free_column(C):
 @earns("machines")
 def test_identity_and_shift(student, reference, draw):
     """One head returns the content itself, another one the column to the left, for every content."""
-    drawn = [with_places(draw, e, n) for e, n in (*some_sizes(draw), (draw.size(60, 80), 3))] + [leaning(draw)]
+    drawn = [with_places(draw, e, n) for e, n in (*some_sizes(draw), (draw.size(60, 80), 3))]
+    drawn += [leaning(draw), lonely(draw.size(5, 9)), lonely(100)]
     probes = [((2, n), with_places(draw, 2, n)[1]) for n in (9, 36)]
     cases = [(C.shape, X, C, None, 0.01) for C, X in drawn]
     found = outputs(student, reference, "identity_projections", cases, probes, "identity")
@@ -595,10 +602,10 @@ def inverse(order):
 def test_permutation(student, reference, draw):
     """Column i of the output is column order[i] of the content, for any order."""
     cases = []
-    for e, n in ((3, 1), *some_sizes(draw), (draw.size(60, 80), 3)):
-        C, X = with_places(draw, e, n)
-        order = torch.randperm(n, generator=draw.generator).tolist()
-        cases.append(((order, e), X, C[:, order], None, 0.01))
+    drawn = [with_places(draw, e, n) for e, n in ((3, 1), *some_sizes(draw), (draw.size(60, 80), 3))]
+    for C, X in [*drawn, lonely(draw.size(5, 9)), lonely(100)]:
+        order = torch.randperm(C.shape[1], generator=draw.generator).tolist()
+        cases.append(((order, len(C)), X, C[:, order], None, 0.01))
     probes = [((list(range(n)), 2), with_places(draw, 2, n)[1]) for n in (9, 36)]
     found = outputs(student, reference, "permutation_projections", cases, probes, "permutation")
     for H, ((order, e), X, right, _, _) in zip(found, cases, strict=True):
