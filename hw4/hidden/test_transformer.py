@@ -174,13 +174,23 @@ def test_attention_of_one(student, draw):
 
 @earns("attention")
 def test_attention_to_large_scores(student, draw):
-    """Scores of several hundred do not overflow."""
+    """Scores of many thousands, of either sign, do not overflow, and which of them is larger still counts."""
     Q, K, V = problem(draw)
     K[0] = 400 * Q[0] / Q[0].square().sum()  # a score of 400 for the first query, whose exponential is infinite
     H, A = pair(student.attention(Q, K, V, beta=1.0), "attention")
     right_H, right_A = by_loops(Q, K, V, 1.0)
     close(A, right_A, "A for large scores", atol=1e-4)
     close(H, right_H, "H for large scores", atol=1e-4)
+    for top, rest in (10_000.0, -10_000.0), (-10_000.0, -12_000.0), (30_000.0, 0.0), (-40_000.0, -40_000.0):
+        Q, K, V = problem(draw)
+        Q[:, 0], K[:, 0] = 1.0, rest  # with β = 1 this is added to every score of a key
+        K[-2:] *= 0.1
+        K[-2:, 0] = top + torch.tensor([0.0, 1.0])  # two large scores near each other
+        H, A = pair(student.attention(Q, K, V, beta=1.0), "attention")
+        right_H, right_A = exact(Q, K, V, 1.0)
+        which = f"for two scores near {top:.0f} and others near {rest:.0f}"
+        close(A, right_A, f"A {which}", rtol=1e-3, atol=2e-2)  # in float32, a score of 40,000 is right to 0.01
+        close(H, right_H, f"H {which}", rtol=1e-3, atol=0.1)
 
 
 @earns("attention")
