@@ -1159,7 +1159,8 @@ For each, return a tuple:
 1. the multiplications; products with padding and with $h[0]$ count;
 2. the *steps*: how many columns must be computed one after another, which is 1 if no column waits for another;
 3. the *path*: the smallest number of passes through the layer's formula that brings information from column 1 to column
-   $n$. Count recurrent steps, or stacked layers.
+   $n$. Count recurrent steps, from the one that reads column 1 to the one that reads column $n$, both included; for the
+   other two, stacked layers.
 
 `multi_head_counts`: parameters and multiplications of self-attention with $h$ heads on $n$ columns of $e$ numbers.
 Queries, keys and values of a head have $d$ entries. All projections and $W_O$ have biases.
