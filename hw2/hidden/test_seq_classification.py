@@ -89,6 +89,9 @@ def check_what_was_shown(shown, kept, N, epochs):
     assert (often == epochs).all(), (
         f"in {epochs} epochs each sequence should be used {times(epochs)}; {which} are used more or less often"
     )
+    epoch = shown.reshape(epochs, N).sort(dim=1).values
+    whole = (epoch == torch.arange(N)).all()
+    assert whole, "in each epoch every sequence should be used once; some epochs use one again and leave another out"
     return shown
 
 
