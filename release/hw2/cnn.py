@@ -489,10 +489,10 @@ every batch once, in training mode, and take a step on it. After each epoch, cal
 call may switch the model to evaluation mode; the next epoch must train in training mode again. Return a list with the
 mean loss of each epoch, over its batches or over its images, as floats.
 
-You choose the optimiser (Adam is a good one: Kingma & Ba 2015), the default of `lr`, and a schedule. Let the learning
-rate fall to nearly 0 by the end of the last epoch. The schedules of `torch.optim.lr_scheduler` can change it after
-every *step*, `epochs * len(loader)` times. Over our five runs, Adam with each of three constant rates stayed 4 to 8
-percentage points behind a falling one, on average.
+You choose the optimiser (Adam is a good one: Kingma & Ba 2015), the default of `lr`, and a schedule. It pays to let the
+learning rate fall to nearly 0 by the end of the last epoch. The schedules of `torch.optim.lr_scheduler` can change it
+after every *step*, `epochs * len(loader)` times. Over our five runs, Adam with each of three constant rates stayed 4 to
+8 percentage points behind a falling one, on average.
 
 **What is graded.** The grader trains a `ConvNet(10)` by `train(model, loader, epochs=5)` on 6,000 canvases of its own,
 in batches of 64, with your defaults. Then it tests the network on 2,000 canvases with other digits. Reading
