@@ -474,8 +474,7 @@ What `dream` must do:
 - It takes `iterations` gradient steps in all. If you use several scales, divide the steps among them; you may leave out
   a remainder of a few.
 - The image may have several channels and need not be square. The model may be a plain function.
-- As in Exercise 2: evaluation mode, no trace left, and a new tensor that does not require a gradient, also for
-  `iterations=0`.
+- As in Exercise 2: evaluation mode, no trace left, and a new tensor that does not require a gradient.
 
 The grader looks for your second prior in two experiments with the default settings. At least one must show it:
 

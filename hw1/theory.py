@@ -107,9 +107,10 @@ You need vectors and matrices only, never an object with three indices.
 $x_i^\top$. The linear layer is then the same equation transposed, $Z = X W^\top + \mathbf{1} b^\top$, and the gradients
 of the examples add up. In this notebook your derivations use one example at a time.
 
-**Rules.** Your cells must not use automatic differentiation: no `torch.autograd`, no `torch.func`, no
-`loss.backward()`. You may use activations and losses such as `torch.relu`, `torch.tanh` or `functional.softplus`. Your
-functions must not change the tensors that they are given. They may return tensors, NumPy arrays or lists of rows.
+**Rules.** Your answers must not use automatic differentiation: no `torch.autograd`, no `torch.func`, no
+`loss.backward()`; cells that you add may. You may use activations and losses such as `torch.relu`, `torch.tanh` or
+`functional.softplus`. Your functions must not change the tensors that they are given. They may return tensors, NumPy
+arrays or lists of rows.
 
 ## 1 · Regression
 

@@ -71,8 +71,8 @@ index running fastest, as `reshape(-1, 1)` does. A filter $W\in\mathbb{R}^{1\tim
 $(W_{111},\dots,W_{11k},W_{121},\dots,W_{1Ck})^\top$, and a sequence becomes
 $(x_1[1],\dots,x_1[N],x_2[1],\dots,x_C[N])^\top$.
 
-**Rules.** In your cells you must not use automatic differentiation or PyTorch's convolutions; only the checks use
-them. Your functions must not change the tensors, lists and dictionaries they are given.
+**Rules.** Your answers must not use automatic differentiation or PyTorch's convolutions. The checks use them, and cells
+that you add may, too. Your functions must not change the tensors, lists and dictionaries they are given.
 
 ## 1 · Convolution
 

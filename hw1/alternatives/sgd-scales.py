@@ -11,7 +11,7 @@ def gradient_descent(image, model, loss, iterations=256, lr=0.05, jitter=1):
     step = 0
     while step < iterations:
         x.requires_grad_(True)
-        loss(twin(normalize_and_jitter(x, jitter))).backward()
+        loss(twin(normalize_and_jitter(x, jitter))).backward(inputs=[x])  # a function may have a network inside
         with torch.no_grad():
             x = x + lr * x.grad
         step += 1

@@ -158,9 +158,9 @@ has the shape of `F`; its row `b` belongs to the loss of example `b`.
 
 **Symbols.** $[a]_+=\max(a,0)$. $\beta>0$ is the inverse temperature: large β means cold.
 
-**Rules.** Your cells must not use automatic differentiation. All other functions of PyTorch and NumPy are allowed, such
-as `softmax`, `logsumexp` and `cross_entropy`. Your functions must not change the tensors that they are given. They may
-return tensors, NumPy arrays, lists or numbers.
+**Rules.** Your answers must not use automatic differentiation; cells that you add may. All other functions of PyTorch
+and NumPy are allowed, such as `softmax`, `logsumexp` and `cross_entropy`. Your functions must not change the tensors
+that they are given. They may return tensors, NumPy arrays, lists or numbers.
 
 ## 1 · Landscapes
 

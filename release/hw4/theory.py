@@ -195,9 +195,9 @@ query we write $q$, $a$ and $h$.
 **Sizes.** $\lVert x\rVert$ is the Euclidean length. $D_K$ is the largest distance between two keys, $D_V$ between two
 values.
 
-**Rules.** Your cells must not use automatic differentiation or PyTorch's own attention. Other functions of PyTorch and
-NumPy are allowed. Your functions must not change their arguments. They may return tensors, NumPy arrays or lists of
-rows.
+**Rules.** Your answers must not use automatic differentiation or PyTorch's own attention; cells that you add may. Other
+functions of PyTorch and NumPy are allowed. Your functions must not change their arguments. They may return tensors,
+NumPy arrays or lists of rows.
 
 ## 1 · Attention
 
