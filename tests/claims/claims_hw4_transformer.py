@@ -196,14 +196,15 @@ def test_warm_up_helps_the_vit_alone(
     vits: list[nn.Module],
     writers: list[tuple[nn.Module, Tensor]],
 ) -> None:
-    """Without it, the ViT reads fewer new digits. The language model learns as much."""
+    """Without it, the ViT reads fewer new digits, in some runs too few. The language model learns as much."""
     read = {"with": [read_by(names, digits, vit) for vit in vits], "without": []}
     losses = {"with": [loss_on(names, model, other) for model, other in writers], "without": []}
-    for seed, (_, other) in enumerate(writers):
+    for seed in range(10):
         torch.manual_seed(seed)
         vit = new_vit(names)
         without_warm_up(vit, lambda: placed(names, digits, torch.randint(1400, (64,))), 600)
         read["without"].append(read_by(names, digits, vit))
+    for seed, (_, other) in enumerate(writers):
         torch.manual_seed(seed)
         text, _ = texts(names, seed)
         model = names["CharModel"](29, 72)
@@ -213,6 +214,8 @@ def test_warm_up_helps_the_vit_alone(
         shown(f"digits read, {kind} warm-up", read[kind])
         shown(f"loss on unseen tales, {kind} warm-up", losses[kind])
     assert min(read["with"]) > max(read["without"]) + 0.02
+    assert min(read["without"]) > 0.83 and max(read["without"]) < 0.88
+    assert 3 <= sum(share < 0.85 for share in read["without"]) <= 7
     assert abs(statistics.mean(losses["with"]) - statistics.mean(losses["without"])) < 0.02
 
 
