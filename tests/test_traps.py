@@ -69,6 +69,8 @@ def asked(zygote: Zygote, source: str, shut: str) -> tuple[object, set[Ran]]:
          "def f(dy):\n    return run((y,), (torch.tensor(dy),), True, False, (x,), True)"),
         ("autograd", f"{GRAPH}run = type(torch.autograd.Variable._execution_engine)().run_backward\n"
          "def f(dy):\n    return run((y,), (torch.tensor(dy),), True, False, (x,), True)"),
+        ("autograd", f"{GRAPH}import ctypes, mmap\nmmap.PROT_EXEC = mmap.PAGESIZE = 0\nctypes.memmove = print\n"
+         "node = y.grad_fn\ndef f(dy):\n    return node(torch.tensor(dy))"),
         ("autograd", f"{GRAPH}node = y.grad_fn\ndef f(dy):\n    return node(torch.tensor(dy))"),
         ("autograd", f"{GRAPH}node = y.grad_fn.next_functions[0][0]\ndef f(dy):\n    return node(torch.ones(2))"),
         ("autograd", "f = lambda x: torch.ops.aten.sigmoid_backward(torch.tensor(x), torch.tensor(x))"),

@@ -73,7 +73,7 @@ _CALL_SLOT = 50
 
 
 def traps(tools: Iterable[str]) -> Callable[[], None]:
-    """What sets the traps of these tools. It is made before a cell has run, and uses nothing that a cell could replace.
+    """What sets the traps of these tools. It is made before a cell runs, and uses no name that a cell could replace.
 
     Where the processor is another one, or PyTorch has no such function, there is no trap.
     """
@@ -82,17 +82,18 @@ def traps(tools: Iterable[str]) -> Callable[[], None]:
     if sys.platform != "linux" or machine is None or not named:
         return lambda: None
     places = sorted({place for tool in named for place in addresses(tool).values()})
-    libc = ctypes.CDLL(None, use_errno=True)
-    protect, write = libc.mprotect, ctypes.memmove
+    length, pages = len(machine), [place & -mmap.PAGESIZE for place in places]
+    plan = [(page, place + length - page, place) for page, place in zip(pages, places, strict=True)]
+    protect, write = ctypes.CDLL(None, use_errno=True).mprotect, ctypes.memmove
     protect.argtypes = (ctypes.c_void_p, ctypes.c_size_t, ctypes.c_int)
+    closed = mmap.PROT_READ | mmap.PROT_EXEC
+    opened = closed | mmap.PROT_WRITE
 
     def overwrite() -> None:
-        for place in places:
-            page = place & -mmap.PAGESIZE
-            size = place + len(machine) - page
-            if protect(page, size, mmap.PROT_READ | mmap.PROT_WRITE | mmap.PROT_EXEC) == 0:
-                write(place, machine, len(machine))
-                protect(page, size, mmap.PROT_READ | mmap.PROT_EXEC)
+        for page, size, place in plan:
+            if protect(page, size, opened) == 0:
+                write(place, machine, length)
+                protect(page, size, closed)
 
     return overwrite
 
