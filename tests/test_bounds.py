@@ -629,7 +629,6 @@ ATTEMPTS = [
     "ROWS = [('a', 'dx = torch.autograd.grad(y, x)')]\nfor who, formula in ROWS:\n    print(who)\nrun(formula)",
     "ROWS = [('a', 'dx = torch.autograd.grad(y, x)')]\nprint(ROWS)\nrun(*ROWS[0])",
     "print = run\nROWS = ['dx = torch.autograd.grad(y, x)']\nfor formula in ROWS:\n    print(formula)",
-    'import doctest\n\ndef f(x):\n    """>>> y = torch.autograd.grad(x, x)"""\n\ndoctest.testmod()',
     "import sys\nsys.path.append('data.bin')\nimport stowaway",
     "from importlib.metadata import EntryPoint\nEntryPoint('g', 'torch.relu:grad', 'x').load()",
     "%%writefile own.py\n# coding: unicode_escape\n# \\u000afrom torch import _C",

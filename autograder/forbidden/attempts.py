@@ -98,8 +98,6 @@ class _Search:
         self._fine |= set(harmless.own_registries(nodes)) | set(harmless.kept_shells(nodes, bound))
         if not any(map(harmless.takes_print, nodes)):
             self._fine |= set(harmless.only_printed(nodes, bound))
-        self._examples = signs.tests_by_docstrings(nodes)
-        self._used, self._by_use = listed.USED, listed.BY_USE
         self._defined = {name for node in nodes for name in signs.defines(node)}
         self._known = theirs | self._defined | {text for node in nodes for text in signs.texts_in(node)}
         self._plain = {node.name for node in nodes if isinstance(node, ast.ClassDef) and not node.keywords}
@@ -113,7 +111,7 @@ class _Search:
         names = listed.NAMES | (listed.TOOL_NAMES if tools else set())
         names -= listed.METHODS & self._defined
         self._names = names if leading else names - listed.OWN
-        self._lookups = Lookups(*(tools, origins, self._texts, self._names, paths, modules, self._used, made, objects))
+        self._lookups = Lookups(*(tools, origins, self._texts, self._names, paths, modules, listed.USED, made, objects))
 
     def places(self, statements: Iterable[ast.stmt]) -> Iterator[tuple[int, str]]:
         """The lines of attempts in statements, and what they are."""
@@ -124,8 +122,6 @@ class _Search:
                 yield getattr(node, "lineno", statement.lineno), what
             for node in inner:
                 parts.update(harmless.said(node, self._origins))
-                for example in signs.examples(node) if self._examples else ():
-                    yield from ((getattr(node, "lineno", 0), what) for what in self.in_code(example))
                 if node not in self._fine:
                     for what in self._found(node, parts):
                         yield getattr(node, "lineno", statement.lineno), what
@@ -144,16 +140,16 @@ class _Search:
         match node:
             case ast.Import(names):
                 paths = [alias.name for alias in names]
-                yield from (path for path in paths if self._lookups.is_listed(path) and path not in self._by_use)
+                yield from (path for path in paths if self._lookups.is_listed(path) and path not in listed.BY_USE)
                 yield from self._unknown(paths)
             case ast.ImportFrom(module=str(module), names=names):
                 paths = [f"{module}.{alias.name}" for alias in names]
-                allowed = self._used | self._by_use | listed.GETTERS.keys()
+                allowed = listed.USED | listed.BY_USE | listed.GETTERS.keys()
                 yield from (path for path in paths if self._lookups.is_listed(path) and path not in allowed)
                 yield from (alias.name for alias in names if alias.name in self._names)
                 yield from self._unknown([module])
                 if self._tools and module.partition(".")[0] == "torch":
-                    yield from filter(signs.is_private, (p.rpartition(".")[2] for p in paths if p not in self._used))
+                    yield from filter(signs.is_private, (p.rpartition(".")[2] for p in paths if p not in listed.USED))
             case ast.Attribute(value=of, attr=name):
                 parts.add(of)
                 if not isinstance(node.ctx, ast.Load):
@@ -189,7 +185,7 @@ class _Search:
                 "__match_args__"
             }:
                 yield name
-            case ast.Name(id=name) if self._origins.get(name) in self._by_use and node not in parts:
+            case ast.Name(id=name) if self._origins.get(name) in listed.BY_USE and node not in parts:
                 yield self._origins[name]
             case ast.Name(id=name) if self._tools and self._origins.get(name) in listed.GETTERS and node not in parts:
                 if isinstance(node.ctx, ast.Load):

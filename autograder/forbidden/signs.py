@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import ast
 import re
-from collections.abc import Iterable, Iterator, Mapping, Sequence
-from contextlib import suppress
+from collections.abc import Iterable, Iterator, Mapping
 
 from autograder.course.nodes import all_nodes, children, walk
 from autograder.forbidden import listed
@@ -81,30 +80,6 @@ def searches_elsewhere(nodes: Iterable[ast.AST], origins: Mapping[str, str]) -> 
             case ast.Attribute(attr="path") | ast.Name() if path_of(node, origins) == "sys.path":
                 return True
     return False
-
-
-def tests_by_docstrings(nodes: Sequence[ast.AST]) -> bool:
-    """Whether a notebook runs the examples in its docstrings, all of which can be read where they stand."""
-    imported = any(isinstance(node, ast.alias) and node.name == "doctest" for node in nodes)
-    return imported and not any(_names(node) & {"__doc__", "__test__"} for node in nodes)
-
-
-def _names(node: ast.AST) -> set[str]:
-    match node:
-        case ast.Name(id=name) | ast.Attribute(attr=name):
-            return {name}
-        case ast.Constant() | ast.BinOp():
-            return {text_of(node)}
-    return set()
-
-
-def examples(node: ast.AST) -> Iterator[str]:
-    """The code of the examples in a text: what stands behind >>>."""
-    if isinstance(node, ast.Constant) and isinstance(node.value, str) and ">>>" in node.value:
-        from doctest import DocTestParser
-
-        with suppress(ValueError):  # it is no docstring with examples
-            yield from (example.source for example in DocTestParser().get_examples(node.value))
 
 
 def local_targets(statement: ast.stmt) -> Iterator[ast.Attribute]:
