@@ -17,7 +17,7 @@ from autograder.grading.libraries import check_packages
 from autograder.proving.example_class import Notebook
 from autograder.results.picture import jpeg_size
 from autograder.results.result import NotebookResult
-from autograder.submission.pictures import with_pictures
+from autograder.submission.pictures import Album
 from tests.test_fuzz import Damaged
 
 pytestmark = pytest.mark.slow(seconds=20, waits=True)
@@ -304,7 +304,7 @@ PNG = b"\x89PNG\r\n\x1a\n picture"
 )
 def test_a_picture_beside_the_notebook_is_attached_to_its_text(source: str, shown: str) -> None:
     files = {"graph.png": PNG, "img/my graph.jpg": PNG, "data.csv": b"1"}
-    text, attached, _ = with_pictures(source, {}, files, 100)
+    text, attached = Album(files).attach(source, {})
     assert text == shown
     pictures = [base64.b64decode(str(data)) for kinds in attached.values() for data in kinds.values()]
     assert pictures == ([PNG] if "attachment" in shown else [])
@@ -312,8 +312,11 @@ def test_a_picture_beside_the_notebook_is_attached_to_its_text(source: str, show
 
 def test_pictures_are_attached_as_far_as_there_is_room() -> None:
     files = {"a.png": b"\x89PNG" + b"a" * 60, "b.png": b"\x89PNG" + b"b" * 60}
-    text, attached, left = with_pictures("![](a.png) ![](a.png) ![](b.png)", {}, files, 100)
-    assert text == "![](attachment:0-a.png) ![](attachment:0-a.png) ![](b.png)" and len(attached) == 1 and left < 0
+    album = Album(files, room=100)
+    text, attached = album.attach("![](a.png) ![](a.png) ![](b.png)", {})
+    assert (
+        text == "![](attachment:0-a.png) ![](attachment:0-a.png) ![](b.png)" and len(attached) == 1 and album.left_out
+    )
 
 
 @pytest.mark.parametrize(
@@ -324,7 +327,7 @@ def test_a_text_full_of_beginnings_of_pictures_is_read_in_one_pass(piece: str) -
 
     def seconds(times: int) -> float:
         before = time.process_time()
-        with_pictures(piece * times, {}, files, 100)
+        Album(files).attach(piece * times, {})
         return time.process_time() - before
 
     few = min(seconds(2_000) for _ in range(3))

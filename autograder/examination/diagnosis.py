@@ -255,6 +255,10 @@ def _replayable(exchanges: Sequence[Exchange]) -> bool:
 
 def written(exchanges: Sequence[Exchange]) -> bool:
     """Whether the student has written the solution. A missing solution is not a known mistake."""
-    errors = [reply for _, reply in exchanges if isinstance(reply, Raised)]
-    stubs = (error.error == "NotImplementedError" and not error.message for error in errors)
-    return not any(stubs) and not any((error.error, error.cell) == ("NameError", "") for error in errors)
+    return not any(_is_missing(reply) for _, reply in exchanges if isinstance(reply, Raised))
+
+
+def _is_missing(raised: Raised) -> bool:
+    """Whether a stub was called, or a name that the notebook does not define was asked for."""
+    stub = raised.error == "NotImplementedError" and not raised.message
+    return stub or (raised.error == "NameError" and not raised.cell)

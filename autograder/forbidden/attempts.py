@@ -89,7 +89,7 @@ class _Search:
         self._starred = {name for one in own for name in signs.starred_names(one)} & origins.keys()
         self._texts = Texts(own)
         nodes = [node for one in own for node in all_nodes(one)]
-        self._bound = bound = harmless.bindings(nodes)
+        bound = harmless.bindings(nodes)
         made = outside.given_names(nodes, outside.is_put_together, part=True)
         self._classes = outside.given_names(nodes, outside.is_class_of, part=False)
         self._fine = {part for node in nodes for part in harmless.fine(node, origins)}
@@ -111,7 +111,7 @@ class _Search:
         names = listed.NAMES | (listed.TOOL_NAMES if tools else set())
         names -= listed.METHODS & self._defined
         self._names = names if leading else names - listed.OWN
-        self._lookups = Lookups(*(tools, origins, self._texts, self._names, paths, modules, listed.USED, made, objects))
+        self._lookups = Lookups(*(tools, origins, self._texts, self._names, paths, modules, made, objects))
 
     def places(self, statements: Iterable[ast.stmt]) -> Iterator[tuple[int, str]]:
         """The lines of attempts in statements, and what they are."""
@@ -130,11 +130,11 @@ class _Search:
         """What the nodes of a statement do together."""
         yield from outside.replaced(nodes, self._classes)
         if self._tools:
-            taken = (
+            taken = chain(
                 outside.taken(nodes, self._own_modules),
                 detours.taken(nodes, self._origins, self._known, self._plain),
             )
-            yield from ((node, what) for node, what in chain(*taken) if node not in self._fine)
+            yield from ((node, what) for node, what in taken if node not in self._fine)
 
     def _found(self, node: ast.AST, parts: set[ast.AST]) -> Iterator[str]:
         match node:

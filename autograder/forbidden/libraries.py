@@ -6,9 +6,7 @@ their names are not listed, but those of the libraries and parts that answers us
 
 from __future__ import annotations
 
-import importlib.util
 from functools import lru_cache
-from pathlib import Path
 
 _PYTHONS = (
     "__future__ abc argparse array ast atexit base64 bisect builtins bz2 calendar cmath code codecs collections "
@@ -24,7 +22,7 @@ _OTHERS = (
     "certifi cv2 einops fastprogress google graphviz imageio ipykernel ipywidgets jaxtyping jupyter kaggle "
     "matplotlib matplotlib_inline mpl_toolkits networkx numpy opt_einsum pandas plotly psutil requests rich "
     "scipy seaborn skimage sklearn tabulate tensorboard torch torchinfo torchmetrics torchsummary torchtext "
-    "torchvision torchviz tqdm typing_extensions wandb attr attrs cycler mpmath packaging sympy yaml"
+    "torchvision torchviz tqdm typing_extensions wandb attr attrs cycler mpmath packaging sympy"
 )
 _WHOLE = frozenset([*_PYTHONS.split(), *_OTHERS.split()])
 """what is imported by answers, or without any use in them; what is listed elsewhere is an attempt all the same"""
@@ -34,14 +32,8 @@ _PARTS = (
     *("timeit.timeit", "timeit.repeat", "timeit.Timer", "timeit.default_timer"),
     *("unittest.TestCase", "unittest.main", "unittest.TextTestRunner", "unittest.TestSuite", "unittest.makeSuite"),
     *("unittest.TestLoader", "unittest.defaultTestLoader", "unittest.skip", "unittest.skipIf", "unittest.TestResult"),
-    *(
-        "unittest.mock",
-        "unittest.skipUnless",
-        "unittest.expectedFailure",
-        "unittest.SkipTest",
-        "pytest.skip",
-        "pytest.fail",
-    ),
+    *("unittest.skipUnless", "unittest.expectedFailure", "unittest.SkipTest", "unittest.mock"),
+    *("pytest.skip", "pytest.fail"),
     *("pytest.approx", "pytest.raises", "pytest.mark", "pytest.fixture", "pytest.warns", "pytest.param"),
     *("IPython.display", "IPython.core.display", "IPython.core.display_functions", "IPython.lib.display"),
     *("IPython.core.interactiveshell.InteractiveShell", "IPython.core.pylabtools", "IPython.utils.capture"),
@@ -68,7 +60,6 @@ _CLOSED = (
 """parts that no answer uses, of other libraries"""
 SAID = {"__version__", "__name__", "__doc__", "__file__"}
 """what every library says of itself"""
-_TORCHES = {"torch", "torchvision"}
 
 
 @lru_cache(4096)
@@ -86,16 +77,6 @@ def is_usual(path: str) -> bool:
 def is_limited(path: str) -> bool:
     """Whether a path leads into a library of which only parts are used."""
     return any(_begins(path, one) for one in (*_LIMITED, *_CLOSED))
-
-
-@lru_cache(4096)
-def is_module_of_torch(path: str) -> bool:
-    """Whether a path is that of a module of PyTorch's or torchvision's, loaded or not. Nothing is imported."""
-    top, *parts = path.split(".")
-    if top not in _TORCHES or (found := importlib.util.find_spec(top)) is None:
-        return False
-    place = Path(found.submodule_search_locations[0] if found.submodule_search_locations else "", *parts)
-    return not parts or (place / "__init__.py").is_file() or place.with_name(f"{place.name}.py").is_file()
 
 
 def _begins(path: str, start: str) -> bool:

@@ -31,8 +31,6 @@ class Lookups:
     """the listed modules"""
     own_modules: Collection[str]
     """files beside the notebook"""
-    used: Collection[str]
-    """what answers use of listed modules"""
     made: Collection[str]
     """names that stand for texts which are put together"""
     objects: Collection[str]
@@ -51,7 +49,7 @@ class Lookups:
 
     def on_path(self, path: str) -> Iterator[str]:
         private = self.tools and path.startswith("torch.") and any(map(signs.is_private, path.split(".")))
-        if path not in self.used and (self.is_listed(path) or private):
+        if path not in listed.USED and (self.is_listed(path) or private):
             yield path[:LONGEST]
 
     def by_text(self, way: str, of: ast.expr, key: ast.expr) -> Iterator[str]:

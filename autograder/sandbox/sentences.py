@@ -17,7 +17,11 @@ def how_a_fork_ended(status: int, limits: Limits) -> str:
     """
     if os.WIFSIGNALED(status):
         return _signal_sentence(os.WTERMSIG(status), limits)
-    if os.WEXITSTATUS(status) == TRAPPED:
+    return _exit_sentence(os.WEXITSTATUS(status))
+
+
+def _exit_sentence(number: int) -> str:
+    if number == TRAPPED:
         return "your code used a tool that this notebook forbids"
     return "your code ended the Python process"
 
@@ -42,11 +46,10 @@ def how_it_ended(ended: Ended, cell: str, limits: Limits) -> tuple[str, str, str
     match ended.reason:
         case "exit" if ended.number == THREADS_LEFT:
             return "exit", cell, f"{place}your code left more than {MOST_THREADS} threads running."
-        case "exit" if ended.number == TRAPPED and not cell:
-            return "exit", cell, f"{place}your code used a tool that this notebook forbids."
+        case "exit" if cell:  # no trap is set while cells run
+            return "exit", cell, f"{place}your code ended the Python process (exit code {ended.number})."
         case "exit":
-            code = f" (exit code {ended.number})" if cell else ""
-            return "exit", cell, f"{place}your code ended the Python process{code}."
+            return "exit", cell, f"{place}{_exit_sentence(ended.number)}."
         case "signal":
             return "crash", cell, f"{place}{_signal_sentence(ended.number, limits)}."
         case "memory":

@@ -14,7 +14,7 @@ import msgspec
 
 from autograder.course.release import ReleasedCell
 from autograder.results.result import Output, Repair
-from autograder.submission.pictures import with_pictures
+from autograder.submission.pictures import Album
 from autograder.submission.rawcell import MAX_PICTURE_BYTES, Attachments, file_note
 
 
@@ -100,15 +100,14 @@ class Gradable(msgspec.Struct, frozen=True):
         """The same with `files` beside it: pictures that a text shows are attached to the text."""
         if not files:
             return self
-        cells, notes, room = list[GradableCell](), list[Repair](), MAX_PICTURE_BYTES
+        cells, notes, album = list[GradableCell](), list[Repair](), Album(files)
         for cell in self.cells:
             if cell.kind == "markdown" and (cell.own or not (cell.released and cell.released.fixed)):
-                source, attachments, left = with_pictures(cell.source, cell.attachments, files, room)
-                if left < 0 and not notes:
+                source, attachments = album.attach(cell.source, cell.attachments)
+                if album.left_out and not notes:
                     most = f"{MAX_PICTURE_BYTES // 2**20} MB"
                     note = f"Your texts show more than {most} of pictures; from cell ‘{cell.id}’ on, some are left out."
                     notes.append(file_note("ignored", note))
-                room = max(0, left)
                 cell = msgspec.structs.replace(cell, source=source, attachments=attachments)
             cells.append(cell)
         return Gradable(tuple(cells), (*self.repairs, *notes))

@@ -195,8 +195,8 @@ def test_measuring_leaves_no_traces(student, draw):
     ):
         # in training mode a forward pass through batch norm changes its averages, so this network leaves batch norm out
         network, image = fragile(tools, draw, moody=not training), draw.normal(1, 1, 6, 7)
-        work = tools.measuring(student.input_gradient, plain)
-        result, before, after, _ = tools.before_and_after(work, network, image, training, grad)
+        work = tools.measuring(student.input_gradient)
+        result, before, after, _ = tools.before_and_after(work, network, image, training, plain, grad)
         no_traces("input_gradient", result, before, after)
         same_mode(before, after, training)
     image = draw.normal(1, 1, 6, 7)
@@ -368,8 +368,8 @@ def test_ascent_leaves_no_traces(student, draw):
     tools = HARNESS.beside(student)
     for plain, iterations, remembers in (False, 3, False), (True, 3, True), (False, 0, True), (True, 2, False):
         image, grad = draw.normal(1, 1, 6, 7), draw.normal(1, 1, 6, 7) if remembers else None
-        work = tools.ascending(student.gradient_descent, iterations, plain)
-        result, before, after, _ = tools.before_and_after(work, fragile(tools, draw), image, False, grad)
+        work = tools.ascending(student.gradient_descent, iterations)
+        result, before, after, _ = tools.before_and_after(work, fragile(tools, draw), image, False, plain, grad)
         no_traces("gradient_descent", result, before, after)
 
 
@@ -455,10 +455,10 @@ def test_dreams_leave_no_traces(student, draw):
     """The network runs in evaluation mode; afterwards image and network are as they were, the mode included."""
     tools = HARNESS.beside(student)
     for training, plain, remembers in (True, False, False), (False, False, True), (False, True, False):
-        work = tools.dreaming(student.dream, 2, plain)
+        work = tools.dreaming(student.dream, 2)
         image = draw.uniform(1, 1, SIZE, SIZE + 3)
         grad = draw.normal(1, 1, SIZE, SIZE + 3) if remembers else None
-        result, before, after, modes = tools.before_and_after(work, fragile(tools, draw), image, training, grad)
+        result, before, after, modes = tools.before_and_after(work, fragile(tools, draw), image, training, plain, grad)
         assert not any(modes), "the network was run in training mode"
         same_mode(before, after, training)
         no_traces("dream", result, before, after)

@@ -124,35 +124,35 @@ def _copy(tensor: Tensor) -> Tensor:
     return torch.Tensor.clone(torch.Tensor.detach(tensor))
 
 
-_Work = Callable[[torch.nn.Module, Tensor], object]
+_Work = Callable[[Callable[[Tensor], object], Tensor], object]
 
 
-def measuring(input_gradient: Callable[..., object], plain: bool = False) -> _Work:
-    """A function of a network and an image: the gradient of score 1. If `plain`, the model is a plain function."""
-    return lambda model, image: input_gradient(image, plainly(model) if plain else model, logit(1))
+def measuring(input_gradient: Callable[..., object]) -> _Work:
+    """A function of a model and an image: the gradient of score 1."""
+    return lambda model, image: input_gradient(image, model, logit(1))
 
 
-def ascending(gradient_descent: Callable[..., object], iterations: int, plain: bool = False) -> _Work:
-    """A function of a network and an image: climbs score 2."""
-    return lambda model, image: gradient_descent(image, plainly(model) if plain else model, logit(2), iterations)
+def ascending(gradient_descent: Callable[..., object], iterations: int) -> _Work:
+    """A function of a model and an image: climbs score 2."""
+    return lambda model, image: gradient_descent(image, model, logit(2), iterations)
 
 
-def dreaming(dream: Callable[..., object], iterations: int, plain: bool = False) -> _Work:
-    """A function of a network and an image: dreams of label 1."""
-    return lambda model, image: dream(image, plainly(model) if plain else model, 1, iterations=iterations)
+def dreaming(dream: Callable[..., object], iterations: int) -> _Work:
+    """A function of a model and an image: dreams of label 1."""
+    return lambda model, image: dream(image, model, 1, iterations=iterations)
 
 
 def before_and_after(
-    work: _Work, model: torch.nn.Module, image: Tensor, training: bool, grad: Tensor | None = None
+    work: _Work, model: torch.nn.Module, image: Tensor, training: bool, plain: bool = False, grad: Tensor | None = None
 ) -> list[object]:
     """What `work` returns, the state before and after it, and the modes in which a Fragile network was asked.
 
-    `grad` is what the image has in .grad.
+    If `plain`, `work` is given the network inside a plain function. `grad` is what the image has in .grad.
     """
     model.train(training)
     image.grad = grad
     before = _state(model, image)
-    result = work(model, image)
+    result = work(plainly(model) if plain else model, image)
     return [result, before, _state(model, image), _MODES]
 
 
