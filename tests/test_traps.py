@@ -76,6 +76,10 @@ def asked(zygote: Zygote, source: str, shut: str) -> tuple[object, set[Ran]]:
         ("autograd", "f = lambda x: torch.ops.aten.sigmoid_backward(torch.tensor(x), torch.tensor(x))"),
         ("autograd", "f = lambda x: torch.ops.aten.threshold_backward(torch.tensor(x), torch.tensor(x), 0)"),
         ("autograd", "f = lambda x: torch.ops.aten.tanh_backward(torch.tensor(x), torch.tensor(x))"),
+        ("autograd", "f = lambda x: torch.ops.aten.hardtanh_backward(*2 * [torch.ones(2)], 0, 1)"),
+        ("autograd", "f = lambda x: torch.ops.aten.leaky_relu_backward(*2 * [torch.ones(2)], 0, False)"),
+        ("autograd", "f = lambda x: torch.ops.aten.softplus_backward(*2 * [torch.ones(2)], 1, 20)"),
+        ("autograd", "f = lambda x: torch.ops.aten.glu_jvp(*2 * [torch.ones(2)], torch.ones(4), 0)"),
         ("autograd", "f = lambda x: torch.ops.aten._softmax_backward_data(*2 * [torch.ones(2)], 0, torch.float32)"),
         ("nn", f"{PAST}torch.nn.functional.linear(*2 * [torch.ones(2, 2)])"),
         ("nn", f"{PAST}torch.nn.Linear(2, 2)(torch.ones(2, 2))"),
@@ -134,6 +138,22 @@ def test_what_is_refused_with_a_sentence_is_still(zygote: Zygote) -> None:
 def test_pytorch_has_all_functions_that_are_named(tool: str) -> None:
     found = traps.addresses(tool)
     assert {*traps.FUNCTIONS[tool], traps.SCRIPTS} <= found.keys() and len(set(found.values())) == len(found)
+
+
+def test_each_derivative_that_pytorch_exports_is_trapped() -> None:
+    assert len([name for name in traps.addresses("autograd") if "backward" in name]) > 200
+
+
+def test_what_computes_no_derivative_is_not_trapped(zygote: Zygote) -> None:
+    forward = (
+        "from torch.nn import functional as F\n"
+        "def f(x):\n    image = torch.full((1, 1, 6, 6), x)\n"
+        "    up = F.conv_transpose2d(image, torch.ones(1, 1, 2, 2), stride=2)\n"
+        "    pooled, where = F.max_pool2d(up, 2, return_indices=True)\n"
+        "    parts = F.unfold(F.max_unpool2d(pooled, where, 2), 3)\n"
+        "    return float(F.elu(F.fold(parts, (12, 12), 3)).isfinite().all())"
+    )
+    assert asked(zygote, forward, "autograd") == (1.0, set())
 
 
 @pytest.mark.parametrize("status", [-1, 2**16, 2**40])

@@ -12,6 +12,8 @@ import functools
 import mmap
 import os
 import platform
+import re
+import struct
 import sys
 from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
@@ -29,18 +31,6 @@ FUNCTIONS = {
         "RKS2_INS0_10ReadyQueueEE",
         # a tensor gets a tangent, in forward mode
         "_ZN5torch8autograd12AutogradMeta11set_fw_gradERKN2at10TensorBaseES5_mb",
-        # derivatives that PyTorch brings along
-        f"{_IN}31structured_sigmoid_backward_out4implERKNS_6TensorES4_S4_",
-        f"{_IN}28structured_tanh_backward_out4implERKNS_6TensorES4_S4_",
-        f"{_IN}33structured_threshold_backward_out4implERKNS_6TensorES4_RKN3c106ScalarES4_",
-        f"{_IN}35structured_softmax_backward_cpu_out4implERKNS_6TensorES4_lN3c1010ScalarTypeES4_",
-        f"{_IN}39structured_log_softmax_backward_cpu_out4implERKNS_6TensorES4_lN3c1010ScalarTypeES4_",
-        f"{_IN}17mse_loss_backwardERKNS_6TensorES3_S3_l",
-        f"{_IN}21mse_loss_backward_outERKNS_6TensorES3_S3_lRS1_",
-        f"{_IN}33binary_cross_entropy_backward_cpuERKNS_6TensorES3_S3_RKSt8optionalIS1_El",
-        f"{_IN}36structured_nll_loss_backward_out_cpu4implERKNS_6TensorES4_S4_NS_17OptionalTensorRefEllS4_S4_",
-        f"{_IN}20convolution_backwardERKNS_6TensorES3_S3_N3c1016OptionalArrayRefIlEENS4_8ArrayRefIlEES8_S8_bS8_lSt5"
-        "arrayIbLm3EE",
     ),
     "attention": (
         f"{_IN}28scaled_dot_product_attention{_ATTENDS}4_IdEb",
@@ -63,11 +53,18 @@ FUNCTIONS = {
 SCRIPTS = "_ZN5torch3jit16InterpreterState3runERSt6vectorIN3c106IValueESaIS4_EE"
 """what runs programs of TorchScript, which may use any tool"""
 
+_DERIVATIVES = re.compile(rb"_ZN2at6native\w*(?:backward|_jvp)\w*")
+"""functions that compute a derivative which PyTorch brings along; all that libtorch_cpu has are trapped"""
+
 _EXITS = {  # exit_group(TRAPPED)
     "x86_64": b"\xbf" + TRAPPED.to_bytes(4, "little") + b"\xb8\xe7\x00\x00\x00\x0f\x05",
     "aarch64": b"".join(word.to_bytes(4, "little") for word in (0x52800000 | TRAPPED << 5, 0xD2800BC8, 0xD4000001)),
 }
 MISSING = "on this machine, forbidden tools are refused in Python alone, where code can get past what refuses them"
+_DYNAMIC_SYMBOLS, _FUNCTION = 11, 2
+"""SHT_DYNSYM and STT_FUNC"""
+_SHORTEST = max(map(len, _EXITS.values()))
+"""bytes: a shorter function has no room for a trap, only for a jump to another one"""
 _CALL_SLOT = 50
 """Py_tp_call of Python's stable interface"""
 
@@ -118,10 +115,11 @@ def addresses(tool: str) -> dict[str, int]:
     """Where the tool's functions are in memory, by their names; those that PyTorch has. The zygote finds them once."""
     import torch
 
-    library = ctypes.CDLL(str(Path(torch.__file__).parent / "lib" / "libtorch_cpu.so"))
+    file = Path(torch.__file__).parent / "lib" / "libtorch_cpu.so"
+    library = ctypes.CDLL(str(file))
     found = dict(_found(library, (*FUNCTIONS[tool], SCRIPTS)))
     if tool == "autograd":
-        found["a node is called"] = _node_call()
+        found |= {"a node is called": _node_call(), **dict(_found(library, _derivatives(file)))}
     return found
 
 
@@ -130,6 +128,23 @@ def _found(library: Any, names: Iterable[str]) -> Iterator[tuple[str, int]]:
         function = getattr(library, name, None)
         if function is not None and (place := ctypes.cast(function, ctypes.c_void_p).value):
             yield name, place
+
+
+def _derivatives(file: Path) -> Iterator[str]:
+    """The names of a library's functions that compute derivatives, from its table of symbols.
+
+    Source: System V ABI, chapters 4 and 5 (ELF with 64 bits, little-endian).
+    """
+    with file.open("rb") as opened, mmap.mmap(opened.fileno(), 0, prot=mmap.PROT_READ) as data:
+        (sections,) = struct.unpack_from("<Q", data, 40)
+        size, count = struct.unpack_from("<HH", data, 58)
+        table = [struct.unpack_from("<4xI16xQQI", data, sections + size * number) for number in range(count)]
+        _, start, length, link = next(section for section in table if section[0] == _DYNAMIC_SYMBOLS)
+        symbols, (_, names, room, _) = data[start : start + length], table[link]
+        texts = data[names : names + room]
+    for name, info, section, size in struct.iter_unpack("<IBxH8xQ", symbols):
+        if info & 15 == _FUNCTION and section and size >= _SHORTEST and (found := _DERIVATIVES.match(texts, name)):
+            yield found[0].decode()
 
 
 def _node_call() -> int:
