@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import base64
 import json
-import time
 import zlib
 from collections.abc import Callable
 from pathlib import Path
@@ -13,6 +12,7 @@ import pytest
 from conftest import Hall, cell, dump, lost_points
 
 from autograder.course.course import CourseError, Homework, Limits, NotebookSpec
+from autograder.examination.budget import budget
 from autograder.grading.libraries import check_packages
 from autograder.proving.example_class import Notebook
 from autograder.results.picture import jpeg_size
@@ -323,15 +323,9 @@ def test_pictures_are_attached_as_far_as_there_is_room() -> None:
     "piece", ["![x](a ", "![x](a" + " " * 50, "![", "<img ", "<img src", "![](\n", "![a](<", "src= "]
 )
 def test_a_text_full_of_beginnings_of_pictures_is_read_in_one_pass(piece: str) -> None:
-    files = {"a.png": b"\x89PNG"}
-
-    def seconds(times: int) -> float:
-        before = time.process_time()
-        Album(files).attach(piece * times, {})
-        return time.process_time() - before
-
-    few = min(seconds(2_000) for _ in range(3))
-    assert min(seconds(16_000) for _ in range(3)) < 8 * 5 * few + 0.01
+    with budget(30):  # some hours if each beginning were followed to the end of the text
+        shown = Album({"a.png": b"\x89PNG"}).attach(piece * 200_000, {})
+    assert shown == (piece * 200_000, {})
 
 
 # ---- packages ----
