@@ -43,7 +43,8 @@ r"""
 
 **No automatic differentiation.** You may use NumPy and all plain tensor functions, such as `@`, `.sum()`,
 `torch.sigmoid` or `torch.where`. You must not use a tensor's `.backward()`, `torch.autograd`, `torch.func` or anything
-from `torch.nn`: an answer that does so earns nothing. The checks use them, and cells that you add may, too.
+from `torch.nn`: an answer that does so earns nothing. The checks use them, and cells that you add may, too. Numerical
+gradients (Exercise 1) are allowed everywhere, but they are inexact and slow.
 
 **Do not change what you are given.** Your functions and layers must not change the tensors that they receive. Only
 gradients and, in `train_step`, parameters may change in place.

@@ -116,8 +116,8 @@ query we write $q$, $a$ and $h$.
 values.
 
 **Rules.** Your answers must not use automatic differentiation or PyTorch's own attention; cells that you add may. Other
-functions of PyTorch and NumPy are allowed. Your functions must not change their arguments. They may return tensors,
-NumPy arrays or lists of rows.
+functions of PyTorch and NumPy are allowed, and so are numerical gradients. Your functions must not change their
+arguments. They may return tensors, NumPy arrays or lists of rows.
 
 ## 1 · Attention
 

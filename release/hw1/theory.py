@@ -182,8 +182,9 @@ of the examples add up. In this notebook your derivations use one example at a t
 
 **Rules.** Your answers must not use automatic differentiation: no `torch.autograd`, no `torch.func`, no
 `loss.backward()`; cells that you add may. You may use activations and losses such as `torch.relu`, `torch.tanh` or
-`functional.softplus`. Your functions must not change the tensors that they are given. They may return tensors, NumPy
-arrays or lists of rows.
+`functional.softplus`. Differences of values (numerical gradients) are allowed, too. They help to find a slip, but they
+are inexact, and they are no derivation. Your functions must not change the tensors that they are given. They may return
+tensors, NumPy arrays or lists of rows.
 
 ## 1 · Regression
 

@@ -152,7 +152,8 @@ $(W_{111},\dots,W_{11k},W_{121},\dots,W_{1Ck})^\top$, and a sequence becomes
 $(x_1[1],\dots,x_1[N],x_2[1],\dots,x_C[N])^\top$.
 
 **Rules.** Your answers must not use automatic differentiation or PyTorch's convolutions. The checks use them, and cells
-that you add may, too. Your functions must not change the tensors, lists and dictionaries they are given.
+that you add may, too. Differences of values (numerical gradients) are allowed, but they are inexact, and they are no
+derivation. Your functions must not change the tensors, lists and dictionaries they are given.
 
 ## 1 · Convolution
 

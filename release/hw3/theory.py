@@ -159,8 +159,9 @@ has the shape of `F`; its row `b` belongs to the loss of example `b`.
 **Symbols.** $[a]_+=\max(a,0)$. $\beta>0$ is the inverse temperature: large β means cold.
 
 **Rules.** Your answers must not use automatic differentiation; cells that you add may. All other functions of PyTorch
-and NumPy are allowed, such as `softmax`, `logsumexp` and `cross_entropy`. Your functions must not change the tensors
-that they are given. They may return tensors, NumPy arrays, lists or numbers.
+and NumPy are allowed, such as `softmax`, `logsumexp` and `cross_entropy`. Differences of values (numerical gradients)
+are allowed, but they are inexact, and they are no derivation. Your functions must not change the tensors that they are
+given. They may return tensors, NumPy arrays, lists or numbers.
 
 ## 1 · Landscapes
 
