@@ -193,8 +193,11 @@ class _Search:
             case ast.Name(id=name) if name in self._starred:
                 path = self._origins[name]
                 yield from (path,) if name in self._names else self._lookups.on_path(path)
+            case ast.Call(func=ast.Name(id="eval") as called, args=[text, *_]) if self._tools and self._is_read(text):
+                parts.add(called)
+                yield from chain.from_iterable(map(self.in_code, self._texts.values(text) or ()))
             case ast.Name(id=name) if name in ("_getframe", "__builtins__") or (self._tools and name in self._calls):
-                if not self._origins.get(name, "").startswith(listed.COMPILING):
+                if node not in parts and not self._origins.get(name, "").startswith(listed.COMPILING):
                     yield name
             case ast.Constant() | ast.BinOp() | ast.JoinedStr() if node not in parts:
                 if text := text_of(node):
@@ -238,6 +241,11 @@ class _Search:
                 yield from self._lookups.by_text("__dict__", of, key)
             case _:
                 pass
+
+    def _is_read(self, text: ast.expr) -> bool:
+        """Whether all values of an expression that is run are known, and none of them takes a gradient."""
+        known = self._texts.values(text)
+        return known is not None and all(listed.GRADIENTS.isdisjoint(listed.WORD.findall(one)) for one in known)
 
     def _called(self, path: str, args: Sequence[ast.expr]) -> Iterator[str]:
         """What a function does that is given texts: it runs them, or looks them up."""

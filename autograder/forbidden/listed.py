@@ -129,6 +129,8 @@ INNER = re.compile(r"\btorch\._[A-Za-z]\w*")
 PUT_TOGETHER = {"join", "replace", "decode", "translate", "fromhex", "to_bytes", "b64decode", "unhexlify", "tobytes"}
 """methods that make a name of what does not look like one"""
 RUNNERS = {"exec", "eval", "compile"}
+GRADIENTS = {"grad", "backward"}
+"""attributes that `static` looks for, in cells alone: no text is run for them"""
 """Python's own functions that run a text"""
 WATCHED_NAMES = NAMES | TOOL_NAMES
 """all names that are listed"""
