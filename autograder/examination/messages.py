@@ -108,8 +108,11 @@ def _library_names() -> frozenset[str]:
 
 _MOST = 500
 """most characters of a message"""
+_MOST_READ = 2**16
+"""characters of a test's message from which it is made"""
 _PRECISE = re.compile(r"[-+]?(?:[0-9]*\.[0-9]{4,}(?:e[-+]?[0-9]+)?|[0-9]{7,})")
 _LONG = re.compile(r"'[^']{60,}'|\"[^\"]{60,}\"|‘[^’]{60,}’")
+_UNENDED = re.compile(r"['\"‘][^'\"’]{60,}\Z")
 
 
 _MEASURED = re.compile(r"(?<![\w.])(\d+\.\d+)( ?%)?")
@@ -129,5 +132,8 @@ def _roughly(measured: re.Match[str]) -> str:
 
 def _coarse(text: str) -> str:
     """A test's message without numbers and texts in which a student's code could hand on what it was asked."""
-    text = _LONG.sub("‘…’", _PRECISE.sub("…", text[: 4 * _MOST]))
+    begun = text[:_MOST_READ]
+    if len(text) > len(begun):  # a quotation that is cut off here has no end
+        begun = _UNENDED.sub("‘…’", begun)
+    text = _LONG.sub("‘…’", _PRECISE.sub("…", begun))
     return text if len(text) <= _MOST else f"{text[:_MOST]} …"

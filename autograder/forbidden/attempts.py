@@ -173,9 +173,10 @@ class _Search:
                 yield "__class__ of one's own"
             case ast.FunctionDef(name=name) if name in self._names and name.startswith("__"):
                 yield name
-            case ast.MatchClass(cls=cls, patterns=unnamed, kwd_attrs=names) if self._tools and not self._is_plain(cls):
-                yield from (f"a pattern with {name}" for name in names if name in listed.DOORS | self._names)
-                if unnamed and not (isinstance(cls, ast.Name) and cls.id in _MATCHED):
+            case ast.MatchClass(cls=cls, patterns=unnamed, kwd_attrs=names) if not self._is_plain(cls):
+                closed = self._names | (listed.DOORS if self._tools else set())
+                yield from (f"a pattern with {name}" for name in names if name in closed)
+                if self._tools and unnamed and not (isinstance(cls, ast.Name) and cls.id in _MATCHED):
                     yield "a pattern whose parts have no names"
             case ast.Assign(targets=[ast.Name(id="__match_args__")], value=value) if self._tools:
                 known = (text_of(one) for one in getattr(value, "elts", ()))
@@ -193,9 +194,9 @@ class _Search:
             case ast.Name(id=name) if name in self._starred:
                 path = self._origins[name]
                 yield from (path,) if name in self._names else self._lookups.on_path(path)
-            case ast.Call(func=ast.Name(id="eval") as called, args=[text, *_]) if self._tools and self._is_read(text):
+            case ast.Call(func=ast.Name(id="eval") as called, args=[code, *_]) if self._tools and self._is_read(code):
                 parts.add(called)
-                yield from chain.from_iterable(map(self.in_code, self._texts.values(text) or ()))
+                yield from chain.from_iterable(map(self.in_code, self._texts.values(code) or ()))
             case ast.Name(id=name) if name in ("_getframe", "__builtins__") or (self._tools and name in self._calls):
                 if node not in parts and not self._origins.get(name, "").startswith(listed.COMPILING):
                     yield name

@@ -9,9 +9,9 @@ MODULES = {
     *("gc.get_objects", "gc.get_referrers", "gc.get_referents"),
     *("pickle.Unpickler", "_pickle", "pkgutil.resolve_name", "pydoc.locate"),
     *("copyreg", "dill", "cloudpickle"),
-    *("os.fork", "os.forkpty", "os.posix_spawn"),
+    *("os.fork", "os.forkpty", "os.posix_spawn", "posix", "pty"),
     *("inspect.stack", "inspect.currentframe", "inspect.trace", "inspect.getargvalues", "inspect.getmembers"),
-    *("inspect.getouterframes", "inspect.getinnerframes"),
+    *("inspect.getouterframes", "inspect.getinnerframes", "logging.currentframe"),
     *("_thread", "threading", "multiprocessing", "concurrent"),  # what a test counts, it counts in one thread
 }
 NAMES = {
@@ -114,7 +114,8 @@ MOST_CODE = 50_000
 IMPORT = re.compile(r"^[ \t]*(?:from[ \t]+\S+[ \t]+)?import[ \t]+\w", re.MULTILINE)
 WRITING = {"write_text", "write_bytes", "tofile", "savetxt", "rename", "copyfile", "copy2", "move", "urlretrieve"}
 EVENTS = {
-    *("code.__new__", "function.__new__", "sys.settrace", "sys._current_frames"),
+    *("code.__new__", "function.__new__", "sys.settrace", "sys.setprofile", "sys._current_frames", "sys._getframe"),
+    *("os.fork", "os.forkpty", "os.posix_spawn"),
     *("gc.get_objects", "gc.get_referrers", "gc.get_referents"),
     *("ctypes.dlopen", "ctypes.dlsym", "ctypes.cdata", "ctypes.call_function"),
 }

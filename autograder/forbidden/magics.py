@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import functools
 import re
 import warnings
 from collections.abc import Sequence
@@ -12,8 +13,9 @@ from typing import Any
 from autograder.course.nodes import walk
 
 _LINES = re.compile(r"^[ \t]*+[%!?,;/]|=[ \t]*+[%!]|(?<!\?)\?++[ \t]*+$", re.MULTILINE)
-_MOST_WORK = 2_000_000
-"""most characters times lines of IPython's own: it reads the whole cell again for each of them"""
+MOST_WORK = 2_000_000
+"""most characters times lines of IPython's own, of a cell and of all cells together: it reads the whole cell again for
+each of them"""
 _MOST_OPTIONS = 12
 """most words of options before a magic's code"""
 _RUN = {"run_line_magic", "run_cell_magic"}
@@ -31,6 +33,7 @@ HARMLESS = {
 """magics that run no Python code in the grader"""
 
 
+@functools.lru_cache(maxsize=64)
 def as_python(source: str) -> str:
     """A cell as IPython turns it into Python. Raises SyntaxError if that would take minutes, or comes to no end."""
     refuse_many(source)
@@ -43,9 +46,14 @@ def as_python(source: str) -> str:
         raise SyntaxError(f"IPython cannot turn this cell into Python: {error}") from None
 
 
+def work(source: str) -> int:
+    """How much work it is to turn a cell into Python, in characters that IPython reads."""
+    return len(_LINES.findall(source)) * len(source)
+
+
 def refuse_many(source: str) -> None:
     """Raise SyntaxError if IPython would need minutes to turn a cell into Python."""
-    if len(_LINES.findall(source)) * len(source) > _MOST_WORK:
+    if work(source) > MOST_WORK:
         raise SyntaxError("this cell has too many magics (% and !) for its length: divide it")
 
 

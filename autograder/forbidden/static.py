@@ -215,9 +215,9 @@ def _given_with(given: tuple[tuple[str, str], ...], tool: Tool, backward: bool) 
 
 @functools.cache
 def is_installed(module: str) -> bool:
-    """Whether a module is found before the student's folder, which is searched last."""
+    """Whether a module is found before the student's folder, which is searched last. Nothing is imported for it."""
     try:
-        return importlib.util.find_spec(module) is not None
+        return module.isidentifier() and importlib.util.find_spec(module) is not None
     except ValueError:  # a module that runs, but was not imported: __main__
         return True
 
@@ -259,7 +259,7 @@ def sources_of(own: Code, given: Code) -> dict[str, str]:
 def modules_of(own: Code) -> frozenset[str]:
     """The modules that were handed in beside a notebook, but for those in whose place a library is imported."""
     names = {name.partition("/")[0].removesuffix(".py") for name, _ in own if name.endswith(".py")}
-    return frozenset(name for name in names if not is_installed(name))
+    return frozenset(name for name in names if name.isidentifier() and not is_installed(name))
 
 
 def is_crowded(own: Code, given: Code) -> bool:

@@ -23,7 +23,7 @@ from autograder.grading.origin import Origin
 from autograder.sandbox.zygote_client import Zygote
 from autograder.submission import Gradable, read, repair
 from autograder.submission.kinship import Kinship
-from autograder.submission.rawcell import MAX_CODE_CHARACTERS
+from autograder.submission.rawcell import MAX_ALL_CODE_CHARACTERS, MAX_CODE_CHARACTERS
 from autograder.submission.rebindings import Rebinding, notes, rebindings
 
 EMPTY: Mapping[str, str] = {}
@@ -148,9 +148,21 @@ def _attempts_in(
     """What the student's cells and `modules` contain, or run, that no honest answer needs."""
     own, given = _code(gradable, modules)
     tools = suite.spec.forbidden
-    long = [path for path, source in modules.items() if tools and len(source) > MAX_CODE_CHARACTERS]
-    unread = (Attempt(path, 1, f"more than {MAX_CODE_CHARACTERS:,} characters, which are not read") for path in long)
+    read = _read_of(modules)
+    long = [path for path, source in modules.items() if tools and len(source) > len(read[path])]
+    unread = (
+        Attempt(path, 1, f"more than {len(read[path]):,} characters, the rest of which is not read") for path in long
+    )
     return (*unread, *attempts(own, given, tools, ran))
+
+
+def _read_of(modules: Mapping[str, str]) -> dict[str, str]:
+    """What is read of each module: no more than of a cell, and of all together no more than of a notebook."""
+    read, room = dict[str, str](), MAX_ALL_CODE_CHARACTERS
+    for path, source in modules.items():
+        read[path] = source[: min(MAX_CODE_CHARACTERS, room)]
+        room -= len(read[path])
+    return read
 
 
 def read_code(
@@ -180,7 +192,7 @@ def _code(gradable: Gradable, modules: Mapping[str, str]) -> tuple[static.Code, 
     code = [(cell.id, cell.source, cell.released) for cell in gradable.cells if cell.kind == "code"]
     given = [(name, source) for name, source, released in code if released and released.locked]
     own = [(name, source) for name, source, released in code if not (released and released.locked)]
-    return [*own, *((path, source[:MAX_CODE_CHARACTERS]) for path, source in modules.items())], given
+    return [*own, *_read_of(modules).items()], given
 
 
 def _other_releases(course: Course, homework: Homework) -> Iterator[Released]:

@@ -8,6 +8,7 @@ from pathlib import PurePath
 
 import msgspec
 
+from autograder.forbidden import magics
 from autograder.results.result import Repair
 from autograder.submission import script, torn_json
 from autograder.submission.conflict import united, versions
@@ -80,22 +81,24 @@ def _read(data: bytes, repairs: list[Repair], name: str) -> RawNotebook:
 
 
 def _bounded(book: RawNotebook) -> RawNotebook:
-    """The notebook without the code that goes beyond the limits. What reads code needs much memory for it."""
-    cells, repairs, total = [], list(book.repairs), 0
+    """The notebook without the code that goes beyond the limits. What reads code needs much memory or time for it."""
+    cells, repairs, total, work = [], list(book.repairs), 0, 0
     most = MAX_ALL_CODE_CHARACTERS if book.plain else MAX_CODE_CHARACTERS
     for number, cell in enumerate(book.cells, start=1):
         size = len(cell.source) if cell.kind == "code" else 0
-        if size > most or total + size > MAX_ALL_CODE_CHARACTERS:
+        more = magics.work(cell.source) if 0 < size <= most else 0
+        if size > most or total + size > MAX_ALL_CODE_CHARACTERS or work + more > magics.MOST_WORK:
             label = cell.grade_id or next(iter(cell.ids), "")
             called, limit = f"‘{label}’" if label else str(number), most // 1024
             note = f"Cell {called} contains more than {limit} kB of code; its code was ignored."
             if size <= most:
-                limit = MAX_ALL_CODE_CHARACTERS // 1024
-                note = f"The notebook contains more than {limit} kB of code; the code of cell {called} was ignored."
+                of_all = f"more than {MAX_ALL_CODE_CHARACTERS // 1024} kB of code"
+                much = of_all if total + size > MAX_ALL_CODE_CHARACTERS else "too many magics (% and !) in long cells"
+                note = f"The notebook contains {much}; the code of cell {called} was ignored."
             repairs.append(Repair(kind="ignored", cell=label, note=note))
             cell = msgspec.structs.replace(cell, source="")
-            size = 0
-        total += size
+            size = more = 0
+        total, work = total + size, work + more
         cells.append(cell)
     return msgspec.structs.replace(book, cells=tuple(cells), repairs=tuple(repairs))
 

@@ -143,11 +143,15 @@ def _words(name: str) -> list[str]:
 def _listed(folder: Path | os.DirEntry[str], found: Contents, path: str) -> list[os.DirEntry[str]]:
     try:
         with os.scandir(folder) as entries:
-            # files first, so that no folder of a thousand pictures keeps a notebook from being seen
-            return sorted(entries, key=lambda entry: (entry.is_dir(follow_symlinks=False), entry.name))
+            # notebooks first, then files, so that no thousand pictures keep a notebook from being seen
+            return sorted(entries, key=lambda entry: (entry.is_dir(follow_symlinks=False), *_rank(entry.name)))
     except OSError as error:
         found.passed_over.append((path, f"a folder that cannot be opened ({error.strerror})"))
         return []
+
+
+def _rank(name: str) -> tuple[bool, str]:
+    return not name.casefold().endswith((".ipynb", ".py", ".zip")), name
 
 
 def _visit(found: Contents, entry: os.DirEntry[str], path: str, place: Place, depth: int) -> None:

@@ -796,7 +796,7 @@ def test_words_from_windows(student, draw):
         seen = "".join((ALPHABET + "_")[k] for k in symbols)
         for word in words:
             assert isinstance(word, str), f"indices_to_str should return a string; yours is {kind(word)}"
-            assert word == right, f"{seen} is read as {word!r}"
+            assert word == right, f"{seen} is read as another word than it spells"
 
 
 @earns("decode")
@@ -812,7 +812,7 @@ def test_clear_windows(student, draw):
         energies = draw.uniform(len(symbols), 27) + 9 * (1 - functional.one_hot(symbols, 27)) - draw.size(0, 20)
         found = tools.decoded(student.decode, energies, training, False)
         found = written(found, word.__eq__, again(tools, student, energies))
-        assert found == word, f"windows that clearly show {word!r} are read as {found!r}"
+        assert found == word, f"windows that clearly show {word!r} are read as another word"
         modes, left, shown, same = tools.reading(student.decode, energies, training)
         assert modes and not all(map(any, modes)), "the model should be called in evaluation mode"
         assert not any(map(any, modes)), "the model is called in evaluation mode, but not all of it: look at its layers"

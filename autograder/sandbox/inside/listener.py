@@ -10,10 +10,13 @@ import ast
 import codeop
 import functools
 import importlib._bootstrap_external as imports
+import inspect
+import logging
 import os
 import symtable
 import sys
 import sysconfig
+import traceback
 from contextlib import suppress
 from pathlib import Path
 from types import CodeType, FrameType
@@ -41,7 +44,9 @@ _COPY, _SHELL = os.sep + "copy.py", os.path.join(os.sep, "IPython", "core", "") 
 _HEAD = 16
 """bytes of a file of bytecode before the code"""
 _ATTRIBUTES = {"object.__getattr__", "object.__setattr__"}
-_PICKLES = "pickle.find_class"
+_PICKLES, _FRAMES = "pickle.find_class", "sys._getframe"
+_GIVE_FRAMES = {function.__code__ for function in (inspect.currentframe, logging.currentframe, traceback.walk_stack)}
+"""functions of Python's that hand a frame to whoever calls them"""
 _WATCHED = {"compile", "import", "marshal.loads", "marshal.load", _PICKLES, *listed.EVENTS}
 _What = Literal["text", "object", "use"]
 
@@ -80,6 +85,7 @@ class Listener:
         self._libraries = library_folders()
         self._reported: set[tuple[str, bytes]] = set()
         self._cell = b""
+        self._asks = False
 
     def follow(self, channel: Channel) -> None:
         """In a fork for tests: report to its own channel. Other forks report where the process does that made them."""
@@ -91,8 +97,13 @@ class Listener:
 
     def hear(self, event: str, args: tuple[Any, ...]) -> None:
         """Take one event. What it raises stops the code that is heard: so nothing but where room is running out."""
+        if event == _FRAMES and self._asks:
+            return
         try:
-            self._heard(event, args, sys._getframe(2))  # beyond `hook`
+            self._asks = True  # the next line causes an event of its own
+            frame = sys._getframe(2)  # beyond `hook`
+            self._asks = False
+            self._heard(event, args, frame)
         except (RecursionError, MemoryError):
             raise
         except Exception:
@@ -100,6 +111,8 @@ class Listener:
                 self._report("use", UNHEARD.encode(), None)
 
     def _heard(self, event: str, args: tuple[Any, ...], frame: FrameType) -> None:
+        while event == _FRAMES and frame.f_code in _GIVE_FRAMES and frame.f_back is not None:
+            frame = frame.f_back
         nearest = frame.f_code
         if event in _ATTRIBUTES:
             if not self._is_library(nearest):
