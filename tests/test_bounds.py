@@ -29,9 +29,9 @@ from autograder.examination.hidden import Draw
 from autograder.examination.messages import explain
 from autograder.examination.recording import Recorder, Recording, Room
 from autograder.examination.suite import Suite
-from autograder.forbidden import source, static
+from autograder.forbidden import magics, source, static
 from autograder.forbidden.attempts import attempts
-from autograder.grading import context
+from autograder.grading import context, grade
 from autograder.grading.class_run import outcome_of, write_csv
 from autograder.grading.context import read_code
 from autograder.grading.submissions import Absent, Submission, survey
@@ -45,7 +45,10 @@ from autograder.sandbox.wire.messages import Call, Get, Raised, Returned, Run, c
 from autograder.sandbox.wire.values import Dict, List, Ref, Tensor, Tuple
 from autograder.sandbox.wire.wire_error import WireError
 from autograder.submission import repair
+from autograder.submission.cells import read_cells
 from autograder.submission.filename import shown
+from autograder.submission.gradable import Gradable, GradableCell
+from autograder.submission.rawcell import MAX_ALL_CODE_CHARACTERS
 
 ROOT = Path(__file__).parents[1]
 COURSE = open_course(ROOT)
@@ -472,6 +475,17 @@ def test_what_a_function_gives_is_no_value_of_a_name(code):
 def test_what_a_training_run_measured_is_told_roughly(measured, told):
     assert explain(AssertionError(measured), trains=True) == told
     assert explain(AssertionError("61.3% at a loss of 483.1")) == "61.3% at a loss of 483.1"
+
+
+@pytest.mark.parametrize("size", [80, 4000, 2**17])
+def test_a_long_quotation_is_left_out_wherever_it_ends(size):
+    told = explain(AssertionError(f"abab is read as {'x' * size!r}, which isn't right"))
+    assert "xx" not in told and told.startswith("abab is read as ‘…’")
+
+
+def test_an_apostrophe_begins_no_quotation():
+    said = "a layer's weights are not what they were before your code has been called, and should be the same"
+    assert explain(AssertionError(said)) == said
 
 
 def test_only_the_stub_is_not_written_yet():
@@ -1176,3 +1190,40 @@ def test_a_module_that_the_notebook_writes_anew_is_not_the_one_that_was_read():
     for name, seen in ("helper", True), ("other", False):
         found = attempts([("own-1", writes.format(name)), beside], GIVEN, ["nn"])
         assert [one.what for one in found] == ["import helper"] * seen
+
+
+# ---- what the grader itself does with names and numbers of files and cells ----
+
+
+def test_the_name_of_a_module_makes_nothing_be_imported():
+    names = ["unittest.__main__.x.py", "helpers.v2.py", "sgd.ipynb.py", "this.x.py"]
+    before = set(sys.modules)
+    assert attempts([("c", "x = 1"), *((name, "y = 2") for name in names)], GIVEN, ["autograd"]) == ()
+    assert not {"this", "unittest.__main__"} & (set(sys.modules) - before)
+    assert static.modules_of([("helpers.py", ""), ("helpers.v2.py", ""), ("parts/one.py", "")]) == {"helpers", "parts"}
+
+
+def test_all_modules_together_are_read_as_far_as_a_notebook(tmp_path):
+    modules = {f"m{number:02}.py": "x = 1\n" * 10_000 for number in range(30)}
+    read = context._read_of(modules)
+    assert sum(map(len, read.values())) == MAX_ALL_CODE_CHARACTERS
+    assert read["m00.py"] == modules["m00.py"] and read["m29.py"] == ""
+
+
+def test_magics_are_bounded_over_all_cells():
+    lines = "%time x\n" * 300
+    cells = [{"cell_type": "code", "metadata": {}, "source": lines, "outputs": [], "id": f"c{k}"} for k in range(20)]
+    honest = {"cell_type": "code", "metadata": {}, "source": "%time y = 1", "outputs": [], "id": "last"}
+    data = {"cells": [*cells, honest], "metadata": {}, "nbformat": 4, "nbformat_minor": 5}
+    book = read_cells(json.dumps(data).encode(), "mlp.ipynb")
+    kept = [cell.source for cell in book.cells]
+    assert sum(map(magics.work, kept)) <= magics.MOST_WORK
+    assert (kept[0], kept[-2], kept[-1]) == (lines, "", "%time y = 1")
+    assert any("too many magics" in repair.note for repair in book.repairs)
+
+
+def test_the_digest_counts_all_that_code_could_see():
+    cells = [GradableCell(id="own-1", kind=kind, source="b = 1", skip=skip, released=None)
+             for kind, skip in (("code", False), ("code", True), ("markdown", True))]  # fmt: skip
+    digests = {grade._digest(Gradable((cell,), ()), {}) for cell in cells}
+    assert len(digests) == 3

@@ -82,6 +82,10 @@ def test_it_is_told_where_a_text_is_run(zygote):
         ("import ast\ncompile(ast.Module([ast.Pass(lineno=1, col_offset=0)], []), 'x', 'exec')", "a syntax tree"),
         ("code = (lambda: 1).__code__\ncode.replace(co_name='y')", "code.__new__"),
         ("import gc\ngc.get_objects()", "gc.get_objects"),
+        ("import sys\nsys._getframe(0)", "sys._getframe"),
+        ("import logging\nlogging.currentframe()", "sys._getframe"),
+        ("import traceback\nnext(traceback.walk_stack(None))", "sys._getframe"),
+        ("import posix\nif not posix.fork():\n    posix._exit(0)", "os.fork"),
         ("open('odd.py', 'w').write('# coding: nobodys\\nx = 1')\ntry:\n    import odd\nexcept SyntaxError:\n    pass",
          "a coding"),
     ],
@@ -99,6 +103,8 @@ def test_a_text_that_only_a_test_makes_run_is_read(zygote):
 
 
 HONEST = [
+    "import logging, warnings\nlogging.getLogger('x').warning('y', stacklevel=2)\nwarnings.warn('z')",
+    "import torch\nlist(torch.utils.data.DataLoader(torch.arange(4), num_workers=1))",
     "x = 1\nprint(f'{x:.2f}')",
     "from dataclasses import dataclass, field\n@dataclass(frozen=True, order=True)\nclass P:\n    x: int\n"
     "    y: list = field(default_factory=list)\nP(1)",

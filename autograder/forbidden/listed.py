@@ -114,7 +114,7 @@ MOST_CODE = 50_000
 IMPORT = re.compile(r"^[ \t]*(?:from[ \t]+\S+[ \t]+)?import[ \t]+\w", re.MULTILINE)
 WRITING = {"write_text", "write_bytes", "tofile", "savetxt", "rename", "copyfile", "copy2", "move", "urlretrieve"}
 EVENTS = {
-    *("code.__new__", "function.__new__", "sys.settrace", "sys.setprofile", "sys._current_frames", "sys._getframe"),
+    *("code.__new__", "function.__new__", "sys.settrace", "sys._current_frames", "sys._getframe"),
     *("os.fork", "os.forkpty", "os.posix_spawn"),
     *("gc.get_objects", "gc.get_referrers", "gc.get_referents"),
     *("ctypes.dlopen", "ctypes.dlsym", "ctypes.cdata", "ctypes.call_function"),

@@ -5,8 +5,10 @@ optimisers, how many numbers are held. So two wrong answers that behave alike gi
 """
 
 import contextlib
+import gc
 import inspect
 import operator
+import tracemalloc
 import types
 import weakref
 import zlib
@@ -406,12 +408,34 @@ def memory(function: Callable[..., Any], Q: Tensor, blocks: Sequence[Any]) -> di
     return found | {"long": long, "many": max(kept, default=0) > 2, "grows": grows}
 
 
+def keeps_numbers(function: Callable[..., Any], Q: Tensor, blocks: Sequence[Any]) -> bool:
+    """Whether a function that asks for the last block holds far more arrays and lists than at the seventh: more than
+    half of the keys of the blocks between."""
+    held = list[int]()
+
+    def stream() -> Iterator[tuple[Tensor, Tensor]]:
+        for K, V in blocks:
+            gc.collect()
+            held.append(tracemalloc.get_traced_memory()[0])
+            yield K.clone(), V.clone()
+
+    tracemalloc.start()
+    try:
+        with torch.no_grad():
+            function(Q, stream())
+    finally:
+        tracemalloc.stop()
+    keys = sum(K.numel() * K.element_size() for K, _ in blocks[6:-1])
+    return len(held) == len(blocks) and held[-1] - held[6] > keys / 2
+
+
 def _streamed(
     function: Callable[..., Any], Q: Tensor, blocks: Sequence[Any], beta: float | None
 ) -> tuple[dict[str, Any], _Makes, list[int], list[int]]:
     """What `streamed` says, and the tensors that were made; each time that a block was asked for, how many numbers of
     them were held, and how many of the earlier blocks."""
-    makes, fresh = _Makes(), [(K.clone(), V.clone()) for K, V in blocks]
+    # their numbers are those of arrays, which are free when no tensor, array or storage shows them
+    makes, fresh = _Makes(), [(K.clone(), V.numpy().copy()) for K, V in blocks]
     given, held, kept, changed = list[Any](), list[int](), list[int](), dict[str, None]()
     before = Q.clone()
 
@@ -419,8 +443,10 @@ def _streamed(
         for block in blocks:
             held.append(makes.held())
             kept.append(sum(earlier() is not None for earlier in given))
-            pair = fresh.pop(0)
-            given.append(weakref.ref(pair[1]))
+            keys, numbers = fresh.pop(0)
+            given.append(weakref.ref(numbers))
+            pair = keys, torch.from_numpy(numbers)
+            del keys, numbers
             yield pair
             if not all(map(torch.equal, pair, block)):
                 changed["a block"] = None
