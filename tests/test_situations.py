@@ -17,6 +17,7 @@ from autograder.grading.libraries import check_packages
 from autograder.proving.example_class import Notebook
 from autograder.results.picture import jpeg_size
 from autograder.results.result import NotebookResult
+from autograder.submission.folder import contents
 from autograder.submission.pictures import Album
 from tests.test_fuzz import Damaged
 
@@ -326,6 +327,16 @@ def test_a_text_full_of_beginnings_of_pictures_is_read_in_one_pass(piece: str) -
     with budget(30):  # some hours if each beginning were followed to the end of the text
         shown = Album({"a.png": b"\x89PNG"}).attach(piece * 200_000, {})
     assert shown == (piece * 200_000, {})
+
+
+def test_a_notebook_among_thousands_of_pictures_is_found(tmp_path: Path) -> None:
+    folder = tmp_path / "ann"
+    folder.mkdir()
+    for number in range(2100):
+        (folder / f"img_{number:04}.png").touch()
+    (folder / "sgd.ipynb").write_text("{}")
+    found = contents(folder, "hw1")
+    assert any(file.name.endswith("sgd.ipynb") for file in found.files)
 
 
 # ---- packages ----
