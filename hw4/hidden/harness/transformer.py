@@ -408,14 +408,14 @@ def memory(function: Callable[..., Any], Q: Tensor, blocks: Sequence[Any]) -> di
     return found | {"long": long, "many": max(kept, default=0) > 2, "grows": grows}
 
 
-def keeps_numbers(function: Callable[..., Any], Q: Tensor, blocks: Sequence[Any]) -> bool:
-    """Whether a function that asks for the last block holds far more arrays and lists than at the seventh: more than
-    half of the keys of the blocks between."""
+def keeps_numbers(function: Callable[..., Any], Q: Tensor, K: Tensor, V: Tensor) -> list[bool]:
+    """Whether a function that reads this block twelve times holds far more arrays and lists at the eighth and each
+    later block than at the seventh: more than half of the keys between."""
     held = list[int]()
 
     def stream() -> Iterator[tuple[Tensor, Tensor]]:
-        for K, V in blocks:
-            gc.collect()
+        for _ in range(12):
+            gc.collect(1)  # what was made here; all that the process has would take too long
             held.append(tracemalloc.get_traced_memory()[0])
             yield K.clone(), V.clone()
 
@@ -425,8 +425,8 @@ def keeps_numbers(function: Callable[..., Any], Q: Tensor, blocks: Sequence[Any]
             function(Q, stream())
     finally:
         tracemalloc.stop()
-    keys = sum(K.numel() * K.element_size() for K, _ in blocks[6:-1])
-    return len(held) == len(blocks) and held[-1] - held[6] > keys / 2
+    half = K.numel() * K.element_size() / 2
+    return [now - held[6] > number * half for number, now in enumerate(held[7:], start=1)]
 
 
 def _streamed(
