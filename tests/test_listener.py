@@ -76,6 +76,7 @@ def test_it_is_told_where_a_text_is_run(zygote):
     ("runs", "seen"),
     [
         ("import pickle\npickle.loads(b'cbuiltins\\nexec\\n.')", "an object with builtins"),
+        ("import pickle\npickle.loads(b'ctorch._decomp.decompositions\\nsigmoid_backward\\n.')", "an object with"),
         ("import numpy as np\nimport pickle\nnp.save('x.npy', np.array([print], object))\n"
          "np.load('x.npy', allow_pickle=True)", "an object with builtins"),
         ("import marshal\nmarshal.loads(marshal.dumps(1))", "a compiled module"),

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import platform
 from collections.abc import Iterator
-from contextlib import suppress
+from contextlib import closing, suppress
 from pathlib import Path
 
 import pytest
@@ -105,6 +105,30 @@ def test_a_tool_that_is_used_past_what_refuses_it_ends_the_process_and_is_seen(
     answer, heard = asked(zygote, source, shut)
     assert answer == "Crash: your code used a tool that this notebook forbids"
     assert Ran("use", BEYOND.encode()) in heard
+
+
+def test_a_trap_that_cells_prevent_ends_the_process_and_is_seen(zygote: Zygote) -> None:
+    prevents = (
+        f"{IMPORTS}import resource\nnow, hard = resource.getrlimit(resource.RLIMIT_DATA)\n"
+        "resource.setrlimit(resource.RLIMIT_DATA, (1 << 20, hard))\ndef f(x):\n    return x"
+    )
+    with Session(zygote, LIMITS, [Cell("c", prevents)], ("autograd",)) as live:
+        live.run()
+        with pytest.raises(StudentError), closing(live.fork()) as line:
+            Student(line).f(1.0)
+        assert Ran("use", BEYOND.encode()) in live.ran
+
+
+def test_a_process_that_begins_after_the_cells_has_the_traps(zygote: Zygote) -> None:
+    """Garbage is collected once more before the tests, and a student's code can run then."""
+    source = (
+        "import gc, os\nreading, writing = os.pipe()\ndef begin(phase, info):\n    gc.callbacks.clear()\n"
+        "    if not os.fork():\n        try:\n            x = torch.ones(2, requires_grad=True)\n"
+        "            (2 * x).sum().backward()\n            os._exit(0)\n        finally:\n            os._exit(1)\n"
+        "    _, status = os.wait()\n    os.write(writing, str(os.waitstatus_to_exitcode(status)).encode())\n"
+        "gc.collect()\ngc.callbacks.append(begin)\ngc.disable()\ndef f(x):\n    return os.read(reading, 9).decode()"
+    )
+    assert asked(zygote, source, "autograd")[0] in ("87", "1")
 
 
 def test_what_is_not_forbidden_works(zygote: Zygote) -> None:

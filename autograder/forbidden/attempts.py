@@ -317,5 +317,5 @@ class _Search:
         if self._tools and (inner := listed.INNER.search(text)):
             yield inner[0]
         for word in listed.WORD.findall(text):
-            if word in self._names and (path or "_" in word.strip("_")):
+            if word in self._names and (path or "_" in word.strip("_") or (word == text and signs.is_private(word))):
                 yield word

@@ -90,8 +90,13 @@ TOOL_NAMES = {
     *("__self__", "__loader__", "__spec__", "load_module", "__match_args__"),
     *("loadTestsFromName", "loadTestsFromNames", "discover", "importorskip", "MonkeyPatch"),
     *("ForwardRef", "PYTHONBREAKPOINT", "needs_local_scope", "import_item", "unsafe_eval", "exec_module"),
+    *("_decomp", "_refs", "_inductor", "_functorch", "_jit_differentiate", "decompositions", "quantizable"),
+    *("getmembers_static", "getclosurevars", "getmodule", "get_original", "UnsafeLoader", "unsafe_load"),
+    *("shifted_window_attention", "fuse_attention"),
     *("sys", "start_new_thread", "import_module", "aten", "__getattribute__", "load_library", "breakpointhook"),
 }
+WRITTEN = {"_decomp", "_refs", "_inductor", "_functorch", "decompositions", "quantizable", "autograd", "onnx"}
+"""parts of PyTorch in which a tool is written in Python; no saved data is made of them"""
 TOOL_CALLS = {"exec", "eval", "compile", "__import__", "breakpoint"}
 SHELL_CALLS = {"ex", "ev"}
 """methods of the shell that run a text"""

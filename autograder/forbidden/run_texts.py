@@ -78,6 +78,8 @@ def is_data(path: str) -> bool:
     top, _, name = path.partition(".")
     if top in ("builtins", "__builtin__"):
         return isinstance(getattr(builtins, name, None), type) and name not in ("type", "super", "classmethod")
+    if top == "torch" and not listed.WRITTEN.isdisjoint(name.split(".")):
+        return False
     # torch.sys.modules is as good as sys.modules
     return path in _MAKERS or (top not in _LEADING and (_LEADING - {"multiprocessing"}).isdisjoint(name.split(".")))
 

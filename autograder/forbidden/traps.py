@@ -72,7 +72,8 @@ _CALL_SLOT = 50
 def traps(tools: Iterable[str]) -> Callable[[], None]:
     """What sets the traps of these tools. It is made before a cell runs, and uses no name that a cell could replace.
 
-    Where the processor is another one, or PyTorch has no such function, there is no trap.
+    Where the processor is another one, PyTorch has no such function, or the system forbids to write into code, there is
+    no trap. Where a trap could be set before and no longer can, cells have prevented it: the process ends.
     """
     machine = _EXITS.get(platform.machine())
     named = [tool for tool in tools if tool in FUNCTIONS]
@@ -85,12 +86,17 @@ def traps(tools: Iterable[str]) -> Callable[[], None]:
     protect.argtypes = (ctypes.c_void_p, ctypes.c_size_t, ctypes.c_int)
     closed = mmap.PROT_READ | mmap.PROT_EXEC
     opened = closed | mmap.PROT_WRITE
+    if protect(*plan[0][:2], opened) or protect(*plan[0][:2], closed):
+        return lambda: None
+    read, leave = ctypes.string_at, os._exit
 
     def overwrite() -> None:
         for page, size, place in plan:
             if protect(page, size, opened) == 0:
                 write(place, machine, length)
                 protect(page, size, closed)
+            if read(place, length) != machine:
+                leave(TRAPPED)
 
     return overwrite
 

@@ -80,13 +80,13 @@ def serve() -> None:
                     if _execute(channel, shell, nonce, cell, source, room) and keep:
                         kept[cell] = dict(shell.user_ns)
                 case Fork(_, number) if fds:
-                    if files is None:
-                        _finish()
-                        files = WorkFiles([folder, "/tmp", "/dev/shm"] if folder == WORK else [folder])
                     if not blocked:  # also between questions and for what a signal handler of the student's does
                         tools.enter_context(runtime.blocked(shut))
                         set_traps()
                         blocked = True
+                    if files is None:
+                        _finish()  # what runs without traps ends, and what is begun from now on has them
+                        files = WorkFiles([folder, "/tmp", "/dev/shm"] if folder == WORK else [folder])
                     try:
                         pid = os.fork()
                     except OSError:  # too many processes; the trusted side finds the connection closed
