@@ -1006,7 +1006,7 @@ def hand_ins(tmp_path_factory):
     """Twelve students of hw1/mlp, one of them called by markup, a copy, an untouched notebook and damaged files."""
     root = tmp_path_factory.mktemp("class") / "course"
     course = small_course(root)
-    students, copies = a_class(bank("hw1"), 5, honest=14, copies=1)
+    students, copies = a_class(bank("hw1"), 6, honest=14, copies=1)
     [copied] = copies
     [original] = copied - {"copy-000"}
     students["<b>eve & co"] = students.pop("copy-000")
